@@ -1,0 +1,33 @@
+import type { Message, PubSub } from '../../ports/pub-sub.ts';
+
+/** Pub/sub inside the process: it loses nothing, so there is never a gap. */
+export function createLocalPubSub(): PubSub {
+  const listenersByTopic = new Map<string, Set<(message: Message) => void>>();
+
+  return {
+    async publish(messages) {
+      for (const message of messages) {
+        // A copy, since a listener may unsubscribe while being called.
+        for (const listener of [...(listenersByTopic.get(message.topic) ?? [])]) listener(message);
+      }
+    },
+    async subscribe(topics, listen) {
+      // Its own function per subscription, so that one listener may be subscribed twice.
+      const listener = (message: Message) => listen(message);
+      for (const topic of topics) {
+        const listeners = listenersByTopic.get(topic) ?? new Set();
+        listenersByTopic.set(topic, listeners.add(listener));
+      }
+      return () => {
+        for (const topic of topics) {
+          const listeners = listenersByTopic.get(topic);
+          if (listeners?.delete(listener) && listeners.size === 0) listenersByTopic.delete(topic);
+        }
+      };
+    },
+    onGap: () => () => {},
+    async close() {
+      listenersByTopic.clear();
+    },
+  };
+}

@@ -1,0 +1,62 @@
+import { AppError } from '../../domain/error.ts';
+
+/**
+ * SQLSTATE classes and codes that say the database, not the statement, is the trouble: connection, resources, operator
+ * intervention, serialization and deadlock, lock and statement timeouts, a read-only standby.
+ * https://www.postgresql.org/docs/current/errcodes-appendix.html
+ */
+const transientState = /^(08|53|57|58|40|25P03|25006|55P03)/;
+const transientErrno = /^(ECONN|EPIPE|ETIMEDOUT|ENOENT|EHOSTUNREACH|ENETUNREACH|EAI_AGAIN|ENOTFOUND)/;
+/** Prisma: P1xxx are connection failures; no free connection, a transaction that was ended or could not begin. */
+const transientPrisma = /^(P1\d{3}|P2024|P2028|P2034)$/;
+/** What pg and Prisma say of a connection without any code. */
+const transientMessage =
+  /timeout exceeded when trying to connect|connection terminated|client has encountered a connection error|client was closed|cannot use a pool after/i;
+const transientKind =
+  /^(DatabaseNotReachable|ConnectionClosed|SocketTimeout|TooManyConnections|TransactionWriteConflict|TlsConnectionError)$/;
+
+interface DatabaseError {
+  readonly code?: string;
+  readonly message?: string;
+  readonly meta?: {
+    readonly driverAdapterError?: {
+      readonly cause?: { readonly originalCode?: string; readonly kind?: string };
+    };
+  };
+}
+
+/** The error as the ports promise it: UNAVAILABLE when the same statement may succeed later, else the error itself. */
+export function toPortError(error: unknown): unknown {
+  if (error instanceof AppError || !(error instanceof Error)) return error;
+  const { code = '', message = '', meta } = error as DatabaseError;
+  const cause = meta?.driverAdapterError?.cause;
+  const transient =
+    transientErrno.test(code) ||
+    transientPrisma.test(code) ||
+    (isSqlState(code) && transientState.test(code)) ||
+    transientState.test(cause?.originalCode ?? '') ||
+    transientKind.test(cause?.kind ?? '') ||
+    transientMessage.test(message);
+  return transient
+    ? new AppError('UNAVAILABLE', 'The database is away or too slow; try again.', { cause: error })
+    : error;
+}
+
+/** Whether the values of a statement are at fault: SQLSTATE data exception, integrity violation, limit exceeded. */
+export function isDataError(error: unknown): boolean {
+  const { code = '', meta } = error as DatabaseError;
+  return /^(22|23|54)/.test(meta?.driverAdapterError?.cause?.originalCode ?? code);
+}
+
+function isSqlState(code: string): boolean {
+  return /^[0-9A-Z]{5}$/.test(code) && !code.startsWith('P');
+}
+
+/** Awaits work of the database, its errors as the ports promise them. */
+export async function translated<T>(work: Promise<T>): Promise<T> {
+  try {
+    return await work;
+  } catch (error) {
+    throw toPortError(error);
+  }
+}

@@ -1,0 +1,225 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import pg from 'pg';
+import { AppError } from '../../domain/error.ts';
+import { type Event, encode, keyOf, topicOf } from '../../events/codec.ts';
+import type { Consumption, EventLog, LogRecord } from '../../ports/event-log.ts';
+import type { Logger } from '../../ports/logger.ts';
+import type { ConnectionOptions, Database } from './connection.ts';
+import { isDataError, toPortError, translated } from './error.ts';
+import { createGroupCommit } from './group-commit.ts';
+
+const channel = 'unseen_log';
+
+/** Namespace of our advisory locks on consumer groups ("unse" in ASCII), so that they meet no one else's. */
+const lockSpace = 0x756e7365;
+
+// The row lock of log_head is held until the commit, so offsets are dense and their order is the order of the commits:
+// a reader that has seen an offset has seen every smaller one. The reference to head makes the lock come first.
+const appendSql = `
+  WITH head AS (
+    UPDATE log_head SET head = head + cardinality($1::text[]) WHERE id = 1
+    RETURNING head - cardinality($1::text[]) AS base
+  ), appended AS (
+    INSERT INTO event_log ("offset", topic, key, value, appended_at)
+    SELECT head.base + event.n, event.topic, event.key, event.value, now()
+    FROM head, unnest($1::text[], $2::text[], $3::text[]) WITH ORDINALITY AS event (topic, key, value, n)
+    RETURNING 1
+  )
+  SELECT pg_notify('${channel}', '') FROM (SELECT count(*) FROM appended) AS done`;
+
+const readSql = `
+  SELECT "offset", topic, key, value, appended_at FROM event_log
+  WHERE "offset" > $1 ORDER BY "offset" LIMIT $2`;
+
+const pruneSql = `
+  DELETE FROM event_log WHERE "offset" IN (
+    SELECT "offset" FROM (
+      SELECT "offset", appended_at FROM event_log
+      WHERE "offset" <= (SELECT min(position) FROM log_position) ORDER BY "offset" LIMIT 5000
+    ) AS oldest WHERE appended_at < $1)`;
+
+interface Row {
+  readonly offset: string;
+  readonly topic: string;
+  readonly key: string;
+  readonly value: string | null;
+  readonly appended_at: Date;
+}
+
+/**
+ * The log as a table. One process at a time consumes for a group; the others wait for its session to end and take over.
+ * Consumers are woken by the append itself in the same process, and by NOTIFY in others.
+ */
+export function createPostgresEventLog(
+  { database, connection, logger }: { database: Database; connection: ConnectionOptions; logger: Logger },
+  { batchSize = 500, retryMs = 1_000 }: { readonly batchSize?: number; readonly retryMs?: number } = {},
+): EventLog {
+  const consumptions = new Set<Consumption>();
+  const wakeUps = new Set<() => void>();
+
+  const commits = createGroupCommit<Event>(async (events) => {
+    const values = [events.map(topicOf), events.map(keyOf), events.map(encode)];
+    await translated(database.pool.query({ name: 'unseen_append', text: appendSql, values }));
+    for (const wake of wakeUps) wake();
+  });
+
+  function startConsumer(
+    group: string,
+    handle: (records: readonly LogRecord[], signal: AbortSignal) => Promise<void>,
+  ): { readonly consumption: Consumption; readonly begun: Promise<void> } {
+    const stopping = new AbortController();
+    const bell = createBell();
+    let begin: () => void = () => {};
+    const begun = new Promise<void>((resolve) => {
+      begin = resolve;
+    });
+    stopping.signal.addEventListener('abort', () => {
+      bell.ring();
+      begin();
+    });
+
+    /** Consumes on one connection until stopped or the connection is lost. */
+    async function consumeOn(client: pg.Client): Promise<void> {
+      let lost = false;
+      const onLost = () => {
+        lost = true;
+        bell.ring();
+      };
+      client.on('error', onLost).on('end', onLost).on('notification', bell.ring);
+      await client.connect();
+      // A position that is lost in a crash only means that records come again, so it need not wait for the disk.
+      await client.query('SET synchronous_commit = off');
+      await client.query(`LISTEN ${channel}`);
+      begin();
+      await waitForTurn(client);
+      if (stopping.signal.aborted) return;
+      const { rows } = await client.query<{ position: string }>(
+        `INSERT INTO log_position (consumer_group, position, updated_at) VALUES ($1, 0, now())
+         ON CONFLICT (consumer_group) DO UPDATE SET updated_at = now() RETURNING position`,
+        [group],
+      );
+      let position = rows[0]?.position ?? '0';
+      while (!stopping.signal.aborted && !lost) {
+        const rung = bell.next();
+        const batch = await client.query<Row>({
+          name: 'unseen_read',
+          text: readSql,
+          values: [position, batchSize],
+        });
+        if (batch.rows.length === 0) {
+          await rung;
+          continue;
+        }
+        await handle(batch.rows.map(toRecord), stopping.signal);
+        position = batch.rows.at(-1)?.offset ?? position;
+        await client.query(
+          'UPDATE log_position SET position = $2, updated_at = now() WHERE consumer_group = $1',
+          [group, position],
+        );
+      }
+    }
+
+    /** One consumer per group: waits, in the database, until no other session consumes for it. */
+    async function waitForTurn(client: pg.Client): Promise<void> {
+      const { rows } = await client.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
+      const cancel = () =>
+        void database.pool.query('SELECT pg_cancel_backend($1)', [rows[0]?.pid]).catch(() => {});
+      stopping.signal.addEventListener('abort', cancel);
+      try {
+        if (!stopping.signal.aborted) {
+          await client.query('SELECT pg_advisory_lock($1, hashtext($2))', [lockSpace, group]);
+        }
+      } catch (error) {
+        if (!stopping.signal.aborted) throw error;
+      } finally {
+        stopping.signal.removeEventListener('abort', cancel);
+      }
+    }
+
+    async function run(): Promise<void> {
+      while (!stopping.signal.aborted) {
+        const client = new pg.Client({ ...connection, application_name: `unseen consumer ${group}` });
+        try {
+          await consumeOn(client);
+        } catch (error) {
+          if (!stopping.signal.aborted) {
+            logger.warn({ group, err: toPortError(error) }, 'consuming was interrupted; trying again');
+            await delay(retryMs, undefined, { signal: stopping.signal }).catch(() => {});
+          }
+        } finally {
+          // After a broken connection the goodbye would wait for ever.
+          await Promise.race([client.end().catch(() => {}), delay(1_000, undefined, { ref: false })]);
+        }
+      }
+    }
+
+    wakeUps.add(bell.ring);
+    const running = run();
+    const consumption: Consumption = {
+      async stop() {
+        stopping.abort();
+        await running;
+        wakeUps.delete(bell.ring);
+        consumptions.delete(consumption);
+      },
+    };
+    consumptions.add(consumption);
+    return { consumption, begun };
+  }
+
+  return {
+    async append(events) {
+      try {
+        await commits.add(events);
+      } catch (error) {
+        if (!isDataError(error)) throw error;
+        throw new AppError('BAD_USER_INPUT', 'The event cannot be stored.', { cause: error });
+      }
+    },
+    async consume(group, handle) {
+      const { consumption, begun } = startConsumer(group, handle);
+      await begun;
+      return consumption;
+    },
+    async prune(olderThan) {
+      let pruned = 0;
+      for (;;) {
+        const { rowCount } = await translated(database.pool.query(pruneSql, [olderThan]));
+        pruned += rowCount ?? 0;
+        if ((rowCount ?? 0) === 0) return pruned;
+      }
+    },
+    async close() {
+      await Promise.all([...consumptions].map((consumption) => consumption.stop()));
+      await commits.idle();
+    },
+  };
+}
+
+function toRecord(row: Row): LogRecord {
+  return {
+    topic: row.topic,
+    partition: 0,
+    offset: BigInt(row.offset),
+    key: row.key,
+    value: row.value === null ? null : Buffer.from(row.value),
+    appendedAt: row.appended_at,
+  };
+}
+
+/** Something to wait for that may ring before anybody waits: take `next` first, look, then await it. */
+function createBell() {
+  let rung: () => void = () => {};
+  let next = new Promise<void>((resolve) => {
+    rung = resolve;
+  });
+  return {
+    ring() {
+      rung();
+      next = new Promise((resolve) => {
+        rung = resolve;
+      });
+    },
+    next: () => next,
+  };
+}

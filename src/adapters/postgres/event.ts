@@ -1,0 +1,71 @@
+import { v7 as uuidV7 } from 'uuid';
+import type { DeadLetter, EventIdentity, KeyIdentity } from '../../ports/store.ts';
+import type { Sql } from './connection.ts';
+
+/** What the exactly-once rules need: which events were applied, which could not be, which keys were used. */
+export function createEventQueries(sql: Sql) {
+  return {
+    async claimEvents(events: readonly EventIdentity[], now: Date): Promise<readonly boolean[]> {
+      if (events.length === 0) return [];
+      // Sorted, so that two workers with the same events cannot wait for each other in a circle.
+      const rows = await sql.$queryRaw<EventIdentity[]>`
+        INSERT INTO processed_event (tenant_id, source, event_id, processed_at)
+        SELECT DISTINCT tenant_id, source, event_id, ${now}::timestamptz
+        FROM unnest(${events.map((event) => event.tenantId)}::text[], ${events.map((event) => event.source)}::text[],
+          ${events.map((event) => event.id)}::text[]) AS event (tenant_id, source, event_id)
+        ORDER BY tenant_id, source, event_id
+        ON CONFLICT DO NOTHING
+        RETURNING tenant_id AS "tenantId", source, event_id AS id`;
+      const fresh = new Set(rows.map(identify));
+      // Deleting on first sight makes a repeat within the batch a repeat.
+      return events.map((event) => fresh.delete(identify(event)));
+    },
+
+    async addDeadLetters(deadLetters: readonly DeadLetter[]): Promise<void> {
+      if (deadLetters.length === 0) return;
+      await sql.$executeRaw`
+        INSERT INTO dead_letter (tenant_id, id, topic, partition, "offset", key, payload, error_code, error_message,
+          attempts, failed_at)
+        SELECT * FROM unnest(
+          ${deadLetters.map((letter) => letter.tenantId)}::text[], ${deadLetters.map(() => uuidV7())}::uuid[],
+          ${deadLetters.map((letter) => letter.topic)}::text[], ${deadLetters.map((letter) => letter.partition)}::int[],
+          ${deadLetters.map((letter) => String(letter.offset))}::bigint[], ${deadLetters.map((letter) => letter.key)}::text[],
+          ${deadLetters.map((letter) => Buffer.from(letter.payload))}::bytea[],
+          ${deadLetters.map((letter) => letter.errorCode)}::text[],
+          ${deadLetters.map((letter) => letter.errorMessage)}::text[],
+          ${deadLetters.map((letter) => letter.attempts)}::int[],
+          ${deadLetters.map((letter) => letter.failedAt.toISOString())}::timestamptz[])
+        ON CONFLICT DO NOTHING`;
+    },
+
+    async bindKeys(
+      keys: readonly (KeyIdentity & { readonly digest: string })[],
+      now: Date,
+    ): Promise<readonly string[]> {
+      if (keys.length === 0) return [];
+      // The update changes nothing; it makes RETURNING answer with the digest of whoever came first.
+      const rows = await sql.$queryRaw<(KeyIdentity & { readonly digest: string })[]>`
+        INSERT INTO idempotency_key AS bound (tenant_id, caller, mutation, key, digest, created_at)
+        SELECT DISTINCT ON (tenant_id, caller, mutation, key) tenant_id, caller, mutation, key, digest, ${now}::timestamptz
+        FROM unnest(${keys.map((key) => key.tenantId)}::text[], ${keys.map((key) => key.caller)}::text[],
+          ${keys.map((key) => key.mutation)}::text[], ${keys.map((key) => key.key)}::text[],
+          ${keys.map((key) => key.digest)}::text[]) WITH ORDINALITY AS new (tenant_id, caller, mutation, key, digest, n)
+        ORDER BY tenant_id, caller, mutation, key, n
+        ON CONFLICT (tenant_id, caller, mutation, key) DO UPDATE SET digest = bound.digest
+        RETURNING tenant_id AS "tenantId", caller, mutation, key, digest`;
+      const digests = new Map(rows.map((row) => [identifyKey(row), row.digest]));
+      return keys.map((key) => digests.get(identifyKey(key)) ?? key.digest);
+    },
+
+    async boundDigest({ tenantId, caller, mutation, key }: KeyIdentity): Promise<string | undefined> {
+      const rows = await sql.$queryRaw<{ digest: string }[]>`
+        SELECT digest FROM idempotency_key
+        WHERE tenant_id = ${tenantId} AND caller = ${caller} AND mutation = ${mutation} AND key = ${key}`;
+      return rows[0]?.digest;
+    },
+  };
+}
+
+const identify = ({ tenantId, source, id }: EventIdentity) => JSON.stringify([tenantId, source, id]);
+const identifyKey = ({ tenantId, caller, mutation, key }: KeyIdentity) =>
+  JSON.stringify([tenantId, caller, mutation, key]);

@@ -1,0 +1,85 @@
+import { AppError, isRetriable } from '../../domain/error.ts';
+
+/** Groups the work of concurrent callers into one commit. */
+export interface GroupCommit<Item> {
+  /** Resolves when the items are committed; rejects with the error of the commit they were in. */
+  add(items: readonly Item[]): Promise<void>;
+  /** Resolves when nothing is waiting or under way. */
+  idle(): Promise<void>;
+}
+
+interface Entry<Item> {
+  readonly items: readonly Item[];
+  resolve(): void;
+  reject(error: unknown): void;
+}
+
+/**
+ * No timer: when no commit runs, one begins on the next turn of the event loop; while one runs, calls collect for the
+ * next. A lone caller waits for nothing, and under load each commit carries what came during the one before.
+ * `commit` is all or nothing. When it fails for a reason that lies in the items, halves are tried until the call that
+ * holds the bad one fails alone.
+ */
+export function createGroupCommit<Item>(
+  commit: (items: readonly Item[]) => Promise<void>,
+  { maxItems = 500, maxWaiting = 20_000 }: { readonly maxItems?: number; readonly maxWaiting?: number } = {},
+): GroupCommit<Item> {
+  let waiting: Entry<Item>[] = [];
+  let waitingItems = 0;
+  let running: Promise<void> | undefined;
+
+  function takeBatch(): readonly Entry<Item>[] {
+    let items = 0;
+    let entries = 0;
+    // Always at least one entry, so a call that is larger than a batch is a batch of its own.
+    for (const entry of waiting) {
+      if (entries > 0 && items + entry.items.length > maxItems) break;
+      items += entry.items.length;
+      entries += 1;
+    }
+    const batch = waiting.slice(0, entries);
+    waiting = waiting.slice(entries);
+    waitingItems -= items;
+    return batch;
+  }
+
+  async function commitEntries(entries: readonly Entry<Item>[]): Promise<void> {
+    try {
+      await commit(entries.length === 1 ? (entries[0]?.items ?? []) : entries.flatMap(({ items }) => items));
+      for (const entry of entries) entry.resolve();
+    } catch (error) {
+      if (entries.length === 1 || isRetriable(error)) {
+        for (const entry of entries) entry.reject(error);
+        return;
+      }
+      const half = Math.ceil(entries.length / 2);
+      await commitEntries(entries.slice(0, half));
+      await commitEntries(entries.slice(half));
+    }
+  }
+
+  async function run(): Promise<void> {
+    await new Promise((resolve) => setImmediate(resolve));
+    while (waiting.length > 0) await commitEntries(takeBatch());
+    running = undefined;
+  }
+
+  return {
+    add(items) {
+      if (items.length === 0) return Promise.resolve();
+      if (waitingItems + items.length > maxWaiting) {
+        return Promise.reject(
+          new AppError('UNAVAILABLE', 'Too many events are waiting to be stored; try again.'),
+        );
+      }
+      return new Promise((resolve, reject) => {
+        waiting.push({ items, resolve, reject });
+        waitingItems += items.length;
+        running ??= run();
+      });
+    },
+    async idle() {
+      await running;
+    },
+  };
+}

@@ -1,0 +1,66 @@
+import type { Inbox } from '../../domain/inbox.ts';
+import type { UserKey } from '../../domain/user.ts';
+import type { Sql } from './connection.ts';
+import { Prisma } from './generated/client.ts';
+import { columns } from './user.ts';
+
+type Row = Omit<Inbox, 'version'> & { readonly version: bigint };
+
+const selected = Prisma.sql`
+  inbox.tenant_id AS "tenantId", inbox.user_id AS "userId", unseen, unread, last_seq AS "lastSeq",
+  opened_seq AS "openedSeq", version, last_opened_at AS "lastOpenedAt", updated_at AS "updatedAt"`;
+
+const toInbox = (row: Row): Inbox => ({ ...row, version: Number(row.version) });
+
+export function createInboxQueries(sql: Sql) {
+  return {
+    async inboxes(keys: readonly UserKey[]): Promise<readonly Inbox[]> {
+      if (keys.length === 0) return [];
+      const [tenantIds, userIds] = columns(keys);
+      const rows = await sql.$queryRaw<Row[]>`
+        SELECT ${selected} FROM inbox
+        WHERE (tenant_id, user_id) IN (SELECT * FROM unnest(${tenantIds}::text[], ${userIds}::text[]))`;
+      return rows.map(toInbox);
+    },
+
+    async lockInboxes(keys: readonly UserKey[], now: Date): Promise<readonly Inbox[]> {
+      if (keys.length === 0) return [];
+      const [tenantIds, userIds] = columns(keys);
+      await sql.$executeRaw`
+        INSERT INTO inbox (tenant_id, user_id, updated_at)
+        SELECT tenant_id, user_id, ${now}::timestamptz
+        FROM unnest(${tenantIds}::text[], ${userIds}::text[]) AS new (tenant_id, user_id)
+        ON CONFLICT DO NOTHING`;
+      // LockRows runs above the sort, so rows are locked in the order of the keys, whatever the plan.
+      const rows = await sql.$queryRaw<Row[]>`
+        SELECT ${selected} FROM inbox
+        JOIN unnest(${tenantIds}::text[], ${userIds}::text[]) WITH ORDINALITY AS wanted (tenant_id, user_id, place)
+          USING (tenant_id, user_id)
+        ORDER BY wanted.place FOR UPDATE OF inbox`;
+      return rows.map(toInbox);
+    },
+
+    async saveInboxes(inboxes: readonly Inbox[]): Promise<void> {
+      if (inboxes.length === 0) return;
+      const [tenantIds, userIds] = columns(inboxes);
+      await sql.$executeRaw`
+        UPDATE inbox SET unseen = new.unseen, unread = new.unread, last_seq = new.last_seq, opened_seq = new.opened_seq,
+          version = new.version, last_opened_at = new.last_opened_at, updated_at = new.updated_at
+        FROM unnest(
+          ${tenantIds}::text[], ${userIds}::text[], ${inboxes.map((inbox) => inbox.unseen)}::int[],
+          ${inboxes.map((inbox) => inbox.unread)}::int[], ${inboxes.map((inbox) => String(inbox.lastSeq))}::bigint[],
+          ${inboxes.map((inbox) => String(inbox.openedSeq))}::bigint[],
+          ${inboxes.map((inbox) => String(inbox.version))}::bigint[],
+          ${inboxes.map((inbox) => inbox.lastOpenedAt?.toISOString() ?? null)}::timestamptz[],
+          ${inboxes.map((inbox) => inbox.updatedAt.toISOString())}::timestamptz[]
+        ) AS new (tenant_id, user_id, unseen, unread, last_seq, opened_seq, version, last_opened_at, updated_at)
+        WHERE inbox.tenant_id = new.tenant_id AND inbox.user_id = new.user_id`;
+    },
+
+    async addOpening({ tenantId, userId }: UserKey, upToSeq: bigint, now: Date): Promise<void> {
+      await sql.$executeRaw`
+        INSERT INTO inbox_opening (tenant_id, user_id, up_to_seq, opened_at)
+        VALUES (${tenantId}, ${userId}, ${upToSeq}, ${now}::timestamptz) ON CONFLICT DO NOTHING`;
+    },
+  };
+}

@@ -1,0 +1,84 @@
+import type { PageView } from '../../domain/page-view.ts';
+import type { UserKey } from '../../domain/user.ts';
+import type { PageViewRange } from '../../ports/store.ts';
+import type { Sql } from './connection.ts';
+import { Prisma } from './generated/client.ts';
+import { columns } from './user.ts';
+
+const selected = Prisma.sql`
+  tenant_id AS "tenantId", user_id AS "userId", id, name, path, subject_id AS "subjectId",
+  occurred_at AS "occurredAt", received_at AS "receivedAt"`;
+
+const within = ({ tenantId, userId }: UserKey, { from, to }: PageViewRange) => Prisma.sql`
+  tenant_id = ${tenantId} AND user_id = ${userId}
+  AND occurred_at >= coalesce(${from ?? null}::timestamptz, '-infinity')
+  AND occurred_at < coalesce(${to ?? null}::timestamptz, 'infinity')`;
+
+export function createPageViewQueries(sql: Sql) {
+  return {
+    async addPageViews(views: readonly PageView[]): Promise<void> {
+      if (views.length === 0) return;
+      const [tenantIds, userIds] = columns(views);
+      await sql.$executeRaw`
+        INSERT INTO page_view (tenant_id, user_id, occurred_at, id, name, path, subject_id, received_at)
+        SELECT * FROM unnest(
+          ${tenantIds}::text[], ${userIds}::text[], ${views.map((view) => view.occurredAt.toISOString())}::timestamptz[],
+          ${views.map((view) => view.id)}::uuid[], ${views.map((view) => view.name)}::text[],
+          ${views.map((view) => view.path)}::text[], ${views.map((view) => view.subjectId)}::text[],
+          ${views.map((view) => view.receivedAt.toISOString())}::timestamptz[])`;
+    },
+
+    async pageViews(
+      key: UserKey,
+      {
+        first,
+        after,
+        ...range
+      }: PageViewRange & {
+        readonly first: number;
+        readonly after?: { readonly occurredAt: Date; readonly id: string };
+      },
+    ): Promise<readonly PageView[]> {
+      const place = after
+        ? Prisma.sql`AND (occurred_at, id) < (${after.occurredAt}::timestamptz, ${after.id}::uuid)`
+        : Prisma.empty;
+      return sql.$queryRaw<PageView[]>`
+        SELECT ${selected} FROM page_view WHERE ${within(key, range)} ${place}
+        ORDER BY occurred_at DESC, id DESC LIMIT ${first}`;
+    },
+
+    async countPageViews(key: UserKey, range: PageViewRange): Promise<number> {
+      const rows = await sql.$queryRaw<{ count: number }[]>`
+        SELECT count(*)::int AS count FROM page_view WHERE ${within(key, range)}`;
+      return rows[0]?.count ?? 0;
+    },
+
+    async pageView(
+      { tenantId, userId }: UserKey,
+      { occurredAt, id }: { readonly occurredAt: Date; readonly id: string },
+    ): Promise<PageView | undefined> {
+      const rows = await sql.$queryRaw<PageView[]>`
+        SELECT ${selected} FROM page_view
+        WHERE tenant_id = ${tenantId} AND user_id = ${userId}
+          AND occurred_at = ${occurredAt}::timestamptz AND id = ${id}::uuid`;
+      return rows[0];
+    },
+  };
+}
+
+/** `YYYY_MM` of a moment in UTC: the partition it lies in. */
+export function monthOf(moment: Date): string {
+  return moment.toISOString().slice(0, 7).replace('-', '_');
+}
+
+/** Creates the partition of a month unless it is there. */
+export async function createPartition(sql: Sql, month: string): Promise<void> {
+  const [year, index] = month.split('_').map(Number) as [number, number];
+  const from = new Date(Date.UTC(year, index - 1)).toISOString();
+  const to = new Date(Date.UTC(year, index)).toISOString();
+  // Two workers may come here together, and IF NOT EXISTS is no lock.
+  await sql.$queryRaw`SELECT pg_advisory_xact_lock(hashtext(${`page_view_${month}`}))::text`;
+  await sql.$executeRaw`${Prisma.raw(
+    `CREATE TABLE IF NOT EXISTS page_view_${month} PARTITION OF page_view FOR VALUES FROM ('${from}') TO ('${to}')`,
+  )}`;
+}

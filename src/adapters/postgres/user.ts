@@ -1,0 +1,69 @@
+import { type User, type UserKey, type UserPatch, userDefaults, userKeyOf } from '../../domain/user.ts';
+import type { Sql } from './connection.ts';
+
+/** The columns of user keys, for `unnest`. */
+export function columns(keys: readonly UserKey[]): readonly [tenantIds: string[], userIds: string[]] {
+  return [keys.map(({ tenantId }) => tenantId), keys.map(({ userId }) => userId)];
+}
+
+export function createUserQueries(sql: Sql) {
+  return {
+    async users(keys: readonly UserKey[]): Promise<readonly User[]> {
+      if (keys.length === 0) return [];
+      const [tenantIds, userIds] = columns(keys);
+      return sql.$queryRaw<User[]>`
+        SELECT tenant_id AS "tenantId", user_id AS "userId", time_zone AS "timeZone",
+          can_receive_notifications AS "canReceiveNotifications", created_at AS "createdAt"
+        FROM app_user
+        WHERE (tenant_id, user_id) IN (SELECT * FROM unnest(${tenantIds}::text[], ${userIds}::text[]))`;
+    },
+
+    async ensureUsers(keys: readonly UserKey[], now: Date): Promise<void> {
+      if (keys.length === 0) return;
+      const [tenantIds, userIds] = columns(keys);
+      await sql.$executeRaw`
+        INSERT INTO app_user (tenant_id, user_id, created_at)
+        SELECT tenant_id, user_id, ${now}::timestamptz
+        FROM unnest(${tenantIds}::text[], ${userIds}::text[]) AS new (tenant_id, user_id)
+        ON CONFLICT DO NOTHING`;
+    },
+
+    async patchUsers(
+      patches: readonly (UserKey & { readonly patch: UserPatch })[],
+      now: Date,
+    ): Promise<readonly boolean[]> {
+      if (patches.length === 0) return [];
+      const [tenantIds, userIds] = columns(patches);
+      const created = await sql.$queryRaw<UserKey[]>`
+        INSERT INTO app_user (tenant_id, user_id, created_at)
+        SELECT DISTINCT tenant_id, user_id, ${now}::timestamptz
+        FROM unnest(${tenantIds}::text[], ${userIds}::text[]) AS new (tenant_id, user_id)
+        ORDER BY tenant_id, user_id
+        ON CONFLICT DO NOTHING
+        RETURNING tenant_id AS "tenantId", user_id AS "userId"`;
+      // null in a column keeps what is there: an absent field; clearing arrives as the default itself.
+      const zones = patches.map(({ patch }) => cleared(patch.timeZone, userDefaults.timeZone));
+      const receiving = patches.map(({ patch }) =>
+        cleared(patch.canReceiveNotifications, userDefaults.canReceiveNotifications),
+      );
+      await sql.$executeRaw`
+        WITH patch AS (
+          SELECT new.* FROM app_user
+          JOIN unnest(${tenantIds}::text[], ${userIds}::text[], ${zones}::text[],
+            ${receiving.map((value) => value?.toString() ?? null)}::text[])
+            AS new (tenant_id, user_id, time_zone, receiving) USING (tenant_id, user_id)
+          ORDER BY tenant_id, user_id FOR UPDATE OF app_user
+        )
+        UPDATE app_user SET time_zone = coalesce(patch.time_zone, app_user.time_zone),
+          can_receive_notifications = coalesce(patch.receiving::boolean, app_user.can_receive_notifications)
+        FROM patch WHERE app_user.tenant_id = patch.tenant_id AND app_user.user_id = patch.user_id`;
+      const createdKeys = new Set(created.map(userKeyOf));
+      return patches.map((patch) => createdKeys.delete(userKeyOf(patch)));
+    },
+  };
+}
+
+function cleared<T>(value: T | null | undefined, byDefault: T): T | null {
+  if (value === undefined) return null;
+  return value === null ? byDefault : value;
+}

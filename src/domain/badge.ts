@@ -1,0 +1,21 @@
+import type { UserKey } from './user.ts';
+
+/** The badge of the notification bell. */
+export const notificationsKey = 'notifications';
+
+/** Why a badge changed. */
+export type BadgeCause = 'ARRIVED' | 'OPENED' | 'RESYNCED';
+
+/** A count with a version: absolute, never a difference. Of two states of one badge the one with the higher version is true. */
+export interface Badge extends UserKey {
+  readonly key: string;
+  readonly unseen: number;
+  readonly unread: number;
+  readonly version: number;
+  readonly asOf: Date;
+}
+
+/** The number as people read it: `99+` above `max`. */
+export function displayCount(count: number, max: number): string {
+  return count > max ? `${max}+` : String(count);
+}

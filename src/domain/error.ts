@@ -1,0 +1,42 @@
+/**
+ * Every failure Unseen can name. `fault` says who can mend it, `retriable` whether the same request may succeed later
+ * without a change. The message is what a caller may read when nothing more precise is known.
+ */
+export const errorTable = {
+  UNAUTHENTICATED: { fault: 'caller', retriable: false, message: 'A valid bearer token is needed.' },
+  FORBIDDEN: { fault: 'caller', retriable: false, message: 'The token does not allow this.' },
+  BAD_USER_INPUT: { fault: 'caller', retriable: false, message: 'The input is not valid.' },
+  QUERY_TOO_COMPLEX: { fault: 'caller', retriable: false, message: 'The operation asks for too much at once.' },
+  PAYLOAD_TOO_LARGE: { fault: 'caller', retriable: false, message: 'The request body is too large.' },
+  RATE_LIMITED: { fault: 'caller', retriable: true, message: 'Too many requests.' },
+  UNAVAILABLE: { fault: 'elsewhere', retriable: true, message: 'A backend is away; try again.' },
+  INTERNAL_SERVER_ERROR: { fault: 'us', retriable: false, message: 'Internal server error.' },
+  START_REFUSED: { fault: 'caller', retriable: false, message: 'Unseen cannot start like this.' },
+  MALFORMED_EVENT: { fault: 'elsewhere', retriable: false, message: 'The event cannot be read.' },
+  USER_NOT_FOUND: { fault: 'elsewhere', retriable: false, message: 'The user does not exist.' },
+  REJECTED_EVENT: { fault: 'us', retriable: false, message: 'The event could not be applied.' },
+} as const satisfies Record<
+  string,
+  { fault: 'caller' | 'us' | 'elsewhere'; retriable: boolean; message: string }
+>;
+
+export type ErrorCode = keyof typeof errorTable;
+
+/**
+ * A failure with a code of the table. The message may be shown to whoever made the request; what only operators may see
+ * belongs in `cause`.
+ */
+export class AppError extends Error {
+  readonly code: ErrorCode;
+
+  constructor(code: ErrorCode, message: string = errorTable[code].message, options?: ErrorOptions) {
+    super(message, options);
+    this.name = 'AppError';
+    this.code = code;
+  }
+}
+
+/** Whether the same thing may succeed later without a change. What nobody classified is not retriable. */
+export function isRetriable(error: unknown): boolean {
+  return error instanceof AppError && errorTable[error.code].retriable;
+}

@@ -1,0 +1,28 @@
+import type { z } from 'zod';
+
+/** Why an input that was understood was not done. */
+export type ProblemCode =
+  | 'INVALID_INPUT'
+  | 'NOT_FOUND'
+  | 'USER_NOT_FOUND'
+  | 'OPTED_OUT'
+  | 'CONFLICT'
+  | 'IDEMPOTENCY_CONFLICT'
+  | 'TOO_MANY_ITEMS'
+  | 'TOO_OLD'
+  | 'IN_FUTURE';
+
+/** One expected failure, as the caller reads it. `path` leads from the mutation's arguments to the value. */
+export interface Problem {
+  readonly code: ProblemCode;
+  readonly message: string;
+  readonly path: readonly string[];
+}
+
+/** One problem per issue of a failed parse. */
+export function problemsOf(error: z.ZodError, path: readonly string[]): readonly Problem[] {
+  return error.issues.map((issue) => {
+    const where = [...path, ...issue.path.map(String)];
+    return { code: 'INVALID_INPUT', message: `${where.at(-1)} ${issue.message}.`, path: where };
+  });
+}

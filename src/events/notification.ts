@@ -1,0 +1,31 @@
+import { z } from 'zod';
+import type { EventFamily, EventOf } from './envelope.ts';
+import { jsonObject, name, text } from './text.ts';
+import { topics } from './topic.ts';
+
+export const severities = ['LOW', 'NORMAL', 'HIGH', 'CRITICAL'] as const;
+export type Severity = (typeof severities)[number];
+
+/** A notification was sent to a user; the event's id is the notification's id. */
+export const notificationSent = {
+  type: 'notificationSent',
+  topic: topics.notificationCommand,
+  schemaVersion: 1,
+  data: z.object({
+    category: z
+      .string()
+      .regex(/^[A-Za-z0-9_.:-]{1,64}$/, 'must be 1 to 64 of A-Z a-z 0-9 _ . : -')
+      .default('general'),
+    severity: z.enum(severities).default('NORMAL'),
+    title: text(200),
+    body: text(4000, 0).optional(),
+    data: jsonObject.optional(),
+    /** Where a click leads: an http(s) URL or a path on the same site, never a script. */
+    actionUrl: text(2000)
+      .regex(/^(https?:\/\/|\/(?!\/))/i, 'must be an http(s) URL or start with a single /')
+      .optional(),
+    subjectId: name.optional(),
+  }),
+} as const satisfies EventFamily<string, z.ZodType>;
+
+export type NotificationSent = EventOf<typeof notificationSent>;

@@ -1,0 +1,61 @@
+import type { Badge } from '../domain/badge.ts';
+import { badgeOf, open, watermarkAfterOpening } from '../domain/inbox.ts';
+import type { Problem } from '../domain/problem.ts';
+import type { UserKey, UserPatch } from '../domain/user.ts';
+import type { Clock } from '../ports/clock.ts';
+import type { Logger } from '../ports/logger.ts';
+import type { PubSub } from '../ports/pub-sub.ts';
+import type { Store } from '../ports/store.ts';
+import { publishBadges } from './publish.ts';
+
+/**
+ * What a user or an admin does and expects to see in the reply: one transaction, then publish. Rejects with UNAVAILABLE:
+ * unknown whether done; doing it again is harmless.
+ */
+export function createAct({
+  store,
+  pubSub,
+  clock,
+  logger,
+}: {
+  readonly store: Store;
+  readonly pubSub: PubSub;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}) {
+  return {
+    /**
+     * Opens the inbox: everything up to `upToSeq` was shown, by default everything that has arrived. What arrives after
+     * that stays unseen. Unseen is counted anew from the rows.
+     */
+    async openInbox(
+      key: UserKey,
+      upToSeq: bigint | undefined,
+    ): Promise<{ readonly badge: Badge } | { readonly problem: Problem }> {
+      const now = clock.now();
+      const opened = await store.transaction(async (transaction) => {
+        const [user] = await transaction.users([key]);
+        const [inbox] = user ? await transaction.lockInboxes([key], now) : [];
+        if (!inbox) return undefined;
+        const openedSeq = watermarkAfterOpening(inbox, upToSeq);
+        const next = open(inbox, openedSeq, await transaction.countUnseen(key, openedSeq), now);
+        await transaction.saveInboxes([next]);
+        if (openedSeq > inbox.openedSeq) await transaction.addOpening(key, openedSeq, now);
+        return next;
+      });
+      if (!opened) {
+        return { problem: { code: 'USER_NOT_FOUND', message: 'No such user.', path: ['input', 'userId'] } };
+      }
+      const badge = badgeOf(opened);
+      await publishBadges({ pubSub, logger }, [badge], 'OPENED');
+      return { badge };
+    },
+
+    /** Creates or changes users; per patch whether it created. */
+    upsertUsers(patches: readonly (UserKey & { readonly patch: UserPatch })[]): Promise<readonly boolean[]> {
+      return store.transaction((transaction) => transaction.patchUsers(patches, clock.now()));
+    },
+  };
+}
+
+export type Act = ReturnType<typeof createAct>;

@@ -1,0 +1,179 @@
+import { v5 as uuidV5, validate as isUuid } from 'uuid';
+import { AppError, type ErrorCode } from '../domain/error.ts';
+import { badgeOf, deliver } from '../domain/inbox.ts';
+import { contentOf, type Notification } from '../domain/notification.ts';
+import { type PageView, timelinessOf } from '../domain/page-view.ts';
+import { distinctUsers, userKeyOf } from '../domain/user.ts';
+import { decode, type Event } from '../events/codec.ts';
+import type { NotificationSent } from '../events/notification.ts';
+import type { PageViewed } from '../events/page-view.ts';
+import type { Clock } from '../ports/clock.ts';
+import type { LogRecord } from '../ports/event-log.ts';
+import type { Logger } from '../ports/logger.ts';
+import type { PubSub } from '../ports/pub-sub.ts';
+import type { DeadLetter, Store, StoreTransaction } from '../ports/store.ts';
+import { publishBadges } from './publish.ts';
+
+/** Namespace of row ids for events whose own id is not a uuid. */
+const rowNamespace = 'b3c1b1a4-3d5f-4a0e-8f0c-6b8a2f0c9d11';
+
+interface ProjectOptions {
+  /** Page views older than this are not kept. */
+  readonly retentionDays: number;
+}
+
+/** Applies records to the store. */
+export interface Project {
+  /**
+   * Applies each event of the records exactly once, in one transaction, then publishes the badges of every user named in
+   * them. Records that cannot be read become dead letters. Returns the records that wait for a user who does not exist;
+   * nothing of those was applied.
+   */
+  apply(records: readonly LogRecord[]): Promise<readonly LogRecord[]>;
+  /** Keeps a record that cannot be applied as a dead letter. */
+  bury(record: LogRecord, code: ErrorCode, reason: string, attempts: number): Promise<void>;
+}
+
+export function createProject(
+  {
+    store,
+    pubSub,
+    clock,
+    logger,
+  }: { readonly store: Store; readonly pubSub: PubSub; readonly clock: Clock; readonly logger: Logger },
+  { retentionDays }: ProjectOptions,
+): Project {
+  return {
+    async apply(records) {
+      const now = clock.now();
+      const { events, deadLetters } = read(records, now);
+      const { ready, waiting } = await sortOutUnknownUsers(events);
+      const toApply = ready.map(({ event }) => event);
+      const views = toApply.filter((event) => event.type === 'pageViewed');
+      const keptViews = views.filter((view) => timelinessOf(view.occurredAt, now, retentionDays) === 'kept');
+      const notifications = toApply.filter((event) => event.type === 'notificationSent');
+      await store.preparePageViews(keptViews.map((view) => view.occurredAt));
+
+      const inboxes = await store.transaction(async (transaction) => {
+        const claims = await transaction.claimEvents(toApply, now);
+        const fresh = new Set<Event>(toApply.filter((_, index) => claims[index]));
+        await transaction.addDeadLetters(deadLetters);
+        await transaction.ensureUsers(distinctUsers(views), now);
+        await transaction.addPageViews(keptViews.filter((view) => fresh.has(view)).map((view) => rowOf(view, now)));
+        await deliverAll(
+          transaction,
+          notifications.filter((sent) => fresh.has(sent)),
+          now,
+        );
+        // Repeats included: their first publish may have been lost in a crash.
+        return transaction.inboxes(distinctUsers(notifications));
+      });
+
+      if (inboxes.length > 0) await publishBadges({ pubSub, logger }, inboxes.map(badgeOf), 'ARRIVED');
+      return waiting;
+    },
+
+    async bury(record, code, reason, attempts) {
+      const deadLetter = deadLetterOf(record, { code, reason, attempts }, clock.now());
+      await store.transaction((transaction) => transaction.addDeadLetters([deadLetter]));
+    },
+  };
+
+  /** Page views create their user; a notification reaches only one who exists already, or by a view of the same batch. */
+  async function sortOutUnknownUsers(events: readonly ReadRecord[]) {
+    const sent = events.filter(({ event }) => event.type === 'notificationSent');
+    const known = new Set((await store.users(distinctUsers(sent.map(({ event }) => event)))).map(userKeyOf));
+    for (const { event } of events) if (event.type === 'pageViewed') known.add(userKeyOf(event));
+    const waits = ({ event }: ReadRecord) => event.type === 'notificationSent' && !known.has(userKeyOf(event));
+    return {
+      ready: events.filter((event) => !waits(event)),
+      waiting: events.filter(waits).map(({ record }) => record),
+    };
+  }
+}
+
+interface ReadRecord {
+  readonly record: LogRecord;
+  readonly event: Event;
+}
+
+function read(records: readonly LogRecord[], now: Date) {
+  const events: ReadRecord[] = [];
+  const deadLetters: DeadLetter[] = [];
+  for (const record of records) {
+    const decoded = decode(record.value);
+    switch (decoded.kind) {
+      case 'event':
+        events.push({ record, event: decoded.event });
+        break;
+      case 'empty':
+        break;
+      case 'unreadable':
+        deadLetters.push(
+          deadLetterOf(record, { code: 'MALFORMED_EVENT', reason: decoded.reason, attempts: 1 }, now, decoded.tenantId),
+        );
+        break;
+      case 'newer':
+        // A rolling deploy is under way: wait for this worker to be replaced rather than lose the event.
+        throw new AppError(
+          'UNAVAILABLE',
+          `An event ${decoded.type} has schema version ${decoded.schemaVersion}, newer than this worker: upgrade it.`,
+        );
+      default:
+        decoded satisfies never;
+    }
+  }
+  return { events, deadLetters };
+}
+
+function deadLetterOf(
+  record: LogRecord,
+  why: { readonly code: ErrorCode; readonly reason: string; readonly attempts: number },
+  failedAt: Date,
+  tenantId = '',
+): DeadLetter {
+  const { topic, partition, offset, key, value } = record;
+  return {
+    tenantId,
+    topic,
+    partition,
+    offset,
+    key,
+    payload: value ?? new Uint8Array(),
+    errorCode: why.code,
+    errorMessage: why.reason,
+    attempts: why.attempts,
+    failedAt,
+  };
+}
+
+/** Delivers under the locks of the inboxes: sequence and version order are commit order. */
+async function deliverAll(transaction: StoreTransaction, sent: readonly NotificationSent[], now: Date): Promise<void> {
+  if (sent.length === 0) return;
+  const keys = distinctUsers(sent);
+  const users = new Map((await transaction.users(keys)).map((user) => [userKeyOf(user), user]));
+  const inboxes = new Map((await transaction.lockInboxes(keys, now)).map((inbox) => [userKeyOf(inbox), inbox]));
+  const notifications: Notification[] = [];
+  for (const event of sent) {
+    const user = users.get(userKeyOf(event));
+    const inbox = inboxes.get(userKeyOf(event));
+    if (!user || !inbox) throw new AppError('UNAVAILABLE', 'A user was removed while a notification was on its way.');
+    const arrival = { id: rowIdOf(event), content: contentOf(event), sentAt: event.occurredAt };
+    const delivered = deliver(inbox, user, arrival, now);
+    inboxes.set(userKeyOf(event), delivered.inbox);
+    notifications.push(delivered.notification);
+  }
+  await transaction.addNotifications(notifications);
+  await transaction.saveInboxes([...inboxes.values()]);
+}
+
+function rowOf(view: PageViewed, receivedAt: Date): PageView {
+  const { tenantId, userId, occurredAt, data } = view;
+  const { name, path = null, subjectId = null } = data;
+  return { tenantId, userId, id: rowIdOf(view), name, path, subjectId, occurredAt, receivedAt };
+}
+
+/** The uuid an event's row is kept under: its own id, or one derived from source and id. */
+function rowIdOf({ id, source }: Event): string {
+  return isUuid(id) ? id.toLowerCase() : uuidV5(JSON.stringify([source, id]), rowNamespace);
+}

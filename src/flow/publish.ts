@@ -1,0 +1,50 @@
+import { z } from 'zod';
+import type { Badge, BadgeCause } from '../domain/badge.ts';
+import { type UserKey, userKeyOf } from '../domain/user.ts';
+import type { Logger } from '../ports/logger.ts';
+import type { PubSub } from '../ports/pub-sub.ts';
+
+/** One topic per badge; a message on it is the badge's whole state. */
+export function badgeTopic(user: UserKey, key: string): string {
+  return `badge:${userKeyOf(user)}:${key}`;
+}
+
+/**
+ * Tells the watchers. After the commit and never before; a message that cannot be sent undoes nothing, since watchers
+ * re-read now and then.
+ */
+export async function publishBadges(
+  { pubSub, logger }: { readonly pubSub: PubSub; readonly logger: Logger },
+  badges: readonly Badge[],
+  cause: BadgeCause,
+): Promise<void> {
+  try {
+    await pubSub.publish(
+      badges.map((badge) => ({ topic: badgeTopic(badge, badge.key), value: JSON.stringify({ badge, cause }) })),
+    );
+  } catch (err) {
+    logger.warn({ err, badges: badges.length }, 'badges could not be published; watchers will re-read');
+  }
+}
+
+const message = z.object({
+  badge: z.object({
+    tenantId: z.string(),
+    userId: z.string(),
+    key: z.string(),
+    unseen: z.int(),
+    unread: z.int(),
+    version: z.int(),
+    asOf: z.coerce.date(),
+  }),
+  cause: z.enum(['ARRIVED', 'OPENED', 'RESYNCED']),
+});
+
+/** Reads a message of a badge topic; undefined when it is not one. */
+export function parseBadgeMessage(value: string): { readonly badge: Badge; readonly cause: BadgeCause } | undefined {
+  try {
+    return message.parse(JSON.parse(value));
+  } catch {
+    return undefined;
+  }
+}

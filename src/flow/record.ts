@@ -1,0 +1,188 @@
+import { createHash } from 'node:crypto';
+import { v5 as uuidV5, v7 as uuidV7 } from 'uuid';
+import type { Caller } from '../domain/caller.ts';
+import { maxClockAheadMs, timelinessOf } from '../domain/page-view.ts';
+import { type Problem, problemsOf } from '../domain/problem.ts';
+import { type Event } from '../events/codec.ts';
+import { notificationSent } from '../events/notification.ts';
+import { pageViewed } from '../events/page-view.ts';
+import { name } from '../events/text.ts';
+import type { Clock } from '../ports/clock.ts';
+import type { EventLog } from '../ports/event-log.ts';
+import type { Store } from '../ports/store.ts';
+
+/** Namespace of event ids made from idempotency keys: a repeated key is a repeated id, which is applied once. */
+const keyNamespace = '4f1f0c5e-6a39-4d0b-9a55-0d6f3c1f8b7e';
+
+/** `source` of the events this door writes. */
+const source = 'api';
+
+/** A page view as a caller reports it. */
+export interface PageViewInput {
+  readonly userId: string;
+  readonly name: string;
+  /** Absent: now. */
+  readonly occurredAt?: Date | undefined;
+  readonly path?: string | undefined;
+  readonly subjectId?: string | undefined;
+  readonly idempotencyKey?: string | undefined;
+  /** Where it stands in the mutation's arguments, for problems. */
+  readonly at: readonly string[];
+}
+
+export interface NotificationInput {
+  readonly userId: string;
+  readonly content: unknown;
+  readonly idempotencyKey?: string | undefined;
+}
+
+/** What was recorded: the ids of the events, now durable, in the order of the input; and why the others were not. */
+export interface Recorded {
+  readonly eventIds: readonly string[];
+  readonly problems: readonly Problem[];
+}
+
+/**
+ * The way in: validates, gives the event its id and appends it to the log. When it resolves, what it names is durable; it
+ * is applied a moment later. Rejects with UNAVAILABLE: unknown whether recorded, retry with the same idempotency key.
+ */
+export function createRecord(
+  { log, store, clock }: { readonly log: EventLog; readonly store: Store; readonly clock: Clock },
+  { retentionDays }: { readonly retentionDays: number },
+) {
+  return {
+    /** Records the views that are valid; the others are problems. */
+    async pageViews(caller: Caller, mutation: string, inputs: readonly PageViewInput[]): Promise<Recorded> {
+      const now = clock.now();
+      const problems: Problem[] = [];
+      const accepted: { readonly event: Event; readonly input: PageViewInput }[] = [];
+      for (const input of inputs) {
+        const event = pageViewOf(caller, mutation, input, now);
+        const found = 'problems' in event ? event.problems : timelinessProblems(input, now, retentionDays);
+        if ('problems' in event || found.length > 0) problems.push(...found);
+        else accepted.push({ event, input });
+      }
+      const keyed = accepted.filter(({ input }) => input.idempotencyKey !== undefined);
+      if (keyed.length > 0) {
+        const keys = keyed.map(({ input }) => ({
+          ...keyIdentity(caller, mutation, input.idempotencyKey as string),
+          digest: digestOf([input.userId, input.name, input.occurredAt, input.path, input.subjectId]),
+        }));
+        const bound = await store.bindKeys(keys, now);
+        keyed.forEach(({ input, event }, index) => {
+          if (bound[index] === keys[index]?.digest) return;
+          problems.push(conflict([...input.at, 'idempotencyKey']));
+          accepted.splice(
+            accepted.findIndex((one) => one.event === event),
+            1,
+          );
+        });
+      }
+      const events = accepted.map(({ event }) => event);
+      await log.append(events);
+      return { eventIds: events.map(({ id }) => id), problems };
+    },
+
+    /** Records one notification; its id is the event's. Only for users that exist and can receive it. */
+    async notification(caller: Caller, mutation: string, input: NotificationInput): Promise<Recorded> {
+      const now = clock.now();
+      const data = notificationSent.data.safeParse(input.content);
+      if (!data.success) return { eventIds: [], problems: problemsOf(data.error, ['input', 'content']) };
+      const event: Event = {
+        id: eventIdOf(caller, mutation, input.idempotencyKey),
+        source,
+        type: notificationSent.type,
+        tenantId: caller.tenantId,
+        userId: input.userId,
+        occurredAt: now,
+        data: data.data,
+        schemaVersion: notificationSent.schemaVersion,
+      };
+      const refused = await refuseNotification(caller, mutation, input, digestOf([input.userId, data.data]), now);
+      if (refused) return { eventIds: [], problems: [refused] };
+      await log.append([event]);
+      return { eventIds: [event.id], problems: [] };
+    },
+  };
+
+  /**
+   * A key that is bound already was accepted before: its event is appended again, in case the first append was lost, and
+   * nothing is checked anew, so that the same request keeps its answer. Only accepted input binds a key.
+   */
+  async function refuseNotification(
+    caller: Caller,
+    mutation: string,
+    input: NotificationInput,
+    digest: string,
+    now: Date,
+  ): Promise<Problem | undefined> {
+    const key = input.idempotencyKey === undefined ? undefined : keyIdentity(caller, mutation, input.idempotencyKey);
+    const keyPath = ['input', 'idempotencyKey'];
+    const bound = key && (await store.boundDigest(key));
+    if (bound !== undefined) return bound === digest ? undefined : conflict(keyPath);
+    const [user] = await store.users([{ tenantId: caller.tenantId, userId: input.userId }]);
+    if (!user) return { code: 'USER_NOT_FOUND', message: 'No such user.', path: ['input', 'userId'] };
+    if (!user.canReceiveNotifications) {
+      return { code: 'OPTED_OUT', message: 'The user does not receive notifications.', path: ['input', 'userId'] };
+    }
+    if (!key) return undefined;
+    const [digestNow] = await store.bindKeys([{ ...key, digest }], now);
+    return digestNow === digest ? undefined : conflict(keyPath);
+  }
+}
+
+export type Record = ReturnType<typeof createRecord>;
+
+function pageViewOf(
+  caller: Caller,
+  mutation: string,
+  input: PageViewInput,
+  now: Date,
+): Event | { readonly problems: readonly Problem[] } {
+  const userId = name.safeParse(input.userId);
+  if (!userId.success) return { problems: problemsOf(userId.error, [...input.at, 'userId']) };
+  const data = pageViewed.data.safeParse(input);
+  if (!data.success) return { problems: problemsOf(data.error, input.at) };
+  return {
+    id: eventIdOf(caller, mutation, input.idempotencyKey),
+    source,
+    type: pageViewed.type,
+    tenantId: caller.tenantId,
+    userId: userId.data,
+    occurredAt: input.occurredAt ?? now,
+    data: data.data,
+    schemaVersion: pageViewed.schemaVersion,
+  };
+}
+
+function timelinessProblems(input: PageViewInput, now: Date, retentionDays: number): readonly Problem[] {
+  const timeliness = timelinessOf(input.occurredAt ?? now, now, retentionDays);
+  const path = [...input.at, 'occurredAt'];
+  if (timeliness === 'too-old') {
+    const message = `occurredAt lies before the retention of ${retentionDays} days.`;
+    return [{ code: 'TOO_OLD', message, path }];
+  }
+  if (timeliness === 'in-future') {
+    const message = `occurredAt lies more than ${maxClockAheadMs / 60_000} minutes ahead of the server's clock.`;
+    return [{ code: 'IN_FUTURE', message, path }];
+  }
+  return [];
+}
+
+function keyIdentity(caller: Caller, mutation: string, key: string) {
+  return { tenantId: caller.tenantId, caller: `${caller.role}:${caller.subject}`, mutation, key };
+}
+
+function eventIdOf(caller: Caller, mutation: string, key: string | undefined): string {
+  if (key === undefined) return uuidV7();
+  return uuidV5(JSON.stringify(Object.values(keyIdentity(caller, mutation, key))), keyNamespace);
+}
+
+function digestOf(values: readonly unknown[]): string {
+  return createHash('sha256').update(JSON.stringify(values)).digest('base64url');
+}
+
+function conflict(path: readonly string[]): Problem {
+  const message = 'This idempotency key was used before with other input. Nothing was changed.';
+  return { code: 'IDEMPOTENCY_CONFLICT', message, path };
+}

@@ -1,0 +1,40 @@
+import type { Clock } from '../ports/clock.ts';
+import type { EventLog } from '../ports/event-log.ts';
+import type { Logger } from '../ports/logger.ts';
+import type { Store } from '../ports/store.ts';
+
+const hourMs = 3_600_000;
+const dayMs = 24 * hourMs;
+
+/** Keeps house, hourly: partitions for this month and the next are ready, log records beyond the retention are gone. */
+export function createSweep(
+  {
+    store,
+    log,
+    clock,
+    logger,
+  }: { readonly store: Store; readonly log: EventLog; readonly clock: Clock; readonly logger: Logger },
+  { logRetentionDays }: { readonly logRetentionDays: number },
+) {
+  let timer: NodeJS.Timeout | undefined;
+
+  async function sweep(): Promise<void> {
+    const now = clock.now();
+    await store.preparePageViews([now, new Date(Date.UTC(now.getUTCFullYear(), now.getUTCMonth() + 1))]);
+    const pruned = await log.prune(new Date(now.getTime() - logRetentionDays * dayMs));
+    if (pruned > 0) logger.info({ pruned }, 'pruned the log');
+  }
+
+  return {
+    /** Sweeps once, then hourly. */
+    async start(): Promise<void> {
+      await sweep();
+      timer = setInterval(() => {
+        sweep().catch((err) => logger.warn({ err }, 'the sweep failed; the next one will catch up'));
+      }, hourMs).unref();
+    },
+    stop(): void {
+      clearInterval(timer);
+    },
+  };
+}

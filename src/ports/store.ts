@@ -1,0 +1,115 @@
+import type { Inbox } from '../domain/inbox.ts';
+import type { Notification } from '../domain/notification.ts';
+import type { PageView } from '../domain/page-view.ts';
+import type { StatsWindow, UserStats } from '../domain/stats.ts';
+import type { User, UserKey, UserPatch } from '../domain/user.ts';
+
+/**
+ * Everything that is kept. What was written is seen by every read that starts after it resolved. Every function rejects
+ * with UNAVAILABLE when the database is away, too slow or a lock could not be had: the same call may succeed later.
+ * Functions that take arrays cost a fixed number of statements, however long the array.
+ */
+export interface Store {
+  /** Runs `work` in one transaction on one connection: all of it is kept, or, when it rejects, none. */
+  transaction<T>(work: (transaction: StoreTransaction) => Promise<T>): Promise<T>;
+
+  /** The users that exist, in no order. */
+  users(keys: readonly UserKey[]): Promise<readonly User[]>;
+  /** The inboxes that exist, in no order. */
+  inboxes(keys: readonly UserKey[]): Promise<readonly Inbox[]>;
+
+  /** Delivered notifications, newest first, those with a seq below `before`. */
+  notifications(key: UserKey, page: { readonly first: number; readonly before?: bigint }): Promise<readonly Notification[]>;
+  countNotifications(key: UserKey): Promise<number>;
+  notification(tenantId: string, id: string): Promise<Notification | undefined>;
+
+  /** Page views in `[from, to)`, newest first (ties by id, descending), those after the place `after`. */
+  pageViews(
+    key: UserKey,
+    page: PageViewRange & { readonly first: number; readonly after?: { readonly occurredAt: Date; readonly id: string } },
+  ): Promise<readonly PageView[]>;
+  countPageViews(key: UserKey, range: PageViewRange): Promise<number>;
+  pageView(key: UserKey, place: { readonly occurredAt: Date; readonly id: string }): Promise<PageView | undefined>;
+
+  /** Computed from the raw page views of the window. `topPages` has at most 100. */
+  stats(key: UserKey, window: StatsWindow): Promise<UserStats>;
+
+  /**
+   * Binds each idempotency key to the digest of the input it came with; per key the digest it is bound to, which is
+   * another than the one given when the key was used before with other input.
+   */
+  bindKeys(keys: readonly (KeyIdentity & { readonly digest: string })[], now: Date): Promise<readonly string[]>;
+  /** The digest an idempotency key is bound to. */
+  boundDigest(key: KeyIdentity): Promise<string | undefined>;
+
+  /** Makes room for page views of the months in which these moments lie (UTC). Cheap when there is room already. */
+  preparePageViews(moments: readonly Date[]): Promise<void>;
+
+  /** Whether the database answers; rejects with UNAVAILABLE. */
+  ping(): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface PageViewRange {
+  readonly from?: Date;
+  readonly to?: Date;
+}
+
+/**
+ * The writes. Whoever locks rows of several users passes them sorted (`distinctUsers`), so that two transactions never
+ * wait for each other in a circle.
+ */
+export interface StoreTransaction {
+  /** Marks events as applied; per event whether it is new. Of the same id twice in one call the first is new. */
+  claimEvents(events: readonly EventIdentity[], now: Date): Promise<readonly boolean[]>;
+
+  /** Creates those that do not exist, with defaults. */
+  ensureUsers(keys: readonly UserKey[], now: Date): Promise<void>;
+  /** Creates or changes; per patch whether it created. */
+  patchUsers(patches: readonly (UserKey & { readonly patch: UserPatch })[], now: Date): Promise<readonly boolean[]>;
+  users(keys: readonly UserKey[]): Promise<readonly User[]>;
+
+  addPageViews(views: readonly PageView[]): Promise<void>;
+
+  /** The inboxes, locked until the end of the transaction, created where missing; in the order of the keys. */
+  lockInboxes(keys: readonly UserKey[], now: Date): Promise<readonly Inbox[]>;
+  saveInboxes(inboxes: readonly Inbox[]): Promise<void>;
+  inboxes(keys: readonly UserKey[]): Promise<readonly Inbox[]>;
+  addNotifications(notifications: readonly Notification[]): Promise<void>;
+  /** How many notifications stand above a watermark, counted from the rows. */
+  countUnseen(key: UserKey, openedSeq: bigint): Promise<number>;
+  /** Notes when the watermark came to stand where it does. */
+  addOpening(key: UserKey, upToSeq: bigint, now: Date): Promise<void>;
+
+  /** Keeps records that could not be applied; one that is kept already is left as it is. */
+  addDeadLetters(deadLetters: readonly DeadLetter[]): Promise<void>;
+}
+
+export interface EventIdentity {
+  readonly tenantId: string;
+  readonly source: string;
+  readonly id: string;
+}
+
+/** What an idempotency key is scoped to. */
+export interface KeyIdentity {
+  readonly tenantId: string;
+  readonly caller: string;
+  readonly mutation: string;
+  readonly key: string;
+}
+
+export interface DeadLetter {
+  /** Empty when the record did not say. */
+  readonly tenantId: string;
+  readonly topic: string;
+  readonly partition: number;
+  readonly offset: bigint;
+  readonly key: string | null;
+  /** The record's bytes as they came. */
+  readonly payload: Uint8Array;
+  readonly errorCode: string;
+  readonly errorMessage: string;
+  readonly attempts: number;
+  readonly failedAt: Date;
+}

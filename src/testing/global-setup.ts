@@ -1,0 +1,57 @@
+import { randomBytes } from 'node:crypto';
+import pg from 'pg';
+import type { TestProject } from 'vitest/node';
+import { startEmbeddedPostgres } from '../adapters/postgres/embedded.ts';
+import { migrate, migrationsDirectory } from '../adapters/postgres/migrate.ts';
+import { connectionStringOf, onDatabase, withClient } from './postgres-server.ts';
+
+declare module 'vitest' {
+  export interface ProvidedContext {
+    /** The server of this run: a login that may create databases, and the migrated database to copy. */
+    readonly postgres: { readonly connectionString: string; readonly template: string };
+  }
+}
+
+/**
+ * One PostgreSQL for the whole run: TEST_DATABASE_URL (a login that may create databases), or else an ephemeral
+ * embedded one. The migrations run once, into a template that `createTestDatabase` copies.
+ */
+export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  const server = await startServer(process.env['TEST_DATABASE_URL']);
+  // Two runs may share a server, so everything of this run begins with its name.
+  const template = `unseen_test_${randomBytes(4).toString('hex')}`;
+  const { connectionString } = server;
+  await withClient(connectionString, (client) => client.query(`CREATE DATABASE ${template}`));
+  await withClient(onDatabase(connectionString, template), (client) =>
+    migrate(client, { directory: migrationsDirectory }),
+  );
+  project.provide('postgres', { connectionString, template });
+  return () => server.leave(template);
+}
+
+interface TestServer {
+  readonly connectionString: string;
+  /** Gives the server up, and with it every database whose name begins with `prefix`. */
+  leave(prefix: string): Promise<void>;
+}
+
+async function startServer(given: string | undefined): Promise<TestServer> {
+  if (given !== undefined) {
+    return {
+      connectionString: given,
+      leave: (prefix) => withClient(given, (client) => dropDatabases(client, prefix)),
+    };
+  }
+  const embedded = await startEmbeddedPostgres({ ephemeral: true });
+  return { connectionString: connectionStringOf(embedded.connection), leave: () => embedded.stop() };
+}
+
+async function dropDatabases(client: pg.Client, prefix: string): Promise<void> {
+  const { rows } = await client.query<{ datname: string }>(
+    'SELECT datname FROM pg_database WHERE starts_with(datname, $1)',
+    [prefix],
+  );
+  for (const { datname } of rows) {
+    await client.query(`DROP DATABASE IF EXISTS ${pg.escapeIdentifier(datname)} WITH (FORCE)`);
+  }
+}

@@ -1,0 +1,102 @@
+import type { TypedDocumentString } from '../generated/graphql.ts';
+import type { Credentials, Role } from './credentials.ts';
+
+const TIMEOUT_MS = 10_000;
+
+/** A request that did not do what was asked; the message is for the person at the screen. */
+export class ApiError extends Error {
+  constructor(
+    readonly code: string,
+    message: string,
+    options?: ErrorOptions,
+  ) {
+    super(message, options);
+  }
+}
+
+interface GraphQLAnswer {
+  readonly data?: unknown;
+  readonly errors?: readonly GraphQLProblem[];
+}
+
+interface GraphQLProblem {
+  readonly message: string;
+  readonly extensions?: { readonly code?: unknown };
+}
+
+/** Sends typed documents as queries and mutations over HTTP. */
+export function createApi(credentials: Credentials) {
+  async function send(query: string, variables: unknown, role: Role): Promise<GraphQLAnswer> {
+    const token = credentials.token(role);
+    let response: Response;
+    try {
+      response = await fetch('/graphql', {
+        method: 'POST',
+        headers: {
+          'content-type': 'application/json',
+          accept: 'application/graphql-response+json, application/json;q=0.9',
+          ...(token !== undefined && { authorization: `Bearer ${token}` }),
+        },
+        body: JSON.stringify({ query, variables }),
+        signal: AbortSignal.timeout(TIMEOUT_MS),
+      });
+    } catch (cause) {
+      const message =
+        cause instanceof DOMException && cause.name === 'TimeoutError'
+          ? `The server did not answer within ${TIMEOUT_MS / 1000} seconds.`
+          : 'The server cannot be reached right now.';
+      throw new ApiError('UNREACHABLE', message, { cause });
+    }
+    try {
+      return (await response.json()) as GraphQLAnswer;
+    } catch (cause) {
+      throw new ApiError('UNREADABLE', `The server answered with an error (HTTP ${response.status}).`, {
+        cause,
+      });
+    }
+  }
+
+  return {
+    /** The answer's data. Rejects with ApiError when there is any error; an expired token is renewed once. */
+    async request<Data, Variables>(
+      document: TypedDocumentString<Data, Variables>,
+      variables: Variables,
+      role: Role = 'user',
+    ): Promise<Data> {
+      let answer = await send(document.toString(), variables, role);
+      if (credentials.renewable && answer.errors?.some((problem) => codeOf(problem) === 'UNAUTHENTICATED')) {
+        await credentials.renew();
+        answer = await send(document.toString(), variables, role);
+      }
+      const problem = answer.errors?.[0];
+      if (problem !== undefined) throw new ApiError(codeOf(problem), inWords(problem));
+      if (answer.data === undefined || answer.data === null) {
+        throw new ApiError('UNREADABLE', 'The server answered without data.');
+      }
+      return answer.data as Data;
+    },
+  };
+}
+
+/** The code of a GraphQL error, or UNKNOWN. */
+export function codeOf(problem: GraphQLProblem): string {
+  return typeof problem.extensions?.code === 'string' ? problem.extensions.code : 'UNKNOWN';
+}
+
+/** A GraphQL error as a sentence for the person at the screen. */
+export function inWords(problem: GraphQLProblem): string {
+  switch (codeOf(problem)) {
+    case 'UNAUTHENTICATED':
+      return 'The token was not accepted; it may have expired.';
+    case 'FORBIDDEN':
+      return `This token does not allow that: ${problem.message}`;
+    case 'RATE_LIMITED':
+      return 'Too many requests. Wait a moment and try again.';
+    case 'UNAVAILABLE':
+      return 'The server is up, but something it needs is not. Try again in a moment.';
+    case 'INTERNAL_SERVER_ERROR':
+      return `Something went wrong on the server: ${problem.message}`;
+    default:
+      return problem.message;
+  }
+}

@@ -1,0 +1,160 @@
+import { createClient } from 'graphql-ws';
+import { backoffMs } from '../backoff.ts';
+import { webSocketUrl } from '../config.ts';
+import { WatchBadgeDocument, type WatchBadgeSubscription } from '../generated/graphql.ts';
+import { ApiError, codeOf, inWords } from './api.ts';
+import type { Credentials } from './credentials.ts';
+
+const PING_EVERY_MS = 10_000;
+const PONG_WITHIN_MS = 5_000;
+const CONNECT_WITHIN_MS = 10_000;
+
+const TOKEN_REFUSED = 4401;
+const TOKEN_EXPIRED = 4403;
+
+/** What the page tells its reader about the socket. */
+export type ConnectionState =
+  | { readonly kind: 'connecting' }
+  | { readonly kind: 'live' }
+  | { readonly kind: 'waiting'; readonly waitMs: number };
+
+export interface WatchBadgeOptions {
+  readonly credentials: Credentials;
+  onState(state: ConnectionState): void;
+  onUpdate(update: WatchBadgeSubscription['badgeChanged']): void;
+  onError(error: ApiError): void;
+  /** The token was refused and there is no other to try; watching has stopped. */
+  onRefused(): void;
+}
+
+/**
+ * Follows the caller's badge until stopped, through any outage. Every connection begins with a SNAPSHOT, so nothing
+ * has to be caught up on.
+ */
+export function watchBadge({ credentials, onState, onUpdate, onError, onRefused }: WatchBadgeOptions) {
+  let stopped = false;
+  let tokenIsStale = false;
+  let failures = 0;
+  let waiting: ReturnType<typeof setTimeout> | undefined;
+  let wake = (): void => {};
+  let client: ReturnType<typeof createClient> | undefined;
+
+  async function wait(): Promise<void> {
+    const waitMs = backoffMs(failures);
+    failures += 1;
+    onState({ kind: 'waiting', waitMs });
+    await new Promise<void>((resolve) => {
+      wake = resolve;
+      waiting = setTimeout(resolve, waitMs);
+    });
+    clearTimeout(waiting);
+    // Here and not in connectionParams, because the server waits only seconds for those.
+    if (tokenIsStale) await credentials.renew();
+    tokenIsStale = false;
+  }
+
+  function start(): void {
+    let deadline: ReturnType<typeof setTimeout> | undefined;
+    const expectWithin = (ms: number): void => {
+      clearTimeout(deadline);
+      // Not close(): on a network that has gone silent the closing handshake would wait as well.
+      deadline = setTimeout(() => current.terminate(), ms);
+    };
+
+    const current = createClient({
+      url: webSocketUrl(),
+      connectionParams: () => ({ authorization: `Bearer ${credentials.token('user') ?? ''}` }),
+      lazy: false,
+      // The subscription below hears of the same failures.
+      onNonLazyError: () => {},
+      retryAttempts: Number.POSITIVE_INFINITY,
+      shouldRetry: () => !stopped,
+      retryWait: wait,
+      keepAlive: PING_EVERY_MS,
+      on: {
+        connecting: () => {
+          onState({ kind: 'connecting' });
+          expectWithin(CONNECT_WITHIN_MS);
+        },
+        connected: () => clearTimeout(deadline),
+        ping: (received) => {
+          if (!received) expectWithin(PONG_WITHIN_MS);
+        },
+        pong: (received) => {
+          if (received) clearTimeout(deadline);
+        },
+        closed: (event) => {
+          clearTimeout(deadline);
+          const code = closeCode(event);
+          if (code === TOKEN_REFUSED || code === TOKEN_EXPIRED) refused();
+        },
+      },
+    });
+    client = current;
+
+    current.subscribe<WatchBadgeSubscription>(
+      { query: WatchBadgeDocument.toString() },
+      {
+        next({ data, errors }) {
+          const problem = errors?.[0];
+          if (problem) onError(new ApiError(codeOf(problem), inWords(problem)));
+          if (!data) return;
+          failures = 0;
+          onState({ kind: 'live' });
+          onUpdate(data.badgeChanged);
+        },
+        error(reason) {
+          const problem = Array.isArray(reason) ? reason[0] : undefined;
+          if (problem) onError(new ApiError(codeOf(problem), inWords(problem)));
+          if (problem && codeOf(problem) === 'UNAUTHENTICATED') refused();
+          void startAgain(current);
+        },
+        complete: () => void startAgain(current),
+      },
+    );
+  }
+
+  /** graphql-ws calls some endings final; for a bell none is, so a new client takes over. */
+  async function startAgain(finished: ReturnType<typeof createClient>): Promise<void> {
+    dispose(finished);
+    if (stopped) return;
+    await wait();
+    if (!stopped) start();
+  }
+
+  function refused(): void {
+    tokenIsStale = true;
+    if (stopped) return;
+    if (!credentials.renewable) {
+      stop();
+      onRefused();
+    } else if (failures > 1) {
+      onError(new ApiError('UNAUTHENTICATED', 'The server does not accept the token it gave this page.'));
+    }
+  }
+
+  function stop(): void {
+    stopped = true;
+    // Cancelled rather than cut short: whoever awaits the wait would connect once more.
+    clearTimeout(waiting);
+    if (client) dispose(client);
+  }
+
+  start();
+  return {
+    /** Cuts the current wait short. */
+    retryNow: () => wake(),
+    stop,
+  };
+}
+
+function dispose(client: ReturnType<typeof createClient>): void {
+  // Rejects when the last attempt failed, which is known already.
+  Promise.resolve(client.dispose()).catch(() => {});
+}
+
+function closeCode(event: unknown): number | undefined {
+  return typeof event === 'object' && event !== null && 'code' in event && typeof event.code === 'number'
+    ? event.code
+    : undefined;
+}

@@ -1,0 +1,49 @@
+import type { PageConfig } from '../config.ts';
+import whoAmI from './examples/1-who-am-i.graphql?raw';
+import watchTheBadge from './examples/2-watch-the-badge.graphql?raw';
+import recordAPageView from './examples/3-record-a-page-view.graphql?raw';
+import sendANotification from './examples/4-send-a-notification.graphql?raw';
+import myInbox from './examples/5-my-inbox.graphql?raw';
+import openTheInbox from './examples/6-open-the-inbox.graphql?raw';
+import stats from './examples/7-stats.graphql?raw';
+import { authorizationHeader } from './headers.ts';
+
+/** One tab of the playground, in GraphiQL's own shape: variables and headers are JSON text. */
+export interface ExampleTab {
+  readonly query: string;
+  readonly variables: string;
+  readonly headers: string;
+}
+
+/** One tab per step of the story, in order; only sending needs the service token. */
+export function exampleTabs({ userToken, serviceToken, userId = 'alice' }: PageConfig): ExampleTab[] {
+  const asUser = authorizationHeader(userToken);
+  const tab = (query: string, variables: object, headers = asUser): ExampleTab => ({
+    query,
+    variables: JSON.stringify(variables, null, 2),
+    headers,
+  });
+  return [
+    tab(whoAmI, {}),
+    tab(watchTheBadge, { keys: ['notifications'] }),
+    tab(recordAPageView, { input: { name: 'Pricing', path: '/pricing', occurredAt: '{{now}}' } }),
+    tab(
+      sendANotification,
+      {
+        input: {
+          userId,
+          content: {
+            category: 'general',
+            severity: 'NORMAL',
+            title: 'Your report is ready',
+            body: 'Twelve pages.',
+          },
+        },
+      },
+      authorizationHeader(serviceToken),
+    ),
+    tab(myInbox, { first: 10 }),
+    tab(openTheInbox, { upTo: null }),
+    tab(stats, { window: { days: 7, mode: 'CALENDAR' }, top: 5 }),
+  ];
+}

@@ -1,0 +1,35 @@
+import { createGraphiQLFetcher, type Fetcher } from '@graphiql/toolkit';
+import { createClient } from 'graphql-ws';
+import { backoffMs } from '../backoff.ts';
+import { webSocketUrl } from '../config.ts';
+import { sentHeaders } from './headers.ts';
+
+/** Queries and mutations over HTTP, subscriptions over a WebSocket, both with the headers of the active tab. */
+export function createFetcher(): Fetcher {
+  let connectionParams: Record<string, string> = {};
+
+  const wsClient = createClient({
+    url: webSocketUrl(),
+    // GraphiQL runs one subscription at a time and the socket closes with it, so the next one presents its own token.
+    connectionParams: () => connectionParams,
+    keepAlive: 10_000,
+    retryAttempts: Number.POSITIVE_INFINITY,
+    shouldRetry: () => true,
+    retryWait: (retries) => new Promise((resolve) => setTimeout(resolve, backoffMs(retries))),
+  });
+  const send = createGraphiQLFetcher({ url: '/graphql', wsClient, enableIncrementalDelivery: false });
+
+  return (request, options) => {
+    const headers = sentHeaders(options?.headers);
+    connectionParams = headers;
+    return send({ ...request, variables: withCurrentTime(request.variables) }, { ...options, headers });
+  };
+}
+
+/** A saved tab outlives any time written into it, so the examples say `{{now}}`. */
+function withCurrentTime(value: unknown): unknown {
+  if (value === '{{now}}') return new Date().toISOString();
+  if (Array.isArray(value)) return value.map(withCurrentTime);
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, withCurrentTime(inner)]));
+}
