@@ -16,12 +16,10 @@ export default defineConfig({
       onwarn(warning, warn) {
         if (warning.code !== 'MODULE_LEVEL_DIRECTIVE') warn(warning);
       },
+      // GraphiQL's worker setup reports every worker it starts.
+      treeshake: { manualPureFunctions: ['console.info'] },
       input: { playground: join(root, 'playground/index.html'), demo: join(root, 'demo/index.html') },
     },
   },
   worker: { format: 'es' },
-  server: {
-    // `vite web` beside a running API: the pages reload on change, the data is real.
-    proxy: { '/graphql': { target: 'http://localhost:4000', ws: true } },
-  },
 });

@@ -3,10 +3,8 @@ import type { z } from 'zod';
 /** Why an input that was understood was not done. */
 export type ProblemCode =
   | 'INVALID_INPUT'
-  | 'NOT_FOUND'
   | 'USER_NOT_FOUND'
   | 'OPTED_OUT'
-  | 'CONFLICT'
   | 'IDEMPOTENCY_CONFLICT'
   | 'TOO_MANY_ITEMS'
   | 'TOO_OLD'

@@ -64,9 +64,9 @@ function apply(arrival: BadgeArrival): void {
     announce.textContent = `${badge.display} unseen notifications.`;
   }
 
-  if (arrival.kind === 'CHANGE' && before !== undefined) {
-    pushTimer.arrived(badge.unseen - before.unseen).forEach(showPushTime);
-  }
+  const pushTimes = pushTimer.arrived(badge.unseen - (before?.unseen ?? badge.unseen));
+  // A reply can bring the news first; those waits are over as well, but no push ended them.
+  if (arrival.kind === 'CHANGE') pushTimes.forEach(showPushTime);
 }
 
 function showPushTime(ms: number): void {

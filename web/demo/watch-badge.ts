@@ -37,7 +37,7 @@ export function watchBadge({ credentials, onState, onUpdate, onError, onRefused 
   let failures = 0;
   let waiting: ReturnType<typeof setTimeout> | undefined;
   let wake = (): void => {};
-  let client: ReturnType<typeof createClient> | undefined;
+  let end = (): void => {};
 
   async function wait(): Promise<void> {
     const waitMs = backoffMs(failures);
@@ -90,9 +90,8 @@ export function watchBadge({ credentials, onState, onUpdate, onError, onRefused 
         },
       },
     });
-    client = current;
 
-    current.subscribe<WatchBadgeSubscription>(
+    const unsubscribe = current.subscribe<WatchBadgeSubscription>(
       { query: WatchBadgeDocument.toString() },
       {
         next({ data, errors }) {
@@ -107,17 +106,23 @@ export function watchBadge({ credentials, onState, onUpdate, onError, onRefused 
           const problem = Array.isArray(reason) ? reason[0] : undefined;
           if (problem) onError(new ApiError(codeOf(problem), inWords(problem)));
           if (problem && codeOf(problem) === 'UNAUTHENTICATED') refused();
-          void startAgain(current);
+          void startAgain();
         },
-        complete: () => void startAgain(current),
+        complete: () => void startAgain(),
       },
     );
+    end = () => {
+      clearTimeout(deadline);
+      unsubscribe();
+      // Rejects when the last attempt failed, which is known already.
+      Promise.resolve(current.dispose()).catch(() => {});
+    };
   }
 
   /** graphql-ws calls some endings final; for a bell none is, so a new client takes over. */
-  async function startAgain(finished: ReturnType<typeof createClient>): Promise<void> {
-    dispose(finished);
+  async function startAgain(): Promise<void> {
     if (stopped) return;
+    end();
     await wait();
     if (!stopped) start();
   }
@@ -137,7 +142,7 @@ export function watchBadge({ credentials, onState, onUpdate, onError, onRefused 
     stopped = true;
     // Cancelled rather than cut short: whoever awaits the wait would connect once more.
     clearTimeout(waiting);
-    if (client) dispose(client);
+    end();
   }
 
   start();
@@ -146,11 +151,6 @@ export function watchBadge({ credentials, onState, onUpdate, onError, onRefused 
     retryNow: () => wake(),
     stop,
   };
-}
-
-function dispose(client: ReturnType<typeof createClient>): void {
-  // Rejects when the last attempt failed, which is known already.
-  Promise.resolve(client.dispose()).catch(() => {});
 }
 
 function closeCode(event: unknown): number | undefined {

@@ -19,7 +19,7 @@ export interface ExampleTab {
 export function exampleTabs({ userToken, serviceToken, userId = 'alice' }: PageConfig): ExampleTab[] {
   const asUser = authorizationHeader(userToken);
   const tab = (query: string, variables: object, headers = asUser): ExampleTab => ({
-    query,
+    query: query.trimEnd(),
     variables: JSON.stringify(variables, null, 2),
     headers,
   });

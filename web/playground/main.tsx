@@ -38,8 +38,8 @@ function Playground() {
     <>
       {config.userToken === undefined && (
         <p className="hint" role="note">
-          Paste a token after “Bearer” under Headers, then re-fetch the schema. For a user:{' '}
-          <code>npx unseen token --user alice</code>; to send notifications:{' '}
+          Paste a token after “Bearer” under the Headers of a tab. For a user:{' '}
+          <code>npx unseen token --user alice</code>. To send notifications:{' '}
           <code>npx unseen token --role service</code>.
         </p>
       )}

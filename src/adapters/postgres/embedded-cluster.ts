@@ -4,6 +4,7 @@ import {
   closeSync,
   constants,
   existsSync,
+  fstatSync,
   mkdtempSync,
   openSync,
   readdirSync,
@@ -31,7 +32,6 @@ export interface Cluster {
 
 /** A server that was started. */
 export interface Server {
-  readonly pid: number | undefined;
   /** What it said when it gave up, undefined while it runs. */
   failure(): string | undefined;
 }
@@ -124,23 +124,25 @@ export function launch(cluster: Cluster, socket: { host: string; port: number },
   if ((statSync(logFile, { throwIfNoEntry: false })?.size ?? 0) > 1_000_000)
     renameSync(logFile, `${logFile}.1`);
   const log = openSync(logFile, 'a', 0o600);
-  const saidBefore = statSync(logFile).size;
-  let failure: string | undefined;
   try {
+    const saidBefore = fstatSync(log).size;
     const options = { ...settings, ...(cluster.durable ? {} : forgetful) };
     const child = run(cluster, cluster.binaries.postgres, log, [
       ...['-k', socket.host, '-p', String(socket.port)],
       ...Object.entries(options).flatMap(([name, value]) => ['-c', `${name}=${value}`]),
     ]);
+    let problem: AppError | undefined;
     child.once('error', (cause) => {
-      failure = cannotRun(cluster, cause).message;
-    });
-    child.once('exit', (code, signal) => {
-      const said = readFileSync(logFile).subarray(saidBefore).toString().trim();
-      failure ??= said === '' ? `exited with ${signal ?? code}` : said;
+      problem = cannotRun(cluster, cause);
     });
     child.unref();
-    return { pid: child.pid, failure: () => failure };
+    return {
+      failure() {
+        const ended = child.signalCode ?? child.exitCode;
+        if (problem || ended === null) return problem?.message;
+        return readFileSync(logFile).subarray(saidBefore).toString().trim() || `It ended with ${ended}.`;
+      },
+    };
   } finally {
     closeSync(log);
   }

@@ -1,0 +1,73 @@
+import { defaultFieldResolver, type GraphQLFieldResolver, type GraphQLSchema, isObjectType } from 'graphql';
+import { AppError } from '../domain/error.ts';
+import type { Context } from './context.ts';
+
+/**
+ * Who may use a field.
+ * - `token`: whoever has a valid token.
+ * - `target`: the user it is about, or a service or admin of the tenant; the resolver asks `targetUser` or `maySee`.
+ * - `service`: services and admins.
+ * - `parent`: whoever was given the object it belongs to.
+ */
+export type Access = 'token' | 'target' | 'service' | 'parent';
+
+/** Every field of every operation type, and of every other type a word for all its fields. Nothing is open by default. */
+export const access: Readonly<Record<string, Access>> = {
+  'Query.viewer': 'token',
+  'Query.user': 'target',
+  'Query.node': 'target',
+  'Mutation.recordPageView': 'target',
+  'Mutation.recordPageViews': 'target',
+  'Mutation.sendNotification': 'service',
+  'Mutation.openInbox': 'target',
+  'Mutation.upsertUsers': 'service',
+  'Subscription.badgeChanged': 'target',
+  Badge: 'parent',
+  BadgePayload: 'parent',
+  BadgeUpdate: 'parent',
+  DayStat: 'parent',
+  Notification: 'parent',
+  NotificationConnection: 'parent',
+  NotificationEdge: 'parent',
+  PageInfo: 'parent',
+  PageStat: 'parent',
+  PageView: 'parent',
+  PageViewConnection: 'parent',
+  PageViewEdge: 'parent',
+  RecordPageViewPayload: 'parent',
+  RecordPageViewsPayload: 'parent',
+  SendNotificationPayload: 'parent',
+  UpsertUsersPayload: 'parent',
+  User: 'parent',
+  UserError: 'parent',
+  UserStats: 'parent',
+};
+
+/** The rule for a field: its own, or its type's. */
+export function accessOf(typeName: string, fieldName: string): Access | undefined {
+  return access[`${typeName}.${fieldName}`] ?? access[typeName];
+}
+
+/** Puts the rules into the schema, for every transport alike; a field without a rule stops the start. */
+export function enforceAccess(schema: GraphQLSchema): GraphQLSchema {
+  for (const type of Object.values(schema.getTypeMap())) {
+    if (!isObjectType(type) || type.name.startsWith('__')) continue;
+    for (const field of Object.values(type.getFields())) {
+      const rule = accessOf(type.name, field.name);
+      if (rule === undefined) throw new Error(`${type.name}.${field.name} has no rule in the access table`);
+      if (rule !== 'service') continue;
+      field.resolve = servicesOnly(field.resolve ?? defaultFieldResolver);
+      if (field.subscribe) field.subscribe = servicesOnly(field.subscribe);
+    }
+  }
+  return schema;
+}
+
+function servicesOnly(resolve: GraphQLFieldResolver<unknown, Context>): GraphQLFieldResolver<unknown, Context> {
+  return (source, args, context, info) => {
+    if (context.caller.role === 'user') {
+      throw new AppError('FORBIDDEN', `${info.fieldName} needs a token of role service or admin.`);
+    }
+    return resolve(source, args, context, info);
+  };
+}

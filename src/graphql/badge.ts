@@ -1,0 +1,186 @@
+import {
+  Arg,
+  Ctx,
+  Field,
+  FieldResolver,
+  ID,
+  InputType,
+  Int,
+  Mutation,
+  ObjectType,
+  registerEnumType,
+  Resolver,
+  Root,
+  Subscription,
+} from 'type-graphql';
+import { type Badge, displayCount, notificationsKey } from '../domain/badge.ts';
+import { AppError } from '../domain/error.ts';
+import type { Act } from '../flow/act.ts';
+import type { Read } from '../flow/read.ts';
+import type { BadgeUpdate, Watch } from '../flow/watch.ts';
+import { decodeCursor } from './connection.ts';
+import { type Context, targetUser } from './context.ts';
+import { Node } from './node-interface.ts';
+import { nodeId } from './node-id.ts';
+import { isSeq } from './notification-cursor.ts';
+import { MutationPayload, type UserError, userErrorsOf } from './payload.ts';
+import { DateTime } from './scalars.ts';
+
+@ObjectType('Badge', {
+  implements: Node,
+  simpleResolvers: true,
+  description:
+    'A count with a version. Absolute, never a difference: apply it if its version is newer than the one shown.',
+})
+export class BadgeType implements Node {
+  id!: string;
+
+  @Field(() => String, { description: 'Which badge of the user: `notifications`.' })
+  key!: string;
+
+  @Field(() => Int, { description: 'The number on the bell: arrived since the inbox was last opened.' })
+  unseen!: number;
+
+  @Field(() => Int, { description: 'Notifications not read yet, seen or not.' })
+  unread!: number;
+
+  @Field(() => Int, { description: 'Grows with every change of this badge; 0 when nothing ever arrived.' })
+  version!: number;
+
+  @Field(() => DateTime, { description: 'When the badge came to be as it is.' })
+  asOf!: Date;
+}
+
+export const badgeNode = (badge: Badge) => ({
+  ...badge,
+  __typename: 'Badge' as const,
+  id: nodeId('Badge', badge.userId, badge.key),
+});
+
+/** Refuses a key that names no badge. */
+export function checkBadgeKey(key: string): void {
+  if (key !== notificationsKey) {
+    throw new AppError('BAD_USER_INPUT', `There is no badge with that key; there is ${notificationsKey}.`);
+  }
+}
+
+enum UpdateKind {
+  SNAPSHOT = 'SNAPSHOT',
+  CHANGE = 'CHANGE',
+}
+registerEnumType(UpdateKind, {
+  name: 'UpdateKind',
+  description: 'Whether an update is where watching began or what changed since.',
+  valuesConfig: {
+    SNAPSHOT: { description: 'The first update per badge: the true count when watching began. Show it whatever was shown before.' },
+    CHANGE: { description: 'A newer state. States in between may have been skipped.' },
+  },
+});
+
+enum BadgeCause {
+  ARRIVED = 'ARRIVED',
+  OPENED = 'OPENED',
+  RESYNCED = 'RESYNCED',
+}
+registerEnumType(BadgeCause, {
+  name: 'BadgeCause',
+  description: 'What made a badge change; of several changes at once, the last.',
+  valuesConfig: {
+    ARRIVED: { description: 'A notification arrived.' },
+    OPENED: { description: 'The user opened the inbox, here or elsewhere.' },
+    RESYNCED: { description: 'A periodic re-read found a newer state: a push was lost.' },
+  },
+});
+
+@ObjectType('BadgeUpdate', { simpleResolvers: true, description: 'A pushed badge.' })
+export class BadgeUpdateType {
+  @Field(() => UpdateKind, { description: 'SNAPSHOT first, then CHANGE.' })
+  kind!: UpdateKind;
+
+  @Field(() => BadgeType, { description: 'The whole state.' })
+  badge!: BadgeType;
+
+  @Field(() => BadgeCause, { nullable: true, description: 'Null for a snapshot.' })
+  cause!: BadgeCause | null;
+}
+
+@InputType({ description: 'Which inbox was opened, and how far it was shown.' })
+class OpenInboxInput {
+  @Field(() => ID, { nullable: true, description: 'Default: the caller. Another needs a service or admin token.' })
+  userId?: string | null;
+
+  @Field(() => String, { defaultValue: notificationsKey, description: 'The badge to open.' })
+  key!: string;
+
+  @Field(() => String, {
+    nullable: true,
+    description:
+      'Cursor of the newest notification the client showed; what arrived after it stays unseen. Absent: everything that had arrived.',
+  })
+  upTo?: string | null;
+}
+
+@ObjectType({ implements: MutationPayload, simpleResolvers: true, description: 'A badge after the change.' })
+class BadgePayload implements MutationPayload {
+  @Field(() => BadgeType, { nullable: true, description: 'Null when there are errors.' })
+  badge!: BadgeType | null;
+
+  userErrors!: readonly UserError[];
+}
+
+@Resolver(() => BadgeType)
+export class BadgeResolver {
+  constructor(private readonly deps: { readonly act: Act; readonly read: Read; readonly watch: Watch }) {}
+
+  @FieldResolver(() => String, { description: 'The number for people: `99+` above max.' })
+  display(
+    @Root() badge: Badge,
+    @Arg('max', () => Int, { defaultValue: 99, description: 'The largest number written out, 1 to 9999.' }) max: number,
+  ): string {
+    if (max < 1 || max > 9_999) throw new AppError('BAD_USER_INPUT', 'max must be 1 to 9999.');
+    return displayCount(badge.unseen, max);
+  }
+
+  @Mutation(() => BadgePayload, {
+    description:
+      'The user opened the inbox: what was shown is no longer unseen, on every device. Moves a watermark, never back; repeating it is harmless.',
+  })
+  async openInbox(@Arg('input', () => OpenInboxInput) input: OpenInboxInput, @Ctx() context: Context) {
+    const user = targetUser(context, input.userId);
+    checkBadgeKey(input.key);
+    const upTo = input.upTo ?? undefined;
+    const [seq] = upTo === undefined ? [] : decodeCursor(upTo, 'notifications', user, isSeq);
+    // Whoever holds a user token exists, even before anything was recorded of them.
+    if (context.caller.role === 'user') await this.deps.read.self(user);
+    const opened = await this.deps.act.openInbox(user, seq === undefined ? undefined : BigInt(seq));
+    if ('problem' in opened) return { badge: null, userErrors: userErrorsOf([opened.problem]) };
+    return { badge: badgeNode(opened.badge), userErrors: [] };
+  }
+
+  @Subscription(() => BadgeUpdateType, {
+    description:
+      'First a SNAPSHOT per badge, read after the subscription is live; then one CHANGE per newer version (intermediate ones may be skipped). After a reconnect it begins with a SNAPSHOT again, so nothing is missed.',
+    subscribe: ({ args, context }: { args: { userId?: string; keys?: string[] }; context: Context }) =>
+      context.container.get(BadgeResolver).watchBadges(args, context),
+  })
+  badgeChanged(
+    @Root() { kind, badge, cause }: BadgeUpdate,
+    @Arg('userId', () => ID, {
+      nullable: true,
+      description: 'Default: the caller. Another needs a service or admin token.',
+    })
+    _userId?: string,
+    @Arg('keys', () => [String], { nullable: true, description: 'Badges to watch. Default: `["notifications"]`.' })
+    _keys?: string[],
+  ): BadgeUpdateType {
+    return { kind: UpdateKind[kind], badge: badgeNode(badge), cause: cause && BadgeCause[cause] };
+  }
+
+  private watchBadges({ userId, keys }: { userId?: string; keys?: string[] }, context: Context) {
+    const user = targetUser(context, userId);
+    const watched = [...new Set(keys ?? [notificationsKey])];
+    if (watched.length === 0) throw new AppError('BAD_USER_INPUT', 'keys must name at least one badge.');
+    watched.forEach(checkBadgeKey);
+    return this.deps.watch.badges(user, watched);
+  }
+}

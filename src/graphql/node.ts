@@ -1,0 +1,49 @@
+import { Arg, Ctx, ID, Query, Resolver } from 'type-graphql';
+import { validate as isUuid } from 'uuid';
+import type { Read } from '../flow/read.ts';
+import type { Store } from '../ports/store.ts';
+import { badgeNode, checkBadgeKey } from './badge.ts';
+import { type Context, maySee } from './context.ts';
+import { parseNodeId } from './node-id.ts';
+import { notificationNode } from './notification.ts';
+import { pageViewNode } from './page-view.ts';
+import { Node } from './node-interface.ts';
+import { userNode } from './user.ts';
+
+@Resolver()
+export class NodeResolver {
+  constructor(private readonly deps: { readonly store: Store; readonly read: Read }) {}
+
+  @Query(() => Node, {
+    nullable: true,
+    description: 'Any object by its id. Null when unknown or not visible to the caller: the two are not told apart.',
+  })
+  async node(@Arg('id', () => ID, { description: 'An `id` this API answered.' }) id: string, @Ctx() context: Context) {
+    const { store, read } = this.deps;
+    const { tenantId } = context.caller;
+    const { kind, parts: [first = '', second = '', third = ''] = [] } = parseNodeId(id) ?? {};
+    if (kind === 'Notification') {
+      const notification = isUuid(first) ? await store.notification(tenantId, first) : undefined;
+      return notification && maySee(context, notification.userId) ? notificationNode(notification) : null;
+    }
+    if (kind === undefined || !maySee(context, first)) return null;
+    const user = { tenantId, userId: first };
+    switch (kind) {
+      case 'User': {
+        const found = await read.user(user);
+        return found ? userNode(found) : null;
+      }
+      case 'Badge':
+        checkBadgeKey(second);
+        return (await read.user(user)) ? badgeNode(await read.badge(user)) : null;
+      case 'PageView': {
+        const occurredAt = new Date(Number(second));
+        if (Number.isNaN(occurredAt.getTime()) || !isUuid(third)) return null;
+        const view = await store.pageView(user, { occurredAt, id: third });
+        return view ? pageViewNode(view) : null;
+      }
+      default:
+        return kind satisfies never;
+    }
+  }
+}

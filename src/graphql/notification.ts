@@ -1,0 +1,219 @@
+import { Arg, Ctx, Field, ID, InputType, Int, Mutation, ObjectType, registerEnumType, Resolver } from 'type-graphql';
+import type { Notification } from '../domain/notification.ts';
+import type { UserKey } from '../domain/user.ts';
+import type { Read } from '../flow/read.ts';
+import type { Record } from '../flow/record.ts';
+import type { Store } from '../ports/store.ts';
+import { BadgeType, badgeNode } from './badge.ts';
+import { checkFirst, decodeCursor, encodeCursor, PageInfo, pageOf } from './connection.ts';
+import { type Context, targetUser } from './context.ts';
+import { Node } from './node-interface.ts';
+import { nodeId } from './node-id.ts';
+import { isSeq } from './notification-cursor.ts';
+import { MutationPayload, type UserError, userErrorsOf } from './payload.ts';
+import { DateTime, IdempotencyKey, JSONObject } from './scalars.ts';
+
+enum NotificationStatus {
+  DELIVERED = 'DELIVERED',
+  SUPPRESSED = 'SUPPRESSED',
+}
+registerEnumType(NotificationStatus, {
+  name: 'NotificationStatus',
+  description: 'How far a notification came.',
+  valuesConfig: {
+    DELIVERED: { description: 'It is in the inbox.' },
+    SUPPRESSED: { description: 'The user could not receive it. It never counts, also not after opting in.' },
+  },
+});
+
+enum Severity {
+  LOW = 'LOW',
+  NORMAL = 'NORMAL',
+  HIGH = 'HIGH',
+  CRITICAL = 'CRITICAL',
+}
+registerEnumType(Severity, {
+  name: 'Severity',
+  description: 'How much it matters to the user; for the client to show.',
+  valuesConfig: {
+    LOW: { description: 'Good to know.' },
+    NORMAL: { description: 'The usual.' },
+    HIGH: { description: 'Should be read soon.' },
+    CRITICAL: { description: 'Must not be missed.' },
+  },
+});
+
+@ObjectType('Notification', {
+  implements: Node,
+  simpleResolvers: true,
+  description: 'Something a user was told.',
+})
+export class NotificationType implements Node {
+  id!: string;
+
+  @Field(() => String, { description: 'Chosen by the sender; `general` unless said otherwise.' })
+  category!: string;
+
+  @Field(() => Severity, { description: 'How much it matters.' })
+  severity!: Severity;
+
+  @Field(() => String, { description: '1 to 200 characters of plain text, to be escaped when shown.' })
+  title!: string;
+
+  @Field(() => String, { nullable: true, description: 'At most 4000 characters of plain text.' })
+  body!: string | null;
+
+  @Field(() => JSONObject, { nullable: true, description: 'Whatever the sender attached.' })
+  data!: Readonly<globalThis.Record<string, unknown>> | null;
+
+  @Field(() => String, { nullable: true, description: 'Where a click leads: an http(s) URL or a path.' })
+  actionUrl!: string | null;
+
+  @Field(() => ID, { nullable: true, description: 'The page or item this is about.' })
+  subjectId!: string | null;
+
+  @Field(() => NotificationStatus, { description: 'DELIVERED for everything in an inbox.' })
+  status!: NotificationStatus;
+
+  @Field(() => DateTime, { description: 'When it was sent.' })
+  createdAt!: Date;
+
+  @Field(() => DateTime, { nullable: true, description: 'When it reached the inbox.' })
+  deliveredAt!: Date | null;
+
+  @Field(() => DateTime, { nullable: true, description: 'When the inbox was first opened with it shown; null while unseen.' })
+  seenAt!: Date | null;
+}
+
+@ObjectType({ simpleResolvers: true, description: 'A notification and its place in the inbox.' })
+class NotificationEdge {
+  @Field(() => String, { description: 'Its place: for `after`, and for `openInbox(input: { upTo })`.' })
+  cursor!: string;
+
+  @Field(() => NotificationType)
+  node!: NotificationType;
+}
+
+@ObjectType({ simpleResolvers: true, description: 'A page of an inbox, newest first.' })
+export class NotificationConnection {
+  @Field(() => [NotificationEdge], { description: 'The entries with their cursors.' })
+  edges!: NotificationEdge[];
+
+  @Field(() => [NotificationType], { description: 'The entries.' })
+  nodes!: NotificationType[];
+
+  @Field(() => PageInfo, { description: 'Whether there is more.' })
+  pageInfo!: PageInfo;
+
+  @Field(() => Int, { description: 'All entries of the inbox; counted only when asked for.' })
+  totalCount!: number;
+
+  @Field(() => BadgeType, { description: 'The badge over this inbox, read after the page.' })
+  badge!: BadgeType;
+}
+
+export const notificationNode = (notification: Notification) => ({
+  ...notification,
+  __typename: 'Notification' as const,
+  id: nodeId('Notification', notification.id),
+});
+
+const notificationCursor = (notification: Notification) =>
+  encodeCursor('notifications', notification, [String(notification.seq)]);
+
+/** One page of a user's inbox. Counts and badge are read only when selected. */
+export async function notificationPage(
+  { store, read }: { readonly store: Store; readonly read: Read },
+  user: UserKey,
+  page: { readonly first: number; readonly after?: string | undefined },
+) {
+  checkFirst(page.first);
+  const [seq] = page.after === undefined ? [] : decodeCursor(page.after, 'notifications', user, isSeq);
+  const rows = await store.notifications(user, {
+    first: page.first + 1,
+    ...(seq !== undefined && { before: BigInt(seq) }),
+  });
+  const { edges, nodes, pageInfo } = pageOf(rows, page, notificationCursor);
+  return {
+    edges: edges.map(({ cursor, node }) => ({ cursor, node: notificationNode(node) })),
+    nodes: nodes.map(notificationNode),
+    pageInfo,
+    totalCount: () => store.countNotifications(user),
+    badge: async () => badgeNode(await read.badge(user)),
+  };
+}
+
+@InputType({ description: 'What a notification says.' })
+class NotificationContentInput {
+  @Field(() => String, { defaultValue: 'general', description: '1 to 64 of `A-Z a-z 0-9 _ . : -`.' })
+  category!: string;
+
+  @Field(() => Severity, { defaultValue: Severity.NORMAL, description: 'How much it matters.' })
+  severity!: Severity;
+
+  @Field(() => String, { description: '1 to 200 characters of plain text.' })
+  title!: string;
+
+  @Field(() => String, { nullable: true, description: 'At most 4000 characters of plain text.' })
+  body?: string | null;
+
+  @Field(() => JSONObject, { nullable: true, description: 'Anything the client needs, at most 16 KB.' })
+  data?: globalThis.Record<string, unknown> | null;
+
+  @Field(() => String, {
+    nullable: true,
+    description: 'Where a click leads: an http(s) URL or a path that starts with a single `/`, at most 2000 characters.',
+  })
+  actionUrl?: string | null;
+
+  @Field(() => ID, { nullable: true, description: 'The page or item this is about, 1 to 128 characters.' })
+  subjectId?: string | null;
+}
+
+@InputType({ description: 'A notification for one user.' })
+class SendNotificationInput {
+  @Field(() => ID, { description: 'Must exist: users come into being with their first page view or `upsertUsers`.' })
+  userId!: string;
+
+  @Field(() => NotificationContentInput, { description: 'What it says.' })
+  content!: NotificationContentInput;
+
+  @Field(() => IdempotencyKey, { nullable: true, description: 'Makes a retry safe: the same key sends once.' })
+  idempotencyKey?: string | null;
+}
+
+@ObjectType({ implements: MutationPayload, simpleResolvers: true, description: 'The notification that is on its way.' })
+class SendNotificationPayload implements MutationPayload {
+  @Field(() => ID, {
+    nullable: true,
+    description: 'The notification\'s id, durable and delivered a moment later; null when there are errors.',
+  })
+  notificationId!: string | null;
+
+  userErrors!: readonly UserError[];
+}
+
+@Resolver(() => NotificationType)
+export class NotificationResolver {
+  constructor(private readonly deps: { readonly record: Record }) {}
+
+  @Mutation(() => SendNotificationPayload, {
+    description:
+      'Sends a notification to one user. Answers when it is durable; the badge moves a moment later. Service and admin tokens only.',
+  })
+  async sendNotification(@Arg('input', () => SendNotificationInput) input: SendNotificationInput, @Ctx() context: Context) {
+    const { userId } = targetUser(context, input.userId);
+    const { eventIds, problems } = await this.deps.record.notification(context.caller, 'sendNotification', {
+      userId,
+      content: withoutNulls(input.content),
+      idempotencyKey: input.idempotencyKey ?? undefined,
+    });
+    const [id] = eventIds;
+    return { notificationId: id === undefined ? null : nodeId('Notification', id), userErrors: userErrorsOf(problems) };
+  }
+}
+
+/** GraphQL's null is "not given" to the event. */
+export function withoutNulls<T extends object>(input: T): Partial<T> {
+  return Object.fromEntries(Object.entries(input).filter(([, value]) => value !== null)) as Partial<T>;
+}

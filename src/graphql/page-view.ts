@@ -1,0 +1,196 @@
+import { Arg, Ctx, Field, ID, InputType, Int, Mutation, ObjectType, Resolver } from 'type-graphql';
+import { validate as isUuid } from 'uuid';
+import { AppError } from '../domain/error.ts';
+import type { PageView } from '../domain/page-view.ts';
+import type { UserKey } from '../domain/user.ts';
+import type { PageViewInput, Record } from '../flow/record.ts';
+import type { Store } from '../ports/store.ts';
+import { checkFirst, decodeCursor, encodeCursor, PageInfo, pageOf } from './connection.ts';
+import { type Context, targetUser } from './context.ts';
+import { Node } from './node-interface.ts';
+import { nodeId } from './node-id.ts';
+import { MutationPayload, type UserError, userErrorsOf } from './payload.ts';
+import { DateTime, IdempotencyKey } from './scalars.ts';
+
+/** Items one bulk mutation takes. */
+const maxItems = 500;
+
+@ObjectType('PageView', { implements: Node, simpleResolvers: true, description: 'One look at one page.' })
+export class PageViewType implements Node {
+  id!: string;
+
+  @Field(() => String, { description: 'What people call the page; stats count by it.' })
+  name!: string;
+
+  @Field(() => String, { nullable: true, description: 'Where it is on the site.' })
+  path!: string | null;
+
+  @Field(() => ID, { nullable: true, description: 'The item or subject that was visited.' })
+  subjectId!: string | null;
+
+  @Field(() => DateTime, { description: 'When the user looked.' })
+  occurredAt!: Date;
+
+  @Field(() => DateTime, { description: 'When Unseen applied it.' })
+  receivedAt!: Date;
+}
+
+@ObjectType({ simpleResolvers: true, description: 'A page view and its place in the list.' })
+class PageViewEdge {
+  @Field(() => String, { description: 'Its place: for `after`.' })
+  cursor!: string;
+
+  @Field(() => PageViewType)
+  node!: PageViewType;
+}
+
+@ObjectType({ simpleResolvers: true, description: 'A page of page views, newest first.' })
+export class PageViewConnection {
+  @Field(() => [PageViewEdge], { description: 'The entries with their cursors.' })
+  edges!: PageViewEdge[];
+
+  @Field(() => [PageViewType], { description: 'The entries.' })
+  nodes!: PageViewType[];
+
+  @Field(() => PageInfo, { description: 'Whether there is more.' })
+  pageInfo!: PageInfo;
+
+  @Field(() => Int, { description: 'All entries of the range; counted only when asked for.' })
+  totalCount!: number;
+}
+
+@InputType({ description: 'A stretch of time, `[from, to)`.' })
+export class DateTimeRangeInput {
+  @Field(() => DateTime, { description: 'Included.' })
+  from!: Date;
+
+  @Field(() => DateTime, { nullable: true, description: 'Not included. Default: no end.' })
+  to?: Date | null;
+}
+
+export const pageViewNode = (view: PageView) => ({
+  ...view,
+  __typename: 'PageView' as const,
+  id: nodeId('PageView', view.userId, String(view.occurredAt.getTime()), view.id),
+});
+
+const pageViewCursor = (view: PageView) =>
+  encodeCursor('pageViews', view, [String(view.occurredAt.getTime()), view.id]);
+
+const isPlace = ([time = '', id = '', ...rest]: readonly string[]) =>
+  rest.length === 0 && /^\d{1,15}$/.test(time) && isUuid(id);
+
+/** One page of a user's page views. The count is read only when selected. */
+export async function pageViewPage(
+  store: Store,
+  user: UserKey,
+  page: { readonly first: number; readonly after?: string | undefined },
+  range: DateTimeRangeInput | undefined,
+) {
+  checkFirst(page.first);
+  if (range?.to && range.to <= range.from) throw new AppError('BAD_USER_INPUT', 'range.to must be later than range.from.');
+  const place = page.after === undefined ? undefined : decodeCursor(page.after, 'pageViews', user, isPlace);
+  const within = { ...(range && { from: range.from }), ...(range?.to && { to: range.to }) };
+  const rows = await store.pageViews(user, {
+    ...within,
+    first: page.first + 1,
+    ...(place && { after: { occurredAt: new Date(Number(place[0])), id: place[1] as string } }),
+  });
+  const { edges, nodes, pageInfo } = pageOf(rows, page, pageViewCursor);
+  return {
+    edges: edges.map(({ cursor, node }) => ({ cursor, node: pageViewNode(node) })),
+    nodes: nodes.map(pageViewNode),
+    pageInfo,
+    totalCount: () => store.countPageViews(user, within),
+  };
+}
+
+@InputType({ description: 'A page a user looked at.' })
+class RecordPageViewInput {
+  @Field(() => ID, { nullable: true, description: 'Default: the caller. Another needs a service or admin token.' })
+  userId?: string | null;
+
+  @Field(() => String, { description: 'What people call the page, 1 to 500 characters.' })
+  name!: string;
+
+  @Field(() => DateTime, {
+    nullable: true,
+    description: 'When it happened, from the retention (183 days by default) ago to 5 minutes ahead. Default: now.',
+  })
+  occurredAt?: Date | null;
+
+  @Field(() => String, { nullable: true, description: 'Where it is on the site, 1 to 2000 characters.' })
+  path?: string | null;
+
+  @Field(() => ID, { nullable: true, description: 'The item or subject that was visited, 1 to 128 characters.' })
+  subjectId?: string | null;
+
+  @Field(() => IdempotencyKey, { nullable: true, description: 'Makes a retry safe: the same key counts once.' })
+  idempotencyKey?: string | null;
+}
+
+@InputType({ description: 'Many page views at once.' })
+class RecordPageViewsInput {
+  @Field(() => [RecordPageViewInput], { description: '1 to 500.' })
+  views!: RecordPageViewInput[];
+}
+
+@ObjectType({ implements: MutationPayload, simpleResolvers: true, description: 'What was recorded.' })
+class RecordPageViewPayload implements MutationPayload {
+  @Field(() => ID, { nullable: true, description: 'The event, now durable; null when there are errors.' })
+  eventId!: string | null;
+
+  userErrors!: readonly UserError[];
+}
+
+@ObjectType({ implements: MutationPayload, simpleResolvers: true, description: 'What was recorded.' })
+class RecordPageViewsPayload implements MutationPayload {
+  @Field(() => Int, { description: 'How many views are now durable.' })
+  accepted!: number;
+
+  @Field(() => [ID], { description: 'The events of the accepted views, in their order.' })
+  eventIds!: readonly string[];
+
+  userErrors!: readonly UserError[];
+}
+
+@Resolver(() => PageViewType)
+export class PageViewResolver {
+  constructor(private readonly deps: { readonly record: Record }) {}
+
+  @Mutation(() => RecordPageViewPayload, {
+    description: 'Records that a user looked at a page. Answers when it is durable; stats show it a moment later.',
+  })
+  async recordPageView(@Arg('input', () => RecordPageViewInput) input: RecordPageViewInput, @Ctx() context: Context) {
+    const view = pageViewInput(input, context, ['input']);
+    const { eventIds, problems } = await this.deps.record.pageViews(context.caller, 'recordPageView', [view]);
+    return { eventId: eventIds[0] ?? null, userErrors: userErrorsOf(problems) };
+  }
+
+  @Mutation(() => RecordPageViewsPayload, {
+    description:
+      'Records up to 500 page views with one answer. Views that are not valid are reported in userErrors and the others recorded.',
+  })
+  async recordPageViews(@Arg('input', () => RecordPageViewsInput) { views }: RecordPageViewsInput, @Ctx() context: Context) {
+    if (views.length === 0 || views.length > maxItems) {
+      const code = views.length === 0 ? ('INVALID_INPUT' as const) : ('TOO_MANY_ITEMS' as const);
+      const problem = { code, message: `views must have 1 to ${maxItems} entries.`, path: ['input', 'views'] };
+      return { accepted: 0, eventIds: [], userErrors: userErrorsOf([problem]) };
+    }
+    const inputs = views.map((view, index) => pageViewInput(view, context, ['input', 'views', String(index)]));
+    const { eventIds, problems } = await this.deps.record.pageViews(context.caller, 'recordPageViews', inputs);
+    return { accepted: eventIds.length, eventIds, userErrors: userErrorsOf(problems) };
+  }
+}
+
+function pageViewInput(input: RecordPageViewInput, context: Context, at: readonly string[]): PageViewInput {
+  return {
+    userId: targetUser(context, input.userId).userId,
+    name: input.name,
+    occurredAt: input.occurredAt ?? undefined,
+    path: input.path ?? undefined,
+    subjectId: input.subjectId ?? undefined,
+    idempotencyKey: input.idempotencyKey ?? undefined,
+    at,
+  };
+}

@@ -1,0 +1,49 @@
+import { Field, InterfaceType, ObjectType, registerEnumType } from 'type-graphql';
+import type { Problem } from '../domain/problem.ts';
+
+export enum UserErrorCode {
+  INVALID_INPUT = 'INVALID_INPUT',
+  USER_NOT_FOUND = 'USER_NOT_FOUND',
+  OPTED_OUT = 'OPTED_OUT',
+  IDEMPOTENCY_CONFLICT = 'IDEMPOTENCY_CONFLICT',
+  TOO_MANY_ITEMS = 'TOO_MANY_ITEMS',
+  TOO_OLD = 'TOO_OLD',
+  IN_FUTURE = 'IN_FUTURE',
+}
+
+registerEnumType(UserErrorCode, {
+  name: 'UserErrorCode',
+  description: 'Why a mutation did not do what was asked. The rest of the answer stands.',
+  valuesConfig: {
+    INVALID_INPUT: { description: 'A value is out of bounds; the message says which bounds.' },
+    USER_NOT_FOUND: { description: 'There is no such user in the tenant.' },
+    OPTED_OUT: { description: 'The user does not receive notifications.' },
+    IDEMPOTENCY_CONFLICT: { description: 'The idempotency key was used before with other input. Nothing was changed.' },
+    TOO_MANY_ITEMS: { description: 'More items than one call takes. Nothing was changed.' },
+    TOO_OLD: { description: 'The moment lies before the retention.' },
+    IN_FUTURE: { description: 'The moment lies more than 5 minutes ahead of the server.' },
+  },
+});
+
+@ObjectType({ description: 'One expected failure, for the caller to handle.', simpleResolvers: true })
+export class UserError {
+  @Field(() => UserErrorCode, { description: 'For programs.' })
+  code!: UserErrorCode;
+
+  @Field(() => String, { description: 'For people: what, where and what to do.' })
+  message!: string;
+
+  @Field(() => [String], { nullable: true, description: 'From the mutation\'s arguments to the value, e.g. `["input", "views", "3", "name"]`.' })
+  path!: readonly string[] | null;
+}
+
+@InterfaceType({ description: 'What every mutation answers.' })
+export abstract class MutationPayload {
+  @Field(() => [UserError], { description: 'Empty when everything was done.' })
+  userErrors!: readonly UserError[];
+}
+
+/** Problems as the API shows them. */
+export function userErrorsOf(problems: readonly Problem[]): readonly UserError[] {
+  return problems.map(({ code, message, path }) => ({ code: UserErrorCode[code], message, path }));
+}

@@ -1,0 +1,93 @@
+import { GraphQLError, GraphQLScalarType, Kind, type ValueNode, valueFromASTUntyped } from 'graphql';
+import { z } from 'zod';
+import { isTimeZone } from '../domain/time.ts';
+import { jsonObject } from '../events/text.ts';
+
+/** A scalar that is written as a string and read by a zod schema; what was given is not quoted back. */
+function stringScalar<T>(options: {
+  readonly name: string;
+  readonly description: string;
+  readonly specifiedByURL?: string;
+  readonly expected: string;
+  parse(value: string): T | undefined;
+  serialize(value: unknown): string;
+}): GraphQLScalarType<T, string> {
+  const refuse = () => new GraphQLError(`${options.name} must be ${options.expected}.`);
+  const read = (value: unknown): T => {
+    const parsed = typeof value === 'string' ? options.parse(value) : undefined;
+    if (parsed === undefined) throw refuse();
+    return parsed;
+  };
+  return new GraphQLScalarType<T, string>({
+    name: options.name,
+    description: options.description,
+    specifiedByURL: options.specifiedByURL ?? null,
+    serialize: options.serialize,
+    parseValue: read,
+    parseLiteral: (node: ValueNode) => read(node.kind === Kind.STRING ? node.value : undefined),
+  });
+}
+
+const asString = (value: unknown) => String(value);
+
+// zod checks days of months and offsets; it allows seconds to be left out, RFC 3339 does not.
+const isoDateTime = z.iso.datetime({ offset: true });
+
+export const DateTime = stringScalar<Date>({
+  name: 'DateTime',
+  description:
+    'An instant, RFC 3339 with offset: `2026-11-20T09:00:00Z`, `2026-11-20T10:00:00.123+01:00`. Answered in UTC with milliseconds. Refused: no zone, 30 February, 24:00, second 60.',
+  specifiedByURL: 'https://www.rfc-editor.org/rfc/rfc3339#section-5.6',
+  expected: 'an RFC 3339 date-time with zone, e.g. 2026-11-20T09:00:00Z',
+  parse: (value) =>
+    /T\d\d:\d\d:\d\d/.test(value) && isoDateTime.safeParse(value).success ? new Date(value) : undefined,
+  serialize: (value) => (value as Date).toISOString(),
+});
+
+export const LocalDate = stringScalar<string>({
+  name: 'LocalDate',
+  description: 'A calendar day, `YYYY-MM-DD`, in the time zone named beside it.',
+  expected: 'a calendar day, YYYY-MM-DD',
+  parse: (value) => (z.iso.date().safeParse(value).success ? value : undefined),
+  serialize: asString,
+});
+
+export const TimeZone = stringScalar<string>({
+  name: 'TimeZone',
+  description:
+    'An IANA time zone name this server knows, such as `Europe/Berlin` or `UTC`. Offsets such as `+02:00` are refused: they have no daylight saving.',
+  specifiedByURL: 'https://www.iana.org/time-zones',
+  expected: 'an IANA time zone name, e.g. Europe/Berlin',
+  parse: (value) => (isTimeZone(value) ? value : undefined),
+  serialize: asString,
+});
+
+export const IdempotencyKey = stringScalar<string>({
+  name: 'IdempotencyKey',
+  description:
+    'Names one intended change, so that a retry is not a second one: 1 to 128 of `A-Z a-z 0-9 _ . : -`. Scoped to tenant, caller and mutation. The same key with other input is refused with IDEMPOTENCY_CONFLICT.',
+  expected: '1 to 128 of A-Z a-z 0-9 _ . : -',
+  parse: (value) => (/^[A-Za-z0-9_.:-]{1,128}$/.test(value) ? value : undefined),
+  serialize: asString,
+});
+
+function readJsonObject(value: unknown): Record<string, unknown> {
+  let problem = 'must be a JSON object';
+  try {
+    const parsed = jsonObject.safeParse(value);
+    if (parsed.success) return parsed.data;
+    problem = parsed.error.issues[0]?.message ?? problem;
+  } catch {
+    // A nesting so deep that it cannot be walked.
+    problem = 'is nested too deeply';
+  }
+  throw new GraphQLError(`JSONObject ${problem}.`);
+}
+
+export const JSONObject = new GraphQLScalarType({
+  name: 'JSONObject',
+  description: 'A JSON object of at most 16 KB as UTF-8, without U+0000 and lone surrogates. Stored as it is.',
+  serialize: (value) => value,
+  parseValue: readJsonObject,
+  parseLiteral: (node, variables) => readJsonObject(valueFromASTUntyped(node, variables)),
+});

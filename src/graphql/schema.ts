@@ -1,0 +1,65 @@
+// type-graphql reads it when the first decorator runs, so it comes before every resolver.
+import 'reflect-metadata';
+import { type GraphQLSchema, lexicographicSortSchema, printSchema } from 'graphql';
+import { buildSchemaSync } from 'type-graphql';
+import type { Act } from '../flow/act.ts';
+import type { Read } from '../flow/read.ts';
+import type { Record } from '../flow/record.ts';
+import type { Watch } from '../flow/watch.ts';
+import type { Clock } from '../ports/clock.ts';
+import type { Store } from '../ports/store.ts';
+import { enforceAccess } from './access.ts';
+import { BadgeResolver } from './badge.ts';
+import type { Context, ResolverContainer } from './context.ts';
+import { NodeResolver } from './node.ts';
+import { NotificationResolver } from './notification.ts';
+import { PageViewResolver } from './page-view.ts';
+import { UserStatsResolver } from './stats.ts';
+import { UserResolver } from './user.ts';
+
+let schema: GraphQLSchema | undefined;
+
+/** The executable schema, with the access rules in it; one per process. Resolvers come from each request's context. */
+export function getSchema(): GraphQLSchema {
+  schema ??= enforceAccess(
+    buildSchemaSync({
+      resolvers: [UserResolver, NodeResolver, PageViewResolver, NotificationResolver, BadgeResolver, UserStatsResolver],
+      container: ({ context }: { context: Context }) => context.container,
+      // Scalars are strict and the flow parses the rest; class-validator would check neither.
+      validate: false,
+      // type-graphql wants one as soon as there is a subscription; ours are fed by `watch`, and this one must never be.
+      pubSub: { publish: refusePubSub, subscribe: refusePubSub },
+    }),
+  );
+  return schema;
+}
+
+/** What `schema.graphql` holds: sorted, so that a change of the code shows as a change of the contract and nothing else. */
+export function printedSchema(): string {
+  return `${printSchema(lexicographicSortSchema(getSchema()))}\n`;
+}
+
+/** The resolvers of one app. */
+export function createResolvers(deps: {
+  readonly act: Act;
+  readonly read: Read;
+  readonly record: Record;
+  readonly watch: Watch;
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly retentionDays: number;
+}): ResolverContainer {
+  const resolvers = new Map<unknown, unknown>([
+    [UserResolver, new UserResolver(deps)],
+    [NodeResolver, new NodeResolver(deps)],
+    [PageViewResolver, new PageViewResolver(deps)],
+    [NotificationResolver, new NotificationResolver(deps)],
+    [BadgeResolver, new BadgeResolver(deps)],
+    [UserStatsResolver, new UserStatsResolver()],
+  ]);
+  return { get: <T>(resolverClass: abstract new (...args: never[]) => T) => resolvers.get(resolverClass) as T };
+}
+
+function refusePubSub(): never {
+  throw new Error("type-graphql's own pub/sub is not used: subscriptions are fed by flow/watch");
+}

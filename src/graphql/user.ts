@@ -1,0 +1,185 @@
+import { Arg, Ctx, Field, FieldResolver, ID, InputType, Int, Mutation, ObjectType, Query, Resolver, Root } from 'type-graphql';
+import { notificationsKey } from '../domain/badge.ts';
+import type { Problem } from '../domain/problem.ts';
+import { problemsOf } from '../domain/problem.ts';
+import { type User, type UserPatch } from '../domain/user.ts';
+import { name } from '../events/text.ts';
+import type { Act } from '../flow/act.ts';
+import type { Read } from '../flow/read.ts';
+import type { Clock } from '../ports/clock.ts';
+import type { Store } from '../ports/store.ts';
+import { BadgeType, badgeNode, checkBadgeKey } from './badge.ts';
+import { type Context, maySee } from './context.ts';
+import { Node } from './node-interface.ts';
+import { nodeId } from './node-id.ts';
+import { NotificationConnection, notificationPage } from './notification.ts';
+import { DateTimeRangeInput, PageViewConnection, pageViewPage } from './page-view.ts';
+import { MutationPayload, type UserError, userErrorsOf } from './payload.ts';
+import { DateTime, TimeZone } from './scalars.ts';
+import { StatsWindowInput, statsOf, UserStatsType } from './stats.ts';
+
+/** Items one bulk mutation takes. */
+const maxItems = 500;
+
+const firstArg = { defaultValue: 25, description: 'Page size, 1 to 100.' };
+const afterArg = { nullable: true, description: 'Cursor of the entry before the page; absent: from the newest.' };
+
+@ObjectType('User', { implements: Node, simpleResolvers: true, description: 'A user of the tenant.' })
+export class UserType implements Node {
+  id!: string;
+
+  @Field(() => ID, { description: 'The tenant\'s own name for the user.' })
+  userId!: string;
+
+  @Field(() => TimeZone, { description: 'Where the user\'s days begin.' })
+  timeZone!: string;
+
+  @Field(() => Boolean, { description: 'Whether notifications reach the user.' })
+  canReceiveNotifications!: boolean;
+
+  @Field(() => DateTime, { description: 'When Unseen first heard of the user.' })
+  createdAt!: Date;
+}
+
+export const userNode = (user: User) => ({ ...user, __typename: 'User' as const, id: nodeId('User', user.userId) });
+
+@InputType({ description: 'What to change: an absent field keeps its value, null goes back to the default.' })
+class UserPatchInput {
+  @Field(() => Boolean, { nullable: true, description: 'Default: true.' })
+  canReceiveNotifications?: boolean | null;
+
+  @Field(() => TimeZone, { nullable: true, description: 'Default: UTC.' })
+  timeZone?: string | null;
+}
+
+@InputType({ description: 'A user to create or change.' })
+class UpsertUserInput {
+  @Field(() => ID, { description: '1 to 128 characters, no control characters.' })
+  userId!: string;
+
+  @Field(() => UserPatchInput, { description: 'What to change.' })
+  patch!: UserPatchInput;
+}
+
+@InputType({ description: 'Users to create or change.' })
+class UpsertUsersInput {
+  @Field(() => [UpsertUserInput], { description: '1 to 500, each user once.' })
+  users!: UpsertUserInput[];
+}
+
+@ObjectType({ implements: MutationPayload, simpleResolvers: true, description: 'What became of the users.' })
+class UpsertUsersPayload implements MutationPayload {
+  @Field(() => Int, { description: 'Users that did not exist.' })
+  createdCount!: number;
+
+  @Field(() => Int, { description: 'Users that existed.' })
+  updatedCount!: number;
+
+  userErrors!: readonly UserError[];
+}
+
+interface Deps {
+  readonly act: Act;
+  readonly read: Read;
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly retentionDays: number;
+}
+
+@Resolver(() => UserType)
+export class UserResolver {
+  constructor(private readonly deps: Deps) {}
+
+  @Query(() => UserType, { nullable: true, description: 'The caller; null for a service or admin token.' })
+  async viewer(@Ctx() { caller }: Context) {
+    if (caller.role !== 'user') return null;
+    return userNode(await this.deps.read.self({ tenantId: caller.tenantId, userId: caller.subject }));
+  }
+
+  @Query(() => UserType, {
+    nullable: true,
+    description: 'A user. Null when unknown or not visible to the caller: the two are not told apart.',
+  })
+  async user(
+    @Arg('userId', () => ID, { description: 'The tenant\'s own name for the user.' }) userId: string,
+    @Ctx() context: Context,
+  ) {
+    if (!maySee(context, userId) || !name.safeParse(userId).success) return null;
+    const user = await this.deps.read.user({ tenantId: context.caller.tenantId, userId });
+    return user ? userNode(user) : null;
+  }
+
+  @FieldResolver(() => DateTime, { nullable: true, description: 'When the inbox was last opened; null: never.' })
+  async lastOpenedNotificationsAt(@Root() user: User): Promise<Date | null> {
+    return (await this.deps.read.inbox(user)).lastOpenedAt;
+  }
+
+  @FieldResolver(() => BadgeType, { description: 'A badge of this user, as it is now.' })
+  async badge(
+    @Root() user: User,
+    @Arg('key', () => String, { defaultValue: notificationsKey, description: '`notifications`.' }) key: string,
+  ) {
+    checkBadgeKey(key);
+    return badgeNode(await this.deps.read.badge(user));
+  }
+
+  @FieldResolver(() => NotificationConnection, { description: 'The inbox, newest first.' })
+  notifications(
+    @Root() user: User,
+    @Arg('first', () => Int, firstArg) first: number,
+    @Arg('after', () => String, afterArg) after?: string,
+  ) {
+    return notificationPage(this.deps, user, { first, after: after ?? undefined });
+  }
+
+  @FieldResolver(() => PageViewConnection, { description: 'What the user looked at, newest first.' })
+  pageViews(
+    @Root() user: User,
+    @Arg('first', () => Int, firstArg) first: number,
+    @Arg('after', () => String, afterArg) after?: string,
+    @Arg('range', () => DateTimeRangeInput, { nullable: true, description: 'Only views in this stretch of time.' })
+    range?: DateTimeRangeInput,
+  ) {
+    return pageViewPage(this.deps.store, user, { first, after: after ?? undefined }, range ?? undefined);
+  }
+
+  @FieldResolver(() => UserStatsType, {
+    description: 'Default window: seven calendar days up to now, in the user\'s time zone.',
+  })
+  stats(
+    @Root() user: User,
+    @Arg('window', () => StatsWindowInput, { nullable: true, description: 'Any other window.' }) window?: StatsWindowInput,
+  ) {
+    return statsOf(this.deps, user, window ?? undefined);
+  }
+
+  @Mutation(() => UpsertUsersPayload, {
+    description: 'Creates or changes up to 500 users, all or, when there are userErrors, none. Service and admin tokens only.',
+  })
+  async upsertUsers(@Arg('input', () => UpsertUsersInput) { users }: UpsertUsersInput, @Ctx() { caller }: Context) {
+    const problems = upsertProblems(users);
+    if (problems.length > 0) return { createdCount: 0, updatedCount: 0, userErrors: userErrorsOf(problems) };
+    const created = await this.deps.act.upsertUsers(
+      users.map(({ userId, patch }) => ({ tenantId: caller.tenantId, userId, patch: { ...patch } satisfies UserPatch })),
+    );
+    const createdCount = created.filter(Boolean).length;
+    return { createdCount, updatedCount: created.length - createdCount, userErrors: [] };
+  }
+}
+
+function upsertProblems(users: readonly UpsertUserInput[]): readonly Problem[] {
+  const path = ['input', 'users'];
+  if (users.length === 0) return [{ code: 'INVALID_INPUT', message: 'users must have at least 1 entry.', path }];
+  if (users.length > maxItems) {
+    return [{ code: 'TOO_MANY_ITEMS', message: `users must have at most ${maxItems} entries.`, path }];
+  }
+  const seen = new Set<string>();
+  return users.flatMap(({ userId }, index): readonly Problem[] => {
+    const at = [...path, String(index), 'userId'];
+    const parsed = name.safeParse(userId);
+    if (!parsed.success) return problemsOf(parsed.error, at);
+    if (seen.has(userId)) return [{ code: 'INVALID_INPUT', message: 'userId stands in this call twice.', path: at }];
+    seen.add(userId);
+    return [];
+  });
+}
