@@ -1,13 +1,7 @@
-import { readdirSync, readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import { join, resolve } from 'node:path';
 import { PGlite } from '@electric-sql/pglite';
-import {
-  bindMigrationAwareSqlAdapterFactory,
-  type SqlMigrationAwareDriverAdapterFactory,
-} from '@prisma/driver-adapter-utils';
-import * as engine from '@prisma/schema-engine-wasm/schema_engine_bg';
+import type { SqlMigrationAwareDriverAdapterFactory } from '@prisma/driver-adapter-utils';
 import { PrismaPGlite } from 'pglite-prisma-adapter';
+import { openSchemaEngine, readMigrations, readSchema } from './schema-engine.ts';
 
 /** What is compared: a Prisma schema file and a directory of migrations. */
 export interface MigrationSources {
@@ -25,19 +19,14 @@ export interface MigrationSources {
  * Rejects with the schema engine's message when the schema does not parse or a migration does not run.
  */
 export async function missingSql(sources: MigrationSources): Promise<string | undefined> {
-  loadEngine();
   const database = new PGlite();
   const shadow = await shadowOn(database);
   try {
-    const schema = { path: resolve(sources.schemaFile), content: readFileSync(sources.schemaFile, 'utf8') };
-    const session = await engine.SchemaEngine.new(
-      { datamodels: [[schema.path, schema.content]] },
-      () => undefined,
-      bindMigrationAwareSqlAdapterFactory(shadow.factory),
-    );
-    const { exitCode, stdout } = await session.diff({
-      from: { tag: 'migrations', ...readMigrations(sources.migrationsDirectory) },
-      to: { tag: 'schemaDatamodel', files: [schema] },
+    const engine = await openSchemaEngine(shadow.factory, sources.schemaFile);
+    const migrations = readMigrations(sources.migrationsDirectory, withoutInclude);
+    const { exitCode, stdout } = await engine.diff({
+      from: { tag: 'migrations', ...migrations },
+      to: { tag: 'schemaDatamodel', files: [readSchema(sources.schemaFile)] },
       script: true,
       exitCode: true,
       filters: { externalTables: [], externalEnums: [] },
@@ -85,54 +74,7 @@ async function shadowOn(database: PGlite): Promise<Shadow> {
   };
 }
 
-function readMigrations(directory: string): engine.MigrationList {
-  const names = readdirSync(directory, { withFileTypes: true })
-    .filter((entry) => entry.isDirectory())
-    .map((entry) => entry.name)
-    .sort();
-  return {
-    baseDir: resolve(directory),
-    lockfile: {
-      path: 'migration_lock.toml',
-      content: readFileSync(join(directory, 'migration_lock.toml'), 'utf8'),
-    },
-    shadowDbInitScript: '',
-    migrationDirectories: names.map((path) => ({
-      path,
-      migrationFile: {
-        path: 'migration.sql',
-        content: {
-          tag: 'ok',
-          value: withoutInclude(readFileSync(join(directory, path, 'migration.sql'), 'utf8')),
-        },
-      },
-    })),
-  };
-}
-
 /** Read back from a database, an included column looks to the engine like one more column of the key. */
 function withoutInclude(sql: string): string {
   return sql.replaceAll(/\sINCLUDE\s*\([^)]*\)/gi, '');
-}
-
-let loaded = false;
-
-/** The package's own entry imports its .wasm file, which Node 20 cannot, so it is instantiated by hand, once. */
-function loadEngine(): void {
-  if (loaded) return;
-  const script = createRequire(import.meta.url).resolve('@prisma/schema-engine-wasm/schema_engine_bg');
-  const module = new WebAssembly.Module(readFileSync(script.replace(/js$/, 'wasm')));
-  const { exports } = new WebAssembly.Instance(module, { './schema_engine_bg.js': { ...engine } });
-  engine.__wbg_set_wasm(exports);
-  Object.assign(globalThis, {
-    PRISMA_WASM_PANIC_REGISTRY: {
-      set_message(message: string) {
-        throw new Error(`The schema engine failed: ${message}`);
-      },
-    },
-  });
-  const start = exports['__wbindgen_start'];
-  if (typeof start !== 'function') throw new Error('The schema engine does not have the expected entry.');
-  start();
-  loaded = true;
 }

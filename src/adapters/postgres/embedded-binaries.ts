@@ -18,14 +18,17 @@ const packageJson = z.object({ version: z.string() });
 const linkList = z.array(z.object({ source: z.string(), target: z.string() }));
 
 /**
- * The PostgreSQL of the optional npm package for this platform, usable by `account`. What the package's install script
- * would have done (npm, pnpm and bun may skip it) is done here; where the installed files cannot be completed or reached,
- * a copy in `copyDirectory` is used instead.
+ * The PostgreSQL of the optional npm package for this platform (installed in `root`), usable by `account`. What the
+ * package's install script would have done (npm, pnpm and bun may skip it) is done here; where the installed files cannot
+ * be completed or reached, a copy in `copyDirectory` is used instead.
  *
  * Rejects with START_REFUSED when there is no package for this platform.
  */
-export async function findBinaries(account: Account | undefined, copyDirectory: string): Promise<Binaries> {
-  const root = packageRoot();
+export async function findBinaries(
+  account: Account | undefined,
+  copyDirectory: string,
+  root: string = packageRoot(),
+): Promise<Binaries> {
   const { version } = packageJson.parse(JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')));
   const usable = (await linkLibraries(root)) && isOpenTo(root, account);
   const home = usable ? root : await copyOf(root, join(copyDirectory, `postgres-${version}`), account);

@@ -48,7 +48,10 @@ export function createTemporaryDirectory(account: Account | undefined, lockFile:
   };
 }
 
-/** Where temporary things go that `account` must reach: root's TMPDIR may be closed to others. */
+/**
+ * Where temporary things go that `account` must reach and whose path must leave room for a socket's name: TMPDIR, unless
+ * it is too deep, or root's own.
+ */
 export function temporaryRoot(account: Account | undefined): string {
-  return canReach(tmpdir(), account) ? tmpdir() : '/tmp';
+  return Buffer.byteLength(tmpdir()) < 60 && canReach(tmpdir(), account) ? tmpdir() : '/tmp';
 }

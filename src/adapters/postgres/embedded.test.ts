@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import {
   chmodSync,
@@ -15,16 +15,27 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import pg from 'pg';
-import { afterEach, describe, expect, it, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { z } from 'zod';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from './embedded.ts';
 import { isRunning, livePostmaster } from './embedded-postmaster.ts';
+
+/** A stopped data directory to copy: most tests are not about the first start, which takes the longest. */
+const template = mkdtempSync(join(tmpdir(), 'unseen-test-template-'));
 
 const isRoot = process.getuid?.() === 0;
 const nobody = { uid: 65534, gid: 65534 };
 
 /** What a test leaves behind is undone in reverse order. */
 const undo: (() => unknown)[] = [];
+
+beforeAll(async () => {
+  chmodSync(template, 0o755);
+  const server = await startEmbeddedPostgres({ dataDir: template });
+  await server.stop();
+});
+
+afterAll(() => rmSync(template, { recursive: true }));
 
 afterEach(async () => {
   for (const step of undo.splice(0).reverse()) await step();
@@ -44,14 +55,14 @@ describe('the embedded PostgreSQL', () => {
   });
 
   it('listens on a unix socket in a closed directory and on no port', async () => {
-    const { connection } = await start(newDataDir());
+    const { connection } = await start(usedDataDir());
     const addresses = await query(connection, `SELECT current_setting('listen_addresses') AS value`);
     expect(addresses).toEqual([{ value: '' }]);
     expect(statSync(connection.host).mode & 0o777).toBe(0o700);
   });
 
   it('outlives a kill -9 of its process, and the next start takes it over with the data', async () => {
-    const dataDir = newDataDir();
+    const dataDir = usedDataDir();
     const owner = await startProcess(dataDir);
     await writeNote(owner, 'before the kill');
     const server = livePostmaster(clusterOf(dataDir));
@@ -64,7 +75,7 @@ describe('the embedded PostgreSQL', () => {
   });
 
   it('reports once that its server was killed -9, and another start brings the data back', async () => {
-    const dataDir = newDataDir();
+    const dataDir = usedDataDir();
     const onLost = vi.fn<(reason: string) => void>();
     const first = await start(dataDir, onLost);
     await writeNote(first, 'before the kill');
@@ -80,7 +91,7 @@ describe('the embedded PostgreSQL', () => {
   });
 
   it('starts with the data after a kill -9 of its process and its server', async () => {
-    const dataDir = newDataDir();
+    const dataDir = usedDataDir();
     const owner = await startProcess(dataDir);
     await writeNote(owner, 'before the kill');
     killServer(dataDir);
@@ -95,7 +106,7 @@ describe('the embedded PostgreSQL', () => {
     ['is a zombie that nothing reaps', 'sleep 0 & echo $!; exec sleep 1000'],
     ['belongs to another program', 'echo $$; exec sleep 1000'],
   ])('starts with the data when the pid its killed server left behind %s', async (_, script) => {
-    const dataDir = newDataDir();
+    const dataDir = usedDataDir();
     const owner = await startProcess(dataDir);
     await writeNote(owner, 'before the kill');
     const lockFiles = [
@@ -118,7 +129,7 @@ describe('the embedded PostgreSQL', () => {
   });
 
   it('has one owner: a second start is refused and told which process to stop', async () => {
-    const dataDir = newDataDir();
+    const dataDir = usedDataDir();
     const owner = await startProcess(dataDir);
     await expect(start(dataDir)).rejects.toMatchObject({
       code: 'START_REFUSED',
@@ -160,7 +171,7 @@ describe('the embedded PostgreSQL', () => {
   });
 
   it('refuses data of another major version and says how to keep it', async () => {
-    const dataDir = newDataDir();
+    const dataDir = usedDataDir();
     await (await start(dataDir)).stop();
     writeFileSync(join(clusterOf(dataDir), 'PG_VERSION'), '13\n');
     await expect(start(dataDir)).rejects.toMatchObject({
@@ -179,7 +190,7 @@ describe('the embedded PostgreSQL', () => {
   });
 
   it('keeps its log small', async () => {
-    const dataDir = newDataDir();
+    const dataDir = usedDataDir();
     const log = join(dataDir, 'postgres.log');
     writeFileSync(log, 'x'.repeat(1_000_001));
     const { connection } = await start(dataDir);
@@ -232,7 +243,7 @@ describe('the ephemeral embedded PostgreSQL', () => {
 
 describe.runIf(isRoot)('the embedded PostgreSQL of root', () => {
   it('does not run as root', async () => {
-    const dataDir = newDataDir();
+    const dataDir = usedDataDir();
     await start(dataDir);
     const pid = livePostmaster(clusterOf(dataDir)) ?? Number.NaN;
     expect(statSync(`/proc/${pid}`).uid).not.toBe(0);
@@ -266,7 +277,7 @@ describe.runIf(isRoot)('the embedded PostgreSQL of root', () => {
   });
 
   it('is refused to an ordinary user who does not own the data', async () => {
-    const dataDir = newDataDir();
+    const dataDir = usedDataDir();
     await (await start(dataDir)).stop();
     await expect(startProcess(dataDir, { uid: 12345, gid: 12345 })).rejects.toThrow(
       /belongs to user \d+, but this is user 12345.*DATA_DIR/,
@@ -331,7 +342,7 @@ async function firstLine({ stdout }: ChildProcess): Promise<string> {
   throw new Error('The process ended without a word.');
 }
 
-/** A directory everyone may pass through; whatever still runs in it after the test is killed. */
+/** An empty directory everyone may pass through. Whatever still runs in it after the test is killed. */
 function newDataDir(): string {
   const dataDir = mkdtempSync(join(tmpdir(), 'unseen-test-'));
   chmodSync(dataDir, 0o755);
@@ -346,9 +357,16 @@ function newDataDir(): string {
   return dataDir;
 }
 
+/** One that has been started and stopped before. */
+function usedDataDir(): string {
+  const dataDir = newDataDir();
+  execFileSync('cp', ['-a', clusterOf(template), dataDir]);
+  return dataDir;
+}
+
 async function start(dataDir: string, onLost?: (reason: string) => void): Promise<EmbeddedPostgres> {
   const server = await startEmbeddedPostgres({ dataDir, ...(onLost && { onLost }) });
-  undo.push(() => server.stop());
+  undo.push(() => server.stop().then(() => rmSync(server.connection.host, { recursive: true, force: true })));
   return server;
 }
 

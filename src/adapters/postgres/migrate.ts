@@ -64,18 +64,17 @@ export async function migrate(
   try {
     const recorded = await readRecorded(client);
     const done = new Map(recorded.map((row) => [row.migration_name, row.checksum]));
-    const applied: string[] = [];
-    for (const migration of migrations) {
-      const checksum = done.get(migration.name);
-      if (checksum === undefined) {
-        await apply(client, migration);
-        applied.push(migration.name);
-      } else if (!matches(migration.sql, checksum)) {
-        throw edited(migration.name, directory);
-      }
+    for (const { name, sql } of migrations) {
+      const checksum = done.get(name);
+      if (checksum !== undefined && !matches(sql, checksum)) throw edited(name, directory);
     }
+    const missing = migrations.filter(({ name }) => !done.has(name));
+    for (const migration of missing) await apply(client, migration);
     const known = new Set(migrations.map(({ name }) => name));
-    return { applied, unknown: [...done.keys()].filter((name) => !known.has(name)) };
+    return {
+      applied: missing.map(({ name }) => name),
+      unknown: [...done.keys()].filter((name) => !known.has(name)),
+    };
   } finally {
     // A broken connection has already given the lock back; its own error is the one to report.
     await client.query('SELECT pg_advisory_unlock($1)', [lockKey]).catch(() => undefined);

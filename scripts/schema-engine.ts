@@ -1,0 +1,73 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { join, resolve } from 'node:path';
+import {
+  bindMigrationAwareSqlAdapterFactory,
+  type SqlMigrationAwareDriverAdapterFactory,
+} from '@prisma/driver-adapter-utils';
+import * as wasm from '@prisma/schema-engine-wasm/schema_engine_bg';
+
+/** Prisma's schema engine, the one behind `prisma migrate`, without its download: in WebAssembly, on a driver adapter. */
+export async function openSchemaEngine(
+  factory: SqlMigrationAwareDriverAdapterFactory,
+  schemaFile: string,
+): Promise<wasm.SchemaEngine> {
+  loadEngine();
+  const { path, content } = readSchema(schemaFile);
+  return wasm.SchemaEngine.new(
+    { datamodels: [[path, content]] },
+    () => undefined,
+    bindMigrationAwareSqlAdapterFactory(factory),
+  );
+}
+
+/** A schema file as the engine wants it. */
+export function readSchema(file: string): wasm.SchemaContainer {
+  return { path: resolve(file), content: readFileSync(file, 'utf8') };
+}
+
+/** A directory of migrations as the engine wants it, each file passed through `edit`. */
+export function readMigrations(
+  directory: string,
+  edit: (sql: string) => string = (sql) => sql,
+): wasm.MigrationList {
+  const names = readdirSync(directory, { withFileTypes: true })
+    .filter((entry) => entry.isDirectory())
+    .map((entry) => entry.name)
+    .sort();
+  const read = (...path: string[]) => readFileSync(join(directory, ...path), 'utf8');
+  return {
+    baseDir: resolve(directory),
+    lockfile: { path: 'migration_lock.toml', content: read('migration_lock.toml') },
+    shadowDbInitScript: '',
+    migrationDirectories: names.map((path) => ({
+      path,
+      migrationFile: {
+        path: 'migration.sql',
+        content: { tag: 'ok', value: edit(read(path, 'migration.sql')) },
+      },
+    })),
+  };
+}
+
+let loaded = false;
+
+/** The package's own entry imports its .wasm file, which Node 20 cannot, so it is instantiated by hand, once. */
+function loadEngine(): void {
+  if (loaded) return;
+  const script = createRequire(import.meta.url).resolve('@prisma/schema-engine-wasm/schema_engine_bg');
+  const module = new WebAssembly.Module(readFileSync(script.replace(/js$/, 'wasm')));
+  const { exports } = new WebAssembly.Instance(module, { './schema_engine_bg.js': { ...wasm } });
+  wasm.__wbg_set_wasm(exports);
+  Object.assign(globalThis, {
+    PRISMA_WASM_PANIC_REGISTRY: {
+      set_message(message: string) {
+        throw new Error(`The schema engine failed: ${message}`);
+      },
+    },
+  });
+  const start = exports['__wbindgen_start'];
+  if (typeof start !== 'function') throw new Error('The schema engine does not have the expected entry.');
+  start();
+  loaded = true;
+}

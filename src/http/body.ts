@@ -1,0 +1,56 @@
+import type { IncomingMessage } from 'node:http';
+import { AppError } from '../domain/error.ts';
+
+/** The largest body that is read at all. */
+export const maxBodyBytes = 1_000_000;
+
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+/**
+ * Reads a JSON body of at most `maxBodyBytes`. Rejects with PAYLOAD_TOO_LARGE or BAD_USER_INPUT. A body of another content
+ * type, or none (GET), is left to whoever refuses it.
+ */
+export async function readJsonBody(
+  request: IncomingMessage,
+): Promise<{ readonly body: unknown; readonly bytes: number }> {
+  if (request.method !== 'POST') return { body: undefined, bytes: 0 };
+  const { 'content-encoding': encoding = 'identity', 'content-type': contentType = '' } = request.headers;
+  if (encoding !== 'identity') throw new AppError('BAD_USER_INPUT', 'Send the body without Content-Encoding.');
+  const charset = /charset\s*=\s*"?([^\s;"]+)/i.exec(contentType)?.[1] ?? 'utf-8';
+  if (!/^utf-?8$/i.test(charset)) throw new AppError('BAD_USER_INPUT', 'Send the body in UTF-8.');
+  const bytes = await readBytes(request);
+  if (!/^application\/json\b/i.test(contentType)) {
+    throw new AppError('BAD_USER_INPUT', 'Send the body as Content-Type: application/json.');
+  }
+  const body = parse(bytes);
+  // Apollo would try to run an empty object; anything but an object is no request at all.
+  if (typeof body !== 'object' || body === null || Array.isArray(body)) {
+    throw new AppError('BAD_USER_INPUT', 'The body must be one JSON object: {"query": "…", "variables": {…}}.');
+  }
+  return { body, bytes: bytes.byteLength };
+}
+
+function parse(bytes: Buffer): unknown {
+  try {
+    return JSON.parse(utf8.decode(bytes));
+  } catch (cause) {
+    throw new AppError('BAD_USER_INPUT', 'The body is not JSON.', { cause });
+  }
+}
+
+async function readBytes(request: IncomingMessage): Promise<Buffer> {
+  const tooLarge = new AppError('PAYLOAD_TOO_LARGE', `The body may have at most ${maxBodyBytes} bytes.`);
+  if (Number(request.headers['content-length'] ?? 0) > maxBodyBytes) throw tooLarge;
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let size = 0;
+    request.on('data', (chunk: Buffer) => {
+      size += chunk.byteLength;
+      if (size > maxBodyBytes) reject(tooLarge);
+      else chunks.push(chunk);
+    });
+    request.on('end', () => resolve(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks)));
+    request.on('error', () => reject(new AppError('BAD_USER_INPUT', 'The body ended early.')));
+    request.on('aborted', () => reject(new AppError('BAD_USER_INPUT', 'The body ended early.')));
+  });
+}

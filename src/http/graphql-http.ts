@@ -1,0 +1,137 @@
+import { ApolloServer, type ApolloServerPlugin, HeaderMap } from '@apollo/server';
+import { type GraphQLError, type GraphQLSchema, Kind } from 'graphql';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { AppError } from '../domain/error.ts';
+import type { Context, ResolverContainer } from '../graphql/context.ts';
+import { graphQLErrorOf, httpStatus, maskError } from '../graphql/error.ts';
+import type { Operations } from '../graphql/operation.ts';
+import type { Authenticator } from '../ports/authenticator.ts';
+import type { Logger } from '../ports/logger.ts';
+import { maxBodyBytes, readJsonBody } from './body.ts';
+import { answerError, requestIdOf } from './response.ts';
+
+/** Bodies up to here are read for every operation; larger ones only for bulk mutations. */
+const maxPlainBodyBytes = 100_000;
+const bulkMutations: ReadonlySet<string> = new Set(['recordPageViews', 'upsertUsers']);
+
+interface HttpContext extends Context {
+  readonly bodyBytes: number;
+}
+
+/** Answers GraphQL over HTTP (https://graphql.github.io/graphql-over-http/), one operation a request. */
+export interface GraphQLOverHttp {
+  handle(request: IncomingMessage, response: ServerResponse): Promise<void>;
+  stop(): Promise<void>;
+}
+
+/** Apollo driven from bare node:http: nothing stands between the socket and the operation. */
+export async function createGraphQLOverHttp({
+  schema,
+  container,
+  authenticator,
+  operations,
+  logger,
+}: {
+  readonly schema: GraphQLSchema;
+  readonly container: ResolverContainer;
+  readonly authenticator: Authenticator;
+  readonly operations: Operations;
+  readonly logger: Logger;
+}): Promise<GraphQLOverHttp> {
+  const apollo = new ApolloServer<HttpContext>({
+    schema,
+    introspection: operations.introspection,
+    validationRules: [...operations.rules],
+    parseOptions: operations.parseOptions,
+    persistedQueries: false,
+    includeStacktraceInErrorResponses: false,
+    stopOnTerminationSignals: false,
+    nodeEnv: 'production',
+    logger: { debug() {}, info() {}, warn: () => {}, error: (message) => logger.error({ message }, 'apollo') },
+    formatError: (formatted, error) =>
+      maskError(error as GraphQLError, { requestId: String(formatted.extensions?.['requestId'] ?? ''), logger }),
+    plugins: [requestIds, statuses, bodySizes],
+  });
+  await apollo.start();
+
+  return {
+    async handle(request, response) {
+      const requestId = requestIdOf(request);
+      try {
+        const caller = await authenticator.authenticate(bearerToken(request));
+        const { body, bytes } = await readJsonBody(request);
+        const headers = new HeaderMap();
+        for (const header of ['content-type', 'accept', 'apollo-require-preflight', 'x-apollo-operation-name']) {
+          const value = request.headers[header];
+          if (typeof value === 'string') headers.set(header, value);
+        }
+        const { status, headers: answered, body: answer } = await apollo.executeHTTPGraphQLRequest({
+          httpGraphQLRequest: {
+            method: request.method ?? 'GET',
+            headers,
+            search: request.url?.match(/\?.*/)?.[0] ?? '',
+            body,
+          },
+          context: async () => ({ caller, requestId, container, bodyBytes: bytes }),
+        });
+        for (const [name, value] of answered) response.setHeader(name, value);
+        response.setHeader('x-request-id', requestId);
+        response.setHeader('cache-control', 'no-store');
+        response.statusCode = status ?? 200;
+        if (answer.kind === 'complete') response.end(answer.string);
+        else throw new Error('incremental delivery is not enabled');
+      } catch (error) {
+        answerError(response, error, { requestId, logger });
+      }
+    },
+    stop: () => apollo.stop(),
+  };
+}
+
+function bearerToken(request: IncomingMessage): string {
+  const token = /^Bearer +([^ ]+)$/i.exec(request.headers.authorization ?? '')?.[1];
+  if (token !== undefined) return token;
+  throw new AppError('UNAUTHENTICATED', 'Send a token: `Authorization: Bearer …`.');
+}
+
+/** Errors carry the id of their request from the moment they are known, so that masking can log and answer it. */
+const requestIds: ApolloServerPlugin<HttpContext> = {
+  async requestDidStart() {
+    return {
+      async didEncounterErrors({ errors, contextValue }) {
+        for (const error of errors) error.extensions['requestId'] = contextValue.requestId;
+      },
+    };
+  },
+};
+
+/** An answer without data takes the status of its error, for clients and proxies that look no further. */
+const statuses: ApolloServerPlugin<HttpContext> = {
+  async requestDidStart() {
+    return {
+      async willSendResponse({ response }) {
+        if (response.body.kind !== 'single') return;
+        const { data, errors } = response.body.singleResult;
+        const code = errors?.[0]?.extensions?.['code'];
+        if (data || typeof code !== 'string') return;
+        response.http.status = httpStatus[code] ?? 500;
+      },
+    };
+  },
+};
+
+const bodySizes: ApolloServerPlugin<HttpContext> = {
+  async requestDidStart({ contextValue }) {
+    if (contextValue.bodyBytes <= maxPlainBodyBytes) return;
+    return {
+      async didResolveOperation({ operation }) {
+        const isBulk = operation?.selectionSet.selections.every(
+          (selection) => selection.kind === Kind.FIELD && bulkMutations.has(selection.name.value),
+        );
+        if (isBulk) return;
+        const message = `The body may have ${maxPlainBodyBytes} bytes; ${maxBodyBytes} for ${[...bulkMutations].join(', ')}.`;
+        throw graphQLErrorOf(new AppError('PAYLOAD_TOO_LARGE', message));
+      },
+    };
+  },
+};

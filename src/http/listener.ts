@@ -1,0 +1,141 @@
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { AppError } from '../domain/error.ts';
+import type { Logger } from '../ports/logger.ts';
+import type { GraphQLOverHttp } from './graphql-http.ts';
+import type { GraphQLOverWebSocket } from './graphql-ws.ts';
+import { answerError, answerJson, requestIdOf } from './response.ts';
+
+export interface Listener {
+  /** Resolves with the address once connections are accepted. Rejects with START_REFUSED when the port cannot be had. */
+  listen(host: string, port: number): Promise<{ readonly url: string }>;
+  /** Accepts nothing new, closes sockets with 1012, lets requests under way finish for at most `timeoutMs`. */
+  drain(timeoutMs: number): Promise<void>;
+}
+
+/** One port for everything: `/graphql` over HTTP and WebSocket, the pages, the health checks. */
+export function createListener({
+  graphql,
+  sockets,
+  pages,
+  isReady,
+  corsOrigins,
+  logger,
+}: {
+  readonly graphql: GraphQLOverHttp;
+  readonly sockets: GraphQLOverWebSocket;
+  readonly pages: (request: IncomingMessage, response: ServerResponse, path: string) => Promise<boolean>;
+  /** What is not ready, by name; empty when requests will succeed. */
+  readonly isReady: () => Promise<readonly string[]>;
+  readonly corsOrigins: readonly string[];
+  readonly logger: Logger;
+}): Listener {
+  let draining = false;
+
+  async function route(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const path = (request.url ?? '/').replace(/[?#].*/s, '');
+    if (path === '/graphql') {
+      if (draining) response.setHeader('connection', 'close');
+      if (allowOrigin(request, response) === 'answered') return;
+      const isBrowser = request.method === 'GET' && /text\/html/.test(request.headers.accept ?? '');
+      if (isBrowser) redirect(response, `/playground${(request.url ?? '').slice('/graphql'.length)}`);
+      else await graphql.handle(request, response);
+      return;
+    }
+    if (request.method !== 'GET' && request.method !== 'HEAD') {
+      response.setHeader('allow', 'GET, HEAD');
+      answerJson(response, 405, { error: `${path} is only read. The API is at POST /graphql.` });
+      return;
+    }
+    switch (path) {
+      case '/':
+        redirect(response, '/playground');
+        return;
+      case '/healthz':
+        answerJson(response, 200, { status: 'ok' });
+        return;
+      case '/readyz': {
+        const missing = draining ? ['draining'] : await isReady();
+        answerJson(response, missing.length === 0 ? 200 : 503, missing.length === 0 ? { status: 'ready' } : { status: 'not ready', missing });
+        return;
+      }
+    }
+    if (await pages(request, response, path)) return;
+    answerJson(response, 404, { error: 'Nothing here. The API is at /graphql, pages at /playground and /demo.' });
+  }
+
+  /** CORS (https://fetch.spec.whatwg.org/#http-cors-protocol) without credentials: tokens travel in a header. */
+  function allowOrigin(request: IncomingMessage, response: ServerResponse): 'answered' | 'go on' {
+    const { origin } = request.headers;
+    const isAllowed = origin !== undefined && (corsOrigins.includes(origin) || corsOrigins.includes('*'));
+    if (corsOrigins.length > 0) response.setHeader('vary', 'origin');
+    if (isAllowed) {
+      response.setHeader('access-control-allow-origin', origin);
+      response.setHeader('access-control-expose-headers', 'x-request-id, retry-after');
+    }
+    if (request.method !== 'OPTIONS') return 'go on';
+    if (isAllowed) {
+      response.setHeader('access-control-allow-methods', 'GET, POST');
+      response.setHeader('access-control-allow-headers', 'authorization, content-type, apollo-require-preflight, x-request-id');
+      response.setHeader('access-control-max-age', '86400');
+    }
+    response.writeHead(204).end();
+    return 'answered';
+  }
+
+  const server = createServer(
+    // A client gets this long for its headers and for the whole request; a slow one does not hold a connection open.
+    { headersTimeout: 10_000, requestTimeout: 30_000, connectionsCheckingInterval: 2_000, keepAliveTimeout: 65_000 },
+    (request, response) => {
+      route(request, response).catch((error) => answerError(response, error, { requestId: requestIdOf(request), logger }));
+    },
+  );
+  server.on('upgrade', (request, socket, head) => {
+    socket.on('error', () => {});
+    if (draining || !/^\/graphql(\?|$)/.test(request.url ?? '')) {
+      socket.end(`HTTP/1.1 ${draining ? '503 Service Unavailable' : '404 Not Found'}\r\nconnection: close\r\n\r\n`);
+      return;
+    }
+    sockets.upgrade(request, socket, head);
+  });
+
+  return {
+    async listen(host, port) {
+      await new Promise<void>((resolve, reject) => {
+        server.once('error', (error: NodeJS.ErrnoException) => reject(refusal(error, host, port)));
+        server.listen(port, host, resolve);
+      });
+      const { port: actual } = server.address() as AddressInfo;
+      const name = host === '0.0.0.0' || host === '::' ? 'localhost' : host.includes(':') ? `[${host}]` : host;
+      return { url: `http://${name}:${actual}` };
+    },
+    async drain(timeoutMs) {
+      draining = true;
+      const closed = new Promise((resolve) => server.close(resolve));
+      await sockets.stop();
+      const timeout = setTimeout(() => server.closeAllConnections(), timeoutMs);
+      await closed;
+      clearTimeout(timeout);
+      await graphql.stop();
+    },
+  };
+}
+
+function redirect(response: ServerResponse, location: string): void {
+  response.writeHead(302, { location }).end();
+}
+
+function refusal(error: NodeJS.ErrnoException, host: string, port: number): unknown {
+  const where = `${host}:${port}`;
+  switch (error.code) {
+    case 'EADDRINUSE':
+      return new AppError('START_REFUSED', `${where} is in use by another program. Stop it, or choose a port: PORT=${port + 1}.`);
+    case 'EACCES':
+      return new AppError('START_REFUSED', `Listening on ${where} is not allowed. Choose a port from 1024 on: PORT=4000.`);
+    case 'EADDRNOTAVAIL':
+    case 'ENOTFOUND':
+      return new AppError('START_REFUSED', `${host} is not an address of this machine. Set HOST=127.0.0.1, or 0.0.0.0 for all.`);
+    default:
+      return error;
+  }
+}

@@ -1,0 +1,45 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { v7 as uuidV7 } from 'uuid';
+import { AppError, errorTable } from '../domain/error.ts';
+import { httpStatus } from '../graphql/error.ts';
+import type { Logger } from '../ports/logger.ts';
+
+/** The id a proxy gave the request, when it is a plain one; else a new one. */
+export function requestIdOf(request: IncomingMessage): string {
+  const given = request.headers['x-request-id'];
+  return typeof given === 'string' && /^[\w.:-]{1,128}$/.test(given) ? given : uuidV7();
+}
+
+/** Answers JSON and ends. */
+export function answerJson(response: ServerResponse, status: number, value: unknown): void {
+  const body = JSON.stringify(value);
+  response.writeHead(status, {
+    'content-type': 'application/json; charset=utf-8',
+    'content-length': Buffer.byteLength(body),
+    'cache-control': 'no-store',
+  });
+  response.end(body);
+}
+
+/** Answers an error that came before any operation ran, in the shape of a GraphQL answer, masked like one. */
+export function answerError(
+  response: ServerResponse,
+  error: unknown,
+  { requestId, logger }: { readonly requestId: string; readonly logger: Logger },
+): void {
+  const known = error instanceof AppError ? error : new AppError('INTERNAL_SERVER_ERROR', undefined, { cause: error });
+  if (errorTable[known.code].fault !== 'caller') {
+    logger.error({ requestId, err: known.cause ?? known }, 'a request failed');
+  }
+  if (response.headersSent) {
+    response.destroy();
+    return;
+  }
+  response.setHeader('x-request-id', requestId);
+  if (known.code === 'UNAUTHENTICATED') response.setHeader('www-authenticate', 'Bearer');
+  // What is left of the body is not read: the connection cannot serve another request.
+  if (!response.req.complete) response.setHeader('connection', 'close');
+  answerJson(response, httpStatus[known.code] ?? 500, {
+    errors: [{ message: known.message, extensions: { code: known.code, requestId } }],
+  });
+}

@@ -1,0 +1,130 @@
+#!/usr/bin/env node
+import closeWithGrace from 'close-with-grace';
+import { Command, InvalidArgumentError, Option } from 'commander';
+import { createApp } from './app.ts';
+import { type Config, ConfigError, readConfig } from './config.ts';
+import { type Role, roles } from './domain/caller.ts';
+import { AppError } from './domain/error.ts';
+import { createLogger, createRuntime, createToken, devUser, runMigrations } from './runtime.ts';
+import { version } from './version.ts';
+
+const program = new Command('unseen')
+  .description('Live unseen badges, per-user stats and limits behind one GraphQL API.')
+  .version(version, '-V, --version', 'print the version')
+  .helpOption('-h, --help', 'print this help')
+  .showHelpAfterError()
+  .addHelpText(
+    'after',
+    `
+Settings come from the environment; .env.example lists them all.
+
+Examples:
+  unseen start                                  everything in one process, data in .unseen/
+  unseen start --ephemeral                      the same, keeping nothing
+  PORT=8080 unseen start                        on another port
+  unseen token --user alice                     a token for the playground or for curl
+  unseen token --role service                   a token that acts for every user of the tenant`,
+  );
+
+program
+  .command('start')
+  .description('Start the server: the API, the worker and, unless DATABASE_URL is set, an embedded PostgreSQL.')
+  .option('--ephemeral', 'keep nothing: data in a temporary directory that disappears with the process', false)
+  .action(start);
+
+program
+  .command('migrate')
+  .description('Apply pending database migrations and exit. `start` does the same by itself.')
+  .action(async () => {
+    const config = readConfig();
+    const applied = await runMigrations(config, createLogger(config.logLevel));
+    console.log(applied.length === 0 ? 'The database is up to date.' : `Applied: ${applied.join(', ')}`);
+  });
+
+program
+  .command('token')
+  .description('Print a token signed with AUTH_SECRET or, without one, with the secret in DATA_DIR.')
+  .option('--user <id>', 'whom the token speaks for (default: the role, for service and admin)')
+  .addOption(new Option('--role <role>', 'what it may do').choices([...roles]).default('user'))
+  .option('--tenant <tenant>', 'whose users', matching(/^[A-Za-z0-9_.-]{1,64}$/, '1 to 64 of A-Z a-z 0-9 _ . -'), 'default')
+  .option('--expires <duration>', 'for how long', matching(/^\d+ ?(s|m|h|d|w|y)$/, 'a duration such as 15m, 12h or 30d'), '12h')
+  .action(async (options: { user?: string; role: Role; tenant: string; expires: string }) => {
+    if (options.role === 'user' && options.user === undefined) {
+      program.error('error: --user says whom a token of role user speaks for, e.g. --user alice');
+    }
+    const { role, tenant: tenantId, expires: expiresIn } = options;
+    console.log(await createToken(readConfig(), { subject: options.user ?? role, role, tenantId, expiresIn }));
+  });
+
+await program.parseAsync().catch(exitWith);
+
+async function start(options: { readonly ephemeral: boolean }): Promise<void> {
+  const startedAt = performance.now();
+  const config = readConfig();
+  const logger = createLogger(config.logLevel);
+  const runtime = await createRuntime(config, options, logger);
+  const app = await createApp(runtime.backends, config).catch(async (error: unknown) => {
+    await runtime.close();
+    throw error;
+  });
+  closeWithGrace({ delay: config.shutdownTimeoutMs + 10_000, logger: false }, async ({ err, signal }) => {
+    if (err) logger.error({ err }, 'stopping after an error nobody handled');
+    else logger.info({ signal }, 'stopping: finishing what is under way');
+    await app.stop();
+    await runtime.close();
+    logger.info({}, 'stopped');
+    if (err) process.exitCode = 1;
+  });
+  const { url } = await app.start().catch(async (error: unknown) => {
+    await app.stop().catch(() => {});
+    await runtime.close();
+    throw error;
+  });
+  const seconds = ((performance.now() - startedAt) / 1000).toFixed(1);
+  await printBanner({ url, seconds, config, runtime });
+}
+
+async function printBanner({
+  url,
+  seconds,
+  runtime,
+}: {
+  readonly url: string;
+  readonly seconds: string;
+  readonly config: Config;
+  readonly runtime: Awaited<ReturnType<typeof createRuntime>>;
+}): Promise<void> {
+  const { store, log, pubSub, auth } = runtime.description;
+  const tokens = await runtime.backends.pageTokens?.();
+  const lines = [
+    `unseen ${version} is ready after ${seconds} s`,
+    '',
+    `  API         ${url}/graphql   (WebSocket: ${url.replace('http', 'ws')}/graphql)`,
+    `  Playground  ${url}/playground`,
+    `  Demo        ${url}/demo`,
+    '',
+    `  Store       ${store}`,
+    `  Log         ${log}`,
+    `  Pub/sub     ${pubSub}`,
+    `  Auth        ${auth}`,
+    ...(tokens
+      ? ['', `  Token for ${devUser.userId}, good for 12 h (more: npx unseen token --help):`, `  ${tokens.userToken}`]
+      : []),
+  ];
+  // For people; on standard error, so that standard output holds log lines only.
+  console.error(`\n${lines.join('\n')}\n`);
+}
+
+/** What was refused gets its sentence, what nobody foresaw its stack. */
+function exitWith(error: unknown): never {
+  const isExpected = error instanceof ConfigError || (error instanceof AppError && error.code === 'START_REFUSED');
+  console.error(isExpected ? `unseen: ${error.message}` : error);
+  process.exit(1);
+}
+
+function matching(pattern: RegExp, expected: string) {
+  return (value: string): string => {
+    if (!pattern.test(value)) throw new InvalidArgumentError(`Expected ${expected}.`);
+    return value;
+  };
+}

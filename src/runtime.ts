@@ -1,0 +1,218 @@
+import { mkdirSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
+import pg from 'pg';
+import { type Logger as Pino, pino } from 'pino';
+import pretty from 'pino-pretty';
+import { createJwtAuthenticator, type KeySource, signToken } from './adapters/jwt/authenticator.ts';
+import { createLocalPubSub } from './adapters/local/pub-sub.ts';
+import { readOrCreateSecret } from './adapters/local/secret.ts';
+import { type ConnectionOptions, connect } from './adapters/postgres/connection.ts';
+import { type EmbeddedPostgres, startEmbeddedPostgres } from './adapters/postgres/embedded.ts';
+import { createPostgresEventLog } from './adapters/postgres/event-log.ts';
+import { migrate, migrationsDirectory } from './adapters/postgres/migrate.ts';
+import { createPostgresStore } from './adapters/postgres/store.ts';
+import type { Backends } from './app.ts';
+import type { Config } from './config.ts';
+import type { Role } from './domain/caller.ts';
+import { AppError } from './domain/error.ts';
+import { systemClock } from './ports/clock.ts';
+import type { Logger } from './ports/logger.ts';
+
+/** The user whose token a start without configuration prints, and who exists from then on. */
+export const devUser = { tenantId: 'default', userId: 'alice' } as const;
+
+export interface RuntimeOptions {
+  /** Keeps nothing: an embedded Postgres in a temporary directory, without waiting for the disk. */
+  readonly ephemeral: boolean;
+}
+
+/** The backends, chosen one by one from the configuration, and how to let go of them. */
+export interface Runtime {
+  readonly backends: Backends;
+  /** For people: what each backend is. */
+  readonly description: { readonly store: string; readonly log: string; readonly pubSub: string; readonly auth: string };
+  readonly appliedMigrations: readonly string[];
+  close(): Promise<void>;
+}
+
+/** JSON lines on standard output; readable ones on a terminal. */
+export function createLogger(level: string): Logger & Pick<Pino, 'flush'> {
+  return process.stdout.isTTY ? pino({ level }, pretty({ sync: true, ignore: 'pid,hostname' })) : pino({ level });
+}
+
+export async function createRuntime(config: Config, options: RuntimeOptions, logger: Logger): Promise<Runtime> {
+  const clock = systemClock;
+  const keys = keySource(config, options);
+  const authenticator = createJwtAuthenticator({ keys, clock }, config.auth);
+  const postgres = await openPostgres(config, options, logger);
+  try {
+    const { applied } = await migrateOn(postgres.connection, logger);
+    const database = connect(postgres.connection, { maxConnections: config.databasePoolSize });
+    const store = createPostgresStore(database);
+    const log = createPostgresEventLog({ database, connection: postgres.connection, logger });
+    const pubSub = createLocalPubSub();
+    const isDevelopment = config.auth.secret === undefined && config.auth.jwksUrl === undefined;
+    if (isDevelopment) await store.transaction((transaction) => transaction.ensureUsers([devUser], clock.now()));
+    return {
+      backends: {
+        store,
+        log,
+        pubSub,
+        authenticator,
+        clock,
+        logger,
+        pageTokens: isDevelopment && 'secret' in keys ? () => pageTokens(keys.secret, config) : undefined,
+      },
+      description: {
+        store: postgres.description,
+        log: 'a table in the same Postgres',
+        pubSub: 'inside this process',
+        auth: describeAuth(config, options),
+      },
+      appliedMigrations: applied,
+      async close() {
+        await log.close();
+        await pubSub.close();
+        await store.close();
+        await postgres.close();
+      },
+    };
+  } catch (error) {
+    await postgres.close();
+    throw error;
+  }
+}
+
+/** Applies pending migrations and lets go again; their names. */
+export async function runMigrations(config: Config, logger: Logger): Promise<readonly string[]> {
+  const postgres = await openPostgres(config, { ephemeral: false }, logger);
+  try {
+    return (await migrateOn(postgres.connection, logger)).applied;
+  } finally {
+    await postgres.close();
+  }
+}
+
+/** A token as `unseen token` prints it. Rejects with START_REFUSED when tokens are signed elsewhere. */
+export async function createToken(
+  config: Config,
+  token: { readonly subject: string; readonly role: Role; readonly tenantId: string; readonly expiresIn: string },
+): Promise<string> {
+  const keys = keySource(config, { ephemeral: false });
+  if (!('secret' in keys)) {
+    throw new AppError('START_REFUSED', `Tokens are signed by the issuer behind AUTH_JWKS_URL; get one there.`);
+  }
+  const { issuer, audience } = config.auth;
+  return signToken(keys.secret, { ...token, issuer, audience });
+}
+
+function keySource({ auth, dataDir }: Config, { ephemeral }: RuntimeOptions): KeySource {
+  if (auth.jwksUrl !== undefined) return { jwksUrl: auth.jwksUrl };
+  if (auth.secret !== undefined) return { secret: auth.secret };
+  return { secret: ephemeral ? crypto.randomUUID() + crypto.randomUUID() : readOrCreateSecret(dataDir) };
+}
+
+async function pageTokens(secret: string, { auth }: Config) {
+  const common = { tenantId: devUser.tenantId, expiresIn: '12h', issuer: auth.issuer, audience: auth.audience };
+  return {
+    userToken: await signToken(secret, { ...common, subject: devUser.userId, role: 'user' }),
+    serviceToken: await signToken(secret, { ...common, subject: 'demo', role: 'service' }),
+    userId: devUser.userId,
+  };
+}
+
+function describeAuth({ auth, dataDir }: Config, { ephemeral }: RuntimeOptions): string {
+  if (auth.jwksUrl !== undefined) return `tokens of ${auth.jwksUrl}`;
+  if (auth.secret !== undefined) return 'tokens signed with AUTH_SECRET';
+  return `tokens signed with a secret of this ${ephemeral ? 'process' : `machine, in ${dataDir}/auth-secret`}`;
+}
+
+interface OpenPostgres {
+  readonly connection: ConnectionOptions;
+  readonly description: string;
+  close(): Promise<void>;
+}
+
+async function openPostgres(config: Config, { ephemeral }: RuntimeOptions, logger: Logger): Promise<OpenPostgres> {
+  if (config.databaseUrl !== undefined && !ephemeral) {
+    const { hostname, port, pathname } = new URL(config.databaseUrl);
+    return {
+      connection: { connectionString: config.databaseUrl },
+      description: `PostgreSQL at ${hostname}${port && `:${port}`}${pathname}`,
+      close: async () => {},
+    };
+  }
+  if (!ephemeral) mkdirSync(config.dataDir, { recursive: true, mode: 0o700 });
+  const embedded = await startKeptAlive(ephemeral ? { ephemeral } : { dataDir: config.dataDir }, logger);
+  return {
+    connection: embedded.connection,
+    description: ephemeral ? 'embedded PostgreSQL, nothing is kept' : `embedded PostgreSQL in ${config.dataDir}`,
+    close: embedded.stop,
+  };
+}
+
+/**
+ * Starts the embedded server and, when it is lost while we run, starts it again at the same address. What an ephemeral one
+ * held is gone with it, so that one is not.
+ */
+async function startKeptAlive(
+  where: { readonly ephemeral: true } | { readonly dataDir: string },
+  logger: Logger,
+): Promise<Pick<EmbeddedPostgres, 'connection' | 'stop'>> {
+  let stopping = false;
+  let current: Promise<EmbeddedPostgres>;
+  const start = () => startEmbeddedPostgres({ ...where, onLost: (reason) => void restart(reason) });
+
+  async function restart(reason: string): Promise<void> {
+    if (stopping) return;
+    if ('ephemeral' in where) {
+      logger.error({ reason }, 'the ephemeral PostgreSQL was lost with all it held; restart Unseen');
+      return;
+    }
+    logger.error({ reason }, 'the embedded PostgreSQL was lost; starting it again');
+    current = (async () => {
+      for (let attempt = 0; ; attempt += 1) {
+        try {
+          const embedded = await start();
+          logger.info({}, 'the embedded PostgreSQL is back');
+          return embedded;
+        } catch (err) {
+          if (stopping) throw err;
+          logger.error({ err, attempt }, 'the embedded PostgreSQL could not be started; trying again');
+          await delay(Math.min(10_000, 200 * 2 ** attempt));
+        }
+      }
+    })();
+    current.catch(() => {});
+  }
+
+  current = start();
+  const { connection } = await current;
+  return {
+    connection,
+    async stop() {
+      stopping = true;
+      await current.then((embedded) => embedded.stop()).catch(() => {});
+    },
+  };
+}
+
+async function migrateOn(connection: ConnectionOptions, logger: Logger) {
+  const client = new pg.Client({ ...connection, application_name: 'unseen migrations', connectionTimeoutMillis: 10_000 });
+  client.on('error', () => {});
+  try {
+    await client.connect();
+  } catch (cause) {
+    const message = `The database cannot be reached: ${(cause as Error).message || (cause as NodeJS.ErrnoException).code}. Check DATABASE_URL.`;
+    throw new AppError('START_REFUSED', message, { cause });
+  }
+  try {
+    const report = await migrate(client, { directory: migrationsDirectory });
+    if (report.unknown.length > 0) {
+      logger.warn({ migrations: report.unknown }, 'the database has migrations of a newer version');
+    }
+    return report;
+  } finally {
+    await client.end();
+  }
+}
