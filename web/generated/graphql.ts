@@ -3,87 +3,118 @@ type Exact<T extends { [key: string]: unknown }> = { [K in keyof T]: T[K] };
 /** Internal type. DO NOT USE DIRECTLY. */
 export type Incremental<T> = T | { [P in keyof T]?: P extends ' $fragmentName' | '__typename' ? T[P] : never };
 import type { DocumentTypeDecoration } from '@graphql-typed-document-node/core';
+/** What made a badge change; of several changes at once, the last. */
 export type BadgeCause =
+  /** A notification arrived. */
   | 'ARRIVED'
-  | 'EXPIRED'
-  | 'MARKED'
+  /** The user opened the inbox, here or elsewhere. */
   | 'OPENED'
-  | 'PREFERENCE'
-  | 'PUBLISHED'
-  | 'RECONCILED'
-  | 'RESYNCED'
-  | 'RETRACTED'
-  | 'SNOOZED'
-  | 'VIEWED';
+  /** A periodic re-read found a newer state: a push was lost. */
+  | 'RESYNCED';
 
+/** What a notification says. */
 export type NotificationContentInput = {
+  /** Where a click leads: an http(s) URL or a path that starts with a single `/`, at most 2000 characters. */
   readonly actionUrl?: string | null | undefined;
+  /** At most 4000 characters of plain text. */
   readonly body?: string | null | undefined;
+  /** 1 to 64 of `A-Z a-z 0-9 _ . : -`. */
   readonly category?: string;
+  /** Anything the client needs, at most 16 KB. */
   readonly data?: Record<string, unknown> | null | undefined;
-  readonly expiresAt?: string | null | undefined;
-  readonly groupKey?: string | null | undefined;
+  /** How much it matters. */
   readonly severity?: Severity;
+  /** The page or item this is about, 1 to 128 characters. */
   readonly subjectId?: string | null | undefined;
+  /** 1 to 200 characters of plain text. */
   readonly title: string;
 };
 
+/** How far a notification came. */
 export type NotificationStatus =
-  | 'CANCELED'
+  /** It is in the inbox. */
   | 'DELIVERED'
-  | 'EXPIRED'
-  | 'SCHEDULED'
+  /** The user could not receive it. It never counts, also not after opting in. */
   | 'SUPPRESSED';
 
+/** A page a user looked at. */
 export type RecordPageViewInput = {
-  readonly activityType?: string;
+  /** Makes a retry safe: the same key counts once. */
   readonly idempotencyKey?: string | null | undefined;
+  /** What people call the page, 1 to 500 characters. */
   readonly name: string;
+  /** When it happened, from the retention (183 days by default) ago to 5 minutes ahead. Default: now. */
   readonly occurredAt?: string | null | undefined;
+  /** Where it is on the site, 1 to 2000 characters. */
   readonly path?: string | null | undefined;
+  /** The item or subject that was visited, 1 to 128 characters. */
   readonly subjectId?: string | null | undefined;
+  /** Default: the caller. Another needs a service or admin token. */
   readonly userId?: string | null | undefined;
 };
 
-/** scheduledFor later than now schedules; absent or past delivers at once. */
+/** A notification for one user. */
 export type SendNotificationInput = {
+  /** What it says. */
   readonly content: NotificationContentInput;
+  /** Makes a retry safe: the same key sends once. */
   readonly idempotencyKey?: string | null | undefined;
-  readonly scheduledFor?: string | null | undefined;
+  /** Must exist: users come into being with their first page view or `upsertUsers`. */
   readonly userId: string;
 };
 
+/** How much it matters to the user; for the client to show. */
 export type Severity =
+  /** Must not be missed. */
   | 'CRITICAL'
+  /** Should be read soon. */
   | 'HIGH'
+  /** Good to know. */
   | 'LOW'
+  /** The usual. */
   | 'NORMAL';
 
+/** Which stretch of time stats are about. */
 export type StatsWindowInput = {
+  /** Where the window ends, not included: from the retention ago to 5 minutes ahead. Default: now. */
   readonly asOf?: string | null | undefined;
+  /** 1 to the retention (183 by default). */
   readonly days?: number;
+  /** Where the window begins. */
   readonly mode?: WindowMode;
+  /** Where days begin. Default: the user's own. */
   readonly timeZone?: string | null | undefined;
 };
 
+/** Whether an update is where watching began or what changed since. */
 export type UpdateKind =
+  /** A newer state. States in between may have been skipped. */
   | 'CHANGE'
+  /** The first update per badge: the true count when watching began. Show it whatever was shown before. */
   | 'SNAPSHOT';
 
+/** Why a mutation did not do what was asked. The rest of the answer stands. */
 export type UserErrorCode =
-  | 'ALREADY_DELIVERED'
-  | 'CONFLICT'
+  /** The idempotency key was used before with other input. Nothing was changed. */
   | 'IDEMPOTENCY_CONFLICT'
+  /** A value is out of bounds; the message says which bounds. */
   | 'INVALID_INPUT'
+  /** The moment lies more than 5 minutes ahead of the server. */
   | 'IN_FUTURE'
-  | 'NOT_FOUND'
+  /** The user does not receive notifications. */
   | 'OPTED_OUT'
+  /** More items than one call takes. Nothing was changed. */
   | 'TOO_MANY_ITEMS'
+  /** The moment lies before the retention. */
   | 'TOO_OLD'
+  /** There is no such user in the tenant. */
   | 'USER_NOT_FOUND';
 
+/** Where a window of N days begins. */
 export type WindowMode =
+  /** At the start of the calendar day N-1 days back, in the time zone: today is the last day, still running. */
   | 'CALENDAR'
+  /** Exactly N × 24 hours back. */
   | 'ROLLING';
 
 export type BadgeStateFragment = { readonly key: string, readonly unseen: number, readonly version: number, readonly display: string };

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { chmodSync, chownSync, existsSync, lstatSync, mkdirSync, realpathSync } from 'node:fs';
+import { chmodSync, chownSync, lstatSync, mkdirSync, realpathSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
@@ -129,13 +129,12 @@ async function prepare(
   dataDir: string,
   durable: boolean,
 ): Promise<{ cluster: Cluster; socketDirectory: string }> {
-  const isNew = !existsSync(dataDir);
+  const account = serverAccount(join(dataDir, clusterName));
   mkdirSync(dirname(dataDir), { recursive: true });
-  if (isNew) mkdirSync(dataDir, { recursive: true, mode: 0o700 });
+  // Root's stays root's, open to pass through, since what is in it is closed; so there is no moment between two steps.
+  mkdirSync(dataDir, { recursive: true, mode: account ? 0o755 : 0o700 });
   const home = realpathSync(dataDir);
   const directory = join(home, clusterName);
-  const account = serverAccount(directory);
-  if (isNew && account) chownSync(home, account.uid, account.gid);
   const binaries = await findBinaries(account, account ? '/var/lib/unseen' : home);
   return {
     cluster: { directory, account, binaries, durable },

@@ -1,0 +1,78 @@
+import { type Client, createClient } from 'graphql-ws';
+import WebSocket from 'ws';
+import { signToken } from '../adapters/jwt/authenticator.ts';
+import { createApp } from '../app.ts';
+import { type Config, readConfig } from '../config.ts';
+import type { Role } from '../domain/caller.ts';
+import type { Logger } from '../ports/logger.ts';
+import { createRuntime, type Runtime } from '../runtime.ts';
+import { createTestDatabase } from './database.ts';
+
+const secret = 'a-secret-for-tests-of-at-least-32-characters';
+
+export const silent: Logger = { info() {}, warn() {}, error() {} };
+
+export interface Answer {
+  readonly status: number;
+  readonly data: Record<string, never> | null | undefined;
+  readonly errors: readonly { readonly message: string; readonly extensions: { readonly code: string } }[] | undefined;
+}
+
+/** The whole program on a database of its own, as clients see it. */
+export interface TestApp {
+  readonly url: string;
+  readonly config: Config;
+  readonly runtime: Runtime;
+  readonly connectionString: string;
+  /** A token; by default of user alice of the default tenant, good for an hour. */
+  token(options?: { subject?: string; role?: Role; tenantId?: string; expiresIn?: string }): Promise<string>;
+  /** Sends one operation by HTTP. */
+  send(token: string, query: string, variables?: Record<string, unknown>): Promise<Answer>;
+  /** A graphql-ws client; closed with the app. */
+  client(token: string): Client;
+  stop(): Promise<void>;
+}
+
+/** Starts the program with the given environment beside the defaults of tests. */
+export async function startTestApp(
+  env: Record<string, string> = {},
+  { logger = silent, wrap = (runtime) => runtime }: { logger?: Logger; wrap?: (runtime: Runtime) => Runtime } = {},
+): Promise<TestApp> {
+  const database = await createTestDatabase();
+  const config = readConfig({ PORT: '0', DATABASE_URL: database.connectionString, AUTH_SECRET: secret, ...env });
+  const runtime = wrap(await createRuntime(config, { ephemeral: false }, logger));
+  const app = await createApp(runtime.backends, config);
+  const { url } = await app.start();
+  const clients: Client[] = [];
+  return {
+    url,
+    config,
+    runtime,
+    connectionString: database.connectionString,
+    token: ({ subject = 'alice', role = 'user', tenantId = 'default', expiresIn = '1h' } = {}) =>
+      signToken(secret, { subject, role, tenantId, expiresIn }),
+    async send(token, query, variables) {
+      const response = await fetch(`${url}/graphql`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', authorization: `Bearer ${token}` },
+        body: JSON.stringify({ query, variables }),
+      });
+      return { status: response.status, ...((await response.json()) as Omit<Answer, 'status'>) };
+    },
+    client(token) {
+      const client = createClient({
+        url: `${url.replace('http', 'ws')}/graphql`,
+        webSocketImpl: WebSocket,
+        connectionParams: { authorization: `Bearer ${token}` },
+      });
+      clients.push(client);
+      return client;
+    },
+    async stop() {
+      for (const client of clients) await client.dispose();
+      await app.stop();
+      await runtime.close();
+      await database.drop();
+    },
+  };
+}
