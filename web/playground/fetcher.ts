@@ -1,11 +1,13 @@
 import { createGraphiQLFetcher, type Fetcher } from '@graphiql/toolkit';
 import { createClient } from 'graphql-ws';
 import { backoffMs } from '../backoff.ts';
-import { webSocketUrl } from '../config.ts';
+import { type PageConfig, webSocketUrl } from '../config.ts';
 import { sentHeaders } from './headers.ts';
 
 /** Queries and mutations over HTTP, subscriptions over a WebSocket, both with the headers of the active tab. */
-export function createFetcher(): Fetcher {
+export function createFetcher({ userToken }: PageConfig): Fetcher {
+  // The schema is asked for before the header editor is there to say who asks.
+  const early = userToken === undefined ? {} : { authorization: `Bearer ${userToken}` };
   let connectionParams: Record<string, string> = {};
 
   const wsClient = createClient({
@@ -20,7 +22,7 @@ export function createFetcher(): Fetcher {
   const send = createGraphiQLFetcher({ url: '/graphql', wsClient, enableIncrementalDelivery: false });
 
   return (request, options) => {
-    const headers = sentHeaders(options?.headers);
+    const headers = sentHeaders(options?.headers ?? early);
     connectionParams = headers;
     return send({ ...request, variables: withCurrentTime(request.variables) }, { ...options, headers });
   };

@@ -13,7 +13,7 @@ const config = readConfig();
 const storage = createTabStorage(config.userToken ? localStorage : sessionStorage, config);
 const examples = exampleTabs(config);
 const headers = authorizationHeader(config.userToken);
-const fetcher = createFetcher();
+const fetcher = createFetcher(config);
 const linked = linkedOperation(new URLSearchParams(location.search));
 
 function linkedOperation(search: URLSearchParams) {
