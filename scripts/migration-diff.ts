@@ -10,11 +10,11 @@ export interface MigrationSources {
 }
 
 /**
- * The SQL that leads from the migrations, replayed in order on an empty in-memory PostgreSQL, to what the schema file
- * describes; undefined when there is none missing. Needs no database and no network.
+ * The SQL that leads from the migrations, replayed in order on an empty in-memory PostgreSQL, to what the
+ * schema file describes; undefined when there is none missing. Needs no database and no network.
  *
- * Sees tables, columns, types, defaults, keys and indexes. Does not see what Prisma's schema language has no word for:
- * CHECK, PARTITION BY, WITH (…), INCLUDE, data.
+ * Sees tables, columns, types, defaults, keys and indexes. Does not see what Prisma's schema language has no
+ * word for: CHECK, PARTITION BY, WITH (…), INCLUDE, data.
  *
  * Rejects with the schema engine's message when the schema does not parse or a migration does not run.
  */
@@ -45,12 +45,16 @@ interface Shadow {
   explain(error: unknown): unknown;
 }
 
-/** One throw-away database is both the main one, which a diff never touches, and the shadow the migrations run on. */
+/**
+ * One throw-away database is both the main one, which a diff never touches, and the shadow the migrations run
+ * on.
+ */
 async function shadowOn(database: PGlite): Promise<Shadow> {
   const pglite = new PrismaPGlite(database);
   const adapter = await pglite.connect();
   let cause: unknown;
-  // The adapter's own does not wait for the script, so a migration that fails would be an unhandled rejection.
+  // The adapter's own does not wait for the script, so a migration that fails would be an unhandled
+  // rejection.
   adapter.executeScript = async (script) => {
     try {
       await database.exec(script);

@@ -19,7 +19,8 @@ let engine: SchemaEngine;
 
 beforeEach(async () => {
   await withClient(server, (admin) => admin.query(`CREATE DATABASE ${database}`));
-  // The engine keeps the lock of the migrations until its connection is closed, which the pool does when it is idle.
+  // The engine keeps the lock of the migrations until its connection is closed, which the pool does when it
+  // is idle.
   const adapter = new PrismaPg({ connectionString, idleTimeoutMillis: 10 });
   engine = await openSchemaEngine(adapter, schemaFile);
 });

@@ -7,7 +7,10 @@ import {
 } from '@prisma/driver-adapter-utils';
 import * as wasm from '@prisma/schema-engine-wasm/schema_engine_bg';
 
-/** Prisma's schema engine, the one behind `prisma migrate`, without its download: in WebAssembly, on a driver adapter. */
+/**
+ * Prisma's schema engine, the one behind `prisma migrate`, without its download: in WebAssembly, on a driver
+ * adapter.
+ */
 export async function openSchemaEngine(
   factory: SqlMigrationAwareDriverAdapterFactory,
   schemaFile: string,
@@ -52,7 +55,9 @@ export function readMigrations(
 
 let loaded = false;
 
-/** The package's own entry imports its .wasm file, which Node 20 cannot, so it is instantiated by hand, once. */
+/**
+ * The package's own entry imports its .wasm file, which Node 20 cannot, so it is instantiated by hand, once.
+ */
 function loadEngine(): void {
   if (loaded) return;
   const script = createRequire(import.meta.url).resolve('@prisma/schema-engine-wasm/schema_engine_bg');

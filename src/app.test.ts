@@ -18,10 +18,12 @@ describe('the live badge', () => {
     const service = await app.token({ role: 'service', subject: 'shop' });
     await app.send(alice, '{ viewer { id } }');
     const updates: unknown[] = [];
-    app.client(alice).subscribe(
-      { query: watchBadge },
-      { next: ({ data }) => void updates.push(data?.['badgeChanged']), error() {}, complete() {} },
-    );
+    app
+      .client(alice)
+      .subscribe(
+        { query: watchBadge },
+        { next: ({ data }) => void updates.push(data?.['badgeChanged']), error() {}, complete() {} },
+      );
     await vi.waitFor(() => expect(updates).toHaveLength(1));
 
     const sent = await app.send(service, send, { input: { userId: 'alice', content: { title: 'Hello' } } });

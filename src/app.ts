@@ -59,10 +59,11 @@ export async function createApp(backends: Backends, config: Config): Promise<App
     graphql: await createGraphQLOverHttp(door),
     sockets: createGraphQLOverWebSocket(door),
     pages: createPages({ tokens: pageTokens }),
-    isReady: () => store.ping().then(
-      () => [],
-      () => ['store'],
-    ),
+    isReady: () =>
+      store.ping().then(
+        () => [],
+        () => ['store'],
+      ),
     corsOrigins: config.corsOrigins,
     logger,
   });

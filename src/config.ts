@@ -71,7 +71,8 @@ const settings = {
     example: 'unseen',
   }),
   CORS_ORIGINS: setting(z.string().transform(list).default([]), {
-    about: 'Origins whose pages may call the API, separated by commas, or *. Unset: only pages served from here.',
+    about:
+      'Origins whose pages may call the API, separated by commas, or *. Unset: only pages served from here.',
     example: 'https://app.example.com,https://admin.example.com',
   }),
   INTROSPECTION: setting(z.enum(['on', 'off'], 'on or off').optional(), {
@@ -83,7 +84,8 @@ const settings = {
     example: '183',
   }),
   LOG_RETENTION_DAYS: setting(integer(1, 30).default(7), {
-    about: 'How long applied events stay in the log, in days. Never longer than repeated events are recognised (30).',
+    about:
+      'How long applied events stay in the log, in days. Never longer than repeated events are recognised (30).',
     example: '7',
   }),
   RESYNC_INTERVAL_SEC: setting(integer(1, 3_600).default(30), {
@@ -135,7 +137,9 @@ export interface Config {
 /** Everything that is wrong with an environment, one line per problem. */
 export class ConfigError extends Error {
   constructor(readonly problems: readonly string[]) {
-    super(`The configuration has ${problems.length === 1 ? 'a problem' : `${problems.length} problems`}:\n${problems.join('\n')}`);
+    super(
+      `The configuration has ${problems.length === 1 ? 'a problem' : `${problems.length} problems`}:\n${problems.join('\n')}`,
+    );
     this.name = 'ConfigError';
   }
 }
@@ -149,7 +153,9 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
       const parsed = (schema as z.ZodType).safeParse(given);
       if (parsed.success) return [key, parsed.data];
       const got = 'secret' in about && about.secret ? 'a value that is not shown' : `"${given}"`;
-      problems.push(`  ${key}: got ${got}, expected ${parsed.error.issues[0]?.message}, for example ${example}`);
+      problems.push(
+        `  ${key}: got ${got}, expected ${parsed.error.issues[0]?.message}, for example ${example}`,
+      );
       return [key, undefined];
     }),
   ) as Settings;
@@ -157,10 +163,14 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
 
   const production = values.NODE_ENV === 'production';
   if (values.AUTH_SECRET !== undefined && values.AUTH_JWKS_URL !== undefined) {
-    problems.push('  AUTH_SECRET and AUTH_JWKS_URL are both set: unset the one your tokens are not signed with');
+    problems.push(
+      '  AUTH_SECRET and AUTH_JWKS_URL are both set: unset the one your tokens are not signed with',
+    );
   }
   if (production && values.AUTH_SECRET === undefined && values.AUTH_JWKS_URL === undefined) {
-    problems.push('  AUTH_SECRET or AUTH_JWKS_URL: NODE_ENV is production, so one of them must say who signs tokens');
+    problems.push(
+      '  AUTH_SECRET or AUTH_JWKS_URL: NODE_ENV is production, so one of them must say who signs tokens',
+    );
   }
   if (values.ROLES.length === 1) {
     problems.push(
@@ -196,7 +206,10 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
 export function envExample(): string {
   const entries = Object.entries(settings).map(([key, { schema, about, example }]) => {
     const byDefault = schema instanceof z.ZodDefault ? [schema.def.defaultValue].flat().join(',') : undefined;
-    return [`# ${about}`, byDefault === undefined || byDefault === '' ? `# ${key}=${example}` : `# ${key}=${byDefault}`].join('\n');
+    return [
+      `# ${about}`,
+      byDefault === undefined || byDefault === '' ? `# ${key}=${example}` : `# ${key}=${byDefault}`,
+    ].join('\n');
   });
   return `# Unseen reads these from the environment. Nothing has to be set: what is commented out is the default or an example.\n\n${entries.join('\n\n')}\n`;
 }

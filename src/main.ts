@@ -28,8 +28,14 @@ Examples:
 
 program
   .command('start')
-  .description('Start the server: the API, the worker and, unless DATABASE_URL is set, an embedded PostgreSQL.')
-  .option('--ephemeral', 'keep nothing: data in a temporary directory that disappears with the process', false)
+  .description(
+    'Start the server: the API, the worker and, unless DATABASE_URL is set, an embedded PostgreSQL.',
+  )
+  .option(
+    '--ephemeral',
+    'keep nothing: data in a temporary directory that disappears with the process',
+    false,
+  )
   .action(start);
 
 program
@@ -46,14 +52,26 @@ program
   .description('Print a token signed with AUTH_SECRET or, without one, with the secret in DATA_DIR.')
   .option('--user <id>', 'whom the token speaks for (default: the role, for service and admin)')
   .addOption(new Option('--role <role>', 'what it may do').choices([...roles]).default('user'))
-  .option('--tenant <tenant>', 'whose users', matching(/^[A-Za-z0-9_.-]{1,64}$/, '1 to 64 of A-Z a-z 0-9 _ . -'), 'default')
-  .option('--expires <duration>', 'for how long', matching(/^\d+ ?(s|m|h|d|w|y)$/, 'a duration such as 15m, 12h or 30d'), '12h')
+  .option(
+    '--tenant <tenant>',
+    'whose users',
+    matching(/^[A-Za-z0-9_.-]{1,64}$/, '1 to 64 of A-Z a-z 0-9 _ . -'),
+    'default',
+  )
+  .option(
+    '--expires <duration>',
+    'for how long',
+    matching(/^\d+ ?(s|m|h|d|w|y)$/, 'a duration such as 15m, 12h or 30d'),
+    '12h',
+  )
   .action(async (options: { user?: string; role: Role; tenant: string; expires: string }) => {
     if (options.role === 'user' && options.user === undefined) {
       program.error('error: --user says whom a token of role user speaks for, e.g. --user alice');
     }
     const { role, tenant: tenantId, expires: expiresIn } = options;
-    console.log(await createToken(readConfig(), { subject: options.user ?? role, role, tenantId, expiresIn }));
+    console.log(
+      await createToken(readConfig(), { subject: options.user ?? role, role, tenantId, expiresIn }),
+    );
   });
 
 await program.parseAsync().catch(exitWith);
@@ -108,7 +126,11 @@ async function printBanner({
     `  Pub/sub     ${pubSub}`,
     `  Auth        ${auth}`,
     ...(tokens
-      ? ['', `  Token for ${devUser.userId}, good for 12 h (more: npx unseen token --help):`, `  ${tokens.userToken}`]
+      ? [
+          '',
+          `  Token for ${devUser.userId}, good for 12 h (more: npx unseen token --help):`,
+          `  ${tokens.userToken}`,
+        ]
       : []),
   ];
   // For people; on standard error, so that standard output holds log lines only.
@@ -117,7 +139,8 @@ async function printBanner({
 
 /** What was refused gets its sentence, what nobody foresaw its stack. */
 function exitWith(error: unknown): never {
-  const isExpected = error instanceof ConfigError || (error instanceof AppError && error.code === 'START_REFUSED');
+  const isExpected =
+    error instanceof ConfigError || (error instanceof AppError && error.code === 'START_REFUSED');
   console.error(isExpected ? `unseen: ${error.message}` : error);
   process.exit(1);
 }

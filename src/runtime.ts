@@ -30,17 +30,28 @@ export interface RuntimeOptions {
 export interface Runtime {
   readonly backends: Backends;
   /** For people: what each backend is. */
-  readonly description: { readonly store: string; readonly log: string; readonly pubSub: string; readonly auth: string };
+  readonly description: {
+    readonly store: string;
+    readonly log: string;
+    readonly pubSub: string;
+    readonly auth: string;
+  };
   readonly appliedMigrations: readonly string[];
   close(): Promise<void>;
 }
 
 /** JSON lines on standard output; readable ones on a terminal. */
 export function createLogger(level: string): Logger & Pick<Pino, 'flush'> {
-  return process.stdout.isTTY ? pino({ level }, pretty({ sync: true, ignore: 'pid,hostname' })) : pino({ level });
+  return process.stdout.isTTY
+    ? pino({ level }, pretty({ sync: true, ignore: 'pid,hostname' }))
+    : pino({ level });
 }
 
-export async function createRuntime(config: Config, options: RuntimeOptions, logger: Logger): Promise<Runtime> {
+export async function createRuntime(
+  config: Config,
+  options: RuntimeOptions,
+  logger: Logger,
+): Promise<Runtime> {
   const clock = systemClock;
   const keys = keySource(config, options);
   const authenticator = createJwtAuthenticator({ keys, clock }, config.auth);
@@ -52,7 +63,8 @@ export async function createRuntime(config: Config, options: RuntimeOptions, log
     const log = createPostgresEventLog({ database, connection: postgres.connection, logger });
     const pubSub = createLocalPubSub();
     const isDevelopment = config.auth.secret === undefined && config.auth.jwksUrl === undefined;
-    if (isDevelopment) await store.transaction((transaction) => transaction.ensureUsers([devUser], clock.now()));
+    if (isDevelopment)
+      await store.transaction((transaction) => transaction.ensureUsers([devUser], clock.now()));
     return {
       backends: {
         store,
@@ -96,11 +108,19 @@ export async function runMigrations(config: Config, logger: Logger): Promise<rea
 /** A token as `unseen token` prints it. Rejects with START_REFUSED when tokens are signed elsewhere. */
 export async function createToken(
   config: Config,
-  token: { readonly subject: string; readonly role: Role; readonly tenantId: string; readonly expiresIn: string },
+  token: {
+    readonly subject: string;
+    readonly role: Role;
+    readonly tenantId: string;
+    readonly expiresIn: string;
+  },
 ): Promise<string> {
   const keys = keySource(config, { ephemeral: false });
   if (!('secret' in keys)) {
-    throw new AppError('START_REFUSED', `Tokens are signed by the issuer behind AUTH_JWKS_URL; get one there.`);
+    throw new AppError(
+      'START_REFUSED',
+      `Tokens are signed by the issuer behind AUTH_JWKS_URL; get one there.`,
+    );
   }
   const { issuer, audience } = config.auth;
   return signToken(keys.secret, { ...token, issuer, audience });
@@ -113,7 +133,12 @@ function keySource({ auth, dataDir }: Config, { ephemeral }: RuntimeOptions): Ke
 }
 
 async function pageTokens(secret: string, { auth }: Config) {
-  const common = { tenantId: devUser.tenantId, expiresIn: '12h', issuer: auth.issuer, audience: auth.audience };
+  const common = {
+    tenantId: devUser.tenantId,
+    expiresIn: '12h',
+    issuer: auth.issuer,
+    audience: auth.audience,
+  };
   return {
     userToken: await signToken(secret, { ...common, subject: devUser.userId, role: 'user' }),
     serviceToken: await signToken(secret, { ...common, subject: 'demo', role: 'service' }),
@@ -133,7 +158,11 @@ interface OpenPostgres {
   close(): Promise<void>;
 }
 
-async function openPostgres(config: Config, { ephemeral }: RuntimeOptions, logger: Logger): Promise<OpenPostgres> {
+async function openPostgres(
+  config: Config,
+  { ephemeral }: RuntimeOptions,
+  logger: Logger,
+): Promise<OpenPostgres> {
   if (config.databaseUrl !== undefined && !ephemeral) {
     const { hostname, port, pathname } = new URL(config.databaseUrl);
     return {
@@ -146,7 +175,9 @@ async function openPostgres(config: Config, { ephemeral }: RuntimeOptions, logge
   const embedded = await startKeptAlive(ephemeral ? { ephemeral } : { dataDir: config.dataDir }, logger);
   return {
     connection: embedded.connection,
-    description: ephemeral ? 'embedded PostgreSQL, nothing is kept' : `embedded PostgreSQL in ${config.dataDir}`,
+    description: ephemeral
+      ? 'embedded PostgreSQL, nothing is kept'
+      : `embedded PostgreSQL in ${config.dataDir}`,
     close: embedded.stop,
   };
 }
@@ -198,7 +229,11 @@ async function startKeptAlive(
 }
 
 async function migrateOn(connection: ConnectionOptions, logger: Logger) {
-  const client = new pg.Client({ ...connection, application_name: 'unseen migrations', connectionTimeoutMillis: 10_000 });
+  const client = new pg.Client({
+    ...connection,
+    application_name: 'unseen migrations',
+    connectionTimeoutMillis: 10_000,
+  });
   client.on('error', () => {});
   try {
     await client.connect();

@@ -8,7 +8,9 @@ export const families = [pageViewed, notificationSent] as const;
 
 export type Event = PageViewed | NotificationSent;
 
-const familyByType = new Map<string, (typeof families)[number]>(families.map((family) => [family.type, family]));
+const familyByType = new Map<string, (typeof families)[number]>(
+  families.map((family) => [family.type, family]),
+);
 
 /** The topic an event travels on. */
 export function topicOf(event: Event): string {
@@ -66,5 +68,7 @@ function unreadable(reason: string, tenantId?: string): Decoded {
 
 /** The problems of a failed parse in one line: `where: what; …`. */
 export function describe(error: z.ZodError, prefix: readonly string[] = []): string {
-  return error.issues.map((issue) => `${[...prefix, ...issue.path].join('.') || 'value'}: ${issue.message}`).join('; ');
+  return error.issues
+    .map((issue) => `${[...prefix, ...issue.path].join('.') || 'value'}: ${issue.message}`)
+    .join('; ');
 }

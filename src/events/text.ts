@@ -24,7 +24,8 @@ export const instant = z.iso.datetime({ offset: true }).transform((value) => new
 /** JSON object as stored: at most 16 KB when written as JSON, no U+0000 and no lone surrogates anywhere in it. */
 export const jsonObject = z.record(z.string(), z.unknown()).superRefine((value, context) => {
   const json = JSON.stringify(value);
-  if (Buffer.byteLength(json) > 16_384) context.addIssue({ code: 'custom', message: 'must be at most 16 KB' });
+  if (Buffer.byteLength(json) > 16_384)
+    context.addIssue({ code: 'custom', message: 'must be at most 16 KB' });
   // JSON.stringify writes both as escapes; a literal backslash before them is escaped itself.
   if (/(?<!\\)(?:\\\\)*\\u(?:0000|d[89ab][0-9a-f]{2}|d[c-f][0-9a-f]{2})/i.test(json)) {
     context.addIssue({ code: 'custom', message: 'must not contain U+0000 or lone surrogates' });

@@ -8,9 +8,9 @@ import {
   Int,
   Mutation,
   ObjectType,
-  registerEnumType,
   Resolver,
   Root,
+  registerEnumType,
   Subscription,
 } from 'type-graphql';
 import { type Badge, displayCount, notificationsKey } from '../domain/badge.ts';
@@ -20,8 +20,8 @@ import type { Read } from '../flow/read.ts';
 import type { BadgeUpdate, Watch } from '../flow/watch.ts';
 import { decodeCursor } from './connection.ts';
 import { type Context, targetUser } from './context.ts';
-import { Node } from './node-interface.ts';
 import { nodeId } from './node-id.ts';
+import { Node } from './node-interface.ts';
 import { isSeq } from './notification-cursor.ts';
 import { MutationPayload, type UserError, userErrorsOf } from './payload.ts';
 import { DateTime } from './scalars.ts';
@@ -72,7 +72,10 @@ registerEnumType(UpdateKind, {
   name: 'UpdateKind',
   description: 'Whether an update is where watching began or what changed since.',
   valuesConfig: {
-    SNAPSHOT: { description: 'The first update per badge: the true count when watching began. Show it whatever was shown before.' },
+    SNAPSHOT: {
+      description:
+        'The first update per badge: the true count when watching began. Show it whatever was shown before.',
+    },
     CHANGE: { description: 'A newer state. States in between may have been skipped.' },
   },
 });
@@ -106,7 +109,10 @@ export class BadgeUpdateType {
 
 @InputType({ description: 'Which inbox was opened, and how far it was shown.' })
 class OpenInboxInput {
-  @Field(() => ID, { nullable: true, description: 'Default: the caller. Another needs a service or admin token.' })
+  @Field(() => ID, {
+    nullable: true,
+    description: 'Default: the caller. Another needs a service or admin token.',
+  })
   userId?: string | null;
 
   @Field(() => String, { defaultValue: notificationsKey, description: 'The badge to open.' })
@@ -135,7 +141,8 @@ export class BadgeResolver {
   @FieldResolver(() => String, { description: 'The number for people: `99+` above max.' })
   display(
     @Root() badge: Badge,
-    @Arg('max', () => Int, { defaultValue: 99, description: 'The largest number written out, 1 to 9999.' }) max: number,
+    @Arg('max', () => Int, { defaultValue: 99, description: 'The largest number written out, 1 to 9999.' })
+    max: number,
   ): string {
     if (max < 1 || max > 9_999) throw new AppError('BAD_USER_INPUT', 'max must be 1 to 9999.');
     return displayCount(badge.unseen, max);
@@ -170,7 +177,10 @@ export class BadgeResolver {
       description: 'Default: the caller. Another needs a service or admin token.',
     })
     _userId?: string,
-    @Arg('keys', () => [String], { nullable: true, description: 'Badges to watch. Default: `["notifications"]`.' })
+    @Arg('keys', () => [String], {
+      nullable: true,
+      description: 'Badges to watch. Default: `["notifications"]`.',
+    })
     _keys?: string[],
   ): BadgeUpdateType {
     return { kind: UpdateKind[kind], badge: badgeNode(badge), cause: cause && BadgeCause[cause] };

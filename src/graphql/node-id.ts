@@ -7,10 +7,14 @@ export function nodeId(kind: NodeKind, ...parts: readonly string[]): string {
 }
 
 /** What a global id names; undefined when it is none of ours. */
-export function parseNodeId(id: string): { readonly kind: NodeKind; readonly parts: readonly string[] } | undefined {
+export function parseNodeId(
+  id: string,
+): { readonly kind: NodeKind; readonly parts: readonly string[] } | undefined {
   const kind = (Object.keys(prefixes) as NodeKind[]).find((name) => id.startsWith(`${prefixes[name]}_`));
   if (!kind) return undefined;
-  const parts = Buffer.from(id.slice(prefixes[kind].length + 1), 'base64url').toString().split('\n');
+  const parts = Buffer.from(id.slice(prefixes[kind].length + 1), 'base64url')
+    .toString()
+    .split('\n');
   // Written the same way again, or it was no id of ours: base64 readers forgive what they should not.
   return nodeId(kind, ...parts) === id ? { kind, parts } : undefined;
 }

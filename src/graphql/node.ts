@@ -5,9 +5,9 @@ import type { Store } from '../ports/store.ts';
 import { badgeNode, checkBadgeKey } from './badge.ts';
 import { type Context, maySee } from './context.ts';
 import { parseNodeId } from './node-id.ts';
+import { Node } from './node-interface.ts';
 import { notificationNode } from './notification.ts';
 import { pageViewNode } from './page-view.ts';
-import { Node } from './node-interface.ts';
 import { userNode } from './user.ts';
 
 @Resolver()
@@ -16,9 +16,13 @@ export class NodeResolver {
 
   @Query(() => Node, {
     nullable: true,
-    description: 'Any object by its id. Null when unknown or not visible to the caller: the two are not told apart.',
+    description:
+      'Any object by its id. Null when unknown or not visible to the caller: the two are not told apart.',
   })
-  async node(@Arg('id', () => ID, { description: 'An `id` this API answered.' }) id: string, @Ctx() context: Context) {
+  async node(
+    @Arg('id', () => ID, { description: 'An `id` this API answered.' }) id: string,
+    @Ctx() context: Context,
+  ) {
     const { store, read } = this.deps;
     const { tenantId } = context.caller;
     const { kind, parts: [first = '', second = '', third = ''] = [] } = parseNodeId(id) ?? {};

@@ -1,4 +1,15 @@
-import { Arg, Ctx, Field, ID, InputType, Int, Mutation, ObjectType, registerEnumType, Resolver } from 'type-graphql';
+import {
+  Arg,
+  Ctx,
+  Field,
+  ID,
+  InputType,
+  Int,
+  Mutation,
+  ObjectType,
+  Resolver,
+  registerEnumType,
+} from 'type-graphql';
 import type { Notification } from '../domain/notification.ts';
 import type { UserKey } from '../domain/user.ts';
 import type { Read } from '../flow/read.ts';
@@ -7,8 +18,8 @@ import type { Store } from '../ports/store.ts';
 import { BadgeType, badgeNode } from './badge.ts';
 import { checkFirst, decodeCursor, encodeCursor, PageInfo, pageOf } from './connection.ts';
 import { type Context, targetUser } from './context.ts';
-import { Node } from './node-interface.ts';
 import { nodeId } from './node-id.ts';
+import { Node } from './node-interface.ts';
 import { isSeq } from './notification-cursor.ts';
 import { MutationPayload, type UserError, userErrorsOf } from './payload.ts';
 import { DateTime, IdempotencyKey, JSONObject } from './scalars.ts';
@@ -81,7 +92,10 @@ export class NotificationType implements Node {
   @Field(() => DateTime, { nullable: true, description: 'When it reached the inbox.' })
   deliveredAt!: Date | null;
 
-  @Field(() => DateTime, { nullable: true, description: 'When the inbox was first opened with it shown; null while unseen.' })
+  @Field(() => DateTime, {
+    nullable: true,
+    description: 'When the inbox was first opened with it shown; null while unseen.',
+  })
   seenAt!: Date | null;
 }
 
@@ -162,7 +176,8 @@ class NotificationContentInput {
 
   @Field(() => String, {
     nullable: true,
-    description: 'Where a click leads: an http(s) URL or a path that starts with a single `/`, at most 2000 characters.',
+    description:
+      'Where a click leads: an http(s) URL or a path that starts with a single `/`, at most 2000 characters.',
   })
   actionUrl?: string | null;
 
@@ -172,21 +187,30 @@ class NotificationContentInput {
 
 @InputType({ description: 'A notification for one user.' })
 class SendNotificationInput {
-  @Field(() => ID, { description: 'Must exist: users come into being with their first page view or `upsertUsers`.' })
+  @Field(() => ID, {
+    description: 'Must exist: users come into being with their first page view or `upsertUsers`.',
+  })
   userId!: string;
 
   @Field(() => NotificationContentInput, { description: 'What it says.' })
   content!: NotificationContentInput;
 
-  @Field(() => IdempotencyKey, { nullable: true, description: 'Makes a retry safe: the same key sends once.' })
+  @Field(() => IdempotencyKey, {
+    nullable: true,
+    description: 'Makes a retry safe: the same key sends once.',
+  })
   idempotencyKey?: string | null;
 }
 
-@ObjectType({ implements: MutationPayload, simpleResolvers: true, description: 'The notification that is on its way.' })
+@ObjectType({
+  implements: MutationPayload,
+  simpleResolvers: true,
+  description: 'The notification that is on its way.',
+})
 class SendNotificationPayload implements MutationPayload {
   @Field(() => ID, {
     nullable: true,
-    description: 'The notification\'s id, durable and delivered a moment later; null when there are errors.',
+    description: "The notification's id, durable and delivered a moment later; null when there are errors.",
   })
   notificationId!: string | null;
 
@@ -201,7 +225,10 @@ export class NotificationResolver {
     description:
       'Sends a notification to one user. Answers when it is durable; the badge moves a moment later. Service and admin tokens only.',
   })
-  async sendNotification(@Arg('input', () => SendNotificationInput) input: SendNotificationInput, @Ctx() context: Context) {
+  async sendNotification(
+    @Arg('input', () => SendNotificationInput) input: SendNotificationInput,
+    @Ctx() context: Context,
+  ) {
     const { userId } = targetUser(context, input.userId);
     const { eventIds, problems } = await this.deps.record.notification(context.caller, 'sendNotification', {
       userId,
@@ -209,7 +236,10 @@ export class NotificationResolver {
       idempotencyKey: input.idempotencyKey ?? undefined,
     });
     const [id] = eventIds;
-    return { notificationId: id === undefined ? null : nodeId('Notification', id), userErrors: userErrorsOf(problems) };
+    return {
+      notificationId: id === undefined ? null : nodeId('Notification', id),
+      userErrors: userErrorsOf(problems),
+    };
   }
 }
 

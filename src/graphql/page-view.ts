@@ -7,8 +7,8 @@ import type { PageViewInput, Record } from '../flow/record.ts';
 import type { Store } from '../ports/store.ts';
 import { checkFirst, decodeCursor, encodeCursor, PageInfo, pageOf } from './connection.ts';
 import { type Context, targetUser } from './context.ts';
-import { Node } from './node-interface.ts';
 import { nodeId } from './node-id.ts';
+import { Node } from './node-interface.ts';
 import { MutationPayload, type UserError, userErrorsOf } from './payload.ts';
 import { DateTime, IdempotencyKey } from './scalars.ts';
 
@@ -88,7 +88,8 @@ export async function pageViewPage(
   range: DateTimeRangeInput | undefined,
 ) {
   checkFirst(page.first);
-  if (range?.to && range.to <= range.from) throw new AppError('BAD_USER_INPUT', 'range.to must be later than range.from.');
+  if (range?.to && range.to <= range.from)
+    throw new AppError('BAD_USER_INPUT', 'range.to must be later than range.from.');
   const place = page.after === undefined ? undefined : decodeCursor(page.after, 'pageViews', user, isPlace);
   const within = { ...(range && { from: range.from }), ...(range?.to && { to: range.to }) };
   const rows = await store.pageViews(user, {
@@ -107,7 +108,10 @@ export async function pageViewPage(
 
 @InputType({ description: 'A page a user looked at.' })
 class RecordPageViewInput {
-  @Field(() => ID, { nullable: true, description: 'Default: the caller. Another needs a service or admin token.' })
+  @Field(() => ID, {
+    nullable: true,
+    description: 'Default: the caller. Another needs a service or admin token.',
+  })
   userId?: string | null;
 
   @Field(() => String, { description: 'What people call the page, 1 to 500 characters.' })
@@ -115,17 +119,24 @@ class RecordPageViewInput {
 
   @Field(() => DateTime, {
     nullable: true,
-    description: 'When it happened, from the retention (183 days by default) ago to 5 minutes ahead. Default: now.',
+    description:
+      'When it happened, from the retention (183 days by default) ago to 5 minutes ahead. Default: now.',
   })
   occurredAt?: Date | null;
 
   @Field(() => String, { nullable: true, description: 'Where it is on the site, 1 to 2000 characters.' })
   path?: string | null;
 
-  @Field(() => ID, { nullable: true, description: 'The item or subject that was visited, 1 to 128 characters.' })
+  @Field(() => ID, {
+    nullable: true,
+    description: 'The item or subject that was visited, 1 to 128 characters.',
+  })
   subjectId?: string | null;
 
-  @Field(() => IdempotencyKey, { nullable: true, description: 'Makes a retry safe: the same key counts once.' })
+  @Field(() => IdempotencyKey, {
+    nullable: true,
+    description: 'Makes a retry safe: the same key counts once.',
+  })
   idempotencyKey?: string | null;
 }
 
@@ -159,9 +170,13 @@ export class PageViewResolver {
   constructor(private readonly deps: { readonly record: Record }) {}
 
   @Mutation(() => RecordPageViewPayload, {
-    description: 'Records that a user looked at a page. Answers when it is durable; stats show it a moment later.',
+    description:
+      'Records that a user looked at a page. Answers when it is durable; stats show it a moment later.',
   })
-  async recordPageView(@Arg('input', () => RecordPageViewInput) input: RecordPageViewInput, @Ctx() context: Context) {
+  async recordPageView(
+    @Arg('input', () => RecordPageViewInput) input: RecordPageViewInput,
+    @Ctx() context: Context,
+  ) {
     const view = pageViewInput(input, context, ['input']);
     const { eventIds, problems } = await this.deps.record.pageViews(context.caller, 'recordPageView', [view]);
     return { eventId: eventIds[0] ?? null, userErrors: userErrorsOf(problems) };
@@ -171,14 +186,27 @@ export class PageViewResolver {
     description:
       'Records up to 500 page views with one answer. Views that are not valid are reported in userErrors and the others recorded.',
   })
-  async recordPageViews(@Arg('input', () => RecordPageViewsInput) { views }: RecordPageViewsInput, @Ctx() context: Context) {
+  async recordPageViews(
+    @Arg('input', () => RecordPageViewsInput) { views }: RecordPageViewsInput,
+    @Ctx() context: Context,
+  ) {
     if (views.length === 0 || views.length > maxItems) {
       const code = views.length === 0 ? ('INVALID_INPUT' as const) : ('TOO_MANY_ITEMS' as const);
-      const problem = { code, message: `views must have 1 to ${maxItems} entries.`, path: ['input', 'views'] };
+      const problem = {
+        code,
+        message: `views must have 1 to ${maxItems} entries.`,
+        path: ['input', 'views'],
+      };
       return { accepted: 0, eventIds: [], userErrors: userErrorsOf([problem]) };
     }
-    const inputs = views.map((view, index) => pageViewInput(view, context, ['input', 'views', String(index)]));
-    const { eventIds, problems } = await this.deps.record.pageViews(context.caller, 'recordPageViews', inputs);
+    const inputs = views.map((view, index) =>
+      pageViewInput(view, context, ['input', 'views', String(index)]),
+    );
+    const { eventIds, problems } = await this.deps.record.pageViews(
+      context.caller,
+      'recordPageViews',
+      inputs,
+    );
     return { accepted: eventIds.length, eventIds, userErrors: userErrorsOf(problems) };
   }
 }

@@ -18,7 +18,9 @@ registerEnumType(UserErrorCode, {
     INVALID_INPUT: { description: 'A value is out of bounds; the message says which bounds.' },
     USER_NOT_FOUND: { description: 'There is no such user in the tenant.' },
     OPTED_OUT: { description: 'The user does not receive notifications.' },
-    IDEMPOTENCY_CONFLICT: { description: 'The idempotency key was used before with other input. Nothing was changed.' },
+    IDEMPOTENCY_CONFLICT: {
+      description: 'The idempotency key was used before with other input. Nothing was changed.',
+    },
     TOO_MANY_ITEMS: { description: 'More items than one call takes. Nothing was changed.' },
     TOO_OLD: { description: 'The moment lies before the retention.' },
     IN_FUTURE: { description: 'The moment lies more than 5 minutes ahead of the server.' },
@@ -33,7 +35,10 @@ export class UserError {
   @Field(() => String, { description: 'For people: what, where and what to do.' })
   message!: string;
 
-  @Field(() => [String], { nullable: true, description: 'From the mutation\'s arguments to the value, e.g. `["input", "views", "3", "name"]`.' })
+  @Field(() => [String], {
+    nullable: true,
+    description: 'From the mutation\'s arguments to the value, e.g. `["input", "views", "3", "name"]`.',
+  })
   path!: readonly string[] | null;
 }
 

@@ -23,7 +23,14 @@ let schema: GraphQLSchema | undefined;
 export function getSchema(): GraphQLSchema {
   schema ??= enforceAccess(
     buildSchemaSync({
-      resolvers: [UserResolver, NodeResolver, PageViewResolver, NotificationResolver, BadgeResolver, UserStatsResolver],
+      resolvers: [
+        UserResolver,
+        NodeResolver,
+        PageViewResolver,
+        NotificationResolver,
+        BadgeResolver,
+        UserStatsResolver,
+      ],
       container: ({ context }: { context: Context }) => context.container,
       // Scalars are strict and the flow parses the rest; class-validator would check neither.
       validate: false,
@@ -57,7 +64,9 @@ export function createResolvers(deps: {
     [BadgeResolver, new BadgeResolver(deps)],
     [UserStatsResolver, new UserStatsResolver()],
   ]);
-  return { get: <T>(resolverClass: abstract new (...args: never[]) => T) => resolvers.get(resolverClass) as T };
+  return {
+    get: <T>(resolverClass: abstract new (...args: never[]) => T) => resolvers.get(resolverClass) as T,
+  };
 }
 
 function refusePubSub(): never {

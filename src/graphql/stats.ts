@@ -1,4 +1,14 @@
-import { Arg, Field, FieldResolver, InputType, Int, ObjectType, registerEnumType, Resolver, Root } from 'type-graphql';
+import {
+  Arg,
+  Field,
+  FieldResolver,
+  InputType,
+  Int,
+  ObjectType,
+  Resolver,
+  Root,
+  registerEnumType,
+} from 'type-graphql';
 import { AppError } from '../domain/error.ts';
 import { timelinessOf } from '../domain/page-view.ts';
 import { type StatsWindow, type UserStats, windowOf } from '../domain/stats.ts';
@@ -15,7 +25,10 @@ registerEnumType(WindowMode, {
   name: 'WindowMode',
   description: 'Where a window of N days begins.',
   valuesConfig: {
-    CALENDAR: { description: 'At the start of the calendar day N-1 days back, in the time zone: today is the last day, still running.' },
+    CALENDAR: {
+      description:
+        'At the start of the calendar day N-1 days back, in the time zone: today is the last day, still running.',
+    },
     ROLLING: { description: 'Exactly N × 24 hours back.' },
   },
 });
@@ -28,12 +41,13 @@ export class StatsWindowInput {
   @Field(() => WindowMode, { defaultValue: WindowMode.CALENDAR, description: 'Where the window begins.' })
   mode!: WindowMode;
 
-  @Field(() => TimeZone, { nullable: true, description: 'Where days begin. Default: the user\'s own.' })
+  @Field(() => TimeZone, { nullable: true, description: "Where days begin. Default: the user's own." })
   timeZone?: string | null;
 
   @Field(() => DateTime, {
     nullable: true,
-    description: 'Where the window ends, not included: from the retention ago to 5 minutes ahead. Default: now.',
+    description:
+      'Where the window ends, not included: from the retention ago to 5 minutes ahead. Default: now.',
   })
   asOf?: Date | null;
 }
@@ -52,19 +66,23 @@ class PageStat {
 
 @ObjectType({ simpleResolvers: true, description: 'One calendar day of a window.' })
 class DayStat {
-  @Field(() => LocalDate, { description: 'The day, in the window\'s time zone.' })
+  @Field(() => LocalDate, { description: "The day, in the window's time zone." })
   date!: string;
 
   @Field(() => Int, { description: 'Views that day, inside the window.' })
   pageViewCount!: number;
 
   @Field(() => Int, {
-    description: 'Time on site, rounded down; a gap counts for the day of its earlier view, so the days add up to the whole.',
+    description:
+      'Time on site, rounded down; a gap counts for the day of its earlier view, so the days add up to the whole.',
   })
   timeOnSiteSeconds!: number;
 }
 
-@ObjectType('UserStats', { simpleResolvers: true, description: 'What a user did in a window, from the raw page views.' })
+@ObjectType('UserStats', {
+  simpleResolvers: true,
+  description: 'What a user did in a window, from the raw page views.',
+})
 export class UserStatsType {
   @Field(() => DateTime, { description: 'Included.' })
   windowStart!: Date;
@@ -93,13 +111,19 @@ export class UserStatsType {
   @Field(() => Int, { description: 'Calendar days with at least one view.' })
   activeDayCount!: number;
 
-  @Field(() => [DayStat], { description: 'One per calendar day of the window, oldest first, days without views included.' })
+  @Field(() => [DayStat], {
+    description: 'One per calendar day of the window, oldest first, days without views included.',
+  })
   byDay!: DayStat[];
 }
 
 /** Computes a user's stats. Rejects with BAD_USER_INPUT for a window that reaches beyond what is kept. */
 export async function statsOf(
-  { store, clock, retentionDays }: { readonly store: Store; readonly clock: Clock; readonly retentionDays: number },
+  {
+    store,
+    clock,
+    retentionDays,
+  }: { readonly store: Store; readonly clock: Clock; readonly retentionDays: number },
   user: User,
   input: StatsWindowInput | undefined,
 ): Promise<UserStats & Pick<UserStatsType, 'windowStart' | 'windowEnd' | 'timeZone'>> {
@@ -135,7 +159,9 @@ export class UserStatsResolver {
     return stats.topPages[0] ?? null;
   }
 
-  @FieldResolver(() => [PageStat], { description: 'Pages by views, most first; ties by latest view, then by name.' })
+  @FieldResolver(() => [PageStat], {
+    description: 'Pages by views, most first; ties by latest view, then by name.',
+  })
   topPages(
     @Root() stats: UserStats,
     @Arg('first', () => Int, { defaultValue: 5, description: '1 to 100.' }) first: number,

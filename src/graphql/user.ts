@@ -1,4 +1,17 @@
-import { Arg, Ctx, Field, FieldResolver, ID, InputType, Int, Mutation, ObjectType, Query, Resolver, Root } from 'type-graphql';
+import {
+  Arg,
+  Ctx,
+  Field,
+  FieldResolver,
+  ID,
+  InputType,
+  Int,
+  Mutation,
+  ObjectType,
+  Query,
+  Resolver,
+  Root,
+} from 'type-graphql';
 import { notificationsKey } from '../domain/badge.ts';
 import type { Problem } from '../domain/problem.ts';
 import { problemsOf } from '../domain/problem.ts';
@@ -10,8 +23,8 @@ import type { Clock } from '../ports/clock.ts';
 import type { Store } from '../ports/store.ts';
 import { BadgeType, badgeNode, checkBadgeKey } from './badge.ts';
 import { type Context, maySee } from './context.ts';
-import { Node } from './node-interface.ts';
 import { nodeId } from './node-id.ts';
+import { Node } from './node-interface.ts';
 import { NotificationConnection, notificationPage } from './notification.ts';
 import { DateTimeRangeInput, PageViewConnection, pageViewPage } from './page-view.ts';
 import { MutationPayload, type UserError, userErrorsOf } from './payload.ts';
@@ -22,16 +35,19 @@ import { StatsWindowInput, statsOf, UserStatsType } from './stats.ts';
 const maxItems = 500;
 
 const firstArg = { defaultValue: 25, description: 'Page size, 1 to 100.' };
-const afterArg = { nullable: true, description: 'Cursor of the entry before the page; absent: from the newest.' };
+const afterArg = {
+  nullable: true,
+  description: 'Cursor of the entry before the page; absent: from the newest.',
+};
 
 @ObjectType('User', { implements: Node, simpleResolvers: true, description: 'A user of the tenant.' })
 export class UserType implements Node {
   id!: string;
 
-  @Field(() => ID, { description: 'The tenant\'s own name for the user.' })
+  @Field(() => ID, { description: "The tenant's own name for the user." })
   userId!: string;
 
-  @Field(() => TimeZone, { description: 'Where the user\'s days begin.' })
+  @Field(() => TimeZone, { description: "Where the user's days begin." })
   timeZone!: string;
 
   @Field(() => Boolean, { description: 'Whether notifications reach the user.' })
@@ -41,7 +57,11 @@ export class UserType implements Node {
   createdAt!: Date;
 }
 
-export const userNode = (user: User) => ({ ...user, __typename: 'User' as const, id: nodeId('User', user.userId) });
+export const userNode = (user: User) => ({
+  ...user,
+  __typename: 'User' as const,
+  id: nodeId('User', user.userId),
+});
 
 @InputType({ description: 'What to change: an absent field keeps its value, null goes back to the default.' })
 class UserPatchInput {
@@ -101,7 +121,7 @@ export class UserResolver {
     description: 'A user. Null when unknown or not visible to the caller: the two are not told apart.',
   })
   async user(
-    @Arg('userId', () => ID, { description: 'The tenant\'s own name for the user.' }) userId: string,
+    @Arg('userId', () => ID, { description: "The tenant's own name for the user." }) userId: string,
     @Ctx() context: Context,
   ) {
     if (!maySee(context, userId) || !name.safeParse(userId).success) return null;
@@ -109,7 +129,10 @@ export class UserResolver {
     return user ? userNode(user) : null;
   }
 
-  @FieldResolver(() => DateTime, { nullable: true, description: 'When the inbox was last opened; null: never.' })
+  @FieldResolver(() => DateTime, {
+    nullable: true,
+    description: 'When the inbox was last opened; null: never.',
+  })
   async lastOpenedNotificationsAt(@Root() user: User): Promise<Date | null> {
     return (await this.deps.read.inbox(user)).lastOpenedAt;
   }
@@ -117,7 +140,8 @@ export class UserResolver {
   @FieldResolver(() => BadgeType, { description: 'A badge of this user, as it is now.' })
   async badge(
     @Root() user: User,
-    @Arg('key', () => String, { defaultValue: notificationsKey, description: '`notifications`.' }) key: string,
+    @Arg('key', () => String, { defaultValue: notificationsKey, description: '`notifications`.' })
+    key: string,
   ) {
     checkBadgeKey(key);
     return badgeNode(await this.deps.read.badge(user));
@@ -137,30 +161,42 @@ export class UserResolver {
     @Root() user: User,
     @Arg('first', () => Int, firstArg) first: number,
     @Arg('after', () => String, afterArg) after?: string,
-    @Arg('range', () => DateTimeRangeInput, { nullable: true, description: 'Only views in this stretch of time.' })
+    @Arg('range', () => DateTimeRangeInput, {
+      nullable: true,
+      description: 'Only views in this stretch of time.',
+    })
     range?: DateTimeRangeInput,
   ) {
     return pageViewPage(this.deps.store, user, { first, after: after ?? undefined }, range ?? undefined);
   }
 
   @FieldResolver(() => UserStatsType, {
-    description: 'Default window: seven calendar days up to now, in the user\'s time zone.',
+    description: "Default window: seven calendar days up to now, in the user's time zone.",
   })
   stats(
     @Root() user: User,
-    @Arg('window', () => StatsWindowInput, { nullable: true, description: 'Any other window.' }) window?: StatsWindowInput,
+    @Arg('window', () => StatsWindowInput, { nullable: true, description: 'Any other window.' })
+    window?: StatsWindowInput,
   ) {
     return statsOf(this.deps, user, window ?? undefined);
   }
 
   @Mutation(() => UpsertUsersPayload, {
-    description: 'Creates or changes up to 500 users, all or, when there are userErrors, none. Service and admin tokens only.',
+    description:
+      'Creates or changes up to 500 users, all or, when there are userErrors, none. Service and admin tokens only.',
   })
-  async upsertUsers(@Arg('input', () => UpsertUsersInput) { users }: UpsertUsersInput, @Ctx() { caller }: Context) {
+  async upsertUsers(
+    @Arg('input', () => UpsertUsersInput) { users }: UpsertUsersInput,
+    @Ctx() { caller }: Context,
+  ) {
     const problems = upsertProblems(users);
     if (problems.length > 0) return { createdCount: 0, updatedCount: 0, userErrors: userErrorsOf(problems) };
     const created = await this.deps.act.upsertUsers(
-      users.map(({ userId, patch }) => ({ tenantId: caller.tenantId, userId, patch: { ...patch } satisfies UserPatch })),
+      users.map(({ userId, patch }) => ({
+        tenantId: caller.tenantId,
+        userId,
+        patch: { ...patch } satisfies UserPatch,
+      })),
     );
     const createdCount = created.filter(Boolean).length;
     return { createdCount, updatedCount: created.length - createdCount, userErrors: [] };
@@ -169,7 +205,8 @@ export class UserResolver {
 
 function upsertProblems(users: readonly UpsertUserInput[]): readonly Problem[] {
   const path = ['input', 'users'];
-  if (users.length === 0) return [{ code: 'INVALID_INPUT', message: 'users must have at least 1 entry.', path }];
+  if (users.length === 0)
+    return [{ code: 'INVALID_INPUT', message: 'users must have at least 1 entry.', path }];
   if (users.length > maxItems) {
     return [{ code: 'TOO_MANY_ITEMS', message: `users must have at most ${maxItems} entries.`, path }];
   }
@@ -178,7 +215,8 @@ function upsertProblems(users: readonly UpsertUserInput[]): readonly Problem[] {
     const at = [...path, String(index), 'userId'];
     const parsed = name.safeParse(userId);
     if (!parsed.success) return problemsOf(parsed.error, at);
-    if (seen.has(userId)) return [{ code: 'INVALID_INPUT', message: 'userId stands in this call twice.', path: at }];
+    if (seen.has(userId))
+      return [{ code: 'INVALID_INPUT', message: 'userId stands in this call twice.', path: at }];
     seen.add(userId);
     return [];
   });

@@ -15,7 +15,9 @@ export const silent: Logger = { info() {}, warn() {}, error() {} };
 export interface Answer {
   readonly status: number;
   readonly data: Record<string, never> | null | undefined;
-  readonly errors: readonly { readonly message: string; readonly extensions: { readonly code: string } }[] | undefined;
+  readonly errors:
+    | readonly { readonly message: string; readonly extensions: { readonly code: string } }[]
+    | undefined;
 }
 
 /** The whole program on a database of its own, as clients see it. */
@@ -36,10 +38,18 @@ export interface TestApp {
 /** Starts the program with the given environment beside the defaults of tests. */
 export async function startTestApp(
   env: Record<string, string> = {},
-  { logger = silent, wrap = (runtime) => runtime }: { logger?: Logger; wrap?: (runtime: Runtime) => Runtime } = {},
+  {
+    logger = silent,
+    wrap = (runtime) => runtime,
+  }: { logger?: Logger; wrap?: (runtime: Runtime) => Runtime } = {},
 ): Promise<TestApp> {
   const database = await createTestDatabase();
-  const config = readConfig({ PORT: '0', DATABASE_URL: database.connectionString, AUTH_SECRET: secret, ...env });
+  const config = readConfig({
+    PORT: '0',
+    DATABASE_URL: database.connectionString,
+    AUTH_SECRET: secret,
+    ...env,
+  });
   const runtime = wrap(await createRuntime(config, { ephemeral: false }, logger));
   const app = await createApp(runtime.backends, config);
   const { url } = await app.start();

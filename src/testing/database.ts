@@ -9,7 +9,10 @@ export interface TestDatabase {
   drop(): Promise<void>;
 }
 
-/** Copies the template the global setup migrated; takes tens of milliseconds, and any number may be made at once. */
+/**
+ * Copies the template the global setup migrated; takes tens of milliseconds, and any number may be made at
+ * once.
+ */
 export async function createTestDatabase(): Promise<TestDatabase> {
   const { connectionString, template } = inject('postgres');
   const name = `${template}_${randomBytes(6).toString('hex')}`;

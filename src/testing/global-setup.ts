@@ -13,8 +13,8 @@ declare module 'vitest' {
 }
 
 /**
- * One PostgreSQL for the whole run: TEST_DATABASE_URL (a login that may create databases), or else an ephemeral
- * embedded one. The migrations run once, into a template that `createTestDatabase` copies.
+ * One PostgreSQL for the whole run: TEST_DATABASE_URL (a login that may create databases), or else an
+ * ephemeral embedded one. The migrations run once, into a template that `createTestDatabase` copies.
  */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const server = await startServer(process.env['TEST_DATABASE_URL']);

@@ -1,6 +1,9 @@
 import pg from 'pg';
 
-/** A PostgreSQL as its URL: over a unix socket the directory stands in the query, since a URL's host cannot hold it. */
+/**
+ * A PostgreSQL as its URL: over a unix socket the directory stands in the query, since a URL's host cannot
+ * hold it.
+ */
 export function connectionStringOf(connection: {
   readonly host: string;
   readonly port: number;
@@ -24,7 +27,8 @@ export async function withClient<T>(
   work: (client: pg.Client) => Promise<T>,
 ): Promise<T> {
   const client = new pg.Client({ connectionString });
-  // Without a listener a connection that breaks between two queries ends the process; the next query reports it.
+  // Without a listener a connection that breaks between two queries ends the process; the next query reports
+  // it.
   client.on('error', () => undefined);
   await client.connect();
   try {

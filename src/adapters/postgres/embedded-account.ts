@@ -9,8 +9,8 @@ export interface Account {
 }
 
 /**
- * The account PostgreSQL shall run as, undefined for this process's own. PostgreSQL refuses to be root, so a root process
- * lends it the owner of the existing cluster (or whoever owns nothing, when there is none yet).
+ * The account PostgreSQL shall run as, undefined for this process's own. PostgreSQL refuses to be root, so a
+ * root process lends it the owner of the existing cluster (or whoever owns nothing, when there is none yet).
  *
  * Throws START_REFUSED when the cluster belongs to an account that cannot run it.
  */
@@ -49,7 +49,10 @@ function unprivilegedAccount(): Account {
   );
 }
 
-/** Whether `account` may pass through the existing `directory` and all above it. Looks at mode bits, not at ACLs. */
+/**
+ * Whether `account` may pass through the existing `directory` and all above it. Looks at mode bits, not at
+ * ACLs.
+ */
 export function canReach(directory: string, account: Account | undefined): boolean {
   if (account === undefined) return true;
   for (let at = realpathSync(directory); ; at = dirname(at)) {

@@ -18,9 +18,9 @@ const packageJson = z.object({ version: z.string() });
 const linkList = z.array(z.object({ source: z.string(), target: z.string() }));
 
 /**
- * The PostgreSQL of the optional npm package for this platform (installed in `root`), usable by `account`. What the
- * package's install script would have done (npm, pnpm and bun may skip it) is done here; where the installed files cannot
- * be completed or reached, a copy in `copyDirectory` is used instead.
+ * The PostgreSQL of the optional npm package for this platform (installed in `root`), usable by `account`.
+ * What the package's install script would have done (npm, pnpm and bun may skip it) is done here; where the
+ * installed files cannot be completed or reached, a copy in `copyDirectory` is used instead.
  *
  * Rejects with START_REFUSED when there is no package for this platform.
  */
@@ -53,7 +53,10 @@ function packageRoot(): string {
   }
 }
 
-/** Makes the links npm cannot carry, `libpq.so.5` to `libpq.so.5.18`. Returns false where nothing may be written. */
+/**
+ * Makes the links npm cannot carry, `libpq.so.5` to `libpq.so.5.18`. Returns false where nothing may be
+ * written.
+ */
 async function linkLibraries(root: string): Promise<boolean> {
   const links = linkList.parse(JSON.parse(readFileSync(join(root, 'native/pg-symlinks.json'), 'utf8')));
   for (const { source, target } of links) {

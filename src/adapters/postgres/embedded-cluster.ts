@@ -37,8 +37,8 @@ export interface Server {
 }
 
 /**
- * Creates the cluster if there is none. It is built beside its place and renamed once complete: a start that is killed
- * leaves no half cluster, and of two starts that race one wins and the other uses what it finds.
+ * Creates the cluster if there is none. It is built beside its place and renamed once complete: a start that
+ * is killed leaves no half cluster, and of two starts that race one wins and the other uses what it finds.
  *
  * Rejects with START_REFUSED when initdb fails or the cluster is of another major version.
  */
@@ -96,7 +96,10 @@ function removeAbandonedDrafts(directory: string): void {
   }
 }
 
-/** Settings for a server that shares a small machine with the application; all others are PostgreSQL's own defaults. */
+/**
+ * Settings for a server that shares a small machine with the application; all others are PostgreSQL's own
+ * defaults.
+ */
 const settings = {
   listen_addresses: '',
   unix_socket_permissions: '0700',
@@ -109,8 +112,8 @@ const settings = {
   jit: 'off',
   timezone: 'UTC',
   log_timezone: 'UTC',
-  // What happens to the server, not what happens to statements: those fail in the application, which reports them, and
-  // their messages may hold personal data. So the log grows by a few lines a day at most.
+  // What happens to the server, not what happens to statements: those fail in the application, which reports
+  // them, and their messages may hold personal data. So the log grows by a few lines a day at most.
   log_min_messages: 'log',
   log_min_error_statement: 'panic',
   log_checkpoints: 'off',
@@ -148,14 +151,18 @@ export function launch(cluster: Cluster, socket: { host: string; port: number },
   }
 }
 
-/** Runs initdb or postgres on the cluster as its account, in a session of its own, so Ctrl-C reaches only Unseen. */
+/**
+ * Runs initdb or postgres on the cluster as its account, in a session of its own, so Ctrl-C reaches only
+ * Unseen.
+ */
 function run(
   { directory, account }: Cluster,
   program: string,
   output: 'pipe' | number,
   options: readonly string[],
 ): ChildProcess {
-  // Where the account may not pass through a parent directory (/root, say), it gets the directory itself, opened.
+  // Where the account may not pass through a parent directory (/root, say), it gets the directory itself,
+  // opened.
   const handle = canReach(directory, account)
     ? undefined
     : openSync(directory, constants.O_RDONLY | constants.O_DIRECTORY);
@@ -164,7 +171,8 @@ function run(
       ...account,
       cwd: directory,
       detached: true,
-      // Nothing of the caller's environment: PGDATA and the locale would have a say. With TZ initdb need not search.
+      // Nothing of the caller's environment: PGDATA and the locale would have a say. With TZ initdb need not
+      // search.
       env: { PATH: '/usr/bin:/bin', LC_ALL: 'C', TZ: 'UTC' },
       stdio: ['ignore', output, output, ...(handle === undefined ? [] : [handle])],
     });

@@ -17,8 +17,8 @@ export interface SocketAddress {
 }
 
 /**
- * One login to the database `postgres`, under a name that tells later starts who owns the directory. Rejects with the
- * server's or the socket's error while the server is not ready.
+ * One login to the database `postgres`, under a name that tells later starts who owns the directory. Rejects
+ * with the server's or the socket's error while the server is not ready.
  */
 export async function login(address: SocketAddress): Promise<pg.Client> {
   const client = new pg.Client({
@@ -41,8 +41,8 @@ export async function login(address: SocketAddress): Promise<pg.Client> {
 }
 
 /**
- * Makes this connection's session the one owner of the directory. The claim ends with the session, so however the
- * process dies, nothing has to be cleaned up.
+ * Makes this connection's session the one owner of the directory. The claim ends with the session, so however
+ * the process dies, nothing has to be cleaned up.
  *
  * Rejects with START_REFUSED while another process owns it.
  */

@@ -9,8 +9,9 @@ export function livePostmaster(cluster: string): number | undefined {
 }
 
 /**
- * Removes a lock file that PostgreSQL would wrongly respect: the pid in it is a zombie, which nothing reaps where there
- * is no init, or now belongs to another program, or was never written. What else a dead server left, PostgreSQL removes.
+ * Removes a lock file that PostgreSQL would wrongly respect: the pid in it is a zombie, which nothing reaps
+ * where there is no init, or now belongs to another program, or was never written. What else a dead server
+ * left, PostgreSQL removes.
  */
 export function dropStaleLock(file: string, cluster: string): void {
   const pid = pidIn(file);
@@ -47,7 +48,10 @@ function isAbandoned(file: string): boolean {
   return found !== undefined && Date.now() - found.mtimeMs > 2000;
 }
 
-/** A process of another user does not count, nor does it for PostgreSQL: the server's account is ours, or we are root. */
+/**
+ * A process of another user does not count, nor does it for PostgreSQL: the server's account is ours, or we
+ * are root.
+ */
 function exists(pid: number): boolean {
   try {
     process.kill(pid, 0);
@@ -60,14 +64,17 @@ function exists(pid: number): boolean {
 function stateOf(pid: number): string | undefined {
   if (process.platform !== 'linux') return ps(pid, 'stat')?.charAt(0);
   try {
-    // The name in parentheses may hold anything, parentheses included; the state is the first field behind it.
+    // The name in parentheses may hold anything, parentheses included; the state is the first field behind
+    // it.
     return readFileSync(`/proc/${pid}/stat`, 'utf8').match(/.*\) (.)/s)?.[1];
   } catch {
     return undefined;
   }
 }
 
-/** Whether the process is known to be something else. Where nothing can be learned it is taken for the server. */
+/**
+ * Whether the process is known to be something else. Where nothing can be learned it is taken for the server.
+ */
 function isForeign(pid: number, cluster: string): boolean {
   if (process.platform !== 'linux') {
     const command = ps(pid, 'comm');

@@ -13,8 +13,9 @@ export interface TemporaryDirectory {
 }
 
 /**
- * Waits for the end of its input, which comes when the process at the other end says so or dies, then kills the server
- * and removes the directory. A server that was only just starting may still create files, hence the repetition.
+ * Waits for the end of its input, which comes when the process at the other end says so or dies, then kills
+ * the server and removes the directory. A server that was only just starting may still create files, hence
+ * the repetition.
  */
 const janitor = `
 cat > /dev/null
@@ -49,8 +50,8 @@ export function createTemporaryDirectory(account: Account | undefined, lockFile:
 }
 
 /**
- * Where temporary things go that `account` must reach and whose path must leave room for a socket's name: TMPDIR, unless
- * it is too deep, or root's own.
+ * Where temporary things go that `account` must reach and whose path must leave room for a socket's name:
+ * TMPDIR, unless it is too deep, or root's own.
  */
 export function temporaryRoot(account: Account | undefined): string {
   return Buffer.byteLength(tmpdir()) < 60 && canReach(tmpdir(), account) ? tmpdir() : '/tmp';

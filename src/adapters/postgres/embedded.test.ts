@@ -166,8 +166,10 @@ describe('the embedded PostgreSQL', () => {
   });
 
   it('has a socket that clients can reach however long the path of the data directory is', async () => {
-    const { connection } = await start(join(newDataDir(), 'x'.repeat(100)));
-    expect(await query(connection, 'SELECT 1 AS one')).toEqual([{ one: 1 }]);
+    const server = await start(join(newDataDir(), 'x'.repeat(100)));
+    expect(await query(server.connection, 'SELECT 1 AS one')).toEqual([{ one: 1 }]);
+    await server.stop();
+    expect(existsSync(server.connection.host)).toBe(false);
   });
 
   it('refuses data of another major version and says how to keep it', async () => {
@@ -298,7 +300,9 @@ const announcement = z.union([
   z.object({ refused: z.string() }),
 ]);
 
-/** A process of its own that owns `dataDir`, or an ephemeral server without one. Rejects when it is refused. */
+/**
+ * A process of its own that owns `dataDir`, or an ephemeral server without one. Rejects when it is refused.
+ */
 async function startProcess(dataDir?: string, account?: typeof nobody): Promise<Owner> {
   const child = spawnProcess(dataDir === undefined ? { ephemeral: true } : { dataDir }, {}, account);
   const said = announcement.parse(JSON.parse(await firstLine(child)));
@@ -366,7 +370,7 @@ function usedDataDir(): string {
 
 async function start(dataDir: string, onLost?: (reason: string) => void): Promise<EmbeddedPostgres> {
   const server = await startEmbeddedPostgres({ dataDir, ...(onLost && { onLost }) });
-  undo.push(() => server.stop().then(() => rmSync(server.connection.host, { recursive: true, force: true })));
+  undo.push(() => server.stop());
   return server;
 }
 

@@ -1,15 +1,15 @@
-import { createHash } from 'node:crypto';
-import { chmodSync, chownSync, lstatSync, mkdirSync, realpathSync } from 'node:fs';
+import { mkdirSync, realpathSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
 import { AppError } from '../../domain/error.ts';
-import { type Account, canReach, serverAccount } from './embedded-account.ts';
+import { serverAccount } from './embedded-account.ts';
 import { findBinaries } from './embedded-binaries.ts';
 import { type Cluster, ensureCluster, launch, type Server } from './embedded-cluster.ts';
 import { claim, login, type SocketAddress } from './embedded-owner.ts';
 import { dropStaleLock, isRunning, livePostmaster } from './embedded-postmaster.ts';
-import { createTemporaryDirectory, temporaryRoot } from './embedded-temporary.ts';
+import { type SocketDirectory, socketDirectory } from './embedded-socket.ts';
+import { createTemporaryDirectory } from './embedded-temporary.ts';
 
 /** Where the data lives, and who wants to know when it goes away. */
 export type EmbeddedPostgresOptions = (
@@ -17,8 +17,9 @@ export type EmbeddedPostgresOptions = (
   | { readonly ephemeral: true; readonly dataDir?: string }
 ) & {
   /**
-   * Called once, with the reason, when the server or our ownership of it is lost while running. Nothing is restarted
-   * here; calling `startEmbeddedPostgres` again brings back the same data at the same address.
+   * Called once, with the reason, when the server or our ownership of it is lost while running. Nothing is
+   * restarted here; calling `startEmbeddedPostgres` again brings back the same data (unless ephemeral) at the
+   * same address.
    */
   readonly onLost?: (reason: string) => void;
 };
@@ -35,8 +36,9 @@ export interface EmbeddedPostgres {
   /** Whether the server was already running, left by a process that was killed. */
   readonly attached: boolean;
   /**
-   * Shuts the server down, open transactions are rolled back, and resolves when it is gone (ephemeral: its directory
-   * too). Repeated calls are one. After `onLost` the server is left alone, since it may have a new owner.
+   * Shuts the server down, open transactions are rolled back, and resolves when it is gone (ephemeral: its
+   * directory too). Repeated calls are one. After `onLost` a server that is not ephemeral is left alone,
+   * since it may have a new owner.
    */
   stop(): Promise<void>;
 }
@@ -44,28 +46,30 @@ export interface EmbeddedPostgres {
 const port = 5432;
 const database = 'unseen';
 const clusterName = 'postgres';
+const socketName = `.s.PGSQL.${port}`;
 
 /** How long a server may stay silent, or take to shut down, before we stop being polite. */
 const patienceMs = 30_000;
 
 /**
- * Starts the PostgreSQL that comes with the npm package, or takes over the one a killed process left running, and
- * resolves when the database `unseen` exists and a login succeeded.
+ * Starts the PostgreSQL that comes with the npm package, or takes over the one a killed process left running,
+ * and resolves when the database `unseen` exists and a login succeeded.
  *
- * `dataDir` keeps cluster, socket and log; one process at a time may own it. With `ephemeral` everything is in a temporary
- * directory that disappears with the process, however that ends, and does not survive a crash of the machine.
+ * `dataDir` keeps cluster, socket and log; one process at a time may own it. With `ephemeral` everything is
+ * in a temporary directory that disappears with the process, however that ends, and does not survive a crash
+ * of the machine.
  *
- * Rejects with START_REFUSED, saying what to do, when another process owns the directory, when it cannot be used, or when
- * this platform has no embedded PostgreSQL.
+ * Rejects with START_REFUSED, saying what to do, when another process owns the directory, when it cannot be
+ * used, or when this platform has no embedded PostgreSQL.
  */
 export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): Promise<EmbeddedPostgres> {
   if (options.ephemeral !== true) {
     const dataDir = resolve(options.dataDir);
-    return start({ dataDir, durable: true, end: shutDown, onLost: options.onLost }).catch(
-      (error: unknown) => {
-        throw asRefusal(error, dataDir);
-      },
-    );
+    try {
+      return await start({ dataDir, durable: true, end: shutDown, onLost: options.onLost });
+    } catch (error) {
+      throw asRefusal(error, dataDir);
+    }
   }
   const temporary = createTemporaryDirectory(serverAccount(), join(clusterName, 'postmaster.pid'));
   const dataDir = temporary.directory;
@@ -85,10 +89,9 @@ interface Plan {
 }
 
 async function start({ dataDir, durable, end, onLost }: Plan): Promise<EmbeddedPostgres> {
-  const { cluster, socketDirectory } = await prepare(dataDir, durable);
-  const address = { host: socketDirectory, port, user: 'postgres' };
-  await ensureCluster(cluster);
-  const { owner, attached } = await connect(cluster, address, join(dataDir, 'postgres.log'));
+  const { cluster, socket } = await prepare(dataDir, durable);
+  const address = { host: socket.path, port, user: 'postgres' };
+  const { owner, attached } = await connect(cluster, socket, address, join(dataDir, 'postgres.log'));
   try {
     await claim(owner, dataDir);
   } catch (error) {
@@ -113,12 +116,18 @@ async function start({ dataDir, durable, end, onLost }: Plan): Promise<EmbeddedP
     lost = true;
     onLost?.(reason);
   });
+  async function stopOnce(): Promise<void> {
+    if (lost && durable) return;
+    // The claim is held until the server is gone, so nobody can take over a server that is going down.
+    await end(cluster);
+    socket.tidy();
+    await owner.end();
+  }
   return {
     connection: { ...address, database },
     attached,
     stop() {
-      // The claim is held until the server is gone, so nobody can take over a server that is going down.
-      stopped ??= (lost && durable ? Promise.resolve() : end(cluster)).then(() => owner.end());
+      stopped ??= stopOnce();
       return stopped;
     },
   };
@@ -128,56 +137,27 @@ async function start({ dataDir, durable, end, onLost }: Plan): Promise<EmbeddedP
 async function prepare(
   dataDir: string,
   durable: boolean,
-): Promise<{ cluster: Cluster; socketDirectory: string }> {
+): Promise<{ cluster: Cluster; socket: SocketDirectory }> {
   const account = serverAccount(join(dataDir, clusterName));
   mkdirSync(dirname(dataDir), { recursive: true });
-  // Root's stays root's, open to pass through, since what is in it is closed; so there is no moment between two steps.
+  // Root's stays root's, open to pass through, since what is in it is closed; so there is no moment between
+  // two steps.
   mkdirSync(dataDir, { recursive: true, mode: account ? 0o755 : 0o700 });
   const home = realpathSync(dataDir);
-  const directory = join(home, clusterName);
   const binaries = await findBinaries(account, account ? '/var/lib/unseen' : home);
-  return {
-    cluster: { directory, account, binaries, durable },
-    socketDirectory: openSocketDirectory(home, account),
-  };
-}
-
-/**
- * The directory of the unix socket, closed to others: inside the data directory, or, where that is too deep for a socket's
- * address or out of the server's reach, a temporary one that every start on the same data finds again.
- */
-function openSocketDirectory(home: string, account: Account | undefined): string {
-  const inside = join(home, 'socket');
-  // sockaddr_un holds 108 bytes on Linux and 104 on macOS, the final NUL included.
-  const fits = Buffer.byteLength(join(inside, `.s.PGSQL.${port}`)) < 104;
-  const digest = createHash('sha256').update(home).digest('hex').slice(0, 16);
-  const directory =
-    fits && canReach(home, account) ? inside : join(temporaryRoot(account), `unseen-socket-${digest}`);
-  mkdirSync(directory, { recursive: true, mode: 0o700 });
-  // In a temporary directory anyone may have come first.
-  const found = lstatSync(directory);
-  const own = process.getuid?.();
-  if (!found.isDirectory() || (found.uid !== own && found.uid !== account?.uid)) {
-    throw new AppError(
-      'START_REFUSED',
-      `${directory} belongs to someone else. Remove it, or set another DATA_DIR.`,
-    );
-  }
-  chmodSync(directory, 0o700);
-  if (account) chownSync(directory, account.uid, account.gid);
-  return directory;
+  const cluster = { directory: join(home, clusterName), account, binaries, durable };
+  await ensureCluster(cluster);
+  return { cluster, socket: socketDirectory(home, account, socketName) };
 }
 
 /** Logs in, and starts a server as long as there is none to log in to. */
 async function connect(
   cluster: Cluster,
+  socket: SocketDirectory,
   address: SocketAddress,
   logFile: string,
 ): Promise<{ owner: pg.Client; attached: boolean }> {
-  const locks = [
-    join(cluster.directory, 'postmaster.pid'),
-    join(address.host, `.s.PGSQL.${address.port}.lock`),
-  ];
+  const locks = [join(cluster.directory, 'postmaster.pid'), join(socket.path, `${socketName}.lock`)];
   let server: Server | undefined;
   let deadline = performance.now() + patienceMs;
   for (let pauseMs = 10; ; pauseMs = Math.min(pauseMs * 1.2, 250)) {
@@ -189,14 +169,18 @@ async function connect(
     if (isStartingOrStopping(attempt.error)) deadline = performance.now() + patienceMs;
     const failure = server?.failure();
     if (failure !== undefined) {
-      // A racing start came first, or processes of a killed server are still on their way out.
-      const passing = /lock file .* already exists|still in use/.test(failure);
-      if (!passing || performance.now() > deadline) throw refused(cluster, `does not start: ${failure}`);
+      // A racing start came first, processes of a killed server are still on their way out, or the owner
+      // before us has just tidied up.
+      const isPassing = /lock file .* already exists|still in use|create lock file .* No such file/.test(
+        failure,
+      );
+      if (!isPassing || performance.now() > deadline) throw refused(cluster, `does not start: ${failure}`);
       server = undefined;
     }
     const pid = livePostmaster(cluster.directory);
     if (performance.now() > deadline) throw refused(cluster, `(pid ${pid ?? 'unknown'}) does not answer`);
     if (server === undefined && pid === undefined) {
+      socket.open();
       for (const lock of locks) dropStaleLock(lock, cluster.directory);
       server = launch(cluster, address, logFile);
     }
@@ -215,7 +199,10 @@ async function ensureDatabase(owner: pg.Client): Promise<void> {
   if (rowCount === 0) await owner.query(`CREATE DATABASE ${database}`);
 }
 
-/** Fast shutdown: sessions are ended, everything is written. Should that hang, the log is left to the next start. */
+/**
+ * Fast shutdown: sessions are ended, everything is written. Should that hang, the log is left to the next
+ * start.
+ */
 async function shutDown({ directory }: Cluster): Promise<void> {
   const pid = livePostmaster(directory);
   if (pid === undefined) return;

@@ -5,14 +5,20 @@ import { fileURLToPath } from 'node:url';
 import pg from 'pg';
 import { AppError } from '../../domain/error.ts';
 
-/** prisma/migrations of this build: three levels up from both src/adapters/postgres and dist/adapters/postgres. */
+/**
+ * prisma/migrations of this build: three levels up from both src/adapters/postgres and
+ * dist/adapters/postgres.
+ */
 export const migrationsDirectory = fileURLToPath(new URL('../../../prisma/migrations', import.meta.url));
 
 /** What a run of `migrate` found and did; names are directory names, oldest first. */
 export interface MigrationReport {
   /** Applied by this run. */
   readonly applied: readonly string[];
-  /** In the database but not in this build: a newer version has been here. Worth a warning, normal in a rolling deploy. */
+  /**
+   * In the database but not in this build: a newer version has been here. Worth a warning, normal in a
+   * rolling deploy.
+   */
   readonly unknown: readonly string[];
 }
 
@@ -43,16 +49,18 @@ const createTable = `CREATE TABLE IF NOT EXISTS "_prisma_migrations" (
 )`;
 
 /**
- * Brings the database to the newest migration in `directory`, with the bookkeeping of `prisma migrate deploy`, so either
- * can continue where the other stopped.
+ * Brings the database to the newest migration in `directory`, with the bookkeeping of `prisma migrate
+ * deploy`, so either can continue where the other stopped.
  *
- * Any number of processes may call it at once: one works, the others wait and find nothing to do. A migration and the
- * note that it was applied commit together, so a kill in the middle leaves nothing behind and the next start repeats it.
- * (That is why a migration cannot hold what refuses transactions, such as CREATE INDEX CONCURRENTLY.)
+ * Any number of processes may call it at once: one works, the others wait and find nothing to do. A migration
+ * and the note that it was applied commit together, so a kill in the middle leaves nothing behind and the
+ * next start repeats it. (That is why a migration cannot hold what refuses transactions, such as CREATE INDEX
+ * CONCURRENTLY.)
  *
- * Rejects with START_REFUSED when an applied migration was edited since, when an earlier one failed and nobody has
- * resolved it, and when a migration fails now. `client` must be a connection of its own: the lock is its session's, and
- * its statement timeout is switched off, since a migration may take as long as it takes.
+ * Rejects with START_REFUSED when an applied migration was edited since, when an earlier one failed and
+ * nobody has resolved it, and when a migration fails now. `client` must be a connection of its own: the lock
+ * is its session's, and its statement timeout is switched off, since a migration may take as long as it
+ * takes.
  */
 export async function migrate(
   client: pg.ClientBase,
@@ -137,8 +145,8 @@ async function apply(client: pg.ClientBase, { name, sql }: Migration): Promise<v
         ("id", "checksum", "migration_name", "started_at", "finished_at", "applied_steps_count")
       VALUES ('${id}', '${checksum}', ${pg.escapeLiteral(name)}, now(), clock_timestamp(), 1)`);
   } catch (cause) {
-    // A file with a BEGIN of its own may have left it open. What follows is best effort: on a connection that broke,
-    // nothing was applied and nothing blocks the next start.
+    // A file with a BEGIN of its own may have left it open. What follows is best effort: on a connection that
+    // broke, nothing was applied and nothing blocks the next start.
     await client.query('ROLLBACK').catch(() => undefined);
     if (!isPassing(cause)) {
       await client
@@ -156,8 +164,9 @@ async function apply(client: pg.ClientBase, { name, sql }: Migration): Promise<v
 }
 
 /**
- * Whether the database failed rather than the migration: connection (08), deadlock (40), resources (53), locks and
- * shutdown (55, 57), disk (58). The same file may pass on the next start, so nothing is recorded against it.
+ * Whether the database failed rather than the migration: connection (08), deadlock (40), resources (53),
+ * locks and shutdown (55, 57), disk (58). The same file may pass on the next start, so nothing is recorded
+ * against it.
  */
 function isPassing(error: unknown): boolean {
   return !(error instanceof pg.DatabaseError) || /^(08|40|53|55|57|58)/.test(error.code ?? '');

@@ -1,0 +1,128 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, posix } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it } from 'vitest';
+
+const root = dirname(fileURLToPath(import.meta.url));
+
+/** What each room may import of the others; `types` are allowed as types only. */
+const zones: Record<string, { readonly values: readonly string[]; readonly types?: readonly string[] }> = {
+  events: { values: [] },
+  domain: { values: ['events'] },
+  ports: { values: ['events', 'domain'] },
+  flow: { values: ['events', 'domain', 'ports'] },
+  graphql: { values: ['events', 'domain'], types: ['flow', 'ports'] },
+  http: { values: ['graphql', 'domain', 'ports'], types: ['flow'] },
+  adapters: { values: ['ports', 'events', 'domain'] },
+  'runtime.ts': { values: ['adapters', 'config.ts', 'domain', 'ports'], types: ['app.ts'] },
+  'app.ts': { values: ['flow', 'graphql', 'http'], types: ['ports', 'config.ts'] },
+  'main.ts': { values: ['config.ts', 'runtime.ts', 'app.ts', 'domain', 'version.ts'] },
+  'config.ts': { values: [] },
+  'version.ts': { values: [] },
+};
+
+/** Client libraries, each with the one folder that may know it. */
+const owners: Record<string, string> = {
+  pg: 'adapters/postgres',
+  '@prisma': 'adapters/postgres',
+  jose: 'adapters/jwt',
+  ws: 'http',
+  'graphql-ws': 'http',
+  '@apollo': 'http',
+  'type-graphql': 'graphql',
+  commander: 'main.ts',
+};
+
+interface Import {
+  readonly from: string;
+  readonly to: string;
+  readonly isType: boolean;
+}
+
+const isTest = (file: string) => /\.(test|contract)\.ts$|^testing\//.test(file);
+
+function importsOf(file: string): readonly Import[] {
+  const source = readFileSync(join(root, file), 'utf8');
+  return [...source.matchAll(/^(?:import|export)\s+(type\s)?(?:([^;'"]*?)\sfrom\s+)?['"]([^'"]+)['"]/gm)].map(
+    ([, type, names = '', to = '']) => ({
+      from: file,
+      to: to.startsWith('.') ? posix.join(posix.dirname(file), to) : to,
+      isType: type !== undefined || /^\{(\s*type\s[^,}]+,?)+\s*\}$/.test(names.trim()),
+    }),
+  );
+}
+
+const files = readdirSync(root, { recursive: true, encoding: 'utf8' }).filter(
+  (file) => file.endsWith('.ts') && !isTest(file) && !file.includes('generated/'),
+);
+const imports = files.flatMap(importsOf);
+const roomOf = (file: string) => file.split('/')[0] as string;
+
+describe('the rooms', () => {
+  it('are all listed', () => {
+    expect([...new Set(files.map(roomOf))].filter((room) => !(room in zones))).toEqual([]);
+    expect(imports.length).toBeGreaterThan(100);
+  });
+
+  it('import only what the architecture allows', () => {
+    const trespasses = imports
+      .filter(({ to }) => files.includes(to))
+      .filter(({ from, to, isType }) => {
+        const zone = zones[roomOf(from)];
+        const room = roomOf(to);
+        return (
+          room !== roomOf(from) && !zone?.values.includes(room) && !(isType && zone?.types?.includes(room))
+        );
+      })
+      .map(({ from, to }) => `${from} → ${to}`);
+    expect(trespasses).toEqual([]);
+  });
+
+  it('keep adapters apart from each other', () => {
+    const technology = (file: string) => file.split('/')[1];
+    const between = imports.filter(
+      ({ from, to }) =>
+        roomOf(from) === 'adapters' && roomOf(to) === 'adapters' && technology(from) !== technology(to),
+    );
+    expect(between).toEqual([]);
+  });
+
+  it('keep each client library in one folder', () => {
+    const elsewhere = imports.filter(({ from, to }) => {
+      const owner = Object.entries(owners).find(
+        ([library]) => to === library || to.startsWith(`${library}/`),
+      )?.[1];
+      // Composition knows what it composes: the migrations connect by themselves.
+      return owner !== undefined && !from.startsWith(owner) && !(from === 'runtime.ts' && to === 'pg');
+    });
+    expect(elsewhere.map(({ from, to }) => `${from} → ${to}`)).toEqual([]);
+  });
+
+  it('read the environment in one file', () => {
+    const readers = files.filter((file) => readFileSync(join(root, file), 'utf8').includes('process.env'));
+    expect(readers).toEqual(['config.ts']);
+  });
+
+  it('have no import cycles', () => {
+    const graph = new Map(
+      files.map((file) => [
+        file,
+        importsOf(file)
+          .filter(({ isType }) => !isType)
+          .map(({ to }) => to),
+      ]),
+    );
+    const done = new Set<string>();
+    const cycleFrom = (file: string, path: readonly string[]): readonly string[] | undefined => {
+      if (path.includes(file)) return [...path.slice(path.indexOf(file)), file];
+      if (done.has(file)) return undefined;
+      for (const next of graph.get(file) ?? []) {
+        const cycle = cycleFrom(next, [...path, file]);
+        if (cycle) return cycle;
+      }
+      done.add(file);
+      return undefined;
+    };
+    expect(files.map((file) => cycleFrom(file, [])).filter(Boolean)).toEqual([]);
+  });
+});
