@@ -9,6 +9,7 @@ export default defineConfig({
     include: ['src/**/*.test.ts', 'scripts/**/*.test.ts', 'web/**/*.test.ts'],
     globalSetup: ['src/testing/global-setup.ts'],
     server: { deps: { inline: ['type-graphql', '@apollo/server'] } },
+    maxWorkers: 2,
     testTimeout: 30_000,
     hookTimeout: 60_000,
   },

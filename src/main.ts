@@ -12,7 +12,7 @@ const program = new Command('unseen')
   .description('Live unseen badges, per-user stats and limits behind one GraphQL API.')
   .version(version, '-V, --version', 'print the version')
   .helpOption('-h, --help', 'print this help')
-  .showHelpAfterError()
+  .showHelpAfterError('Add --help for what there is.')
   .addHelpText(
     'after',
     `

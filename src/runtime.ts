@@ -174,7 +174,8 @@ async function openPostgres(
   if (!ephemeral) mkdirSync(config.dataDir, { recursive: true, mode: 0o700 });
   const embedded = await startKeptAlive(ephemeral ? { ephemeral } : { dataDir: config.dataDir }, logger);
   return {
-    connection: embedded.connection,
+    // A unix socket speaks no TLS, whatever PGSSLMODE says.
+    connection: { ...embedded.connection, ssl: false },
     description: ephemeral
       ? 'embedded PostgreSQL, nothing is kept'
       : `embedded PostgreSQL in ${config.dataDir}`,

@@ -1,0 +1,25 @@
+import { pathToFileURL } from 'node:url';
+
+/** Modules of the built server, with the types of their sources. `dist` is absolute. */
+export function builtIn(dist: string) {
+  const load = (module: string) => import(pathToFileURL(`${dist}/${module}`).href);
+  return {
+    app: (): Promise<typeof import('../src/app.ts')> => load('app.js'),
+    authenticator: (): Promise<typeof import('../src/adapters/jwt/authenticator.ts')> =>
+      load('adapters/jwt/authenticator.js'),
+    config: (): Promise<typeof import('../src/config.ts')> => load('config.js'),
+    connection: (): Promise<typeof import('../src/adapters/postgres/connection.ts')> =>
+      load('adapters/postgres/connection.js'),
+    embeddedPostgres: (): Promise<typeof import('../src/adapters/postgres/embedded.ts')> =>
+      load('adapters/postgres/embedded.js'),
+    groupCommit: (): Promise<typeof import('../src/adapters/postgres/group-commit.ts')> =>
+      load('adapters/postgres/group-commit.js'),
+    migrate: (): Promise<typeof import('../src/adapters/postgres/migrate.ts')> => load('adapters/postgres/migrate.js'),
+    prisma: (): Promise<typeof import('../src/adapters/postgres/generated/client.ts')> =>
+      load('adapters/postgres/generated/client.js'),
+    runtime: (): Promise<typeof import('../src/runtime.ts')> => load('runtime.js'),
+    stats: (): Promise<typeof import('../src/adapters/postgres/stats.ts')> => load('adapters/postgres/stats.js'),
+    statsDomain: (): Promise<typeof import('../src/domain/stats.ts')> => load('domain/stats.js'),
+    store: (): Promise<typeof import('../src/adapters/postgres/store.ts')> => load('adapters/postgres/store.js'),
+  };
+}

@@ -1,0 +1,115 @@
+/** What a suite measures of a variant, by the name of the metric. */
+export interface Metric {
+  readonly variant: string;
+  readonly metric: string;
+}
+
+/** Two figures and what their ratio should be. A ratio without a gate is there to be read. */
+export interface Goal {
+  /** As in the table of goals. */
+  readonly number: number;
+  readonly what: string;
+  readonly suite: string;
+  readonly ours: Metric;
+  readonly other: Metric;
+  readonly unit: 'requests/s' | 'events/s' | 'ms';
+  /** Whether a good ratio is at least or at most the gate. */
+  readonly good: 'at least' | 'at most';
+  /** A ratio on the wrong side of it is a defect. */
+  readonly gate?: number;
+  /** Where we want to be. */
+  readonly stretch?: number;
+}
+
+/** Answers without applying: what applies events is a process of its own where it matters. */
+export const api = 'unseen, api';
+/** Applies in the same process, on the same core, what it records. */
+export const apiAndWorker = 'unseen, api + worker';
+export const bare = 'bare node:http';
+export const textbook = 'textbook';
+export const bareSql = 'bare SQL';
+export const floor = 'floor';
+
+const metric = (variant: string, name: string): Metric => ({ variant, metric: name });
+
+const recordGoals = [32, 64].flatMap((connections): readonly Goal[] => {
+  const name = `perSecond@${connections}`;
+  const common = { suite: 'record', unit: 'requests/s', good: 'at least' } as const;
+  const what = (than: string) => `recordPageView durable / ${than}, ${connections} connections`;
+  const overTextbook = { ...common, number: 2, other: metric(textbook, name) };
+  const overBare = { ...common, number: 3, other: metric(bare, name) };
+  return [
+    { ...overTextbook, what: what('textbook'), ours: metric(api, name), gate: 4, stretch: 7 },
+    { ...overTextbook, what: what('textbook, worker included'), ours: metric(apiAndWorker, name) },
+    { ...overBare, what: what('bare, group commit'), ours: metric(api, name), gate: 0.35, stretch: 0.6 },
+    { ...overBare, what: what('bare, worker included'), ours: metric(apiAndWorker, name) },
+  ];
+});
+
+const bulk = { number: 4, suite: 'bulk', unit: 'events/s', good: 'at least' } as const;
+const perSecond = (variant: string) => metric(variant, 'perSecond');
+const push = { number: 10, suite: 'push', unit: 'ms', good: 'at most' } as const;
+
+export const goals: readonly Goal[] = [
+  {
+    number: 1,
+    what: 'recordPageView from memory / bare',
+    suite: 'memory',
+    ours: perSecond(api),
+    other: perSecond(bare),
+    unit: 'requests/s',
+    good: 'at least',
+    gate: 0.2,
+    stretch: 0.4,
+  },
+  ...recordGoals,
+  {
+    ...bulk,
+    what: 'recordPageViews of 100 / textbook createMany',
+    ours: perSecond(api),
+    other: perSecond(textbook),
+    gate: 6,
+    stretch: 9,
+  },
+  {
+    ...bulk,
+    what: 'recordPageViews of 100 / textbook, worker included',
+    ours: perSecond(apiAndWorker),
+    other: perSecond(textbook),
+  },
+  {
+    ...bulk,
+    what: 'recordPageViews of 100 / bare, group commit',
+    ours: perSecond(api),
+    other: perSecond(bare),
+    gate: 0.6,
+    stretch: 0.85,
+  },
+  {
+    number: 6,
+    what: 'User.stats over 2000 views, p50 / bare SQL',
+    suite: 'stats',
+    ours: metric(api, 'p50Ms'),
+    other: metric(bareSql, 'p50Ms'),
+    unit: 'ms',
+    good: 'at most',
+    gate: 2,
+    stretch: 1.3,
+  },
+  {
+    ...push,
+    what: 'sendNotification to badge on a socket, p50 / floor',
+    ours: metric(apiAndWorker, 'p50Ms'),
+    other: metric(floor, 'p50Ms'),
+    gate: 3,
+    stretch: 1.5,
+  },
+  {
+    ...push,
+    what: 'sendNotification to badge on a socket, p99 / floor',
+    ours: metric(apiAndWorker, 'p99Ms'),
+    other: metric(floor, 'p99Ms'),
+    gate: 4,
+    stretch: 2,
+  },
+];
