@@ -5,7 +5,7 @@ import { Prisma, PrismaClient } from './generated/client.ts';
 /** Where the database is, as `pg` takes it: a connection string, or a socket directory or host with the rest. */
 export type ConnectionOptions = Pick<
   pg.ClientConfig,
-  'connectionString' | 'host' | 'port' | 'user' | 'database'
+  'connectionString' | 'host' | 'port' | 'user' | 'database' | 'ssl'
 >;
 
 /** A statement, a wait for a lock and an idle transaction end after these, so that nothing holds others up for long. */
@@ -14,6 +14,16 @@ export const timeouts = {
   lock_timeout: 2_000,
   idle_in_transaction_session_timeout: 10_000,
 } as const;
+
+/** Notices a server that is gone without a goodbye, and gives up on one that accepts and does not answer. */
+export const liveness = {
+  keepAlive: true,
+  keepAliveInitialDelayMillis: 10_000,
+  connectionTimeoutMillis: 5_000,
+} as const;
+
+/** Longer than the server's own timeouts, so that it decides only when the server is silent. */
+export const silenceMs = 8_000;
 
 export interface Database {
   readonly prisma: PrismaClient;
@@ -32,9 +42,13 @@ export function connect(
   const pool = new pg.Pool({
     ...connection,
     ...timeouts,
+    ...liveness,
+    query_timeout: silenceMs,
     max: options.maxConnections,
-    connectionTimeoutMillis: 5_000,
     application_name: 'unseen',
+    // Prisma's adapter writes times without an offset and reads them without regard to it: right only in UTC, which
+    // the server, the database or the role may not have as their default.
+    onConnect: (client) => client.query(`SET TIME ZONE 'UTC'`),
   });
   // An idle connection that breaks is replaced by the pool; without a listener the event would end the process.
   pool.on('error', () => {});
