@@ -34,7 +34,8 @@ import { StatsWindowInput, statsOf, UserStatsType } from './stats.ts';
 /** Items one bulk mutation takes. */
 const maxItems = 500;
 
-const firstArg = { defaultValue: 25, description: 'Page size, 1 to 100.' };
+const defaultPageSize = 25;
+const firstArg = { nullable: true, defaultValue: defaultPageSize, description: 'Page size, 1 to 100.' };
 const afterArg = {
   nullable: true,
   description: 'Cursor of the entry before the page; absent: from the newest.',
@@ -150,16 +151,16 @@ export class UserResolver {
   @FieldResolver(() => NotificationConnection, { description: 'The inbox, newest first.' })
   notifications(
     @Root() user: User,
-    @Arg('first', () => Int, firstArg) first: number,
+    @Arg('first', () => Int, firstArg) first: number | null,
     @Arg('after', () => String, afterArg) after?: string,
   ) {
-    return notificationPage(this.deps, user, { first, after: after ?? undefined });
+    return notificationPage(this.deps, user, { first: first ?? defaultPageSize, after: after ?? undefined });
   }
 
   @FieldResolver(() => PageViewConnection, { description: 'What the user looked at, newest first.' })
   pageViews(
     @Root() user: User,
-    @Arg('first', () => Int, firstArg) first: number,
+    @Arg('first', () => Int, firstArg) first: number | null,
     @Arg('after', () => String, afterArg) after?: string,
     @Arg('range', () => DateTimeRangeInput, {
       nullable: true,
@@ -167,7 +168,7 @@ export class UserResolver {
     })
     range?: DateTimeRangeInput,
   ) {
-    return pageViewPage(this.deps.store, user, { first, after: after ?? undefined }, range ?? undefined);
+    return pageViewPage(this.deps.store, user, { first: first ?? defaultPageSize, after: after ?? undefined }, range ?? undefined);
   }
 
   @FieldResolver(() => UserStatsType, {

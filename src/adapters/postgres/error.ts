@@ -2,16 +2,17 @@ import { AppError } from '../../domain/error.ts';
 
 /**
  * SQLSTATE classes and codes that say the database, not the statement, is the trouble: connection, resources, operator
- * intervention, serialization and deadlock, lock and statement timeouts, a read-only standby.
+ * intervention, serialization and deadlock, lock and statement timeouts, a read-only standby; and what only someone at
+ * the database can mend: a login or privilege withdrawn, a database, table or column missing or changed under us.
  * https://www.postgresql.org/docs/current/errcodes-appendix.html
  */
-const transientState = /^(08|53|57|58|40|25P03|25006|55P03)/;
+const transientState = /^(08|53|57|58|40|25P03|25006|55P03|28|3D000|42501|42P01|42703|0A000)/;
 const transientErrno = /^(ECONN|EPIPE|ETIMEDOUT|ENOENT|EHOSTUNREACH|ENETUNREACH|EAI_AGAIN|ENOTFOUND)/;
 /** Prisma: P1xxx are connection failures; no free connection, a transaction that was ended or could not begin. */
 const transientPrisma = /^(P1\d{3}|P2024|P2028|P2034)$/;
 /** What pg and Prisma say of a connection without any code. */
 const transientMessage =
-  /timeout exceeded when trying to connect|connection terminated|client has encountered a connection error|client was closed|cannot use a pool after/i;
+  /timeout exceeded when trying to connect|timeout expired|query read timeout|connection terminated|client has encountered a connection error|client was closed|cannot use a pool after/i;
 const transientKind =
   /^(DatabaseNotReachable|ConnectionClosed|SocketTimeout|TooManyConnections|TransactionWriteConflict|TlsConnectionError)$/;
 

@@ -1,0 +1,72 @@
+import type { LoadRequest } from '../requests.ts';
+import { percentile } from '../statistics.ts';
+import { type Connection, httpRequest, openConnection } from './connection.ts';
+
+export interface ClosedLoop {
+  readonly port: number;
+  readonly request: LoadRequest;
+  readonly connections: number;
+  readonly seconds: number;
+}
+
+export interface ClosedLoopResult {
+  readonly requests: number;
+  readonly perSecond: number;
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+}
+
+/**
+ * Every connection sends its next request when it has the answer to the one before. Rejects when an answer is not as good
+ * as the first, so that nothing is fast because it fails.
+ */
+export async function closedLoop({ port, request, connections, seconds }: ClosedLoop): Promise<ClosedLoopResult> {
+  const { body, tokens, expect } = request;
+  const times: number[] = [];
+  const open: Connection[] = [];
+  let bodyLength: number | undefined;
+  let endsAt = Number.POSITIVE_INFINITY;
+  let startedAt = 0;
+
+  const finished = Array.from({ length: connections }, async (_, index) => {
+    const bytes = httpRequest(port, tokens[index % tokens.length] ?? '', body);
+    let sentAt = 0;
+    let connection: Connection | undefined;
+    await new Promise<void>((resolve, reject) => {
+      const send = () => {
+        sentAt = performance.now();
+        connection?.send(bytes);
+      };
+      openConnection(port, {
+        onAnswer(status, answer, bodyStart) {
+          const now = performance.now();
+          if (bodyLength === undefined && answer.includes(expect, bodyStart)) bodyLength = answer.length - bodyStart;
+          if (status !== 200 || answer.length - bodyStart !== bodyLength) {
+            return reject(new Error(`Answered ${status}: ${answer.utf8Slice(bodyStart, bodyStart + 500)}`));
+          }
+          if (now > endsAt) return resolve();
+          times.push(now - sentAt);
+          send();
+        },
+        onError: reject,
+      }).then((opened) => {
+        connection = opened;
+        open.push(opened);
+        startedAt ||= performance.now();
+        endsAt = startedAt + seconds * 1000;
+        send();
+      }, reject);
+    });
+  });
+  try {
+    await Promise.all(finished);
+  } finally {
+    for (const connection of open) connection.close();
+  }
+  return {
+    requests: times.length,
+    perSecond: times.length / seconds,
+    p50Ms: percentile(times, 0.5),
+    p99Ms: percentile(times, 0.99),
+  };
+}

@@ -1,0 +1,127 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { type RawData, WebSocket } from 'ws';
+import { sendNotification, watchBadge } from '../requests.ts';
+import { percentile } from '../statistics.ts';
+import { type Connection, httpRequest, openConnection } from './connection.ts';
+
+export interface PushTarget {
+  readonly port: number;
+  /** `raw`: the socket is addressed with the user's id and answers without being asked. */
+  readonly protocol: 'graphql-transport-ws' | 'raw';
+  readonly users: readonly { readonly userId: string; readonly token: string }[];
+  /** May send to everybody. */
+  readonly senderToken: string;
+}
+
+export interface PushResult {
+  readonly pushes: number;
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+}
+
+interface Watcher {
+  readonly request: Buffer;
+  readonly socket: WebSocket;
+  /** The version the next notification will bring. */
+  nextVersion: number;
+  /** When what brings a version was sent. */
+  readonly sentAt: Map<number, number>;
+}
+
+/** How long a push may take before it counts as lost. */
+const patienceMs = 5_000;
+
+/**
+ * Open loop: notifications leave when they are due, whatever became of those before, each to the next user in turn; the
+ * time is from there to the badge on that user's socket.
+ */
+export async function openPushLoad({ port, protocol, users, senderToken }: PushTarget) {
+  let latencies: number[] = [];
+  let failure: Error | undefined;
+  const idle: Connection[] = [];
+  const all = new Set<Connection>();
+  const watchers = await Promise.all(users.map(watch));
+
+  async function watch({ userId, token }: PushTarget['users'][number]): Promise<Watcher> {
+    const request = httpRequest(port, senderToken, sendNotification(userId));
+    const isRaw = protocol === 'raw';
+    const url = `ws://127.0.0.1:${port}/${isRaw ? userId : 'graphql'}`;
+    const socket = isRaw ? new WebSocket(url) : new WebSocket(url, 'graphql-transport-ws');
+    const watcher: Watcher = { request, socket, nextVersion: 1, sentAt: new Map() };
+    await new Promise<void>((resolve, reject) => {
+      socket.on('error', reject);
+      socket.on('open', () => {
+        if (isRaw) return;
+        socket.send(JSON.stringify({ type: 'connection_init', payload: { authorization: `Bearer ${token}` } }));
+        socket.send(JSON.stringify({ id: '1', type: 'subscribe', payload: { query: watchBadge } }));
+      });
+      socket.once('close', (code, reason) => {
+        failure = new Error(`A socket was closed: ${code} ${reason}`);
+        reject(failure);
+      });
+      socket.on('message', (data: RawData) => {
+        const version = /"version":(\d+)/.exec(String(data))?.[1];
+        if (version === undefined) return;
+        arrived(watcher, Number(version));
+        resolve();
+      });
+    });
+    return watcher;
+  }
+
+  function arrived({ sentAt }: Watcher, version: number): void {
+    const now = performance.now();
+    // A version stands for those before it, should they have been skipped.
+    for (const [sent, at] of sentAt) {
+      if (sent > version) continue;
+      sentAt.delete(sent);
+      latencies.push(now - at);
+    }
+  }
+
+  async function connection(): Promise<Connection> {
+    const free = idle.pop();
+    if (free) return free;
+    const opened = await openConnection(port, {
+      onAnswer(status, answer, bodyStart) {
+        if (status !== 200) failure = new Error(`Answered ${status}: ${answer.utf8Slice(bodyStart, bodyStart + 500)}`);
+        idle.push(opened);
+      },
+      onError: (error) => {
+        failure = error;
+      },
+    });
+    all.add(opened);
+    return opened;
+  }
+
+  return {
+    async run({ perSecond, seconds }: { readonly perSecond: number; readonly seconds: number }): Promise<PushResult> {
+      latencies = [];
+      const count = Math.round(perSecond * seconds);
+      const start = performance.now();
+      for (let sent = 0; sent < count; ) {
+        const due = Math.min(count, Math.floor(((performance.now() - start) / 1000) * perSecond) + 1);
+        for (; sent < due; sent += 1) {
+          const watcher = watchers[sent % watchers.length] as Watcher;
+          watcher.sentAt.set(watcher.nextVersion, performance.now());
+          watcher.nextVersion += 1;
+          void connection().then((free) => free.send(watcher.request));
+        }
+        await delay(1);
+        if (failure) throw failure;
+      }
+      const patientUntil = performance.now() + patienceMs;
+      while (latencies.length < count && performance.now() < patientUntil && !failure) await delay(10);
+      if (failure) throw failure;
+      if (latencies.length < count) throw new Error(`${count - latencies.length} of ${count} pushes never came.`);
+      return { pushes: count, p50Ms: percentile(latencies, 0.5), p99Ms: percentile(latencies, 0.99) };
+    },
+    close(): void {
+      for (const { socket } of watchers) socket.removeAllListeners('close').terminate();
+      for (const one of all) one.close();
+    },
+  };
+}
+
+export type PushLoad = Awaited<ReturnType<typeof openPushLoad>>;

@@ -1,0 +1,63 @@
+/** One HTTP request: the path, the body and, per connection in turn, a token. */
+export interface LoadRequest {
+  readonly body: string;
+  /** Connection number i sends token i modulo their number. */
+  readonly tokens: readonly string[];
+  /** What the first answer must contain; the others must be as long. */
+  readonly expect: string;
+}
+
+/** Views in one call of `recordPageViews`. */
+export const viewsPerCall = 100;
+
+const view = { name: 'Pricing', path: '/pricing?plan=team', subjectId: 'product-42' };
+
+const graphQL = (query: string, variables: object) => JSON.stringify({ query, variables });
+
+export const recordPageView = graphQL(
+  `mutation ($input: RecordPageViewInput!) {
+  recordPageView(input: $input) { eventId userErrors { code message path } }
+}`,
+  { input: view },
+);
+
+export const recordPageViews = graphQL(
+  `mutation ($input: RecordPageViewsInput!) {
+  recordPageViews(input: $input) { accepted eventIds userErrors { code message path } }
+}`,
+  { input: { views: Array.from({ length: viewsPerCall }, (_, n) => ({ ...view, name: `Page ${n % 20}` })) } },
+);
+
+/** What every server answers when all went well. */
+export const noErrors = '"userErrors":[]';
+
+export const sendNotification = (userId: string) =>
+  graphQL(
+    `mutation ($input: SendNotificationInput!) {
+  sendNotification(input: $input) { notificationId userErrors { code message path } }
+}`,
+    { input: { userId, content: { title: 'Your order is on its way', body: 'It arrives tomorrow.', actionUrl: '/orders/42' } } },
+  );
+
+export const upsertUsers = (userIds: readonly string[]) =>
+  graphQL('mutation ($input: UpsertUsersInput!) { upsertUsers(input: $input) { createdCount userErrors { code message } } }', {
+    input: { users: userIds.map((userId) => ({ userId, patch: { canReceiveNotifications: true } })) },
+  });
+
+export const watchBadge =
+  'subscription { badgeChanged { kind cause badge { key unseen unread version display } } }';
+
+/** Stats as a dashboard asks for them. */
+export const userStats = (userId: string, window: object) =>
+  graphQL(
+    `query ($userId: ID!, $window: StatsWindowInput) {
+  user(userId: $userId) {
+    stats(window: $window) {
+      pageViewCount uniquePageCount timeOnSiteSeconds sessionCount activeDayCount
+      topPages(first: 5) { name views lastViewedAt }
+      byDay { date pageViewCount timeOnSiteSeconds }
+    }
+  }
+}`,
+    { userId, window },
+  );

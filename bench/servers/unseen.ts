@@ -1,0 +1,39 @@
+import { builtIn } from '../built.ts';
+import { answerParent, readArgument } from '../child-main.ts';
+
+export interface UnseenOptions {
+  readonly dist: string;
+  readonly databaseUrl: string;
+  readonly secret: string;
+  /**
+   * - `memory`: the log keeps nothing and is never read.
+   * - `api`: events are durable, nobody applies them.
+   * - `api and worker`: the program as it is.
+   */
+  readonly runs: 'memory' | 'api' | 'api and worker';
+}
+
+// Our program, all of it; only its log is another where the variant says so.
+const { dist, databaseUrl, secret, runs } = readArgument<UnseenOptions>();
+const built = builtIn(dist);
+const { readConfig } = await built.config();
+const { createRuntime } = await built.runtime();
+const { createApp } = await built.app();
+
+const config = readConfig({ PORT: '0', DATABASE_URL: databaseUrl, AUTH_SECRET: secret, NODE_ENV: 'production' });
+const logger = { info() {}, warn: console.error, error: console.error };
+const { backends } = await createRuntime(config, { ephemeral: false }, logger);
+const { log } = backends;
+const app = await createApp(
+  {
+    ...backends,
+    log: {
+      ...log,
+      ...(runs === 'memory' && { append: async () => {} }),
+      ...(runs !== 'api and worker' && { consume: async () => ({ stop: async () => {} }) }),
+    },
+  },
+  config,
+);
+const { url } = await app.start();
+answerParent({ port: Number(new URL(url).port) });
