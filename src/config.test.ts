@@ -1,0 +1,91 @@
+import { describe, expect, it } from 'vitest';
+import { ConfigError, envExample, readConfig } from './config.ts';
+
+function problemsOf(env: Record<string, string>): readonly string[] {
+  try {
+    readConfig(env);
+  } catch (error) {
+    if (error instanceof ConfigError) return error.problems;
+    throw error;
+  }
+  return [];
+}
+
+describe('the configuration', () => {
+  it('is complete with nothing set', () => {
+    expect(readConfig({})).toMatchObject({
+      host: '127.0.0.1',
+      port: 4000,
+      dataDir: '.unseen',
+      databaseUrl: undefined,
+      introspection: true,
+      retentionDays: 183,
+      resyncMs: 30_000,
+    });
+    expect([...readConfig({}).roles]).toEqual(['api', 'worker']);
+  });
+
+  it('takes an empty value for an unset one', () => {
+    expect(readConfig({ PORT: '', AUTH_SECRET: '' })).toMatchObject({
+      port: 4000,
+      auth: { secret: undefined },
+    });
+  });
+
+  it('reports all problems at once, each with what was expected and an example', () => {
+    expect(problemsOf({ PORT: '99999', LOG_LEVEL: 'loud', ROLES: 'api,cook' })).toEqual([
+      '  PORT: got "99999", expected a whole number from 0 to 65535, for example 4000',
+      '  ROLES: got "api,cook", expected api, worker or both, for example api,worker',
+      '  LOG_LEVEL: got "loud", expected debug, info, warn, error or silent, for example info',
+    ]);
+  });
+
+  it.each([
+    ['PORT', '4000.5'],
+    ['PORT', '0x10'],
+    ['PORT', '-1'],
+    ['DATABASE_URL', 'mysql://localhost/x'],
+    ['DATABASE_URL', 'localhost:5432'],
+    ['AUTH_JWKS_URL', 'file:///etc/passwd'],
+    ['RETENTION_DAYS', '0'],
+    ['ROLES', ','],
+    ['INTROSPECTION', 'yes'],
+  ])('refuses %s=%s', (key, value) => {
+    expect(problemsOf({ [key]: value })).toHaveLength(1);
+  });
+
+  it('never shows a secret', () => {
+    const problems = problemsOf({ AUTH_SECRET: 'hunter2', DATABASE_URL: 'http://user:hunter2@host' }).join(
+      '\n',
+    );
+    expect(problems).toContain('AUTH_SECRET: got a value that is not shown');
+    expect(problems).not.toContain('hunter2');
+  });
+
+  it('refuses combinations that cannot work, with the fix', () => {
+    const secret = 'x'.repeat(32);
+    expect(problemsOf({ NODE_ENV: 'production' })[0]).toContain('one of them must say who signs tokens');
+    expect(problemsOf({ NODE_ENV: 'production', AUTH_SECRET: secret })).toEqual([]);
+    expect(problemsOf({ AUTH_SECRET: secret, AUTH_JWKS_URL: 'https://id.example.com/keys' })[0]).toContain(
+      'unset',
+    );
+    expect(problemsOf({ ROLES: 'worker' })[0]).toContain('run api,worker together');
+  });
+
+  it('hides the schema in production unless told otherwise', () => {
+    const production = { NODE_ENV: 'production', AUTH_SECRET: 'x'.repeat(32) };
+    expect(readConfig(production).introspection).toBe(false);
+    expect(readConfig({ ...production, INTROSPECTION: 'on' }).introspection).toBe(true);
+  });
+
+  it('has an example file that changes nothing when it is used as it stands, and works when uncommented', () => {
+    const values = Object.fromEntries(
+      envExample()
+        .split('\n')
+        .flatMap((line) => (/^# [A-Z_]+=/.test(line) ? [line.slice(2).split(/=(.*)/s).slice(0, 2)] : [])),
+    );
+    expect(Object.keys(values).length).toBeGreaterThan(10);
+    const { AUTH_JWKS_URL: _, ...usable } = values;
+    expect(readConfig(usable)).toMatchObject({ port: 4000, dataDir: '.unseen' });
+  });
+});
