@@ -14,12 +14,15 @@ export function builtIn(dist: string) {
       load('adapters/postgres/embedded.js'),
     groupCommit: (): Promise<typeof import('../src/adapters/postgres/group-commit.ts')> =>
       load('adapters/postgres/group-commit.js'),
-    migrate: (): Promise<typeof import('../src/adapters/postgres/migrate.ts')> => load('adapters/postgres/migrate.js'),
+    migrate: (): Promise<typeof import('../src/adapters/postgres/migrate.ts')> =>
+      load('adapters/postgres/migrate.js'),
     prisma: (): Promise<typeof import('../src/adapters/postgres/generated/client.ts')> =>
       load('adapters/postgres/generated/client.js'),
     runtime: (): Promise<typeof import('../src/runtime.ts')> => load('runtime.js'),
-    stats: (): Promise<typeof import('../src/adapters/postgres/stats.ts')> => load('adapters/postgres/stats.js'),
+    stats: (): Promise<typeof import('../src/adapters/postgres/stats.ts')> =>
+      load('adapters/postgres/stats.js'),
     statsDomain: (): Promise<typeof import('../src/domain/stats.ts')> => load('domain/stats.js'),
-    store: (): Promise<typeof import('../src/adapters/postgres/store.ts')> => load('adapters/postgres/store.js'),
+    store: (): Promise<typeof import('../src/adapters/postgres/store.ts')> =>
+      load('adapters/postgres/store.js'),
   };
 }

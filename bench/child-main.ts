@@ -12,7 +12,7 @@ export interface CpuTime {
 
 /** Says that this process is ready and answers the parent from then on. Ends with the parent, whatever ends that. */
 export function answerParent(
-  ready: unknown,
+  ready: object,
   answers: Readonly<Record<string, (argument: never) => unknown>> = {},
 ): void {
   const send = (reply: Reply) => process.send?.(reply);

@@ -18,7 +18,7 @@ export interface ChildOptions {
 
 /** What a child says. */
 export type Reply =
-  | { readonly ready: unknown }
+  | { readonly ready: object }
   | { readonly id: number; readonly value?: unknown; readonly error?: string };
 
 const running = new Set<ChildProcess>();
@@ -29,7 +29,13 @@ export async function startChild<Ready>(
   options: unknown,
   { prefix = [], nodeOptions = [] }: ChildOptions = {},
 ): Promise<Child<Ready>> {
-  const [command = '', ...args] = [...prefix, process.execPath, ...nodeOptions, script, JSON.stringify(options)];
+  const [command = '', ...args] = [
+    ...prefix,
+    process.execPath,
+    ...nodeOptions,
+    script,
+    JSON.stringify(options),
+  ];
   const child = spawn(command, args, {
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     env: { ...process.env, NODE_ENV: 'production' },

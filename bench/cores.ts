@@ -21,7 +21,9 @@ export function reserveServerCore(): Cores {
   try {
     if (last < 1) throw new Error('one core');
     const others = last === 1 ? '1' : `1-${last}`;
-    execFileSync('taskset', ['--all-tasks', '--cpu-list', '--pid', others, String(process.pid)], { stdio: 'ignore' });
+    execFileSync('taskset', ['--all-tasks', '--cpu-list', '--pid', others, String(process.pid)], {
+      stdio: 'ignore',
+    });
     return {
       description: `server on core 0, load and Postgres on ${others}`,
       onServerCore: ['taskset', '--cpu-list', '0'],
@@ -36,6 +38,9 @@ export function reserveServerCore(): Cores {
 function busyMs(core: number): number | undefined {
   const line = new RegExp(`^cpu${core} (.*)$`, 'm').exec(readFileSync('/proc/stat', 'utf8'))?.[1];
   if (line === undefined) return undefined;
-  const [user = 0, nice = 0, system = 0, , , irq = 0, softirq = 0, steal = 0] = line.trim().split(/\s+/).map(Number);
+  const [user = 0, nice = 0, system = 0, , , irq = 0, softirq = 0, steal = 0] = line
+    .trim()
+    .split(/\s+/)
+    .map(Number);
   return (user + nice + system + irq + softirq + steal) * 10;
 }

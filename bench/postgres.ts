@@ -19,8 +19,7 @@ export interface Postgres {
 
 /** Starts PostgreSQL on a new temporary directory, which goes with it. */
 export async function startPostgres(dist: string): Promise<Postgres> {
-  const built = builtIn(dist);
-  const { startEmbeddedPostgres } = await built.embeddedPostgres();
+  const { startEmbeddedPostgres } = await builtIn(dist).embeddedPostgres();
   const directory = mkdtempSync(join(tmpdir(), 'unseen-bench-'));
   // PostgreSQL runs as another user when the bench runs as root.
   chmodSync(directory, 0o755);
@@ -34,11 +33,7 @@ export async function startPostgres(dist: string): Promise<Postgres> {
   await admin.connect();
 
   await admin.query('CREATE DATABASE migrated');
-  const template = new pg.Client({ connectionString: urlOf('migrated') });
-  await template.connect();
-  const { migrate, migrationsDirectory } = await built.migrate();
-  await migrate(template, { directory: migrationsDirectory });
-  await template.end();
+  await prepareTemplate(dist, urlOf('migrated'));
 
   return {
     fsyncMs,
@@ -56,6 +51,22 @@ export async function startPostgres(dist: string): Promise<Postgres> {
       rmSync(directory, { recursive: true, force: true });
     },
   };
+}
+
+/** Our tables, with partitions for this month and the next: those who have no worker need them too. */
+async function prepareTemplate(dist: string, connectionString: string): Promise<void> {
+  const built = builtIn(dist);
+  const client = new pg.Client({ connectionString });
+  await client.connect();
+  const { migrate, migrationsDirectory } = await built.migrate();
+  await migrate(client, { directory: migrationsDirectory });
+  await client.end();
+  const { connect } = await built.connection();
+  const { createPostgresStore } = await built.store();
+  const store = createPostgresStore(connect({ connectionString }, { maxConnections: 1 }));
+  const now = new Date();
+  await store.preparePageViews([now, new Date(Date.UTC(now.getUTCFullYear(), now.getUTCMonth() + 1))]);
+  await store.close();
 }
 
 function measureFsync(file: string): number {

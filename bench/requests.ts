@@ -36,13 +36,21 @@ export const sendNotification = (userId: string) =>
     `mutation ($input: SendNotificationInput!) {
   sendNotification(input: $input) { notificationId userErrors { code message path } }
 }`,
-    { input: { userId, content: { title: 'Your order is on its way', body: 'It arrives tomorrow.', actionUrl: '/orders/42' } } },
+    {
+      input: {
+        userId,
+        content: { title: 'Your order is on its way', body: 'It arrives tomorrow.', actionUrl: '/orders/42' },
+      },
+    },
   );
 
 export const upsertUsers = (userIds: readonly string[]) =>
-  graphQL('mutation ($input: UpsertUsersInput!) { upsertUsers(input: $input) { createdCount userErrors { code message } } }', {
-    input: { users: userIds.map((userId) => ({ userId, patch: { canReceiveNotifications: true } })) },
-  });
+  graphQL(
+    'mutation ($input: UpsertUsersInput!) { upsertUsers(input: $input) { createdCount userErrors { code message } } }',
+    {
+      input: { users: userIds.map((userId) => ({ userId, patch: { canReceiveNotifications: true } })) },
+    },
+  );
 
 export const watchBadge =
   'subscription { badgeChanged { kind cause badge { key unseen unread version display } } }';

@@ -7,6 +7,11 @@ export interface ClosedLoop {
   readonly request: LoadRequest;
   readonly connections: number;
   readonly seconds: number;
+  /**
+   * Whether the client stays awake. Waking a client that sleeps costs the server's core more than a small answer does, and
+   * only because both share a machine. Not where Postgres needs the client's core.
+   */
+  readonly spin: boolean;
 }
 
 export interface ClosedLoopResult {
@@ -20,7 +25,13 @@ export interface ClosedLoopResult {
  * Every connection sends its next request when it has the answer to the one before. Rejects when an answer is not as good
  * as the first, so that nothing is fast because it fails.
  */
-export async function closedLoop({ port, request, connections, seconds }: ClosedLoop): Promise<ClosedLoopResult> {
+export async function closedLoop({
+  port,
+  request,
+  connections,
+  seconds,
+  spin,
+}: ClosedLoop): Promise<ClosedLoopResult> {
   const { body, tokens, expect } = request;
   const times: number[] = [];
   const open: Connection[] = [];
@@ -40,9 +51,12 @@ export async function closedLoop({ port, request, connections, seconds }: Closed
       openConnection(port, {
         onAnswer(status, answer, bodyStart) {
           const now = performance.now();
-          if (bodyLength === undefined && answer.includes(expect, bodyStart)) bodyLength = answer.length - bodyStart;
+          if (bodyLength === undefined && answer.includes(expect, bodyStart))
+            bodyLength = answer.length - bodyStart;
           if (status !== 200 || answer.length - bodyStart !== bodyLength) {
-            return reject(new Error(`Answered ${status}: ${answer.utf8Slice(bodyStart, bodyStart + 500)}`));
+            return reject(
+              new Error(`Answered ${status}: ${answer.toString('utf8', bodyStart, bodyStart + 500)}`),
+            );
           }
           if (now > endsAt) return resolve();
           times.push(now - sentAt);
@@ -58,9 +72,13 @@ export async function closedLoop({ port, request, connections, seconds }: Closed
       }, reject);
     });
   });
+  let spinning = spin;
+  const stayAwake = () => void (spinning && setImmediate(stayAwake));
+  stayAwake();
   try {
     await Promise.all(finished);
   } finally {
+    spinning = false;
     for (const connection of open) connection.close();
   }
   return {

@@ -39,8 +39,11 @@ export function openConnection(port: number, { onAnswer, onError }: ConnectionEv
     if (size === 0) {
       const headEnd = received.indexOf('\r\n\r\n');
       if (headEnd < 0) return;
-      const length = /content-length: (\d+)/i.exec(received.latin1Slice(0, headEnd))?.[1];
-      if (length === undefined) return fail(new Error('An answer came without Content-Length.'));
+      const length = /content-length: (\d+)/i.exec(received.toString('latin1', 0, headEnd))?.[1];
+      if (length === undefined) {
+        fail(new Error('An answer came without Content-Length.'));
+        return;
+      }
       bodyStart = headEnd + 4;
       size = bodyStart + Number(length);
     }
@@ -49,7 +52,7 @@ export function openConnection(port: number, { onAnswer, onError }: ConnectionEv
     received = undefined;
     size = 0;
     // "HTTP/1.1 200 …"
-    onAnswer(Number(whole.latin1Slice(9, 12)), whole, bodyStart);
+    onAnswer(Number(whole.toString('latin1', 9, 12)), whole, bodyStart);
   }
 
   function fail(error: Error): void {

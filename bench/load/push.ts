@@ -38,7 +38,7 @@ const patienceMs = 5_000;
 export async function openPushLoad({ port, protocol, users, senderToken }: PushTarget) {
   let latencies: number[] = [];
   let failure: Error | undefined;
-  const idle: Connection[] = [];
+  let idle: Connection[] = [];
   const all = new Set<Connection>();
   const watchers = await Promise.all(users.map(watch));
 
@@ -50,10 +50,14 @@ export async function openPushLoad({ port, protocol, users, senderToken }: PushT
     const watcher: Watcher = { request, socket, nextVersion: 1, sentAt: new Map() };
     await new Promise<void>((resolve, reject) => {
       socket.on('error', reject);
-      socket.on('open', () => {
+      socket.once('open', () => {
         if (isRaw) return;
-        socket.send(JSON.stringify({ type: 'connection_init', payload: { authorization: `Bearer ${token}` } }));
-        socket.send(JSON.stringify({ id: '1', type: 'subscribe', payload: { query: watchBadge } }));
+        socket.send(
+          JSON.stringify({ type: 'connection_init', payload: { authorization: `Bearer ${token}` } }),
+        );
+        socket.once('message', () => {
+          socket.send(JSON.stringify({ id: '1', type: 'subscribe', payload: { query: watchBadge } }));
+        });
       });
       socket.once('close', (code, reason) => {
         failure = new Error(`A socket was closed: ${code} ${reason}`);
@@ -84,7 +88,8 @@ export async function openPushLoad({ port, protocol, users, senderToken }: PushT
     if (free) return free;
     const opened = await openConnection(port, {
       onAnswer(status, answer, bodyStart) {
-        if (status !== 200) failure = new Error(`Answered ${status}: ${answer.utf8Slice(bodyStart, bodyStart + 500)}`);
+        if (status !== 200)
+          failure = new Error(`Answered ${status}: ${answer.toString('utf8', bodyStart, bodyStart + 500)}`);
         idle.push(opened);
       },
       onError: (error) => {
@@ -95,8 +100,20 @@ export async function openPushLoad({ port, protocol, users, senderToken }: PushT
     return opened;
   }
 
+  function closeConnections(): void {
+    for (const one of all) one.close();
+    all.clear();
+    idle = [];
+  }
+
   return {
-    async run({ perSecond, seconds }: { readonly perSecond: number; readonly seconds: number }): Promise<PushResult> {
+    async run({
+      perSecond,
+      seconds,
+    }: {
+      readonly perSecond: number;
+      readonly seconds: number;
+    }): Promise<PushResult> {
       latencies = [];
       const count = Math.round(perSecond * seconds);
       const start = performance.now();
@@ -114,12 +131,13 @@ export async function openPushLoad({ port, protocol, users, senderToken }: PushT
       const patientUntil = performance.now() + patienceMs;
       while (latencies.length < count && performance.now() < patientUntil && !failure) await delay(10);
       if (failure) throw failure;
-      if (latencies.length < count) throw new Error(`${count - latencies.length} of ${count} pushes never came.`);
+      if (latencies.length < count)
+        throw new Error(`${count - latencies.length} of ${count} pushes never came.`);
       return { pushes: count, p50Ms: percentile(latencies, 0.5), p99Ms: percentile(latencies, 0.99) };
     },
     close(): void {
       for (const { socket } of watchers) socket.removeAllListeners('close').terminate();
-      for (const one of all) one.close();
+      closeConnections();
     },
   };
 }

@@ -15,7 +15,9 @@ interface Body {
 // The least that a durable push takes: one committed INSERT, then a message on the user's raw socket.
 const { databaseUrl } = readArgument<FloorOptions>();
 const pool = new pg.Pool({ connectionString: databaseUrl, max: 10 });
-await pool.query('CREATE TABLE notification (id uuid PRIMARY KEY, user_id text NOT NULL, content jsonb NOT NULL)');
+await pool.query(
+  'CREATE TABLE notification (id uuid PRIMARY KEY, user_id text NOT NULL, content jsonb NOT NULL)',
+);
 const watchers = new Map<string, { readonly socket: WebSocket; version: number }>();
 
 const server = createBareServer(async (body) => {

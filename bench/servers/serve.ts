@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net';
 
 /** Bare node:http that parses the JSON body of every request and answers what `answer` makes of it. */
 export function createBareServer(answer: (body: unknown) => string | Promise<string>): Server {
-  return createServer((request, response) => {
+  return createServer({ keepAliveTimeout: 65_000 }, (request, response) => {
     readBody(request, async (body) => {
       try {
         const json = await answer(JSON.parse(body));
@@ -29,5 +29,7 @@ export async function listen(server: Server): Promise<number> {
 function readBody(request: IncomingMessage, done: (body: string) => void): void {
   const chunks: Buffer[] = [];
   request.on('data', (chunk: Buffer) => chunks.push(chunk));
-  request.on('end', () => done((chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks)).toString()));
+  request.on('end', () =>
+    done((chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks)).toString()),
+  );
 }

@@ -17,20 +17,28 @@ const client = new pg.Client({ connectionString: databaseUrl });
 await client.connect();
 const statement = { name: 'stats', ...(await statementOfStats()) };
 
-answerParent(undefined, {
-  async run({ seconds }: { readonly seconds: number }) {
-    const times: number[] = [];
-    const endsAt = performance.now() + seconds * 1000;
-    while (performance.now() < endsAt) {
-      const start = performance.now();
-      const { rows } = await client.query<{ readonly pageViewCount: number }>(statement);
-      times.push(performance.now() - start);
-      if (rows[0]?.pageViewCount === undefined) throw new Error('The statement answers no count.');
-    }
-    const perSecond = times.length / seconds;
-    return { requests: times.length, perSecond, p50Ms: percentile(times, 0.5), p99Ms: percentile(times, 0.99) };
+answerParent(
+  {},
+  {
+    async run({ seconds }: { readonly seconds: number }) {
+      const times: number[] = [];
+      const endsAt = performance.now() + seconds * 1000;
+      while (performance.now() < endsAt) {
+        const start = performance.now();
+        const { rows } = await client.query<{ readonly pageViewCount: number }>(statement);
+        times.push(performance.now() - start);
+        if (rows[0]?.pageViewCount === undefined) throw new Error('The statement answers no count.');
+      }
+      const perSecond = times.length / seconds;
+      return {
+        requests: times.length,
+        perSecond,
+        p50Ms: percentile(times, 0.5),
+        p99Ms: percentile(times, 0.99),
+      };
+    },
   },
-});
+);
 
 /** Has our code write the statement and catches it on its way to the database. */
 async function statementOfStats(): Promise<{ readonly text: string; readonly values: unknown[] }> {

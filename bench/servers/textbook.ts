@@ -6,7 +6,19 @@ import { ApolloServer, HeaderMap } from '@apollo/server';
 import { PrismaPg } from '@prisma/adapter-pg';
 import express from 'express';
 import { jwtVerify } from 'jose';
-import { Arg, buildSchemaSync, Ctx, Field, ID, InputType, Int, Mutation, ObjectType, Query, Resolver } from 'type-graphql';
+import {
+  Arg,
+  buildSchemaSync,
+  Ctx,
+  Field,
+  ID,
+  InputType,
+  Int,
+  Mutation,
+  ObjectType,
+  Query,
+  Resolver,
+} from 'type-graphql';
 import { builtIn } from '../built.ts';
 import { answerParent, readArgument } from '../child-main.ts';
 
@@ -124,7 +136,11 @@ app.use('/graphql', express.json(), async (request, response, next) => {
     for (const [name, value] of Object.entries(request.headers)) {
       if (value !== undefined) headers.set(name, Array.isArray(value) ? value.join(', ') : value);
     }
-    const { status, headers: answered, body } = await apollo.executeHTTPGraphQLRequest({
+    const {
+      status,
+      headers: answered,
+      body,
+    } = await apollo.executeHTTPGraphQLRequest({
       httpGraphQLRequest: {
         method: (request.method ?? '').toUpperCase(),
         headers,
@@ -145,4 +161,6 @@ app.use('/graphql', express.json(), async (request, response, next) => {
   }
 });
 
-const server = app.listen(0, '127.0.0.1', () => answerParent({ port: (server.address() as AddressInfo).port }));
+const server = app.listen(0, '127.0.0.1', () =>
+  answerParent({ port: (server.address() as AddressInfo).port }),
+);

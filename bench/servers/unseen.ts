@@ -20,7 +20,12 @@ const { readConfig } = await built.config();
 const { createRuntime } = await built.runtime();
 const { createApp } = await built.app();
 
-const config = readConfig({ PORT: '0', DATABASE_URL: databaseUrl, AUTH_SECRET: secret, NODE_ENV: 'production' });
+const config = readConfig({
+  PORT: '0',
+  DATABASE_URL: databaseUrl,
+  AUTH_SECRET: secret,
+  NODE_ENV: 'production',
+});
 const logger = { info() {}, warn: console.error, error: console.error };
 const { backends } = await createRuntime(config, { ephemeral: false }, logger);
 const { log } = backends;

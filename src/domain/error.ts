@@ -6,7 +6,11 @@ export const errorTable = {
   UNAUTHENTICATED: { fault: 'caller', retriable: false, message: 'A valid bearer token is needed.' },
   FORBIDDEN: { fault: 'caller', retriable: false, message: 'The token does not allow this.' },
   BAD_USER_INPUT: { fault: 'caller', retriable: false, message: 'The input is not valid.' },
-  QUERY_TOO_COMPLEX: { fault: 'caller', retriable: false, message: 'The operation asks for too much at once.' },
+  QUERY_TOO_COMPLEX: {
+    fault: 'caller',
+    retriable: false,
+    message: 'The operation asks for too much at once.',
+  },
   PAYLOAD_TOO_LARGE: { fault: 'caller', retriable: false, message: 'The request body is too large.' },
   RATE_LIMITED: { fault: 'caller', retriable: true, message: 'Too many requests.' },
   UNAVAILABLE: { fault: 'elsewhere', retriable: true, message: 'A backend is away; try again.' },

@@ -52,7 +52,14 @@ export function deliver(
   now: Date,
 ): { readonly inbox: Inbox; readonly notification: Notification } {
   const { tenantId, userId } = user;
-  const base = { ...arrival.content, tenantId, userId, id: arrival.id, createdAt: arrival.sentAt, seenAt: null };
+  const base = {
+    ...arrival.content,
+    tenantId,
+    userId,
+    id: arrival.id,
+    createdAt: arrival.sentAt,
+    seenAt: null,
+  };
   if (!user.canReceiveNotifications) {
     return { inbox, notification: { ...base, status: 'SUPPRESSED', seq: null, deliveredAt: null } };
   }
@@ -73,7 +80,8 @@ export function deliver(
 /** Where opening puts the watermark: never back, never beyond what has arrived. */
 export function watermarkAfterOpening(inbox: Inbox, upToSeq: bigint | undefined): bigint {
   const upTo = upToSeq === undefined || upToSeq > inbox.lastSeq ? inbox.lastSeq : upToSeq;
-  return upTo > inbox.openedSeq ? upTo : inbox.openedSeq;
+  if (upTo < inbox.openedSeq) return inbox.openedSeq;
+  return upTo;
 }
 
 /** The inbox was opened; `unseen` is what a count of the rows above the watermark says. */

@@ -16,7 +16,11 @@ const dayMs = 86_400_000;
 export const maxClockAheadMs = 5 * 60_000;
 
 /** Where a moment lies against what we keep: `[now - retention, now + 5 min]` is `kept`. */
-export function timelinessOf(occurredAt: Date, now: Date, retentionDays: number): 'too-old' | 'kept' | 'in-future' {
+export function timelinessOf(
+  occurredAt: Date,
+  now: Date,
+  retentionDays: number,
+): 'too-old' | 'kept' | 'in-future' {
   if (occurredAt.getTime() < now.getTime() - retentionDays * dayMs) return 'too-old';
   return occurredAt.getTime() > now.getTime() + maxClockAheadMs ? 'in-future' : 'kept';
 }

@@ -50,9 +50,11 @@ export function windowOf(options: {
   readonly asOf: Date;
 }): StatsWindow {
   const { days, mode, timeZone, asOf } = options;
-  const start =
-    mode === 'CALENDAR'
-      ? startOfDayBefore(asOf, days - 1, timeZone)
-      : new Date(asOf.getTime() - days * 86_400_000);
-  return { start, end: asOf, timeZone, days: daysBetween(start, asOf, timeZone) };
+  if (mode === 'ROLLING') {
+    const start = new Date(asOf.getTime() - days * 86_400_000);
+    return { start, end: asOf, timeZone, days: daysBetween(start, asOf, timeZone) };
+  }
+  const start = startOfDayBefore(asOf, days - 1, timeZone);
+  // The day of asOf is the last one even when it has only just begun.
+  return { start, end: asOf, timeZone, days: daysBetween(start, new Date(asOf.getTime() + 1), timeZone) };
 }

@@ -60,7 +60,7 @@ export function daysBetween(from: Date, to: Date, timeZone: string): readonly Da
   const days: Day[] = [];
   for (let date = dateOf(from, timeZone); ; date = date.add({ days: 1 })) {
     const start = startOfDay(date, timeZone);
-    if (start >= to.getTime() && days.length > 0) return days;
+    if (start >= to.getTime()) return days;
     days.push({ date: date.toString(), start: new Date(start) });
   }
 }

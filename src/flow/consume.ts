@@ -1,5 +1,4 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { ExponentialBackoff, handleWhen, retry } from 'cockatiel';
 import { type ErrorCode, isRetriable } from '../domain/error.ts';
 import type { Consumption, EventLog, LogRecord } from '../ports/event-log.ts';
 import type { Logger } from '../ports/logger.ts';
@@ -16,7 +15,7 @@ export const projectionGroup = 'unseen-projections';
 export function createConsume(
   { log, project, logger }: { readonly log: EventLog; readonly project: Project; readonly logger: Logger },
   {
-    maxBackoffMs = 10_000,
+    maxBackoffMs = 4_000,
     unknownUserWaitMs = 3_000,
   }: {
     readonly maxBackoffMs?: number;
@@ -24,20 +23,26 @@ export function createConsume(
     readonly unknownUserWaitMs?: number;
   } = {},
 ) {
-  const untilBackendIsBack = retry(handleWhen(isRetriable), {
-    maxAttempts: Number.POSITIVE_INFINITY,
-    backoff: new ExponentialBackoff({ initialDelay: 100, maxDelay: maxBackoffMs }),
-  });
-  untilBackendIsBack.onRetry(({ attempt, delay: delayMs, ...reason }) => {
-    const err = 'error' in reason ? reason.error : undefined;
-    // The first says that it began, then one line a minute or so.
-    if (attempt === 1 || attempt % 6 === 0) logger.warn({ err, attempt, delayMs }, 'a batch is retried');
-  });
+  /** Tries again until it succeeds, fails for another reason or is stopped, with exponential backoff and full jitter. */
+  async function untilBackendIsBack<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T> {
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await work();
+      } catch (err) {
+        signal.throwIfAborted();
+        if (!isRetriable(err)) throw err;
+        const delayMs = Math.min(maxBackoffMs, 100 * 2 ** attempt) * Math.random();
+        // The first says that it began, then one line a minute or so.
+        if (attempt === 1 || attempt % 10 === 0) logger.warn({ err, attempt, delayMs }, 'a batch is retried');
+        await delay(delayMs, undefined, { signal });
+      }
+    }
+  }
 
   /** Applies the records; returns those that wait for a user. */
   async function apply(records: readonly LogRecord[], signal: AbortSignal): Promise<readonly LogRecord[]> {
     try {
-      return await untilBackendIsBack.execute(() => project.apply(records), signal);
+      return await untilBackendIsBack(() => project.apply(records), signal);
     } catch (error) {
       signal.throwIfAborted();
       const [record] = records;
@@ -46,34 +51,43 @@ export function createConsume(
         const first = await apply(records.slice(0, half), signal);
         return [...first, ...(await apply(records.slice(half), signal))];
       }
-      if (record) await bury(record, 'REJECTED_EVENT', error, signal);
+      if (record) await bury(record, { code: 'REJECTED_EVENT', error, attempts: 1 }, signal);
       return [];
     }
   }
 
-  async function bury(record: LogRecord, code: ErrorCode, error: unknown, signal: AbortSignal): Promise<void> {
+  async function bury(
+    record: LogRecord,
+    {
+      code,
+      error,
+      attempts,
+    }: { readonly code: ErrorCode; readonly error: unknown; readonly attempts: number },
+    signal: AbortSignal,
+  ): Promise<void> {
     const { topic, partition, offset } = record;
     logger.error({ err: error, topic, partition, offset: String(offset) }, 'an event became a dead letter');
-    const reason = error instanceof Error ? firstLine(error.message) : 'unknown';
-    await untilBackendIsBack.execute(() => project.bury(record, code, reason, 1), signal);
+    const reason = error instanceof Error ? lastLine(error.message) : 'unknown';
+    await untilBackendIsBack(() => project.bury(record, { code, reason, attempts }), signal);
   }
 
   async function handle(records: readonly LogRecord[], signal: AbortSignal): Promise<void> {
     let waiting = await apply(records, signal);
     // Their creation may be right behind: the others of the batch are committed, these few hold up the next one briefly.
     const deadline = performance.now() + unknownUserWaitMs;
-    while (waiting.length > 0 && performance.now() < deadline) {
+    let attempts = 1;
+    for (; waiting.length > 0 && performance.now() < deadline; attempts += 1) {
       await delay(200, undefined, { signal });
       waiting = await apply(waiting, signal);
     }
-    for (const record of waiting) {
-      await bury(record, 'USER_NOT_FOUND', new Error('userId: no such user'), signal);
-    }
+    const error = new Error('userId: no such user');
+    for (const record of waiting) await bury(record, { code: 'USER_NOT_FOUND', error, attempts }, signal);
   }
 
   return { start: (): Promise<Consumption> => log.consume(projectionGroup, handle) };
 }
 
-function firstLine(message: string): string {
+/** Prisma says where it happened first and what happened last. */
+function lastLine(message: string): string {
   return message.trim().split('\n').at(-1)?.slice(0, 500) ?? '';
 }

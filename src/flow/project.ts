@@ -1,4 +1,4 @@
-import { v5 as uuidV5, validate as isUuid } from 'uuid';
+import { validate as isUuid, v5 as uuidV5 } from 'uuid';
 import { AppError, type ErrorCode } from '../domain/error.ts';
 import { badgeOf, deliver } from '../domain/inbox.ts';
 import { contentOf, type Notification } from '../domain/notification.ts';
@@ -31,7 +31,14 @@ export interface Project {
    */
   apply(records: readonly LogRecord[]): Promise<readonly LogRecord[]>;
   /** Keeps a record that cannot be applied as a dead letter. */
-  bury(record: LogRecord, code: ErrorCode, reason: string, attempts: number): Promise<void>;
+  bury(record: LogRecord, why: Failure): Promise<void>;
+}
+
+/** Why a record could not be applied, and after how many attempts. */
+interface Failure {
+  readonly code: ErrorCode;
+  readonly reason: string;
+  readonly attempts: number;
 }
 
 export function createProject(
@@ -50,7 +57,9 @@ export function createProject(
       const { ready, waiting } = await sortOutUnknownUsers(events);
       const toApply = ready.map(({ event }) => event);
       const views = toApply.filter((event) => event.type === 'pageViewed');
-      const keptViews = views.filter((view) => timelinessOf(view.occurredAt, now, retentionDays) === 'kept');
+      const keptViews = views.filter(
+        (view) => timelinessOf(view.occurredAt, now, retentionDays) !== 'too-old',
+      );
       const notifications = toApply.filter((event) => event.type === 'notificationSent');
       await store.preparePageViews(keptViews.map((view) => view.occurredAt));
 
@@ -59,7 +68,9 @@ export function createProject(
         const fresh = new Set<Event>(toApply.filter((_, index) => claims[index]));
         await transaction.addDeadLetters(deadLetters);
         await transaction.ensureUsers(distinctUsers(views), now);
-        await transaction.addPageViews(keptViews.filter((view) => fresh.has(view)).map((view) => rowOf(view, now)));
+        await transaction.addPageViews(
+          keptViews.filter((view) => fresh.has(view)).map((view) => rowOf(view, now)),
+        );
         await deliverAll(
           transaction,
           notifications.filter((sent) => fresh.has(sent)),
@@ -73,8 +84,10 @@ export function createProject(
       return waiting;
     },
 
-    async bury(record, code, reason, attempts) {
-      const deadLetter = deadLetterOf(record, { code, reason, attempts }, clock.now());
+    async bury(record, why) {
+      const decoded = decode(record.value);
+      const tenantId = decoded.kind === 'event' ? decoded.event.tenantId : undefined;
+      const deadLetter = deadLetterOf(record, why, clock.now(), tenantId);
       await store.transaction((transaction) => transaction.addDeadLetters([deadLetter]));
     },
   };
@@ -84,7 +97,8 @@ export function createProject(
     const sent = events.filter(({ event }) => event.type === 'notificationSent');
     const known = new Set((await store.users(distinctUsers(sent.map(({ event }) => event)))).map(userKeyOf));
     for (const { event } of events) if (event.type === 'pageViewed') known.add(userKeyOf(event));
-    const waits = ({ event }: ReadRecord) => event.type === 'notificationSent' && !known.has(userKeyOf(event));
+    const waits = ({ event }: ReadRecord) =>
+      event.type === 'notificationSent' && !known.has(userKeyOf(event));
     return {
       ready: events.filter((event) => !waits(event)),
       waiting: events.filter(waits).map(({ record }) => record),
@@ -97,6 +111,17 @@ interface ReadRecord {
   readonly event: Event;
 }
 
+const farAhead: Failure = {
+  code: 'MALFORMED_EVENT',
+  reason: 'occurredAt: more than a day ahead of the clock',
+  attempts: 1,
+};
+
+/** Whoever accepted the event may have a clock hours off; no clock is right that is a day ahead of ours. */
+function isFarAhead({ occurredAt }: Event, now: Date): boolean {
+  return occurredAt.getTime() > now.getTime() + 86_400_000;
+}
+
 function read(records: readonly LogRecord[], now: Date) {
   const events: ReadRecord[] = [];
   const deadLetters: DeadLetter[] = [];
@@ -104,13 +129,20 @@ function read(records: readonly LogRecord[], now: Date) {
     const decoded = decode(record.value);
     switch (decoded.kind) {
       case 'event':
-        events.push({ record, event: decoded.event });
+        if (isFarAhead(decoded.event, now))
+          deadLetters.push(deadLetterOf(record, farAhead, now, decoded.event.tenantId));
+        else events.push({ record, event: decoded.event });
         break;
       case 'empty':
         break;
       case 'unreadable':
         deadLetters.push(
-          deadLetterOf(record, { code: 'MALFORMED_EVENT', reason: decoded.reason, attempts: 1 }, now, decoded.tenantId),
+          deadLetterOf(
+            record,
+            { code: 'MALFORMED_EVENT', reason: decoded.reason, attempts: 1 },
+            now,
+            decoded.tenantId,
+          ),
         );
         break;
       case 'newer':
@@ -126,12 +158,7 @@ function read(records: readonly LogRecord[], now: Date) {
   return { events, deadLetters };
 }
 
-function deadLetterOf(
-  record: LogRecord,
-  why: { readonly code: ErrorCode; readonly reason: string; readonly attempts: number },
-  failedAt: Date,
-  tenantId = '',
-): DeadLetter {
+function deadLetterOf(record: LogRecord, why: Failure, failedAt: Date, tenantId = ''): DeadLetter {
   const { topic, partition, offset, key, value } = record;
   return {
     tenantId,
@@ -148,16 +175,23 @@ function deadLetterOf(
 }
 
 /** Delivers under the locks of the inboxes: sequence and version order are commit order. */
-async function deliverAll(transaction: StoreTransaction, sent: readonly NotificationSent[], now: Date): Promise<void> {
+async function deliverAll(
+  transaction: StoreTransaction,
+  sent: readonly NotificationSent[],
+  now: Date,
+): Promise<void> {
   if (sent.length === 0) return;
   const keys = distinctUsers(sent);
   const users = new Map((await transaction.users(keys)).map((user) => [userKeyOf(user), user]));
-  const inboxes = new Map((await transaction.lockInboxes(keys, now)).map((inbox) => [userKeyOf(inbox), inbox]));
+  const inboxes = new Map(
+    (await transaction.lockInboxes(keys, now)).map((inbox) => [userKeyOf(inbox), inbox]),
+  );
   const notifications: Notification[] = [];
   for (const event of sent) {
     const user = users.get(userKeyOf(event));
     const inbox = inboxes.get(userKeyOf(event));
-    if (!user || !inbox) throw new AppError('UNAVAILABLE', 'A user was removed while a notification was on its way.');
+    if (!user || !inbox)
+      throw new AppError('UNAVAILABLE', 'A user was removed while a notification was on its way.');
     const arrival = { id: rowIdOf(event), content: contentOf(event), sentAt: event.occurredAt };
     const delivered = deliver(inbox, user, arrival, now);
     inboxes.set(userKeyOf(event), delivered.inbox);

@@ -20,7 +20,10 @@ export async function publishBadges(
 ): Promise<void> {
   try {
     await pubSub.publish(
-      badges.map((badge) => ({ topic: badgeTopic(badge, badge.key), value: JSON.stringify({ badge, cause }) })),
+      badges.map((badge) => ({
+        topic: badgeTopic(badge, badge.key),
+        value: JSON.stringify({ badge, cause }),
+      })),
     );
   } catch (err) {
     logger.warn({ err, badges: badges.length }, 'badges could not be published; watchers will re-read');
@@ -41,7 +44,9 @@ const message = z.object({
 });
 
 /** Reads a message of a badge topic; undefined when it is not one. */
-export function parseBadgeMessage(value: string): { readonly badge: Badge; readonly cause: BadgeCause } | undefined {
+export function parseBadgeMessage(
+  value: string,
+): { readonly badge: Badge; readonly cause: BadgeCause } | undefined {
   try {
     return message.parse(JSON.parse(value));
   } catch {

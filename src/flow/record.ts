@@ -58,15 +58,19 @@ export function createRecord(
       const accepted: { readonly event: Event; readonly input: PageViewInput }[] = [];
       for (const input of inputs) {
         const event = pageViewOf(caller, mutation, input, now);
-        const found = 'problems' in event ? event.problems : timelinessProblems(input, now, retentionDays);
-        if ('problems' in event || found.length > 0) problems.push(...found);
+        if ('problems' in event) {
+          problems.push(...event.problems);
+          continue;
+        }
+        const untimely = timelinessProblems(input, now, retentionDays);
+        if (untimely.length > 0 && !(await wasAccepted(caller, mutation, input))) problems.push(...untimely);
         else accepted.push({ event, input });
       }
       const keyed = accepted.filter(({ input }) => input.idempotencyKey !== undefined);
       if (keyed.length > 0) {
         const keys = keyed.map(({ input }) => ({
           ...keyIdentity(caller, mutation, input.idempotencyKey as string),
-          digest: digestOf([input.userId, input.name, input.occurredAt, input.path, input.subjectId]),
+          digest: digestOfView(input),
         }));
         const bound = await store.bindKeys(keys, now);
         keyed.forEach(({ input, event }, index) => {
@@ -86,6 +90,8 @@ export function createRecord(
     /** Records one notification; its id is the event's. Only for users that exist and can receive it. */
     async notification(caller: Caller, mutation: string, input: NotificationInput): Promise<Recorded> {
       const now = clock.now();
+      const userId = name.safeParse(input.userId);
+      if (!userId.success) return { eventIds: [], problems: problemsOf(userId.error, ['input', 'userId']) };
       const data = notificationSent.data.safeParse(input.content);
       if (!data.success) return { eventIds: [], problems: problemsOf(data.error, ['input', 'content']) };
       const event: Event = {
@@ -98,12 +104,25 @@ export function createRecord(
         data: data.data,
         schemaVersion: notificationSent.schemaVersion,
       };
-      const refused = await refuseNotification(caller, mutation, input, digestOf([input.userId, data.data]), now);
+      const refused = await refuseNotification(
+        caller,
+        mutation,
+        input,
+        digestOf([input.userId, data.data]),
+        now,
+      );
       if (refused) return { eventIds: [], problems: [refused] };
       await log.append([event]);
       return { eventIds: [event.id], problems: [] };
     },
   };
+
+  /** Whether the same input came with the same key before, in time: a repeat has the answer of the first. */
+  async function wasAccepted(caller: Caller, mutation: string, input: PageViewInput): Promise<boolean> {
+    if (input.idempotencyKey === undefined) return false;
+    const bound = await store.boundDigest(keyIdentity(caller, mutation, input.idempotencyKey));
+    return bound === digestOfView(input);
+  }
 
   /**
    * A key that is bound already was accepted before: its event is appended again, in case the first append was lost, and
@@ -116,14 +135,19 @@ export function createRecord(
     digest: string,
     now: Date,
   ): Promise<Problem | undefined> {
-    const key = input.idempotencyKey === undefined ? undefined : keyIdentity(caller, mutation, input.idempotencyKey);
+    const key =
+      input.idempotencyKey === undefined ? undefined : keyIdentity(caller, mutation, input.idempotencyKey);
     const keyPath = ['input', 'idempotencyKey'];
     const bound = key && (await store.boundDigest(key));
     if (bound !== undefined) return bound === digest ? undefined : conflict(keyPath);
     const [user] = await store.users([{ tenantId: caller.tenantId, userId: input.userId }]);
     if (!user) return { code: 'USER_NOT_FOUND', message: 'No such user.', path: ['input', 'userId'] };
     if (!user.canReceiveNotifications) {
-      return { code: 'OPTED_OUT', message: 'The user does not receive notifications.', path: ['input', 'userId'] };
+      return {
+        code: 'OPTED_OUT',
+        message: 'The user does not receive notifications.',
+        path: ['input', 'userId'],
+      };
     }
     if (!key) return undefined;
     const [digestNow] = await store.bindKeys([{ ...key, digest }], now);
@@ -176,6 +200,10 @@ function keyIdentity(caller: Caller, mutation: string, key: string) {
 function eventIdOf(caller: Caller, mutation: string, key: string | undefined): string {
   if (key === undefined) return uuidV7();
   return uuidV5(JSON.stringify(Object.values(keyIdentity(caller, mutation, key))), keyNamespace);
+}
+
+function digestOfView({ userId, name, occurredAt, path, subjectId }: PageViewInput): string {
+  return digestOf([userId, name, occurredAt, path, subjectId]);
 }
 
 function digestOf(values: readonly unknown[]): string {

@@ -24,6 +24,9 @@ interface Watcher {
 
 const usersPerQuery = 1_000;
 
+/** When badges could not be read again, they are after this: a backend that is back is soon believed. */
+const retryMs = 3_000;
+
 /**
  * Watching without a gap: subscribe, read the snapshot, emit it, then emit only newer versions. Every `resyncMs` (with
  * jitter), and at once after a gap in pub/sub, all watched badges are read again in batches, so the number on screen is
@@ -40,17 +43,37 @@ export function createWatch(
 ) {
   const watchers = new Set<Watcher>();
   let timer: NodeJS.Timeout | undefined;
-  let resyncing: Promise<void> | undefined;
+  let stopped = false;
+  let reading: Promise<void> | undefined;
+  let following: Promise<void> | undefined;
   const stopListening = pubSub.onGap(() => void resync());
 
-  /** Reads every watched badge and offers it. Never two at once: a call while one runs is answered by that one. */
+  /**
+   * Reads every watched badge and offers it. Never two at once; calls while one runs share the next, since that one may
+   * have read its badges before what they are about.
+   */
   function resync(): Promise<void> {
-    resyncing ??= readAll()
-      .catch((err) => logger.warn({ err }, 'watched badges could not be read again'))
-      .finally(() => {
-        resyncing = undefined;
+    if (following) return following;
+    if (!reading) return begin();
+    following = reading.then(begin);
+    return following;
+  }
+
+  function begin(): Promise<void> {
+    following = undefined;
+    reading = readAll()
+      .then(
+        () => resyncMs,
+        (err) => {
+          logger.warn({ err }, 'watched badges could not be read again');
+          return Math.min(resyncMs, retryMs);
+        },
+      )
+      .then((nextMs) => {
+        reading = undefined;
+        scheduleResync(nextMs);
       });
-    return resyncing;
+    return reading;
   }
 
   async function readAll(): Promise<void> {
@@ -69,15 +92,12 @@ export function createWatch(
     }
   }
 
-  function scheduleResync(): void {
-    timer ??= setTimeout(
-      async () => {
-        await resync();
-        timer = undefined;
-        if (watchers.size > 0) scheduleResync();
-      },
-      resyncMs * (0.8 + 0.4 * Math.random()),
-    ).unref();
+  /** The next one, with jitter; none while nobody watches. */
+  function scheduleResync(ms: number): void {
+    clearTimeout(timer);
+    timer = undefined;
+    if (stopped || watchers.size === 0) return;
+    timer = setTimeout(() => void resync(), ms * (0.8 + 0.4 * Math.random())).unref();
   }
 
   return {
@@ -115,10 +135,10 @@ export function createWatch(
         },
       );
       watchers.add(watcher);
-      scheduleResync();
+      if (timer === undefined) scheduleResync(resyncMs);
       try {
+        const snapshot = await read.badge(user);
         for (const key of keys) {
-          const snapshot = await read.badge(user);
           const newer = early.get(key);
           const badge = newer && newer.version > snapshot.version ? newer : snapshot;
           versions.set(key, badge.version);
@@ -136,6 +156,7 @@ export function createWatch(
     count: () => watchers.size,
     resync,
     stop(): void {
+      stopped = true;
       stopListening();
       clearTimeout(timer);
     },

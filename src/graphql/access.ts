@@ -63,7 +63,9 @@ export function enforceAccess(schema: GraphQLSchema): GraphQLSchema {
   return schema;
 }
 
-function servicesOnly(resolve: GraphQLFieldResolver<unknown, Context>): GraphQLFieldResolver<unknown, Context> {
+function servicesOnly(
+  resolve: GraphQLFieldResolver<unknown, Context>,
+): GraphQLFieldResolver<unknown, Context> {
   return (source, args, context, info) => {
     if (context.caller.role === 'user') {
       throw new AppError('FORBIDDEN', `${info.fieldName} needs a token of role service or admin.`);

@@ -10,10 +10,16 @@ export class PageInfo {
   @Field(() => Boolean, { description: 'Whether this page was asked for with `after`.' })
   hasPreviousPage!: boolean;
 
-  @Field(() => String, { nullable: true, description: 'Cursor of the first entry; null when the page is empty.' })
+  @Field(() => String, {
+    nullable: true,
+    description: 'Cursor of the first entry; null when the page is empty.',
+  })
   startCursor!: string | null;
 
-  @Field(() => String, { nullable: true, description: 'Cursor of the last entry: pass it as `after` for the next page.' })
+  @Field(() => String, {
+    nullable: true,
+    description: 'Cursor of the last entry: pass it as `after` for the next page.',
+  })
   endCursor!: string | null;
 }
 
@@ -72,5 +78,8 @@ export function decodeCursor(
     const place = parts.slice(2);
     if (place.every((part) => typeof part === 'string') && isPlace(place)) return place;
   }
-  throw new AppError('BAD_USER_INPUT', `The cursor does not belong to this list: pass one that ${list} answered for this user.`);
+  throw new AppError(
+    'BAD_USER_INPUT',
+    `The cursor does not belong to this list: pass one that ${list} answered for this user.`,
+  );
 }

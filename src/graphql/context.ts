@@ -1,6 +1,7 @@
 import type { Caller } from '../domain/caller.ts';
 import { AppError } from '../domain/error.ts';
 import type { UserKey } from '../domain/user.ts';
+import { name } from '../events/text.ts';
 
 /** Finds the resolver instances of an app; the schema itself is one per process. */
 export interface ResolverContainer {
@@ -23,12 +24,18 @@ export function targetUser({ caller }: Context, userId: string | null | undefine
   const { tenantId, role, subject } = caller;
   if (role === 'user') {
     if (userId !== null && userId !== undefined && userId !== subject) {
-      throw new AppError('FORBIDDEN', 'A user token acts for its own user only; another needs a service token.');
+      throw new AppError(
+        'FORBIDDEN',
+        'A user token acts for its own user only; another needs a service token.',
+      );
     }
     return { tenantId, userId: subject };
   }
   if (userId === null || userId === undefined) {
     throw new AppError('BAD_USER_INPUT', `userId is needed with a token of role ${role}.`);
+  }
+  if (!name.safeParse(userId).success) {
+    throw new AppError('BAD_USER_INPUT', 'userId must have 1 to 128 characters and no control characters.');
   }
   return { tenantId, userId };
 }

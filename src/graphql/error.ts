@@ -1,4 +1,4 @@
-import { GraphQLError, type GraphQLFormattedError } from 'graphql';
+import { GraphQLError, type GraphQLFormattedError, Kind } from 'graphql';
 import { AppError, type ErrorCode, errorTable } from '../domain/error.ts';
 import type { Logger } from '../ports/logger.ts';
 
@@ -25,25 +25,30 @@ export function graphQLErrorOf(error: AppError): GraphQLError {
 /**
  * What a caller may see of an error. Errors of the table keep their message; what the request itself got wrong (syntax,
  * validation, scalars) is BAD_USER_INPUT; everything else is logged whole and answered as INTERNAL_SERVER_ERROR with the
- * request id and nothing more.
+ * request id and nothing more. `hideSuggestions` leaves out names of the schema that the request did not name itself.
  */
 export function maskError(
-  error: GraphQLError,
-  { requestId, logger }: { readonly requestId: string; readonly logger: Logger },
+  error: unknown,
+  {
+    requestId,
+    hideSuggestions,
+    logger,
+  }: { readonly requestId: string; readonly hideSuggestions: boolean; readonly logger: Logger },
 ): GraphQLFormattedError {
-  const { message, path, locations } = error;
+  const { message, path, locations } = error instanceof GraphQLError ? error : new GraphQLError('');
   const where = { ...(locations && { locations }), ...(path && { path }) };
-  const original = rootCause(error);
-  if (original instanceof AppError) {
-    const { fault } = errorTable[original.code];
-    if (fault !== 'caller') logger.warn({ requestId, err: original.cause ?? original }, 'a request failed');
-    return answer(original.code, original.message, where, fault === 'caller' ? undefined : requestId);
+  const cause = rootCause(error);
+  if (cause instanceof AppError) {
+    const { fault } = errorTable[cause.code];
+    if (fault !== 'caller') logger.warn({ requestId, err: cause.cause ?? cause }, 'a request failed');
+    return answer(cause.code, cause.message, where, fault === 'caller' ? undefined : requestId);
   }
-  if (original === undefined || original instanceof GraphQLError) {
-    const code = error.extensions['code'];
-    return answer(typeof code === 'string' && isPublic(code) ? code : 'BAD_USER_INPUT', message, where);
+  if (error instanceof GraphQLError && cause instanceof GraphQLError && !isOurs(error, cause)) {
+    const code = cause.extensions['code'];
+    const shown = hideSuggestions ? message.replace(/ Did you mean .*\?$/s, '') : message;
+    return answer(typeof code === 'string' && isPublic(code) ? code : 'BAD_USER_INPUT', shown, where);
   }
-  logger.error({ requestId, err: original }, 'a request failed for a reason nobody foresaw');
+  logger.error({ requestId, err: cause }, 'a request failed for a reason nobody foresaw');
   return answer('INTERNAL_SERVER_ERROR', errorTable.INTERNAL_SERVER_ERROR.message, where, requestId);
 }
 
@@ -61,8 +66,16 @@ function isPublic(code: string): code is ErrorCode {
 }
 
 /** The error that began it: graphql-js wraps what a resolver threw, and a scalar's refusal is wrapped once more. */
-function rootCause(error: GraphQLError): Error | undefined {
-  let cause: Error | undefined = error.originalError;
+function rootCause(error: unknown): unknown {
+  let cause = error;
   while (cause instanceof GraphQLError && cause.originalError) cause = cause.originalError;
-  return cause ?? undefined;
+  return cause;
+}
+
+/**
+ * Whether graphql-js refused a value of ours rather than one of the request. Both are GraphQLErrors, both come while fields
+ * are resolved; what it says of the request points at an argument or a variable.
+ */
+function isOurs({ path }: GraphQLError, { nodes }: GraphQLError): boolean {
+  return path !== undefined && (nodes === undefined || nodes.every(({ kind }) => kind === Kind.FIELD));
 }

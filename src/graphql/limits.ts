@@ -1,14 +1,18 @@
 import {
+  type ArgumentNode,
   type ASTVisitor,
   type FragmentDefinitionNode,
   GraphQLError,
   type GraphQLField,
   getNamedType,
+  getNullableType,
   isCompositeType,
   isInterfaceType,
+  isListType,
   isObjectType,
   Kind,
   type OperationDefinitionNode,
+  type SelectionNode,
   type SelectionSetNode,
   type ValidationContext,
   type ValidationRule,
@@ -51,11 +55,21 @@ interface Measure {
 
 const nothing: Measure = { depth: 0, aliases: 0, directives: 0, rootFields: 0, cost: 0 };
 
+/** Two selections side by side. */
+const sum = (one: Measure, other: Measure): Measure => ({
+  depth: Math.max(one.depth, other.depth),
+  aliases: one.aliases + other.aliases,
+  directives: one.directives + other.directives,
+  rootFields: one.rootFields + other.rootFields,
+  cost: one.cost + other.cost,
+});
+
 /**
  * Refuses operations that ask for too much, before anything runs. Each fragment is measured once and counted wherever it
  * is spread, so a document of doubling fragments costs nothing to measure and is refused for what it would become.
  * Cost counts objects: a field with a selection is one, times the page size of the lists it lies in; scalars are free.
- * Introspection is not counted.
+ * Of introspection only aliases and directives count: its depth is bounded by the rules of the specification, and without
+ * aliases it is never more than the schema.
  */
 export function limitsRule(limits: OperationLimits): ValidationRule {
   return (context: ValidationContext): ASTVisitor => {
@@ -75,32 +89,39 @@ export function limitsRule(limits: OperationLimits): ValidationRule {
     }
 
     function selections(set: SelectionSetNode, typeName: string | undefined): Measure {
-      const total = { ...nothing };
-      const add = (measure: Measure, own: Partial<Measure> = {}) => {
-        total.depth = Math.max(total.depth, measure.depth + (own.depth ?? 0));
-        total.aliases += measure.aliases + (own.aliases ?? 0);
-        total.directives += measure.directives + (own.directives ?? 0);
-        total.rootFields += own.rootFields ?? measure.rootFields;
-        total.cost += own.cost ?? measure.cost;
-      };
-      for (const selection of set.selections) {
-        const directives = selection.directives?.length ?? 0;
-        if (selection.kind === Kind.FRAGMENT_SPREAD) add(fragment(selection.name.value), { directives });
-        else if (selection.kind === Kind.INLINE_FRAGMENT) {
-          add(selections(selection.selectionSet, selection.typeCondition?.name.value ?? typeName), { directives });
-        } else {
-          const aliases = selection.alias ? 1 : 0;
-          if (!selection.selectionSet || selection.name.value.startsWith('__')) {
-            add(nothing, { depth: 1, aliases, directives, rootFields: 1 });
-            continue;
-          }
-          const field = fieldOf(context, typeName, selection.name.value);
-          const inner = selections(selection.selectionSet, field && getNamedType(field.type).name);
-          const entries = field ? pageSize(field, selection.arguments ?? []) : 1;
-          add(inner, { depth: 1, aliases, directives, rootFields: 1, cost: 1 + entries * inner.cost });
+      return set.selections.map((selection) => measureOf(selection, typeName)).reduce(sum, nothing);
+    }
+
+    function measureOf(selection: SelectionNode, typeName: string | undefined): Measure {
+      const directives = selection.directives?.length ?? 0;
+      switch (selection.kind) {
+        case Kind.FRAGMENT_SPREAD:
+          return sum(fragment(selection.name.value), { ...nothing, directives });
+        case Kind.INLINE_FRAGMENT: {
+          const inner = selections(selection.selectionSet, selection.typeCondition?.name.value ?? typeName);
+          return sum(inner, { ...nothing, directives });
         }
+        case Kind.FIELD: {
+          const field = fieldOf(context, typeName, selection.name.value);
+          const inner = selection.selectionSet
+            ? selections(selection.selectionSet, field && getNamedType(field.type).name)
+            : nothing;
+          const entries = field ? pageSize(field, selection.arguments ?? []) : 1;
+          // A list is its entries; a connection is one object that holds them.
+          const isList = field !== undefined && isListType(getNullableType(field.type));
+          const cost = isList ? entries * (1 + inner.cost) : 1 + entries * inner.cost;
+          const isIntrospection = selection.name.value.startsWith('__');
+          return {
+            depth: 1 + (isIntrospection ? 0 : inner.depth),
+            aliases: inner.aliases + (selection.alias ? 1 : 0),
+            directives: inner.directives + directives,
+            rootFields: 1,
+            cost: isIntrospection || !selection.selectionSet ? 0 : cost,
+          };
+        }
+        default:
+          return selection satisfies never;
       }
-      return total;
     }
 
     return {
@@ -136,15 +157,12 @@ function fieldOf(context: ValidationContext, typeName: string | undefined, name:
   return isObjectType(type) || isInterfaceType(type) ? type.getFields()[name] : undefined;
 }
 
-/** How many entries a connection may bring; 1 for what is no connection. */
-function pageSize(
-  field: GraphQLField<unknown, unknown>,
-  args: readonly { readonly name: { readonly value: string }; readonly value: { readonly kind: string } }[],
-): number {
+/** How many entries a connection or a list may bring; 1 for what takes no page size. */
+function pageSize(field: GraphQLField<unknown, unknown>, args: readonly ArgumentNode[]): number {
   const declared = field.args.find(({ name }) => name === 'first');
   if (!declared || !isCompositeType(getNamedType(field.type))) return 1;
   const given = args.find(({ name }) => name.value === 'first')?.value;
-  if (!given) return typeof declared.defaultValue === 'number' ? declared.defaultValue : 1;
-  const literal = given.kind === Kind.INT ? Number((given as unknown as { value: string }).value) : maxPageSize;
-  return Math.min(Math.max(literal, 1), maxPageSize);
+  if (given?.kind === Kind.VARIABLE) return maxPageSize;
+  const first = given?.kind === Kind.INT ? Number(given.value) : declared.defaultValue;
+  return typeof first === 'number' ? Math.min(Math.max(first, 1), maxPageSize) : 1;
 }

@@ -1,20 +1,32 @@
-/** Global ids: which kind of node, then what names it among its kind. Opaque to clients. */
-const prefixes = { User: 'usr', Notification: 'ntf', PageView: 'pgv', Badge: 'bdg' } as const;
-export type NodeKind = keyof typeof prefixes;
+import { name } from '../events/text.ts';
 
+/** Per kind of node: the prefix of its ids, and how many parts name one among its kind. */
+const kinds = {
+  User: { prefix: 'usr', parts: 1 },
+  Notification: { prefix: 'ntf', parts: 1 },
+  PageView: { prefix: 'pgv', parts: 3 },
+  Badge: { prefix: 'bdg', parts: 2 },
+} as const;
+export type NodeKind = keyof typeof kinds;
+
+/** A global id: which kind of node, then what names it among its kind. Opaque to clients. */
 export function nodeId(kind: NodeKind, ...parts: readonly string[]): string {
-  return `${prefixes[kind]}_${Buffer.from(parts.join('\n')).toString('base64url')}`;
+  return `${kinds[kind].prefix}_${Buffer.from(parts.join('\n')).toString('base64url')}`;
 }
 
 /** What a global id names; undefined when it is none of ours. */
 export function parseNodeId(
   id: string,
 ): { readonly kind: NodeKind; readonly parts: readonly string[] } | undefined {
-  const kind = (Object.keys(prefixes) as NodeKind[]).find((name) => id.startsWith(`${prefixes[name]}_`));
+  const kind = (Object.keys(kinds) as NodeKind[]).find((name) => id.startsWith(`${kinds[name].prefix}_`));
   if (!kind) return undefined;
-  const parts = Buffer.from(id.slice(prefixes[kind].length + 1), 'base64url')
+  const parts = Buffer.from(id.slice(kinds[kind].prefix.length + 1), 'base64url')
     .toString()
     .split('\n');
   // Written the same way again, or it was no id of ours: base64 readers forgive what they should not.
-  return nodeId(kind, ...parts) === id ? { kind, parts } : undefined;
+  if (nodeId(kind, ...parts) !== id || parts.length !== kinds[kind].parts) return undefined;
+  if (!parts.every((part) => name.safeParse(part).success)) return undefined;
+  // Milliseconds that the store can read as a moment.
+  if (kind === 'PageView' && !/^\d{1,15}$/.test(parts[1] ?? '')) return undefined;
+  return { kind, parts };
 }

@@ -1,4 +1,11 @@
-import { GraphQLError, GraphQLScalarType, Kind, type ValueNode, valueFromASTUntyped } from 'graphql';
+import {
+  GraphQLError,
+  GraphQLID,
+  GraphQLScalarType,
+  Kind,
+  type ValueNode,
+  valueFromASTUntyped,
+} from 'graphql';
 import { z } from 'zod';
 import { isTimeZone } from '../domain/time.ts';
 import { jsonObject } from '../events/text.ts';
@@ -30,8 +37,20 @@ function stringScalar<T>(options: {
 
 const asString = (value: unknown) => String(value);
 
+// ID also takes JSON numbers. One beyond 2^53 has lost digits before we see it: it would name somebody else.
+const parseId = GraphQLID.parseValue;
+GraphQLID.parseValue = (value) => {
+  if (typeof value === 'number' && !Number.isSafeInteger(value)) {
+    throw new GraphQLError('ID must be a string: the number is too large to be exact.');
+  }
+  return parseId(value);
+};
+
 // zod checks days of months and offsets; it allows seconds to be left out, RFC 3339 does not.
 const isoDateTime = z.iso.datetime({ offset: true });
+
+// The first instant Postgres can be told without an era: year 0 is not in its calendar.
+const firstInstant = Date.parse('0001-01-01T00:00:00Z');
 
 export const DateTime = stringScalar<Date>({
   name: 'DateTime',
@@ -39,8 +58,11 @@ export const DateTime = stringScalar<Date>({
     'An instant, RFC 3339 with offset: `2026-11-20T09:00:00Z`, `2026-11-20T10:00:00.123+01:00`. Answered in UTC with milliseconds. Refused: no zone, 30 February, 24:00, second 60.',
   specifiedByURL: 'https://www.rfc-editor.org/rfc/rfc3339#section-5.6',
   expected: 'an RFC 3339 date-time with zone, e.g. 2026-11-20T09:00:00Z',
-  parse: (value) =>
-    /T\d\d:\d\d:\d\d/.test(value) && isoDateTime.safeParse(value).success ? new Date(value) : undefined,
+  parse(value) {
+    if (!/T\d\d:\d\d:\d\d/.test(value) || !isoDateTime.safeParse(value).success) return undefined;
+    const instant = new Date(value);
+    return instant.getTime() < firstInstant ? undefined : instant;
+  },
   serialize: (value) => (value as Date).toISOString(),
 });
 
@@ -71,22 +93,38 @@ export const IdempotencyKey = stringScalar<string>({
   serialize: asString,
 });
 
-function readJsonObject(value: unknown): Record<string, unknown> {
-  let problem = 'must be a JSON object';
-  try {
-    const parsed = jsonObject.safeParse(value);
-    if (parsed.success) return parsed.data;
-    problem = parsed.error.issues[0]?.message ?? problem;
-  } catch {
-    // A nesting so deep that it cannot be walked.
-    problem = 'is nested too deeply';
+/** Levels of a JSONObject: far from where writing or reading it would exhaust a stack, here or in Postgres. */
+const maxJsonDepth = 100;
+
+/** What keeps a value from being stored as it was sent, beside what `jsonObject` checks. */
+function jsonProblem(value: unknown, depth = 1): string | undefined {
+  // 1e999 is Infinity and would be stored as null; an integer beyond 2^53 has lost digits already.
+  if (typeof value === 'number') {
+    const isExact = Number.isInteger(value) ? Number.isSafeInteger(value) : Number.isFinite(value);
+    return isExact ? undefined : 'must not contain numbers beyond 2^53: send them as strings';
   }
-  throw new GraphQLError(`JSONObject ${problem}.`);
+  if (typeof value !== 'object' || value === null) return undefined;
+  if (depth > maxJsonDepth) return `must not be nested deeper than ${maxJsonDepth} levels`;
+  for (const inner of Object.values(value)) {
+    const problem = jsonProblem(inner, depth + 1);
+    if (problem !== undefined) return problem;
+  }
+  return undefined;
+}
+
+function readJsonObject(value: unknown): Record<string, unknown> {
+  const isObject = typeof value === 'object' && value !== null && !Array.isArray(value);
+  const problem = isObject
+    ? (jsonProblem(value) ?? jsonObject.safeParse(value).error?.issues[0]?.message)
+    : 'must be a JSON object';
+  if (problem !== undefined) throw new GraphQLError(`JSONObject ${problem}.`);
+  return value as Record<string, unknown>;
 }
 
 export const JSONObject = new GraphQLScalarType({
   name: 'JSONObject',
-  description: 'A JSON object of at most 16 KB as UTF-8, without U+0000 and lone surrogates. Stored as it is.',
+  description:
+    'A JSON object of at most 16 KB as UTF-8, without U+0000 and lone surrogates. Stored as it is.',
   serialize: (value) => value,
   parseValue: readJsonObject,
   parseLiteral: (node, variables) => readJsonObject(valueFromASTUntyped(node, variables)),

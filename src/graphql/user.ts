@@ -168,7 +168,12 @@ export class UserResolver {
     })
     range?: DateTimeRangeInput,
   ) {
-    return pageViewPage(this.deps.store, user, { first: first ?? defaultPageSize, after: after ?? undefined }, range ?? undefined);
+    return pageViewPage(
+      this.deps.store,
+      user,
+      { first: first ?? defaultPageSize, after: after ?? undefined },
+      range ?? undefined,
+    );
   }
 
   @FieldResolver(() => UserStatsType, {

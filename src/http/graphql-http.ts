@@ -1,6 +1,6 @@
-import { ApolloServer, type ApolloServerPlugin, HeaderMap } from '@apollo/server';
-import { type GraphQLError, type GraphQLSchema, Kind } from 'graphql';
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { ApolloServer, type ApolloServerPlugin, HeaderMap } from '@apollo/server';
+import { type GraphQLSchema, Kind, type OperationDefinitionNode, OperationTypeNode } from 'graphql';
 import { AppError } from '../domain/error.ts';
 import type { Context, ResolverContainer } from '../graphql/context.ts';
 import { graphQLErrorOf, httpStatus, maskError } from '../graphql/error.ts';
@@ -40,17 +40,28 @@ export async function createGraphQLOverHttp({
 }): Promise<GraphQLOverHttp> {
   const apollo = new ApolloServer<HttpContext>({
     schema,
-    introspection: operations.introspection,
+    // Our own rule refuses it where it is off, in the same words on every transport.
+    introspection: true,
     validationRules: [...operations.rules],
     parseOptions: operations.parseOptions,
+    validationOptions: operations.validationOptions,
     persistedQueries: false,
     includeStacktraceInErrorResponses: false,
     stopOnTerminationSignals: false,
     nodeEnv: 'production',
-    logger: { debug() {}, info() {}, warn: () => {}, error: (message) => logger.error({ message }, 'apollo') },
+    logger: {
+      debug() {},
+      info() {},
+      warn: () => {},
+      error: (message) => logger.error({ message }, 'apollo'),
+    },
     formatError: (formatted, error) =>
-      maskError(error as GraphQLError, { requestId: String(formatted.extensions?.['requestId'] ?? ''), logger }),
-    plugins: [requestIds, statuses, bodySizes],
+      maskError(error, {
+        requestId: String(formatted.extensions?.['requestId'] ?? ''),
+        hideSuggestions: !operations.introspection,
+        logger,
+      }),
+    plugins: [requestIds, statuses, refusals],
   });
   await apollo.start();
 
@@ -61,11 +72,16 @@ export async function createGraphQLOverHttp({
         const caller = await authenticator.authenticate(bearerToken(request));
         const { body, bytes } = await readJsonBody(request);
         const headers = new HeaderMap();
-        for (const header of ['content-type', 'accept', 'apollo-require-preflight', 'x-apollo-operation-name']) {
+        for (const header of ['content-type', 'apollo-require-preflight', 'x-apollo-operation-name']) {
           const value = request.headers[header];
           if (typeof value === 'string') headers.set(header, value);
         }
-        const { status, headers: answered, body: answer } = await apollo.executeHTTPGraphQLRequest({
+        headers.set('accept', acceptedType(request));
+        const {
+          status,
+          headers: answered,
+          body: answer,
+        } = await apollo.executeHTTPGraphQLRequest({
           httpGraphQLRequest: {
             method: request.method ?? 'GET',
             headers,
@@ -86,6 +102,12 @@ export async function createGraphQLOverHttp({
     },
     stop: () => apollo.stop(),
   };
+}
+
+/** Whoever accepts neither type gets plain JSON: Apollo would refuse only after the operation has run. */
+function acceptedType({ headers }: IncomingMessage): string {
+  const graphQLResponse = 'application/graphql-response+json';
+  return headers.accept?.includes(graphQLResponse) ? graphQLResponse : 'application/json';
 }
 
 function bearerToken(request: IncomingMessage): string {
@@ -113,25 +135,34 @@ const statuses: ApolloServerPlugin<HttpContext> = {
         if (response.body.kind !== 'single') return;
         const { data, errors } = response.body.singleResult;
         const code = errors?.[0]?.extensions?.['code'];
-        if (data || typeof code !== 'string') return;
+        // 405 (a mutation by GET) says more than its code.
+        if (data || typeof code !== 'string' || response.http.status === 405) return;
         response.http.status = httpStatus[code] ?? 500;
       },
     };
   },
 };
 
-const bodySizes: ApolloServerPlugin<HttpContext> = {
+/** What only the transport knows to refuse, once the operation is known and before it runs. */
+const refusals: ApolloServerPlugin<HttpContext> = {
   async requestDidStart({ contextValue }) {
-    if (contextValue.bodyBytes <= maxPlainBodyBytes) return;
     return {
       async didResolveOperation({ operation }) {
-        const isBulk = operation?.selectionSet.selections.every(
-          (selection) => selection.kind === Kind.FIELD && bulkMutations.has(selection.name.value),
-        );
-        if (isBulk) return;
-        const message = `The body may have ${maxPlainBodyBytes} bytes; ${maxBodyBytes} for ${[...bulkMutations].join(', ')}.`;
-        throw graphQLErrorOf(new AppError('PAYLOAD_TOO_LARGE', message));
+        if (operation?.operation === OperationTypeNode.SUBSCRIPTION) {
+          const message = 'Subscriptions go over WebSocket, protocol graphql-transport-ws, at the same URL.';
+          throw graphQLErrorOf(new AppError('BAD_USER_INPUT', message));
+        }
+        if (contextValue.bodyBytes > maxPlainBodyBytes && !isBulk(operation)) {
+          const message = `The body may have ${maxPlainBodyBytes} bytes; ${maxBodyBytes} for ${[...bulkMutations].join(', ')}.`;
+          throw graphQLErrorOf(new AppError('PAYLOAD_TOO_LARGE', message));
+        }
       },
     };
   },
 };
+
+function isBulk(operation: OperationDefinitionNode | undefined): boolean | undefined {
+  return operation?.selectionSet.selections.every(
+    (selection) => selection.kind === Kind.FIELD && bulkMutations.has(selection.name.value),
+  );
+}

@@ -1,10 +1,15 @@
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { type GraphQLSchema, getOperationAST, OperationTypeNode } from 'graphql';
-import { GRAPHQL_TRANSPORT_WS_PROTOCOL } from 'graphql-ws';
-import { type Extra, useServer } from 'graphql-ws/use/ws';
+import {
+  type GraphQLError,
+  type GraphQLSchema,
+  getOperationAST,
+  OperationTypeNode,
+  subscribe,
+} from 'graphql';
+import { CloseCode, GRAPHQL_TRANSPORT_WS_PROTOCOL, makeServer } from 'graphql-ws';
 import { v7 as uuidV7 } from 'uuid';
-import { type WebSocket, WebSocketServer } from 'ws';
+import { type ServerOptions, type WebSocket, WebSocketServer } from 'ws';
 import type { Caller } from '../domain/caller.ts';
 import { AppError } from '../domain/error.ts';
 import { userKeyOf } from '../domain/user.ts';
@@ -32,6 +37,8 @@ export interface SocketLimits {
   readonly initWaitMs: number;
   readonly pingMs: number;
   readonly pongWaitMs: number;
+  /** How often all sockets are looked at: who is to be pinged, who is silent. */
+  readonly heartbeatMs: number;
   readonly maxSubscriptions: number;
   readonly maxSocketsPerUser: number;
   /** Messages and control frames a client may send in a second, on average over ten. */
@@ -45,23 +52,29 @@ export const defaultSocketLimits: SocketLimits = {
   initWaitMs: 3_000,
   pingMs: 15_000,
   pongWaitMs: 10_000,
+  heartbeatMs: 5_000,
   maxSubscriptions: 20,
   maxSocketsPerUser: 10,
   maxMessagesPerSecond: 20,
   maxBufferedBytes: 1024 * 1024,
 };
 
-/** How often all sockets are looked at: pings, silent and slow clients. */
-const heartbeatMs = 5_000;
+/** How long a client may take to answer that its socket is being closed. */
+const closeWaitMs = 1_000;
 
 /** Longest delay a timer takes (2^31 - 1 ms, 24 days); a token that lives longer outlives any socket. */
 const maxTimerMs = 0x7fff_ffff;
 
-type SocketExtra = Extra & Partial<Record<PropertyKey, never>>;
+interface SocketContext extends Context {
+  /** The subscription is set up, or could not be. */
+  started(): void;
+}
 
 interface Session {
   readonly socket: WebSocket;
   caller?: Caller;
+  /** Ids whose subscription is being set up. */
+  readonly starting: Set<string>;
   lastSeen: number;
   lastPing: number;
   messages: number;
@@ -92,42 +105,97 @@ export function createGraphQLOverWebSocket(
   },
   limits: SocketLimits = defaultSocketLimits,
 ): GraphQLOverWebSocket {
-  const wss = new WebSocketServer({
+  // The types do not know closeTimeout yet (ws 8.19).
+  const options: ServerOptions & { readonly closeTimeout: number } = {
     noServer: true,
     maxPayload: limits.maxMessageBytes,
     maxFragments: 1_024,
     maxBufferedChunks: 1_024,
     perMessageDeflate: false,
-    handleProtocols: (protocols) => protocols.has(GRAPHQL_TRANSPORT_WS_PROTOCOL) && GRAPHQL_TRANSPORT_WS_PROTOCOL,
-  });
-  const sessions = new Map<WebSocket, Session>();
+    closeTimeout: closeWaitMs,
+    handleProtocols: (protocols) =>
+      protocols.has(GRAPHQL_TRANSPORT_WS_PROTOCOL) && GRAPHQL_TRANSPORT_WS_PROTOCOL,
+  };
+  const wss = new WebSocketServer(options);
+  const sessions = new Set<Session>();
   const socketsByUser = new Map<string, number>();
-  const heartbeat = setInterval(beat, heartbeatMs).unref();
+  const heartbeat = setInterval(beat, limits.heartbeatMs).unref();
 
-  wss.on('connection', (socket) => {
+  wss.on('connection', (socket: WebSocket) => {
     const now = performance.now();
-    const session: Session = { socket, lastSeen: now, lastPing: now, messages: 0 };
-    sessions.set(socket, session);
-    const seen = () => {
-      session.lastSeen = performance.now();
-      session.messages += 1;
-      if (session.messages > limits.maxMessagesPerSecond * 10) socket.close(closeCodes.limit, 'Too many messages');
-    };
-    socket.on('message', seen).on('ping', seen).on('pong', seen);
+    const session: Session = { socket, starting: new Set(), lastSeen: now, lastPing: now, messages: 0 };
+    sessions.add(session);
+    const closed = protocol.opened(
+      {
+        protocol: socket.protocol,
+        send: (data) => send(socket, data),
+        close: (code, reason) => socket.close(code, reason),
+        onMessage: (handle) => {
+          socket.on('message', (data, isBinary) =>
+            receive(session, isBinary ? undefined : String(data), handle),
+          );
+        },
+      },
+      session,
+    );
+    socket.on('ping', () => isWelcome(session)).on('pong', () => isWelcome(session));
     // ws reports what the client did wrong (oversize, bad frames) and closes with the right code itself.
     socket.on('error', () => {});
-    socket.on('close', () => {
-      sessions.delete(socket);
+    socket.on('close', (code, reason) => {
+      sessions.delete(session);
       if (session.caller) countSocket(session.caller, -1);
+      closed(code, String(reason)).catch((err) => logger.error({ err }, 'a socket was not cleaned up'));
     });
   });
 
+  /** Whether what a client sent is looked at: not once its socket is closing, nor when it sends too much. */
+  function isWelcome(session: Session): boolean {
+    session.lastSeen = performance.now();
+    session.messages += 1;
+    if (session.socket.readyState !== session.socket.OPEN) return false;
+    if (session.messages <= limits.maxMessagesPerSecond * 10) return true;
+    session.socket.close(closeCodes.limit, 'Too many messages');
+    return false;
+  }
+
+  function receive(
+    session: Session,
+    text: string | undefined,
+    handle: (text: string) => Promise<void>,
+  ): void {
+    if (!isWelcome(session)) return;
+    if (text === undefined) {
+      session.socket.close(CloseCode.BadRequest, 'Messages are text');
+      return;
+    }
+    handle(text).catch((err) => {
+      // What the protocol has no answer for: a message that only a server sends.
+      if (err instanceof Error && err.message.startsWith('Unexpected message of type')) {
+        session.socket.close(CloseCode.BadRequest, 'Unexpected message type');
+        return;
+      }
+      logger.error({ err }, 'a message could not be handled');
+      session.socket.close(closeCodes.overload, 'Try again later');
+    });
+  }
+
+  function send(socket: WebSocket, data: string): Promise<void> {
+    return new Promise((resolve, reject) => {
+      if (socket.readyState !== socket.OPEN) return resolve();
+      socket.send(data, (error) => (error ? reject(error) : resolve()));
+      if (socket.bufferedAmount > limits.maxBufferedBytes) socket.terminate();
+    });
+  }
+
   function beat(): void {
     const now = performance.now();
-    for (const session of sessions.values()) {
-      session.messages = Math.max(0, session.messages - limits.maxMessagesPerSecond * (heartbeatMs / 1000));
+    for (const session of sessions) {
+      session.messages = Math.max(
+        0,
+        session.messages - limits.maxMessagesPerSecond * (limits.heartbeatMs / 1000),
+      );
       const silent = now - session.lastSeen > limits.pingMs + limits.pongWaitMs;
-      if (silent || session.socket.bufferedAmount > limits.maxBufferedBytes) session.socket.terminate();
+      if (silent) session.socket.terminate();
       else if (now - session.lastPing >= limits.pingMs) {
         session.lastPing = now;
         session.socket.ping();
@@ -167,45 +235,58 @@ export function createGraphQLOverWebSocket(
       return false;
     }
     const lifeMs = caller.expiresAt.getTime() - Date.now();
-    const expiry = setTimeout(() => socket.close(closeCodes.expired, expiredMessage), Math.min(lifeMs, maxTimerMs));
+    const expiry = setTimeout(
+      () => socket.close(closeCodes.expired, expiredMessage),
+      Math.min(lifeMs, maxTimerMs),
+    );
     socket.on('close', () => clearTimeout(expiry));
     return true;
   }
 
-  const sessionOf = (extra: SocketExtra): Session => sessions.get(extra.socket as WebSocket) as Session;
-
-  const server = useServer<Record<string, unknown>, SocketExtra>(
-    {
-      schema,
-      connectionInitWaitTimeout: limits.initWaitMs,
-      onConnect: ({ connectionParams, extra }) => admit(sessionOf(extra), connectionParams),
-      onSubscribe({ extra, subscriptions }, _, { query, operationName, variables }) {
-        if (Object.keys(subscriptions).length > limits.maxSubscriptions) {
-          const message = `A socket may have ${limits.maxSubscriptions} subscriptions at a time.`;
-          return [graphQLErrorOf(new AppError('RATE_LIMITED', message))];
-        }
-        const document = operations.prepare(query);
-        if ('length' in document) return document;
-        const operation = getOperationAST(document, operationName);
-        if (operation?.operation !== OperationTypeNode.SUBSCRIPTION) {
-          const message = operation
-            ? 'Over the WebSocket only subscriptions are allowed; send this one by HTTP POST to the same URL.'
-            : 'The document has no operation of that name, or several and none was named.';
-          return [graphQLErrorOf(new AppError('BAD_USER_INPUT', message))];
-        }
-        const contextValue: Context = { caller: sessionOf(extra).caller as Caller, requestId: uuidV7(), container };
-        return { schema, document, operationName, variableValues: variables, contextValue };
-      },
-      onNext(_, __, ___, { contextValue }, result) {
-        if (!result.errors) return undefined;
-        const { requestId } = contextValue as Context;
-        return { data: result.data ?? null, errors: result.errors.map((error) => maskError(error, { requestId, logger })) };
-      },
-      onError: (_, __, ___, errors) => errors.map((error) => maskError(error, { requestId: uuidV7(), logger })),
+  const protocol = makeServer<Record<string, unknown>, Session>({
+    schema,
+    connectionInitWaitTimeout: limits.initWaitMs,
+    onConnect: ({ connectionParams, extra }) => admit(extra, connectionParams),
+    onSubscribe({ extra, subscriptions }, id, { query, operationName, variables }) {
+      if (Object.keys(subscriptions).length > limits.maxSubscriptions) {
+        const message = `A socket may have ${limits.maxSubscriptions} subscriptions at a time.`;
+        return [graphQLErrorOf(new AppError('RATE_LIMITED', message))];
+      }
+      // Completed and subscribed again before it was set up: the first would take the place of the second and, with
+      // nobody to end it, stay for good.
+      if (extra.starting.has(id)) {
+        return [graphQLErrorOf(new AppError('BAD_USER_INPUT', 'Take another id: this one is still ending.'))];
+      }
+      const document = operations.prepare(query);
+      if ('length' in document) return document;
+      const operation = getOperationAST(document, operationName);
+      if (operation?.operation !== OperationTypeNode.SUBSCRIPTION) {
+        const message = operation
+          ? 'Over the WebSocket only subscriptions are allowed; send this one by HTTP POST to the same URL.'
+          : 'The document has no operation of that name, or several and none was named.';
+        return [graphQLErrorOf(new AppError('BAD_USER_INPUT', message))];
+      }
+      const contextValue: SocketContext = {
+        caller: extra.caller as Caller,
+        requestId: uuidV7(),
+        container,
+        started: () => extra.starting.delete(id),
+      };
+      extra.starting.add(id);
+      return { schema, document, operationName, variableValues: variables, contextValue };
     },
-    wss,
-    0,
-  );
+    subscribe: (args) =>
+      Promise.resolve(subscribe(args)).finally((args.contextValue as SocketContext).started),
+    onNext(_, __, ___, { contextValue }, result) {
+      if (!result.errors) return undefined;
+      const { requestId } = contextValue as Context;
+      return { data: result.data ?? null, errors: result.errors.map((error) => masked(error, requestId)) };
+    },
+    onError: (_, __, ___, errors) => errors.map((error) => masked(error as GraphQLError, uuidV7())),
+  });
+
+  const masked = (error: GraphQLError, requestId: string) =>
+    maskError(error, { requestId, hideSuggestions: !operations.introspection, logger });
 
   return {
     upgrade(request, socket, head) {
@@ -214,19 +295,21 @@ export function createGraphQLOverWebSocket(
     count: () => sessions.size,
     async stop() {
       clearInterval(heartbeat);
-      for (const { socket } of sessions.values()) socket.close(closeCodes.restart, 'Restarting');
-      const closed = Promise.all(
-        [...sessions.keys()].map((socket) => new Promise((resolve) => socket.once('close', resolve))),
-      );
-      await Promise.race([closed, new Promise((resolve) => setTimeout(resolve, 1_000).unref())]);
-      for (const socket of sessions.keys()) socket.terminate();
-      await server.dispose();
+      // A client that does not answer is cut off after `closeWaitMs`.
+      const closed = [...sessions].map(({ socket }) => {
+        socket.close(closeCodes.restart, 'Restarting');
+        return new Promise((resolve) => socket.once('close', resolve));
+      });
+      await Promise.all(closed);
     },
   };
 }
 
 function bearerToken(params: unknown): string {
-  const given = typeof params === 'object' && params !== null ? Object.getOwnPropertyDescriptor(params, 'authorization')?.value : undefined;
+  const given =
+    typeof params === 'object' && params !== null
+      ? Object.getOwnPropertyDescriptor(params, 'authorization')?.value
+      : undefined;
   const token = typeof given === 'string' ? /^(?:Bearer +)?([^ ]+)$/i.exec(given)?.[1] : undefined;
   if (token !== undefined) return token;
   throw new AppError('UNAUTHENTICATED', 'connectionParams.authorization needs a token');

@@ -13,23 +13,41 @@ export interface Listener {
   drain(timeoutMs: number): Promise<void>;
 }
 
+/** How long a client gets, so that a slow one does not hold a connection open. */
+export interface RequestTimeouts {
+  readonly headersMs: number;
+  /** For headers and body together. */
+  readonly requestMs: number;
+  /** How often all connections are looked at. */
+  readonly checkMs: number;
+}
+
+export const defaultRequestTimeouts: RequestTimeouts = {
+  headersMs: 10_000,
+  requestMs: 30_000,
+  checkMs: 2_000,
+};
+
 /** One port for everything: `/graphql` over HTTP and WebSocket, the pages, the health checks. */
-export function createListener({
-  graphql,
-  sockets,
-  pages,
-  isReady,
-  corsOrigins,
-  logger,
-}: {
-  readonly graphql: GraphQLOverHttp;
-  readonly sockets: GraphQLOverWebSocket;
-  readonly pages: (request: IncomingMessage, response: ServerResponse, path: string) => Promise<boolean>;
-  /** What is not ready, by name; empty when requests will succeed. */
-  readonly isReady: () => Promise<readonly string[]>;
-  readonly corsOrigins: readonly string[];
-  readonly logger: Logger;
-}): Listener {
+export function createListener(
+  {
+    graphql,
+    sockets,
+    pages,
+    isReady,
+    corsOrigins,
+    logger,
+  }: {
+    readonly graphql: GraphQLOverHttp;
+    readonly sockets: GraphQLOverWebSocket;
+    readonly pages: (request: IncomingMessage, response: ServerResponse, path: string) => Promise<boolean>;
+    /** What is not ready, by name; empty when requests will succeed. */
+    readonly isReady: () => Promise<readonly string[]>;
+    readonly corsOrigins: readonly string[];
+    readonly logger: Logger;
+  },
+  timeouts: RequestTimeouts = defaultRequestTimeouts,
+): Listener {
   let draining = false;
 
   async function route(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -39,7 +57,12 @@ export function createListener({
       if (allowOrigin(request, response) === 'answered') return;
       const isBrowser = request.method === 'GET' && /text\/html/.test(request.headers.accept ?? '');
       if (isBrowser) redirect(response, `/playground${(request.url ?? '').slice('/graphql'.length)}`);
-      else await graphql.handle(request, response);
+      else if (request.method === 'GET' || request.method === 'POST') await graphql.handle(request, response);
+      else {
+        const message = 'Send operations by POST; queries may also go by GET.';
+        response.setHeader('allow', 'GET, POST, OPTIONS');
+        answerJson(response, 405, { errors: [{ message, extensions: { code: 'BAD_USER_INPUT' } }] });
+      }
       return;
     }
     if (request.method !== 'GET' && request.method !== 'HEAD') {
@@ -56,12 +79,18 @@ export function createListener({
         return;
       case '/readyz': {
         const missing = draining ? ['draining'] : await isReady();
-        answerJson(response, missing.length === 0 ? 200 : 503, missing.length === 0 ? { status: 'ready' } : { status: 'not ready', missing });
+        answerJson(
+          response,
+          missing.length === 0 ? 200 : 503,
+          missing.length === 0 ? { status: 'ready' } : { status: 'not ready', missing },
+        );
         return;
       }
     }
     if (await pages(request, response, path)) return;
-    answerJson(response, 404, { error: 'Nothing here. The API is at /graphql, pages at /playground and /demo.' });
+    answerJson(response, 404, {
+      error: 'Nothing here. The API is at /graphql, pages at /playground and /demo.',
+    });
   }
 
   /** CORS (https://fetch.spec.whatwg.org/#http-cors-protocol) without credentials: tokens travel in a header. */
@@ -76,7 +105,10 @@ export function createListener({
     if (request.method !== 'OPTIONS') return 'go on';
     if (isAllowed) {
       response.setHeader('access-control-allow-methods', 'GET, POST');
-      response.setHeader('access-control-allow-headers', 'authorization, content-type, apollo-require-preflight, x-request-id');
+      response.setHeader(
+        'access-control-allow-headers',
+        'authorization, content-type, apollo-require-preflight, x-request-id',
+      );
       response.setHeader('access-control-max-age', '86400');
     }
     response.writeHead(204).end();
@@ -84,16 +116,24 @@ export function createListener({
   }
 
   const server = createServer(
-    // A client gets this long for its headers and for the whole request; a slow one does not hold a connection open.
-    { headersTimeout: 10_000, requestTimeout: 30_000, connectionsCheckingInterval: 2_000, keepAliveTimeout: 65_000 },
+    {
+      headersTimeout: timeouts.headersMs,
+      requestTimeout: timeouts.requestMs,
+      connectionsCheckingInterval: timeouts.checkMs,
+      keepAliveTimeout: 65_000,
+    },
     (request, response) => {
-      route(request, response).catch((error) => answerError(response, error, { requestId: requestIdOf(request), logger }));
+      route(request, response).catch((error) =>
+        answerError(response, error, { requestId: requestIdOf(request), logger }),
+      );
     },
   );
   server.on('upgrade', (request, socket, head) => {
     socket.on('error', () => {});
     if (draining || !/^\/graphql(\?|$)/.test(request.url ?? '')) {
-      socket.end(`HTTP/1.1 ${draining ? '503 Service Unavailable' : '404 Not Found'}\r\nconnection: close\r\n\r\n`);
+      socket.end(
+        `HTTP/1.1 ${draining ? '503 Service Unavailable' : '404 Not Found'}\r\nconnection: close\r\n\r\n`,
+      );
       return;
     }
     sockets.upgrade(request, socket, head);
@@ -106,7 +146,8 @@ export function createListener({
         server.listen(port, host, resolve);
       });
       const { port: actual } = server.address() as AddressInfo;
-      const name = host === '0.0.0.0' || host === '::' ? 'localhost' : host.includes(':') ? `[${host}]` : host;
+      const name =
+        host === '0.0.0.0' || host === '::' ? 'localhost' : host.includes(':') ? `[${host}]` : host;
       return { url: `http://${name}:${actual}` };
     },
     async drain(timeoutMs) {
@@ -129,12 +170,21 @@ function refusal(error: NodeJS.ErrnoException, host: string, port: number): unkn
   const where = `${host}:${port}`;
   switch (error.code) {
     case 'EADDRINUSE':
-      return new AppError('START_REFUSED', `${where} is in use by another program. Stop it, or choose a port: PORT=${port + 1}.`);
+      return new AppError(
+        'START_REFUSED',
+        `${where} is in use by another program. Stop it, or choose a port: PORT=${port + 1}.`,
+      );
     case 'EACCES':
-      return new AppError('START_REFUSED', `Listening on ${where} is not allowed. Choose a port from 1024 on: PORT=4000.`);
+      return new AppError(
+        'START_REFUSED',
+        `Listening on ${where} is not allowed. Choose a port from 1024 on: PORT=4000.`,
+      );
     case 'EADDRNOTAVAIL':
     case 'ENOTFOUND':
-      return new AppError('START_REFUSED', `${host} is not an address of this machine. Set HOST=127.0.0.1, or 0.0.0.0 for all.`);
+      return new AppError(
+        'START_REFUSED',
+        `${host} is not an address of this machine. Set HOST=127.0.0.1, or 0.0.0.0 for all.`,
+      );
     default:
       return error;
   }

@@ -32,7 +32,10 @@ const contentSecurityPolicy = [
 /** Serves `/playground`, `/demo` and what they load. */
 export function createPages({ tokens }: { readonly tokens: (() => Promise<PageTokens>) | undefined }) {
   const pages = new Map(
-    ['playground', 'demo'].map((page) => [`/${page}`, readFileSync(join(directory, page, 'index.html'), 'utf8')]),
+    ['playground', 'demo'].map((page) => [
+      `/${page}`,
+      readFileSync(join(directory, page, 'index.html'), 'utf8'),
+    ]),
   );
   const assets = sirv(directory, { etag: true, immutable: true, maxAge: 31_536_000, extensions: [] });
 

@@ -27,7 +27,8 @@ export function answerError(
   error: unknown,
   { requestId, logger }: { readonly requestId: string; readonly logger: Logger },
 ): void {
-  const known = error instanceof AppError ? error : new AppError('INTERNAL_SERVER_ERROR', undefined, { cause: error });
+  const known =
+    error instanceof AppError ? error : new AppError('INTERNAL_SERVER_ERROR', undefined, { cause: error });
   if (errorTable[known.code].fault !== 'caller') {
     logger.error({ requestId, err: known.cause ?? known }, 'a request failed');
   }

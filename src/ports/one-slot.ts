@@ -16,23 +16,22 @@ export interface OneSlot<Key, Value> extends AsyncIterableIterator<Value> {
 export function createOneSlot<Key, Value>(options: { onEnd?: () => void } = {}): OneSlot<Key, Value> {
   const waiting = new Map<Key, Value>();
   const done: IteratorResult<Value> = { value: undefined, done: true };
-  let reader: { resolve(result: IteratorResult<Value>): void; reject(error: unknown): void } | undefined;
+  const readers: { resolve(result: IteratorResult<Value>): void; reject(error: unknown): void }[] = [];
   let state: 'open' | 'ended' | { failed: unknown } = 'open';
 
   function end(next: 'ended' | { failed: unknown }): void {
-    if (state !== 'open') return;
+    const wasOpen = state === 'open';
     state = next;
     waiting.clear();
-    options.onEnd?.();
+    if (wasOpen) options.onEnd?.();
   }
 
   return {
     put(key, value) {
       if (state !== 'open') return;
-      if (reader) {
-        reader.resolve({ value, done: false });
-        reader = undefined;
-      } else waiting.set(key, value);
+      const reader = readers.shift();
+      if (reader) reader.resolve({ value, done: false });
+      else waiting.set(key, value);
     },
     peek: (key) => waiting.get(key),
     next() {
@@ -47,22 +46,20 @@ export function createOneSlot<Key, Value>(options: { onEnd?: () => void } = {}):
         return Promise.resolve({ value, done: false });
       }
       return new Promise((resolve, reject) => {
-        reader = { resolve, reject };
+        readers.push({ resolve, reject });
       });
     },
     return() {
       end('ended');
-      reader?.resolve(done);
-      reader = undefined;
+      for (const reader of readers.splice(0)) reader.resolve(done);
       return Promise.resolve(done);
     },
     fail(error) {
       if (state !== 'open') return;
-      if (reader) {
-        end('ended');
-        reader.reject(error);
-        reader = undefined;
-      } else end({ failed: error });
+      const [reader, ...others] = readers.splice(0);
+      end(reader ? 'ended' : { failed: error });
+      reader?.reject(error);
+      for (const other of others) other.resolve(done);
     },
     [Symbol.asyncIterator]() {
       return this;

@@ -19,17 +19,26 @@ export interface Store {
   inboxes(keys: readonly UserKey[]): Promise<readonly Inbox[]>;
 
   /** Delivered notifications, newest first, those with a seq below `before`. */
-  notifications(key: UserKey, page: { readonly first: number; readonly before?: bigint }): Promise<readonly Notification[]>;
+  notifications(
+    key: UserKey,
+    page: { readonly first: number; readonly before?: bigint },
+  ): Promise<readonly Notification[]>;
   countNotifications(key: UserKey): Promise<number>;
   notification(tenantId: string, id: string): Promise<Notification | undefined>;
 
   /** Page views in `[from, to)`, newest first (ties by id, descending), those after the place `after`. */
   pageViews(
     key: UserKey,
-    page: PageViewRange & { readonly first: number; readonly after?: { readonly occurredAt: Date; readonly id: string } },
+    page: PageViewRange & {
+      readonly first: number;
+      readonly after?: { readonly occurredAt: Date; readonly id: string };
+    },
   ): Promise<readonly PageView[]>;
   countPageViews(key: UserKey, range: PageViewRange): Promise<number>;
-  pageView(key: UserKey, place: { readonly occurredAt: Date; readonly id: string }): Promise<PageView | undefined>;
+  pageView(
+    key: UserKey,
+    place: { readonly occurredAt: Date; readonly id: string },
+  ): Promise<PageView | undefined>;
 
   /** Computed from the raw page views of the window. `topPages` has at most 100. */
   stats(key: UserKey, window: StatsWindow): Promise<UserStats>;
@@ -38,7 +47,10 @@ export interface Store {
    * Binds each idempotency key to the digest of the input it came with; per key the digest it is bound to, which is
    * another than the one given when the key was used before with other input.
    */
-  bindKeys(keys: readonly (KeyIdentity & { readonly digest: string })[], now: Date): Promise<readonly string[]>;
+  bindKeys(
+    keys: readonly (KeyIdentity & { readonly digest: string })[],
+    now: Date,
+  ): Promise<readonly string[]>;
   /** The digest an idempotency key is bound to. */
   boundDigest(key: KeyIdentity): Promise<string | undefined>;
 
@@ -65,8 +77,11 @@ export interface StoreTransaction {
 
   /** Creates those that do not exist, with defaults. */
   ensureUsers(keys: readonly UserKey[], now: Date): Promise<void>;
-  /** Creates or changes; per patch whether it created. */
-  patchUsers(patches: readonly (UserKey & { readonly patch: UserPatch })[], now: Date): Promise<readonly boolean[]>;
+  /** Creates or changes, each user at most once in a call; per patch whether it created. */
+  patchUsers(
+    patches: readonly (UserKey & { readonly patch: UserPatch })[],
+    now: Date,
+  ): Promise<readonly boolean[]>;
   users(keys: readonly UserKey[]): Promise<readonly User[]>;
 
   addPageViews(views: readonly PageView[]): Promise<void>;

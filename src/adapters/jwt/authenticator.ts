@@ -18,7 +18,19 @@ const claims = z.object({
   exp: z.number(),
 });
 
-const asymmetric = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519'];
+const asymmetric = [
+  'RS256',
+  'RS384',
+  'RS512',
+  'PS256',
+  'PS384',
+  'PS512',
+  'ES256',
+  'ES384',
+  'ES512',
+  'EdDSA',
+  'Ed25519',
+];
 
 /**
  * Verifies JWTs. A verified token is remembered until it expires (at most 10 000 at a time): verifying costs more than
@@ -50,7 +62,9 @@ export function createJwtAuthenticator(
       });
       const parsed = claims.safeParse(payload);
       if (!parsed.success) {
-        const what = parsed.error.issues.map((issue) => `${issue.path.join('.')} ${issue.message}`).join('; ');
+        const what = parsed.error.issues
+          .map((issue) => `${issue.path.join('.')} ${issue.message}`)
+          .join('; ');
         throw new AppError('UNAUTHENTICATED', `The token's claims are not usable: ${what}.`);
       }
       const { sub, tenant, role, exp } = parsed.data;
@@ -66,14 +80,17 @@ type VerifyOptions = Parameters<typeof jwtVerify>[2];
 function createVerify(keys: KeySource): (token: string, options: VerifyOptions) => Promise<JWTPayload> {
   if ('secret' in keys) {
     const key = new TextEncoder().encode(keys.secret);
-    return async (token, options) => (await jwtVerify(token, key, { ...options, algorithms: ['HS256'] })).payload;
+    return async (token, options) =>
+      (await jwtVerify(token, key, { ...options, algorithms: ['HS256'] })).payload;
   }
   const set: JWTVerifyGetKey = createRemoteJWKSet(new URL(keys.jwksUrl));
-  return async (token, options) => (await jwtVerify(token, set, { ...options, algorithms: asymmetric })).payload;
+  return async (token, options) =>
+    (await jwtVerify(token, set, { ...options, algorithms: asymmetric })).payload;
 }
 
 function refusalOf(error: unknown): AppError {
-  if (error instanceof errors.JWTExpired) return new AppError('UNAUTHENTICATED', expiredMessage, { cause: error });
+  if (error instanceof errors.JWTExpired)
+    return new AppError('UNAUTHENTICATED', expiredMessage, { cause: error });
   const refused =
     error instanceof errors.JOSEError &&
     !(error instanceof errors.JWKSTimeout) &&

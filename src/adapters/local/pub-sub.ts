@@ -7,8 +7,9 @@ export function createLocalPubSub(): PubSub {
   return {
     async publish(messages) {
       for (const message of messages) {
-        // A copy, since a listener may unsubscribe while being called.
-        for (const listener of [...(listenersByTopic.get(message.topic) ?? [])]) listener(message);
+        // Of those who listened when it was sent, a listener may meanwhile have unsubscribed another.
+        const listeners = listenersByTopic.get(message.topic);
+        for (const listener of [...(listeners ?? [])]) if (listeners?.has(listener)) listener(message);
       }
     },
     async subscribe(topics, listen) {

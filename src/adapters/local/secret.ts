@@ -10,7 +10,9 @@ export function readOrCreateSecret(dataDir: string): string {
     return read(file) ?? create(dataDir, file);
   } catch (cause) {
     if (cause instanceof AppError) throw cause;
-    throw new AppError('START_REFUSED', `The secret ${file} cannot be used: ${(cause as Error).message}`, { cause });
+    throw new AppError('START_REFUSED', `The secret ${file} cannot be used: ${(cause as Error).message}`, {
+      cause,
+    });
   }
 }
 
@@ -23,7 +25,10 @@ function read(file: string): string | undefined {
     throw error;
   }
   if (secret.length >= 32) return secret;
-  throw new AppError('START_REFUSED', `The secret ${file} is damaged: delete it and restart; tokens signed with it end.`);
+  throw new AppError(
+    'START_REFUSED',
+    `The secret ${file} is damaged: delete it and restart; tokens signed with it end.`,
+  );
 }
 
 function create(dataDir: string, file: string): string {

@@ -6,7 +6,7 @@ import { AppError } from '../../domain/error.ts';
  * the database can mend: a login or privilege withdrawn, a database, table or column missing or changed under us.
  * https://www.postgresql.org/docs/current/errcodes-appendix.html
  */
-const transientState = /^(08|53|57|58|40|25P03|25006|55P03|28|3D000|42501|42P01|42703|0A000)/;
+const transientState = /^(08|28|40|53|55|57|58|25P03|25006|3D000|42501|42P01|42703|0A000)/;
 const transientErrno = /^(ECONN|EPIPE|ETIMEDOUT|ENOENT|EHOSTUNREACH|ENETUNREACH|EAI_AGAIN|ENOTFOUND)/;
 /** Prisma: P1xxx are connection failures; no free connection, a transaction that was ended or could not begin. */
 const transientPrisma = /^(P1\d{3}|P2024|P2028|P2034)$/;

@@ -4,11 +4,21 @@ import { AppError } from '../../domain/error.ts';
 import { type Event, encode, keyOf, topicOf } from '../../events/codec.ts';
 import type { Consumption, EventLog, LogRecord } from '../../ports/event-log.ts';
 import type { Logger } from '../../ports/logger.ts';
-import type { ConnectionOptions, Database } from './connection.ts';
+import { type ConnectionOptions, type Database, liveness, silenceMs } from './connection.ts';
 import { isDataError, toPortError, translated } from './error.ts';
 import { createGroupCommit } from './group-commit.ts';
 
 const channel = 'unseen_log';
+
+// A position that is lost in a crash only means that records come again, so it need not wait for the disk. Should this
+// machine vanish without a goodbye, its session ends after 25 s and another takes over.
+const sessionSql = `
+  SET synchronous_commit = off;
+  SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3;
+  LISTEN ${channel}`;
+
+/** For each query but the one that waits for its turn. */
+const promptly = { query_timeout: silenceMs };
 
 /** Namespace of our advisory locks on consumer groups ("unse" in ASCII), so that they meet no one else's. */
 const lockSpace = 0x756e7365;
@@ -87,17 +97,16 @@ export function createPostgresEventLog(
       };
       client.on('error', onLost).on('end', onLost).on('notification', bell.ring);
       await client.connect();
-      // A position that is lost in a crash only means that records come again, so it need not wait for the disk.
-      await client.query('SET synchronous_commit = off');
-      await client.query(`LISTEN ${channel}`);
+      await client.query({ text: sessionSql, ...promptly });
       begin();
       await waitForTurn(client);
       if (stopping.signal.aborted) return;
-      const { rows } = await client.query<{ position: string }>(
-        `INSERT INTO log_position (consumer_group, position, updated_at) VALUES ($1, 0, now())
+      const { rows } = await client.query<{ position: string }>({
+        text: `INSERT INTO log_position (consumer_group, position, updated_at) VALUES ($1, 0, now())
          ON CONFLICT (consumer_group) DO UPDATE SET updated_at = now() RETURNING position`,
-        [group],
-      );
+        values: [group],
+        ...promptly,
+      });
       let position = rows[0]?.position ?? '0';
       while (!stopping.signal.aborted && !lost) {
         const rung = bell.next();
@@ -105,6 +114,7 @@ export function createPostgresEventLog(
           name: 'unseen_read',
           text: readSql,
           values: [position, batchSize],
+          ...promptly,
         });
         if (batch.rows.length === 0) {
           await rung;
@@ -112,33 +122,35 @@ export function createPostgresEventLog(
         }
         await handle(batch.rows.map(toRecord), stopping.signal);
         position = batch.rows.at(-1)?.offset ?? position;
-        await client.query(
-          'UPDATE log_position SET position = $2, updated_at = now() WHERE consumer_group = $1',
-          [group, position],
-        );
+        await client.query({
+          text: 'UPDATE log_position SET position = $2, updated_at = now() WHERE consumer_group = $1',
+          values: [group, position],
+          ...promptly,
+        });
       }
     }
 
     /** One consumer per group: waits, in the database, until no other session consumes for it. */
     async function waitForTurn(client: pg.Client): Promise<void> {
-      const { rows } = await client.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
-      const cancel = () =>
-        void database.pool.query('SELECT pg_cancel_backend($1)', [rows[0]?.pid]).catch(() => {});
-      stopping.signal.addEventListener('abort', cancel);
+      // A session that waits for a lock does not notice by itself that its client is gone. Not every platform can look.
+      await client.query(`SET client_connection_check_interval = '2s'`).catch(() => {});
+      const leave = () => void client.end().catch(() => {});
+      stopping.signal.addEventListener('abort', leave);
       try {
-        if (!stopping.signal.aborted) {
-          await client.query('SELECT pg_advisory_lock($1, hashtext($2))', [lockSpace, group]);
-        }
-      } catch (error) {
-        if (!stopping.signal.aborted) throw error;
+        if (stopping.signal.aborted) return;
+        await client.query('SELECT pg_advisory_lock($1, hashtext($2))', [lockSpace, group]);
       } finally {
-        stopping.signal.removeEventListener('abort', cancel);
+        stopping.signal.removeEventListener('abort', leave);
       }
     }
 
     async function run(): Promise<void> {
       while (!stopping.signal.aborted) {
-        const client = new pg.Client({ ...connection, application_name: `unseen consumer ${group}` });
+        const client = new pg.Client({
+          ...connection,
+          ...liveness,
+          application_name: `unseen consumer ${group}`,
+        });
         try {
           await consumeOn(client);
         } catch (error) {

@@ -79,7 +79,7 @@ export function createGroupCommit<Item>(
       });
     },
     async idle() {
-      await running;
+      while (running) await running;
     },
   };
 }

@@ -25,6 +25,7 @@ export function createUserQueries(sql: Sql) {
         INSERT INTO app_user (tenant_id, user_id, created_at)
         SELECT tenant_id, user_id, ${now}::timestamptz
         FROM unnest(${tenantIds}::text[], ${userIds}::text[]) AS new (tenant_id, user_id)
+        ORDER BY tenant_id, user_id
         ON CONFLICT DO NOTHING`;
     },
 

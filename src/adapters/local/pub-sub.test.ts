@@ -1,0 +1,13 @@
+import { describe } from 'vitest';
+import { pubSubContract } from '../../ports/pub-sub.contract.ts';
+import { createLocalPubSub } from './pub-sub.ts';
+
+describe('the local pub/sub', () => {
+  pubSubContract(
+    async () => {
+      const pubSub = createLocalPubSub();
+      return { open: async () => pubSub, cutConnections: async () => {}, close: () => pubSub.close() };
+    },
+    { acrossProcesses: false, losesConnections: false },
+  );
+});

@@ -1,0 +1,689 @@
+import fc from 'fast-check';
+import { v7 as uuidV7 } from 'uuid';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { deliver, emptyInbox, type Inbox } from '../../domain/inbox.ts';
+import type { Notification } from '../../domain/notification.ts';
+import type { PageView } from '../../domain/page-view.ts';
+import { distinctUsers, type UserKey, userDefaults } from '../../domain/user.ts';
+import type { DeadLetter, EventIdentity, Store } from '../../ports/store.ts';
+import { testNow as now } from '../../testing/event.ts';
+import { openTestStorage, type TestStorage } from '../../testing/storage.ts';
+import { createPostgresStore } from './store.ts';
+
+let storage: TestStorage;
+let store: Store;
+beforeAll(async () => {
+  storage = await openTestStorage();
+  ({ store } = storage);
+  await store.preparePageViews([now]);
+});
+afterAll(() => storage.close());
+
+let users = 0;
+/** A user no other test has. */
+const anyone = (): UserKey => ({ tenantId: 'default', userId: `user-${++users}` });
+
+const minutes = (count: number) => new Date(now.getTime() + count * 60_000);
+
+const view = (key: UserKey, fields: Partial<PageView> = {}): PageView => ({
+  ...key,
+  id: uuidV7(),
+  name: 'Pricing',
+  path: null,
+  subjectId: null,
+  occurredAt: now,
+  receivedAt: now,
+  ...fields,
+});
+
+const addViews = (views: readonly PageView[]) =>
+  store.transaction((transaction) => transaction.addPageViews(views));
+
+const content = {
+  category: 'general',
+  severity: 'NORMAL',
+  title: 'Hello',
+  body: null,
+  data: null,
+  actionUrl: null,
+  subjectId: null,
+} as const;
+
+/** Delivers `count` notifications the way the flow does. */
+async function deliverTo(key: UserKey, count: number, fields: Partial<Notification> = {}): Promise<Inbox> {
+  return store.transaction(async (transaction) => {
+    let [inbox] = (await transaction.lockInboxes([key], now)) as [Inbox];
+    const user = { ...key, ...userDefaults, createdAt: now };
+    const notifications: Notification[] = [];
+    for (let n = 0; n < count; n += 1) {
+      const delivered = deliver(
+        inbox,
+        user,
+        { id: uuidV7(), content: { ...content, ...fields }, sentAt: now },
+        now,
+      );
+      inbox = delivered.inbox;
+      notifications.push(delivered.notification);
+    }
+    await transaction.addNotifications(notifications);
+    await transaction.saveInboxes([inbox]);
+    return inbox;
+  });
+}
+
+function defer() {
+  let resolve: () => void = () => {};
+  const promise = new Promise<void>((done) => {
+    resolve = done;
+  });
+  return { promise, resolve };
+}
+
+describe('a transaction', () => {
+  it('keeps all of it or, when the work rejects, nothing', async () => {
+    const key = anyone();
+    const work = (fails: boolean) =>
+      store.transaction(async (transaction) => {
+        await transaction.ensureUsers([key], now);
+        await transaction.addPageViews([view(key)]);
+        if (fails) throw new Error('changed my mind');
+        return 'done';
+      });
+    await expect(work(true)).rejects.toThrow('changed my mind');
+    expect(await store.users([key])).toEqual([]);
+    expect(await store.countPageViews(key, {})).toBe(0);
+    expect(await work(false)).toBe('done');
+    expect(await store.users([key])).toHaveLength(1);
+    expect(await store.countPageViews(key, {})).toBe(1);
+  });
+
+  it('rejects with UNAVAILABLE when a lock cannot be had, and the connection is as good as before', async () => {
+    const key = anyone();
+    const held = defer();
+    const locked = defer();
+    const holder = store.transaction(async (transaction) => {
+      await transaction.lockInboxes([key], now);
+      locked.resolve();
+      await held.promise;
+    });
+    await locked.promise;
+    const other = store.transaction((transaction) => transaction.lockInboxes([key], now));
+    await expect(other).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+    held.resolve();
+    await holder;
+    await store.transaction((transaction) => transaction.lockInboxes([key], now));
+  });
+
+  it('rejects with UNAVAILABLE when its connection is cut, and the next one works', async () => {
+    const key = anyone();
+    const cut = store.transaction(async (transaction) => {
+      await transaction.ensureUsers([key], now);
+      await storage.query(
+        `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND state = 'idle in transaction'`,
+      );
+      return transaction.users([key]);
+    });
+    await expect(cut).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+    expect(await store.users([key])).toEqual([]);
+  });
+});
+
+describe('claimEvents', () => {
+  const identity = (id: string, fields: Partial<EventIdentity> = {}): EventIdentity => ({
+    tenantId: 'default',
+    source: 'api',
+    id,
+    ...fields,
+  });
+  const claim = (events: readonly EventIdentity[], to: Store = store) =>
+    to.transaction((transaction) => transaction.claimEvents(events, now));
+
+  it('says of each event whether it is new, of the same one twice in a call that the first is', async () => {
+    const [a, b, c] = [identity(uuidV7()), identity(uuidV7()), identity(uuidV7())];
+    expect(await claim([b, a, b, b])).toEqual([true, true, false, false]);
+    expect(await claim([c, a, c, b])).toEqual([true, false, false, false]);
+    expect(await claim([])).toEqual([]);
+  });
+
+  it('tells events apart by tenant, source and id', async () => {
+    const id = uuidV7();
+    const others = [
+      identity(id),
+      identity(id, { tenantId: 'other' }),
+      identity(id, { source: 'crm' }),
+      identity(`${id} `),
+    ];
+    expect(await claim([...others, ...others])).toEqual([true, true, true, true, false, false, false, false]);
+  });
+
+  it('takes ids of any text', async () => {
+    const ids = [
+      '"',
+      '\\',
+      '{}',
+      ',',
+      'NULL',
+      'null',
+      ' ',
+      '%',
+      "'",
+      '\u{1F600}',
+      'x'.repeat(128),
+      '\\u0041',
+    ];
+    const events = ids.map((id) => identity(id, { source: 'odd' }));
+    expect(await claim(events)).toEqual(ids.map(() => true));
+    expect(await claim(events)).toEqual(ids.map(() => false));
+  });
+
+  it('gives claims back when the transaction fails', async () => {
+    const event = identity(uuidV7());
+    const failing = store.transaction(async (transaction) => {
+      expect(await transaction.claimEvents([event], now)).toEqual([true]);
+      throw new Error('not applied');
+    });
+    await expect(failing).rejects.toThrow('not applied');
+    expect(await claim([event])).toEqual([true]);
+  });
+
+  it('gives each event to one of several workers, in whatever order they have them', async () => {
+    const workers = [store, createPostgresStore(storage.connectAnew())];
+    for (let round = 0; round < 10; round += 1) {
+      const events = Array.from({ length: 100 }, () => identity(uuidV7()));
+      const orders = [events, events.toReversed(), [...events.slice(50), ...events.slice(0, 50)]];
+      const claimed = await Promise.all(
+        orders.map(async (order, n) => {
+          const news = await claim(order, workers[n % 2]);
+          return order.filter((_, place) => news[place]).map(({ id }) => id);
+        }),
+      );
+      expect(claimed.flat().toSorted()).toEqual(events.map(({ id }) => id).toSorted());
+    }
+  });
+
+  it('never makes two workers wait for each other in a circle', async () => {
+    const events = Array.from({ length: 3 }, () => identity(uuidV7()));
+    const claimed = defer();
+    const held = defer();
+    // The middle one is taken, so that each of the two comes as far as it can, then given back.
+    const middle = store.transaction(async (transaction) => {
+      await transaction.claimEvents(events.slice(1, 2), now);
+      claimed.resolve();
+      await held.promise;
+      throw new Error('not applied');
+    });
+    await claimed.promise;
+    const both = Promise.all([claim(events), claim(events.toReversed())]);
+    await vi.waitFor(async () => {
+      const sql = `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`;
+      expect(await storage.query(sql)).toHaveLength(2);
+    });
+    held.resolve();
+    await expect(middle).rejects.toThrow('not applied');
+    const [forwards, backwards] = await both;
+    expect([...forwards, ...backwards].filter(Boolean)).toHaveLength(3);
+  });
+
+  it('waits for a transaction that claimed the same, and has the event when that one fails', async () => {
+    const event = identity(uuidV7());
+    const claimed = defer();
+    const held = defer();
+    const first = store.transaction(async (transaction) => {
+      await transaction.claimEvents([event], now);
+      claimed.resolve();
+      await held.promise;
+      throw new Error('not applied');
+    });
+    await claimed.promise;
+    const second = claim([event]);
+    held.resolve();
+    await expect(first).rejects.toThrow('not applied');
+    expect(await second).toEqual([true]);
+  });
+});
+
+describe('bindKeys', () => {
+  const key = (name: string, digest: string, fields: object = {}) => ({
+    tenantId: 'default',
+    caller: 'user:alice',
+    mutation: 'recordPageView',
+    key: name,
+    digest,
+    ...fields,
+  });
+
+  it('answers per key with the digest it was bound to first', async () => {
+    const [a, b] = [uuidV7(), uuidV7()];
+    expect(await store.bindKeys([key(a, '1'), key(b, '2'), key(a, '3'), key(a, '1')], now)).toEqual([
+      '1',
+      '2',
+      '1',
+      '1',
+    ]);
+    expect(await store.bindKeys([key(b, '4'), key(a, '1')], now)).toEqual(['2', '1']);
+    expect(await store.boundDigest(key(a, '-'))).toBe('1');
+    expect(await store.boundDigest(key(uuidV7(), '-'))).toBeUndefined();
+    expect(await store.bindKeys([], now)).toEqual([]);
+  });
+
+  it('tells keys apart by tenant, caller and mutation', async () => {
+    const name = uuidV7();
+    const keys = [
+      key(name, '1'),
+      key(name, '2', { tenantId: 'other' }),
+      key(name, '3', { caller: 'service:alice' }),
+      key(name, '4', { mutation: 'recordPageViews' }),
+    ];
+    expect(await store.bindKeys(keys, now)).toEqual(['1', '2', '3', '4']);
+  });
+
+  it('binds a key once, whoever races, and in whatever order many are bound', async () => {
+    for (let round = 0; round < 10; round += 1) {
+      const names = Array.from({ length: 20 }, () => uuidV7());
+      const racers = await Promise.all(
+        ['a', 'b', 'c', 'd', 'e', 'f'].map(async (digest, r) => {
+          const order = r % 2 === 0 ? names : names.toReversed();
+          const bound = await store.bindKeys(
+            order.map((name) => key(name, digest)),
+            now,
+          );
+          return new Map(order.map((name, n) => [name, bound[n]]));
+        }),
+      );
+      for (const name of names) expect(new Set(racers.map((bound) => bound.get(name))).size).toBe(1);
+    }
+  });
+});
+
+describe('users', () => {
+  const patch = (key: UserKey, fields: object) =>
+    store.transaction((transaction) => transaction.patchUsers([{ ...key, patch: fields }], now));
+
+  it('are created with defaults, once, and stay as they are when ensured again', async () => {
+    const key = anyone();
+    const ensure = (at: Date) => store.transaction((transaction) => transaction.ensureUsers([key, key], at));
+    await ensure(now);
+    await patch(key, { timeZone: 'Asia/Kathmandu' });
+    await ensure(minutes(5));
+    expect(await store.users([key])).toEqual([
+      { ...key, timeZone: 'Asia/Kathmandu', canReceiveNotifications: true, createdAt: now },
+    ]);
+  });
+
+  it('keep what a patch does not name and go back to the default where it says null', async () => {
+    const key = anyone();
+    const is = async (timeZone: string, canReceiveNotifications: boolean) =>
+      expect(await store.users([key])).toMatchObject([{ timeZone, canReceiveNotifications }]);
+    expect(await patch(key, { timeZone: 'Europe/Berlin', canReceiveNotifications: false })).toEqual([true]);
+    await is('Europe/Berlin', false);
+    expect(await patch(key, {})).toEqual([false]);
+    await is('Europe/Berlin', false);
+    await patch(key, { timeZone: undefined, canReceiveNotifications: true });
+    await is('Europe/Berlin', true);
+    await patch(key, { canReceiveNotifications: false });
+    await patch(key, { timeZone: null });
+    await is('UTC', false);
+    await patch(key, { canReceiveNotifications: null });
+    await is('UTC', true);
+  });
+
+  it('are created and changed in one call, which says which', async () => {
+    const [a, b, c] = [anyone(), anyone(), anyone()];
+    await patch(b, {});
+    const patches = [
+      { ...c, patch: { timeZone: 'Europe/Berlin' } },
+      { ...b, patch: { canReceiveNotifications: false } },
+      { ...a, patch: {} },
+    ];
+    expect(await store.transaction((transaction) => transaction.patchUsers(patches, now))).toEqual([
+      true,
+      false,
+      true,
+    ]);
+    const found = new Map((await store.users([a, b, c, anyone()])).map((user) => [user.userId, user]));
+    expect([a, b, c].map(({ userId }) => found.get(userId))).toMatchObject([
+      { timeZone: 'UTC', canReceiveNotifications: true },
+      { timeZone: 'UTC', canReceiveNotifications: false },
+      { timeZone: 'Europe/Berlin', canReceiveNotifications: true },
+    ]);
+  });
+
+  it('are found by tenant and id together', async () => {
+    const { userId } = anyone();
+    const keys = ['t1', 't2'].map((tenantId) => ({ tenantId, userId }));
+    await store.transaction((transaction) => transaction.ensureUsers([keys[0] as UserKey], now));
+    expect(await store.users(keys)).toMatchObject([{ tenantId: 't1' }]);
+    expect(await store.users([])).toEqual([]);
+  });
+
+  it('are locked in one order by everyone who creates or changes several, so nobody waits in a circle', async () => {
+    for (let round = 0; round < 6; round += 1) {
+      // Sorted as `tenant/user` and as two columns these have different orders.
+      const keys = ['a', 'a-b'].flatMap((tenantId) =>
+        Array.from({ length: 500 }, (_, n) => ({ tenantId, userId: `${round} ${n}` })),
+      );
+      const patches = keys.map((key) => ({ ...key, patch: { timeZone: 'Europe/Berlin' } }));
+      await Promise.all([
+        store.transaction((transaction) => transaction.ensureUsers(distinctUsers(keys), now)),
+        store.transaction((transaction) => transaction.patchUsers(patches, now)),
+        store.transaction((transaction) => transaction.patchUsers(patches.toReversed(), now)),
+        store.transaction((transaction) => transaction.ensureUsers(keys.toReversed(), now)),
+      ]);
+      expect(await store.users(keys)).toHaveLength(1_000);
+    }
+  });
+});
+
+describe('page views', () => {
+  it('lie in the months they happened in, the first and the last instant included', async () => {
+    const key = anyone();
+    const moments = [
+      '2025-12-31T23:59:59.999Z',
+      '2026-01-01T00:00:00.000Z',
+      '2026-02-28T23:59:59.999Z',
+      '2026-03-01T00:00:00.000Z',
+      '2024-02-29T12:00:00.001Z',
+    ].map((text) => new Date(text));
+    await expect(addViews(moments.map((occurredAt) => view(key, { occurredAt })))).rejects.toThrow();
+    await Promise.all([
+      store.preparePageViews(moments),
+      createPostgresStore(storage.connectAnew()).preparePageViews(moments),
+    ]);
+    await store.preparePageViews(moments);
+    await addViews(moments.map((occurredAt) => view(key, { occurredAt })));
+    const views = await store.pageViews(key, { first: 10 });
+    expect(views.map(({ occurredAt }) => occurredAt)).toEqual(
+      moments.toSorted((a, b) => b.getTime() - a.getTime()),
+    );
+    const partitions = await storage.query<{ name: string }>(
+      'SELECT DISTINCT tableoid::regclass::text AS name FROM page_view WHERE user_id = $1 ORDER BY 1',
+      [key.userId],
+    );
+    expect(partitions.map(({ name }) => name)).toEqual(
+      ['2024_02', '2025_12', '2026_01', '2026_02', '2026_03'].map((month) => `page_view_${month}`),
+    );
+  });
+
+  it('come back as they were stored', async () => {
+    const key = anyone();
+    const odd = [
+      '\\',
+      '"',
+      '{',
+      '}',
+      ',',
+      'NULL',
+      'null',
+      '\u{1F600}',
+      '2026-01-01',
+      "'; DROP TABLE page_view; --",
+      '\u2028',
+      ' ',
+    ];
+    const views = odd.map((text, n) =>
+      view(key, {
+        name: text,
+        path: n % 2 ? text : null,
+        subjectId: n % 3 ? null : text,
+        occurredAt: minutes(-n),
+      }),
+    );
+    await addViews(views);
+    expect(await store.pageViews(key, { first: 100 })).toEqual(views);
+    for (const one of views) expect(await store.pageView(key, one)).toEqual(one);
+    expect(await store.pageView(anyone(), views[0] as PageView)).toBeUndefined();
+  });
+
+  it('are paged completely and without repeats, however many share a moment, within the range', async () => {
+    const moment = fc.nat(6);
+    const arbitrary = fc.record({
+      moments: fc.array(moment, { maxLength: 25 }),
+      first: fc.integer({ min: 1, max: 6 }),
+      from: fc.option(moment, { nil: undefined }),
+      to: fc.option(moment, { nil: undefined }),
+    });
+    await fc.assert(
+      fc.asyncProperty(arbitrary, async ({ moments, first, from, to }) => {
+        const key = anyone();
+        const views = moments.map((n) => view(key, { id: crypto.randomUUID(), occurredAt: minutes(n) }));
+        await addViews(views);
+        const range = {
+          ...(from !== undefined && { from: minutes(from) }),
+          ...(to !== undefined && { to: minutes(to) }),
+        };
+        const paged: PageView[] = [];
+        for (;;) {
+          const last = paged.at(-1);
+          const page = await store.pageViews(key, { ...range, first, ...(last && { after: last }) });
+          expect(page.length).toBeLessThanOrEqual(first);
+          paged.push(...page);
+          if (page.length < first) break;
+        }
+        const expected = views
+          .filter(
+            ({ occurredAt }) =>
+              (!range.from || occurredAt >= range.from) && (!range.to || occurredAt < range.to),
+          )
+          .toSorted((a, b) => b.occurredAt.getTime() - a.occurredAt.getTime() || (a.id < b.id ? 1 : -1));
+        expect(paged).toEqual(expected);
+        expect(await store.countPageViews(key, range)).toBe(expected.length);
+      }),
+      { numRuns: 40 },
+    );
+  });
+
+  it('stay where they are when newer ones come between two pages', async () => {
+    const key = anyone();
+    await addViews(Array.from({ length: 6 }, (_, n) => view(key, { occurredAt: minutes(n) })));
+    const page = await store.pageViews(key, { first: 3 });
+    await addViews([view(key, { occurredAt: minutes(10) })]);
+    const next = await store.pageViews(key, { first: 10, after: page.at(-1) as PageView });
+    expect(next.map(({ occurredAt }) => occurredAt)).toEqual([minutes(2), minutes(1), minutes(0)]);
+  });
+});
+
+describe('inboxes', () => {
+  it('are locked in the order of the keys and answered in it, created where missing', async () => {
+    const keys = [anyone(), anyone(), anyone()];
+    const [a, b, c] = keys as [UserKey, UserKey, UserKey];
+    await deliverTo(b, 2);
+    const locked = await store.transaction((transaction) => transaction.lockInboxes([c, a, b], now));
+    expect(locked).toEqual([
+      emptyInbox(c, now),
+      emptyInbox(a, now),
+      expect.objectContaining({ ...b, unseen: 2, lastSeq: 2n }),
+    ]);
+    expect(await store.inboxes(keys)).toHaveLength(3);
+  });
+
+  it('stay locked until the end of the transaction, and the next one sees what the one before saved', async () => {
+    const keys = distinctUsers([anyone(), anyone(), anyone()]);
+    await Promise.all(
+      Array.from({ length: 30 }, (_, n) =>
+        store.transaction(async (transaction) => {
+          const inboxes = await transaction.lockInboxes(n % 2 ? keys : keys.slice(1), now);
+          await transaction.saveInboxes(
+            inboxes.map((inbox) => ({ ...inbox, unseen: inbox.unseen + 1, version: inbox.version + 1 })),
+          );
+        }),
+      ),
+    );
+    const found = (await store.inboxes(keys)).toSorted((x, y) => (x.userId < y.userId ? -1 : 1));
+    expect(found.map(({ unseen, version }) => [unseen, version])).toEqual([
+      [15, 15],
+      [30, 30],
+      [30, 30],
+    ]);
+  });
+
+  it('come back as they were saved', async () => {
+    const key = anyone();
+    const saved: Inbox = {
+      ...key,
+      unseen: 3,
+      unread: 2_147_483_647,
+      lastSeq: 9_007_199_254_740_993n,
+      openedSeq: 9_007_199_254_740_992n,
+      version: 9_007_199_254_740_991,
+      lastOpenedAt: new Date('2026-03-29T01:30:00.001Z'),
+      updatedAt: new Date('2026-10-25T00:59:59.999Z'),
+    };
+    await store.transaction(async (transaction) => {
+      await transaction.lockInboxes([key], now);
+      await transaction.saveInboxes([saved]);
+      expect(await transaction.inboxes([key])).toEqual([saved]);
+    });
+    expect(await store.inboxes([key])).toEqual([saved]);
+  });
+});
+
+describe('notifications', () => {
+  it('are listed newest first and paged by seq; suppressed ones are kept apart', async () => {
+    const key = anyone();
+    await deliverTo(key, 7);
+    const suppressed: Notification = {
+      ...(await store.notifications(key, { first: 1 }))[0],
+      id: uuidV7(),
+      seq: null,
+      status: 'SUPPRESSED',
+      deliveredAt: null,
+    } as Notification;
+    await store.transaction((transaction) => transaction.addNotifications([suppressed]));
+    const seqs = async (page: { first: number; before?: bigint }) =>
+      (await store.notifications(key, page)).map(({ seq }) => Number(seq));
+    expect(await seqs({ first: 3 })).toEqual([7, 6, 5]);
+    expect(await seqs({ first: 3, before: 5n })).toEqual([4, 3, 2]);
+    expect(await seqs({ first: 3, before: 2n })).toEqual([1]);
+    expect(await seqs({ first: 3, before: 1n })).toEqual([]);
+    expect(await store.countNotifications(key)).toBe(7);
+    expect(await store.notification(key.tenantId, suppressed.id)).toEqual(suppressed);
+    expect(await store.notification('other', suppressed.id)).toBeUndefined();
+    await store.transaction(async (transaction) => expect(await transaction.countUnseen(key, 0n)).toBe(7));
+  });
+
+  it('come back as they were stored', async () => {
+    const key = anyone();
+    const data = { text: '"\\{},NULL\u{1F600}', list: [1, null, { a: [] }], number: 1.5e-7, '': false };
+    await deliverTo(key, 1, {
+      ...content,
+      body: 'NULL',
+      data,
+      actionUrl: '/a,b',
+      subjectId: '{"x"}',
+      title: "it's",
+      severity: 'CRITICAL',
+    });
+    const [stored] = await store.notifications(key, { first: 1 });
+    expect(stored).toMatchObject({
+      body: 'NULL',
+      data,
+      actionUrl: '/a,b',
+      subjectId: '{"x"}',
+      title: "it's",
+      severity: 'CRITICAL',
+    });
+    expect(stored).toMatchObject({
+      seq: 1n,
+      status: 'DELIVERED',
+      createdAt: now,
+      deliveredAt: now,
+      seenAt: null,
+    });
+  });
+
+  it('were seen at the first opening that covered them', async () => {
+    // Seqs 1 to 8; openings move the watermark up to some of them.
+    const openings = fc
+      .uniqueArray(fc.integer({ min: 1, max: 8 }), { maxLength: 5 })
+      .map((ups) => ups.toSorted((a, b) => a - b));
+    await fc.assert(
+      fc.asyncProperty(openings, async (ups) => {
+        const key = anyone();
+        await deliverTo(key, 8);
+        await store.transaction(async (transaction) => {
+          for (const [n, up] of ups.entries()) await transaction.addOpening(key, BigInt(up), minutes(n));
+        });
+        for (const { seq, seenAt } of await store.notifications(key, { first: 10 })) {
+          const covering = ups.findIndex((up) => up >= Number(seq));
+          expect(seenAt).toEqual(covering === -1 ? null : minutes(covering));
+        }
+        const last = BigInt(ups.at(-1) ?? 0);
+        await store.transaction(async (transaction) =>
+          expect(await transaction.countUnseen(key, last)).toBe(8 - Number(last)),
+        );
+      }),
+      { numRuns: 15 },
+    );
+  });
+});
+
+describe('dead letters', () => {
+  it('are kept whole, once per place in the log', async () => {
+    const letter = (offset: number, fields: Partial<DeadLetter> = {}): DeadLetter => ({
+      tenantId: '',
+      topic: 'incoming.user_activity',
+      partition: 0,
+      offset: BigInt(offset),
+      key: null,
+      payload: Uint8Array.from([0, 255, 254, 10, 0]),
+      errorCode: 'MALFORMED_EVENT',
+      errorMessage: 'not UTF-8',
+      attempts: 1,
+      failedAt: now,
+      ...fields,
+    });
+    const add = (letters: readonly DeadLetter[]) =>
+      store.transaction((transaction) => transaction.addDeadLetters(letters));
+    await add([letter(1), letter(2, { key: 'a/b', payload: new Uint8Array() }), letter(1)]);
+    await add([letter(1, { errorMessage: 'another' }), letter(1, { partition: 1 })]);
+    const rows = await storage.query<{ payload: Buffer }>(
+      'SELECT partition, "offset", key, payload, error_message FROM dead_letter ORDER BY partition, "offset"',
+    );
+    expect(rows).toEqual([
+      {
+        partition: 0,
+        offset: '1',
+        key: null,
+        payload: Buffer.from([0, 255, 254, 10, 0]),
+        error_message: 'not UTF-8',
+      },
+      { partition: 0, offset: '2', key: 'a/b', payload: Buffer.alloc(0), error_message: 'not UTF-8' },
+      {
+        partition: 1,
+        offset: '1',
+        key: null,
+        payload: Buffer.from([0, 255, 254, 10, 0]),
+        error_message: 'not UTF-8',
+      },
+    ]);
+  });
+});
+
+describe('times', () => {
+  it('are the same instants whatever the time zone of the database', async () => {
+    const far = await openTestStorage();
+    try {
+      const name = new URL(far.connection.connectionString).pathname.slice(1);
+      await far.query(`ALTER DATABASE ${name} SET TimeZone = 'America/St_Johns'`);
+      const there = createPostgresStore(far.connectAnew());
+      const key = anyone();
+      await there.preparePageViews([now]);
+      const one = view(key);
+      await there.transaction(async (transaction) => {
+        await transaction.ensureUsers([key], now);
+        await transaction.addPageViews([one]);
+        await transaction.lockInboxes([key], now);
+      });
+      expect(await there.users([key])).toMatchObject([{ createdAt: now }]);
+      expect(await there.pageViews(key, { first: 1, from: now, to: minutes(1) })).toEqual([one]);
+      expect(await there.inboxes([key])).toEqual([emptyInbox(key, now)]);
+      const days = [{ date: '2026-11-20', start: new Date('2026-11-20T00:00:00Z') }];
+      const stats = await there.stats(key, { start: now, end: minutes(1), timeZone: 'UTC', days });
+      expect(stats).toMatchObject({ pageViewCount: 1, topPages: [{ lastViewedAt: now }] });
+      const sql = 'SELECT extract(epoch FROM created_at) * 1000 = $1 AS same FROM app_user';
+      expect(await far.query(sql, [now.getTime()])).toEqual([{ same: true }]);
+    } finally {
+      await far.close();
+    }
+  });
+});

@@ -1,0 +1,362 @@
+import { buildSchema, isObjectType } from 'graphql';
+import { SignJWT } from 'jose';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import WebSocket from 'ws';
+import { access, accessOf, enforceAccess } from './graphql/access.ts';
+import { getSchema } from './graphql/schema.ts';
+import type { TestApp } from './testing/app.ts';
+import { internals, type Probe, startProbe, tables } from './testing/bad-input.ts';
+
+let probe: Probe;
+let app: TestApp;
+beforeAll(async () => {
+  probe = await startProbe();
+  app = probe.app;
+});
+afterAll(() => app.stop());
+
+/** Every `Type.field` of the schema. */
+const fields = Object.values(getSchema().getTypeMap())
+  .filter((type) => isObjectType(type) && !type.name.startsWith('__'))
+  .flatMap((type) =>
+    isObjectType(type) ? Object.keys(type.getFields()).map((field) => [type.name, field] as const) : [],
+  );
+const rootFields = fields
+  .filter(([type]) => ['Query', 'Mutation', 'Subscription'].includes(type))
+  .map((names) => names.join('.'));
+
+describe('the access table', () => {
+  it.each(fields)('has a rule for %s.%s', (type, field) => {
+    expect(accessOf(type, field)).toMatch(/^(token|target|service|parent)$/);
+  });
+
+  it('has a rule of its own for every root field, and leaves none to a parent', () => {
+    for (const field of rootFields) expect(access[field]).toMatch(/^(token|target|service)$/);
+  });
+
+  it('has no rule for what is not in the schema', () => {
+    const known = new Set(fields.flatMap(([type, field]) => [type, `${type}.${field}`]));
+    expect(Object.keys(access).filter((name) => !known.has(name))).toEqual([]);
+  });
+
+  it('stops the start when a field has no rule', () => {
+    const schema = buildSchema('type Query { viewer: String secrets: String }');
+    expect(() => enforceAccess(schema)).toThrow('Query.secrets has no rule in the access table');
+  });
+});
+
+describe('who asks for what is not theirs', () => {
+  /** A user beside alice, a user of another tenant who is called alice too, a service and an admin over there. */
+  const tokens = { mallory: '', namesake: '', stranger: '', foreignAdmin: '' };
+  const ids = {
+    user: '',
+    badge: '',
+    notification: '',
+    pageView: '',
+    notificationCursor: '',
+    pageViewCursor: '',
+  };
+  let before: Awaited<ReturnType<typeof tables>>;
+
+  beforeAll(async () => {
+    tokens.mallory = await app.token({ subject: 'mallory' });
+    tokens.namesake = await app.token({ tenantId: 'other' });
+    tokens.stranger = await app.token({ tenantId: 'other', role: 'service', subject: 'shop' });
+    tokens.foreignAdmin = await app.token({ tenantId: 'other', role: 'admin', subject: 'root' });
+    for (const token of [tokens.mallory, tokens.namesake]) await app.send(token, '{ viewer { id } }');
+    const { json } = await probe.run(`{ viewer { id badge { id }
+      notifications { edges { cursor node { id } } } pageViews { edges { cursor node { id } } } } }`);
+    const { viewer } = json.data as { viewer: Viewer };
+    ids.user = viewer.id;
+    ids.badge = viewer.badge.id;
+    ids.notification = viewer.notifications.edges[0].node.id;
+    ids.notificationCursor = viewer.notifications.edges[0].cursor;
+    ids.pageView = viewer.pageViews.edges[0].node.id;
+    ids.pageViewCursor = viewer.pageViews.edges[0].cursor;
+    before = await tables(app.connectionString);
+  });
+  interface Viewer {
+    readonly id: string;
+    readonly badge: { readonly id: string };
+    readonly notifications: {
+      readonly edges: readonly [{ readonly cursor: string; readonly node: { readonly id: string } }];
+    };
+    readonly pageViews: Viewer['notifications'];
+  }
+
+  afterEach(async () => {
+    expect(await tables(app.connectionString)).toEqual(before);
+  });
+
+  /** The first answer to an operation, whichever transport it needs. */
+  async function ask(token: string, query: string, variables: Record<string, unknown>) {
+    if (!query.startsWith('subscription')) return app.send(token, query, variables);
+    for await (const result of app.client(token).iterate({ query, variables })) return result;
+    throw new Error('no answer');
+  }
+
+  const counts =
+    'badge { unseen } notifications { totalCount } pageViews { totalCount } stats { pageViewCount }';
+  const nothing = {
+    badge: { unseen: 0 },
+    notifications: { totalCount: 0 },
+    pageViews: { totalCount: 0 },
+    stats: { pageViewCount: 0 },
+  };
+  const viewer = `{ viewer { userId ${counts} } }`;
+  const user = `query ($id: ID!) { user(userId: $id) { ${counts} } }`;
+  const node = 'query ($id: ID!) { node(id: $id) { id } }';
+  const lists = `query ($notifications: String, $pageViews: String) { viewer {
+    notifications(after: $notifications) { nodes { id } } pageViews(after: $pageViews) { nodes { id } } } }`;
+  const record = 'mutation ($i: RecordPageViewInput!) { recordPageView(input: $i) { eventId } }';
+  const recordMany = 'mutation ($i: RecordPageViewsInput!) { recordPageViews(input: $i) { eventIds } }';
+  const send =
+    'mutation ($i: SendNotificationInput!) { sendNotification(input: $i) { notificationId userErrors { code } } }';
+  const open = 'mutation ($i: OpenInboxInput!) { openInbox(input: $i) { badge { id } userErrors { code } } }';
+  const upsert = 'mutation ($i: UpsertUsersInput!) { upsertUsers(input: $i) { createdCount } }';
+  const watch = 'subscription ($id: ID) { badgeChanged(userId: $id) { badge { unseen } } }';
+  const content = { title: 'x' };
+  const noUser = { userErrors: [{ code: 'USER_NOT_FOUND' }] };
+
+  type Attempt = [
+    field: string,
+    who: keyof typeof tokens,
+    query: string,
+    variables: () => Record<string, unknown>,
+    expected: { readonly data: unknown } | { readonly code: string },
+  ];
+  const forbidden = { code: 'FORBIDDEN' };
+  const invalid = { code: 'BAD_USER_INPUT' };
+  const attempts: Attempt[] = [
+    ['Query.viewer', 'mallory', viewer, () => ({}), { data: { viewer: { userId: 'mallory', ...nothing } } }],
+    ['Query.viewer', 'namesake', viewer, () => ({}), { data: { viewer: { userId: 'alice', ...nothing } } }],
+    ['Query.viewer', 'stranger', viewer, () => ({}), { data: { viewer: null } }],
+    ['Query.viewer', 'namesake', lists, () => ({ notifications: ids.notificationCursor }), invalid],
+    ['Query.viewer', 'mallory', lists, () => ({ pageViews: ids.pageViewCursor }), invalid],
+    ['Query.user', 'mallory', user, () => ({ id: 'alice' }), { data: { user: null } }],
+    ['Query.user', 'namesake', user, () => ({ id: 'alice' }), { data: { user: nothing } }],
+    ['Query.user', 'stranger', user, () => ({ id: 'bob' }), { data: { user: null } }],
+    ['Query.user', 'foreignAdmin', user, () => ({ id: 'bob' }), { data: { user: null } }],
+    ['Query.node', 'mallory', node, () => ({ id: ids.user }), { data: { node: null } }],
+    ['Query.node', 'mallory', node, () => ({ id: ids.badge }), { data: { node: null } }],
+    ['Query.node', 'mallory', node, () => ({ id: ids.notification }), { data: { node: null } }],
+    ['Query.node', 'mallory', node, () => ({ id: ids.pageView }), { data: { node: null } }],
+    ['Query.node', 'namesake', node, () => ({ id: ids.notification }), { data: { node: null } }],
+    ['Query.node', 'namesake', node, () => ({ id: ids.pageView }), { data: { node: null } }],
+    ['Query.node', 'foreignAdmin', node, () => ({ id: ids.notification }), { data: { node: null } }],
+    ['Query.node', 'foreignAdmin', node, () => ({ id: ids.pageView }), { data: { node: null } }],
+    ['Mutation.recordPageView', 'mallory', record, () => ({ i: { userId: 'alice', name: 'x' } }), forbidden],
+    ['Mutation.recordPageView', 'mallory', record, () => ({ i: { userId: 'nobody', name: 'x' } }), forbidden],
+    ['Mutation.recordPageView', 'stranger', record, () => ({ i: { name: 'x' } }), invalid],
+    [
+      'Mutation.recordPageViews',
+      'mallory',
+      recordMany,
+      () => ({ i: { views: [{ name: 'x' }, { userId: 'alice', name: 'x' }] } }),
+      forbidden,
+    ],
+    ['Mutation.sendNotification', 'mallory', send, () => ({ i: { userId: 'alice', content } }), forbidden],
+    ['Mutation.sendNotification', 'mallory', send, () => ({ i: { userId: 'mallory', content } }), forbidden],
+    [
+      'Mutation.sendNotification',
+      'stranger',
+      send,
+      () => ({ i: { userId: 'bob', content } }),
+      { data: { sendNotification: { notificationId: null, ...noUser } } },
+    ],
+    ['Mutation.openInbox', 'mallory', open, () => ({ i: { userId: 'alice' } }), forbidden],
+    ['Mutation.openInbox', 'mallory', open, () => ({ i: { upTo: ids.notificationCursor } }), invalid],
+    ['Mutation.openInbox', 'namesake', open, () => ({ i: { upTo: ids.notificationCursor } }), invalid],
+    [
+      'Mutation.openInbox',
+      'stranger',
+      open,
+      () => ({ i: { userId: 'bob' } }),
+      { data: { openInbox: { badge: null, ...noUser } } },
+    ],
+    [
+      'Mutation.upsertUsers',
+      'mallory',
+      upsert,
+      () => ({ i: { users: [{ userId: 'mallory', patch: {} }] } }),
+      forbidden,
+    ],
+    ['Subscription.badgeChanged', 'mallory', watch, () => ({ id: 'alice' }), forbidden],
+    ['Subscription.badgeChanged', 'mallory', watch, () => ({ id: 'nobody' }), forbidden],
+    [
+      'Subscription.badgeChanged',
+      'namesake',
+      watch,
+      () => ({ id: 'alice' }),
+      { data: { badgeChanged: { badge: { unseen: 0 } } } },
+    ],
+    [
+      'Subscription.badgeChanged',
+      'stranger',
+      watch,
+      () => ({ id: 'bob' }),
+      { data: { badgeChanged: { badge: { unseen: 0 } } } },
+    ],
+    ['Subscription.badgeChanged', 'stranger', watch, () => ({}), invalid],
+  ];
+
+  it('is tried here for every root field', () => {
+    expect([...new Set(attempts.map(([field]) => field))].sort()).toEqual([...rootFields].sort());
+  });
+
+  it.each(attempts)('%s by %s does not get it: %s', async (_, who, query, variables, expected) => {
+    const answer = await ask(tokens[who], query, variables());
+    if ('data' in expected) expect(answer.data).toEqual(expected.data);
+    else expect(answer).toMatchObject({ errors: [{ extensions: { code: expected.code } }] });
+    expect(JSON.stringify(answer.errors ?? '')).not.toMatch(internals);
+  });
+
+  it('is told the same of a user that exists and one that does not', async () => {
+    for (const [query, of] of [
+      [user, (id: string) => ({ id })],
+      [open, (id: string) => ({ i: { userId: id } })],
+    ] as const) {
+      const [one, other] = [
+        await ask(tokens.mallory, query, of('alice')),
+        await ask(tokens.mallory, query, of('nobody')),
+      ];
+      expect(one).toEqual(other);
+    }
+  });
+
+  it('is told so by every field that is for services, whatever it is asked', async () => {
+    const services = Object.keys(access).filter((name) => access[name] === 'service');
+    expect(services).toEqual(expect.arrayContaining(['Mutation.sendNotification', 'Mutation.upsertUsers']));
+    for (const field of services) {
+      expect(attempts.some(([name, , , , expected]) => name === field && expected === forbidden)).toBe(true);
+    }
+  });
+});
+
+describe('tokens', () => {
+  const now = Math.floor(Date.now() / 1000);
+  const good = { sub: 'alice', tenant: 'default', role: 'user', exp: now + 3600 };
+  const sign = (claims: object, key = app.config.auth.secret, alg = 'HS256') =>
+    new SignJWT({ ...claims }).setProtectedHeader({ alg }).sign(new TextEncoder().encode(key));
+  const unsigned = (header: object, claims: object) =>
+    `${[header, claims].map((part) => Buffer.from(JSON.stringify(part)).toString('base64url')).join('.')}.`;
+
+  const bad: [what: string, token: () => string | Promise<string>, code?: number][] = [
+    ['that are none', () => 'x'],
+    ['of three empty parts', () => '..'],
+    ['of 5000 letters', () => 'x'.repeat(5_000)],
+    ['with alg none', () => unsigned({ alg: 'none' }, good)],
+    ['with alg NoNe', () => unsigned({ alg: 'NoNe' }, good)],
+    ['with an algorithm we do not sign with', () => sign(good, app.config.auth.secret, 'HS512')],
+    ['signed with another secret', () => sign(good, 'another-secret-of-at-least-32-characters')],
+    [
+      'whose claims were changed',
+      async () =>
+        (await sign(good)).replace(
+          /\.[^.]+\./,
+          `.${Buffer.from(JSON.stringify({ ...good, sub: 'bob' })).toString('base64url')}.`,
+        ),
+    ],
+    ['whose claims are a list', () => unsigned({ alg: 'HS256' }, [])],
+    ['that have expired', () => sign({ ...good, exp: now - 1 }), 4403],
+    ['that are not valid yet', () => sign({ ...good, nbf: now + 600 })],
+    ['without an end', () => sign({ ...good, exp: undefined })],
+    ['whose end is text', () => sign({ ...good, exp: String(now + 3600) as never })],
+    ['without a subject', () => sign({ ...good, sub: undefined })],
+    ['with an empty subject', () => sign({ ...good, sub: '' })],
+    ['with a subject of 129 characters', () => sign({ ...good, sub: 'x'.repeat(129) })],
+    ['with U+0000 in the subject', () => sign({ ...good, sub: 'alice\0' })],
+    ['with a number for a subject', () => sign({ ...good, sub: 7 as never })],
+    ['with a list for a subject', () => sign({ ...good, sub: ['alice'] as never })],
+    ['with a slash in the tenant', () => sign({ ...good, tenant: 'a/b' })],
+    ['with an empty tenant', () => sign({ ...good, tenant: '' })],
+    ['with a list for a tenant', () => sign({ ...good, tenant: ['default'] })],
+    ['with null for a tenant', () => sign({ ...good, tenant: null })],
+    ['with a line break after the tenant', () => sign({ ...good, tenant: 'default\n' })],
+    ['with an unknown role', () => sign({ ...good, role: 'root' })],
+    ['with a list for a role', () => sign({ ...good, role: ['admin'] })],
+    ['with a role of the prototype', () => sign({ ...good, role: 'constructor' })],
+  ];
+  it.each(bad)('%s open nothing, over HTTP and over WebSocket', async (_, token, code = 4401) => {
+    const given = await token();
+    const reply = await probe.request('{"query":"{ viewer { id } }"}', { token: given });
+    expect(reply).toMatchObject({ status: 401, code: 'UNAUTHENTICATED', json: {} });
+    expect(reply.headers.get('www-authenticate')).toBe('Bearer');
+    expect(await closingOf({ authorization: `Bearer ${given}` })).toMatchObject({ code });
+  });
+
+  it.each(['', 'Bearer', 'Bearer ', 'Basic YWxpY2U6eA==', 'Bearer a b', 'bearer\tx'])(
+    'are not read from the header %j',
+    async (authorization) => {
+      const reply = await probe.request('{"query":"{ viewer { id } }"}', { headers: { authorization } });
+      expect(reply).toMatchObject({ status: 401, code: 'UNAUTHENTICATED' });
+    },
+  );
+
+  it('are refused before the body is read, whatever is in it', async () => {
+    const reply = await probe.request('x'.repeat(3_000_000), { token: 'x' });
+    expect(reply).toMatchObject({ status: 401, code: 'UNAUTHENTICATED' });
+  });
+
+  it('without tenant and role are of a user of the default tenant', async () => {
+    const token = await sign({ sub: 'alice', exp: now + 3600 });
+    const { json } = await probe.run('{ viewer { notifications { totalCount } } }', {}, token);
+    expect(json.data).toEqual({ viewer: { notifications: { totalCount: 1 } } });
+  });
+
+  async function closingOf(payload: unknown): Promise<{ code: number; reason: string }> {
+    const socket = new WebSocket(`${app.url.replace('http', 'ws')}/graphql`, 'graphql-transport-ws');
+    socket.once('open', () => socket.send(JSON.stringify({ type: 'connection_init', payload })));
+    return new Promise((resolve) => {
+      socket.once('close', (code, reason) => resolve({ code, reason: String(reason) }));
+    });
+  }
+});
+
+describe('two users of one name in two tenants', () => {
+  it('see their own badges only, also while both are watching', async () => {
+    const [here, there] = [probe.alice, await app.token({ tenantId: 'other' })];
+    const serviceThere = await app.token({ tenantId: 'other', role: 'service', subject: 'shop' });
+    const seen = new Map<string, number[]>([
+      [here, []],
+      [there, []],
+    ]);
+    for (const [token, unseen] of seen) {
+      app.client(token).subscribe<{ badgeChanged: { badge: { unseen: number } } }>(
+        { query: 'subscription { badgeChanged { badge { unseen } } }' },
+        {
+          next: ({ data }) => void unseen.push(data?.badgeChanged.badge.unseen ?? -1),
+          error() {},
+          complete() {},
+        },
+      );
+    }
+    await vi.waitFor(() => expect([...seen.values()]).toEqual([[1], [0]]));
+    const send =
+      'mutation { sendNotification(input: { userId: "alice", content: { title: "x" } }) { notificationId } }';
+    await probe.run(send, {}, probe.service);
+    await vi.waitFor(() => expect(seen.get(here)).toEqual([1, 2]));
+    await probe.run(send, {}, serviceThere);
+    await vi.waitFor(() => expect(seen.get(there)).toEqual([0, 1]));
+    await probe.run('mutation { openInbox(input: {}) { badge { id } } }', {}, there);
+    await vi.waitFor(() => expect(seen.get(there)).toEqual([0, 1, 0]));
+    expect(seen.get(here)).toEqual([1, 2]);
+  });
+
+  it('may use the same idempotency key, as may two users of one tenant', async () => {
+    const record =
+      'mutation ($name: String!) { recordPageView(input: { name: $name, idempotencyKey: "k" }) { userErrors { code message } } }';
+    const tokens = [
+      probe.alice,
+      await app.token({ tenantId: 'other' }),
+      await app.token({ subject: 'mallory' }),
+    ];
+    for (const [index, token] of tokens.entries()) {
+      expect(await probe.run(record, { name: `page ${index}` }, token)).toMatchObject({
+        status: 200,
+        code: undefined,
+      });
+    }
+    expect(await probe.run(record, { name: 'page 1' })).toMatchObject({ code: 'IDEMPOTENCY_CONFLICT' });
+  });
+});

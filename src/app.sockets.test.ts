@@ -1,0 +1,423 @@
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import WebSocket from 'ws';
+import type { PubSub } from './ports/pub-sub.ts';
+import { startTestApp, type TestApp } from './testing/app.ts';
+import { internals, many, shown, tables } from './testing/bad-input.ts';
+
+const watchBadge = 'subscription { badgeChanged { kind badge { unseen } } }';
+const protocol = 'graphql-transport-ws';
+
+interface Message {
+  readonly type: string;
+  readonly id?: string;
+  readonly payload?: unknown;
+}
+
+/** A client that speaks the protocol as badly as a test likes. */
+interface Peer {
+  readonly socket: WebSocket;
+  readonly received: Message[];
+  readonly closed: Promise<{ readonly code: number; readonly reason: string }>;
+  send(message: unknown): void;
+  /** Waits for a message of a type, and of an id where given. */
+  message(type: string, id?: string): Promise<Message>;
+}
+
+let app: TestApp;
+let alice: string;
+let service: string;
+/** Topics that are being listened to, whoever listens. */
+let listening = 0;
+const peers: Peer[] = [];
+
+beforeAll(async () => {
+  app = await startTestApp(
+    {},
+    {
+      wrap: (runtime) => {
+        const backends = { ...runtime.backends, pubSub: counted(runtime.backends.pubSub) };
+        return { ...runtime, backends };
+      },
+    },
+  );
+  alice = await app.token();
+  service = await app.token({ role: 'service', subject: 'shop' });
+  await app.send(alice, '{ viewer { id } }');
+});
+afterAll(() => app.stop());
+
+function counted(pubSub: PubSub): PubSub {
+  return {
+    ...pubSub,
+    async subscribe(topics, listener) {
+      const unsubscribe = await pubSub.subscribe(topics, listener);
+      let isSubscribed = true;
+      listening += 1;
+      return () => {
+        if (isSubscribed) listening -= 1;
+        isSubscribed = false;
+        unsubscribe();
+      };
+    },
+  };
+}
+
+async function connect(subprotocol: string | string[] = protocol, url = app.url): Promise<Peer> {
+  const socket = new WebSocket(`${url.replace('http', 'ws')}/graphql`, subprotocol);
+  const received: Message[] = [];
+  socket.on('message', (data) => received.push(JSON.parse(String(data))));
+  // What is written while the server closes may fail.
+  socket.on('error', () => {});
+  const closed = new Promise<{ code: number; reason: string }>((resolve) => {
+    socket.on('close', (code, reason) => resolve({ code, reason: String(reason) }));
+  });
+  await new Promise((resolve) => socket.once('open', resolve));
+  const peer: Peer = {
+    socket,
+    received,
+    closed,
+    send: (message) => socket.send(typeof message === 'string' ? message : JSON.stringify(message)),
+    message: (type, id) =>
+      vi.waitFor(
+        () => {
+          const found = received.find((one) => one.type === type && (id === undefined || one.id === id));
+          if (!found) throw new Error(`no ${type} yet: ${JSON.stringify(received)}`);
+          return found;
+        },
+        { interval: 5, timeout: 5_000 },
+      ),
+  };
+  peers.push(peer);
+  return peer;
+}
+
+/** A socket that was admitted. */
+async function enter(token = alice): Promise<Peer> {
+  const peer = await connect();
+  peer.send({ type: 'connection_init', payload: { authorization: `Bearer ${token}` } });
+  await peer.message('connection_ack');
+  return peer;
+}
+
+const subscribe = (id: string, query = watchBadge, more: object = {}) => ({
+  id,
+  type: 'subscribe',
+  payload: { query, ...more },
+});
+
+const twice = (act: () => void) => {
+  act();
+  act();
+};
+
+/** Ten at a time, some thousand a second, for as long as the socket is open. */
+function endlessly(peer: Peer, act: () => void): void {
+  if (peer.socket.readyState !== peer.socket.OPEN) return;
+  for (let time = 0; time < 10; time += 1) act();
+  setTimeout(() => endlessly(peer, act), 1);
+}
+
+const nobodyListens = () => vi.waitFor(() => expect(listening).toBe(0), { interval: 5, timeout: 5_000 });
+
+const snapshot = { data: { badgeChanged: { kind: 'SNAPSHOT', badge: { unseen: 0 } } } };
+
+// After each of them: nothing said of our insides, nobody left listening, and a new socket is served.
+afterEach(async () => {
+  for (const { socket, received, closed } of peers.splice(0)) {
+    socket.terminate();
+    const { reason } = await closed;
+    const errors = received.filter(
+      ({ type, payload }) => type === 'error' || JSON.stringify(payload)?.includes('"errors"'),
+    );
+    expect(JSON.stringify(errors) + reason).not.toMatch(internals);
+  }
+  await nobodyListens();
+  const peer = await enter();
+  peer.send(subscribe('again'));
+  expect(await peer.message('next')).toMatchObject({ payload: snapshot });
+  peers.pop();
+  peer.socket.close();
+  await peer.closed;
+  await nobodyListens();
+});
+
+describe('a socket is closed', () => {
+  const before: [what: string, code: number, act: (peer: Peer) => void][] = [
+    ['subscribes before it was admitted', 4401, (peer) => peer.send(subscribe('1'))],
+    ['sends no JSON', 4400, (peer) => peer.send('hello')],
+    ['sends null', 4400, (peer) => peer.send('null')],
+    ['sends a list', 4400, (peer) => peer.send([])],
+    ['sends a type of its own', 4400, (peer) => peer.send({ type: 'constructor' })],
+    ['sends 100 000 nested lists', 4400, (peer) => peer.send('['.repeat(60_000))],
+    ['sends binary', 4400, (peer) => peer.socket.send(Buffer.from('{"type":"ping"}'))],
+    [
+      'sends more than 64 KiB',
+      1009,
+      (peer) => peer.send({ type: 'ping', payload: { a: 'x'.repeat(64 * 1024) } }),
+    ],
+    ['sends no token', 4401, (peer) => peer.send({ type: 'connection_init' })],
+    [
+      'sends a token that is none',
+      4401,
+      (peer) => peer.send({ type: 'connection_init', payload: { authorization: 'Bearer x' } }),
+    ],
+    [
+      'sends a token that is no text',
+      4401,
+      (peer) => peer.send({ type: 'connection_init', payload: { authorization: ['x'] } }),
+    ],
+    [
+      'hides a token in a prototype',
+      4401,
+      (peer) => peer.send(`{"type":"connection_init","payload":{"__proto__":{"authorization":"${alice}"}}}`),
+    ],
+  ];
+  it.each(before)('when it %s, with %d', async (_, code, act) => {
+    const peer = await connect();
+    act(peer);
+    expect(await peer.closed).toMatchObject({ code });
+  });
+
+  const after: [what: string, code: number, act: (peer: Peer) => void][] = [
+    ['is opened twice', 4429, (peer) => peer.send({ type: 'connection_init' })],
+    ['subscribes twice by one id', 4409, (peer) => twice(() => peer.send(subscribe('1')))],
+    ['sends what only a server sends', 4400, (peer) => peer.send({ id: '1', type: 'next', payload: {} })],
+    ['subscribes by an id that is no text', 4400, (peer) => peer.send({ ...subscribe('1'), id: 7 })],
+    ['subscribes without a query', 4400, (peer) => peer.send({ id: '1', type: 'subscribe', payload: {} })],
+    ['sends pings without end', 4290, (peer) => endlessly(peer, () => peer.socket.ping())],
+    ['sends pongs without end', 4290, (peer) => endlessly(peer, () => peer.socket.pong())],
+    ['sends messages without end', 4290, (peer) => endlessly(peer, () => peer.send({ type: 'ping' }))],
+  ];
+  it.each(after)('when it %s, with %d', async (_, code, act) => {
+    const peer = await enter();
+    act(peer);
+    expect(await peer.closed).toMatchObject({ code });
+  });
+
+  it('with 4406 when it names no protocol, and not opened when it names another', async () => {
+    const peer = await connect([]);
+    expect(await peer.closed).toMatchObject({ code: 4406 });
+    const socket = new WebSocket(`${app.url.replace('http', 'ws')}/graphql`, 'graphql-ws');
+    const error = await new Promise<Error>((resolve) => socket.once('error', resolve));
+    expect(error.message).toBe('Server sent no subprotocol');
+  });
+
+  it('with 4408 when it does not introduce itself within 3 s', async () => {
+    const peer = await connect();
+    const since = performance.now();
+    expect(await peer.closed).toMatchObject({ code: 4408 });
+    expect(performance.now() - since).toBeGreaterThan(2_900);
+    expect(performance.now() - since).toBeLessThan(4_000);
+  });
+
+  it('when it sends a message in 100 000 pieces', async () => {
+    const { socket, closed } = await enter();
+    for (let piece = 0; piece < 100_000 && socket.readyState === socket.OPEN; piece += 1) {
+      socket.send('x', { fin: piece === 99_999 });
+    }
+    expect(await closed).toMatchObject({ code: 1008 });
+  });
+
+  it('at once, without a farewell, when it asks and does not read', async () => {
+    const { socket, send, closed } = await enter();
+    socket.pause();
+    for (let ping = 0; ping < 190; ping += 1) send({ type: 'ping', payload: { a: 'x'.repeat(60_000) } });
+    await vi.waitFor(() => expect(socket.bufferedAmount).toBe(0), 5_000);
+    socket.resume();
+    expect(await closed).toMatchObject({ code: 1006 });
+  });
+
+  it('with 4403 when its token has expired, also while it is open', async () => {
+    const late = await connect();
+    late.send({ type: 'connection_init', payload: { authorization: await app.token({ expiresIn: '-1m' }) } });
+    expect(await late.closed).toEqual({ code: 4403, reason: 'The token has expired.' });
+    const peer = await enter(await app.token({ expiresIn: '2s' }));
+    peer.send(subscribe('1'));
+    await peer.message('next');
+    expect(await peer.closed).toEqual({ code: 4403, reason: 'The token has expired.' });
+  });
+
+  it('with 4290 when it is the eleventh of its user; others and services come in', async () => {
+    const ten = await Promise.all(Array.from({ length: 10 }, () => enter()));
+    const eleventh = await connect();
+    eleventh.send({ type: 'connection_init', payload: { authorization: alice } });
+    expect(await eleventh.closed).toMatchObject({ code: 4290 });
+    await enter(await app.token({ tenantId: 'other' }));
+    await Promise.all(Array.from({ length: 11 }, () => enter(service)));
+    ten[0]?.socket.terminate();
+    await ten[0]?.closed;
+    await vi.waitFor(() => enter());
+  });
+
+  it('with 1012 when the server stops, also when it does not answer', async () => {
+    const other = await startTestApp();
+    const peer = await connect(protocol, other.url);
+    const deaf = await connect(protocol, other.url);
+    peer.send({ type: 'connection_init', payload: { authorization: await other.token() } });
+    await peer.message('connection_ack');
+    peer.send(subscribe('1'));
+    await peer.message('next');
+    deaf.socket.pause();
+    const stopped = other.stop();
+    expect(await peer.closed).toEqual({ code: 1012, reason: 'Restarting' });
+    await stopped;
+    deaf.socket.resume();
+    expect(await deaf.closed).toMatchObject({ code: 1012 });
+  });
+
+  it('with 1013 while nobody can tell whether its token is good', async () => {
+    const other = await startTestApp({ AUTH_SECRET: '', AUTH_JWKS_URL: 'http://127.0.0.1:9/keys' });
+    const token = `${Buffer.from('{"alg":"RS256"}').toString('base64url')}.e30.AAAA`;
+    const peer = await connect(protocol, other.url);
+    peer.send({ type: 'connection_init', payload: { authorization: token } });
+    expect(await peer.closed).toEqual({ code: 1013, reason: 'Try again later' });
+    expect(await other.send(token, '{ viewer { id } }')).toMatchObject({
+      status: 503,
+      errors: [{ extensions: { code: 'UNAVAILABLE' } }],
+    });
+    await other.stop();
+  });
+});
+
+describe('a socket stays open and answers the id', () => {
+  const pages = many(6, (i) => `p${i}: notifications(first: 100) { edges { node { id } } }`);
+  const operations: [what: string, query: string, code: string][] = [
+    ['a syntax error', 'subscription {', 'BAD_USER_INPUT'],
+    ['an unknown field', 'subscription { badgeMoved { kind } }', 'BAD_USER_INPUT'],
+    ['a query', '{ viewer { id } }', 'BAD_USER_INPUT'],
+    ['a mutation', 'mutation { openInbox(input: {}) { badge { id } } }', 'BAD_USER_INPUT'],
+    [
+      'two operations and no name',
+      `${watchBadge.replace('n', 'n A')} query B { viewer { id } }`,
+      'BAD_USER_INPUT',
+    ],
+    ['too many tokens', `subscription { badgeChanged { ${'kind '.repeat(1000)} } }`, 'BAD_USER_INPUT'],
+    [
+      'too many aliases',
+      `subscription { badgeChanged { ${many(16, (i) => `k${i}: kind`)} } }`,
+      'BAD_USER_INPUT',
+    ],
+    [
+      'fragments in themselves',
+      'subscription { badgeChanged { ...A } } fragment A on BadgeUpdate { ...A }',
+      'BAD_USER_INPUT',
+    ],
+    [
+      'two root fields',
+      'subscription { a: badgeChanged { kind } b: badgeChanged { kind } }',
+      'BAD_USER_INPUT',
+    ],
+    ['a query that is too complex', `{ viewer { ${pages} } }`, 'QUERY_TOO_COMPLEX'],
+  ];
+  it.each(operations)('that sent %s', async (_, query, code) => {
+    const peer = await enter();
+    peer.send(subscribe('1', query));
+    expect(await peer.message('error', '1')).toMatchObject({ payload: [{ extensions: { code } }] });
+    peer.send(subscribe('1'));
+    expect(await peer.message('next', '1')).toMatchObject({ payload: snapshot });
+  });
+
+  const values: [what: string, variables: unknown, code: string][] = [
+    ['of another user', { userId: 'bob' }, 'FORBIDDEN'],
+    ['of no badge', { keys: ['items:news'] }, 'BAD_USER_INPUT'],
+    ['of no keys', { keys: [] }, 'BAD_USER_INPUT'],
+    ['of U+0000', { keys: ['\0'] }, 'BAD_USER_INPUT'],
+    ['of a number that is an id no more', { userId: 2 ** 53 }, 'BAD_USER_INPUT'],
+  ];
+  it.each(values)('that asked for the badge %s', async (_, variables, code) => {
+    const peer = await enter();
+    const query =
+      'subscription ($userId: ID, $keys: [String!]) { badgeChanged(userId: $userId, keys: $keys) { kind } }';
+    peer.send(subscribe('1', query, { variables }));
+    expect(await peer.message('next', '1')).toMatchObject({
+      payload: { data: null, errors: [{ extensions: { code } }] },
+    });
+    await peer.message('complete', '1');
+    peer.send(subscribe('2'));
+    expect(await peer.message('next', '2')).toMatchObject({ payload: snapshot });
+  });
+
+  it.each(['\0', '\ud800', '', 'x'.repeat(129)])(
+    'that asked as a service for a user by no name',
+    async (userId) => {
+      const peer = await enter(service);
+      const query = 'subscription ($userId: ID) { badgeChanged(userId: $userId) { kind } }';
+      peer.send(subscribe('1', query, { variables: { userId } }));
+      const expected = { payload: { errors: [{ extensions: { code: 'BAD_USER_INPUT' } }] } };
+      expect(await peer.message('next', '1')).toMatchObject(expected);
+    },
+  );
+
+  it.each(shown(['constructor', '__proto__', 'toString', '\0', 'x'.repeat(10_000)]))(
+    'by the name %s',
+    async (_, id) => {
+      const peer = await enter();
+      peer.send(subscribe(id));
+      expect(await peer.message('next', id)).toMatchObject({ payload: snapshot });
+      peer.send({ type: 'complete', id });
+      await nobodyListens();
+    },
+  );
+
+  it('that subscribed for the 21st time', async () => {
+    const peer = await enter();
+    for (let id = 1; id <= 21; id += 1) peer.send(subscribe(String(id)));
+    expect(await peer.message('error', '21')).toMatchObject({
+      payload: [{ extensions: { code: 'RATE_LIMITED' } }],
+    });
+    await peer.message('next', '20');
+    expect(listening).toBe(20);
+    peer.send({ type: 'complete', id: '1' });
+    await vi.waitFor(() => expect(listening).toBe(19));
+    peer.send(subscribe('22'));
+    await peer.message('next', '22');
+  });
+});
+
+describe('nobody goes on listening', () => {
+  it('when a subscription is completed, or its socket closed or cut, at whatever moment', async () => {
+    for (let round = 0; round < 20; round += 1) {
+      const peer = await enter();
+      peer.send(subscribe('1'));
+      peer.send(subscribe('2'));
+      // Some are cut before their snapshot was read, some while, some after.
+      if (round % 4 === 0) await peer.message('next', '2');
+      if (round % 4 === 1) await new Promise((resolve) => setImmediate(resolve));
+      peer.send({ type: 'complete', id: '1' });
+      if (round % 2 === 0) peer.socket.terminate();
+      else peer.socket.close();
+      await peer.closed;
+    }
+    await nobodyListens();
+  });
+
+  it('when a subscription is completed and begun again by the same id in one breath', async () => {
+    for (let round = 0; round < 5; round += 1) {
+      const peer = await enter();
+      const { _socket: tcp } = peer.socket as WebSocket & { _socket: import('node:net').Socket };
+      tcp.cork();
+      for (let time = 0; time < 3; time += 1) {
+        peer.send(subscribe('1'));
+        peer.send({ type: 'complete', id: '1' });
+      }
+      peer.send(subscribe('1'));
+      tcp.uncork();
+      peer.send(subscribe('2'));
+      await peer.message('next', '2');
+      peer.socket.terminate();
+      await peer.closed;
+    }
+    await nobodyListens();
+  });
+});
+
+it('nothing that was said over sockets has changed a row', async () => {
+  const rows = await tables(app.connectionString);
+  expect(Object.keys(rows).filter((name) => (rows[name]?.rows ?? 0) > 0)).toEqual([
+    '_prisma_migrations',
+    'app_user',
+    'log_head',
+    'log_position',
+  ]);
+  expect(rows['app_user']?.rows).toBe(1);
+});

@@ -1,0 +1,302 @@
+import { v7 as uuidV7 } from 'uuid';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { createLocalPubSub } from '../adapters/local/pub-sub.ts';
+import { createPostgresEventLog } from '../adapters/postgres/event-log.ts';
+import { AppError } from '../domain/error.ts';
+import { type Event, encode } from '../events/codec.ts';
+import type { EventLog } from '../ports/event-log.ts';
+import type { Store } from '../ports/store.ts';
+import { silent } from '../testing/app.ts';
+import { createTestClock, notificationSent, pageViewed, testNow } from '../testing/event.ts';
+import { awayFor, withTransactions } from '../testing/faults.ts';
+import { drift } from '../testing/recount.ts';
+import { openTestStorage, type TestStorage } from '../testing/storage.ts';
+import { createConsume, projectionGroup } from './consume.ts';
+import { createProject } from './project.ts';
+
+const waiting = { timeout: 15_000, interval: 10 };
+const alice = { tenantId: 'default', userId: 'alice' };
+
+let storage: TestStorage;
+let log: EventLog;
+const logs: EventLog[] = [];
+beforeEach(async () => {
+  storage = await openTestStorage();
+  log = openLog();
+  await storage.store.transaction((transaction) => transaction.ensureUsers([alice], testNow));
+});
+afterEach(async () => {
+  await Promise.all(logs.splice(0).map((one) => one.close()));
+  await storage.close();
+});
+
+/** The log as another process has it. */
+function openLog(): EventLog {
+  const { connection } = storage;
+  const opened = createPostgresEventLog(
+    { database: storage.connectAnew(), connection, logger: silent },
+    { retryMs: 20 },
+  );
+  logs.push(opened);
+  return opened;
+}
+
+/** A worker that applies the log to the store. */
+function work(
+  options: { readonly store?: Store; readonly log?: EventLog; readonly unknownUserWaitMs?: number } = {},
+) {
+  const { store = storage.store, log: from = log, unknownUserWaitMs = 300 } = options;
+  const project = createProject(
+    { store, pubSub: createLocalPubSub(), clock: createTestClock(), logger: silent },
+    { retentionDays: 183 },
+  );
+  return createConsume(
+    { log: from, project, logger: silent },
+    { maxBackoffMs: 20, unknownUserWaitMs },
+  ).start();
+}
+
+/** Puts a record at the end of the log that no codec of ours writes. */
+async function appendRaw(value: string): Promise<void> {
+  const sql = `
+    WITH head AS (UPDATE log_head SET head = head + 1 RETURNING head)
+    INSERT INTO event_log SELECT head, 'incoming.user_activity', 'default/alice', $1, now() FROM head`;
+  await storage.query(sql, [value]);
+}
+
+const deadLetters = () =>
+  storage.query<{
+    error_code: string;
+    tenant_id: string;
+    attempts: number;
+    payload: Buffer;
+    error_message: string;
+  }>('SELECT * FROM dead_letter ORDER BY "offset"');
+const position = async () =>
+  Number((await storage.query<{ position: string }>('SELECT position FROM log_position'))[0]?.position ?? 0);
+const head = async () =>
+  Number((await storage.query<{ head: string }>('SELECT head FROM log_head'))[0]?.head);
+const views = (key = alice) => storage.store.countPageViews(key, {});
+
+/** Resolves when everything in the log was handled. */
+const caughtUp = () => vi.waitFor(async () => expect(await position()).toBe(await head()), waiting);
+
+describe('a worker', () => {
+  it('keeps an event that no database takes as a dead letter, and applies every other of the batch', async () => {
+    // Readable, but Postgres has no year 0.
+    const poison = notificationSent({ occurredAt: new Date('0000-01-01T00:00:00Z') });
+    const events: Event[] = Array.from({ length: 30 }, () => pageViewed());
+    events.splice(11, 0, poison);
+    events.splice(23, 0, { ...poison, id: uuidV7() });
+    await log.append(events);
+    await work();
+    await caughtUp();
+    expect(await views()).toBe(30);
+    const kept = await deadLetters();
+    expect(kept).toMatchObject([
+      {
+        error_code: 'REJECTED_EVENT',
+        tenant_id: 'default',
+        attempts: 1,
+        topic: 'create-user-notification-command',
+        offset: '12',
+      },
+      { error_code: 'REJECTED_EVENT', tenant_id: 'default', offset: '24' },
+    ]);
+    expect(kept[0]?.payload.toString()).toBe(encode(poison));
+    expect(kept[0]?.error_message).toContain('22008');
+  });
+
+  it('keeps poison in dead letters and never lets it hold up what is behind it', async () => {
+    await appendRaw('{ not json');
+    await log.append([pageViewed()]);
+    await appendRaw(JSON.stringify({ ...pageViewed(), userId: '' }));
+    await log.append([pageViewed()]);
+    await work();
+    await caughtUp();
+    expect(await views()).toBe(2);
+    const kept = (await deadLetters()).map(({ payload }) => payload.toString());
+    expect(kept).toEqual(['{ not json', expect.stringContaining('"userId":""')]);
+  });
+
+  it('tries again as long as the database is away, and makes no dead letter of it', async () => {
+    const store = awayFor(storage.store, 25);
+    await work({ store });
+    await log.append([notificationSent(), pageViewed(), notificationSent()]);
+    await caughtUp();
+    expect(store.failuresLeft()).toBe(0);
+    expect(await views()).toBe(1);
+    expect(await storage.store.inboxes([alice])).toMatchObject([{ unseen: 2, version: 2 }]);
+    expect(await deadLetters()).toEqual([]);
+  });
+
+  it('waits while a table is missing or a privilege withdrawn, and makes no dead letter of it', async () => {
+    await storage.query('ALTER TABLE notification RENAME TO gone');
+    await work();
+    await log.append([notificationSent()]);
+    const failedAttempts = `SELECT xact_rollback FROM pg_stat_database WHERE datname = current_database()`;
+    await vi.waitFor(async () => {
+      const [row] = await storage.query<{ xact_rollback: string }>(failedAttempts);
+      expect(Number(row?.xact_rollback)).toBeGreaterThan(2);
+    }, waiting);
+    expect(await position()).toBe(0);
+    await storage.query('ALTER TABLE gone RENAME TO notification');
+    await caughtUp();
+    expect(await storage.store.inboxes([alice])).toMatchObject([{ unseen: 1 }]);
+    expect(await deadLetters()).toEqual([]);
+  });
+
+  it('waits a while for a user who does not exist, then keeps the notification as a dead letter', async () => {
+    await log.append([notificationSent({ userId: 'nobody' }), notificationSent()]);
+    await work();
+    await caughtUp();
+    const [kept, ...others] = await deadLetters();
+    expect(others).toEqual([]);
+    expect(kept).toMatchObject({ error_code: 'USER_NOT_FOUND', tenant_id: 'default', key: 'default/nobody' });
+    expect(kept?.attempts).toBeGreaterThan(1);
+    expect(await storage.store.inboxes([alice])).toMatchObject([{ unseen: 1 }]);
+  });
+
+  it('applies the notification when its user appears meanwhile', async () => {
+    const bob = { ...alice, userId: 'bob' };
+    await work({ unknownUserWaitMs: 10_000 });
+    await log.append([notificationSent({ userId: 'bob' }), notificationSent()]);
+    await vi.waitFor(
+      async () => expect(await storage.store.inboxes([alice])).toMatchObject([{ unseen: 1 }]),
+      waiting,
+    );
+    expect(await position()).toBe(0);
+    await storage.store.transaction((transaction) => transaction.ensureUsers([bob], testNow));
+    await caughtUp();
+    expect(await storage.store.inboxes([bob])).toMatchObject([{ unseen: 1 }]);
+    expect(await deadLetters()).toEqual([]);
+  });
+
+  it('pauses at an event newer than itself and loses nothing: the next worker applies all of it', async () => {
+    const event = pageViewed();
+    await log.append([pageViewed()]);
+    const worker = await work();
+    await caughtUp();
+    await appendRaw(JSON.stringify({ ...event, schemaVersion: 2 }));
+    await log.append([pageViewed()]);
+    const logged = vi.fn();
+    const project = createProject(
+      { store: storage.store, pubSub: createLocalPubSub(), clock: createTestClock(), logger: silent },
+      { retentionDays: 183 },
+    );
+    await worker.stop();
+    const alarmed = createConsume(
+      { log, project, logger: { ...silent, warn: (_, message) => logged(message) } },
+      { maxBackoffMs: 20 },
+    );
+    const paused = await alarmed.start();
+    await vi.waitFor(() => expect(logged.mock.calls.length).toBeGreaterThan(1), waiting);
+    await paused.stop();
+    expect(await views()).toBe(1);
+    expect(await position()).toBe(1);
+    expect(await deadLetters()).toEqual([]);
+    // The upgrade.
+    await storage.query('UPDATE event_log SET value = $1 WHERE "offset" = 2', [encode(event)]);
+    await work();
+    await caughtUp();
+    expect(await views()).toBe(3);
+  });
+
+  it('stops soon although the database is away, and makes no dead letter of what it was at', async () => {
+    const store: Store = { ...storage.store, transaction: () => Promise.reject(new AppError('UNAVAILABLE')) };
+    const project = createProject(
+      { store, pubSub: createLocalPubSub(), clock: createTestClock(), logger: silent },
+      { retentionDays: 183 },
+    );
+    const warn = vi.fn();
+    const consume = createConsume({ log, project, logger: { ...silent, warn } }, { maxBackoffMs: 60_000 });
+    const consumption = await consume.start();
+    await log.append([pageViewed()]);
+    await vi.waitFor(() => expect(warn).toHaveBeenCalled(), waiting);
+    const startedAt = performance.now();
+    await consumption.stop();
+    expect(performance.now() - startedAt).toBeLessThan(1_000);
+    expect(await deadLetters()).toEqual([]);
+    await work();
+    await caughtUp();
+    expect(await views()).toBe(1);
+  });
+});
+
+describe('what was acknowledged survives the death of a worker', () => {
+  /** Kills a worker in the middle of a batch and lets another take over; whether every event was applied. */
+  async function survivesDeath(wrap: (log: EventLog) => EventLog): Promise<boolean> {
+    const dead = defer();
+    let isDead = false;
+    const dying = withTransactions(storage.store, (transaction) => ({
+      async addPageViews(rows) {
+        await transaction.addPageViews(rows);
+        isDead = true;
+        await dead.promise;
+        throw new AppError('UNAVAILABLE');
+      },
+    }));
+    await log.append(Array.from({ length: 10 }, () => pageViewed()));
+    void work({ log: wrap(openLog()), store: dying });
+    await vi.waitFor(() => expect(isDead).toBe(true), waiting);
+    // The position of the dead: it may have been written in the meantime, or never will be.
+    await vi.waitFor(async () => {
+      const sql = `SELECT FROM pg_stat_activity WHERE application_name LIKE 'unseen consumer%' AND state = 'idle' AND datname = current_database()`;
+      expect(await storage.query(sql)).not.toEqual([]);
+    }, waiting);
+    await storage.query(
+      `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+       WHERE datname = current_database() AND (application_name LIKE 'unseen consumer%' OR state LIKE 'idle in transaction%')`,
+    );
+    await work({ log: openLog() });
+    await caughtUp();
+    const applied = await views();
+    dead.resolve();
+    return applied === 10;
+  }
+
+  it('since its position moves after its work', async () => {
+    expect(await survivesDeath((from) => from)).toBe(true);
+  });
+
+  it('which the check above notices when the position moves before the work (control)', async () => {
+    const hasty = (from: EventLog): EventLog => ({
+      ...from,
+      consume: (group, handle) =>
+        from.consume(group, async (records, signal) => {
+          void handle(records, signal).catch(() => {});
+        }),
+    });
+    expect(await survivesDeath(hasty)).toBe(false);
+  });
+
+  it('and of many: workers killed again and again while events come in, every event is applied once', async () => {
+    const stores = [storage.store, storage.store, storage.store].map((store) => awayFor(store, 5));
+    for (const store of stores) await work({ store, log: openLog() });
+    let sent = 0;
+    for (let round = 0; round < 8; round += 1) {
+      const events = Array.from({ length: 40 }, (_, n) => (n % 4 ? pageViewed() : notificationSent()));
+      sent += events.length;
+      // Whoever is told that it is unknown whether an event was kept sends it again.
+      await Promise.all(events.map((event) => vi.waitFor(() => log.append([event]), waiting)));
+      await storage.query(
+        `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+         WHERE datname = current_database() AND application_name = $1`,
+        [round % 2 ? 'unseen' : `unseen consumer ${projectionGroup}`],
+      );
+    }
+    await caughtUp();
+    expect(await views()).toBe((sent * 3) / 4);
+    expect(await storage.store.inboxes([alice])).toMatchObject([{ unseen: sent / 4, version: sent / 4 }]);
+    expect(await drift(storage.query)).toEqual([]);
+    expect(await deadLetters()).toEqual([]);
+  });
+});
+
+function defer() {
+  let resolve: () => void = () => {};
+  const promise = new Promise<void>((done) => {
+    resolve = done;
+  });
+  return { promise, resolve };
+}

@@ -1,0 +1,147 @@
+import { getIntrospectionQuery } from 'graphql';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { startTestApp, type TestApp } from '../testing/app.ts';
+import { internals, many, type Probe, startProbe } from '../testing/bad-input.ts';
+
+let probe: Probe;
+beforeAll(async () => {
+  probe = await startProbe();
+});
+afterEach(() => probe.expectUnharmed());
+afterAll(() => probe.app.stop());
+
+describe('documents', () => {
+  const ring = 'fragment A on User { ...B } fragment B on User { ...A }';
+  /** Fragments F0..F30, each of which spreads the next one twice. */
+  const doubled = (inner: string, last: string) =>
+    `{ viewer { ...F0 } } ${many(30, (i) => `fragment F${i} on User { ${inner} ...F${i + 1} ...F${i + 1} }`)}
+     fragment F30 on User { ${last} }`;
+  const fullPage = 'pageViews(first: 100) { edges { node { id } } }';
+  const fullPages = many(6, (i) => `p${i}: ${fullPage}`);
+  const opening = (i: number) => `m${i}: openInbox(input: {}) { badge { id } }`;
+  const deepTypes = 'fields { type { fields { type { fields { type { fields { name } } } } } } }';
+  const documents: [what: string, document: string, code: string, message: RegExp][] = [
+    ['a syntax error', '{ viewer {', 'BAD_USER_INPUT', /^Syntax Error/],
+    ['nothing but a comment', '# nothing', 'BAD_USER_INPUT', /^Syntax Error/],
+    ['an unknown field', '{ viewer { shoeSize } }', 'BAD_USER_INPUT', /shoeSize/],
+    ['an unknown directive', '{ viewer @foo { id } }', 'BAD_USER_INPUT', /@foo/],
+    [
+      'two operations and no name',
+      'query A { viewer { id } } query B { viewer { id } }',
+      'BAD_USER_INPUT',
+      /name/,
+    ],
+    ['a subscription', 'subscription { badgeChanged { kind } }', 'BAD_USER_INPUT', /WebSocket/],
+    [
+      'a fragment in itself',
+      '{ viewer { ...A } } fragment A on User { id ...A }',
+      'BAD_USER_INPUT',
+      /itself/,
+    ],
+    ['fragments in a ring', `{ viewer { ...A } } ${ring}`, 'BAD_USER_INPUT', /itself/],
+    ['2^30 aliases by doubling', doubled('a: id', 'id'), 'BAD_USER_INPUT', /1073741823 aliases/],
+    ['2^30 objects by doubling', doubled('', 'badge { id }'), 'QUERY_TOO_COMPLEX', /1073741825 objects/],
+    ['1000 aliases', `{ ${many(1000, (i) => `a${i}: viewer { id }`)} }`, 'BAD_USER_INPUT', /1000 tokens/],
+    ['16 aliases', `{ viewer { ${many(16, (i) => `a${i}: id`)} } }`, 'BAD_USER_INPUT', /16 aliases; 15/],
+    [
+      '16 aliases in introspection',
+      `{ __schema { ${many(16, (i) => `t${i}: types { name }`)} } }`,
+      'BAD_USER_INPUT',
+      /16 aliases; 15/,
+    ],
+    [
+      'lists of introspection in each other',
+      `{ __schema { types { ${deepTypes} } } }`,
+      'BAD_USER_INPUT',
+      /depth/,
+    ],
+    ['a field 5000 times', `{ viewer { ${'id '.repeat(5000)} } }`, 'BAD_USER_INPUT', /1000 tokens/],
+    ['11 root fields', `{ ${'viewer { id } '.repeat(11)} }`, 'BAD_USER_INPUT', /11 root fields; 10/],
+    ['6 mutations', `mutation { ${many(6, opening)} }`, 'BAD_USER_INPUT', /6 root fields; 5/],
+    [
+      '11 directives',
+      `{ viewer { ${'id @skip(if: false) '.repeat(11)} } }`,
+      'BAD_USER_INPUT',
+      /11 directives; 10/,
+    ],
+    [
+      'more than 1000 objects',
+      `{ viewer { ${fullPages} } }`,
+      'QUERY_TOO_COMPLEX',
+      /1207 objects at most; 1000/,
+    ],
+  ];
+  it.each(documents)('refuses %s', async (_, document, code, message) => {
+    const reply = await probe.run(document);
+    expect(reply).toMatchObject({ status: 400, code });
+    expect(reply.message).toMatch(message);
+  });
+
+  it('refuses a variable that would make a page of a hundred, whatever its value', async () => {
+    const pages = many(10, (i) => `p${i}: notifications(first: $first) { nodes { id } }`);
+    const reply = await probe.run(`query ($first: Int) { viewer { ${pages} } }`, { first: 1 });
+    expect(reply).toMatchObject({ status: 400, code: 'QUERY_TOO_COMPLEX' });
+    const small = pages.replaceAll('$first', '1');
+    expect(await probe.run(`{ viewer { ${small} } }`)).toMatchObject({ status: 200 });
+  });
+
+  it('counts the default where no page size is given', async () => {
+    const pages = many(15, (i) => `p${i}: notifications { edges { node { id } } }`);
+    expect(await probe.run(`{ viewer { ${pages} stats { topPages(first: 100) { name } } } }`)).toMatchObject({
+      status: 200,
+    });
+    const reply = await probe.run(
+      `{ viewer { ${pages} stats { topPages(first: 100) { name } } ${fullPage} } }`,
+    );
+    expect(reply).toMatchObject({ status: 400, code: 'QUERY_TOO_COMPLEX' });
+  });
+
+  it('answers the whole introspection of GraphiQL', async () => {
+    const options = { inputValueDeprecation: true, specifiedByUrl: true, schemaDescription: true };
+    const reply = await probe.run(getIntrospectionQuery(options));
+    expect(reply).toMatchObject({
+      status: 200,
+      json: { data: { __schema: { queryType: { name: 'Query' } } } },
+    });
+  });
+});
+
+describe('with introspection off', () => {
+  let closed: TestApp;
+  beforeAll(async () => {
+    closed = await startTestApp({ INTROSPECTION: 'off' });
+  });
+  afterAll(() => closed.stop());
+
+  const introspections: [what: string, query: string][] = [
+    ['the schema', '{ __schema { queryType { name } } }'],
+    ['a type', '{ __type(name: "User") { name } }'],
+    ['everything', getIntrospectionQuery()],
+  ];
+  it.each(introspections)('does not tell %s', async (_, query) => {
+    const { status, data, errors } = await closed.send(await closed.token(), query);
+    expect({ status, data }).toEqual({ status: 400, data: undefined });
+    expect(errors?.[0]?.extensions.code).toBe('BAD_USER_INPUT');
+    expect(JSON.stringify(errors)).not.toMatch(internals);
+  });
+
+  const typos: [query: string, variables: Record<string, unknown>][] = [
+    ['{ viewer { userIdd } }', {}],
+    ['{ viewer { badge { unsen } } }', {}],
+    ['mutation { openInbox(input: { upTwo: "x" }) { badge { id } } }', {}],
+    [
+      'query ($window: StatsWindowInput) { viewer { stats(window: $window) { pageViewCount } } }',
+      { window: { day: 1 } },
+    ],
+  ];
+  it.each(typos)('does not tell the right name to %s', async (query, variables) => {
+    const { status, errors } = await closed.send(await closed.token(), query, variables);
+    expect(status).toBe(400);
+    expect(JSON.stringify(errors)).not.toContain('Did you mean');
+  });
+
+  it('still says what an object is', async () => {
+    const reply = await closed.send(await closed.token(), '{ viewer { __typename } }');
+    expect(reply).toMatchObject({ data: { viewer: { __typename: 'User' } } });
+  });
+});

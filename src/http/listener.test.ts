@@ -1,0 +1,151 @@
+import { connect } from 'node:net';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import WebSocket from 'ws';
+import { createOperations } from '../graphql/operation.ts';
+import { createResolvers, getSchema } from '../graphql/schema.ts';
+import { silent, startTestApp, type TestApp } from '../testing/app.ts';
+import { exchange } from '../testing/bad-input.ts';
+import { createGraphQLOverHttp } from './graphql-http.ts';
+import { createGraphQLOverWebSocket, defaultSocketLimits, type GraphQLOverWebSocket } from './graphql-ws.ts';
+import { createListener, type Listener } from './listener.ts';
+
+// A listener of our own beside the app's, with limits that do not make a test wait, and no resolvers.
+const origin = 'https://app.example';
+let app: TestApp;
+let listener: Listener;
+let sockets: GraphQLOverWebSocket;
+let url: string;
+beforeAll(async () => {
+  app = await startTestApp({ CORS_ORIGINS: origin });
+  const schema = getSchema();
+  const operations = createOperations(schema, { introspection: true });
+  const { authenticator } = app.runtime.backends;
+  const container = createResolvers({} as Parameters<typeof createResolvers>[0]);
+  const door = { schema, container, authenticator, operations, logger: silent };
+  sockets = createGraphQLOverWebSocket(door, {
+    ...defaultSocketLimits,
+    initWaitMs: 60_000,
+    pingMs: 100,
+    pongWaitMs: 100,
+    heartbeatMs: 20,
+  });
+  listener = createListener(
+    {
+      graphql: await createGraphQLOverHttp(door),
+      sockets,
+      pages: async () => false,
+      isReady: async () => ['store'],
+      corsOrigins: [],
+      logger: silent,
+    },
+    { headersMs: 200, requestMs: 400, checkMs: 20 },
+  );
+  ({ url } = await listener.listen('127.0.0.1', 0));
+});
+afterAll(async () => {
+  await listener.drain(1_000);
+  await app.stop();
+});
+
+describe('a slow client', () => {
+  const head = 'POST /graphql HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n';
+  const slow: [what: string, bytes: () => Promise<string>][] = [
+    ['half of its headers', async () => head],
+    [
+      'half of a body',
+      async () => `${head}Authorization: Bearer ${await app.token()}\r\nContent-Length: 100\r\n\r\n{`,
+    ],
+    [
+      'half of a chunk',
+      async () =>
+        `${head}Authorization: Bearer ${await app.token()}\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{`,
+    ],
+  ];
+  it.each(slow)('that sends %s is answered 408 and closed', async (_, bytes) => {
+    expect(await exchange(url, await bytes())).toMatch(/^HTTP\/1.1 408 /);
+  });
+
+  it('that hangs up in the middle of a body leaves nothing behind', async () => {
+    const socket = connect(Number(new URL(url).port), '127.0.0.1');
+    socket.write(`${head}Authorization: Bearer ${await app.token()}\r\nContent-Length: 100\r\n\r\n{`);
+    socket.destroy();
+    expect((await fetch(`${url}/healthz`)).status).toBe(200);
+  });
+});
+
+describe('a silent socket', () => {
+  const open = async (autoPong: boolean) => {
+    const socket = new WebSocket(`${url.replace('http', 'ws')}/graphql`, 'graphql-transport-ws', {
+      autoPong,
+    });
+    await new Promise((resolve) => socket.once('open', resolve));
+    return socket;
+  };
+
+  it('is cut off when it answers no ping, while one that does stays', async () => {
+    const alive = await open(true);
+    const dead = await open(false);
+    const code = await new Promise((resolve) => dead.once('close', resolve));
+    expect(code).toBe(1006);
+    await vi.waitFor(() => expect(sockets.count()).toBe(1));
+    expect(alive.readyState).toBe(alive.OPEN);
+    alive.close();
+    await vi.waitFor(() => expect(sockets.count()).toBe(0));
+  });
+});
+
+describe('health', () => {
+  it('is good while the process runs, and ready only when what it needs is', async () => {
+    expect((await fetch(`${url}/healthz`)).status).toBe(200);
+    const notReady = await fetch(`${url}/readyz`);
+    expect([notReady.status, await notReady.json()]).toEqual([
+      503,
+      { status: 'not ready', missing: ['store'] },
+    ]);
+    expect((await fetch(`${app.url}/readyz`)).status).toBe(200);
+  });
+
+  it.each(['/healthz', '/playground', '/demo'])(
+    'and pages answer HEAD at %s without a body',
+    async (path) => {
+      const response = await fetch(app.url + path, { method: 'HEAD' });
+      expect([response.status, await response.text()]).toEqual([200, '']);
+    },
+  );
+});
+
+describe('CORS', () => {
+  const preflight = {
+    'access-control-request-method': 'POST',
+    'access-control-request-headers': 'authorization',
+  };
+
+  it('lets the pages of a configured origin ask and read', async () => {
+    const asked = await fetch(`${app.url}/graphql`, { method: 'OPTIONS', headers: { origin, ...preflight } });
+    expect(asked.status).toBe(204);
+    expect(Object.fromEntries(asked.headers)).toMatchObject({
+      'access-control-allow-origin': origin,
+      'access-control-allow-methods': 'GET, POST',
+      'access-control-allow-headers': expect.stringContaining('authorization'),
+      vary: 'origin',
+    });
+    const answered = await fetch(`${app.url}/graphql`, { method: 'POST', headers: { origin } });
+    // A refusal can be read as well, or the page would not know why.
+    expect(answered.status).toBe(401);
+    expect(answered.headers.get('access-control-allow-origin')).toBe(origin);
+    expect(answered.headers.has('access-control-allow-credentials')).toBe(false);
+  });
+
+  it.each(['https://evil.example', 'null', `${origin}.evil.example`, 'http://app.example'])(
+    'lets no page of %s',
+    async (other) => {
+      for (const method of ['OPTIONS', 'POST']) {
+        const { headers } = await fetch(`${app.url}/graphql`, {
+          method,
+          headers: { origin: other, ...preflight },
+        });
+        expect([...headers.keys()].filter((name) => name.startsWith('access-control'))).toEqual([]);
+      }
+    },
+  );
+});

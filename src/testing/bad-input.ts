@@ -1,0 +1,171 @@
+import { connect } from 'node:net';
+import pg from 'pg';
+import { expect, vi } from 'vitest';
+import { startTestApp, type TestApp } from './app.ts';
+import { withClient } from './postgres-server.ts';
+
+/** What an answer must not show: how we are built, where we run, what we run on. */
+export const internals =
+  /node_modules|file:\/\/|\/src\/|\/dist\/|\.[jt]s:\d|\n\s+at |prisma|postgres|apollo server|zod|jose|\bpg\b|select .* from|insert into|sqlstate|\b(app_user|page_view|inbox_opening|event_log|log_head|log_position|processed_event|idempotency_key|dead_letter)\b|(type|range|reference|syntax)error\b|cannot read prop|undefined/i;
+
+/** Rows of every table: how many, and a digest of what they say. */
+export async function tables(
+  connectionString: string,
+): Promise<Readonly<Record<string, { readonly rows: number; readonly digest: string }>>> {
+  return withClient(connectionString, async (client) => {
+    const { rows: names } = await client.query<{ name: string }>(
+      `SELECT relname AS name FROM pg_class
+       WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition ORDER BY 1`,
+    );
+    const selects = names.map(({ name }) => {
+      const table = pg.escapeIdentifier(name);
+      return `SELECT ${pg.escapeLiteral(name)} AS name, count(*)::int AS rows,
+        md5(coalesce(string_agg(t::text, '|' ORDER BY t::text), '')) AS digest FROM ${table} AS t`;
+    });
+    const { rows } = await client.query<{ name: string; rows: number; digest: string }>(
+      selects.join('\nUNION ALL '),
+    );
+    return Object.fromEntries(rows.map(({ name, ...table }) => [name, table]));
+  });
+}
+
+/** How many rows each table has. */
+export async function rowCounts(connectionString: string): Promise<Readonly<Record<string, number>>> {
+  const found = await tables(connectionString);
+  return Object.fromEntries(Object.entries(found).map(([name, { rows }]) => [name, rows]));
+}
+
+/** Sends bytes as they are on a connection of its own; all that came back until the server closed it. */
+export function exchange(url: string, bytes: string | Uint8Array): Promise<string> {
+  return new Promise((resolve) => {
+    const { hostname, port } = new URL(url);
+    const socket = connect(Number(port), hostname, () => socket.write(bytes));
+    let answer = '';
+    socket.setEncoding('latin1').on('data', (chunk: string) => {
+      answer += chunk;
+    });
+    // A server that has seen enough may close while we still write.
+    socket.on('error', () => {});
+    socket.on('close', () => resolve(answer));
+  });
+}
+
+export interface Reply {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly json: { readonly data?: unknown };
+  /** Of the first error, or of the first userError. */
+  readonly code: string | undefined;
+  readonly message: string | undefined;
+}
+
+export interface RequestOptions {
+  readonly method?: string;
+  readonly path?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly token?: string;
+}
+
+/** The program with something to lose, and ways to treat it badly. */
+export interface Probe {
+  readonly app: TestApp;
+  /** A user's token, with which everything is sent unless another is given. */
+  readonly alice: string;
+  readonly service: string;
+  /** Sends a body as it is. */
+  request(body: string | Uint8Array | undefined, options?: RequestOptions): Promise<Reply>;
+  /** Sends an operation; variables may be JSON text, for numbers that JavaScript cannot write. */
+  run(query: string, variables?: unknown, token?: string): Promise<Reply>;
+  /** Expects that no row has changed since the start and that the next good request is answered. */
+  expectUnharmed(): Promise<void>;
+}
+
+export const goodBody = JSON.stringify({ query: '{ viewer { userId } }' });
+
+/** Starts the program with users alice and bob, and a notification and a page view of alice's. */
+export async function startProbe(): Promise<Probe> {
+  const app = await startTestApp();
+  const alice = await app.token();
+  const service = await app.token({ role: 'service', subject: 'shop' });
+
+  async function request(
+    body: string | Uint8Array | undefined,
+    { method = 'POST', path = '/graphql', token = alice, headers }: RequestOptions = {},
+  ): Promise<Reply> {
+    const response = await fetch(app.url + path, {
+      method,
+      body: body as BodyInit,
+      redirect: 'manual',
+      headers: { 'content-type': 'application/json', authorization: `Bearer ${token}`, ...headers },
+    });
+    const text = await response.text();
+    const isJson = response.headers.get('content-type')?.includes('json') === true && text !== '';
+    const json = isJson ? JSON.parse(text) : {};
+    const userErrors = Object.values(json.data ?? {}).flatMap(
+      (field) => (field as { userErrors?: { code: string; message: string }[] } | null)?.userErrors ?? [],
+    );
+    // Ids are random letters and may spell anything; what we say of an error may not.
+    expect(JSON.stringify([json.errors, json.error, userErrors])).not.toMatch(internals);
+    const [error] = json.errors ?? [];
+    return {
+      status: response.status,
+      headers: response.headers,
+      json,
+      code: error?.extensions.code ?? userErrors[0]?.code,
+      message: error?.message ?? userErrors[0]?.message,
+    };
+  }
+
+  function run(query: string, variables: unknown = {}, token = alice): Promise<Reply> {
+    const json = typeof variables === 'string' ? variables : JSON.stringify(variables);
+    return request(`{"query":${JSON.stringify(query)},"variables":${json}}`, { token });
+  }
+
+  const users = ['alice', 'bob'].map((userId) => ({ userId, patch: {} }));
+  const upsert =
+    'mutation ($users: [UpsertUserInput!]!) { upsertUsers(input: { users: $users }) { createdCount } }';
+  await run(upsert, { users }, service);
+  await run('mutation { recordPageView(input: { name: "Home" }) { eventId } }');
+  const send =
+    'mutation { sendNotification(input: { userId: "alice", content: { title: "Hi" } }) { notificationId } }';
+  await run(send, {}, service);
+  await vi.waitFor(async () => {
+    const { json } = await run('{ viewer { badge { unseen } stats { pageViewCount } } }');
+    expect(json.data).toEqual({ viewer: { badge: { unseen: 1 }, stats: { pageViewCount: 1 } } });
+    expect(await positions(app)).toEqual([{ behind: '0' }]);
+  });
+  const before = await tables(app.connectionString);
+
+  return {
+    app,
+    alice,
+    service,
+    request,
+    run,
+    async expectUnharmed() {
+      expect(await tables(app.connectionString)).toEqual(before);
+      const reply = await request(goodBody);
+      expect(reply).toMatchObject({ status: 200, json: { data: { viewer: { userId: 'alice' } } } });
+    },
+  };
+}
+
+/** How far the worker is behind the log. */
+function positions({ connectionString }: TestApp): Promise<readonly unknown[]> {
+  return withClient(connectionString, async (client) => {
+    const { rows } = await client.query(
+      'SELECT (head - position)::text AS behind FROM log_head, log_position',
+    );
+    return rows;
+  });
+}
+
+/** Cases for `it.each`: how each is shown, then the value. */
+export function shown<Value>(values: readonly Value[]): [shown: string, value: Value][] {
+  return values.map((value) => [JSON.stringify(value).slice(0, 50), value]);
+}
+
+/** That many pieces, separated by spaces. */
+export function many(count: number, write: (index: number) => string): string {
+  return Array.from({ length: count }, (_, index) => write(index)).join(' ');
+}

@@ -1,0 +1,71 @@
+import { AppError } from '../domain/error.ts';
+import type { Message, PubSub } from '../ports/pub-sub.ts';
+import type { Store, StoreTransaction } from '../ports/store.ts';
+
+/** A store whose transactions have some functions replaced. */
+export function withTransactions(
+  store: Store,
+  change: (transaction: StoreTransaction) => Partial<StoreTransaction>,
+): Store {
+  return {
+    ...store,
+    transaction: (work) =>
+      store.transaction((transaction) => work({ ...transaction, ...change(transaction) })),
+  };
+}
+
+/** A store that is away for the next `failures` transactions; half of those are done all the same and then unanswered. */
+export function awayFor(store: Store, failures: number): Store & { readonly failuresLeft: () => number } {
+  let left = failures;
+  return {
+    ...store,
+    failuresLeft: () => left,
+    async transaction(work) {
+      if (left <= 0) return store.transaction(work);
+      left -= 1;
+      if (left % 2 === 0) await store.transaction(work);
+      throw new AppError('UNAVAILABLE', 'The database is away, says the test.');
+    },
+  };
+}
+
+/** A pub/sub that notes what passes and can lose it. */
+export function observed(pubSub: PubSub): PubSub & {
+  readonly published: Message[];
+  /** Subscriptions that were not ended yet. */
+  subscriptions(): number;
+  /** While true, what is published reaches nobody. */
+  lose: boolean;
+  /** Tells listeners that something may have been missed. */
+  gap(): void;
+} {
+  const gapListeners = new Set<() => void>();
+  let subscriptions = 0;
+  return {
+    ...pubSub,
+    published: [],
+    subscriptions: () => subscriptions,
+    lose: false,
+    gap() {
+      for (const listener of gapListeners) listener();
+    },
+    async publish(messages) {
+      this.published.push(...messages);
+      if (!this.lose) await pubSub.publish(messages);
+    },
+    async subscribe(topics, listener) {
+      const unsubscribe = await pubSub.subscribe(topics, listener);
+      subscriptions += 1;
+      let ended = false;
+      return () => {
+        if (!ended) subscriptions -= 1;
+        ended = true;
+        unsubscribe();
+      };
+    },
+    onGap(listener) {
+      gapListeners.add(listener);
+      return () => void gapListeners.delete(listener);
+    },
+  };
+}
