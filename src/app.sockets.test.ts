@@ -337,9 +337,9 @@ describe('a socket stays open and answers the id', () => {
     expect(await peer.message('next', '2')).toMatchObject({ payload: snapshot });
   });
 
-  it.each(['\0', '\ud800', '', 'x'.repeat(129)])(
-    'that asked as a service for a user by no name',
-    async (userId) => {
+  it.each(shown(['\0', '\ud800', '', 'x'.repeat(129)]))(
+    'that asked as a service for the user %s',
+    async (_, userId) => {
       const peer = await enter(service);
       const query = 'subscription ($userId: ID) { badgeChanged(userId: $userId) { kind } }';
       peer.send(subscribe('1', query, { variables: { userId } }));

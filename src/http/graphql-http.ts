@@ -136,7 +136,7 @@ const statuses: ApolloServerPlugin<HttpContext> = {
         const { data, errors } = response.body.singleResult;
         const code = errors?.[0]?.extensions?.['code'];
         // 405 (a mutation by GET) says more than its code.
-        if (data || typeof code !== 'string' || response.http.status === 405) return;
+        if (data || typeof code !== 'string') return;
         response.http.status = httpStatus[code] ?? 500;
       },
     };

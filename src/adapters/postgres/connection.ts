@@ -1,6 +1,6 @@
 import { PrismaPg } from '@prisma/adapter-pg';
 import pg from 'pg';
-import { Prisma, PrismaClient } from './generated/client.ts';
+import { PrismaClient } from './generated/client.ts';
 
 /** Where the database is, as `pg` takes it: a connection string, or a socket directory or host with the rest. */
 export type ConnectionOptions = Pick<
@@ -31,9 +31,6 @@ export interface Database {
   close(): Promise<void>;
 }
 
-/** What runs SQL: the client, or a transaction of it. */
-export type Sql = Pick<Prisma.TransactionClient, '$queryRaw' | '$executeRaw'>;
-
 /** One pool of connections, shared by Prisma and by whoever speaks to Postgres directly. */
 export function connect(
   connection: ConnectionOptions,
@@ -46,15 +43,21 @@ export function connect(
     query_timeout: silenceMs,
     max: options.maxConnections,
     application_name: 'unseen',
+    // Counters and sequences are 64 bits wide; pg would hand them over as strings.
+    types: {
+      getTypeParser: (oid, format) =>
+        oid === pg.types.builtins.INT8 ? BigInt : pg.types.getTypeParser(oid, format),
+    },
     // Prisma's adapter writes times without an offset and reads them without regard to it: right only in UTC, which
     // the server, the database or the role may not have as their default.
     onConnect: (client) => client.query(`SET TIME ZONE 'UTC'`),
   });
-  // An idle connection that breaks is replaced by the pool; without a listener the event would end the process.
+  // A connection that breaks is replaced by the pool, and the query under way rejects; without a listener the event would
+  // end the process.
   pool.on('error', () => {});
+  pool.on('connect', (client) => client.on('error', () => {}));
   const prisma = new PrismaClient({
-    adapter: new PrismaPg(pool, { statementNameGenerator: createStatementNames() }),
-    transactionOptions: { maxWait: 5_000, timeout: 15_000 },
+    adapter: new PrismaPg(pool),
   });
   return {
     prisma,
@@ -63,18 +66,5 @@ export function connect(
       await prisma.$disconnect();
       await pool.end();
     },
-  };
-}
-
-/** Names for prepared statements: our statements are few and fixed, so each is planned once per connection. */
-function createStatementNames(): (query: { readonly sql: string }) => string {
-  const names = new Map<string, string>();
-  return ({ sql }) => {
-    let statement = names.get(sql);
-    if (statement === undefined) {
-      statement = `unseen_${names.size}`;
-      names.set(sql, statement);
-    }
-    return statement;
   };
 }

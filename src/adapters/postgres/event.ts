@@ -1,6 +1,7 @@
 import { v7 as uuidV7 } from 'uuid';
 import type { DeadLetter, EventIdentity, KeyIdentity } from '../../ports/store.ts';
-import type { Sql } from './connection.ts';
+import type { PrismaClient } from './generated/client.ts';
+import type { Sql } from './sql.ts';
 
 /** What the exactly-once rules need: which events were applied, which could not be, which keys were used. */
 export function createEventQueries(sql: Sql) {
@@ -8,7 +9,7 @@ export function createEventQueries(sql: Sql) {
     async claimEvents(events: readonly EventIdentity[], now: Date): Promise<readonly boolean[]> {
       if (events.length === 0) return [];
       // Sorted, so that two workers with the same events cannot wait for each other in a circle.
-      const rows = await sql.$queryRaw<EventIdentity[]>`
+      const rows = await sql.query<EventIdentity>`
         INSERT INTO processed_event (tenant_id, source, event_id, processed_at)
         SELECT DISTINCT tenant_id, source, event_id, ${now}::timestamptz
         FROM unnest(${events.map((event) => event.tenantId)}::text[], ${events.map((event) => event.source)}::text[],
@@ -23,7 +24,7 @@ export function createEventQueries(sql: Sql) {
 
     async addDeadLetters(deadLetters: readonly DeadLetter[]): Promise<void> {
       if (deadLetters.length === 0) return;
-      await sql.$executeRaw`
+      await sql.execute`
         INSERT INTO dead_letter (tenant_id, id, topic, partition, "offset", key, payload, error_code, error_message,
           attempts, failed_at)
         SELECT * FROM unnest(
@@ -44,7 +45,7 @@ export function createEventQueries(sql: Sql) {
     ): Promise<readonly string[]> {
       if (keys.length === 0) return [];
       // The update changes nothing; it makes RETURNING answer with the digest of whoever came first.
-      const rows = await sql.$queryRaw<(KeyIdentity & { readonly digest: string })[]>`
+      const rows = await sql.query<KeyIdentity & { readonly digest: string }>`
         INSERT INTO idempotency_key AS bound (tenant_id, caller, mutation, key, digest, created_at)
         SELECT DISTINCT ON (tenant_id, caller, mutation, key) tenant_id, caller, mutation, key, digest, ${now}::timestamptz
         FROM unnest(${keys.map((key) => key.tenantId)}::text[], ${keys.map((key) => key.caller)}::text[],
@@ -56,12 +57,16 @@ export function createEventQueries(sql: Sql) {
       const digests = new Map(rows.map((row) => [identifyKey(row), row.digest]));
       return keys.map((key) => digests.get(identifyKey(key)) ?? key.digest);
     },
+  };
+}
 
+export function createEventLookups({ idempotencyKey }: Pick<PrismaClient, 'idempotencyKey'>) {
+  return {
     async boundDigest({ tenantId, caller, mutation, key }: KeyIdentity): Promise<string | undefined> {
-      const rows = await sql.$queryRaw<{ digest: string }[]>`
-        SELECT digest FROM idempotency_key
-        WHERE tenant_id = ${tenantId} AND caller = ${caller} AND mutation = ${mutation} AND key = ${key}`;
-      return rows[0]?.digest;
+      const bound = await idempotencyKey.findUnique({
+        where: { tenantId_caller_mutation_key: { tenantId, caller, mutation, key } },
+      });
+      return bound?.digest;
     },
   };
 }

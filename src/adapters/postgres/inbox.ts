@@ -1,7 +1,7 @@
 import type { Inbox } from '../../domain/inbox.ts';
 import type { UserKey } from '../../domain/user.ts';
-import type { Sql } from './connection.ts';
 import { Prisma } from './generated/client.ts';
+import type { Sql } from './sql.ts';
 import { columns } from './user.ts';
 
 type Row = Omit<Inbox, 'version'> & { readonly version: bigint };
@@ -17,7 +17,7 @@ export function createInboxQueries(sql: Sql) {
     async inboxes(keys: readonly UserKey[]): Promise<readonly Inbox[]> {
       if (keys.length === 0) return [];
       const [tenantIds, userIds] = columns(keys);
-      const rows = await sql.$queryRaw<Row[]>`
+      const rows = await sql.query<Row>`
         SELECT ${selected} FROM inbox
         WHERE (tenant_id, user_id) IN (SELECT * FROM unnest(${tenantIds}::text[], ${userIds}::text[]))`;
       return rows.map(toInbox);
@@ -26,13 +26,13 @@ export function createInboxQueries(sql: Sql) {
     async lockInboxes(keys: readonly UserKey[], now: Date): Promise<readonly Inbox[]> {
       if (keys.length === 0) return [];
       const [tenantIds, userIds] = columns(keys);
-      await sql.$executeRaw`
+      await sql.execute`
         INSERT INTO inbox (tenant_id, user_id, updated_at)
         SELECT tenant_id, user_id, ${now}::timestamptz
         FROM unnest(${tenantIds}::text[], ${userIds}::text[]) AS new (tenant_id, user_id)
         ON CONFLICT DO NOTHING`;
       // LockRows runs above the sort, so rows are locked in the order of the keys, whatever the plan.
-      const rows = await sql.$queryRaw<Row[]>`
+      const rows = await sql.query<Row>`
         SELECT ${selected} FROM inbox
         JOIN unnest(${tenantIds}::text[], ${userIds}::text[]) WITH ORDINALITY AS wanted (tenant_id, user_id, place)
           USING (tenant_id, user_id)
@@ -43,7 +43,7 @@ export function createInboxQueries(sql: Sql) {
     async saveInboxes(inboxes: readonly Inbox[]): Promise<void> {
       if (inboxes.length === 0) return;
       const [tenantIds, userIds] = columns(inboxes);
-      await sql.$executeRaw`
+      await sql.execute`
         UPDATE inbox SET unseen = new.unseen, unread = new.unread, last_seq = new.last_seq, opened_seq = new.opened_seq,
           version = new.version, last_opened_at = new.last_opened_at, updated_at = new.updated_at
         FROM unnest(
@@ -58,7 +58,7 @@ export function createInboxQueries(sql: Sql) {
     },
 
     async addOpening({ tenantId, userId }: UserKey, upToSeq: bigint, now: Date): Promise<void> {
-      await sql.$executeRaw`
+      await sql.execute`
         INSERT INTO inbox_opening (tenant_id, user_id, up_to_seq, opened_at)
         VALUES (${tenantId}, ${userId}, ${upToSeq}, ${now}::timestamptz) ON CONFLICT DO NOTHING`;
     },

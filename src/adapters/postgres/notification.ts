@@ -1,8 +1,8 @@
 import type { Notification } from '../../domain/notification.ts';
 import type { UserKey } from '../../domain/user.ts';
-import type { Sql } from './connection.ts';
-import { Prisma } from './generated/client.ts';
-import { columns } from './user.ts';
+import { Prisma, type PrismaClient } from './generated/client.ts';
+import type { Sql } from './sql.ts';
+import { columns, keyOf } from './user.ts';
 
 const selected = Prisma.sql`
   n.tenant_id AS "tenantId", n.user_id AS "userId", n.id, n.seq, n.status::text AS status, n.category,
@@ -17,7 +17,7 @@ export function createNotificationQueries(sql: Sql) {
     async addNotifications(rows: readonly Notification[]): Promise<void> {
       if (rows.length === 0) return;
       const [tenantIds, userIds] = columns(rows);
-      await sql.$executeRaw`
+      await sql.execute`
         INSERT INTO notification (tenant_id, user_id, id, seq, status, category, severity, title, body, data,
           action_url, subject_id, created_at, delivered_at)
         SELECT * FROM unnest(
@@ -33,7 +33,7 @@ export function createNotificationQueries(sql: Sql) {
     },
 
     async countUnseen({ tenantId, userId }: UserKey, openedSeq: bigint): Promise<number> {
-      const rows = await sql.$queryRaw<{ count: number }[]>`
+      const rows = await sql.query<{ count: number }>`
         SELECT count(*)::int AS count FROM notification
         WHERE tenant_id = ${tenantId} AND user_id = ${userId} AND seq > ${openedSeq}`;
       return rows[0]?.count ?? 0;
@@ -44,23 +44,23 @@ export function createNotificationQueries(sql: Sql) {
       { first, before }: { readonly first: number; readonly before?: bigint },
     ): Promise<readonly Notification[]> {
       const place = before === undefined ? Prisma.empty : Prisma.sql`AND n.seq < ${before}`;
-      return sql.$queryRaw<Notification[]>`
+      return sql.query<Notification>`
         SELECT ${selected} FROM notification AS n
         WHERE n.tenant_id = ${tenantId} AND n.user_id = ${userId} AND n.seq IS NOT NULL ${place}
         ORDER BY n.seq DESC LIMIT ${first}`;
     },
 
-    async countNotifications({ tenantId, userId }: UserKey): Promise<number> {
-      const rows = await sql.$queryRaw<{ count: number }[]>`
-        SELECT count(*)::int AS count FROM notification
-        WHERE tenant_id = ${tenantId} AND user_id = ${userId} AND seq IS NOT NULL`;
-      return rows[0]?.count ?? 0;
-    },
-
     async notification(tenantId: string, id: string): Promise<Notification | undefined> {
-      const rows = await sql.$queryRaw<Notification[]>`
+      const rows = await sql.query<Notification>`
         SELECT ${selected} FROM notification AS n WHERE n.tenant_id = ${tenantId} AND n.id = ${id}::uuid`;
       return rows[0];
     },
+  };
+}
+
+export function createNotificationLookups({ notification: table }: Pick<PrismaClient, 'notification'>) {
+  return {
+    countNotifications: (user: UserKey): Promise<number> =>
+      table.count({ where: { ...keyOf(user), seq: { not: null } } }),
   };
 }

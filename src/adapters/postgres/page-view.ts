@@ -1,9 +1,9 @@
 import type { PageView } from '../../domain/page-view.ts';
 import type { UserKey } from '../../domain/user.ts';
 import type { PageViewRange } from '../../ports/store.ts';
-import type { Sql } from './connection.ts';
-import { Prisma } from './generated/client.ts';
-import { columns } from './user.ts';
+import { Prisma, type PrismaClient } from './generated/client.ts';
+import type { Sql } from './sql.ts';
+import { columns, keyOf } from './user.ts';
 
 const selected = Prisma.sql`
   tenant_id AS "tenantId", user_id AS "userId", id, name, path, subject_id AS "subjectId",
@@ -19,7 +19,7 @@ export function createPageViewQueries(sql: Sql) {
     async addPageViews(views: readonly PageView[]): Promise<void> {
       if (views.length === 0) return;
       const [tenantIds, userIds] = columns(views);
-      await sql.$executeRaw`
+      await sql.execute`
         INSERT INTO page_view (tenant_id, user_id, occurred_at, id, name, path, subject_id, received_at)
         SELECT * FROM unnest(
           ${tenantIds}::text[], ${userIds}::text[], ${views.map((view) => view.occurredAt.toISOString())}::timestamptz[],
@@ -36,34 +36,36 @@ export function createPageViewQueries(sql: Sql) {
         ...range
       }: PageViewRange & {
         readonly first: number;
-        readonly after?: { readonly occurredAt: Date; readonly id: string };
+        readonly after?: PageViewPlace;
       },
     ): Promise<readonly PageView[]> {
       const place = after
         ? Prisma.sql`AND (occurred_at, id) < (${after.occurredAt}::timestamptz, ${after.id}::uuid)`
         : Prisma.empty;
-      return sql.$queryRaw<PageView[]>`
+      return sql.query<PageView>`
         SELECT ${selected} FROM page_view WHERE ${within(key, range)} ${place}
         ORDER BY occurred_at DESC, id DESC LIMIT ${first}`;
     },
-
-    async countPageViews(key: UserKey, range: PageViewRange): Promise<number> {
-      const rows = await sql.$queryRaw<{ count: number }[]>`
-        SELECT count(*)::int AS count FROM page_view WHERE ${within(key, range)}`;
-      return rows[0]?.count ?? 0;
-    },
-
-    async pageView(
-      { tenantId, userId }: UserKey,
-      { occurredAt, id }: { readonly occurredAt: Date; readonly id: string },
-    ): Promise<PageView | undefined> {
-      const rows = await sql.$queryRaw<PageView[]>`
-        SELECT ${selected} FROM page_view
-        WHERE tenant_id = ${tenantId} AND user_id = ${userId}
-          AND occurred_at = ${occurredAt}::timestamptz AND id = ${id}::uuid`;
-      return rows[0];
-    },
   };
+}
+
+export function createPageViewLookups({ pageView: table }: Pick<PrismaClient, 'pageView'>) {
+  return {
+    countPageViews: (user: UserKey, { from, to }: PageViewRange): Promise<number> =>
+      table.count({
+        where: { ...keyOf(user), occurredAt: { ...(from && { gte: from }), ...(to && { lt: to }) } },
+      }),
+
+    pageView: async (user: UserKey, { occurredAt, id }: PageViewPlace): Promise<PageView | undefined> =>
+      (await table.findUnique({
+        where: { tenantId_userId_occurredAt_id: { ...keyOf(user), occurredAt, id } },
+      })) ?? undefined,
+  };
+}
+
+interface PageViewPlace {
+  readonly occurredAt: Date;
+  readonly id: string;
 }
 
 /** `YYYY_MM` of a moment in UTC: the partition it lies in. */
@@ -77,8 +79,8 @@ export async function createPartition(sql: Sql, month: string): Promise<void> {
   const from = new Date(Date.UTC(year, index - 1)).toISOString();
   const to = new Date(Date.UTC(year, index)).toISOString();
   // Two workers may come here together, and IF NOT EXISTS is no lock.
-  await sql.$queryRaw`SELECT pg_advisory_xact_lock(hashtext(${`page_view_${month}`}))::text`;
-  await sql.$executeRaw`${Prisma.raw(
+  await sql.query`SELECT pg_advisory_xact_lock(hashtext(${`page_view_${month}`}))::text`;
+  await sql.execute`${Prisma.raw(
     `CREATE TABLE IF NOT EXISTS page_view_${month} PARTITION OF page_view FOR VALUES FROM ('${from}') TO ('${to}')`,
   )}`;
 }

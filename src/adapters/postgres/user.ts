@@ -1,17 +1,20 @@
 import { type User, type UserKey, type UserPatch, userDefaults, userKeyOf } from '../../domain/user.ts';
-import type { Sql } from './connection.ts';
+import type { Sql } from './sql.ts';
 
 /** The columns of user keys, for `unnest`. */
 export function columns(keys: readonly UserKey[]): readonly [tenantIds: string[], userIds: string[]] {
   return [keys.map(({ tenantId }) => tenantId), keys.map(({ userId }) => userId)];
 }
 
+/** The key alone, of anything that has one. */
+export const keyOf = ({ tenantId, userId }: UserKey): UserKey => ({ tenantId, userId });
+
 export function createUserQueries(sql: Sql) {
   return {
     async users(keys: readonly UserKey[]): Promise<readonly User[]> {
       if (keys.length === 0) return [];
       const [tenantIds, userIds] = columns(keys);
-      return sql.$queryRaw<User[]>`
+      return sql.query<User>`
         SELECT tenant_id AS "tenantId", user_id AS "userId", time_zone AS "timeZone",
           can_receive_notifications AS "canReceiveNotifications", created_at AS "createdAt"
         FROM app_user
@@ -21,7 +24,7 @@ export function createUserQueries(sql: Sql) {
     async ensureUsers(keys: readonly UserKey[], now: Date): Promise<void> {
       if (keys.length === 0) return;
       const [tenantIds, userIds] = columns(keys);
-      await sql.$executeRaw`
+      await sql.execute`
         INSERT INTO app_user (tenant_id, user_id, created_at)
         SELECT tenant_id, user_id, ${now}::timestamptz
         FROM unnest(${tenantIds}::text[], ${userIds}::text[]) AS new (tenant_id, user_id)
@@ -35,7 +38,7 @@ export function createUserQueries(sql: Sql) {
     ): Promise<readonly boolean[]> {
       if (patches.length === 0) return [];
       const [tenantIds, userIds] = columns(patches);
-      const created = await sql.$queryRaw<UserKey[]>`
+      const created = await sql.query<UserKey>`
         INSERT INTO app_user (tenant_id, user_id, created_at)
         SELECT DISTINCT tenant_id, user_id, ${now}::timestamptz
         FROM unnest(${tenantIds}::text[], ${userIds}::text[]) AS new (tenant_id, user_id)
@@ -47,7 +50,7 @@ export function createUserQueries(sql: Sql) {
       const receiving = patches.map(({ patch }) =>
         cleared(patch.canReceiveNotifications, userDefaults.canReceiveNotifications),
       );
-      await sql.$executeRaw`
+      await sql.execute`
         WITH patch AS (
           SELECT new.* FROM app_user
           JOIN unnest(${tenantIds}::text[], ${userIds}::text[], ${zones}::text[],

@@ -1,0 +1,407 @@
+import fc from 'fast-check';
+import { v7 as uuidV7 } from 'uuid';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { createLocalPubSub } from '../adapters/local/pub-sub.ts';
+import { createPostgresEventLog } from '../adapters/postgres/event-log.ts';
+import type { Caller } from '../domain/caller.ts';
+import { AppError } from '../domain/error.ts';
+import { maxClockAheadMs } from '../domain/page-view.ts';
+import { decode, type Event } from '../events/codec.ts';
+import type { EventLog, LogRecord } from '../ports/event-log.ts';
+import { silent } from '../testing/app.ts';
+import { createTestClock, testNow } from '../testing/event.ts';
+import { openTestStorage, type TestStorage } from '../testing/storage.ts';
+import { createProject } from './project.ts';
+import { createRecord, type PageViewInput } from './record.ts';
+
+const retentionDays = 183;
+const retentionMs = retentionDays * 86_400_000;
+
+let storage: TestStorage;
+let log: EventLog;
+const clock = createTestClock();
+beforeAll(async () => {
+  storage = await openTestStorage();
+  log = createPostgresEventLog({
+    database: storage.database,
+    connection: storage.connection,
+    logger: silent,
+  });
+});
+afterAll(async () => {
+  await log.close();
+  await storage.close();
+});
+
+const recordTo = (to: EventLog = log) =>
+  createRecord({ log: to, store: storage.store, clock }, { retentionDays });
+
+const expiresAt = new Date(testNow.getTime() + 3_600_000);
+const service: Caller = { tenantId: 'default', subject: 'shop', role: 'service', expiresAt };
+
+let users = 0;
+const anyone = () => `user-${++users}`;
+async function someone(fields: { canReceiveNotifications?: boolean } = {}): Promise<string> {
+  const userId = anyone();
+  const patches = [{ tenantId: 'default', userId, patch: fields }];
+  await storage.store.transaction((transaction) => transaction.patchUsers(patches, testNow));
+  return userId;
+}
+
+const viewOf = (fields: Partial<PageViewInput> = {}): PageViewInput => ({
+  userId: 'alice',
+  name: 'Pricing',
+  at: ['input'],
+  ...fields,
+});
+const recordView = (input: PageViewInput, { caller = service, mutation = 'recordPageView', to = log } = {}) =>
+  recordTo(to).pageViews(caller, mutation, [input]);
+
+/** What the log holds of a user, oldest first. */
+async function logged(userId: string): Promise<readonly Event[]> {
+  const rows = await storage.query<{ value: string }>(
+    'SELECT value FROM event_log WHERE key = $1 ORDER BY "offset"',
+    [`default/${userId}`],
+  );
+  return rows.map(({ value }) => {
+    const decoded = decode(Buffer.from(value));
+    if (decoded.kind !== 'event') throw new Error(`the log holds what is ${decoded.kind}`);
+    return decoded.event;
+  });
+}
+
+/** Applies all that the log holds of a user. */
+async function applyAll(userId: string): Promise<void> {
+  const rows = await storage.query<{ offset: string; topic: string; key: string; value: string }>(
+    'SELECT * FROM event_log WHERE key = $1 ORDER BY "offset"',
+    [`default/${userId}`],
+  );
+  const records = rows.map(
+    (row): LogRecord => ({
+      ...row,
+      partition: 0,
+      offset: BigInt(row.offset),
+      value: Buffer.from(row.value),
+      appendedAt: testNow,
+    }),
+  );
+  const { store } = storage;
+  await createProject({ store, pubSub: createLocalPubSub(), clock, logger: silent }, { retentionDays }).apply(
+    records,
+  );
+}
+
+/** A log that fails after the next append, or before it. */
+function failingOnce(when: 'before' | 'after'): EventLog {
+  let failed = false;
+  return {
+    ...log,
+    async append(events) {
+      if (failed) return log.append(events);
+      failed = true;
+      if (when === 'after') await log.append(events);
+      throw new AppError('UNAVAILABLE', 'The log is away, says the test.');
+    },
+  };
+}
+
+describe('a recorded page view', () => {
+  it('is durable in the log, with its id and as it was reported, when the call resolves', async () => {
+    const userId = anyone();
+    const occurredAt = new Date(testNow.getTime() - 5_000);
+    const { eventIds, problems } = await recordView(
+      viewOf({ userId, occurredAt, path: '/pricing', subjectId: 'p1' }),
+    );
+    expect(problems).toEqual([]);
+    expect(await logged(userId)).toEqual([
+      {
+        id: eventIds[0],
+        source: 'api',
+        type: 'pageViewed',
+        tenantId: 'default',
+        userId,
+        occurredAt,
+        data: { name: 'Pricing', path: '/pricing', subjectId: 'p1' },
+        schemaVersion: 1,
+      },
+    ]);
+  });
+
+  it('happened now when nothing else is said', async () => {
+    const userId = anyone();
+    await recordView(viewOf({ userId }));
+    expect(await logged(userId)).toMatchObject([{ occurredAt: testNow }]);
+  });
+
+  it('gets an id of its own without a key', async () => {
+    const userId = anyone();
+    await Promise.all([recordView(viewOf({ userId })), recordView(viewOf({ userId }))]);
+    expect(new Set((await logged(userId)).map(({ id }) => id)).size).toBe(2);
+  });
+
+  it('is refused as too old before the retention and as in the future five minutes ahead, and only there', async () => {
+    const around = (edge: number) => fc.integer({ min: -3, max: 3 }).map((ms) => edge + ms);
+    const offset = fc.oneof(
+      around(-retentionMs),
+      around(maxClockAheadMs),
+      fc.integer({ min: -2 * retentionMs, max: 86_400_000 }),
+    );
+    await fc.assert(
+      fc.asyncProperty(offset, async (ms) => {
+        const userId = anyone();
+        const { eventIds, problems } = await recordView(
+          viewOf({ userId, occurredAt: new Date(testNow.getTime() + ms) }),
+        );
+        const code = ms < -retentionMs ? 'TOO_OLD' : ms > maxClockAheadMs ? 'IN_FUTURE' : undefined;
+        expect(problems.map((problem) => problem.code)).toEqual(code ? [code] : []);
+        if (code) expect(problems[0]?.path).toEqual(['input', 'occurredAt']);
+        expect(eventIds).toHaveLength(code ? 0 : 1);
+        expect(await logged(userId)).toHaveLength(code ? 0 : 1);
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  it('of several is recorded beside others that are refused, each of which says where it stands', async () => {
+    const userId = anyone();
+    const at = (index: number) => ['input', 'views', String(index)];
+    const { eventIds, problems } = await recordTo().pageViews(service, 'recordPageViews', [
+      viewOf({ userId, name: 'first', at: at(0) }),
+      viewOf({ userId, name: '', at: at(1) }),
+      viewOf({ userId: '', at: at(2) }),
+      viewOf({ userId, occurredAt: new Date(0), at: at(3) }),
+      viewOf({ userId, name: 'a\0b', at: at(4) }),
+      viewOf({ userId, name: 'last', at: at(5) }),
+    ]);
+    expect(problems.map(({ code, path }) => [code, path.join('.')])).toEqual([
+      ['INVALID_INPUT', 'input.views.1.name'],
+      ['INVALID_INPUT', 'input.views.2.userId'],
+      ['TOO_OLD', 'input.views.3.occurredAt'],
+      ['INVALID_INPUT', 'input.views.4.name'],
+    ]);
+    const events = await logged(userId);
+    expect(events.map(({ id }) => id)).toEqual(eventIds);
+    expect(events.map(({ data }) => data)).toEqual([{ name: 'first' }, { name: 'last' }]);
+  });
+});
+
+describe('an idempotency key', () => {
+  it('gives the same input the same id, however often and whoever races, and counts once', async () => {
+    const userId = anyone();
+    const input = viewOf({ userId, idempotencyKey: uuidV7() });
+    const racing = await Promise.all(Array.from({ length: 20 }, () => recordView(input)));
+    const later = await recordView(input);
+    for (const { eventIds, problems } of racing) {
+      expect(problems).toEqual([]);
+      expect(eventIds).toEqual(later.eventIds);
+    }
+    await applyAll(userId);
+    expect(await storage.store.countPageViews({ tenantId: 'default', userId }, {})).toBe(1);
+  });
+
+  it('refuses other input, of which nothing is recorded', async () => {
+    const userId = anyone();
+    const idempotencyKey = uuidV7();
+    const input = viewOf({ userId, idempotencyKey, path: '/a' });
+    await recordView(input);
+    const others: PageViewInput[] = [
+      { ...input, name: 'Docs' },
+      { ...input, path: '/b' },
+      { ...input, path: undefined },
+      { ...input, subjectId: '/a', path: undefined },
+      { ...input, userId: anyone() },
+      { ...input, occurredAt: testNow },
+    ];
+    for (const other of others) {
+      expect(await recordView(other)).toEqual({
+        eventIds: [],
+        problems: [
+          expect.objectContaining({ code: 'IDEMPOTENCY_CONFLICT', path: ['input', 'idempotencyKey'] }),
+        ],
+      });
+    }
+    expect(await logged(userId)).toHaveLength(1);
+    expect(await recordView(input)).toMatchObject({ problems: [] });
+  });
+
+  it('lets one of several inputs that race for it win, and every call with that one', async () => {
+    for (let round = 0; round < 5; round += 1) {
+      const userId = anyone();
+      const idempotencyKey = uuidV7();
+      const inputs = Array.from({ length: 12 }, (_, n) =>
+        viewOf({ userId, name: `page ${n % 3}`, idempotencyKey }),
+      );
+      const results = await Promise.all(inputs.map((input) => recordView(input)));
+      const won = results.flatMap(({ eventIds }, n) => (eventIds.length === 1 ? [inputs[n]?.name] : []));
+      expect(won).toHaveLength(4);
+      expect(new Set(won).size).toBe(1);
+      expect(new Set((await logged(userId)).map(({ id, data }) => JSON.stringify([id, data]))).size).toBe(1);
+    }
+  });
+
+  it('belongs to a tenant, a caller and a mutation: elsewhere it is another key', async () => {
+    const input = viewOf({ userId: anyone(), idempotencyKey: uuidV7() });
+    const ids = await Promise.all([
+      recordView(input),
+      recordView({ ...input, name: 'Docs' }, { caller: { ...service, tenantId: 'other' } }),
+      recordView({ ...input, name: 'Docs' }, { caller: { ...service, subject: 'crm' } }),
+      recordView({ ...input, name: 'Docs' }, { caller: { ...service, role: 'admin' } }),
+      recordView({ ...input, name: 'Docs' }, { mutation: 'recordPageViews' }),
+    ]);
+    expect(ids.flatMap(({ problems }) => problems)).toEqual([]);
+    expect(new Set(ids.flatMap(({ eventIds }) => eventIds)).size).toBe(5);
+  });
+
+  it.each(['before', 'after'] as const)(
+    'makes a retry safe when the log fails %s it took the event',
+    async (when) => {
+      const userId = anyone();
+      const input = viewOf({ userId, idempotencyKey: uuidV7() });
+      const to = failingOnce(when);
+      await expect(recordView(input, { to })).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+      const { eventIds } = await recordView(input, { to });
+      expect(new Set((await logged(userId)).map(({ id }) => id))).toEqual(new Set(eventIds));
+      await applyAll(userId);
+      expect(await storage.store.countPageViews({ tenantId: 'default', userId }, {})).toBe(1);
+    },
+  );
+
+  it('keeps its answer when the view has become too old in the meantime', async () => {
+    const oldest = viewOf({
+      userId: anyone(),
+      idempotencyKey: uuidV7(),
+      occurredAt: new Date(testNow.getTime() - retentionMs),
+    });
+    const first = await recordView(oldest);
+    expect(first.problems).toEqual([]);
+    clock.set(new Date(testNow.getTime() + 60_000));
+    try {
+      expect(await recordView(oldest)).toEqual(first);
+      expect((await recordView({ ...oldest, name: 'Docs' })).problems).toMatchObject([{ code: 'TOO_OLD' }]);
+      expect((await recordView({ ...oldest, idempotencyKey: uuidV7() })).problems).toMatchObject([
+        { code: 'TOO_OLD' },
+      ]);
+    } finally {
+      clock.set(testNow);
+    }
+  });
+
+  it('that came with refused input is free', async () => {
+    const input = viewOf({ userId: anyone(), idempotencyKey: uuidV7() });
+    expect((await recordView({ ...input, occurredAt: new Date(0) })).problems).toHaveLength(1);
+    expect((await recordView({ ...input, name: '' })).problems).toHaveLength(1);
+    expect((await recordView(input)).problems).toEqual([]);
+  });
+
+  it('of a bulk call stands for its view alone: of the same key twice, the first input counts', async () => {
+    const userId = anyone();
+    const [a, b] = [uuidV7(), uuidV7()];
+    const at = (index: number) => ['input', 'views', String(index)];
+    const views = [
+      viewOf({ userId, name: 'one', idempotencyKey: a, at: at(0) }),
+      viewOf({ userId, name: 'two', idempotencyKey: a, at: at(1) }),
+      viewOf({ userId, name: 'three', idempotencyKey: b, at: at(2) }),
+      viewOf({ userId, name: 'one', idempotencyKey: a, at: at(3) }),
+      viewOf({ userId, name: 'four', at: at(4) }),
+    ];
+    const { eventIds, problems } = await recordTo().pageViews(service, 'recordPageViews', views);
+    expect(problems).toMatchObject([{ code: 'IDEMPOTENCY_CONFLICT', path: [...at(1), 'idempotencyKey'] }]);
+    expect(eventIds).toHaveLength(4);
+    expect(eventIds[2]).toBe(eventIds[0]);
+    await applyAll(userId);
+    const stored = await storage.store.pageViews({ tenantId: 'default', userId }, { first: 10 });
+    expect(stored.map(({ name }) => name).toSorted()).toEqual(['four', 'one', 'three']);
+  });
+});
+
+describe('a recorded notification', () => {
+  const send = (userId: string, content: object, idempotencyKey?: string, to: EventLog = log) =>
+    recordTo(to).notification(service, 'sendNotification', { userId, content, idempotencyKey });
+
+  it("is durable in the log, its id is the event's, defaults filled in", async () => {
+    const userId = await someone();
+    const { eventIds } = await send(userId, { title: 'Hello' });
+    expect(await logged(userId)).toMatchObject([
+      {
+        id: eventIds[0],
+        type: 'notificationSent',
+        occurredAt: testNow,
+        data: { title: 'Hello', category: 'general', severity: 'NORMAL' },
+      },
+    ]);
+  });
+
+  it('is refused for a user who does not exist or does not receive, and for content that is not valid', async () => {
+    const problemOf = async (userId: string, content: object) => {
+      const { eventIds, problems } = await send(userId, content, uuidV7());
+      expect(eventIds).toEqual([]);
+      return problems.map(({ code, path }) => [code, path.join('.')]);
+    };
+    const optedOut = await someone({ canReceiveNotifications: false });
+    expect(await problemOf(anyone(), { title: 'Hello' })).toEqual([['USER_NOT_FOUND', 'input.userId']]);
+    expect(await problemOf(optedOut, { title: 'Hello' })).toEqual([['OPTED_OUT', 'input.userId']]);
+    expect(await problemOf(await someone(), { title: '' })).toEqual([
+      ['INVALID_INPUT', 'input.content.title'],
+    ]);
+    for (const userId of ['', 'a\0b', 'x'.repeat(129), '\ud800']) {
+      const problems = await problemOf(userId, { title: 'Hello' });
+      expect(new Set(problems.map(String))).toEqual(new Set(['INVALID_INPUT,input.userId']));
+    }
+    expect(await logged(optedOut)).toEqual([]);
+  });
+
+  it('keeps its answer when it is repeated, also when the user has opted out in the meantime, and counts once', async () => {
+    const userId = await someone();
+    const key = uuidV7();
+    const first = await send(userId, { title: 'Hello', data: { a: 1 } }, key);
+    await applyAll(userId);
+    const patches = [{ tenantId: 'default', userId, patch: { canReceiveNotifications: false } }];
+    await storage.store.transaction((transaction) => transaction.patchUsers(patches, testNow));
+    expect(await send(userId, { title: 'Hello', data: { a: 1 } }, key)).toEqual(first);
+    await applyAll(userId);
+    expect(await storage.store.inboxes([{ tenantId: 'default', userId }])).toMatchObject([
+      { unseen: 1, version: 1 },
+    ]);
+  });
+
+  it('with a used key and other content is a conflict, of which nothing is recorded', async () => {
+    const userId = await someone();
+    const key = uuidV7();
+    await send(userId, { title: 'Hello' }, key);
+    for (const content of [
+      { title: 'Bye' },
+      { title: 'Hello', data: {} },
+      { title: 'Hello', severity: 'HIGH' },
+    ]) {
+      expect((await send(userId, content, key)).problems).toMatchObject([{ code: 'IDEMPOTENCY_CONFLICT' }]);
+    }
+    expect((await send(await someone(), { title: 'Hello' }, key)).problems).toMatchObject([
+      { code: 'IDEMPOTENCY_CONFLICT' },
+    ]);
+    expect(await logged(userId)).toHaveLength(1);
+  });
+
+  it('with a key that is raced for is sent once', async () => {
+    const userId = await someone();
+    const key = uuidV7();
+    const results = await Promise.all(
+      Array.from({ length: 10 }, (_, n) => send(userId, { title: `number ${n % 2}` }, key)),
+    );
+    expect(results.filter(({ eventIds }) => eventIds.length === 1)).toHaveLength(5);
+    await applyAll(userId);
+    expect(await storage.store.inboxes([{ tenantId: 'default', userId }])).toMatchObject([{ unseen: 1 }]);
+  });
+
+  it.each(['before', 'after'] as const)(
+    'can be retried when the log fails %s it took the event',
+    async (when) => {
+      const userId = await someone();
+      const key = uuidV7();
+      const to = failingOnce(when);
+      await expect(send(userId, { title: 'Hello' }, key, to)).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+      expect((await send(userId, { title: 'Hello' }, key, to)).problems).toEqual([]);
+      await applyAll(userId);
+      expect(await storage.store.inboxes([{ tenantId: 'default', userId }])).toMatchObject([{ unseen: 1 }]);
+    },
+  );
+});
