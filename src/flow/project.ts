@@ -1,9 +1,9 @@
 import { validate as isUuid, v5 as uuidV5 } from 'uuid';
 import { AppError, type ErrorCode } from '../domain/error.ts';
-import { badgeOf, deliver } from '../domain/inbox.ts';
+import { badgeOf, deliver, type Inbox } from '../domain/inbox.ts';
 import { contentOf, type Notification } from '../domain/notification.ts';
 import { type PageView, timelinessOf } from '../domain/page-view.ts';
-import { distinctUsers, userKeyOf } from '../domain/user.ts';
+import { distinctUsers, type User, userKeyOf } from '../domain/user.ts';
 import { decode, type Event } from '../events/codec.ts';
 import type { NotificationSent } from '../events/notification.ts';
 import type { PageViewed } from '../events/page-view.ts';
@@ -54,7 +54,7 @@ export function createProject(
     async apply(records) {
       const now = clock.now();
       const { events, deadLetters } = read(records, now);
-      const { ready, waiting } = await sortOutUnknownUsers(events);
+      const { ready, waiting, users } = await sortOutUnknownUsers(events);
       const toApply = ready.map(({ event }) => event);
       const views = toApply.filter((event) => event.type === 'pageViewed');
       const keptViews = views.filter(
@@ -71,13 +71,11 @@ export function createProject(
         await transaction.addPageViews(
           keptViews.filter((view) => fresh.has(view)).map((view) => rowOf(view, now)),
         );
-        await deliverAll(
-          transaction,
-          notifications.filter((sent) => fresh.has(sent)),
-          now,
-        );
+        const sent = notifications.filter((event) => fresh.has(event));
+        const delivered = await deliverAll(transaction, sent, users, now);
         // Repeats included: their first publish may have been lost in a crash.
-        return transaction.inboxes(distinctUsers(notifications));
+        const repeated = distinctUsers(notifications).filter((key) => !delivered.has(userKeyOf(key)));
+        return [...delivered.values(), ...(await transaction.inboxes(repeated))];
       });
 
       if (inboxes.length > 0) await publishBadges({ pubSub, logger }, inboxes.map(badgeOf), 'ARRIVED');
@@ -95,13 +93,17 @@ export function createProject(
   /** Page views create their user; a notification reaches only one who exists already, or by a view of the same batch. */
   async function sortOutUnknownUsers(events: readonly ReadRecord[]) {
     const sent = events.filter(({ event }) => event.type === 'notificationSent');
-    const known = new Set((await store.users(distinctUsers(sent.map(({ event }) => event)))).map(userKeyOf));
-    for (const { event } of events) if (event.type === 'pageViewed') known.add(userKeyOf(event));
+    const found = await store.users(distinctUsers(sent.map(({ event }) => event)));
+    const users = new Map(found.map((user) => [userKeyOf(user), user]));
+    const viewers = new Set(
+      events.flatMap(({ event }) => (event.type === 'pageViewed' ? [userKeyOf(event)] : [])),
+    );
     const waits = ({ event }: ReadRecord) =>
-      event.type === 'notificationSent' && !known.has(userKeyOf(event));
+      event.type === 'notificationSent' && !users.has(userKeyOf(event)) && !viewers.has(userKeyOf(event));
     return {
       ready: events.filter((event) => !waits(event)),
       waiting: events.filter(waits).map(({ record }) => record),
+      users,
     };
   }
 }
@@ -174,31 +176,37 @@ function deadLetterOf(record: LogRecord, why: Failure, failedAt: Date, tenantId 
   };
 }
 
-/** Delivers under the locks of the inboxes: sequence and version order are commit order. */
+/**
+ * Delivers under the locks of the inboxes: sequence and version order are commit order. `users` are those known before; who
+ * came into being in this batch is read here. Returns the inboxes as they are now.
+ */
 async function deliverAll(
   transaction: StoreTransaction,
   sent: readonly NotificationSent[],
+  users: ReadonlyMap<string, User>,
   now: Date,
-): Promise<void> {
-  if (sent.length === 0) return;
+): Promise<ReadonlyMap<string, Inbox>> {
   const keys = distinctUsers(sent);
-  const users = new Map((await transaction.users(keys)).map((user) => [userKeyOf(user), user]));
+  const newcomers = await transaction.users(keys.filter((key) => !users.has(userKeyOf(key))));
+  const byKey = new Map([...users, ...newcomers.map((user) => [userKeyOf(user), user] as const)]);
   const inboxes = new Map(
     (await transaction.lockInboxes(keys, now)).map((inbox) => [userKeyOf(inbox), inbox]),
   );
   const notifications: Notification[] = [];
   for (const event of sent) {
-    const user = users.get(userKeyOf(event));
-    const inbox = inboxes.get(userKeyOf(event));
+    const key = userKeyOf(event);
+    const user = byKey.get(key);
+    const inbox = inboxes.get(key);
     if (!user || !inbox)
       throw new AppError('UNAVAILABLE', 'A user was removed while a notification was on its way.');
     const arrival = { id: rowIdOf(event), content: contentOf(event), sentAt: event.occurredAt };
     const delivered = deliver(inbox, user, arrival, now);
-    inboxes.set(userKeyOf(event), delivered.inbox);
+    inboxes.set(key, delivered.inbox);
     notifications.push(delivered.notification);
   }
   await transaction.addNotifications(notifications);
   await transaction.saveInboxes([...inboxes.values()]);
+  return inboxes;
 }
 
 function rowOf(view: PageViewed, receivedAt: Date): PageView {

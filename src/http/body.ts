@@ -42,22 +42,29 @@ function parse(bytes: Buffer): unknown {
   }
 }
 
-async function readBytes(request: IncomingMessage): Promise<Buffer> {
-  const tooLarge = new AppError('PAYLOAD_TOO_LARGE', `The body may have at most ${maxBodyBytes} bytes.`);
-  if (Number(request.headers['content-length'] ?? 0) > maxBodyBytes) throw tooLarge;
-  const chunks: Buffer[] = [];
-  let size = 0;
-  try {
-    // Left open when we stop early: the answer goes out on the same connection.
-    for await (const chunk of request.iterator({ destroyOnReturn: false })) {
+function readBytes(request: IncomingMessage): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let size = Number(request.headers['content-length'] ?? 0);
+    if (size > maxBodyBytes) return refuse();
+    size = 0;
+    request.on('data', (chunk: Buffer) => {
       size += chunk.byteLength;
-      if (size > maxBodyBytes) throw tooLarge;
-      chunks.push(chunk);
+      if (size > maxBodyBytes) refuse();
+      else chunks.push(chunk);
+    });
+    request.on('end', () => resolve(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks)));
+    request.on('error', endedEarly);
+    request.on('close', () => request.complete || endedEarly());
+
+    // The connection stays open: the answer goes out on it.
+    function refuse(): void {
+      request.removeAllListeners('data').pause();
+      reject(new AppError('PAYLOAD_TOO_LARGE', `The body may have at most ${maxBodyBytes} bytes.`));
     }
-  } catch (error) {
-    throw error === tooLarge
-      ? error
-      : new AppError('BAD_USER_INPUT', 'The body ended early.', { cause: error });
-  }
-  return chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks);
+
+    function endedEarly(cause?: Error): void {
+      reject(new AppError('BAD_USER_INPUT', 'The body ended early.', { cause }));
+    }
+  });
 }

@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { ApolloServer, type ApolloServerPlugin, HeaderMap } from '@apollo/server';
+import { ApolloServer, type GraphQLRequestListener, HeaderMap } from '@apollo/server';
 import { type GraphQLSchema, Kind, type OperationDefinitionNode, OperationTypeNode } from 'graphql';
 import { AppError } from '../domain/error.ts';
 import type { Context, ResolverContainer } from '../graphql/context.ts';
@@ -61,7 +61,7 @@ export async function createGraphQLOverHttp({
         hideSuggestions: !operations.introspection,
         logger,
       }),
-    plugins: [requestIds, statuses, refusals],
+    plugins: [{ requestDidStart: async () => hooks }],
   });
   await apollo.start();
 
@@ -116,48 +116,33 @@ function bearerToken(request: IncomingMessage): string {
   throw new AppError('UNAUTHENTICATED', 'Send a token: `Authorization: Bearer …`.');
 }
 
-/** Errors carry the id of their request from the moment they are known, so that masking can log and answer it. */
-const requestIds: ApolloServerPlugin<HttpContext> = {
-  async requestDidStart() {
-    return {
-      async didEncounterErrors({ errors, contextValue }) {
-        for (const error of errors) error.extensions['requestId'] = contextValue.requestId;
-      },
-    };
+/** What the transport adds to every operation; one object for all, since each request pays for what is made per request. */
+const hooks: GraphQLRequestListener<HttpContext> = {
+  /** What only the transport knows to refuse, once the operation is known and before it runs. */
+  async didResolveOperation({ operation, contextValue }) {
+    if (operation?.operation === OperationTypeNode.SUBSCRIPTION) {
+      const message = 'Subscriptions go over WebSocket, protocol graphql-transport-ws, at the same URL.';
+      throw graphQLErrorOf(new AppError('BAD_USER_INPUT', message));
+    }
+    if (contextValue.bodyBytes > maxPlainBodyBytes && !isBulk(operation)) {
+      const message = `The body may have ${maxPlainBodyBytes} bytes; ${maxBodyBytes} for ${[...bulkMutations].join(', ')}.`;
+      throw graphQLErrorOf(new AppError('PAYLOAD_TOO_LARGE', message));
+    }
   },
-};
 
-/** An answer without data takes the status of its error, for clients and proxies that look no further. */
-const statuses: ApolloServerPlugin<HttpContext> = {
-  async requestDidStart() {
-    return {
-      async willSendResponse({ response }) {
-        if (response.body.kind !== 'single') return;
-        const { data, errors } = response.body.singleResult;
-        const code = errors?.[0]?.extensions?.['code'];
-        // 405 (a mutation by GET) says more than its code.
-        if (data || typeof code !== 'string') return;
-        response.http.status = httpStatus[code] ?? 500;
-      },
-    };
+  /** Errors carry the id of their request from the moment they are known, so that masking can log and answer it. */
+  async didEncounterErrors({ errors, contextValue }) {
+    for (const error of errors) error.extensions['requestId'] = contextValue.requestId;
   },
-};
 
-/** What only the transport knows to refuse, once the operation is known and before it runs. */
-const refusals: ApolloServerPlugin<HttpContext> = {
-  async requestDidStart({ contextValue }) {
-    return {
-      async didResolveOperation({ operation }) {
-        if (operation?.operation === OperationTypeNode.SUBSCRIPTION) {
-          const message = 'Subscriptions go over WebSocket, protocol graphql-transport-ws, at the same URL.';
-          throw graphQLErrorOf(new AppError('BAD_USER_INPUT', message));
-        }
-        if (contextValue.bodyBytes > maxPlainBodyBytes && !isBulk(operation)) {
-          const message = `The body may have ${maxPlainBodyBytes} bytes; ${maxBodyBytes} for ${[...bulkMutations].join(', ')}.`;
-          throw graphQLErrorOf(new AppError('PAYLOAD_TOO_LARGE', message));
-        }
-      },
-    };
+  /** An answer without data takes the status of its error, for clients and proxies that look no further. */
+  async willSendResponse({ response }) {
+    if (response.body.kind !== 'single') return;
+    const { data, errors } = response.body.singleResult;
+    const code = errors?.[0]?.extensions?.['code'];
+    // 405 (a mutation by GET) says more than its code.
+    if (data || typeof code !== 'string' || response.http.status === 405) return;
+    response.http.status = httpStatus[code] ?? 500;
   },
 };
 

@@ -1,5 +1,5 @@
+import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { v7 as uuidV7 } from 'uuid';
 import { AppError, errorTable } from '../domain/error.ts';
 import { httpStatus } from '../graphql/error.ts';
 import type { Logger } from '../ports/logger.ts';
@@ -7,7 +7,7 @@ import type { Logger } from '../ports/logger.ts';
 /** The id a proxy gave the request, when it is a plain one; else a new one. */
 export function requestIdOf(request: IncomingMessage): string {
   const given = request.headers['x-request-id'];
-  return typeof given === 'string' && /^[\w.:-]{1,128}$/.test(given) ? given : uuidV7();
+  return typeof given === 'string' && /^[\w.:-]{1,128}$/.test(given) ? given : randomUUID();
 }
 
 /** Answers JSON and ends. */

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
 import { AppError } from '../../domain/error.ts';
@@ -35,11 +36,15 @@ const appendSql = `
     FROM head, unnest($1::text[], $2::text[], $3::text[]) WITH ORDINALITY AS event (topic, key, value, n)
     RETURNING 1
   )
-  SELECT pg_notify('${channel}', '') FROM (SELECT count(*) FROM appended) AS done`;
+  SELECT pg_notify('${channel}', $4) FROM (SELECT count(*) FROM appended) AS done`;
 
-const readSql = `
+const moveSql = 'UPDATE log_position SET position = $1, updated_at = now() WHERE consumer_group = $2';
+
+// The position moves with the next read: a batch costs one round trip beside its handling.
+const moveAndReadSql = `
+  WITH moved AS (${moveSql} AND position <> $1)
   SELECT "offset", topic, key, value, appended_at FROM event_log
-  WHERE "offset" > $1 ORDER BY "offset" LIMIT $2`;
+  WHERE "offset" > $1 ORDER BY "offset" LIMIT $3`;
 
 const pruneSql = `
   DELETE FROM event_log WHERE "offset" IN (
@@ -66,9 +71,11 @@ export function createPostgresEventLog(
 ): EventLog {
   const consumptions = new Set<Consumption>();
   const wakeUps = new Set<() => void>();
+  // Who appends here has woken the consumers here already; its notification is for other processes.
+  const instance = randomUUID();
 
   const commits = createGroupCommit<Event>(async (events) => {
-    const values = [events.map(topicOf), events.map(keyOf), events.map(encode)];
+    const values = [events.map(topicOf), events.map(keyOf), events.map(encode), instance];
     await translated(database.pool.query({ name: 'unseen_append', text: appendSql, values }));
     for (const wake of wakeUps) wake();
   });
@@ -95,7 +102,8 @@ export function createPostgresEventLog(
         lost = true;
         bell.ring();
       };
-      client.on('error', onLost).on('end', onLost).on('notification', bell.ring);
+      client.on('error', onLost).on('end', onLost);
+      client.on('notification', ({ payload }) => payload === instance || bell.ring());
       await client.connect();
       await client.query({ text: sessionSql, ...promptly });
       begin();
@@ -110,24 +118,19 @@ export function createPostgresEventLog(
       let position = rows[0]?.position ?? '0';
       while (!stopping.signal.aborted && !lost) {
         const rung = bell.next();
-        const batch = await client.query<Row>({
+        const { rows: batch } = await client.query<Row>({
           name: 'unseen_read',
-          text: readSql,
-          values: [position, batchSize],
+          text: moveAndReadSql,
+          values: [position, group, batchSize],
           ...promptly,
         });
-        if (batch.rows.length === 0) {
-          await rung;
-          continue;
+        if (batch.length === 0) await rung;
+        else {
+          await handle(batch.map(toRecord), stopping.signal);
+          position = batch.at(-1)?.offset ?? position;
         }
-        await handle(batch.rows.map(toRecord), stopping.signal);
-        position = batch.rows.at(-1)?.offset ?? position;
-        await client.query({
-          text: 'UPDATE log_position SET position = $2, updated_at = now() WHERE consumer_group = $1',
-          values: [group, position],
-          ...promptly,
-        });
       }
+      if (!lost) await client.query({ text: moveSql, values: [position, group], ...promptly });
     }
 
     /** One consumer per group: waits, in the database, until no other session consumes for it. */

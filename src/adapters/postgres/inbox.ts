@@ -1,5 +1,5 @@
 import type { Inbox } from '../../domain/inbox.ts';
-import type { UserKey } from '../../domain/user.ts';
+import { type UserKey, userKeyOf } from '../../domain/user.ts';
 import { Prisma } from './generated/client.ts';
 import type { Sql } from './sql.ts';
 import { columns } from './user.ts';
@@ -26,18 +26,15 @@ export function createInboxQueries(sql: Sql) {
     async lockInboxes(keys: readonly UserKey[], now: Date): Promise<readonly Inbox[]> {
       if (keys.length === 0) return [];
       const [tenantIds, userIds] = columns(keys);
-      await sql.execute`
+      // The update changes nothing; it locks the row and makes RETURNING answer. Keys come sorted, and so do the locks.
+      const rows = await sql.query<Row>`
         INSERT INTO inbox (tenant_id, user_id, updated_at)
         SELECT tenant_id, user_id, ${now}::timestamptz
-        FROM unnest(${tenantIds}::text[], ${userIds}::text[]) AS new (tenant_id, user_id)
-        ON CONFLICT DO NOTHING`;
-      // LockRows runs above the sort, so rows are locked in the order of the keys, whatever the plan.
-      const rows = await sql.query<Row>`
-        SELECT ${selected} FROM inbox
-        JOIN unnest(${tenantIds}::text[], ${userIds}::text[]) WITH ORDINALITY AS wanted (tenant_id, user_id, place)
-          USING (tenant_id, user_id)
-        ORDER BY wanted.place FOR UPDATE OF inbox`;
-      return rows.map(toInbox);
+        FROM unnest(${tenantIds}::text[], ${userIds}::text[]) AS wanted (tenant_id, user_id)
+        ON CONFLICT (tenant_id, user_id) DO UPDATE SET updated_at = inbox.updated_at
+        RETURNING ${selected}`;
+      const inboxes = new Map(rows.map((row) => [userKeyOf(row), toInbox(row)]));
+      return keys.flatMap((key) => inboxes.get(userKeyOf(key)) ?? []);
     },
 
     async saveInboxes(inboxes: readonly Inbox[]): Promise<void> {
