@@ -1,5 +1,5 @@
-import { createHash } from 'node:crypto';
-import { v5 as uuidV5, v7 as uuidV7 } from 'uuid';
+import { createHash, randomUUID } from 'node:crypto';
+import { v5 as uuidV5 } from 'uuid';
 import type { Caller } from '../domain/caller.ts';
 import { maxClockAheadMs, timelinessOf } from '../domain/page-view.ts';
 import { type Problem, problemsOf } from '../domain/problem.ts';
@@ -95,7 +95,7 @@ export function createRecord(
       const data = notificationSent.data.safeParse(input.content);
       if (!data.success) return { eventIds: [], problems: problemsOf(data.error, ['input', 'content']) };
       const event: Event = {
-        id: eventIdOf(caller, mutation, input.idempotencyKey),
+        id: eventIdOf(caller, mutation, input.idempotencyKey, now),
         source,
         type: notificationSent.type,
         tenantId: caller.tenantId,
@@ -168,7 +168,7 @@ function pageViewOf(
   const data = pageViewed.data.safeParse(input);
   if (!data.success) return { problems: problemsOf(data.error, input.at) };
   return {
-    id: eventIdOf(caller, mutation, input.idempotencyKey),
+    id: eventIdOf(caller, mutation, input.idempotencyKey, now),
     source,
     type: pageViewed.type,
     tenantId: caller.tenantId,
@@ -197,13 +197,22 @@ function keyIdentity(caller: Caller, mutation: string, key: string) {
   return { tenantId: caller.tenantId, caller: `${caller.role}:${caller.subject}`, mutation, key };
 }
 
-function eventIdOf(caller: Caller, mutation: string, key: string | undefined): string {
-  if (key === undefined) return uuidV7();
+function eventIdOf(caller: Caller, mutation: string, key: string | undefined, now: Date): string {
+  if (key === undefined) return uuidV7(now);
   return uuidV5(JSON.stringify(Object.values(keyIdentity(caller, mutation, key))), keyNamespace);
 }
 
 function digestOfView({ userId, name, occurredAt, path, subjectId }: PageViewInput): string {
   return digestOf([userId, name, occurredAt, path, subjectId]);
+}
+
+/**
+ * A version 7 UUID (RFC 9562, section 5.7): the time, so that rows of one moment lie together, then what is random in a
+ * version 4, which Node draws in batches; drawing for each id is 4 % of a recorded page view.
+ */
+function uuidV7(now: Date): string {
+  const time = now.getTime().toString(16).padStart(12, '0');
+  return `${time.slice(0, 8)}-${time.slice(8)}-7${randomUUID().slice(15)}`;
 }
 
 function digestOf(values: readonly unknown[]): string {

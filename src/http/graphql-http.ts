@@ -14,6 +14,8 @@ import { answerError, requestIdOf } from './response.ts';
 const maxPlainBodyBytes = 100_000;
 const bulkMutations: ReadonlySet<string> = new Set(['recordPageViews', 'upsertUsers']);
 
+const graphQLResponse = 'application/graphql-response+json';
+
 interface HttpContext extends Context {
   readonly bodyBytes: number;
 }
@@ -76,7 +78,9 @@ export async function createGraphQLOverHttp({
           const value = request.headers[header];
           if (typeof value === 'string') headers.set(header, value);
         }
-        headers.set('accept', acceptedType(request));
+        // Without a choice to make Apollo answers JSON, also to whoever would take neither: it would refuse only after the
+        // operation has run.
+        if (request.headers.accept?.includes(graphQLResponse)) headers.set('accept', graphQLResponse);
         const {
           status,
           headers: answered,
@@ -90,24 +94,19 @@ export async function createGraphQLOverHttp({
           },
           context: async () => ({ caller, requestId, container, bodyBytes: bytes }),
         });
-        for (const [name, value] of answered) response.setHeader(name, value);
-        response.setHeader('x-request-id', requestId);
-        response.setHeader('cache-control', 'no-store');
-        response.statusCode = status ?? 200;
-        if (answer.kind === 'complete') response.end(answer.string);
-        else throw new Error('incremental delivery is not enabled');
+        if (answer.kind !== 'complete') throw new Error('incremental delivery is not enabled');
+        response.writeHead(status ?? 200, {
+          ...Object.fromEntries(answered),
+          'cache-control': 'no-store',
+          'x-request-id': requestId,
+        });
+        response.end(answer.string);
       } catch (error) {
         answerError(response, error, { requestId, logger });
       }
     },
     stop: () => apollo.stop(),
   };
-}
-
-/** Whoever accepts neither type gets plain JSON: Apollo would refuse only after the operation has run. */
-function acceptedType({ headers }: IncomingMessage): string {
-  const graphQLResponse = 'application/graphql-response+json';
-  return headers.accept?.includes(graphQLResponse) ? graphQLResponse : 'application/json';
 }
 
 function bearerToken(request: IncomingMessage): string {

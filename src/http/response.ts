@@ -4,10 +4,19 @@ import { AppError, errorTable } from '../domain/error.ts';
 import { httpStatus } from '../graphql/error.ts';
 import type { Logger } from '../ports/logger.ts';
 
+// Unique without randomness for each: this process, then a counter.
+const processId = randomUUID();
+let requests = 0;
+
+function nextId(): string {
+  requests += 1;
+  return `${processId}-${requests}`;
+}
+
 /** The id a proxy gave the request, when it is a plain one; else a new one. */
 export function requestIdOf(request: IncomingMessage): string {
   const given = request.headers['x-request-id'];
-  return typeof given === 'string' && /^[\w.:-]{1,128}$/.test(given) ? given : randomUUID();
+  return typeof given === 'string' && /^[\w.:-]{1,128}$/.test(given) ? given : nextId();
 }
 
 /** Answers JSON and ends. */
