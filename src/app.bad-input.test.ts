@@ -77,6 +77,7 @@ describe('what is refused', () => {
     const forged = [
       ...['\0', 'x'.repeat(10_000), "' OR 1=1 --", 'bob\nbob'].map((id) => nodeId('usr', id)),
       ...['\0', 'nobody'].map((id) => nodeId('bdg', id, 'notifications')),
+      nodeId('bdg', 'alice', 'items:news'),
       ...["'; DROP TABLE notification; --", uuid].map((id) => nodeId('ntf', id)),
       ...times.map((time) => nodeId('pgv', 'alice', time, uuid)),
       `${nodeId('usr', 'alice')}=`,
@@ -163,6 +164,9 @@ describe('what is refused', () => {
       ['a line break in the subject', { title: 'x', subjectId: 'a\nb' }],
       ['a script for an action', { title: 'x', actionUrl: 'javascript:alert(1)' }],
       ['another host for an action', { title: 'x', actionUrl: '//evil.example' }],
+      ['another host by a backslash', { title: 'x', actionUrl: '/\\evil.example' }],
+      ['another host by a tab', { title: 'x', actionUrl: '/\t/evil.example' }],
+      ['a line break in the action', { title: 'x', actionUrl: '/a\r\nb' }],
     ];
     it.each(contents)('sends no notification with %s', async (_, content) => {
       const reply = await probe.run(send, { content }, probe.service);
@@ -316,6 +320,7 @@ describe('what looks bad and is data', () => {
   });
 
   const objects: [what: string, json: string][] = [
+    ['a prototype', '{"__proto__":{"x":1}}'],
     [
       'keys of prototypes inside',
       '{"a":{"__proto__":{"x":1},"constructor":{"prototype":{"x":1}},"toString":null}}',

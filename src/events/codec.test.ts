@@ -19,6 +19,18 @@ describe('codec', () => {
     expect(decode(bytes(encode(event)))).toEqual({ kind: 'event', event });
   });
 
+  it('never throws, however deep an attachment is nested', () => {
+    const data = `{"title":"x","data":{"a":${'['.repeat(100_000)}${']'.repeat(100_000)}}}`;
+    const sent = JSON.stringify({ ...event, type: 'notificationSent', data: 0 }).replace(
+      '"data":0',
+      `"data":${data}`,
+    );
+    expect(decode(bytes(sent))).toMatchObject({
+      kind: 'unreadable',
+      reason: expect.stringContaining('data.data: '),
+    });
+  });
+
   it('ignores fields it does not know', () => {
     expect(decode(bytes({ ...event, shoeSize: 43, data: { name: 'Pricing', colour: 'red' } }))).toEqual({
       kind: 'event',

@@ -22,7 +22,8 @@ export const notificationSent = {
     data: jsonObject.optional(),
     /** Where a click leads: an http(s) URL or a path on the same site, never a script. */
     actionUrl: text(2000)
-      .regex(/^(https?:\/\/|\/(?!\/))/i, 'must be an http(s) URL or start with a single /')
+      // Browsers read \\ as / and skip tabs and line breaks: /\\host and /<tab>/host lead elsewhere, as //host does.
+      .regex(/^(https?:\/\/|\/(?!\/))[^\p{Cc}\\]*$/iu, 'must be an http(s) URL or start with a single /')
       .optional(),
     subjectId: name.optional(),
   }),

@@ -21,13 +21,41 @@ export const tenantId = z.string().regex(/^[A-Za-z0-9_.-]{1,64}$/, 'must be 1 to
 /** An RFC 3339 date-time; the instant it names, in milliseconds. */
 export const instant = z.iso.datetime({ offset: true }).transform((value) => new Date(value));
 
-/** JSON object as stored: at most 16 KB when written as JSON, no U+0000 and no lone surrogates anywhere in it. */
-export const jsonObject = z.record(z.string(), z.unknown()).superRefine((value, context) => {
-  const json = JSON.stringify(value);
-  if (Buffer.byteLength(json) > 16_384)
-    context.addIssue({ code: 'custom', message: 'must be at most 16 KB' });
-  // JSON.stringify writes both as escapes; a literal backslash before them is escaped itself.
-  if (/(?<!\\)(?:\\\\)*\\u(?:0000|d[89ab][0-9a-f]{2}|d[c-f][0-9a-f]{2})/i.test(json)) {
-    context.addIssue({ code: 'custom', message: 'must not contain U+0000 or lone surrogates' });
+/** Levels of a JSON object: far from where writing or reading it would exhaust a stack, here or in Postgres. */
+const maxJsonDepth = 100;
+
+/**
+ * JSON object as stored: at most 16 KB when written as JSON and 100 levels, no U+0000, no lone surrogates and no inexact
+ * numbers anywhere in it. The object itself, not a copy: a copy would lose a key `__proto__`.
+ */
+export const jsonObject = z
+  .custom<Record<string, unknown>>(
+    (value) => typeof value === 'object' && value !== null && !Array.isArray(value),
+    'must be a JSON object',
+  )
+  .superRefine((value, context) => {
+    const message = jsonProblem(value) ?? writtenProblem(JSON.stringify(value));
+    if (message !== undefined) context.addIssue({ code: 'custom', message });
+  });
+
+function jsonProblem(value: unknown, depth = 1): string | undefined {
+  // 1e999 is Infinity and would be stored as null; an integer beyond 2^53 has lost digits already.
+  if (typeof value === 'number') {
+    const isExact = Number.isInteger(value) ? Number.isSafeInteger(value) : Number.isFinite(value);
+    return isExact ? undefined : 'must not contain numbers beyond 2^53: send them as strings';
   }
-});
+  if (typeof value !== 'object' || value === null) return undefined;
+  if (depth > maxJsonDepth) return `must not be nested deeper than ${maxJsonDepth} levels`;
+  for (const inner of Object.values(value)) {
+    const problem = jsonProblem(inner, depth + 1);
+    if (problem !== undefined) return problem;
+  }
+  return undefined;
+}
+
+function writtenProblem(json: string): string | undefined {
+  if (Buffer.byteLength(json) > 16_384) return 'must be at most 16 KB';
+  // JSON.stringify writes both as escapes; a literal backslash before them is escaped itself.
+  const isUnstorable = /(?<!\\)(?:\\\\)*\\u(?:0000|d[89ab][0-9a-f]{2}|d[c-f][0-9a-f]{2})/i.test(json);
+  return isUnstorable ? 'must not contain U+0000 or lone surrogates' : undefined;
+}

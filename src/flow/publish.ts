@@ -4,9 +4,9 @@ import { type UserKey, userKeyOf } from '../domain/user.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { PubSub } from '../ports/pub-sub.ts';
 
-/** One topic per badge; a message on it is the badge's whole state. */
+/** One topic per badge; a message on it is the badge's whole state. Neither part holds control characters. */
 export function badgeTopic(user: UserKey, key: string): string {
-  return `badge:${userKeyOf(user)}:${key}`;
+  return `badge:${userKeyOf(user)}\n${key}`;
 }
 
 /**

@@ -1,8 +1,9 @@
 import { Arg, Ctx, ID, Query, Resolver } from 'type-graphql';
 import { validate as isUuid } from 'uuid';
+import { notificationsKey } from '../domain/badge.ts';
 import type { Read } from '../flow/read.ts';
 import type { Store } from '../ports/store.ts';
-import { badgeNode, checkBadgeKey } from './badge.ts';
+import { badgeNode } from './badge.ts';
 import { type Context, maySee } from './context.ts';
 import { parseNodeId } from './node-id.ts';
 import { Node } from './node-interface.ts';
@@ -38,8 +39,9 @@ export class NodeResolver {
         return found ? userNode(found) : null;
       }
       case 'Badge':
-        checkBadgeKey(second);
-        return (await read.user(user)) ? badgeNode(await read.badge(user)) : null;
+        return second === notificationsKey && (await read.user(user))
+          ? badgeNode(await read.badge(user))
+          : null;
       case 'PageView': {
         const occurredAt = new Date(Number(second));
         if (Number.isNaN(occurredAt.getTime()) || !isUuid(third)) return null;

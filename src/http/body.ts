@@ -56,6 +56,8 @@ function readBytes(request: IncomingMessage): Promise<Buffer> {
     request.on('end', () => resolve(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks)));
     request.on('error', endedEarly);
     request.on('close', () => request.complete || endedEarly());
+    // Whoever gave up while we looked at the token has told everybody who listened then.
+    if (request.destroyed) endedEarly();
 
     // The connection stays open: the answer goes out on it.
     function refuse(): void {

@@ -15,7 +15,8 @@ const claims = z.object({
   sub: name,
   tenant: tenantId.default('default'),
   role: z.enum(roles).default('user'),
-  exp: z.number(),
+  // The last moment a Date can hold, in seconds.
+  exp: z.number().max(8.64e12),
 });
 
 const asymmetric = [

@@ -1,9 +1,8 @@
-import { once } from 'node:events';
-import { type AddressInfo, connect as connectSocket, createServer, type Socket } from 'node:net';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { LogRecord } from '../../ports/event-log.ts';
 import { silent } from '../../testing/app.ts';
 import { pageViewed } from '../../testing/event.ts';
+import { openLine } from '../../testing/line.ts';
 import { openTestStorage } from '../../testing/storage.ts';
 import { connect, silenceMs } from './connection.ts';
 import { createPostgresEventLog } from './event-log.ts';
@@ -14,51 +13,12 @@ afterEach(async () => {
   for (const close of closing.splice(0).reverse()) await close();
 });
 
-/** A way to the database that can fall silent: connections stay, new ones are accepted, and nothing passes. */
-async function openLine(connectionString: string) {
-  const url = new URL(connectionString);
-  const host = url.searchParams.get('host') ?? url.hostname;
-  const port = Number(url.searchParams.get('port') ?? (url.port || 5432));
-  let isSilent = false;
-  const sockets = new Set<Socket>();
-  const server = createServer((near) => {
-    const far = host.startsWith('/') ? connectSocket(`${host}/.s.PGSQL.${port}`) : connectSocket(port, host);
-    for (const [from, to] of [
-      [near, far],
-      [far, near],
-    ] as const) {
-      sockets.add(from);
-      from.on('data', (chunk) => {
-        if (!isSilent) to.write(chunk);
-      });
-      from.on('error', () => {});
-      from.on('close', () => {
-        sockets.delete(from);
-        if (!isSilent) to.destroy();
-      });
-    }
-  }).listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  url.search = '';
-  url.host = `127.0.0.1:${(server.address() as AddressInfo).port}`;
-  closing.push(async () => {
-    for (const socket of sockets) socket.destroy();
-    server.close();
-  });
-  return {
-    connectionString: url.href,
-    /** What was said meanwhile is lost, as are the connections it was said on. */
-    setSilent(silence: boolean) {
-      isSilent = silence;
-    },
-  };
-}
-
 describe('a database that accepts and does not answer', () => {
   it('costs a call some seconds and UNAVAILABLE, wakes a consumer up and is believed again when it answers', async () => {
     const storage = await openTestStorage();
     closing.push(() => storage.close());
     const line = await openLine(storage.connection.connectionString);
+    closing.push(line.close);
     const connection = { connectionString: line.connectionString };
     const database = connect(connection, { maxConnections: 4 });
     const store = createPostgresStore(database);
@@ -73,7 +33,7 @@ describe('a database that accepts and does not answer', () => {
     // So that there are connections to be disappointed by.
     await Promise.all([store.users([key]), store.users([key]), store.ping()]);
 
-    line.setSilent(true);
+    line.set('silent');
     const startedAt = performance.now();
     const calls = await Promise.allSettled([
       store.ping(),
@@ -87,7 +47,7 @@ describe('a database that accepts and does not answer', () => {
       expect(call).toMatchObject({ status: 'rejected', reason: { code: 'UNAVAILABLE' } });
     expect(performance.now() - startedAt).toBeLessThan(2 * silenceMs + 2_000);
 
-    line.setSilent(false);
+    line.set('up');
     await vi.waitFor(() => log.append([pageViewed()]), { timeout: 10_000 });
     await vi.waitFor(() => expect(seen.length).toBeGreaterThanOrEqual(2), { timeout: silenceMs + 10_000 });
     await vi.waitFor(() => store.transaction((transaction) => transaction.users([key])), { timeout: 10_000 });

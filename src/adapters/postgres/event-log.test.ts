@@ -4,8 +4,10 @@ import { type EventLogUnderTest, eventLogContract } from '../../ports/event-log.
 import type { EventLog, LogRecord } from '../../ports/event-log.ts';
 import { silent } from '../../testing/app.ts';
 import { pageViewed } from '../../testing/event.ts';
+import { openLine } from '../../testing/line.ts';
 import { withClient } from '../../testing/postgres-server.ts';
 import { openTestStorage, type TestStorage } from '../../testing/storage.ts';
+import { connect } from './connection.ts';
 import { createPostgresEventLog } from './event-log.ts';
 
 const waiting = { timeout: 10_000, interval: 5 };
@@ -142,6 +144,33 @@ describe('the Postgres event log, beyond the port', () => {
       );
       await log.append([pageViewed()]);
       await vi.waitFor(() => expect(seen).toHaveLength(2), waiting);
+    }),
+  );
+
+  it(
+    'hands over an event whose append was done and whose answer was lost',
+    withLog(async ({ storage }, log) => {
+      const line = await openLine(storage.connection.connectionString);
+      const { connection } = storage;
+      const database = connect({ connectionString: line.connectionString }, { maxConnections: 2 });
+      const cutOff = createPostgresEventLog({ database, connection, logger: silent });
+      try {
+        const seen: LogRecord[] = [];
+        await cutOff.consume('reader', async (records) => void seen.push(...records));
+        await cutOff.append([pageViewed()]);
+        await vi.waitFor(() => expect(seen).toHaveLength(1), waiting);
+        line.set('answerless');
+        const event = pageViewed();
+        await expect(cutOff.append([event])).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+        await vi.waitFor(() => expect(seen).toHaveLength(2), waiting);
+        line.set('up');
+        await log.append([pageViewed()]);
+        await vi.waitFor(() => expect(seen).toHaveLength(3), waiting);
+      } finally {
+        await cutOff.close();
+        await database.close();
+        await line.close();
+      }
     }),
   );
 

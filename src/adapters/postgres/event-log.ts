@@ -72,12 +72,19 @@ export function createPostgresEventLog(
   const consumptions = new Set<Consumption>();
   const wakeUps = new Set<() => void>();
   // Who appends here has woken the consumers here already; its notification is for other processes.
-  const instance = randomUUID();
+  let instance = randomUUID();
 
   const commits = createGroupCommit<Event>(async (events) => {
     const values = [events.map(topicOf), events.map(keyOf), events.map(encode), instance];
-    await translated(database.pool.query({ name: 'unseen_append', text: appendSql, values }));
-    for (const wake of wakeUps) wake();
+    try {
+      await translated(database.pool.query({ name: 'unseen_append', text: appendSql, values }));
+    } catch (error) {
+      // The answer may be what was lost: should the commit be done, or still come, its notification is for us too.
+      instance = randomUUID();
+      throw error;
+    } finally {
+      for (const wake of wakeUps) wake();
+    }
   });
 
   function startConsumer(

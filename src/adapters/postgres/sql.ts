@@ -47,11 +47,14 @@ export async function inTransaction<T>(pool: pg.Pool, work: (sql: Sql) => Promis
   try {
     await client.query('BEGIN');
     const result = await work(sqlOn(client));
-    await client.query('COMMIT');
+    // Of a transaction in which a statement failed, COMMIT makes a ROLLBACK and says so without an error.
+    const { command } = await client.query('COMMIT');
+    if (command !== 'COMMIT') throw new Error('a statement of the transaction failed and the work went on');
     return result;
   } catch (error) {
-    // A connection that cannot even roll back is not given to anybody else.
-    await client.query('ROLLBACK').catch(() => {
+    // A connection that cannot even roll back, and that soon, is not given to anybody else.
+    const rollback = { text: 'ROLLBACK', query_timeout: 1_000 };
+    await client.query(rollback).catch(() => {
       broken = true;
     });
     throw error;

@@ -151,11 +151,21 @@ export function createRedisPubSub(options: RedisOptions, { logger }: { readonly 
 
 function connect(
   { url, cluster }: RedisOptions,
-  options: { readonly enableOfflineQueue: boolean; readonly autoResubscribe?: boolean; readonly commandTimeout?: number },
+  options: {
+    readonly enableOfflineQueue: boolean;
+    readonly autoResubscribe?: boolean;
+    readonly commandTimeout?: number;
+  },
 ): Redis | Cluster {
-  const retry = (attempt: number) => Math.min(maxReconnectDelayMs, 50 * 2 ** attempt) * (0.5 + Math.random() / 2);
+  const retry = (attempt: number) =>
+    Math.min(maxReconnectDelayMs, 50 * 2 ** attempt) * (0.5 + Math.random() / 2);
   if (!cluster) {
-    return new Redis(url, { ...options, maxRetriesPerRequest: null, connectTimeout: 5_000, retryStrategy: retry });
+    return new Redis(url, {
+      ...options,
+      maxRetriesPerRequest: null,
+      connectTimeout: 5_000,
+      retryStrategy: retry,
+    });
   }
   const { hostname, port, username, password, protocol } = new URL(url);
   return new Cluster([{ host: hostname, port: Number(port || 6379) }], {
