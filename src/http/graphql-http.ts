@@ -97,6 +97,7 @@ export async function createGraphQLOverHttp({
         if (answer.kind !== 'complete') throw new Error('incremental delivery is not enabled');
         response.writeHead(status ?? 200, {
           ...Object.fromEntries(answered),
+          'content-length': Buffer.byteLength(answer.string),
           'cache-control': 'no-store',
           'x-request-id': requestId,
         });
