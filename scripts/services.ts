@@ -1,0 +1,101 @@
+import { parseArgs } from 'node:util';
+import { down, type Options, status, summaryOf, up } from './services/lifecycle.ts';
+import { type ServiceName, serviceNames, variableOf } from './services/service.ts';
+
+const usage = `Usage: npm run services -- up      make Kafka, Redis and PostgreSQL reachable, and say where they are
+       npm run services -- down    stop what up started
+       npm run services -- status  one line for each; exit 1 unless all are ready
+
+In a shell: eval "$(npm run -s services -- up)"
+
+up takes, for each of the three, the first that works: what KAFKA_BROKERS, REDIS_URL or DATABASE_URL in the
+environment lead to; Docker Compose; programs installed here (java, redis-server, PostgreSQL; Kafka itself
+comes from Maven Central). What it starts listens on 127.0.0.1 only.
+
+Options:
+  --only NAMES  of kafka, redis, postgres, separated by commas
+  --install     up: install missing Debian packages with apt-get, as root
+  --no-docker   up: leave Docker Compose out
+  --purge       down: remove the data, too
+  --dir DIR     data and what is remembered; default .services
+  --help`;
+
+/** Returns the exit code. */
+async function main(args: readonly string[]): Promise<number> {
+  const { values, positionals } = parseArgs({
+    args: [...args],
+    allowPositionals: true,
+    options: {
+      only: { type: 'string' },
+      install: { type: 'boolean', default: false },
+      'no-docker': { type: 'boolean', default: false },
+      purge: { type: 'boolean', default: false },
+      dir: { type: 'string' },
+      help: { type: 'boolean', default: false },
+    },
+  });
+  const [command, ...rest] = positionals;
+  if (values.help) {
+    console.log(usage);
+    return 0;
+  }
+  const options: Options = {
+    ...(values.only !== undefined && { only: namesIn(values.only) }),
+    ...(values.dir !== undefined && { directory: values.dir }),
+    docker: !values['no-docker'],
+    install: values.install,
+  };
+  const run = rest.length === 0 && command !== undefined ? commands.get(command) : undefined;
+  if (run !== undefined) return run(options, values.purge);
+  console.error(usage);
+  return 1;
+}
+
+const commands = new Map<string, (options: Options, purge: boolean) => Promise<number>>([
+  [
+    'up',
+    async (options) => {
+      for (const { name, url } of await up(options)) {
+        console.log(`export ${variableOf[name]}='${url.replaceAll("'", "'\\''")}'`);
+      }
+      return 0;
+    },
+  ],
+  [
+    'down',
+    async (options, purge) => {
+      const stopped = await down({ ...options, purge });
+      console.error(stopped.length === 0 ? 'nothing to stop' : `stopped: ${stopped.join(', ')}`);
+      return 0;
+    },
+  ],
+  [
+    'status',
+    async (options) => {
+      const { only = serviceNames } = options;
+      const services = await status(options);
+      for (const [index, name] of only.entries()) {
+        const service = services[index];
+        console.log(service === undefined ? `${name.padEnd(8)}  not running` : summaryOf(service));
+      }
+      return services.every((service) => service !== undefined && service.problem === undefined) ? 0 : 1;
+    },
+  ],
+]);
+
+/** Throws when a name is none of a service. */
+function namesIn(list: string): readonly ServiceName[] {
+  const names = list.split(',').map((word) => {
+    const name = serviceNames.find((one) => one === word.trim());
+    if (name === undefined) throw new Error(`--only: "${word}" is none of ${serviceNames.join(', ')}`);
+    return name;
+  });
+  return [...new Set(names)];
+}
+
+try {
+  process.exitCode = await main(process.argv.slice(2));
+} catch (error) {
+  console.error(error instanceof Error ? error.message : error);
+  process.exitCode = 1;
+}

@@ -1,0 +1,99 @@
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { z } from 'zod';
+import { isAlive, launch, type ProcessId, readRecord, stop } from './process.ts';
+import { lastLines } from './programs.ts';
+import type { Recipe } from './recipe.ts';
+import { freePort, messageOf, waitUntilReady, whyNotReady } from './service.ts';
+
+/** A service of our own that runs. */
+export interface Instance {
+  readonly url: string;
+  readonly process: ProcessId;
+}
+
+const startTimeoutMs = 60_000;
+const attempts = 3;
+
+/** What has to be known about an instance to find it again, whoever started it. */
+const stateFile = (directory: string) => join(directory, 'instance.json');
+/** Written by the instance itself; gone when it was stopped. */
+export const recordFile = (directory: string) => join(directory, 'process');
+
+const state = z.object({ url: z.string(), port: z.number() });
+
+function readState(directory: string): z.output<typeof state> | undefined {
+  try {
+    return state.parse(JSON.parse(readFileSync(stateFile(directory), 'utf8')));
+  } catch {
+    // Never started, or killed while writing this: then nothing was started either.
+    return undefined;
+  }
+}
+
+/**
+ * The instance that runs on a directory, ready or not. A record of a process that is gone counts for nothing.
+ */
+export function findInstance(directory: string): Instance | undefined {
+  const process = readRecord(recordFile(directory));
+  const url = readState(directory)?.url;
+  return process !== undefined && url !== undefined && isAlive(process) ? { url, process } : undefined;
+}
+
+export interface StartOptions {
+  readonly directory: string;
+  readonly cache: string;
+  /** Unset: the one it had last time if that is free, otherwise any. */
+  readonly port?: number | undefined;
+}
+
+/**
+ * Starts an instance on a directory on which none runs, and resolves when it is ready. Rejects with
+ * MissingProgramError, or with the last lines of what the program said.
+ */
+export async function startInstance(recipe: Recipe, options: StartOptions): Promise<Instance> {
+  const directory = resolve(options.directory);
+  mkdirSync(directory, { recursive: true });
+  for (let attempt = 1; ; attempt += 1) {
+    const port = options.port ?? (await freePort(readState(directory)?.port));
+    const { command, url } = await recipe.prepare({ directory, port, cache: resolve(options.cache) });
+    writeFileSync(stateFile(directory), JSON.stringify({ url, port }), { mode: 0o600 });
+    const { ended, output } = launch(command, {
+      recordFile: recordFile(directory),
+      logFile: join(directory, 'log'),
+    });
+    const failed = (reason: string, cause?: unknown) =>
+      new Error(`${recipe.name} does not start: ${reason}\n${lastLines(output())}`, { cause });
+    try {
+      await waitUntilReady(
+        () => whyNotReady(recipe.name, url),
+        startTimeoutMs,
+        () => {
+          // Also when something answered: then it was another program, which was faster to take the port.
+          const end = ended();
+          if (end !== undefined) throw new Error(end);
+        },
+      );
+      await recipe.settle?.(url);
+    } catch (error) {
+      const isPassing = ended() !== undefined && /already in use|still in use/i.test(output());
+      if (isPassing && attempt < attempts) {
+        await delay(500);
+        continue;
+      }
+      const started = findInstance(directory);
+      if (started !== undefined) await stopInstance(recipe, directory, started);
+      throw failed(messageOf(error), error);
+    }
+    const started = findInstance(directory);
+    if (started === undefined) throw failed('it left no record');
+    return started;
+  }
+}
+
+/** Stops an instance and forgets that it ran; the data stays. */
+export async function stopInstance(recipe: Recipe, directory: string, instance: Instance): Promise<void> {
+  await stop(instance.process, recipe.stopSignal);
+  rmSync(recordFile(directory), { force: true });
+}

@@ -1,0 +1,285 @@
+import { existsSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { composeDown, composeUp, isComposeUsable, readCompose } from './compose.ts';
+import { defaultDirectory, makeDirectory } from './directory.ts';
+import { findInstance, type Instance, startInstance, stopInstance } from './instance.ts';
+import { kafka } from './kafka.ts';
+import { withLock } from './lock.ts';
+import { postgres } from './postgres.ts';
+import { isAlive } from './process.ts';
+import { installPrograms, MissingProgramError, missingPrograms } from './programs.ts';
+import { type Recipe, remove } from './recipe.ts';
+import { redis } from './redis.ts';
+import {
+  messageOf,
+  type ServiceName,
+  type ServiceUrls,
+  serviceNames,
+  variableOf,
+  waitUntilReady,
+  whyNotReady,
+} from './service.ts';
+
+export interface Options {
+  /** Which services; default all three. */
+  readonly only?: readonly ServiceName[];
+  /** Where the configured addresses come from; default the environment of this process. */
+  readonly env?: Readonly<Record<string, string | undefined>>;
+  /** Data and the record of what runs; default `.services` in the checkout. */
+  readonly directory?: string;
+  /** What is downloaded, for all directories; default `.services` in the checkout. */
+  readonly cache?: string;
+  /** Whether Docker Compose may be used; default true. */
+  readonly docker?: boolean;
+  /** Whether missing Debian packages are installed, which takes root; default false. */
+  readonly install?: boolean;
+  /** Gets a line whenever something happens; default standard error. */
+  readonly report?: (line: string) => void;
+}
+
+/** Where a service is. */
+export interface Service {
+  readonly name: ServiceName;
+  readonly url: string;
+  /**
+   * Who started it: somebody else, and the environment says where it is; Docker Compose for us; or we
+   * ourselves.
+   */
+  readonly by: 'environment' | 'compose' | 'system';
+  readonly pid?: number;
+  /** Why it is not ready; undefined when it is. */
+  readonly problem: string | undefined;
+}
+
+const recipes: Readonly<Record<ServiceName, Recipe>> = { kafka, redis, postgres };
+
+/** One that is alive but does not answer is still starting, when its starter was killed, or it hangs. */
+const patienceMs = 20_000;
+
+interface Settings extends Required<Options> {
+  readonly lockFile: string;
+}
+
+function settingsOf(options: Options): Settings {
+  const directory = resolve(options.directory ?? defaultDirectory);
+  return {
+    only: [...new Set(options.only ?? serviceNames)],
+    env: options.env ?? process.env,
+    directory,
+    cache: resolve(options.cache ?? defaultDirectory),
+    docker: options.docker ?? true,
+    install: options.install ?? false,
+    report: options.report ?? ((line) => console.error(line)),
+    lockFile: join(directory, 'lock'),
+  };
+}
+
+/**
+ * Makes the services reachable by the first way that works, starting only what does not run yet, and resolves
+ * with their addresses when all are ready; of several calls at once, also from several processes, one does
+ * the work and the others find it done. Rejects with MissingProgramError, or with everything that failed;
+ * what did start is left running.
+ */
+export async function ensureServices(options: Options = {}): Promise<ServiceUrls> {
+  const services = await up(options);
+  return Object.fromEntries(services.map(({ name, url }) => [variableOf[name], url]));
+}
+
+/** `ensureServices` with what it found. */
+export async function up(options: Options = {}): Promise<readonly Service[]> {
+  const settings = settingsOf(options);
+  // Without the lock first: where everything is given, nothing is written.
+  const running = await status(options);
+  const found = running.flatMap((service) => service ?? []).filter(({ problem }) => problem === undefined);
+  if (found.length === settings.only.length) return found;
+  makeDirectory(settings.directory);
+  makeDirectory(settings.cache);
+  const { lockFile, report } = settings;
+  return withLock(
+    lockFile,
+    () => startMissing(settings),
+    (holder) => report(`waiting for process ${holder}, which is at the services too`),
+  );
+}
+
+async function startMissing(settings: Settings): Promise<readonly Service[]> {
+  const { only, report } = settings;
+  const found = new Map<ServiceName, Service>();
+  const add = (services: readonly (Service | undefined)[]) => {
+    for (const service of services) if (service !== undefined) found.set(service.name, service);
+  };
+  const missing = () => only.filter((name) => !found.has(name));
+  add(await Promise.all(only.map((name) => findRunning(name, settings))));
+  if (settings.docker && missing().length > 0 && (await isComposeUsable())) {
+    add(await startWithCompose(missing(), settings));
+  }
+  await ensurePrograms(missing(), settings);
+  const started = await Promise.allSettled(missing().map((name) => startOurs(name, settings)));
+  const failures = started.flatMap((one) => (one.status === 'rejected' ? [messageOf(one.reason)] : []));
+  if (failures.length > 0) throw new Error(failures.join('\n'));
+  add(started.map((one) => (one.status === 'fulfilled' ? one.value : undefined)));
+  return only.flatMap((name) => {
+    const service = found.get(name);
+    if (service !== undefined) report(summaryOf(service));
+    return service ?? [];
+  });
+}
+
+/** One that can be used, after the patience it may need. Of ours, one that hangs is stopped. */
+async function findRunning(name: ServiceName, settings: Settings): Promise<Service | undefined> {
+  const service = await locate(name, settings);
+  if (service?.problem === undefined) return service;
+  if (service.by === 'environment') {
+    settings.report(`${name}: ${variableOf[name]} is set, but does not answer: ${service.problem}`);
+  }
+  const directory = join(settings.directory, name);
+  const instance = findInstance(directory);
+  if (instance === undefined) return undefined;
+  settings.report(`${name}: process ${instance.process.pid} runs but does not answer, waiting`);
+  try {
+    await waitUntilReady(
+      () => whyNotReady(name, instance.url),
+      patienceMs,
+      () => {
+        if (!isAlive(instance.process)) throw new Error('it ended');
+      },
+    );
+    return ours(name, instance, undefined);
+  } catch (error) {
+    settings.report(`${name}: ${messageOf(error)}; starting it anew`);
+    await stopInstance(recipes[name], directory, instance);
+    return undefined;
+  }
+}
+
+async function startWithCompose(
+  names: readonly ServiceName[],
+  { directory, report }: Settings,
+): Promise<readonly Service[]> {
+  report(`${names.join(', ')}: starting with Docker Compose`);
+  try {
+    const urls = await composeUp(names, directory);
+    const services = [...urls].map(async ([name, url]): Promise<Service> => {
+      return { name, url, by: 'compose', problem: await whyNotReady(name, url) };
+    });
+    const all = await Promise.all(services);
+    for (const { name, problem } of all) {
+      if (problem !== undefined) report(`${name}: its container does not answer: ${problem}`);
+    }
+    return all.filter(({ problem }) => problem === undefined);
+  } catch (error) {
+    report(`Docker Compose does not work here: ${messageOf(error)}`);
+    return [];
+  }
+}
+
+async function ensurePrograms(names: readonly ServiceName[], settings: Settings): Promise<void> {
+  const missing = missingFor(names, settings);
+  if (missing.length === 0) return;
+  if (!settings.install) throw new MissingProgramError(missing);
+  settings.report(`installing ${missing.join(', ')}`);
+  await installPrograms(missing);
+  const still = missingFor(names, settings);
+  if (still.length > 0) throw new MissingProgramError(still);
+}
+
+const missingFor = (names: readonly ServiceName[], { cache }: Settings) =>
+  missingPrograms(names.flatMap((name) => recipes[name].programs(cache)));
+
+async function startOurs(name: ServiceName, { directory, cache, report }: Settings): Promise<Service> {
+  report(`${name}: starting`);
+  return ours(
+    name,
+    await startInstance(recipes[name], { directory: join(directory, name), cache }),
+    undefined,
+  );
+}
+
+/** What is missing here to run the services without containers, in a sentence; undefined when nothing is. */
+export function whyNotStartable(options: Options = {}): string | undefined {
+  const settings = settingsOf(options);
+  const missing = missingFor(settings.only, settings);
+  return missing.length === 0 ? undefined : new MissingProgramError(missing).message;
+}
+
+/** Where each service is, undefined for one that runs nowhere we know of. In the order of `only`. */
+export async function status(options: Options = {}): Promise<readonly (Service | undefined)[]> {
+  const settings = settingsOf(options);
+  return Promise.all(settings.only.map((name) => locate(name, settings)));
+}
+
+/** The first that answers of what the environment says and what we started; else the first that exists. */
+async function locate(name: ServiceName, { env, directory }: Settings): Promise<Service | undefined> {
+  const configured = env[variableOf[name]] || undefined;
+  const instance = findInstance(join(directory, name));
+  const composed = readCompose(directory)[name] ?? undefined;
+  const candidates: (() => Promise<Service>)[] = [];
+  if (configured !== undefined && configured !== instance?.url && configured !== composed) {
+    candidates.push(async () => {
+      return { name, url: configured, by: 'environment', problem: await whyNotReady(name, configured) };
+    });
+  }
+  if (instance !== undefined) {
+    candidates.push(async () => ours(name, instance, await whyNotReady(name, instance.url)));
+  }
+  if (composed !== undefined) {
+    candidates.push(async () => {
+      return { name, url: composed, by: 'compose', problem: await whyNotReady(name, composed) };
+    });
+  }
+  let first: Service | undefined;
+  for (const candidate of candidates) {
+    const service = await candidate();
+    if (service.problem === undefined) return service;
+    first ??= service;
+  }
+  return first;
+}
+
+const ours = (name: ServiceName, { url, process }: Instance, problem: string | undefined): Service => ({
+  name,
+  url,
+  by: 'system',
+  pid: process.pid,
+  problem,
+});
+
+/**
+ * Stops what was started from here, and with `purge` removes its data; downloads stay. What the environment
+ * points to is left alone. Resolves with the names of what was stopped. Rejects with everything that failed.
+ */
+export async function down(
+  options: Options & { readonly purge?: boolean } = {},
+): Promise<readonly ServiceName[]> {
+  const { only, directory, lockFile, report } = settingsOf(options);
+  if (!existsSync(directory)) return [];
+  const { purge = false } = options;
+  const stopOurs = async (name: ServiceName) => {
+    const place = join(directory, name);
+    const instance = findInstance(place);
+    if (instance !== undefined) await stopInstance(recipes[name], place, instance);
+    if (purge) remove(place);
+    return instance === undefined ? [] : [name];
+  };
+  return withLock(
+    lockFile,
+    async () => {
+      const stopped = await Promise.allSettled([
+        ...only.map(stopOurs),
+        composeDown(only, directory, { purge }),
+      ]);
+      const failures = stopped.flatMap((one) => (one.status === 'rejected' ? [messageOf(one.reason)] : []));
+      if (failures.length > 0) throw new Error(failures.join('\n'));
+      const names = stopped.flatMap((one) => (one.status === 'fulfilled' ? one.value : []));
+      return only.filter((name) => names.includes(name));
+    },
+    (holder) => report(`waiting for process ${holder}, which is at the services too`),
+  );
+}
+
+/** A line for people: no password in it. */
+export function summaryOf({ name, url, by, pid, problem }: Service): string {
+  const how = { environment: 'as configured', compose: 'Docker Compose', system: `process ${pid}` }[by];
+  const state = problem === undefined ? 'ready' : `not ready: ${problem}`;
+  return `${name.padEnd(8)}  ${url.replace(/:[^:/@]+@/, ':***@')}  ${how}  ${state}`;
+}
