@@ -19,6 +19,7 @@ export function builtIn(dist: string) {
     prisma: (): Promise<typeof import('../src/adapters/postgres/generated/client.ts')> =>
       load('adapters/postgres/generated/client.js'),
     runtime: (): Promise<typeof import('../src/runtime.ts')> => load('runtime.js'),
+    sql: (): Promise<typeof import('../src/adapters/postgres/sql.ts')> => load('adapters/postgres/sql.js'),
     stats: (): Promise<typeof import('../src/adapters/postgres/stats.ts')> =>
       load('adapters/postgres/stats.js'),
     statsDomain: (): Promise<typeof import('../src/domain/stats.ts')> => load('domain/stats.js'),

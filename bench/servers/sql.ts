@@ -15,7 +15,7 @@ const { dist, databaseUrl, user, window } = readArgument<SqlOptions>();
 const built = builtIn(dist);
 const client = new pg.Client({ connectionString: databaseUrl });
 await client.connect();
-const statement = { name: 'stats', ...(await statementOfStats()) };
+const statement = await statementOfStats();
 
 answerParent(
   {},
@@ -41,21 +41,18 @@ answerParent(
 );
 
 /** Has our code write the statement and catches it on its way to the database. */
-async function statementOfStats(): Promise<{ readonly text: string; readonly values: unknown[] }> {
+async function statementOfStats(): Promise<pg.QueryConfig> {
   const { windowOf } = await built.statsDomain();
   const { readStats } = await built.stats();
-  const { Prisma } = await built.prisma();
-  let caught: { readonly text: string; readonly values: unknown[] } | undefined;
-  const sql = {
-    $queryRaw(strings: TemplateStringsArray, ...values: unknown[]) {
-      const { text, values: flat } = Prisma.sql(strings, ...values);
-      caught = { text, values: flat };
-      throw new Error('caught');
-    },
+  const { sqlOn } = await built.sql();
+  let caught: pg.QueryConfig | undefined;
+  const query = (statement: pg.QueryConfig) => {
+    caught = statement;
+    throw new Error('caught');
   };
   const { days, timeZone, asOf } = window;
   const range = windowOf({ days, timeZone, mode: 'CALENDAR', asOf: new Date(asOf) });
-  await readStats(sql as unknown as Parameters<typeof readStats>[0], user, range).catch(() => {});
+  await readStats(sqlOn({ query } as unknown as pg.ClientBase), user, range).catch(() => {});
   if (!caught) throw new Error('User.stats asks the database in another way than expected.');
   return caught;
 }

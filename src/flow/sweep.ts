@@ -18,19 +18,27 @@ export function createSweep(
 ) {
   let timer: NodeJS.Timeout | undefined;
 
-  async function sweep(): Promise<void> {
+  async function preparePartitions(): Promise<void> {
     const now = clock.now();
     await store.preparePageViews([now, new Date(Date.UTC(now.getUTCFullYear(), now.getUTCMonth() + 1))]);
-    const pruned = await log.prune(new Date(now.getTime() - logRetentionDays * dayMs));
+  }
+
+  async function prune(): Promise<void> {
+    const pruned = await log.prune(new Date(clock.now().getTime() - logRetentionDays * dayMs));
     if (pruned > 0) logger.info({ pruned }, 'pruned the log');
   }
 
+  const attempt = (task: () => Promise<void>) =>
+    task().catch((err) => logger.warn({ err }, 'the sweep failed; the next one will catch up'));
+
   return {
-    /** Sweeps once, then hourly. */
+    /** Sweeps once, then hourly. Resolves when there is room for page views; a log full of old records is not waited for. */
     async start(): Promise<void> {
-      await sweep();
+      await preparePartitions();
+      void attempt(prune);
       timer = setInterval(() => {
-        sweep().catch((err) => logger.warn({ err }, 'the sweep failed; the next one will catch up'));
+        void attempt(preparePartitions);
+        void attempt(prune);
       }, hourMs).unref();
     },
     stop(): void {

@@ -12,7 +12,7 @@ const transientErrno = /^(ECONN|EPIPE|ETIMEDOUT|ENOENT|EHOSTUNREACH|ENETUNREACH|
 const transientPrisma = /^(P1\d{3}|P2024|P2028|P2034)$/;
 /** What pg and Prisma say of a connection without any code. */
 const transientMessage =
-  /timeout exceeded when trying to connect|timeout expired|query read timeout|connection terminated|client has encountered a connection error|client was closed|cannot use a pool after/i;
+  /timeout exceeded when trying to connect|timeout expired|query read timeout|connection terminated|client has encountered a connection error|client was closed|too many notifications|cannot use a pool after/i;
 const transientKind =
   /^(DatabaseNotReachable|ConnectionClosed|SocketTimeout|TooManyConnections|TransactionWriteConflict|TlsConnectionError)$/;
 

@@ -148,6 +148,26 @@ describe('the Postgres event log, beyond the port', () => {
   );
 
   it(
+    'holds back neither vacuum nor notifications, however long a consumer stands by',
+    withLog(async ({ open, storage }, log) => {
+      const seen: LogRecord[] = [];
+      for (const one of [log, open(), open()]) {
+        await one.consume('group', async (records) => void seen.push(...records));
+      }
+      await log.append([pageViewed()]);
+      await vi.waitFor(() => expect(seen).toHaveLength(1), waiting);
+      const sql = `
+        SELECT state, backend_xmin, backend_xid FROM pg_stat_activity
+        WHERE state <> 'active' AND pid IN (${consumerPids})`;
+      // A session that waits inside the database is never idle.
+      await vi.waitFor(async () => {
+        const idle = { state: 'idle', backend_xmin: null, backend_xid: null };
+        expect(await storage.query(sql, ['group'])).toEqual([idle, idle, idle]);
+      }, waiting);
+    }),
+  );
+
+  it(
     'hands over an event whose append was done and whose answer was lost',
     withLog(async ({ storage }, log) => {
       const line = await openLine(storage.connection.connectionString);

@@ -15,10 +15,8 @@ const channel = 'unseen_log';
 // machine vanish without a goodbye, its session ends after 25 s and another takes over.
 const sessionSql = `
   SET synchronous_commit = off;
-  SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3;
-  LISTEN ${channel}`;
+  SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3`;
 
-/** For each query but the one that waits for its turn. */
 const promptly = { query_timeout: silenceMs };
 
 /** Namespace of our advisory locks on consumer groups ("unse" in ASCII), so that they meet no one else's. */
@@ -62,7 +60,7 @@ interface Row {
 }
 
 /**
- * The log as a table. One process at a time consumes for a group; the others wait for its session to end and take over.
+ * The log as a table. One process at a time consumes for a group; the others take over when its session has ended.
  * Consumers are woken by the append itself in the same process, and by NOTIFY in others.
  */
 export function createPostgresEventLog(
@@ -71,6 +69,7 @@ export function createPostgresEventLog(
 ): EventLog {
   const consumptions = new Set<Consumption>();
   const wakeUps = new Set<() => void>();
+  let closed = false;
   // Who appends here has woken the consumers here already; its notification is for other processes.
   let instance = randomUUID();
 
@@ -114,8 +113,8 @@ export function createPostgresEventLog(
       await client.connect();
       await client.query({ text: sessionSql, ...promptly });
       begin();
-      await waitForTurn(client);
-      if (stopping.signal.aborted) return;
+      if (!(await takeTurn(client))) return;
+      await client.query({ text: `LISTEN ${channel}`, ...promptly });
       const { rows } = await client.query<{ position: string }>({
         text: `INSERT INTO log_position (consumer_group, position, updated_at) VALUES ($1, 0, now())
          ON CONFLICT (consumer_group) DO UPDATE SET updated_at = now() RETURNING position`,
@@ -140,18 +139,22 @@ export function createPostgresEventLog(
       if (!lost) await client.query({ text: moveSql, values: [position, group], ...promptly });
     }
 
-    /** One consumer per group: waits, in the database, until no other session consumes for it. */
-    async function waitForTurn(client: pg.Client): Promise<void> {
-      // A session that waits for a lock does not notice by itself that its client is gone. Not every platform can look.
-      await client.query(`SET client_connection_check_interval = '2s'`).catch(() => {});
-      const leave = () => void client.end().catch(() => {});
-      stopping.signal.addEventListener('abort', leave);
-      try {
-        if (stopping.signal.aborted) return;
-        await client.query('SELECT pg_advisory_lock($1, hashtext($2))', [lockSpace, group]);
-      } finally {
-        stopping.signal.removeEventListener('abort', leave);
+    /**
+     * One consumer per group: whether it is this one's turn, true when no other session consumes, false when stopped. It
+     * asks again and again: to wait inside the database would hold a snapshot and the queue of notifications for as long,
+     * so that no dead row and no notification could be removed.
+     */
+    async function takeTurn(client: pg.Client): Promise<boolean> {
+      while (!stopping.signal.aborted) {
+        const { rows } = await client.query<{ taken: boolean }>({
+          text: 'SELECT pg_try_advisory_lock($1, hashtext($2)) AS taken',
+          values: [lockSpace, group],
+          ...promptly,
+        });
+        if (rows[0]?.taken) return true;
+        await delay(retryMs, undefined, { signal: stopping.signal }).catch(() => {});
       }
+      return false;
     }
 
     async function run(): Promise<void> {
@@ -205,13 +208,15 @@ export function createPostgresEventLog(
     },
     async prune(olderThan) {
       let pruned = 0;
-      for (;;) {
+      while (!closed) {
         const { rowCount } = await translated(database.pool.query(pruneSql, [olderThan]));
         pruned += rowCount ?? 0;
-        if ((rowCount ?? 0) === 0) return pruned;
+        if ((rowCount ?? 0) === 0) break;
       }
+      return pruned;
     },
     async close() {
+      closed = true;
       await Promise.all([...consumptions].map((consumption) => consumption.stop()));
       await commits.idle();
     },

@@ -7,7 +7,9 @@ import type { PageView } from '../../domain/page-view.ts';
 import { distinctUsers, type UserKey, userDefaults } from '../../domain/user.ts';
 import type { DeadLetter, EventIdentity, Store } from '../../ports/store.ts';
 import { testNow as now } from '../../testing/event.ts';
+import { openLine } from '../../testing/line.ts';
 import { openTestStorage, type TestStorage } from '../../testing/storage.ts';
+import { connect } from './connection.ts';
 import { createPostgresStore } from './store.ts';
 
 let storage: TestStorage;
@@ -97,6 +99,17 @@ describe('a transaction', () => {
     expect(await store.countPageViews(key, {})).toBe(1);
   });
 
+  it('rejects, and keeps nothing, when a statement failed and the work went on as if it had not', async () => {
+    const key = anyone();
+    const twice = view(key);
+    const work = store.transaction(async (transaction) => {
+      await transaction.ensureUsers([key], now);
+      await transaction.addPageViews([twice, twice]).catch(() => {});
+    });
+    await expect(work).rejects.toThrow();
+    expect(await store.users([key])).toEqual([]);
+  });
+
   it('rejects with UNAVAILABLE when a lock cannot be had, and the connection is as good as before', async () => {
     const key = anyone();
     const held = defer();
@@ -125,6 +138,60 @@ describe('a transaction', () => {
     });
     await expect(cut).rejects.toMatchObject({ code: 'UNAVAILABLE' });
     expect(await store.users([key])).toEqual([]);
+  });
+});
+
+describe('a database that is away', () => {
+  /** Every function of the store, as it is called. */
+  const calls = (to: Store, key: UserKey): readonly (() => Promise<unknown>)[] => [
+    () => to.users([key]),
+    () => to.inboxes([key]),
+    () => to.notifications(key, { first: 1 }),
+    () => to.countNotifications(key),
+    () => to.notification(key.tenantId, uuidV7()),
+    () => to.pageViews(key, { first: 1 }),
+    () => to.countPageViews(key, {}),
+    () => to.pageView(key, { occurredAt: now, id: uuidV7() }),
+    () =>
+      to.stats(key, { start: now, end: now, timeZone: 'UTC', days: [{ date: '2026-11-20', start: now }] }),
+    () => to.bindKeys([{ tenantId: 'default', caller: 'c', mutation: 'm', key: uuidV7(), digest: 'd' }], now),
+    () => to.boundDigest({ tenantId: 'default', caller: 'c', mutation: 'm', key: 'k' }),
+    () => to.ping(),
+    () =>
+      to.transaction((transaction) =>
+        transaction.claimEvents([{ tenantId: 'default', source: 's', id: uuidV7() }], now),
+      ),
+    () => to.transaction((transaction) => transaction.lockInboxes([key], now)),
+  ];
+
+  it('makes every function reject with UNAVAILABLE and nothing else, in whatever way it goes away', async () => {
+    const line = await openLine(storage.connection.connectionString);
+    const database = connect({ connectionString: line.connectionString }, { maxConnections: 20 });
+    const behind = createPostgresStore(database);
+    const key = anyone();
+    try {
+      for (const state of ['up', 'answerless', 'up'] as const) {
+        line.set(state);
+        for (let round = 0; round < 6; round += 1) {
+          const settled = Promise.allSettled(calls(behind, key).map((call) => call()));
+          await storage.query(
+            `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+             WHERE datname = current_database() AND application_name = 'unseen'`,
+          );
+          for (const result of await settled) {
+            if (result.status === 'rejected') expect(result.reason).toMatchObject({ code: 'UNAVAILABLE' });
+            else expect(state).toBe('up');
+          }
+        }
+      }
+      await line.close();
+      for (const call of calls(behind, key))
+        await expect(call()).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+    } finally {
+      await behind.close();
+    }
+    for (const call of calls(behind, key))
+      await expect(call()).rejects.toMatchObject({ code: 'UNAVAILABLE' });
   });
 });
 
@@ -676,6 +743,8 @@ describe('times', () => {
       });
       expect(await there.users([key])).toMatchObject([{ createdAt: now }]);
       expect(await there.pageViews(key, { first: 1, from: now, to: minutes(1) })).toEqual([one]);
+      expect(await there.countPageViews(key, { from: now, to: minutes(1) })).toBe(1);
+      expect(await there.pageView(key, one)).toEqual(one);
       expect(await there.inboxes([key])).toEqual([emptyInbox(key, now)]);
       const days = [{ date: '2026-11-20', start: new Date('2026-11-20T00:00:00Z') }];
       const stats = await there.stats(key, { start: now, end: minutes(1), timeZone: 'UTC', days });

@@ -1,14 +1,8 @@
-import { Cluster, Redis } from 'ioredis';
+import { once } from 'node:events';
+import { Redis, type RedisOptions } from 'ioredis';
 import { AppError } from '../../domain/error.ts';
 import type { Logger } from '../../ports/logger.ts';
 import type { Message, PubSub } from '../../ports/pub-sub.ts';
-
-export interface RedisOptions {
-  /** `redis://` or `rediss://`; of a cluster any node. */
-  readonly url: string;
-  /** Speak to a Redis Cluster, with sharded pub/sub (Redis 7: SSUBSCRIBE, SPUBLISH). */
-  readonly cluster: boolean;
-}
 
 /** Before every topic, so that a Redis may be shared with others. */
 const prefix = 'unseen:';
@@ -17,6 +11,7 @@ const prefix = 'unseen:';
 const publishTimeoutMs = 200;
 
 const maxReconnectDelayMs = 2_000;
+const startTimeoutMs = 10_000;
 
 interface Channel {
   readonly listeners: Set<(message: Message) => void>;
@@ -34,34 +29,33 @@ interface PromiseWithResolvers<T> {
  * Pub/sub between processes through Redis. One connection publishes, another subscribes; a channel is subscribed once
  * however many listen. After a lost connection all channels are subscribed again and then, and only then, a gap is told.
  * While Redis is away `publish` rejects with UNAVAILABLE at once and `subscribe` waits for it to come back.
+ * Resolves when both connections are there; rejects with START_REFUSED when they are not within 10 s.
  */
-export function createRedisPubSub(options: RedisOptions, { logger }: { readonly logger: Logger }): PubSub {
+export async function openRedisPubSub(url: string, { logger }: { readonly logger: Logger }): Promise<PubSub> {
   const channels = new Map<string, Channel>();
   const gapListeners = new Set<() => void>();
-  const publisher = connect(options, { enableOfflineQueue: false, commandTimeout: publishTimeoutMs });
-  const subscriber = connect(options, { enableOfflineQueue: true, autoResubscribe: false });
-  const commands = options.cluster
-    ? {
-        publish: (channel: string, value: string) => publisher.spublish(channel, value),
-        subscribe: (channel: string) => subscriber.ssubscribe(channel),
-        unsubscribe: (channel: string) => subscriber.sunsubscribe(channel),
-      }
-    : {
-        publish: (channel: string, value: string) => publisher.publish(channel, value),
-        subscribe: (channel: string) => subscriber.subscribe(channel),
-        unsubscribe: (channel: string) => subscriber.unsubscribe(channel),
-      };
+  const publisher = connect(url, { enableOfflineQueue: false, commandTimeout: publishTimeoutMs });
+  const subscriber = connect(url, { enableOfflineQueue: true, autoResubscribe: false });
   let closed = false;
   let wasReady = false;
 
   reportOutages(publisher, 'publishing to Redis', logger);
   reportOutages(subscriber, 'the subscription to Redis', logger);
-  subscriber.on(options.cluster ? 'smessage' : 'message', (channel: string, value: string) => {
+  subscriber.on('message', (channel: string, value: string) => {
     const topic = channel.slice(prefix.length);
     const listeners = channels.get(topic)?.listeners;
     for (const listener of [...(listeners ?? [])]) if (listeners?.has(listener)) listener({ topic, value });
   });
   subscriber.on('ready', () => void resubscribe());
+
+  try {
+    await Promise.all([publisher, subscriber].map(untilReady));
+  } catch (cause) {
+    publisher.disconnect();
+    subscriber.disconnect();
+    const { host } = new URL(url);
+    throw new AppError('START_REFUSED', `Redis at ${host} cannot be reached. Check REDIS_URL.`, { cause });
+  }
 
   /** On every connection: subscribes to all that is listened to, then tells what may have been missed. */
   async function resubscribe(): Promise<void> {
@@ -70,7 +64,7 @@ export function createRedisPubSub(options: RedisOptions, { logger }: { readonly 
     try {
       await Promise.all(
         [...channels].map(async ([topic, channel]) => {
-          await commands.subscribe(prefix + topic);
+          await subscriber.subscribe(prefix + topic);
           channel.confirmed.resolve();
         }),
       );
@@ -92,7 +86,7 @@ export function createRedisPubSub(options: RedisOptions, { logger }: { readonly 
     channels.set(topic, channel);
     if (subscriber.status === 'ready') {
       // A failure is a lost connection: the channel is confirmed by the next one.
-      commands.subscribe(prefix + topic).then(
+      subscriber.subscribe(prefix + topic).then(
         () => channel.confirmed.resolve(),
         () => {},
       );
@@ -104,13 +98,13 @@ export function createRedisPubSub(options: RedisOptions, { logger }: { readonly 
     const channel = channels.get(topic);
     if (!channel?.listeners.delete(listener) || channel.listeners.size > 0) return;
     channels.delete(topic);
-    if (!closed && subscriber.status === 'ready') commands.unsubscribe(prefix + topic).catch(() => {});
+    if (!closed && subscriber.status === 'ready') subscriber.unsubscribe(prefix + topic).catch(() => {});
   }
 
   return {
     async publish(messages) {
       try {
-        await Promise.all(messages.map(({ topic, value }) => commands.publish(prefix + topic, value)));
+        await Promise.all(messages.map(({ topic, value }) => publisher.publish(prefix + topic, value)));
       } catch (cause) {
         throw new AppError('UNAVAILABLE', 'Redis is away or too slow.', { cause });
       }
@@ -149,40 +143,23 @@ export function createRedisPubSub(options: RedisOptions, { logger }: { readonly 
   };
 }
 
-function connect(
-  { url, cluster }: RedisOptions,
-  options: {
-    readonly enableOfflineQueue: boolean;
-    readonly autoResubscribe?: boolean;
-    readonly commandTimeout?: number;
-  },
-): Redis | Cluster {
-  const retry = (attempt: number) =>
+type Behaviour = Pick<RedisOptions, 'enableOfflineQueue' | 'autoResubscribe' | 'commandTimeout'>;
+
+function connect(url: string, behaviour: Behaviour): Redis {
+  const retryStrategy = (attempt: number) =>
     Math.min(maxReconnectDelayMs, 50 * 2 ** attempt) * (0.5 + Math.random() / 2);
-  if (!cluster) {
-    return new Redis(url, {
-      ...options,
-      maxRetriesPerRequest: null,
-      connectTimeout: 5_000,
-      retryStrategy: retry,
-    });
-  }
-  const { hostname, port, username, password, protocol } = new URL(url);
-  return new Cluster([{ host: hostname, port: Number(port || 6379) }], {
-    enableOfflineQueue: options.enableOfflineQueue,
-    shardedSubscribers: true,
-    clusterRetryStrategy: retry,
-    redisOptions: {
-      ...(username && { username: decodeURIComponent(username) }),
-      ...(password && { password: decodeURIComponent(password) }),
-      ...(protocol === 'rediss:' && { tls: {} }),
-      ...(options.commandTimeout !== undefined && { commandTimeout: options.commandTimeout }),
-    },
-  });
+  const always = { maxRetriesPerRequest: null, connectTimeout: 5_000, retryStrategy };
+  return new Redis(url, { ...always, ...behaviour } as RedisOptions);
+}
+
+/** Resolves when commands are taken; rejects after a while. */
+async function untilReady(redis: Redis): Promise<void> {
+  if (redis.status === 'ready') return;
+  await once(redis, 'ready', { signal: AbortSignal.timeout(startTimeoutMs) });
 }
 
 /** One line when it goes and one when it is back, however many attempts lie between. */
-function reportOutages(redis: Redis | Cluster, what: string, logger: Logger): void {
+function reportOutages(redis: Redis, what: string, logger: Logger): void {
   let isAway = false;
   redis.on('error', (err: unknown) => {
     if (!isAway) logger.warn({ err }, `${what} is interrupted`);
