@@ -56,6 +56,7 @@ export function createProject(
       const { events, deadLetters } = read(records, now);
       const { ready, waiting, users } = await sortOutUnknownUsers(events);
       const toApply = ready.map(({ event }) => event);
+      const appendedAt = new Map<Event, Date>(ready.map(({ event, record }) => [event, record.appendedAt]));
       const views = toApply.filter((event) => event.type === 'pageViewed');
       const keptViews = views.filter(
         (view) => timelinessOf(view.occurredAt, now, retentionDays) !== 'too-old',
@@ -69,7 +70,7 @@ export function createProject(
         await transaction.addDeadLetters(deadLetters);
         await transaction.ensureUsers(distinctUsers(views), now);
         await transaction.addPageViews(
-          keptViews.filter((view) => fresh.has(view)).map((view) => rowOf(view, now)),
+          keptViews.filter((view) => fresh.has(view)).map((view) => rowOf(view, appendedAt.get(view) ?? now)),
         );
         const sent = notifications.filter((event) => fresh.has(event));
         const delivered = await deliverAll(transaction, sent, users, now);
@@ -78,6 +79,10 @@ export function createProject(
         return [...delivered.values(), ...(await transaction.inboxes(repeated))];
       });
 
+      if (deadLetters.length > 0) {
+        const places = deadLetters.map(({ topic, partition, offset }) => `${topic}/${partition}/${offset}`);
+        logger.error({ places: places.slice(0, 10), count: places.length }, 'records became dead letters');
+      }
       if (inboxes.length > 0) await publishBadges({ pubSub, logger }, inboxes.map(badgeOf), 'ARRIVED');
       return waiting;
     },

@@ -31,7 +31,7 @@ export class PageViewType implements Node {
   @Field(() => DateTime, { description: 'When the user looked.' })
   occurredAt!: Date;
 
-  @Field(() => DateTime, { description: 'When Unseen applied it.' })
+  @Field(() => DateTime, { description: 'When Unseen took it into the log.' })
   receivedAt!: Date;
 }
 
