@@ -37,6 +37,7 @@ const patienceMs = 5_000;
  */
 export async function openPushLoad({ port, protocol, users, senderToken }: PushTarget) {
   let latencies: number[] = [];
+  let unanswered = 0;
   let failure: Error | undefined;
   let idle: Connection[] = [];
   const all = new Set<Connection>();
@@ -90,6 +91,7 @@ export async function openPushLoad({ port, protocol, users, senderToken }: PushT
       onAnswer(status, answer, bodyStart) {
         if (status !== 200)
           failure = new Error(`Answered ${status}: ${answer.toString('utf8', bodyStart, bodyStart + 500)}`);
+        unanswered -= 1;
         idle.push(opened);
       },
       onError: (error) => {
@@ -123,14 +125,18 @@ export async function openPushLoad({ port, protocol, users, senderToken }: PushT
           const watcher = watchers[sent % watchers.length] as Watcher;
           watcher.sentAt.set(watcher.nextVersion, performance.now());
           watcher.nextVersion += 1;
+          unanswered += 1;
           void connection().then((free) => free.send(watcher.request));
         }
         await delay(1);
         if (failure) throw failure;
       }
       const patientUntil = performance.now() + patienceMs;
-      while (latencies.length < count && performance.now() < patientUntil && !failure) await delay(10);
+      const isDone = () => latencies.length >= count && unanswered === 0;
+      while (!isDone() && !failure && performance.now() < patientUntil) await delay(10);
       if (failure) throw failure;
+      // By the next turn the server would have closed them.
+      closeConnections();
       if (latencies.length < count)
         throw new Error(`${count - latencies.length} of ${count} pushes never came.`);
       return { pushes: count, p50Ms: percentile(latencies, 0.5), p99Ms: percentile(latencies, 0.99) };

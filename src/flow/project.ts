@@ -11,7 +11,7 @@ import type { Clock } from '../ports/clock.ts';
 import type { LogRecord } from '../ports/event-log.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { PubSub } from '../ports/pub-sub.ts';
-import type { DeadLetter, Store, StoreTransaction } from '../ports/store.ts';
+import type { DeadLetter, Store } from '../ports/store.ts';
 import { publishBadges } from './publish.ts';
 
 /** Namespace of row ids for events whose own id is not a uuid. */
@@ -65,18 +65,28 @@ export function createProject(
       await store.preparePageViews(keptViews.map((view) => view.occurredAt));
 
       const inboxes = await store.transaction(async (transaction) => {
-        const claims = await transaction.claimEvents(toApply, now);
+        // Claims come first in the transaction; what need not wait for their answer travels with them. Inboxes of repeats are
+        // locked and published too: their first publish may have been lost in a crash.
+        const [claims, inboxesBefore] = await Promise.all([
+          transaction.claimEvents(toApply, now),
+          transaction.lockInboxes(distinctUsers(notifications), now),
+          transaction.addDeadLetters(deadLetters),
+          transaction.ensureUsers(distinctUsers(views), now),
+        ]);
         const fresh = new Set<Event>(toApply.filter((_, index) => claims[index]));
-        await transaction.addDeadLetters(deadLetters);
-        await transaction.ensureUsers(distinctUsers(views), now);
-        await transaction.addPageViews(
-          keptViews.filter((view) => fresh.has(view)).map((view) => rowOf(view, appendedAt.get(view) ?? now)),
-        );
+        const newViews = keptViews.filter((view) => fresh.has(view));
         const sent = notifications.filter((event) => fresh.has(event));
-        const delivered = await deliverAll(transaction, sent, users, now);
-        // Repeats included: their first publish may have been lost in a crash.
-        const repeated = distinctUsers(notifications).filter((key) => !delivered.has(userKeyOf(key)));
-        return [...delivered.values(), ...(await transaction.inboxes(repeated))];
+        const newcomers = await transaction.users(
+          distinctUsers(sent).filter((key) => !users.has(userKeyOf(key))),
+        );
+        for (const user of newcomers) users.set(userKeyOf(user), user);
+        const delivered = deliverAll(sent, users, inboxesBefore, now);
+        await Promise.all([
+          transaction.addPageViews(newViews.map((view) => rowOf(view, appendedAt.get(view) ?? now))),
+          transaction.addNotifications(delivered.notifications),
+          transaction.saveInboxes(delivered.inboxes.filter((inbox) => !inboxesBefore.includes(inbox))),
+        ]);
+        return delivered.inboxes;
       });
 
       if (deadLetters.length > 0) {
@@ -181,37 +191,26 @@ function deadLetterOf(record: LogRecord, why: Failure, failedAt: Date, tenantId 
   };
 }
 
-/**
- * Delivers under the locks of the inboxes: sequence and version order are commit order. `users` are those known before; who
- * came into being in this batch is read here. Returns the inboxes as they are now.
- */
-async function deliverAll(
-  transaction: StoreTransaction,
+/** Delivers in the order of the events; the inboxes are locked, so sequence and version order are commit order. */
+function deliverAll(
   sent: readonly NotificationSent[],
   users: ReadonlyMap<string, User>,
+  inboxesBefore: readonly Inbox[],
   now: Date,
-): Promise<ReadonlyMap<string, Inbox>> {
-  const keys = distinctUsers(sent);
-  const newcomers = await transaction.users(keys.filter((key) => !users.has(userKeyOf(key))));
-  const byKey = new Map([...users, ...newcomers.map((user) => [userKeyOf(user), user] as const)]);
-  const inboxes = new Map(
-    (await transaction.lockInboxes(keys, now)).map((inbox) => [userKeyOf(inbox), inbox]),
-  );
-  const notifications: Notification[] = [];
-  for (const event of sent) {
+): { readonly inboxes: readonly Inbox[]; readonly notifications: readonly Notification[] } {
+  const inboxes = new Map(inboxesBefore.map((inbox) => [userKeyOf(inbox), inbox]));
+  const notifications = sent.map((event) => {
     const key = userKeyOf(event);
-    const user = byKey.get(key);
+    const user = users.get(key);
     const inbox = inboxes.get(key);
     if (!user || !inbox)
       throw new AppError('UNAVAILABLE', 'A user was removed while a notification was on its way.');
     const arrival = { id: rowIdOf(event), content: contentOf(event), sentAt: event.occurredAt };
     const delivered = deliver(inbox, user, arrival, now);
     inboxes.set(key, delivered.inbox);
-    notifications.push(delivered.notification);
-  }
-  await transaction.addNotifications(notifications);
-  await transaction.saveInboxes([...inboxes.values()]);
-  return inboxes;
+    return delivered.notification;
+  });
+  return { inboxes: [...inboxes.values()], notifications };
 }
 
 function rowOf(view: PageViewed, receivedAt: Date): PageView {

@@ -41,6 +41,8 @@ export function connect(
     ...timeouts,
     ...liveness,
     query_timeout: silenceMs,
+    // Statements of a transaction that do not wait for each other's answers travel together.
+    pipeline: true,
     max: options.maxConnections,
     application_name: 'unseen',
     // Counters and sequences are 64 bits wide; pg would hand them over as strings.

@@ -24,17 +24,21 @@ const lockSpace = 0x756e7365;
 
 // The row lock of log_head is held until the commit, so offsets are dense and their order is the order of the commits:
 // a reader that has seen an offset has seen every smaller one. The reference to head makes the lock come first.
+//
+// Columns travel as lines: neither JSON nor a key holds a line break, and an array literal would have every quote of the
+// JSON escaped, a tenth of the work of a bulk append. Lines that do not match up leave a column null, which is refused.
 const appendSql = `
-  WITH head AS (
-    UPDATE log_head SET head = head + cardinality($1::text[]) WHERE id = 1
-    RETURNING head - cardinality($1::text[]) AS base
+  WITH event AS (
+    SELECT * FROM unnest(string_to_array($1, E'\\n'), string_to_array($2, E'\\n'), string_to_array($3, E'\\n'))
+      WITH ORDINALITY AS event (topic, key, value, n)
+  ), head AS (
+    UPDATE log_head SET head = head + $4::int WHERE id = 1 RETURNING head - $4::int AS base
   ), appended AS (
     INSERT INTO event_log ("offset", topic, key, value, appended_at)
-    SELECT head.base + event.n, event.topic, event.key, event.value, now()
-    FROM head, unnest($1::text[], $2::text[], $3::text[]) WITH ORDINALITY AS event (topic, key, value, n)
+    SELECT head.base + event.n, event.topic, event.key, event.value, now() FROM head, event
     RETURNING 1
   )
-  SELECT pg_notify('${channel}', $4) FROM (SELECT count(*) FROM appended) AS done`;
+  SELECT pg_notify('${channel}', $5) FROM (SELECT count(*) FROM appended) AS done`;
 
 const moveSql = 'UPDATE log_position SET position = $1, updated_at = now() WHERE consumer_group = $2';
 
@@ -74,7 +78,8 @@ export function createPostgresEventLog(
   let instance = randomUUID();
 
   const commits = createGroupCommit<Event>(async (events) => {
-    const values = [events.map(topicOf), events.map(keyOf), events.map(encode), instance];
+    const columns = [topicOf, keyOf, encode].map((column) => events.map(column).join('\n'));
+    const values = [...columns, events.length, instance];
     try {
       await translated(database.pool.query({ name: 'unseen_append', text: appendSql, values }));
     } catch (error) {

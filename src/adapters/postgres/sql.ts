@@ -21,13 +21,26 @@ function nameOf(text: string): string {
   return name;
 }
 
+const texts = new WeakMap<TemplateStringsArray, string>();
+
+/** Text and parameters of a template. The text of one without fragments is always the same, and written once. */
+function statementOf(strings: TemplateStringsArray, values: readonly unknown[]) {
+  if (values.some((value) => value instanceof Prisma.Sql)) return Prisma.sql(strings, ...values);
+  let text = texts.get(strings);
+  if (text === undefined) {
+    text = Prisma.sql(strings, ...values).text;
+    texts.set(strings, text);
+  }
+  return { text, values: [...values] };
+}
+
 /**
  * SQL straight on a connection. A raw query through Prisma costs five times the CPU of one through pg, which every batch
  * and every request would pay (docs/decisions/0004).
  */
 export function sqlOn(client: Pick<pg.ClientBase, 'query'>): Sql {
   const run = (strings: TemplateStringsArray, values: readonly unknown[]) => {
-    const { text, values: parameters } = Prisma.sql(strings, ...values);
+    const { text, values: parameters } = statementOf(strings, values);
     // What has no parameters is DDL and the like, run once.
     return client.query(
       parameters.length === 0 ? { text } : { name: nameOf(text), text, values: parameters },
@@ -45,8 +58,8 @@ export async function inTransaction<T>(pool: pg.Pool, work: (sql: Sql) => Promis
   const client = await pool.connect();
   let broken = false;
   try {
-    await client.query('BEGIN');
-    const result = await work(sqlOn(client));
+    // BEGIN travels with the first statement; when it fails, so does that one.
+    const [, result] = await Promise.all([client.query('BEGIN'), work(sqlOn(client))]);
     // Of a transaction in which a statement failed, COMMIT makes a ROLLBACK and says so without an error.
     const { command } = await client.query('COMMIT');
     if (command !== 'COMMIT') throw new Error('a statement of the transaction failed and the work went on');
