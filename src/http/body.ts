@@ -12,7 +12,7 @@ const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
  */
 export async function readJsonBody(
   request: IncomingMessage,
-): Promise<{ readonly body: unknown; readonly bytes: number }> {
+): Promise<{ readonly body: object | undefined; readonly bytes: number }> {
   if (request.method !== 'POST') return { body: undefined, bytes: 0 };
   const { 'content-encoding': encoding = 'identity', 'content-type': contentType = '' } = request.headers;
   if (encoding !== 'identity')

@@ -8,7 +8,8 @@ import type { Operations } from '../graphql/operation.ts';
 import type { Authenticator } from '../ports/authenticator.ts';
 import type { Logger } from '../ports/logger.ts';
 import { maxBodyBytes, readJsonBody } from './body.ts';
-import { answerError, requestIdOf } from './response.ts';
+import { executeOperation } from './execute-operation.ts';
+import { answerError, answerText, requestIdOf } from './response.ts';
 
 /** Bodies up to here are read for every operation; larger ones only for bulk mutations. */
 const maxPlainBodyBytes = 100_000;
@@ -26,7 +27,10 @@ export interface GraphQLOverHttp {
   stop(): Promise<void>;
 }
 
-/** Apollo driven from bare node:http: nothing stands between the socket and the operation. */
+/**
+ * Requests without a fault are executed at once; the others, GET, and whoever asks for another content type go through
+ * Apollo, driven from bare node:http.
+ */
 export async function createGraphQLOverHttp({
   schema,
   container,
@@ -73,6 +77,16 @@ export async function createGraphQLOverHttp({
       try {
         const caller = await authenticator.authenticate(bearerToken(request));
         const { body, bytes } = await readJsonBody(request);
+        const context: HttpContext = { caller, requestId, container, bodyBytes: bytes };
+        const wantsResponseType = request.headers.accept?.includes(graphQLResponse) ?? false;
+        if (body !== undefined && bytes <= maxPlainBodyBytes && !wantsResponseType) {
+          const answered = await executeOperation({ schema, operations, logger }, body, context);
+          if (answered) {
+            response.setHeader('x-request-id', requestId);
+            answerText(response, answered.status, answered.json);
+            return;
+          }
+        }
         const headers = new HeaderMap();
         for (const header of ['content-type', 'apollo-require-preflight', 'x-apollo-operation-name']) {
           const value = request.headers[header];
@@ -80,7 +94,7 @@ export async function createGraphQLOverHttp({
         }
         // Without a choice to make Apollo answers JSON, also to whoever would take neither: it would refuse only after the
         // operation has run.
-        if (request.headers.accept?.includes(graphQLResponse)) headers.set('accept', graphQLResponse);
+        if (wantsResponseType) headers.set('accept', graphQLResponse);
         const {
           status,
           headers: answered,
@@ -92,7 +106,7 @@ export async function createGraphQLOverHttp({
             search: request.url?.match(/\?.*/)?.[0] ?? '',
             body,
           },
-          context: async () => ({ caller, requestId, container, bodyBytes: bytes }),
+          context: async () => context,
         });
         if (answer.kind !== 'complete') throw new Error('incremental delivery is not enabled');
         response.writeHead(status ?? 200, {

@@ -21,7 +21,11 @@ export function requestIdOf(request: IncomingMessage): string {
 
 /** Answers JSON and ends. */
 export function answerJson(response: ServerResponse, status: number, value: unknown): void {
-  const body = JSON.stringify(value);
+  answerText(response, status, JSON.stringify(value));
+}
+
+/** Answers JSON that is written already, and ends. */
+export function answerText(response: ServerResponse, status: number, body: string): void {
   response.writeHead(status, {
     'content-type': 'application/json; charset=utf-8',
     'content-length': Buffer.byteLength(body),
