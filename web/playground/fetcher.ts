@@ -1,4 +1,5 @@
 import { createGraphiQLFetcher, type Fetcher } from '@graphiql/toolkit';
+import { type DocumentNode, Kind, parse } from 'graphql';
 import { createClient } from 'graphql-ws';
 import { backoffMs } from '../backoff.ts';
 import { type PageConfig, webSocketUrl } from '../config.ts';
@@ -24,8 +25,30 @@ export function createFetcher({ userToken }: PageConfig): Fetcher {
   return (request, options) => {
     const headers = sentHeaders(options?.headers ?? early);
     connectionParams = headers;
-    return send({ ...request, variables: withCurrentTime(request.variables) }, { ...options, headers });
+    return send(
+      { ...request, variables: withCurrentTime(request.variables) },
+      { ...options, headers, ...documentOf(request.query) },
+    );
   };
+}
+
+/**
+ * What is sent decides which operation runs, and whether over the socket. What GraphiQL passes along lags behind the editor:
+ * right after a change of tabs it is the other tab's.
+ */
+function operationOf(
+  query: string,
+): { documentAST: DocumentNode; operationName: string | undefined } | undefined {
+  try {
+    const documentAST = parse(query);
+    const [only, ...others] = documentAST.definitions.filter(
+      ({ kind }) => kind === Kind.OPERATION_DEFINITION,
+    );
+    if (only?.kind !== Kind.OPERATION_DEFINITION || others.length > 0) return undefined;
+    return { documentAST, operationName: only.name?.value };
+  } catch {
+    return undefined;
+  }
 }
 
 /** A saved tab outlives any time written into it, so the examples say `{{now}}`. */
