@@ -25,10 +25,11 @@ export function createFetcher({ userToken }: PageConfig): Fetcher {
   return (request, options) => {
     const headers = sentHeaders(options?.headers ?? early);
     connectionParams = headers;
-    return send(
-      { ...request, variables: withCurrentTime(request.variables) },
-      { ...options, headers, ...documentOf(request.query) },
-    );
+    const only = operationOf(request.query);
+    const variables = withCurrentTime(request.variables);
+    if (!only) return send({ ...request, variables }, { ...options, headers });
+    const { documentAST, operationName } = only;
+    return send({ ...request, operationName, variables }, { ...options, headers, documentAST });
   };
 }
 
@@ -36,16 +37,14 @@ export function createFetcher({ userToken }: PageConfig): Fetcher {
  * What is sent decides which operation runs, and whether over the socket. What GraphiQL passes along lags behind the editor:
  * right after a change of tabs it is the other tab's.
  */
-function operationOf(
-  query: string,
-): { documentAST: DocumentNode; operationName: string | undefined } | undefined {
+function operationOf(query: string): { documentAST: DocumentNode; operationName: string | null } | undefined {
   try {
     const documentAST = parse(query);
     const [only, ...others] = documentAST.definitions.filter(
       ({ kind }) => kind === Kind.OPERATION_DEFINITION,
     );
     if (only?.kind !== Kind.OPERATION_DEFINITION || others.length > 0) return undefined;
-    return { documentAST, operationName: only.name?.value };
+    return { documentAST, operationName: only.name?.value ?? null };
   } catch {
     return undefined;
   }
