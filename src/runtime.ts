@@ -59,7 +59,7 @@ export async function createRuntime(
   try {
     const { applied } = await migrateOn(postgres.connection, logger);
     const database = connect(postgres.connection, { maxConnections: config.databasePoolSize });
-    const store = createPostgresStore(database);
+    const store = createPostgresStore(database, { holdsLog: true });
     const log = createPostgresEventLog({ database, connection: postgres.connection, logger });
     const pubSub = createLocalPubSub();
     const isDevelopment = config.auth.secret === undefined && config.auth.jwksUrl === undefined;

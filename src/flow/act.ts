@@ -34,9 +34,9 @@ export function createAct({
     ): Promise<{ readonly badge: Badge } | { readonly problem: Problem }> {
       const now = clock.now();
       const opened = await store.transaction(async (transaction) => {
-        const [user] = await transaction.users([key]);
-        const [inbox] = user ? await transaction.lockInboxes([key], now) : [];
-        if (!inbox) return undefined;
+        const [locked] = await transaction.lockInboxes([key], now);
+        if (!locked) return undefined;
+        const { inbox } = locked;
         const openedSeq = watermarkAfterOpening(inbox, upToSeq);
         const next = open(inbox, openedSeq, await transaction.countUnseen(key, openedSeq), now);
         await transaction.saveInboxes([next]);

@@ -203,7 +203,7 @@ describe('a worker', () => {
   });
 
   it('stops soon although the database is away, and makes no dead letter of what it was at', async () => {
-    const store: Store = { ...storage.store, transaction: () => Promise.reject(new AppError('UNAVAILABLE')) };
+    const store: Store = { ...storage.store, projection: () => Promise.reject(new AppError('UNAVAILABLE')) };
     const project = createProject(
       { store, pubSub: createLocalPubSub(), clock: createTestClock(), logger: silent },
       { retentionDays: 183 },
@@ -229,8 +229,8 @@ describe('what was acknowledged survives the death of a worker', () => {
     const dead = defer();
     let isDead = false;
     const dying = withTransactions(storage.store, (transaction) => ({
-      async addPageViews(rows) {
-        await transaction.addPageViews(rows);
+      async claimEvents(events, now) {
+        await transaction.claimEvents(events, now);
         isDead = true;
         await dead.promise;
         throw new AppError('UNAVAILABLE');

@@ -1,9 +1,9 @@
 import { validate as isUuid, v5 as uuidV5 } from 'uuid';
 import { AppError, type ErrorCode } from '../domain/error.ts';
-import { badgeOf, deliver, type Inbox } from '../domain/inbox.ts';
+import { badgeOf, deliver } from '../domain/inbox.ts';
 import { contentOf, type Notification } from '../domain/notification.ts';
 import { type PageView, timelinessOf } from '../domain/page-view.ts';
-import { distinctUsers, type User, userKeyOf } from '../domain/user.ts';
+import { distinctUsers, userKeyOf } from '../domain/user.ts';
 import { decode, type Event } from '../events/codec.ts';
 import type { NotificationSent } from '../events/notification.ts';
 import type { PageViewed } from '../events/page-view.ts';
@@ -11,7 +11,7 @@ import type { Clock } from '../ports/clock.ts';
 import type { LogRecord } from '../ports/event-log.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { PubSub } from '../ports/pub-sub.ts';
-import type { DeadLetter, Store } from '../ports/store.ts';
+import type { DeadLetter, Store, UserInbox } from '../ports/store.ts';
 import { publishBadges } from './publish.ts';
 
 /** Namespace of row ids for events whose own id is not a uuid. */
@@ -54,39 +54,37 @@ export function createProject(
     async apply(records) {
       const now = clock.now();
       const { events, deadLetters } = read(records, now);
-      const { ready, waiting, users } = await sortOutUnknownUsers(events);
-      const toApply = ready.map(({ event }) => event);
-      const appendedAt = new Map<Event, Date>(ready.map(({ event, record }) => [event, record.appendedAt]));
-      const views = toApply.filter((event) => event.type === 'pageViewed');
+      const all = events.map(({ event }) => event);
+      const appendedAt = new Map(events.map(({ event, record }) => [event, record.appendedAt]));
+      const views = all.filter((event) => event.type === 'pageViewed');
       const keptViews = views.filter(
         (view) => timelinessOf(view.occurredAt, now, retentionDays) !== 'too-old',
       );
-      const notifications = toApply.filter((event) => event.type === 'notificationSent');
+      const notifications = all.filter((event) => event.type === 'notificationSent');
       await store.preparePageViews(keptViews.map((view) => view.occurredAt));
 
-      const inboxes = await store.transaction(async (transaction) => {
-        // Claims come first in the transaction; what need not wait for their answer travels with them. Inboxes of repeats are
-        // locked and published too: their first publish may have been lost in a crash.
-        const [claims, inboxesBefore] = await Promise.all([
-          transaction.claimEvents(toApply, now),
+      const { inboxes, waiting } = await store.projection(async (transaction) => {
+        // Claims come first in the transaction; what need not wait for their answer travels with them. Page views create
+        // their user before recipients are looked up. Inboxes of repeats are locked and published too: their first publish
+        // may have been lost in a crash.
+        const [claims, , locked] = await Promise.all([
+          transaction.claimEvents(all, now),
+          transaction.ensureUsers(distinctUsers(views), now),
           transaction.lockInboxes(distinctUsers(notifications), now),
           transaction.addDeadLetters(deadLetters),
-          transaction.ensureUsers(distinctUsers(views), now),
         ]);
-        const fresh = new Set<Event>(toApply.filter((_, index) => claims[index]));
+        const fresh = new Set<Event>(all.filter((_, index) => claims[index]));
         const newViews = keptViews.filter((view) => fresh.has(view));
-        const sent = notifications.filter((event) => fresh.has(event));
-        const newcomers = await transaction.users(
-          distinctUsers(sent).filter((key) => !users.has(userKeyOf(key))),
-        );
-        for (const user of newcomers) users.set(userKeyOf(user), user);
-        const delivered = deliverAll(sent, users, inboxesBefore, now);
-        await Promise.all([
+        const arrived = notifications.filter((event) => fresh.has(event));
+        const { inboxes, waiting, ...delivered } = deliverAll(arrived, locked, now);
+        const untouched = new Set(locked.map(({ inbox }) => inbox));
+        transaction.finish(
+          transaction.unclaimEvents(waiting),
           transaction.addPageViews(newViews.map((view) => rowOf(view, appendedAt.get(view) ?? now))),
           transaction.addNotifications(delivered.notifications),
-          transaction.saveInboxes(delivered.inboxes.filter((inbox) => !inboxesBefore.includes(inbox))),
-        ]);
-        return delivered.inboxes;
+          transaction.saveInboxes(inboxes.filter((inbox) => !untouched.has(inbox))),
+        );
+        return { inboxes, waiting: new Set<Event>(waiting) };
       });
 
       if (deadLetters.length > 0) {
@@ -94,33 +92,16 @@ export function createProject(
         logger.error({ places: places.slice(0, 10), count: places.length }, 'records became dead letters');
       }
       if (inboxes.length > 0) await publishBadges({ pubSub, logger }, inboxes.map(badgeOf), 'ARRIVED');
-      return waiting;
+      return events.flatMap(({ event, record }) => (waiting.has(event) ? [record] : []));
     },
 
     async bury(record, why) {
       const decoded = decode(record.value);
       const tenantId = decoded.kind === 'event' ? decoded.event.tenantId : undefined;
       const deadLetter = deadLetterOf(record, why, clock.now(), tenantId);
-      await store.transaction((transaction) => transaction.addDeadLetters([deadLetter]));
+      await store.projection((transaction) => transaction.addDeadLetters([deadLetter]));
     },
   };
-
-  /** Page views create their user; a notification reaches only one who exists already, or by a view of the same batch. */
-  async function sortOutUnknownUsers(events: readonly ReadRecord[]) {
-    const sent = events.filter(({ event }) => event.type === 'notificationSent');
-    const found = await store.users(distinctUsers(sent.map(({ event }) => event)));
-    const users = new Map(found.map((user) => [userKeyOf(user), user]));
-    const viewers = new Set(
-      events.flatMap(({ event }) => (event.type === 'pageViewed' ? [userKeyOf(event)] : [])),
-    );
-    const waits = ({ event }: ReadRecord) =>
-      event.type === 'notificationSent' && !users.has(userKeyOf(event)) && !viewers.has(userKeyOf(event));
-    return {
-      ready: events.filter((event) => !waits(event)),
-      waiting: events.filter(waits).map(({ record }) => record),
-      users,
-    };
-  }
 }
 
 interface ReadRecord {
@@ -191,26 +172,27 @@ function deadLetterOf(record: LogRecord, why: Failure, failedAt: Date, tenantId 
   };
 }
 
-/** Delivers in the order of the events; the inboxes are locked, so sequence and version order are commit order. */
-function deliverAll(
-  sent: readonly NotificationSent[],
-  users: ReadonlyMap<string, User>,
-  inboxesBefore: readonly Inbox[],
-  now: Date,
-): { readonly inboxes: readonly Inbox[]; readonly notifications: readonly Notification[] } {
-  const inboxes = new Map(inboxesBefore.map((inbox) => [userKeyOf(inbox), inbox]));
-  const notifications = sent.map((event) => {
+/**
+ * Delivers in the order of the events; the inboxes are locked, so sequence and version order are commit order. `waiting`
+ * are those whose user does not exist.
+ */
+function deliverAll(arrived: readonly NotificationSent[], locked: readonly UserInbox[], now: Date) {
+  const users = new Map(locked.map(({ user }) => [userKeyOf(user), user]));
+  const inboxes = new Map(locked.map(({ inbox }) => [userKeyOf(inbox), inbox]));
+  const notifications: Notification[] = [];
+  const waiting: NotificationSent[] = [];
+  for (const event of arrived) {
     const key = userKeyOf(event);
     const user = users.get(key);
     const inbox = inboxes.get(key);
-    if (!user || !inbox)
-      throw new AppError('UNAVAILABLE', 'A user was removed while a notification was on its way.');
-    const arrival = { id: rowIdOf(event), content: contentOf(event), sentAt: event.occurredAt };
-    const delivered = deliver(inbox, user, arrival, now);
-    inboxes.set(key, delivered.inbox);
-    return delivered.notification;
-  });
-  return { inboxes: [...inboxes.values()], notifications };
+    if (user && inbox) {
+      const arrival = { id: rowIdOf(event), content: contentOf(event), sentAt: event.occurredAt };
+      const delivered = deliver(inbox, user, arrival, now);
+      inboxes.set(key, delivered.inbox);
+      notifications.push(delivered.notification);
+    } else waiting.push(event);
+  }
+  return { inboxes: [...inboxes.values()], notifications, waiting };
 }
 
 function rowOf(view: PageViewed, receivedAt: Date): PageView {

@@ -134,6 +134,18 @@ class BadgePayload implements MutationPayload {
   userErrors!: readonly UserError[];
 }
 
+function display(badge: Badge, { max }: { readonly max: number }): string {
+  if (max < 1 || max > 9_999) throw new AppError('BAD_USER_INPUT', 'max must be 1 to 9999.');
+  return displayCount(badge.unseen, max);
+}
+
+function badgeUpdate({ kind, badge, cause }: BadgeUpdate): BadgeUpdateType {
+  return { kind: UpdateKind[kind], badge: badgeNode(badge), cause: cause && BadgeCause[cause] };
+}
+
+/** What every push runs. type-graphql answers with promises, which makes the execution of a pushed badge asynchronous. */
+export const badgePush = { 'Badge.display': display, 'Subscription.badgeChanged': badgeUpdate };
+
 @Resolver(() => BadgeType)
 export class BadgeResolver {
   constructor(private readonly deps: { readonly act: Act; readonly read: Read; readonly watch: Watch }) {}
@@ -144,8 +156,7 @@ export class BadgeResolver {
     @Arg('max', () => Int, { defaultValue: 99, description: 'The largest number written out, 1 to 9999.' })
     max: number,
   ): string {
-    if (max < 1 || max > 9_999) throw new AppError('BAD_USER_INPUT', 'max must be 1 to 9999.');
-    return displayCount(badge.unseen, max);
+    return display(badge, { max });
   }
 
   @Mutation(() => BadgePayload, {
@@ -171,7 +182,7 @@ export class BadgeResolver {
       context.container.get(BadgeResolver).watchBadges(args, context),
   })
   badgeChanged(
-    @Root() { kind, badge, cause }: BadgeUpdate,
+    @Root() update: BadgeUpdate,
     @Arg('userId', () => ID, {
       nullable: true,
       description: 'Default: the caller. Another needs a service or admin token.',
@@ -183,7 +194,7 @@ export class BadgeResolver {
     })
     _keys?: string[],
   ): BadgeUpdateType {
-    return { kind: UpdateKind[kind], badge: badgeNode(badge), cause: cause && BadgeCause[cause] };
+    return badgeUpdate(update);
   }
 
   private watchBadges({ userId, keys }: { userId?: string; keys?: string[] }, context: Context) {

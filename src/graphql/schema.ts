@@ -1,6 +1,12 @@
 // type-graphql reads it when the first decorator runs, so it comes before every resolver.
 import 'reflect-metadata';
-import { type GraphQLSchema, lexicographicSortSchema, printSchema } from 'graphql';
+import {
+  type GraphQLFieldResolver,
+  type GraphQLSchema,
+  isObjectType,
+  lexicographicSortSchema,
+  printSchema,
+} from 'graphql';
 import { buildSchemaSync } from 'type-graphql';
 import type { Act } from '../flow/act.ts';
 import type { Read } from '../flow/read.ts';
@@ -9,7 +15,7 @@ import type { Watch } from '../flow/watch.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Store } from '../ports/store.ts';
 import { enforceAccess } from './access.ts';
-import { BadgeResolver } from './badge.ts';
+import { BadgeResolver, badgePush } from './badge.ts';
 import type { Context, ResolverContainer } from './context.ts';
 import { NodeResolver } from './node.ts';
 import { NotificationResolver } from './notification.ts';
@@ -22,22 +28,40 @@ let schema: GraphQLSchema | undefined;
 /** The executable schema, with the access rules in it; one per process. Resolvers come from each request's context. */
 export function getSchema(): GraphQLSchema {
   schema ??= enforceAccess(
-    buildSchemaSync({
-      resolvers: [
-        UserResolver,
-        NodeResolver,
-        PageViewResolver,
-        NotificationResolver,
-        BadgeResolver,
-        UserStatsResolver,
-      ],
-      container: ({ context }: { context: Context }) => context.container,
-      // Scalars are strict and the flow parses the rest; class-validator would check neither.
-      validate: false,
-      // type-graphql wants one as soon as there is a subscription; ours are fed by `watch`, and this one must never be.
-      pubSub: { publish: refusePubSub, subscribe: refusePubSub },
-    }),
+    withResolvers(
+      badgePush,
+      buildSchemaSync({
+        resolvers: [
+          UserResolver,
+          NodeResolver,
+          PageViewResolver,
+          NotificationResolver,
+          BadgeResolver,
+          UserStatsResolver,
+        ],
+        container: ({ context }: { context: Context }) => context.container,
+        // Scalars are strict and the flow parses the rest; class-validator would check neither.
+        validate: false,
+        // type-graphql wants one as soon as there is a subscription; ours are fed by `watch`, and this one must never be.
+        pubSub: { publish: refusePubSub, subscribe: refusePubSub },
+      }),
+    ),
   );
+  return schema;
+}
+
+/** Replaces the resolvers of fields, each named `Type.field`. */
+function withResolvers(
+  resolvers: Readonly<{ [field: string]: GraphQLFieldResolver<never, Context> }>,
+  schema: GraphQLSchema,
+): GraphQLSchema {
+  for (const [name, resolve] of Object.entries(resolvers)) {
+    const [typeName = '', fieldName = ''] = name.split('.');
+    const type = schema.getType(typeName);
+    const field = isObjectType(type) ? type.getFields()[fieldName] : undefined;
+    if (!field) throw new Error(`${name} is not a field of the schema`);
+    field.resolve = resolve as GraphQLFieldResolver<unknown, Context>;
+  }
   return schema;
 }
 

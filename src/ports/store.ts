@@ -12,6 +12,11 @@ import type { User, UserKey, UserPatch } from '../domain/user.ts';
 export interface Store {
   /** Runs `work` in one transaction on one connection: all of it is kept, or, when it rejects, none. */
   transaction<T>(work: (transaction: StoreTransaction) => Promise<T>): Promise<T>;
+  /**
+   * Like `transaction`, for what records of the log amount to. A crash of the database may undo it, together with the
+   * position of the group that consumed them: they come again.
+   */
+  projection<T>(work: (transaction: StoreTransaction) => Promise<T>): Promise<T>;
 
   /** The users that exist, in no order. */
   users(keys: readonly UserKey[]): Promise<readonly User[]>;
@@ -74,6 +79,8 @@ export interface PageViewRange {
 export interface StoreTransaction {
   /** Marks events as applied; per event whether it is new. Of the same id twice in one call the first is new. */
   claimEvents(events: readonly EventIdentity[], now: Date): Promise<readonly boolean[]>;
+  /** Takes marks of this transaction back. */
+  unclaimEvents(events: readonly EventIdentity[]): Promise<void>;
 
   /** Creates those that do not exist, with defaults. */
   ensureUsers(keys: readonly UserKey[], now: Date): Promise<void>;
@@ -86,8 +93,11 @@ export interface StoreTransaction {
 
   addPageViews(views: readonly PageView[]): Promise<void>;
 
-  /** The inboxes, locked until the end of the transaction, created where missing; in the order of the keys. */
-  lockInboxes(keys: readonly UserKey[], now: Date): Promise<readonly Inbox[]>;
+  /**
+   * The inboxes of the users that exist, locked until the end of the transaction, created where missing; in the order of
+   * the keys.
+   */
+  lockInboxes(keys: readonly UserKey[], now: Date): Promise<readonly UserInbox[]>;
   saveInboxes(inboxes: readonly Inbox[]): Promise<void>;
   inboxes(keys: readonly UserKey[]): Promise<readonly Inbox[]>;
   addNotifications(notifications: readonly Notification[]): Promise<void>;
@@ -98,6 +108,17 @@ export interface StoreTransaction {
 
   /** Keeps records that could not be applied; one that is kept already is left as it is. */
   addDeadLetters(deadLetters: readonly DeadLetter[]): Promise<void>;
+
+  /**
+   * The last writes, their statements sent: the commit follows them without waiting for their answers. When one fails,
+   * nothing is kept.
+   */
+  finish(...writes: readonly Promise<void>[]): void;
+}
+
+export interface UserInbox {
+  readonly user: User;
+  readonly inbox: Inbox;
 }
 
 export interface EventIdentity {

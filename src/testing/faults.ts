@@ -7,25 +7,25 @@ export function withTransactions(
   store: Store,
   change: (transaction: StoreTransaction) => Partial<StoreTransaction>,
 ): Store {
-  return {
-    ...store,
-    transaction: (work) =>
-      store.transaction((transaction) => work({ ...transaction, ...change(transaction) })),
-  };
+  const changed: (begin: Store['transaction']) => Store['transaction'] = (begin) => (work) =>
+    begin((transaction) => work({ ...transaction, ...change(transaction) }));
+  return { ...store, transaction: changed(store.transaction), projection: changed(store.projection) };
 }
 
 /** A store that is away for the next `failures` transactions; half of those are done all the same and then unanswered. */
 export function awayFor(store: Store, failures: number): Store & { readonly failuresLeft: () => number } {
   let left = failures;
+  const failing: (begin: Store['transaction']) => Store['transaction'] = (begin) => async (work) => {
+    if (left <= 0) return begin(work);
+    left -= 1;
+    if (left % 2 === 0) await begin(work);
+    throw new AppError('UNAVAILABLE', 'The database is away, says the test.');
+  };
   return {
     ...store,
     failuresLeft: () => left,
-    async transaction(work) {
-      if (left <= 0) return store.transaction(work);
-      left -= 1;
-      if (left % 2 === 0) await store.transaction(work);
-      throw new AppError('UNAVAILABLE', 'The database is away, says the test.');
-    },
+    transaction: failing(store.transaction),
+    projection: failing(store.projection),
   };
 }
 

@@ -38,7 +38,7 @@ const appendSql = `
     SELECT head.base + event.n, event.topic, event.key, event.value, now() FROM head, event
     RETURNING 1
   )
-  SELECT pg_notify('${channel}', $5) FROM (SELECT count(*) FROM appended) AS done`;
+  SELECT base, now() AS appended_at, pg_notify('${channel}', $5) FROM head, (SELECT count(*) FROM appended) AS done`;
 
 const moveSql = 'UPDATE log_position SET position = $1, updated_at = now() WHERE consumer_group = $2';
 
@@ -54,6 +54,12 @@ const pruneSql = `
       SELECT "offset", appended_at FROM event_log
       WHERE "offset" <= (SELECT min(position) FROM log_position) ORDER BY "offset" LIMIT 5000
     ) AS oldest WHERE appended_at < $1)`;
+
+/** Records that were appended in this process, and the offset they follow on: there is none between. */
+interface Appended {
+  readonly base: bigint;
+  readonly records: readonly LogRecord[];
+}
 
 interface Row {
   readonly offset: string;
@@ -72,22 +78,43 @@ export function createPostgresEventLog(
   { batchSize = 500, retryMs = 1_000 }: { readonly batchSize?: number; readonly retryMs?: number } = {},
 ): EventLog {
   const consumptions = new Set<Consumption>();
-  const wakeUps = new Set<() => void>();
+  const wakeUps = new Set<(appended?: Appended) => void>();
   let closed = false;
   // Who appends here has woken the consumers here already; its notification is for other processes.
   let instance = randomUUID();
 
   const commits = createGroupCommit<Event>(async (events) => {
-    const columns = [topicOf, keyOf, encode].map((column) => events.map(column).join('\n'));
-    const values = [...columns, events.length, instance];
+    const rows = events.map((event) => [topicOf(event), keyOf(event), encode(event)] as const);
+    const values = [
+      ...([0, 1, 2] as const).map((column) => rows.map((row) => row[column]).join('\n')),
+      events.length,
+      instance,
+    ];
+    let appended: Appended | undefined;
     try {
-      await translated(database.pool.query({ name: 'unseen_append', text: appendSql, values }));
+      const result = await translated(
+        database.pool.query<{ base: bigint; appended_at: Date }>({
+          name: 'unseen_append',
+          text: appendSql,
+          values,
+        }),
+      );
+      const { base, appended_at: appendedAt } = result.rows[0] as (typeof result.rows)[0];
+      const records = rows.map(([topic, key, value], n) => ({
+        topic,
+        partition: 0,
+        offset: base + BigInt(n + 1),
+        key,
+        value: Buffer.from(value),
+        appendedAt,
+      }));
+      appended = { base, records };
     } catch (error) {
       // The answer may be what was lost: should the commit be done, or still come, its notification is for us too.
       instance = randomUUID();
       throw error;
     } finally {
-      for (const wake of wakeUps) wake();
+      for (const wake of wakeUps) wake(appended);
     }
   });
 
@@ -126,7 +153,7 @@ export function createPostgresEventLog(
         values: [group],
         ...promptly,
       });
-      let position = rows[0]?.position ?? '0';
+      let position = BigInt(rows[0]?.position ?? 0);
       while (!stopping.signal.aborted && !lost) {
         const rung = bell.next();
         const { rows: batch } = await client.query<Row>({
@@ -135,11 +162,13 @@ export function createPostgresEventLog(
           values: [position, group, batchSize],
           ...promptly,
         });
-        if (batch.length === 0) await rung;
-        else {
-          await handle(batch.map(toRecord), stopping.signal);
-          position = batch.at(-1)?.offset ?? position;
-        }
+        const appended = batch.length === 0 ? await rung : undefined;
+        // What this process appended right behind the position is at hand already, and need not be read.
+        const isNext = appended?.base === position && appended.records.length <= batchSize;
+        const records = isNext ? appended.records : batch.map(toRecord);
+        if (records.length === 0 || stopping.signal.aborted) continue;
+        await handle(records, stopping.signal);
+        position = records.at(-1)?.offset ?? position;
       }
       if (!lost) await client.query({ text: moveSql, values: [position, group], ...promptly });
     }
@@ -241,13 +270,14 @@ function toRecord(row: Row): LogRecord {
 
 /** Something to wait for that may ring before anybody waits: take `next` first, look, then await it. */
 function createBell() {
-  let rung: () => void = () => {};
-  let next = new Promise<void>((resolve) => {
+  let rung: (appended?: Appended) => void = () => {};
+  let next = new Promise<Appended | undefined>((resolve) => {
     rung = resolve;
   });
   return {
-    ring() {
-      rung();
+    /** With what was appended, when that is known. */
+    ring(appended?: Appended) {
+      rung(appended);
       next = new Promise((resolve) => {
         rung = resolve;
       });

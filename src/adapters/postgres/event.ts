@@ -22,6 +22,14 @@ export function createEventQueries(sql: Sql) {
       return events.map((event) => fresh.delete(identify(event)));
     },
 
+    async unclaimEvents(events: readonly EventIdentity[]): Promise<void> {
+      if (events.length === 0) return;
+      await sql.execute`
+        DELETE FROM processed_event WHERE (tenant_id, source, event_id) IN (
+          SELECT * FROM unnest(${events.map((event) => event.tenantId)}::text[],
+            ${events.map((event) => event.source)}::text[], ${events.map((event) => event.id)}::text[]))`;
+    },
+
     async addDeadLetters(deadLetters: readonly DeadLetter[]): Promise<void> {
       if (deadLetters.length === 0) return;
       await sql.execute`

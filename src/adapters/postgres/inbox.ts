@@ -1,8 +1,9 @@
 import type { Inbox } from '../../domain/inbox.ts';
-import { type UserKey, userKeyOf } from '../../domain/user.ts';
+import { type User, type UserKey, userKeyOf } from '../../domain/user.ts';
+import type { UserInbox } from '../../ports/store.ts';
 import { Prisma } from './generated/client.ts';
 import type { Sql } from './sql.ts';
-import { columns } from './user.ts';
+import { columns, selectedOfUser, toUser } from './user.ts';
 
 type Row = Omit<Inbox, 'version'> & { readonly version: bigint };
 
@@ -10,7 +11,17 @@ const selected = Prisma.sql`
   inbox.tenant_id AS "tenantId", inbox.user_id AS "userId", unseen, unread, last_seq AS "lastSeq",
   opened_seq AS "openedSeq", version, last_opened_at AS "lastOpenedAt", updated_at AS "updatedAt"`;
 
-const toInbox = (row: Row): Inbox => ({ ...row, version: Number(row.version) });
+const toInbox = (row: Row): Inbox => ({
+  tenantId: row.tenantId,
+  userId: row.userId,
+  unseen: row.unseen,
+  unread: row.unread,
+  lastSeq: row.lastSeq,
+  openedSeq: row.openedSeq,
+  version: Number(row.version),
+  lastOpenedAt: row.lastOpenedAt,
+  updatedAt: row.updatedAt,
+});
 
 export function createInboxQueries(sql: Sql) {
   return {
@@ -23,18 +34,22 @@ export function createInboxQueries(sql: Sql) {
       return rows.map(toInbox);
     },
 
-    async lockInboxes(keys: readonly UserKey[], now: Date): Promise<readonly Inbox[]> {
+    async lockInboxes(keys: readonly UserKey[], now: Date): Promise<readonly UserInbox[]> {
       if (keys.length === 0) return [];
       const [tenantIds, userIds] = columns(keys);
       // The update changes nothing; it locks the row and makes RETURNING answer. Keys come sorted, and so do the locks.
-      const rows = await sql.query<Row>`
-        INSERT INTO inbox (tenant_id, user_id, updated_at)
-        SELECT tenant_id, user_id, ${now}::timestamptz
-        FROM unnest(${tenantIds}::text[], ${userIds}::text[]) AS wanted (tenant_id, user_id)
-        ON CONFLICT (tenant_id, user_id) DO UPDATE SET updated_at = inbox.updated_at
-        RETURNING ${selected}`;
-      const inboxes = new Map(rows.map((row) => [userKeyOf(row), toInbox(row)]));
-      return keys.flatMap((key) => inboxes.get(userKeyOf(key)) ?? []);
+      const rows = await sql.query<Row & User>`
+        WITH inbox AS (
+          INSERT INTO inbox (tenant_id, user_id, updated_at)
+          SELECT tenant_id, user_id, ${now}::timestamptz
+          FROM unnest(${tenantIds}::text[], ${userIds}::text[]) WITH ORDINALITY AS wanted (tenant_id, user_id, n)
+          JOIN app_user USING (tenant_id, user_id) ORDER BY n
+          ON CONFLICT (tenant_id, user_id) DO UPDATE SET updated_at = inbox.updated_at
+          RETURNING *
+        )
+        SELECT ${selected}, ${selectedOfUser} FROM inbox JOIN app_user USING (tenant_id, user_id)`;
+      const found = new Map(rows.map((row) => [userKeyOf(row), { user: toUser(row), inbox: toInbox(row) }]));
+      return keys.flatMap((key) => found.get(userKeyOf(key)) ?? []);
     },
 
     async saveInboxes(inboxes: readonly Inbox[]): Promise<void> {

@@ -53,15 +53,32 @@ export function sqlOn(client: Pick<pg.ClientBase, 'query'>): Sql {
   };
 }
 
-/** Runs `work` in a transaction on a connection of its own; rolls back when it rejects. */
-export async function inTransaction<T>(pool: pg.Pool, work: (sql: Sql) => Promise<T>): Promise<T> {
+/**
+ * Runs `work` in a transaction on a connection of its own; rolls back when it rejects. Writes that it passes to `finish`
+ * are waited for together with the commit.
+ */
+export async function inTransaction<T>(
+  pool: pg.Pool,
+  work: (sql: Sql, finish: (...writes: readonly Promise<void>[]) => void) => Promise<T>,
+  begin = 'BEGIN',
+): Promise<T> {
+  const last: Promise<void>[] = [];
   const client = await pool.connect();
   let broken = false;
   try {
     // BEGIN travels with the first statement; when it fails, so does that one.
-    const [, result] = await Promise.all([client.query('BEGIN'), work(sqlOn(client))]);
+    const [, result] = await Promise.all([
+      client.query(begin),
+      work(sqlOn(client), (...writes) => {
+        last.push(...writes);
+        // Should the work fail after this, nobody waits for them any more.
+        for (const write of writes) write.catch(() => {});
+      }),
+    ]);
+    // What failed before its statement was sent, Postgres does not know about.
+    await Promise.race([Promise.all(last), new Promise<void>((resolve) => process.nextTick(resolve))]);
     // Of a transaction in which a statement failed, COMMIT makes a ROLLBACK and says so without an error.
-    const { command } = await client.query('COMMIT');
+    const [{ command }] = await Promise.all([client.query('COMMIT'), ...last]);
     if (command !== 'COMMIT') throw new Error('a statement of the transaction failed and the work went on');
     return result;
   } catch (error) {

@@ -5,7 +5,7 @@ import { deliver, emptyInbox, type Inbox } from '../../domain/inbox.ts';
 import type { Notification } from '../../domain/notification.ts';
 import type { PageView } from '../../domain/page-view.ts';
 import { distinctUsers, type UserKey, userDefaults } from '../../domain/user.ts';
-import type { DeadLetter, EventIdentity, Store } from '../../ports/store.ts';
+import type { DeadLetter, EventIdentity, Store, StoreTransaction, UserInbox } from '../../ports/store.ts';
 import { testNow as now } from '../../testing/event.ts';
 import { openLine } from '../../testing/line.ts';
 import { openTestStorage, type TestStorage } from '../../testing/storage.ts';
@@ -24,6 +24,13 @@ afterAll(() => storage.close());
 let users = 0;
 /** A user no other test has. */
 const anyone = (): UserKey => ({ tenantId: 'default', userId: `user-${++users}` });
+
+/** A user no other test has, who exists. */
+async function someone(): Promise<UserKey> {
+  const key = anyone();
+  await store.transaction((transaction) => transaction.ensureUsers([key], now));
+  return key;
+}
 
 const minutes = (count: number) => new Date(now.getTime() + count * 60_000);
 
@@ -54,8 +61,10 @@ const content = {
 /** Delivers `count` notifications the way the flow does. */
 async function deliverTo(key: UserKey, count: number, fields: Partial<Notification> = {}): Promise<Inbox> {
   return store.transaction(async (transaction) => {
-    let [inbox] = (await transaction.lockInboxes([key], now)) as [Inbox];
-    const user = { ...key, ...userDefaults, createdAt: now };
+    await transaction.ensureUsers([key], now);
+    const [locked] = (await transaction.lockInboxes([key], now)) as [UserInbox];
+    const { user } = locked;
+    let { inbox } = locked;
     const notifications: Notification[] = [];
     for (let n = 0; n < count; n += 1) {
       const delivered = deliver(
@@ -110,8 +119,25 @@ describe('a transaction', () => {
     expect(await store.users([key])).toEqual([]);
   });
 
-  it('rejects with UNAVAILABLE when a lock cannot be had, and the connection is as good as before', async () => {
+  it('keeps nothing when one of its last writes fails, in the database or before', async () => {
     const key = anyone();
+    const twice = view(key);
+    const finishing = (...last: ((transaction: StoreTransaction) => Promise<void>)[]) =>
+      store.transaction(async (transaction) => {
+        await transaction.ensureUsers([key], now);
+        transaction.finish(...last.map((write) => write(transaction)));
+      });
+    const write = (transaction: StoreTransaction) => transaction.addPageViews([view(key)]);
+    const refused = (transaction: StoreTransaction) => transaction.addPageViews([twice, twice]);
+    await expect(finishing(write, refused, write)).rejects.toThrow(/duplicate/);
+    await expect(finishing(write, () => Promise.reject(new Error('no')))).rejects.toThrow('no');
+    expect(await store.users([key])).toEqual([]);
+    await finishing(write, write);
+    expect(await store.countPageViews(key, {})).toBe(2);
+  });
+
+  it('rejects with UNAVAILABLE when a lock cannot be had, and the connection is as good as before', async () => {
+    const key = await someone();
     const held = defer();
     const locked = defer();
     const holder = store.transaction(async (transaction) => {
@@ -550,27 +576,30 @@ describe('page views', () => {
 });
 
 describe('inboxes', () => {
-  it('are locked in the order of the keys and answered in it, created where missing', async () => {
-    const keys = [anyone(), anyone(), anyone()];
-    const [a, b, c] = keys as [UserKey, UserKey, UserKey];
+  it('are locked in the order of the keys and answered in it, created where missing, of users that exist', async () => {
+    const keys = [await someone(), await someone(), await someone(), anyone()];
+    const [a, b, c, nobody] = keys as [UserKey, UserKey, UserKey, UserKey];
     await deliverTo(b, 2);
-    const locked = await store.transaction((transaction) => transaction.lockInboxes([c, a, b], now));
-    expect(locked).toEqual([
+    const locked = await store.transaction((transaction) => transaction.lockInboxes([c, nobody, a, b], now));
+    expect(locked.map(({ inbox }) => inbox)).toEqual([
       emptyInbox(c, now),
       emptyInbox(a, now),
       expect.objectContaining({ ...b, unseen: 2, lastSeq: 2n }),
     ]);
+    expect(locked.map(({ user }) => user)).toEqual(
+      [c, a, b].map((key) => ({ ...key, ...userDefaults, createdAt: now })),
+    );
     expect(await store.inboxes(keys)).toHaveLength(3);
   });
 
   it('stay locked until the end of the transaction, and the next one sees what the one before saved', async () => {
-    const keys = distinctUsers([anyone(), anyone(), anyone()]);
+    const keys = distinctUsers([await someone(), await someone(), await someone()]);
     await Promise.all(
       Array.from({ length: 30 }, (_, n) =>
         store.transaction(async (transaction) => {
           const inboxes = await transaction.lockInboxes(n % 2 ? keys : keys.slice(1), now);
           await transaction.saveInboxes(
-            inboxes.map((inbox) => ({ ...inbox, unseen: inbox.unseen + 1, version: inbox.version + 1 })),
+            inboxes.map(({ inbox }) => ({ ...inbox, unseen: inbox.unseen + 1, version: inbox.version + 1 })),
           );
         }),
       ),
@@ -584,7 +613,7 @@ describe('inboxes', () => {
   });
 
   it('come back as they were saved', async () => {
-    const key = anyone();
+    const key = await someone();
     const saved: Inbox = {
       ...key,
       unseen: 3,
@@ -733,7 +762,7 @@ describe('times', () => {
       const name = new URL(far.connection.connectionString).pathname.slice(1);
       await far.query(`ALTER DATABASE ${name} SET TimeZone = 'America/St_Johns'`);
       const there = createPostgresStore(far.connectAnew());
-      const key = anyone();
+      const key = await someone();
       await there.preparePageViews([now]);
       const one = view(key);
       await there.transaction(async (transaction) => {

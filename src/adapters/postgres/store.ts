@@ -18,7 +18,19 @@ const createQueries = (sql: Sql) => ({
 });
 
 /** One statement per table and batch, arrays in by `unnest`; single rows and counts by Prisma's typed client. */
-export function createPostgresStore({ prisma, pool, close }: Database): Store {
+export function createPostgresStore(
+  { prisma, pool, close }: Database,
+  {
+    holdsLog = false,
+  }: {
+    /**
+     * The log is a table of the same database. A projection then need not be on disk when its commit is answered: what
+     * undoes it undoes the position too, which comes after it in the write-ahead log, and not the records, which are on
+     * disk long since.
+     */
+    readonly holdsLog?: boolean;
+  } = {},
+): Store {
   const sql = sqlOn(pool);
   const queries = createQueries(sql);
   const lookups = {
@@ -28,9 +40,20 @@ export function createPostgresStore({ prisma, pool, close }: Database): Store {
   };
   const preparedMonths = new Set<string>();
 
+  const transaction =
+    (begin: string): Store['transaction'] =>
+    (work) =>
+      translated(
+        inTransaction(
+          pool,
+          (sql, finish) => work({ ...createQueries(sql), finish } satisfies StoreTransaction),
+          begin,
+        ),
+      );
+
   return {
-    transaction: (work) =>
-      translated(inTransaction(pool, (sql) => work(createQueries(sql) satisfies StoreTransaction))),
+    transaction: transaction('BEGIN'),
+    projection: transaction(holdsLog ? 'BEGIN; SET LOCAL synchronous_commit = off' : 'BEGIN'),
     users: (keys) => translated(queries.users(keys)),
     inboxes: (keys) => translated(queries.inboxes(keys)),
     notifications: (key, page) => translated(queries.notifications(key, page)),

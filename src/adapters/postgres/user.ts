@@ -1,4 +1,5 @@
 import { type User, type UserKey, type UserPatch, userDefaults, userKeyOf } from '../../domain/user.ts';
+import { Prisma } from './generated/client.ts';
 import type { Sql } from './sql.ts';
 
 /** The columns of user keys, for `unnest`. */
@@ -9,15 +10,26 @@ export function columns(keys: readonly UserKey[]): readonly [tenantIds: string[]
 /** The key alone, of anything that has one. */
 export const keyOf = ({ tenantId, userId }: UserKey): UserKey => ({ tenantId, userId });
 
+/** What a user has beside the key. */
+export const selectedOfUser = Prisma.sql`
+  time_zone AS "timeZone", can_receive_notifications AS "canReceiveNotifications", created_at AS "createdAt"`;
+
+/** The user in a row that holds more. */
+export const toUser = ({ tenantId, userId, timeZone, canReceiveNotifications, createdAt }: User): User => ({
+  tenantId,
+  userId,
+  timeZone,
+  canReceiveNotifications,
+  createdAt,
+});
+
 export function createUserQueries(sql: Sql) {
   return {
     async users(keys: readonly UserKey[]): Promise<readonly User[]> {
       if (keys.length === 0) return [];
       const [tenantIds, userIds] = columns(keys);
       return sql.query<User>`
-        SELECT tenant_id AS "tenantId", user_id AS "userId", time_zone AS "timeZone",
-          can_receive_notifications AS "canReceiveNotifications", created_at AS "createdAt"
-        FROM app_user
+        SELECT tenant_id AS "tenantId", user_id AS "userId", ${selectedOfUser} FROM app_user
         WHERE (tenant_id, user_id) IN (SELECT * FROM unnest(${tenantIds}::text[], ${userIds}::text[]))`;
     },
 
