@@ -12,8 +12,7 @@ export function builtIn(dist: string) {
       load('adapters/postgres/connection.js'),
     embeddedPostgres: (): Promise<typeof import('../src/adapters/postgres/embedded.ts')> =>
       load('adapters/postgres/embedded.js'),
-    groupCommit: (): Promise<typeof import('../src/adapters/postgres/group-commit.ts')> =>
-      load('adapters/postgres/group-commit.js'),
+    groupCommit: (): Promise<typeof import('../src/ports/group-commit.ts')> => load('ports/group-commit.js'),
     migrate: (): Promise<typeof import('../src/adapters/postgres/migrate.ts')> =>
       load('adapters/postgres/migrate.js'),
     prisma: (): Promise<typeof import('../src/adapters/postgres/generated/client.ts')> =>

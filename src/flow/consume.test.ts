@@ -60,7 +60,7 @@ function work(
 async function appendRaw(value: string): Promise<void> {
   const sql = `
     WITH head AS (UPDATE log_head SET head = head + 1 RETURNING head)
-    INSERT INTO event_log SELECT head, 'incoming.user_activity', 'default/alice', $1, now() FROM head`;
+    INSERT INTO event_log ("offset", topic, key, value, appended_at) SELECT head, 'incoming.user_activity', 'default/alice', $1, now() FROM head`;
   await storage.query(sql, [value]);
 }
 
@@ -262,8 +262,8 @@ describe('what was acknowledged survives the death of a worker', () => {
   it('which the check above notices when the position moves before the work (control)', async () => {
     const hasty = (from: EventLog): EventLog => ({
       ...from,
-      consume: (group, handle) =>
-        from.consume(group, async (records, signal) => {
+      consume: (group, topics, handle) =>
+        from.consume(group, topics, async (records, signal) => {
           void handle(records, signal).catch(() => {});
         }),
     });

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { type ErrorCode, isRetriable } from '../domain/error.ts';
+import { topics } from '../events/topic.ts';
 import type { Consumption, EventLog, LogRecord } from '../ports/event-log.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { Project } from './project.ts';
@@ -84,7 +85,7 @@ export function createConsume(
     for (const record of waiting) await bury(record, { code: 'USER_NOT_FOUND', error, attempts }, signal);
   }
 
-  return { start: (): Promise<Consumption> => log.consume(projectionGroup, handle) };
+  return { start: (): Promise<Consumption> => log.consume(projectionGroup, Object.values(topics), handle) };
 }
 
 /** Prisma says where it happened first and what happened last. */

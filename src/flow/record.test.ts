@@ -82,6 +82,7 @@ async function applyAll(userId: string): Promise<void> {
       partition: 0,
       offset: BigInt(row.offset),
       value: Buffer.from(row.value),
+      headers: {},
       appendedAt: testNow,
     }),
   );

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createPostgresEventLog } from '../adapters/postgres/event-log.ts';
+import { topics } from '../events/topic.ts';
 import type { EventLog } from '../ports/event-log.ts';
 import { silent } from '../testing/app.ts';
 import { createTestClock, pageViewed } from '../testing/event.ts';
@@ -47,7 +48,7 @@ describe('the sweep', () => {
     const [{ now } = { now: new Date() }] = await storage.query<{ now: Date }>('SELECT now()');
     const clock = createTestClock(now);
     let seen = 0;
-    const reader = await log.consume('reader', async (records) => {
+    const reader = await log.consume('reader', Object.values(topics), async (records) => {
       seen += records.length;
     });
     await log.append([pageViewed(), pageViewed()]);

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Event } from '../events/codec.ts';
-import { pageViewed } from '../testing/event.ts';
+import { topics } from '../events/topic.ts';
+import { notificationSent, pageViewed } from '../testing/event.ts';
 import type { Consumption, EventLog, LogRecord } from './event-log.ts';
 
 /** A log to test, empty at first, and what a test needs to see and do behind its back. */
@@ -28,6 +29,7 @@ export interface Features {
   readonly oneConsumerAtATime: boolean;
 }
 
+const inbound = Object.values(topics);
 const waiting = { timeout: 10_000, interval: 5 };
 
 /** What every event log promises: one test per sentence of the port. */
@@ -45,9 +47,10 @@ export function eventLogContract(open: () => Promise<EventLogUnderTest>, feature
     from: EventLog,
     group: string,
     before: (records: readonly LogRecord[], signal: AbortSignal) => Promise<void> | void = () => {},
+    of: readonly string[] = inbound,
   ): Promise<Consumption & { readonly records: LogRecord[]; ids(): readonly string[] }> {
     const records: LogRecord[] = [];
-    const consumption = await from.consume(group, async (batch, signal) => {
+    const consumption = await from.consume(group, of, async (batch, signal) => {
       await before(batch, signal);
       records.push(...batch);
     });
@@ -123,7 +126,64 @@ export function eventLogContract(open: () => Promise<EventLogUnderTest>, feature
     });
   });
 
+  describe('send', () => {
+    const other = 'user-notification-created';
+
+    it('hands any bytes, headers and tombstones over as they were, in order for each key', async () => {
+      const bytes = Uint8Array.from({ length: 256 }, (_, n) => n);
+      await log.send([
+        { topic: other, key: 'a', value: bytes, headers: { code: 'MALFORMED_EVENT', text: 'ünï "quoted"' } },
+        { topic: other, key: 'a', value: null },
+        { topic: other, key: 'a', value: new Uint8Array() },
+      ]);
+      await log.send([{ topic: other, key: null, value: Buffer.from('no key') }]);
+      const sent: LogRecord[] = [];
+      await log.consume('others', [other], async (records) => void sent.push(...records));
+      await vi.waitFor(() => expect(sent).toHaveLength(4), waiting);
+      const keyed = sent.filter(({ key }) => key === 'a');
+      expect(keyed.map(({ value }) => value && [...value])).toEqual([[...bytes], null, []]);
+      expect(keyed.map(({ headers }) => headers)).toEqual([
+        { code: 'MALFORMED_EVENT', text: 'ünï "quoted"' },
+        {},
+        {},
+      ]);
+      expect(sent.find(({ key }) => key === null)).toMatchObject({ topic: other, headers: {} });
+    });
+
+    it('keeps the order of the calls for each key', async () => {
+      const calls = Array.from({ length: 50 }, (_, n) =>
+        log.send([{ topic: other, key: `key-${n % 3}`, value: Buffer.from(String(n)) }]),
+      );
+      await Promise.all(calls);
+      await log.send([]);
+      const sent: LogRecord[] = [];
+      await log.consume('others', [other], async (records) => void sent.push(...records));
+      await vi.waitFor(() => expect(sent).toHaveLength(50), waiting);
+      for (const key of ['key-0', 'key-1', 'key-2']) {
+        const own = sent.filter((record) => record.key === key).map((record) => Number(text(record)));
+        expect(own).toEqual(own.toSorted((a, b) => a - b));
+      }
+    });
+  });
+
   describe('consume', () => {
+    it('hands over the topics that were asked for and no other, however they came', async () => {
+      const view = pageViewed();
+      const notification = notificationSent();
+      await log.append([view, notification]);
+      const views = await collect(log, 'views', () => {}, [topics.userActivity]);
+      const notifications = await collect(log, 'notifications', () => {}, [topics.notificationCommand]);
+      await vi.waitFor(() => expect(views.ids()).toEqual([view.id]), waiting);
+      await vi.waitFor(() => expect(notifications.ids()).toEqual([notification.id]), waiting);
+      for (let round = 0; round < 5; round += 1) {
+        await log.append([notificationSent(), pageViewed()]);
+        await log.append([notificationSent()]);
+        await vi.waitFor(() => expect(views.records).toHaveLength(2 + round), waiting);
+        await vi.waitFor(() => expect(notifications.records).toHaveLength(3 + 2 * round), waiting);
+      }
+      expect(new Set(views.records.map(({ topic }) => topic))).toEqual(new Set([topics.userActivity]));
+    });
+
     it('begins a new group with the oldest record kept', async () => {
       await log.append([pageViewed(), pageViewed()]);
       const first = await collect(log, 'first');
@@ -275,6 +335,26 @@ export function eventLogContract(open: () => Promise<EventLogUnderTest>, feature
     });
   });
 
+  describe('health', () => {
+    it('knows how many records are not consumed yet', async () => {
+      expect(await log.health()).toEqual({ lag: null, problem: undefined });
+      const held = defer();
+      await log.append([pageViewed(), pageViewed()]);
+      const reader = await collect(log, 'group', () => held.promise);
+      await vi.waitFor(
+        async () => expect(await log.health()).toEqual({ lag: 2n, problem: undefined }),
+        waiting,
+      );
+      held.resolve();
+      await vi.waitFor(
+        async () => expect(await log.health()).toEqual({ lag: 0n, problem: undefined }),
+        waiting,
+      );
+      await reader.stop();
+      expect(await log.health()).toEqual({ lag: null, problem: undefined });
+    });
+  });
+
   describe('prune', () => {
     it('removes what is older than the moment and passed by every group', async () => {
       await log.append([pageViewed(), pageViewed()]);
@@ -350,7 +430,7 @@ export function eventLogContract(open: () => Promise<EventLogUnderTest>, feature
           new Promise((_, reject) => signal.addEventListener('abort', () => reject(new Error('told')))),
       );
       const standby = await collect(underTest.open(), 'group');
-      const immediately = await underTest.open().consume('group', async () => {});
+      const immediately = await underTest.open().consume('group', inbound, async () => {});
       const startedAt = performance.now();
       await Promise.all([immediately.stop(), standby.stop()]);
       await busy.stop();

@@ -9,8 +9,31 @@ export interface LogRecord {
   readonly key: string | null;
   /** null: a tombstone. */
   readonly value: Uint8Array | null;
+  /** Of the record, not of its value; empty for events of ours. Bytes that are not UTF-8 come with replacement characters. */
+  readonly headers: Readonly<Record<string, string>>;
   /** When it was appended. */
   readonly appendedAt: Date;
+}
+
+/** A record for other systems, as it is to be written. */
+export interface OutgoingRecord {
+  readonly topic: string;
+  /** Records with the same key keep their order; null: no order. */
+  readonly key: string | null;
+  /** null: a tombstone. */
+  readonly value: Uint8Array | null;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** How consuming goes, as far as this process can tell. */
+export interface LogHealth {
+  /**
+   * Records that are appended and that the groups consumed here have not passed yet, whichever process handles them;
+   * null when that is unknown or nothing is consumed here.
+   */
+  readonly lag: bigint | null;
+  /** What an operator should look at, in a sentence; undefined when consuming goes on. */
+  readonly problem: string | undefined;
 }
 
 /** The durable, ordered record of what happened. */
@@ -25,16 +48,28 @@ export interface EventLog {
   append(events: readonly Event[]): Promise<void>;
 
   /**
-   * Hands every record to `handle`, in batches, from where the group stands: for a new group, from the oldest kept.
+   * Appends records for other systems. Resolves when every one of them survives a crash of this process and of the log.
+   * Order: records of one key keep the order of the calls, and of the array. Rejects like `append`; some of the records
+   * may have been appended then.
+   */
+  send(records: readonly OutgoingRecord[]): Promise<void>;
+
+  /**
+   * Hands every record of the topics to `handle`, in batches, from where the group stands: for a new group, from the oldest kept.
    * At least once: the group moves on only when `handle` has resolved; when it rejects, or the process dies, the batch
    * comes again. Order per user. Several consumers of a group share the work; a record may then be seen twice, never not
    * at all. A record that commits late is never skipped.
+   * A group asks for the same topics every time: records of others may be behind its position already.
    * Resolves when consuming has begun.
    */
   consume(
     group: string,
+    topics: readonly string[],
     handle: (records: readonly LogRecord[], signal: AbortSignal) => Promise<void>,
   ): Promise<Consumption>;
+
+  /** Asks how consuming goes. Never rejects: a log that does not answer is a problem. */
+  health(): Promise<LogHealth>;
 
   /** Removes records older than the retention that every group has passed; how many. */
   prune(olderThan: Date): Promise<number>;

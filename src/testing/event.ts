@@ -45,6 +45,7 @@ export function rawRecord(value: string | Uint8Array | null, offset: number): Lo
     offset: BigInt(offset),
     key: 'default/alice',
     value: typeof value === 'string' ? Buffer.from(value) : value,
+    headers: {},
     appendedAt: testNow,
   };
 }

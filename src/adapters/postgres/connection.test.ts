@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
+import { topics } from '../../events/topic.ts';
 import type { LogRecord } from '../../ports/event-log.ts';
 import { silent } from '../../testing/app.ts';
 import { pageViewed } from '../../testing/event.ts';
@@ -26,7 +27,7 @@ describe('a database that accepts and does not answer', () => {
     closing.push(() => store.close());
     closing.push(() => log.close());
     const seen: LogRecord[] = [];
-    await log.consume('reader', async (records) => void seen.push(...records));
+    await log.consume('reader', Object.values(topics), async (records) => void seen.push(...records));
     await log.append([pageViewed()]);
     await vi.waitFor(() => expect(seen).toHaveLength(1));
     const key = { tenantId: 'default', userId: 'alice' };

@@ -1,5 +1,6 @@
 import { describe, expect, inject, it, vi } from 'vitest';
 import { encode, keyOf, topicOf } from '../../events/codec.ts';
+import { topics } from '../../events/topic.ts';
 import { type EventLogUnderTest, eventLogContract } from '../../ports/event-log.contract.ts';
 import type { EventLog, LogRecord } from '../../ports/event-log.ts';
 import { silent } from '../../testing/app.ts';
@@ -10,6 +11,7 @@ import { openTestStorage, type TestStorage } from '../../testing/storage.ts';
 import { connect } from './connection.ts';
 import { createPostgresEventLog } from './event-log.ts';
 
+const inbound = Object.values(topics);
 const waiting = { timeout: 10_000, interval: 5 };
 
 const consumerPids = `SELECT pid FROM pg_stat_activity WHERE application_name = 'unseen consumer ' || $1 AND datname = current_database()`;
@@ -33,7 +35,7 @@ async function openLog(): Promise<EventLogUnderTest & { readonly storage: TestSt
     async appendRaw(value) {
       const sql = `
         WITH head AS (UPDATE log_head SET head = head + 1 RETURNING head)
-        INSERT INTO event_log SELECT head, 'incoming.user_activity', 'default/alice', $1, now() FROM head`;
+        INSERT INTO event_log ("offset", topic, key, value, appended_at) SELECT head, 'incoming.user_activity', 'default/alice', $1, now() FROM head`;
       await storage.query(sql, [value]);
     },
     async cutConsumers(group) {
@@ -125,7 +127,7 @@ describe('the Postgres event log, beyond the port', () => {
     'rejects with UNAVAILABLE when the database is away, and works again when it is back',
     withLog(async ({ storage }, log) => {
       const seen: LogRecord[] = [];
-      await log.consume('reader', async (records) => void seen.push(...records));
+      await log.consume('reader', inbound, async (records) => void seen.push(...records));
       await log.append([pageViewed()]);
       const { connectionString } = inject('postgres');
       const name = new URL(storage.connection.connectionString).pathname.slice(1);
@@ -152,7 +154,7 @@ describe('the Postgres event log, beyond the port', () => {
     withLog(async ({ open, storage }, log) => {
       const seen: LogRecord[] = [];
       for (const one of [log, open(), open()]) {
-        await one.consume('group', async (records) => void seen.push(...records));
+        await one.consume('group', inbound, async (records) => void seen.push(...records));
       }
       await log.append([pageViewed()]);
       await vi.waitFor(() => expect(seen).toHaveLength(1), waiting);
@@ -176,7 +178,7 @@ describe('the Postgres event log, beyond the port', () => {
       const cutOff = createPostgresEventLog({ database, connection, logger: silent });
       try {
         const seen: LogRecord[] = [];
-        await cutOff.consume('reader', async (records) => void seen.push(...records));
+        await cutOff.consume('reader', inbound, async (records) => void seen.push(...records));
         await cutOff.append([pageViewed()]);
         await vi.waitFor(() => expect(seen).toHaveLength(1), waiting);
         line.set('answerless');
@@ -198,7 +200,7 @@ describe('the Postgres event log, beyond the port', () => {
     'leaves the database in peace while there is nothing to consume',
     withLog(async ({ storage }, log) => {
       const seen: LogRecord[] = [];
-      await log.consume('idle', async (records) => void seen.push(...records));
+      await log.consume('idle', inbound, async (records) => void seen.push(...records));
       await log.append([pageViewed()]);
       await vi.waitFor(() => expect(seen).toHaveLength(1), waiting);
       const sql = `SELECT state, state_change FROM pg_stat_activity WHERE pid IN (${consumerPids})`;
@@ -228,7 +230,7 @@ describe('the Postgres event log, beyond the port', () => {
     const writers = storage.connectAnew().pool;
     const [late, early] = [await writers.connect(), await writers.connect()];
     const seen: LogRecord[] = [];
-    await log.consume('reader', async (records) => void seen.push(...records));
+    await log.consume('reader', inbound, async (records) => void seen.push(...records));
     const values = () => {
       const event = pageViewed();
       return [[topicOf(event)], [keyOf(event)], [encode(event)]];
@@ -255,10 +257,10 @@ describe('the Postgres event log, beyond the port', () => {
 
   const withLock = `
     WITH head AS (UPDATE log_head SET head = head + 1 RETURNING head)
-    INSERT INTO event_log SELECT head, ($1::text[])[1], ($2::text[])[1], ($3::text[])[1], now() FROM head`;
+    INSERT INTO event_log ("offset", topic, key, value, appended_at) SELECT head, ($1::text[])[1], ($2::text[])[1], ($3::text[])[1], now() FROM head`;
   const withoutLock = `
     WITH told AS (SELECT pg_notify('unseen_log', ''))
-    INSERT INTO event_log SELECT nextval('unordered'), ($1::text[])[1], ($2::text[])[1], ($3::text[])[1], now() FROM told`;
+    INSERT INTO event_log ("offset", topic, key, value, appended_at) SELECT nextval('unordered'), ($1::text[])[1], ($2::text[])[1], ($3::text[])[1], now() FROM told`;
 
   it(
     'makes a reader see a record that was appended first and committed last',

@@ -3,11 +3,12 @@ import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
 import { AppError } from '../../domain/error.ts';
 import { type Event, encode, keyOf, topicOf } from '../../events/codec.ts';
-import type { Consumption, EventLog, LogRecord } from '../../ports/event-log.ts';
+import type { Consumption, EventLog, LogHealth, LogRecord, OutgoingRecord } from '../../ports/event-log.ts';
+import { createGroupCommit } from '../../ports/group-commit.ts';
 import type { Logger } from '../../ports/logger.ts';
+import { createProgress } from '../../ports/progress.ts';
 import { type ConnectionOptions, type Database, liveness, silenceMs } from './connection.ts';
 import { isDataError, toPortError, translated } from './error.ts';
-import { createGroupCommit } from './group-commit.ts';
 
 const channel = 'unseen_log';
 
@@ -40,12 +41,30 @@ const appendSql = `
   )
   SELECT base, now() AS appended_at, pg_notify('${channel}', $5) FROM head, (SELECT count(*) FROM appended) AS done`;
 
+// What is sent is rare and may be any bytes, so it has columns of its own and the append stays as it is.
+const sendSql = `
+  WITH record AS (
+    SELECT * FROM unnest($1::text[], $2::text[], $3::bytea[], $4::jsonb[])
+      WITH ORDINALITY AS record (topic, key, raw, headers, n)
+  ), head AS (
+    UPDATE log_head SET head = head + $5::int WHERE id = 1 RETURNING head - $5::int AS base
+  ), sent AS (
+    INSERT INTO event_log ("offset", topic, key, raw, headers, appended_at)
+    SELECT head.base + record.n, record.topic, record.key, record.raw, record.headers, now() FROM head, record
+    RETURNING 1
+  )
+  SELECT pg_notify('${channel}', $6) FROM (SELECT count(*) FROM sent) AS done`;
+
+const lagSql = `
+  SELECT coalesce(sum(head - position), 0) AS lag, coalesce(sum(position), 0) AS passed
+  FROM log_head, log_position WHERE consumer_group = ANY($1)`;
+
 const moveSql = 'UPDATE log_position SET position = $1, updated_at = now() WHERE consumer_group = $2';
 
 // The position moves with the next read: a batch costs one round trip beside its handling.
 const moveAndReadSql = `
   WITH moved AS (${moveSql} AND position <> $1)
-  SELECT "offset", topic, key, value, appended_at FROM event_log
+  SELECT "offset", topic, key, value, raw, headers, appended_at FROM event_log
   WHERE "offset" > $1 ORDER BY "offset" LIMIT $3`;
 
 const pruneSql = `
@@ -64,10 +83,14 @@ interface Appended {
 interface Row {
   readonly offset: string;
   readonly topic: string;
-  readonly key: string;
+  readonly key: string | null;
   readonly value: string | null;
+  readonly raw: Buffer | null;
+  readonly headers: Readonly<Record<string, string>> | null;
   readonly appended_at: Date;
 }
+
+const noHeaders = {};
 
 /**
  * The log as a table. One process at a time consumes for a group; the others take over when its session has ended.
@@ -75,9 +98,19 @@ interface Row {
  */
 export function createPostgresEventLog(
   { database, connection, logger }: { database: Database; connection: ConnectionOptions; logger: Logger },
-  { batchSize = 500, retryMs = 1_000 }: { readonly batchSize?: number; readonly retryMs?: number } = {},
+  {
+    batchSize = 500,
+    retryMs = 1_000,
+    stallMs = 60_000,
+  }: {
+    readonly batchSize?: number;
+    readonly retryMs?: number;
+    /** After this long with something to consume and nothing consumed, it is a problem. */
+    readonly stallMs?: number;
+  } = {},
 ): EventLog {
-  const consumptions = new Set<Consumption>();
+  const consumptions = new Map<Consumption, string>();
+  const progress = createProgress({ stallMs });
   const wakeUps = new Set<(appended?: Appended) => void>();
   let closed = false;
   // Who appends here has woken the consumers here already; its notification is for other processes.
@@ -106,6 +139,7 @@ export function createPostgresEventLog(
         offset: base + BigInt(n + 1),
         key,
         value: Buffer.from(value),
+        headers: noHeaders,
         appendedAt,
       }));
       appended = { base, records };
@@ -118,8 +152,29 @@ export function createPostgresEventLog(
     }
   });
 
+  const sends = createGroupCommit<OutgoingRecord>(async (records) => {
+    try {
+      await translated(
+        database.pool.query(sendSql, [
+          records.map(({ topic }) => topic),
+          records.map(({ key }) => key),
+          records.map(({ value }) => value && Buffer.from(value)),
+          records.map(({ headers = noHeaders }) => JSON.stringify(headers)),
+          records.length,
+          instance,
+        ]),
+      );
+    } catch (error) {
+      instance = randomUUID();
+      throw error;
+    } finally {
+      for (const wake of wakeUps) wake();
+    }
+  });
+
   function startConsumer(
     group: string,
+    topics: readonly string[],
     handle: (records: readonly LogRecord[], signal: AbortSignal) => Promise<void>,
   ): { readonly consumption: Consumption; readonly begun: Promise<void> } {
     const stopping = new AbortController();
@@ -167,7 +222,8 @@ export function createPostgresEventLog(
         const isNext = appended?.base === position && appended.records.length <= batchSize;
         const records = isNext ? appended.records : batch.map(toRecord);
         if (records.length === 0 || stopping.signal.aborted) continue;
-        await handle(records, stopping.signal);
+        const wanted = records.filter(({ topic }) => topics.includes(topic));
+        if (wanted.length > 0) await handle(wanted, stopping.signal);
         position = records.at(-1)?.offset ?? position;
       }
       if (!lost) await client.query({ text: moveSql, values: [position, group], ...promptly });
@@ -222,8 +278,22 @@ export function createPostgresEventLog(
         consumptions.delete(consumption);
       },
     };
-    consumptions.add(consumption);
+    consumptions.set(consumption, group);
     return { consumption, begun };
+  }
+
+  async function health(): Promise<LogHealth> {
+    if (consumptions.size === 0) return { lag: null, problem: undefined };
+    try {
+      const groups = [...new Set(consumptions.values())];
+      const { rows } = await translated(
+        database.pool.query<{ lag: string; passed: string }>(lagSql, [groups]),
+      );
+      const lag = BigInt(rows[0]?.lag ?? 0);
+      return { lag, problem: progress.problemAt({ lag, position: rows[0]?.passed ?? '' }) };
+    } catch (error) {
+      return { lag: null, problem: `the log does not answer: ${(error as Error).message}` };
+    }
   }
 
   return {
@@ -235,11 +305,20 @@ export function createPostgresEventLog(
         throw new AppError('BAD_USER_INPUT', 'The event cannot be stored.', { cause: error });
       }
     },
-    async consume(group, handle) {
-      const { consumption, begun } = startConsumer(group, handle);
+    async send(records) {
+      try {
+        await sends.add(records);
+      } catch (error) {
+        if (!isDataError(error)) throw error;
+        throw new AppError('BAD_USER_INPUT', 'The record cannot be stored.', { cause: error });
+      }
+    },
+    async consume(group, topics, handle) {
+      const { consumption, begun } = startConsumer(group, topics, handle);
       await begun;
       return consumption;
     },
+    health,
     async prune(olderThan) {
       let pruned = 0;
       while (!closed) {
@@ -251,8 +330,8 @@ export function createPostgresEventLog(
     },
     async close() {
       closed = true;
-      await Promise.all([...consumptions].map((consumption) => consumption.stop()));
-      await commits.idle();
+      await Promise.all([...consumptions.keys()].map((consumption) => consumption.stop()));
+      await Promise.all([commits.idle(), sends.idle()]);
     },
   };
 }
@@ -263,7 +342,8 @@ function toRecord(row: Row): LogRecord {
     partition: 0,
     offset: BigInt(row.offset),
     key: row.key,
-    value: row.value === null ? null : Buffer.from(row.value),
+    value: row.value === null ? row.raw : Buffer.from(row.value),
+    headers: row.headers ?? noHeaders,
     appendedAt: row.appended_at,
   };
 }

@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { AppError } from '../../domain/error.ts';
+import { AppError } from '../domain/error.ts';
 import { createGroupCommit } from './group-commit.ts';
 
 /** A commit that keeps what it was given and ends when told. */

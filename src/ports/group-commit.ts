@@ -1,4 +1,4 @@
-import { AppError, isRetriable } from '../../domain/error.ts';
+import { AppError, isRetriable } from '../domain/error.ts';
 
 /** Groups the work of concurrent callers into one commit. */
 export interface GroupCommit<Item> {

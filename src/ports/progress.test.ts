@@ -1,0 +1,27 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { createProgress } from './progress.ts';
+
+describe('progress', () => {
+  beforeEach(() => void vi.useFakeTimers({ toFake: ['performance'] }));
+  afterEach(() => void vi.useRealTimers());
+
+  it('is a problem when a consumer that is behind stays where it is', () => {
+    const progress = createProgress({ stallMs: 60_000 });
+    expect(progress.problemAt({ lag: 3n, position: '7' })).toBeUndefined();
+    vi.advanceTimersByTime(59_000);
+    expect(progress.problemAt({ lag: 4n, position: '7' })).toBeUndefined();
+    vi.advanceTimersByTime(2_000);
+    expect(progress.problemAt({ lag: 5n, position: '7' })).toBe(
+      '5 records wait and none was consumed for 61 s',
+    );
+    expect(progress.problemAt({ lag: 4n, position: '8' })).toBeUndefined();
+  });
+
+  it('is no problem when nothing waits, however long', () => {
+    const progress = createProgress({ stallMs: 60_000 });
+    expect(progress.problemAt({ lag: 0n, position: '7' })).toBeUndefined();
+    vi.advanceTimersByTime(120_000);
+    expect(progress.problemAt({ lag: 0n, position: '7' })).toBeUndefined();
+    expect(progress.problemAt({ lag: 1n, position: '7' })).toBeUndefined();
+  });
+});
