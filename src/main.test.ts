@@ -200,6 +200,34 @@ describe('unseen', () => {
     expect(stderr).toMatch(/^unseen: PostgreSQL refused the connection: .*Check DATABASE_URL\.\n$/);
   });
 
+  it('examines the database, running or not, and exits with 1 when something failed', async () => {
+    const database = await createTestDatabase();
+    const line = await openLine(database.connectionString);
+    const well = await unseen(['doctor'], { DATABASE_URL: line.connectionString }).exit;
+    await line.close();
+    const away = await unseen(['doctor'], { DATABASE_URL: line.connectionString }).exit;
+    await database.drop();
+    expect(well).toMatchObject({ code: 0, stderr: '' });
+    expect(well.stdout).toMatch(
+      /ok +reached in \d+ ms\n[\s\S]*ok +version \d+[\s\S]*ok +all \d+ migrations applied/,
+    );
+    expect(away.code).toBe(1);
+    expect(away.stdout).toMatch(
+      /failed +cannot be reached: .*ECONNREFUSED.*\n +→ Start it, or mend DATABASE_URL/,
+    );
+
+    const idle = await unseen(['doctor']).exit;
+    expect(idle).toMatchObject({ code: 0, stdout: expect.stringContaining('not running; `unseen start`') });
+    const running = unseen(['start']);
+    await running.ready();
+    const { code, stdout } = await unseen(['doctor', '--json']).exit;
+    expect(code).toBe(0);
+    expect(JSON.parse(stdout)[0].findings[0]).toMatchObject({
+      state: 'ok',
+      found: expect.stringMatching(/^reached in/),
+    });
+  });
+
   it('says in a sentence that the database cannot be reached', async () => {
     const { code, stderr } = await unseen(['migrate'], {
       DATABASE_URL: 'postgresql://u:hunter2@127.0.0.1:1/x',

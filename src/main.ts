@@ -5,7 +5,15 @@ import { createApp } from './app.ts';
 import { type Config, ConfigError, readConfig } from './config.ts';
 import { type Role, roles } from './domain/caller.ts';
 import { AppError } from './domain/error.ts';
-import { createLogger, createRuntime, createToken, devUser, runMigrations } from './runtime.ts';
+import {
+  createLogger,
+  createRuntime,
+  createToken,
+  devUser,
+  type Examination,
+  examine,
+  runMigrations,
+} from './runtime.ts';
 import { version } from './version.ts';
 
 const program = new Command('unseen')
@@ -45,6 +53,17 @@ program
     const config = readConfig();
     const applied = await runMigrations(config, createLogger(config.logLevel));
     console.log(applied.length === 0 ? 'The database is up to date.' : `Applied: ${applied.join(', ')}`);
+  });
+
+program
+  .command('doctor')
+  .description('Examine every backend and say how to mend what is wrong. Exits with 1 when something failed.')
+  .option('--json', 'print it for programs', false)
+  .action(async ({ json }: { readonly json: boolean }) => {
+    const examinations = await examine(readConfig());
+    console.log(json ? JSON.stringify(examinations, undefined, 2) : reportOf(examinations));
+    const hasFailed = examinations.some(({ findings }) => findings.some(({ state }) => state === 'failed'));
+    process.exitCode = hasFailed ? 1 : 0;
   });
 
 program
@@ -139,6 +158,25 @@ async function printBanner({
   ];
   // For people; on standard error, so that standard output holds log lines only.
   console.error(`\n${lines.join('\n')}\n`);
+}
+
+/** Examinations as people read them. */
+function reportOf(examinations: readonly Examination[]): string {
+  const all = examinations.flatMap(({ findings }) => findings);
+  const count = (state: Examination['findings'][number]['state']) =>
+    all.filter((finding) => finding.state === state).length;
+  const blocks = examinations.map(({ backend, findings }) =>
+    [
+      backend,
+      ...findings.flatMap(({ state, found, fix }) => [
+        `  ${state.padEnd(8)} ${found}`,
+        ...(fix === undefined ? [] : [`           → ${fix}`]),
+      ]),
+    ].join('\n'),
+  );
+  return [...blocks, `${count('ok')} ok, ${count('warning')} warnings, ${count('failed')} failed`].join(
+    '\n\n',
+  );
 }
 
 /** What was refused gets its sentence, what nobody foresaw its stack. */

@@ -7,8 +7,13 @@ import { createJwtAuthenticator, type KeySource, signToken } from './adapters/jw
 import { createLocalPubSub } from './adapters/local/pub-sub.ts';
 import { readOrCreateSecret } from './adapters/local/secret.ts';
 import { type ConnectionOptions, connect } from './adapters/postgres/connection.ts';
-import { type EmbeddedPostgres, startEmbeddedPostgres } from './adapters/postgres/embedded.ts';
-import { toPortError, translated } from './adapters/postgres/error.ts';
+import { examinePostgres } from './adapters/postgres/doctor.ts';
+import {
+  type EmbeddedPostgres,
+  findEmbeddedPostgres,
+  startEmbeddedPostgres,
+} from './adapters/postgres/embedded.ts';
+import { reasonOf, toPortError, translated } from './adapters/postgres/error.ts';
 import { createPostgresEventLog } from './adapters/postgres/event-log.ts';
 import { migrate, migrationsDirectory } from './adapters/postgres/migrate.ts';
 import { createPostgresStore } from './adapters/postgres/store.ts';
@@ -17,6 +22,7 @@ import type { Config } from './config.ts';
 import type { Role } from './domain/caller.ts';
 import { AppError, isRetriable } from './domain/error.ts';
 import { systemClock } from './ports/clock.ts';
+import type { Finding } from './ports/finding.ts';
 import type { Logger } from './ports/logger.ts';
 
 /** The user whose token a start without configuration prints, and who exists from then on. */
@@ -104,15 +110,34 @@ export async function runMigrations(config: Config, logger: Logger): Promise<rea
   } catch (error) {
     if (!isRetriable(error)) throw error;
     const { cause } = error as Error;
-    const reason = cause instanceof AggregateError ? cause.errors[0] : cause;
-    throw new AppError(
-      'START_REFUSED',
-      `The database cannot be reached: ${(reason as Error)?.message}. Check DATABASE_URL.`,
-      { cause },
-    );
+    const message = `The database cannot be reached: ${reasonOf(cause)}. Check DATABASE_URL.`;
+    throw new AppError('START_REFUSED', message, { cause });
   } finally {
     await postgres.close();
   }
+}
+
+/** What was found of each backend, without changing anything. */
+export async function examine(config: Config): Promise<readonly Examination[]> {
+  return [{ backend: describePostgres(config), findings: await examineStore(config) }];
+}
+
+/** A backend, and what was found of it. */
+export interface Examination {
+  readonly backend: string;
+  readonly findings: readonly Finding[];
+}
+
+async function examineStore({
+  databaseUrl,
+  dataDir,
+  databasePoolSize: poolSize,
+}: Config): Promise<readonly Finding[]> {
+  const options = { migrations: migrationsDirectory, poolSize };
+  if (databaseUrl !== undefined) return examinePostgres({ connectionString: databaseUrl }, options);
+  const running = findEmbeddedPostgres(dataDir);
+  if (running) return examinePostgres({ ...running, ssl: false }, options);
+  return [{ state: 'ok', found: 'not running; `unseen start` starts it' }];
 }
 
 /** A token as `unseen token` prints it. Rejects with START_REFUSED when tokens are signed elsewhere. */
@@ -162,6 +187,12 @@ function describeAuth({ auth, dataDir }: Config, { ephemeral }: RuntimeOptions):
   return `tokens signed with a secret of this ${ephemeral ? 'process' : `machine, in ${dataDir}/auth-secret`}`;
 }
 
+function describePostgres({ databaseUrl, dataDir }: Config): string {
+  if (databaseUrl === undefined) return `embedded PostgreSQL in ${dataDir}`;
+  const { hostname, port, pathname } = new URL(databaseUrl);
+  return `PostgreSQL at ${hostname}${port && `:${port}`}${pathname}`;
+}
+
 interface OpenPostgres {
   readonly connection: ConnectionOptions;
   readonly description: string;
@@ -174,10 +205,9 @@ async function openPostgres(
   logger: Logger,
 ): Promise<OpenPostgres> {
   if (config.databaseUrl !== undefined && !ephemeral) {
-    const { hostname, port, pathname } = new URL(config.databaseUrl);
     return {
       connection: { connectionString: config.databaseUrl },
-      description: `PostgreSQL at ${hostname}${port && `:${port}`}${pathname}`,
+      description: describePostgres(config),
       close: async () => {},
     };
   }
@@ -186,9 +216,7 @@ async function openPostgres(
   return {
     // A unix socket speaks no TLS, whatever PGSSLMODE says.
     connection: { ...embedded.connection, ssl: false },
-    description: ephemeral
-      ? 'embedded PostgreSQL, nothing is kept'
-      : `embedded PostgreSQL in ${config.dataDir}`,
+    description: ephemeral ? 'embedded PostgreSQL, nothing is kept' : describePostgres(config),
     close: embedded.stop,
   };
 }

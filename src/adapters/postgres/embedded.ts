@@ -1,4 +1,4 @@
-import { mkdirSync, realpathSync } from 'node:fs';
+import { existsSync, mkdirSync, realpathSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
@@ -79,6 +79,15 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
     await temporary.remove();
     throw asRefusal(error, dataDir);
   }
+}
+
+/** Where the server of a data directory listens, if one runs there. It stays the property of the process that started it. */
+export function findEmbeddedPostgres(dataDir: string): EmbeddedPostgres['connection'] | undefined {
+  if (!existsSync(dataDir)) return undefined;
+  const home = realpathSync(dataDir);
+  if (livePostmaster(join(home, clusterName)) === undefined) return undefined;
+  const { path: host } = socketDirectory(home, serverAccount(join(dataDir, clusterName)), socketName);
+  return { host, port, user: 'postgres', database };
 }
 
 interface Plan {

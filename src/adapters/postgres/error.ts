@@ -61,3 +61,11 @@ export async function translated<T>(work: Promise<T>): Promise<T> {
     throw toPortError(error);
   }
 }
+
+/** What happened, in the words of the driver; never holds a password. */
+export function reasonOf(error: unknown): string {
+  // Of several addresses tried, the first one's.
+  const first = error instanceof AggregateError ? (error.errors[0] as unknown) : error;
+  const { message, code } = first as NodeJS.ErrnoException;
+  return message || code || String(first);
+}

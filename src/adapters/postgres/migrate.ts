@@ -70,23 +70,43 @@ export async function migrate(
   await client.query('SET statement_timeout = 0');
   await client.query('SELECT pg_advisory_lock($1)', [lockKey]);
   try {
-    const recorded = await readRecorded(client);
-    const done = new Map(recorded.map((row) => [row.migration_name, row.checksum]));
-    for (const { name, sql } of migrations) {
-      const checksum = done.get(name);
-      if (checksum !== undefined && !matches(sql, checksum)) throw edited(name, directory);
-    }
-    const missing = migrations.filter(({ name }) => !done.has(name));
+    if (!(await hasBookkeeping(client))) await createBookkeeping(client);
+    const { missing, unknown } = compare(migrations, await readRecorded(client), directory);
     for (const migration of missing) await apply(client, migration);
-    const known = new Set(migrations.map(({ name }) => name));
-    return {
-      applied: missing.map(({ name }) => name),
-      unknown: [...done.keys()].filter((name) => !known.has(name)),
-    };
+    return { applied: missing.map(({ name }) => name), unknown };
   } finally {
     // A broken connection has already given the lock back; its own error is the one to report.
     await client.query('SELECT pg_advisory_unlock($1)', [lockKey]).catch(() => undefined);
   }
+}
+
+/** Where a database stands, without changing it. Rejects with START_REFUSED like `migrate`. */
+export async function inspectMigrations(
+  client: pg.ClientBase,
+  { directory }: { readonly directory: string },
+): Promise<MigrationReport & { readonly missing: readonly string[] }> {
+  const migrations = await readMigrations(directory);
+  const recorded = (await hasBookkeeping(client)) ? await readRecorded(client) : [];
+  const { missing, unknown } = compare(migrations, recorded, directory);
+  return {
+    applied: recorded.map((row) => row.migration_name),
+    missing: missing.map(({ name }) => name),
+    unknown,
+  };
+}
+
+/** What is to be applied, and what only a newer version knows. Throws when an applied one was edited since. */
+function compare(migrations: readonly Migration[], recorded: readonly Row[], directory: string) {
+  const done = new Map(recorded.map((row) => [row.migration_name, row.checksum]));
+  for (const { name, sql } of migrations) {
+    const checksum = done.get(name);
+    if (checksum !== undefined && !matches(sql, checksum)) throw edited(name, directory);
+  }
+  const known = new Set(migrations.map(({ name }) => name));
+  return {
+    missing: migrations.filter(({ name }) => !done.has(name)),
+    unknown: [...done.keys()].filter((name) => !known.has(name)),
+  };
 }
 
 async function readMigrations(directory: string): Promise<Migration[]> {
@@ -108,24 +128,29 @@ async function readMigrations(directory: string): Promise<Migration[]> {
   }
 }
 
-/** The migrations that are in force, oldest first. */
-async function readRecorded(client: pg.ClientBase): Promise<Row[]> {
+async function hasBookkeeping(client: pg.ClientBase): Promise<boolean> {
   // Looked up first, since IF NOT EXISTS still demands the right to create.
-  const { rows: found } = await client.query<{ present: boolean }>(
+  const { rows } = await client.query<{ present: boolean }>(
     `SELECT to_regclass('"_prisma_migrations"') IS NOT NULL AS present`,
   );
-  if (found[0]?.present !== true) {
-    try {
-      await client.query(createTable);
-    } catch (cause) {
-      throw new AppError(
-        'START_REFUSED',
-        `The database refuses to create the table _prisma_migrations (${messageOf(cause)}). ` +
-          'Let the user in DATABASE_URL create tables, or apply the migrations with a user who may.',
-        { cause },
-      );
-    }
+  return rows[0]?.present === true;
+}
+
+async function createBookkeeping(client: pg.ClientBase): Promise<void> {
+  try {
+    await client.query(createTable);
+  } catch (cause) {
+    throw new AppError(
+      'START_REFUSED',
+      `The database refuses to create the table _prisma_migrations (${messageOf(cause)}). ` +
+        'Let the user in DATABASE_URL create tables, or apply the migrations with a user who may.',
+      { cause },
+    );
   }
+}
+
+/** The migrations that are in force, oldest first. */
+async function readRecorded(client: pg.ClientBase): Promise<Row[]> {
   const { rows } = await client.query<Row>(
     `SELECT migration_name, checksum, finished_at FROM "_prisma_migrations"
      WHERE rolled_back_at IS NULL ORDER BY started_at, migration_name`,

@@ -1,0 +1,107 @@
+import pg from 'pg';
+import { AppError } from '../../domain/error.ts';
+import { clockFinding, type Finding } from '../../ports/finding.ts';
+import type { ConnectionOptions } from './connection.ts';
+import { reasonOf } from './error.ts';
+import { inspectMigrations } from './migrate.ts';
+
+const oldestVersion = 15;
+
+/** Looks at a database without changing anything: reachable, version, writable, migrations, connections, clock. */
+export async function examinePostgres(
+  connection: ConnectionOptions,
+  { migrations, poolSize }: { readonly migrations: string; readonly poolSize: number },
+): Promise<readonly Finding[]> {
+  const client = new pg.Client({
+    ...connection,
+    application_name: 'unseen doctor',
+    connectionTimeoutMillis: 5_000,
+    query_timeout: 5_000,
+  });
+  client.on('error', () => {});
+  const startedAt = performance.now();
+  try {
+    await client.connect();
+  } catch (error) {
+    const fix = 'Start it, or mend DATABASE_URL; is a firewall, a password or pg_hba.conf in the way?';
+    return [{ state: 'failed', found: `cannot be reached: ${reasonOf(error)}`, fix }];
+  }
+  try {
+    const reachedMs = Math.round(performance.now() - startedAt);
+    const before = new Date();
+    const { rows } = await client.query<{
+      version: string;
+      number: number;
+      standby: boolean;
+      connections: number;
+      now: Date;
+    }>(
+      `SELECT current_setting('server_version') AS version, current_setting('server_version_num')::int AS number,
+         pg_is_in_recovery() OR current_setting('transaction_read_only')::bool AS standby,
+         current_setting('max_connections')::int AS connections, clock_timestamp() AS now`,
+    );
+    const after = new Date();
+    const server = rows[0] as (typeof rows)[0];
+    return [
+      { state: 'ok', found: `reached in ${reachedMs} ms` },
+      server.number >= oldestVersion * 10_000
+        ? { state: 'ok', found: `version ${server.version}` }
+        : {
+            state: 'failed',
+            found: `version ${server.version}`,
+            fix: `Upgrade PostgreSQL to ${oldestVersion} or newer.`,
+          },
+      ...(server.standby
+        ? [
+            {
+              state: 'failed',
+              found: 'read-only: a standby, or default_transaction_read_only is on',
+              fix: 'Let DATABASE_URL lead to the primary.',
+            } as const,
+          ]
+        : []),
+      await migrationsFinding(client, migrations),
+      poolSize < server.connections
+        ? {
+            state: 'ok',
+            found: `${server.connections} connections, of which a process takes up to ${poolSize + 1}`,
+          }
+        : {
+            state: 'warning',
+            found: `${server.connections} connections, but one process may take ${poolSize + 1}`,
+            fix: 'Raise max_connections of the server, or lower DATABASE_POOL_SIZE.',
+          },
+      clockFinding(server.now, before, after),
+    ];
+  } catch (error) {
+    return [
+      { state: 'failed', found: `refused a question: ${reasonOf(error)}`, fix: 'See the log of the server.' },
+    ];
+  } finally {
+    await client.end().catch(() => {});
+  }
+}
+
+async function migrationsFinding(client: pg.Client, directory: string): Promise<Finding> {
+  try {
+    const { applied, missing, unknown } = await inspectMigrations(client, { directory });
+    if (missing.length > 0) {
+      return {
+        state: 'warning',
+        found: `${missing.length} of ${applied.length + missing.length} migrations not applied: ${missing.join(', ')}`,
+        fix: 'Run `unseen migrate`, or let the next start do it.',
+      };
+    }
+    if (unknown.length > 0) {
+      return {
+        state: 'warning',
+        found: `migrations of a newer version are applied: ${unknown.join(', ')}`,
+        fix: 'Upgrade Unseen here; older processes go on working while a new version is rolled out.',
+      };
+    }
+    return { state: 'ok', found: `all ${applied.length} migrations applied` };
+  } catch (error) {
+    if (!(error instanceof AppError)) throw error;
+    return { state: 'failed', found: 'its migrations are not in order', fix: error.message };
+  }
+}
