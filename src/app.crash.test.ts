@@ -1,21 +1,25 @@
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { Agent, request } from 'node:http';
-import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
-import { createClient } from 'graphql-ws';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import WebSocket from 'ws';
-import { signToken } from './adapters/jwt/authenticator.ts';
 import { startEmbeddedPostgres } from './adapters/postgres/embedded.ts';
+import {
+  type Answer,
+  countsIn,
+  countsOf,
+  createUsers,
+  follow,
+  tokenOf,
+  type Wish,
+  wishes,
+  work,
+} from './testing/clients.ts';
 import { connectionStringOf, withClient } from './testing/postgres-server.ts';
+import { freePort, type Program, patience, startProgram } from './testing/program.ts';
 import { drift } from './testing/recount.ts';
-
-const secret = 'a-secret-for-tests-of-at-least-32-characters';
-const patience = { timeout: 30_000, interval: 20 };
 
 let dataDir: string;
 let port: number;
@@ -30,189 +34,15 @@ afterEach(async () => {
   rmSync(dataDir, { recursive: true, force: true });
 });
 
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port: free } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return free;
-}
-
-interface Program {
-  readonly pid: number;
-  isRunning(): boolean;
-  /** What it has logged so far. */
-  log(): string;
-  /** Sends a signal and resolves with the exit code, null after a kill. */
-  end(signal: NodeJS.Signals): Promise<number | null>;
-}
-
 /** Starts the real program on the data directory; resolves when it is ready. */
 async function start(): Promise<Program> {
-  const child: ChildProcess = spawn(process.execPath, ['--import', 'tsx', 'src/main.ts', 'start'], {
-    env: {
-      PATH: process.env['PATH'],
-      PORT: String(port),
-      DATA_DIR: dataDir,
-      AUTH_SECRET: secret,
-      LOG_LEVEL: 'info',
-    },
-  });
-  let log = '';
-  let banner = '';
-  child.stdout?.on('data', (chunk) => {
-    log += chunk;
-  });
-  child.stderr?.on('data', (chunk) => {
-    banner += chunk;
-  });
-  const exited = once(child, 'close') as Promise<[number | null]>;
-  const started: Program = {
-    pid: child.pid as number,
-    isRunning: () => child.exitCode === null && child.signalCode === null,
-    log: () => log,
-    async end(signal) {
-      child.kill(signal);
-      return (await exited)[0];
-    },
-  };
-  program = started;
-  await vi.waitFor(() => {
-    if (!started.isRunning()) throw new Error(`the program ended: ${banner} ${log}`);
-    expect(banner).toContain('is ready after');
-  }, patience);
-  return started;
+  program = await startProgram({ PORT: String(port), DATA_DIR: dataDir });
+  return program;
 }
 
 const users = Array.from({ length: 7 }, (_, n) => `user-${n}`);
 
-const url = () => `http://127.0.0.1:${port}/graphql`;
-const serviceToken = () =>
-  signToken(secret, { subject: 'shop', role: 'service', tenantId: 'default', expiresIn: '1h' });
-
-const recordPageView = `mutation ($input: RecordPageViewInput!) {
-  done: recordPageView(input: $input) { id: eventId userErrors { code message } }
-}`;
-const sendNotification = `mutation ($input: SendNotificationInput!) {
-  done: sendNotification(input: $input) { id: notificationId userErrors { code message } }
-}`;
-
-/** Something a client wants done once; sent with the same key until it is acknowledged. */
-interface Wish {
-  readonly kind: 'view' | 'notification';
-  readonly userId: string;
-  readonly query: string;
-  readonly input: object;
-}
-
-function wishes(count: number, prefix: string): readonly Wish[] {
-  return Array.from({ length: count }, (_, n) => {
-    const userId = users[n % users.length] as string;
-    const common = { userId, idempotencyKey: `${prefix}-${n}` };
-    return n % 3 === 0
-      ? {
-          kind: 'notification',
-          userId,
-          query: sendNotification,
-          input: { ...common, content: { title: `number ${n}` } },
-        }
-      : { kind: 'view', userId, query: recordPageView, input: { ...common, name: `page ${n % 5}` } };
-  });
-}
-
-async function send(token: string, query: string, variables: object) {
-  const response = await fetch(url(), {
-    method: 'POST',
-    headers: { 'content-type': 'application/json', authorization: `Bearer ${token}` },
-    body: JSON.stringify({ query, variables }),
-  });
-  const text = await response.text();
-  return { status: response.status, answer: JSON.parse(text) as Answer };
-}
-
-interface Answer {
-  readonly data?: { readonly done: { readonly id: string | null; readonly userErrors: readonly unknown[] } };
-  readonly errors?: readonly { readonly extensions: { readonly code: string } }[];
-}
-
-/** Clients that work through the wishes and try each again until it is acknowledged. */
-function work(token: string, todo: readonly Wish[], clients: number) {
-  const waiting = [...todo];
-  const acknowledged: Wish[] = [];
-  const refusals: unknown[] = [];
-  let isStopped = false;
-  const finished = Promise.all(
-    Array.from({ length: clients }, async () => {
-      for (let wish = waiting.shift(); wish && !isStopped; wish = waiting.shift()) {
-        while (!isStopped) {
-          const sent = await send(token, wish.query, { input: wish.input }).catch(() => undefined);
-          const done = sent?.answer.data?.done;
-          if (done?.id) {
-            acknowledged.push(wish);
-            break;
-          }
-          // Away and overloaded are for a while; anything else would be an answer that nobody should get.
-          const code = sent?.answer.errors?.[0]?.extensions.code;
-          if (sent && code !== 'UNAVAILABLE') refusals.push(sent);
-          await delay(50);
-        }
-      }
-    }),
-  );
-  return {
-    acknowledged,
-    refusals,
-    finished,
-    stop() {
-      isStopped = true;
-      return finished;
-    },
-  };
-}
-
-async function createUsers(token: string): Promise<void> {
-  const upsert = `mutation ($input: UpsertUsersInput!) { upsertUsers(input: $input) { createdCount } }`;
-  const { status } = await send(token, upsert, {
-    input: { users: users.map((userId) => ({ userId, patch: {} })) },
-  });
-  expect(status).toBe(200);
-}
-
-/** Follows the badge of a user as a browser does: comes back by itself, and remembers what is on the screen. */
-async function follow(userId: string) {
-  const token = await signToken(secret, {
-    subject: userId,
-    role: 'user',
-    tenantId: 'default',
-    expiresIn: '1h',
-  });
-  const updates: {
-    readonly kind: string;
-    readonly badge: { readonly unseen: number; readonly version: number };
-  }[] = [];
-  const closeCodes: number[] = [];
-  const client = createClient({
-    url: url().replace('http', 'ws'),
-    webSocketImpl: WebSocket,
-    connectionParams: { authorization: `Bearer ${token}` },
-    retryAttempts: Number.POSITIVE_INFINITY,
-    // Also when nobody accepts the connection, which is no close event.
-    shouldRetry: () => true,
-    retryWait: () => delay(100),
-    on: { closed: (event) => closeCodes.push((event as { code: number }).code) },
-  });
-  client.subscribe(
-    { query: 'subscription { badgeChanged { kind badge { unseen version } } }' },
-    {
-      next: ({ data }) => updates.push(data?.['badgeChanged'] as (typeof updates)[number]),
-      error() {},
-      complete() {},
-    },
-  );
-  // A client that is just trying to come back disposes of itself with the reason why it cannot.
-  return { updates, closeCodes, dispose: () => Promise.resolve(client.dispose()).catch(() => {}) };
-}
+const url = () => `http://127.0.0.1:${port}`;
 
 /** The data directory as it is when the program is gone: what it holds, and whether it agrees with itself. */
 async function audit() {
@@ -240,31 +70,11 @@ async function audit() {
   }
 }
 
-/** What the API says of a user. */
-async function countsOf(token: string, userId: string) {
-  const query = `query ($userId: ID!) { user(userId: $userId) { badge { unseen } pageViews { totalCount } } }`;
-  const { answer } = await send(token, query, { userId });
-  const { user } = answer.data as unknown as {
-    readonly user: {
-      readonly badge: { readonly unseen: number };
-      readonly pageViews: { readonly totalCount: number };
-    };
-  };
-  return { notifications: user.badge.unseen, views: user.pageViews.totalCount };
-}
-
-/** How much of each kind was wished for a user. */
-const countsIn = (done: readonly Wish[], userId: string) => {
-  const own = done.filter((wish) => wish.userId === userId);
-  const notifications = own.filter(({ kind }) => kind === 'notification').length;
-  return { notifications, views: own.length - notifications };
-};
-
 /** Resolves when all of it is applied, as the API shows it. */
 async function settled(token: string, done: readonly Wish[]): Promise<void> {
   for (const userId of users) {
     await vi.waitFor(
-      async () => expect(await countsOf(token, userId)).toEqual(countsIn(done, userId)),
+      async () => expect(await countsOf(url(), token, userId)).toEqual(countsIn(done, userId)),
       patience,
     );
   }
@@ -288,11 +98,11 @@ async function expectExactly(done: readonly Wish[]): Promise<void> {
 describe('the program', () => {
   it('keeps what it acknowledged and counts it once, however often it is killed', async () => {
     await start();
-    const token = await serviceToken();
-    await createUsers(token);
-    const screen = await follow('user-0');
-    const todo = wishes(600, 'kill');
-    const clients = work(token, todo, 12);
+    const token = await tokenOf('shop', 'service');
+    await createUsers(url(), token, users);
+    const screen = await follow(url(), 'user-0');
+    const todo = wishes(users, 600, 'kill');
+    const clients = work(url, token, todo, { clients: 12 });
     for (const enough of [100, 250, 420]) {
       await vi.waitFor(() => expect(clients.acknowledged.length).toBeGreaterThanOrEqual(enough), patience);
       expect(await program?.end('SIGKILL')).toBe(null);
@@ -317,11 +127,11 @@ describe('the program', () => {
 
   it('survives the death of its PostgreSQL without a restart, and loses nothing', async () => {
     const running = await start();
-    const token = await serviceToken();
-    await createUsers(token);
-    const screen = await follow('user-0');
-    const todo = wishes(450, 'postgres');
-    const clients = work(token, todo, 12);
+    const token = await tokenOf('shop', 'service');
+    await createUsers(url(), token, users);
+    const screen = await follow(url(), 'user-0');
+    const todo = wishes(users, 450, 'postgres');
+    const clients = work(url, token, todo, { clients: 12 });
     for (const [enough, kill] of [
       [100, killPostmaster],
       [250, killAllOfPostgres],
@@ -345,12 +155,12 @@ describe('the program', () => {
 
   it('told to stop answers every request under way, closes sockets with 1012 and exits with 0', async () => {
     const running = await start();
-    const token = await serviceToken();
-    await createUsers(token);
-    const screen = await follow('user-0');
+    const token = await tokenOf('shop', 'service');
+    await createUsers(url(), token, users);
+    const screen = await follow(url(), 'user-0');
     await vi.waitFor(() => expect(screen.updates).toHaveLength(1), patience);
-    const clients = work(token, wishes(100_000, 'load'), 8);
-    const begun = wishes(10, 'begun').map((wish) => beginRequest(token, wish));
+    const clients = work(url, token, wishes(users, 100_000, 'load'), { clients: 8 });
+    const begun = wishes(users, 10, 'begun').map((wish) => beginRequest(token, wish));
     await Promise.all(begun.map(({ isUnderWay }) => isUnderWay));
     await vi.waitFor(() => expect(clients.acknowledged.length).toBeGreaterThanOrEqual(100), patience);
 
@@ -375,7 +185,7 @@ describe('the program', () => {
     for (const userId of users) {
       const { views, notifications } = countsIn(done, userId);
       await vi.waitFor(async () => {
-        const counts = await countsOf(token, userId);
+        const counts = await countsOf(url(), token, userId);
         expect(counts.views).toBeGreaterThanOrEqual(views);
         expect(counts.notifications).toBeGreaterThanOrEqual(notifications);
       }, patience);
@@ -406,7 +216,7 @@ function killAllOfPostgres(): void {
 function beginRequest(token: string, wish: Wish) {
   const body = Buffer.from(JSON.stringify({ query: wish.query, variables: { input: wish.input } }));
   const half = Math.floor(body.length / 2);
-  const sending = request(url(), {
+  const sending = request(`${url()}/graphql`, {
     method: 'POST',
     agent: new Agent(),
     headers: {

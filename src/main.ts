@@ -125,9 +125,12 @@ async function start(options: { readonly ephemeral: boolean }): Promise<void> {
   await printBanner({ url, seconds, config, runtime });
 }
 
+const roleDescriptions = { api: 'answers requests', worker: 'applies events' } as const;
+
 async function printBanner({
   url,
   seconds,
+  config,
   runtime,
 }: {
   readonly url: string;
@@ -140,15 +143,21 @@ async function printBanner({
   const lines = [
     `unseen ${version} is ready after ${seconds} s`,
     '',
-    `  API         ${url}/graphql   (WebSocket: ${url.replace('http', 'ws')}/graphql)`,
-    `  Playground  ${url}/playground`,
-    `  Demo        ${url}/demo`,
+    ...(config.roles.has('api')
+      ? [
+          `  API         ${url}/graphql   (WebSocket: ${url.replace('http', 'ws')}/graphql)`,
+          `  Playground  ${url}/playground`,
+          `  Demo        ${url}/demo`,
+        ]
+      : []),
+    `  Health      ${url}/readyz`,
     '',
+    `  Does        ${[...config.roles].map((role) => roleDescriptions[role]).join(', ')}`,
     `  Store       ${store}`,
     `  Log         ${log}`,
     `  Pub/sub     ${pubSub}`,
     `  Auth        ${auth}`,
-    ...(tokens
+    ...(tokens && config.roles.has('api')
       ? [
           '',
           `  Token for ${devUser.userId}, good for 12 h (more: npx unseen token --help):`,

@@ -1,0 +1,157 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { createClient } from 'graphql-ws';
+import { expect } from 'vitest';
+import WebSocket from 'ws';
+import { signToken } from '../adapters/jwt/authenticator.ts';
+import type { Role } from '../domain/caller.ts';
+import { secret } from './program.ts';
+
+/** A token that programs of the tests accept, good for an hour. */
+export const tokenOf = (subject: string, role: Role = 'user') =>
+  signToken(secret, { subject, role, tenantId: 'default', expiresIn: '1h' });
+
+const recordPageView = `mutation ($input: RecordPageViewInput!) {
+  done: recordPageView(input: $input) { id: eventId userErrors { code message } }
+}`;
+const sendNotification = `mutation ($input: SendNotificationInput!) {
+  done: sendNotification(input: $input) { id: notificationId userErrors { code message } }
+}`;
+
+/** Something a client wants done once; sent with the same key until it is acknowledged. */
+export interface Wish {
+  readonly kind: 'view' | 'notification';
+  readonly userId: string;
+  readonly query: string;
+  readonly input: object;
+}
+
+/** A third notifications, the rest page views, over the users in turn. */
+export function wishes(users: readonly string[], count: number, prefix: string): readonly Wish[] {
+  return Array.from({ length: count }, (_, n) => {
+    const userId = users[n % users.length] as string;
+    const common = { userId, idempotencyKey: `${prefix}-${n}` };
+    return n % 3 === 0
+      ? {
+          kind: 'notification',
+          userId,
+          query: sendNotification,
+          input: { ...common, content: { title: `number ${n}` } },
+        }
+      : { kind: 'view', userId, query: recordPageView, input: { ...common, name: `page ${n % 5}` } };
+  });
+}
+
+/** How much of each kind was wished for a user. */
+export function countsIn(done: readonly Wish[], userId: string) {
+  const own = done.filter((wish) => wish.userId === userId);
+  const notifications = own.filter(({ kind }) => kind === 'notification').length;
+  return { notifications, views: own.length - notifications };
+}
+
+export interface Answer {
+  readonly data?: { readonly done: { readonly id: string | null; readonly userErrors: readonly unknown[] } };
+  readonly errors?: readonly { readonly extensions: { readonly code: string } }[];
+}
+
+/** Sends one operation to the program at `url`. */
+export async function send(url: string, token: string, query: string, variables: object) {
+  const response = await fetch(`${url}/graphql`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', authorization: `Bearer ${token}` },
+    body: JSON.stringify({ query, variables }),
+  });
+  const text = await response.text();
+  return { status: response.status, answer: JSON.parse(text) as Answer };
+}
+
+export async function createUsers(url: string, token: string, users: readonly string[]): Promise<void> {
+  const upsert = `mutation ($input: UpsertUsersInput!) { upsertUsers(input: $input) { createdCount } }`;
+  for (let start = 0; start < users.length; start += 500) {
+    const patches = users.slice(start, start + 500).map((userId) => ({ userId, patch: {} }));
+    expect((await send(url, token, upsert, { input: { users: patches } })).status).toBe(200);
+  }
+}
+
+/** Clients that work through the wishes and try each again, at whatever `urlNow` says, until it is acknowledged. */
+export function work(
+  urlNow: () => string,
+  token: string,
+  todo: readonly Wish[],
+  { clients, pauseMs = 0 }: { readonly clients: number; readonly pauseMs?: number },
+) {
+  const waiting = [...todo];
+  const acknowledged: Wish[] = [];
+  const refusals: unknown[] = [];
+  let isStopped = false;
+  const finished = Promise.all(
+    Array.from({ length: clients }, async () => {
+      for (let wish = waiting.shift(); wish && !isStopped; wish = waiting.shift()) {
+        while (!isStopped) {
+          const sent = await send(urlNow(), token, wish.query, { input: wish.input }).catch(() => undefined);
+          const done = sent?.answer.data?.done;
+          if (done?.id) {
+            acknowledged.push(wish);
+            break;
+          }
+          // Away and overloaded are for a while; anything else would be an answer that nobody should get.
+          const code = sent?.answer.errors?.[0]?.extensions.code;
+          if (sent && code !== 'UNAVAILABLE') refusals.push(sent);
+          await delay(50);
+        }
+        if (pauseMs > 0) await delay(pauseMs);
+      }
+    }),
+  );
+  return {
+    acknowledged,
+    refusals,
+    finished,
+    stop() {
+      isStopped = true;
+      return finished;
+    },
+  };
+}
+
+/** Follows the badge of a user as a browser does: comes back by itself, and remembers what is on the screen. */
+export async function follow(url: string, userId: string) {
+  const token = await tokenOf(userId);
+  const updates: {
+    readonly kind: string;
+    readonly badge: { readonly unseen: number; readonly version: number };
+  }[] = [];
+  const closeCodes: number[] = [];
+  const client = createClient({
+    url: `${url.replace('http', 'ws')}/graphql`,
+    webSocketImpl: WebSocket,
+    connectionParams: { authorization: `Bearer ${token}` },
+    retryAttempts: Number.POSITIVE_INFINITY,
+    // Also when nobody accepts the connection, which is no close event.
+    shouldRetry: () => true,
+    retryWait: () => delay(100),
+    on: { closed: (event) => closeCodes.push((event as { code: number }).code) },
+  });
+  client.subscribe(
+    { query: 'subscription { badgeChanged { kind badge { unseen version } } }' },
+    {
+      next: ({ data }) => updates.push(data?.['badgeChanged'] as (typeof updates)[number]),
+      error() {},
+      complete() {},
+    },
+  );
+  // A client that is just trying to come back disposes of itself with the reason why it cannot.
+  return { updates, closeCodes, dispose: () => Promise.resolve(client.dispose()).catch(() => {}) };
+}
+
+/** What the API says of a user. */
+export async function countsOf(url: string, token: string, userId: string) {
+  const query = `query ($userId: ID!) { user(userId: $userId) { badge { unseen } pageViews { totalCount } } }`;
+  const { answer } = await send(url, token, query, { userId });
+  const { user } = answer.data as unknown as {
+    readonly user: {
+      readonly badge: { readonly unseen: number };
+      readonly pageViews: { readonly totalCount: number };
+    };
+  };
+  return { notifications: user.badge.unseen, views: user.pageViews.totalCount };
+}
