@@ -50,6 +50,7 @@ describe('the configuration', () => {
       partitions: 6,
       replicationFactor: undefined,
       compression: 'none',
+      sessionTimeoutMs: 10_000,
     });
     expect(
       readConfig({

@@ -94,6 +94,11 @@ const settings = {
     about: 'Copies of each partition of topics that are created here. Unset: as the broker has it.',
     example: '3',
   }),
+  KAFKA_SESSION_TIMEOUT_SEC: setting(integer(1, 300).default(10), {
+    about:
+      'How long a worker may be silent before Kafka gives its partitions to others, in seconds. Brokers take 6 or more by default.',
+    example: '10',
+  }),
   KAFKA_COMPRESSION: setting(z.enum(['none', 'gzip'], 'none or gzip').default('none'), {
     about: 'How records are compressed: none or gzip.',
     example: 'gzip',
@@ -196,6 +201,7 @@ export interface Config {
         /** undefined: the broker's default. */
         readonly replicationFactor: number | undefined;
         readonly compression: 'none' | 'gzip';
+        readonly sessionTimeoutMs: number;
       }
     | undefined;
   /** undefined: pub/sub inside the process. */
@@ -280,6 +286,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
         partitions: values.KAFKA_PARTITIONS,
         replicationFactor: values.KAFKA_REPLICATION_FACTOR,
         compression: values.KAFKA_COMPRESSION,
+        sessionTimeoutMs: values.KAFKA_SESSION_TIMEOUT_SEC * 1000,
       }),
     redis:
       values.REDIS_URL === undefined

@@ -93,6 +93,8 @@ program
     );
   });
 
+const roleDescriptions = { api: 'answers requests', worker: 'applies events' } as const;
+
 await program.parseAsync().catch(exitWith);
 
 async function start(options: { readonly ephemeral: boolean }): Promise<void> {
@@ -124,8 +126,6 @@ async function start(options: { readonly ephemeral: boolean }): Promise<void> {
   const seconds = ((performance.now() - startedAt) / 1000).toFixed(1);
   await printBanner({ url, seconds, config, runtime });
 }
-
-const roleDescriptions = { api: 'answers requests', worker: 'applies events' } as const;
 
 async function printBanner({
   url,

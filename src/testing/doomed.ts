@@ -1,0 +1,68 @@
+import { createApp } from '../app.ts';
+import { readConfig } from '../config.ts';
+import type { Store } from '../ports/store.ts';
+import { createLogger, createRuntime } from '../runtime.ts';
+import { withTransactions } from './faults.ts';
+
+/**
+ * The program, which kills itself at a point it comes to for the nth time: `tsx src/testing/doomed.ts POINT N`.
+ * - `mid-batch`: the transaction of a batch has claimed its events and is not committed.
+ * - `after-commit`: committed, nothing published.
+ * - `after-publish`: published, the position not moved.
+ * - `after-append`: events are durable, the request is not answered.
+ */
+export type Point = 'mid-batch' | 'after-commit' | 'after-publish' | 'after-append';
+
+const [point, count] = process.argv.slice(2) as [Point, string];
+let left = Number(count);
+
+function dieAt(here: Point): void {
+  if (here !== point) return;
+  left -= 1;
+  if (left === 0) process.kill(process.pid, 'SIGKILL');
+}
+
+const config = readConfig();
+const logger = createLogger(config.logLevel);
+const runtime = await createRuntime(config, { ephemeral: false }, logger);
+const { store, log, pubSub } = runtime.backends;
+
+const claiming = withTransactions(store, (transaction) => ({
+  async claimEvents(events, now) {
+    const claims = await transaction.claimEvents(events, now);
+    if (events.length > 0) dieAt('mid-batch');
+    return claims;
+  },
+}));
+const projection: Store['projection'] = async (work) => {
+  const result = await claiming.projection(work);
+  dieAt('after-commit');
+  return result;
+};
+const app = await createApp(
+  {
+    ...runtime.backends,
+    store: { ...store, projection },
+    pubSub: {
+      ...pubSub,
+      async publish(messages) {
+        await pubSub.publish(messages);
+        dieAt('after-publish');
+      },
+    },
+    log: {
+      ...log,
+      async append(events) {
+        await log.append(events);
+        dieAt('after-append');
+      },
+    },
+  },
+  config,
+);
+const { url } = await app.start();
+console.error(`is ready after a while: ${url}/readyz`);
+process.once('SIGTERM', async () => {
+  await app.stop();
+  await runtime.close();
+});
