@@ -16,6 +16,7 @@ export interface TestKafka extends PrivateInstance {
     readonly key: string | null;
     readonly value: string | Buffer | null;
   }): Promise<void>;
+  createTopic(topic: string, numPartitions: number): Promise<void>;
   /** Removes the topics that exist of these. */
   deleteTopics(topics: readonly string[]): Promise<void>;
   /** Where a group stands and where its topic ends, by partition; -1: it has not moved yet. */
@@ -47,8 +48,10 @@ export async function startTestKafka(): Promise<TestKafka> {
   await admin.connect();
   await producer.connect();
 
+  /** For a moment after a topic was made, brokers know it and have nothing of it. */
+  const settled = <T>(ask: () => Promise<T>) => vi.waitFor(ask, { timeout: 10_000, interval: 20 });
   const ends = async (topic: string) =>
-    (await admin.fetchTopicOffsets(topic)).toSorted((a, b) => a.partition - b.partition);
+    (await settled(() => admin.fetchTopicOffsets(topic))).toSorted((a, b) => a.partition - b.partition);
 
   return {
     ...instance,
@@ -58,6 +61,9 @@ export async function startTestKafka(): Promise<TestKafka> {
     admin,
     async produce({ topic, key, value }) {
       await producer.send({ topic, messages: [{ key, value }] });
+    },
+    async createTopic(topic, numPartitions) {
+      await settled(() => admin.createTopics({ topics: [{ topic, numPartitions }] }));
     },
     async deleteTopics(topics) {
       const existing = await admin.listTopics();

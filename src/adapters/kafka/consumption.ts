@@ -9,7 +9,7 @@ import type { Settings } from './options.ts';
 const chunkSize = 500;
 
 /** A new group member waits for the batches of the others; what takes longer goes on behind `begun`. */
-const beginTimeoutMs = 10_000;
+const beginTimeoutMs = 5_000;
 
 /** What stop and close wait for Kafka; a handler they wait for as long as it takes. */
 const leaveTimeoutMs = 5_000;

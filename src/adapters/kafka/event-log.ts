@@ -6,7 +6,7 @@ import type { EventLog, LogHealth, OutgoingRecord } from '../../ports/event-log.
 import { createGroupCommit } from '../../ports/group-commit.ts';
 import type { Logger } from '../../ports/logger.ts';
 import { createProgress } from '../../ports/progress.ts';
-import { createClient } from './client.ts';
+import { createConnect } from './client.ts';
 import { type RunningConsumption, startConsumption } from './consumption.ts';
 import { withDeadline } from './deadline.ts';
 import { reasonOf } from './error.ts';
@@ -49,7 +49,7 @@ interface Entry {
 export function createKafkaEventLog({ logger, onFatal }: Deps, options: KafkaOptions): EventLog {
   const settings = settingsOf(options);
   const { appendTimeoutMs, maxAppendBytes, stallMs } = settings;
-  const connect = () => createClient({ logger }, settings);
+  const connect = createConnect({ logger }, settings);
   const producer = createMessageProducer({ connect }, settings);
   const consumptions = new Set<Entry>();
   const closing = new AbortController();
