@@ -25,6 +25,7 @@ const zones: Record<string, { readonly values: readonly string[]; readonly types
 const owners: Record<string, string> = {
   pg: 'adapters/postgres',
   '@prisma': 'adapters/postgres',
+  kafkajs: 'adapters/kafka',
   jose: 'adapters/jwt',
   ws: 'http',
   'graphql-ws': 'http',

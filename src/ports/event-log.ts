@@ -39,11 +39,11 @@ export interface LogHealth {
 /** The durable, ordered record of what happened. */
 export interface EventLog {
   /**
-   * Resolves when every one of the events survives a crash of this process and of the log. All of one call are appended
-   * or none. Concurrent calls share commits, but one that cannot be stored fails alone. Order: events of one user keep
-   * the order of the calls, and of the array.
-   * Rejects with UNAVAILABLE when the log is away or its queue is full (unknown: some may have been appended),
-   * with BAD_USER_INPUT when an event can never be stored.
+   * Resolves when every one of the events survives a crash of this process and of the log. Concurrent calls share
+   * commits, but one that cannot be stored fails alone. Order: events of one user keep the order of the calls, and of the
+   * array.
+   * Rejects with BAD_USER_INPUT when an event can never be stored, and appends none of the call then; with UNAVAILABLE
+   * when the log is away or its queue is full: some of the events may have been appended, or still will be.
    */
   append(events: readonly Event[]): Promise<void>;
 

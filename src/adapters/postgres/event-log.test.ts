@@ -32,6 +32,7 @@ async function openLog(): Promise<EventLogUnderTest & { readonly storage: TestSt
       const sql = `SELECT value::json ->> 'id' AS id FROM event_log ORDER BY "offset"`;
       return (await storage.query<{ id: string }>(sql)).map(({ id }) => id);
     },
+    unstorable: () => pageViewed({ userId: 'a\0b' }),
     async appendRaw(value) {
       const sql = `
         WITH head AS (UPDATE log_head SET head = head + 1 RETURNING head)
@@ -60,7 +61,7 @@ async function openLog(): Promise<EventLogUnderTest & { readonly storage: TestSt
 }
 
 describe('the Postgres event log', () => {
-  eventLogContract(openLog, { denseOffsets: true, oneConsumerAtATime: true });
+  eventLogContract(openLog, { denseOffsets: true, prunes: true, oneConsumerAtATime: true });
 });
 
 describe('the Postgres event log, beyond the port', () => {

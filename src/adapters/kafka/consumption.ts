@@ -1,0 +1,252 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Batch, Consumer, EachBatchPayload, Kafka, KafkaMessage } from 'kafkajs';
+import type { LogRecord } from '../../ports/event-log.ts';
+import type { Logger } from '../../ports/logger.ts';
+import { isPermanent, reasonOf } from './error.ts';
+import type { Settings } from './options.ts';
+
+/** Records handed over together. */
+const chunkSize = 500;
+
+/** A new group member waits for the batches of the others; what takes longer goes on behind `begun`. */
+const beginTimeoutMs = 5_000;
+
+/** What stop and close wait for Kafka; a handler they wait for as long as it takes. */
+const leaveTimeoutMs = 5_000;
+
+/** Who consumed for so long without a crash has recovered from the one before. */
+const calmMs = 30_000;
+
+export type Handle = (records: readonly LogRecord[], signal: AbortSignal) => Promise<void>;
+
+/** A group being consumed, with what `health` needs to know. */
+export interface RunningConsumption {
+  /** Resolves when this process is a member of the group, or Kafka was asked in vain once: it is asked again. */
+  readonly begun: Promise<void>;
+  /** Why nothing is consumed at present; undefined while this process is a member or is becoming one. */
+  problem(): string | undefined;
+  stop(): Promise<void>;
+}
+
+interface Subscription {
+  readonly group: string;
+  readonly topics: readonly string[];
+  readonly handle: Handle;
+}
+
+interface Deps {
+  readonly connect: () => Kafka;
+  readonly logger: Logger;
+  /** Called once when consuming ended for good. */
+  readonly onFatal: (error: Error) => void;
+  /** Resolves when the topics exist. */
+  readonly topicsReady: Promise<void>;
+}
+
+/**
+ * Consumes until stopped. kafkajs is used for as long as it works and replaced by a new consumer when it crashes: it does
+ * not restart by itself after some errors that pass with an outage, and may do so after it was told to disconnect.
+ */
+export function startConsumption(
+  { connect, logger, onFatal, topicsReady }: Deps,
+  { group, topics, handle }: Subscription,
+  settings: Settings,
+): RunningConsumption {
+  const stopping = new AbortController();
+  const begun = createGate();
+  const handling = new Set<Promise<unknown>>();
+  const stopped = new Promise<void>((resolve) => {
+    stopping.signal.addEventListener('abort', () => resolve());
+  });
+  let problem: string | undefined = 'the consumer group is not joined yet';
+
+  /** Consumes with one kafkajs consumer until stopped; rejects with what made it crash. */
+  async function consumeOnce(): Promise<void> {
+    await Promise.race([topicsReady, stopped]);
+    if (stopping.signal.aborted) return;
+    const consumer = openConsumer(connect(), group, settings);
+    const crashed = new Promise<never>((_, reject) => {
+      consumer.on(consumer.events.CRASH, ({ payload }) => reject(payload.error));
+      // A crash ends with a disconnect, which may wait for ever for what Kafka was asked before.
+      const stuck = () => reject(new Error('the Kafka client stopped and does not end'));
+      consumer.on(consumer.events.STOP, () => void setTimeout(stuck, leaveTimeoutMs).unref());
+    });
+    crashed.catch(() => {});
+    consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => {
+      logger.info({ group, partitions: payload.memberAssignment }, 'joined the consumer group');
+      problem = undefined;
+      begun.open();
+    });
+    try {
+      await consumer.connect();
+      await consumer.subscribe({ topics: [...topics], fromBeginning: true });
+      // Resolves when the group is joined, and also when that failed.
+      await consumer.run({
+        autoCommit: false,
+        eachBatchAutoResolve: false,
+        partitionsConsumedConcurrently: 3,
+        eachBatch: consumeBatch,
+      });
+      await Promise.race([stopped, crashed]);
+    } finally {
+      await Promise.race([
+        consumer.disconnect().catch(() => {}),
+        delay(leaveTimeoutMs, undefined, { ref: false }),
+      ]);
+    }
+  }
+
+  /**
+   * Hands a batch over in chunks and moves the position behind each. Rejects with what Kafka says when the partition was
+   * given to another member or cannot be told how far we are: kafkajs joins again then, and fetches from the position.
+   */
+  async function consumeBatch(payload: EachBatchPayload): Promise<void> {
+    const { batch, heartbeat, isRunning } = payload;
+    const revoked = new AbortController();
+    const signal = AbortSignal.any([stopping.signal, revoked.signal]);
+    // kafkajs skips a heartbeat that comes a moment too soon after the last.
+    const beat = setInterval(() => {
+      heartbeat().catch((error) => {
+        // An outage of Kafka takes nothing away from us: the work at hand may end.
+        if (isRevocation(error)) revoked.abort(error);
+      });
+    }, settings.heartbeatIntervalMs / 2);
+    try {
+      for (let from = 0; from < batch.messages.length; from += chunkSize) {
+        if (!isRunning()) break;
+        const messages = batch.messages.slice(from, from + chunkSize);
+        const records = messages.map((message) => toRecord(batch, message));
+        if (!(await handleUntilDone(records, signal))) break;
+        await moveBehind(payload, messages);
+        await heartbeat();
+      }
+      // Thrown inside, so that kafkajs joins again.
+      revoked.signal.throwIfAborted();
+    } finally {
+      clearInterval(beat);
+    }
+  }
+
+  /** Hands the records over until the handler resolves; false when it did not before the signal. */
+  async function handleUntilDone(records: readonly LogRecord[], signal: AbortSignal): Promise<boolean> {
+    for (let attempt = 1; !signal.aborted; attempt += 1) {
+      const work = handle(records, signal);
+      handling.add(work);
+      try {
+        await work;
+        return true;
+      } catch (err) {
+        if (signal.aborted) return false;
+        const retryMs = Math.min(settings.maxRetryMs, 100 * 2 ** attempt) * Math.random();
+        if (attempt === 1 || attempt % 10 === 0)
+          logger.warn({ group, err, attempt, retryMs }, 'a batch comes again');
+        await delay(retryMs, undefined, { signal }).catch(() => {});
+      } finally {
+        handling.delete(work);
+      }
+    }
+    return false;
+  }
+
+  async function run(): Promise<void> {
+    let failures = 0;
+    while (!stopping.signal.aborted) {
+      const startedAt = performance.now();
+      try {
+        await consumeOnce();
+      } catch (err) {
+        if (stopping.signal.aborted) return;
+        problem = `consuming was interrupted: ${reasonOf(err)}`;
+        begun.open();
+        if (isPermanent(err)) {
+          logger.error({ group, err }, 'consuming ended for good');
+          onFatal(new Error(`Kafka cannot be consumed: ${reasonOf(err)}`, { cause: err }));
+          return;
+        }
+        failures = performance.now() - startedAt > calmMs ? 1 : failures + 1;
+        const retryMs = Math.min(5_000, 100 * 2 ** failures) * (0.5 + Math.random() / 2);
+        // The first says that it began, then one line a minute or so.
+        if (failures === 1 || failures % 10 === 0) {
+          logger.warn({ group, err, failures, retryMs }, 'consuming was interrupted; trying again');
+        }
+        await delay(retryMs, undefined, { signal: stopping.signal }).catch(() => {});
+      }
+    }
+  }
+
+  const running = run();
+  return {
+    begun: Promise.race([begun.opened, delay(beginTimeoutMs, undefined, { ref: false })]),
+    problem: () => problem,
+    async stop() {
+      stopping.abort(new Error('consuming was stopped'));
+      begun.open();
+      while (handling.size > 0) await Promise.allSettled(handling);
+      await Promise.race([running, delay(leaveTimeoutMs, undefined, { ref: false })]);
+    },
+  };
+}
+
+function openConsumer(client: Kafka, groupId: string, settings: Settings): Consumer {
+  return client.consumer({
+    groupId,
+    sessionTimeout: settings.sessionTimeoutMs,
+    heartbeatInterval: settings.heartbeatIntervalMs,
+    rebalanceTimeout: settings.rebalanceTimeoutMs,
+    maxWaitTimeInMs: settings.fetchWaitMs,
+    allowAutoTopicCreation: false,
+    retry: { restartOnFailure: async () => false },
+  });
+}
+
+/** Told before kafkajs fetches on, so that what could not be told comes again. */
+async function moveBehind(
+  { batch, resolveOffset, commitOffsetsIfNecessary }: EachBatchPayload,
+  messages: readonly KafkaMessage[],
+) {
+  const last = messages.at(-1)?.offset ?? '';
+  // Behind the last one there may be marks of transactions, which nobody is handed.
+  const passed = last === batch.messages.at(-1)?.offset ? batch.lastOffset() : last;
+  const offset = String(BigInt(passed) + 1n);
+  await commitOffsetsIfNecessary({
+    topics: [{ topic: batch.topic, partitions: [{ partition: batch.partition, offset }] }],
+  });
+  resolveOffset(last);
+}
+
+/** Whether Kafka gave our partitions to others, or is about to. */
+function isRevocation(error: unknown): boolean {
+  const { type = '' } = error as { readonly type?: string };
+  return ['REBALANCE_IN_PROGRESS', 'ILLEGAL_GENERATION', 'UNKNOWN_MEMBER_ID', 'FENCED_INSTANCE_ID'].includes(
+    type,
+  );
+}
+
+function toRecord(
+  { topic, partition }: Batch,
+  { offset, key, value, headers, timestamp }: KafkaMessage,
+): LogRecord {
+  return {
+    topic,
+    partition,
+    offset: BigInt(offset),
+    key: key === null ? null : key.toString(),
+    value,
+    headers: Object.fromEntries(
+      Object.entries(headers ?? {}).flatMap(([name, given]) => {
+        const text = Array.isArray(given) ? given.at(-1) : given;
+        return text === undefined ? [] : [[name, text.toString()]];
+      }),
+    ),
+    appendedAt: new Date(Number(timestamp)),
+  };
+}
+
+/** Opens once; waiting for it ends then. */
+function createGate() {
+  let open: () => void = () => {};
+  const opened = new Promise<void>((resolve) => {
+    open = resolve;
+  });
+  return { opened, open };
+}

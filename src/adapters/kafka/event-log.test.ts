@@ -1,0 +1,431 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { CompressionCodecs, CompressionTypes, ConfigResourceTypes, Kafka, logLevel } from 'kafkajs';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { topics } from '../../events/topic.ts';
+import { type EventLogUnderTest, eventLogContract } from '../../ports/event-log.contract.ts';
+import type { EventLog, LogRecord } from '../../ports/event-log.ts';
+import { pageViewed } from '../../testing/event.ts';
+import { startTestKafka, type TestKafka, type TestReader } from '../../testing/kafka.ts';
+import { inbound, openKafkaLog, outboundTopic, type TestLog } from '../../testing/kafka-log.ts';
+import type { KafkaOptions } from './options.ts';
+
+const waiting = { timeout: 10_000, interval: 10 };
+const allTopics = [...inbound, ...inbound.map((topic) => `${topic}.dlq`), outboundTopic];
+const views = topics.userActivity;
+
+let kafka: TestKafka;
+beforeAll(async () => {
+  kafka = await startTestKafka();
+}, 300_000);
+afterAll(() => kafka.stop());
+// Topics are deleted with what they hold, groups stay: each test has its own.
+beforeEach(() => kafka.deleteTopics(allTopics));
+
+async function openLog(): Promise<EventLogUnderTest> {
+  const test = crypto.randomUUID();
+  const logs: TestLog[] = [];
+  let reader: TestReader | undefined;
+  return {
+    open() {
+      const log = openKafkaLog(kafka.url, { partitions: 1 });
+      logs.push(log);
+      return { ...log, consume: (group, ...rest) => log.consume(`${group}-${test}`, ...rest) };
+    },
+    async durableIds() {
+      reader ??= await kafka.openReader(inbound);
+      return (await reader.values()).map((value) => (JSON.parse(value ?? '') as { id: string }).id);
+    },
+    unstorable: () => pageViewed({ data: { name: 'x'.repeat(1_000_000) } }),
+    appendRaw: (value) => kafka.produce({ topic: views, key: 'default/alice', value }),
+    cutConsumers: (group) => kafka.expel(`${group}-${test}`),
+    // Kafka gives offsets and order, whatever we do.
+    async makeCommitsSlow() {},
+    now: async () => new Date(),
+    async close() {
+      await reader?.close();
+      await Promise.all(logs.map((log) => log.close()));
+      expect(logs.flatMap(({ fatal }) => fatal)).toEqual([]);
+    },
+  };
+}
+
+describe('the Kafka event log', () => {
+  eventLogContract(openLog, { denseOffsets: false, prunes: false, oneConsumerAtATime: false });
+});
+
+describe('the Kafka event log, beyond the port', () => {
+  type Open = (options?: Partial<KafkaOptions>) => TestLog;
+
+  /** Runs with logs of its own. */
+  const withLogs = (test: (open: Open) => Promise<void>) => async () => {
+    const logs: TestLog[] = [];
+    const open: Open = (options) => {
+      const log = openKafkaLog(kafka.url, options);
+      logs.push(log);
+      return log;
+    };
+    try {
+      await test(open);
+    } finally {
+      await Promise.all(logs.map((log) => log.close()));
+    }
+  };
+  const newGroup = () => `group-${crypto.randomUUID()}`;
+  const text = ({ value }: LogRecord) => Buffer.from(value ?? []).toString();
+  const nameOf = (record: LogRecord) => (JSON.parse(text(record)) as { data: { name: string } }).data.name;
+  const topicsExist = () =>
+    vi.waitFor(
+      async () => expect(await kafka.admin.listTopics()).toEqual(expect.arrayContaining(allTopics)),
+      waiting,
+    );
+
+  /** Consumes page views into a list. */
+  async function collect(log: EventLog, group: string, before: () => Promise<void> = async () => {}) {
+    const records: LogRecord[] = [];
+    const consumption = await log.consume(group, [views], async (batch) => {
+      await before();
+      records.push(...batch);
+    });
+    return { ...consumption, records };
+  }
+
+  /** Makes the topic take 20 000 bytes at most. */
+  async function limitRecords(log: EventLog): Promise<void> {
+    const configEntries = [{ name: 'max.message.bytes', value: '20000' }];
+    await kafka.admin.alterConfigs({
+      validateOnly: false,
+      resources: [{ type: ConfigResourceTypes.TOPIC, name: views, configEntries }],
+    });
+    const large = { topic: views, key: 'large', value: Buffer.alloc(30_000) };
+    // It is in force a moment later.
+    const isRefused = () => expect(log.send([large])).rejects.toMatchObject({ code: 'BAD_USER_INPUT' });
+    await vi.waitFor(isRefused, waiting);
+  }
+
+  async function settingsOf(topic: string, names: string[]) {
+    const { resources } = await kafka.admin.describeConfigs({
+      includeSynonyms: false,
+      resources: [{ type: ConfigResourceTypes.TOPIC, name: topic, configNames: names }],
+    });
+    return Object.fromEntries(
+      resources[0]?.configEntries.map(({ configName, configValue }) => [configName, configValue]) ?? [],
+    );
+  }
+
+  it(
+    'creates the topics that are missing, with the settings given, whoever else does it at the same time',
+    withLogs(async (open) => {
+      for (let n = 0; n < 3; n += 1) open({ partitions: 4, retentionMs: 5_000_000, compression: 'gzip' });
+      await topicsExist();
+      const metadata = await kafka.admin.fetchTopicMetadata({ topics: allTopics });
+      expect(metadata.topics.map(({ partitions }) => partitions.length)).toEqual(allTopics.map(() => 4));
+      const names = ['retention.ms', 'compression.type', 'message.timestamp.type'];
+      expect(await settingsOf(`${views}.dlq`, names)).toEqual({
+        'retention.ms': '5000000',
+        'compression.type': 'gzip',
+        'message.timestamp.type': 'LogAppendTime',
+      });
+    }),
+  );
+
+  it(
+    'leaves the partitions of a topic that exists alone, and says so',
+    withLogs(async (open) => {
+      await kafka.createTopic(views, 2);
+      const log = open({ partitions: 3 });
+      await log.append([pageViewed()]);
+      await vi.waitFor(() => {
+        const line = log.lines.find(({ message }) => message.includes('another number of partitions'));
+        expect(line?.fields).toEqual({ topic: views, partitions: 2, configured: 3 });
+      }, waiting);
+      const [metadata] = (await kafka.admin.fetchTopicMetadata({ topics: [views] })).topics;
+      expect(metadata?.partitions).toHaveLength(2);
+    }),
+  );
+
+  it(
+    "puts a key into the partition that Java's producers put it into",
+    withLogs(async (open) => {
+      const log = open();
+      // Of Kafka's own test of its hash: foobar -790332482, a-little-bit-long-string -985981536, 21 -973932308.
+      const hashes = { foobar: -790332482, 'a-little-bit-long-string': -985981536, 21: -973932308 };
+      await log.send(Object.keys(hashes).map((key) => ({ topic: views, key, value: Buffer.from('') })));
+      const reader = await collect(log, newGroup());
+      await vi.waitFor(() => expect(reader.records).toHaveLength(3), waiting);
+      for (const { key, partition } of reader.records) {
+        expect(partition).toBe((hashes[key as keyof typeof hashes] & 0x7fffffff) % 3);
+      }
+    }),
+  );
+
+  it(
+    'keeps the order of each user over all partitions while consumers of the group come and go',
+    withLogs(async (open) => {
+      const group = newGroup();
+      const log = open();
+      const seen = new Map<string, number[]>();
+      const partitions = new Set<number>();
+      const note = async (batch: readonly LogRecord[]) => {
+        for (const record of batch) {
+          partitions.add(record.partition);
+          const user = record.key ?? '';
+          const numbers = seen.get(user) ?? [];
+          // A repeat after a change of hands begins earlier; what is new follows on what was seen.
+          if (!numbers.includes(Number(nameOf(record)))) numbers.push(Number(nameOf(record)));
+          seen.set(user, numbers);
+        }
+      };
+      const first = await open().consume(group, [views], note);
+      for (let n = 0; n < 40; n += 1) {
+        if (n === 10) await open().consume(group, [views], note);
+        if (n === 25) await first.stop();
+        const events = Array.from({ length: 12 }, (_, user) =>
+          pageViewed({ userId: `user-${user}`, data: { name: String(n) } }),
+        );
+        await log.append(events);
+      }
+      const all = Array.from({ length: 40 }, (_, n) => n);
+      await vi.waitFor(() => {
+        expect([...seen.values()].map((numbers) => numbers.length)).toEqual(Array(12).fill(40));
+      }, waiting);
+      for (const numbers of seen.values()) expect(numbers).toEqual(all);
+      expect(partitions.size).toBe(3);
+    }),
+  );
+
+  it(
+    'shares the partitions out among the consumers of a group',
+    withLogs(async (open) => {
+      const group = newGroup();
+      const readers = [await collect(open(), group), await collect(open(), group)];
+      await vi.waitFor(async () => {
+        await open().append(Array.from({ length: 30 }, (_, n) => pageViewed({ userId: `user-${n}` })));
+        for (const { records } of readers) expect(records.length).toBeGreaterThan(0);
+      }, waiting);
+    }),
+  );
+
+  it.each(['none', 'gzip'] as const)(
+    'stores a call that is larger than what one partition takes at once, in order (%s)',
+    (compression) =>
+      withLogs(async (open) => {
+        const log = open({ compression });
+        const events = Array.from({ length: 300 }, (_, n) =>
+          pageViewed({ data: { name: String(n), path: crypto.randomUUID().repeat(300) } }),
+        );
+        await log.append(events);
+        const reader = await collect(log, newGroup());
+        await vi.waitFor(() => expect(reader.records).toHaveLength(300), waiting);
+        expect(reader.records.map(nameOf)).toEqual(events.map(({ data }) => data.name));
+      })(),
+  );
+
+  it(
+    'refuses what its topic does not take, and it alone',
+    withLogs(async (open) => {
+      const log = open();
+      await topicsExist();
+      await limitRecords(log);
+      const calls = Array.from({ length: 12 }, (_, n) =>
+        log.append([pageViewed({ data: { name: String(n), path: 'x'.repeat(n === 5 ? 30_000 : 5_000) } })]),
+      );
+      const results = await Promise.allSettled(calls);
+      expect(results.flatMap(({ status }, n) => (status === 'rejected' ? [n] : []))).toEqual([5]);
+      await expect(calls[5]).rejects.toMatchObject({ code: 'BAD_USER_INPUT' });
+      const reader = await collect(log, newGroup());
+      // Others of a batch that was refused may come twice; who reads knows an event by its id.
+      const names = () => new Set(reader.records.filter(({ key }) => key === 'default/alice').map(nameOf));
+      await vi.waitFor(() => expect(names().size).toBe(11), waiting);
+    }),
+  );
+
+  /** In three partitions, of which the one of `large` does not take its record. */
+  const mixed = [
+    { topic: views, key: 'foobar', value: Buffer.from('first') },
+    { topic: views, key: 'large', value: Buffer.alloc(30_000) },
+  ];
+
+  it(
+    'drops nothing silently after a send of which Kafka has kept a part',
+    withLogs(async (open) => {
+      const log = open();
+      await topicsExist();
+      await limitRecords(log);
+      await expect(log.send(mixed)).rejects.toMatchObject({ code: 'BAD_USER_INPUT' });
+      await log.send([{ topic: views, key: 'foobar', value: Buffer.from('second') }]);
+      const reader = await collect(log, newGroup());
+      await vi.waitFor(() => expect(reader.records.map(text)).toContain('second'), waiting);
+    }),
+  );
+
+  it(
+    'which an idempotent producer of kafkajs would do if it were used on (control)',
+    withLogs(async (open) => {
+      const log = open();
+      await topicsExist();
+      await limitRecords(log);
+      const producer = new Kafka({ brokers: [kafka.url], logLevel: logLevel.NOTHING }).producer({
+        idempotent: true,
+      });
+      await producer.connect();
+      const toMessages = (records: typeof mixed) => ({ topic: views, messages: records });
+      await expect(producer.send(toMessages(mixed))).rejects.toThrow();
+      await producer.send(toMessages([{ topic: views, key: 'foobar', value: Buffer.from('second') }]));
+      await producer.disconnect();
+      await log.send([{ topic: views, key: 'foobar', value: Buffer.from('third') }]);
+      const reader = await collect(log, newGroup());
+      await vi.waitFor(() => expect(reader.records.map(text)).toContain('third'), waiting);
+      expect(reader.records.filter(({ key }) => key === 'foobar').map(text)).toEqual(['first', 'third']);
+    }),
+  );
+
+  it(
+    'keeps the partition of a handler that takes longer than the session, and hands over nothing twice',
+    withLogs(async (open) => {
+      const [group, log] = [newGroup(), open({ sessionTimeoutMs: 1_500 })];
+      const slow = await collect(log, group, () => delay(4_000));
+      await log.append([pageViewed()]);
+      const standby = await collect(
+        open({ sessionTimeoutMs: 1_500, rebalanceTimeoutMs: 10_000 }),
+        newGroup(),
+      );
+      await vi.waitFor(() => expect(slow.records).toHaveLength(1), waiting);
+      await vi.waitFor(async () => {
+        const positions = await kafka.positions(group, views);
+        expect(positions.some(({ position }) => position === 1)).toBe(true);
+      }, waiting);
+      expect(slow.records).toHaveLength(1);
+      expect(standby.records).toHaveLength(1);
+    }),
+  );
+
+  it(
+    'which would lose it if it gave no sign of life meanwhile (control: the check above can fail)',
+    withLogs(async (open) => {
+      const log = open({ sessionTimeoutMs: 1_000, heartbeatIntervalMs: 200 });
+      let handed = 0;
+      await log.consume(newGroup(), [views], async () => {
+        handed += 1;
+        const end = performance.now() + 2_500;
+        // Nothing else runs in this process.
+        while (handed === 1 && performance.now() < end);
+      });
+      await log.append([pageViewed()]);
+      await vi.waitFor(() => expect(handed).toBeGreaterThan(1), waiting);
+    }),
+  );
+
+  it(
+    'would lose records in a crash if the position moved before the work (control of the contract)',
+    withLogs(async (open) => {
+      const [group, log] = [newGroup(), open()];
+      let isBusy = false;
+      await log.consume(group, [views], async () => {
+        isBusy = true;
+        // Resolves at once; the work dies with the process.
+      });
+      await log.append([pageViewed()]);
+      await vi.waitFor(() => expect(isBusy).toBe(true), waiting);
+      await vi.waitFor(async () => {
+        expect((await kafka.positions(group, views)).some(({ position }) => position === 1)).toBe(true);
+      }, waiting);
+      await kafka.expel(group);
+      await log.close();
+      const survivor = open();
+      const seen = await collect(survivor, group);
+      await survivor.append([pageViewed({ userId: 'bob' })]);
+      await vi.waitFor(() => expect(seen.records.length).toBeGreaterThan(0), waiting);
+      expect(seen.records.map(({ key }) => key)).toEqual(['default/bob']);
+    }),
+  );
+
+  it(
+    'says that it is stuck when records wait and none is consumed',
+    withLogs(async (open) => {
+      const log = open({ stallMs: 300 });
+      let release: () => void = () => {};
+      const held = new Promise<void>((resolve) => {
+        release = resolve;
+      });
+      await collect(log, newGroup(), () => held);
+      await log.append([pageViewed(), pageViewed()]);
+      await vi.waitFor(async () => {
+        expect(await log.health()).toEqual({ lag: 2n, problem: expect.stringContaining('2 records wait') });
+      }, waiting);
+      release();
+      await vi.waitFor(
+        async () => expect(await log.health()).toEqual({ lag: 0n, problem: undefined }),
+        waiting,
+      );
+    }),
+  );
+
+  it(
+    'keeps what a producer dates into the past, and leaves old records to the retention',
+    withLogs(async (open) => {
+      const log = open();
+      await topicsExist();
+      const producer = new Kafka({ brokers: [kafka.url], logLevel: logLevel.NOTHING }).producer();
+      await producer.connect();
+      await producer.send({ topic: views, messages: [{ value: 'old', timestamp: '1354408212984' }] });
+      await producer.disconnect();
+      const reader = await collect(log, newGroup());
+      await vi.waitFor(() => expect(reader.records).toHaveLength(1), waiting);
+      expect(Date.now() - (reader.records[0]?.appendedAt.getTime() ?? 0)).toBeLessThan(60_000);
+      expect(await log.prune(new Date())).toBe(0);
+    }),
+  );
+
+  describe('given a compression that the client cannot read', () => {
+    /** As snappy-java writes it, with nothing compressed: https://github.com/google/snappy/blob/main/format_description.txt */
+    async function snappy({ buffer }: { readonly buffer: Buffer }): Promise<Buffer> {
+      const header = Buffer.from([0x82, 0x53, 0x4e, 0x41, 0x50, 0x50, 0x59, 0, 0, 0, 0, 1, 0, 0, 0, 1]);
+      const size = buffer.length;
+      const literal = Buffer.from([61 << 2, (size - 1) & 255, (size - 1) >> 8]);
+      const block = Buffer.concat([Buffer.from([(size & 127) | 128, size >> 7]), literal, buffer]);
+      const length = Buffer.alloc(4);
+      length.writeInt32BE(block.length);
+      return Buffer.concat([header, length, block]);
+    }
+
+    async function produceSnappy(value: string): Promise<void> {
+      const refuse = CompressionCodecs[CompressionTypes.Snappy];
+      const decompress = async () => {
+        throw new Error('not needed');
+      };
+      CompressionCodecs[CompressionTypes.Snappy] = () => ({ compress: snappy, decompress });
+      const producer = new Kafka({ brokers: [kafka.url], logLevel: logLevel.NOTHING }).producer();
+      await producer.connect();
+      const compression = CompressionTypes.Snappy;
+      await producer.send({ topic: views, compression, messages: [{ key: 'default/alice', value }] });
+      CompressionCodecs[CompressionTypes.Snappy] = refuse as () => never;
+      await producer.disconnect();
+    }
+
+    it(
+      'has Kafka translate it in topics of its own',
+      withLogs(async (open) => {
+        const log = open();
+        await topicsExist();
+        await produceSnappy('a value '.repeat(30));
+        const reader = await collect(log, newGroup());
+        await vi.waitFor(() => expect(reader.records.map(text)).toEqual(['a value '.repeat(30)]), waiting);
+      }),
+    );
+
+    it(
+      'ends the process with the reason in topics of others, and consumes nothing behind',
+      withLogs(async (open) => {
+        await kafka.createTopic(views, 1);
+        await produceSnappy('a value '.repeat(30));
+        const log = open({ partitions: 1 });
+        await log.append([pageViewed()]);
+        const reader = await collect(log, newGroup());
+        await vi.waitFor(() => expect(log.fatal).toHaveLength(1), waiting);
+        expect(log.fatal[0]?.message).toBe('Kafka cannot be consumed: Snappy compression not implemented');
+        expect(reader.records).toEqual([]);
+        expect(await log.health()).toMatchObject({ problem: expect.stringContaining('Snappy') });
+      }),
+    );
+  });
+});

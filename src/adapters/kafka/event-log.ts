@@ -1,0 +1,191 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Admin } from 'kafkajs';
+import { AppError } from '../../domain/error.ts';
+import { encode, keyOf, topicOf } from '../../events/codec.ts';
+import type { EventLog, LogHealth, OutgoingRecord } from '../../ports/event-log.ts';
+import { createGroupCommit } from '../../ports/group-commit.ts';
+import type { Logger } from '../../ports/logger.ts';
+import { createProgress } from '../../ports/progress.ts';
+import { createConnect } from './client.ts';
+import { type RunningConsumption, startConsumption } from './consumption.ts';
+import { withDeadline } from './deadline.ts';
+import { reasonOf } from './error.ts';
+import { standingOf } from './health.ts';
+import { type KafkaOptions, settingsOf } from './options.ts';
+import { createMessageProducer, type OutgoingMessage } from './producer.ts';
+import { createTopics } from './topics.ts';
+
+/** What Kafka adds to each record at most, headers not counted; generous. */
+const overheadBytes = 100;
+
+/** The shortest try of a send whose call has waited long already. */
+const minSendMs = 500;
+
+const healthTimeoutMs = 3_000;
+
+interface Deps {
+  readonly logger: Logger;
+  /** Called once for each consumption that cannot go on, whatever is tried: the process should end and say why. */
+  readonly onFatal: (error: Error) => void;
+}
+
+interface Pending extends OutgoingMessage {
+  readonly bytes: number;
+  readonly deadline: number;
+}
+
+interface Entry {
+  readonly group: string;
+  readonly topics: readonly string[];
+  readonly progress: ReturnType<typeof createProgress>;
+  readonly running: RunningConsumption;
+}
+
+/**
+ * The log as topics of Kafka, keyed by tenant and user. The members of a group share the partitions; old records go by
+ * Kafka's retention, so `prune` has nothing to do. Begins to create missing topics at once; while Kafka is away calls
+ * reject with UNAVAILABLE and consumers wait.
+ */
+export function createKafkaEventLog({ logger, onFatal }: Deps, options: KafkaOptions): EventLog {
+  const settings = settingsOf(options);
+  const { appendTimeoutMs, maxAppendBytes, stallMs } = settings;
+  const connect = createConnect({ logger }, settings);
+  const producer = createMessageProducer({ connect }, settings);
+  const consumptions = new Set<Entry>();
+  const closing = new AbortController();
+  const topicsReady = untilTopicsExist();
+  topicsReady.catch(() => {});
+  let admin: Promise<Admin> | undefined;
+
+  async function untilTopicsExist(): Promise<void> {
+    for (let attempt = 1; ; attempt += 1) {
+      const admin = connect().admin();
+      try {
+        await admin.connect();
+        return await createTopics({ admin, logger }, settings);
+      } catch (err) {
+        closing.signal.throwIfAborted();
+        // The first says that it began, then one line a minute or so.
+        if (attempt === 1 || attempt % 10 === 0)
+          logger.warn({ err, attempt }, 'Kafka does not answer; trying again');
+        await delay(Math.min(5_000, 100 * 2 ** attempt), undefined, { signal: closing.signal });
+      } finally {
+        void admin.disconnect().catch(() => {});
+      }
+    }
+  }
+
+  const commits = createGroupCommit<Pending>(async (pending) => {
+    // In the order of the calls, as many together as one partition takes at once.
+    for (const messages of chunksOf(pending, maxAppendBytes)) {
+      const oldest = Math.min(...messages.map(({ deadline }) => deadline));
+      await producer.send(messages, Math.max(minSendMs, oldest - performance.now()));
+    }
+  });
+
+  async function write(records: readonly OutgoingRecord[]): Promise<void> {
+    const deadline = performance.now() + appendTimeoutMs;
+    await commits.add(records.map((record) => toPending(record, deadline, maxAppendBytes)));
+  }
+
+  async function health(): Promise<LogHealth> {
+    if (consumptions.size === 0) return { lag: null, problem: undefined };
+    const problems = [...consumptions].map(({ running }) => running.problem());
+    try {
+      let lag = 0n;
+      const groups = new Map([...consumptions].map((entry) => [entry.group, entry]));
+      for (const { group, topics, progress } of groups.values()) {
+        const standing = await withDeadline(ask(group, topics), healthTimeoutMs);
+        lag += standing.lag;
+        problems.push(progress.problemAt(standing));
+      }
+      return { lag, problem: problems.find((problem) => problem !== undefined) };
+    } catch (error) {
+      void admin?.then((one) => one.disconnect()).catch(() => {});
+      admin = undefined;
+      return { lag: null, problem: `Kafka does not answer: ${reasonOf(error)}` };
+    }
+  }
+
+  async function ask(group: string, topics: readonly string[]) {
+    admin ??= openAdmin();
+    return standingOf(await admin, group, topics);
+  }
+
+  async function openAdmin(): Promise<Admin> {
+    const opened = connect().admin();
+    await opened.connect();
+    return opened;
+  }
+
+  return {
+    append: (events) =>
+      write(
+        events.map((event) => ({
+          topic: topicOf(event),
+          key: keyOf(event),
+          value: Buffer.from(encode(event)),
+        })),
+      ),
+    send: write,
+    async consume(group, topics, handle) {
+      const running = startConsumption(
+        { connect, logger, onFatal, topicsReady },
+        { group, topics, handle },
+        settings,
+      );
+      const entry: Entry = { group, topics, running, progress: createProgress({ stallMs }) };
+      consumptions.add(entry);
+      await running.begun;
+      return {
+        async stop() {
+          await running.stop();
+          consumptions.delete(entry);
+        },
+      };
+    },
+    health,
+    prune: async () => 0,
+    async close() {
+      closing.abort(new Error('the log was closed'));
+      await Promise.all([...consumptions].map(({ running }) => running.stop()));
+      await commits.idle();
+      await producer.close();
+      await withDeadline(
+        Promise.resolve(admin).then((one) => one?.disconnect()),
+        2_000,
+      ).catch(() => {});
+    },
+  };
+}
+
+/** Rejects with BAD_USER_INPUT when the record can never be written. */
+function toPending(record: OutgoingRecord, deadline: number, maxBytes: number): Pending {
+  const { topic, key, value, headers = {} } = record;
+  const strings = [key ?? '', ...Object.entries(headers).flat()];
+  const bytes =
+    (value?.byteLength ?? 0) +
+    strings.reduce((sum, text) => sum + Buffer.byteLength(text) + 5, overheadBytes);
+  if (bytes > maxBytes) {
+    throw new AppError(
+      'BAD_USER_INPUT',
+      `The event is too large: at most ${maxBytes} bytes are stored together.`,
+    );
+  }
+  const message = { key, value: value && Buffer.from(value), headers: { ...headers } };
+  return { topic, message, bytes, deadline };
+}
+
+function chunksOf(pending: readonly Pending[], maxBytes: number): readonly (readonly Pending[])[] {
+  const chunks: Pending[][] = [];
+  let bytes = Number.POSITIVE_INFINITY;
+  for (const one of pending) {
+    bytes += one.bytes;
+    if (bytes > maxBytes) {
+      chunks.push([]);
+      bytes = one.bytes;
+    }
+    chunks.at(-1)?.push(one);
+  }
+  return chunks;
+}

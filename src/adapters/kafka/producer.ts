@@ -1,0 +1,133 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { CompressionTypes, type Kafka, type Message, Partitioners, type Producer } from 'kafkajs';
+import { AppError } from '../../domain/error.ts';
+import { withDeadline } from './deadline.ts';
+import { isTooLarge, unavailable } from './error.ts';
+import type { Settings } from './options.ts';
+
+export interface OutgoingMessage {
+  readonly topic: string;
+  readonly message: Message;
+}
+
+/** Writes messages in order, with an answer in bounded time. */
+export interface MessageProducer {
+  /**
+   * Resolves when all are kept by Kafka; one call at a time. Rejects with UNAVAILABLE when that is not known after
+   * `timeoutMs`, with BAD_USER_INPUT when one of them is too large for its topic; some may have been kept then.
+   */
+  send(messages: readonly OutgoingMessage[], timeoutMs: number): Promise<void>;
+  /** Lets go of the connections. Bounded in time. */
+  close(): Promise<void>;
+}
+
+/**
+ * An idempotent producer, replaced after every failure. Its sequence numbers are taken back when a request fails; had Kafka
+ * kept the records all the same, the next ones would carry the numbers of those and be dropped silently as repeats.
+ */
+export function createMessageProducer(
+  { connect }: { readonly connect: () => Kafka },
+  { compression }: Settings,
+): MessageProducer {
+  let current: Connected | undefined;
+
+  async function attempt(messages: readonly OutgoingMessage[], timeoutMs: number): Promise<void> {
+    current ??= openProducer(connect());
+    const { producer, connected, abandon } = current;
+    const sending = connected.then(() =>
+      producer.sendBatch({
+        acks: -1,
+        compression: compression === 'gzip' ? CompressionTypes.GZIP : CompressionTypes.None,
+        topicMessages: byTopic(messages),
+      }),
+    );
+    try {
+      await withDeadline(sending, timeoutMs);
+    } catch (error) {
+      current = undefined;
+      abandon(sending);
+      throw error;
+    }
+  }
+
+  async function send(messages: readonly OutgoingMessage[], timeoutMs: number): Promise<void> {
+    const deadline = performance.now() + timeoutMs;
+    const remainingMs = () => deadline - performance.now();
+    for (;;) {
+      try {
+        return await attempt(messages, remainingMs());
+      } catch (cause) {
+        if (isTooLarge(cause)) {
+          // What Kafka measures is all that goes to one partition together.
+          if (messages.length === 1)
+            throw new AppError('BAD_USER_INPUT', 'The event is too large.', { cause });
+          const half = Math.ceil(messages.length / 2);
+          await send(messages.slice(0, half), remainingMs());
+          return send(messages.slice(half), remainingMs());
+        }
+        // kafkajs gives up at once on some errors that a new producer does not have.
+        if (remainingMs() < 200) throw unavailable(cause);
+        await delay(100);
+      }
+    }
+  }
+
+  return {
+    send,
+    async close() {
+      await Promise.race([
+        current?.producer.disconnect().catch(() => {}),
+        delay(2_000, undefined, { ref: false }),
+      ]);
+    },
+  };
+}
+
+interface Connected {
+  readonly producer: Producer;
+  readonly connected: Promise<void>;
+  /** Ends the producer, and keeps what it is still trying to send from being written later, behind newer records. */
+  abandon(sending: Promise<unknown>): void;
+}
+
+function openProducer(client: Kafka): Connected {
+  let abandoned = false;
+  const choose = Partitioners.DefaultPartitioner();
+  const chosen = new WeakMap<Message, number>();
+  const producer = client.producer({
+    idempotent: true,
+    allowAutoTopicCreation: false,
+    maxInFlightRequests: 1,
+    // Beyond the deadline of a send, so that it is not a failure of the client that ends a short outage.
+    retry: { retries: 12, maxRetryTime: 500 },
+    createPartitioner: () => (args) => {
+      if (abandoned) throw Object.assign(new Error('the send was given up'), { retriable: false });
+      // The same at every try: a message without a key that went elsewhere would upset the sequence numbers.
+      const partition = chosen.get(args.message) ?? choose(args);
+      chosen.set(args.message, partition);
+      return partition;
+    },
+  });
+  const connected = producer.connect();
+  return {
+    producer,
+    connected,
+    abandon(sending) {
+      abandoned = true;
+      const disconnect = () => producer.disconnect().catch(() => {});
+      void disconnect();
+      // A retry under way connects again.
+      void sending.then(disconnect, disconnect);
+    },
+  };
+}
+
+function byTopic(messages: readonly OutgoingMessage[]) {
+  const topics = new Map<string, Message[]>();
+  for (const { topic, message } of messages) {
+    const own = topics.get(topic);
+    if (own) own.push(message);
+    else topics.set(topic, [message]);
+  }
+  return [...topics].map(([topic, own]) => ({ topic, messages: own }));
+}

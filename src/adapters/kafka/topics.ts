@@ -1,0 +1,38 @@
+import type { Admin } from 'kafkajs';
+import type { Logger } from '../../ports/logger.ts';
+import type { Settings } from './options.ts';
+
+/** Where the dead letters of a topic go. */
+export const deadLetterTopicOf = (topic: string): string => `${topic}.dlq`;
+
+/**
+ * Creates the topics that are missing and says which of the others differ from what is configured; those are never
+ * changed. Several processes may do it at once. Rejects with what kafkajs throws.
+ */
+export async function createTopics(
+  { admin, logger }: { readonly admin: Admin; readonly logger: Logger },
+  { topics, outboundTopic, partitions, replicationFactor, retentionMs, compression }: Settings,
+): Promise<void> {
+  const wanted = [...topics, ...topics.map(deadLetterTopicOf), ...(outboundTopic ? [outboundTopic] : [])];
+  const existing = await admin.listTopics();
+  const missing = wanted.filter((topic) => !existing.includes(topic));
+  if (missing.length > 0) {
+    const configEntries = [
+      { name: 'retention.ms', value: String(retentionMs) },
+      { name: 'compression.type', value: compression === 'none' ? 'uncompressed' : compression },
+      // A producer that sends the time of an old event would have its record deleted by the retention at once.
+      { name: 'message.timestamp.type', value: 'LogAppendTime' },
+    ];
+    const settings = { numPartitions: partitions, replicationFactor, configEntries };
+    // False when another process was faster with all of them; with some of them it rejects, and the next try finds them.
+    await admin.createTopics({ topics: missing.map((topic) => ({ topic, ...settings })) });
+    logger.info({ topics: missing, partitions }, 'created the topics that were missing');
+  }
+  const metadata = await admin.fetchTopicMetadata({ topics: [...topics] });
+  for (const topic of metadata.topics) {
+    const fields = { topic: topic.name, partitions: topic.partitions.length, configured: partitions };
+    if (topic.partitions.length !== partitions) {
+      logger.warn(fields, 'a topic has another number of partitions than configured and is left as it is');
+    }
+  }
+}

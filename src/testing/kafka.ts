@@ -1,0 +1,153 @@
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { connect as openSocket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type Admin, type Consumer, Kafka, logLevel, Partitioners } from 'kafkajs';
+import { vi } from 'vitest';
+import { type PrivateInstance, startKafka } from '../../scripts/services/private.ts';
+
+/** A Kafka of one test file. */
+export interface TestKafka extends PrivateInstance {
+  readonly admin: Admin;
+  /** Puts a record where the key says, whatever it is. */
+  produce(record: {
+    readonly topic: string;
+    readonly key: string | null;
+    readonly value: string | Buffer | null;
+  }): Promise<void>;
+  createTopic(topic: string, numPartitions: number): Promise<void>;
+  /** Removes the topics that exist of these. */
+  deleteTopics(topics: readonly string[]): Promise<void>;
+  /** Where a group stands and where its topic ends, by partition; -1: it has not moved yet. */
+  positions(
+    group: string,
+    topic: string,
+  ): Promise<readonly { readonly position: number; readonly end: number }[]>;
+  /** What Kafka does with members that are silent for too long: they are out of the group and not told. How many. */
+  expel(group: string): Promise<number>;
+  /** A reader of its own: everything the topics hold now, a topic after the other, in the order of the partitions. */
+  openReader(topics: readonly string[]): Promise<TestReader>;
+}
+
+export interface TestReader {
+  values(): Promise<readonly (string | null)[]>;
+  close(): Promise<void>;
+}
+
+export async function startTestKafka(): Promise<TestKafka> {
+  const dir = mkdtempSync(join(tmpdir(), 'unseen-kafka-'));
+  const instance = await startKafka({ dir });
+  const retry = { initialRetryTime: 50, maxRetryTime: 500, retries: 30 };
+  const client = () => new Kafka({ brokers: [instance.url], logLevel: logLevel.NOTHING, retry });
+  const admin = client().admin();
+  const producer = client().producer({
+    createPartitioner: Partitioners.DefaultPartitioner,
+    allowAutoTopicCreation: false,
+  });
+  await admin.connect();
+  await producer.connect();
+
+  /** For a moment after a topic was made, brokers know it and have nothing of it. */
+  const settled = <T>(ask: () => Promise<T>) => vi.waitFor(ask, { timeout: 10_000, interval: 20 });
+  const ends = async (topic: string) =>
+    (await settled(() => admin.fetchTopicOffsets(topic))).toSorted((a, b) => a.partition - b.partition);
+
+  return {
+    ...instance,
+    get pid() {
+      return instance.pid;
+    },
+    admin,
+    async produce({ topic, key, value }) {
+      await producer.send({ topic, messages: [{ key, value }] });
+    },
+    async createTopic(topic, numPartitions) {
+      await settled(() => admin.createTopics({ topics: [{ topic, numPartitions }] }));
+    },
+    async deleteTopics(topics) {
+      const existing = await admin.listTopics();
+      const there = topics.filter((topic) => existing.includes(topic));
+      if (there.length > 0) await admin.deleteTopics({ topics: there });
+    },
+    async positions(group, topic) {
+      const [committed] = await admin.fetchOffsets({ groupId: group, topics: [topic] });
+      return (await ends(topic)).map(({ partition, high }) => ({
+        position: Number(committed?.partitions.find((one) => one.partition === partition)?.offset ?? -1),
+        end: Number(high),
+      }));
+    },
+    async expel(group) {
+      const { groups } = await admin.describeGroups([group]);
+      const members = groups.flatMap((one) => one.members).map(({ memberId }) => memberId);
+      for (const member of members) await leaveGroup(instance.url, group, member);
+      return members.length;
+    },
+    async openReader(topics) {
+      const allExist = async () => {
+        const existing = await admin.listTopics();
+        return topics.every((topic) => existing.includes(topic));
+      };
+      await vi.waitUntil(allExist, { timeout: 10_000, interval: 20 });
+      const consumer: Consumer = client().consumer({
+        groupId: `reader-${crypto.randomUUID()}`,
+        maxWaitTimeInMs: 50,
+      });
+      const read = new Map<string, { readonly offset: number; readonly value: string | null }[]>();
+      await consumer.connect();
+      await consumer.subscribe({ topics: [...topics], fromBeginning: true });
+      await consumer.run({
+        eachMessage: async ({ topic, partition, message }) => {
+          const place = `${topic}/${partition}`;
+          const record = { offset: Number(message.offset), value: message.value?.toString() ?? null };
+          read.set(place, [...(read.get(place) ?? []), record]);
+        },
+      });
+      return {
+        async values() {
+          const all: (string | null)[] = [];
+          for (const topic of topics) {
+            for (const { partition, high } of await ends(topic)) {
+              const records = () => read.get(`${topic}/${partition}`) ?? [];
+              const isBehind = () => (records().at(-1)?.offset ?? -1) + 1 < Number(high);
+              await vi.waitUntil(() => !isBehind(), { timeout: 10_000, interval: 2 });
+              all.push(...records().map(({ value }) => value));
+            }
+          }
+          return all;
+        },
+        close: () => consumer.disconnect(),
+      };
+    },
+    async stop() {
+      await Promise.all([admin.disconnect(), producer.disconnect()]);
+      await instance.stop();
+      rmSync(dir, { recursive: true, force: true });
+    },
+  };
+}
+
+/** LeaveGroup, version 1, on behalf of somebody else: https://kafka.apache.org/protocol#The_Messages_LeaveGroup */
+async function leaveGroup(broker: string, group: string, member: string): Promise<void> {
+  const int16 = (value: number) => Buffer.from([value >> 8, value & 255]);
+  const string = (text: string) => Buffer.concat([int16(Buffer.byteLength(text)), Buffer.from(text)]);
+  const [apiKey, version, correlation] = [int16(13), int16(1), Buffer.alloc(4)];
+  const request = Buffer.concat([
+    apiKey,
+    version,
+    correlation,
+    string('test'),
+    string(group),
+    string(member),
+  ]);
+  const size = Buffer.alloc(4);
+  size.writeInt32BE(request.length);
+  const [host = '', port] = broker.split(':');
+  const socket = openSocket(Number(port), host);
+  socket.write(Buffer.concat([size, request]));
+  const [answer] = (await once(socket, 'data')) as [Buffer];
+  socket.destroy();
+  // 25: it is not a member any more.
+  const code = answer.readInt16BE(12);
+  if (code !== 0 && code !== 25) throw new Error(`Kafka refuses LeaveGroup with error ${code}`);
+}
