@@ -26,6 +26,7 @@ const owners: Record<string, string> = {
   pg: 'adapters/postgres',
   '@prisma': 'adapters/postgres',
   jose: 'adapters/jwt',
+  ioredis: 'adapters/redis',
   ws: 'http',
   'graphql-ws': 'http',
   '@apollo': 'http',
