@@ -61,7 +61,7 @@ describe.each([
     const received: string[] = [];
     const gap = vi.fn();
     pubSub.onGap(gap);
-    await pubSub.subscribe(['a'], ({ value }) => received.push(value));
+    await pubSub.subscribe(['a'], ({ value }) => received.push(value)).confirmed;
     return { pubSub, received, gap, warn, info };
   }
 
@@ -99,7 +99,7 @@ describe.each([
       await refusesPromptly(pubSub);
       await delay(50);
     }
-    const late = pubSub.subscribe(['b'], ({ value }) => received.push(value));
+    const late = pubSub.subscribe(['b'], ({ value }) => received.push(value)).confirmed;
     await redis.restart();
     await late;
     await vi.waitFor(() => expect(gap).toHaveBeenCalledTimes(1), waiting);
@@ -138,13 +138,14 @@ describe.each([
     const topics = Array.from({ length: 10_000 }, (_, n) => `topic-${n}`);
     const seen = new Set<string>();
     const listen = ({ topic }: Message) => seen.add(topic);
-    const subscriptions = async () => {
+    const commands = async () => {
       const stats = String(await administrate('INFO', 'commandstats'));
       return Number(/cmdstat_s?subscribe:calls=(\d+)/.exec(stats)?.[1] ?? 0);
     };
-    const before = await subscriptions();
-    const ends = await Promise.all(topics.map((topic) => pubSub.subscribe([topic], listen)));
-    expect((await subscriptions()) - before).toBeLessThan(300);
+    const before = await commands();
+    const subscriptions = topics.map((topic) => pubSub.subscribe([topic], listen));
+    await Promise.all(subscriptions.map(({ confirmed }) => confirmed));
+    expect((await commands()) - before).toBeLessThan(300);
 
     const atGap = new Promise<void>((resolve, reject) => {
       pubSub.onGap(() => {
@@ -156,8 +157,8 @@ describe.each([
     await atGap.catch(() => {});
     await vi.waitFor(() => expect(seen.size).toBe(topics.length), waiting);
     expect(gap).toHaveBeenCalledTimes(1);
-    expect((await subscriptions()) - before).toBeLessThan(600);
-    for (const end of ends) end();
+    expect((await commands()) - before).toBeLessThan(600);
+    for (const { end } of subscriptions) end();
     await works(pubSub, received);
   });
 
@@ -192,7 +193,7 @@ describe.each([
       });
       void pubSub
         .subscribe(['b'], () => {})
-        .then(() => {
+        .confirmed.then(() => {
           subscribed = true;
         });
       await delay(200);
@@ -209,7 +210,7 @@ describe.each([
     const url = redis.url.replace('redis://', `redis://unseen:${encodeURIComponent('p@ss/wörd')}@`);
     const pubSub = await open({ url: cluster ? url : `${url}/3` });
     const received: string[] = [];
-    await pubSub.subscribe(['a'], ({ value }) => received.push(value));
+    await pubSub.subscribe(['a'], ({ value }) => received.push(value)).confirmed;
     await works(pubSub, received);
     expect(await administrate('CLIENT', 'LIST')).toContain('user=unseen');
   });
@@ -218,7 +219,7 @@ describe.each([
     const { pubSub } = await observed();
     redis.freeze();
     try {
-      const late = pubSub.subscribe(['late'], () => {});
+      const late = pubSub.subscribe(['late'], () => {}).confirmed;
       const rejected = expect(late).rejects.toMatchObject({ code: 'UNAVAILABLE' });
       const before = performance.now();
       await pubSub.close();

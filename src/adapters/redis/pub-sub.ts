@@ -25,7 +25,7 @@ interface Channel {
 /**
  * Pub/sub between processes through Redis, with connections of its own for publishing and for listening; a channel is
  * subscribed once however many listen. While Redis is away or does not answer, `publish` rejects with UNAVAILABLE within
- * 200 ms, and such a message is not sent later; `subscribe` waits until Redis is back. A Redis that stopped answering is
+ * 200 ms, and such a message is not sent later; subscriptions wait until Redis is back. A Redis that stopped answering is
  * noticed within 8 s. After a lost connection everything is subscribed again, and then, and only then, a gap is told.
  * Outages are logged here, not by the callers.
  */
@@ -120,14 +120,20 @@ export function createRedisPubSub(
         throw new AppError('UNAVAILABLE', 'Redis is away or too slow.', { cause });
       }
     },
-    async subscribe(topics, listen) {
-      if (closed) throw new AppError('UNAVAILABLE', 'The pub/sub is closed.');
+    subscribe(topics, listen) {
       // Its own function per subscription, so that one listener may be subscribed twice.
       const listener = (message: Message) => listen(message);
-      const distinct = [...new Set(topics)];
-      await Promise.all(distinct.map((topic) => join(topic, listener)));
-      return () => {
-        for (const topic of distinct) leave(topic, listener);
+      const distinct = closed ? [] : [...new Set(topics)];
+      const confirmed = closed
+        ? Promise.reject(new AppError('UNAVAILABLE', 'The pub/sub is closed.'))
+        : Promise.all(distinct.map((topic) => join(topic, listener))).then(() => {});
+      // Who has ended it no longer waits.
+      confirmed.catch(() => {});
+      return {
+        confirmed,
+        end() {
+          for (const topic of distinct) leave(topic, listener);
+        },
       };
     },
     onGap(listener) {
