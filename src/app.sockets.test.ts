@@ -49,14 +49,17 @@ afterAll(() => app.stop());
 function counted(pubSub: PubSub): PubSub {
   return {
     ...pubSub,
-    async subscribe(topics, listener) {
-      const unsubscribe = await pubSub.subscribe(topics, listener);
+    subscribe(topics, listener) {
+      const { confirmed, end } = pubSub.subscribe(topics, listener);
       let isSubscribed = true;
       listening += 1;
-      return () => {
-        if (isSubscribed) listening -= 1;
-        isSubscribed = false;
-        unsubscribe();
+      return {
+        confirmed,
+        end() {
+          if (isSubscribed) listening -= 1;
+          isSubscribed = false;
+          end();
+        },
       };
     },
   };

@@ -27,6 +27,7 @@ const owners: Record<string, string> = {
   '@prisma': 'adapters/postgres',
   kafkajs: 'adapters/kafka',
   jose: 'adapters/jwt',
+  ioredis: 'adapters/redis',
   ws: 'http',
   'graphql-ws': 'http',
   '@apollo': 'http',

@@ -2,6 +2,7 @@ import type { Badge } from '../domain/badge.ts';
 import { badgeOf, open, watermarkAfterOpening } from '../domain/inbox.ts';
 import type { Problem } from '../domain/problem.ts';
 import type { UserKey, UserPatch } from '../domain/user.ts';
+import type { BadgeCache } from '../ports/badge-cache.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { PubSub } from '../ports/pub-sub.ts';
@@ -15,11 +16,13 @@ import { publishBadges } from './publish.ts';
 export function createAct({
   store,
   pubSub,
+  cache,
   clock,
   logger,
 }: {
   readonly store: Store;
   readonly pubSub: PubSub;
+  readonly cache?: BadgeCache;
   readonly clock: Clock;
   readonly logger: Logger;
 }) {
@@ -47,7 +50,7 @@ export function createAct({
         return { problem: { code: 'USER_NOT_FOUND', message: 'No such user.', path: ['input', 'userId'] } };
       }
       const badge = badgeOf(opened);
-      await publishBadges({ pubSub, logger }, [badge], 'OPENED');
+      await publishBadges({ pubSub, cache, logger }, [badge], 'OPENED');
       return { badge };
     },
 

@@ -330,7 +330,7 @@ describe('badges', () => {
     const [a, b] = [await someone(), await someone()];
     const pubSub = createLocalPubSub();
     const seen: unknown[] = [];
-    const listening = await pubSub.subscribe([topicOf(a), topicOf(b)], ({ value }) => {
+    const listening = pubSub.subscribe([topicOf(a), topicOf(b)], ({ value }) => {
       const badge = parseBadgeMessage(value)?.badge;
       // From another connection, at this very moment.
       seen.push(storage.store.inboxes([a, b]).then((inboxes) => ({ badge, inboxes })));
@@ -349,7 +349,7 @@ describe('badges', () => {
     for (const { badge, inboxes } of states) {
       expect(inboxes.find(({ userId }) => userId === badge.userId)?.version).toBe(badge.version);
     }
-    listening();
+    listening.end();
   });
 
   it('are not published when the transaction fails', async () => {

@@ -7,6 +7,7 @@ import { distinctUsers, userKeyOf } from '../domain/user.ts';
 import { decode, type Event } from '../events/codec.ts';
 import type { NotificationSent } from '../events/notification.ts';
 import type { PageViewed } from '../events/page-view.ts';
+import type { BadgeCache } from '../ports/badge-cache.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { LogRecord } from '../ports/event-log.ts';
 import type { Logger } from '../ports/logger.ts';
@@ -45,9 +46,16 @@ export function createProject(
   {
     store,
     pubSub,
+    cache,
     clock,
     logger,
-  }: { readonly store: Store; readonly pubSub: PubSub; readonly clock: Clock; readonly logger: Logger },
+  }: {
+    readonly store: Store;
+    readonly pubSub: PubSub;
+    readonly cache?: BadgeCache;
+    readonly clock: Clock;
+    readonly logger: Logger;
+  },
   { retentionDays }: ProjectOptions,
 ): Project {
   return {
@@ -91,7 +99,7 @@ export function createProject(
         const places = deadLetters.map(({ topic, partition, offset }) => `${topic}/${partition}/${offset}`);
         logger.error({ places: places.slice(0, 10), count: places.length }, 'records became dead letters');
       }
-      if (inboxes.length > 0) await publishBadges({ pubSub, logger }, inboxes.map(badgeOf), 'ARRIVED');
+      if (inboxes.length > 0) await publishBadges({ pubSub, cache, logger }, inboxes.map(badgeOf), 'ARRIVED');
       return events.flatMap(({ event, record }) => (waiting.has(event) ? [record] : []));
     },
 

@@ -1,6 +1,8 @@
 import { z } from 'zod';
 import type { Badge, BadgeCause } from '../domain/badge.ts';
+import { isRetriable } from '../domain/error.ts';
 import { type UserKey, userKeyOf } from '../domain/user.ts';
+import { type BadgeCache, noBadgeCache } from '../ports/badge-cache.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { PubSub } from '../ports/pub-sub.ts';
 
@@ -10,14 +12,20 @@ export function badgeTopic(user: UserKey, key: string): string {
 }
 
 /**
- * Tells the watchers. After the commit and never before; a message that cannot be sent undoes nothing, since watchers
- * re-read now and then.
+ * Tells the cache and the watchers. After the commit and never before. A message that cannot be sent undoes nothing, since
+ * watchers re-read now and then; that pub/sub is away is said by itself, once and not for each message.
  */
 export async function publishBadges(
-  { pubSub, logger }: { readonly pubSub: PubSub; readonly logger: Logger },
+  {
+    pubSub,
+    cache = noBadgeCache,
+    logger,
+  }: { readonly pubSub: PubSub; readonly cache?: BadgeCache | undefined; readonly logger: Logger },
   badges: readonly Badge[],
   cause: BadgeCause,
 ): Promise<void> {
+  // Whoever acted and is answered reads what they wrote.
+  const cached = cache.write(badges);
   try {
     await pubSub.publish(
       badges.map((badge) => ({
@@ -26,8 +34,9 @@ export async function publishBadges(
       })),
     );
   } catch (err) {
-    logger.warn({ err, badges: badges.length }, 'badges could not be published; watchers will re-read');
+    if (!isRetriable(err)) logger.error({ err, badges: badges.length }, 'badges could not be published');
   }
+  await cached;
 }
 
 const message = z.object({

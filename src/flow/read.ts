@@ -2,29 +2,49 @@ import DataLoader from 'dataloader';
 import type { Badge } from '../domain/badge.ts';
 import { badgeOf, emptyInbox, type Inbox } from '../domain/inbox.ts';
 import { type User, type UserKey, userKeyOf } from '../domain/user.ts';
+import { type BadgeCache, noBadgeCache } from '../ports/badge-cache.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Store } from '../ports/store.ts';
 
 /** Reads that many callers make at once: those of one turn of the event loop become one query. */
-export function createRead({ store, clock }: { readonly store: Store; readonly clock: Clock }) {
+export function createRead({
+  store,
+  cache = noBadgeCache,
+  clock,
+}: {
+  readonly store: Store;
+  readonly cache?: BadgeCache;
+  readonly clock: Clock;
+}) {
   // Not cached: every load is answered by a query that starts after it was asked for.
-  const inboxes = new DataLoader<UserKey, Inbox, string>(
-    async (keys) => {
-      const found = new Map((await store.inboxes(keys)).map((inbox) => [userKeyOf(inbox), inbox]));
-      const now = clock.now();
-      return keys.map((key) => found.get(userKeyOf(key)) ?? emptyInbox(key, now));
-    },
-    {
-      cache: false,
-      maxBatchSize: 1_000,
-      cacheKeyFn: userKeyOf,
-      batchScheduleFn: (dispatch) => setImmediate(dispatch),
-    },
-  );
+  const inboxes = loader<Inbox>(async (keys) => {
+    const found = new Map((await store.inboxes(keys)).map((inbox) => [userKeyOf(inbox), inbox]));
+    const now = clock.now();
+    return keys.map((key) => found.get(userKeyOf(key)) ?? emptyInbox(key, now));
+  });
+
+  const badges = loader<Badge>(async (keys) => {
+    const cached = await cache.read(keys);
+    const missing = keys.filter((_, index) => !cached[index]);
+    if (missing.length === 0) return cached as readonly Badge[];
+    const current = new Map(
+      (await Promise.all(missing.map(currentBadge))).map((badge) => [userKeyOf(badge), badge]),
+    );
+    // Nobody waits for it.
+    void cache.write([...current.values()]);
+    return keys.map((key, index) => cached[index] ?? (current.get(userKeyOf(key)) as Badge));
+  });
+
+  async function currentBadge(key: UserKey): Promise<Badge> {
+    return badgeOf(await inboxes.load(key));
+  }
 
   return {
     inbox: (key: UserKey): Promise<Inbox> => inboxes.load(key),
-    badge: async (key: UserKey): Promise<Badge> => badgeOf(await inboxes.load(key)),
+    /** Where there is a cache, it may be as old as `BadgeCache` says. */
+    badge: (key: UserKey): Promise<Badge> => badges.load(key),
+    /** As it is at or after the moment of the call. */
+    currentBadge,
     user: async (key: UserKey): Promise<User | undefined> => (await store.users([key]))[0],
     /** The user whom a verified token names: exists from the first time they are seen. */
     async self(key: UserKey): Promise<User> {
@@ -36,6 +56,15 @@ export function createRead({ store, clock }: { readonly store: Store; readonly c
       });
     },
   };
+}
+
+function loader<Value>(load: (keys: readonly UserKey[]) => Promise<readonly Value[]>) {
+  return new DataLoader<UserKey, Value, string>(load, {
+    cache: false,
+    maxBatchSize: 1_000,
+    cacheKeyFn: userKeyOf,
+    batchScheduleFn: (dispatch) => setImmediate(dispatch),
+  });
 }
 
 export type Read = ReturnType<typeof createRead>;

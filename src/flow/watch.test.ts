@@ -1,4 +1,4 @@
-import { setImmediate as nextTurn } from 'node:timers/promises';
+import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promises';
 import fc from 'fast-check';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { createLocalPubSub } from '../adapters/local/pub-sub.ts';
@@ -33,11 +33,19 @@ afterEach(() => {
 });
 
 /** Everything around a watch, its backends open to the test. */
-function build({ resyncMs = hourMs, store = storage.store }: { resyncMs?: number; store?: Store } = {}) {
+function build({
+  resyncMs = hourMs,
+  subscribeWaitMs = 50,
+  store = storage.store,
+}: {
+  resyncMs?: number;
+  subscribeWaitMs?: number;
+  store?: Store;
+} = {}) {
   const clock = createTestClock();
   const pubSub = observed(createLocalPubSub());
   const deps = { store, pubSub, clock, logger: silent };
-  const watch = createWatch({ ...deps, read: createRead({ store, clock }) }, { resyncMs });
+  const watch = createWatch({ ...deps, read: createRead({ store, clock }) }, { resyncMs, subscribeWaitMs });
   stops.push(watch.stop);
   const project = createProject({ ...deps, store: storage.store }, { retentionDays: 183 });
   const act = createAct({ ...deps, store: storage.store });
@@ -291,6 +299,91 @@ describe('a lost message', () => {
     await arrive(user);
     expect((await updates.next()).value).toMatchObject({ cause: 'RESYNCED', badge: { version: 1 } });
     expect(failures).toBe(4);
+  });
+});
+
+describe('while pub/sub is away', () => {
+  it('a watcher begins with the snapshot, and is told what it missed when it is subscribed', async () => {
+    const { watch, pubSub, arrive } = build();
+    const back = defer();
+    pubSub.away = back.promise;
+    const user = await someone();
+    await arrive(user);
+    const updates = await watch.badges(user, keys);
+    expect((await updates.next()).value).toMatchObject({ kind: 'SNAPSHOT', badge: { version: 1 } });
+    pubSub.lose = true;
+    await arrive(user);
+    back.resolve();
+    expect((await updates.next()).value).toMatchObject({
+      kind: 'CHANGE',
+      cause: 'RESYNCED',
+      badge: { version: 2 },
+    });
+    pubSub.lose = false;
+    await arrive(user);
+    expect((await updates.next()).value).toMatchObject({ cause: 'ARRIVED', badge: { version: 3 } });
+  });
+
+  it('one would wait as long as it is away, were it not for the time limit (control)', async () => {
+    const { watch, pubSub } = build({ subscribeWaitMs: hourMs });
+    pubSub.away = new Promise(() => {});
+    const begun = watch.badges(await someone(), keys);
+    expect(await Promise.race([begun, delay(300, 'waits')])).toBe('waits');
+  });
+
+  it('reads again until it succeeds, when the database is away too when it is subscribed', async () => {
+    let isAway = false;
+    const { watch, pubSub, arrive } = build({
+      resyncMs: 100,
+      store: {
+        ...storage.store,
+        async inboxes(of) {
+          if (isAway) throw new AppError('UNAVAILABLE');
+          return storage.store.inboxes(of);
+        },
+      },
+    });
+    const back = defer();
+    pubSub.away = back.promise;
+    const user = await someone();
+    const updates = await watch.badges(user, keys);
+    await updates.next();
+    pubSub.lose = true;
+    await arrive(user);
+    isAway = true;
+    back.resolve();
+    await delay(50);
+    isAway = false;
+    expect((await updates.next()).value).toMatchObject({ cause: 'RESYNCED', badge: { version: 1 } });
+  });
+
+  it('one that ends leaves nothing behind, and its late subscription reads nothing', async () => {
+    const inboxes = vi.fn(storage.store.inboxes);
+    const { watch, pubSub } = build({ store: { ...storage.store, inboxes } });
+    const back = defer();
+    pubSub.away = back.promise;
+    const updates = await watch.badges(await someone(), keys);
+    await updates.return?.();
+    expect([watch.count(), pubSub.subscriptions()]).toEqual([0, 0]);
+    inboxes.mockClear();
+    back.resolve();
+    await delay(20);
+    expect(inboxes).not.toHaveBeenCalled();
+  });
+});
+
+describe('messages that are none', () => {
+  it('are dropped and counted, once however many watch', async () => {
+    const { watch, pubSub, publish } = build();
+    const user = await someone();
+    const all = await Promise.all([1, 2, 3].map(() => watch.badges(user, keys)));
+    await Promise.all(all.map((updates) => updates.next()));
+    for (const value of ['', 'not json', '{}', 'null']) {
+      await pubSub.publish([{ topic: badgeTopic(user, 'notifications'), value }]);
+    }
+    await publish(badge(user, 1));
+    for (const updates of all) expect((await updates.next()).value).toMatchObject({ badge: { version: 1 } });
+    expect(watch.unreadable()).toBe(4);
   });
 });
 

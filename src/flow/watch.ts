@@ -3,7 +3,7 @@ import { badgeOf } from '../domain/inbox.ts';
 import { distinctUsers, type UserKey, userKeyOf } from '../domain/user.ts';
 import type { Logger } from '../ports/logger.ts';
 import { createOneSlot } from '../ports/one-slot.ts';
-import type { PubSub, Unsubscribe } from '../ports/pub-sub.ts';
+import type { Message, PubSub } from '../ports/pub-sub.ts';
 import type { Store } from '../ports/store.ts';
 import { badgeTopic, parseBadgeMessage } from './publish.ts';
 import type { Read } from './read.ts';
@@ -27,10 +27,20 @@ const usersPerQuery = 1_000;
 /** When badges could not be read again, they are after this: a backend that is back is soon believed. */
 const retryMs = 3_000;
 
+/** How long a watcher waits for pub/sub before it begins without. */
+const defaultSubscribeWaitMs = 2_000;
+
+export interface WatchOptions {
+  /** The number on screen is right within this, in ms and with jitter, even when a message was lost. */
+  readonly resyncMs: number;
+  /** A watcher whose subscription takes longer, in ms, begins without it. Default 2000. */
+  readonly subscribeWaitMs?: number;
+}
+
 /**
- * Watching without a gap: subscribe, read the snapshot, emit it, then emit only newer versions. Every `resyncMs` (with
- * jitter), and at once after a gap in pub/sub, all watched badges are read again in batches, so the number on screen is
- * right within that time even when a message was lost.
+ * Watching without a gap: subscribe, read the snapshot, emit it, then emit only newer versions. Every `resyncMs`, and at
+ * once after a gap in pub/sub, all watched badges are read again in batches. While pub/sub is away watchers begin with the
+ * snapshot all the same, and their badges are read again when they are subscribed.
  */
 export function createWatch(
   {
@@ -39,9 +49,11 @@ export function createWatch(
     pubSub,
     logger,
   }: { readonly store: Store; readonly read: Read; readonly pubSub: PubSub; readonly logger: Logger },
-  { resyncMs }: { readonly resyncMs: number },
+  { resyncMs, subscribeWaitMs = defaultSubscribeWaitMs }: WatchOptions,
 ) {
   const watchers = new Set<Watcher>();
+  let unreadable = 0;
+  let last: { readonly message: Message; readonly parsed: ReturnType<typeof parseBadgeMessage> } | undefined;
   let timer: NodeJS.Timeout | undefined;
   let stopped = false;
   let reading: Promise<void> | undefined;
@@ -92,6 +104,15 @@ export function createWatch(
     }
   }
 
+  /** What a message says, read once however many watchers it has. */
+  function parse(message: Message): ReturnType<typeof parseBadgeMessage> {
+    if (last?.message !== message) {
+      last = { message, parsed: parseBadgeMessage(message.value) };
+      if (!last.parsed) unreadable += 1;
+    }
+    return last.parsed;
+  }
+
   /** The next one, with jitter; none while nobody watches. */
   function scheduleResync(ms: number): void {
     clearTimeout(timer);
@@ -103,13 +124,12 @@ export function createWatch(
   return {
     /** Badges of one user, whole states; ends when `return` is called. Rejects with UNAVAILABLE before the first. */
     async badges(user: UserKey, keys: readonly string[]): Promise<AsyncIterableIterator<BadgeUpdate>> {
-      let unsubscribe: Unsubscribe = () => {};
       const versions = new Map<string, number>();
       // Until the snapshot is out, what arrives is kept here: it may be newer than what the snapshot read.
       let early: Map<string, Badge> | undefined = new Map();
       const slot = createOneSlot<string, BadgeUpdate>({
         onEnd() {
-          unsubscribe();
+          subscription.end();
           watchers.delete(watcher);
         },
       });
@@ -127,17 +147,27 @@ export function createWatch(
           }
         },
       };
-      unsubscribe = await pubSub.subscribe(
+      const subscription = pubSub.subscribe(
         keys.map((key) => badgeTopic(user, key)),
-        ({ value }) => {
-          const message = parseBadgeMessage(value);
-          if (message) watcher.offer(message.badge, message.cause);
+        (message) => {
+          const parsed = parse(message);
+          if (parsed) watcher.offer(parsed.badge, parsed.cause);
         },
       );
       watchers.add(watcher);
       if (timer === undefined) scheduleResync(resyncMs);
       try {
-        const snapshot = await read.badge(user);
+        if (!(await isDoneWithin(subscription.confirmed, subscribeWaitMs))) {
+          // What was published since the snapshot was missed. When pub/sub is closed instead, so is everything else.
+          const reread = async () => {
+            if (watchers.has(watcher)) watcher.offer(await read.currentBadge(user), 'RESYNCED');
+          };
+          subscription.confirmed.then(
+            () => reread().catch(() => resync()),
+            () => {},
+          );
+        }
+        const snapshot = await read.currentBadge(user);
         for (const key of keys) {
           const newer = early.get(key);
           const badge = newer && newer.version > snapshot.version ? newer : snapshot;
@@ -154,6 +184,8 @@ export function createWatch(
 
     /** How many watchers there are. */
     count: () => watchers.size,
+    /** How many messages were not what a badge topic carries; they were dropped. */
+    unreadable: () => unreadable,
     resync,
     stop(): void {
       stopped = true;
@@ -161,6 +193,19 @@ export function createWatch(
       clearTimeout(timer);
     },
   };
+}
+
+/** Whether it resolves within the time; rejects if it does. */
+async function isDoneWithin(promise: Promise<void>, ms: number): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<false>((resolve) => {
+    timer = setTimeout(resolve, ms, false);
+  });
+  try {
+    return await Promise.race([promise.then(() => true), late]);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 export type Watch = ReturnType<typeof createWatch>;

@@ -153,7 +153,7 @@ export async function notificationPage(
     nodes: nodes.map(notificationNode),
     pageInfo,
     totalCount: () => store.countNotifications(user),
-    badge: async () => badgeNode(await read.badge(user)),
+    badge: async () => badgeNode(await read.currentBadge(user)),
   };
 }
 

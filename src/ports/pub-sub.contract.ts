@@ -32,8 +32,9 @@ export function pubSubContract(open: () => Promise<PubSubUnderTest>, features: F
 
   async function collect(...topics: string[]) {
     const messages: Message[] = [];
-    const unsubscribe = await subscriber.subscribe(topics, (message) => messages.push(message));
-    return { messages, unsubscribe };
+    const { confirmed, end } = subscriber.subscribe(topics, (message) => messages.push(message));
+    await confirmed;
+    return { messages, unsubscribe: end };
   }
   const message = (topic: string, value: string | number): Message => ({ topic, value: String(value) });
 
@@ -85,13 +86,11 @@ export function pubSubContract(open: () => Promise<PubSubUnderTest>, features: F
     it('serves one listener that is subscribed twice as two subscriptions', async () => {
       const messages: Message[] = [];
       const listener = (one: Message) => void messages.push(one);
-      const [first] = await Promise.all([
-        subscriber.subscribe(['a'], listener),
-        subscriber.subscribe(['a'], listener),
-      ]);
+      const [first, second] = [subscriber.subscribe(['a'], listener), subscriber.subscribe(['a'], listener)];
+      await Promise.all([first.confirmed, second.confirmed]);
       await publisher.publish([message('a', 1)]);
       await vi.waitFor(() => expect(messages).toHaveLength(2), waiting);
-      first();
+      first.end();
       await publisher.publish([message('a', 2)]);
       await vi.waitFor(() => expect(messages).toHaveLength(3), waiting);
     });
@@ -112,16 +111,25 @@ export function pubSubContract(open: () => Promise<PubSubUnderTest>, features: F
       expect(a.messages).toEqual([]);
     });
 
+    it('holds before the subscription is confirmed', async () => {
+      const messages: Message[] = [];
+      subscriber.subscribe(['a'], (message) => messages.push(message)).end();
+      const b = await collect('a');
+      await publisher.publish([message('a', 1)]);
+      await vi.waitFor(() => expect(b.messages).toHaveLength(1), waiting);
+      expect(messages).toEqual([]);
+    });
+
     it('holds from within a listener, for itself and for those that would come after it', async () => {
       const calls: string[] = [];
       const ends: (() => void)[] = [];
       for (const name of ['first', 'second']) {
-        ends.push(
-          await subscriber.subscribe(['a'], () => {
-            calls.push(name);
-            for (const end of ends) end();
-          }),
-        );
+        const { confirmed, end } = subscriber.subscribe(['a'], () => {
+          calls.push(name);
+          for (const end of ends) end();
+        });
+        await confirmed;
+        ends.push(end);
       }
       const witness = await collect('a');
       await publisher.publish([message('a', 1), message('a', 2)]);

@@ -3,16 +3,22 @@
  * states with a version, and watchers re-read now and then.
  */
 export interface PubSub {
-  /** Sends each value to whoever is subscribed to its topic right now. Resolves when handed over; may reject. */
+  /**
+   * Sends each value to whoever is subscribed to its topic right now. Resolves when handed over. Rejects with UNAVAILABLE
+   * when some may not have been sent; the adapter logs that, in few lines, so callers need not.
+   */
   publish(messages: readonly Message[]): Promise<void>;
 
   /**
-   * Resolves when every message published from then on will be seen. The listener is called as messages arrive, one
-   * topic's in order; nothing is queued for it (see `createOneSlot`). It must not throw.
+   * The listener is called as messages arrive, one topic's in order; nothing is queued for it (see `createOneSlot`). It
+   * must not throw.
    */
-  subscribe(topics: readonly string[], listener: (message: Message) => void): Promise<Unsubscribe>;
+  subscribe(topics: readonly string[], listener: (message: Message) => void): Subscription;
 
-  /** Calls the listener whenever messages may have been missed (the connection was lost and is back). */
+  /**
+   * Calls the listener whenever messages may have been missed (the connection was lost), once everything is subscribed
+   * again.
+   */
   onGap(listener: () => void): Unsubscribe;
 
   close(): Promise<void>;
@@ -21,6 +27,16 @@ export interface PubSub {
 export interface Message {
   readonly topic: string;
   readonly value: string;
+}
+
+export interface Subscription {
+  /**
+   * Resolves when every message published from then on will be seen. While the backend is away it waits, for as long as
+   * that takes; rejects with UNAVAILABLE when the pub/sub is closed. May stay pending when the subscription is ended.
+   */
+  readonly confirmed: Promise<void>;
+  /** Confirmed or not. After it returns the listener is not called again. */
+  readonly end: Unsubscribe;
 }
 
 /** After it returns the listener is not called again. Calling it twice is harmless. */

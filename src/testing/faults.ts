@@ -36,6 +36,8 @@ export function observed(pubSub: PubSub): PubSub & {
   subscriptions(): number;
   /** While true, what is published reaches nobody. */
   lose: boolean;
+  /** Subscriptions begun meanwhile are confirmed when it resolves. */
+  away: Promise<void> | undefined;
   /** Tells listeners that something may have been missed. */
   gap(): void;
 } {
@@ -46,6 +48,7 @@ export function observed(pubSub: PubSub): PubSub & {
     published: [],
     subscriptions: () => subscriptions,
     lose: false,
+    away: undefined,
     gap() {
       for (const listener of gapListeners) listener();
     },
@@ -53,14 +56,17 @@ export function observed(pubSub: PubSub): PubSub & {
       this.published.push(...messages);
       if (!this.lose) await pubSub.publish(messages);
     },
-    async subscribe(topics, listener) {
-      const unsubscribe = await pubSub.subscribe(topics, listener);
+    subscribe(topics, listener) {
+      const { confirmed, end } = pubSub.subscribe(topics, listener);
       subscriptions += 1;
       let ended = false;
-      return () => {
-        if (!ended) subscriptions -= 1;
-        ended = true;
-        unsubscribe();
+      return {
+        confirmed: this.away ? this.away.then(() => confirmed) : confirmed,
+        end() {
+          if (!ended) subscriptions -= 1;
+          ended = true;
+          end();
+        },
       };
     },
     onGap(listener) {

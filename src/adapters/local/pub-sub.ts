@@ -12,18 +12,21 @@ export function createLocalPubSub(): PubSub {
         for (const listener of [...(listeners ?? [])]) if (listeners?.has(listener)) listener(message);
       }
     },
-    async subscribe(topics, listen) {
+    subscribe(topics, listen) {
       // Its own function per subscription, so that one listener may be subscribed twice.
       const listener = (message: Message) => listen(message);
       for (const topic of topics) {
         const listeners = listenersByTopic.get(topic) ?? new Set();
         listenersByTopic.set(topic, listeners.add(listener));
       }
-      return () => {
-        for (const topic of topics) {
-          const listeners = listenersByTopic.get(topic);
-          if (listeners?.delete(listener) && listeners.size === 0) listenersByTopic.delete(topic);
-        }
+      return {
+        confirmed: Promise.resolve(),
+        end() {
+          for (const topic of topics) {
+            const listeners = listenersByTopic.get(topic);
+            if (listeners?.delete(listener) && listeners.size === 0) listenersByTopic.delete(topic);
+          }
+        },
       };
     },
     onGap: () => () => {},

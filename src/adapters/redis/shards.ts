@@ -1,0 +1,102 @@
+import { type Cluster, Command } from 'ioredis';
+import { connectNode, type OutageReport, type RedisLocation } from './connect.ts';
+import { createSubscriber, type Subscriber, type SubscriberEvents } from './subscriber.ts';
+
+/**
+ * Channels are put into this many groups, each in one slot, so that many are subscribed with one command and the groups
+ * spread over the nodes.
+ */
+const groups = 256;
+
+/** The name of a topic's channel: sharded pub/sub picks the node by what stands in the braces. */
+export function shardedChannelOf(prefix: string, topic: string): string {
+  // FNV-1a.
+  let hash = 0x811c9dc5;
+  for (let n = 0; n < topic.length; n += 1) hash = Math.imul(hash ^ topic.charCodeAt(n), 0x01000193);
+  return `${prefix}{${(hash >>> 0) % groups}}:${topic}`;
+}
+
+const groupOf = (channel: string) => channel.slice(0, channel.indexOf('}') + 1);
+
+/**
+ * Sharded pub/sub: one connection per node that owns channels. When channels move to another node, they are subscribed
+ * there, and a gap is told. (The subscribers built into ioredis neither tell when they are subscribed again nor take
+ * channels of several slots in few commands.)
+ */
+export function createShards(
+  { cluster, outages }: { readonly cluster: Cluster; readonly outages: OutageReport },
+  { url, silenceMs }: Pick<RedisLocation, 'url'> & { readonly silenceMs: number },
+  events: SubscriberEvents,
+): Subscriber {
+  const subscribers = new Map<string, Subscriber>();
+  /** Per group its channels and the node, `host:port`, that they are subscribed at. */
+  const shards = new Map<string, { readonly channels: Set<string>; readonly slot: number; node?: string }>();
+
+  cluster.on('refresh', assign);
+
+  /** Brings every group to the node that owns it. */
+  function assign(): void {
+    for (const shard of shards.values()) {
+      const node = ownerOf(shard.slot);
+      if (node === undefined || node === shard.node) continue;
+      const before = shard.node;
+      shard.node = node;
+      for (const channel of shard.channels) {
+        if (before !== undefined) subscribers.get(before)?.leave(channel);
+        subscriberAt(node).join(channel, before === undefined ? undefined : 'missed');
+      }
+    }
+    const inUse = new Set([...shards.values()].map(({ node }) => node));
+    for (const [node, subscriber] of subscribers) {
+      if (inUse.has(node)) continue;
+      subscriber.close();
+      subscribers.delete(node);
+    }
+  }
+
+  const ownerOf = (slot: number): string | undefined => cluster.slots[slot]?.[0];
+
+  function subscriberAt(node: string): Subscriber {
+    const known = subscribers.get(node);
+    if (known) return known;
+    const at = new URL(url);
+    at.host = node;
+    const redis = connectNode(at.href, { silenceMs });
+    // Another node may have taken over.
+    const refresh = () => cluster.refreshSlotsCache();
+    redis.on('close', refresh).on('moved', refresh);
+    const subscriber = createSubscriber({ redis, outages }, groupOf, events);
+    subscribers.set(node, subscriber);
+    return subscriber;
+  }
+
+  function shardOf(channel: string) {
+    const group = groupOf(channel);
+    const known = shards.get(group);
+    if (known) return known;
+    const slot = new Command('spublish', [channel]).getSlot();
+    const node = ownerOf(slot);
+    const shard = { channels: new Set<string>(), slot, ...(node !== undefined && { node }) };
+    shards.set(group, shard);
+    return shard;
+  }
+
+  return {
+    join(channel) {
+      const { channels, node } = shardOf(channel);
+      channels.add(channel);
+      // Without an owner it waits for the next look at the cluster.
+      if (node !== undefined) subscriberAt(node).join(channel);
+    },
+    leave(channel) {
+      const { channels, node } = shardOf(channel);
+      channels.delete(channel);
+      if (channels.size === 0) shards.delete(groupOf(channel));
+      if (node !== undefined) subscribers.get(node)?.leave(channel);
+    },
+    close() {
+      cluster.off('refresh', assign);
+      for (const subscriber of subscribers.values()) subscriber.close();
+    },
+  };
+}

@@ -1,0 +1,30 @@
+import type { Badge } from '../domain/badge.ts';
+import type { UserKey } from '../domain/user.ts';
+
+/** How long a badge is served from the cache, and so how old it can be at most. Units: ms. */
+export const badgeCacheMs = 5_000;
+
+/**
+ * A nearer copy of the notification badges, for reads that bear a state up to `badgeCacheMs` old. Neither function rejects:
+ * a cache that is away or slow is a cache that has nothing.
+ *
+ * What is promised: a badge that was read is at most `badgeCacheMs` behind; a read that begins after a write has resolved
+ * gives that version, a newer one or nothing, in this process always, in others unless the write did not reach the cache.
+ */
+export interface BadgeCache {
+  /** Per user, in the order asked for, what is cached; undefined for what is not, or was not had within 50 ms. */
+  read(users: readonly UserKey[]): Promise<readonly (Badge | undefined)[]>;
+  /**
+   * Keeps each badge for `badgeCacheMs`, unless a newer version is there, whoever wrote it. The badges must have been
+   * committed, and current a moment ago. Resolves within 200 ms.
+   */
+  write(badges: readonly Badge[]): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Where there is no cache. */
+export const noBadgeCache: BadgeCache = {
+  read: async (users) => users.map(() => undefined),
+  write: async () => {},
+  close: async () => {},
+};
