@@ -10,6 +10,7 @@ import { type ConnectionOptions, connect } from './adapters/postgres/connection.
 import { type EmbeddedPostgres, startEmbeddedPostgres } from './adapters/postgres/embedded.ts';
 import { createPostgresEventLog } from './adapters/postgres/event-log.ts';
 import { migrate, migrationsDirectory } from './adapters/postgres/migrate.ts';
+import { createPostgresOutbox } from './adapters/postgres/outbox.ts';
 import { createPostgresStore } from './adapters/postgres/store.ts';
 import type { Backends } from './app.ts';
 import type { Config } from './config.ts';
@@ -61,6 +62,7 @@ export async function createRuntime(
     const database = connect(postgres.connection, { maxConnections: config.databasePoolSize });
     const store = createPostgresStore(database, { holdsLog: true });
     const log = createPostgresEventLog({ database, connection: postgres.connection, logger });
+    const outbox = createPostgresOutbox({ database, connection: postgres.connection });
     const pubSub = createLocalPubSub();
     const isDevelopment = config.auth.secret === undefined && config.auth.jwksUrl === undefined;
     if (isDevelopment)
@@ -69,6 +71,7 @@ export async function createRuntime(
       backends: {
         store,
         log,
+        outbox,
         pubSub,
         authenticator,
         clock,
