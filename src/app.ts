@@ -11,7 +11,7 @@ import { createOperations } from './graphql/operation.ts';
 import { createResolvers, getSchema } from './graphql/schema.ts';
 import { createGraphQLOverHttp } from './http/graphql-http.ts';
 import { createGraphQLOverWebSocket } from './http/graphql-ws.ts';
-import { createListener } from './http/listener.ts';
+import { createListener, type Door } from './http/listener.ts';
 import { createPages, type PageTokens } from './http/pages.ts';
 import type { Authenticator } from './ports/authenticator.ts';
 import type { Clock } from './ports/clock.ts';
@@ -23,6 +23,8 @@ import type { Store } from './ports/store.ts';
 
 /** What an app needs from outside. */
 export interface Backends {
+  /** Waits, for as long as it takes, until every backend was reached and is as this version needs it. */
+  prepare(signal: AbortSignal): Promise<void>;
   readonly store: Store;
   readonly log: EventLog;
   readonly outbox: Outbox;
@@ -35,7 +37,10 @@ export interface Backends {
 }
 
 export interface App {
-  /** Resolves when requests are answered and events applied. */
+  /**
+   * Answers the health checks, waits for the backends, then resolves when requests are answered and events applied.
+   * Rejects with START_REFUSED when that will never be.
+   */
   start(): Promise<{ readonly url: string }>;
   /** Finishes what is under way and stops; the backends are left to whoever made them. */
   stop(): Promise<void>;
@@ -45,24 +50,31 @@ export interface App {
 export async function createApp(backends: Backends, config: Config): Promise<App> {
   const { store, log, outbox, pubSub, authenticator, clock, logger, pageTokens } = backends;
   const { retentionDays } = config;
+  const stopping = new AbortController();
 
   const read = createRead({ store, clock });
-  const record = createRecord({ log, store, clock }, { retentionDays });
-  const act = createAct({ store, pubSub, clock, logger });
   const watch = createWatch({ store, read, pubSub, logger }, { resyncMs: config.resyncMs });
+
+  async function createDoor(): Promise<Door> {
+    const record = createRecord({ log, store, clock }, { retentionDays });
+    const act = createAct({ store, pubSub, clock, logger });
+    const schema = getSchema();
+    const container = createResolvers({ act, read, record, watch, store, clock, retentionDays });
+    const operations = createOperations(schema, { introspection: config.introspection });
+    const shared = { schema, container, authenticator, operations, logger };
+    return {
+      graphql: await createGraphQLOverHttp(shared),
+      sockets: createGraphQLOverWebSocket(shared),
+      pages: createPages({ tokens: pageTokens }),
+    };
+  }
+
   const project = createProject({ store, pubSub, clock, logger }, { retentionDays });
   const consume = createConsume({ log, project, logger });
   const relay = createRelay({ outbox, log, project, logger });
   const sweep = createSweep({ store, log, clock, logger }, { logRetentionDays: config.logRetentionDays });
-
-  const schema = getSchema();
-  const container = createResolvers({ act, read, record, watch, store, clock, retentionDays });
-  const operations = createOperations(schema, { introspection: config.introspection });
-  const door = { schema, container, authenticator, operations, logger };
   const listener = createListener({
-    graphql: await createGraphQLOverHttp(door),
-    sockets: createGraphQLOverWebSocket(door),
-    pages: createPages({ tokens: pageTokens }),
+    door: config.roles.has('api') ? await createDoor() : undefined,
     isReady: () =>
       store.ping().then(
         () => [],
@@ -74,13 +86,19 @@ export async function createApp(backends: Backends, config: Config): Promise<App
 
   return {
     async start() {
+      const listening = await listener.listen(config.host, config.port);
+      await backends.prepare(stopping.signal);
       // The door last: what it accepts is applied from the first moment.
-      await sweep.start();
-      await consume.start();
-      relay.start();
-      return listener.listen(config.host, config.port);
+      if (config.roles.has('worker')) {
+        await sweep.start();
+        await consume.start();
+        relay.start();
+      }
+      listener.open();
+      return listening;
     },
     async stop() {
+      stopping.abort();
       await listener.drain(config.shutdownTimeoutMs);
       watch.stop();
       sweep.stop();

@@ -40,6 +40,49 @@ describe('the configuration', () => {
     ]);
   });
 
+  it('takes the backends one by one', () => {
+    expect(readConfig({})).toMatchObject({ kafka: undefined, redis: undefined, databaseUrl: undefined });
+    expect(readConfig({ KAFKA_BROKERS: 'a:9092, b:9093' }).kafka).toEqual({
+      brokers: ['a:9092', 'b:9093'],
+      clientId: 'unseen',
+      ssl: false,
+      sasl: undefined,
+      partitions: 6,
+      replicationFactor: undefined,
+      compression: 'none',
+    });
+    expect(
+      readConfig({
+        KAFKA_BROKERS: 'a:9092',
+        KAFKA_SSL: 'on',
+        KAFKA_SASL_MECHANISM: 'scram-sha-512',
+        KAFKA_SASL_USERNAME: 'unseen',
+        KAFKA_SASL_PASSWORD: 'secret',
+      }).kafka,
+    ).toMatchObject({
+      ssl: true,
+      sasl: { mechanism: 'scram-sha-512', username: 'unseen', password: 'secret' },
+    });
+    expect(readConfig({ REDIS_URL: 'rediss://cache:6379/1', REDIS_CLUSTER: 'on' }).redis).toEqual({
+      url: 'rediss://cache:6379/1',
+      cluster: true,
+    });
+  });
+
+  it.each([
+    [{ ROLES: 'api' }, ['DATABASE_URL', 'REDIS_URL']],
+    [{ ROLES: 'worker', DATABASE_URL: 'postgresql://x/y' }, ['REDIS_URL']],
+    [{ ROLES: 'worker,worker', REDIS_URL: 'redis://x' }, ['DATABASE_URL']],
+    [{ ROLES: 'api', DATABASE_URL: 'postgresql://x/y', REDIS_URL: 'redis://x' }, []],
+    [{ ROLES: 'worker,api' }, []],
+    [{ KAFKA_BROKERS: 'a:1', KAFKA_SASL_USERNAME: 'u' }, ['set all three, or none']],
+    [{ KAFKA_SSL: 'on' }, ['without KAFKA_BROKERS']],
+    [{ REDIS_CLUSTER: 'on' }, ['without REDIS_URL']],
+  ])('refuses combinations that cannot work, with the fix: %j', (env, expected) => {
+    const problems = problemsOf(env);
+    expect(problems).toEqual(expected.map((part) => expect.stringContaining(part)));
+  });
+
   it.each([
     ['PORT', '4000.5'],
     ['PORT', '0x10'],
@@ -49,6 +92,13 @@ describe('the configuration', () => {
     ['AUTH_JWKS_URL', 'file:///etc/passwd'],
     ['RETENTION_DAYS', '0'],
     ['ROLES', ','],
+    ['KAFKA_BROKERS', 'kafka://a:9092'],
+    ['KAFKA_BROKERS', 'a'],
+    ['KAFKA_BROKERS', ','],
+    ['KAFKA_PARTITIONS', '0'],
+    ['KAFKA_COMPRESSION', 'snappy'],
+    ['REDIS_URL', 'localhost:6379'],
+    ['REDIS_URL', 'http://localhost'],
     ['INTROSPECTION', 'yes'],
   ])('refuses %s=%s', (key, value) => {
     expect(problemsOf({ [key]: value })).toHaveLength(1);

@@ -13,6 +13,8 @@ const integer = (min: number, max: number) =>
     .transform(Number)
     .refine((value) => value >= min && value <= max, `a whole number from ${min} to ${max}`);
 
+const onOff = z.enum(['on', 'off'], 'on or off');
+
 /** What can be said about a setting beside its schema: `.env.example` and error messages are made from it. */
 interface About {
   readonly about: string;
@@ -45,6 +47,66 @@ const settings = {
     about: 'Connections to Postgres per process, one more for consuming not counted.',
     example: '10',
   }),
+  KAFKA_BROKERS: setting(
+    z
+      .string()
+      .transform(list)
+      .pipe(
+        z.array(z.string().regex(/^[^\s:/]+:\d{1,5}$/, 'host:port, separated by commas')).min(1, 'host:port'),
+      )
+      .optional(),
+    {
+      about:
+        'Brokers of a Kafka cluster, 2.4 or newer, host:port separated by commas. Unset: the log is a table.',
+      example: 'localhost:9092',
+    },
+  ),
+  KAFKA_CLIENT_ID: setting(
+    z
+      .string()
+      .regex(/^[\w.-]{1,100}$/, '1 to 100 of A-Z a-z 0-9 _ . -')
+      .default('unseen'),
+    {
+      about: 'What this process calls itself towards Kafka.',
+      example: 'unseen',
+    },
+  ),
+  KAFKA_SSL: setting(onOff.default('off'), {
+    about: 'Whether connections to Kafka are encrypted (TLS), by the certificate authorities Node knows.',
+    example: 'on',
+  }),
+  KAFKA_SASL_MECHANISM: setting(
+    z.enum(['plain', 'scram-sha-256', 'scram-sha-512'], 'plain, scram-sha-256 or scram-sha-512').optional(),
+    { about: 'How to log in to Kafka: plain, scram-sha-256 or scram-sha-512.', example: 'scram-sha-512' },
+  ),
+  KAFKA_SASL_USERNAME: setting(z.string().optional(), { about: 'Login for Kafka.', example: 'unseen' }),
+  KAFKA_SASL_PASSWORD: setting(z.string().optional(), {
+    about: 'Password for Kafka.',
+    example: 'password',
+    secret: true,
+  }),
+  KAFKA_PARTITIONS: setting(integer(1, 1_000).default(6), {
+    about:
+      'Partitions of topics that are created here: the most workers that share the work. Existing topics stay.',
+    example: '6',
+  }),
+  KAFKA_REPLICATION_FACTOR: setting(integer(1, 10).optional(), {
+    about: 'Copies of each partition of topics that are created here. Unset: as the broker has it.',
+    example: '3',
+  }),
+  KAFKA_COMPRESSION: setting(z.enum(['none', 'gzip'], 'none or gzip').default('none'), {
+    about: 'How records are compressed: none or gzip.',
+    example: 'gzip',
+  }),
+  REDIS_URL: setting(z.url({ protocol: /^rediss?$/, error: 'a redis:// or rediss:// URL' }).optional(), {
+    about: 'A Redis server, 6.2 or newer, for pub/sub and caching. Unset: inside the process.',
+    example: 'redis://localhost:6379',
+    secret: true,
+  }),
+  REDIS_CLUSTER: setting(onOff.default('off'), {
+    about: 'Whether REDIS_URL is a node of a Redis Cluster, 7.0 or newer: sharded pub/sub.',
+    example: 'on',
+  }),
   ROLES: setting(
     z
       .string()
@@ -75,7 +137,7 @@ const settings = {
       'Origins whose pages may call the API, separated by commas, or *. Unset: only pages served from here.',
     example: 'https://app.example.com,https://admin.example.com',
   }),
-  INTROSPECTION: setting(z.enum(['on', 'off'], 'on or off').optional(), {
+  INTROSPECTION: setting(onOff.optional(), {
     about: 'Whether clients may read the schema. Default: on, off with NODE_ENV=production.',
     example: 'on',
   }),
@@ -85,7 +147,7 @@ const settings = {
   }),
   LOG_RETENTION_DAYS: setting(integer(1, 30).default(7), {
     about:
-      'How long applied events stay in the log, in days. Never longer than repeated events are recognised (30).',
+      'How long events stay in the log, in days; of topics created here. Never longer than repeated events are recognised (30).',
     example: '7',
   }),
   RESYNC_INTERVAL_SEC: setting(integer(1, 3_600).default(30), {
@@ -117,6 +179,27 @@ export interface Config {
   readonly dataDir: string;
   readonly databaseUrl: string | undefined;
   readonly databasePoolSize: number;
+  /** undefined: the log is a table in Postgres. */
+  readonly kafka:
+    | {
+        readonly brokers: readonly string[];
+        readonly clientId: string;
+        readonly ssl: boolean;
+        readonly sasl:
+          | {
+              readonly mechanism: 'plain' | 'scram-sha-256' | 'scram-sha-512';
+              readonly username: string;
+              readonly password: string;
+            }
+          | undefined;
+        readonly partitions: number;
+        /** undefined: the broker's default. */
+        readonly replicationFactor: number | undefined;
+        readonly compression: 'none' | 'gzip';
+      }
+    | undefined;
+  /** undefined: pub/sub inside the process. */
+  readonly redis: { readonly url: string; readonly cluster: boolean } | undefined;
   readonly roles: ReadonlySet<'api' | 'worker'>;
   readonly auth: {
     /** undefined together with jwksUrl: a secret in the data directory is created and used. */
@@ -172,11 +255,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
       '  AUTH_SECRET or AUTH_JWKS_URL: NODE_ENV is production, so one of them must say who signs tokens',
     );
   }
-  if (values.ROLES.length === 1) {
-    problems.push(
-      `  ROLES: got "${values.ROLES[0]}" alone, but badge pushes stay inside a process: run api,worker together`,
-    );
-  }
+  problems.push(...problemsOfBackends(values));
   if (problems.length > 0) throw new ConfigError(problems);
 
   return Object.freeze({
@@ -185,6 +264,27 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     dataDir: values.DATA_DIR,
     databaseUrl: values.DATABASE_URL,
     databasePoolSize: values.DATABASE_POOL_SIZE,
+    kafka:
+      values.KAFKA_BROKERS &&
+      Object.freeze({
+        brokers: values.KAFKA_BROKERS,
+        clientId: values.KAFKA_CLIENT_ID,
+        ssl: values.KAFKA_SSL === 'on',
+        sasl:
+          values.KAFKA_SASL_MECHANISM &&
+          Object.freeze({
+            mechanism: values.KAFKA_SASL_MECHANISM,
+            username: values.KAFKA_SASL_USERNAME ?? '',
+            password: values.KAFKA_SASL_PASSWORD ?? '',
+          }),
+        partitions: values.KAFKA_PARTITIONS,
+        replicationFactor: values.KAFKA_REPLICATION_FACTOR,
+        compression: values.KAFKA_COMPRESSION,
+      }),
+    redis:
+      values.REDIS_URL === undefined
+        ? undefined
+        : Object.freeze({ url: values.REDIS_URL, cluster: values.REDIS_CLUSTER === 'on' }),
     roles: new Set(values.ROLES),
     auth: Object.freeze({
       secret: values.AUTH_SECRET,
@@ -200,6 +300,33 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     shutdownTimeoutMs: values.SHUTDOWN_TIMEOUT_SEC * 1000,
     logLevel: values.LOG_LEVEL,
   });
+}
+
+/** Combinations that cannot work, each with the reason and the fix. */
+function problemsOfBackends(values: Settings): readonly string[] {
+  const problems: string[] = [];
+  const [role] = values.ROLES;
+  if (new Set(values.ROLES).size === 1) {
+    if (values.DATABASE_URL === undefined)
+      problems.push(
+        `  ROLES: got "${role}" alone, but the embedded PostgreSQL belongs to one process: set DATABASE_URL, or run api,worker together`,
+      );
+    if (values.REDIS_URL === undefined)
+      problems.push(
+        `  ROLES: got "${role}" alone, but badge pushes stay inside a process: set REDIS_URL, or run api,worker together`,
+      );
+  }
+  const login = [values.KAFKA_SASL_MECHANISM, values.KAFKA_SASL_USERNAME, values.KAFKA_SASL_PASSWORD];
+  const given = login.filter((value) => value !== undefined).length;
+  if (given > 0 && given < login.length)
+    problems.push(
+      '  KAFKA_SASL_MECHANISM, KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD go together: set all three, or none',
+    );
+  if (values.KAFKA_BROKERS === undefined && (given > 0 || values.KAFKA_SSL === 'on'))
+    problems.push('  KAFKA_SSL and KAFKA_SASL_… do nothing without KAFKA_BROKERS: set it, or unset them');
+  if (values.REDIS_URL === undefined && values.REDIS_CLUSTER === 'on')
+    problems.push('  REDIS_CLUSTER does nothing without REDIS_URL: set it, or unset REDIS_CLUSTER');
+  return problems;
 }
 
 /** The text of `.env.example`: every setting, what it means, its default. */

@@ -5,7 +5,11 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, inject, it, vi } from 'vitest';
+import { createTestDatabase } from './testing/database.ts';
+import { openLine } from './testing/line.ts';
+
+const waiting = { timeout: 20_000, interval: 50 };
 
 let dataDir: string;
 let started: ChildProcess[];
@@ -48,6 +52,14 @@ function unseen(args: readonly string[], env: Record<string, string> = {}) {
       return /Demo +(http:\S+)\/demo/.exec(output.stderr)?.[1] as string;
     },
   };
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  return port;
 }
 
 describe('unseen', () => {
@@ -139,9 +151,59 @@ describe('unseen', () => {
     expect((await unseen(['migrate']).exit).stdout).toBe('The database is up to date.\n');
   });
 
+  it('waits for a database that is not there yet, alive and not ready, says so once, and can be told to stop', async () => {
+    const database = await createTestDatabase();
+    const line = await openLine(database.connectionString);
+    line.set('answerless');
+    try {
+      const env = { DATABASE_URL: line.connectionString, PORT: String(await freePort()) };
+      const url = `http://127.0.0.1:${env.PORT}`;
+      const impatient = unseen(['start'], env);
+      await vi.waitFor(async () => expect((await fetch(`${url}/healthz`)).status).toBe(200), waiting);
+      impatient.child.kill('SIGTERM');
+      expect(await impatient.exit).toMatchObject({ code: 0, stderr: '' });
+
+      const patient = unseen(['start'], env);
+      await vi.waitFor(async () => expect((await fetch(`${url}/healthz`)).status).toBe(200), waiting);
+      const readiness = await fetch(`${url}/readyz`);
+      expect([readiness.status, await readiness.json()]).toEqual([
+        503,
+        { status: 'not ready', missing: ['starting'] },
+      ]);
+      const answer = await fetch(`${url}/graphql`, { method: 'POST' });
+      expect([answer.status, await answer.json()]).toMatchObject([
+        503,
+        { errors: [{ extensions: { code: 'UNAVAILABLE' } }] },
+      ]);
+      line.set('up');
+      await patient.ready();
+      expect((await fetch(`${url}/readyz`)).status).toBe(200);
+      patient.child.kill('SIGTERM');
+      const { code, stdout } = await patient.exit;
+      expect(code).toBe(0);
+      expect(stdout.match(/cannot be reached/g)).toHaveLength(1);
+    } finally {
+      await line.close();
+      await database.drop();
+    }
+  });
+
+  it.each([
+    ['a user the server does not know', (url: URL) => Object.assign(url, { username: 'nobody_here' })],
+    ['a database that is not there', (url: URL) => Object.assign(url, { pathname: '/nothing_here' })],
+  ])('refuses to start with %s', async (_, change) => {
+    const line = await openLine(inject('postgres').connectionString);
+    const url = change(new URL(line.connectionString));
+    const { code, stderr } = await unseen(['start'], { DATABASE_URL: url.href }).exit;
+    await line.close();
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/^unseen: PostgreSQL refused the connection: .*Check DATABASE_URL\.\n$/);
+  });
+
   it('says in a sentence that the database cannot be reached', async () => {
-    const { code, stderr } = await unseen(['start'], { DATABASE_URL: 'postgresql://u:hunter2@127.0.0.1:1/x' })
-      .exit;
+    const { code, stderr } = await unseen(['migrate'], {
+      DATABASE_URL: 'postgresql://u:hunter2@127.0.0.1:1/x',
+    }).exit;
     expect(code).toBe(1);
     expect(stderr).toMatch(/^unseen: The database cannot be reached: .*Check DATABASE_URL\.\n$/);
     expect(stderr).not.toContain('hunter2');

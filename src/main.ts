@@ -85,15 +85,19 @@ async function start(options: { readonly ephemeral: boolean }): Promise<void> {
     await runtime.close();
     throw error;
   });
+  let isStopping = false;
   closeWithGrace({ delay: config.shutdownTimeoutMs + 10_000, logger: false }, async ({ err, signal }) => {
     if (err) logger.error({ err }, 'stopping after an error nobody handled');
     else logger.info({ signal }, 'stopping: finishing what is under way');
+    isStopping = true;
     await app.stop();
     await runtime.close();
     logger.info({}, 'stopped');
     if (err) process.exitCode = 1;
   });
   const { url } = await app.start().catch(async (error: unknown) => {
+    // Told to stop while it waited for a backend: that is being done.
+    if (isStopping) return new Promise<never>(() => {});
     await app.stop().catch(() => {});
     await runtime.close();
     throw error;

@@ -8,6 +8,7 @@ import { createLocalPubSub } from './adapters/local/pub-sub.ts';
 import { readOrCreateSecret } from './adapters/local/secret.ts';
 import { type ConnectionOptions, connect } from './adapters/postgres/connection.ts';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from './adapters/postgres/embedded.ts';
+import { toPortError, translated } from './adapters/postgres/error.ts';
 import { createPostgresEventLog } from './adapters/postgres/event-log.ts';
 import { migrate, migrationsDirectory } from './adapters/postgres/migrate.ts';
 import { createPostgresOutbox } from './adapters/postgres/outbox.ts';
@@ -15,7 +16,7 @@ import { createPostgresStore } from './adapters/postgres/store.ts';
 import type { Backends } from './app.ts';
 import type { Config } from './config.ts';
 import type { Role } from './domain/caller.ts';
-import { AppError } from './domain/error.ts';
+import { AppError, isRetriable } from './domain/error.ts';
 import { systemClock } from './ports/clock.ts';
 import type { Logger } from './ports/logger.ts';
 
@@ -37,7 +38,6 @@ export interface Runtime {
     readonly pubSub: string;
     readonly auth: string;
   };
-  readonly appliedMigrations: readonly string[];
   close(): Promise<void>;
 }
 
@@ -58,17 +58,19 @@ export async function createRuntime(
   const authenticator = createJwtAuthenticator({ keys, clock }, config.auth);
   const postgres = await openPostgres(config, options, logger);
   try {
-    const { applied } = await migrateOn(postgres.connection, logger);
     const database = connect(postgres.connection, { maxConnections: config.databasePoolSize });
     const store = createPostgresStore(database, { holdsLog: true });
     const log = createPostgresEventLog({ database, connection: postgres.connection, logger });
     const outbox = createPostgresOutbox({ database, connection: postgres.connection });
     const pubSub = createLocalPubSub();
     const isDevelopment = config.auth.secret === undefined && config.auth.jwksUrl === undefined;
-    if (isDevelopment)
-      await store.transaction((transaction) => transaction.ensureUsers([devUser], clock.now()));
     return {
       backends: {
+        async prepare(signal) {
+          await untilReached('PostgreSQL', () => migrateOn(postgres.connection, logger), { signal, logger });
+          if (isDevelopment)
+            await store.transaction((transaction) => transaction.ensureUsers([devUser], clock.now()));
+        },
         store,
         log,
         outbox,
@@ -84,7 +86,6 @@ export async function createRuntime(
         pubSub: 'inside this process',
         auth: describeAuth(config, options),
       },
-      appliedMigrations: applied,
       async close() {
         await log.close();
         await pubSub.close();
@@ -103,6 +104,15 @@ export async function runMigrations(config: Config, logger: Logger): Promise<rea
   const postgres = await openPostgres(config, { ephemeral: false }, logger);
   try {
     return (await migrateOn(postgres.connection, logger)).applied;
+  } catch (error) {
+    if (!isRetriable(error)) throw error;
+    const { cause } = error as Error;
+    const reason = cause instanceof AggregateError ? cause.errors[0] : cause;
+    throw new AppError(
+      'START_REFUSED',
+      `The database cannot be reached: ${(reason as Error)?.message}. Check DATABASE_URL.`,
+      { cause },
+    );
   } finally {
     await postgres.close();
   }
@@ -232,6 +242,27 @@ async function startKeptAlive(
   };
 }
 
+/** Tries until the backend answers: it may start after us. What waiting cannot mend is rejected with at once. */
+async function untilReached<T>(
+  backend: string,
+  reach: () => Promise<T>,
+  { signal, logger }: { readonly signal: AbortSignal; readonly logger: Logger },
+): Promise<T> {
+  for (let attempt = 0; ; attempt += 1) {
+    try {
+      const reached = await reach();
+      if (attempt > 0) logger.info({ attempt }, `${backend} is there`);
+      return reached;
+    } catch (err) {
+      signal.throwIfAborted();
+      if (!isRetriable(err)) throw err;
+      // The first says that it began, then one line a minute or so.
+      if (attempt % 12 === 0) logger.warn({ err, attempt }, `${backend} cannot be reached; waiting for it`);
+      await delay(Math.min(5_000, 250 * 2 ** attempt), undefined, { signal });
+    }
+  }
+}
+
 async function migrateOn(connection: ConnectionOptions, logger: Logger) {
   const client = new pg.Client({
     ...connection,
@@ -240,18 +271,28 @@ async function migrateOn(connection: ConnectionOptions, logger: Logger) {
   });
   client.on('error', () => {});
   try {
-    await client.connect();
-  } catch (cause) {
-    const message = `The database cannot be reached: ${(cause as Error).message || (cause as NodeJS.ErrnoException).code}. Check DATABASE_URL.`;
-    throw new AppError('START_REFUSED', message, { cause });
-  }
-  try {
-    const report = await migrate(client, { directory: migrationsDirectory });
+    await client.connect().catch((error: unknown) => {
+      throw refusalOf(error) ?? toPortError(error);
+    });
+    const report = await translated(migrate(client, { directory: migrationsDirectory }));
     if (report.unknown.length > 0) {
       logger.warn({ migrations: report.unknown }, 'the database has migrations of a newer version');
     }
     return report;
   } finally {
-    await client.end();
+    await client.end().catch(() => {});
   }
+}
+
+/** What only someone who mends the configuration or the server can change: a login, a database, a TLS setting. */
+function refusalOf(error: unknown): AppError | undefined {
+  const { code = '', message } = error as NodeJS.ErrnoException;
+  // Invalid authorization, no such database, a server that wants or has no TLS.
+  const isRefused =
+    /^(28|3D000)/.test(code) || /does not support SSL|self-signed|certificate|pg_hba/.test(message);
+  return isRefused
+    ? new AppError('START_REFUSED', `PostgreSQL refused the connection: ${message}. Check DATABASE_URL.`, {
+        cause: error,
+      })
+    : undefined;
 }

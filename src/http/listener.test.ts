@@ -31,9 +31,7 @@ beforeAll(async () => {
   });
   listener = createListener(
     {
-      graphql: await createGraphQLOverHttp(door),
-      sockets,
-      pages: async () => false,
+      door: { graphql: await createGraphQLOverHttp(door), sockets, pages: async () => false },
       isReady: async () => ['store'],
       corsOrigins: [],
       logger: silent,
@@ -41,6 +39,7 @@ beforeAll(async () => {
     { headersMs: 200, requestMs: 400, checkMs: 20 },
   );
   ({ url } = await listener.listen('127.0.0.1', 0));
+  listener.open();
 });
 afterAll(async () => {
   await listener.drain(1_000);

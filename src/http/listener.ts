@@ -6,9 +6,18 @@ import type { GraphQLOverHttp } from './graphql-http.ts';
 import type { GraphQLOverWebSocket } from './graphql-ws.ts';
 import { answerError, answerJson, requestIdOf } from './response.ts';
 
+/** What a process answers at /graphql and on the pages. */
+export interface Door {
+  readonly graphql: GraphQLOverHttp;
+  readonly sockets: GraphQLOverWebSocket;
+  readonly pages: (request: IncomingMessage, response: ServerResponse, path: string) => Promise<boolean>;
+}
+
 export interface Listener {
   /** Resolves with the address once connections are accepted. Rejects with START_REFUSED when the port cannot be had. */
   listen(host: string, port: number): Promise<{ readonly url: string }>;
+  /** From now on operations are answered; before, with 503 UNAVAILABLE, and nothing is ready. */
+  open(): void;
   /** Accepts nothing new, closes sockets with 1012, lets requests under way finish for at most `timeoutMs`. */
   drain(timeoutMs: number): Promise<void>;
 }
@@ -31,16 +40,13 @@ export const defaultRequestTimeouts: RequestTimeouts = {
 /** One port for everything: `/graphql` over HTTP and WebSocket, the pages, the health checks. */
 export function createListener(
   {
-    graphql,
-    sockets,
-    pages,
+    door,
     isReady,
     corsOrigins,
     logger,
   }: {
-    readonly graphql: GraphQLOverHttp;
-    readonly sockets: GraphQLOverWebSocket;
-    readonly pages: (request: IncomingMessage, response: ServerResponse, path: string) => Promise<boolean>;
+    /** undefined: this process answers nothing but the health checks. */
+    readonly door: Door | undefined;
     /** What is not ready, by name; empty when requests will succeed. */
     readonly isReady: () => Promise<readonly string[]>;
     readonly corsOrigins: readonly string[];
@@ -48,16 +54,21 @@ export function createListener(
   },
   timeouts: RequestTimeouts = defaultRequestTimeouts,
 ): Listener {
-  let draining = false;
+  let state: 'starting' | 'open' | 'draining' = 'starting';
 
   async function route(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const path = (request.url ?? '/').replace(/[?#].*/s, '');
-    if (path === '/graphql') {
-      if (draining) response.setHeader('connection', 'close');
+    if (door && path === '/graphql') {
+      if (state === 'draining') response.setHeader('connection', 'close');
       if (allowOrigin(request, response) === 'answered') return;
+      if (state === 'starting') {
+        response.setHeader('retry-after', '1');
+        throw new AppError('UNAVAILABLE', 'The server is starting: a backend is waited for. Try again.');
+      }
       const isBrowser = request.method === 'GET' && /text\/html/.test(request.headers.accept ?? '');
       if (isBrowser) redirect(response, `/playground${(request.url ?? '').slice('/graphql'.length)}`);
-      else if (request.method === 'GET' || request.method === 'POST') await graphql.handle(request, response);
+      else if (request.method === 'GET' || request.method === 'POST')
+        await door.graphql.handle(request, response);
       else {
         const message = 'Send operations by POST; queries may also go by GET.';
         response.setHeader('allow', 'GET, POST, OPTIONS');
@@ -71,14 +82,11 @@ export function createListener(
       return;
     }
     switch (path) {
-      case '/':
-        redirect(response, '/playground');
-        return;
       case '/healthz':
         answerJson(response, 200, { status: 'ok' });
         return;
       case '/readyz': {
-        const missing = draining ? ['draining'] : await isReady();
+        const missing = state === 'open' ? await isReady() : [state];
         answerJson(
           response,
           missing.length === 0 ? 200 : 503,
@@ -87,9 +95,15 @@ export function createListener(
         return;
       }
     }
-    if (await pages(request, response, path)) return;
+    if (door && path === '/') {
+      redirect(response, '/playground');
+      return;
+    }
+    if (await door?.pages(request, response, path)) return;
     answerJson(response, 404, {
-      error: 'Nothing here. The API is at /graphql, pages at /playground and /demo.',
+      error: door
+        ? 'Nothing here. The API is at /graphql, pages at /playground and /demo.'
+        : 'Nothing here: this process is a worker. It answers /healthz and /readyz.',
     });
   }
 
@@ -130,13 +144,12 @@ export function createListener(
   );
   server.on('upgrade', (request, socket, head) => {
     socket.on('error', () => {});
-    if (draining || !/^\/graphql(\?|$)/.test(request.url ?? '')) {
+    const isThere = door !== undefined && /^\/graphql(\?|$)/.test(request.url ?? '');
+    if (isThere && state === 'open') door.sockets.upgrade(request, socket, head);
+    else
       socket.end(
-        `HTTP/1.1 ${draining ? '503 Service Unavailable' : '404 Not Found'}\r\nconnection: close\r\n\r\n`,
+        `HTTP/1.1 ${isThere ? '503 Service Unavailable' : '404 Not Found'}\r\nconnection: close\r\n\r\n`,
       );
-      return;
-    }
-    sockets.upgrade(request, socket, head);
   });
 
   return {
@@ -150,14 +163,17 @@ export function createListener(
         host === '0.0.0.0' || host === '::' ? 'localhost' : host.includes(':') ? `[${host}]` : host;
       return { url: `http://${name}:${actual}` };
     },
+    open() {
+      if (state === 'starting') state = 'open';
+    },
     async drain(timeoutMs) {
-      draining = true;
+      state = 'draining';
       const closed = new Promise((resolve) => server.close(resolve));
-      await sockets.stop();
+      await door?.sockets.stop();
       const timeout = setTimeout(() => server.closeAllConnections(), timeoutMs);
       await closed;
       clearTimeout(timeout);
-      await graphql.stop();
+      await door?.graphql.stop();
     },
   };
 }

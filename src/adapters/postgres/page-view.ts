@@ -68,19 +68,12 @@ interface PageViewPlace {
   readonly id: string;
 }
 
-/** `YYYY_MM` of a moment in UTC: the partition it lies in. */
+/** The first day of a moment's month in UTC, `YYYY-MM-01`: names the partition it lies in. */
 export function monthOf(moment: Date): string {
-  return moment.toISOString().slice(0, 7).replace('-', '_');
+  return `${moment.toISOString().slice(0, 7)}-01`;
 }
 
 /** Creates the partition of a month unless it is there. */
 export async function createPartition(sql: Sql, month: string): Promise<void> {
-  const [year, index] = month.split('_').map(Number) as [number, number];
-  const from = new Date(Date.UTC(year, index - 1)).toISOString();
-  const to = new Date(Date.UTC(year, index)).toISOString();
-  // Two workers may come here together, and IF NOT EXISTS is no lock.
-  await sql.query`SELECT pg_advisory_xact_lock(hashtext(${`page_view_${month}`}))::text`;
-  await sql.execute`${Prisma.raw(
-    `CREATE TABLE IF NOT EXISTS page_view_${month} PARTITION OF page_view FOR VALUES FROM ('${from}') TO ('${to}')`,
-  )}`;
+  await sql.execute`SELECT create_page_view_partition(${month}::date)`;
 }

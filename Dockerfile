@@ -1,0 +1,25 @@
+# Built in one image, run in another that holds only what running needs: no compiler, no embedded PostgreSQL, no root.
+FROM node:22-slim AS build
+WORKDIR /unseen
+COPY package.json package-lock.json .npmrc ./
+RUN npm install --ignore-scripts
+COPY . .
+RUN npm run build && npm prune --ignore-scripts --omit=dev --omit=optional
+# Prisma comes with the query compilers of five databases; types and source maps are for those who develop.
+RUN find node_modules/@prisma/client/runtime -regextype egrep -regex '.*(cockroachdb|mysql|sqlite|sqlserver).*' -delete \
+  && find node_modules dist \( -name '*.map' -o -name '*.d.ts' -o -name '*.d.mts' -o -name '*.d.cts' \) -delete
+
+FROM node:22-slim
+ENV NODE_ENV=production HOST=0.0.0.0 PORT=4000
+WORKDIR /unseen
+COPY --from=build /unseen/package.json ./
+COPY --from=build /unseen/node_modules ./node_modules
+COPY --from=build /unseen/prisma/migrations ./prisma/migrations
+COPY --from=build /unseen/dist ./dist
+USER node
+EXPOSE 4000
+HEALTHCHECK --interval=5s --timeout=3s --start-period=10s --retries=3 \
+  CMD ["node", "-e", "fetch('http://127.0.0.1:' + process.env.PORT + '/readyz').then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
+# The first process, so that SIGTERM reaches it.
+ENTRYPOINT ["node", "dist/main.js"]
+CMD ["start"]

@@ -1,0 +1,59 @@
+-- Three logins with no more rights than their work needs. Run it as the owner of the database before the first start and
+-- after every `unseen migrate` that brought tables; running it again changes nothing.
+--
+--   psql "$ADMIN_URL" -v api_password=… -v worker_password=… -v migrations_password=… -f prisma/roles.sql
+--
+-- unseen_migrations  DATABASE_URL of `unseen migrate`: owns the tables, nobody else may change them.
+-- unseen_worker      DATABASE_URL of processes with ROLES=worker: applies events.
+-- unseen_api         DATABASE_URL of processes with ROLES=api: reads, appends to the log, and what users do themselves.
+--
+-- A password that is not given stays as it is.
+
+DO $$
+DECLARE
+  login text;
+BEGIN
+  FOREACH login IN ARRAY ARRAY['unseen_migrations', 'unseen_worker', 'unseen_api'] LOOP
+    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = login) THEN
+      EXECUTE format('CREATE ROLE %I LOGIN', login);
+    END IF;
+  END LOOP;
+END
+$$;
+
+\if :{?migrations_password}
+  ALTER ROLE unseen_migrations PASSWORD :'migrations_password';
+\endif
+\if :{?worker_password}
+  ALTER ROLE unseen_worker PASSWORD :'worker_password';
+\endif
+\if :{?api_password}
+  ALTER ROLE unseen_api PASSWORD :'api_password';
+\endif
+
+GRANT USAGE, CREATE ON SCHEMA public TO unseen_migrations;
+GRANT USAGE ON SCHEMA public TO unseen_worker, unseen_api;
+
+-- What later migrations bring. What only workers write, the API may not.
+ALTER DEFAULT PRIVILEGES FOR ROLE unseen_migrations REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC;
+ALTER DEFAULT PRIVILEGES FOR ROLE unseen_migrations IN SCHEMA public
+  GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO unseen_worker;
+ALTER DEFAULT PRIVILEGES FOR ROLE unseen_migrations IN SCHEMA public GRANT USAGE ON SEQUENCES TO unseen_worker, unseen_api;
+ALTER DEFAULT PRIVILEGES FOR ROLE unseen_migrations IN SCHEMA public GRANT EXECUTE ON FUNCTIONS TO unseen_worker;
+ALTER DEFAULT PRIVILEGES FOR ROLE unseen_migrations IN SCHEMA public GRANT SELECT ON TABLES TO unseen_api;
+
+-- What users do themselves, and what the log as a table needs. Tables that are not there yet come with the next run.
+DO $$
+DECLARE
+  written regclass;
+BEGIN
+  FOR written IN
+    SELECT to_regclass(format('public.%I', name))
+    FROM unnest(ARRAY['app_user', 'inbox', 'inbox_opening', 'notification', 'idempotency_key', 'dead_letter', 'outbox',
+      'event_log', 'log_head']) AS name
+    WHERE to_regclass(format('public.%I', name)) IS NOT NULL
+  LOOP
+    EXECUTE format('GRANT INSERT, UPDATE, DELETE ON %s TO unseen_api', written);
+  END LOOP;
+END
+$$;
