@@ -105,17 +105,54 @@ export async function runMigrations(config: Config, logger: Logger): Promise<rea
   try {
     return (await migrateOn(postgres.connection, logger)).applied;
   } catch (error) {
-    if (!isRetriable(error)) throw error;
-    const { cause } = error as Error;
-    const reason = cause instanceof AggregateError ? cause.errors[0] : cause;
-    throw new AppError(
-      'START_REFUSED',
-      `The database cannot be reached: ${(reason as Error)?.message}. Check DATABASE_URL.`,
-      { cause },
-    );
+    throw asRefusal(error);
   } finally {
     await postgres.close();
   }
+}
+
+/**
+ * The store, for a command that works beside a server that may be running: an embedded PostgreSQL is started, or shared
+ * with its owner. Rejects with START_REFUSED when the database cannot be reached.
+ */
+export async function openStore(config: Config): Promise<
+  Pick<Runtime['backends'], 'store' | 'clock'> & {
+    close(): Promise<void>;
+  }
+> {
+  const { databaseUrl, dataDir } = config;
+  if (databaseUrl === undefined) mkdirSync(dataDir, { recursive: true, mode: 0o700 });
+  const embedded =
+    databaseUrl === undefined ? await startEmbeddedPostgres({ dataDir, share: true }) : undefined;
+  const connection = embedded
+    ? { ...embedded.connection, ssl: false }
+    : { connectionString: databaseUrl as string };
+  const store = createPostgresStore(connect(connection, { maxConnections: 2 }));
+  const close = async () => {
+    await store.close();
+    await embedded?.stop();
+  };
+  try {
+    // A server of somebody else's is migrated by those who run it.
+    if (embedded?.shared === false) await migrateOn(connection, { info() {}, warn() {}, error() {} });
+    await store.ping();
+    return { store, clock: systemClock, close };
+  } catch (error) {
+    await close();
+    throw asRefusal(error);
+  }
+}
+
+/** A database that cannot be reached, as a sentence for whoever ran the command. */
+function asRefusal(error: unknown): unknown {
+  if (!isRetriable(error)) return error;
+  const { cause } = error as Error;
+  const reason = cause instanceof AggregateError ? cause.errors[0] : cause;
+  return new AppError(
+    'START_REFUSED',
+    `The database cannot be reached: ${(reason as Error)?.message}. Check DATABASE_URL.`,
+    { cause },
+  );
 }
 
 /** A token as `unseen token` prints it. Rejects with START_REFUSED when tokens are signed elsewhere. */
