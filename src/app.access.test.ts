@@ -2,6 +2,7 @@ import { buildSchema, isObjectType } from 'graphql';
 import { SignJWT } from 'jose';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import WebSocket from 'ws';
+import { topics } from './events/topic.ts';
 import { access, accessOf, enforceAccess } from './graphql/access.ts';
 import { getSchema } from './graphql/schema.ts';
 import type { TestApp } from './testing/app.ts';
@@ -27,11 +28,11 @@ const rootFields = fields
 
 describe('the access table', () => {
   it.each(fields)('has a rule for %s.%s', (type, field) => {
-    expect(accessOf(type, field)).toMatch(/^(token|target|service|parent)$/);
+    expect(accessOf(type, field)).toMatch(/^(token|target|service|admin|parent)$/);
   });
 
   it('has a rule of its own for every root field, and leaves none to a parent', () => {
-    for (const field of rootFields) expect(access[field]).toMatch(/^(token|target|service)$/);
+    for (const field of rootFields) expect(access[field]).toMatch(/^(token|target|service|admin)$/);
   });
 
   it('has no rule for what is not in the schema', () => {
@@ -46,15 +47,18 @@ describe('the access table', () => {
 });
 
 describe('who asks for what is not theirs', () => {
-  /** A user beside alice, a user of another tenant who is called alice too, a service and an admin over there. */
-  const tokens = { mallory: '', namesake: '', stranger: '', foreignAdmin: '' };
+  /** A user beside alice, a user of another tenant who is called alice too, a service and an admin over there; a
+   * service over here, which is no admin. */
+  const tokens = { mallory: '', namesake: '', stranger: '', foreignAdmin: '', shop: '' };
   const ids = {
     user: '',
     badge: '',
     notification: '',
     pageView: '',
+    deadLetter: '',
     notificationCursor: '',
     pageViewCursor: '',
+    deadLetterCursor: '',
   };
   let before: Awaited<ReturnType<typeof tables>>;
 
@@ -63,6 +67,7 @@ describe('who asks for what is not theirs', () => {
     tokens.namesake = await app.token({ tenantId: 'other' });
     tokens.stranger = await app.token({ tenantId: 'other', role: 'service', subject: 'shop' });
     tokens.foreignAdmin = await app.token({ tenantId: 'other', role: 'admin', subject: 'root' });
+    tokens.shop = await app.token({ role: 'service', subject: 'shop' });
     for (const token of [tokens.mallory, tokens.namesake]) await app.send(token, '{ viewer { id } }');
     const { json } = await probe.run(`{ viewer { id badge { id }
       notifications { edges { cursor node { id } } } pageViews { edges { cursor node { id } } } } }`);
@@ -73,8 +78,19 @@ describe('who asks for what is not theirs', () => {
     ids.notificationCursor = viewer.notifications.edges[0].cursor;
     ids.pageView = viewer.pageViews.edges[0].node.id;
     ids.pageViewCursor = viewer.pageViews.edges[0].cursor;
+    const value = Buffer.from('poison');
+    await app.runtime.backends.log.send([{ topic: topics.userActivity, key: null, value }]);
+    const admin = await app.token({ role: 'admin', subject: 'root' });
+    await vi.waitFor(async () => {
+      const { data } = await app.send(admin, '{ deadLetters { edges { cursor node { id } } } }');
+      const [edge] = (data as unknown as { deadLetters: Viewer['notifications'] }).deadLetters.edges;
+      ids.deadLetter = edge.node.id;
+      ids.deadLetterCursor = edge.cursor;
+    });
+    await vi.waitFor(async () => expect(await waitingToBeSent()).toBe(0));
     before = await tables(app.connectionString);
   });
+  const waitingToBeSent = () => app.runtime.backends.outbox.depth();
   interface Viewer {
     readonly id: string;
     readonly badge: { readonly id: string };
@@ -115,6 +131,9 @@ describe('who asks for what is not theirs', () => {
   const open = 'mutation ($i: OpenInboxInput!) { openInbox(input: $i) { badge { id } userErrors { code } } }';
   const upsert = 'mutation ($i: UpsertUsersInput!) { upsertUsers(input: $i) { createdCount } }';
   const watch = 'subscription ($id: ID) { badgeChanged(userId: $id) { badge { unseen } } }';
+  const letters = `query ($after: String) { deadLetters(after: $after) { totalCount nodes { payload } } }`;
+  const retry =
+    'mutation ($ids: [ID!]!) { retryDeadLetters(ids: $ids) { retriedCount userErrors { code } } }';
   const content = { title: 'x' };
   const noUser = { userErrors: [{ code: 'USER_NOT_FOUND' }] };
 
@@ -145,6 +164,19 @@ describe('who asks for what is not theirs', () => {
     ['Query.node', 'namesake', node, () => ({ id: ids.pageView }), { data: { node: null } }],
     ['Query.node', 'foreignAdmin', node, () => ({ id: ids.notification }), { data: { node: null } }],
     ['Query.node', 'foreignAdmin', node, () => ({ id: ids.pageView }), { data: { node: null } }],
+    ['Query.node', 'mallory', node, () => ({ id: ids.deadLetter }), { data: { node: null } }],
+    ['Query.node', 'shop', node, () => ({ id: ids.deadLetter }), { data: { node: null } }],
+    ['Query.node', 'foreignAdmin', node, () => ({ id: ids.deadLetter }), { data: { node: null } }],
+    ['Query.deadLetters', 'mallory', letters, () => ({}), forbidden],
+    ['Query.deadLetters', 'shop', letters, () => ({}), forbidden],
+    [
+      'Query.deadLetters',
+      'foreignAdmin',
+      letters,
+      () => ({}),
+      { data: { deadLetters: { totalCount: 0, nodes: [] } } },
+    ],
+    ['Query.deadLetters', 'foreignAdmin', letters, () => ({ after: ids.deadLetterCursor }), invalid],
     ['Mutation.recordPageView', 'mallory', record, () => ({ i: { userId: 'alice', name: 'x' } }), forbidden],
     ['Mutation.recordPageView', 'mallory', record, () => ({ i: { userId: 'nobody', name: 'x' } }), forbidden],
     ['Mutation.recordPageView', 'stranger', record, () => ({ i: { name: 'x' } }), invalid],
@@ -180,6 +212,15 @@ describe('who asks for what is not theirs', () => {
       upsert,
       () => ({ i: { users: [{ userId: 'mallory', patch: {} }] } }),
       forbidden,
+    ],
+    ['Mutation.retryDeadLetters', 'mallory', retry, () => ({ ids: [ids.deadLetter] }), forbidden],
+    ['Mutation.retryDeadLetters', 'shop', retry, () => ({ ids: [ids.deadLetter] }), forbidden],
+    [
+      'Mutation.retryDeadLetters',
+      'foreignAdmin',
+      retry,
+      () => ({ ids: [ids.deadLetter] }),
+      { data: { retryDeadLetters: { retriedCount: 0, userErrors: [{ code: 'NOT_FOUND' }] } } },
     ],
     ['Subscription.badgeChanged', 'mallory', watch, () => ({ id: 'alice' }), forbidden],
     ['Subscription.badgeChanged', 'mallory', watch, () => ({ id: 'nobody' }), forbidden],
@@ -224,11 +265,17 @@ describe('who asks for what is not theirs', () => {
     }
   });
 
-  it('is told so by every field that is for services, whatever it is asked', async () => {
-    const services = Object.keys(access).filter((name) => access[name] === 'service');
-    expect(services).toEqual(expect.arrayContaining(['Mutation.sendNotification', 'Mutation.upsertUsers']));
-    for (const field of services) {
-      expect(attempts.some(([name, , , , expected]) => name === field && expected === forbidden)).toBe(true);
+  it.each([
+    ['service', 'mallory', ['Mutation.sendNotification', 'Mutation.upsertUsers']],
+    ['admin', 'mallory', ['Query.deadLetters', 'Mutation.retryDeadLetters']],
+    ['admin', 'shop', ['Query.deadLetters', 'Mutation.retryDeadLetters']],
+  ] as const)('is told so by every field for role %s, asked by %s', (rule, who, some) => {
+    const guarded = Object.keys(access).filter((name) => access[name] === rule);
+    expect(guarded).toEqual(expect.arrayContaining([...some]));
+    for (const field of guarded) {
+      expect(
+        attempts.some(([name, by, , , expected]) => name === field && by === who && expected === forbidden),
+      ).toBe(true);
     }
   });
 });

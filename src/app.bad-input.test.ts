@@ -360,6 +360,7 @@ describe('what looks bad and is data', () => {
         log_head: 1,
         log_position: 1,
         notification: notifications,
+        outbox: 0,
         page_view: views,
         processed_event: notifications + views,
       });

@@ -4,6 +4,7 @@ import { createConsume } from './flow/consume.ts';
 import { createProject } from './flow/project.ts';
 import { createRead } from './flow/read.ts';
 import { createRecord } from './flow/record.ts';
+import { createRelay } from './flow/relay.ts';
 import { createSweep } from './flow/sweep.ts';
 import { createWatch } from './flow/watch.ts';
 import { createOperations } from './graphql/operation.ts';
@@ -16,6 +17,7 @@ import type { Authenticator } from './ports/authenticator.ts';
 import type { Clock } from './ports/clock.ts';
 import type { EventLog } from './ports/event-log.ts';
 import type { Logger } from './ports/logger.ts';
+import type { Outbox } from './ports/outbox.ts';
 import type { PubSub } from './ports/pub-sub.ts';
 import type { Store } from './ports/store.ts';
 
@@ -25,6 +27,7 @@ export interface Backends {
   prepare(signal: AbortSignal): Promise<void>;
   readonly store: Store;
   readonly log: EventLog;
+  readonly outbox: Outbox;
   readonly pubSub: PubSub;
   readonly authenticator: Authenticator;
   readonly clock: Clock;
@@ -45,7 +48,7 @@ export interface App {
 
 /** Joins the rooms. */
 export async function createApp(backends: Backends, config: Config): Promise<App> {
-  const { store, log, pubSub, authenticator, clock, logger, pageTokens } = backends;
+  const { store, log, outbox, pubSub, authenticator, clock, logger, pageTokens } = backends;
   const { retentionDays } = config;
   const stopping = new AbortController();
 
@@ -68,6 +71,7 @@ export async function createApp(backends: Backends, config: Config): Promise<App
 
   const project = createProject({ store, pubSub, clock, logger }, { retentionDays });
   const consume = createConsume({ log, project, logger });
+  const relay = createRelay({ outbox, log, project, logger });
   const sweep = createSweep({ store, log, clock, logger }, { logRetentionDays: config.logRetentionDays });
   const listener = createListener({
     door: config.roles.has('api') ? await createDoor() : undefined,
@@ -88,6 +92,7 @@ export async function createApp(backends: Backends, config: Config): Promise<App
       if (config.roles.has('worker')) {
         await sweep.start();
         await consume.start();
+        relay.start();
       }
       listener.open();
       return listening;
@@ -97,6 +102,7 @@ export async function createApp(backends: Backends, config: Config): Promise<App
       await listener.drain(config.shutdownTimeoutMs);
       watch.stop();
       sweep.stop();
+      await relay.stop();
       await log.close();
     },
   };

@@ -6,8 +6,10 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, inject, it, vi } from 'vitest';
+import { startEmbeddedPostgres } from './adapters/postgres/embedded.ts';
 import { createTestDatabase } from './testing/database.ts';
 import { openLine } from './testing/line.ts';
+import { connectionStringOf, withClient } from './testing/postgres-server.ts';
 
 const waiting = { timeout: 20_000, interval: 50 };
 
@@ -66,7 +68,7 @@ describe('unseen', () => {
   it('explains itself', async () => {
     const help = await unseen(['--help']).exit;
     expect(help).toMatchObject({ code: 0, stderr: '' });
-    expect(help.stdout).toMatch(/start[\s\S]*migrate[\s\S]*token[\s\S]*Examples:/);
+    expect(help.stdout).toMatch(/start[\s\S]*migrate[\s\S]*token[\s\S]*dlq[\s\S]*Examples:/);
     expect((await unseen(['--version']).exit).stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
     const unknown = await unseen(['strat']).exit;
     expect(unknown).toMatchObject({ code: 1, stdout: '' });
@@ -235,5 +237,135 @@ describe('unseen', () => {
     expect(code).toBe(1);
     expect(stderr).toMatch(/^unseen: The database cannot be reached: .*Check DATABASE_URL\.\n$/);
     expect(stderr).not.toContain('hunter2');
+  });
+});
+
+describe('unseen dlq', () => {
+  const dlq = (...args: string[]) => unseen(['dlq', ...args]).exit;
+  const good = { code: 0, stderr: '' };
+
+  /** Runs SQL on the database of the data directory, beside whoever owns it. */
+  async function query<Row extends object>(sql: string, values: unknown[] = []): Promise<readonly Row[]> {
+    const embedded = await startEmbeddedPostgres({ dataDir, share: true });
+    try {
+      return await withClient(
+        connectionStringOf(embedded.connection),
+        async (client) => (await client.query<Row>(sql, values)).rows,
+      );
+    } finally {
+      await embedded.stop();
+    }
+  }
+
+  /** Puts a record on the log that is none of ours. */
+  const poison = (value: string) =>
+    query(
+      `WITH head AS (UPDATE log_head SET head = head + 1 RETURNING head)
+       INSERT INTO event_log ("offset", topic, raw, headers, appended_at)
+       SELECT head, 'incoming.user_activity', $1, '{}', now() FROM head`,
+      [Buffer.from(value)],
+    );
+  const idsIn = (table: string) => [...table.matchAll(/^[0-9a-f-]{36}/gm)].map(([id]) => id);
+
+  it('lists, shows and retries what a running server could not apply, and what a stopped one left', async () => {
+    const server = unseen(['start']);
+    await server.ready();
+    expect(await dlq('ls')).toEqual({ ...good, stdout: 'No dead letters.\n' });
+    expect(await dlq('retry', '--all')).toEqual({ ...good, stdout: 'No dead letters.\n' });
+    await poison('first \u001b[31m');
+    await poison('second');
+    await query("SELECT pg_notify('unseen_log', '')");
+    await vi.waitFor(async () => expect(await query('SELECT FROM dead_letter')).toHaveLength(2), {
+      timeout: 10_000,
+    });
+
+    const { stdout: table, ...rest } = await dlq('ls');
+    expect(rest).toEqual(good);
+    expect(table).toMatch(
+      /^ID +FAILED AT +TOPIC\/PARTITION\/OFFSET +CODE +MESSAGE\n(\S{36} {2}\S{24} {2}incoming.user_activity\/0\/\d {2}MALFORMED_EVENT {2}not JSON\n){2}$/,
+    );
+    const [second = '', first = ''] = idsIn(table);
+    expect(await dlq('ls', '--limit', '1')).toMatchObject({
+      code: 0,
+      stderr: 'There are more than 1: see --limit.\n',
+    });
+    expect((await dlq('ls', '--topic', 'other')).stdout).toBe('No dead letters.\n');
+    expect((await dlq('ls', '--code', 'USER_NOT_FOUND')).stdout).toBe('No dead letters.\n');
+    expect(JSON.parse((await dlq('ls', '--json')).stdout)).toMatchObject([
+      {
+        id: second,
+        topic: 'incoming.user_activity',
+        partition: 0,
+        payload: 'second',
+        attempts: 1,
+        tenantId: '',
+      },
+      { id: first, payload: 'first \u001b[31m' },
+    ]);
+    const shown = await dlq('show', first);
+    expect(shown).toMatchObject(good);
+    expect(shown.stdout).toMatch(
+      /^id +\S{36}\n[\s\S]*\nerror message +not JSON\nattempts +1\npayload\nfirst \\u\{1b\}\[31m\n$/,
+    );
+
+    const unknown = '00000000-0000-7000-8000-000000000000';
+    expect(await dlq('show', unknown)).toEqual({
+      code: 1,
+      stdout: '',
+      stderr: `unseen: No dead letter has the id ${unknown}.\n`,
+    });
+    expect(await dlq('retry', first, unknown)).toEqual({
+      code: 1,
+      stdout: 'Retried 1: a worker puts them back into the log.\n',
+      stderr: `unseen: No dead letter has the id ${unknown}.\n`,
+    });
+    await vi.waitFor(async () => expect(await query('SELECT FROM dead_letter')).toHaveLength(2), {
+      timeout: 10_000,
+    });
+
+    server.child.kill('SIGTERM');
+    expect(await server.exit).toMatchObject({ code: 0 });
+    const left = idsIn((await dlq('ls')).stdout);
+    expect(left).toHaveLength(2);
+    expect(left).not.toContain(first);
+    expect((await dlq('retry', '--all', '--topic', 'other')).stdout).toBe('No dead letters.\n');
+    expect(await dlq('retry', '--all')).toEqual({
+      ...good,
+      stdout: 'Retried 2: a worker puts them back into the log.\n',
+    });
+    expect((await dlq('ls')).stdout).toBe('No dead letters.\n');
+    // The next start finds them on their way.
+    const again = unseen(['start']);
+    await again.ready();
+    await vi.waitFor(async () => expect(await query('SELECT FROM dead_letter')).toHaveLength(2), {
+      timeout: 10_000,
+    });
+  }, 60_000);
+
+  it.each([
+    [['show', 'x'], /unseen dlq ls/],
+    [['show'], /missing required argument 'id'/],
+    [['retry'], /name the ids of dead letters, or say --all/],
+    [['retry', '00000000-0000-7000-8000-000000000000', '--all'], /or say --all/],
+    [['retry', '--topic', 'a', '00000000-0000-7000-8000-000000000000'], /--topic goes with --all/],
+    [['ls', '--limit', '0'], /1 to 1000/],
+    [['ls', '--limit', '1001'], /1 to 1000/],
+  ])('refuses %j in a sentence and starts nothing', async (args, message) => {
+    const { code, stdout, stderr } = await dlq(...args);
+    expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+    expect(stderr).toMatch(message);
+    expect(stderr).not.toMatch(/\n\s+at /);
+    expect(readdirSync(dataDir)).toEqual([]);
+  });
+
+  it('says in a sentence that the database cannot be reached, or is not what it should be', async () => {
+    const away = await unseen(['dlq', 'ls'], { DATABASE_URL: 'postgresql://u:hunter2@127.0.0.1:1/x' }).exit;
+    expect(away).toMatchObject({ code: 1, stdout: '' });
+    expect(away.stderr).toMatch(/^unseen: The database cannot be reached: .*Check DATABASE_URL\.\n$/);
+    expect(away.stderr).not.toContain('hunter2');
+    const { connectionString } = inject('postgres');
+    const empty = await unseen(['dlq', 'ls'], { DATABASE_URL: connectionString }).exit;
+    expect(empty).toMatchObject({ code: 1, stdout: '' });
+    expect(empty.stderr).toMatch(/^unseen: .*"dead_letter" does not exist\)\n$/);
   });
 });

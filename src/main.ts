@@ -3,8 +3,9 @@ import closeWithGrace from 'close-with-grace';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { createApp } from './app.ts';
 import { type Config, ConfigError, readConfig } from './config.ts';
+import { letterTable, letterText, plainLetter, retryAll, retryLetters } from './dlq.ts';
 import { type Role, roles } from './domain/caller.ts';
-import { AppError } from './domain/error.ts';
+import { AppError, isRetriable } from './domain/error.ts';
 import {
   createLogger,
   createRuntime,
@@ -12,6 +13,7 @@ import {
   devUser,
   type Examination,
   examine,
+  openStore,
   runMigrations,
 } from './runtime.ts';
 import { version } from './version.ts';
@@ -31,7 +33,8 @@ Examples:
   unseen start --ephemeral                      the same, keeping nothing
   PORT=8080 unseen start                        on another port
   unseen token --user alice                     a token for the playground or for curl
-  unseen token --role service                   a token that acts for every user of the tenant`,
+  unseen token --role service                   a token that acts for every user of the tenant
+  unseen dlq ls                                 the events that could not be applied`,
   );
 
 program
@@ -93,9 +96,85 @@ program
     );
   });
 
+const dlq = program
+  .command('dlq')
+  .description(
+    'Look after dead letters: events that could not be applied. Of all tenants, also while the server runs.',
+  );
+
+dlq
+  .command('ls')
+  .description('List them, newest first.')
+  .option('--topic <topic>', 'only those of this topic')
+  .option('--code <code>', 'only those with this error code')
+  .option('--limit <number>', 'how many, 1 to 1000', limit, 50)
+  .option('--json', 'as a JSON array, with payloads', false)
+  .action((options: { topic?: string; code?: string; limit: number; json: boolean }) =>
+    withStore(async ({ store }) => {
+      const filter = {
+        ...(options.topic !== undefined && { topic: options.topic }),
+        ...(options.code !== undefined && { errorCode: options.code }),
+      };
+      const found = await store.deadLetters({ ...filter, first: options.limit + 1 });
+      const letters = found.slice(0, options.limit);
+      if (options.json) console.log(JSON.stringify(letters.map(plainLetter), undefined, 2));
+      else console.log(letters.length === 0 ? 'No dead letters.' : letterTable(letters));
+      if (found.length > letters.length) console.error(`There are more than ${options.limit}: see --limit.`);
+    }),
+  );
+
+dlq
+  .command('show')
+  .description('Show everything about one.')
+  .argument('<id>', 'as `ls` shows it', letterId)
+  .option('--json', 'as JSON', false)
+  .action((id: string, options: { json: boolean }) =>
+    withStore(async ({ store }) => {
+      const letter = await store.deadLetter(id, {});
+      if (!letter) refuse(`No dead letter has the id ${id}.`);
+      else console.log(options.json ? JSON.stringify(plainLetter(letter), undefined, 2) : letterText(letter));
+    }),
+  );
+
+dlq
+  .command('retry')
+  .description('Put them back on their topics, to be applied again. What fails again is a new dead letter.')
+  .argument('[ids...]', 'as `ls` shows them', (id: string, ids: readonly string[] = []) => [
+    ...ids,
+    letterId(id),
+  ])
+  .option('--all', 'all there are', false)
+  .option('--topic <topic>', 'with --all: all of this topic')
+  .action((ids: readonly string[], options: { all: boolean; topic?: string }) => {
+    if (options.all === ids.length > 0) dlq.error('error: name the ids of dead letters, or say --all');
+    if (options.topic !== undefined && !options.all) dlq.error('error: --topic goes with --all');
+    return withStore(async ({ store, clock }) => {
+      const retried = options.all
+        ? await retryAll({ store, clock }, options.topic)
+        : await retryLetters({ store, clock }, ids);
+      const unknown = ids.filter((id) => !retried.includes(id));
+      if (retried.length === 0 && options.all) console.log('No dead letters.');
+      if (retried.length > 0) console.log(`Retried ${retried.length}: a worker puts them back into the log.`);
+      if (unknown.length > 0) refuse(`No dead letter has the id ${unknown.join(', ')}.`);
+    });
+  });
+
 const roleDescriptions = { api: 'answers requests', worker: 'applies events' } as const;
 
 await program.parseAsync().catch(exitWith);
+
+async function withStore(
+  work: (opened: Awaited<ReturnType<typeof openStore>>) => Promise<void>,
+): Promise<void> {
+  const opened = await openStore(readConfig());
+  await work(opened).finally(opened.close);
+}
+
+/** Says what could not be done; whatever else was asked is done. */
+function refuse(sentence: string): void {
+  console.error(`unseen: ${sentence}`);
+  process.exitCode = 1;
+}
 
 async function start(options: { readonly ephemeral: boolean }): Promise<void> {
   const startedAt = performance.now();
@@ -191,9 +270,23 @@ function reportOf(examinations: readonly Examination[]): string {
 /** What was refused gets its sentence, what nobody foresaw its stack. */
 function exitWith(error: unknown): never {
   const isExpected =
-    error instanceof ConfigError || (error instanceof AppError && error.code === 'START_REFUSED');
-  console.error(isExpected ? `unseen: ${error.message}` : error);
+    error instanceof ConfigError ||
+    (error instanceof AppError && ['START_REFUSED', 'UNAVAILABLE'].includes(error.code));
+  const reason =
+    isExpected && isRetriable(error) && error.cause instanceof Error ? ` (${error.cause.message})` : '';
+  console.error(isExpected ? `unseen: ${error.message}${reason}` : error);
   process.exit(1);
+}
+
+function letterId(value: string): string {
+  return matching(
+    /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i,
+    'an id as `unseen dlq ls` shows it',
+  )(value).toLowerCase();
+}
+
+function limit(value: string): number {
+  return Number(matching(/^([1-9]\d{0,2}|1000)$/, 'a whole number from 1 to 1000')(value));
 }
 
 function matching(pattern: RegExp, expected: string) {

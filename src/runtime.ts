@@ -16,6 +16,7 @@ import {
 import { reasonOf, toPortError, translated } from './adapters/postgres/error.ts';
 import { createPostgresEventLog } from './adapters/postgres/event-log.ts';
 import { migrate, migrationsDirectory } from './adapters/postgres/migrate.ts';
+import { createPostgresOutbox } from './adapters/postgres/outbox.ts';
 import { createPostgresStore } from './adapters/postgres/store.ts';
 import type { Backends } from './app.ts';
 import type { Config } from './config.ts';
@@ -66,6 +67,7 @@ export async function createRuntime(
     const database = connect(postgres.connection, { maxConnections: config.databasePoolSize });
     const store = createPostgresStore(database, { holdsLog: true });
     const log = createPostgresEventLog({ database, connection: postgres.connection, logger });
+    const outbox = createPostgresOutbox({ database, connection: postgres.connection });
     const pubSub = createLocalPubSub();
     const isDevelopment = config.auth.secret === undefined && config.auth.jwksUrl === undefined;
     return {
@@ -77,6 +79,7 @@ export async function createRuntime(
         },
         store,
         log,
+        outbox,
         pubSub,
         authenticator,
         clock,
@@ -108,10 +111,7 @@ export async function runMigrations(config: Config, logger: Logger): Promise<rea
   try {
     return (await migrateOn(postgres.connection, logger)).applied;
   } catch (error) {
-    if (!isRetriable(error)) throw error;
-    const { cause } = error as Error;
-    const message = `The database cannot be reached: ${reasonOf(cause)}. Check DATABASE_URL.`;
-    throw new AppError('START_REFUSED', message, { cause });
+    throw asRefusal(error);
   } finally {
     await postgres.close();
   }
@@ -138,6 +138,46 @@ async function examineStore({
   const running = findEmbeddedPostgres(dataDir);
   if (running) return examinePostgres({ ...running, ssl: false }, options);
   return [{ state: 'ok', found: 'not running; `unseen start` starts it' }];
+}
+
+/**
+ * The store, for a command that works beside a server that may be running: an embedded PostgreSQL is started, or shared
+ * with its owner. Rejects with START_REFUSED when the database cannot be reached.
+ */
+export async function openStore(config: Config): Promise<
+  Pick<Runtime['backends'], 'store' | 'clock'> & {
+    close(): Promise<void>;
+  }
+> {
+  const { databaseUrl, dataDir } = config;
+  if (databaseUrl === undefined) mkdirSync(dataDir, { recursive: true, mode: 0o700 });
+  const embedded =
+    databaseUrl === undefined ? await startEmbeddedPostgres({ dataDir, share: true }) : undefined;
+  const connection = embedded
+    ? { ...embedded.connection, ssl: false }
+    : { connectionString: databaseUrl as string };
+  const store = createPostgresStore(connect(connection, { maxConnections: 2 }));
+  const close = async () => {
+    await store.close();
+    await embedded?.stop();
+  };
+  try {
+    // A server of somebody else's is migrated by those who run it.
+    if (embedded?.shared === false) await migrateOn(connection, { info() {}, warn() {}, error() {} });
+    await store.ping();
+    return { store, clock: systemClock, close };
+  } catch (error) {
+    await close();
+    throw asRefusal(error);
+  }
+}
+
+/** A database that cannot be reached, as a sentence for whoever ran the command. */
+function asRefusal(error: unknown): unknown {
+  if (!isRetriable(error)) return error;
+  const { cause } = error as Error;
+  const message = `The database cannot be reached: ${reasonOf(cause)}. Check DATABASE_URL.`;
+  return new AppError('START_REFUSED', message, { cause });
 }
 
 /** A token as `unseen token` prints it. Rejects with START_REFUSED when tokens are signed elsewhere. */

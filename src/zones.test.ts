@@ -16,7 +16,8 @@ const zones: Record<string, { readonly values: readonly string[]; readonly types
   adapters: { values: ['ports', 'events', 'domain'] },
   'runtime.ts': { values: ['adapters', 'config.ts', 'domain', 'ports'], types: ['app.ts'] },
   'app.ts': { values: ['flow', 'graphql', 'http'], types: ['ports', 'config.ts'] },
-  'main.ts': { values: ['config.ts', 'runtime.ts', 'app.ts', 'domain', 'version.ts'] },
+  'main.ts': { values: ['config.ts', 'runtime.ts', 'app.ts', 'dlq.ts', 'domain', 'version.ts'] },
+  'dlq.ts': { values: ['domain'], types: ['ports'] },
   'config.ts': { values: [] },
   'version.ts': { values: [] },
 };

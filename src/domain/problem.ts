@@ -3,6 +3,7 @@ import type { z } from 'zod';
 /** Why an input that was understood was not done. */
 export type ProblemCode =
   | 'INVALID_INPUT'
+  | 'NOT_FOUND'
   | 'USER_NOT_FOUND'
   | 'OPTED_OUT'
   | 'IDEMPOTENCY_CONFLICT'

@@ -3,3 +3,6 @@ export const topics = {
   userActivity: 'incoming.user_activity',
   notificationCommand: 'create-user-notification-command',
 } as const;
+
+/** What follows the name of a topic in the name of the one that gets its dead letters. */
+export const deadLetterSuffix = '.dlq';

@@ -6,7 +6,7 @@ import type { BadgeCache } from '../ports/badge-cache.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { PubSub } from '../ports/pub-sub.ts';
-import type { Store } from '../ports/store.ts';
+import type { DeadLetterFilter, Store } from '../ports/store.ts';
 import { publishBadges } from './publish.ts';
 
 /**
@@ -52,6 +52,17 @@ export function createAct({
       const badge = badgeOf(opened);
       await publishBadges({ pubSub, cache, logger }, [badge], 'OPENED');
       return { badge };
+    },
+
+    /**
+     * Puts dead letters back on their topics; the ids of those that were there. Each is either kept here or on its way, and
+     * when it fails again it comes back as a new dead letter. `tenantIds` says whose; absent: everybody's.
+     */
+    retryDeadLetters(
+      ids: readonly string[],
+      filter: Pick<DeadLetterFilter, 'tenantIds'>,
+    ): Promise<readonly string[]> {
+      return store.transaction((transaction) => transaction.requeueDeadLetters(ids, filter, clock.now()));
     },
 
     /** Creates or changes users; per patch whether it created. */

@@ -165,13 +165,14 @@ function read(records: readonly LogRecord[], now: Date) {
 }
 
 function deadLetterOf(record: LogRecord, why: Failure, failedAt: Date, tenantId = ''): DeadLetter {
-  const { topic, partition, offset, key, value } = record;
+  const { topic, partition, offset, key, headers, value } = record;
   return {
     tenantId,
     topic,
     partition,
     offset,
     key,
+    headers,
     payload: value ?? new Uint8Array(),
     errorCode: why.code,
     errorMessage: why.reason,

@@ -1,4 +1,5 @@
 import { defaultFieldResolver, type GraphQLFieldResolver, type GraphQLSchema, isObjectType } from 'graphql';
+import type { Role } from '../domain/caller.ts';
 import { AppError } from '../domain/error.ts';
 import type { Context } from './context.ts';
 
@@ -7,25 +8,31 @@ import type { Context } from './context.ts';
  * - `token`: whoever has a valid token.
  * - `target`: the user it is about, or a service or admin of the tenant; the resolver asks `targetUser` or `maySee`.
  * - `service`: services and admins.
+ * - `admin`: admins.
  * - `parent`: whoever was given the object it belongs to.
  */
-export type Access = 'token' | 'target' | 'service' | 'parent';
+export type Access = 'token' | 'target' | 'service' | 'admin' | 'parent';
 
 /** Every field of every operation type, and of every other type a word for all its fields. Nothing is open by default. */
 export const access: Readonly<Record<string, Access>> = {
   'Query.viewer': 'token',
   'Query.user': 'target',
   'Query.node': 'target',
+  'Query.deadLetters': 'admin',
   'Mutation.recordPageView': 'target',
   'Mutation.recordPageViews': 'target',
   'Mutation.sendNotification': 'service',
   'Mutation.openInbox': 'target',
   'Mutation.upsertUsers': 'service',
+  'Mutation.retryDeadLetters': 'admin',
   'Subscription.badgeChanged': 'target',
   Badge: 'parent',
   BadgePayload: 'parent',
   BadgeUpdate: 'parent',
   DayStat: 'parent',
+  DeadLetter: 'parent',
+  DeadLetterConnection: 'parent',
+  DeadLetterEdge: 'parent',
   Notification: 'parent',
   NotificationConnection: 'parent',
   NotificationEdge: 'parent',
@@ -36,6 +43,7 @@ export const access: Readonly<Record<string, Access>> = {
   PageViewEdge: 'parent',
   RecordPageViewPayload: 'parent',
   RecordPageViewsPayload: 'parent',
+  RetryDeadLettersPayload: 'parent',
   SendNotificationPayload: 'parent',
   UpsertUsersPayload: 'parent',
   User: 'parent',
@@ -55,20 +63,28 @@ export function enforceAccess(schema: GraphQLSchema): GraphQLSchema {
     for (const field of Object.values(type.getFields())) {
       const rule = accessOf(type.name, field.name);
       if (rule === undefined) throw new Error(`${type.name}.${field.name} has no rule in the access table`);
-      if (rule !== 'service') continue;
-      field.resolve = servicesOnly(field.resolve ?? defaultFieldResolver);
-      if (field.subscribe) field.subscribe = servicesOnly(field.subscribe);
+      const roles = rolesFor[rule];
+      if (!roles) continue;
+      field.resolve = only(roles, field.resolve ?? defaultFieldResolver);
+      if (field.subscribe) field.subscribe = only(roles, field.subscribe);
     }
   }
   return schema;
 }
 
-function servicesOnly(
+/** The roles a rule asks for; a rule without an entry asks for no role. */
+const rolesFor: Readonly<Partial<Record<Access, readonly Role[]>>> = {
+  service: ['service', 'admin'],
+  admin: ['admin'],
+};
+
+function only(
+  roles: readonly Role[],
   resolve: GraphQLFieldResolver<unknown, Context>,
 ): GraphQLFieldResolver<unknown, Context> {
   return (source, args, context, info) => {
-    if (context.caller.role === 'user') {
-      throw new AppError('FORBIDDEN', `${info.fieldName} needs a token of role service or admin.`);
+    if (!roles.includes(context.caller.role)) {
+      throw new AppError('FORBIDDEN', `${info.fieldName} needs a token of role ${roles.join(' or ')}.`);
     }
     return resolve(source, args, context, info);
   };

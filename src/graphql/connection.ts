@@ -51,21 +51,26 @@ export function checkFirst(first: number): void {
 }
 
 /** Lists that have cursors. */
-export type ListName = 'notifications' | 'pageViews';
+export type ListName = 'notifications' | 'pageViews' | 'deadLetters';
 
-/** An opaque keyset cursor: the list, the user and the place in the list. */
-export function encodeCursor(list: ListName, user: UserKey, place: readonly string[]): string {
-  return Buffer.from(JSON.stringify([list, userKeyOf(user), ...place])).toString('base64url');
+/** Whose list it is: a user's, or the tenant's. A tenant has no slash, so the two cannot be mistaken. */
+type Owner = UserKey | { readonly tenantId: string; readonly userId?: never };
+
+const nameOf = (owner: Owner) => (owner.userId === undefined ? owner.tenantId : userKeyOf(owner));
+
+/** An opaque keyset cursor: the list, its owner and the place in the list. */
+export function encodeCursor(list: ListName, owner: Owner, place: readonly string[]): string {
+  return Buffer.from(JSON.stringify([list, nameOf(owner), ...place])).toString('base64url');
 }
 
 /**
- * The place a cursor names. Rejects with BAD_USER_INPUT when it is not a cursor of that list of that user: a cursor of
- * another list or user names no place here.
+ * The place a cursor names. Rejects with BAD_USER_INPUT when it is not a cursor of that list of that owner: a cursor of
+ * another list or owner names no place here.
  */
 export function decodeCursor(
   cursor: string,
   list: ListName,
-  user: UserKey,
+  owner: Owner,
   isPlace: (place: readonly string[]) => boolean,
 ): readonly string[] {
   let parts: unknown;
@@ -74,12 +79,12 @@ export function decodeCursor(
   } catch {
     parts = undefined;
   }
-  if (Array.isArray(parts) && parts[0] === list && parts[1] === userKeyOf(user)) {
+  if (Array.isArray(parts) && parts[0] === list && parts[1] === nameOf(owner)) {
     const place = parts.slice(2);
     if (place.every((part) => typeof part === 'string') && isPlace(place)) return place;
   }
   throw new AppError(
     'BAD_USER_INPUT',
-    `The cursor does not belong to this list: pass one that ${list} answered for this user.`,
+    `The cursor does not belong to this list: pass one that ${list} answered here.`,
   );
 }

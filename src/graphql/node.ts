@@ -5,6 +5,7 @@ import type { Read } from '../flow/read.ts';
 import type { Store } from '../ports/store.ts';
 import { badgeNode } from './badge.ts';
 import { type Context, maySee } from './context.ts';
+import { deadLetterNode, visibleTenants } from './dead-letter.ts';
 import { parseNodeId } from './node-id.ts';
 import { Node } from './node-interface.ts';
 import { notificationNode } from './notification.ts';
@@ -30,6 +31,11 @@ export class NodeResolver {
     if (kind === 'Notification') {
       const notification = isUuid(first) ? await store.notification(tenantId, first) : undefined;
       return notification && maySee(context, notification.userId) ? notificationNode(notification) : null;
+    }
+    if (kind === 'DeadLetter') {
+      if (context.caller.role !== 'admin' || !isUuid(first)) return null;
+      const letter = await store.deadLetter(first, visibleTenants(context));
+      return letter ? deadLetterNode(letter) : null;
     }
     if (kind === undefined || !maySee(context, first)) return null;
     const user = { tenantId, userId: first };

@@ -3,6 +3,7 @@ import type { Problem } from '../domain/problem.ts';
 
 export enum UserErrorCode {
   INVALID_INPUT = 'INVALID_INPUT',
+  NOT_FOUND = 'NOT_FOUND',
   USER_NOT_FOUND = 'USER_NOT_FOUND',
   OPTED_OUT = 'OPTED_OUT',
   IDEMPOTENCY_CONFLICT = 'IDEMPOTENCY_CONFLICT',
@@ -16,6 +17,7 @@ registerEnumType(UserErrorCode, {
   description: 'Why a mutation did not do what was asked. The rest of the answer stands.',
   valuesConfig: {
     INVALID_INPUT: { description: 'A value is out of bounds; the message says which bounds.' },
+    NOT_FOUND: { description: 'There is no such thing, or it is not visible to the caller.' },
     USER_NOT_FOUND: { description: 'There is no such user in the tenant.' },
     OPTED_OUT: { description: 'The user does not receive notifications.' },
     IDEMPOTENCY_CONFLICT: {

@@ -93,6 +93,17 @@ export const IdempotencyKey = stringScalar<string>({
   serialize: asString,
 });
 
+export const BigIntScalar = stringScalar<bigint>({
+  name: 'BigInt',
+  description: 'A 64-bit integer as a string: `"9007199254740993"`. A JSON number is refused.',
+  expected: 'a 64-bit integer as a string, e.g. "42"',
+  parse: (value) =>
+    /^-?\d{1,19}$/.test(value) && BigInt.asIntN(64, BigInt(value)) === BigInt(value)
+      ? BigInt(value)
+      : undefined,
+  serialize: asString,
+});
+
 function readJsonObject(value: unknown): Record<string, unknown> {
   const parsed = jsonObject.safeParse(value);
   if (parsed.success) return parsed.data;

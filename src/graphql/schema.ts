@@ -17,6 +17,7 @@ import type { Store } from '../ports/store.ts';
 import { enforceAccess } from './access.ts';
 import { BadgeResolver, badgePush } from './badge.ts';
 import type { Context, ResolverContainer } from './context.ts';
+import { DeadLetterResolver } from './dead-letter.ts';
 import { NodeResolver } from './node.ts';
 import { NotificationResolver } from './notification.ts';
 import { PageViewResolver } from './page-view.ts';
@@ -38,6 +39,7 @@ export function getSchema(): GraphQLSchema {
           NotificationResolver,
           BadgeResolver,
           UserStatsResolver,
+          DeadLetterResolver,
         ],
         container: ({ context }: { context: Context }) => context.container,
         // Scalars are strict and the flow parses the rest; class-validator would check neither.
@@ -87,6 +89,7 @@ export function createResolvers(deps: {
     [NotificationResolver, new NotificationResolver(deps)],
     [BadgeResolver, new BadgeResolver(deps)],
     [UserStatsResolver, new UserStatsResolver()],
+    [DeadLetterResolver, new DeadLetterResolver(deps)],
   ]);
   return {
     get: <T>(resolverClass: abstract new (...args: never[]) => T) => resolvers.get(resolverClass) as T,

@@ -3,6 +3,7 @@ import type { Notification } from '../domain/notification.ts';
 import type { PageView } from '../domain/page-view.ts';
 import type { StatsWindow, UserStats } from '../domain/stats.ts';
 import type { User, UserKey, UserPatch } from '../domain/user.ts';
+import type { OutgoingRecord } from './event-log.ts';
 
 /**
  * Everything that is kept. What was written is seen by every read that starts after it resolved. Every function rejects
@@ -59,6 +60,16 @@ export interface Store {
   /** The digest an idempotency key is bound to. */
   boundDigest(key: KeyIdentity): Promise<string | undefined>;
 
+  /** Dead letters, newest first (ties by id, descending), those after the place `after`. */
+  deadLetters(
+    page: DeadLetterFilter & {
+      readonly first: number;
+      readonly after?: { readonly failedAt: Date; readonly id: string };
+    },
+  ): Promise<readonly StoredDeadLetter[]>;
+  countDeadLetters(filter: DeadLetterFilter): Promise<number>;
+  deadLetter(id: string, filter: Pick<DeadLetterFilter, 'tenantIds'>): Promise<StoredDeadLetter | undefined>;
+
   /** Makes room for page views of the months in which these moments lie (UTC). Cheap when there is room already. */
   preparePageViews(moments: readonly Date[]): Promise<void>;
 
@@ -106,8 +117,23 @@ export interface StoreTransaction {
   /** Notes when the watermark came to stand where it does. */
   addOpening(key: UserKey, upToSeq: bigint, now: Date): Promise<void>;
 
-  /** Keeps records that could not be applied; one that is kept already is left as it is. */
+  /**
+   * Keeps records that could not be applied; one that is kept already is left as it is. A copy of each that is new goes to
+   * `<topic>.dlq` by the outbox: bytes and key as they came, its headers and topic, partition, offset, error-code,
+   * error-message and attempts.
+   */
   addDeadLetters(deadLetters: readonly DeadLetter[]): Promise<void>;
+  /**
+   * Puts dead letters back on their topics, by the outbox, and removes them here; the ids of those that were there. They
+   * keep key and headers, and carry in `unseen-origin-topic`, `-partition` and `-offset` where they stood first.
+   */
+  requeueDeadLetters(
+    ids: readonly string[],
+    filter: Pick<DeadLetterFilter, 'tenantIds'>,
+    now: Date,
+  ): Promise<readonly string[]>;
+  /** Records for the log, sent after the commit, in this order, at least once. */
+  addOutgoing(records: readonly OutgoingRecord[], now: Date): Promise<void>;
 
   /**
    * The last writes, their statements sent: the commit follows them without waiting for their answers. When one fails,
@@ -142,10 +168,25 @@ export interface DeadLetter {
   readonly partition: number;
   readonly offset: bigint;
   readonly key: string | null;
+  readonly headers: Readonly<Record<string, string>>;
   /** The record's bytes as they came. */
   readonly payload: Uint8Array;
   readonly errorCode: string;
   readonly errorMessage: string;
   readonly attempts: number;
   readonly failedAt: Date;
+}
+
+/** One that is kept, and its name. */
+export interface StoredDeadLetter extends DeadLetter {
+  /** A uuid. */
+  readonly id: string;
+}
+
+/** Which dead letters: what is absent is not asked for. */
+export interface DeadLetterFilter {
+  /** Of these tenants; the empty one are those whose record did not say. */
+  readonly tenantIds?: readonly string[];
+  readonly topic?: string;
+  readonly errorCode?: string;
 }

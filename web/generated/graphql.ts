@@ -101,6 +101,8 @@ export type UserErrorCode =
   | 'INVALID_INPUT'
   /** The moment lies more than 5 minutes ahead of the server. */
   | 'IN_FUTURE'
+  /** There is no such thing, or it is not visible to the caller. */
+  | 'NOT_FOUND'
   /** The user does not receive notifications. */
   | 'OPTED_OUT'
   /** More items than one call takes. Nothing was changed. */

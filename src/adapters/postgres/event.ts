@@ -1,9 +1,8 @@
-import { v7 as uuidV7 } from 'uuid';
-import type { DeadLetter, EventIdentity, KeyIdentity } from '../../ports/store.ts';
+import type { EventIdentity, KeyIdentity } from '../../ports/store.ts';
 import type { PrismaClient } from './generated/client.ts';
 import type { Sql } from './sql.ts';
 
-/** What the exactly-once rules need: which events were applied, which could not be, which keys were used. */
+/** What the exactly-once rules need: which events were applied, which keys were used. */
 export function createEventQueries(sql: Sql) {
   return {
     async claimEvents(events: readonly EventIdentity[], now: Date): Promise<readonly boolean[]> {
@@ -28,23 +27,6 @@ export function createEventQueries(sql: Sql) {
         DELETE FROM processed_event WHERE (tenant_id, source, event_id) IN (
           SELECT * FROM unnest(${events.map((event) => event.tenantId)}::text[],
             ${events.map((event) => event.source)}::text[], ${events.map((event) => event.id)}::text[]))`;
-    },
-
-    async addDeadLetters(deadLetters: readonly DeadLetter[]): Promise<void> {
-      if (deadLetters.length === 0) return;
-      await sql.execute`
-        INSERT INTO dead_letter (tenant_id, id, topic, partition, "offset", key, payload, error_code, error_message,
-          attempts, failed_at)
-        SELECT * FROM unnest(
-          ${deadLetters.map((letter) => letter.tenantId)}::text[], ${deadLetters.map(() => uuidV7())}::uuid[],
-          ${deadLetters.map((letter) => letter.topic)}::text[], ${deadLetters.map((letter) => letter.partition)}::int[],
-          ${deadLetters.map((letter) => String(letter.offset))}::bigint[], ${deadLetters.map((letter) => letter.key)}::text[],
-          ${deadLetters.map((letter) => Buffer.from(letter.payload))}::bytea[],
-          ${deadLetters.map((letter) => letter.errorCode)}::text[],
-          ${deadLetters.map((letter) => letter.errorMessage)}::text[],
-          ${deadLetters.map((letter) => letter.attempts)}::int[],
-          ${deadLetters.map((letter) => letter.failedAt.toISOString())}::timestamptz[])
-        ON CONFLICT DO NOTHING`;
     },
 
     async bindKeys(

@@ -721,6 +721,7 @@ describe('dead letters', () => {
       partition: 0,
       offset: BigInt(offset),
       key: null,
+      headers: {},
       payload: Uint8Array.from([0, 255, 254, 10, 0]),
       errorCode: 'MALFORMED_EVENT',
       errorMessage: 'not UTF-8',

@@ -1,9 +1,11 @@
 import type { Store, StoreTransaction } from '../../ports/store.ts';
 import type { Database } from './connection.ts';
+import { createDeadLetterLookups, createDeadLetterQueries } from './dead-letter.ts';
 import { translated } from './error.ts';
 import { createEventLookups, createEventQueries } from './event.ts';
 import { createInboxQueries } from './inbox.ts';
 import { createNotificationLookups, createNotificationQueries } from './notification.ts';
+import { createOutboxQueries } from './outbox.ts';
 import { createPageViewLookups, createPageViewQueries, createPartition, monthOf } from './page-view.ts';
 import { inTransaction, type Sql, sqlOn } from './sql.ts';
 import { readStats } from './stats.ts';
@@ -15,6 +17,8 @@ const createQueries = (sql: Sql) => ({
   ...createInboxQueries(sql),
   ...createNotificationQueries(sql),
   ...createEventQueries(sql),
+  ...createDeadLetterQueries(sql),
+  ...createOutboxQueries(sql),
 });
 
 /** One statement per table and batch, arrays in by `unnest`; single rows and counts by Prisma's typed client. */
@@ -37,6 +41,7 @@ export function createPostgresStore(
     ...createPageViewLookups(prisma),
     ...createNotificationLookups(prisma),
     ...createEventLookups(prisma),
+    ...createDeadLetterLookups(prisma),
   };
   const preparedMonths = new Set<string>();
 
@@ -65,6 +70,9 @@ export function createPostgresStore(
     stats: (key, window) => translated(readStats(sql, key, window)),
     bindKeys: (keys, now) => translated(queries.bindKeys(keys, now)),
     boundDigest: (key) => translated(lookups.boundDigest(key)),
+    deadLetters: (page) => translated(queries.deadLetters(page)),
+    countDeadLetters: (filter) => translated(lookups.countDeadLetters(filter)),
+    deadLetter: (id, filter) => translated(queries.deadLetter(id, filter)),
     async preparePageViews(moments) {
       for (const month of new Set(moments.map(monthOf))) {
         if (preparedMonths.has(month)) continue;

@@ -1,0 +1,28 @@
+/** Whose admins look after dead letters that do not say whose they are. */
+const caretaker = 'default';
+
+/**
+ * The tenants whose dead letters the admins of a tenant see: their own, and those of nobody (empty) for the admins of the
+ * tenant `default`, since nobody else would.
+ */
+export function deadLetterTenants(tenantId: string): readonly string[] {
+  return tenantId === caretaker ? [tenantId, ''] : [tenantId];
+}
+
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+const base64Prefix = 'base64:';
+
+/** Bytes for people: as text when they are UTF-8, else in base64 behind `base64:`; so is text that begins like that. */
+export function readable(bytes: Uint8Array): string {
+  const text = decoded(bytes);
+  if (text !== undefined && !text.startsWith(base64Prefix)) return text;
+  return base64Prefix + Buffer.from(bytes).toString('base64');
+}
+
+function decoded(bytes: Uint8Array): string | undefined {
+  try {
+    return utf8.decode(bytes);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,106 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { AppError } from '../domain/error.ts';
+import { deadLetterSuffix } from '../events/topic.ts';
+import type { EventLog } from '../ports/event-log.ts';
+import type { Logger } from '../ports/logger.ts';
+import type { Outbox, OutboxTurn, WaitingRecord } from '../ports/outbox.ts';
+import type { Project } from './project.ts';
+
+/**
+ * Takes what transactions wrote for the log to the log: one relay at a time over all processes, in order, removed only
+ * when the log has it. So each record is sent at least once, and after a crash in between once more. A log or a database
+ * that is away is waited for, without limit, with backoff and jitter, and another process may take over meanwhile.
+ */
+export function createRelay(
+  {
+    outbox,
+    log,
+    project,
+    logger,
+  }: {
+    readonly outbox: Outbox;
+    readonly log: EventLog;
+    readonly project: Pick<Project, 'bury'>;
+    readonly logger: Logger;
+  },
+  { maxBackoffMs = 10_000 }: { readonly maxBackoffMs?: number } = {},
+) {
+  const stopping = new AbortController();
+  const { signal } = stopping;
+  let running: Promise<void> | undefined;
+  /** Interruptions since something was sent, or since the last idle moment. */
+  let failures = 0;
+
+  async function run(): Promise<void> {
+    while (!signal.aborted) {
+      let turn: OutboxTurn | undefined;
+      try {
+        turn = await outbox.takeTurn(signal);
+        if (turn) await sendOn(turn);
+      } catch (err) {
+        failures += 1;
+        const delayMs = Math.min(maxBackoffMs, 100 * 2 ** failures) * Math.random();
+        // The first says that it began, then one line a minute or so.
+        if (failures === 1 || failures % 10 === 0)
+          logger.warn({ err, failures, delayMs }, 'relaying is retried');
+        await turn?.end();
+        await delay(delayMs, undefined, { signal }).catch(() => {});
+        continue;
+      }
+      await turn?.end();
+    }
+  }
+
+  async function sendOn(turn: OutboxTurn): Promise<void> {
+    while (!signal.aborted) {
+      const records = await turn.read();
+      if (records.length > 0) {
+        await send(records);
+        await turn.remove(records.map(({ id }) => id));
+      }
+      failures = 0;
+      if (records.length === 0) await turn.written();
+    }
+  }
+
+  /** Sends the records in their order. What the log will never take is set aside alone, so that nothing waits behind it. */
+  async function send(records: readonly WaitingRecord[]): Promise<void> {
+    try {
+      await log.send(records);
+    } catch (error) {
+      if (!(error instanceof AppError && error.code === 'BAD_USER_INPUT')) throw error;
+      const [record] = records;
+      if (records.length > 1) {
+        const half = Math.ceil(records.length / 2);
+        await send(records.slice(0, half));
+        await send(records.slice(half));
+      } else if (record) await refused(record, error);
+    }
+  }
+
+  async function refused(record: WaitingRecord, error: AppError): Promise<void> {
+    const { topic, id, key, value, headers, writtenAt } = record;
+    logger.error({ err: error, topic, outboxId: String(id) }, 'the log refused a record for good');
+    // The copy of a dead letter: the letter itself is kept.
+    if (topic.endsWith(deadLetterSuffix)) return;
+    // It has no place in the log, and partitions are never negative.
+    const place = { topic, partition: -1, offset: id, key, value, headers, appendedAt: writtenAt };
+    await project.bury(place, { code: 'REJECTED_EVENT', reason: error.message, attempts: 1 });
+  }
+
+  return {
+    /** Begins; the log and the database may be away. */
+    start(): void {
+      running ??= run();
+    },
+    /** Waits for the batch under way; what was not sent waits for the next start. */
+    async stop(): Promise<void> {
+      stopping.abort();
+      await running;
+    },
+    /** How many records wait to be sent, over all processes. Rejects with UNAVAILABLE. */
+    depth: (): Promise<number> => outbox.depth(),
+  };
+}
+
+export type Relay = ReturnType<typeof createRelay>;
