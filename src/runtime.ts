@@ -4,6 +4,8 @@ import pg from 'pg';
 import { type Logger as Pino, pino } from 'pino';
 import pretty from 'pino-pretty';
 import { createJwtAuthenticator, type KeySource, signToken } from './adapters/jwt/authenticator.ts';
+import { createKafkaEventLog } from './adapters/kafka/event-log.ts';
+import type { KafkaOptions } from './adapters/kafka/options.ts';
 import { createLocalPubSub } from './adapters/local/pub-sub.ts';
 import { readOrCreateSecret } from './adapters/local/secret.ts';
 import { type ConnectionOptions, connect } from './adapters/postgres/connection.ts';
@@ -18,10 +20,12 @@ import { createPostgresEventLog } from './adapters/postgres/event-log.ts';
 import { migrate, migrationsDirectory } from './adapters/postgres/migrate.ts';
 import { createPostgresOutbox } from './adapters/postgres/outbox.ts';
 import { createPostgresStore } from './adapters/postgres/store.ts';
+import { createRedisPubSub } from './adapters/redis/pub-sub.ts';
 import type { Backends } from './app.ts';
 import type { Config } from './config.ts';
 import type { Role } from './domain/caller.ts';
 import { AppError, isRetriable } from './domain/error.ts';
+import { topics } from './events/topic.ts';
 import { systemClock } from './ports/clock.ts';
 import type { Finding } from './ports/finding.ts';
 import type { Logger } from './ports/logger.ts';
@@ -65,10 +69,13 @@ export async function createRuntime(
   const postgres = await openPostgres(config, options, logger);
   try {
     const database = connect(postgres.connection, { maxConnections: config.databasePoolSize });
-    const store = createPostgresStore(database, { holdsLog: true });
-    const log = createPostgresEventLog({ database, connection: postgres.connection, logger });
-    const outbox = createPostgresOutbox({ database, connection: postgres.connection });
-    const pubSub = createLocalPubSub();
+    const { connection } = postgres;
+    const store = createPostgresStore(database, { holdsLog: config.kafka === undefined });
+    const log = config.kafka
+      ? createKafkaEventLog({ logger, onFatal }, kafkaOptions(config, config.kafka))
+      : createPostgresEventLog({ database, connection, logger });
+    const outbox = createPostgresOutbox({ database, connection });
+    const pubSub = config.redis ? createRedisPubSub({ logger }, config.redis) : createLocalPubSub();
     const isDevelopment = config.auth.secret === undefined && config.auth.jwksUrl === undefined;
     return {
       backends: {
@@ -88,8 +95,8 @@ export async function createRuntime(
       },
       description: {
         store: postgres.description,
-        log: 'a table in the same Postgres',
-        pubSub: 'inside this process',
+        log: describeLog(config),
+        pubSub: describePubSub(config),
         auth: describeAuth(config, options),
       },
       async close() {
@@ -103,6 +110,37 @@ export async function createRuntime(
     await postgres.close();
     throw error;
   }
+}
+
+/** What nothing here can mend ends the process, the way an error does that nobody handles: in order, and with 1. */
+function onFatal(error: Error): void {
+  setImmediate(() => {
+    throw error;
+  });
+}
+
+function kafkaOptions(
+  { logRetentionDays }: Config,
+  { replicationFactor = -1, sasl, ...kafka }: NonNullable<Config['kafka']>,
+): KafkaOptions {
+  return {
+    ...kafka,
+    ...(sasl && { sasl }),
+    replicationFactor,
+    retentionMs: logRetentionDays * 86_400_000,
+    topics: Object.values(topics),
+    heartbeatIntervalMs: Math.min(3_000, kafka.sessionTimeoutMs / 3),
+  };
+}
+
+function describeLog({ kafka }: Config): string {
+  return kafka ? `Kafka at ${kafka.brokers.join(', ')}` : 'a table in the same Postgres';
+}
+
+function describePubSub({ redis }: Config): string {
+  return redis
+    ? `Redis${redis.cluster ? ' Cluster' : ''} at ${new URL(redis.url).host}`
+    : 'inside this process';
 }
 
 /** Applies pending migrations and lets go again; their names. */
