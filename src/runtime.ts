@@ -4,6 +4,7 @@ import pg from 'pg';
 import { type Logger as Pino, pino } from 'pino';
 import pretty from 'pino-pretty';
 import { createJwtAuthenticator, type KeySource, signToken } from './adapters/jwt/authenticator.ts';
+import { examineKafka } from './adapters/kafka/doctor.ts';
 import { createKafkaEventLog } from './adapters/kafka/event-log.ts';
 import type { KafkaOptions } from './adapters/kafka/options.ts';
 import { createLocalPubSub } from './adapters/local/pub-sub.ts';
@@ -20,6 +21,7 @@ import { createPostgresEventLog } from './adapters/postgres/event-log.ts';
 import { migrate, migrationsDirectory } from './adapters/postgres/migrate.ts';
 import { createPostgresOutbox } from './adapters/postgres/outbox.ts';
 import { createPostgresStore } from './adapters/postgres/store.ts';
+import { examineRedis } from './adapters/redis/doctor.ts';
 import { createRedisPubSub } from './adapters/redis/pub-sub.ts';
 import type { Backends } from './app.ts';
 import type { Config } from './config.ts';
@@ -28,7 +30,7 @@ import { AppError, isRetriable } from './domain/error.ts';
 import { topics } from './events/topic.ts';
 import { systemClock } from './ports/clock.ts';
 import type { Finding } from './ports/finding.ts';
-import type { Logger } from './ports/logger.ts';
+import { type Logger, silent } from './ports/logger.ts';
 
 /** The user whose token a start without configuration prints, and who exists from then on. */
 export const devUser = { tenantId: 'default', userId: 'alice' } as const;
@@ -157,13 +159,22 @@ export async function runMigrations(config: Config, logger: Logger): Promise<rea
 
 /** What was found of each backend, without changing anything. */
 export async function examine(config: Config): Promise<readonly Examination[]> {
-  return [{ backend: describePostgres(config), findings: await examineStore(config) }];
+  const { kafka, redis } = config;
+  return Promise.all([
+    examination(describePostgres(config), examineStore(config)),
+    ...(kafka ? [examination(describeLog(config), examineKafka(kafkaOptions(config, kafka)))] : []),
+    ...(redis ? [examination(describePubSub(config), examineRedis(redis))] : []),
+  ]);
 }
 
 /** A backend, and what was found of it. */
 export interface Examination {
   readonly backend: string;
   readonly findings: readonly Finding[];
+}
+
+async function examination(backend: string, findings: Promise<readonly Finding[]>): Promise<Examination> {
+  return { backend, findings: await findings };
 }
 
 async function examineStore({
@@ -201,7 +212,7 @@ export async function openStore(config: Config): Promise<
   };
   try {
     // A server of somebody else's is migrated by those who run it.
-    if (embedded?.shared === false) await migrateOn(connection, { info() {}, warn() {}, error() {} });
+    if (embedded?.shared === false) await migrateOn(connection, silent);
     await store.ping();
     return { store, clock: systemClock, close };
   } catch (error) {
