@@ -11,7 +11,7 @@ export interface Audit {
   readonly lost: number;
   /** Inboxes whose counters differ from a recount. */
   readonly drift: readonly unknown[];
-  readonly deadLetters: readonly unknown[];
+  readonly deadLetters: readonly { readonly topic: string }[];
 }
 
 /** Compares the rows with the wishes, by user and kind, and the counters with the rows. */
@@ -37,7 +37,7 @@ export function audit(connectionString: string, wishes: readonly Wish[]): Promis
       twice: differences.reduce((sum, n) => sum + Math.max(0, n), 0),
       lost: differences.reduce((sum, n) => sum + Math.max(0, -n), 0),
       drift: await drift(query),
-      deadLetters: await query('SELECT topic, error_code, error_message FROM dead_letter'),
+      deadLetters: await query<{ topic: string }>('SELECT topic, error_code, error_message FROM dead_letter'),
     };
   });
 }

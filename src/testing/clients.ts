@@ -82,12 +82,16 @@ export function work(
   const waiting = [...todo];
   const acknowledged: Wish[] = [];
   const refusals: unknown[] = [];
+  let isFinishing = false;
   let isStopped = false;
+  let slowestMs = 0;
   const finished = Promise.all(
     Array.from({ length: clients }, async () => {
-      for (let wish = waiting.shift(); wish && !isStopped; wish = waiting.shift()) {
+      for (let wish = waiting.shift(); wish && !isStopped && !isFinishing; wish = waiting.shift()) {
         while (!isStopped) {
+          const sentAt = performance.now();
           const sent = await send(urlNow(), token, wish.query, { input: wish.input }).catch(() => undefined);
+          slowestMs = Math.max(slowestMs, performance.now() - sentAt);
           const done = sent?.answer.data?.done;
           if (done?.id) {
             acknowledged.push(wish);
@@ -106,6 +110,14 @@ export function work(
     acknowledged,
     refusals,
     finished,
+    /** The longest that a client waited for an answer, whatever it was. */
+    slowestMs: () => Math.round(slowestMs),
+    /** Begins no other wish; resolves when those begun are acknowledged. */
+    finish() {
+      isFinishing = true;
+      return finished;
+    },
+    /** Gives up, whatever is under way. */
     stop() {
       isStopped = true;
       return finished;
@@ -113,13 +125,21 @@ export function work(
   };
 }
 
-/** Follows the badge of a user as a browser does: comes back by itself, and remembers what is on the screen. */
-export async function follow(url: string, userId: string) {
-  const token = await tokenOf(userId);
-  const updates: {
+/** What a user's browser has shown. */
+export interface Screen {
+  readonly userId: string;
+  readonly updates: readonly {
     readonly kind: string;
     readonly badge: { readonly unseen: number; readonly version: number };
-  }[] = [];
+  }[];
+  readonly closeCodes: readonly number[];
+  dispose(): Promise<void>;
+}
+
+/** Follows the badge of a user as a browser does: comes back by itself, and remembers what is on the screen. */
+export async function follow(url: string, userId: string): Promise<Screen> {
+  const token = await tokenOf(userId);
+  const updates: Screen['updates'][number][] = [];
   const closeCodes: number[] = [];
   const client = createClient({
     url: `${url.replace('http', 'ws')}/graphql`,
@@ -134,13 +154,13 @@ export async function follow(url: string, userId: string) {
   client.subscribe(
     { query: 'subscription { badgeChanged { kind badge { unseen version } } }' },
     {
-      next: ({ data }) => updates.push(data?.['badgeChanged'] as (typeof updates)[number]),
+      next: ({ data }) => updates.push(data?.['badgeChanged'] as Screen['updates'][number]),
       error() {},
       complete() {},
     },
   );
   // A client that is just trying to come back disposes of itself with the reason why it cannot.
-  return { updates, closeCodes, dispose: () => Promise.resolve(client.dispose()).catch(() => {}) };
+  return { userId, updates, closeCodes, dispose: () => Promise.resolve(client.dispose()).catch(() => {}) };
 }
 
 /** What the API says of a user. */
