@@ -1,5 +1,8 @@
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { decode, type Event, encode } from './codec.ts';
+import type { InboundRecord } from './record.ts';
+import { topics } from './topic.ts';
 
 const event: Event = {
   id: '0197a000-0000-7000-8000-000000000001',
@@ -13,37 +16,46 @@ const event: Event = {
 };
 const bytes = (value: unknown) => Buffer.from(typeof value === 'string' ? value : JSON.stringify(value));
 const without = (key: keyof Event) => ({ ...event, [key]: undefined });
+const appendedAt = new Date('2026-11-20T10:00:00.000Z');
 
-describe('codec', () => {
-  it('reads back what it wrote', () => {
-    expect(decode(bytes(encode(event)))).toEqual({ kind: 'event', event });
+const recordOf = (value: Uint8Array | null, fields: Partial<InboundRecord> = {}): InboundRecord => ({
+  topic: topics.userActivity,
+  partition: 2,
+  offset: 41n,
+  key: 'default/alice',
+  value,
+  appendedAt,
+  ...fields,
+});
+const read = (value: unknown, fields?: Partial<InboundRecord>) => decode(recordOf(bytes(value), fields));
+/** The event of a record that must hold one. */
+const eventOf = (value: unknown, fields?: Partial<InboundRecord>) => {
+  const decoded = read(value, fields);
+  if (decoded.kind !== 'event') throw new Error(JSON.stringify(decoded));
+  return decoded.event;
+};
+
+describe('the envelope', () => {
+  it('is read as it was written', () => {
+    expect(read(encode(event))).toEqual({ kind: 'event', event });
   });
 
-  it('never throws, however deep an attachment is nested', () => {
+  it('never makes decode throw, however deep an attachment is nested', () => {
     const data = `{"title":"x","data":{"a":${'['.repeat(100_000)}${']'.repeat(100_000)}}}`;
     const sent = JSON.stringify({ ...event, type: 'notificationSent', data: 0 }).replace(
       '"data":0',
       `"data":${data}`,
     );
-    expect(decode(bytes(sent))).toMatchObject({
-      kind: 'unreadable',
-      reason: expect.stringContaining('data.data: '),
-    });
+    expect(read(sent)).toMatchObject({ kind: 'unreadable', reason: expect.stringContaining('data.data: ') });
   });
 
-  it('ignores fields it does not know', () => {
-    expect(decode(bytes({ ...event, shoeSize: 43, data: { name: 'Pricing', colour: 'red' } }))).toEqual({
-      kind: 'event',
-      event,
-    });
+  it('may have fields nobody knows', () => {
+    const value = { ...event, shoeSize: 43, data: { name: 'Pricing', colour: 'red' } };
+    expect(read(value)).toEqual({ kind: 'event', event });
   });
 
-  it('treats a null value as empty', () => {
-    expect(decode(null)).toEqual({ kind: 'empty' });
-  });
-
-  it('keeps an event of a newer schema for a newer worker', () => {
-    expect(decode(bytes({ ...event, schemaVersion: 2 }))).toEqual({
+  it('of a newer schema is kept for a newer worker', () => {
+    expect(read({ ...event, schemaVersion: 2 })).toEqual({
       kind: 'newer',
       type: 'pageViewed',
       schemaVersion: 2,
@@ -66,16 +78,251 @@ describe('codec', () => {
     ['no name', bytes({ ...event, data: {} }), 'data.name: '],
     ['U+0000 in a name', bytes({ ...event, data: { name: 'a\0b' } }), 'data.name: '],
     ['a lone surrogate', bytes(JSON.stringify({ ...event, data: { name: '\ud800' } })), 'data.name: '],
-  ])('calls %s unreadable and says where', (_, value, reason) => {
-    expect(decode(value)).toMatchObject({ kind: 'unreadable', reason: expect.stringContaining(reason) });
-  });
-
-  it('does not quote the content in the reason', () => {
-    const decoded = decode(bytes({ ...event, data: { name: 'secret'.repeat(200) } }));
-    expect(JSON.stringify(decoded)).not.toContain('secret');
+  ])('with %s is unreadable, and the reason says where', (_, value, reason) => {
+    expect(decode(recordOf(value))).toMatchObject({
+      kind: 'unreadable',
+      reason: expect.stringContaining(reason),
+    });
   });
 
   it('reads a byte order mark as part of UTF-8', () => {
-    expect(decode(bytes(`\ufeff${encode(event)}`))).toMatchObject({ kind: 'event' });
+    expect(read(`\ufeff${encode(event)}`)).toMatchObject({ kind: 'event' });
+  });
+});
+
+describe('a record', () => {
+  it('without a value is empty', () => {
+    expect(decode(recordOf(null))).toEqual({ kind: 'empty' });
+  });
+
+  it('of a topic that is not ours is ignored', () => {
+    const topic = 'constructor';
+    expect(read(encode(event), { topic })).toEqual({ kind: 'ignored', what: 'other topic' });
+  });
+
+  it('never makes decode throw, and is never quoted in a reason', () => {
+    const secret = 'se' + 'cret';
+    const text = fc.oneof(fc.string(), fc.constant(secret), fc.constant('2026-11-20T09:00:00Z'));
+    const names = [
+      ...['user_id', 'userId', 'name', 'page', 'path', 'timestamp', 'activity_type', 'event_id', 'subjectId'],
+      ...['notificationId', 'title', 'body', 'content', 'data', 'severity', 'actionUrl', 'scheduledFor'],
+      ...['type', 'source', 'schemaVersion', 'tenantId', 'occurredAt', 'id', 'collection', 'item_id'],
+      ...['__proto__', 'constructor', 'toString'],
+    ];
+    const field = fc.oneof(text, fc.jsonValue(), fc.integer());
+    const value = fc.oneof(
+      fc.dictionary(fc.constantFrom(...names), field).map((object) => bytes(JSON.stringify(object))),
+      fc.json().map((json) => bytes(json)),
+      fc.uint8Array().map((array) => Buffer.from(array)),
+    );
+    const topic = fc.constantFrom(...Object.values(topics), 'other');
+    const key = fc.option(fc.oneof(text, fc.constant('acme/alice')));
+    fc.assert(
+      fc.property(value, topic, key, (value, topic, key) => {
+        const decoded = decode(recordOf(value, { topic, key }));
+        if (decoded.kind === 'unreadable') expect(decoded.reason).not.toContain(secret);
+      }),
+      { numRuns: 2_000 },
+    );
+  });
+});
+
+describe('activity as others write it', () => {
+  const plain = { user_id: '019mr8mf4r', name: 'Pricing Page', timestamp: '2012-12-02T00:30:12.984Z' };
+  const view = {
+    id: expect.stringMatching(/^[0-9a-f]{8}-[0-9a-f]{4}-5/),
+    source: topics.userActivity,
+    type: 'pageViewed',
+    tenantId: 'default',
+    userId: '019mr8mf4r',
+    occurredAt: new Date('2012-12-02T00:30:12.984Z'),
+    data: { name: 'Pricing Page' },
+    schemaVersion: 1,
+  };
+
+  it.each([
+    ['the least there is', plain, {}],
+    ['camelCase', { userId: '019mr8mf4r', page: 'Pricing Page', timestamp: plain.timestamp }, {}],
+    ['its type', { ...plain, activity_type: 'page_view' }, {}],
+    ['its type in camelCase', { ...plain, activityType: 'page_view' }, {}],
+    ['an id', { ...plain, event_id: 'e-1' }, { id: 'e-1' }],
+    ['an id in camelCase', { ...plain, eventId: 'e-1' }, { id: 'e-1' }],
+    [
+      'a path and a subject',
+      { ...plain, path: '/pricing', subject_id: 's' },
+      { data: { name: 'Pricing Page', path: '/pricing', subjectId: 's' } },
+    ],
+    [
+      'a subject in camelCase',
+      { ...plain, subjectId: 's' },
+      { data: { name: 'Pricing Page', subjectId: 's' } },
+    ],
+    [
+      'nulls for what is absent',
+      { ...plain, activity_type: null, event_id: null, path: null, collection: null, userId: null },
+      {},
+    ],
+    ['fields nobody knows', { ...plain, browser: { name: 'x' }, schemaVersion: 9, type: 'hit' }, {}],
+    ['an offset in its time', { ...plain, timestamp: '2012-12-02T02:30:12.984+02:00' }, {}],
+  ])('with %s is a page view', (_, value, expected) => {
+    expect(eventOf(value)).toEqual({ ...view, ...expected });
+  });
+
+  it('without an id is the same event at the same place, and another one anywhere else', () => {
+    const { id } = eventOf(plain);
+    expect(eventOf({ ...plain, more: 1 }).id).toBe(id);
+    const elsewhere = [{ offset: 42n }, { partition: 1 }].map((place) => eventOf(plain, place).id);
+    expect(new Set([id, ...elsewhere]).size).toBe(3);
+  });
+
+  it.each([
+    ['acme/019mr8mf4r', 'acme'],
+    ['acme/somebody', 'default'],
+    ['019mr8mf4r', 'default'],
+    ['/019mr8mf4r', 'default'],
+    ['a b/019mr8mf4r', 'default'],
+    ['', 'default'],
+    [null, 'default'],
+  ])('with the key %j is of tenant %s', (key, tenantId) => {
+    expect(eventOf(plain, { key })).toMatchObject({ tenantId });
+  });
+
+  it('takes a user with a slash, whose tenant ends at the first one', () => {
+    expect(eventOf({ ...plain, user_id: 'a/b' }, { key: 'acme/a/b' })).toMatchObject({
+      tenantId: 'acme',
+      userId: 'a/b',
+    });
+  });
+
+  it.each([
+    ['another type', { ...plain, activity_type: 'click' }, 'other activity'],
+    [
+      'another type without a name',
+      { user_id: 'u', timestamp: plain.timestamp, activityType: 'login' },
+      'other activity',
+    ],
+    ['an item', { ...plain, collection: 'news', item_id: '7' }, 'item view'],
+    ['an item in camelCase', { ...plain, collection: 'news', itemId: '7' }, 'item view'],
+  ])('of %s is ignored', (_, value, what) => {
+    expect(read(value)).toEqual({ kind: 'ignored', what });
+  });
+
+  it.each([
+    ['no user', { ...plain, user_id: undefined }, 'userId: '],
+    ['a number for a user', { ...plain, user_id: 7 }, 'userId: '],
+    ['no time', { ...plain, timestamp: undefined }, 'timestamp: '],
+    ['a time without a zone', { ...plain, timestamp: '2026-11-20T09:00:00' }, 'timestamp: '],
+    ['a day that does not exist', { ...plain, timestamp: '2026-02-30T09:00:00Z' }, 'timestamp: '],
+    ['no name', { ...plain, name: undefined }, 'name: '],
+    ['a name of 501 characters', { ...plain, name: 'x'.repeat(501) }, 'name: '],
+    ['an empty id', { ...plain, event_id: '' }, 'eventId: '],
+    ['a number for a type', { ...plain, activity_type: 1 }, 'activityType: '],
+  ])('with %s is unreadable, and the reason says where', (_, value, reason) => {
+    expect(read(value)).toMatchObject({ kind: 'unreadable', reason: expect.stringContaining(reason) });
+  });
+
+  it('tells the tenant of what is unreadable, where it is known', () => {
+    expect(read({ ...plain, name: 1 }, { key: 'acme/019mr8mf4r' })).toMatchObject({ tenantId: 'acme' });
+  });
+});
+
+describe('a notification as others order it', () => {
+  const topic = topics.notificationCommand;
+  const plain = { userId: 'alice', title: 'Hello' };
+  const data = { category: 'general', severity: 'NORMAL', title: 'Hello' };
+
+  it('is sent when it was appended, with the id it was given', () => {
+    const value = {
+      ...plain,
+      notificationId: 'n-1',
+      category: 'offers',
+      severity: 'HIGH',
+      body: 'World',
+      data: { a: 1 },
+      actionUrl: '/offers',
+      subjectId: 's',
+      scheduledFor: null,
+    };
+    expect(eventOf(value, { topic, key: 'acme/alice' })).toEqual({
+      id: 'n-1',
+      source: topic,
+      type: 'notificationSent',
+      tenantId: 'acme',
+      userId: 'alice',
+      occurredAt: appendedAt,
+      schemaVersion: 1,
+      data: expect.objectContaining({
+        category: 'offers',
+        severity: 'HIGH',
+        title: 'Hello',
+        body: 'World',
+        data: { a: 1 },
+        actionUrl: '/offers',
+        subjectId: 's',
+      }),
+    });
+  });
+
+  it.each([
+    ['the least there is', plain, data],
+    ['nulls', { ...plain, body: null, data: null, category: null, severity: null }, data],
+    ['a line of text', { userId: 'alice', content: 'Hello' }, data],
+    ['lines of text', { userId: 'alice', content: '\nHello\nWorld' }, { ...data, body: 'Hello\nWorld' }],
+    ['text beside a title', { ...plain, content: 'World' }, { ...data, body: 'World' }],
+    [
+      'an object',
+      { userId: 'alice', content: { title: 'Hello', body: 'World', a: 1 } },
+      { ...data, body: 'World', data: { title: 'Hello', body: 'World', a: 1 } },
+    ],
+    [
+      'an object in text',
+      { userId: 'alice', content: '{"title":"Hello","a":1}' },
+      { ...data, data: { title: 'Hello', a: 1 } },
+    ],
+    [
+      'an object beside everything',
+      { ...plain, body: 'Mine', data: { b: 2 }, content: { title: 'Other', body: 'Other' } },
+      { ...data, body: 'Mine', data: { b: 2 } },
+    ],
+    [
+      'an object that says nothing to people',
+      { userId: 'alice', content: { a: 1 } },
+      { ...data, title: 'Notification', data: { a: 1 } },
+    ],
+    [
+      'other JSON',
+      { userId: 'alice', content: [1, 2] },
+      { ...data, title: 'Notification', data: { content: [1, 2] } },
+    ],
+    ['text that only begins like JSON', { userId: 'alice', content: '{Hello' }, { ...data, title: '{Hello' }],
+  ])('with %s is read', (_, value, expected) => {
+    expect(eventOf(value, { topic }).data).toEqual(expected);
+  });
+
+  it('takes the beginning of a long text for its title, without half a character', () => {
+    const content = `${'x'.repeat(199)}😀 and so on`;
+    expect(eventOf({ userId: 'alice', content }, { topic }).data).toMatchObject({
+      title: 'x'.repeat(199),
+      body: content,
+    });
+  });
+
+  it('without an id has one of its place', () => {
+    expect(eventOf(plain, { topic }).id).toBe(eventOf(plain, { topic }).id);
+    expect(eventOf(plain, { topic }).id).not.toBe(eventOf(plain, { topic, offset: 42n }).id);
+  });
+
+  it.each([
+    ['no user', { title: 'Hello' }, 'userId: '],
+    ['neither title nor content', { userId: 'alice' }, 'title: '],
+    ['a severity nobody knows', { ...plain, severity: 'LOUD' }, 'severity: '],
+    ['a script for an action', { ...plain, actionUrl: 'javascript:alert(1)' }, 'actionUrl: '],
+    ['too much text', { userId: 'alice', content: 'x '.repeat(3_000) }, 'body: '],
+    ['a list for data', { ...plain, data: [] }, 'data: '],
+  ])('with %s is unreadable, and the reason says where', (_, value, reason) => {
+    expect(read(value, { topic })).toMatchObject({
+      kind: 'unreadable',
+      reason: expect.stringContaining(reason),
+    });
   });
 });

@@ -1,7 +1,11 @@
-import { z } from 'zod';
+import { type Decoded, describe, unreadable } from './decoded.ts';
 import { envelope } from './envelope.ts';
 import { type NotificationSent, notificationSent } from './notification.ts';
+import { decodeNotificationCommand } from './notification-command.ts';
 import { type PageViewed, pageViewed } from './page-view.ts';
+import type { Fields, InboundRecord } from './record.ts';
+import { topics } from './topic.ts';
+import { decodeActivity } from './user-activity.ts';
 
 /** Every kind of event the worker applies. A new family is registered here and in `flow/project.ts`. */
 export const families = [pageViewed, notificationSent] as const;
@@ -27,30 +31,40 @@ export function encode(event: Event): string {
   return JSON.stringify(event);
 }
 
-/**
- * What a record of the log holds.
- * - `event`: readable.
- * - `empty`: a tombstone, nothing to apply.
- * - `unreadable`: will never be readable; `reason` says where and why, without quoting the content.
- * - `newer`: written by a newer version of Unseen; readable once this worker is upgraded.
- */
-export type Decoded =
-  | { readonly kind: 'event'; readonly event: Event }
-  | { readonly kind: 'empty' }
-  | { readonly kind: 'unreadable'; readonly reason: string; readonly tenantId: string | undefined }
-  | { readonly kind: 'newer'; readonly type: string; readonly schemaVersion: number };
+/** How others write what travels on a topic, where that is not our own envelope. */
+const foreignForms = new Map<string, (fields: Fields, record: InboundRecord) => Decoded>([
+  [topics.userActivity, decodeActivity],
+  [topics.notificationCommand, decodeNotificationCommand],
+]);
 
 const utf8 = new TextDecoder('utf-8', { fatal: true });
 
-/** Reads the value of a record. Never throws; an unknown field is ignored, everything else that is off is `unreadable`. */
-export function decode(value: Uint8Array | null): Decoded {
-  if (value === null) return { kind: 'empty' };
+/**
+ * Reads a record: our own envelope, or the form that others use on its topic. Never throws; an unknown field is ignored,
+ * everything else that is off is `unreadable`.
+ */
+export function decode(record: InboundRecord): Decoded {
+  const foreignForm = foreignForms.get(record.topic);
+  if (!foreignForm) return { kind: 'ignored', what: 'other topic' };
+  if (record.value === null) return { kind: 'empty' };
   let json: unknown;
   try {
-    json = JSON.parse(utf8.decode(value));
+    json = JSON.parse(utf8.decode(record.value));
   } catch (error) {
     return unreadable(error instanceof SyntaxError ? 'not JSON' : 'not UTF-8');
   }
+  if (typeof json !== 'object' || json === null || Array.isArray(json)) {
+    return unreadable('value: must be a JSON object');
+  }
+  return isEnvelope(json) ? decodeEnvelope(json) : foreignForm(json as Fields, record);
+}
+
+/** Others write neither of these together. */
+function isEnvelope(json: object): boolean {
+  return ['type', 'source', 'schemaVersion'].every((field) => Object.hasOwn(json, field));
+}
+
+function decodeEnvelope(json: object): Decoded {
   const head = envelope.safeParse(json);
   if (!head.success) return unreadable(describe(head.error));
   const { type, schemaVersion, tenantId } = head.data;
@@ -60,15 +74,4 @@ export function decode(value: Uint8Array | null): Decoded {
   const data = family.data.safeParse(head.data.data);
   if (!data.success) return unreadable(describe(data.error, ['data']), tenantId);
   return { kind: 'event', event: { ...head.data, data: data.data } as Event };
-}
-
-function unreadable(reason: string, tenantId?: string): Decoded {
-  return { kind: 'unreadable', reason, tenantId };
-}
-
-/** The problems of a failed parse in one line: `where: what; …`. */
-export function describe(error: z.ZodError, prefix: readonly string[] = []): string {
-  return error.issues
-    .map((issue) => `${[...prefix, ...issue.path].join('.') || 'value'}: ${issue.message}`)
-    .join('; ');
 }

@@ -104,7 +104,7 @@ export function createProject(
     },
 
     async bury(record, why) {
-      const decoded = decode(record.value);
+      const decoded = decode(record);
       const tenantId = decoded.kind === 'event' ? decoded.event.tenantId : undefined;
       const deadLetter = deadLetterOf(record, why, clock.now(), tenantId);
       await store.projection((transaction) => transaction.addDeadLetters([deadLetter]));
@@ -132,7 +132,7 @@ function read(records: readonly LogRecord[], now: Date) {
   const events: ReadRecord[] = [];
   const deadLetters: DeadLetter[] = [];
   for (const record of records) {
-    const decoded = decode(record.value);
+    const decoded = decode(record);
     switch (decoded.kind) {
       case 'event':
         if (isFarAhead(decoded.event, now))
@@ -140,6 +140,7 @@ function read(records: readonly LogRecord[], now: Date) {
         else events.push({ record, event: decoded.event });
         break;
       case 'empty':
+      case 'ignored':
         break;
       case 'unreadable':
         deadLetters.push(

@@ -9,7 +9,7 @@ import { maxClockAheadMs } from '../domain/page-view.ts';
 import { decode, type Event } from '../events/codec.ts';
 import type { EventLog, LogRecord } from '../ports/event-log.ts';
 import { silent } from '../ports/logger.ts';
-import { createTestClock, testNow } from '../testing/event.ts';
+import { createTestClock, rawRecord, testNow } from '../testing/event.ts';
 import { openTestStorage, type TestStorage } from '../testing/storage.ts';
 import { createProject } from './project.ts';
 import { createRecord, type PageViewInput } from './record.ts';
@@ -59,12 +59,12 @@ const recordView = (input: PageViewInput, { caller = service, mutation = 'record
 
 /** What the log holds of a user, oldest first. */
 async function logged(userId: string): Promise<readonly Event[]> {
-  const rows = await storage.query<{ value: string }>(
-    'SELECT value FROM event_log WHERE key = $1 ORDER BY "offset"',
+  const rows = await storage.query<{ topic: string; value: string }>(
+    'SELECT topic, value FROM event_log WHERE key = $1 ORDER BY "offset"',
     [`default/${userId}`],
   );
-  return rows.map(({ value }) => {
-    const decoded = decode(Buffer.from(value));
+  return rows.map(({ topic, value }) => {
+    const decoded = decode({ ...rawRecord(value, 1), topic });
     if (decoded.kind !== 'event') throw new Error(`the log holds what is ${decoded.kind}`);
     return decoded.event;
   });

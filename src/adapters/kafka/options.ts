@@ -35,7 +35,7 @@ export interface KafkaOptions {
   readonly maxAppendBytes?: number;
   /** Milliseconds of silence after which Kafka takes a consumer for dead. Default 30 000. */
   readonly sessionTimeoutMs?: number;
-  /** Milliseconds between signs of life of a consumer, a third of the session or less. Default 3000. */
+  /** Milliseconds between signs of life of a consumer, a third of the session or less, which is the default, or 3000. */
   readonly heartbeatIntervalMs?: number;
   /**
    * Milliseconds that members have to end what they are at and join when the partitions are shared out anew; the others
@@ -53,11 +53,12 @@ export interface KafkaOptions {
 export type Settings = ReturnType<typeof settingsOf>;
 
 export function settingsOf(options: KafkaOptions) {
+  const { sessionTimeoutMs = 30_000 } = options;
   return {
     appendTimeoutMs: 5_000,
     maxAppendBytes: 900_000,
-    sessionTimeoutMs: 30_000,
-    heartbeatIntervalMs: 3_000,
+    sessionTimeoutMs,
+    heartbeatIntervalMs: Math.min(3_000, sessionTimeoutMs / 3),
     rebalanceTimeoutMs: 20_000,
     fetchWaitMs: 500,
     maxRetryMs: 4_000,

@@ -1,0 +1,91 @@
+import { z } from 'zod';
+import { type Decoded, describe, unreadable } from './decoded.ts';
+import { notificationSent } from './notification.ts';
+import { type Fields, firstOf, type InboundRecord, idOfPlace, tenantOf } from './record.ts';
+import { name } from './text.ts';
+
+const command = z.object({ userId: name, notificationId: name.optional() });
+
+/**
+ * A notification as other systems order it. It happened when it was appended: the command itself does not say. Fields go
+ * through as they are, so what the family learns to read (such as `scheduledFor`, until then delivered at once) is read
+ * here too.
+ */
+export function decodeNotificationCommand(fields: Fields, record: InboundRecord): Decoded {
+  const head = command.safeParse({
+    userId: firstOf(fields, 'userId'),
+    notificationId: firstOf(fields, 'notificationId'),
+  });
+  if (!head.success) return unreadable(describe(head.error));
+  const { userId, notificationId } = head.data;
+  const tenantId = tenantOf(record, userId);
+  const given = Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== null));
+  const scheduledFor = firstOf(fields, 'scheduledFor', 'scheduledNotificationUtcDate');
+  const data = notificationSent.data.safeParse({
+    ...contentOf(firstOf(fields, 'content'), given),
+    ...given,
+    ...(scheduledFor !== undefined && { scheduledFor: inUtc(scheduledFor) }),
+  });
+  if (!data.success) return unreadable(describe(data.error), tenantId);
+  return {
+    kind: 'event',
+    event: {
+      id: notificationId ?? idOfPlace(record),
+      source: record.topic,
+      type: notificationSent.type,
+      tenantId,
+      userId,
+      occurredAt: record.appendedAt,
+      data: data.data,
+      schemaVersion: notificationSent.schemaVersion,
+    },
+  };
+}
+
+/**
+ * Title, body and data out of a `content` that may be anything: an object's own title and body, or text, whose first line
+ * is the title when there is none. What an object or other JSON holds besides is kept as data.
+ */
+function contentOf(content: unknown, given: Fields): Fields {
+  if (content === undefined) return {};
+  const read = typeof content === 'string' ? parsedOr(content.trim()) : content;
+  if (typeof read === 'string') {
+    if (given['title'] !== undefined) return { body: read };
+    const title = titleOf(read);
+    return title === read ? { title } : { title: title || fallbackTitle, body: read };
+  }
+  const isObject = typeof read === 'object' && read !== null && !Array.isArray(read);
+  const title = isObject ? firstOf(read as Fields, 'title') : undefined;
+  const body = isObject ? firstOf(read as Fields, 'body') : undefined;
+  return {
+    title: typeof title === 'string' ? titleOf(title) || fallbackTitle : fallbackTitle,
+    ...(typeof body === 'string' && { body }),
+    data: isObject ? read : { content: read },
+  };
+}
+
+const fallbackTitle = 'Notification';
+
+/** The first line, at most 200 characters of it and no half of a surrogate pair. */
+function titleOf(text: string): string {
+  const line = text.trim().split('\n', 1)[0] ?? '';
+  return line
+    .slice(0, 200)
+    .replace(/[\ud800-\udbff]$/, '')
+    .trim();
+}
+
+/** JSON when it looks like an object or array and is one; otherwise the text. */
+function parsedOr(text: string): unknown {
+  if (!/^[{[]/.test(text)) return text;
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
+}
+
+/** A date-time whose name says UTC may leave the zone out. */
+function inUtc(value: unknown): unknown {
+  return typeof value === 'string' && /T[\d:.]+$/.test(value) ? `${value}Z` : value;
+}

@@ -1,0 +1,42 @@
+import { v5 as uuidV5 } from 'uuid';
+import { tenantId } from './text.ts';
+
+/** A record as it comes from the log, and what is used of it. */
+export interface InboundRecord {
+  readonly topic: string;
+  readonly partition: number;
+  /** Of the record within topic and partition. */
+  readonly offset: bigint;
+  readonly key: string | null;
+  /** null: a tombstone. */
+  readonly value: Uint8Array | null;
+  readonly appendedAt: Date;
+}
+
+/** A JSON object that somebody else wrote. */
+export type Fields = Readonly<Record<string, unknown>>;
+
+/** Namespace of ids for records that carry none. */
+const placeNamespace = '5f0a7c54-9f3e-4c0c-8d35-3b3f9f4a6c1e';
+
+/** The id of an event that carries none: the same place is the same event, so a redelivery is a repeat. */
+export function idOfPlace({ topic, partition, offset }: InboundRecord): string {
+  return uuidV5(JSON.stringify([topic, partition, String(offset)]), placeNamespace);
+}
+
+/** The tenant that the key `tenant/user` names, when it names this user; otherwise `default`. */
+export function tenantOf({ key }: InboundRecord, userId: string): string {
+  const slash = key?.indexOf('/') ?? -1;
+  const named = key?.slice(0, slash);
+  return slash > 0 && key?.slice(slash + 1) === userId && tenantId.safeParse(named).success
+    ? (named as string)
+    : 'default';
+}
+
+/** The first of the fields that is there; null counts as absent, as many producers write it. */
+export function firstOf(fields: Fields, ...names: readonly string[]): unknown {
+  return names
+    .filter((name) => Object.hasOwn(fields, name))
+    .map((name) => fields[name])
+    .find((value) => value !== null && value !== undefined);
+}
