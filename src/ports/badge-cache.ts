@@ -8,8 +8,10 @@ export const badgeCacheMs = 5_000;
  * A nearer copy of the notification badges, for reads that bear a state up to `badgeCacheMs` old. Neither function rejects:
  * a cache that is away or slow is a cache that has nothing.
  *
- * What is promised: a badge that was read is at most `badgeCacheMs` behind; a read that begins after a write has resolved
- * gives that version, a newer one or nothing, in this process always, in others unless the write did not reach the cache.
+ * A read that begins after a write has resolved gives that version, a newer one or nothing: so who acted, and was answered
+ * after the write, reads what they did. When a write does not reach the cache, the process that wrote reads nothing from
+ * it until what is out of date has expired; other processes may read that for up to `badgeCacheMs`, counted from when
+ * the cache was well. That is also what a process leaves that dies between a commit and the write.
  */
 export interface BadgeCache {
   /** Per user, in the order asked for, what is cached; undefined for what is not, or was not had within 50 ms. */

@@ -1,0 +1,99 @@
+import type { Cluster, Redis } from 'ioredis';
+import { z } from 'zod';
+import type { Badge } from '../../domain/badge.ts';
+import { type UserKey, userKeyOf } from '../../domain/user.ts';
+import { type BadgeCache, badgeCacheMs } from '../../ports/badge-cache.ts';
+import type { Logger } from '../../ports/logger.ts';
+import { connectCluster, connectNode, createOutageReport, type RedisLocation } from './connect.ts';
+import { withDeadline } from './deadline.ts';
+
+const readTimeoutMs = 50;
+const writeTimeoutMs = 200;
+
+/** A connection that leaves a command without any answer for this long is given up. */
+const silenceMs = 3_000;
+
+/** KEYS: one badge. ARGV: its version, the badge, for how many ms. Values are `version badge`. */
+const writeIfNotOlder = `
+local held = redis.call('GET', KEYS[1])
+local version = held and tonumber(string.match(held, '^%d+'))
+if version and version > tonumber(ARGV[1]) then return 0 end
+redis.call('SET', KEYS[1], ARGV[1] .. ' ' .. ARGV[2], 'PX', ARGV[3])
+return 1`;
+
+const cachedBadge = z.object({
+  tenantId: z.string(),
+  userId: z.string(),
+  key: z.string(),
+  unseen: z.int(),
+  unread: z.int(),
+  version: z.int(),
+  asOf: z.coerce.date(),
+});
+
+/**
+ * Badges in Redis, one key per user. When a command fails or is late, nothing is read for `badgeCacheMs`: by then
+ * whatever a lost write should have replaced is gone, and a Redis that is away is not waited for with each read.
+ */
+export function createRedisBadgeCache(
+  { logger }: { readonly logger: Logger },
+  { url, cluster }: RedisLocation,
+): BadgeCache {
+  const redis: Redis | Cluster = cluster
+    ? connectCluster(url, { silenceMs })
+    : connectNode(url, { silenceMs });
+  const outages = createOutageReport({ logger }, 'the badge cache in Redis');
+  outages.follow(redis);
+  let distrustedUntil = 0;
+  let closed = false;
+
+  /** Runs commands; undefined, and distrust, when one fails or they take too long. */
+  async function attempt<T>(commands: () => readonly Promise<T>[], ms: number): Promise<T[] | undefined> {
+    try {
+      // A cluster would keep commands until it is there again.
+      if (redis.status !== 'ready') throw new Error('There is no connection to Redis.');
+      return await withDeadline(Promise.all(commands()), ms);
+    } catch (err) {
+      distrustedUntil = performance.now() + badgeCacheMs;
+      if (!closed) outages.trouble(err);
+      return undefined;
+    }
+  }
+
+  return {
+    async read(users) {
+      const isAsked = redis.status === 'ready' && performance.now() >= distrustedUntil;
+      const held = isAsked
+        ? await attempt(() => users.map((user) => redis.get(keyOf(user))), readTimeoutMs)
+        : undefined;
+      // A write may have failed while it was being read.
+      if (!held || performance.now() < distrustedUntil) return users.map(() => undefined);
+      return held.map(parse);
+    },
+    async write(badges) {
+      await attempt(
+        () =>
+          badges.map((badge) =>
+            redis.eval(writeIfNotOlder, 1, keyOf(badge), badge.version, JSON.stringify(badge), badgeCacheMs),
+          ),
+        writeTimeoutMs,
+      );
+    },
+    async close() {
+      closed = true;
+      outages.forget(redis);
+      redis.disconnect();
+    },
+  };
+}
+
+const keyOf = (user: UserKey) => `unseen:badge:${userKeyOf(user)}`;
+
+function parse(held: string | null): Badge | undefined {
+  if (held === null) return undefined;
+  try {
+    return cachedBadge.parse(JSON.parse(held.slice(held.indexOf(' ') + 1)));
+  } catch {
+    return undefined;
+  }
+}
