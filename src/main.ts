@@ -166,7 +166,8 @@ await program.parseAsync().catch(exitWith);
 async function withStore(
   work: (opened: Awaited<ReturnType<typeof openStore>>) => Promise<void>,
 ): Promise<void> {
-  const opened = await openStore(readConfig());
+  // Standard output is the answer, so it gets no log.
+  const opened = await openStore(readConfig(), { info() {}, warn() {}, error() {} });
   await work(opened).finally(opened.close);
 }
 
