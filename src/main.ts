@@ -166,8 +166,7 @@ await program.parseAsync().catch(exitWith);
 async function withStore(
   work: (opened: Awaited<ReturnType<typeof openStore>>) => Promise<void>,
 ): Promise<void> {
-  // Standard output is the answer, so it gets no log.
-  const opened = await openStore(readConfig(), { info() {}, warn() {}, error() {} });
+  const opened = await openStore(readConfig());
   await work(opened).finally(opened.close);
 }
 

@@ -4,6 +4,9 @@ import pg from 'pg';
 import { type Logger as Pino, pino } from 'pino';
 import pretty from 'pino-pretty';
 import { createJwtAuthenticator, type KeySource, signToken } from './adapters/jwt/authenticator.ts';
+import { examineKafka } from './adapters/kafka/doctor.ts';
+import { createKafkaEventLog } from './adapters/kafka/event-log.ts';
+import type { KafkaOptions } from './adapters/kafka/options.ts';
 import { createLocalPubSub } from './adapters/local/pub-sub.ts';
 import { readOrCreateSecret } from './adapters/local/secret.ts';
 import { type ConnectionOptions, connect } from './adapters/postgres/connection.ts';
@@ -18,13 +21,16 @@ import { createPostgresEventLog } from './adapters/postgres/event-log.ts';
 import { migrate, migrationsDirectory } from './adapters/postgres/migrate.ts';
 import { createPostgresOutbox } from './adapters/postgres/outbox.ts';
 import { createPostgresStore } from './adapters/postgres/store.ts';
+import { examineRedis } from './adapters/redis/doctor.ts';
+import { createRedisPubSub } from './adapters/redis/pub-sub.ts';
 import type { Backends } from './app.ts';
 import type { Config } from './config.ts';
 import type { Role } from './domain/caller.ts';
 import { AppError, isRetriable } from './domain/error.ts';
+import { topics } from './events/topic.ts';
 import { systemClock } from './ports/clock.ts';
 import type { Finding } from './ports/finding.ts';
-import type { Logger } from './ports/logger.ts';
+import { type Logger, silent } from './ports/logger.ts';
 
 /** The user whose token a start without configuration prints, and who exists from then on. */
 export const devUser = { tenantId: 'default', userId: 'alice' } as const;
@@ -65,10 +71,13 @@ export async function createRuntime(
   const postgres = await openPostgres(config, options, logger);
   try {
     const database = connect(postgres.connection, { maxConnections: config.databasePoolSize });
-    const store = createPostgresStore(database, { holdsLog: true });
-    const log = createPostgresEventLog({ database, connection: postgres.connection, logger });
-    const outbox = createPostgresOutbox({ database, connection: postgres.connection });
-    const pubSub = createLocalPubSub();
+    const { connection } = postgres;
+    const store = createPostgresStore(database, { holdsLog: config.kafka === undefined });
+    const log = config.kafka
+      ? createKafkaEventLog({ logger, onFatal }, kafkaOptions(config, config.kafka))
+      : createPostgresEventLog({ database, connection, logger });
+    const outbox = createPostgresOutbox({ database, connection });
+    const pubSub = config.redis ? createRedisPubSub({ logger }, config.redis) : createLocalPubSub();
     const isDevelopment = config.auth.secret === undefined && config.auth.jwksUrl === undefined;
     return {
       backends: {
@@ -88,8 +97,8 @@ export async function createRuntime(
       },
       description: {
         store: postgres.description,
-        log: 'a table in the same Postgres',
-        pubSub: 'inside this process',
+        log: describeLog(config),
+        pubSub: describePubSub(config),
         auth: describeAuth(config, options),
       },
       async close() {
@@ -103,6 +112,37 @@ export async function createRuntime(
     await postgres.close();
     throw error;
   }
+}
+
+/** What nothing here can mend ends the process, the way an error does that nobody handles: in order, and with 1. */
+function onFatal(error: Error): void {
+  setImmediate(() => {
+    throw error;
+  });
+}
+
+function kafkaOptions(
+  { logRetentionDays }: Config,
+  { replicationFactor = -1, sasl, ...kafka }: NonNullable<Config['kafka']>,
+): KafkaOptions {
+  return {
+    ...kafka,
+    ...(sasl && { sasl }),
+    replicationFactor,
+    retentionMs: logRetentionDays * 86_400_000,
+    topics: Object.values(topics),
+    heartbeatIntervalMs: Math.min(3_000, kafka.sessionTimeoutMs / 3),
+  };
+}
+
+function describeLog({ kafka }: Config): string {
+  return kafka ? `Kafka at ${kafka.brokers.join(', ')}` : 'a table in the same Postgres';
+}
+
+function describePubSub({ redis }: Config): string {
+  return redis
+    ? `Redis${redis.cluster ? ' Cluster' : ''} at ${new URL(redis.url).host}`
+    : 'inside this process';
 }
 
 /** Applies pending migrations and lets go again; their names. */
@@ -119,13 +159,22 @@ export async function runMigrations(config: Config, logger: Logger): Promise<rea
 
 /** What was found of each backend, without changing anything. */
 export async function examine(config: Config): Promise<readonly Examination[]> {
-  return [{ backend: describePostgres(config), findings: await examineStore(config) }];
+  const { kafka, redis } = config;
+  return Promise.all([
+    examination(describePostgres(config), examineStore(config)),
+    ...(kafka ? [examination(describeLog(config), examineKafka(kafkaOptions(config, kafka)))] : []),
+    ...(redis ? [examination(describePubSub(config), examineRedis(redis))] : []),
+  ]);
 }
 
 /** A backend, and what was found of it. */
 export interface Examination {
   readonly backend: string;
   readonly findings: readonly Finding[];
+}
+
+async function examination(backend: string, findings: Promise<readonly Finding[]>): Promise<Examination> {
+  return { backend, findings: await findings };
 }
 
 async function examineStore({
@@ -146,12 +195,11 @@ async function examineStore({
  */
 export async function openStore(
   config: Config,
-  logger: Logger,
 ): Promise<Pick<Backends, 'store' | 'clock'> & { close(): Promise<void> }> {
   const running = config.databaseUrl === undefined ? findEmbeddedPostgres(config.dataDir) : undefined;
   const postgres = running
     ? { connection: { ...running, ssl: false }, close: async () => {} }
-    : await openPostgres(config, { ephemeral: false }, logger);
+    : await openPostgres(config, { ephemeral: false }, silent);
   const store = createPostgresStore(connect(postgres.connection, { maxConnections: 2 }));
   const close = async () => {
     await store.close();
@@ -159,7 +207,7 @@ export async function openStore(
   };
   try {
     // What others run, others bring up to date.
-    if (!running && config.databaseUrl === undefined) await migrateOn(postgres.connection, logger);
+    if (!running && config.databaseUrl === undefined) await migrateOn(postgres.connection, silent);
     await store.ping();
     return { store, clock: systemClock, close };
   } catch (error) {

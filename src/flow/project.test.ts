@@ -5,9 +5,9 @@ import { createPostgresStore } from '../adapters/postgres/store.ts';
 import type { UserKey } from '../domain/user.ts';
 import { type Event, encode } from '../events/codec.ts';
 import type { LogRecord } from '../ports/event-log.ts';
+import { silent } from '../ports/logger.ts';
 import type { PubSub } from '../ports/pub-sub.ts';
 import type { Store } from '../ports/store.ts';
-import { silent } from '../testing/app.ts';
 import {
   createTestClock,
   notificationSent,

@@ -8,7 +8,7 @@ import { AppError } from '../domain/error.ts';
 import { maxClockAheadMs } from '../domain/page-view.ts';
 import { decode, type Event } from '../events/codec.ts';
 import type { EventLog, LogRecord } from '../ports/event-log.ts';
-import { silent } from '../testing/app.ts';
+import { silent } from '../ports/logger.ts';
 import { createTestClock, testNow } from '../testing/event.ts';
 import { openTestStorage, type TestStorage } from '../testing/storage.ts';
 import { createProject } from './project.ts';

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createPostgresEventLog } from '../adapters/postgres/event-log.ts';
 import { topics } from '../events/topic.ts';
 import type { EventLog } from '../ports/event-log.ts';
-import { silent } from '../testing/app.ts';
+import { silent } from '../ports/logger.ts';
 import { createTestClock, pageViewed } from '../testing/event.ts';
 import { openTestStorage, type TestStorage } from '../testing/storage.ts';
 import { createSweep } from './sweep.ts';

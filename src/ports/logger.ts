@@ -7,3 +7,6 @@ export interface Logger {
   warn(fields: object, message: string): void;
   error(fields: object, message: string): void;
 }
+
+/** Says nothing. */
+export const silent: Logger = { info() {}, warn() {}, error() {} };

@@ -4,13 +4,11 @@ import { signToken } from '../adapters/jwt/authenticator.ts';
 import { createApp } from '../app.ts';
 import { type Config, readConfig } from '../config.ts';
 import type { Role } from '../domain/caller.ts';
-import type { Logger } from '../ports/logger.ts';
+import { type Logger, silent } from '../ports/logger.ts';
 import { createRuntime, type Runtime } from '../runtime.ts';
 import { createTestDatabase } from './database.ts';
 
 const secret = 'a-secret-for-tests-of-at-least-32-characters';
-
-export const silent: Logger = { info() {}, warn() {}, error() {} };
 
 export interface Answer {
   readonly status: number;

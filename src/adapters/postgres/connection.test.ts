@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { topics } from '../../events/topic.ts';
 import type { LogRecord } from '../../ports/event-log.ts';
-import { silent } from '../../testing/app.ts';
+import { silent } from '../../ports/logger.ts';
 import { pageViewed } from '../../testing/event.ts';
 import { openLine } from '../../testing/line.ts';
 import { openTestStorage } from '../../testing/storage.ts';

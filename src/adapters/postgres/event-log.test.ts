@@ -3,7 +3,7 @@ import { encode, keyOf, topicOf } from '../../events/codec.ts';
 import { topics } from '../../events/topic.ts';
 import { type EventLogUnderTest, eventLogContract } from '../../ports/event-log.contract.ts';
 import type { EventLog, LogRecord } from '../../ports/event-log.ts';
-import { silent } from '../../testing/app.ts';
+import { silent } from '../../ports/logger.ts';
 import { pageViewed } from '../../testing/event.ts';
 import { openLine } from '../../testing/line.ts';
 import { withClient } from '../../testing/postgres-server.ts';

@@ -6,7 +6,7 @@ import { createConsume } from '../../flow/consume.ts';
 import { createProject } from '../../flow/project.ts';
 import { createRecord } from '../../flow/record.ts';
 import { systemClock } from '../../ports/clock.ts';
-import { silent } from '../../testing/app.ts';
+import { silent } from '../../ports/logger.ts';
 import { onDatabase, withClient } from '../../testing/postgres-server.ts';
 import { createLocalPubSub } from '../local/pub-sub.ts';
 import { connect, type Database } from './connection.ts';

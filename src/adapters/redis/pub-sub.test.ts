@@ -7,9 +7,9 @@ import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest
 import { type PrivateInstance, startRedis } from '../../../scripts/services/private.ts';
 import { createRead } from '../../flow/read.ts';
 import { createWatch } from '../../flow/watch.ts';
+import { silent } from '../../ports/logger.ts';
 import { type PubSubUnderTest, pubSubContract } from '../../ports/pub-sub.contract.ts';
 import type { Message, PubSub } from '../../ports/pub-sub.ts';
-import { silent } from '../../testing/app.ts';
 import { createTestClock, testNow } from '../../testing/event.ts';
 import { openTestStorage, type TestStorage } from '../../testing/storage.ts';
 import { createRedisPubSub } from './pub-sub.ts';
