@@ -6,7 +6,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, inject, it, vi } from 'vitest';
-import { startEmbeddedPostgres } from './adapters/postgres/embedded.ts';
+import { findEmbeddedPostgres } from './adapters/postgres/embedded.ts';
 import { createTestDatabase } from './testing/database.ts';
 import { openLine } from './testing/line.ts';
 import { connectionStringOf, withClient } from './testing/postgres-server.ts';
@@ -246,15 +246,12 @@ describe('unseen dlq', () => {
 
   /** Runs SQL on the database of the data directory, beside whoever owns it. */
   async function query<Row extends object>(sql: string, values: unknown[] = []): Promise<readonly Row[]> {
-    const embedded = await startEmbeddedPostgres({ dataDir, share: true });
-    try {
-      return await withClient(
-        connectionStringOf(embedded.connection),
-        async (client) => (await client.query<Row>(sql, values)).rows,
-      );
-    } finally {
-      await embedded.stop();
-    }
+    const running = findEmbeddedPostgres(dataDir);
+    if (!running) throw new Error('no server is running');
+    return withClient(
+      connectionStringOf(running),
+      async (client) => (await client.query<Row>(sql, values)).rows,
+    );
   }
 
   /** Puts a record on the log that is none of ours. */
@@ -340,7 +337,7 @@ describe('unseen dlq', () => {
     await vi.waitFor(async () => expect(await query('SELECT FROM dead_letter')).toHaveLength(2), {
       timeout: 10_000,
     });
-  }, 60_000);
+  }, 120_000);
 
   it.each([
     [['show', 'x'], /unseen dlq ls/],

@@ -190,29 +190,24 @@ async function examineStore({
 }
 
 /**
- * The store, for a command that works beside a server that may be running: an embedded PostgreSQL is started, or shared
- * with its owner. Rejects with START_REFUSED when the database cannot be reached.
+ * The store, for a command that works beside a server that may be running. An embedded PostgreSQL that does not run is
+ * started, brought up to date and stopped again. Rejects with START_REFUSED when the database cannot be reached.
  */
-export async function openStore(config: Config): Promise<
-  Pick<Runtime['backends'], 'store' | 'clock'> & {
-    close(): Promise<void>;
-  }
-> {
-  const { databaseUrl, dataDir } = config;
-  if (databaseUrl === undefined) mkdirSync(dataDir, { recursive: true, mode: 0o700 });
-  const embedded =
-    databaseUrl === undefined ? await startEmbeddedPostgres({ dataDir, share: true }) : undefined;
-  const connection = embedded
-    ? { ...embedded.connection, ssl: false }
-    : { connectionString: databaseUrl as string };
-  const store = createPostgresStore(connect(connection, { maxConnections: 2 }));
+export async function openStore(
+  config: Config,
+): Promise<Pick<Backends, 'store' | 'clock'> & { close(): Promise<void> }> {
+  const running = config.databaseUrl === undefined ? findEmbeddedPostgres(config.dataDir) : undefined;
+  const postgres = running
+    ? { connection: { ...running, ssl: false }, close: async () => {} }
+    : await openPostgres(config, { ephemeral: false }, silent);
+  const store = createPostgresStore(connect(postgres.connection, { maxConnections: 2 }));
   const close = async () => {
     await store.close();
-    await embedded?.stop();
+    await postgres.close();
   };
   try {
-    // A server of somebody else's is migrated by those who run it.
-    if (embedded?.shared === false) await migrateOn(connection, silent);
+    // What others run, others bring up to date.
+    if (!running && config.databaseUrl === undefined) await migrateOn(postgres.connection, silent);
     await store.ping();
     return { store, clock: systemClock, close };
   } catch (error) {

@@ -10,8 +10,9 @@ import { withTransactions } from './faults.ts';
  * - `after-commit`: committed, nothing published.
  * - `after-publish`: published, the position not moved.
  * - `after-append`: events are durable, the request is not answered.
+ * - `after-send`: records for other systems are in the log, and still in the outbox.
  */
-export type Point = 'mid-batch' | 'after-commit' | 'after-publish' | 'after-append';
+export type Point = 'mid-batch' | 'after-commit' | 'after-publish' | 'after-append' | 'after-send';
 
 const [point, count] = process.argv.slice(2) as [Point, string];
 let left = Number(count);
@@ -55,6 +56,10 @@ const app = await createApp(
       async append(events) {
         await log.append(events);
         dieAt('after-append');
+      },
+      async send(records) {
+        await log.send(records);
+        dieAt('after-send');
       },
     },
   },

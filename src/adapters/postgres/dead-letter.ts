@@ -12,7 +12,15 @@ const selected = Prisma.sql`
 // Per tenant, so that each is one walk along the index, however many letters it has.
 const tenantsOf = ({ tenantIds }: DeadLetterFilter) =>
   tenantIds ? Prisma.sql`unnest(${[...tenantIds]}::text[])` : everyTenant;
-const everyTenant = Prisma.sql`(SELECT DISTINCT tenant_id FROM dead_letter)`;
+// From one tenant to the next along the index; DISTINCT would read every row.
+const everyTenant = Prisma.sql`(
+  WITH RECURSIVE next AS (
+    (SELECT tenant_id FROM dead_letter ORDER BY tenant_id LIMIT 1)
+    UNION ALL
+    SELECT (SELECT tenant_id FROM dead_letter WHERE tenant_id > next.tenant_id ORDER BY tenant_id LIMIT 1)
+    FROM next WHERE next.tenant_id IS NOT NULL
+  )
+  SELECT tenant_id FROM next WHERE tenant_id IS NOT NULL)`;
 
 /** The writes move bytes from table to table; they never pass through here. */
 export function createDeadLetterQueries(sql: Sql) {
@@ -82,13 +90,16 @@ export function createDeadLetterQueries(sql: Sql) {
       readonly first: number;
       readonly after?: { readonly failedAt: Date; readonly id: string };
     }): Promise<readonly StoredDeadLetter[]> {
-      const place = after
-        ? Prisma.sql`AND (failed_at, id) < (${after.failedAt}::timestamptz, ${after.id}::uuid)`
-        : Prisma.empty;
+      // Only what is asked for stands in the statement: for what might be there, no index is walked in order.
+      const conditions = [
+        Prisma.sql`tenant_id = tenant.id`,
+        ...(topic === undefined ? [] : [Prisma.sql`topic = ${topic}`]),
+        ...(errorCode === undefined ? [] : [Prisma.sql`error_code = ${errorCode}`]),
+        ...(after ? [Prisma.sql`(failed_at, id) < (${after.failedAt}::timestamptz, ${after.id}::uuid)`] : []),
+      ];
       return sql.query<StoredDeadLetter>`
         SELECT letter.* FROM ${tenantsOf(filter)} AS tenant (id) CROSS JOIN LATERAL (
-          SELECT ${selected} FROM dead_letter WHERE tenant_id = tenant.id AND topic = coalesce(${topic ?? null}, topic)
-            AND error_code = coalesce(${errorCode ?? null}, error_code) ${place}
+          SELECT ${selected} FROM dead_letter WHERE ${Prisma.join(conditions, ' AND ')}
           ORDER BY failed_at DESC, id DESC LIMIT ${first}
         ) AS letter ORDER BY letter."failedAt" DESC, letter.id DESC LIMIT ${first}`;
     },

@@ -140,23 +140,6 @@ describe('the embedded PostgreSQL', () => {
     expect(await query(owner.connection, 'SELECT 1 AS one')).toEqual([{ one: 1 }]);
   });
 
-  it('can be shared: whoever asks for that uses the server of the owner, and leaves it alone', async () => {
-    const dataDir = usedDataDir();
-    const owner = await startProcess(dataDir);
-    const guest = await startEmbeddedPostgres({ dataDir, share: true });
-    expect(guest).toMatchObject({ shared: true, attached: true, connection: owner.connection });
-    await writeNote(guest, 'from a guest');
-    await guest.stop();
-    expect(await query(owner.connection, 'SELECT 1 AS one')).toEqual([{ one: 1 }]);
-    await owner.kill();
-    // Without an owner it is an ordinary start.
-    const next = await startEmbeddedPostgres({ dataDir, share: true });
-    expect(next.shared).toBe(false);
-    expect(await readNotes(next)).toEqual(['from a guest']);
-    await next.stop();
-    expect(livePostmaster(clusterOf(dataDir))).toBeUndefined();
-  });
-
   it('has one owner when first starts race', async () => {
     const dataDir = newDataDir();
     const outcomes = await Promise.allSettled([1, 2, 3].map(() => startProcess(dataDir)));

@@ -13,12 +13,7 @@ import { createTemporaryDirectory } from './embedded-temporary.ts';
 
 /** Where the data lives, and who wants to know when it goes away. */
 export type EmbeddedPostgresOptions = (
-  | {
-      readonly ephemeral?: false;
-      readonly dataDir: string;
-      /** Uses the server of another process, if one owns the directory, instead of being refused. */
-      readonly share?: boolean;
-    }
+  | { readonly ephemeral?: false; readonly dataDir: string }
   | { readonly ephemeral: true; readonly dataDir?: string }
 ) & {
   /**
@@ -40,8 +35,6 @@ export interface EmbeddedPostgres {
   };
   /** Whether the server was already running, left by a process that was killed. */
   readonly attached: boolean;
-  /** Whether another process owns the server; it may stop it at any time, and `stop` leaves it alone. */
-  readonly shared: boolean;
   /**
    * Shuts the server down, open transactions are rolled back, and resolves when it is gone (ephemeral: its
    * directory too). Repeated calls are one. After `onLost` a server that is not ephemeral is left alone,
@@ -73,8 +66,7 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
   if (options.ephemeral !== true) {
     const dataDir = resolve(options.dataDir);
     try {
-      const { onLost, share = false } = options;
-      return await start({ dataDir, durable: true, end: shutDown, onLost, share });
+      return await start({ dataDir, durable: true, end: shutDown, onLost: options.onLost });
     } catch (error) {
       throw asRefusal(error, dataDir);
     }
@@ -82,13 +74,7 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
   const temporary = createTemporaryDirectory(serverAccount(), join(clusterName, 'postmaster.pid'));
   const dataDir = temporary.directory;
   try {
-    return await start({
-      dataDir,
-      durable: false,
-      end: temporary.remove,
-      onLost: options.onLost,
-      share: false,
-    });
+    return await start({ dataDir, durable: false, end: temporary.remove, onLost: options.onLost });
   } catch (error) {
     await temporary.remove();
     throw asRefusal(error, dataDir);
@@ -109,10 +95,9 @@ interface Plan {
   readonly durable: boolean;
   end(cluster: Cluster): Promise<void>;
   readonly onLost: ((reason: string) => void) | undefined;
-  readonly share: boolean;
 }
 
-async function start({ dataDir, durable, end, onLost, share }: Plan): Promise<EmbeddedPostgres> {
+async function start({ dataDir, durable, end, onLost }: Plan): Promise<EmbeddedPostgres> {
   const { cluster, socket } = await prepare(dataDir, durable);
   const address = { host: socket.path, port, user: 'postgres' };
   const { owner, attached } = await connect(cluster, socket, address, join(dataDir, 'postgres.log'));
@@ -120,8 +105,7 @@ async function start({ dataDir, durable, end, onLost, share }: Plan): Promise<Em
     await claim(owner, dataDir);
   } catch (error) {
     await owner.end();
-    if (!(share && error instanceof AppError)) throw error;
-    return { connection: { ...address, database }, attached: true, shared: true, stop: async () => {} };
+    throw error;
   }
   try {
     await ensureDatabase(owner);
@@ -151,7 +135,6 @@ async function start({ dataDir, durable, end, onLost, share }: Plan): Promise<Em
   return {
     connection: { ...address, database },
     attached,
-    shared: false,
     stop() {
       stopped ??= stopOnce();
       return stopped;
