@@ -14,6 +14,7 @@ import { createGraphQLOverWebSocket } from './http/graphql-ws.ts';
 import { createListener, type Door } from './http/listener.ts';
 import { createPages, type PageTokens } from './http/pages.ts';
 import type { Authenticator } from './ports/authenticator.ts';
+import type { BadgeCache } from './ports/badge-cache.ts';
 import type { Clock } from './ports/clock.ts';
 import type { EventLog } from './ports/event-log.ts';
 import type { Logger } from './ports/logger.ts';
@@ -29,6 +30,7 @@ export interface Backends {
   readonly log: EventLog;
   readonly outbox: Outbox;
   readonly pubSub: PubSub;
+  readonly cache: BadgeCache;
   readonly authenticator: Authenticator;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -48,16 +50,16 @@ export interface App {
 
 /** Joins the rooms. */
 export async function createApp(backends: Backends, config: Config): Promise<App> {
-  const { store, log, outbox, pubSub, authenticator, clock, logger, pageTokens } = backends;
+  const { store, log, outbox, pubSub, cache, authenticator, clock, logger, pageTokens } = backends;
   const { retentionDays } = config;
   const stopping = new AbortController();
 
-  const read = createRead({ store, clock });
+  const read = createRead({ store, cache, clock });
   const watch = createWatch({ store, read, pubSub, logger }, { resyncMs: config.resyncMs });
 
   async function createDoor(): Promise<Door> {
     const record = createRecord({ log, store, clock }, { retentionDays });
-    const act = createAct({ store, pubSub, clock, logger });
+    const act = createAct({ store, pubSub, cache, clock, logger });
     const schema = getSchema();
     const container = createResolvers({ act, read, record, watch, store, clock, retentionDays });
     const operations = createOperations(schema, { introspection: config.introspection });
@@ -69,7 +71,7 @@ export async function createApp(backends: Backends, config: Config): Promise<App
     };
   }
 
-  const project = createProject({ store, pubSub, clock, logger }, { retentionDays });
+  const project = createProject({ store, pubSub, cache, clock, logger }, { retentionDays });
   const consume = createConsume({ log, project, logger });
   const relay = createRelay({ outbox, log, project, logger });
   const sweep = createSweep({ store, log, clock, logger }, { logRetentionDays: config.logRetentionDays });

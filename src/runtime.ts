@@ -21,6 +21,7 @@ import { createPostgresEventLog } from './adapters/postgres/event-log.ts';
 import { migrate, migrationsDirectory } from './adapters/postgres/migrate.ts';
 import { createPostgresOutbox } from './adapters/postgres/outbox.ts';
 import { createPostgresStore } from './adapters/postgres/store.ts';
+import { createRedisBadgeCache } from './adapters/redis/badge-cache.ts';
 import { examineRedis } from './adapters/redis/doctor.ts';
 import { createRedisPubSub } from './adapters/redis/pub-sub.ts';
 import type { Backends } from './app.ts';
@@ -28,6 +29,7 @@ import type { Config } from './config.ts';
 import type { Role } from './domain/caller.ts';
 import { AppError, isRetriable } from './domain/error.ts';
 import { topics } from './events/topic.ts';
+import { noBadgeCache } from './ports/badge-cache.ts';
 import { systemClock } from './ports/clock.ts';
 import type { Finding } from './ports/finding.ts';
 import { type Logger, silent } from './ports/logger.ts';
@@ -78,6 +80,7 @@ export async function createRuntime(
       : createPostgresEventLog({ database, connection, logger });
     const outbox = createPostgresOutbox({ database, connection });
     const pubSub = config.redis ? createRedisPubSub({ logger }, config.redis) : createLocalPubSub();
+    const cache = config.redis ? createRedisBadgeCache({ logger }, config.redis) : noBadgeCache;
     const isDevelopment = config.auth.secret === undefined && config.auth.jwksUrl === undefined;
     return {
       backends: {
@@ -90,6 +93,7 @@ export async function createRuntime(
         log,
         outbox,
         pubSub,
+        cache,
         authenticator,
         clock,
         logger,
@@ -104,6 +108,7 @@ export async function createRuntime(
       async close() {
         await log.close();
         await pubSub.close();
+        await cache.close();
         await store.close();
         await postgres.close();
       },

@@ -10,7 +10,7 @@ import { createProject } from '../../flow/project.ts';
 import { createRead } from '../../flow/read.ts';
 import { anyone, badgeCacheContract, badgeOf } from '../../ports/badge-cache.contract.ts';
 import { type BadgeCache, badgeCacheMs } from '../../ports/badge-cache.ts';
-import { silent } from '../../testing/app.ts';
+import { silent } from '../../ports/logger.ts';
 import { createTestClock, notificationSent, recordsOf, testNow } from '../../testing/event.ts';
 import { openTestStorage, type TestStorage } from '../../testing/storage.ts';
 import { createLocalPubSub } from '../local/pub-sub.ts';
