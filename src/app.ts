@@ -17,7 +17,7 @@ import type { Authenticator } from './ports/authenticator.ts';
 import type { BadgeCache } from './ports/badge-cache.ts';
 import type { Clock } from './ports/clock.ts';
 import type { EventLog } from './ports/event-log.ts';
-import type { Logger } from './ports/logger.ts';
+import { type Logger, withoutStorms } from './ports/logger.ts';
 import type { Outbox } from './ports/outbox.ts';
 import type { PubSub } from './ports/pub-sub.ts';
 import type { Store } from './ports/store.ts';
@@ -50,7 +50,8 @@ export interface App {
 
 /** Joins the rooms. */
 export async function createApp(backends: Backends, config: Config): Promise<App> {
-  const { store, log, outbox, pubSub, cache, authenticator, clock, logger, pageTokens } = backends;
+  const { store, log, outbox, pubSub, cache, authenticator, clock, pageTokens } = backends;
+  const logger = withoutStorms(backends.logger);
   const { retentionDays } = config;
   const stopping = new AbortController();
 

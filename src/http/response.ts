@@ -42,8 +42,10 @@ export function answerError(
 ): void {
   const known =
     error instanceof AppError ? error : new AppError('INTERNAL_SERVER_ERROR', undefined, { cause: error });
-  if (errorTable[known.code].fault !== 'caller') {
-    logger.error({ requestId, err: known.cause ?? known }, 'a request failed');
+  const { fault } = errorTable[known.code];
+  if (fault !== 'caller') {
+    const level = fault === 'elsewhere' ? 'warn' : 'error';
+    logger[level]({ requestId, err: known.cause ?? known }, 'a request failed');
   }
   if (response.headersSent) {
     response.destroy();
