@@ -24,10 +24,15 @@ export function answerJson(response: ServerResponse, status: number, value: unkn
   answerText(response, status, JSON.stringify(value));
 }
 
-/** Answers JSON that is written already, and ends. */
-export function answerText(response: ServerResponse, status: number, body: string): void {
+/** Answers a text that is written already, by default JSON, and ends. */
+export function answerText(
+  response: ServerResponse,
+  status: number,
+  body: string,
+  contentType = 'application/json; charset=utf-8',
+): void {
   response.writeHead(status, {
-    'content-type': 'application/json; charset=utf-8',
+    'content-type': contentType,
     'content-length': Buffer.byteLength(body),
     'cache-control': 'no-store',
   });
