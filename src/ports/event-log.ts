@@ -59,6 +59,8 @@ export interface EventLog {
    * At least once: the group moves on only when `handle` has resolved; when it rejects, or the process dies, the batch
    * comes again. Order per user. Several consumers of a group share the work; a record may then be seen twice, never not
    * at all. A record that commits late is never skipped.
+   * The signal is aborted when the consumption is stopped, or the records may go to another consumer: the handler should
+   * end soon, in whichever way.
    * A group asks for the same topics every time: records of others may be behind its position already.
    * Resolves when consuming has begun.
    */

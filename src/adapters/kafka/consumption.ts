@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Batch, Consumer, EachBatchPayload, Kafka, KafkaMessage } from 'kafkajs';
 import type { LogRecord } from '../../ports/event-log.ts';
 import type { Logger } from '../../ports/logger.ts';
-import { isPermanent, reasonOf } from './error.ts';
+import { adviceOn, isPermanent, reasonOf } from './error.ts';
 import type { Settings } from './options.ts';
 
 /** Records handed over together. */
@@ -102,13 +102,19 @@ export function startConsumption(
    */
   async function consumeBatch(payload: EachBatchPayload): Promise<void> {
     const { batch, heartbeat, isRunning } = payload;
-    const revoked = new AbortController();
-    const signal = AbortSignal.any([stopping.signal, revoked.signal]);
+    let revocation: unknown;
+    // Not AbortSignal.any, whose signals the long-lived one would remember.
+    const told = new AbortController();
+    const tell = () => told.abort(stopping.signal.reason);
+    stopping.signal.addEventListener('abort', tell);
+    if (stopping.signal.aborted) tell();
     // kafkajs skips a heartbeat that comes a moment too soon after the last.
     const beat = setInterval(() => {
       heartbeat().catch((error) => {
         // An outage of Kafka takes nothing away from us: the work at hand may end.
-        if (isRevocation(error)) revoked.abort(error);
+        if (!isRevocation(error)) return;
+        revocation = error;
+        told.abort(error);
       });
     }, settings.heartbeatIntervalMs / 2);
     try {
@@ -116,14 +122,15 @@ export function startConsumption(
         if (!isRunning()) break;
         const messages = batch.messages.slice(from, from + chunkSize);
         const records = messages.map((message) => toRecord(batch, message));
-        if (!(await handleUntilDone(records, signal))) break;
+        if (!(await handleUntilDone(records, told.signal))) break;
         await moveBehind(payload, messages);
         await heartbeat();
       }
       // Thrown inside, so that kafkajs joins again.
-      revoked.signal.throwIfAborted();
+      if (revocation !== undefined) throw revocation;
     } finally {
       clearInterval(beat);
+      stopping.signal.removeEventListener('abort', tell);
     }
   }
 
@@ -160,7 +167,7 @@ export function startConsumption(
         begun.open();
         if (isPermanent(err)) {
           logger.error({ group, err }, 'consuming ended for good');
-          onFatal(new Error(`Kafka cannot be consumed: ${reasonOf(err)}`, { cause: err }));
+          onFatal(new Error(`Kafka cannot be consumed: ${reasonOf(err)}${adviceOn(err)}`, { cause: err }));
           return;
         }
         failures = performance.now() - startedAt > calmMs ? 1 : failures + 1;

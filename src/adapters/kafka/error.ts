@@ -47,6 +47,14 @@ export function reasonOf(error: unknown): string {
   return chainOf(error).at(-1)?.message ?? String(error);
 }
 
+/** What an operator can do about a permanent error, where that is not plain from its reason. */
+export function adviceOn(error: unknown): string {
+  const isCompression = chainOf(error).some(({ name }) => name === 'KafkaJSNotImplemented');
+  return isCompression
+    ? '; set compression.type of the topic to gzip or uncompressed, then move the consumer group behind what is there'
+    : '';
+}
+
 export function unavailable(cause: unknown): AppError {
   return new AppError('UNAVAILABLE', 'The log is away; try again.', { cause });
 }

@@ -9,7 +9,7 @@ import { createProgress } from '../../ports/progress.ts';
 import { createConnect } from './client.ts';
 import { type RunningConsumption, startConsumption } from './consumption.ts';
 import { withDeadline } from './deadline.ts';
-import { reasonOf } from './error.ts';
+import { reasonOf, unavailable } from './error.ts';
 import { standingOf } from './health.ts';
 import { type KafkaOptions, settingsOf } from './options.ts';
 import { createMessageProducer, type OutgoingMessage } from './producer.ts';
@@ -18,7 +18,7 @@ import { createTopics } from './topics.ts';
 /** What Kafka adds to each record at most, headers not counted; generous. */
 const overheadBytes = 100;
 
-/** The shortest try of a send whose call has waited long already. */
+/** A try that has less time is not begun: it would hardly succeed, and cost the producer. */
 const minSendMs = 500;
 
 const healthTimeoutMs = 3_000;
@@ -67,7 +67,7 @@ export function createKafkaEventLog({ logger, onFatal }: Deps, options: KafkaOpt
         closing.signal.throwIfAborted();
         // The first says that it began, then one line a minute or so.
         if (attempt === 1 || attempt % 10 === 0)
-          logger.warn({ err, attempt }, 'Kafka does not answer; trying again');
+          logger.warn({ err, attempt }, 'Kafka does not answer or refuses the topics; trying again');
         await delay(Math.min(5_000, 100 * 2 ** attempt), undefined, { signal: closing.signal });
       } finally {
         void admin.disconnect().catch(() => {});
@@ -79,7 +79,9 @@ export function createKafkaEventLog({ logger, onFatal }: Deps, options: KafkaOpt
     // In the order of the calls, as many together as one partition takes at once.
     for (const messages of chunksOf(pending, maxAppendBytes)) {
       const oldest = Math.min(...messages.map(({ deadline }) => deadline));
-      await producer.send(messages, Math.max(minSendMs, oldest - performance.now()));
+      const remainingMs = oldest - performance.now();
+      if (remainingMs < minSendMs) throw unavailable(new Error('it has waited for its turn too long'));
+      await producer.send(messages, remainingMs);
     }
   });
 
@@ -151,6 +153,7 @@ export function createKafkaEventLog({ logger, onFatal }: Deps, options: KafkaOpt
       await Promise.all([...consumptions].map(({ running }) => running.stop()));
       await commits.idle();
       await producer.close();
+      await withDeadline(topicsReady, 2_000).catch(() => {});
       await withDeadline(
         Promise.resolve(admin).then((one) => one?.disconnect()),
         2_000,

@@ -26,7 +26,7 @@ export interface KafkaOptions {
   readonly topics: readonly string[];
   /** Where other systems are told what happened; created if missing. */
   readonly outboundTopic?: string;
-  /** Milliseconds after which an append or send is given up with UNAVAILABLE. Default 5000. */
+  /** Milliseconds after which an append or send is given up with UNAVAILABLE, at least 1000. Default 5000. */
   readonly appendTimeoutMs?: number;
   /**
    * Bytes of keys, values and headers that are written together, and so of the largest record. Default 900 000: brokers
