@@ -67,7 +67,7 @@ const settings = {
       .transform(list)
       .pipe(z.array(z.string().regex(/^[\w.-]+=[\w.-]+$/, 'ours=theirs, separated by commas')))
       .transform((pairs) => Object.fromEntries(pairs.map((pair) => pair.split('=') as [string, string])))
-      .default({}),
+      .optional(),
     {
       about: 'Other names for topics, ours=theirs separated by commas. Their dead letters go to theirs.dlq.',
       example: 'incoming.user_activity=shop.page-views',
@@ -302,7 +302,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
         brokers: values.KAFKA_BROKERS,
         clientId: values.KAFKA_CLIENT_ID,
         namespace: values.NAMESPACE,
-        renamed: values.KAFKA_TOPICS,
+        renamed: values.KAFKA_TOPICS ?? {},
         ssl: values.KAFKA_SSL === 'on',
         sasl:
           values.KAFKA_SASL_MECHANISM &&

@@ -12,6 +12,9 @@ import { createTestDatabase } from './database.ts';
 
 const secret = 'a-secret-for-tests-of-at-least-32-characters';
 
+/** Whether the log is Kafka and pub/sub Redis in this run. */
+export const isScaled = inject('services') !== undefined;
+
 export interface Answer {
   readonly status: number;
   readonly data: Record<string, never> | null | undefined;
