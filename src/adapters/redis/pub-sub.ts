@@ -37,7 +37,13 @@ export function createRedisPubSub(
   let closed = false;
 
   const events = {
-    confirmed: (name: string) => channels.get(name)?.settle(),
+    confirmed(name: string) {
+      const channel = channels.get(name);
+      if (!channel) return;
+      channel.settle();
+      // Lets go of what it settled; there are as many channels as watched users.
+      channel.settle = () => {};
+    },
     message(name: string, value: string) {
       const channel = channels.get(name);
       if (!channel) return;
