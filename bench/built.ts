@@ -10,6 +10,7 @@ export function builtIn(dist: string) {
     config: (): Promise<typeof import('../src/config.ts')> => load('config.js'),
     connection: (): Promise<typeof import('../src/adapters/postgres/connection.ts')> =>
       load('adapters/postgres/connection.js'),
+    consume: (): Promise<typeof import('../src/flow/consume.ts')> => load('flow/consume.js'),
     embeddedPostgres: (): Promise<typeof import('../src/adapters/postgres/embedded.ts')> =>
       load('adapters/postgres/embedded.js'),
     groupCommit: (): Promise<typeof import('../src/ports/group-commit.ts')> => load('ports/group-commit.js'),
@@ -17,6 +18,7 @@ export function builtIn(dist: string) {
       load('adapters/postgres/migrate.js'),
     prisma: (): Promise<typeof import('../src/adapters/postgres/generated/client.ts')> =>
       load('adapters/postgres/generated/client.js'),
+    project: (): Promise<typeof import('../src/flow/project.ts')> => load('flow/project.js'),
     redisPubSub: (): Promise<typeof import('../src/adapters/redis/pub-sub.ts')> =>
       load('adapters/redis/pub-sub.js'),
     runtime: (): Promise<typeof import('../src/runtime.ts')> => load('runtime.js'),

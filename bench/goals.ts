@@ -32,6 +32,13 @@ export const floor = 'floor';
 /** Hands over what it hears on a channel to the sockets on it. */
 export const hub = 'raw hub';
 
+/** Workers, and what does no more than insert the rows, by where the log is. */
+export const workerOnPostgres = 'worker, log in Postgres';
+export const bareOnPostgres = 'bare insert, log in Postgres';
+export const workerOnKafka = 'worker, log in Kafka';
+export const bareOnKafka = 'bare insert, log in Kafka';
+export const twoWorkers = 'two workers, log in Kafka';
+
 const metric = (variant: string, name: string): Metric => ({ variant, metric: name });
 
 const recordGoals = [32, 64].flatMap((connections): readonly Goal[] => {
@@ -51,6 +58,7 @@ const recordGoals = [32, 64].flatMap((connections): readonly Goal[] => {
 const bulk = { number: 4, suite: 'bulk', unit: 'events/s', good: 'at least' } as const;
 const perSecond = (variant: string) => metric(variant, 'perSecond');
 const live = { suite: 'live', good: 'at most' } as const;
+const consume = { number: 5, suite: 'consume', unit: 'events/s', good: 'at least' } as const;
 const push = { number: 10, suite: 'push', unit: 'ms', good: 'at most' } as const;
 
 export const goals: readonly Goal[] = [
@@ -87,6 +95,28 @@ export const goals: readonly Goal[] = [
     other: perSecond(bare),
     gate: 0.6,
     stretch: 0.85,
+  },
+  {
+    ...consume,
+    what: 'log in Postgres to committed badge / bare unnest insert of the rows',
+    ours: perSecond(workerOnPostgres),
+    other: perSecond(bareOnPostgres),
+    gate: 0.5,
+    stretch: 0.7,
+  },
+  {
+    ...consume,
+    what: 'log in Kafka to committed badge / bare unnest insert of the rows',
+    ours: perSecond(workerOnKafka),
+    other: perSecond(bareOnKafka),
+    gate: 0.5,
+    stretch: 0.7,
+  },
+  {
+    ...consume,
+    what: 'two workers on one core / one worker',
+    ours: perSecond(twoWorkers),
+    other: perSecond(workerOnKafka),
   },
   {
     number: 6,

@@ -7,18 +7,20 @@ import { killChildren, startChild } from './child.ts';
 import { compile } from './compile.ts';
 import { reserveServerCore } from './cores.ts';
 import { goals } from './goals.ts';
+import { type BenchKafka, startBenchKafka } from './kafka.ts';
 import { type BenchOptions, help, readOptions } from './options.ts';
 import { type Postgres, startPostgres } from './postgres.ts';
 import { type BenchRedis, startBenchRedis } from './redis.ts';
 import { figureTable, goalTable, outcomesOf } from './report.ts';
 import { type Bench, runSuite, type Samples, type Suite } from './suite.ts';
+import { consumeSuite } from './suites/consume.ts';
 import { liveSuites } from './suites/live.ts';
 import { pushSuite } from './suites/push.ts';
 import { recordSuites } from './suites/record.ts';
 import { statsSuite } from './suites/stats.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const suites: readonly Suite[] = [...recordSuites, statsSuite, pushSuite, ...liveSuites];
+const suites: readonly Suite[] = [...recordSuites, consumeSuite, statsSuite, pushSuite, ...liveSuites];
 
 const options = readOptions(process.argv.slice(2), root);
 if (options) await main(options);
@@ -31,11 +33,12 @@ async function main(options: BenchOptions): Promise<void> {
   }
   const wanted = goals.filter(({ number }) => options.only.size === 0 || options.only.has(number));
   let postgres: Postgres | undefined;
+  let kafka: BenchKafka | undefined;
   let redis: BenchRedis | undefined;
   let stopping: Promise<void> | undefined;
   const stop = () => {
     killChildren();
-    stopping ??= Promise.all([postgres?.stop(), redis?.stop()]).then(() => {});
+    stopping ??= Promise.all([postgres?.stop(), kafka?.stop(), redis?.stop()]).then(() => {});
     return stopping;
   };
   for (const [signal, code] of [
@@ -66,6 +69,10 @@ async function main(options: BenchOptions): Promise<void> {
       postgres,
       load: await startLoad(),
       startLoad,
+      async kafkaBroker() {
+        kafka ??= await startBenchKafka();
+        return kafka.broker;
+      },
       async redisUrl() {
         redis ??= await startBenchRedis();
         return redis.url;

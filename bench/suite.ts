@@ -22,6 +22,8 @@ export interface Bench {
   startServer<Ready>(name: string, options: unknown): Promise<Child<Ready>>;
   /** More clients, in a process of their own: for loads that fill one. */
   startLoad(): Promise<Child<unknown>>;
+  /** Where Kafka is; started when first asked for. */
+  kafkaBroker(): Promise<string>;
   /** Where Redis is; started when first asked for. */
   redisUrl(): Promise<string>;
 }

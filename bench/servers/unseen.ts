@@ -27,17 +27,14 @@ const config = readConfig({
   DATABASE_URL: databaseUrl,
   AUTH_SECRET: secret,
   NODE_ENV: 'production',
+  ...(redisUrl !== undefined && { REDIS_URL: redisUrl }),
 });
 const logger = { info() {}, warn: console.error, error: console.error };
 const { backends } = await createRuntime(config, { ephemeral: false }, logger);
 const { log } = backends;
-const { createRedisPubSub } = await built.redisPubSub();
 const app = await createApp(
   {
     ...backends,
-    ...(redisUrl !== undefined && {
-      pubSub: createRedisPubSub({ logger }, { url: redisUrl, cluster: false }),
-    }),
     log: {
       ...log,
       ...(runs === 'memory' && { append: async () => {} }),

@@ -1,0 +1,165 @@
+import { randomUUID } from 'node:crypto';
+import pg from 'pg';
+import type { EventLog, LogRecord } from '../../src/ports/event-log.ts';
+import { builtIn } from '../built.ts';
+import { answerParent, readArgument } from '../child-main.ts';
+
+export interface ConsumerOptions {
+  readonly dist: string;
+  readonly databaseUrl: string;
+  /** `ours`: the worker's flow. `bare`: the same rows by `unnest`, in batches as they come, one transaction each. */
+  readonly applies: 'ours' | 'bare';
+  /** Unset: the log is a table in the same database. */
+  readonly kafka?: { readonly broker: string; readonly namespace: string };
+}
+
+/** When the first and the last record of a turn were applied, in ms since the epoch. */
+export interface Consumed {
+  readonly count: number;
+  readonly endedAt: number;
+}
+
+const users = 200;
+
+const { dist, databaseUrl, applies, kafka } = readArgument<ConsumerOptions>();
+const built = builtIn(dist);
+const { readConfig } = await built.config();
+const { createRuntime } = await built.runtime();
+const { createProject } = await built.project();
+const { createConsume } = await built.consume();
+const config = readConfig({
+  DATABASE_URL: databaseUrl,
+  AUTH_SECRET: randomUUID(),
+  LOG_LEVEL: 'warn',
+  ...(kafka && { KAFKA_BROKERS: kafka.broker, NAMESPACE: kafka.namespace, KAFKA_PARTITIONS: '6' }),
+});
+const logger = { info() {}, warn() {}, error: console.error };
+const { backends } = await createRuntime(config, { ephemeral: false }, logger);
+await backends.prepare(new AbortController().signal);
+const { store, log } = backends;
+await store.transaction((transaction) =>
+  transaction.ensureUsers(
+    Array.from({ length: users }, (_, n) => ({ tenantId: 'default', userId: `user-${n}` })),
+    new Date(),
+  ),
+);
+
+let open: () => void = () => {};
+/** Records wait here between the turns, so that neither filling the log nor joining a group is measured. */
+let gate = newGate();
+let count = 0;
+let endedAt = 0;
+
+function newGate(): Promise<void> {
+  return new Promise((resolve) => {
+    open = resolve;
+  });
+}
+
+const apply = applies === 'bare' ? await createBare() : createOurs();
+const consume = createConsume({
+  log: gated(log),
+  project: { ...apply },
+  logger,
+});
+await consume.start();
+
+function gated(log: EventLog): EventLog {
+  return {
+    ...log,
+    consume: (group, topics, handle) =>
+      log.consume(group, topics, async (records, signal) => {
+        await gate;
+        await handle(records, signal);
+        count += records.length;
+        endedAt = Date.now();
+      }),
+  };
+}
+
+function createOurs() {
+  return createProject({ ...backends, logger }, { retentionDays: config.retentionDays });
+}
+
+async function createBare() {
+  const pool = new pg.Pool({ connectionString: databaseUrl, max: 10 });
+  await store.preparePageViews([new Date()]);
+  return {
+    async apply(records: readonly LogRecord[]): Promise<readonly LogRecord[]> {
+      const events = records.map(({ value }) => JSON.parse(String(value)));
+      const views = events.filter(({ type }) => type === 'pageViewed');
+      const sent = events.filter(({ type }) => type === 'notificationSent');
+      const column = (rows: readonly Record<string, string>[], name: string) => rows.map((row) => row[name]);
+      const client = await pool.connect();
+      try {
+        await client.query('BEGIN');
+        await client.query({
+          name: 'views',
+          text: `INSERT INTO page_view (tenant_id, user_id, id, name, occurred_at, received_at)
+            SELECT 'default', *, now() FROM unnest($1::text[], $2::uuid[], $3::text[], $4::timestamptz[])`,
+          values: [
+            column(views, 'userId'),
+            column(views, 'id'),
+            views.map(({ data }) => data.name),
+            column(views, 'occurredAt'),
+          ],
+        });
+        await client.query({
+          name: 'notifications',
+          text: `INSERT INTO notification (tenant_id, user_id, id, status, category, severity, title, created_at)
+            SELECT 'default', user_id, id, 'SUPPRESSED', 'general', 'NORMAL', title, at
+            FROM unnest($1::text[], $2::uuid[], $3::text[], $4::timestamptz[]) AS n (user_id, id, title, at)`,
+          values: [
+            column(sent, 'userId'),
+            column(sent, 'id'),
+            sent.map(({ data }) => data.title),
+            column(sent, 'occurredAt'),
+          ],
+        });
+        await client.query('COMMIT');
+      } finally {
+        client.release();
+      }
+      return [];
+    },
+    bury: async () => {},
+  };
+}
+
+answerParent(
+  {},
+  {
+    /** Appends so many events, a fifth of them notifications. */
+    async fill({ events }: { readonly events: number }) {
+      for (let start = 0; start < events; start += 500) {
+        await log.append(
+          Array.from({ length: Math.min(500, events - start) }, (_, n) => {
+            const common = {
+              id: randomUUID(),
+              source: 'bench',
+              tenantId: 'default',
+              userId: `user-${(start + n) % users}`,
+              occurredAt: new Date(),
+              schemaVersion: 1,
+            };
+            return n % 5 === 0
+              ? {
+                  ...common,
+                  type: 'notificationSent' as const,
+                  data: { category: 'general', severity: 'NORMAL' as const, title: 'Your order has shipped' },
+                }
+              : { ...common, type: 'pageViewed' as const, data: { name: `Page ${n % 20}` } };
+          }),
+        );
+      }
+    },
+    open() {
+      count = 0;
+      open();
+    },
+    consumed: (): Consumed => ({ count, endedAt }),
+    close() {
+      gate = newGate();
+    },
+  },
+);

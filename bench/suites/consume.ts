@@ -1,0 +1,64 @@
+import { randomUUID } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
+import { bareOnKafka, bareOnPostgres, twoWorkers, workerOnKafka, workerOnPostgres } from '../goals.ts';
+import type { Consumed, ConsumerOptions } from '../servers/consumer.ts';
+import type { Bench, Running, Suite } from '../suite.ts';
+
+/** In a turn; a few seconds' work. */
+const events = 20_000;
+
+const patienceMs = 120_000;
+
+type Variant = (bench: Bench) => Promise<Running>;
+
+function consumers(applies: ConsumerOptions['applies'], log: 'postgres' | 'kafka', count = 1): Variant {
+  return async (bench) => {
+    const options: ConsumerOptions = {
+      dist: bench.options.dist,
+      databaseUrl: await bench.postgres.createDatabase('migrated'),
+      applies,
+      ...(log === 'kafka' && {
+        kafka: { broker: await bench.kafkaBroker(), namespace: `bench-${randomUUID()}.` },
+      }),
+    };
+    const children = await Promise.all(
+      Array.from({ length: count }, () => bench.startServer<object>('consumer', options)),
+    );
+    return {
+      async turn() {
+        await children[0]?.call('fill', { events });
+        await bench.postgres.checkpoint();
+        const startedAt = Date.now();
+        await Promise.all(children.map((child) => child.call('open')));
+        for (;;) {
+          const parts = await Promise.all(children.map((child) => child.call<Consumed>('consumed')));
+          const done = parts.reduce((sum, part) => sum + part.count, 0);
+          if (done >= events) {
+            await Promise.all(children.map((child) => child.call('close')));
+            const elapsedMs = Math.max(...parts.map(({ endedAt }) => endedAt)) - startedAt;
+            return { perSecond: (events / elapsedMs) * 1000 };
+          }
+          if (Date.now() - startedAt > patienceMs)
+            throw new Error(`${events - done} events were not consumed.`);
+          await delay(20);
+        }
+      },
+      async stop() {
+        for (const child of children) await child.stop();
+      },
+    };
+  };
+}
+
+/** From the log to committed rows, inboxes and badges included. */
+export const consumeSuite: Suite = {
+  name: 'consume',
+  loads: 1,
+  variants: {
+    [workerOnPostgres]: consumers('ours', 'postgres'),
+    [bareOnPostgres]: consumers('bare', 'postgres'),
+    [workerOnKafka]: consumers('ours', 'kafka'),
+    [bareOnKafka]: consumers('bare', 'kafka'),
+    [twoWorkers]: consumers('ours', 'kafka', 2),
+  },
+};
