@@ -6,8 +6,25 @@ export default defineConfig({
     alias: [{ find: /^graphql$/, replacement: 'graphql/index.js' }],
   },
   test: {
-    include: ['src/**/*.test.ts', 'scripts/**/*.test.ts', 'web/**/*.test.ts'],
-    globalSetup: ['src/testing/global-setup.ts'],
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: 'embedded',
+          include: ['src/**/*.test.ts', 'scripts/**/*.test.ts', 'web/**/*.test.ts'],
+          globalSetup: ['src/testing/global-setup.ts'],
+        },
+      },
+      {
+        // The end-to-end suites once more, on real Kafka, Redis and PostgreSQL.
+        extends: true,
+        test: {
+          name: 'scaled',
+          include: ['src/app.test.ts', 'src/app.{access,bad-input,sockets,pages}.test.ts'],
+          globalSetup: ['src/testing/global-setup-scaled.ts'],
+        },
+      },
+    ],
     server: { deps: { inline: ['type-graphql', '@apollo/server'] } },
     maxWorkers: 2,
     testTimeout: 30_000,

@@ -17,6 +17,8 @@ export function builtIn(dist: string) {
       load('adapters/postgres/migrate.js'),
     prisma: (): Promise<typeof import('../src/adapters/postgres/generated/client.ts')> =>
       load('adapters/postgres/generated/client.js'),
+    redisPubSub: (): Promise<typeof import('../src/adapters/redis/pub-sub.ts')> =>
+      load('adapters/redis/pub-sub.js'),
     runtime: (): Promise<typeof import('../src/runtime.ts')> => load('runtime.js'),
     sql: (): Promise<typeof import('../src/adapters/postgres/sql.ts')> => load('adapters/postgres/sql.js'),
     stats: (): Promise<typeof import('../src/adapters/postgres/stats.ts')> =>

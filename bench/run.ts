@@ -9,14 +9,16 @@ import { reserveServerCore } from './cores.ts';
 import { goals } from './goals.ts';
 import { type BenchOptions, help, readOptions } from './options.ts';
 import { type Postgres, startPostgres } from './postgres.ts';
+import { type BenchRedis, startBenchRedis } from './redis.ts';
 import { figureTable, goalTable, outcomesOf } from './report.ts';
 import { type Bench, runSuite, type Samples, type Suite } from './suite.ts';
+import { liveSuites } from './suites/live.ts';
 import { pushSuite } from './suites/push.ts';
 import { recordSuites } from './suites/record.ts';
 import { statsSuite } from './suites/stats.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const suites: readonly Suite[] = [...recordSuites, statsSuite, pushSuite];
+const suites: readonly Suite[] = [...recordSuites, statsSuite, pushSuite, ...liveSuites];
 
 const options = readOptions(process.argv.slice(2), root);
 if (options) await main(options);
@@ -29,10 +31,11 @@ async function main(options: BenchOptions): Promise<void> {
   }
   const wanted = goals.filter(({ number }) => options.only.size === 0 || options.only.has(number));
   let postgres: Postgres | undefined;
+  let redis: BenchRedis | undefined;
   let stopping: Promise<void> | undefined;
   const stop = () => {
     killChildren();
-    stopping ??= postgres?.stop() ?? Promise.resolve();
+    stopping ??= Promise.all([postgres?.stop(), redis?.stop()]).then(() => {});
     return stopping;
   };
   for (const [signal, code] of [
@@ -56,16 +59,22 @@ async function main(options: BenchOptions): Promise<void> {
     postgres = await startPostgres(options.dist);
     const nodeOptions =
       options.profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${options.profile}`];
+    const startLoad = () => startChild(join(compiled, 'load/main.js'), {});
     const bench: Bench = {
       options,
       cores,
       postgres,
-      load: await startChild(join(compiled, 'load/main.js'), {}),
+      load: await startLoad(),
+      startLoad,
+      async redisUrl() {
+        redis ??= await startBenchRedis();
+        return redis.url;
+      },
       secret: randomBytes(32).toString('hex'),
       startServer: (name, argument) =>
         startChild(join(compiled, `servers/${name}.js`), argument, {
           prefix: cores.onServerCore,
-          nodeOptions,
+          nodeOptions: ['--expose-gc', ...nodeOptions],
         }),
     };
     const machine = {

@@ -20,6 +20,10 @@ export interface Bench {
   readonly secret: string;
   /** Starts a server of `bench/servers/` on the servers' core. */
   startServer<Ready>(name: string, options: unknown): Promise<Child<Ready>>;
+  /** More clients, in a process of their own: for loads that fill one. */
+  startLoad(): Promise<Child<unknown>>;
+  /** Where Redis is; started when first asked for. */
+  redisUrl(): Promise<string>;
 }
 
 /** A variant that runs. */

@@ -12,12 +12,13 @@ import { createResolvers, getSchema } from './graphql/schema.ts';
 import { createGraphQLOverHttp } from './http/graphql-http.ts';
 import { createGraphQLOverWebSocket } from './http/graphql-ws.ts';
 import { createListener, type Door } from './http/listener.ts';
+import { createMetrics } from './http/metrics.ts';
 import { createPages, type PageTokens } from './http/pages.ts';
 import type { Authenticator } from './ports/authenticator.ts';
 import type { BadgeCache } from './ports/badge-cache.ts';
 import type { Clock } from './ports/clock.ts';
 import type { EventLog } from './ports/event-log.ts';
-import type { Logger } from './ports/logger.ts';
+import { type Logger, withoutStorms } from './ports/logger.ts';
 import type { Outbox } from './ports/outbox.ts';
 import type { PubSub } from './ports/pub-sub.ts';
 import type { Store } from './ports/store.ts';
@@ -50,7 +51,8 @@ export interface App {
 
 /** Joins the rooms. */
 export async function createApp(backends: Backends, config: Config): Promise<App> {
-  const { store, log, outbox, pubSub, cache, authenticator, clock, logger, pageTokens } = backends;
+  const { store, log, outbox, pubSub, cache, authenticator, clock, pageTokens } = backends;
+  const logger = withoutStorms(backends.logger);
   const { retentionDays } = config;
   const stopping = new AbortController();
 
@@ -75,13 +77,39 @@ export async function createApp(backends: Backends, config: Config): Promise<App
   const consume = createConsume({ log, project, logger });
   const relay = createRelay({ outbox, log, project, logger });
   const sweep = createSweep({ store, log, clock, logger }, { logRetentionDays: config.logRetentionDays });
+  const door = config.roles.has('api') ? await createDoor() : undefined;
   const listener = createListener({
-    door: config.roles.has('api') ? await createDoor() : undefined,
-    isReady: () =>
-      store.ping().then(
-        () => [],
-        () => ['store'],
-      ),
+    door,
+    isReady: async () => {
+      const [storeAnswers, { problem }] = await Promise.all([
+        store.ping().then(
+          () => true,
+          () => false,
+        ),
+        log.health(),
+      ]);
+      if (problem !== undefined) logger.warn({ problem }, 'not ready: the log is not consumed');
+      return [...(storeAnswers ? [] : ['store']), ...(problem === undefined ? [] : ['log'])];
+    },
+    metrics: createMetrics([
+      { name: 'unseen_sockets', help: 'Open WebSockets.', read: () => door?.sockets.count() ?? 0 },
+      { name: 'unseen_watchers', help: 'Watched badges, one per subscription.', read: () => watch.count() },
+      {
+        name: 'unseen_log_lag_records',
+        help: 'Records that the groups consumed here have not passed yet, over all processes.',
+        read: async () => Number((await log.health()).lag ?? Number.NaN),
+      },
+      {
+        name: 'unseen_outbox_records',
+        help: 'Records that wait in the outbox to be sent, over all processes.',
+        read: () => outbox.depth(),
+      },
+      {
+        name: 'unseen_dead_letters',
+        help: 'Events that could not be applied and wait to be looked after, of all tenants.',
+        read: () => store.countDeadLetters({}),
+      },
+    ]),
     corsOrigins: config.corsOrigins,
     logger,
   });

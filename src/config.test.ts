@@ -45,6 +45,8 @@ describe('the configuration', () => {
     expect(readConfig({ KAFKA_BROKERS: 'a:9092, b:9093' }).kafka).toEqual({
       brokers: ['a:9092', 'b:9093'],
       clientId: 'unseen',
+      namespace: '',
+      renamed: {},
       ssl: false,
       sasl: undefined,
       partitions: 6,
@@ -67,6 +69,7 @@ describe('the configuration', () => {
     expect(readConfig({ REDIS_URL: 'rediss://cache:6379/1', REDIS_CLUSTER: 'on' }).redis).toEqual({
       url: 'rediss://cache:6379/1',
       cluster: true,
+      namespace: '',
     });
   });
 
@@ -96,6 +99,8 @@ describe('the configuration', () => {
     ['KAFKA_BROKERS', 'kafka://a:9092'],
     ['KAFKA_BROKERS', 'a'],
     ['KAFKA_BROKERS', ','],
+    ['KAFKA_TOPICS', 'incoming.user_activity'],
+    ['NAMESPACE', 'a b'],
     ['KAFKA_PARTITIONS', '0'],
     ['KAFKA_COMPRESSION', 'snappy'],
     ['REDIS_URL', 'localhost:6379'],

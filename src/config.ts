@@ -61,6 +61,29 @@ const settings = {
       example: 'localhost:9092',
     },
   ),
+  KAFKA_TOPICS: setting(
+    z
+      .string()
+      .transform(list)
+      .pipe(z.array(z.string().regex(/^[\w.-]+=[\w.-]+$/, 'ours=theirs, separated by commas')))
+      .transform((pairs) => Object.fromEntries(pairs.map((pair) => pair.split('=') as [string, string])))
+      .optional(),
+    {
+      about: 'Other names for topics, ours=theirs separated by commas. Their dead letters go to theirs.dlq.',
+      example: 'incoming.user_activity=shop.page-views',
+    },
+  ),
+  NAMESPACE: setting(
+    z
+      .string()
+      .regex(/^[\w.-]{0,60}$/, 'up to 60 of A-Z a-z 0-9 _ . -')
+      .default(''),
+    {
+      about:
+        'Before every topic and group in Kafka and every channel and key in Redis, so that installations can share them.',
+      example: 'shop.',
+    },
+  ),
   KAFKA_CLIENT_ID: setting(
     z
       .string()
@@ -189,6 +212,9 @@ export interface Config {
     | {
         readonly brokers: readonly string[];
         readonly clientId: string;
+        readonly namespace: string;
+        /** Ours → theirs. */
+        readonly renamed: Readonly<Record<string, string>>;
         readonly ssl: boolean;
         readonly sasl:
           | {
@@ -205,7 +231,7 @@ export interface Config {
       }
     | undefined;
   /** undefined: pub/sub inside the process. */
-  readonly redis: { readonly url: string; readonly cluster: boolean } | undefined;
+  readonly redis: { readonly url: string; readonly cluster: boolean; readonly namespace: string } | undefined;
   readonly roles: ReadonlySet<'api' | 'worker'>;
   readonly auth: {
     /** undefined together with jwksUrl: a secret in the data directory is created and used. */
@@ -275,6 +301,8 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
       Object.freeze({
         brokers: values.KAFKA_BROKERS,
         clientId: values.KAFKA_CLIENT_ID,
+        namespace: values.NAMESPACE,
+        renamed: values.KAFKA_TOPICS ?? {},
         ssl: values.KAFKA_SSL === 'on',
         sasl:
           values.KAFKA_SASL_MECHANISM &&
@@ -291,7 +319,11 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     redis:
       values.REDIS_URL === undefined
         ? undefined
-        : Object.freeze({ url: values.REDIS_URL, cluster: values.REDIS_CLUSTER === 'on' }),
+        : Object.freeze({
+            url: values.REDIS_URL,
+            cluster: values.REDIS_CLUSTER === 'on',
+            namespace: values.NAMESPACE,
+          }),
     roles: new Set(values.ROLES),
     auth: Object.freeze({
       secret: values.AUTH_SECRET,

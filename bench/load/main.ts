@@ -1,9 +1,11 @@
 import { answerParent } from '../child-main.ts';
 import { closedLoop } from './closed-loop.ts';
+import { type LiveLoad, type LiveTarget, openLiveLoad } from './live.ts';
 import { openPushLoad, type PushLoad, type PushTarget } from './push.ts';
 
 // The clients of all servers: one process, so that it is as warm for each of them.
 const pushLoads = new Map<number, PushLoad>();
+let live: LiveLoad | undefined;
 
 answerParent(
   {},
@@ -20,5 +22,11 @@ answerParent(
       pushLoads.get(id)?.close();
       pushLoads.delete(id);
     },
+    async openLiveLoad(target: LiveTarget): Promise<void> {
+      live = await openLiveLoad(target);
+    },
+    livePush: (rate: { readonly perSecond: number; readonly seconds: number }) => live?.push(rate),
+    liveBroadcast: (time: { readonly seconds: number }) => live?.broadcast(time),
+    closeLiveLoad: () => live?.close(),
   },
 );

@@ -11,10 +11,12 @@ export interface UnseenOptions {
    * - `api and worker`: the program as it is.
    */
   readonly runs: 'memory' | 'api' | 'api and worker';
+  /** Pub/sub goes through this Redis; unset: it stays inside the process. */
+  readonly redisUrl?: string;
 }
 
 // Our program, all of it; only its log is another where the variant says so.
-const { dist, databaseUrl, secret, runs } = readArgument<UnseenOptions>();
+const { dist, databaseUrl, secret, runs, redisUrl } = readArgument<UnseenOptions>();
 const built = builtIn(dist);
 const { readConfig } = await built.config();
 const { createRuntime } = await built.runtime();
@@ -29,9 +31,13 @@ const config = readConfig({
 const logger = { info() {}, warn: console.error, error: console.error };
 const { backends } = await createRuntime(config, { ephemeral: false }, logger);
 const { log } = backends;
+const { createRedisPubSub } = await built.redisPubSub();
 const app = await createApp(
   {
     ...backends,
+    ...(redisUrl !== undefined && {
+      pubSub: createRedisPubSub({ logger }, { url: redisUrl, cluster: false }),
+    }),
     log: {
       ...log,
       ...(runs === 'memory' && { append: async () => {} }),

@@ -24,6 +24,7 @@ const recordOf = (value: Uint8Array | null, fields: Partial<InboundRecord> = {})
   offset: 41n,
   key: 'default/alice',
   value,
+  headers: {},
   appendedAt,
   ...fields,
 });
@@ -173,6 +174,15 @@ describe('activity as others write it', () => {
     expect(eventOf({ ...plain, more: 1 }).id).toBe(id);
     const elsewhere = [{ offset: 42n }, { partition: 1 }].map((place) => eventOf(plain, place).id);
     expect(new Set([id, ...elsewhere]).size).toBe(3);
+  });
+
+  it('without an id that was put back on its topic is still the event of its first place', () => {
+    const headers = {
+      'unseen-origin-topic': topics.userActivity,
+      'unseen-origin-partition': '2',
+      'unseen-origin-offset': '41',
+    };
+    expect(eventOf(plain, { partition: 5, offset: 99n, headers }).id).toBe(eventOf(plain).id);
   });
 
   it.each([

@@ -10,8 +10,16 @@ export interface InboundRecord {
   readonly key: string | null;
   /** null: a tombstone. */
   readonly value: Uint8Array | null;
+  readonly headers: Readonly<Record<string, string>>;
   readonly appendedAt: Date;
 }
+
+/** Headers of a dead letter that was put back on its topic: where the record stood first. */
+export const originHeaders = {
+  topic: 'unseen-origin-topic',
+  partition: 'unseen-origin-partition',
+  offset: 'unseen-origin-offset',
+} as const;
 
 /** A JSON object that somebody else wrote. */
 export type Fields = Readonly<Record<string, unknown>>;
@@ -19,9 +27,17 @@ export type Fields = Readonly<Record<string, unknown>>;
 /** Namespace of ids for records that carry none. */
 const placeNamespace = '5f0a7c54-9f3e-4c0c-8d35-3b3f9f4a6c1e';
 
-/** The id of an event that carries none: the same place is the same event, so a redelivery is a repeat. */
-export function idOfPlace({ topic, partition, offset }: InboundRecord): string {
-  return uuidV5(JSON.stringify([topic, partition, String(offset)]), placeNamespace);
+/**
+ * The id of an event that carries none: the same place is the same event, so a redelivery is a repeat. A record that was
+ * put back is still the event of its first place, however often it was.
+ */
+export function idOfPlace({ topic, partition, offset, headers }: InboundRecord): string {
+  const place = [
+    headers[originHeaders.topic] ?? topic,
+    Number(headers[originHeaders.partition] ?? partition),
+    headers[originHeaders.offset] ?? String(offset),
+  ];
+  return uuidV5(JSON.stringify(place), placeNamespace);
 }
 
 /** The tenant that the key `tenant/user` names, when it names this user; otherwise `default`. */

@@ -36,7 +36,9 @@ afterEach(async () => {
 /** A worker: applies the log to the store, and relays. */
 async function work({ to = log }: { readonly to?: EventLog } = {}) {
   const { store, database, connection } = storage;
-  const deps = { store, pubSub: createLocalPubSub(), clock: createTestClock(), logger: silent };
+  // What gives no time of its own happened when the database appended it.
+  const clock = createTestClock(new Date());
+  const deps = { store, pubSub: createLocalPubSub(), clock, logger: silent };
   const project = createProject(deps, { retentionDays: 183 });
   relay = createRelay({
     outbox: createPostgresOutbox({ database, connection }),
@@ -47,6 +49,15 @@ async function work({ to = log }: { readonly to?: EventLog } = {}) {
   relay.start();
   return createConsume({ log, project, logger: silent }, { maxBackoffMs: 20, unknownUserWaitMs: 50 }).start();
 }
+
+/** A log that a relay dies on again and again: whatever is sent is sent twice. */
+const sendingTwice = (): EventLog => ({
+  ...log,
+  async send(records) {
+    await log.send(records);
+    await log.send(records);
+  },
+});
 
 const retry = (letters: readonly StoredDeadLetter[]) =>
   createAct({
@@ -159,14 +170,7 @@ describe('a bad record in the middle of a batch of 500', () => {
 
 describe('a retried dead letter', () => {
   it('is applied exactly once when what was wrong is mended, also when it is sent twice', async () => {
-    const twice: EventLog = {
-      ...log,
-      async send(records) {
-        await log.send(records);
-        await log.send(records);
-      },
-    };
-    await work({ to: twice });
+    await work({ to: sendingTwice() });
     await log.append([notificationSent(bob), notificationSent()]);
     await settled();
     const kept = await letters();
@@ -180,6 +184,22 @@ describe('a retried dead letter', () => {
     expect(await retry(kept)).toEqual([]);
     await settled();
     expect(await unseen(bob)).toBe(1);
+  });
+
+  it('of a system that gives no ids is applied exactly once too, however often it was retried before', async () => {
+    await work({ to: sendingTwice() });
+    const value = Buffer.from(JSON.stringify({ userId: 'bob', title: 'Hello' }));
+    await log.send([{ topic: topics.notificationCommand, key: null, value }]);
+    await settled();
+    await retry(await letters());
+    await settled();
+    // Sent twice, failed twice: two letters of one event.
+    expect(await letters()).toMatchObject([{ errorCode: 'USER_NOT_FOUND' }, { errorCode: 'USER_NOT_FOUND' }]);
+    await storage.store.transaction((transaction) => transaction.ensureUsers([bob], testNow));
+    await retry(await letters());
+    await settled();
+    expect(await unseen(bob)).toBe(1);
+    expect(await letters()).toEqual([]);
   });
 
   it('that is still bad is a new dead letter, which remembers where it stood first, however often', async () => {

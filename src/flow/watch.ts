@@ -1,6 +1,6 @@
 import type { Badge, BadgeCause } from '../domain/badge.ts';
 import { badgeOf } from '../domain/inbox.ts';
-import { distinctUsers, type UserKey, userKeyOf } from '../domain/user.ts';
+import { type UserKey, userKeyOf } from '../domain/user.ts';
 import type { Logger } from '../ports/logger.ts';
 import { createOneSlot } from '../ports/one-slot.ts';
 import type { Message, PubSub } from '../ports/pub-sub.ts';
@@ -53,6 +53,7 @@ export function createWatch(
 ) {
   const watchers = new Set<Watcher>();
   let unreadable = 0;
+  let lastUpdate: BadgeUpdate | undefined;
   let last: { readonly message: Message; readonly parsed: ReturnType<typeof parseBadgeMessage> } | undefined;
   let timer: NodeJS.Timeout | undefined;
   let stopped = false;
@@ -96,7 +97,7 @@ export function createWatch(
       if (others) others.push(watcher);
       else watched.set(key, [watcher]);
     }
-    const users = distinctUsers([...watchers].map(({ user }) => user));
+    const users = [...watched.values()].flatMap(([first]) => (first ? [first.user] : []));
     for (let start = 0; start < users.length; start += usersPerQuery) {
       for (const inbox of await store.inboxes(users.slice(start, start + usersPerQuery))) {
         for (const watcher of watched.get(userKeyOf(inbox)) ?? []) watcher.offer(badgeOf(inbox), 'RESYNCED');
@@ -113,6 +114,13 @@ export function createWatch(
     return last.parsed;
   }
 
+  /** The same object for all whom the same news reaches, so that it is written out once. */
+  function updateOf(kind: BadgeUpdate['kind'], badge: Badge, cause: BadgeCause | null): BadgeUpdate {
+    const isLast = lastUpdate?.badge === badge && lastUpdate.kind === kind && lastUpdate.cause === cause;
+    if (!isLast || !lastUpdate) lastUpdate = { kind, badge, cause };
+    return lastUpdate;
+  }
+
   /** The next one, with jitter; none while nobody watches. */
   function scheduleResync(ms: number): void {
     clearTimeout(timer);
@@ -124,12 +132,13 @@ export function createWatch(
   return {
     /** Badges of one user, whole states; ends when `return` is called. Rejects with UNAVAILABLE before the first. */
     async badges(user: UserKey, keys: readonly string[]): Promise<AsyncIterableIterator<BadgeUpdate>> {
-      const versions = new Map<string, number>();
+      // One small object per watcher rather than a Map: there may be ten thousands.
+      const versions: { [key: string]: number } = {};
       // Until the snapshot is out, what arrives is kept here: it may be newer than what the snapshot read.
       let early: Map<string, Badge> | undefined = new Map();
       const slot = createOneSlot<string, BadgeUpdate>({
         onEnd() {
-          subscription.end();
+          end();
           watchers.delete(watcher);
         },
       });
@@ -137,17 +146,17 @@ export function createWatch(
         user,
         keys,
         offer(badge, cause) {
-          if (!keys.includes(badge.key) || badge.version <= (versions.get(badge.key) ?? -1)) return;
-          versions.set(badge.key, badge.version);
+          if (!keys.includes(badge.key) || badge.version <= (versions[badge.key] ?? -1)) return;
+          versions[badge.key] = badge.version;
           if (early) early.set(badge.key, badge);
           else {
             // A snapshot that was not taken yet stays a snapshot, with the newer state.
             const kind = slot.peek(badge.key)?.kind ?? 'CHANGE';
-            slot.put(badge.key, { kind, badge, cause: kind === 'SNAPSHOT' ? null : cause });
+            slot.put(badge.key, updateOf(kind, badge, kind === 'SNAPSHOT' ? null : cause));
           }
         },
       };
-      const subscription = pubSub.subscribe(
+      const { confirmed, end } = pubSub.subscribe(
         keys.map((key) => badgeTopic(user, key)),
         (message) => {
           const parsed = parse(message);
@@ -157,12 +166,12 @@ export function createWatch(
       watchers.add(watcher);
       if (timer === undefined) scheduleResync(resyncMs);
       try {
-        if (!(await isDoneWithin(subscription.confirmed, subscribeWaitMs))) {
+        if (!(await isDoneWithin(confirmed, subscribeWaitMs))) {
           // What was published since the snapshot was missed. When pub/sub is closed instead, so is everything else.
           const reread = async () => {
             if (watchers.has(watcher)) watcher.offer(await read.currentBadge(user), 'RESYNCED');
           };
-          subscription.confirmed.then(
+          confirmed.then(
             () => reread().catch(() => resync()),
             () => {},
           );
@@ -171,7 +180,7 @@ export function createWatch(
         for (const key of keys) {
           const newer = early.get(key);
           const badge = newer && newer.version > snapshot.version ? newer : snapshot;
-          versions.set(key, badge.version);
+          versions[key] = badge.version;
           slot.put(key, { kind: 'SNAPSHOT', badge, cause: null });
         }
       } catch (error) {

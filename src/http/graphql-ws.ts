@@ -1,13 +1,8 @@
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
-import {
-  type GraphQLError,
-  type GraphQLSchema,
-  getOperationAST,
-  OperationTypeNode,
-  subscribe,
-} from 'graphql';
-import { CloseCode, GRAPHQL_TRANSPORT_WS_PROTOCOL, makeServer } from 'graphql-ws';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { type GraphQLError, type GraphQLSchema, getOperationAST, OperationTypeNode } from 'graphql';
+import { CloseCode, GRAPHQL_TRANSPORT_WS_PROTOCOL, MessageType, makeServer } from 'graphql-ws';
 import { v7 as uuidV7 } from 'uuid';
 import { type ServerOptions, type WebSocket, WebSocketServer } from 'ws';
 import type { Caller } from '../domain/caller.ts';
@@ -18,6 +13,7 @@ import { graphQLErrorOf, maskError } from '../graphql/error.ts';
 import type { Operations } from '../graphql/operation.ts';
 import { type Authenticator, expiredMessage } from '../ports/authenticator.ts';
 import type { Logger } from '../ports/logger.ts';
+import { createPushes } from './pushes.ts';
 
 /**
  * Close codes. The public graphql-ws client comes back after each of them but `unauthenticated`: only that one does not
@@ -59,6 +55,9 @@ export const defaultSocketLimits: SocketLimits = {
   maxBufferedBytes: 1024 * 1024,
 };
 
+/** How many sockets are looked at before something else may run. */
+const socketsPerTurn = 200;
+
 /** How long a client may take to answer that its socket is being closed. */
 const closeWaitMs = 1_000;
 
@@ -66,6 +65,8 @@ const closeWaitMs = 1_000;
 const maxTimerMs = 0x7fff_ffff;
 
 interface SocketContext extends Context {
+  readonly socket: WebSocket;
+  readonly subscriptionId: string;
   /** The subscription is set up, or could not be. */
   started(): void;
 }
@@ -119,7 +120,7 @@ export function createGraphQLOverWebSocket(
   const wss = new WebSocketServer(options);
   const sessions = new Set<Session>();
   const socketsByUser = new Map<string, number>();
-  const heartbeat = setInterval(beat, limits.heartbeatMs).unref();
+  const heartbeat = setInterval(() => void beat(), limits.heartbeatMs).unref();
 
   wss.on('connection', (socket: WebSocket) => {
     const now = performance.now();
@@ -128,7 +129,7 @@ export function createGraphQLOverWebSocket(
     const closed = protocol.opened(
       {
         protocol: socket.protocol,
-        send: (data) => send(socket, data),
+        send: (data) => send(socket, data) ?? Promise.resolve(),
         close: (code, reason) => socket.close(code, reason),
         onMessage: (handle) => {
           socket.on('message', (data, isBinary) =>
@@ -179,17 +180,25 @@ export function createGraphQLOverWebSocket(
     });
   }
 
-  function send(socket: WebSocket, data: string): Promise<void> {
+  /** Resolves when it is on its way; undefined when it already is. */
+  function send(socket: WebSocket, data: string): Promise<void> | undefined {
+    if (socket.readyState !== socket.OPEN) return undefined;
+    let settle: ((error?: Error | null) => void) | undefined;
+    socket.send(data, (error) => settle?.(error));
+    if (socket.bufferedAmount === 0) return undefined;
+    if (socket.bufferedAmount > limits.maxBufferedBytes) socket.terminate();
     return new Promise((resolve, reject) => {
-      if (socket.readyState !== socket.OPEN) return resolve();
-      socket.send(data, (error) => (error ? reject(error) : resolve()));
-      if (socket.bufferedAmount > limits.maxBufferedBytes) socket.terminate();
+      settle = (error) => (error ? reject(error) : resolve());
     });
   }
 
-  function beat(): void {
+  async function beat(): Promise<void> {
+    let looked = 0;
     const now = performance.now();
     for (const session of sessions) {
+      // Pushes do not wait until thousands of sockets are pinged.
+      looked += 1;
+      if (looked % socketsPerTurn === 0) await nextTurn();
       session.messages = Math.max(
         0,
         session.messages - limits.maxMessagesPerSecond * (limits.heartbeatMs / 1000),
@@ -237,12 +246,14 @@ export function createGraphQLOverWebSocket(
     const lifeMs = caller.expiresAt.getTime() - Date.now();
     const expiry = setTimeout(
       () => socket.close(closeCodes.expired, expiredMessage),
-      Math.min(lifeMs, maxTimerMs),
+      // In whole seconds, as tokens are: Node keeps a list for each duration there is.
+      Math.min(Math.ceil(lifeMs / 1000) * 1000, maxTimerMs),
     );
     socket.on('close', () => clearTimeout(expiry));
     return true;
   }
 
+  const pushes = createPushes({ container });
   const protocol = makeServer<Record<string, unknown>, Session>({
     schema,
     connectionInitWaitTimeout: limits.initWaitMs,
@@ -270,13 +281,23 @@ export function createGraphQLOverWebSocket(
         caller: extra.caller as Caller,
         requestId: uuidV7(),
         container,
+        socket: extra.socket,
+        subscriptionId: id,
         started: () => extra.starting.delete(id),
       };
       extra.starting.add(id);
       return { schema, document, operationName, variableValues: variables, contextValue };
     },
-    subscribe: (args) =>
-      Promise.resolve(subscribe(args)).finally((args.contextValue as SocketContext).started),
+    subscribe(args) {
+      const { socket, subscriptionId, requestId, started } = args.contextValue as SocketContext;
+      const head = `{"id":${JSON.stringify(subscriptionId)},"type":"${MessageType.Next}","payload":`;
+      return pushes
+        .subscribe(args, {
+          send: (payload) => send(socket, `${head}${payload}}`),
+          mask: (error) => masked(error, requestId),
+        })
+        .finally(started);
+    },
     onNext(_, __, ___, { contextValue }, result) {
       if (!result.errors) return undefined;
       const { requestId } = contextValue as Context;

@@ -9,6 +9,7 @@ import { exchange } from '../testing/bad-input.ts';
 import { createGraphQLOverHttp } from './graphql-http.ts';
 import { createGraphQLOverWebSocket, defaultSocketLimits, type GraphQLOverWebSocket } from './graphql-ws.ts';
 import { createListener, type Listener } from './listener.ts';
+import { createMetrics } from './metrics.ts';
 
 // A listener of our own beside the app's, with limits that do not make a test wait, and no resolvers.
 const origin = 'https://app.example';
@@ -34,6 +35,7 @@ beforeAll(async () => {
     {
       door: { graphql: await createGraphQLOverHttp(door), sockets, pages: async () => false },
       isReady: async () => ['store'],
+      metrics: createMetrics([]),
       corsOrigins: [],
       logger: silent,
     },

@@ -4,7 +4,8 @@ import { AppError } from '../domain/error.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { GraphQLOverHttp } from './graphql-http.ts';
 import type { GraphQLOverWebSocket } from './graphql-ws.ts';
-import { answerError, answerJson, requestIdOf } from './response.ts';
+import type { Metrics } from './metrics.ts';
+import { answerError, answerJson, answerText, requestIdOf } from './response.ts';
 
 /** What a process answers at /graphql and on the pages. */
 export interface Door {
@@ -42,6 +43,7 @@ export function createListener(
   {
     door,
     isReady,
+    metrics,
     corsOrigins,
     logger,
   }: {
@@ -49,6 +51,7 @@ export function createListener(
     readonly door: Door | undefined;
     /** What is not ready, by name; empty when requests will succeed. */
     readonly isReady: () => Promise<readonly string[]>;
+    readonly metrics: Metrics;
     readonly corsOrigins: readonly string[];
     readonly logger: Logger;
   },
@@ -85,6 +88,9 @@ export function createListener(
       case '/healthz':
         answerJson(response, 200, { status: 'ok' });
         return;
+      case '/metrics':
+        answerText(response, 200, await metrics.text(), metrics.contentType);
+        return;
       case '/readyz': {
         const missing = state === 'open' ? await isReady() : [state];
         answerJson(
@@ -103,7 +109,7 @@ export function createListener(
     answerJson(response, 404, {
       error: door
         ? 'Nothing here. The API is at /graphql, pages at /playground and /demo.'
-        : 'Nothing here: this process is a worker. It answers /healthz and /readyz.',
+        : 'Nothing here: this process is a worker. It answers /healthz, /readyz and /metrics.',
     });
   }
 

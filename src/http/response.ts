@@ -24,10 +24,15 @@ export function answerJson(response: ServerResponse, status: number, value: unkn
   answerText(response, status, JSON.stringify(value));
 }
 
-/** Answers JSON that is written already, and ends. */
-export function answerText(response: ServerResponse, status: number, body: string): void {
+/** Answers a text that is written already, by default JSON, and ends. */
+export function answerText(
+  response: ServerResponse,
+  status: number,
+  body: string,
+  contentType = 'application/json; charset=utf-8',
+): void {
   response.writeHead(status, {
-    'content-type': 'application/json; charset=utf-8',
+    'content-type': contentType,
     'content-length': Buffer.byteLength(body),
     'cache-control': 'no-store',
   });
@@ -42,8 +47,10 @@ export function answerError(
 ): void {
   const known =
     error instanceof AppError ? error : new AppError('INTERNAL_SERVER_ERROR', undefined, { cause: error });
-  if (errorTable[known.code].fault !== 'caller') {
-    logger.error({ requestId, err: known.cause ?? known }, 'a request failed');
+  const { fault } = errorTable[known.code];
+  if (fault !== 'caller') {
+    const level = fault === 'elsewhere' ? 'warn' : 'error';
+    logger[level]({ requestId, err: known.cause ?? known }, 'a request failed');
   }
   if (response.headersSent) {
     response.destroy();

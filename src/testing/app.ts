@@ -1,4 +1,6 @@
+import { randomUUID } from 'node:crypto';
 import { type Client, createClient } from 'graphql-ws';
+import { inject } from 'vitest';
 import WebSocket from 'ws';
 import { signToken } from '../adapters/jwt/authenticator.ts';
 import { createApp } from '../app.ts';
@@ -9,6 +11,9 @@ import { createRuntime, type Runtime } from '../runtime.ts';
 import { createTestDatabase } from './database.ts';
 
 const secret = 'a-secret-for-tests-of-at-least-32-characters';
+
+/** Whether the log is Kafka and pub/sub Redis in this run. */
+export const isScaled = inject('services') !== undefined;
 
 export interface Answer {
   readonly status: number;
@@ -42,10 +47,17 @@ export async function startTestApp(
   }: { logger?: Logger; wrap?: (runtime: Runtime) => Runtime } = {},
 ): Promise<TestApp> {
   const database = await createTestDatabase();
+  const services = inject('services');
   const config = readConfig({
     PORT: '0',
     DATABASE_URL: database.connectionString,
     AUTH_SECRET: secret,
+    ...(services && {
+      KAFKA_BROKERS: services.kafkaBrokers,
+      REDIS_URL: services.redisUrl,
+      KAFKA_PARTITIONS: '2',
+      NAMESPACE: `test-${randomUUID()}.`,
+    }),
     ...env,
   });
   const runtime = wrap(await createRuntime(config, { ephemeral: false }, logger));

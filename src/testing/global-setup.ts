@@ -9,6 +9,8 @@ declare module 'vitest' {
   export interface ProvidedContext {
     /** The server of this run: a login that may create databases, and the migrated database to copy. */
     readonly postgres: { readonly connectionString: string; readonly template: string };
+    /** Where suites run scaled out; undefined where they run embedded. */
+    readonly services: { readonly kafkaBrokers: string; readonly redisUrl: string } | undefined;
   }
 }
 
@@ -18,15 +20,20 @@ declare module 'vitest' {
  */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const server = await startServer(process.env['TEST_DATABASE_URL']);
+  const template = await provideTemplate(project, server.connectionString);
+  return () => server.leave(template);
+}
+
+/** Makes the migrated database that suites copy, and tells them where it is; its name. */
+export async function provideTemplate(project: TestProject, connectionString: string): Promise<string> {
   // Two runs may share a server, so everything of this run begins with its name.
   const template = `unseen_test_${randomBytes(4).toString('hex')}`;
-  const { connectionString } = server;
   await withClient(connectionString, (client) => client.query(`CREATE DATABASE ${template}`));
   await withClient(onDatabase(connectionString, template), (client) =>
     migrate(client, { directory: migrationsDirectory }),
   );
   project.provide('postgres', { connectionString, template });
-  return () => server.leave(template);
+  return template;
 }
 
 interface TestServer {

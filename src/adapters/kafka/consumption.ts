@@ -1,8 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Batch, Consumer, EachBatchPayload, Kafka, KafkaMessage } from 'kafkajs';
+import type { Consumer, EachBatchPayload, Kafka, KafkaMessage } from 'kafkajs';
 import type { LogRecord } from '../../ports/event-log.ts';
 import type { Logger } from '../../ports/logger.ts';
 import { adviceOn, isPermanent, reasonOf } from './error.ts';
+import type { Names } from './names.ts';
 import type { Settings } from './options.ts';
 
 /** Records handed over together. */
@@ -41,6 +42,7 @@ interface Deps {
   readonly onFatal: (error: Error) => void;
   /** Resolves when the topics exist. */
   readonly topicsReady: Promise<void>;
+  readonly names: Names;
 }
 
 /**
@@ -48,7 +50,7 @@ interface Deps {
  * not restart by itself after some errors that pass with an outage, and may do so after it was told to disconnect.
  */
 export function startConsumption(
-  { connect, logger, onFatal, topicsReady }: Deps,
+  { connect, logger, onFatal, topicsReady, names }: Deps,
   { group, topics, handle }: Subscription,
   settings: Settings,
 ): RunningConsumption {
@@ -121,7 +123,9 @@ export function startConsumption(
       for (let from = 0; from < batch.messages.length; from += chunkSize) {
         if (!isRunning()) break;
         const messages = batch.messages.slice(from, from + chunkSize);
-        const records = messages.map((message) => toRecord(batch, message));
+        const records = messages.map((message) =>
+          toRecord(names.here(batch.topic), batch.partition, message),
+        );
         if (!(await handleUntilDone(records, told.signal))) break;
         await moveBehind(payload, messages);
         await heartbeat();
@@ -230,7 +234,8 @@ function isRevocation(error: unknown): boolean {
 }
 
 function toRecord(
-  { topic, partition }: Batch,
+  topic: string,
+  partition: number,
   { offset, key, value, headers, timestamp }: KafkaMessage,
 ): LogRecord {
   return {

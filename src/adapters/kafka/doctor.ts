@@ -3,6 +3,7 @@ import { silent } from '../../ports/logger.ts';
 import { createConnect } from './client.ts';
 import { withDeadline } from './deadline.ts';
 import { reasonOf } from './error.ts';
+import { createNames } from './names.ts';
 import { type KafkaOptions, settingsOf } from './options.ts';
 
 const timeoutMs = 8_000;
@@ -17,11 +18,12 @@ export async function examineKafka(options: KafkaOptions): Promise<readonly Find
     const reachedMs = Math.round(performance.now() - startedAt);
     const count = `${brokers.length} ${brokers.length === 1 ? 'broker' : 'brokers'}`;
     const existing = await withDeadline(admin.listTopics(), timeoutMs);
-    const present = options.topics.filter((topic) => existing.includes(topic));
+    const wanted = options.topics.map(createNames(options).inKafka);
+    const present = wanted.filter((topic) => existing.includes(topic));
     const { topics } = await withDeadline(admin.fetchTopicMetadata({ topics: present }), timeoutMs);
     return [
       { state: 'ok', found: `reached in ${reachedMs} ms, ${count}` },
-      ...options.topics
+      ...wanted
         .filter((topic) => !present.includes(topic))
         .map((topic): Finding => {
           const fix =

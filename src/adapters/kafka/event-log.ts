@@ -11,6 +11,7 @@ import { type RunningConsumption, startConsumption } from './consumption.ts';
 import { withDeadline } from './deadline.ts';
 import { reasonOf, unavailable } from './error.ts';
 import { standingOf } from './health.ts';
+import { createNames } from './names.ts';
 import { type KafkaOptions, settingsOf } from './options.ts';
 import { createMessageProducer, type OutgoingMessage } from './producer.ts';
 import { createTopics } from './topics.ts';
@@ -49,6 +50,7 @@ interface Entry {
 export function createKafkaEventLog({ logger, onFatal }: Deps, options: KafkaOptions): EventLog {
   const settings = settingsOf(options);
   const { appendTimeoutMs, maxAppendBytes, stallMs } = settings;
+  const names = createNames(options);
   const connect = createConnect({ logger }, settings);
   const producer = createMessageProducer({ connect }, settings);
   const consumptions = new Set<Entry>();
@@ -62,7 +64,7 @@ export function createKafkaEventLog({ logger, onFatal }: Deps, options: KafkaOpt
       const admin = connect().admin();
       try {
         await admin.connect();
-        return await createTopics({ admin, logger }, settings);
+        return await createTopics({ admin, logger, names }, settings);
       } catch (err) {
         closing.signal.throwIfAborted();
         // The first says that it began, then one line a minute or so.
@@ -87,7 +89,11 @@ export function createKafkaEventLog({ logger, onFatal }: Deps, options: KafkaOpt
 
   async function write(records: readonly OutgoingRecord[]): Promise<void> {
     const deadline = performance.now() + appendTimeoutMs;
-    await commits.add(records.map((record) => toPending(record, deadline, maxAppendBytes)));
+    await commits.add(
+      records.map((record) =>
+        toPending({ ...record, topic: names.inKafka(record.topic) }, deadline, maxAppendBytes),
+      ),
+    );
   }
 
   async function health(): Promise<LogHealth> {
@@ -131,12 +137,13 @@ export function createKafkaEventLog({ logger, onFatal }: Deps, options: KafkaOpt
       ),
     send: write,
     async consume(group, topics, handle) {
+      const subscription = { group: names.group(group), topics: topics.map(names.inKafka), handle };
       const running = startConsumption(
-        { connect, logger, onFatal, topicsReady },
-        { group, topics, handle },
+        { connect, logger, onFatal, topicsReady, names },
+        subscription,
         settings,
       );
-      const entry: Entry = { group, topics, running, progress: createProgress({ stallMs }) };
+      const entry: Entry = { ...subscription, running, progress: createProgress({ stallMs }) };
       consumptions.add(entry);
       await running.begun;
       return {

@@ -22,6 +22,10 @@ export interface KafkaOptions {
    * client reads nothing but gzip, and a batch it cannot read stops it.
    */
   readonly compression: 'none' | 'gzip';
+  /** Before the name of every topic and group, so that several installations can share a cluster. Default ''. */
+  readonly namespace?: string;
+  /** Topics that have other names in Kafka: ours → theirs, without the namespace. */
+  readonly renamed?: Readonly<Record<string, string>>;
   /** Created if missing, each with `<topic>.dlq`. */
   readonly topics: readonly string[];
   /** Where other systems are told what happened; created if missing. */

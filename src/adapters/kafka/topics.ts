@@ -1,19 +1,22 @@
 import type { Admin } from 'kafkajs';
+import { deadLetterSuffix } from '../../events/topic.ts';
 import type { Logger } from '../../ports/logger.ts';
+import type { Names } from './names.ts';
 import type { Settings } from './options.ts';
-
-/** Where the dead letters of a topic go. */
-export const deadLetterTopicOf = (topic: string): string => `${topic}.dlq`;
 
 /**
  * Creates the topics that are missing and says which of the others differ from what is configured; those are never
  * changed. Several processes may do it at once. Rejects with what kafkajs throws.
  */
 export async function createTopics(
-  { admin, logger }: { readonly admin: Admin; readonly logger: Logger },
+  { admin, logger, names }: { readonly admin: Admin; readonly logger: Logger; readonly names: Names },
   { topics, outboundTopic, partitions, replicationFactor, retentionMs, compression }: Settings,
 ): Promise<void> {
-  const wanted = [...topics, ...topics.map(deadLetterTopicOf), ...(outboundTopic ? [outboundTopic] : [])];
+  const wanted = [
+    ...topics,
+    ...topics.map((topic) => topic + deadLetterSuffix),
+    ...(outboundTopic ? [outboundTopic] : []),
+  ].map(names.inKafka);
   const existing = await admin.listTopics();
   const missing = wanted.filter((topic) => !existing.includes(topic));
   if (missing.length > 0) {
@@ -28,7 +31,7 @@ export async function createTopics(
     await admin.createTopics({ topics: missing.map((topic) => ({ topic, ...settings })) });
     logger.info({ topics: missing, partitions }, 'created the topics that were missing');
   }
-  const metadata = await admin.fetchTopicMetadata({ topics: [...topics] });
+  const metadata = await admin.fetchTopicMetadata({ topics: topics.map(names.inKafka) });
   for (const topic of metadata.topics) {
     const fields = { topic: topic.name, partitions: topic.partitions.length, configured: partitions };
     if (topic.partitions.length !== partitions) {

@@ -1,4 +1,5 @@
 import { v7 as uuidV7 } from 'uuid';
+import { originHeaders } from '../../events/record.ts';
 import { deadLetterSuffix } from '../../events/topic.ts';
 import type { DeadLetter, DeadLetterFilter, StoredDeadLetter } from '../../ports/store.ts';
 import { Prisma, type PrismaClient } from './generated/client.ts';
@@ -71,8 +72,9 @@ export function createDeadLetterQueries(sql: Sql) {
           DELETE FROM dead_letter WHERE (tenant_id, id) IN (SELECT tenant_id, id FROM chosen) RETURNING *
         ), requeued AS (
           INSERT INTO outbox (topic, key, value, headers, created_at)
-          SELECT topic, key, payload, jsonb_build_object('unseen-origin-topic', topic, 'unseen-origin-partition',
-            partition::text, 'unseen-origin-offset', "offset"::text) || headers, ${now}::timestamptz
+          SELECT topic, key, payload, jsonb_build_object(${originHeaders.topic}::text, topic,
+            ${originHeaders.partition}::text, partition::text, ${originHeaders.offset}::text, "offset"::text) || headers,
+            ${now}::timestamptz
           FROM taken ORDER BY topic, partition, "offset"
           RETURNING 1
         )

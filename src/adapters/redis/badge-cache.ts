@@ -37,13 +37,14 @@ const cachedBadge = z.object({
  */
 export function createRedisBadgeCache(
   { logger }: { readonly logger: Logger },
-  { url, cluster }: RedisLocation,
+  { url, cluster, namespace = '' }: RedisLocation,
 ): BadgeCache {
   const redis: Redis | Cluster = cluster
     ? connectCluster(url, { silenceMs })
     : connectNode(url, { silenceMs });
   const outages = createOutageReport({ logger }, 'the badge cache in Redis');
   outages.follow(redis);
+  const keyOf = (user: UserKey) => `${namespace}unseen:badge:${userKeyOf(user)}`;
   let distrustedUntil = 0;
   let closed = false;
 
@@ -86,8 +87,6 @@ export function createRedisBadgeCache(
     },
   };
 }
-
-const keyOf = (user: UserKey) => `unseen:badge:${userKeyOf(user)}`;
 
 function parse(held: string | null): Badge | undefined {
   if (held === null) return undefined;

@@ -8,6 +8,8 @@ export interface RedisLocation {
   readonly url: string;
   /** The URL is of one node of a Redis Cluster: sharded pub/sub, and keys spread over its nodes. */
   readonly cluster: boolean;
+  /** Before every channel and key, so that several installations can share a Redis. Default ''. */
+  readonly namespace?: string;
 }
 
 const maxReconnectDelayMs = 2_000;

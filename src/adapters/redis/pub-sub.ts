@@ -6,9 +6,6 @@ import { withDeadline } from './deadline.ts';
 import { createShards, shardedChannelOf } from './shards.ts';
 import { createSubscriber } from './subscriber.ts';
 
-/** Before every topic, so that a Redis may be shared with others. */
-const prefix = 'unseen:';
-
 /** A publish that takes longer fails: pushes are best effort, requests are not to wait for them. */
 const publishTimeoutMs = 200;
 
@@ -31,15 +28,22 @@ interface Channel {
  */
 export function createRedisPubSub(
   { logger }: { readonly logger: Logger },
-  { url, cluster }: RedisLocation,
+  { url, cluster, namespace = '' }: RedisLocation,
 ): PubSub {
+  const prefix = `${namespace}unseen:`;
   const channels = new Map<string, Channel>();
   const gapListeners = new Set<() => void>();
   const outages = createOutageReport({ logger }, 'pub/sub through Redis');
   let closed = false;
 
   const events = {
-    confirmed: (name: string) => channels.get(name)?.settle(),
+    confirmed(name: string) {
+      const channel = channels.get(name);
+      if (!channel) return;
+      channel.settle();
+      // Lets go of what it settled; there are as many channels as watched users.
+      channel.settle = () => {};
+    },
     message(name: string, value: string) {
       const channel = channels.get(name);
       if (!channel) return;

@@ -1,0 +1,175 @@
+import { buildSchema, type ExecutionArgs, GraphQLError, parse } from 'graphql';
+import { describe, expect, it, vi } from 'vitest';
+import { createOneSlot } from '../ports/one-slot.ts';
+import { createPushes } from './pushes.ts';
+
+interface Event {
+  readonly n: number;
+}
+
+const schema = buildSchema(`
+  type Query { a: Int }
+  type Tick { n: Int! times(by: Int!): Int!, caller: String, fails: Int }
+  type Subscription { tick: Tick! }`);
+const executions = vi.fn();
+const Tick = schema.getType('Tick');
+if (!Tick || !('getFields' in Tick)) throw new Error('There is a type Tick.');
+const fields = Tick.getFields() as Record<string, { resolve?: unknown }>;
+Object.assign(fields['n'] as object, {
+  resolve: ({ n }: Event) => {
+    executions();
+    return n;
+  },
+});
+Object.assign(fields['times'] as object, { resolve: ({ n }: Event, { by }: { by: number }) => n * by });
+Object.assign(fields['caller'] as object, {
+  resolve: (_: Event, __: unknown, context: { caller?: string }) => context.caller,
+});
+Object.assign(fields['fails'] as object, {
+  resolve: () => {
+    throw new Error('internal');
+  },
+});
+
+const documents = new Map<string, ReturnType<typeof parse>>();
+function documentOf(source: string) {
+  const document = documents.get(source) ?? parse(source);
+  documents.set(source, document);
+  return document;
+}
+
+/** A subscription with a source of its own, and what it was sent. */
+async function begin(
+  pushes: ReturnType<typeof createPushes>,
+  source: string,
+  variableValues: Record<string, unknown> = {},
+) {
+  const events = createOneSlot<string, Event>();
+  const sent: unknown[] = [];
+  let hold: Promise<void> | undefined;
+  const args: ExecutionArgs = {
+    schema,
+    document: documentOf(source),
+    variableValues,
+    contextValue: { caller: 'alice' },
+    rootValue: { tick: () => events },
+  };
+  const iterator = await pushes.subscribe(args, {
+    send(payload) {
+      sent.push(JSON.parse(payload));
+      return hold;
+    },
+    mask: () => new GraphQLError('masked').toJSON(),
+  });
+  if (!(Symbol.asyncIterator in iterator)) throw new Error('It could not begin.');
+  const ended = iterator.next();
+  return {
+    sent,
+    iterator,
+    ended,
+    put: (event: Event) => events.put('tick', event),
+    hold(until: Promise<void>) {
+      hold = until;
+    },
+  };
+}
+
+const pushes = () => createPushes({ container: { get: () => ({}) as never } });
+const tickOf = (event: object) => ({ tick: event });
+const settled = () => new Promise((resolve) => setImmediate(resolve));
+
+describe('an event that goes to many', () => {
+  it('is executed once per operation, and reaches all of them', async () => {
+    const all = pushes();
+    const plain = '{ tick { n } }';
+    const times = 'subscription ($by: Int!) { tick { times(by: $by) } }';
+    const same = await Promise.all(Array.from({ length: 50 }, () => begin(all, `subscription ${plain}`)));
+    const [doubled, trebled] = [await begin(all, times, { by: 2 }), await begin(all, times, { by: 3 })];
+    executions.mockClear();
+    for (const n of [1, 2]) {
+      const event = tickOf({ n });
+      for (const one of [...same, doubled, trebled]) one.put(event as never);
+      await settled();
+    }
+    for (const { sent } of same)
+      expect(sent).toEqual([{ data: tickOf({ n: 1 }) }, { data: tickOf({ n: 2 }) }]);
+    expect(doubled.sent.at(-1)).toEqual({ data: tickOf({ times: 4 }) });
+    expect(trebled.sent.at(-1)).toEqual({ data: tickOf({ times: 6 }) });
+    expect(executions).toHaveBeenCalledTimes(2);
+  });
+
+  it('is not another one that looks the same', async () => {
+    const all = pushes();
+    const [a, b] = [
+      await begin(all, 'subscription { tick { n } }'),
+      await begin(all, 'subscription { tick { n } }'),
+    ];
+    executions.mockClear();
+    a.put(tickOf({ n: 1 }) as never);
+    b.put(tickOf({ n: 1 }) as never);
+    await settled();
+    expect(executions).toHaveBeenCalledTimes(2);
+  });
+
+  it('is written without a look at who asked', async () => {
+    const one = await begin(pushes(), 'subscription { tick { caller } }');
+    one.put(tickOf({}) as never);
+    await settled();
+    expect(one.sent).toEqual([{ data: tickOf({ caller: null }) }]);
+  });
+
+  it('tells each its own errors, masked', async () => {
+    const all = pushes();
+    const event = tickOf({ n: 1 });
+    const both = [
+      await begin(all, 'subscription { tick { n fails } }'),
+      await begin(all, 'subscription { tick { n fails } }'),
+    ];
+    executions.mockClear();
+    for (const one of both) one.put(event as never);
+    await settled();
+    for (const { sent } of both) {
+      expect(sent).toEqual([{ data: tickOf({ n: 1, fails: null }), errors: [{ message: 'masked' }] }]);
+    }
+    expect(executions).toHaveBeenCalledTimes(2);
+  });
+});
+
+describe('a subscription', () => {
+  it('takes no event before the last is on its way', async () => {
+    const one = await begin(pushes(), 'subscription { tick { n } }');
+    let release = () => {};
+    one.hold(
+      new Promise((resolve) => {
+        release = resolve;
+      }),
+    );
+    for (const n of [1, 2, 3]) {
+      one.put(tickOf({ n }) as never);
+      await settled();
+    }
+    expect(one.sent).toEqual([{ data: tickOf({ n: 1 }) }]);
+    release();
+    await settled();
+    // The one slot kept the newest.
+    expect(one.sent.at(-1)).toEqual({ data: tickOf({ n: 3 }) });
+    expect(one.sent).toHaveLength(2);
+  });
+
+  it('ends when it is returned, and sends nothing more', async () => {
+    const one = await begin(pushes(), 'subscription { tick { n } }');
+    await one.iterator.return();
+    one.put(tickOf({ n: 1 }) as never);
+    expect(await one.ended).toEqual({ value: undefined, done: true });
+    expect(one.sent).toEqual([]);
+  });
+
+  it('that cannot begin is answered with the errors', async () => {
+    const rootValue = { tick: () => Promise.reject(new Error('no')) };
+    const result = await pushes().subscribe(
+      { schema, document: documentOf('subscription { tick { n } }'), rootValue },
+      { send: () => undefined, mask: (error) => error.toJSON() },
+    );
+    expect(result).toMatchObject({ errors: [{ message: 'no' }] });
+  });
+});
