@@ -1,0 +1,129 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { createLocalPubSub } from '../adapters/local/pub-sub.ts';
+import { topics } from '../events/topic.ts';
+import { systemClock } from '../ports/clock.ts';
+import type { Consumption } from '../ports/event-log.ts';
+import { silent } from '../ports/logger.ts';
+import type { Store } from '../ports/store.ts';
+import { awayFor } from '../testing/faults.ts';
+import { startTestKafka, type TestKafka } from '../testing/kafka.ts';
+import { inbound, openKafkaLog, type TestLog } from '../testing/kafka-log.ts';
+import { drift } from '../testing/recount.ts';
+import { openTestStorage, type TestStorage } from '../testing/storage.ts';
+import { createConsume, projectionGroup } from './consume.ts';
+import { createProject } from './project.ts';
+
+const waiting = { timeout: 20_000, interval: 20 };
+const users = Array.from({ length: 10 }, (_, n) => ({ tenantId: 'acme', userId: `user-${n}` }));
+
+let kafka: TestKafka;
+let storage: TestStorage;
+let log: TestLog;
+beforeAll(async () => {
+  kafka = await startTestKafka();
+}, 300_000);
+afterAll(() => kafka.stop());
+beforeEach(async () => {
+  storage = await openTestStorage();
+  await storage.store.transaction((transaction) => transaction.ensureUsers(users, new Date()));
+  await kafka.deleteTopics(inbound);
+  log = openKafkaLog(kafka.url, { sessionTimeoutMs: 1_500 });
+  await vi.waitFor(
+    async () => expect(await kafka.admin.listTopics()).toEqual(expect.arrayContaining(inbound)),
+    waiting,
+  );
+});
+afterEach(async () => {
+  await log.close();
+  await storage.close();
+});
+
+function work(store: Store = storage.store): Promise<Consumption> {
+  const project = createProject(
+    { store, pubSub: createLocalPubSub(), clock: systemClock, logger: silent },
+    { retentionDays: 183 },
+  );
+  return createConsume(
+    { log, project, logger: silent },
+    { maxBackoffMs: 400, unknownUserWaitMs: 100 },
+  ).start();
+}
+
+/** As other systems write them: one page view and one notification of each user. */
+async function produce(round: number): Promise<void> {
+  for (const { tenantId, userId } of users) {
+    const key = `${tenantId}/${userId}`;
+    const view = { user_id: userId, page: 'Pricing', timestamp: new Date().toISOString() };
+    const command = { notificationId: `${userId}-${round}`, userId, content: { title: 'Hello' } };
+    await kafka.produce({ topic: topics.userActivity, key, value: JSON.stringify(view) });
+    await kafka.produce({ topic: topics.notificationCommand, key, value: JSON.stringify(command) });
+  }
+}
+
+const caughtUp = () =>
+  vi.waitFor(async () => {
+    for (const topic of inbound) {
+      for (const { position, end } of await kafka.positions(projectionGroup, topic))
+        expect(Math.max(0, position)).toBe(end);
+    }
+  }, waiting);
+
+/** Page views and unseen notifications of each user. */
+const counts = () =>
+  Promise.all(
+    users.map(async (user) => {
+      const [inbox] = await storage.store.inboxes([user]);
+      return [await storage.store.countPageViews(user, {}), inbox?.unseen];
+    }),
+  );
+const everyUser = (...pair: readonly number[]) => users.map(() => pair);
+const deadLetters = () => storage.query('SELECT topic, error_message FROM dead_letter');
+
+describe('a worker on Kafka', () => {
+  it('applies what other systems write once, also when the whole topic is replayed', async () => {
+    const worker = await work();
+    await produce(1);
+    await kafka.produce({ topic: topics.userActivity, key: null, value: '{ not json' });
+    await kafka.produce({ topic: topics.userActivity, key: null, value: null });
+    await produce(2);
+    await caughtUp();
+    expect(await counts()).toEqual(everyUser(2, 2));
+    await worker.stop();
+
+    for (const topic of inbound) {
+      await vi.waitFor(
+        () => kafka.admin.resetOffsets({ groupId: projectionGroup, topic, earliest: true }),
+        waiting,
+      );
+    }
+    await work();
+    await caughtUp();
+    expect(await counts()).toEqual(everyUser(2, 2));
+    expect(await drift(storage.query)).toEqual([]);
+    expect(await deadLetters()).toEqual([{ topic: topics.userActivity, error_message: 'not JSON' }]);
+  });
+
+  it('keeps its partitions and makes no dead letter while the database is away for longer than the session', async () => {
+    const store = awayFor(storage.store, 30);
+    await work(store);
+    const startedAt = performance.now();
+    await produce(1);
+    await caughtUp();
+    expect(performance.now() - startedAt).toBeGreaterThan(1_500);
+    expect(store.failuresLeft()).toBe(0);
+    expect(await counts()).toEqual(everyUser(1, 1));
+    expect(await deadLetters()).toEqual([]);
+  });
+
+  it('goes on by itself after Kafka was killed in the middle, and applies everything once', async () => {
+    await work();
+    await produce(1);
+    await kafka.kill();
+    await kafka.restart();
+    await vi.waitFor(() => kafka.admin.listTopics(), waiting);
+    await produce(2);
+    await caughtUp();
+    expect(await counts()).toEqual(everyUser(2, 2));
+    expect(log.fatal).toEqual([]);
+  });
+});
