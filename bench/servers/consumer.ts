@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import pg from 'pg';
+import { v7 as uuidV7 } from 'uuid';
 import type { EventLog, LogRecord } from '../../src/ports/event-log.ts';
 import { builtIn } from '../built.ts';
 import { answerParent, readArgument } from '../child-main.ts';
@@ -135,7 +136,8 @@ answerParent(
         await log.append(
           Array.from({ length: Math.min(500, events - start) }, (_, n) => {
             const common = {
-              id: randomUUID(),
+              // As the API gives them: in the order of time.
+              id: uuidV7(),
               source: 'bench',
               tenantId: 'default',
               userId: `user-${(start + n) % users}`,
