@@ -120,6 +120,7 @@ export function createGraphQLOverWebSocket(
   const wss = new WebSocketServer(options);
   const sessions = new Set<Session>();
   const socketsByUser = new Map<string, number>();
+  let last = { head: '', payload: '', bytes: Buffer.alloc(0) };
   const heartbeat = setInterval(() => void beat(), limits.heartbeatMs).unref();
 
   wss.on('connection', (socket: WebSocket) => {
@@ -180,11 +181,18 @@ export function createGraphQLOverWebSocket(
     });
   }
 
+  /** A message and its encoding, shared by all sockets that get the same under the same id. */
+  function bytesOf(head: string, payload: string): Buffer {
+    if (last.payload !== payload || last.head !== head)
+      last = { head, payload, bytes: Buffer.from(`${head}${payload}}`) };
+    return last.bytes;
+  }
+
   /** Resolves when it is on its way; undefined when it already is. */
-  function send(socket: WebSocket, data: string): Promise<void> | undefined {
+  function send(socket: WebSocket, data: string | Buffer): Promise<void> | undefined {
     if (socket.readyState !== socket.OPEN) return undefined;
     let settle: ((error?: Error | null) => void) | undefined;
-    socket.send(data, (error) => settle?.(error));
+    socket.send(data, { binary: false }, (error) => settle?.(error));
     if (socket.bufferedAmount === 0) return undefined;
     if (socket.bufferedAmount > limits.maxBufferedBytes) socket.terminate();
     return new Promise((resolve, reject) => {
@@ -293,7 +301,7 @@ export function createGraphQLOverWebSocket(
       const head = `{"id":${JSON.stringify(subscriptionId)},"type":"${MessageType.Next}","payload":`;
       return pushes
         .subscribe(args, {
-          send: (payload) => send(socket, `${head}${payload}}`),
+          send: (payload) => send(socket, bytesOf(head, payload)),
           mask: (error) => masked(error, requestId),
         })
         .finally(started);

@@ -6,6 +6,9 @@ import { withDeadline } from './deadline.ts';
 import { createShards, shardedChannelOf } from './shards.ts';
 import { createSubscriber } from './subscriber.ts';
 
+/** How long after a loss that is told, and when it cannot be, again. */
+const lossMs = 1_000;
+
 /** A publish that takes longer fails: pushes are best effort, requests are not to wait for them. */
 const publishTimeoutMs = 200;
 
@@ -24,17 +27,21 @@ interface Channel {
  * subscribed once however many listen. While Redis is away or does not answer, `publish` rejects with UNAVAILABLE within
  * 200 ms, and such a message is not sent later; subscriptions wait until Redis is back. A Redis that stopped answering is
  * noticed within 8 s. After a lost connection everything is subscribed again, and then, and only then, a gap is told.
- * Outages are logged here, not by the callers.
+ * What one process could not publish is a gap for all: they are told when Redis takes messages again. Outages are logged
+ * here, not by the callers.
  */
 export function createRedisPubSub(
   { logger }: { readonly logger: Logger },
   { url, cluster, namespace = '' }: RedisLocation,
 ): PubSub {
   const prefix = `${namespace}unseen:`;
+  // On a channel of this prefix processes tell that messages were lost before they reached Redis.
+  const lossPrefix = `${namespace}unseen-loss:`;
   const channels = new Map<string, Channel>();
   const gapListeners = new Set<() => void>();
   const outages = createOutageReport({ logger }, 'pub/sub through Redis');
   let closed = false;
+  let lossTimer: NodeJS.Timeout | undefined;
 
   const events = {
     confirmed(name: string) {
@@ -45,6 +52,7 @@ export function createRedisPubSub(
       channel.settle = () => {};
     },
     message(name: string, value: string) {
+      if (name === lossChannel) return events.gap();
       const channel = channels.get(name);
       if (!channel) return;
       const { topic, listeners } = channel;
@@ -57,7 +65,14 @@ export function createRedisPubSub(
     },
   };
   const { publisher, subscriber, channelOf, send } = cluster ? sharded() : plain();
+  const lossChannel = channelOf('', lossPrefix);
   outages.follow(publisher);
+  subscriber.join(lossChannel);
+  // A publish right at the start waits for the first connection; later ones do not.
+  let opening: Promise<unknown> | undefined = new Promise((resolve) => publisher.once('ready', resolve));
+  void opening.then(() => {
+    opening = undefined;
+  });
 
   function plain() {
     const publisher = connectNode(url, { silenceMs: silenceMs.publisher });
@@ -65,7 +80,7 @@ export function createRedisPubSub(
     return {
       publisher,
       subscriber: createSubscriber({ redis, outages }, undefined, events),
-      channelOf: (topic: string) => prefix + topic,
+      channelOf: (topic: string, before = prefix) => before + topic,
       send: (channel: string, value: string) => publisher.publish(channel, value),
     };
   }
@@ -79,9 +94,31 @@ export function createRedisPubSub(
         { url, silenceMs: silenceMs.subscriber },
         events,
       ),
-      channelOf: (topic: string) => shardedChannelOf(prefix, topic),
+      channelOf: (topic: string, before = prefix) => shardedChannelOf(before, topic),
       send: (channel: string, value: string) => publisher.spublish(channel, value),
     };
+  }
+
+  function deliver(messages: readonly (readonly [channel: string, value: string])[]): Promise<unknown> {
+    const delivering = async () => {
+      await opening;
+      // A cluster would keep commands until it is there again.
+      if (closed || publisher.status !== 'ready') throw new Error('There is no connection to Redis.');
+      // Without waiting in between: all are under way together.
+      await Promise.all(messages.map(([channel, value]) => send(channel, value)));
+    };
+    return withDeadline(delivering(), publishTimeoutMs);
+  }
+
+  /** Again and again until it is told. */
+  function tellLoss(cause: unknown): void {
+    outages.trouble(cause);
+    lossTimer ??= setTimeout(() => {
+      lossTimer = undefined;
+      deliver([[lossChannel, '']]).catch((err) => {
+        if (!closed) tellLoss(err);
+      });
+    }, lossMs).unref();
   }
 
   function join(topic: string, listener: (message: Message) => void): Promise<void> {
@@ -114,13 +151,9 @@ export function createRedisPubSub(
     async publish(messages) {
       if (messages.length === 0) return;
       try {
-        // A cluster would keep commands until it is there again.
-        if (publisher.status !== 'ready') throw new Error('There is no connection to Redis.');
-        // Without waiting in between: all are under way together.
-        const sent = messages.map(({ topic, value }) => send(channelOf(topic), value));
-        await withDeadline(Promise.all(sent), publishTimeoutMs);
+        await deliver(messages.map(({ topic, value }) => [channelOf(topic), value] as const));
       } catch (cause) {
-        if (!closed) outages.trouble(cause);
+        if (!closed) tellLoss(cause);
         throw new AppError('UNAVAILABLE', 'Redis is away or too slow.', { cause });
       }
     },
@@ -151,6 +184,7 @@ export function createRedisPubSub(
         settle(new AppError('UNAVAILABLE', 'The pub/sub was closed.'));
       channels.clear();
       gapListeners.clear();
+      clearTimeout(lossTimer);
       subscriber.close();
       outages.forget(publisher);
       publisher.disconnect();
