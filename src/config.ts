@@ -282,7 +282,12 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
       '  AUTH_SECRET and AUTH_JWKS_URL are both set: unset the one your tokens are not signed with',
     );
   }
-  if (production && values.ROLES.includes('api') && values.AUTH_SECRET === undefined && values.AUTH_JWKS_URL === undefined) {
+  if (
+    production &&
+    values.ROLES.includes('api') &&
+    values.AUTH_SECRET === undefined &&
+    values.AUTH_JWKS_URL === undefined
+  ) {
     problems.push(
       '  AUTH_SECRET or AUTH_JWKS_URL: NODE_ENV is production, so one of them must say who signs tokens',
     );

@@ -8,15 +8,23 @@ export function createEventQueries(sql: Sql) {
     async claimEvents(events: readonly EventIdentity[], now: Date): Promise<readonly boolean[]> {
       if (events.length === 0) return [];
       // Sorted, so that two workers with the same events cannot wait for each other in a circle.
-      const rows = await sql.query<EventIdentity>`
-        INSERT INTO processed_event (tenant_id, source, event_id, processed_at)
-        SELECT DISTINCT tenant_id, source, event_id, ${now}::timestamptz
-        FROM unnest(${events.map((event) => event.tenantId)}::text[], ${events.map((event) => event.source)}::text[],
-          ${events.map((event) => event.id)}::text[]) AS event (tenant_id, source, event_id)
-        ORDER BY tenant_id, source, event_id
-        ON CONFLICT DO NOTHING
-        RETURNING tenant_id AS "tenantId", source, event_id AS id`;
-      const fresh = new Set(rows.map(identify));
+      const distinct = [...new Map(events.map((event) => [identify(event), event]))].sort(([a], [b]) =>
+        a < b ? -1 : 1,
+      );
+      const column = (name: keyof EventIdentity) => distinct.map(([, event]) => event[name]);
+      // Their numbers come back, in one row: half the work of the rows themselves.
+      const rows = await sql.query<{ readonly fresh: readonly number[] | null }>`
+        WITH event AS (
+          SELECT * FROM unnest(${column('tenantId')}::text[], ${column('source')}::text[], ${column('id')}::text[])
+            WITH ORDINALITY AS event (tenant_id, source, event_id, n)
+        ), claimed AS (
+          INSERT INTO processed_event (tenant_id, source, event_id, processed_at)
+          SELECT tenant_id, source, event_id, ${now}::timestamptz FROM event ORDER BY n
+          ON CONFLICT DO NOTHING
+          RETURNING tenant_id, source, event_id
+        )
+        SELECT array_agg(n::int) AS fresh FROM event JOIN claimed USING (tenant_id, source, event_id)`;
+      const fresh = new Set(rows[0]?.fresh?.map((n) => distinct[n - 1]?.[0]));
       // Deleting on first sight makes a repeat within the batch a repeat.
       return events.map((event) => fresh.delete(identify(event)));
     },
