@@ -29,6 +29,8 @@ export const bare = 'bare node:http';
 export const textbook = 'textbook';
 export const bareSql = 'bare SQL';
 export const floor = 'floor';
+/** Recorded by one process, applied by a second, pushed by a third: Kafka, Redis and PostgreSQL between them. */
+export const acrossProcesses = 'unseen, api → worker → other api';
 /** Hands over what it hears on a channel to the sockets on it. */
 export const hub = 'raw hub';
 
@@ -186,4 +188,12 @@ export const goals: readonly Goal[] = [
     gate: 4,
     stretch: 2,
   },
+  ...['p50', 'p99'].map(
+    (which): Goal => ({
+      ...push,
+      what: `sendNotification to badge on another process, through Kafka and Redis, ${which} / floor`,
+      ours: metric(acrossProcesses, `${which}Ms`),
+      other: metric(floor, `${which}Ms`),
+    }),
+  ),
 ];

@@ -4,7 +4,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest
 import { createLocalPubSub } from './adapters/local/pub-sub.ts';
 import { connect } from './adapters/postgres/connection.ts';
 import { createPostgresStore } from './adapters/postgres/store.ts';
-import { topics } from './events/topic.ts';
+import { deadLetterSuffix, topics } from './events/topic.ts';
 import { createProject } from './flow/project.ts';
 import { systemClock } from './ports/clock.ts';
 import { silent } from './ports/logger.ts';
@@ -258,6 +258,12 @@ describe('the consumer group', () => {
     const clients = work(() => api.url, token, wishes(users, 300, 'poison'), { clients: 8 });
     const poison = ['{', '[]', '{"userId": 7}', `{"user_id": "poison-0", "name": ${'"x"'.repeat(3)}}`];
     const log = fleet.openLog();
+    const copies: string[] = [];
+    const deadLetterTopics = Object.values(topics).map((topic) => topic + deadLetterSuffix);
+    await log.consume('outside', deadLetterTopics, async (records) => {
+      for (const { topic, value, headers } of records)
+        copies.push(`${topic} ${headers['error-code']} ${value}`);
+    });
     await Promise.all(
       Object.values(topics).flatMap((topic) =>
         poison.map((value, n) =>
@@ -266,12 +272,17 @@ describe('the consumer group', () => {
       ),
     );
     poisoned += Object.values(topics).length * poison.length;
-    await log.close();
     await clients.finished;
     const { deadLetters } = await expectAllApplied(clients.acknowledged);
     for (const topic of Object.values(topics)) {
       expect(deadLetters.filter((letter) => letter.topic === topic)).toHaveLength(poison.length);
     }
+    // Each has its copy, the bytes as they came.
+    const expected = deadLetterTopics.flatMap((topic) =>
+      poison.map((value) => `${topic} MALFORMED_EVENT ${value}`),
+    );
+    await vi.waitFor(() => expect(copies.toSorted()).toEqual(expected.toSorted()), patience);
+    await log.close();
   }, 120_000);
 });
 

@@ -88,8 +88,10 @@ export async function createApp(backends: Backends, config: Config): Promise<App
         ),
         log.health(),
       ]);
-      if (problem !== undefined) logger.warn({ problem }, 'not ready: the log is not consumed');
-      return [...(storeAnswers ? [] : ['store']), ...(problem === undefined ? [] : ['log'])];
+      const problems = { log: problem, 'pub/sub': pubSub.health().problem };
+      const missing = Object.entries(problems).filter(([, reason]) => reason !== undefined);
+      if (missing.length > 0) logger.warn({ ...problems }, 'not ready');
+      return [...(storeAnswers ? [] : ['store']), ...missing.map(([backend]) => backend)];
     },
     metrics: createMetrics([
       { name: 'unseen_sockets', help: 'Open WebSockets.', read: () => door?.sockets.count() ?? 0 },

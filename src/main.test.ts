@@ -5,6 +5,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, inject, it, vi } from 'vitest';
 import { findEmbeddedPostgres } from './adapters/postgres/embedded.ts';
 import { createTestDatabase } from './testing/database.ts';
@@ -186,6 +187,45 @@ describe('unseen', () => {
       expect(stdout.match(/cannot be reached/g)).toHaveLength(1);
     } finally {
       await line.close();
+      await database.drop();
+    }
+  });
+
+  it('waits for a Kafka and a Redis that are not there, alive and not ready, and without many words', async () => {
+    const database = await createTestDatabase();
+    const env = {
+      DATABASE_URL: database.connectionString,
+      KAFKA_BROKERS: '127.0.0.1:1',
+      REDIS_URL: 'redis://127.0.0.1:1',
+    };
+    try {
+      for (const [role, missing] of [
+        ['api', ['log', 'pub/sub']],
+        ['worker', ['starting']],
+      ] as const) {
+        const port = await freePort();
+        const waitingOne = unseen(['start'], {
+          ...env,
+          AUTH_SECRET: 'x'.repeat(32),
+          ROLES: role,
+          PORT: String(port),
+        });
+        const readiness = async () => {
+          const response = await fetch(`http://127.0.0.1:${port}/readyz`);
+          return { status: response.status, ...((await response.json()) as object) };
+        };
+        await vi.waitFor(
+          async () => expect(await readiness()).toEqual({ status: 'not ready', missing }),
+          waiting,
+        );
+        await delay(5_000);
+        expect((await fetch(`http://127.0.0.1:${port}/healthz`)).status).toBe(200);
+        waitingOne.child.kill('SIGTERM');
+        const { code, stdout } = await waitingOne.exit;
+        expect(code).toBe(0);
+        expect(stdout.split('\n').length).toBeLessThan(15);
+      }
+    } finally {
       await database.drop();
     }
   });

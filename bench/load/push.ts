@@ -6,6 +6,8 @@ import { type Connection, httpRequest, openConnection } from './connection.ts';
 
 export interface PushTarget {
   readonly port: number;
+  /** Where the sockets are, if elsewhere. */
+  readonly watchPort?: number;
   /** `raw`: the socket is addressed with the user's id and answers without being asked. */
   readonly protocol: 'graphql-transport-ws' | 'raw';
   readonly users: readonly { readonly userId: string; readonly token: string }[];
@@ -35,7 +37,7 @@ const patienceMs = 5_000;
  * Open loop: notifications leave when they are due, whatever became of those before, each to the next user in turn; the
  * time is from there to the badge on that user's socket.
  */
-export async function openPushLoad({ port, protocol, users, senderToken }: PushTarget) {
+export async function openPushLoad({ port, watchPort = port, protocol, users, senderToken }: PushTarget) {
   let latencies: number[] = [];
   let unanswered = 0;
   let failure: Error | undefined;
@@ -46,7 +48,7 @@ export async function openPushLoad({ port, protocol, users, senderToken }: PushT
   async function watch({ userId, token }: PushTarget['users'][number]): Promise<Watcher> {
     const request = httpRequest(port, senderToken, sendNotification(userId));
     const isRaw = protocol === 'raw';
-    const url = `ws://127.0.0.1:${port}/${isRaw ? userId : 'graphql'}`;
+    const url = `ws://127.0.0.1:${watchPort}/${isRaw ? userId : 'graphql'}`;
     const socket = isRaw ? new WebSocket(url) : new WebSocket(url, 'graphql-transport-ws');
     const watcher: Watcher = { request, socket, nextVersion: 1, sentAt: new Map() };
     await new Promise<void>((resolve, reject) => {

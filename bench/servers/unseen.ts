@@ -11,12 +11,14 @@ export interface UnseenOptions {
    * - `api and worker`: the program as it is.
    */
   readonly runs: 'memory' | 'api' | 'api and worker';
+  /** Unset: the log is a table. */
+  readonly kafka?: { readonly broker: string; readonly namespace: string };
   /** Pub/sub goes through this Redis; unset: it stays inside the process. */
   readonly redisUrl?: string;
 }
 
 // Our program, all of it; only its log is another where the variant says so.
-const { dist, databaseUrl, secret, runs, redisUrl } = readArgument<UnseenOptions>();
+const { dist, databaseUrl, secret, runs, kafka, redisUrl } = readArgument<UnseenOptions>();
 const built = builtIn(dist);
 const { readConfig } = await built.config();
 const { createRuntime } = await built.runtime();
@@ -27,6 +29,7 @@ const config = readConfig({
   DATABASE_URL: databaseUrl,
   AUTH_SECRET: secret,
   NODE_ENV: 'production',
+  ...(kafka && { KAFKA_BROKERS: kafka.broker, NAMESPACE: kafka.namespace }),
   ...(redisUrl !== undefined && { REDIS_URL: redisUrl }),
 });
 const logger = { info() {}, warn: console.error, error: console.error };

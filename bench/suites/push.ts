@@ -1,4 +1,5 @@
-import { apiAndWorker, floor } from '../goals.ts';
+import { randomUUID } from 'node:crypto';
+import { acrossProcesses, apiAndWorker, floor } from '../goals.ts';
 import type { PushResult, PushTarget } from '../load/push.ts';
 import { noErrors, upsertUsers } from '../requests.ts';
 import type { FloorOptions } from '../servers/floor.ts';
@@ -16,10 +17,21 @@ const leastSeconds = 5;
 
 async function underPushLoad(
   bench: Bench,
-  server: { readonly name: string; readonly options: unknown; readonly protocol: PushTarget['protocol'] },
+  server: {
+    readonly name: string;
+    readonly options: unknown;
+    /** Processes beside it; the sockets are at the first of them. */
+    readonly others?: readonly unknown[];
+    readonly protocol: PushTarget['protocol'];
+  },
   prepare: (port: number, userIds: readonly string[]) => Promise<void>,
 ): Promise<Running> {
   const child = await bench.startServer<{ readonly port: number }>(server.name, server.options);
+  const others = await Promise.all(
+    (server.others ?? []).map((options) =>
+      bench.startServer<{ readonly port: number }>(server.name, options),
+    ),
+  );
   const { port } = child.ready;
   const tokens = await userTokens(bench, users);
   await prepare(
@@ -28,6 +40,7 @@ async function underPushLoad(
   );
   const target: PushTarget = {
     port,
+    ...(others[0] && { watchPort: others[0].ready.port }),
     protocol: server.protocol,
     users: tokens,
     senderToken: await serviceToken(bench),
@@ -45,9 +58,19 @@ async function underPushLoad(
     },
     async stop() {
       await bench.load.call('closePushLoad', id);
-      await child.stop();
+      for (const one of [child, ...others]) await one.stop();
     },
   };
+}
+
+async function createUsers(bench: Bench, port: number, userIds: readonly string[]): Promise<void> {
+  const response = await fetch(`http://127.0.0.1:${port}/graphql`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', authorization: `Bearer ${await serviceToken(bench)}` },
+    body: upsertUsers(userIds),
+  });
+  const answer = await response.text();
+  if (!answer.includes(noErrors)) throw new Error(`Users could not be created: ${answer}`);
 }
 
 export const pushSuite: Suite = {
@@ -65,18 +88,23 @@ export const pushSuite: Suite = {
       return underPushLoad(
         bench,
         { name: 'unseen', options, protocol: 'graphql-transport-ws' },
-        async (port, userIds) => {
-          const response = await fetch(`http://127.0.0.1:${port}/graphql`, {
-            method: 'POST',
-            headers: {
-              'content-type': 'application/json',
-              authorization: `Bearer ${await serviceToken(bench)}`,
-            },
-            body: upsertUsers(userIds),
-          });
-          const answer = await response.text();
-          if (!answer.includes(noErrors)) throw new Error(`Users could not be created: ${answer}`);
-        },
+        (port, userIds) => createUsers(bench, port, userIds),
+      );
+    },
+    async [acrossProcesses](bench) {
+      const options: UnseenOptions = {
+        dist: bench.options.dist,
+        databaseUrl: await bench.postgres.createDatabase('migrated'),
+        secret: bench.secret,
+        runs: 'api',
+        kafka: { broker: await bench.kafkaBroker(), namespace: `bench-${randomUUID()}.` },
+        redisUrl: await bench.redisUrl(),
+      };
+      const others = [options, { ...options, runs: 'api and worker' }];
+      return underPushLoad(
+        bench,
+        { name: 'unseen', options, others, protocol: 'graphql-transport-ws' },
+        (port, userIds) => createUsers(bench, port, userIds),
       );
     },
     async [floor](bench) {

@@ -32,7 +32,7 @@ export interface LogHealth {
    * null when that is unknown or nothing is consumed here.
    */
   readonly lag: bigint | null;
-  /** What an operator should look at, in a sentence; undefined when consuming goes on. */
+  /** What an operator should look at, in a sentence: also that the log was never reached yet. undefined when all goes on. */
   readonly problem: string | undefined;
 }
 

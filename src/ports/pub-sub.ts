@@ -21,6 +21,9 @@ export interface PubSub {
    */
   onGap(listener: () => void): Unsubscribe;
 
+  /** What keeps this process from having begun: a backend that was never reached. undefined from then on, also in an outage. */
+  health(): { readonly problem: string | undefined };
+
   close(): Promise<void>;
 }
 

@@ -56,7 +56,13 @@ export function createKafkaEventLog({ logger, onFatal }: Deps, options: KafkaOpt
   const consumptions = new Set<Entry>();
   const closing = new AbortController();
   const topicsReady = untilTopicsExist();
-  topicsReady.catch(() => {});
+  let wasReached = false;
+  topicsReady.then(
+    () => {
+      wasReached = true;
+    },
+    () => {},
+  );
   let admin: Promise<Admin> | undefined;
 
   async function untilTopicsExist(): Promise<void> {
@@ -97,6 +103,7 @@ export function createKafkaEventLog({ logger, onFatal }: Deps, options: KafkaOpt
   }
 
   async function health(): Promise<LogHealth> {
+    if (!wasReached) return { lag: null, problem: 'Kafka was not reached yet' };
     if (consumptions.size === 0) return { lag: null, problem: undefined };
     const problems = [...consumptions].map(({ running }) => running.problem());
     try {

@@ -30,6 +30,7 @@ export function createLocalPubSub(): PubSub {
       };
     },
     onGap: () => () => {},
+    health: () => ({ problem: undefined }),
     async close() {
       listenersByTopic.clear();
     },

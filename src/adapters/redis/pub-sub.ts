@@ -67,6 +67,10 @@ export function createRedisPubSub(
   const { publisher, subscriber, channelOf, send } = cluster ? sharded() : plain();
   const lossChannel = channelOf('', lossPrefix);
   outages.follow(publisher);
+  let wasReached = false;
+  publisher.once('ready', () => {
+    wasReached = true;
+  });
   subscriber.join(lossChannel);
   // A publish right at the start waits for the first connection; later ones do not.
   let opening: Promise<unknown> | undefined = new Promise((resolve) => publisher.once('ready', resolve));
@@ -178,6 +182,7 @@ export function createRedisPubSub(
       gapListeners.add(tell);
       return () => void gapListeners.delete(tell);
     },
+    health: () => ({ problem: wasReached ? undefined : 'Redis was not reached yet' }),
     async close() {
       closed = true;
       for (const { settle } of channels.values())
