@@ -74,10 +74,11 @@ const pruneSql = `
       WHERE "offset" <= (SELECT min(position) FROM log_position) ORDER BY "offset" LIMIT 5000
     ) AS oldest WHERE appended_at < $1)`;
 
-/** Records that were appended in this process, and the offset they follow on: there is none between. */
+/** Events that were appended in this process, and the offset they follow on: there is none between. */
 interface Appended {
+  readonly events: readonly Event[];
   readonly base: bigint;
-  readonly records: readonly LogRecord[];
+  readonly at: Date;
 }
 
 interface Row {
@@ -117,12 +118,8 @@ export function createPostgresEventLog(
   let instance = randomUUID();
 
   const commits = createGroupCommit<Event>(async (events) => {
-    const rows = events.map((event) => [topicOf(event), keyOf(event), encode(event)] as const);
-    const values = [
-      ...([0, 1, 2] as const).map((column) => rows.map((row) => row[column]).join('\n')),
-      events.length,
-      instance,
-    ];
+    const columns = [topicOf, keyOf, encode].map((column) => events.map(column).join('\n'));
+    const values = [...columns, events.length, instance];
     let appended: Appended | undefined;
     try {
       const result = await translated(
@@ -132,17 +129,8 @@ export function createPostgresEventLog(
           values,
         }),
       );
-      const { base, appended_at: appendedAt } = result.rows[0] as (typeof result.rows)[0];
-      const records = rows.map(([topic, key, value], n) => ({
-        topic,
-        partition: 0,
-        offset: base + BigInt(n + 1),
-        key,
-        value: Buffer.from(value),
-        headers: noHeaders,
-        appendedAt,
-      }));
-      appended = { base, records };
+      const { base, appended_at: at } = result.rows[0] as (typeof result.rows)[0];
+      appended = { events, base, at };
     } catch (error) {
       // The answer may be what was lost: should the commit be done, or still come, its notification is for us too.
       instance = randomUUID();
@@ -219,8 +207,8 @@ export function createPostgresEventLog(
         });
         const appended = batch.length === 0 ? await rung : undefined;
         // What this process appended right behind the position is at hand already, and need not be read.
-        const isNext = appended?.base === position && appended.records.length <= batchSize;
-        const records = isNext ? appended.records : batch.map(toRecord);
+        const isNext = appended?.base === position && appended.events.length <= batchSize;
+        const records = isNext ? recordsOf(appended) : batch.map(toRecord);
         if (records.length === 0 || stopping.signal.aborted) continue;
         const wanted = records.filter(({ topic }) => topics.includes(topic));
         if (wanted.length > 0) await handle(wanted, stopping.signal);
@@ -334,6 +322,18 @@ export function createPostgresEventLog(
       await Promise.all([commits.idle(), sends.idle()]);
     },
   };
+}
+
+function recordsOf({ events, base, at }: Appended): readonly LogRecord[] {
+  return events.map((event, n) => ({
+    topic: topicOf(event),
+    partition: 0,
+    offset: base + BigInt(n + 1),
+    key: keyOf(event),
+    value: Buffer.from(encode(event)),
+    headers: noHeaders,
+    appendedAt: at,
+  }));
 }
 
 function toRecord(row: Row): LogRecord {
