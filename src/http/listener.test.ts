@@ -35,7 +35,10 @@ beforeAll(async () => {
     {
       door: { graphql: await createGraphQLOverHttp(door), sockets, pages: async () => false },
       isReady: async () => ['store'],
-      metrics: createMetrics([]),
+      metrics: createMetrics([
+        { name: 'unseen_good', help: 'x', read: () => 7 },
+        { name: 'unseen_bad', help: 'x', read: () => Promise.reject(new Error('away')) },
+      ]),
       corsOrigins: [],
       logger: silent,
     },
@@ -47,6 +50,15 @@ beforeAll(async () => {
 afterAll(async () => {
   await listener.drain(1_000);
   await app.stop();
+});
+
+it('answers metrics for Prometheus, without those that cannot be read', async () => {
+  const response = await fetch(`${url}/metrics`);
+  expect(response.headers.get('content-type')).toContain('text/plain');
+  const text = await response.text();
+  expect(text).toMatch(/^process_resident_memory_bytes \d+$/m);
+  expect(text).toMatch(/^unseen_good 7$/m);
+  expect(text).not.toMatch(/^unseen_bad/m);
 });
 
 describe('a slow client', () => {
