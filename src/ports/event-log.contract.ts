@@ -342,7 +342,10 @@ export function eventLogContract(open: () => Promise<EventLogUnderTest>, feature
 
   describe('health', () => {
     it('knows how many records are not consumed yet', async () => {
-      expect(await log.health()).toEqual({ lag: null, problem: undefined });
+      await vi.waitFor(
+        async () => expect(await log.health()).toEqual({ lag: null, problem: undefined }),
+        waiting,
+      );
       const held = defer();
       await log.append([pageViewed(), pageViewed()]);
       const reader = await collect(log, 'group', () => held.promise);
