@@ -97,6 +97,16 @@ export async function createApp(backends: Backends, config: Config): Promise<App
       { name: 'unseen_sockets', help: 'Open WebSockets.', read: () => door?.sockets.count() ?? 0 },
       { name: 'unseen_watchers', help: 'Watched badges, one per subscription.', read: () => watch.count() },
       {
+        name: 'unseen_passed_over_records',
+        help: "Records this process read that held nothing to apply: tombstones, and events of kinds that are others'.",
+        read: () => project.passedOver(),
+      },
+      {
+        name: 'unseen_unreadable_messages',
+        help: 'Pushes this process heard that were not badges, and dropped.',
+        read: () => watch.unreadable(),
+      },
+      {
         name: 'unseen_log_lag_records',
         help: 'Records that the groups consumed here have not passed yet, over all processes.',
         read: async () => Number((await log.health()).lag ?? Number.NaN),

@@ -52,7 +52,7 @@ describe('the configuration', () => {
       partitions: 6,
       replicationFactor: undefined,
       compression: 'none',
-      sessionTimeoutMs: 10_000,
+      sessionTimeoutMs: 6_000,
     });
     expect(
       readConfig({

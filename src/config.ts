@@ -117,10 +117,10 @@ const settings = {
     about: 'Copies of each partition of topics that are created here. Unset: as the broker has it.',
     example: '3',
   }),
-  KAFKA_SESSION_TIMEOUT_SEC: setting(integer(1, 300).default(10), {
+  KAFKA_SESSION_TIMEOUT_SEC: setting(integer(1, 300).default(6), {
     about:
       'How long a worker may be silent before Kafka gives its partitions to others, in seconds. Brokers take 6 or more by default.',
-    example: '10',
+    example: '6',
   }),
   KAFKA_COMPRESSION: setting(z.enum(['none', 'gzip'], 'none or gzip').default('none'), {
     about: 'How records are compressed: none or gzip.',

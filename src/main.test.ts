@@ -230,6 +230,17 @@ describe('unseen', () => {
     }
   });
 
+  it('refuses to consume from Kafka into a store that keeps nothing, and to rename a topic that is not there', async () => {
+    const ephemeral = await unseen(['start', '--ephemeral'], { KAFKA_BROKERS: '127.0.0.1:1' }).exit;
+    expect(ephemeral).toMatchObject({ code: 1, stderr: expect.stringContaining('unset KAFKA_BROKERS') });
+    const env = { KAFKA_BROKERS: '127.0.0.1:1', KAFKA_TOPICS: 'views=x' };
+    const renamed = await unseen(['start'], env).exit;
+    expect(renamed).toMatchObject({ code: 1 });
+    expect(renamed.stderr).toMatch(
+      /^unseen: KAFKA_TOPICS: there is no topic views .*incoming\.user_activity/,
+    );
+  });
+
   it.each([
     ['a user the server does not know', (url: URL) => Object.assign(url, { username: 'nobody_here' })],
     ['a database that is not there', (url: URL) => Object.assign(url, { pathname: '/nothing_here' })],

@@ -67,6 +67,12 @@ export async function createRuntime(
   options: RuntimeOptions,
   logger: Logger,
 ): Promise<Runtime> {
+  // Its group would take events from those who keep them.
+  if (options.ephemeral && config.kafka) {
+    const message =
+      '--ephemeral keeps nothing, but would consume from Kafka for others: unset KAFKA_BROKERS.';
+    throw new AppError('START_REFUSED', message);
+  }
   const clock = systemClock;
   const keys = keySource(config, options);
   const authenticator = createJwtAuthenticator({ keys, clock }, config.auth);
@@ -130,12 +136,18 @@ function kafkaOptions(
   { logRetentionDays }: Config,
   { replicationFactor = -1, sasl, ...kafka }: NonNullable<Config['kafka']>,
 ): KafkaOptions {
+  const ours: readonly string[] = Object.values(topics);
+  const unknown = Object.keys(kafka.renamed).filter((name) => !ours.includes(name));
+  if (unknown.length > 0) {
+    const message = `KAFKA_TOPICS: there is no topic ${unknown.join(', ')} to rename; there are ${ours.join(', ')}.`;
+    throw new AppError('START_REFUSED', message);
+  }
   return {
     ...kafka,
     ...(sasl && { sasl }),
     replicationFactor,
     retentionMs: logRetentionDays * 86_400_000,
-    topics: Object.values(topics),
+    topics: ours,
     heartbeatIntervalMs: Math.min(3_000, kafka.sessionTimeoutMs / 3),
   };
 }

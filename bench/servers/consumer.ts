@@ -14,7 +14,7 @@ export interface ConsumerOptions {
   readonly kafka?: { readonly broker: string; readonly namespace: string };
 }
 
-/** When the first and the last record of a turn were applied, in ms since the epoch. */
+/** Records of a turn that were applied, and when the last was, in ms since the epoch. */
 export interface Consumed {
   readonly count: number;
   readonly endedAt: number;
@@ -60,7 +60,7 @@ function newGate(): Promise<void> {
 const apply = applies === 'bare' ? await createBare() : createOurs();
 const consume = createConsume({
   log: gated(log),
-  project: { ...apply },
+  project: apply,
   logger,
 });
 await consume.start();

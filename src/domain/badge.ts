@@ -1,3 +1,4 @@
+import { z } from 'zod';
 import type { UserKey } from './user.ts';
 
 /** The badge of the notification bell. */
@@ -14,6 +15,17 @@ export interface Badge extends UserKey {
   readonly version: number;
   readonly asOf: Date;
 }
+
+/** A badge that was written as JSON, read back. */
+export const writtenBadge = z.object({
+  tenantId: z.string(),
+  userId: z.string(),
+  key: z.string(),
+  unseen: z.int(),
+  unread: z.int(),
+  version: z.int(),
+  asOf: z.coerce.date(),
+});
 
 /** The number as people read it: `99+` above `max`. */
 export function displayCount(count: number, max: number): string {

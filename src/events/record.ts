@@ -5,12 +5,14 @@ import { tenantId } from './text.ts';
 export interface InboundRecord {
   readonly topic: string;
   readonly partition: number;
-  /** Of the record within topic and partition. */
+  /** Grows within (topic, partition). */
   readonly offset: bigint;
   readonly key: string | null;
   /** null: a tombstone. */
   readonly value: Uint8Array | null;
+  /** Of the record, not of its value; empty for events of ours. Bytes that are not UTF-8 come with replacement characters. */
   readonly headers: Readonly<Record<string, string>>;
+  /** When it was appended. */
   readonly appendedAt: Date;
 }
 

@@ -14,7 +14,11 @@ export const projectionGroup = 'unseen-projections';
  * what is behind it goes on. Nothing is ever skipped without a trace.
  */
 export function createConsume(
-  { log, project, logger }: { readonly log: EventLog; readonly project: Project; readonly logger: Logger },
+  {
+    log,
+    project,
+    logger,
+  }: { readonly log: EventLog; readonly project: Pick<Project, 'apply' | 'bury'>; readonly logger: Logger },
   {
     maxBackoffMs = 4_000,
     unknownUserWaitMs = 3_000,

@@ -33,6 +33,8 @@ export interface Project {
   apply(records: readonly LogRecord[]): Promise<readonly LogRecord[]>;
   /** Keeps a record that cannot be applied as a dead letter. */
   bury(record: LogRecord, why: Failure): Promise<void>;
+  /** How many records held nothing to apply: tombstones, and kinds of events that are others'. */
+  passedOver(): number;
 }
 
 /** Why a record could not be applied, and after how many attempts. */
@@ -58,10 +60,13 @@ export function createProject(
   },
   { retentionDays }: ProjectOptions,
 ): Project {
+  let passedOver = 0;
+
   return {
+    passedOver: () => passedOver,
     async apply(records) {
       const now = clock.now();
-      const { events, deadLetters } = read(records, now);
+      const { events, deadLetters, ...counts } = read(records, now);
       const all = events.map(({ event }) => event);
       const appendedAt = new Map(events.map(({ event, record }) => [event, record.appendedAt]));
       const views = all.filter((event) => event.type === 'pageViewed');
@@ -95,6 +100,7 @@ export function createProject(
         return { inboxes, waiting: new Set<Event>(waiting) };
       });
 
+      passedOver += counts.passedOver;
       if (deadLetters.length > 0) {
         const places = deadLetters.map(({ topic, partition, offset }) => `${topic}/${partition}/${offset}`);
         logger.error({ places: places.slice(0, 10), count: places.length }, 'records became dead letters');
@@ -131,6 +137,7 @@ function isFarAhead({ occurredAt }: Event, now: Date): boolean {
 function read(records: readonly LogRecord[], now: Date) {
   const events: ReadRecord[] = [];
   const deadLetters: DeadLetter[] = [];
+  let passedOver = 0;
   for (const record of records) {
     const decoded = decode(record);
     switch (decoded.kind) {
@@ -141,6 +148,7 @@ function read(records: readonly LogRecord[], now: Date) {
         break;
       case 'empty':
       case 'ignored':
+        passedOver += 1;
         break;
       case 'unreadable':
         deadLetters.push(
@@ -162,7 +170,7 @@ function read(records: readonly LogRecord[], now: Date) {
         decoded satisfies never;
     }
   }
-  return { events, deadLetters };
+  return { events, deadLetters, passedOver };
 }
 
 function deadLetterOf(record: LogRecord, why: Failure, failedAt: Date, tenantId = ''): DeadLetter {

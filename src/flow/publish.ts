@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { Badge, BadgeCause } from '../domain/badge.ts';
+import { type Badge, type BadgeCause, writtenBadge } from '../domain/badge.ts';
 import { isRetriable } from '../domain/error.ts';
 import { type UserKey, userKeyOf } from '../domain/user.ts';
 import { type BadgeCache, noBadgeCache } from '../ports/badge-cache.ts';
@@ -40,15 +40,7 @@ export async function publishBadges(
 }
 
 const message = z.object({
-  badge: z.object({
-    tenantId: z.string(),
-    userId: z.string(),
-    key: z.string(),
-    unseen: z.int(),
-    unread: z.int(),
-    version: z.int(),
-    asOf: z.coerce.date(),
-  }),
+  badge: writtenBadge,
   cause: z.enum(['ARRIVED', 'OPENED', 'RESYNCED']),
 });
 

@@ -1,19 +1,8 @@
 import type { Event } from '../events/codec.ts';
+import type { InboundRecord } from '../events/record.ts';
 
 /** One record as a consumer sees it: bytes, and where they stood. */
-export interface LogRecord {
-  readonly topic: string;
-  readonly partition: number;
-  /** Grows within (topic, partition). */
-  readonly offset: bigint;
-  readonly key: string | null;
-  /** null: a tombstone. */
-  readonly value: Uint8Array | null;
-  /** Of the record, not of its value; empty for events of ours. Bytes that are not UTF-8 come with replacement characters. */
-  readonly headers: Readonly<Record<string, string>>;
-  /** When it was appended. */
-  readonly appendedAt: Date;
-}
+export type LogRecord = InboundRecord;
 
 /** A record for other systems, as it is to be written. */
 export interface OutgoingRecord {

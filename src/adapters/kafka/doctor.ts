@@ -1,7 +1,7 @@
+import { withDeadline } from '../../ports/deadline.ts';
 import type { Finding } from '../../ports/finding.ts';
 import { silent } from '../../ports/logger.ts';
 import { createConnect } from './client.ts';
-import { withDeadline } from './deadline.ts';
 import { reasonOf } from './error.ts';
 import { createNames } from './names.ts';
 import { type KafkaOptions, settingsOf } from './options.ts';

@@ -152,11 +152,13 @@ function turnOn(client: pg.Client, signal: AbortSignal, pollMs: number): OutboxT
       );
     },
     async written() {
-      if (rung) return;
+      if (rung || signal.aborted) return;
       const woken = new AbortController();
       wake = () => woken.abort();
-      const either = AbortSignal.any([signal, woken.signal]);
-      await delay(pollMs, undefined, { signal: either }).catch(() => {});
+      // Not AbortSignal.any, whose signals the long-lived one would remember.
+      signal.addEventListener('abort', wake);
+      await delay(pollMs, undefined, { signal: woken.signal }).catch(() => {});
+      signal.removeEventListener('abort', wake);
     },
     async end() {
       // After a broken connection the goodbye would wait for ever.

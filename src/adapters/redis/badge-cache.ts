@@ -1,11 +1,10 @@
 import type { Cluster, Redis } from 'ioredis';
-import { z } from 'zod';
-import type { Badge } from '../../domain/badge.ts';
+import { type Badge, writtenBadge } from '../../domain/badge.ts';
 import { type UserKey, userKeyOf } from '../../domain/user.ts';
 import { type BadgeCache, badgeCacheMs } from '../../ports/badge-cache.ts';
+import { withDeadline } from '../../ports/deadline.ts';
 import type { Logger } from '../../ports/logger.ts';
 import { connectCluster, connectNode, createOutageReport, type RedisLocation } from './connect.ts';
-import { withDeadline } from './deadline.ts';
 
 const readTimeoutMs = 50;
 const writeTimeoutMs = 200;
@@ -20,16 +19,6 @@ local version = held and tonumber(string.match(held, '^%d+'))
 if version and version > tonumber(ARGV[1]) then return 0 end
 redis.call('SET', KEYS[1], ARGV[1] .. ' ' .. ARGV[2], 'PX', ARGV[3])
 return 1`;
-
-const cachedBadge = z.object({
-  tenantId: z.string(),
-  userId: z.string(),
-  key: z.string(),
-  unseen: z.int(),
-  unread: z.int(),
-  version: z.int(),
-  asOf: z.coerce.date(),
-});
 
 /**
  * Badges in Redis, one key per user. When a command fails or is late, nothing is read for `badgeCacheMs`: by then
@@ -91,7 +80,7 @@ export function createRedisBadgeCache(
 function parse(held: string | null): Badge | undefined {
   if (held === null) return undefined;
   try {
-    return cachedBadge.parse(JSON.parse(held.slice(held.indexOf(' ') + 1)));
+    return writtenBadge.parse(JSON.parse(held.slice(held.indexOf(' ') + 1)));
   } catch {
     return undefined;
   }

@@ -1,8 +1,8 @@
 import { Redis } from 'ioredis';
+import { withDeadline } from '../../ports/deadline.ts';
 import { clockFinding, type Finding } from '../../ports/finding.ts';
 import { silent } from '../../ports/logger.ts';
 import type { RedisLocation } from './connect.ts';
-import { withDeadline } from './deadline.ts';
 import { createRedisPubSub } from './pub-sub.ts';
 
 const timeoutMs = 5_000;

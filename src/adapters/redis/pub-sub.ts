@@ -1,8 +1,8 @@
 import { AppError } from '../../domain/error.ts';
+import { withDeadline } from '../../ports/deadline.ts';
 import type { Logger } from '../../ports/logger.ts';
 import type { Message, PubSub } from '../../ports/pub-sub.ts';
 import { connectCluster, connectNode, createOutageReport, type RedisLocation } from './connect.ts';
-import { withDeadline } from './deadline.ts';
 import { createShards, shardedChannelOf } from './shards.ts';
 import { createSubscriber } from './subscriber.ts';
 
@@ -67,10 +67,6 @@ export function createRedisPubSub(
   const { publisher, subscriber, channelOf, send } = cluster ? sharded() : plain();
   const lossChannel = channelOf('', lossPrefix);
   outages.follow(publisher);
-  let wasReached = false;
-  publisher.once('ready', () => {
-    wasReached = true;
-  });
   subscriber.join(lossChannel);
   // A publish right at the start waits for the first connection; later ones do not.
   let opening: Promise<unknown> | undefined = new Promise((resolve) => publisher.once('ready', resolve));
@@ -182,7 +178,7 @@ export function createRedisPubSub(
       gapListeners.add(tell);
       return () => void gapListeners.delete(tell);
     },
-    health: () => ({ problem: wasReached ? undefined : 'Redis was not reached yet' }),
+    health: () => ({ problem: opening && 'Redis was not reached yet' }),
     async close() {
       closed = true;
       for (const { settle } of channels.values())
