@@ -80,20 +80,22 @@ export function createProject(
         // Claims come first in the transaction; what need not wait for their answer travels with them. Page views create
         // their user before recipients are looked up. Inboxes of repeats are locked and published too: their first publish
         // may have been lost in a crash.
-        const [claims, , locked] = await Promise.all([
+        const first = Promise.all([
           transaction.claimEvents(all, now),
           transaction.ensureUsers(distinctUsers(views), now),
           transaction.lockInboxes(distinctUsers(notifications), now),
           transaction.addDeadLetters(deadLetters),
         ]);
+        // While the database is busy with these.
+        const rows = keptViews.map((view) => rowOf(view, appendedAt.get(view) ?? now));
+        const [claims, , locked] = await first;
         const fresh = new Set<Event>(all.filter((_, index) => claims[index]));
-        const newViews = keptViews.filter((view) => fresh.has(view));
         const arrived = notifications.filter((event) => fresh.has(event));
         const { inboxes, waiting, ...delivered } = deliverAll(arrived, locked, now);
         const untouched = new Set(locked.map(({ inbox }) => inbox));
         transaction.finish(
           transaction.unclaimEvents(waiting),
-          transaction.addPageViews(newViews.map((view) => rowOf(view, appendedAt.get(view) ?? now))),
+          transaction.addPageViews(rows.filter((_, index) => fresh.has(keptViews[index] as PageViewed))),
           transaction.addNotifications(delivered.notifications),
           transaction.saveInboxes(inboxes.filter((inbox) => !untouched.has(inbox))),
         );

@@ -69,6 +69,7 @@ export function createEventLookups({ idempotencyKey }: Pick<PrismaClient, 'idemp
   };
 }
 
-const identify = ({ tenantId, source, id }: EventIdentity) => JSON.stringify([tenantId, source, id]);
+// None of the three holds a control character.
+const identify = ({ tenantId, source, id }: EventIdentity) => `${tenantId}\n${source}\n${id}`;
 const identifyKey = ({ tenantId, caller, mutation, key }: KeyIdentity) =>
   JSON.stringify([tenantId, caller, mutation, key]);

@@ -70,7 +70,8 @@ interface PageViewPlace {
 
 /** The first day of a moment's month in UTC, `YYYY-MM-01`: names the partition it lies in. */
 export function monthOf(moment: Date): string {
-  return `${moment.toISOString().slice(0, 7)}-01`;
+  const month = String(moment.getUTCMonth() + 1).padStart(2, '0');
+  return `${moment.getUTCFullYear()}-${month}-01`;
 }
 
 /** Creates the partition of a month unless it is there. */
