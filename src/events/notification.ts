@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { EventFamily, EventOf } from './envelope.ts';
-import { jsonObject, name, text } from './text.ts';
+import { jsonObject, moment, name, text } from './text.ts';
 import { topics } from './topic.ts';
 
 export const severities = ['LOW', 'NORMAL', 'HIGH', 'CRITICAL'] as const;
@@ -26,6 +26,12 @@ export const notificationSent = {
       .regex(/^(https?:\/\/|\/(?!\/))[^\p{Cc}\\]*$/iu, 'must be an http(s) URL or start with a single /')
       .optional(),
     subjectId: name.optional(),
+    /** Joins the unseen one of the same user and group instead of standing beside it. */
+    groupKey: name.optional(),
+    /** From then on it neither counts nor is listed. */
+    expiresAt: moment.optional(),
+    /** Delivered then; at once when absent or past. */
+    scheduledFor: moment.optional(),
   }),
 } as const satisfies EventFamily<string, z.ZodType>;
 

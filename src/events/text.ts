@@ -21,6 +21,9 @@ export const tenantId = z.string().regex(/^[A-Za-z0-9_.-]{1,64}$/, 'must be 1 to
 /** An RFC 3339 date-time; the instant it names, in milliseconds. */
 export const instant = z.iso.datetime({ offset: true }).transform((value) => new Date(value));
 
+/** An instant that a door may have read already. */
+export const moment = z.union([z.date(), instant]);
+
 /** Levels of a JSON object: far from where writing or reading it would exhaust a stack, here or in Postgres. */
 const maxJsonDepth = 100;
 

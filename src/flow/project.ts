@@ -76,30 +76,52 @@ export function createProject(
       const notifications = all.filter((event) => event.type === 'notificationSent');
       await store.preparePageViews(keptViews.map((view) => view.occurredAt));
 
-      const { inboxes, waiting } = await store.projection(async (transaction) => {
+      const groups = notifications.flatMap((event) => groupOf(event) ?? []);
+      const visits = keptViews.flatMap((view) => visitOf(view) ?? []);
+      const toldAbout = await store.toldAbout(visits);
+
+      const { arrived, visited, waiting } = await store.projection(async (transaction) => {
         // Claims come first in the transaction; what need not wait for their answer travels with them. Page views create
         // their user before recipients are looked up. Inboxes of repeats are locked and published too: their first publish
         // may have been lost in a crash.
         const first = Promise.all([
           transaction.claimEvents(all, now),
           transaction.ensureUsers(distinctUsers(views), now),
-          transaction.lockInboxes(distinctUsers(notifications), now),
+          transaction.lockInboxes(distinctUsers([...notifications, ...toldAbout]), now),
+          transaction.unreadOf({ groups, visits: toldAbout.length > 0 || notifications.length > 0 ? visits : [] }),
           transaction.addDeadLetters(deadLetters),
         ]);
         // While the database is busy with these.
         const rows = keptViews.map((view) => rowOf(view, appendedAt.get(view) ?? now));
-        const [claims, , locked] = await first;
+        const [claims, , locked, known] = await first;
         const fresh = new Set<Event>(all.filter((_, index) => claims[index]));
-        const arrived = notifications.filter((event) => fresh.has(event));
-        const { inboxes, waiting, ...delivered } = deliverAll(arrived, locked, now);
+        const mailboxes = createMailboxes(locked, known, now);
+        const waiting: NotificationSent[] = [];
+        for (const event of all) {
+          if (!fresh.has(event)) continue;
+          if (event.type === 'notificationSent') {
+            if (!mailboxes.deliver(draftOf(event), { isNew: true })) waiting.push(event);
+          } else if (event.data.subjectId !== undefined) {
+            mailboxes.visit(event, event.data.subjectId, event.occurredAt);
+          }
+        }
+        const mail = mailboxes.mail();
         const untouched = new Set(locked.map(({ inbox }) => inbox));
         transaction.finish(
           transaction.unclaimEvents(waiting),
           transaction.addPageViews(rows.filter((_, index) => fresh.has(keptViews[index] as PageViewed))),
-          transaction.addNotifications(delivered.notifications),
-          transaction.saveInboxes(inboxes.filter((inbox) => !untouched.has(inbox))),
+          transaction.addNotifications(mail.added),
+          transaction.saveNotifications(mail.changed),
+          transaction.addChanges(mail.changes),
+          transaction.saveInboxes(mail.inboxes.filter((inbox) => !untouched.has(inbox))),
         );
-        return { inboxes, waiting: new Set<Event>(waiting) };
+        const recipients = new Set(notifications.map(userKeyOf));
+        const isRecipient = (inbox: Inbox) => recipients.has(userKeyOf(inbox));
+        return {
+          arrived: mail.inboxes.filter(isRecipient),
+          visited: mail.inboxes.filter((inbox) => !isRecipient(inbox)),
+          waiting: new Set<Event>(waiting),
+        };
       });
 
       passedOver += counts.passedOver;
@@ -107,7 +129,8 @@ export function createProject(
         const places = deadLetters.map(({ topic, partition, offset }) => `${topic}/${partition}/${offset}`);
         logger.error({ places: places.slice(0, 10), count: places.length }, 'records became dead letters');
       }
-      if (inboxes.length > 0) await publishBadges({ pubSub, cache, logger }, inboxes.map(badgeOf), 'ARRIVED');
+      if (arrived.length > 0) await publishBadges({ pubSub, cache, logger }, arrived.map(badgeOf), 'ARRIVED');
+      if (visited.length > 0) await publishBadges({ pubSub, cache, logger }, visited.map(badgeOf), 'VIEWED');
       return events.flatMap(({ event, record }) => (waiting.has(event) ? [record] : []));
     },
 
@@ -192,27 +215,31 @@ function deadLetterOf(record: LogRecord, why: Failure, failedAt: Date, tenantId 
   };
 }
 
-/**
- * Delivers in the order of the events; the inboxes are locked, so sequence and version order are commit order. `waiting`
- * are those whose user does not exist.
- */
-function deliverAll(arrived: readonly NotificationSent[], locked: readonly UserInbox[], now: Date) {
-  const users = new Map(locked.map(({ user }) => [userKeyOf(user), user]));
-  const inboxes = new Map(locked.map(({ inbox }) => [userKeyOf(inbox), inbox]));
-  const notifications: Notification[] = [];
-  const waiting: NotificationSent[] = [];
-  for (const event of arrived) {
-    const key = userKeyOf(event);
-    const user = users.get(key);
-    const inbox = inboxes.get(key);
-    if (user && inbox) {
-      const arrival = { id: rowIdOf(event), content: contentOf(event), sentAt: event.occurredAt };
-      const delivered = deliver(inbox, user, arrival, now);
-      inboxes.set(key, delivered.inbox);
-      notifications.push(delivered.notification);
-    } else waiting.push(event);
-  }
-  return { inboxes: [...inboxes.values()], notifications, waiting };
+const groupOf = ({ tenantId, userId, data: { groupKey } }: NotificationSent) =>
+  groupKey === undefined ? undefined : { tenantId, userId, groupKey };
+
+const visitOf = ({ tenantId, userId, data: { subjectId } }: PageViewed) =>
+  subjectId === undefined ? undefined : { tenantId, userId, subjectId };
+
+/** The notification an event is about, not delivered yet. */
+function draftOf(event: NotificationSent): Notification {
+  const { tenantId, userId, occurredAt, data } = event;
+  return {
+    tenantId,
+    userId,
+    id: rowIdOf(event),
+    ...contentOf(event),
+    seq: null,
+    status: 'SCHEDULED',
+    createdAt: occurredAt,
+    scheduledFor: data.scheduledFor ?? null,
+    deliveredAt: null,
+    seenAt: null,
+    readAt: null,
+    archivedAt: null,
+    snoozedUntil: null,
+    groupCount: 1,
+  };
 }
 
 function rowOf(view: PageViewed, receivedAt: Date): PageView {

@@ -1,5 +1,5 @@
-import type { Inbox } from '../domain/inbox.ts';
-import type { Notification } from '../domain/notification.ts';
+import type { Counts, Inbox, InboxChange, UserInbox } from '../domain/inbox.ts';
+import type { Notification, NotificationAction, NotificationFilter } from '../domain/notification.ts';
 import type { PageView } from '../domain/page-view.ts';
 import type { StatsWindow, UserStats } from '../domain/stats.ts';
 import type { User, UserKey, UserPatch } from '../domain/user.ts';
@@ -27,10 +27,14 @@ export interface Store {
   /** Delivered notifications, newest first, those with a seq below `before`. */
   notifications(
     key: UserKey,
-    page: { readonly first: number; readonly before?: bigint },
+    page: NotificationFilter & { readonly first: number; readonly before?: bigint },
   ): Promise<readonly Notification[]>;
-  countNotifications(key: UserKey): Promise<number>;
+  countNotifications(key: UserKey, filter: NotificationFilter): Promise<number>;
+  /** Per category with unseen or unread ones, by name. */
+  countByCategory(key: UserKey): Promise<readonly (Counts & { readonly category: string })[]>;
   notification(tenantId: string, id: string): Promise<Notification | undefined>;
+  /** The users among these visitors who have unread notifications about what they visited. */
+  toldAbout(visits: readonly Visit[]): Promise<readonly UserKey[]>;
 
   /** Page views in `[from, to)`, newest first (ties by id, descending), those after the place `after`. */
   pageViews(
@@ -112,8 +116,26 @@ export interface StoreTransaction {
   saveInboxes(inboxes: readonly Inbox[]): Promise<void>;
   inboxes(keys: readonly UserKey[]): Promise<readonly Inbox[]>;
   addNotifications(notifications: readonly Notification[]): Promise<void>;
-  /** How many notifications stand above a watermark, counted from the rows. */
+  /** Writes rows that exist, whole but for who they are. */
+  saveNotifications(notifications: readonly Notification[]): Promise<void>;
+  removeNotifications(notifications: readonly Notification[]): Promise<void>;
+  /** Unread notifications of these groups and about these subjects. */
+  unreadOf(reach: {
+    readonly groups: readonly (UserKey & { readonly groupKey: string })[];
+    readonly visits: readonly Visit[];
+  }): Promise<readonly Notification[]>;
+  /** How many notifications are unseen above a watermark, counted from the rows. */
   countUnseen(key: UserKey, openedSeq: bigint): Promise<number>;
+  /** What a badge amounts to with this watermark, counted from all rows. */
+  countInbox(key: UserKey, openedSeq: bigint): Promise<Counts>;
+  /**
+   * Does this to those of the delivered notifications up to a place that are not so already, in one statement whatever their
+   * number. UNSNOOZE gives them new places, from `lastSeq` on. Which it was done to: at most `maxIds` of the ids.
+   */
+  markNotifications(inbox: Inbox, marking: Marking, now: Date): Promise<Marked>;
+  /** Which of these ids are of notifications that arrived in the user's inbox. */
+  arrivedIds(key: UserKey, ids: readonly string[]): Promise<readonly string[]>;
+  addChanges(changes: readonly InboxChange[]): Promise<void>;
   /** Notes when the watermark came to stand where it does. */
   addOpening(key: UserKey, upToSeq: bigint, now: Date): Promise<void>;
 
@@ -142,9 +164,22 @@ export interface StoreTransaction {
   finish(...writes: readonly Promise<void>[]): void;
 }
 
-export interface UserInbox {
-  readonly user: User;
-  readonly inbox: Inbox;
+/** A user looked at a subject. */
+export interface Visit extends UserKey {
+  readonly subjectId: string;
+}
+
+export interface Marking {
+  readonly action: NotificationAction;
+  /** These, or those that the filter names. */
+  readonly which: { readonly ids: readonly string[] } | { readonly filter: NotificationFilter };
+  readonly upToSeq: bigint;
+  readonly maxIds: number;
+}
+
+export interface Marked {
+  readonly count: number;
+  readonly ids: readonly string[];
 }
 
 export interface EventIdentity {

@@ -1,6 +1,5 @@
-import type { Inbox } from '../../domain/inbox.ts';
+import type { Inbox, InboxChange, UserInbox } from '../../domain/inbox.ts';
 import { type User, type UserKey, userKeyOf } from '../../domain/user.ts';
-import type { UserInbox } from '../../ports/store.ts';
 import { Prisma } from './generated/client.ts';
 import type { Sql } from './sql.ts';
 import { columns, selectedOfUser, toUser } from './user.ts';
@@ -9,7 +8,7 @@ type Row = Omit<Inbox, 'version'> & { readonly version: bigint };
 
 const selected = Prisma.sql`
   inbox.tenant_id AS "tenantId", inbox.user_id AS "userId", unseen, unread, last_seq AS "lastSeq",
-  opened_seq AS "openedSeq", version, last_opened_at AS "lastOpenedAt", updated_at AS "updatedAt"`;
+  opened_seq AS "openedSeq", change_seq AS "changeSeq", version, last_opened_at AS "lastOpenedAt", updated_at AS "updatedAt"`;
 
 const toInbox = (row: Row): Inbox => ({
   tenantId: row.tenantId,
@@ -18,6 +17,7 @@ const toInbox = (row: Row): Inbox => ({
   unread: row.unread,
   lastSeq: row.lastSeq,
   openedSeq: row.openedSeq,
+  changeSeq: row.changeSeq,
   version: Number(row.version),
   lastOpenedAt: row.lastOpenedAt,
   updatedAt: row.updatedAt,
@@ -57,15 +57,16 @@ export function createInboxQueries(sql: Sql) {
       const [tenantIds, userIds] = columns(inboxes);
       await sql.execute`
         UPDATE inbox SET unseen = new.unseen, unread = new.unread, last_seq = new.last_seq, opened_seq = new.opened_seq,
-          version = new.version, last_opened_at = new.last_opened_at, updated_at = new.updated_at
+          change_seq = new.change_seq, version = new.version, last_opened_at = new.last_opened_at, updated_at = new.updated_at
         FROM unnest(
           ${tenantIds}::text[], ${userIds}::text[], ${inboxes.map((inbox) => inbox.unseen)}::int[],
           ${inboxes.map((inbox) => inbox.unread)}::int[], ${inboxes.map((inbox) => String(inbox.lastSeq))}::bigint[],
           ${inboxes.map((inbox) => String(inbox.openedSeq))}::bigint[],
+          ${inboxes.map((inbox) => String(inbox.changeSeq))}::bigint[],
           ${inboxes.map((inbox) => String(inbox.version))}::bigint[],
           ${inboxes.map((inbox) => inbox.lastOpenedAt?.toISOString() ?? null)}::timestamptz[],
           ${inboxes.map((inbox) => inbox.updatedAt.toISOString())}::timestamptz[]
-        ) AS new (tenant_id, user_id, unseen, unread, last_seq, opened_seq, version, last_opened_at, updated_at)
+        ) AS new (tenant_id, user_id, unseen, unread, last_seq, opened_seq, change_seq, version, last_opened_at, updated_at)
         WHERE inbox.tenant_id = new.tenant_id AND inbox.user_id = new.user_id`;
     },
 
@@ -73,6 +74,23 @@ export function createInboxQueries(sql: Sql) {
       await sql.execute`
         INSERT INTO inbox_opening (tenant_id, user_id, up_to_seq, opened_at)
         VALUES (${tenantId}, ${userId}, ${upToSeq}, ${now}::timestamptz) ON CONFLICT DO NOTHING`;
+    },
+
+    async addChanges(changes: readonly InboxChange[]): Promise<void> {
+      if (changes.length === 0) return;
+      const [tenantIds, userIds] = columns(changes);
+      // An array of arrays would have to be rectangular.
+      await sql.execute`
+        INSERT INTO inbox_change (tenant_id, user_id, change_seq, last_seq, action, ids, from_seq, to_seq, changed_at)
+        SELECT tenant_id, user_id, change_seq, last_seq, action, string_to_array(ids, ',')::uuid[], from_seq, to_seq, changed_at
+        FROM unnest(
+          ${tenantIds}::text[], ${userIds}::text[], ${changes.map((one) => String(one.changeSeq))}::bigint[],
+          ${changes.map((one) => String(one.lastSeq))}::bigint[], ${changes.map((one) => one.action)}::text[],
+          ${changes.map((one) => one.ids.join(','))}::text[],
+          ${changes.map((one) => one.stretch && String(one.stretch.from))}::bigint[],
+          ${changes.map((one) => one.stretch && String(one.stretch.to))}::bigint[],
+          ${changes.map((one) => one.changedAt.toISOString())}::timestamptz[]
+        ) AS new (tenant_id, user_id, change_seq, last_seq, action, ids, from_seq, to_seq, changed_at)`;
     },
   };
 }

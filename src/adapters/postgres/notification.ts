@@ -1,16 +1,72 @@
-import type { Notification } from '../../domain/notification.ts';
+import { dueAtOf, type Notification, type NotificationFilter } from '../../domain/notification.ts';
 import type { UserKey } from '../../domain/user.ts';
-import { Prisma, type PrismaClient } from './generated/client.ts';
+import type { Visit } from '../../ports/store.ts';
+import { Prisma } from './generated/client.ts';
 import type { Sql } from './sql.ts';
-import { columns, keyOf } from './user.ts';
+import { columns } from './user.ts';
+
+/** When it was first seen: on its own, or by the first opening that covered it. */
+const seenAt = Prisma.sql`
+  least(n.seen_at, (
+    SELECT o.opened_at FROM inbox_opening AS o
+    WHERE o.tenant_id = n.tenant_id AND o.user_id = n.user_id AND o.up_to_seq >= n.seq ORDER BY o.up_to_seq LIMIT 1))`;
 
 const selected = Prisma.sql`
   n.tenant_id AS "tenantId", n.user_id AS "userId", n.id, n.seq, n.status::text AS status, n.category,
   n.severity::text AS severity, n.title, n.body, n.data, n.action_url AS "actionUrl", n.subject_id AS "subjectId",
-  n.created_at AS "createdAt", n.delivered_at AS "deliveredAt",
-  (SELECT o.opened_at FROM inbox_opening AS o
-   WHERE o.tenant_id = n.tenant_id AND o.user_id = n.user_id AND o.up_to_seq >= n.seq
-   ORDER BY o.up_to_seq LIMIT 1) AS "seenAt"`;
+  n.created_at AS "createdAt", n.delivered_at AS "deliveredAt", n.read_at AS "readAt", n.archived_at AS "archivedAt",
+  n.snoozed_until AS "snoozedUntil", n.scheduled_for AS "scheduledFor", n.expires_at AS "expiresAt",
+  n.group_key AS "groupKey", n.group_count AS "groupCount", ${seenAt} AS "seenAt"`;
+
+const iso = (at: Date | null) => at?.toISOString() ?? null;
+
+/** What a sender says, and what became of it: everything but whose it is and when it was sent. */
+const statesOf = (rows: readonly Notification[]) => Prisma.sql`
+  ${rows.map((row) => row.id)}::uuid[], ${rows.map((row) => row.seq?.toString() ?? null)}::bigint[],
+  ${rows.map((row) => row.status)}::notification_status[], ${rows.map((row) => row.category)}::text[],
+  ${rows.map((row) => row.severity)}::severity[], ${rows.map((row) => row.title)}::text[],
+  ${rows.map((row) => row.body)}::text[],
+  ${rows.map((row) => (row.data === null ? null : JSON.stringify(row.data)))}::jsonb[],
+  ${rows.map((row) => row.actionUrl)}::text[], ${rows.map((row) => row.subjectId)}::text[],
+  ${rows.map((row) => iso(row.createdAt))}::timestamptz[], ${rows.map((row) => iso(row.deliveredAt))}::timestamptz[],
+  ${rows.map((row) => iso(row.seenAt))}::timestamptz[], ${rows.map((row) => iso(row.readAt))}::timestamptz[],
+  ${rows.map((row) => iso(row.archivedAt))}::timestamptz[], ${rows.map((row) => iso(row.snoozedUntil))}::timestamptz[],
+  ${rows.map((row) => iso(row.scheduledFor))}::timestamptz[], ${rows.map((row) => iso(row.expiresAt))}::timestamptz[],
+  ${rows.map((row) => iso(dueAtOf(row)))}::timestamptz[], ${rows.map((row) => row.groupKey)}::text[],
+  ${rows.map((row) => row.groupCount)}::int[]`;
+
+const stateColumns = [
+  ...['id', 'seq', 'status', 'category', 'severity', 'title', 'body', 'data', 'action_url', 'subject_id', 'created_at'],
+  ...['delivered_at', 'seen_at', 'read_at', 'archived_at', 'snoozed_until', 'scheduled_for', 'expires_at', 'due_at'],
+  ...['group_key', 'group_count'],
+];
+const states = Prisma.raw(stateColumns.join(', '));
+const writes = Prisma.raw(stateColumns.map((column) => `${column} = new.${column}`).join(', '));
+
+/** Whether a delivered notification was seen. */
+const isSeen = Prisma.sql`
+  (n.seen_at IS NOT NULL OR n.seq <= (
+    SELECT opened_seq FROM inbox WHERE inbox.tenant_id = n.tenant_id AND inbox.user_id = n.user_id))`;
+
+const is = (condition: Prisma.Sql, wanted: boolean | undefined) =>
+  wanted === undefined ? Prisma.empty : Prisma.sql`AND ${condition} = ${wanted}::boolean`;
+
+/** The delivered notifications `n` of a user that the filter names. */
+export const inInbox = ({ tenantId, userId }: UserKey, filter: NotificationFilter): Prisma.Sql => Prisma.sql`
+  n.tenant_id = ${tenantId} AND n.user_id = ${userId} AND n.seq IS NOT NULL AND n.status = 'DELIVERED'
+  ${is(isSeen, filter.seen)}
+  ${is(Prisma.sql`(n.read_at IS NOT NULL)`, filter.read)}
+  ${is(Prisma.sql`(n.archived_at IS NOT NULL)`, filter.archived)}
+  ${is(Prisma.sql`(n.snoozed_until IS NOT NULL)`, filter.snoozed)}
+  ${filter.categories === undefined ? Prisma.empty : Prisma.sql`AND n.category = ANY(${filter.categories}::text[])`}
+  ${filter.subjectId === undefined ? Prisma.empty : Prisma.sql`AND n.subject_id = ${filter.subjectId}`}
+  ${filter.createdFrom === undefined ? Prisma.empty : Prisma.sql`AND n.created_at >= ${filter.createdFrom}::timestamptz`}
+  ${filter.createdTo === undefined ? Prisma.empty : Prisma.sql`AND n.created_at < ${filter.createdTo}::timestamptz`}`;
+
+const visitColumns = (visits: readonly Visit[]) => {
+  const [tenantIds, userIds] = columns(visits);
+  return Prisma.sql`${tenantIds}::text[], ${userIds}::text[], ${visits.map((visit) => visit.subjectId)}::text[]`;
+};
 
 export function createNotificationQueries(sql: Sql) {
   return {
@@ -18,36 +74,44 @@ export function createNotificationQueries(sql: Sql) {
       if (rows.length === 0) return;
       const [tenantIds, userIds] = columns(rows);
       await sql.execute`
-        INSERT INTO notification (tenant_id, user_id, id, seq, status, category, severity, title, body, data,
-          action_url, subject_id, created_at, delivered_at)
-        SELECT * FROM unnest(
-          ${tenantIds}::text[], ${userIds}::text[], ${rows.map((row) => row.id)}::uuid[],
-          ${rows.map((row) => row.seq?.toString() ?? null)}::bigint[],
-          ${rows.map((row) => row.status)}::notification_status[], ${rows.map((row) => row.category)}::text[],
-          ${rows.map((row) => row.severity)}::severity[], ${rows.map((row) => row.title)}::text[],
-          ${rows.map((row) => row.body)}::text[],
-          ${rows.map((row) => (row.data === null ? null : JSON.stringify(row.data)))}::jsonb[],
-          ${rows.map((row) => row.actionUrl)}::text[], ${rows.map((row) => row.subjectId)}::text[],
-          ${rows.map((row) => row.createdAt.toISOString())}::timestamptz[],
-          ${rows.map((row) => row.deliveredAt?.toISOString() ?? null)}::timestamptz[])`;
+        INSERT INTO notification (tenant_id, user_id, ${states})
+        SELECT * FROM unnest(${tenantIds}::text[], ${userIds}::text[], ${statesOf(rows)})`;
     },
 
-    async countUnseen({ tenantId, userId }: UserKey, openedSeq: bigint): Promise<number> {
-      const rows = await sql.query<{ count: number }>`
-        SELECT count(*)::int AS count FROM notification
-        WHERE tenant_id = ${tenantId} AND user_id = ${userId} AND seq > ${openedSeq}`;
-      return rows[0]?.count ?? 0;
+    async saveNotifications(rows: readonly Notification[]): Promise<void> {
+      if (rows.length === 0) return;
+      const [tenantIds, userIds] = columns(rows);
+      await sql.execute`
+        UPDATE notification AS n SET ${writes}
+        FROM unnest(${tenantIds}::text[], ${userIds}::text[], ${statesOf(rows)}) AS new (tenant_id, user_id, ${states})
+        WHERE n.tenant_id = new.tenant_id AND n.id = new.id`;
+    },
+
+    async removeNotifications(rows: readonly Notification[]): Promise<void> {
+      if (rows.length === 0) return;
+      await sql.execute`
+        DELETE FROM notification WHERE (tenant_id, id) IN (
+          SELECT * FROM unnest(${rows.map((row) => row.tenantId)}::text[], ${rows.map((row) => row.id)}::uuid[]))`;
     },
 
     async notifications(
-      { tenantId, userId }: UserKey,
-      { first, before }: { readonly first: number; readonly before?: bigint },
+      key: UserKey,
+      {
+        first,
+        before,
+        ...filter
+      }: NotificationFilter & { readonly first: number; readonly before?: bigint },
     ): Promise<readonly Notification[]> {
       const place = before === undefined ? Prisma.empty : Prisma.sql`AND n.seq < ${before}`;
       return sql.query<Notification>`
-        SELECT ${selected} FROM notification AS n
-        WHERE n.tenant_id = ${tenantId} AND n.user_id = ${userId} AND n.seq IS NOT NULL ${place}
+        SELECT ${selected} FROM notification AS n WHERE ${inInbox(key, filter)} ${place}
         ORDER BY n.seq DESC LIMIT ${first}`;
+    },
+
+    async countNotifications(key: UserKey, filter: NotificationFilter): Promise<number> {
+      const rows = await sql.query<{ readonly count: number }>`
+        SELECT count(*)::int AS count FROM notification AS n WHERE ${inInbox(key, filter)}`;
+      return rows[0]?.count ?? 0;
     },
 
     async notification(tenantId: string, id: string): Promise<Notification | undefined> {
@@ -55,12 +119,34 @@ export function createNotificationQueries(sql: Sql) {
         SELECT ${selected} FROM notification AS n WHERE n.tenant_id = ${tenantId} AND n.id = ${id}::uuid`;
       return rows[0];
     },
-  };
-}
 
-export function createNotificationLookups({ notification: table }: Pick<PrismaClient, 'notification'>) {
-  return {
-    countNotifications: (user: UserKey): Promise<number> =>
-      table.count({ where: { ...keyOf(user), seq: { not: null } } }),
+    async toldAbout(visits: readonly Visit[]): Promise<readonly UserKey[]> {
+      if (visits.length === 0) return [];
+      return sql.query<UserKey>`
+        SELECT DISTINCT n.tenant_id AS "tenantId", n.user_id AS "userId"
+        FROM notification AS n JOIN unnest(${visitColumns(visits)}) AS visit (tenant_id, user_id, subject_id)
+          USING (tenant_id, user_id, subject_id)
+        WHERE n.status = 'DELIVERED' AND n.read_at IS NULL`;
+    },
+
+    async unreadOf({
+      groups,
+      visits,
+    }: {
+      readonly groups: readonly (UserKey & { readonly groupKey: string })[];
+      readonly visits: readonly Visit[];
+    }): Promise<readonly Notification[]> {
+      if (groups.length === 0 && visits.length === 0) return [];
+      const [tenantIds, userIds] = columns(groups);
+      // Two statements in one, so that each goes by its index.
+      return sql.query<Notification>`
+        SELECT ${selected} FROM notification AS n
+        WHERE n.status = 'DELIVERED' AND n.read_at IS NULL AND (n.tenant_id, n.user_id, n.subject_id) IN (
+          SELECT * FROM unnest(${visitColumns(visits)}))
+        UNION ALL
+        SELECT ${selected} FROM notification AS n
+        WHERE n.status = 'DELIVERED' AND n.read_at IS NULL AND (n.tenant_id, n.user_id, n.group_key) IN (
+          SELECT * FROM unnest(${tenantIds}::text[], ${userIds}::text[], ${groups.map((one) => one.groupKey)}::text[]))`;
+    },
   };
 }

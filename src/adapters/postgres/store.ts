@@ -4,7 +4,8 @@ import { createDeadLetterLookups, createDeadLetterQueries } from './dead-letter.
 import { translated } from './error.ts';
 import { createEventLookups, createEventQueries } from './event.ts';
 import { createInboxQueries } from './inbox.ts';
-import { createNotificationLookups, createNotificationQueries } from './notification.ts';
+import { createMarkingQueries } from './marking.ts';
+import { createNotificationQueries } from './notification.ts';
 import { createOutboxQueries } from './outbox.ts';
 import { createPageViewLookups, createPageViewQueries, createPartition, monthOf } from './page-view.ts';
 import { inTransaction, type Sql, sqlOn } from './sql.ts';
@@ -16,6 +17,7 @@ const createQueries = (sql: Sql) => ({
   ...createPageViewQueries(sql),
   ...createInboxQueries(sql),
   ...createNotificationQueries(sql),
+  ...createMarkingQueries(sql),
   ...createEventQueries(sql),
   ...createDeadLetterQueries(sql),
   ...createOutboxQueries(sql),
@@ -39,7 +41,6 @@ export function createPostgresStore(
   const queries = createQueries(sql);
   const lookups = {
     ...createPageViewLookups(prisma),
-    ...createNotificationLookups(prisma),
     ...createEventLookups(prisma),
     ...createDeadLetterLookups(prisma),
   };
@@ -62,7 +63,9 @@ export function createPostgresStore(
     users: (keys) => translated(queries.users(keys)),
     inboxes: (keys) => translated(queries.inboxes(keys)),
     notifications: (key, page) => translated(queries.notifications(key, page)),
-    countNotifications: (key) => translated(lookups.countNotifications(key)),
+    countNotifications: (key, filter) => translated(queries.countNotifications(key, filter)),
+    countByCategory: (key) => translated(queries.countByCategory(key)),
+    toldAbout: (visits) => translated(queries.toldAbout(visits)),
     notification: (tenantId, id) => translated(queries.notification(tenantId, id)),
     pageViews: (key, page) => translated(queries.pageViews(key, page)),
     countPageViews: (key, range) => translated(lookups.countPageViews(key, range)),
