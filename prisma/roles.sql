@@ -49,7 +49,7 @@ DECLARE
 BEGIN
   FOR written IN
     SELECT to_regclass(format('public.%I', name))
-    FROM unnest(ARRAY['app_user', 'inbox', 'inbox_opening', 'notification', 'idempotency_key', 'dead_letter', 'outbox',
+    FROM unnest(ARRAY['app_user', 'inbox', 'inbox_opening', 'inbox_change', 'notification', 'idempotency_key', 'dead_letter', 'outbox',
       'event_log', 'log_head']) AS name
     WHERE to_regclass(format('public.%I', name)) IS NOT NULL
   LOOP

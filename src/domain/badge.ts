@@ -5,7 +5,16 @@ import type { UserKey } from './user.ts';
 export const notificationsKey = 'notifications';
 
 /** Why a badge changed. */
-export type BadgeCause = 'ARRIVED' | 'OPENED' | 'RESYNCED';
+export const badgeCauses = [
+  'ARRIVED',
+  'OPENED',
+  'MARKED',
+  'SNOOZED',
+  'EXPIRED',
+  'VIEWED',
+  'RESYNCED',
+] as const;
+export type BadgeCause = (typeof badgeCauses)[number];
 
 /** A count with a version: absolute, never a difference. Of two states of one badge the one with the higher version is true. */
 export interface Badge extends UserKey {

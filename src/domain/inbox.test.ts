@@ -1,22 +1,14 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { badgeOf, deliver, emptyInbox, type Inbox, open, watermarkAfterOpening } from './inbox.ts';
+import { draft } from '../testing/notification.ts';
+import { arrive, badgeOf, deliver, emptyInbox, type Inbox, open, watermarkAfterOpening } from './inbox.ts';
 import { userDefaults } from './user.ts';
 
 const now = new Date('2026-11-20T09:00:00Z');
 const later = new Date('2026-11-20T09:05:00Z');
 const key = { tenantId: 'default', userId: 'alice' };
 const user = { ...key, ...userDefaults, createdAt: now };
-const content = {
-  category: 'general',
-  severity: 'NORMAL',
-  title: 'Hello',
-  body: null,
-  data: null,
-  actionUrl: null,
-  subjectId: null,
-} as const;
-const arrival = { id: '0197a000-0000-7000-8000-000000000001', content, sentAt: now };
+const arrival = draft(key, { createdAt: now });
 
 /** What can happen to an inbox: an arrival, or an opening up to somewhere, sensible or not. */
 const happening = fc.oneof(
@@ -101,6 +93,29 @@ describe('an inbox', () => {
     const delivered = deliver(inbox, { ...user, canReceiveNotifications: false }, arrival, later);
     expect(delivered.inbox).toBe(inbox);
     expect(delivered.notification).toMatchObject({ status: 'SUPPRESSED', seq: null, deliveredAt: null });
+  });
+
+  it('is not touched by one that is still to come or whose time is over', () => {
+    const inbox = emptyInbox(key, now);
+    const coming = deliver(inbox, user, { ...arrival, scheduledFor: later }, now);
+    expect(coming).toMatchObject({ inbox, notification: { status: 'SCHEDULED', seq: null } });
+    const past = deliver(inbox, user, { ...arrival, expiresAt: now }, now);
+    expect(past).toMatchObject({ inbox, notification: { status: 'EXPIRED', seq: null } });
+    expect(deliver(inbox, user, { ...arrival, scheduledFor: now }, now).notification.status).toBe(
+      'DELIVERED',
+    );
+  });
+
+  it('has one that arrives again at the newest place, counted once however it stood before', () => {
+    const first = deliver(emptyInbox(key, now), user, arrival, now);
+    const again = arrive(first.inbox, first.notification, later);
+    expect(again).toMatchObject({ inbox: { unseen: 1, unread: 1, lastSeq: 2n }, notification: { seq: 2n } });
+    const snoozed = { ...first.notification, readAt: now, seenAt: now, snoozedUntil: later };
+    const back = arrive({ ...first.inbox, unseen: 0, unread: 0 }, snoozed, later);
+    expect(back).toMatchObject({
+      inbox: { unseen: 1, unread: 1 },
+      notification: { snoozedUntil: null, readAt: null, seenAt: null },
+    });
   });
 
   it('keeps its version and moment when opening changes no count', () => {

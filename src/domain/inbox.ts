@@ -97,7 +97,8 @@ interface Delivered {
  */
 export function deliver(inbox: Inbox, user: User, notification: Notification, now: Date): Delivered {
   const { expiresAt, scheduledFor } = notification;
-  if (!user.canReceiveNotifications) return { inbox, notification: { ...notification, status: 'SUPPRESSED' } };
+  if (!user.canReceiveNotifications)
+    return { inbox, notification: { ...notification, status: 'SUPPRESSED' } };
   if (expiresAt && expiresAt <= now) return { inbox, notification: { ...notification, status: 'EXPIRED' } };
   if (scheduledFor && scheduledFor > now) return { inbox, notification };
   return arrive(inbox, notification, now);

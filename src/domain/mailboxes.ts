@@ -47,7 +47,8 @@ export function createMailboxes(locked: readonly UserInbox[], known: readonly No
     if (row.groupKey !== null) {
       const key = under(row, row.groupKey);
       const group = groups.get(key);
-      if (!group || rowKeyOf(group) === rowKeyOf(row) || (group.seq ?? 0n) < (row.seq ?? 0n)) groups.set(key, row);
+      if (!group || rowKeyOf(group) === rowKeyOf(row) || (group.seq ?? 0n) < (row.seq ?? 0n))
+        groups.set(key, row);
     }
     if (row.subjectId !== null) {
       const key = under(row, row.subjectId);

@@ -1,13 +1,18 @@
 import type { Badge } from '../domain/badge.ts';
-import { badgeOf, open, watermarkAfterOpening } from '../domain/inbox.ts';
+import { badgeOf, noteChange, open, watermarkAfterOpening, withCounts } from '../domain/inbox.ts';
 import type { Problem } from '../domain/problem.ts';
 import type { UserKey, UserPatch } from '../domain/user.ts';
 import type { BadgeCache } from '../ports/badge-cache.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { PubSub } from '../ports/pub-sub.ts';
-import type { DeadLetterFilter, Store } from '../ports/store.ts';
+import type { DeadLetterFilter, Marking, Store } from '../ports/store.ts';
 import { publishBadges } from './publish.ts';
+
+/** A change to more notifications names none of them. */
+const maxIdsOfChange = 1_000;
+
+const noSuchUser: Problem = { code: 'USER_NOT_FOUND', message: 'No such user.', path: ['input', 'userId'] };
 
 /**
  * What a user or an admin does and expects to see in the reply: one transaction, then publish. Rejects with UNAVAILABLE:
@@ -41,17 +46,70 @@ export function createAct({
         if (!locked) return undefined;
         const { inbox } = locked;
         const openedSeq = watermarkAfterOpening(inbox, upToSeq);
-        const next = open(inbox, openedSeq, await transaction.countUnseen(key, openedSeq), now);
-        await transaction.saveInboxes([next]);
-        if (openedSeq > inbox.openedSeq) await transaction.addOpening(key, openedSeq, now);
-        return next;
+        const opened = open(inbox, openedSeq, await transaction.countUnseen(key, openedSeq), now);
+        if (openedSeq === inbox.openedSeq) {
+          await transaction.saveInboxes([opened]);
+          return opened;
+        }
+        const stretch = { from: inbox.openedSeq, to: openedSeq };
+        const noted = noteChange(opened, { action: 'SEEN', ids: [], stretch }, now);
+        await Promise.all([
+          transaction.saveInboxes([noted.inbox]),
+          transaction.addChanges([noted.change]),
+          transaction.addOpening(key, openedSeq, now),
+        ]);
+        return noted.inbox;
       });
-      if (!opened) {
-        return { problem: { code: 'USER_NOT_FOUND', message: 'No such user.', path: ['input', 'userId'] } };
-      }
+      if (!opened) return { problem: noSuchUser };
       const badge = badgeOf(opened);
       await publishBadges({ pubSub, cache, logger }, [badge], 'OPENED');
       return { badge };
+    },
+
+    /**
+     * Does this to notifications of an inbox up to `upToSeq`, by default everything that has arrived, and counts the badge
+     * anew from the rows. Doing it again changes nothing. `unknownIds` are those of no notification that arrived there.
+     */
+    async markNotifications(
+      key: UserKey,
+      {
+        upToSeq,
+        ...marking
+      }: Omit<Marking, 'upToSeq' | 'maxIds'> & { readonly upToSeq?: bigint | undefined },
+    ): Promise<
+      | { readonly badge: Badge; readonly affectedCount: number; readonly unknownIds: readonly string[] }
+      | { readonly problem: Problem }
+    > {
+      const now = clock.now();
+      const marked = await store.transaction(async (transaction) => {
+        const [locked] = await transaction.lockInboxes([key], now);
+        if (!locked) return undefined;
+        const { inbox } = locked;
+        const ids = 'ids' in marking.which ? marking.which.ids : [];
+        const arrivedIds = ids.length === 0 ? [] : await transaction.arrivedIds(key, ids);
+        const upTo = upToSeq === undefined || upToSeq > inbox.lastSeq ? inbox.lastSeq : upToSeq;
+        const { count, ids: markedIds } = await transaction.markNotifications(
+          inbox,
+          { ...marking, upToSeq: upTo, maxIds: maxIdsOfChange },
+          now,
+        );
+        const unknownIds = ids.filter((id) => !arrivedIds.includes(id));
+        if (count === 0) return { inbox, count, unknownIds };
+        const lastSeq = marking.action === 'UNSNOOZE' ? inbox.lastSeq + BigInt(count) : inbox.lastSeq;
+        const counts = await transaction.countInbox(key, inbox.openedSeq);
+        const noted = noteChange(
+          withCounts({ ...inbox, lastSeq }, counts, now),
+          // Of more than these nobody is told one by one.
+          { action: marking.action, ids: count > markedIds.length ? [] : markedIds },
+          now,
+        );
+        await Promise.all([transaction.saveInboxes([noted.inbox]), transaction.addChanges([noted.change])]);
+        return { inbox: noted.inbox, count, unknownIds };
+      });
+      if (!marked) return { problem: noSuchUser };
+      const badge = badgeOf(marked.inbox);
+      if (marked.count > 0) await publishBadges({ pubSub, cache, logger }, [badge], 'MARKED');
+      return { badge, affectedCount: marked.count, unknownIds: marked.unknownIds };
     },
 
     /**

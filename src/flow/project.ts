@@ -1,6 +1,7 @@
 import { validate as isUuid, v5 as uuidV5 } from 'uuid';
 import { AppError, type ErrorCode } from '../domain/error.ts';
-import { badgeOf, deliver } from '../domain/inbox.ts';
+import { badgeOf, type Inbox } from '../domain/inbox.ts';
+import { createMailboxes } from '../domain/mailboxes.ts';
 import { contentOf, type Notification } from '../domain/notification.ts';
 import { type PageView, timelinessOf } from '../domain/page-view.ts';
 import { distinctUsers, userKeyOf } from '../domain/user.ts';
@@ -12,7 +13,7 @@ import type { Clock } from '../ports/clock.ts';
 import type { LogRecord } from '../ports/event-log.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { PubSub } from '../ports/pub-sub.ts';
-import type { DeadLetter, Store, UserInbox } from '../ports/store.ts';
+import type { DeadLetter, Store } from '../ports/store.ts';
 import { publishBadges } from './publish.ts';
 
 /** Namespace of row ids for events whose own id is not a uuid. */
@@ -88,7 +89,10 @@ export function createProject(
           transaction.claimEvents(all, now),
           transaction.ensureUsers(distinctUsers(views), now),
           transaction.lockInboxes(distinctUsers([...notifications, ...toldAbout]), now),
-          transaction.unreadOf({ groups, visits: toldAbout.length > 0 || notifications.length > 0 ? visits : [] }),
+          transaction.unreadOf({
+            groups,
+            visits: toldAbout.length > 0 || notifications.length > 0 ? visits : [],
+          }),
           transaction.addDeadLetters(deadLetters),
         ]);
         // While the database is busy with these.

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { type Badge, type BadgeCause, writtenBadge } from '../domain/badge.ts';
+import { type Badge, type BadgeCause, badgeCauses, writtenBadge } from '../domain/badge.ts';
 import { isRetriable } from '../domain/error.ts';
 import { type UserKey, userKeyOf } from '../domain/user.ts';
 import { type BadgeCache, noBadgeCache } from '../ports/badge-cache.ts';
@@ -41,7 +41,7 @@ export async function publishBadges(
 
 const message = z.object({
   badge: writtenBadge,
-  cause: z.enum(['ARRIVED', 'OPENED', 'RESYNCED']),
+  cause: z.enum(badgeCauses),
 });
 
 /** Reads a message of a badge topic; undefined when it is not one. */

@@ -18,6 +18,7 @@ import { AppError } from '../domain/error.ts';
 import type { Act } from '../flow/act.ts';
 import type { Read } from '../flow/read.ts';
 import type { BadgeUpdate, Watch } from '../flow/watch.ts';
+import type { Store } from '../ports/store.ts';
 import { decodeCursor } from './connection.ts';
 import { type Context, targetUser } from './context.ts';
 import { nodeId } from './node-id.ts';
@@ -38,10 +39,14 @@ export class BadgeType implements Node {
   @Field(() => String, { description: 'Which badge of the user: `notifications`.' })
   key!: string;
 
-  @Field(() => Int, { description: 'The number on the bell: arrived since the inbox was last opened.' })
+  @Field(() => Int, {
+    description: 'The number on the bell: arrived since the inbox was last opened and not seen on its own.',
+  })
   unseen!: number;
 
-  @Field(() => Int, { description: 'Notifications not read yet, seen or not.' })
+  @Field(() => Int, {
+    description: 'Notifications not read yet, seen or not; archived and snoozed ones do not count.',
+  })
   unread!: number;
 
   @Field(() => Int, { description: 'Grows with every change of this badge; 0 when nothing ever arrived.' })
@@ -64,6 +69,18 @@ export function checkBadgeKey(key: string): void {
   }
 }
 
+@ObjectType({ simpleResolvers: true, description: 'What counts in one category.' })
+class CategoryCount {
+  @Field(() => String, { description: 'As the sender chose it.' })
+  category!: string;
+
+  @Field(() => Int, { description: 'Of the badge, those of this category.' })
+  unseen!: number;
+
+  @Field(() => Int, { description: 'Not read yet, seen or not.' })
+  unread!: number;
+}
+
 enum UpdateKind {
   SNAPSHOT = 'SNAPSHOT',
   CHANGE = 'CHANGE',
@@ -83,6 +100,10 @@ registerEnumType(UpdateKind, {
 enum BadgeCause {
   ARRIVED = 'ARRIVED',
   OPENED = 'OPENED',
+  MARKED = 'MARKED',
+  SNOOZED = 'SNOOZED',
+  EXPIRED = 'EXPIRED',
+  VIEWED = 'VIEWED',
   RESYNCED = 'RESYNCED',
 }
 registerEnumType(BadgeCause, {
@@ -91,6 +112,10 @@ registerEnumType(BadgeCause, {
   valuesConfig: {
     ARRIVED: { description: 'A notification arrived.' },
     OPENED: { description: 'The user opened the inbox, here or elsewhere.' },
+    MARKED: { description: 'The user marked notifications: seen, read, archived or the reverse.' },
+    SNOOZED: { description: 'The user put a notification off.' },
+    EXPIRED: { description: 'The time of a notification was over.' },
+    VIEWED: { description: 'The user visited what notifications are about, which read them.' },
     RESYNCED: { description: 'A periodic re-read found a newer state: a push was lost.' },
   },
 });
@@ -148,7 +173,14 @@ export const badgePush = { 'Badge.display': display, 'Subscription.badgeChanged'
 
 @Resolver(() => BadgeType)
 export class BadgeResolver {
-  constructor(private readonly deps: { readonly act: Act; readonly read: Read; readonly watch: Watch }) {}
+  constructor(
+    private readonly deps: {
+      readonly act: Act;
+      readonly read: Read;
+      readonly watch: Watch;
+      readonly store: Store;
+    },
+  ) {}
 
   @FieldResolver(() => String, { description: 'The number for people: `99+` above max.' })
   display(
@@ -157,6 +189,14 @@ export class BadgeResolver {
     max: number,
   ): string {
     return display(badge, { max });
+  }
+
+  @FieldResolver(() => [CategoryCount], {
+    description:
+      'The same counts per category, by name; categories with neither are left out. Read when selected.',
+  })
+  byCategory(@Root() badge: Badge): Promise<readonly CategoryCount[]> {
+    return this.deps.store.countByCategory(badge);
   }
 
   @Mutation(() => BadgePayload, {

@@ -10,7 +10,7 @@ import {
   Resolver,
   registerEnumType,
 } from 'type-graphql';
-import type { Notification } from '../domain/notification.ts';
+import type { Notification, NotificationFilter } from '../domain/notification.ts';
 import type { UserKey } from '../domain/user.ts';
 import type { Read } from '../flow/read.ts';
 import type { Record } from '../flow/record.ts';
@@ -25,15 +25,21 @@ import { MutationPayload, type UserError, userErrorsOf } from './payload.ts';
 import { DateTime, IdempotencyKey, JSONObject } from './scalars.ts';
 
 enum NotificationStatus {
+  SCHEDULED = 'SCHEDULED',
   DELIVERED = 'DELIVERED',
   SUPPRESSED = 'SUPPRESSED',
+  CANCELED = 'CANCELED',
+  EXPIRED = 'EXPIRED',
 }
 registerEnumType(NotificationStatus, {
   name: 'NotificationStatus',
   description: 'How far a notification came.',
   valuesConfig: {
+    SCHEDULED: { description: 'It is still to come, at `scheduledFor`.' },
     DELIVERED: { description: 'It is in the inbox.' },
     SUPPRESSED: { description: 'The user could not receive it. It never counts, also not after opting in.' },
+    CANCELED: { description: 'It was taken back before it came.' },
+    EXPIRED: { description: 'Its `expiresAt` has passed: it neither counts nor is listed.' },
   },
 });
 
@@ -80,7 +86,10 @@ export class NotificationType implements Node {
   @Field(() => String, { nullable: true, description: 'Where a click leads: an http(s) URL or a path.' })
   actionUrl!: string | null;
 
-  @Field(() => ID, { nullable: true, description: 'The page or item this is about.' })
+  @Field(() => ID, {
+    nullable: true,
+    description: 'The page or item this is about: visiting it marks the notification read.',
+  })
   subjectId!: string | null;
 
   @Field(() => NotificationStatus, { description: 'DELIVERED for everything in an inbox.' })
@@ -89,14 +98,43 @@ export class NotificationType implements Node {
   @Field(() => DateTime, { description: 'When it was sent.' })
   createdAt!: Date;
 
-  @Field(() => DateTime, { nullable: true, description: 'When it reached the inbox.' })
+  @Field(() => DateTime, { nullable: true, description: 'When it was to come; null: at once.' })
+  scheduledFor!: Date | null;
+
+  @Field(() => DateTime, {
+    nullable: true,
+    description: 'When it reached the inbox, the last time when it came again.',
+  })
   deliveredAt!: Date | null;
 
   @Field(() => DateTime, {
     nullable: true,
-    description: 'When the inbox was first opened with it shown; null while unseen.',
+    description: 'When it was seen: on its own or by opening the inbox; null while unseen.',
   })
   seenAt!: Date | null;
+
+  @Field(() => DateTime, { nullable: true, description: 'When it was read; null while unread.' })
+  readAt!: Date | null;
+
+  @Field(() => DateTime, { nullable: true, description: 'When it was archived; null when it is not.' })
+  archivedAt!: Date | null;
+
+  @Field(() => DateTime, {
+    nullable: true,
+    description: 'Put off until then: it arrives again and counts again; null when it is not.',
+  })
+  snoozedUntil!: Date | null;
+
+  @Field(() => DateTime, {
+    nullable: true,
+    description: 'From then on it neither counts nor is listed; null: never.',
+  })
+  expiresAt!: Date | null;
+
+  @Field(() => Int, {
+    description: 'More than 1 when several arrived under one groupKey while unseen: this is the newest.',
+  })
+  groupCount!: number;
 }
 
 @ObjectType({ simpleResolvers: true, description: 'A notification and its place in the inbox.' })
@@ -119,7 +157,7 @@ export class NotificationConnection {
   @Field(() => PageInfo, { description: 'Whether there is more.' })
   pageInfo!: PageInfo;
 
-  @Field(() => Int, { description: 'All entries of the inbox; counted only when asked for.' })
+  @Field(() => Int, { description: 'All entries that the filter names; counted only when asked for.' })
   totalCount!: number;
 
   @Field(() => BadgeType, { description: 'The badge over this inbox, read after the page.' })
@@ -140,10 +178,12 @@ export async function notificationPage(
   { store, read }: { readonly store: Store; readonly read: Read },
   user: UserKey,
   page: { readonly first: number; readonly after?: string | undefined },
+  filter: NotificationFilter,
 ) {
   checkFirst(page.first);
   const [seq] = page.after === undefined ? [] : decodeCursor(page.after, 'notifications', user, isSeq);
   const rows = await store.notifications(user, {
+    ...filter,
     first: page.first + 1,
     ...(seq !== undefined && { before: BigInt(seq) }),
   });
@@ -152,7 +192,7 @@ export async function notificationPage(
     edges: edges.map(({ cursor, node }) => ({ cursor, node: notificationNode(node) })),
     nodes: nodes.map(notificationNode),
     pageInfo,
-    totalCount: () => store.countNotifications(user),
+    totalCount: () => store.countNotifications(user, filter),
     badge: async () => badgeNode(await read.currentBadge(user)),
   };
 }
@@ -181,8 +221,19 @@ class NotificationContentInput {
   })
   actionUrl?: string | null;
 
-  @Field(() => ID, { nullable: true, description: 'The page or item this is about, 1 to 128 characters.' })
+  @Field(() => ID, {
+    nullable: true,
+    description:
+      'The page or item this is about, 1 to 128 characters: visiting it marks the notification read.',
+  })
   subjectId?: string | null;
+
+  @Field(() => String, {
+    nullable: true,
+    description:
+      '1 to 128 characters. Joins the unseen notification of the same user and group: its content replaces the older, `groupCount` grows, it counts once.',
+  })
+  groupKey?: string | null;
 }
 
 @InputType({ description: 'A notification for one user.' })

@@ -18,6 +18,7 @@ import { enforceAccess } from './access.ts';
 import { BadgeResolver, badgePush } from './badge.ts';
 import type { Context, ResolverContainer } from './context.ts';
 import { DeadLetterResolver } from './dead-letter.ts';
+import { MarkingResolver } from './marking.ts';
 import { NodeResolver } from './node.ts';
 import { NotificationResolver } from './notification.ts';
 import { PageViewResolver } from './page-view.ts';
@@ -38,6 +39,7 @@ export function getSchema(): GraphQLSchema {
           PageViewResolver,
           NotificationResolver,
           BadgeResolver,
+          MarkingResolver,
           UserStatsResolver,
           DeadLetterResolver,
         ],
@@ -88,6 +90,7 @@ export function createResolvers(deps: {
     [PageViewResolver, new PageViewResolver(deps)],
     [NotificationResolver, new NotificationResolver(deps)],
     [BadgeResolver, new BadgeResolver(deps)],
+    [MarkingResolver, new MarkingResolver(deps)],
     [UserStatsResolver, new UserStatsResolver()],
     [DeadLetterResolver, new DeadLetterResolver(deps)],
   ]);

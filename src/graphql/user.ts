@@ -26,6 +26,7 @@ import { type Context, maySee } from './context.ts';
 import { nodeId } from './node-id.ts';
 import { Node } from './node-interface.ts';
 import { NotificationConnection, notificationPage } from './notification.ts';
+import { filterOf, NotificationFilterInput } from './notification-filter.ts';
 import { DateTimeRangeInput, PageViewConnection, pageViewPage } from './page-view.ts';
 import { MutationPayload, type UserError, userErrorsOf } from './payload.ts';
 import { DateTime, TimeZone } from './scalars.ts';
@@ -153,8 +154,18 @@ export class UserResolver {
     @Root() user: User,
     @Arg('first', () => Int, firstArg) first: number | null,
     @Arg('after', () => String, afterArg) after?: string,
+    @Arg('filter', () => NotificationFilterInput, {
+      nullable: true,
+      description: 'Default: everything that is neither archived nor snoozed.',
+    })
+    filter?: NotificationFilterInput,
   ) {
-    return notificationPage(this.deps, user, { first: first ?? defaultPageSize, after: after ?? undefined });
+    return notificationPage(
+      this.deps,
+      user,
+      { first: first ?? defaultPageSize, after: after ?? undefined },
+      filterOf(filter),
+    );
   }
 
   @FieldResolver(() => PageViewConnection, { description: 'What the user looked at, newest first.' })

@@ -7,10 +7,18 @@ import type { DocumentTypeDecoration } from '@graphql-typed-document-node/core';
 export type BadgeCause =
   /** A notification arrived. */
   | 'ARRIVED'
+  /** The time of a notification was over. */
+  | 'EXPIRED'
+  /** The user marked notifications: seen, read, archived or the reverse. */
+  | 'MARKED'
   /** The user opened the inbox, here or elsewhere. */
   | 'OPENED'
   /** A periodic re-read found a newer state: a push was lost. */
-  | 'RESYNCED';
+  | 'RESYNCED'
+  /** The user put a notification off. */
+  | 'SNOOZED'
+  /** The user visited what notifications are about, which read them. */
+  | 'VIEWED';
 
 /** What a notification says. */
 export type NotificationContentInput = {
@@ -22,9 +30,11 @@ export type NotificationContentInput = {
   readonly category?: string;
   /** Anything the client needs, at most 16 KB. */
   readonly data?: Record<string, unknown> | null | undefined;
+  /** 1 to 128 characters. Joins the unseen notification of the same user and group: its content replaces the older, `groupCount` grows, it counts once. */
+  readonly groupKey?: string | null | undefined;
   /** How much it matters. */
   readonly severity?: Severity;
-  /** The page or item this is about, 1 to 128 characters. */
+  /** The page or item this is about, 1 to 128 characters: visiting it marks the notification read. */
   readonly subjectId?: string | null | undefined;
   /** 1 to 200 characters of plain text. */
   readonly title: string;
@@ -32,8 +42,14 @@ export type NotificationContentInput = {
 
 /** How far a notification came. */
 export type NotificationStatus =
+  /** It was taken back before it came. */
+  | 'CANCELED'
   /** It is in the inbox. */
   | 'DELIVERED'
+  /** Its `expiresAt` has passed: it neither counts nor is listed. */
+  | 'EXPIRED'
+  /** It is still to come, at `scheduledFor`. */
+  | 'SCHEDULED'
   /** The user could not receive it. It never counts, also not after opting in. */
   | 'SUPPRESSED';
 

@@ -79,7 +79,10 @@ export function createMarkingQueries(sql: Sql) {
       return rows[0] as Counts;
     },
 
-    async countByCategory({ tenantId, userId }: UserKey): Promise<readonly (Counts & { readonly category: string })[]> {
+    async countByCategory({
+      tenantId,
+      userId,
+    }: UserKey): Promise<readonly (Counts & { readonly category: string })[]> {
       return sql.query`
         SELECT n.category, count(*) FILTER (WHERE n.seen_at IS NULL AND n.seq > inbox.opened_seq)::int AS unseen,
           count(*) FILTER (WHERE n.read_at IS NULL)::int AS unread

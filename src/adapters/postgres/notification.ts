@@ -36,8 +36,29 @@ const statesOf = (rows: readonly Notification[]) => Prisma.sql`
   ${rows.map((row) => row.groupCount)}::int[]`;
 
 const stateColumns = [
-  ...['id', 'seq', 'status', 'category', 'severity', 'title', 'body', 'data', 'action_url', 'subject_id', 'created_at'],
-  ...['delivered_at', 'seen_at', 'read_at', 'archived_at', 'snoozed_until', 'scheduled_for', 'expires_at', 'due_at'],
+  ...[
+    'id',
+    'seq',
+    'status',
+    'category',
+    'severity',
+    'title',
+    'body',
+    'data',
+    'action_url',
+    'subject_id',
+    'created_at',
+  ],
+  ...[
+    'delivered_at',
+    'seen_at',
+    'read_at',
+    'archived_at',
+    'snoozed_until',
+    'scheduled_for',
+    'expires_at',
+    'due_at',
+  ],
   ...['group_key', 'group_count'],
 ];
 const states = Prisma.raw(stateColumns.join(', '));
@@ -96,11 +117,7 @@ export function createNotificationQueries(sql: Sql) {
 
     async notifications(
       key: UserKey,
-      {
-        first,
-        before,
-        ...filter
-      }: NotificationFilter & { readonly first: number; readonly before?: bigint },
+      { first, before, ...filter }: NotificationFilter & { readonly first: number; readonly before?: bigint },
     ): Promise<readonly Notification[]> {
       const place = before === undefined ? Prisma.empty : Prisma.sql`AND n.seq < ${before}`;
       return sql.query<Notification>`

@@ -75,7 +75,7 @@ describe('the logins of prisma/roles.sql', () => {
     expect(await record.pageViews(service, 'recordPageView', [view])).toMatchObject({ problems: [] });
     await createConsume({ log: worker.log, project, logger: silent }).start();
     await vi.waitFor(async () => {
-      expect(await api.store.countNotifications(alice)).toBe(1);
+      expect(await api.store.countNotifications(alice, {})).toBe(1);
       expect(await api.store.countPageViews(alice, {})).toBe(1);
     });
     expect(await act.openInbox(alice, undefined)).toMatchObject({ badge: { unseen: 0, version: 2 } });

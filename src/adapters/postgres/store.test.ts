@@ -1,13 +1,14 @@
 import fc from 'fast-check';
 import { v7 as uuidV7 } from 'uuid';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { deliver, emptyInbox, type Inbox } from '../../domain/inbox.ts';
+import { deliver, emptyInbox, type Inbox, type UserInbox } from '../../domain/inbox.ts';
 import type { Notification } from '../../domain/notification.ts';
 import type { PageView } from '../../domain/page-view.ts';
 import { distinctUsers, type UserKey, userDefaults } from '../../domain/user.ts';
-import type { DeadLetter, EventIdentity, Store, StoreTransaction, UserInbox } from '../../ports/store.ts';
+import type { DeadLetter, EventIdentity, Store, StoreTransaction } from '../../ports/store.ts';
 import { testNow as now } from '../../testing/event.ts';
 import { openLine } from '../../testing/line.ts';
+import { draft } from '../../testing/notification.ts';
 import { openTestStorage, type TestStorage } from '../../testing/storage.ts';
 import { connect } from './connection.ts';
 import { createPostgresStore } from './store.ts';
@@ -48,16 +49,6 @@ const view = (key: UserKey, fields: Partial<PageView> = {}): PageView => ({
 const addViews = (views: readonly PageView[]) =>
   store.transaction((transaction) => transaction.addPageViews(views));
 
-const content = {
-  category: 'general',
-  severity: 'NORMAL',
-  title: 'Hello',
-  body: null,
-  data: null,
-  actionUrl: null,
-  subjectId: null,
-} as const;
-
 /** Delivers `count` notifications the way the flow does. */
 async function deliverTo(key: UserKey, count: number, fields: Partial<Notification> = {}): Promise<Inbox> {
   return store.transaction(async (transaction) => {
@@ -67,12 +58,7 @@ async function deliverTo(key: UserKey, count: number, fields: Partial<Notificati
     let { inbox } = locked;
     const notifications: Notification[] = [];
     for (let n = 0; n < count; n += 1) {
-      const delivered = deliver(
-        inbox,
-        user,
-        { id: uuidV7(), content: { ...content, ...fields }, sentAt: now },
-        now,
-      );
+      const delivered = deliver(inbox, user, draft(key, { createdAt: now, ...fields }), now);
       inbox = delivered.inbox;
       notifications.push(delivered.notification);
     }
@@ -173,7 +159,9 @@ describe('a database that is away', () => {
     () => to.users([key]),
     () => to.inboxes([key]),
     () => to.notifications(key, { first: 1 }),
-    () => to.countNotifications(key),
+    () => to.countNotifications(key, {}),
+    () => to.countByCategory(key),
+    () => to.toldAbout([{ ...key, subjectId: 's' }]),
     () => to.notification(key.tenantId, uuidV7()),
     () => to.pageViews(key, { first: 1 }),
     () => to.countPageViews(key, {}),
@@ -620,6 +608,7 @@ describe('inboxes', () => {
       unread: 2_147_483_647,
       lastSeq: 9_007_199_254_740_993n,
       openedSeq: 9_007_199_254_740_992n,
+      changeSeq: 9_007_199_254_740_994n,
       version: 9_007_199_254_740_991,
       lastOpenedAt: new Date('2026-03-29T01:30:00.001Z'),
       updatedAt: new Date('2026-10-25T00:59:59.999Z'),
@@ -651,7 +640,7 @@ describe('notifications', () => {
     expect(await seqs({ first: 3, before: 5n })).toEqual([4, 3, 2]);
     expect(await seqs({ first: 3, before: 2n })).toEqual([1]);
     expect(await seqs({ first: 3, before: 1n })).toEqual([]);
-    expect(await store.countNotifications(key)).toBe(7);
+    expect(await store.countNotifications(key, {})).toBe(7);
     expect(await store.notification(key.tenantId, suppressed.id)).toEqual(suppressed);
     expect(await store.notification('other', suppressed.id)).toBeUndefined();
     await store.transaction(async (transaction) => expect(await transaction.countUnseen(key, 0n)).toBe(7));
@@ -661,13 +650,15 @@ describe('notifications', () => {
     const key = anyone();
     const data = { text: '"\\{},NULL\u{1F600}', list: [1, null, { a: [] }], number: 1.5e-7, '': false };
     await deliverTo(key, 1, {
-      ...content,
       body: 'NULL',
       data,
       actionUrl: '/a,b',
       subjectId: '{"x"}',
       title: "it's",
       severity: 'CRITICAL',
+      groupKey: 'a,"b"',
+      expiresAt: minutes(5),
+      scheduledFor: minutes(-5),
     });
     const [stored] = await store.notifications(key, { first: 1 });
     expect(stored).toMatchObject({
@@ -677,6 +668,9 @@ describe('notifications', () => {
       subjectId: '{"x"}',
       title: "it's",
       severity: 'CRITICAL',
+      groupKey: 'a,"b"',
+      expiresAt: minutes(5),
+      scheduledFor: minutes(-5),
     });
     expect(stored).toMatchObject({
       seq: 1n,
@@ -685,6 +679,28 @@ describe('notifications', () => {
       deliveredAt: now,
       seenAt: null,
     });
+  });
+
+  it('are saved as they became, and removed', async () => {
+    const key = anyone();
+    await deliverTo(key, 2);
+    const [first, second] = await store.notifications(key, { first: 2 });
+    const became: Notification = {
+      ...(first as Notification),
+      seq: 7n,
+      title: 'another',
+      data: { a: ['x'] },
+      deliveredAt: minutes(1),
+      seenAt: minutes(2),
+      readAt: minutes(3),
+      archivedAt: minutes(4),
+      snoozedUntil: minutes(5),
+      groupCount: 3,
+    };
+    await store.transaction((transaction) => transaction.saveNotifications([became]));
+    expect(await store.notification(key.tenantId, became.id)).toEqual(became);
+    await store.transaction((transaction) => transaction.removeNotifications([became]));
+    expect(await store.notifications(key, { first: 5 })).toEqual([second]);
   });
 
   it('were seen at the first opening that covered them', async () => {

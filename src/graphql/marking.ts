@@ -1,0 +1,166 @@
+import {
+  Arg,
+  Ctx,
+  Field,
+  ID,
+  InputType,
+  Int,
+  Mutation,
+  ObjectType,
+  Resolver,
+  registerEnumType,
+} from 'type-graphql';
+import { validate as isUuid } from 'uuid';
+import type { Problem } from '../domain/problem.ts';
+import type { Act } from '../flow/act.ts';
+import type { Marking } from '../ports/store.ts';
+import { BadgeType, badgeNode } from './badge.ts';
+import { decodeCursor } from './connection.ts';
+import { type Context, targetUser } from './context.ts';
+import { parseNodeId } from './node-id.ts';
+import { isSeq } from './notification-cursor.ts';
+import { filterOf, NotificationFilterInput } from './notification-filter.ts';
+import { MutationPayload, type UserError, userErrorsOf } from './payload.ts';
+
+/** Ids in one call. */
+const maxIds = 500;
+
+enum NotificationAction {
+  SEEN = 'SEEN',
+  READ = 'READ',
+  UNREAD = 'UNREAD',
+  ARCHIVE = 'ARCHIVE',
+  UNARCHIVE = 'UNARCHIVE',
+  UNSNOOZE = 'UNSNOOZE',
+}
+registerEnumType(NotificationAction, {
+  name: 'NotificationAction',
+  description: 'What a user does with notifications that have arrived.',
+  valuesConfig: {
+    SEEN: { description: 'It no longer counts as unseen.' },
+    READ: { description: 'It counts as neither unread nor unseen.' },
+    UNREAD: { description: 'It counts as unread again; it stays seen.' },
+    ARCHIVE: { description: 'It is put away, and seen; it counts as nothing.' },
+    UNARCHIVE: { description: 'It is listed again; unread when it was.' },
+    UNSNOOZE: { description: 'It arrives again now: at the newest place, unseen and unread.' },
+  },
+});
+
+@InputType({ description: 'What to do with which notifications of one inbox: pass `ids` or `filter`.' })
+class MarkNotificationsInput {
+  @Field(() => ID, {
+    nullable: true,
+    description: 'Default: the caller. Another needs a service or admin token.',
+  })
+  userId?: string | null;
+
+  @Field(() => NotificationAction, { description: 'What to do. Those that are so already are left alone.' })
+  action!: NotificationAction;
+
+  @Field(() => [ID], { nullable: true, description: 'These, 1 to 500; listed, archived or snoozed.' })
+  ids?: readonly string[] | null;
+
+  @Field(() => NotificationFilterInput, {
+    nullable: true,
+    description: 'Those it names, however many. `{}` names everything that is neither archived nor snoozed.',
+  })
+  filter?: NotificationFilterInput | null;
+
+  @Field(() => String, {
+    nullable: true,
+    description:
+      'Cursor of the newest notification the client showed: what arrived after it is left alone. Absent: everything that had arrived.',
+  })
+  upTo?: string | null;
+}
+
+@ObjectType({ implements: MutationPayload, simpleResolvers: true, description: 'What was done.' })
+class MarkNotificationsPayload implements MutationPayload {
+  @Field(() => Int, { description: 'How many notifications changed.' })
+  affectedCount!: number;
+
+  @Field(() => BadgeType, { nullable: true, description: 'After the change; null when nothing was done.' })
+  badge!: BadgeType | null;
+
+  userErrors!: readonly UserError[];
+}
+
+@Resolver()
+export class MarkingResolver {
+  constructor(private readonly deps: { readonly act: Act }) {}
+
+  @Mutation(() => MarkNotificationsPayload, {
+    description:
+      'Marks notifications as seen, read, archived or the reverse, all in one step; the badge moves on every device. Repeating it is harmless.',
+  })
+  async markNotifications(
+    @Arg('input', () => MarkNotificationsInput) input: MarkNotificationsInput,
+    @Ctx() context: Context,
+  ) {
+    const user = targetUser(context, input.userId);
+    const upTo = input.upTo ?? undefined;
+    const [seq] = upTo === undefined ? [] : decodeCursor(upTo, 'notifications', user, isSeq);
+    const named = whichOf(input);
+    if ('problem' in named) return refused(named.problem);
+    const marked = await this.deps.act.markNotifications(user, {
+      action: input.action,
+      which: named.which,
+      ...(seq !== undefined && { upToSeq: BigInt(seq) }),
+    });
+    if ('problem' in marked) return refused(marked.problem);
+    const unknown = new Set([...named.strange, ...marked.unknownIds]);
+    const problems = [...named.at].flatMap(([id, index]): readonly Problem[] =>
+      unknown.has(id)
+        ? [
+            {
+              code: 'NOT_FOUND',
+              message: 'No such notification in this inbox.',
+              path: ['input', 'ids', String(index)],
+            },
+          ]
+        : [],
+    );
+    return {
+      affectedCount: marked.affectedCount,
+      badge: badgeNode(marked.badge),
+      userErrors: userErrorsOf(problems),
+    };
+  }
+}
+
+const refused = (problem: Problem) => ({
+  affectedCount: 0,
+  badge: null,
+  userErrors: userErrorsOf([problem]),
+});
+
+type Named = {
+  readonly which: Marking['which'];
+  /** Where each id stands in the input. */
+  readonly at: ReadonlyMap<string, number>;
+  /** Ids of anything else. */
+  readonly strange: readonly string[];
+};
+
+function whichOf({ ids, filter }: MarkNotificationsInput): Named | { readonly problem: Problem } {
+  if (Boolean(ids) === Boolean(filter)) {
+    const message = 'Pass either ids or filter; filter: {} names everything listed.';
+    return { problem: { code: 'INVALID_INPUT', message, path: ['input'] } };
+  }
+  if (!ids) return { which: { filter: filterOf(filter) }, at: new Map(), strange: [] };
+  if (ids.length === 0 || ids.length > maxIds) {
+    const code = ids.length === 0 ? ('INVALID_INPUT' as const) : ('TOO_MANY_ITEMS' as const);
+    const message = `ids must have 1 to ${maxIds} entries; use filter for more.`;
+    return { problem: { code, message, path: ['input', 'ids'] } };
+  }
+  const at = new Map<string, number>();
+  const strange: string[] = [];
+  const rowIds = ids.flatMap((id, index) => {
+    const { kind, parts: [rowId = ''] = [] } = parseNodeId(id) ?? {};
+    const isOurs = kind === 'Notification' && isUuid(rowId);
+    if (!isOurs) strange.push(id);
+    at.set(isOurs ? rowId : id, index);
+    return isOurs ? [rowId] : [];
+  });
+  return { which: { ids: rowIds }, at, strange };
+}
