@@ -5,6 +5,7 @@ import { createProject } from './flow/project.ts';
 import { createRead } from './flow/read.ts';
 import { createRecord } from './flow/record.ts';
 import { createRelay } from './flow/relay.ts';
+import { createSchedule } from './flow/schedule.ts';
 import { createSweep } from './flow/sweep.ts';
 import { createWatch } from './flow/watch.ts';
 import { createOperations } from './graphql/operation.ts';
@@ -76,6 +77,7 @@ export async function createApp(backends: Backends, config: Config): Promise<App
   const project = createProject({ store, pubSub, cache, clock, logger }, { retentionDays });
   const consume = createConsume({ log, project, logger });
   const relay = createRelay({ outbox, log, project, logger });
+  const schedule = createSchedule({ store, pubSub, cache, clock, logger });
   const sweep = createSweep({ store, log, clock, logger }, { logRetentionDays: config.logRetentionDays });
   const door = config.roles.has('api') ? await createDoor() : undefined;
   const listener = createListener({
@@ -135,6 +137,7 @@ export async function createApp(backends: Backends, config: Config): Promise<App
         await sweep.start();
         await consume.start();
         relay.start();
+        schedule.start();
       }
       listener.open();
       return listening;
@@ -145,6 +148,7 @@ export async function createApp(backends: Backends, config: Config): Promise<App
       watch.stop();
       sweep.stop();
       await relay.stop();
+      await schedule.stop();
       await log.close();
     },
   };

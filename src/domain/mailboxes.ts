@@ -1,4 +1,5 @@
 import {
+  arrive,
   countsAfter,
   deliver,
   type Inbox,
@@ -63,29 +64,51 @@ export function createMailboxes(locked: readonly UserInbox[], known: readonly No
     remember(row);
   }
 
+  /**
+   * Delivers a notification that is new, or a row whose time has come; false when its user does not exist. One with a
+   * group joins the unseen one of it.
+   */
+  function deliverInto(notification: Notification, { isNew }: { readonly isNew: boolean }): boolean {
+    const key = userKeyOf(notification);
+    const user = users.get(key);
+    const inbox = inboxes.get(key);
+    if (!user || !inbox) return false;
+    const delivered = deliver(inbox, user, notification, now);
+    const { groupKey } = notification;
+    const group = groupKey === null ? undefined : groups.get(under(notification, groupKey));
+    if (group && isUnseen(inbox, group) && delivered.inbox !== inbox) {
+      const together = join(inbox, group, notification, now);
+      inboxes.set(key, together.inbox);
+      keep(together.notification);
+      if (!isNew) joined.push(notification);
+    } else {
+      inboxes.set(key, delivered.inbox);
+      keep(delivered.notification, isNew);
+    }
+    return true;
+  }
+
   return {
-    /**
-     * Delivers a notification that is new, or a row whose time has come; false when its user does not exist. One with a
-     * group joins the unseen one of it.
-     */
-    deliver(notification: Notification, { isNew }: { readonly isNew: boolean }): boolean {
-      const key = userKeyOf(notification);
-      const user = users.get(key);
+    deliver: deliverInto,
+
+    /** What time does to a row that it has come for. */
+    comeDue(row: Notification): void {
+      const key = userKeyOf(row);
       const inbox = inboxes.get(key);
-      if (!user || !inbox) return false;
-      const delivered = deliver(inbox, user, notification, now);
-      const { groupKey } = notification;
-      const group = groupKey === null ? undefined : groups.get(under(notification, groupKey));
-      if (group && isUnseen(inbox, group) && delivered.inbox !== inbox) {
-        const together = join(inbox, group, notification, now);
-        inboxes.set(key, together.inbox);
-        keep(together.notification);
-        if (!isNew) joined.push(notification);
+      if (!inbox) return;
+      if (row.status === 'SCHEDULED') deliverInto(row, { isNew: false });
+      else if (row.expiresAt && row.expiresAt <= now) {
+        const expired: Notification = { ...row, status: 'EXPIRED' };
+        const counted = withCounts(inbox, countsAfter(inbox, row, expired), now);
+        const noted = noteChange(counted, { action: 'EXPIRE', ids: [row.id] }, now);
+        inboxes.set(key, noted.inbox);
+        changes.push(noted.change);
+        keep(expired);
       } else {
-        inboxes.set(key, delivered.inbox);
-        keep(delivered.notification, isNew);
+        const awake = arrive(inbox, row, now);
+        inboxes.set(key, awake.inbox);
+        keep(awake.notification);
       }
-      return true;
     },
 
     /** A visit reads what was sent about its subject before. */

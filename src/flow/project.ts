@@ -15,6 +15,7 @@ import type { Logger } from '../ports/logger.ts';
 import type { PubSub } from '../ports/pub-sub.ts';
 import type { DeadLetter, Store } from '../ports/store.ts';
 import { publishBadges } from './publish.ts';
+import { announceDue } from './schedule.ts';
 
 /** Namespace of row ids for events whose own id is not a uuid. */
 const rowNamespace = 'b3c1b1a4-3d5f-4a0e-8f0c-6b8a2f0c9d11';
@@ -81,7 +82,7 @@ export function createProject(
       const visits = keptViews.flatMap((view) => visitOf(view) ?? []);
       const toldAbout = await store.toldAbout(visits);
 
-      const { arrived, visited, waiting } = await store.projection(async (transaction) => {
+      const { arrived, visited, waiting, timed } = await store.projection(async (transaction) => {
         // Claims come first in the transaction; what need not wait for their answer travels with them. Page views create
         // their user before recipients are looked up. Inboxes of repeats are locked and published too: their first publish
         // may have been lost in a crash.
@@ -125,6 +126,7 @@ export function createProject(
           arrived: mail.inboxes.filter(isRecipient),
           visited: mail.inboxes.filter((inbox) => !isRecipient(inbox)),
           waiting: new Set<Event>(waiting),
+          timed: [...mail.added, ...mail.changed],
         };
       });
 
@@ -135,6 +137,7 @@ export function createProject(
       }
       if (arrived.length > 0) await publishBadges({ pubSub, cache, logger }, arrived.map(badgeOf), 'ARRIVED');
       if (visited.length > 0) await publishBadges({ pubSub, cache, logger }, visited.map(badgeOf), 'VIEWED');
+      await announceDue(pubSub, timed);
       return events.flatMap(({ event, record }) => (waiting.has(event) ? [record] : []));
     },
 

@@ -53,6 +53,9 @@ export interface Store {
   /** Computed from the raw page views of the window. `topPages` has at most 100. */
   stats(key: UserKey, window: StatsWindow): Promise<UserStats>;
 
+  /** The earliest moment at which time changes a notification; undefined when there is none. */
+  nextDue(): Promise<Date | undefined>;
+
   /**
    * Binds each idempotency key to the digest of the input it came with; per key the digest it is bound to, which is
    * another than the one given when the key was used before with other input.
@@ -135,6 +138,14 @@ export interface StoreTransaction {
   markNotifications(inbox: Inbox, marking: Marking, now: Date): Promise<Marked>;
   /** Which of these ids are of notifications that arrived in the user's inbox. */
   arrivedIds(key: UserKey, ids: readonly string[]): Promise<readonly string[]>;
+  /**
+   * At most `limit` notifications that time has come for, with the inboxes of their users, locked like `lockInboxes` does.
+   * Inboxes that somebody else has locked are left out, so that any number of workers take different ones.
+   */
+  lockDue(
+    now: Date,
+    limit: number,
+  ): Promise<{ readonly locked: readonly UserInbox[]; readonly due: readonly Notification[] }>;
   addChanges(changes: readonly InboxChange[]): Promise<void>;
   /** Notes when the watermark came to stand where it does. */
   addOpening(key: UserKey, upToSeq: bigint, now: Date): Promise<void>;

@@ -52,6 +52,17 @@ export function createInboxQueries(sql: Sql) {
       return keys.flatMap((key) => found.get(userKeyOf(key)) ?? []);
     },
 
+    async lockInboxesDue(now: Date, limit: number): Promise<readonly UserInbox[]> {
+      const rows = await sql.query<Row & User>`
+        SELECT ${selected}, ${selectedOfUser} FROM inbox JOIN app_user USING (tenant_id, user_id)
+        WHERE (tenant_id, user_id) IN (
+          SELECT tenant_id, user_id FROM (
+            SELECT tenant_id, user_id FROM notification WHERE due_at <= ${now}::timestamptz ORDER BY due_at LIMIT ${limit}
+          ) AS due)
+        ORDER BY tenant_id, user_id FOR UPDATE OF inbox SKIP LOCKED`;
+      return rows.map((row) => ({ user: toUser(row), inbox: toInbox(row) }));
+    },
+
     async saveInboxes(inboxes: readonly Inbox[]): Promise<void> {
       if (inboxes.length === 0) return;
       const [tenantIds, userIds] = columns(inboxes);

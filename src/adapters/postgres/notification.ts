@@ -137,6 +137,27 @@ export function createNotificationQueries(sql: Sql) {
       return rows[0];
     },
 
+    /** Of these users, those that time has come for, the longest due first. */
+    async notificationsDue(
+      keys: readonly UserKey[],
+      now: Date,
+      limit: number,
+    ): Promise<readonly Notification[]> {
+      if (keys.length === 0) return [];
+      const [tenantIds, userIds] = columns(keys);
+      return sql.query<Notification>`
+        SELECT ${selected} FROM notification AS n
+        WHERE n.due_at <= ${now}::timestamptz
+          AND (n.tenant_id, n.user_id) IN (SELECT * FROM unnest(${tenantIds}::text[], ${userIds}::text[]))
+        ORDER BY n.due_at, n.created_at, n.id LIMIT ${limit}`;
+    },
+
+    async nextDue(): Promise<Date | undefined> {
+      const rows = await sql.query<{ readonly dueAt: Date | null }>`
+        SELECT min(due_at) AS "dueAt" FROM notification WHERE due_at IS NOT NULL`;
+      return rows[0]?.dueAt ?? undefined;
+    },
+
     async toldAbout(visits: readonly Visit[]): Promise<readonly UserKey[]> {
       if (visits.length === 0) return [];
       return sql.query<UserKey>`

@@ -23,6 +23,18 @@ const createQueries = (sql: Sql) => ({
   ...createOutboxQueries(sql),
 });
 
+function createTransactionQueries(sql: Sql) {
+  const queries = createQueries(sql);
+  return {
+    ...queries,
+    async lockDue(now: Date, limit: number) {
+      const locked = await queries.lockInboxesDue(now, limit);
+      const inboxes = locked.map(({ inbox }) => inbox);
+      return { locked, due: await queries.notificationsDue(inboxes, now, limit) };
+    },
+  };
+}
+
 /** One statement per table and batch, arrays in by `unnest`; single rows and counts by Prisma's typed client. */
 export function createPostgresStore(
   { prisma, pool, close }: Database,
@@ -52,7 +64,7 @@ export function createPostgresStore(
       translated(
         inTransaction(
           pool,
-          (sql, finish) => work({ ...createQueries(sql), finish } satisfies StoreTransaction),
+          (sql, finish) => work({ ...createTransactionQueries(sql), finish } satisfies StoreTransaction),
           begin,
         ),
       );
@@ -71,6 +83,7 @@ export function createPostgresStore(
     countPageViews: (key, range) => translated(lookups.countPageViews(key, range)),
     pageView: (key, place) => translated(lookups.pageView(key, place)),
     stats: (key, window) => translated(readStats(sql, key, window)),
+    nextDue: () => translated(queries.nextDue()),
     bindKeys: (keys, now) => translated(queries.bindKeys(keys, now)),
     boundDigest: (key) => translated(lookups.boundDigest(key)),
     deadLetters: (page) => translated(queries.deadLetters(page)),

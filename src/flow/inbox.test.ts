@@ -1,0 +1,341 @@
+import fc from 'fast-check';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { createLocalPubSub } from '../adapters/local/pub-sub.ts';
+import type { NotificationAction } from '../domain/notification.ts';
+import type { UserKey } from '../domain/user.ts';
+import type { NotificationSent } from '../events/notification.ts';
+import { silent } from '../ports/logger.ts';
+import { createTestClock, notificationSent, pageViewed, recordsOf, testNow } from '../testing/event.ts';
+import { drift } from '../testing/recount.ts';
+import { openTestStorage, type TestStorage } from '../testing/storage.ts';
+import { createAct } from './act.ts';
+import { createProject } from './project.ts';
+import { createSchedule } from './schedule.ts';
+
+let storage: TestStorage;
+beforeAll(async () => {
+  storage = await openTestStorage();
+});
+afterAll(() => storage.close());
+
+const minuteMs = 60_000;
+let users = 0;
+let offsets = 0;
+
+/** A user with an inbox, and all that can happen to it. */
+async function startInbox() {
+  const { store } = storage;
+  const clock = createTestClock();
+  const shared = { store, pubSub: createLocalPubSub(), clock, logger: silent };
+  const project = createProject(shared, { retentionDays: 183 });
+  const act = createAct(shared);
+  const schedule = createSchedule(shared);
+  const user: UserKey = { tenantId: 'default', userId: `user-${++users}` };
+  await store.transaction((transaction) => transaction.ensureUsers([user], testNow));
+  return {
+    user,
+    clock,
+    act,
+    schedule,
+    list: () => store.notifications(user, { first: 100 }),
+    async inbox() {
+      const [inbox] = await store.inboxes([user]);
+      return inbox ?? { unseen: 0, unread: 0, version: 0, lastSeq: 0n };
+    },
+    async send(data: Partial<NotificationSent['data']> = {}, again = 1): Promise<string> {
+      const event = notificationSent({
+        ...user,
+        occurredAt: clock.now(),
+        data: { category: 'general', severity: 'NORMAL', title: 'Hello', ...data },
+      });
+      for (let n = 0; n < again; n += 1) await project.apply(recordsOf([event], ++offsets));
+      return event.id;
+    },
+    async visit(subjectId: string): Promise<void> {
+      const view = pageViewed({ ...user, occurredAt: clock.now(), data: { name: 'Page', subjectId } });
+      await project.apply(recordsOf([view], ++offsets));
+    },
+    apply: (events: Parameters<typeof recordsOf>[0]) => {
+      offsets += events.length;
+      return project.apply(recordsOf(events, offsets));
+    },
+    async pass(minutes: number): Promise<void> {
+      clock.set(new Date(clock.now().getTime() + minutes * minuteMs));
+      while ((await schedule.deliverDue()) > 0);
+    },
+  };
+}
+
+describe('a badge', () => {
+  /** What the rules say, about one inbox. Times in minutes. */
+  interface Row {
+    id: string;
+    state: 'scheduled' | 'delivered' | 'expired';
+    seen: boolean;
+    read: boolean;
+    archived: boolean;
+    at: number;
+    expires: number | undefined;
+    group: string | undefined;
+    subject: string | undefined;
+    place: number;
+  }
+
+  const counts = (row: Row) => row.state === 'delivered' && !row.archived;
+  const sending = fc.record({
+    what: fc.constant('send' as const),
+    group: fc.option(fc.constantFrom('g', 'h'), { nil: undefined }),
+    subject: fc.option(fc.constantFrom('s', 't'), { nil: undefined }),
+    in: fc.option(fc.integer({ min: 1, max: 5 }), { nil: undefined }),
+    expires: fc.option(fc.integer({ min: 6, max: 12 }), { nil: undefined }),
+    times: fc.integer({ min: 1, max: 2 }),
+  });
+  const marking = fc.record({
+    what: fc.constant('mark' as const),
+    action: fc.constantFrom('SEEN', 'READ', 'UNREAD', 'ARCHIVE', 'UNARCHIVE'),
+    which: fc.option(fc.nat(5), { nil: undefined }),
+    upTo: fc.option(fc.nat(12), { nil: undefined }),
+  });
+  const opening = fc.record({
+    what: fc.constant('open' as const),
+    upTo: fc.option(fc.nat(12), { nil: undefined }),
+  });
+  const visiting = fc.record({ what: fc.constant('visit' as const), subject: fc.constantFrom('s', 't') });
+  const passing = fc.record({ what: fc.constant('pass' as const), minutes: fc.integer({ min: 1, max: 4 }) });
+  const steps = fc.array(fc.oneof(sending, sending, marking, opening, visiting, passing), { maxLength: 25 });
+
+  it('is what the rules say after every step, and its version grows whenever it changes', async () => {
+    await fc.assert(
+      fc.asyncProperty(steps, async (happenings) => {
+        const one = await startInbox();
+        const rows: Row[] = [];
+        let opened = 0;
+        let place = 0;
+        let minute = 0;
+        let before = await one.inbox();
+        const arrive = (row: Row) => {
+          const group = rows.find(
+            (other) =>
+              row.group !== undefined &&
+              other.group === row.group &&
+              counts(other) &&
+              !other.read &&
+              !other.seen &&
+              other.place > opened,
+          );
+          place += 1;
+          if (group) {
+            Object.assign(group, { subject: row.subject, expires: row.expires, place });
+            rows.splice(rows.indexOf(row), rows.includes(row) ? 1 : 0);
+            return;
+          }
+          if (!rows.includes(row)) rows.push(row);
+          Object.assign(row, { state: 'delivered', place });
+        };
+        for (const step of happenings) {
+          switch (step.what) {
+            case 'send': {
+              const at = (minutes: number) => new Date(one.clock.now().getTime() + minutes * minuteMs);
+              const id = await one.send(
+                {
+                  groupKey: step.group,
+                  subjectId: step.subject,
+                  ...(step.in !== undefined && { scheduledFor: at(step.in) }),
+                  ...(step.expires !== undefined && { expiresAt: at(step.expires) }),
+                },
+                step.times,
+              );
+              const row: Row = {
+                id,
+                state: 'scheduled',
+                seen: false,
+                read: false,
+                archived: false,
+                at: minute + (step.in ?? 0),
+                expires: step.expires === undefined ? undefined : minute + step.expires,
+                group: step.group,
+                subject: step.subject,
+                place: 0,
+              };
+              if (step.in === undefined) arrive(row);
+              else rows.push(row);
+              break;
+            }
+            case 'mark': {
+              const row = step.which === undefined ? undefined : rows[step.which];
+              await one.act.markNotifications(one.user, {
+                action: step.action as NotificationAction,
+                which: step.which === undefined ? { filter: {} } : { ids: row ? [row.id] : [] },
+                ...(step.upTo !== undefined && { upToSeq: BigInt(step.upTo) }),
+              });
+              for (const one of step.which === undefined ? rows : row ? [row] : []) {
+                if (one.state !== 'delivered' || one.place > (step.upTo ?? place)) continue;
+                if (step.action !== 'UNREAD' && step.action !== 'UNARCHIVE') one.seen = true;
+                if (step.action === 'READ') one.read = true;
+                if (step.action === 'UNREAD') one.read = false;
+                if (step.action === 'ARCHIVE') one.archived = true;
+                if (step.action === 'UNARCHIVE') one.archived = false;
+              }
+              break;
+            }
+            case 'open':
+              await one.act.openInbox(one.user, step.upTo === undefined ? undefined : BigInt(step.upTo));
+              opened = Math.max(opened, Math.min(place, step.upTo ?? place));
+              break;
+            case 'visit':
+              await one.visit(step.subject);
+              for (const row of rows.filter((row) => counts(row) && row.subject === step.subject)) {
+                if (!row.read) Object.assign(row, { read: true, seen: true });
+              }
+              break;
+            case 'pass': {
+              // Minute by minute: what comes first happens first.
+              for (let n = 0; n < step.minutes; n += 1) {
+                await one.pass(1);
+                minute += 1;
+                for (const row of rows.filter(({ state, at }) => state === 'scheduled' && at <= minute))
+                  arrive(row);
+                for (const row of rows) {
+                  if (row.state === 'delivered' && row.expires !== undefined && row.expires <= minute)
+                    row.state = 'expired';
+                }
+              }
+              break;
+            }
+            default:
+              step satisfies never;
+          }
+          const inbox = await one.inbox();
+          const unseen = rows.filter((row) => counts(row) && !row.seen && row.place > opened).length;
+          const unread = rows.filter((row) => counts(row) && !row.read).length;
+          expect({ unseen: inbox.unseen, unread: inbox.unread }).toEqual({ unseen, unread });
+          expect(inbox.version).toBeGreaterThanOrEqual(before.version);
+          if (inbox.unseen !== before.unseen || inbox.unread !== before.unread)
+            expect(inbox.version).toBeGreaterThan(before.version);
+          before = inbox;
+        }
+      }),
+      { numRuns: 40 },
+    );
+    expect(await drift(storage.query)).toEqual([]);
+  });
+});
+
+describe('marking', () => {
+  it('reaches one or thousands in one step, and nothing that came after what was shown', async () => {
+    const one = await startInbox();
+    await one.apply(Array.from({ length: 1_500 }, () => notificationSent(one.user)));
+    const read = await one.act.markNotifications(one.user, {
+      action: 'READ',
+      which: { filter: {} },
+      upToSeq: 1_400n,
+    });
+    expect(read).toMatchObject({ affectedCount: 1_400, badge: { unseen: 100, unread: 100 } });
+    const again = await one.act.markNotifications(one.user, {
+      action: 'READ',
+      which: { filter: {} },
+      upToSeq: 1_400n,
+    });
+    expect(again).toMatchObject({ affectedCount: 0, badge: { unseen: 100, unread: 100 } });
+  });
+
+  it('reaches what the filter names', async () => {
+    const one = await startInbox();
+    await one.send({ category: 'a' });
+    await one.send({ category: 'b', subjectId: 's' });
+    await one.send({ category: 'b' });
+    const mark = async (filter: object) => {
+      const marked = await one.act.markNotifications(one.user, { action: 'READ', which: { filter } });
+      return 'badge' in marked ? marked.affectedCount : marked;
+    };
+    expect(await mark({ categories: ['c'] })).toBe(0);
+    expect(await mark({ categories: ['b'], subjectId: 's' })).toBe(1);
+    expect(await mark({ read: true })).toBe(0);
+    expect(await mark({ seen: true })).toBe(0);
+    expect(await mark({ createdTo: testNow })).toBe(0);
+    expect(await mark({ createdFrom: testNow, seen: false, categories: ['a', 'b'] })).toBe(2);
+    expect(await storage.store.countByCategory(one.user)).toEqual([]);
+  });
+
+  it('tells which ids are of nothing that arrived in this inbox', async () => {
+    const [one, other] = [await startInbox(), await startInbox()];
+    const id = await one.send();
+    const marked = await other.act.markNotifications(other.user, { action: 'READ', which: { ids: [id] } });
+    // Nothing ever arrived there.
+    expect(marked).toMatchObject({ affectedCount: 0, unknownIds: [id] });
+    expect(await one.inbox()).toMatchObject({ unread: 1 });
+  });
+});
+
+describe('a group', () => {
+  it('counts once, with the newest content at the newest place, until it is seen', async () => {
+    const one = await startInbox();
+    const id = await one.send({ groupKey: 'order-1', title: 'Paid' });
+    await one.send();
+    await one.send({ groupKey: 'order-1', title: 'Shipped' });
+    expect(await one.inbox()).toMatchObject({ unseen: 2, unread: 2, lastSeq: 3n });
+    expect(await one.list()).toMatchObject([{ id, title: 'Shipped', groupCount: 2, seq: 3n }, { seq: 2n }]);
+    await one.act.openInbox(one.user, undefined);
+    await one.send({ groupKey: 'order-1', title: 'Delivered' });
+    expect(await one.inbox()).toMatchObject({ unseen: 1, unread: 3 });
+    expect((await one.list())[0]).toMatchObject({ title: 'Delivered', groupCount: 1 });
+  });
+
+  it('is one however many of it come in one batch', async () => {
+    const one = await startInbox();
+    const sent = Array.from({ length: 20 }, () =>
+      notificationSent({
+        ...one.user,
+        data: { category: 'general', severity: 'NORMAL', title: 'Liked', groupKey: 'likes' },
+      }),
+    );
+    await one.apply(sent);
+    await one.apply(sent);
+    expect(await one.list()).toMatchObject([{ groupCount: 20 }]);
+    expect(await one.inbox()).toMatchObject({ unseen: 1, unread: 1 });
+  });
+});
+
+describe('a visit', () => {
+  it('reads what was sent about its subject before it, in the order of the log', async () => {
+    const one = await startInbox();
+    const about = (subjectId: string) =>
+      notificationSent({
+        ...one.user,
+        data: { category: 'general', severity: 'NORMAL', title: 'New reply', subjectId },
+      });
+    const visit = pageViewed({ ...one.user, data: { name: 'Thread', subjectId: 'thread-1' } });
+    await one.apply([about('thread-1'), about('thread-2'), visit, about('thread-1')]);
+    expect(await one.inbox()).toMatchObject({ unseen: 2, unread: 2 });
+    expect(await one.list()).toMatchObject([
+      { readAt: null },
+      { readAt: null, subjectId: 'thread-2' },
+      { readAt: testNow, seenAt: testNow },
+    ]);
+  });
+
+  it('long ago reads nothing that was sent since', async () => {
+    const one = await startInbox();
+    await one.send({ subjectId: 'thread-1' });
+    const occurredAt = new Date(testNow.getTime() - 10 * minuteMs);
+    await one.apply([
+      pageViewed({ ...one.user, occurredAt, data: { name: 'Thread', subjectId: 'thread-1' } }),
+    ]);
+    expect(await one.inbox()).toMatchObject({ unread: 1 });
+  });
+});
+
+describe('what is scheduled', () => {
+  it('comes at its time, once, whoever delivers it', async () => {
+    const one = await startInbox();
+    for (let n = 1; n <= 30; n += 1)
+      await one.send({ title: String(n), scheduledFor: new Date(testNow.getTime() + 5 * minuteMs) });
+    await one.pass(4);
+    expect(await one.inbox()).toMatchObject({ unseen: 0, lastSeq: 0n });
+    one.clock.set(new Date(testNow.getTime() + 5 * minuteMs));
+    const delivered = await Promise.all(Array.from({ length: 4 }, () => one.schedule.deliverDue()));
+    expect(delivered.reduce((sum, count) => sum + count)).toBe(30);
+    expect(await one.inbox()).toMatchObject({ unseen: 30, unread: 30, lastSeq: 30n });
+    expect(await one.schedule.deliverDue()).toBe(0);
+  });
+});

@@ -1,0 +1,134 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { badgeOf } from '../domain/inbox.ts';
+import { createMailboxes } from '../domain/mailboxes.ts';
+import { dueAtOf, type Notification } from '../domain/notification.ts';
+import type { BadgeCache } from '../ports/badge-cache.ts';
+import type { Clock } from '../ports/clock.ts';
+import type { Logger } from '../ports/logger.ts';
+import type { PubSub } from '../ports/pub-sub.ts';
+import type { Store } from '../ports/store.ts';
+import { publishBadges } from './publish.ts';
+
+/** Where those who write something that time will change say when. */
+const dueTopic = 'due';
+
+/** Rows in one transaction. */
+const batchSize = 500;
+
+/** A due row that somebody else has locked is looked for again after this. */
+const lockedMs = 100;
+
+/** Tells the schedules of all processes the earliest moment at which time changes one of these. */
+export async function announceDue(pubSub: PubSub, notifications: readonly Notification[]): Promise<void> {
+  const moments = notifications.flatMap((row) => dueAtOf(row)?.getTime() ?? []);
+  if (moments.length === 0) return;
+  // Lost, it is found by the next look, like one of a process that was killed here.
+  await pubSub
+    .publish([{ topic: dueTopic, value: String(moments.reduce((a, b) => Math.min(a, b))) }])
+    .catch(() => {});
+}
+
+/**
+ * Time: delivers what was scheduled, wakes what was snoozed, ends what has expired. It knows the next moment, sleeps until
+ * then, and is woken when something earlier is announced. Any number of workers may run it: each row is done once, by
+ * whoever has its inbox locked. It looks again every `maxSleepMs`, for what was announced to nobody and for clocks that jump.
+ */
+export function createSchedule(
+  {
+    store,
+    pubSub,
+    cache,
+    clock,
+    logger,
+  }: {
+    readonly store: Store;
+    readonly pubSub: PubSub;
+    readonly cache?: BadgeCache;
+    readonly clock: Clock;
+    readonly logger: Logger;
+  },
+  { maxSleepMs = 30_000 }: { readonly maxSleepMs?: number } = {},
+) {
+  const stopping = new AbortController();
+  let alarm = new AbortController();
+  let wakesAt = Number.POSITIVE_INFINITY;
+  let running: Promise<void> | undefined;
+  let stopListening: () => void = () => {};
+
+  /** One batch of what is due; how many rows that were. */
+  async function deliverDue(): Promise<number> {
+    const now = clock.now();
+    const { count, inboxes, changed } = await store.transaction(async (transaction) => {
+      const { locked, due } = await transaction.lockDue(now, batchSize);
+      const groups = due.flatMap(({ tenantId, userId, groupKey, status }) =>
+        groupKey !== null && status === 'SCHEDULED' ? [{ tenantId, userId, groupKey }] : [],
+      );
+      const mailboxes = createMailboxes(locked, await transaction.unreadOf({ groups, visits: [] }), now);
+      for (const row of due) mailboxes.comeDue(row);
+      const mail = mailboxes.mail();
+      const untouched = new Set(locked.map(({ inbox }) => inbox));
+      const inboxes = mail.inboxes.filter((inbox) => !untouched.has(inbox));
+      transaction.finish(
+        transaction.removeNotifications(mail.joined),
+        transaction.saveNotifications(mail.changed),
+        transaction.addChanges(mail.changes),
+        transaction.saveInboxes(inboxes),
+      );
+      return { count: due.length, inboxes, changed: mail.changed };
+    });
+    const ended = new Set(changed.filter(({ status }) => status === 'EXPIRED').map(({ userId }) => userId));
+    for (const cause of ['ARRIVED', 'EXPIRED'] as const) {
+      const badges = inboxes.filter(({ userId }) => ended.has(userId) === (cause === 'EXPIRED')).map(badgeOf);
+      if (badges.length > 0) await publishBadges({ pubSub, cache, logger }, badges, cause);
+    }
+    return count;
+  }
+
+  /** Does what is due; how long it may sleep then, in ms. */
+  async function work(): Promise<number> {
+    while (!stopping.signal.aborted && (await deliverDue()) > 0);
+    const next = await store.nextDue();
+    if (!next) return maxSleepMs;
+    const inMs = next.getTime() - clock.now().getTime();
+    return inMs <= 0 ? lockedMs : Math.min(inMs, maxSleepMs);
+  }
+
+  async function run(): Promise<void> {
+    while (!stopping.signal.aborted) {
+      // What is announced while it works is for the next round.
+      alarm = new AbortController();
+      wakesAt = Number.POSITIVE_INFINITY;
+      let sleepMs = maxSleepMs;
+      try {
+        sleepMs = await work();
+      } catch (err) {
+        logger.warn({ err }, 'what is due could not be delivered; trying again');
+        sleepMs = 1_000 + 1_000 * Math.random();
+      }
+      wakesAt = clock.now().getTime() + sleepMs;
+      await delay(sleepMs, undefined, { signal: AbortSignal.any([alarm.signal, stopping.signal]) }).catch(
+        () => {},
+      );
+    }
+  }
+
+  return {
+    deliverDue,
+    start(): void {
+      const { end } = pubSub.subscribe([dueTopic], ({ value }) => {
+        if (Number(value) < wakesAt) alarm.abort();
+      });
+      const endGap = pubSub.onGap(() => alarm.abort());
+      stopListening = () => {
+        end();
+        endGap();
+      };
+      running = run();
+    },
+    async stop(): Promise<void> {
+      stopListening();
+      stopping.abort();
+      await running;
+    },
+  };
+}
