@@ -129,6 +129,16 @@ describe('who asks for what is not theirs', () => {
   const send =
     'mutation ($i: SendNotificationInput!) { sendNotification(input: $i) { notificationId userErrors { code } } }';
   const open = 'mutation ($i: OpenInboxInput!) { openInbox(input: $i) { badge { id } userErrors { code } } }';
+  const mark =
+    'mutation ($i: MarkNotificationsInput!) { markNotifications(input: $i) { affectedCount userErrors { code } } }';
+  const snooze =
+    'mutation ($i: SnoozeNotificationInput!) { snoozeNotification(input: $i) { badge { id } userErrors { code } } }';
+  const cancel =
+    'mutation ($id: ID!) { cancelScheduledNotification(id: $id) { badge { id } userErrors { code } } }';
+  const reschedule =
+    'mutation ($i: RescheduleNotificationInput!) { rescheduleNotification(input: $i) { badge { id } userErrors { code } } }';
+  const soon = new Date(Date.now() + 60_000).toISOString();
+  const notFound = { badge: null, userErrors: [{ code: 'NOT_FOUND' }] };
   const upsert = 'mutation ($i: UpsertUsersInput!) { upsertUsers(input: $i) { createdCount } }';
   const watch = 'subscription ($id: ID) { badgeChanged(userId: $id) { badge { unseen } } }';
   const letters = `query ($after: String) { deadLetters(after: $after) { totalCount nodes { payload } } }`;
@@ -205,6 +215,56 @@ describe('who asks for what is not theirs', () => {
       open,
       () => ({ i: { userId: 'bob' } }),
       { data: { openInbox: { badge: null, ...noUser } } },
+    ],
+    [
+      'Mutation.markNotifications',
+      'mallory',
+      mark,
+      () => ({ i: { userId: 'alice', action: 'READ', filter: {} } }),
+      forbidden,
+    ],
+    [
+      'Mutation.markNotifications',
+      'namesake',
+      mark,
+      () => ({ i: { action: 'READ', ids: [ids.notification] } }),
+      { data: { markNotifications: { affectedCount: 0, ...noUser } } },
+    ],
+    [
+      'Mutation.snoozeNotification',
+      'mallory',
+      snooze,
+      () => ({ i: { id: ids.notification, until: soon } }),
+      { data: { snoozeNotification: notFound } },
+    ],
+    [
+      'Mutation.snoozeNotification',
+      'foreignAdmin',
+      snooze,
+      () => ({ i: { id: ids.notification, until: soon } }),
+      { data: { snoozeNotification: notFound } },
+    ],
+    ['Mutation.cancelScheduledNotification', 'mallory', cancel, () => ({ id: ids.notification }), forbidden],
+    [
+      'Mutation.cancelScheduledNotification',
+      'foreignAdmin',
+      cancel,
+      () => ({ id: ids.notification }),
+      { data: { cancelScheduledNotification: notFound } },
+    ],
+    [
+      'Mutation.rescheduleNotification',
+      'mallory',
+      reschedule,
+      () => ({ i: { id: ids.notification, scheduledFor: soon } }),
+      forbidden,
+    ],
+    [
+      'Mutation.rescheduleNotification',
+      'foreignAdmin',
+      reschedule,
+      () => ({ i: { id: ids.notification, scheduledFor: soon } }),
+      { data: { rescheduleNotification: notFound } },
     ],
     [
       'Mutation.upsertUsers',

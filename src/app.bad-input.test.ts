@@ -357,6 +357,7 @@ describe('what looks bad and is data', () => {
         event_log: isScaled ? 0 : notifications + views,
         idempotency_key: 0,
         inbox: 1,
+        inbox_change: 0,
         inbox_opening: 0,
         log_head: 1,
         log_position: isScaled ? 0 : 1,

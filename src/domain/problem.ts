@@ -6,10 +6,12 @@ export type ProblemCode =
   | 'NOT_FOUND'
   | 'USER_NOT_FOUND'
   | 'OPTED_OUT'
+  | 'CONFLICT'
   | 'IDEMPOTENCY_CONFLICT'
   | 'TOO_MANY_ITEMS'
   | 'TOO_OLD'
-  | 'IN_FUTURE';
+  | 'IN_FUTURE'
+  | 'ALREADY_DELIVERED';
 
 /** One expected failure, as the caller reads it. `path` leads from the mutation's arguments to the value. */
 export interface Problem {

@@ -1,6 +1,15 @@
 import type { Badge } from '../domain/badge.ts';
-import { badgeOf, noteChange, open, watermarkAfterOpening, withCounts } from '../domain/inbox.ts';
+import {
+  badgeOf,
+  type InboxChange,
+  noteChange,
+  open,
+  watermarkAfterOpening,
+  withCounts,
+} from '../domain/inbox.ts';
+import type { Notification } from '../domain/notification.ts';
 import type { Problem } from '../domain/problem.ts';
+import { cancel, notThere, reschedule, snooze } from '../domain/timing.ts';
 import type { UserKey, UserPatch } from '../domain/user.ts';
 import type { BadgeCache } from '../ports/badge-cache.ts';
 import type { Clock } from '../ports/clock.ts';
@@ -8,6 +17,14 @@ import type { Logger } from '../ports/logger.ts';
 import type { PubSub } from '../ports/pub-sub.ts';
 import type { DeadLetterFilter, Marking, Store } from '../ports/store.ts';
 import { publishBadges } from './publish.ts';
+import { announceDue } from './schedule.ts';
+
+interface Named {
+  readonly tenantId: string;
+  readonly id: string;
+}
+
+type Changed = { readonly notification: Notification; readonly badge: Badge } | { readonly problem: Problem };
 
 /** A change to more notifications names none of them. */
 const maxIdsOfChange = 1_000;
@@ -31,6 +48,40 @@ export function createAct({
   readonly clock: Clock;
   readonly logger: Logger;
 }) {
+  /** Changes one notification under the lock of its inbox, and counts the badge anew from the rows. */
+  async function change(
+    { tenantId, id }: Named,
+    mayAct: (userId: string) => boolean,
+    decide: (row: Notification, now: Date) => ReturnType<typeof snooze>,
+    action?: InboxChange['action'],
+  ): Promise<Changed> {
+    const now = clock.now();
+    const found = await store.notification(tenantId, id);
+    if (!found || !mayAct(found.userId)) return { problem: { ...notThere, path: ['input', 'id'] } };
+    const changed = await store.transaction(async (transaction) => {
+      const [locked] = await transaction.lockInboxes([{ tenantId, userId: found.userId }], now);
+      const row = await transaction.notification(tenantId, id);
+      if (!locked || !row) return { problem: notThere };
+      const after = decide(row, now);
+      if ('problem' in after) return after;
+      await transaction.saveNotifications([after]);
+      const counts = await transaction.countInbox(locked.inbox, locked.inbox.openedSeq);
+      const counted = withCounts(locked.inbox, counts, now);
+      const noted = action && noteChange(counted, { action, ids: [id] }, now);
+      const inbox = noted?.inbox ?? counted;
+      await Promise.all([
+        transaction.saveInboxes([inbox]),
+        transaction.addChanges(noted ? [noted.change] : []),
+      ]);
+      return { notification: after, inbox };
+    });
+    if ('problem' in changed) return { problem: { path: ['input', 'id'], ...changed.problem } };
+    const badge = badgeOf(changed.inbox);
+    if (action) await publishBadges({ pubSub, cache, logger }, [badge], 'SNOOZED');
+    await announceDue(pubSub, [changed.notification]);
+    return { notification: changed.notification, badge };
+  }
+
   return {
     /**
      * Opens the inbox: everything up to `upToSeq` was shown, by default everything that has arrived. What arrives after
@@ -111,6 +162,21 @@ export function createAct({
       if (marked.count > 0) await publishBadges({ pubSub, cache, logger }, [badge], 'MARKED');
       return { badge, affectedCount: marked.count, unknownIds: marked.unknownIds };
     },
+
+    /** Puts a notification off: it counts as nothing and arrives again then. `mayAct` says for whose it may be asked. */
+    snooze: (notification: Named, until: Date, mayAct: (userId: string) => boolean): Promise<Changed> =>
+      change(notification, mayAct, (row, now) => snooze(row, until, now), 'SNOOZE'),
+
+    /** Takes a notification back that is still to come. */
+    cancel: (notification: Named): Promise<Changed> => change(notification, () => true, cancel),
+
+    /** Moves a notification that is still to come. */
+    reschedule: (notification: Named, scheduledFor: Date): Promise<Changed> =>
+      change(
+        notification,
+        () => true,
+        (row, now) => reschedule(row, scheduledFor, now),
+      ),
 
     /**
      * Puts dead letters back on their topics; the ids of those that were there. Each is either kept here or on its way, and

@@ -3,6 +3,7 @@ import { v5 as uuidV5 } from 'uuid';
 import type { Caller } from '../domain/caller.ts';
 import { maxClockAheadMs, timelinessOf } from '../domain/page-view.ts';
 import { type Problem, problemsOf } from '../domain/problem.ts';
+import { timingProblem } from '../domain/timing.ts';
 import { type Event } from '../events/codec.ts';
 import { notificationSent } from '../events/notification.ts';
 import { pageViewed } from '../events/page-view.ts';
@@ -94,6 +95,12 @@ export function createRecord(
       if (!userId.success) return { eventIds: [], problems: problemsOf(userId.error, ['input', 'userId']) };
       const data = notificationSent.data.safeParse(input.content);
       if (!data.success) return { eventIds: [], problems: problemsOf(data.error, ['input', 'content']) };
+      const untimely = timingProblem(data.data, now);
+      if (
+        untimely &&
+        !(await isBound(caller, mutation, input.idempotencyKey, digestOf([input.userId, data.data])))
+      )
+        return { eventIds: [], problems: [untimely] };
       const event: Event = {
         id: eventIdOf(caller, mutation, input.idempotencyKey, now),
         source,
@@ -119,9 +126,16 @@ export function createRecord(
 
   /** Whether the same input came with the same key before, in time: a repeat has the answer of the first. */
   async function wasAccepted(caller: Caller, mutation: string, input: PageViewInput): Promise<boolean> {
-    if (input.idempotencyKey === undefined) return false;
-    const bound = await store.boundDigest(keyIdentity(caller, mutation, input.idempotencyKey));
-    return bound === digestOfView(input);
+    return isBound(caller, mutation, input.idempotencyKey, digestOfView(input));
+  }
+
+  async function isBound(
+    caller: Caller,
+    mutation: string,
+    key: string | undefined,
+    digest: string,
+  ): Promise<boolean> {
+    return key !== undefined && (await store.boundDigest(keyIdentity(caller, mutation, key))) === digest;
   }
 
   /**

@@ -12,15 +12,18 @@ import {
 } from 'type-graphql';
 import { validate as isUuid } from 'uuid';
 import type { Problem } from '../domain/problem.ts';
+import { notThere } from '../domain/timing.ts';
 import type { Act } from '../flow/act.ts';
 import type { Marking } from '../ports/store.ts';
 import { BadgeType, badgeNode } from './badge.ts';
 import { decodeCursor } from './connection.ts';
-import { type Context, targetUser } from './context.ts';
+import { type Context, maySee, targetUser } from './context.ts';
 import { parseNodeId } from './node-id.ts';
+import { NotificationType, notificationNode } from './notification.ts';
 import { isSeq } from './notification-cursor.ts';
 import { filterOf, NotificationFilterInput } from './notification-filter.ts';
 import { MutationPayload, type UserError, userErrorsOf } from './payload.ts';
+import { DateTime } from './scalars.ts';
 
 /** Ids in one call. */
 const maxIds = 500;
@@ -72,6 +75,42 @@ class MarkNotificationsInput {
       'Cursor of the newest notification the client showed: what arrived after it is left alone. Absent: everything that had arrived.',
   })
   upTo?: string | null;
+}
+
+@InputType({ description: 'What to put off.' })
+class SnoozeNotificationInput {
+  @Field(() => ID, { description: 'A notification that has arrived and is not archived.' })
+  id!: string;
+
+  @Field(() => DateTime, { description: 'When it arrives again: ahead of now, at most a year.' })
+  until!: Date;
+}
+
+@InputType({ description: 'What to move.' })
+class RescheduleNotificationInput {
+  @Field(() => ID, { description: 'A notification that is still to come.' })
+  id!: string;
+
+  @Field(() => DateTime, { description: 'When it comes, at most a year ahead; now or past: at once.' })
+  scheduledFor!: Date;
+}
+
+@ObjectType({
+  implements: MutationPayload,
+  simpleResolvers: true,
+  description: 'A notification after the change.',
+})
+class NotificationPayload implements MutationPayload {
+  @Field(() => NotificationType, { nullable: true, description: 'Null when there are errors.' })
+  notification!: NotificationType | null;
+
+  @Field(() => BadgeType, {
+    nullable: true,
+    description: 'Of its user, after the change; null when there are errors.',
+  })
+  badge!: BadgeType | null;
+
+  userErrors!: readonly UserError[];
 }
 
 @ObjectType({ implements: MutationPayload, simpleResolvers: true, description: 'What was done.' })
@@ -126,6 +165,61 @@ export class MarkingResolver {
       userErrors: userErrorsOf(problems),
     };
   }
+
+  @Mutation(() => NotificationPayload, {
+    description:
+      'Puts a notification off: until then it counts as nothing, then it arrives again at the newest place, unseen and unread.',
+  })
+  snoozeNotification(
+    @Arg('input', () => SnoozeNotificationInput) { id, until }: SnoozeNotificationInput,
+    @Ctx() context: Context,
+  ) {
+    const mayAct = (userId: string) => maySee(context, userId);
+    return changed(id, context, (notification) => this.deps.act.snooze(notification, until, mayAct));
+  }
+
+  @Mutation(() => NotificationPayload, {
+    description:
+      'Takes back a notification that is still to come; taking it back again changes nothing. Service and admin tokens only.',
+  })
+  cancelScheduledNotification(
+    @Arg('id', () => ID, { description: 'The notification.' }) id: string,
+    @Ctx() context: Context,
+  ) {
+    return changed(id, context, (notification) => this.deps.act.cancel(notification));
+  }
+
+  @Mutation(() => NotificationPayload, {
+    description: 'Moves a notification that is still to come. Service and admin tokens only.',
+  })
+  rescheduleNotification(
+    @Arg('input', () => RescheduleNotificationInput) { id, scheduledFor }: RescheduleNotificationInput,
+    @Ctx() context: Context,
+  ) {
+    return changed(id, context, (notification) => this.deps.act.reschedule(notification, scheduledFor));
+  }
+}
+
+type Changed = Awaited<ReturnType<Act['snooze']>>;
+
+/** Does it to the notification of the id; an id of anything else is of no notification. */
+async function changed(
+  id: string,
+  { caller }: Context,
+  change: (notification: { readonly tenantId: string; readonly id: string }) => Promise<Changed>,
+) {
+  const { kind, parts: [rowId = ''] = [] } = parseNodeId(id) ?? {};
+  const outcome: Changed =
+    kind === 'Notification' && isUuid(rowId)
+      ? await change({ tenantId: caller.tenantId, id: rowId })
+      : { problem: { ...notThere, path: ['input', 'id'] } };
+  return 'problem' in outcome
+    ? { notification: null, badge: null, userErrors: userErrorsOf([outcome.problem]) }
+    : {
+        notification: notificationNode(outcome.notification),
+        badge: badgeNode(outcome.badge),
+        userErrors: [],
+      };
 }
 
 const refused = (problem: Problem) => ({

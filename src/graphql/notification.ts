@@ -10,6 +10,7 @@ import {
   Resolver,
   registerEnumType,
 } from 'type-graphql';
+import { validate as isUuid } from 'uuid';
 import type { Notification, NotificationFilter } from '../domain/notification.ts';
 import type { UserKey } from '../domain/user.ts';
 import type { Read } from '../flow/read.ts';
@@ -197,6 +198,34 @@ export async function notificationPage(
   };
 }
 
+const isPlace = (place: readonly string[]) =>
+  place.length === 2 && /^\d{1,15}$/.test(place[0] ?? '') && isUuid(place[1] ?? '');
+
+/** One page of what is still to come to a user. Counts and badge are read only when selected. */
+export async function scheduledPage(
+  { store, read }: { readonly store: Store; readonly read: Read },
+  user: UserKey,
+  page: { readonly first: number; readonly after?: string | undefined },
+) {
+  checkFirst(page.first);
+  const [at, id] =
+    page.after === undefined ? [] : decodeCursor(page.after, 'scheduledNotifications', user, isPlace);
+  const rows = await store.scheduled(user, {
+    first: page.first + 1,
+    ...(id !== undefined && { after: { scheduledFor: new Date(Number(at)), id } }),
+  });
+  const { edges, nodes, pageInfo } = pageOf(rows, page, (row) =>
+    encodeCursor('scheduledNotifications', row, [String(row.scheduledFor?.getTime()), row.id]),
+  );
+  return {
+    edges: edges.map(({ cursor, node }) => ({ cursor, node: notificationNode(node) })),
+    nodes: nodes.map(notificationNode),
+    pageInfo,
+    totalCount: () => store.countScheduled(user),
+    badge: async () => badgeNode(await read.currentBadge(user)),
+  };
+}
+
 @InputType({ description: 'What a notification says.' })
 class NotificationContentInput {
   @Field(() => String, { defaultValue: 'general', description: '1 to 64 of `A-Z a-z 0-9 _ . : -`.' })
@@ -234,6 +263,13 @@ class NotificationContentInput {
       '1 to 128 characters. Joins the unseen notification of the same user and group: its content replaces the older, `groupCount` grows, it counts once.',
   })
   groupKey?: string | null;
+
+  @Field(() => DateTime, {
+    nullable: true,
+    description:
+      'From then on it neither counts nor is listed; later than the moment it comes. Default: never.',
+  })
+  expiresAt?: Date | null;
 }
 
 @InputType({ description: 'A notification for one user.' })
@@ -245,6 +281,12 @@ class SendNotificationInput {
 
   @Field(() => NotificationContentInput, { description: 'What it says.' })
   content!: NotificationContentInput;
+
+  @Field(() => DateTime, {
+    nullable: true,
+    description: 'When it comes, at most a year ahead; absent or past: at once.',
+  })
+  scheduledFor?: Date | null;
 
   @Field(() => IdempotencyKey, {
     nullable: true,
@@ -283,7 +325,7 @@ export class NotificationResolver {
     const { userId } = targetUser(context, input.userId);
     const { eventIds, problems } = await this.deps.record.notification(context.caller, 'sendNotification', {
       userId,
-      content: withoutNulls(input.content),
+      content: withoutNulls({ ...input.content, scheduledFor: input.scheduledFor }),
       idempotencyKey: input.idempotencyKey ?? undefined,
     });
     const [id] = eventIds;
@@ -296,5 +338,7 @@ export class NotificationResolver {
 
 /** GraphQL's null is "not given" to the event. */
 export function withoutNulls<T extends object>(input: T): Partial<T> {
-  return Object.fromEntries(Object.entries(input).filter(([, value]) => value !== null)) as Partial<T>;
+  return Object.fromEntries(
+    Object.entries(input).filter(([, value]) => value !== null && value !== undefined),
+  ) as Partial<T>;
 }

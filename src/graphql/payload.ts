@@ -6,10 +6,12 @@ export enum UserErrorCode {
   NOT_FOUND = 'NOT_FOUND',
   USER_NOT_FOUND = 'USER_NOT_FOUND',
   OPTED_OUT = 'OPTED_OUT',
+  CONFLICT = 'CONFLICT',
   IDEMPOTENCY_CONFLICT = 'IDEMPOTENCY_CONFLICT',
   TOO_MANY_ITEMS = 'TOO_MANY_ITEMS',
   TOO_OLD = 'TOO_OLD',
   IN_FUTURE = 'IN_FUTURE',
+  ALREADY_DELIVERED = 'ALREADY_DELIVERED',
 }
 
 registerEnumType(UserErrorCode, {
@@ -20,12 +22,14 @@ registerEnumType(UserErrorCode, {
     NOT_FOUND: { description: 'There is no such thing, or it is not visible to the caller.' },
     USER_NOT_FOUND: { description: 'There is no such user in the tenant.' },
     OPTED_OUT: { description: 'The user does not receive notifications.' },
+    CONFLICT: { description: 'It is in a state in which this cannot be done; the message says which.' },
     IDEMPOTENCY_CONFLICT: {
       description: 'The idempotency key was used before with other input. Nothing was changed.',
     },
     TOO_MANY_ITEMS: { description: 'More items than one call takes. Nothing was changed.' },
     TOO_OLD: { description: 'The moment lies before the retention.' },
-    IN_FUTURE: { description: 'The moment lies more than 5 minutes ahead of the server.' },
+    IN_FUTURE: { description: 'The moment lies further ahead than is taken; the message says how far.' },
+    ALREADY_DELIVERED: { description: 'It has reached the inbox and cannot be taken back or moved.' },
   },
 });
 

@@ -25,7 +25,7 @@ import { BadgeType, badgeNode, checkBadgeKey } from './badge.ts';
 import { type Context, maySee } from './context.ts';
 import { nodeId } from './node-id.ts';
 import { Node } from './node-interface.ts';
-import { NotificationConnection, notificationPage } from './notification.ts';
+import { NotificationConnection, notificationPage, scheduledPage } from './notification.ts';
 import { filterOf, NotificationFilterInput } from './notification-filter.ts';
 import { DateTimeRangeInput, PageViewConnection, pageViewPage } from './page-view.ts';
 import { MutationPayload, type UserError, userErrorsOf } from './payload.ts';
@@ -166,6 +166,15 @@ export class UserResolver {
       { first: first ?? defaultPageSize, after: after ?? undefined },
       filterOf(filter),
     );
+  }
+
+  @FieldResolver(() => NotificationConnection, { description: 'What is still to come, the next first.' })
+  scheduledNotifications(
+    @Root() user: User,
+    @Arg('first', () => Int, firstArg) first: number | null,
+    @Arg('after', () => String, afterArg) after?: string,
+  ) {
+    return scheduledPage(this.deps, user, { first: first ?? defaultPageSize, after: after ?? undefined });
   }
 
   @FieldResolver(() => PageViewConnection, { description: 'What the user looked at, newest first.' })

@@ -32,6 +32,12 @@ export interface Store {
   countNotifications(key: UserKey, filter: NotificationFilter): Promise<number>;
   /** Per category with unseen or unread ones, by name. */
   countByCategory(key: UserKey): Promise<readonly (Counts & { readonly category: string })[]>;
+  /** Notifications still to come, the next first (ties by id), those after the place `after`. */
+  scheduled(
+    key: UserKey,
+    page: { readonly first: number; readonly after?: { readonly scheduledFor: Date; readonly id: string } },
+  ): Promise<readonly Notification[]>;
+  countScheduled(key: UserKey): Promise<number>;
   notification(tenantId: string, id: string): Promise<Notification | undefined>;
   /** The users among these visitors who have unread notifications about what they visited. */
   toldAbout(visits: readonly Visit[]): Promise<readonly UserKey[]>;
@@ -119,6 +125,7 @@ export interface StoreTransaction {
   saveInboxes(inboxes: readonly Inbox[]): Promise<void>;
   inboxes(keys: readonly UserKey[]): Promise<readonly Inbox[]>;
   addNotifications(notifications: readonly Notification[]): Promise<void>;
+  notification(tenantId: string, id: string): Promise<Notification | undefined>;
   /** Writes rows that exist, whole but for who they are. */
   saveNotifications(notifications: readonly Notification[]): Promise<void>;
   removeNotifications(notifications: readonly Notification[]): Promise<void>;

@@ -30,6 +30,8 @@ export type NotificationContentInput = {
   readonly category?: string;
   /** Anything the client needs, at most 16 KB. */
   readonly data?: Record<string, unknown> | null | undefined;
+  /** From then on it neither counts nor is listed; later than the moment it comes. Default: never. */
+  readonly expiresAt?: string | null | undefined;
   /** 1 to 128 characters. Joins the unseen notification of the same user and group: its content replaces the older, `groupCount` grows, it counts once. */
   readonly groupKey?: string | null | undefined;
   /** How much it matters. */
@@ -75,6 +77,8 @@ export type SendNotificationInput = {
   readonly content: NotificationContentInput;
   /** Makes a retry safe: the same key sends once. */
   readonly idempotencyKey?: string | null | undefined;
+  /** When it comes, at most a year ahead; absent or past: at once. */
+  readonly scheduledFor?: string | null | undefined;
   /** Must exist: users come into being with their first page view or `upsertUsers`. */
   readonly userId: string;
 };
@@ -111,11 +115,15 @@ export type UpdateKind =
 
 /** Why a mutation did not do what was asked. The rest of the answer stands. */
 export type UserErrorCode =
+  /** It has reached the inbox and cannot be taken back or moved. */
+  | 'ALREADY_DELIVERED'
+  /** It is in a state in which this cannot be done; the message says which. */
+  | 'CONFLICT'
   /** The idempotency key was used before with other input. Nothing was changed. */
   | 'IDEMPOTENCY_CONFLICT'
   /** A value is out of bounds; the message says which bounds. */
   | 'INVALID_INPUT'
-  /** The moment lies more than 5 minutes ahead of the server. */
+  /** The moment lies further ahead than is taken; the message says how far. */
   | 'IN_FUTURE'
   /** There is no such thing, or it is not visible to the caller. */
   | 'NOT_FOUND'

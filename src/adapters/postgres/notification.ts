@@ -84,6 +84,9 @@ export const inInbox = ({ tenantId, userId }: UserKey, filter: NotificationFilte
   ${filter.createdFrom === undefined ? Prisma.empty : Prisma.sql`AND n.created_at >= ${filter.createdFrom}::timestamptz`}
   ${filter.createdTo === undefined ? Prisma.empty : Prisma.sql`AND n.created_at < ${filter.createdTo}::timestamptz`}`;
 
+/** As the index of those still to come says it. */
+const isScheduled = Prisma.sql`n.scheduled_for IS NOT NULL AND n.seq IS NULL AND n.status = 'SCHEDULED'`;
+
 const visitColumns = (visits: readonly Visit[]) => {
   const [tenantIds, userIds] = columns(visits);
   return Prisma.sql`${tenantIds}::text[], ${userIds}::text[], ${visits.map((visit) => visit.subjectId)}::text[]`;
@@ -128,6 +131,29 @@ export function createNotificationQueries(sql: Sql) {
     async countNotifications(key: UserKey, filter: NotificationFilter): Promise<number> {
       const rows = await sql.query<{ readonly count: number }>`
         SELECT count(*)::int AS count FROM notification AS n WHERE ${inInbox(key, filter)}`;
+      return rows[0]?.count ?? 0;
+    },
+
+    async scheduled(
+      { tenantId, userId }: UserKey,
+      {
+        first,
+        after,
+      }: { readonly first: number; readonly after?: { readonly scheduledFor: Date; readonly id: string } },
+    ): Promise<readonly Notification[]> {
+      const place = after
+        ? Prisma.sql`AND (n.scheduled_for, n.id) > (${after.scheduledFor}::timestamptz, ${after.id}::uuid)`
+        : Prisma.empty;
+      return sql.query<Notification>`
+        SELECT ${selected} FROM notification AS n
+        WHERE n.tenant_id = ${tenantId} AND n.user_id = ${userId} AND ${isScheduled} ${place}
+        ORDER BY n.scheduled_for, n.id LIMIT ${first}`;
+    },
+
+    async countScheduled({ tenantId, userId }: UserKey): Promise<number> {
+      const rows = await sql.query<{ readonly count: number }>`
+        SELECT count(*)::int AS count FROM notification AS n
+        WHERE n.tenant_id = ${tenantId} AND n.user_id = ${userId} AND ${isScheduled}`;
       return rows[0]?.count ?? 0;
     },
 

@@ -83,6 +83,8 @@ export function createPostgresStore(
     countPageViews: (key, range) => translated(lookups.countPageViews(key, range)),
     pageView: (key, place) => translated(lookups.pageView(key, place)),
     stats: (key, window) => translated(readStats(sql, key, window)),
+    scheduled: (key, page) => translated(queries.scheduled(key, page)),
+    countScheduled: (key) => translated(queries.countScheduled(key)),
     nextDue: () => translated(queries.nextDue()),
     bindKeys: (keys, now) => translated(queries.bindKeys(keys, now)),
     boundDigest: (key) => translated(lookups.boundDigest(key)),
