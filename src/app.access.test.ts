@@ -225,9 +225,9 @@ describe('who asks for what is not theirs', () => {
     ],
     [
       'Mutation.markNotifications',
-      'namesake',
+      'stranger',
       mark,
-      () => ({ i: { action: 'READ', ids: [ids.notification] } }),
+      () => ({ i: { userId: 'bob', action: 'READ', ids: [ids.notification] } }),
       { data: { markNotifications: { affectedCount: 0, ...noUser } } },
     ],
     [
