@@ -452,7 +452,7 @@ describe('the Kafka event log, beyond the port', () => {
         const reader = await collect(log, newGroup());
         await vi.waitFor(() => expect(log.fatal).toHaveLength(1), waiting);
         expect(log.fatal[0]?.message).toMatch(
-          /^Kafka cannot be consumed: Snappy compression not implemented; set compression.type/,
+          /^Kafka cannot be consumed: Snappy compression not implemented. Set compression.type/,
         );
         expect(reader.records).toEqual([]);
         expect(await log.health()).toMatchObject({ problem: expect.stringContaining('Snappy') });
