@@ -103,6 +103,11 @@ export async function createRuntime(
         authenticator,
         clock,
         logger,
+        names: {
+          store: async () => `PostgreSQL ${await store.version()}${postgres.isEmbedded ? ' (embedded)' : ''}`,
+          log: config.kafka ? 'Kafka' : 'PostgreSQL',
+          pubSub: config.redis ? `Redis${config.redis.cluster ? ' Cluster' : ''}` : 'in process',
+        },
         pageTokens: isDevelopment && 'secret' in keys ? () => pageTokens(keys.secret, config) : undefined,
       },
       description: {
@@ -296,6 +301,7 @@ function describePostgres({ databaseUrl, dataDir }: Config): string {
 
 interface OpenPostgres {
   readonly connection: ConnectionOptions;
+  readonly isEmbedded: boolean;
   readonly description: string;
   close(): Promise<void>;
 }
@@ -308,6 +314,7 @@ async function openPostgres(
   if (config.databaseUrl !== undefined && !ephemeral) {
     return {
       connection: { connectionString: config.databaseUrl },
+      isEmbedded: false,
       description: describePostgres(config),
       close: async () => {},
     };
@@ -317,6 +324,7 @@ async function openPostgres(
   return {
     // A unix socket speaks no TLS, whatever PGSSLMODE says.
     connection: { ...embedded.connection, ssl: false },
+    isEmbedded: true,
     description: ephemeral ? 'embedded PostgreSQL, nothing is kept' : describePostgres(config),
     close: embedded.stop,
   };

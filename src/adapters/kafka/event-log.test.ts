@@ -29,7 +29,11 @@ async function openLog(): Promise<EventLogUnderTest> {
     open() {
       const log = openKafkaLog(kafka.url, { partitions: 1 });
       logs.push(log);
-      return { ...log, consume: (group, ...rest) => log.consume(`${group}-${test}`, ...rest) };
+      return {
+        ...log,
+        consume: (group, ...rest) => log.consume(`${group}-${test}`, ...rest),
+        lag: (group, topics) => log.lag(`${group}-${test}`, topics),
+      };
     },
     async durableIds() {
       reader ??= await kafka.openReader(inbound);

@@ -123,21 +123,29 @@ export function createKafkaEventLog({ logger, onFatal }: Deps, options: KafkaOpt
       let lag = 0n;
       const groups = new Map([...consumptions].map((entry) => [entry.group, entry]));
       for (const { group, topics, progress } of groups.values()) {
-        const standing = await withDeadline(ask(group, topics), healthTimeoutMs);
+        const standing = await ask(group, topics);
         lag += standing.lag;
         problems.push(progress.problemAt(standing));
       }
       return { lag, problem: problems.find((problem) => problem !== undefined) };
     } catch (error) {
-      void admin?.then((one) => one.disconnect()).catch(() => {});
-      admin = undefined;
       return { lag: null, problem: `Kafka does not answer: ${reasonOf(error)}` };
     }
   }
 
+  /** Group and topics as Kafka names them. A connection that gave no answer is not asked again. */
   async function ask(group: string, topics: readonly string[]) {
-    admin ??= openAdmin();
-    return standingOf(await admin, group, topics);
+    const standing = async () => {
+      admin ??= openAdmin();
+      return standingOf(await admin, group, topics);
+    };
+    try {
+      return await withDeadline(standing(), healthTimeoutMs);
+    } catch (error) {
+      void admin?.then((one) => one.disconnect()).catch(() => {});
+      admin = undefined;
+      throw error;
+    }
   }
 
   async function openAdmin(): Promise<Admin> {
@@ -174,6 +182,13 @@ export function createKafkaEventLog({ logger, onFatal }: Deps, options: KafkaOpt
       };
     },
     health,
+    async lag(group, topics) {
+      try {
+        return (await ask(names.group(group), topics.map(names.inKafka))).lag;
+      } catch (cause) {
+        throw unavailable(cause);
+      }
+    },
     prune: async () => 0,
     async close() {
       closing.abort(new Error('the log was closed'));
