@@ -96,8 +96,7 @@ describe('the rooms', () => {
       const owner = Object.entries(owners).find(
         ([library]) => to === library || to.startsWith(`${library}/`),
       )?.[1];
-      // Composition knows what it composes: the migrations connect by themselves.
-      return owner !== undefined && !from.startsWith(owner) && !(from === 'runtime.ts' && to === 'pg');
+      return owner !== undefined && !from.startsWith(owner);
     });
     expect(elsewhere.map(({ from, to }) => `${from} → ${to}`)).toEqual([]);
   });
