@@ -22,6 +22,7 @@ import { NodeResolver } from './node.ts';
 import { NotificationResolver } from './notification.ts';
 import { PageViewResolver } from './page-view.ts';
 import { UserStatsResolver } from './stats.ts';
+import { type SystemFigures, SystemStatusResolver } from './system-status.ts';
 import { UserResolver } from './user.ts';
 
 let schema: GraphQLSchema | undefined;
@@ -40,6 +41,7 @@ export function getSchema(): GraphQLSchema {
           BadgeResolver,
           UserStatsResolver,
           DeadLetterResolver,
+          SystemStatusResolver,
         ],
         container: ({ context }: { context: Context }) => context.container,
         // Scalars are strict and the flow parses the rest; class-validator would check neither.
@@ -81,6 +83,7 @@ export function createResolvers(deps: {
   readonly store: Store;
   readonly clock: Clock;
   readonly retentionDays: number;
+  readonly figures: SystemFigures;
 }): ResolverContainer {
   const resolvers = new Map<unknown, unknown>([
     [UserResolver, new UserResolver(deps)],
@@ -90,6 +93,7 @@ export function createResolvers(deps: {
     [BadgeResolver, new BadgeResolver(deps)],
     [UserStatsResolver, new UserStatsResolver()],
     [DeadLetterResolver, new DeadLetterResolver(deps)],
+    [SystemStatusResolver, new SystemStatusResolver(deps)],
   ]);
   return {
     get: <T>(resolverClass: abstract new (...args: never[]) => T) => resolvers.get(resolverClass) as T,
