@@ -105,6 +105,17 @@ describe.skipIf(missing !== undefined)(['npm run services', missing].join(' '), 
     expect(await status(options)).toMatchObject([{ by: 'system', problem: undefined }]);
   });
 
+  it('waits for a program that is about to put itself on record', async () => {
+    await ensureServices(options);
+    const redis = await pidOf('redis');
+    const record = join(directory, 'redis', 'process');
+    const written = readFileSync(record);
+    writeFileSync(record, '');
+    setTimeout(() => writeFileSync(record, written), 100);
+    await ensureServices(options);
+    expect(await pidOf('redis')).toBe(redis);
+  });
+
   it('finds what a killed `up` had started, and takes its lock', { timeout: 60_000 }, async () => {
     const killed = start('up', '--only', 'redis,postgres');
     await vi.waitFor(() => expect(existsSync(join(directory, 'postgres', 'data'))).toBe(true), {

@@ -141,6 +141,7 @@ describe('who asks for what is not theirs', () => {
   const notFound = { badge: null, userErrors: [{ code: 'NOT_FOUND' }] };
   const upsert = 'mutation ($i: UpsertUsersInput!) { upsertUsers(input: $i) { createdCount } }';
   const watch = 'subscription ($id: ID) { badgeChanged(userId: $id) { badge { unseen } } }';
+  const status = '{ systemStatus { version outboxDepth } }';
   const letters = `query ($after: String) { deadLetters(after: $after) { totalCount nodes { payload } } }`;
   const retry =
     'mutation ($ids: [ID!]!) { retryDeadLetters(ids: $ids) { retriedCount userErrors { code } } }';
@@ -177,6 +178,8 @@ describe('who asks for what is not theirs', () => {
     ['Query.node', 'mallory', node, () => ({ id: ids.deadLetter }), { data: { node: null } }],
     ['Query.node', 'shop', node, () => ({ id: ids.deadLetter }), { data: { node: null } }],
     ['Query.node', 'foreignAdmin', node, () => ({ id: ids.deadLetter }), { data: { node: null } }],
+    ['Query.systemStatus', 'mallory', status, () => ({}), forbidden],
+    ['Query.systemStatus', 'shop', status, () => ({}), forbidden],
     ['Query.deadLetters', 'mallory', letters, () => ({}), forbidden],
     ['Query.deadLetters', 'shop', letters, () => ({}), forbidden],
     [
@@ -327,7 +330,7 @@ describe('who asks for what is not theirs', () => {
 
   it.each([
     ['service', 'mallory', ['Mutation.sendNotification', 'Mutation.upsertUsers']],
-    ['admin', 'mallory', ['Query.deadLetters', 'Mutation.retryDeadLetters']],
+    ['admin', 'mallory', ['Query.deadLetters', 'Query.systemStatus', 'Mutation.retryDeadLetters']],
     ['admin', 'shop', ['Query.deadLetters', 'Mutation.retryDeadLetters']],
   ] as const)('is told so by every field for role %s, asked by %s', (rule, who, some) => {
     const guarded = Object.keys(access).filter((name) => access[name] === rule);

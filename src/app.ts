@@ -10,6 +10,7 @@ import { createSweep } from './flow/sweep.ts';
 import { createWatch } from './flow/watch.ts';
 import { createOperations } from './graphql/operation.ts';
 import { createResolvers, getSchema } from './graphql/schema.ts';
+import type { SystemFigures } from './graphql/system-status.ts';
 import { createGraphQLOverHttp } from './http/graphql-http.ts';
 import { createGraphQLOverWebSocket } from './http/graphql-ws.ts';
 import { createListener, type Door } from './http/listener.ts';
@@ -23,6 +24,7 @@ import { type Logger, withoutStorms } from './ports/logger.ts';
 import type { Outbox } from './ports/outbox.ts';
 import type { PubSub } from './ports/pub-sub.ts';
 import type { Store } from './ports/store.ts';
+import { version } from './version.ts';
 
 /** What an app needs from outside. */
 export interface Backends {
@@ -36,6 +38,8 @@ export interface Backends {
   readonly authenticator: Authenticator;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** What the backends are, in a word or two. */
+  readonly names: { readonly store: () => Promise<string>; readonly log: string; readonly pubSub: string };
   /** Tokens for the pages; undefined when authentication is configured. */
   readonly pageTokens: (() => Promise<PageTokens>) | undefined;
 }
@@ -64,7 +68,7 @@ export async function createApp(backends: Backends, config: Config): Promise<App
     const record = createRecord({ log, store, clock }, { retentionDays });
     const act = createAct({ store, pubSub, cache, clock, logger });
     const schema = getSchema();
-    const container = createResolvers({ act, read, record, watch, store, clock, retentionDays });
+    const container = createResolvers({ act, read, record, watch, store, clock, retentionDays, figures });
     const operations = createOperations(schema, { introspection: config.introspection });
     const shared = { schema, container, authenticator, operations, logger };
     return {
@@ -79,6 +83,16 @@ export async function createApp(backends: Backends, config: Config): Promise<App
   const relay = createRelay({ outbox, log, project, logger });
   const schedule = createSchedule({ store, pubSub, cache, clock, logger });
   const sweep = createSweep({ store, log, clock, logger }, { logRetentionDays: config.logRetentionDays });
+  const figures: SystemFigures = {
+    version,
+    ...backends.names,
+    consumerLag: () => consume.lag(),
+    outboxDepth: () => outbox.depth(),
+    deadLetterCount: () => store.countDeadLetters({}),
+    openSockets: () => door?.sockets.count() ?? 0,
+    watchedUsers: () => watch.users(),
+    badgeDrift: () => sweep.drift(),
+  };
   const door = config.roles.has('api') ? await createDoor() : undefined;
   const listener = createListener({
     door,
@@ -96,7 +110,7 @@ export async function createApp(backends: Backends, config: Config): Promise<App
       return [...(storeAnswers ? [] : ['store']), ...missing.map(([backend]) => backend)];
     },
     metrics: createMetrics([
-      { name: 'unseen_sockets', help: 'Open WebSockets.', read: () => door?.sockets.count() ?? 0 },
+      { name: 'unseen_sockets', help: 'Open WebSockets.', read: figures.openSockets },
       { name: 'unseen_watchers', help: 'Watched badges, one per subscription.', read: () => watch.count() },
       {
         name: 'unseen_passed_over_records',
@@ -110,18 +124,18 @@ export async function createApp(backends: Backends, config: Config): Promise<App
       },
       {
         name: 'unseen_log_lag_records',
-        help: 'Records that the groups consumed here have not passed yet, over all processes.',
-        read: async () => Number((await log.health()).lag ?? Number.NaN),
+        help: 'Records that no worker has passed yet, over all processes.',
+        read: async () => Number(await figures.consumerLag()),
       },
       {
         name: 'unseen_outbox_records',
         help: 'Records that wait in the outbox to be sent, over all processes.',
-        read: () => outbox.depth(),
+        read: figures.outboxDepth,
       },
       {
         name: 'unseen_dead_letters',
         help: 'Events that could not be applied and wait to be looked after, of all tenants.',
-        read: () => store.countDeadLetters({}),
+        read: figures.deadLetterCount,
       },
     ]),
     corsOrigins: config.corsOrigins,

@@ -95,7 +95,8 @@ const settings = {
     },
   ),
   KAFKA_SSL: setting(onOff.default('off'), {
-    about: 'Whether connections to Kafka are encrypted (TLS), by the certificate authorities Node knows.',
+    about:
+      'Whether connections to Kafka are encrypted (TLS), by the authorities Node knows and those of the file NODE_EXTRA_CA_CERTS.',
     example: 'on',
   }),
   KAFKA_SASL_MECHANISM: setting(

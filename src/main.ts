@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 import closeWithGrace from 'close-with-grace';
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { createApp } from './app.ts';
+import { type App, createApp } from './app.ts';
 import { type Config, ConfigError, readConfig } from './config.ts';
 import { letterTable, letterText, plainLetter, retryAll, retryLetters } from './dlq.ts';
 import { type Role, roles } from './domain/caller.ts';
@@ -181,27 +181,30 @@ async function start(options: { readonly ephemeral: boolean }): Promise<void> {
   const config = readConfig();
   const logger = createLogger(config.logLevel);
   const runtime = await createRuntime(config, options, logger);
-  const app = await createApp(runtime.backends, config).catch(async (error: unknown) => {
-    await runtime.close();
-    throw error;
-  });
+  let app: App | undefined;
   let isStopping = false;
+  // Before the app is there: a backend may refuse us for good at any time.
   closeWithGrace({ delay: config.shutdownTimeoutMs + 10_000, logger: false }, async ({ err, signal }) => {
     if (err) logger.error({ err }, 'stopping after an error nobody handled');
     else logger.info({ signal }, 'stopping: finishing what is under way');
     isStopping = true;
-    await app.stop();
+    await app?.stop();
     await runtime.close();
     logger.info({}, 'stopped');
     if (err) process.exitCode = 1;
   });
-  const { url } = await app.start().catch(async (error: unknown) => {
+  const open = async () => {
+    app = await createApp(runtime.backends, config);
+    return app.start();
+  };
+  const { url } = await open().catch(async (error: unknown) => {
     // Told to stop while it waited for a backend: that is being done.
     if (isStopping) return new Promise<never>(() => {});
-    await app.stop().catch(() => {});
+    await app?.stop().catch(() => {});
     await runtime.close();
     throw error;
   });
+  if (isStopping) return;
   const seconds = ((performance.now() - startedAt) / 1000).toFixed(1);
   await printBanner({ url, seconds, config, runtime });
 }

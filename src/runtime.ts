@@ -1,6 +1,4 @@
-import { mkdirSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
-import pg from 'pg';
 import { type Logger as Pino, pino } from 'pino';
 import pretty from 'pino-pretty';
 import { createJwtAuthenticator, type KeySource, signToken } from './adapters/jwt/authenticator.ts';
@@ -9,17 +7,14 @@ import { createKafkaEventLog } from './adapters/kafka/event-log.ts';
 import type { KafkaOptions } from './adapters/kafka/options.ts';
 import { createLocalPubSub } from './adapters/local/pub-sub.ts';
 import { readOrCreateSecret } from './adapters/local/secret.ts';
-import { type ConnectionOptions, connect } from './adapters/postgres/connection.ts';
+import { connect } from './adapters/postgres/connection.ts';
 import { examinePostgres } from './adapters/postgres/doctor.ts';
-import {
-  type EmbeddedPostgres,
-  findEmbeddedPostgres,
-  startEmbeddedPostgres,
-} from './adapters/postgres/embedded.ts';
-import { reasonOf, toPortError, translated } from './adapters/postgres/error.ts';
+import { findEmbeddedPostgres } from './adapters/postgres/embedded.ts';
+import { reasonOf } from './adapters/postgres/error.ts';
 import { createPostgresEventLog } from './adapters/postgres/event-log.ts';
-import { migrate, migrationsDirectory } from './adapters/postgres/migrate.ts';
+import { migrationsDirectory } from './adapters/postgres/migrate.ts';
 import { createPostgresOutbox } from './adapters/postgres/outbox.ts';
+import { migrateOn, openPostgres, type PostgresLocation } from './adapters/postgres/server.ts';
 import { createPostgresStore } from './adapters/postgres/store.ts';
 import { createRedisBadgeCache } from './adapters/redis/badge-cache.ts';
 import { examineRedis } from './adapters/redis/doctor.ts';
@@ -76,7 +71,7 @@ export async function createRuntime(
   const clock = systemClock;
   const keys = keySource(config, options);
   const authenticator = createJwtAuthenticator({ keys, clock }, config.auth);
-  const postgres = await openPostgres(config, options, logger);
+  const postgres = await openPostgres({ logger }, locationOf(config, options));
   try {
     const database = connect(postgres.connection, { maxConnections: config.databasePoolSize });
     const { connection } = postgres;
@@ -91,7 +86,10 @@ export async function createRuntime(
     return {
       backends: {
         async prepare(signal) {
-          await untilReached('PostgreSQL', () => migrateOn(postgres.connection, logger), { signal, logger });
+          await untilReached('PostgreSQL', () => migrateOn({ logger }, postgres.connection), {
+            signal,
+            logger,
+          });
           if (isDevelopment)
             await store.transaction((transaction) => transaction.ensureUsers([devUser], clock.now()));
         },
@@ -103,10 +101,15 @@ export async function createRuntime(
         authenticator,
         clock,
         logger,
+        names: {
+          store: async () => `PostgreSQL ${await store.version()}${postgres.isEmbedded ? ' (embedded)' : ''}`,
+          log: config.kafka ? 'Kafka' : 'PostgreSQL',
+          pubSub: config.redis ? `Redis${config.redis.cluster ? ' Cluster' : ''}` : 'in process',
+        },
         pageTokens: isDevelopment && 'secret' in keys ? () => pageTokens(keys.secret, config) : undefined,
       },
       description: {
-        store: postgres.description,
+        store: options.ephemeral ? 'embedded PostgreSQL, nothing is kept' : describePostgres(config),
         log: describeLog(config),
         pubSub: describePubSub(config),
         auth: describeAuth(config, options),
@@ -164,9 +167,9 @@ function describePubSub({ redis }: Config): string {
 
 /** Applies pending migrations and lets go again; their names. */
 export async function runMigrations(config: Config, logger: Logger): Promise<readonly string[]> {
-  const postgres = await openPostgres(config, { ephemeral: false }, logger);
+  const postgres = await openPostgres({ logger }, locationOf(config, { ephemeral: false }));
   try {
-    return (await migrateOn(postgres.connection, logger)).applied;
+    return (await migrateOn({ logger }, postgres.connection)).applied;
   } catch (error) {
     throw asRefusal(error);
   } finally {
@@ -216,7 +219,7 @@ export async function openStore(
   const running = config.databaseUrl === undefined ? findEmbeddedPostgres(config.dataDir) : undefined;
   const postgres = running
     ? { connection: { ...running, ssl: false }, close: async () => {} }
-    : await openPostgres(config, { ephemeral: false }, silent);
+    : await openPostgres({ logger: silent }, locationOf(config, { ephemeral: false }));
   const store = createPostgresStore(connect(postgres.connection, { maxConnections: 2 }));
   const close = async () => {
     await store.close();
@@ -224,7 +227,8 @@ export async function openStore(
   };
   try {
     // What others run, others bring up to date.
-    if (!running && config.databaseUrl === undefined) await migrateOn(postgres.connection, silent);
+    if (!running && config.databaseUrl === undefined)
+      await migrateOn({ logger: silent }, postgres.connection);
     await store.ping();
     return { store, clock: systemClock, close };
   } catch (error) {
@@ -294,79 +298,9 @@ function describePostgres({ databaseUrl, dataDir }: Config): string {
   return `PostgreSQL at ${hostname}${port && `:${port}`}${pathname}`;
 }
 
-interface OpenPostgres {
-  readonly connection: ConnectionOptions;
-  readonly description: string;
-  close(): Promise<void>;
-}
-
-async function openPostgres(
-  config: Config,
-  { ephemeral }: RuntimeOptions,
-  logger: Logger,
-): Promise<OpenPostgres> {
-  if (config.databaseUrl !== undefined && !ephemeral) {
-    return {
-      connection: { connectionString: config.databaseUrl },
-      description: describePostgres(config),
-      close: async () => {},
-    };
-  }
-  if (!ephemeral) mkdirSync(config.dataDir, { recursive: true, mode: 0o700 });
-  const embedded = await startKeptAlive(ephemeral ? { ephemeral } : { dataDir: config.dataDir }, logger);
-  return {
-    // A unix socket speaks no TLS, whatever PGSSLMODE says.
-    connection: { ...embedded.connection, ssl: false },
-    description: ephemeral ? 'embedded PostgreSQL, nothing is kept' : describePostgres(config),
-    close: embedded.stop,
-  };
-}
-
-/**
- * Starts the embedded server and, when it is lost while we run, starts it again at the same address. What an ephemeral one
- * held is gone with it, so that one is not.
- */
-async function startKeptAlive(
-  where: { readonly ephemeral: true } | { readonly dataDir: string },
-  logger: Logger,
-): Promise<Pick<EmbeddedPostgres, 'connection' | 'stop'>> {
-  let stopping = false;
-  let current: Promise<EmbeddedPostgres>;
-  const start = () => startEmbeddedPostgres({ ...where, onLost: (reason) => void restart(reason) });
-
-  async function restart(reason: string): Promise<void> {
-    if (stopping) return;
-    if ('ephemeral' in where) {
-      logger.error({ reason }, 'the ephemeral PostgreSQL was lost with all it held; restart Unseen');
-      return;
-    }
-    logger.error({ reason }, 'the embedded PostgreSQL was lost; starting it again');
-    current = (async () => {
-      for (let attempt = 0; ; attempt += 1) {
-        try {
-          const embedded = await start();
-          logger.info({}, 'the embedded PostgreSQL is back');
-          return embedded;
-        } catch (err) {
-          if (stopping) throw err;
-          logger.error({ err, attempt }, 'the embedded PostgreSQL could not be started; trying again');
-          await delay(Math.min(10_000, 200 * 2 ** attempt));
-        }
-      }
-    })();
-    current.catch(() => {});
-  }
-
-  current = start();
-  const { connection } = await current;
-  return {
-    connection,
-    async stop() {
-      stopping = true;
-      await current.then((embedded) => embedded.stop()).catch(() => {});
-    },
-  };
-}
+/** Where `openPostgres` finds or starts the server. */
+const locationOf = ({ databaseUrl, dataDir }: Config, { ephemeral }: RuntimeOptions): PostgresLocation =>
+  ephemeral ? { ephemeral } : databaseUrl === undefined ? { dataDir } : { url: databaseUrl };
 
 /** Tries until the backend answers: it may start after us. What waiting cannot mend is rejected with at once. */
 async function untilReached<T>(
@@ -387,38 +321,4 @@ async function untilReached<T>(
       await delay(Math.min(5_000, 250 * 2 ** attempt), undefined, { signal });
     }
   }
-}
-
-async function migrateOn(connection: ConnectionOptions, logger: Logger) {
-  const client = new pg.Client({
-    ...connection,
-    application_name: 'unseen migrations',
-    connectionTimeoutMillis: 10_000,
-  });
-  client.on('error', () => {});
-  try {
-    await client.connect().catch((error: unknown) => {
-      throw refusalOf(error) ?? toPortError(error);
-    });
-    const report = await translated(migrate(client, { directory: migrationsDirectory }));
-    if (report.unknown.length > 0) {
-      logger.warn({ migrations: report.unknown }, 'the database has migrations of a newer version');
-    }
-    return report;
-  } finally {
-    await client.end().catch(() => {});
-  }
-}
-
-/** What only someone who mends the configuration or the server can change: a login, a database, a TLS setting. */
-function refusalOf(error: unknown): AppError | undefined {
-  const { code = '', message } = error as NodeJS.ErrnoException;
-  // Invalid authorization, no such database, a server that wants or has no TLS.
-  const isRefused =
-    /^(28|3D000)/.test(code) || /does not support SSL|self-signed|certificate|pg_hba/.test(message);
-  return isRefused
-    ? new AppError('START_REFUSED', `PostgreSQL refused the connection: ${message}. Check DATABASE_URL.`, {
-        cause: error,
-      })
-    : undefined;
 }

@@ -3,7 +3,7 @@ import { chmodSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { withLock } from './lock.ts';
 import { findProgram, run } from './programs.ts';
-import { makeOnce, type Recipe } from './recipe.ts';
+import { makeOnce, type Place, type Recipe } from './recipe.ts';
 import { freePort } from './service.ts';
 
 const version = '4.3.1';
@@ -40,8 +40,48 @@ async function fetchJars(cache: string): Promise<string> {
   return jarsIn(cache);
 }
 
+/** A listener that wants TLS and a login, PLAIN or SCRAM, beside the one that wants neither. */
+export interface SecureListener {
+  readonly port: number;
+  /** A PKCS12 file with the private key and the certificate, and its password. */
+  readonly keyStore: { readonly file: string; readonly password: string };
+  readonly username: string;
+  readonly password: string;
+}
+
+function secureSettings({ port, keyStore, username, password }: SecureListener) {
+  const modules = 'org.apache.kafka.common.security';
+  const login = (mechanism: string) => `listener.name.secure.${mechanism}.sasl.jaas.config`;
+  const scram = `${modules}.scram.ScramLoginModule required;`;
+  return {
+    listener: `SECURE://127.0.0.1:${port}`,
+    entries: [
+      ['ssl.keystore.type', 'PKCS12'],
+      ['ssl.keystore.location', keyStore.file],
+      ['ssl.keystore.password', keyStore.password],
+      ['listener.name.secure.sasl.enabled.mechanisms', 'PLAIN,SCRAM-SHA-256,SCRAM-SHA-512'],
+      [login('plain'), `${modules}.plain.PlainLoginModule required user_${username}="${password}";`],
+      [login('scram-sha-256'), scram],
+      [login('scram-sha-512'), scram],
+    ],
+    /** SCRAM's passwords are part of the data. */
+    format: ['SCRAM-SHA-256', 'SCRAM-SHA-512'].flatMap((mechanism) => [
+      '--add-scram',
+      `${mechanism}=[name=${username},password=${password}]`,
+    ]),
+  };
+}
+
+type SecureSettings = ReturnType<typeof secureSettings>;
+
 /** Kafka's defaults but for what makes one small node start fast and come back fast. */
-function settings(port: number, controllerPort: number, logDirectory: string): string {
+function settings(
+  port: number,
+  controllerPort: number,
+  logDirectory: string,
+  secure?: SecureSettings,
+): string {
+  const advertised = [`PLAINTEXT://127.0.0.1:${port}`, ...(secure ? [secure.listener] : [])].join();
   const alone = ['replication.factor', 'min.isr'].flatMap((key) =>
     ['transaction.state.log', 'share.coordinator.state.topic'].map((prefix) => [`${prefix}.${key}`, '1']),
   );
@@ -49,9 +89,9 @@ function settings(port: number, controllerPort: number, logDirectory: string): s
     ['process.roles', 'broker,controller'],
     ['node.id', '1'],
     ['controller.quorum.bootstrap.servers', `127.0.0.1:${controllerPort}`],
-    ['listeners', `PLAINTEXT://127.0.0.1:${port},CONTROLLER://127.0.0.1:${controllerPort}`],
-    ['advertised.listeners', `PLAINTEXT://127.0.0.1:${port}`],
-    ['listener.security.protocol.map', 'PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT'],
+    ['listeners', `${advertised},CONTROLLER://127.0.0.1:${controllerPort}`],
+    ['advertised.listeners', advertised],
+    ['listener.security.protocol.map', 'PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SECURE:SASL_SSL'],
     ['controller.listener.names', 'CONTROLLER'],
     ['inter.broker.listener.name', 'PLAINTEXT'],
     ['log.dirs', logDirectory],
@@ -68,6 +108,7 @@ function settings(port: number, controllerPort: number, logDirectory: string): s
     ['broker.heartbeat.interval.ms', '300'],
     // The default of 128 MB does not fit the heap.
     ['log.cleaner.dedupe.buffer.size', '2097152'],
+    ...(secure?.entries ?? []),
   ];
   return entries.map(([key, value]) => `${key}=${value}\n`).join('');
 }
@@ -83,29 +124,38 @@ export const kafka: Recipe = {
   name: 'kafka',
   stopSignal: 'SIGTERM',
   programs: (cache) => (isFetched(cache) ? ['java'] : ['java', 'mvn']),
-  async prepare({ directory, port, cache }) {
-    const java = findProgram('java');
-    const classPath = ['-cp', join(await fetchJars(cache), '*')];
-    mkdirSync(directory, { recursive: true });
-    const settingsFile = join(directory, 'server.properties');
-    // Only the node itself uses it, and it finds out when it has changed.
-    const controllerPort = await freePort();
-    await makeOnce(join(directory, 'data'), async (draft) => {
-      writeFileSync(settingsFile, settings(port, controllerPort, draft));
-      const format = ['format', '--standalone', '-t', clusterId(), '-c', settingsFile];
-      await run(java, [...jvm, ...classPath, 'kafka.tools.StorageTool', ...format]);
-    });
-    writeFileSync(settingsFile, settings(port, controllerPort, join(directory, 'data')));
-    return {
-      command: {
-        program: java,
-        args: [...jvm, ...logging, ...classPath, 'kafka.Kafka', settingsFile],
-        directory,
-      },
-      url: `127.0.0.1:${port}`,
-    };
-  },
+  prepare: (place) => prepare(place),
 };
+
+/** The same, with a listener that wants one. */
+export const securedKafka = (listener: SecureListener): Recipe => ({
+  ...kafka,
+  prepare: (place) => prepare(place, secureSettings(listener)),
+});
+
+async function prepare({ directory, port, cache }: Place, secure?: SecureSettings) {
+  const java = findProgram('java');
+  const classPath = ['-cp', join(await fetchJars(cache), '*')];
+  mkdirSync(directory, { recursive: true });
+  const settingsFile = join(directory, 'server.properties');
+  // Only the node itself uses it, and it finds out when it has changed.
+  const controllerPort = await freePort();
+  await makeOnce(join(directory, 'data'), async (draft) => {
+    writeFileSync(settingsFile, settings(port, controllerPort, draft, secure));
+    const format = ['format', '--standalone', '-t', clusterId(), '-c', settingsFile];
+    const passwords = secure?.format ?? [];
+    await run(java, [...jvm, ...classPath, 'kafka.tools.StorageTool', ...format, ...passwords]);
+  });
+  writeFileSync(settingsFile, settings(port, controllerPort, join(directory, 'data'), secure));
+  return {
+    command: {
+      program: java,
+      args: [...jvm, ...logging, ...classPath, 'kafka.Kafka', settingsFile],
+      directory,
+    },
+    url: `127.0.0.1:${port}`,
+  };
+}
 
 /** As Kafka makes them, but one that begins with a hyphen would be taken for an option. */
 function clusterId(): string {

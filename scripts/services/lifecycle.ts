@@ -2,11 +2,11 @@ import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { composeDown, composeUp, isComposeUsable, readCompose } from './compose.ts';
 import { defaultDirectory, makeDirectory } from './directory.ts';
-import { findInstance, type Instance, startInstance, stopInstance } from './instance.ts';
+import { findInstance, type Instance, recordFile, startInstance, stopInstance } from './instance.ts';
 import { kafka } from './kafka.ts';
 import { withLock } from './lock.ts';
 import { postgres } from './postgres.ts';
-import { isAlive } from './process.ts';
+import { isAlive, recordWritten } from './process.ts';
 import { installPrograms, MissingProgramError, missingPrograms } from './programs.ts';
 import { type Recipe, remove } from './recipe.ts';
 import { redis } from './redis.ts';
@@ -127,12 +127,13 @@ async function startMissing(settings: Settings): Promise<readonly Service[]> {
 
 /** One that can be used, after the patience it may need. Of ours, one that hangs is stopped. */
 async function findRunning(name: ServiceName, settings: Settings): Promise<Service | undefined> {
+  const directory = join(settings.directory, name);
+  await recordWritten(recordFile(directory));
   const service = await locate(name, settings);
   if (service?.problem === undefined) return service;
   if (service.by === 'environment') {
     settings.report(`${name}: ${variableOf[name]} is set, but does not answer: ${service.problem}`);
   }
-  const directory = join(settings.directory, name);
   const instance = findInstance(directory);
   if (instance === undefined) return undefined;
   settings.report(`${name}: process ${instance.process.pid} runs but does not answer, waiting`);

@@ -3,7 +3,7 @@ import { rmSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { defaultDirectory, makeDirectory } from './directory.ts';
 import { findInstance, type Instance, recordFile, startInstance, stopInstance } from './instance.ts';
-import { kafka } from './kafka.ts';
+import { kafka, type SecureListener, securedKafka } from './kafka.ts';
 import { postgres } from './postgres.ts';
 import { gone, sayIdentity, signalAll, signalTo } from './process.ts';
 import type { Recipe } from './recipe.ts';
@@ -38,10 +38,14 @@ export interface PrivateInstance {
 }
 
 /**
- * Kafka with the settings `npm run services` gives it; `url` is the broker's address. Rejects like
- * `startInstance`.
+ * Kafka with the settings `npm run services` gives it; `url` is the broker's address, which wants no login
+ * whatever `secure` says of another. Rejects like `startInstance`.
  */
-export const startKafka = (options: PrivateOptions) => startPrivate(kafka, options);
+export const startKafka = ({
+  secure,
+  ...options
+}: PrivateOptions & { readonly secure?: SecureListener | undefined }) =>
+  startPrivate(secure ? securedKafka(secure) : kafka, options);
 
 /**
  * Redis, or with `cluster` a Redis Cluster of one node, for sharded pub/sub. Rejects like `startInstance`.

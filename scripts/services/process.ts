@@ -91,6 +91,15 @@ export function readRecord(recordFile: string): ProcessId | undefined {
     : { pid: Number(pid), started: started.trim() };
 }
 
+/**
+ * Resolves once no program is about to write its record: one whose starter was killed right after starting it
+ * leaves an empty file for a moment.
+ */
+export async function recordWritten(recordFile: string, timeoutMs = 1_000): Promise<void> {
+  const deadline = performance.now() + timeoutMs;
+  while (sizeOf(recordFile) === 0 && performance.now() < deadline) await delay(20);
+}
+
 /** The identity of a running process; undefined when there is none, or only a zombie nobody reaps. */
 export function identify(pid: number): ProcessId | undefined {
   const fields = isLinux ? fieldsOf(pid) : fieldsFromPs(pid);

@@ -89,7 +89,12 @@ export function createConsume(
     for (const record of waiting) await bury(record, { code: 'USER_NOT_FOUND', error, attempts }, signal);
   }
 
-  return { start: (): Promise<Consumption> => log.consume(projectionGroup, Object.values(topics), handle) };
+  const consumed = Object.values(topics);
+  return {
+    start: (): Promise<Consumption> => log.consume(projectionGroup, consumed, handle),
+    /** Records that are not applied yet, over all processes. Rejects with UNAVAILABLE. */
+    lag: (): Promise<bigint> => log.lag(projectionGroup, consumed),
+  };
 }
 
 /** Prisma says where it happened first and what happened last. */

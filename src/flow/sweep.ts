@@ -41,6 +41,8 @@ export function createSweep(
         void attempt(prune);
       }, hourMs).unref();
     },
+    /** Badges that were found to differ from a recount. Nothing is recounted yet. */
+    drift: () => 0,
     stop(): void {
       clearInterval(timer);
     },

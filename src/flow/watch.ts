@@ -193,6 +193,8 @@ export function createWatch(
 
     /** How many watchers there are. */
     count: () => watchers.size,
+    /** How many users are watched. */
+    users: () => new Set([...watchers].map(({ user }) => userKeyOf(user))).size,
     /** How many messages were not what a badge topic carries; they were dropped. */
     unreadable: () => unreadable,
     resync,

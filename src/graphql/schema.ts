@@ -23,6 +23,7 @@ import { NodeResolver } from './node.ts';
 import { NotificationResolver } from './notification.ts';
 import { PageViewResolver } from './page-view.ts';
 import { UserStatsResolver } from './stats.ts';
+import { type SystemFigures, SystemStatusResolver } from './system-status.ts';
 import { UserResolver } from './user.ts';
 
 let schema: GraphQLSchema | undefined;
@@ -42,6 +43,7 @@ export function getSchema(): GraphQLSchema {
           MarkingResolver,
           UserStatsResolver,
           DeadLetterResolver,
+          SystemStatusResolver,
         ],
         container: ({ context }: { context: Context }) => context.container,
         // Scalars are strict and the flow parses the rest; class-validator would check neither.
@@ -83,6 +85,7 @@ export function createResolvers(deps: {
   readonly store: Store;
   readonly clock: Clock;
   readonly retentionDays: number;
+  readonly figures: SystemFigures;
 }): ResolverContainer {
   const resolvers = new Map<unknown, unknown>([
     [UserResolver, new UserResolver(deps)],
@@ -93,6 +96,7 @@ export function createResolvers(deps: {
     [MarkingResolver, new MarkingResolver(deps)],
     [UserStatsResolver, new UserStatsResolver()],
     [DeadLetterResolver, new DeadLetterResolver(deps)],
+    [SystemStatusResolver, new SystemStatusResolver(deps)],
   ]);
   return {
     get: <T>(resolverClass: abstract new (...args: never[]) => T) => resolvers.get(resolverClass) as T,

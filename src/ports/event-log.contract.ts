@@ -363,6 +363,19 @@ export function eventLogContract(open: () => Promise<EventLogUnderTest>, feature
     });
   });
 
+  describe('lag', () => {
+    it('says how far a group is behind, also one that has not begun', async () => {
+      const lag = () => log.lag('group', [topics.userActivity]);
+      await log.append([pageViewed(), pageViewed()]);
+      await vi.waitFor(async () => expect(await lag()).toBe(2n), waiting);
+      const reader = await collect(log, 'group');
+      await vi.waitFor(async () => expect(await lag()).toBe(0n), waiting);
+      await reader.stop();
+      await log.append([pageViewed()]);
+      await vi.waitFor(async () => expect(await lag()).toBe(1n), waiting);
+    });
+  });
+
   describe('prune', () => {
     it('removes what is older than the moment and passed by every group', async ({ skip }) => {
       skip(!features.prunes, 'this log lets go of old records by itself');

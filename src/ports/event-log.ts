@@ -62,6 +62,12 @@ export interface EventLog {
   /** Asks how consuming goes. Never rejects: a log that does not answer is a problem. */
   health(): Promise<LogHealth>;
 
+  /**
+   * Records that are appended and that the group, which consumes these topics, has not passed yet, whichever process
+   * handles them; of a group that has not begun all that are kept. Rejects with UNAVAILABLE.
+   */
+  lag(group: string, topics: readonly string[]): Promise<bigint>;
+
   /** Removes records older than the retention that every group has passed; how many. */
   prune(olderThan: Date): Promise<number>;
 

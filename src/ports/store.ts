@@ -86,6 +86,9 @@ export interface Store {
   /** Makes room for page views of the months in which these moments lie (UTC). Cheap when there is room already. */
   preparePageViews(moments: readonly Date[]): Promise<void>;
 
+  /** Of the database, such as `18.4`. Rejects with UNAVAILABLE. */
+  version(): Promise<string>;
+
   /** Whether the database answers; rejects with UNAVAILABLE. */
   ping(): Promise<void>;
   close(): Promise<void>;

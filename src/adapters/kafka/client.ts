@@ -23,7 +23,8 @@ export function createConnect({ logger }: { readonly logger: Logger }, settings:
       brokers: [...brokers],
       clientId,
       ssl,
-      ...(sasl && { sasl: sasl as SASLOptions }),
+      // A copy: kafkajs writes into it, and the configuration is frozen.
+      ...(sasl && { sasl: { ...sasl } as SASLOptions }),
       connectionTimeout: 3_000,
       requestTimeout: requestTimeoutMs,
       retry,

@@ -171,7 +171,8 @@ export function startConsumption(
         begun.open();
         if (isPermanent(err)) {
           logger.error({ group, err }, 'consuming ended for good');
-          onFatal(new Error(`Kafka cannot be consumed: ${reasonOf(err)}${adviceOn(err)}`, { cause: err }));
+          const message = `Kafka cannot be consumed: ${reasonOf(err)}. ${adviceOn(err) ?? ''}`.trimEnd();
+          onFatal(new Error(message, { cause: err }));
           return;
         }
         failures = performance.now() - startedAt > calmMs ? 1 : failures + 1;

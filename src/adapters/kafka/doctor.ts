@@ -2,7 +2,7 @@ import { withDeadline } from '../../ports/deadline.ts';
 import type { Finding } from '../../ports/finding.ts';
 import { silent } from '../../ports/logger.ts';
 import { createConnect } from './client.ts';
-import { reasonOf } from './error.ts';
+import { adviceOn, reasonOf } from './error.ts';
 import { createNames } from './names.ts';
 import { type KafkaOptions, settingsOf } from './options.ts';
 
@@ -34,6 +34,7 @@ export async function examineKafka(options: KafkaOptions): Promise<readonly Find
     ];
   } catch (error) {
     const fix =
+      adviceOn(error) ??
       'Start it, or mend KAFKA_BROKERS, KAFKA_SSL and KAFKA_SASL_…; do the advertised listeners lead here?';
     return [{ state: 'failed', found: `cannot be reached: ${reasonOf(error)}`, fix }];
   } finally {

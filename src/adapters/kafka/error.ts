@@ -47,12 +47,25 @@ export function reasonOf(error: unknown): string {
   return chainOf(error).at(-1)?.message ?? String(error);
 }
 
-/** What an operator can do about a permanent error, where that is not plain from its reason. */
-export function adviceOn(error: unknown): string {
-  const isCompression = chainOf(error).some(({ name }) => name === 'KafkaJSNotImplemented');
-  return isCompression
-    ? '; set compression.type of the topic to gzip or uncompressed, then move the consumer group behind what is there'
-    : '';
+const isLogin = ({ name, type }: KafkaError) =>
+  name === 'KafkaJSSASLAuthenticationError' || type === 'ILLEGAL_SASL_STATE';
+const isCertificate = ({ message }: KafkaError) => message.includes('certificate');
+
+/** Whether a broker was reached and there will be no connection until somebody mends the login or the certificate. */
+export function isRefusal(error: unknown): boolean {
+  return chainOf(error).some((one) => isLogin(one) || isCertificate(one));
+}
+
+/** What an operator can do, where that is not plain from the reason. */
+export function adviceOn(error: unknown): string | undefined {
+  const chain = chainOf(error);
+  if (chain.some(isLogin))
+    return 'Check KAFKA_SASL_MECHANISM, KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD, and that this listener takes such a login.';
+  if (chain.some(isCertificate))
+    return 'Let NODE_EXTRA_CA_CERTS name the file of the authority that signed it, and KAFKA_BROKERS the hosts it is made out to.';
+  if (chain.some(({ name }) => name === 'KafkaJSNotImplemented'))
+    return 'Set compression.type of the topic to gzip or uncompressed, then move the consumer group behind what is there.';
+  return undefined;
 }
 
 export function unavailable(cause: unknown): AppError {

@@ -29,7 +29,11 @@ async function openLog(): Promise<EventLogUnderTest> {
     open() {
       const log = openKafkaLog(kafka.url, { partitions: 1 });
       logs.push(log);
-      return { ...log, consume: (group, ...rest) => log.consume(`${group}-${test}`, ...rest) };
+      return {
+        ...log,
+        consume: (group, ...rest) => log.consume(`${group}-${test}`, ...rest),
+        lag: (group, topics) => log.lag(`${group}-${test}`, topics),
+      };
     },
     async durableIds() {
       reader ??= await kafka.openReader(inbound);
@@ -452,7 +456,7 @@ describe('the Kafka event log, beyond the port', () => {
         const reader = await collect(log, newGroup());
         await vi.waitFor(() => expect(log.fatal).toHaveLength(1), waiting);
         expect(log.fatal[0]?.message).toMatch(
-          /^Kafka cannot be consumed: Snappy compression not implemented; set compression.type/,
+          /^Kafka cannot be consumed: Snappy compression not implemented. Set compression.type/,
         );
         expect(reader.records).toEqual([]);
         expect(await log.health()).toMatchObject({ problem: expect.stringContaining('Snappy') });

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Admin } from 'kafkajs';
 import { AppError } from '../../domain/error.ts';
@@ -9,7 +10,7 @@ import type { Logger } from '../../ports/logger.ts';
 import { createProgress } from '../../ports/progress.ts';
 import { createConnect } from './client.ts';
 import { type RunningConsumption, startConsumption } from './consumption.ts';
-import { reasonOf, unavailable } from './error.ts';
+import { adviceOn, isRefusal, reasonOf, unavailable } from './error.ts';
 import { standingOf } from './health.ts';
 import { createNames } from './names.ts';
 import { type KafkaOptions, settingsOf } from './options.ts';
@@ -26,7 +27,10 @@ const healthTimeoutMs = 3_000;
 
 interface Deps {
   readonly logger: Logger;
-  /** Called once for each consumption that cannot go on, whatever is tried: the process should end and say why. */
+  /**
+   * Called once when the first connection is refused, and once for each consumption that cannot go on, whatever is tried:
+   * the process should end and say why.
+   */
   readonly onFatal: (error: Error) => void;
 }
 
@@ -73,6 +77,7 @@ export function createKafkaEventLog({ logger, onFatal }: Deps, options: KafkaOpt
         return await createTopics({ admin, logger, names }, settings);
       } catch (err) {
         closing.signal.throwIfAborted();
+        if (isRefusal(err)) return refused(err);
         // The first says that it began, then one line a minute or so.
         if (attempt === 1 || attempt % 10 === 0)
           logger.warn({ err, attempt }, 'Kafka does not answer or refuses the topics; trying again');
@@ -81,6 +86,14 @@ export function createKafkaEventLog({ logger, onFatal }: Deps, options: KafkaOpt
         void admin.disconnect().catch(() => {});
       }
     }
+  }
+
+  /** Nobody is served by a process that waits for somebody to mend its settings. Rejects when the log is closed. */
+  async function refused(cause: unknown): Promise<void> {
+    const message = `Kafka refuses the connection: ${reasonOf(cause)}. ${adviceOn(cause)}`;
+    onFatal(new AppError('START_REFUSED', message, { cause }));
+    await once(closing.signal, 'abort');
+    closing.signal.throwIfAborted();
   }
 
   const commits = createGroupCommit<Pending>(async (pending) => {
@@ -110,21 +123,29 @@ export function createKafkaEventLog({ logger, onFatal }: Deps, options: KafkaOpt
       let lag = 0n;
       const groups = new Map([...consumptions].map((entry) => [entry.group, entry]));
       for (const { group, topics, progress } of groups.values()) {
-        const standing = await withDeadline(ask(group, topics), healthTimeoutMs);
+        const standing = await ask(group, topics);
         lag += standing.lag;
         problems.push(progress.problemAt(standing));
       }
       return { lag, problem: problems.find((problem) => problem !== undefined) };
     } catch (error) {
-      void admin?.then((one) => one.disconnect()).catch(() => {});
-      admin = undefined;
       return { lag: null, problem: `Kafka does not answer: ${reasonOf(error)}` };
     }
   }
 
+  /** Group and topics as Kafka names them. A connection that gave no answer is not asked again. */
   async function ask(group: string, topics: readonly string[]) {
-    admin ??= openAdmin();
-    return standingOf(await admin, group, topics);
+    const standing = async () => {
+      admin ??= openAdmin();
+      return standingOf(await admin, group, topics);
+    };
+    try {
+      return await withDeadline(standing(), healthTimeoutMs);
+    } catch (error) {
+      void admin?.then((one) => one.disconnect()).catch(() => {});
+      admin = undefined;
+      throw error;
+    }
   }
 
   async function openAdmin(): Promise<Admin> {
@@ -161,6 +182,13 @@ export function createKafkaEventLog({ logger, onFatal }: Deps, options: KafkaOpt
       };
     },
     health,
+    async lag(group, topics) {
+      try {
+        return (await ask(names.group(group), topics.map(names.inKafka))).lag;
+      } catch (cause) {
+        throw unavailable(cause);
+      }
+    },
     prune: async () => 0,
     async close() {
       closing.abort(new Error('the log was closed'));

@@ -59,6 +59,9 @@ const lagSql = `
   SELECT coalesce(sum(head - position), 0) AS lag, coalesce(sum(position), 0) AS passed
   FROM log_head, log_position WHERE consumer_group = ANY($1)`;
 
+const lagOfOneSql = `
+  SELECT head - coalesce((SELECT position FROM log_position WHERE consumer_group = $1), 0) AS lag FROM log_head`;
+
 const moveSql = 'UPDATE log_position SET position = $1, updated_at = now() WHERE consumer_group = $2';
 
 // The position moves with the next read: a batch costs one round trip beside its handling.
@@ -307,6 +310,10 @@ export function createPostgresEventLog(
       return consumption;
     },
     health,
+    async lag(group) {
+      const { rows } = await translated(database.pool.query<{ lag: string }>(lagOfOneSql, [group]));
+      return BigInt(rows[0]?.lag ?? 0);
+    },
     async prune(olderThan) {
       let pruned = 0;
       while (!closed) {

@@ -2,8 +2,8 @@ import type { PageView } from '../../domain/page-view.ts';
 import type { UserKey } from '../../domain/user.ts';
 import type { PageViewRange } from '../../ports/store.ts';
 import { Prisma, type PrismaClient } from './generated/client.ts';
-import type { Sql } from './sql.ts';
-import { columns, keyOf } from './user.ts';
+import { lines, type Sql } from './sql.ts';
+import { keyOf } from './user.ts';
 
 const selected = Prisma.sql`
   tenant_id AS "tenantId", user_id AS "userId", id, name, path, subject_id AS "subjectId",
@@ -18,14 +18,15 @@ export function createPageViewQueries(sql: Sql) {
   return {
     async addPageViews(views: readonly PageView[]): Promise<void> {
       if (views.length === 0) return;
-      const [tenantIds, userIds] = columns(views);
       await sql.execute`
         INSERT INTO page_view (tenant_id, user_id, occurred_at, id, name, path, subject_id, received_at)
         SELECT * FROM unnest(
-          ${tenantIds}::text[], ${userIds}::text[], ${views.map((view) => view.occurredAt.toISOString())}::timestamptz[],
-          ${views.map((view) => view.id)}::uuid[], ${views.map((view) => view.name)}::text[],
+          string_to_array(${lines(views, (view) => view.tenantId)}, E'\\n'),
+          string_to_array(${lines(views, (view) => view.userId)}, E'\\n'),
+          string_to_array(${lines(views, (view) => view.occurredAt.toISOString())}, E'\\n')::timestamptz[],
+          string_to_array(${lines(views, (view) => view.id)}, E'\\n')::uuid[], ${views.map((view) => view.name)}::text[],
           ${views.map((view) => view.path)}::text[], ${views.map((view) => view.subjectId)}::text[],
-          ${views.map((view) => view.receivedAt.toISOString())}::timestamptz[])`;
+          string_to_array(${lines(views, (view) => view.receivedAt.toISOString())}, E'\\n')::timestamptz[])`;
     },
 
     async pageViews(

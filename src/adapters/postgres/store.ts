@@ -98,6 +98,13 @@ export function createPostgresStore(
         preparedMonths.add(month);
       }
     },
+    async version() {
+      const [row] = await translated(
+        sql.query<{ version: string }>`SELECT current_setting('server_version') AS version`,
+      );
+      // Distributions add words of their own.
+      return row?.version.split(' ')[0] ?? '';
+    },
     async ping() {
       await translated(sql.query`SELECT 1`);
     },

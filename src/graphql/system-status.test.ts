@@ -1,0 +1,85 @@
+import { afterAll, beforeAll, expect, it, vi } from 'vitest';
+import { AppError } from '../domain/error.ts';
+import { topics } from '../events/topic.ts';
+import { startTestApp, type TestApp } from '../testing/app.ts';
+import { pageViewed } from '../testing/event.ts';
+import { version } from '../version.ts';
+
+let app: TestApp;
+let admin: string;
+beforeAll(async () => {
+  app = await startTestApp();
+  admin = await app.token({ role: 'admin', subject: 'root' });
+});
+afterAll(() => app.stop());
+
+async function status(): Promise<Record<string, unknown>> {
+  const { data, errors } = await app.send(
+    admin,
+    `{ systemStatus { version store log pubSub consumerLag outboxDepth deadLetterCount openSockets watchedUsers
+       badgeDrift } }`,
+  );
+  expect(errors).toBeUndefined();
+  return (data as { systemStatus: Record<string, unknown> } | null)?.systemStatus ?? {};
+}
+
+it('says what runs here and how it does, as /metrics does', async () => {
+  expect(await status()).toEqual({
+    version,
+    store: expect.stringMatching(/^PostgreSQL \d+\.\d+$/),
+    log: 'PostgreSQL',
+    pubSub: 'in process',
+    consumerLag: '0',
+    outboxDepth: 0,
+    deadLetterCount: 0,
+    openSockets: 0,
+    watchedUsers: 0,
+    badgeDrift: 0,
+  });
+
+  const { log } = app.runtime.backends;
+  await log.send([{ topic: topics.userActivity, key: null, value: Buffer.from('{ not json') }]);
+  await vi.waitFor(async () =>
+    expect(await status()).toMatchObject({ deadLetterCount: 1, outboxDepth: 0, consumerLag: '0' }),
+  );
+  const subscriptions = ['alice', 'alice', 'bob'].map(async (subject) =>
+    app
+      .client(await app.token({ subject }))
+      .iterate({ query: 'subscription { badgeChanged { kind } }' })
+      .next(),
+  );
+  await Promise.all(subscriptions);
+  expect(await status()).toMatchObject({ openSockets: 3, watchedUsers: 2 });
+
+  // Nobody applies what comes now.
+  await log.close();
+  await log.append([pageViewed()]);
+  expect(await status()).toMatchObject({ consumerLag: '1' });
+
+  const metrics = await (await fetch(`${app.url}/metrics`)).text();
+  expect(metrics).toMatch(/^unseen_log_lag_records 1$/m);
+  expect(metrics).toMatch(/^unseen_outbox_records 0$/m);
+  expect(metrics).toMatch(/^unseen_dead_letters 1$/m);
+  expect(metrics).toMatch(/^unseen_sockets 3$/m);
+});
+
+it('answers without what only a backend that is away could say', async () => {
+  const away = await startTestApp(
+    {},
+    {
+      wrap: (runtime) => {
+        const depth = () => Promise.reject(new AppError('UNAVAILABLE'));
+        const { backends } = runtime;
+        return { ...runtime, backends: { ...backends, outbox: { ...backends.outbox, depth } } };
+      },
+    },
+  );
+  try {
+    const { data } = await away.send(admin, '{ systemStatus { version deadLetterCount } }');
+    expect(data).toEqual({ systemStatus: { version, deadLetterCount: 0 } });
+    const { errors } = await away.send(admin, '{ systemStatus { version outboxDepth } }');
+    expect(errors).toMatchObject([{ extensions: { code: 'UNAVAILABLE' } }]);
+  } finally {
+    await away.stop();
+  }
+});

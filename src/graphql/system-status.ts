@@ -1,0 +1,67 @@
+import { Field, Int, ObjectType, Query, Resolver } from 'type-graphql';
+import { BigIntScalar } from './scalars.ts';
+
+/** What is asked of the system, each only when it is selected. */
+export interface SystemFigures {
+  readonly version: string;
+  readonly store: () => Promise<string>;
+  readonly log: string;
+  readonly pubSub: string;
+  readonly consumerLag: () => Promise<bigint>;
+  readonly outboxDepth: () => Promise<number>;
+  readonly deadLetterCount: () => Promise<number>;
+  readonly openSockets: () => number;
+  readonly watchedUsers: () => number;
+  readonly badgeDrift: () => number;
+}
+
+@ObjectType({
+  simpleResolvers: true,
+  description:
+    'How the system does, for those who run it: the figures of `/metrics`, over all tenants. When a backend does not answer, what it knows is UNAVAILABLE, and the whole with it: leave it out to read the rest.',
+})
+class SystemStatus {
+  @Field(() => String, { description: 'Of Unseen, as in its package.' })
+  version!: string;
+
+  @Field(() => String, { description: 'Where everything is kept, e.g. `PostgreSQL 18.4 (embedded)`.' })
+  store!: string;
+
+  @Field(() => String, { description: 'Where events wait to be applied: `Kafka` or `PostgreSQL`.' })
+  log!: string;
+
+  @Field(() => String, { description: 'How pushes travel: `Redis`, `Redis Cluster` or `in process`.' })
+  pubSub!: string;
+
+  @Field(() => BigIntScalar, {
+    description: 'Records of the log that no worker has passed yet. Stays near 0 while workers keep up.',
+  })
+  consumerLag!: bigint;
+
+  @Field(() => Int, { description: 'Records for other systems that wait to be sent to the log.' })
+  outboxDepth!: number;
+
+  @Field(() => Int, { description: 'Events that could not be applied, of all tenants.' })
+  deadLetterCount!: number;
+
+  @Field(() => Int, { description: 'Open WebSockets of the process that answers.' })
+  openSockets!: number;
+
+  @Field(() => Int, { description: 'Users with a subscription to a badge at the process that answers.' })
+  watchedUsers!: number;
+
+  @Field(() => Int, { description: 'Badges that were found to differ from a recount; must stay 0.' })
+  badgeDrift!: number;
+}
+
+@Resolver()
+export class SystemStatusResolver {
+  constructor(private readonly deps: { readonly figures: SystemFigures }) {}
+
+  @Query(() => SystemStatus, {
+    description: 'The version, the backends and the figures to watch. Admin tokens only.',
+  })
+  systemStatus(): SystemFigures {
+    return this.deps.figures;
+  }
+}
