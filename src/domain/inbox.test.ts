@@ -6,7 +6,7 @@ import { userDefaults } from './user.ts';
 const now = new Date('2026-11-20T09:00:00Z');
 const later = new Date('2026-11-20T09:05:00Z');
 const key = { tenantId: 'default', userId: 'alice' };
-const user = { ...key, ...userDefaults, createdAt: now };
+const user = { ...key, ...userDefaults, createdAt: now, disabledCategories: [] };
 const content = {
   category: 'general',
   severity: 'NORMAL',
@@ -33,7 +33,7 @@ function live(
   let inbox = emptyInbox(key, now);
   for (const what of happenings) {
     const before = inbox;
-    if (what === 'arrival') ({ inbox } = deliver(inbox, user, arrival, later));
+    if (what === 'arrival') ({ inbox } = deliver(inbox, user, arrival, later, []));
     else {
       const openedSeq = watermarkAfterOpening(inbox, what);
       // Sequences are dense, so the rows above the watermark are these.
@@ -79,7 +79,7 @@ describe('an inbox', () => {
   });
 
   it('gives arrivals the next place and keeps opening from touching what is unread', () => {
-    const { inbox, notification } = deliver(emptyInbox(key, now), user, arrival, later);
+    const { inbox, notification } = deliver(emptyInbox(key, now), user, arrival, later, []);
     expect(notification).toMatchObject({
       ...key,
       id: arrival.id,
@@ -98,7 +98,7 @@ describe('an inbox', () => {
 
   it('is not touched by a notification its user cannot receive', () => {
     const inbox = emptyInbox(key, now);
-    const delivered = deliver(inbox, { ...user, canReceiveNotifications: false }, arrival, later);
+    const delivered = deliver(inbox, { ...user, canReceiveNotifications: false }, arrival, later, []);
     expect(delivered.inbox).toBe(inbox);
     expect(delivered.notification).toMatchObject({ status: 'SUPPRESSED', seq: null, deliveredAt: null });
   });

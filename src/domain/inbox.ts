@@ -1,6 +1,7 @@
 import { type Badge, notificationsKey } from './badge.ts';
 import type { Notification, NotificationContent } from './notification.ts';
-import type { User, UserKey } from './user.ts';
+import { type Recipient, refusalOf } from './preference.ts';
+import type { UserKey } from './user.ts';
 
 /** The state of a user's inbox. Changed only under its lock, so version order is commit order. */
 export interface Inbox extends UserKey {
@@ -22,8 +23,8 @@ export function badgeOf(inbox: Inbox): Badge {
   return { tenantId, userId, key: notificationsKey, unseen, unread, version, asOf: updatedAt };
 }
 
-/** The inbox of a user for whom nothing ever arrived. */
-export function emptyInbox({ tenantId, userId }: UserKey, now: Date): Inbox {
+/** The inbox of a user for whom nothing ever arrived. Versions begin at 0, or where the tenant's erased users left off. */
+export function emptyInbox({ tenantId, userId }: UserKey, now: Date, version = 0): Inbox {
   return {
     tenantId,
     userId,
@@ -31,7 +32,7 @@ export function emptyInbox({ tenantId, userId }: UserKey, now: Date): Inbox {
     unread: 0,
     lastSeq: 0n,
     openedSeq: 0n,
-    version: 0,
+    version,
     lastOpenedAt: null,
     updatedAt: now,
   };
@@ -47,9 +48,10 @@ export interface Arrival {
 /** A notification reaches its user, or is kept as SUPPRESSED: that one never counts, and opting in later does not change it. */
 export function deliver(
   inbox: Inbox,
-  user: User,
+  user: Recipient,
   arrival: Arrival,
   now: Date,
+  lockedCategories: readonly string[],
 ): { readonly inbox: Inbox; readonly notification: Notification } {
   const { tenantId, userId } = user;
   const base = {
@@ -60,8 +62,10 @@ export function deliver(
     createdAt: arrival.sentAt,
     seenAt: null,
   };
-  if (!user.canReceiveNotifications) {
-    return { inbox, notification: { ...base, status: 'SUPPRESSED', seq: null, deliveredAt: null } };
+  const suppressedReason = refusalOf(user, arrival.content, lockedCategories) ?? null;
+  if (suppressedReason !== null) {
+    const notification = { ...base, status: 'SUPPRESSED', seq: null, deliveredAt: null } as const;
+    return { inbox, notification: { ...notification, suppressedReason } };
   }
   const seq = inbox.lastSeq + 1n;
   return {
@@ -73,7 +77,7 @@ export function deliver(
       version: inbox.version + 1,
       updatedAt: now,
     },
-    notification: { ...base, status: 'DELIVERED', seq, deliveredAt: now },
+    notification: { ...base, status: 'DELIVERED', seq, deliveredAt: now, suppressedReason },
   };
 }
 

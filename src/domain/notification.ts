@@ -26,6 +26,8 @@ export interface Notification extends UserKey, NotificationContent {
   readonly status: NotificationStatus;
   readonly createdAt: Date;
   readonly deliveredAt: Date | null;
+  /** Why it is SUPPRESSED; null otherwise. */
+  readonly suppressedReason: string | null;
   /** The first opening that covered it. */
   readonly seenAt: Date | null;
 }

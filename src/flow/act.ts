@@ -1,12 +1,14 @@
 import type { Badge } from '../domain/badge.ts';
 import { badgeOf, open, watermarkAfterOpening } from '../domain/inbox.ts';
-import type { Problem } from '../domain/problem.ts';
+import { type Problem, userNotFound } from '../domain/problem.ts';
 import type { UserKey, UserPatch } from '../domain/user.ts';
 import type { BadgeCache } from '../ports/badge-cache.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { PubSub } from '../ports/pub-sub.ts';
 import type { DeadLetterFilter, Store } from '../ports/store.ts';
+import { eraseUser } from './erase.ts';
+import { type PreferencesChange, type Preferred, updatePreferences } from './prefer.ts';
 import { publishBadges } from './publish.ts';
 
 /**
@@ -46,9 +48,7 @@ export function createAct({
         if (openedSeq > inbox.openedSeq) await transaction.addOpening(key, openedSeq, now);
         return next;
       });
-      if (!opened) {
-        return { problem: { code: 'USER_NOT_FOUND', message: 'No such user.', path: ['input', 'userId'] } };
-      }
+      if (!opened) return { problem: userNotFound(['input', 'userId']) };
       const badge = badgeOf(opened);
       await publishBadges({ pubSub, cache, logger }, [badge], 'OPENED');
       return { badge };
@@ -69,6 +69,15 @@ export function createAct({
     upsertUsers(patches: readonly (UserKey & { readonly patch: UserPatch })[]): Promise<readonly boolean[]> {
       return store.transaction((transaction) => transaction.patchUsers(patches, clock.now()));
     },
+
+    updatePreferences: (
+      user: UserKey,
+      change: PreferencesChange,
+    ): Promise<Preferred | { readonly problem: Problem }> =>
+      updatePreferences({ store, clock }, user, change),
+
+    eraseUser: (user: UserKey): Promise<Problem | undefined> =>
+      eraseUser({ store, pubSub, cache, clock, logger }, user),
   };
 }
 

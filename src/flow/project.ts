@@ -21,6 +21,8 @@ const rowNamespace = 'b3c1b1a4-3d5f-4a0e-8f0c-6b8a2f0c9d11';
 interface ProjectOptions {
   /** Page views older than this are not kept. */
   readonly retentionDays: number;
+  /** Critical notifications of these categories reach whoever they are for. */
+  readonly lockedCategories?: readonly string[];
 }
 
 /** Applies records to the store. */
@@ -58,7 +60,7 @@ export function createProject(
     readonly clock: Clock;
     readonly logger: Logger;
   },
-  { retentionDays }: ProjectOptions,
+  { retentionDays, lockedCategories = [] }: ProjectOptions,
 ): Project {
   let passedOver = 0;
 
@@ -91,7 +93,7 @@ export function createProject(
         const [claims, , locked] = await first;
         const fresh = new Set<Event>(all.filter((_, index) => claims[index]));
         const arrived = notifications.filter((event) => fresh.has(event));
-        const { inboxes, waiting, ...delivered } = deliverAll(arrived, locked, now);
+        const { inboxes, waiting, ...delivered } = deliverAll(arrived, locked, now, lockedCategories);
         const untouched = new Set(locked.map(({ inbox }) => inbox));
         transaction.finish(
           transaction.unclaimEvents(waiting),
@@ -196,7 +198,12 @@ function deadLetterOf(record: LogRecord, why: Failure, failedAt: Date, tenantId 
  * Delivers in the order of the events; the inboxes are locked, so sequence and version order are commit order. `waiting`
  * are those whose user does not exist.
  */
-function deliverAll(arrived: readonly NotificationSent[], locked: readonly UserInbox[], now: Date) {
+function deliverAll(
+  arrived: readonly NotificationSent[],
+  locked: readonly UserInbox[],
+  now: Date,
+  lockedCategories: readonly string[],
+) {
   const users = new Map(locked.map(({ user }) => [userKeyOf(user), user]));
   const inboxes = new Map(locked.map(({ inbox }) => [userKeyOf(inbox), inbox]));
   const notifications: Notification[] = [];
@@ -207,7 +214,7 @@ function deliverAll(arrived: readonly NotificationSent[], locked: readonly UserI
     const inbox = inboxes.get(key);
     if (user && inbox) {
       const arrival = { id: rowIdOf(event), content: contentOf(event), sentAt: event.occurredAt };
-      const delivered = deliver(inbox, user, arrival, now);
+      const delivered = deliver(inbox, user, arrival, now, lockedCategories);
       inboxes.set(key, delivered.inbox);
       notifications.push(delivered.notification);
     } else waiting.push(event);

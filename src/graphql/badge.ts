@@ -91,7 +91,10 @@ registerEnumType(BadgeCause, {
   valuesConfig: {
     ARRIVED: { description: 'A notification arrived.' },
     OPENED: { description: 'The user opened the inbox, here or elsewhere.' },
-    RESYNCED: { description: 'A periodic re-read found a newer state: a push was lost.' },
+    RESYNCED: {
+      description:
+        'A re-read found a newer state: a push was lost. Or the user was erased, and with them all that counted.',
+    },
   },
 });
 

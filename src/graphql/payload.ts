@@ -19,7 +19,7 @@ registerEnumType(UserErrorCode, {
     INVALID_INPUT: { description: 'A value is out of bounds; the message says which bounds.' },
     NOT_FOUND: { description: 'There is no such thing, or it is not visible to the caller.' },
     USER_NOT_FOUND: { description: 'There is no such user in the tenant.' },
-    OPTED_OUT: { description: 'The user does not receive notifications.' },
+    OPTED_OUT: { description: 'The user chose not to receive this; the message says what they chose.' },
     IDEMPOTENCY_CONFLICT: {
       description: 'The idempotency key was used before with other input. Nothing was changed.',
     },

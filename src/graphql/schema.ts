@@ -21,8 +21,10 @@ import { DeadLetterResolver } from './dead-letter.ts';
 import { NodeResolver } from './node.ts';
 import { NotificationResolver } from './notification.ts';
 import { PageViewResolver } from './page-view.ts';
+import { PreferenceResolver } from './preference.ts';
 import { UserStatsResolver } from './stats.ts';
 import { UserResolver } from './user.ts';
+import { UsersResolver } from './users.ts';
 
 let schema: GraphQLSchema | undefined;
 
@@ -34,6 +36,8 @@ export function getSchema(): GraphQLSchema {
       buildSchemaSync({
         resolvers: [
           UserResolver,
+          UsersResolver,
+          PreferenceResolver,
           NodeResolver,
           PageViewResolver,
           NotificationResolver,
@@ -81,9 +85,12 @@ export function createResolvers(deps: {
   readonly store: Store;
   readonly clock: Clock;
   readonly retentionDays: number;
+  readonly lockedCategories: readonly string[];
 }): ResolverContainer {
   const resolvers = new Map<unknown, unknown>([
     [UserResolver, new UserResolver(deps)],
+    [UsersResolver, new UsersResolver(deps)],
+    [PreferenceResolver, new PreferenceResolver(deps)],
     [NodeResolver, new NodeResolver(deps)],
     [PageViewResolver, new PageViewResolver(deps)],
     [NotificationResolver, new NotificationResolver(deps)],

@@ -9,7 +9,7 @@ export type BadgeCause =
   | 'ARRIVED'
   /** The user opened the inbox, here or elsewhere. */
   | 'OPENED'
-  /** A periodic re-read found a newer state: a push was lost. */
+  /** A re-read found a newer state: a push was lost. Or the user was erased, and with them all that counted. */
   | 'RESYNCED';
 
 /** What a notification says. */
@@ -103,7 +103,7 @@ export type UserErrorCode =
   | 'IN_FUTURE'
   /** There is no such thing, or it is not visible to the caller. */
   | 'NOT_FOUND'
-  /** The user does not receive notifications. */
+  /** The user chose not to receive this; the message says what they chose. */
   | 'OPTED_OUT'
   /** More items than one call takes. Nothing was changed. */
   | 'TOO_MANY_ITEMS'

@@ -7,7 +7,7 @@ import { columns, keyOf } from './user.ts';
 const selected = Prisma.sql`
   n.tenant_id AS "tenantId", n.user_id AS "userId", n.id, n.seq, n.status::text AS status, n.category,
   n.severity::text AS severity, n.title, n.body, n.data, n.action_url AS "actionUrl", n.subject_id AS "subjectId",
-  n.created_at AS "createdAt", n.delivered_at AS "deliveredAt",
+  n.created_at AS "createdAt", n.delivered_at AS "deliveredAt", n.suppressed_reason AS "suppressedReason",
   (SELECT o.opened_at FROM inbox_opening AS o
    WHERE o.tenant_id = n.tenant_id AND o.user_id = n.user_id AND o.up_to_seq >= n.seq
    ORDER BY o.up_to_seq LIMIT 1) AS "seenAt"`;
@@ -19,7 +19,7 @@ export function createNotificationQueries(sql: Sql) {
       const [tenantIds, userIds] = columns(rows);
       await sql.execute`
         INSERT INTO notification (tenant_id, user_id, id, seq, status, category, severity, title, body, data,
-          action_url, subject_id, created_at, delivered_at)
+          action_url, subject_id, created_at, delivered_at, suppressed_reason)
         SELECT * FROM unnest(
           ${tenantIds}::text[], ${userIds}::text[], ${rows.map((row) => row.id)}::uuid[],
           ${rows.map((row) => row.seq?.toString() ?? null)}::bigint[],
@@ -29,7 +29,8 @@ export function createNotificationQueries(sql: Sql) {
           ${rows.map((row) => (row.data === null ? null : JSON.stringify(row.data)))}::jsonb[],
           ${rows.map((row) => row.actionUrl)}::text[], ${rows.map((row) => row.subjectId)}::text[],
           ${rows.map((row) => row.createdAt.toISOString())}::timestamptz[],
-          ${rows.map((row) => row.deliveredAt?.toISOString() ?? null)}::timestamptz[])`;
+          ${rows.map((row) => row.deliveredAt?.toISOString() ?? null)}::timestamptz[],
+          ${rows.map((row) => row.suppressedReason)}::text[])`;
     },
 
     async countUnseen({ tenantId, userId }: UserKey, openedSeq: bigint): Promise<number> {

@@ -72,6 +72,7 @@ async function deliverTo(key: UserKey, count: number, fields: Partial<Notificati
         user,
         { id: uuidV7(), content: { ...content, ...fields }, sentAt: now },
         now,
+        [],
       );
       inbox = delivered.inbox;
       notifications.push(delivered.notification);
