@@ -100,7 +100,20 @@ describe('an inbox', () => {
     const inbox = emptyInbox(key, now);
     const delivered = deliver(inbox, { ...user, canReceiveNotifications: false }, arrival, later, []);
     expect(delivered.inbox).toBe(inbox);
-    expect(delivered.notification).toMatchObject({ status: 'SUPPRESSED', seq: null, deliveredAt: null });
+    expect(delivered.notification).toMatchObject({
+      status: 'SUPPRESSED',
+      seq: null,
+      deliveredAt: null,
+      suppressedReason: 'The user receives no notifications.',
+    });
+  });
+
+  it('is reached by a critical notification of a locked category whatever its user chose', () => {
+    const recipient = { ...user, canReceiveNotifications: false, disabledCategories: ['general'] };
+    const critical = { ...arrival, content: { ...content, severity: 'CRITICAL' } } as const;
+    const delivered = deliver(emptyInbox(key, now), recipient, critical, later, ['general']);
+    expect(delivered.notification).toMatchObject({ status: 'DELIVERED', suppressedReason: null });
+    expect(delivered.inbox.unseen).toBe(1);
   });
 
   it('keeps its version and moment when opening changes no count', () => {
