@@ -316,6 +316,30 @@ describe('while events about the user are applied', () => {
     expect(await rowsNaming(user)).toEqual([]);
   });
 
+  it('erasing waits for the user who is choosing, too', async () => {
+    const user = anyone();
+    await projectOn().apply(next(events(user)));
+    const { open, opened } = gate();
+    const reached = gate();
+    const slow = withTransactions(storage.store, (transaction) => ({
+      async lockUsers(keys) {
+        const locked = await transaction.lockUsers(keys);
+        reached.open();
+        await opened;
+        return locked;
+      },
+    }));
+    const categories = [{ category: 'news', enabled: false }];
+    const preferred = actOn(slow).updatePreferences(user, { patch: {}, categories });
+    await reached.opened;
+    const erased = actOn().eraseUser(user);
+    await areWaiting(1);
+    open();
+    expect(await preferred).toHaveProperty('user');
+    expect(await erased).toBeUndefined();
+    expect(await rowsNaming(user)).toEqual([]);
+  });
+
   it('they wait for erasing, and find nobody: no row is left of a notification', async () => {
     const user = anyone();
     await projectOn().apply(next(events(user)));

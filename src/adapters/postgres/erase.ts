@@ -4,10 +4,7 @@ import type { Erasure } from '../../ports/store.ts';
 import { Prisma } from './generated/client.ts';
 import type { Sql } from './sql.ts';
 
-/**
- * Every table with rows that name a user, but for the inbox, whose version is needed. A test asks the catalog for more.
- * The user comes first: whoever holds that row writes others about the user.
- */
+/** Every table with rows that name a user, but for the inbox, whose version is needed. A test asks the catalog for more. */
 const tablesOfUser = [
   'app_user',
   'page_view',
@@ -28,9 +25,9 @@ export function createEraseQueries(sql: Sql) {
       // What may take long comes first, while nobody waits for it.
       const passed = await blankRecords(0n);
       await remove('page_view');
-      // Whoever writes about a user writes one of these two, and would go on with what they have read of the user. So they
-      // end first, or begin again when nothing is left; locked in the order in which others come to them.
-      await sql.execute`LOCK TABLE app_user, inbox IN SHARE ROW EXCLUSIVE MODE`;
+      // Whoever writes about a user locks rows of one of these two first, and would go on with what they have read there.
+      // So they end before this, or find nobody after it; reading goes on. In the order in which others come to them.
+      await sql.execute`LOCK TABLE app_user, inbox IN EXCLUSIVE MODE`;
       await blankRecords(passed);
       for (const table of tablesOfUser) await remove(table);
       rows += await sql.execute`DELETE FROM dead_letter WHERE key = ${key}`;
