@@ -59,6 +59,7 @@ describe('who asks for what is not theirs', () => {
     notificationCursor: '',
     pageViewCursor: '',
     deadLetterCursor: '',
+    userCursor: '',
   };
   let before: Awaited<ReturnType<typeof tables>>;
 
@@ -88,6 +89,8 @@ describe('who asks for what is not theirs', () => {
       ids.deadLetterCursor = edge.cursor;
     });
     await vi.waitFor(async () => expect(await waitingToBeSent()).toBe(0));
+    const { data } = await app.send(admin, '{ users { edges { cursor } } }');
+    ids.userCursor = (data as unknown as { users: Viewer['notifications'] }).users.edges[0].cursor;
     before = await tables(app.connectionString);
   });
   const waitingToBeSent = () => app.runtime.backends.outbox.depth();
@@ -140,6 +143,13 @@ describe('who asks for what is not theirs', () => {
   const soon = new Date(Date.now() + 60_000).toISOString();
   const notFound = { badge: null, userErrors: [{ code: 'NOT_FOUND' }] };
   const upsert = 'mutation ($i: UpsertUsersInput!) { upsertUsers(input: $i) { createdCount } }';
+  const prefer = `mutation ($i: UpdatePreferencesInput!) {
+    updatePreferences(input: $i) { preferences { enabled } badge { id } userErrors { code } } }`;
+  const users = 'query ($after: String) { users(after: $after) { totalCount nodes { userId } } }';
+  const importRange = `mutation {
+    importUserRange(input: { fromId: 1, toIdExclusive: 3, patch: {} }) { createdCount } }`;
+  const erase = 'mutation ($id: ID!) { eraseUser(userId: $id) { erasedUserId userErrors { code } } }';
+  const choices = 'preferences { enabled categories { category } }';
   const watch = 'subscription ($id: ID) { badgeChanged(userId: $id) { badge { unseen } } }';
   const status = '{ systemStatus { version outboxDepth } }';
   const letters = `query ($after: String) { deadLetters(after: $after) { totalCount nodes { payload } } }`;
@@ -165,8 +175,24 @@ describe('who asks for what is not theirs', () => {
     ['Query.viewer', 'mallory', lists, () => ({ pageViews: ids.pageViewCursor }), invalid],
     ['Query.user', 'mallory', user, () => ({ id: 'alice' }), { data: { user: null } }],
     ['Query.user', 'namesake', user, () => ({ id: 'alice' }), { data: { user: nothing } }],
+    [
+      'Query.user',
+      'mallory',
+      `query ($id: ID!) { user(userId: $id) { ${choices} } }`,
+      () => ({ id: 'alice' }),
+      { data: { user: null } },
+    ],
     ['Query.user', 'stranger', user, () => ({ id: 'bob' }), { data: { user: null } }],
     ['Query.user', 'foreignAdmin', user, () => ({ id: 'bob' }), { data: { user: null } }],
+    ['Query.users', 'mallory', users, () => ({}), forbidden],
+    [
+      'Query.users',
+      'stranger',
+      users,
+      () => ({}),
+      { data: { users: { totalCount: 1, nodes: [{ userId: 'alice' }] } } },
+    ],
+    ['Query.users', 'stranger', users, () => ({ after: ids.userCursor }), invalid],
     ['Query.node', 'mallory', node, () => ({ id: ids.user }), { data: { node: null } }],
     ['Query.node', 'mallory', node, () => ({ id: ids.badge }), { data: { node: null } }],
     ['Query.node', 'mallory', node, () => ({ id: ids.notification }), { data: { node: null } }],
@@ -276,6 +302,32 @@ describe('who asks for what is not theirs', () => {
       () => ({ i: { users: [{ userId: 'mallory', patch: {} }] } }),
       forbidden,
     ],
+    ['Mutation.updatePreferences', 'mallory', prefer, () => ({ i: { userId: 'alice' } }), forbidden],
+    [
+      'Mutation.updatePreferences',
+      'mallory',
+      prefer,
+      () => ({ i: { userId: 'nobody', enabled: false } }),
+      forbidden,
+    ],
+    [
+      'Mutation.updatePreferences',
+      'stranger',
+      prefer,
+      () => ({ i: { userId: 'bob', enabled: false } }),
+      { data: { updatePreferences: { preferences: null, badge: null, ...noUser } } },
+    ],
+    ['Mutation.updatePreferences', 'stranger', prefer, () => ({ i: { enabled: false } }), invalid],
+    ['Mutation.importUserRange', 'mallory', importRange, () => ({}), forbidden],
+    ['Mutation.eraseUser', 'mallory', erase, () => ({ id: 'mallory' }), forbidden],
+    ['Mutation.eraseUser', 'shop', erase, () => ({ id: 'alice' }), forbidden],
+    [
+      'Mutation.eraseUser',
+      'foreignAdmin',
+      erase,
+      () => ({ id: 'bob' }),
+      { data: { eraseUser: { erasedUserId: null, ...noUser } } },
+    ],
     ['Mutation.retryDeadLetters', 'mallory', retry, () => ({ ids: [ids.deadLetter] }), forbidden],
     ['Mutation.retryDeadLetters', 'shop', retry, () => ({ ids: [ids.deadLetter] }), forbidden],
     [
@@ -319,6 +371,7 @@ describe('who asks for what is not theirs', () => {
     for (const [query, of] of [
       [user, (id: string) => ({ id })],
       [open, (id: string) => ({ i: { userId: id } })],
+      [prefer, (id: string) => ({ i: { userId: id, enabled: false } })],
     ] as const) {
       const [one, other] = [
         await ask(tokens.mallory, query, of('alice')),

@@ -12,6 +12,10 @@ const upsert = `mutation ($input: UpsertUsersInput!) {
   upsertUsers(input: $input) { userErrors { code message } } }`;
 const open = `mutation ($input: OpenInboxInput!) {
   openInbox(input: $input) { userErrors { code message } } }`;
+const prefer = `mutation ($input: UpdatePreferencesInput!) {
+  updatePreferences(input: $input) { userErrors { code message path } } }`;
+const importRange = `mutation ($input: ImportUserRangeInput!) {
+  importUserRange(input: $input) { userErrors { code message path } } }`;
 const node = 'query ($id: ID!) { node(id: $id) { id } }';
 const user = 'query ($id: ID!) { user(userId: $id) { id } }';
 
@@ -90,6 +94,7 @@ describe('what is refused', () => {
 
     const mutations: [name: string, mutation: string, variables: (id: string) => unknown][] = [
       ['openInbox', open, (userId) => ({ input: { userId } })],
+      ['updatePreferences', prefer, (userId) => ({ input: { userId, enabled: false } })],
       ['sendNotification', send, (to) => ({ to, content: { title: 'x' } })],
       ['upsertUsers', upsert, (userId) => ({ input: { users: [{ userId, patch: {} }] } })],
       ['recordPageView', record, (userId) => ({ input: { userId, name: 'x' } })],
@@ -119,6 +124,11 @@ describe('what is refused', () => {
       ['a place that is no text', cursor('notifications', 'default/alice', 1)],
       ['two places', cursor('notifications', 'default/alice', '1', '2')],
     ];
+    it.each(cursors)('lists no users after a cursor of %s', async (_, after) => {
+      const list = 'query ($after: String) { users(after: $after) { nodes { id } } }';
+      expect(await probe.run(list, { after }, probe.service)).toMatchObject({ code: 'BAD_USER_INPUT' });
+    });
+
     it.each(cursors)('takes no cursor of %s', async (_, after) => {
       const list = 'query ($after: String) { viewer { notifications(after: $after) { nodes { id } } } }';
       expect(await probe.run(list, { after })).toMatchObject({ code: 'BAD_USER_INPUT' });
@@ -134,6 +144,11 @@ describe('what is refused', () => {
   describe('bulks', () => {
     const users = (ids: readonly string[]) => ({ users: ids.map((userId) => ({ userId, patch: {} })) });
     const views = (count: number) => ({ views: Array(count).fill({ userId: 'alice', name: 'x' }) });
+    const range = (fromId: number, toIdExclusive: number) => ({ fromId, toIdExclusive, patch: {} });
+    const choices = (names: readonly string[]) => ({
+      userId: 'alice',
+      categories: names.map((category) => ({ category, enabled: false })),
+    });
     const numbered = (count: number) => Array.from({ length: count }, (_, index) => `user-${index}`);
     const bulks: [what: string, mutation: string, input: unknown, code: string][] = [
       ['the same user twice', upsert, users(['carol', 'dave', 'carol']), 'INVALID_INPUT'],
@@ -141,6 +156,16 @@ describe('what is refused', () => {
       ['no user', upsert, users([]), 'INVALID_INPUT'],
       ['501 views', recordMany, views(501), 'TOO_MANY_ITEMS'],
       ['no view', recordMany, views(0), 'INVALID_INPUT'],
+      ['a range of 10 001 users', importRange, range(0, 10_001), 'TOO_MANY_ITEMS'],
+      ['a range as long as can be', importRange, range(0, 2_147_483_647), 'TOO_MANY_ITEMS'],
+      ['an empty range', importRange, range(7, 7), 'INVALID_INPUT'],
+      ['a range that ends before it begins', importRange, range(7, 6), 'INVALID_INPUT'],
+      ['a range that begins below 0', importRange, range(-1, 1), 'INVALID_INPUT'],
+      ['101 categories', prefer, choices(numbered(101)), 'TOO_MANY_ITEMS'],
+      ['the same category twice', prefer, choices(['news', 'general', 'news']), 'INVALID_INPUT'],
+      ['a category with a space', prefer, choices(['a b']), 'INVALID_INPUT'],
+      ['a category of 65 characters', prefer, choices(['x'.repeat(65)]), 'INVALID_INPUT'],
+      ['U+0000 in a category', prefer, choices(['\0']), 'INVALID_INPUT'],
     ];
     it.each(bulks)('does nothing of one with %s', async (_, mutation, input, code) => {
       expect(await probe.run(mutation, { input }, probe.service)).toMatchObject({ status: 200, code });
@@ -230,6 +255,9 @@ describe('what is refused', () => {
       expect(await probe.run(stats, { zone })).toMatchObject(refused);
       const input = { users: [{ userId: 'alice', patch: { timeZone: zone } }] };
       expect(await probe.run(upsert, { input }, probe.service)).toMatchObject(refused);
+      expect(await probe.run(prefer, { input: { timeZone: zone } })).toMatchObject(refused);
+      const range = { fromId: 1, toIdExclusive: 2, patch: { timeZone: zone } };
+      expect(await probe.run(importRange, { input: range }, probe.service)).toMatchObject(refused);
     });
 
     it('takes a link of IANA for a zone', async () => {
@@ -362,9 +390,11 @@ describe('what looks bad and is data', () => {
         log_head: 1,
         log_position: isScaled ? 0 : 1,
         notification: notifications,
+        notification_preference: 0,
         outbox: 0,
         page_view: views,
         processed_event: notifications + views,
+        version_floor: 0,
       });
     });
   });

@@ -58,17 +58,27 @@ export interface App {
 export async function createApp(backends: Backends, config: Config): Promise<App> {
   const { store, log, outbox, pubSub, cache, authenticator, clock, pageTokens } = backends;
   const logger = withoutStorms(backends.logger);
-  const { retentionDays } = config;
+  const { retentionDays, lockedCategories } = config;
   const stopping = new AbortController();
 
   const read = createRead({ store, cache, clock });
   const watch = createWatch({ store, read, pubSub, logger }, { resyncMs: config.resyncMs });
 
   async function createDoor(): Promise<Door> {
-    const record = createRecord({ log, store, clock }, { retentionDays });
+    const record = createRecord({ log, store, clock }, { retentionDays, lockedCategories });
     const act = createAct({ store, pubSub, cache, clock, logger });
     const schema = getSchema();
-    const container = createResolvers({ act, read, record, watch, store, clock, retentionDays, figures });
+    const container = createResolvers({
+      act,
+      read,
+      record,
+      watch,
+      store,
+      clock,
+      retentionDays,
+      lockedCategories,
+      figures,
+    });
     const operations = createOperations(schema, { introspection: config.introspection });
     const shared = { schema, container, authenticator, operations, logger };
     return {
@@ -78,10 +88,10 @@ export async function createApp(backends: Backends, config: Config): Promise<App
     };
   }
 
-  const project = createProject({ store, pubSub, cache, clock, logger }, { retentionDays });
+  const project = createProject({ store, pubSub, cache, clock, logger }, { retentionDays, lockedCategories });
   const consume = createConsume({ log, project, logger });
   const relay = createRelay({ outbox, log, project, logger });
-  const schedule = createSchedule({ store, pubSub, cache, clock, logger });
+  const schedule = createSchedule({ store, pubSub, cache, clock, logger }, { lockedCategories });
   const sweep = createSweep({ store, log, clock, logger }, { logRetentionDays: config.logRetentionDays });
   const figures: SystemFigures = {
     version,

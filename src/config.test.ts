@@ -20,6 +20,7 @@ describe('the configuration', () => {
       databaseUrl: undefined,
       introspection: true,
       retentionDays: 183,
+      lockedCategories: ['security'],
       resyncMs: 30_000,
     });
     expect([...readConfig({}).roles]).toEqual(['api', 'worker']);
@@ -95,6 +96,7 @@ describe('the configuration', () => {
     ['DATABASE_URL', 'localhost:5432'],
     ['AUTH_JWKS_URL', 'file:///etc/passwd'],
     ['RETENTION_DAYS', '0'],
+    ['LOCKED_CATEGORIES', 'security,two words'],
     ['ROLES', ','],
     ['KAFKA_BROKERS', 'kafka://a:9092'],
     ['KAFKA_BROKERS', 'a'],

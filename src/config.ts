@@ -174,6 +174,24 @@ const settings = {
     about: 'How long page views are kept, and the longest window of stats, in days.',
     example: '183',
   }),
+  LOCKED_CATEGORIES: setting(
+    z
+      .string()
+      .transform(list)
+      .pipe(
+        z.array(
+          z
+            .string()
+            .regex(/^[A-Za-z0-9_.:-]{1,64}$/, '1 to 64 of A-Z a-z 0-9 _ . : - each, separated by commas'),
+        ),
+      )
+      .default(['security']),
+    {
+      about:
+        'Categories whose critical notifications reach users whatever these have chosen, separated by commas.',
+      example: 'security,billing',
+    },
+  ),
   LOG_RETENTION_DAYS: setting(integer(1, 30).default(7), {
     about:
       'How long events stay in the log, in days; of topics created here. Never longer than repeated events are recognised (30).',
@@ -244,6 +262,7 @@ export interface Config {
   readonly corsOrigins: readonly string[];
   readonly introspection: boolean;
   readonly retentionDays: number;
+  readonly lockedCategories: readonly string[];
   readonly logRetentionDays: number;
   readonly resyncMs: number;
   readonly shutdownTimeoutMs: number;
@@ -340,6 +359,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     corsOrigins: values.CORS_ORIGINS,
     introspection: values.INTROSPECTION === undefined ? !production : values.INTROSPECTION === 'on',
     retentionDays: values.RETENTION_DAYS,
+    lockedCategories: values.LOCKED_CATEGORIES,
     logRetentionDays: values.LOG_RETENTION_DAYS,
     resyncMs: values.RESYNC_INTERVAL_SEC * 1000,
     shutdownTimeoutMs: values.SHUTDOWN_TIMEOUT_SEC * 1000,

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -69,7 +69,7 @@ describe('unseen', () => {
   it('explains itself', async () => {
     const help = await unseen(['--help']).exit;
     expect(help).toMatchObject({ code: 0, stderr: '' });
-    expect(help.stdout).toMatch(/start[\s\S]*migrate[\s\S]*token[\s\S]*dlq[\s\S]*Examples:/);
+    expect(help.stdout).toMatch(/start[\s\S]*migrate[\s\S]*token[\s\S]*dlq[\s\S]*import[\s\S]*Examples:/);
     expect((await unseen(['--version']).exit).stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
     const unknown = await unseen(['strat']).exit;
     expect(unknown).toMatchObject({ code: 1, stdout: '' });
@@ -415,5 +415,57 @@ describe('unseen dlq', () => {
     const empty = await unseen(['dlq', 'ls'], { DATABASE_URL: connectionString }).exit;
     expect(empty).toMatchObject({ code: 1, stdout: '' });
     expect(empty.stderr).toMatch(/^unseen: .*"dead_letter" does not exist\)\n$/);
+  });
+});
+
+describe('unseen import users', () => {
+  const importUsers = (...args: string[]) => unseen(['import', 'users', ...args]);
+
+  it('explains the two kinds of source', async () => {
+    const { code, stdout } = await importUsers('--help').exit;
+    expect(code).toBe(0);
+    expect(stdout).toMatch(
+      /FIRST\.\.LAST[\s\S]*--can-receive[\s\S]*--time-zone[\s\S]*"userId": "alice"[\s\S]*Examples:/,
+    );
+  });
+
+  it('takes ranges, files and standard input, and says how far it is and what it refused', async () => {
+    const range = await importUsers('1..25000', '--time-zone', 'Europe/Berlin', '--tenant', 'acme').exit;
+    expect(range).toEqual({
+      code: 0,
+      stdout: 'created 25000, updated 0, 0 lines refused\n',
+      stderr: '10000 users so far\n20000 users so far\n',
+    });
+    const again = await importUsers('24999..25001', '--tenant', 'acme', '--can-receive', 'null').exit;
+    expect(again).toMatchObject({ code: 0, stdout: 'created 1, updated 2, 0 lines refused\n' });
+    const file = join(dataDir, 'users.jsonl');
+    writeFileSync(file, '{"userId": "alice"}\nnonsense\n{"userId": "bob", "timeZone": null}\n');
+    expect(await importUsers(file, '--can-receive', 'false').exit).toEqual({
+      code: 1,
+      stdout: 'created 2, updated 0, 1 lines refused\n',
+      stderr: 'unseen: line 2: not JSON\n',
+    });
+    const piped = importUsers('-');
+    piped.child.stdin.end('{"userId": "alice", "canReceiveNotifications": true}\n{"userId": "carol"}');
+    expect(await piped.exit).toEqual({
+      code: 0,
+      stdout: 'created 1, updated 1, 0 lines refused\n',
+      stderr: '',
+    });
+  }, 120_000);
+
+  it.each([
+    [[], /missing required argument 'source'/],
+    [['5..1'], /the range 5\.\.1 ends before it begins/],
+    [['no-such-file.jsonl'], /no-such-file\.jsonl cannot be read: ENOENT/],
+    [['1..2', '--time-zone', 'Mars/Base'], /an IANA time zone/],
+    [['1..2', '--can-receive', 'maybe'], /Allowed choices are true, false, null/],
+    [['1..2', '--tenant', 'a/b'], /1 to 64 of/],
+  ])('refuses %j in a sentence and starts nothing', async (args, message) => {
+    const { code, stdout, stderr } = await importUsers(...args).exit;
+    expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+    expect(stderr).toMatch(message);
+    expect(stderr).not.toMatch(/\n\s+at /);
+    expect(readdirSync(dataDir)).toEqual([]);
   });
 });

@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import { open } from 'node:fs/promises';
 import closeWithGrace from 'close-with-grace';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { type App, createApp } from './app.ts';
@@ -6,6 +7,9 @@ import { type Config, ConfigError, readConfig } from './config.ts';
 import { letterTable, letterText, plainLetter, retryAll, retryLetters } from './dlq.ts';
 import { type Role, roles } from './domain/caller.ts';
 import { AppError, isRetriable } from './domain/error.ts';
+import { isTimeZone } from './domain/time.ts';
+import type { UserPatch } from './domain/user.ts';
+import { type ImportLine, importUsers, usersOfLines, usersOfRange } from './import.ts';
 import {
   createLogger,
   createRuntime,
@@ -34,7 +38,8 @@ Examples:
   PORT=8080 unseen start                        on another port
   unseen token --user alice                     a token for the playground or for curl
   unseen token --role service                   a token that acts for every user of the tenant
-  unseen dlq ls                                 the events that could not be applied`,
+  unseen dlq ls                                 the events that could not be applied
+  unseen import users users.jsonl               create or change the users of a file`,
   );
 
 program
@@ -74,12 +79,7 @@ program
   .description('Print a token signed with AUTH_SECRET or, without one, with the secret in DATA_DIR.')
   .option('--user <id>', 'whom the token speaks for (default: the role, for service and admin)')
   .addOption(new Option('--role <role>', 'what it may do').choices([...roles]).default('user'))
-  .option(
-    '--tenant <tenant>',
-    'whose users',
-    matching(/^[A-Za-z0-9_.-]{1,64}$/, '1 to 64 of A-Z a-z 0-9 _ . -'),
-    'default',
-  )
+  .option('--tenant <tenant>', 'whose users', tenant, 'default')
   .option(
     '--expires <duration>',
     'for how long',
@@ -159,6 +159,37 @@ dlq
     });
   });
 
+program
+  .command('import')
+  .description('Bring in what is known already, straight into the store, also while the server runs.')
+  .command('users')
+  .description('Create or change users: those of a file, or those whose ids are numbers in a row.')
+  .argument('<source>', 'FILE: JSON Lines, - for standard input. FIRST..LAST: a range of ids, both included')
+  .option('--tenant <tenant>', 'whose users', tenant, 'default')
+  .addOption(
+    new Option('--can-receive <value>', 'whether notifications reach them').choices([
+      'true',
+      'false',
+      'null',
+    ]),
+  )
+  .option('--time-zone <zone>', 'an IANA time zone, or null', zoneOrNull)
+  .addHelpText(
+    'after',
+    `
+A line of a file is {"userId": "alice", "timeZone": "Europe/Berlin", "canReceiveNotifications": true}. Only userId must be
+there: what is absent is as the options say, or else keeps its value; null goes back to the default (UTC, true).
+
+Lines that cannot be read are reported and the others imported; the exit code is then 1. To import again changes nothing
+that is done, so whoever was interrupted starts over.
+
+Examples:
+  unseen import users users.jsonl --tenant acme
+  unseen import users 1..10000 --can-receive true --time-zone Europe/Berlin
+  zcat users.jsonl.gz | unseen import users -`,
+  )
+  .action(importUsersFrom);
+
 const roleDescriptions = { api: 'answers requests', worker: 'applies events' } as const;
 
 await program.parseAsync().catch(exitWith);
@@ -168,6 +199,63 @@ async function withStore(
 ): Promise<void> {
   const opened = await openStore(readConfig());
   await work(opened).finally(opened.close);
+}
+
+async function importUsersFrom(
+  source: string,
+  options: { readonly tenant: string; readonly canReceive?: string; readonly timeZone?: string | null },
+): Promise<void> {
+  const patch: UserPatch = {
+    ...(options.canReceive !== undefined && { canReceiveNotifications: JSON.parse(options.canReceive) }),
+    ...(options.timeZone !== undefined && { timeZone: options.timeZone }),
+  };
+  const users = await usersOf(source, patch);
+  await withStore(async (deps) => {
+    const counts = { created: 0, updated: 0, refused: 0 };
+    let said = 0;
+    try {
+      await importUsers(deps, options.tenant, users, {
+        counts,
+        onRefused: (line, reason) => refuse(`line ${line}: ${reason}`),
+        onBatch() {
+          const done = counts.created + counts.updated;
+          if (done < said + 10_000) return;
+          said = done;
+          console.error(`${done} users so far`);
+        },
+      });
+    } finally {
+      const { created, updated, refused } = counts;
+      console.log(`created ${created}, updated ${updated}, ${refused} lines refused`);
+    }
+  });
+}
+
+async function usersOf(
+  source: string,
+  patch: UserPatch,
+): Promise<AsyncIterable<ImportLine> | Iterable<ImportLine>> {
+  const [, first, last] = /^(0|[1-9]\d{0,14})\.\.(0|[1-9]\d{0,14})$/.exec(source) ?? [];
+  if (first === undefined) return usersOfLines(await bytesOf(source), patch);
+  if (Number(first) > Number(last)) program.error(`error: the range ${source} ends before it begins`);
+  return usersOfRange(Number(first), Number(last), patch);
+}
+
+/** The bytes of a file that is there, or of standard input. */
+async function bytesOf(source: string): Promise<AsyncIterable<Uint8Array>> {
+  if (source === '-') return process.stdin;
+  const unreadable = (cause: Error) =>
+    new AppError('START_REFUSED', `${source} cannot be read: ${cause.message}`, { cause });
+  const file = await open(source).catch((error) => {
+    throw unreadable(error);
+  });
+  return (async function* () {
+    try {
+      yield* file.createReadStream();
+    } catch (error) {
+      throw unreadable(error as Error);
+    }
+  })();
 }
 
 /** Says what could not be done; whatever else was asked is done. */
@@ -279,6 +367,17 @@ function exitWith(error: unknown): never {
     isExpected && isRetriable(error) && error.cause instanceof Error ? ` (${error.cause.message})` : '';
   console.error(isExpected ? `unseen: ${error.message}${reason}` : error);
   process.exit(1);
+}
+
+function tenant(value: string): string {
+  return matching(/^[A-Za-z0-9_.-]{1,64}$/, '1 to 64 of A-Z a-z 0-9 _ . -')(value);
+}
+
+function zoneOrNull(value: string): string | null {
+  if (value === 'null') return null;
+  if (!isTimeZone(value))
+    throw new InvalidArgumentError('Expected an IANA time zone, e.g. Europe/Berlin, or null.');
+  return value;
 }
 
 function letterId(value: string): string {

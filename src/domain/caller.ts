@@ -2,6 +2,11 @@
 export const roles = ['user', 'service', 'admin'] as const;
 export type Role = (typeof roles)[number];
 
+/** Names a caller within a tenant: what idempotency keys are scoped to. */
+export function callerNameOf({ role, subject }: Pick<Caller, 'role' | 'subject'>): string {
+  return `${role}:${subject}`;
+}
+
 /** Who asks, as a verified token says. */
 export interface Caller {
   readonly tenantId: string;

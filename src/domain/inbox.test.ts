@@ -7,7 +7,7 @@ import { userDefaults } from './user.ts';
 const now = new Date('2026-11-20T09:00:00Z');
 const later = new Date('2026-11-20T09:05:00Z');
 const key = { tenantId: 'default', userId: 'alice' };
-const user = { ...key, ...userDefaults, createdAt: now };
+const user = { ...key, ...userDefaults, createdAt: now, disabledCategories: [] };
 const arrival = draft(key, { createdAt: now });
 
 /** What can happen to an inbox: an arrival, or an opening up to somewhere, sensible or not. */
@@ -25,7 +25,7 @@ function live(
   let inbox = emptyInbox(key, now);
   for (const what of happenings) {
     const before = inbox;
-    if (what === 'arrival') ({ inbox } = deliver(inbox, user, arrival, later));
+    if (what === 'arrival') ({ inbox } = deliver(inbox, user, arrival, later, []));
     else {
       const openedSeq = watermarkAfterOpening(inbox, what);
       // Sequences are dense, so the rows above the watermark are these.
@@ -71,7 +71,7 @@ describe('an inbox', () => {
   });
 
   it('gives arrivals the next place and keeps opening from touching what is unread', () => {
-    const { inbox, notification } = deliver(emptyInbox(key, now), user, arrival, later);
+    const { inbox, notification } = deliver(emptyInbox(key, now), user, arrival, later, []);
     expect(notification).toMatchObject({
       ...key,
       id: arrival.id,
@@ -90,24 +90,37 @@ describe('an inbox', () => {
 
   it('is not touched by a notification its user cannot receive', () => {
     const inbox = emptyInbox(key, now);
-    const delivered = deliver(inbox, { ...user, canReceiveNotifications: false }, arrival, later);
+    const delivered = deliver(inbox, { ...user, canReceiveNotifications: false }, arrival, later, []);
     expect(delivered.inbox).toBe(inbox);
-    expect(delivered.notification).toMatchObject({ status: 'SUPPRESSED', seq: null, deliveredAt: null });
+    expect(delivered.notification).toMatchObject({
+      status: 'SUPPRESSED',
+      seq: null,
+      deliveredAt: null,
+      suppressedReason: 'The user receives no notifications.',
+    });
+  });
+
+  it('is reached by a critical notification of a locked category whatever its user chose', () => {
+    const recipient = { ...user, canReceiveNotifications: false, disabledCategories: ['general'] };
+    const critical = { ...arrival, severity: 'CRITICAL' } as const;
+    const delivered = deliver(emptyInbox(key, now), recipient, critical, later, ['general']);
+    expect(delivered.notification).toMatchObject({ status: 'DELIVERED', suppressedReason: null });
+    expect(delivered.inbox.unseen).toBe(1);
   });
 
   it('is not touched by one that is still to come or whose time is over', () => {
     const inbox = emptyInbox(key, now);
-    const coming = deliver(inbox, user, { ...arrival, scheduledFor: later }, now);
+    const coming = deliver(inbox, user, { ...arrival, scheduledFor: later }, now, []);
     expect(coming).toMatchObject({ inbox, notification: { status: 'SCHEDULED', seq: null } });
-    const past = deliver(inbox, user, { ...arrival, expiresAt: now }, now);
+    const past = deliver(inbox, user, { ...arrival, expiresAt: now }, now, []);
     expect(past).toMatchObject({ inbox, notification: { status: 'EXPIRED', seq: null } });
-    expect(deliver(inbox, user, { ...arrival, scheduledFor: now }, now).notification.status).toBe(
+    expect(deliver(inbox, user, { ...arrival, scheduledFor: now }, now, []).notification.status).toBe(
       'DELIVERED',
     );
   });
 
   it('has one that arrives again at the newest place, counted once however it stood before', () => {
-    const first = deliver(emptyInbox(key, now), user, arrival, now);
+    const first = deliver(emptyInbox(key, now), user, arrival, now, []);
     const again = arrive(first.inbox, first.notification, later);
     expect(again).toMatchObject({ inbox: { unseen: 1, unread: 1, lastSeq: 2n }, notification: { seq: 2n } });
     const snoozed = { ...first.notification, readAt: now, seenAt: now, snoozedUntil: later };

@@ -1,6 +1,7 @@
 import { type Badge, notificationsKey } from './badge.ts';
 import { isUnread, type Notification, type NotificationAction } from './notification.ts';
-import type { User, UserKey } from './user.ts';
+import { type Recipient, refusalOf } from './preference.ts';
+import type { UserKey } from './user.ts';
 
 /** The state of a user's inbox. Changed only under its lock, so version order is commit order. */
 export interface Inbox extends UserKey {
@@ -19,7 +20,7 @@ export interface Inbox extends UserKey {
 }
 
 export interface UserInbox {
-  readonly user: User;
+  readonly user: Recipient;
   readonly inbox: Inbox;
 }
 
@@ -47,8 +48,8 @@ export function badgeOf(inbox: Inbox): Badge {
   return { tenantId, userId, key: notificationsKey, unseen, unread, version, asOf: updatedAt };
 }
 
-/** The inbox of a user for whom nothing ever arrived. */
-export function emptyInbox({ tenantId, userId }: UserKey, now: Date): Inbox {
+/** The inbox of a user for whom nothing ever arrived. Versions begin at 0, or where the tenant's erased users left off. */
+export function emptyInbox({ tenantId, userId }: UserKey, now: Date, version = 0): Inbox {
   return {
     tenantId,
     userId,
@@ -57,7 +58,7 @@ export function emptyInbox({ tenantId, userId }: UserKey, now: Date): Inbox {
     lastSeq: 0n,
     openedSeq: 0n,
     changeSeq: 0n,
-    version: 0,
+    version,
     lastOpenedAt: null,
     updatedAt: now,
   };
@@ -95,10 +96,17 @@ interface Delivered {
  * What becomes of a notification that is not delivered yet: SUPPRESSED when its user cannot receive it, which never counts,
  * also not after opting in; EXPIRED when its time is over; SCHEDULED when it is still to come; else it arrives.
  */
-export function deliver(inbox: Inbox, user: User, notification: Notification, now: Date): Delivered {
+export function deliver(
+  inbox: Inbox,
+  user: Recipient,
+  notification: Notification,
+  now: Date,
+  lockedCategories: readonly string[],
+): Delivered {
   const { expiresAt, scheduledFor } = notification;
-  if (!user.canReceiveNotifications)
-    return { inbox, notification: { ...notification, status: 'SUPPRESSED' } };
+  const suppressedReason = refusalOf(user, notification, lockedCategories);
+  if (suppressedReason !== undefined)
+    return { inbox, notification: { ...notification, status: 'SUPPRESSED', suppressedReason } };
   if (expiresAt && expiresAt <= now) return { inbox, notification: { ...notification, status: 'EXPIRED' } };
   if (scheduledFor && scheduledFor > now) return { inbox, notification };
   return arrive(inbox, notification, now);

@@ -32,7 +32,17 @@ const rowKeyOf = ({ tenantId, id }: Notification) => `${tenantId}/${id}`;
  * The locked inboxes of a batch, through which its events go in their order. `known` are the rows these can touch: unread
  * ones of the groups that are sent to and about the subjects that are visited.
  */
-export function createMailboxes(locked: readonly UserInbox[], known: readonly Notification[], now: Date) {
+export function createMailboxes({
+  locked,
+  known,
+  now,
+  lockedCategories,
+}: {
+  readonly locked: readonly UserInbox[];
+  readonly known: readonly Notification[];
+  readonly now: Date;
+  readonly lockedCategories: readonly string[];
+}) {
   const users = new Map(locked.map(({ user }) => [userKeyOf(user), user]));
   const inboxes = new Map(locked.map(({ inbox }) => [userKeyOf(inbox), inbox]));
   const added = new Map<string, Notification>();
@@ -73,7 +83,7 @@ export function createMailboxes(locked: readonly UserInbox[], known: readonly No
     const user = users.get(key);
     const inbox = inboxes.get(key);
     if (!user || !inbox) return false;
-    const delivered = deliver(inbox, user, notification, now);
+    const delivered = deliver(inbox, user, notification, now, lockedCategories);
     const { groupKey } = notification;
     const group = groupKey === null ? undefined : groups.get(under(notification, groupKey));
     if (group && isUnseen(inbox, group) && delivered.inbox !== inbox) {

@@ -36,6 +36,8 @@ export interface Notification extends UserKey, NotificationContent {
   readonly createdAt: Date;
   readonly scheduledFor: Date | null;
   readonly deliveredAt: Date | null;
+  /** Why it is SUPPRESSED; null otherwise. */
+  readonly suppressedReason: string | null;
   /** The first opening that covered it, or when it was seen on its own, whichever came first. */
   readonly seenAt: Date | null;
   readonly readAt: Date | null;

@@ -20,6 +20,10 @@ export interface Problem {
   readonly path: readonly string[];
 }
 
+export function userNotFound(path: readonly string[]): Problem {
+  return { code: 'USER_NOT_FOUND', message: 'No such user.', path };
+}
+
 /** One problem per issue of a failed parse. */
 export function problemsOf(error: z.ZodError, path: readonly string[]): readonly Problem[] {
   return error.issues.map((issue) => {

@@ -6,16 +6,18 @@ import { topics } from './topic.ts';
 export const severities = ['LOW', 'NORMAL', 'HIGH', 'CRITICAL'] as const;
 export type Severity = (typeof severities)[number];
 
+/** The name of a category. */
+export const categoryName = z
+  .string()
+  .regex(/^[A-Za-z0-9_.:-]{1,64}$/, 'must be 1 to 64 of A-Z a-z 0-9 _ . : -');
+
 /** A notification was sent to a user; the event's id is the notification's id. */
 export const notificationSent = {
   type: 'notificationSent',
   topic: topics.notificationCommand,
   schemaVersion: 1,
   data: z.object({
-    category: z
-      .string()
-      .regex(/^[A-Za-z0-9_.:-]{1,64}$/, 'must be 1 to 64 of A-Z a-z 0-9 _ . : -')
-      .default('general'),
+    category: categoryName.default('general'),
     severity: z.enum(severities).default('NORMAL'),
     title: text(200),
     body: text(4000, 0).optional(),

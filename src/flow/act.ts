@@ -8,7 +8,7 @@ import {
   withCounts,
 } from '../domain/inbox.ts';
 import type { Notification } from '../domain/notification.ts';
-import type { Problem } from '../domain/problem.ts';
+import { type Problem, userNotFound } from '../domain/problem.ts';
 import { cancel, notThere, reschedule, snooze } from '../domain/timing.ts';
 import type { UserKey, UserPatch } from '../domain/user.ts';
 import type { BadgeCache } from '../ports/badge-cache.ts';
@@ -16,6 +16,8 @@ import type { Clock } from '../ports/clock.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { PubSub } from '../ports/pub-sub.ts';
 import type { DeadLetterFilter, Marking, Store } from '../ports/store.ts';
+import { eraseUser } from './erase.ts';
+import { type PreferencesChange, type Preferred, updatePreferences } from './prefer.ts';
 import { publishBadges } from './publish.ts';
 import { announceDue } from './schedule.ts';
 
@@ -28,8 +30,6 @@ type Changed = { readonly notification: Notification; readonly badge: Badge } | 
 
 /** A change to more notifications names none of them. */
 const maxIdsOfChange = 1_000;
-
-const noSuchUser: Problem = { code: 'USER_NOT_FOUND', message: 'No such user.', path: ['input', 'userId'] };
 
 /**
  * What a user or an admin does and expects to see in the reply: one transaction, then publish. Rejects with UNAVAILABLE:
@@ -111,7 +111,7 @@ export function createAct({
         ]);
         return noted.inbox;
       });
-      if (!opened) return { problem: noSuchUser };
+      if (!opened) return { problem: userNotFound(['input', 'userId']) };
       const badge = badgeOf(opened);
       await publishBadges({ pubSub, cache, logger }, [badge], 'OPENED');
       return { badge };
@@ -157,7 +157,7 @@ export function createAct({
         await Promise.all([transaction.saveInboxes([noted.inbox]), transaction.addChanges([noted.change])]);
         return { inbox: noted.inbox, count, unknownIds };
       });
-      if (!marked) return { problem: noSuchUser };
+      if (!marked) return { problem: userNotFound(['input', 'userId']) };
       const badge = badgeOf(marked.inbox);
       if (marked.count > 0) await publishBadges({ pubSub, cache, logger }, [badge], 'MARKED');
       return { badge, affectedCount: marked.count, unknownIds: marked.unknownIds };
@@ -193,6 +193,15 @@ export function createAct({
     upsertUsers(patches: readonly (UserKey & { readonly patch: UserPatch })[]): Promise<readonly boolean[]> {
       return store.transaction((transaction) => transaction.patchUsers(patches, clock.now()));
     },
+
+    updatePreferences: (
+      user: UserKey,
+      change: PreferencesChange,
+    ): Promise<Preferred | { readonly problem: Problem }> =>
+      updatePreferences({ store, clock }, user, change),
+
+    eraseUser: (user: UserKey): Promise<Problem | undefined> =>
+      eraseUser({ store, pubSub, cache, clock, logger }, user),
   };
 }
 

@@ -23,6 +23,8 @@ const rowNamespace = 'b3c1b1a4-3d5f-4a0e-8f0c-6b8a2f0c9d11';
 interface ProjectOptions {
   /** Page views older than this are not kept. */
   readonly retentionDays: number;
+  /** Critical notifications of these categories reach whoever they are for. */
+  readonly lockedCategories?: readonly string[];
 }
 
 /** Applies records to the store. */
@@ -60,7 +62,7 @@ export function createProject(
     readonly clock: Clock;
     readonly logger: Logger;
   },
-  { retentionDays }: ProjectOptions,
+  { retentionDays, lockedCategories = [] }: ProjectOptions,
 ): Project {
   let passedOver = 0;
 
@@ -100,7 +102,7 @@ export function createProject(
         const rows = keptViews.map((view) => rowOf(view, appendedAt.get(view) ?? now));
         const [claims, , locked, known] = await first;
         const fresh = new Set<Event>(all.filter((_, index) => claims[index]));
-        const mailboxes = createMailboxes(locked, known, now);
+        const mailboxes = createMailboxes({ locked, known, now, lockedCategories });
         const waiting: NotificationSent[] = [];
         for (const event of all) {
           if (!fresh.has(event)) continue;
@@ -246,6 +248,7 @@ function draftOf(event: NotificationSent): Notification {
     archivedAt: null,
     snoozedUntil: null,
     groupCount: 1,
+    suppressedReason: null,
   };
 }
 

@@ -1,6 +1,7 @@
 import DataLoader from 'dataloader';
 import type { Badge } from '../domain/badge.ts';
-import { badgeOf, emptyInbox, type Inbox } from '../domain/inbox.ts';
+import { badgeOf, type Inbox } from '../domain/inbox.ts';
+import type { CategoryChoice } from '../domain/preference.ts';
 import { type User, type UserKey, userKeyOf } from '../domain/user.ts';
 import { type BadgeCache, noBadgeCache } from '../ports/badge-cache.ts';
 import type { Clock } from '../ports/clock.ts';
@@ -19,8 +20,13 @@ export function createRead({
   // Not cached: every load is answered by a query that starts after it was asked for.
   const inboxes = loader<Inbox>(async (keys) => {
     const found = new Map((await store.inboxes(keys)).map((inbox) => [userKeyOf(inbox), inbox]));
-    const now = clock.now();
-    return keys.map((key) => found.get(userKeyOf(key)) ?? emptyInbox(key, now));
+    return keys.map((key) => found.get(userKeyOf(key)) as Inbox);
+  });
+
+  const categoryChoices = loader<readonly CategoryChoice[]>(async (keys) => {
+    const found = new Map<string, CategoryChoice[]>(keys.map((key) => [userKeyOf(key), []]));
+    for (const choice of await store.categoryChoices(keys)) found.get(userKeyOf(choice))?.push(choice);
+    return keys.map((key) => found.get(userKeyOf(key)) ?? []);
   });
 
   const badges = loader<Badge>(async (keys) => {
@@ -45,6 +51,7 @@ export function createRead({
     badge: (key: UserKey): Promise<Badge> => badges.load(key),
     /** As it is at or after the moment of the call. */
     currentBadge,
+    categoryChoices: (key: UserKey): Promise<readonly CategoryChoice[]> => categoryChoices.load(key),
     user: async (key: UserKey): Promise<User | undefined> => (await store.users([key]))[0],
     /** The user whom a verified token names: exists from the first time they are seen. */
     async self(key: UserKey): Promise<User> {

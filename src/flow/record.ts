@@ -1,11 +1,12 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { v5 as uuidV5 } from 'uuid';
-import type { Caller } from '../domain/caller.ts';
+import { type Caller, callerNameOf } from '../domain/caller.ts';
 import { maxClockAheadMs, timelinessOf } from '../domain/page-view.ts';
-import { type Problem, problemsOf } from '../domain/problem.ts';
+import { refusalOf } from '../domain/preference.ts';
+import { type Problem, problemsOf, userNotFound } from '../domain/problem.ts';
 import { timingProblem } from '../domain/timing.ts';
 import { type Event } from '../events/codec.ts';
-import { notificationSent } from '../events/notification.ts';
+import { type NotificationSent, notificationSent } from '../events/notification.ts';
 import { pageViewed } from '../events/page-view.ts';
 import { name } from '../events/text.ts';
 import type { Clock } from '../ports/clock.ts';
@@ -49,7 +50,10 @@ export interface Recorded {
  */
 export function createRecord(
   { log, store, clock }: { readonly log: EventLog; readonly store: Store; readonly clock: Clock },
-  { retentionDays }: { readonly retentionDays: number },
+  {
+    retentionDays,
+    lockedCategories = [],
+  }: { readonly retentionDays: number; readonly lockedCategories?: readonly string[] },
 ) {
   return {
     /** Records the views that are valid; the others are problems. */
@@ -115,6 +119,7 @@ export function createRecord(
         caller,
         mutation,
         input,
+        data.data,
         digestOf([input.userId, data.data]),
         now,
       );
@@ -146,6 +151,7 @@ export function createRecord(
     caller: Caller,
     mutation: string,
     input: NotificationInput,
+    content: NotificationSent['data'],
     digest: string,
     now: Date,
   ): Promise<Problem | undefined> {
@@ -154,15 +160,11 @@ export function createRecord(
     const keyPath = ['input', 'idempotencyKey'];
     const bound = key && (await store.boundDigest(key));
     if (bound !== undefined) return bound === digest ? undefined : conflict(keyPath);
-    const [user] = await store.users([{ tenantId: caller.tenantId, userId: input.userId }]);
-    if (!user) return { code: 'USER_NOT_FOUND', message: 'No such user.', path: ['input', 'userId'] };
-    if (!user.canReceiveNotifications) {
-      return {
-        code: 'OPTED_OUT',
-        message: 'The user does not receive notifications.',
-        path: ['input', 'userId'],
-      };
-    }
+    const path = ['input', 'userId'];
+    const [user] = await store.recipients([{ tenantId: caller.tenantId, userId: input.userId }]);
+    if (!user) return userNotFound(path);
+    const refusal = refusalOf(user, content, lockedCategories);
+    if (refusal !== undefined) return { code: 'OPTED_OUT', message: refusal, path };
     if (!key) return undefined;
     const [digestNow] = await store.bindKeys([{ ...key, digest }], now);
     return digestNow === digest ? undefined : conflict(keyPath);
@@ -211,7 +213,7 @@ function timelinessProblems(input: PageViewInput, now: Date, retentionDays: numb
 }
 
 function keyIdentity(caller: Caller, mutation: string, key: string) {
-  return { tenantId: caller.tenantId, caller: `${caller.role}:${caller.subject}`, mutation, key };
+  return { tenantId: caller.tenantId, caller: callerNameOf(caller), mutation, key };
 }
 
 function eventIdOf(caller: Caller, mutation: string, key: string | undefined, now: Date): string {

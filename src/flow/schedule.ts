@@ -47,7 +47,10 @@ export function createSchedule(
     readonly clock: Clock;
     readonly logger: Logger;
   },
-  { maxSleepMs = 30_000 }: { readonly maxSleepMs?: number } = {},
+  {
+    lockedCategories = [],
+    maxSleepMs = 30_000,
+  }: { readonly lockedCategories?: readonly string[]; readonly maxSleepMs?: number } = {},
 ) {
   const stopping = new AbortController();
   let alarm = new AbortController();
@@ -63,7 +66,8 @@ export function createSchedule(
       const groups = due.flatMap(({ tenantId, userId, groupKey, status }) =>
         groupKey !== null && status === 'SCHEDULED' ? [{ tenantId, userId, groupKey }] : [],
       );
-      const mailboxes = createMailboxes(locked, await transaction.unreadOf({ groups, visits: [] }), now);
+      const known = await transaction.unreadOf({ groups, visits: [] });
+      const mailboxes = createMailboxes({ locked, known, now, lockedCategories });
       for (const row of due) mailboxes.comeDue(row);
       const mail = mailboxes.mail();
       const untouched = new Set(locked.map(({ inbox }) => inbox));

@@ -116,7 +116,10 @@ registerEnumType(BadgeCause, {
     SNOOZED: { description: 'The user put a notification off.' },
     EXPIRED: { description: 'The time of a notification was over.' },
     VIEWED: { description: 'The user visited what notifications are about, which read them.' },
-    RESYNCED: { description: 'A periodic re-read found a newer state: a push was lost.' },
+    RESYNCED: {
+      description:
+        'A re-read found a newer state: a push was lost. Or the user was erased, and with them all that counted.',
+    },
   },
 });
 

@@ -8,7 +8,7 @@ import { type Context, maySee } from './context.ts';
 import { deadLetterNode, visibleTenants } from './dead-letter.ts';
 import { parseNodeId } from './node-id.ts';
 import { Node } from './node-interface.ts';
-import { notificationNode } from './notification.ts';
+import { maySeeNotification, notificationNode } from './notification.ts';
 import { pageViewNode } from './page-view.ts';
 import { userNode } from './user.ts';
 
@@ -30,7 +30,9 @@ export class NodeResolver {
     const { kind, parts: [first = '', second = '', third = ''] = [] } = parseNodeId(id) ?? {};
     if (kind === 'Notification') {
       const notification = isUuid(first) ? await store.notification(tenantId, first) : undefined;
-      return notification && maySee(context, notification.userId) ? notificationNode(notification) : null;
+      return notification && maySeeNotification(context, notification)
+        ? notificationNode(notification)
+        : null;
     }
     if (kind === 'DeadLetter') {
       if (context.caller.role !== 'admin' || !isUuid(first)) return null;

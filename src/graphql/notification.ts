@@ -2,12 +2,14 @@ import {
   Arg,
   Ctx,
   Field,
+  FieldResolver,
   ID,
   InputType,
   Int,
   Mutation,
   ObjectType,
   Resolver,
+  Root,
   registerEnumType,
 } from 'type-graphql';
 import { validate as isUuid } from 'uuid';
@@ -18,7 +20,7 @@ import type { Record } from '../flow/record.ts';
 import type { Store } from '../ports/store.ts';
 import { BadgeType, badgeNode } from './badge.ts';
 import { checkFirst, decodeCursor, encodeCursor, PageInfo, pageOf } from './connection.ts';
-import { type Context, targetUser } from './context.ts';
+import { type Context, maySee, targetUser } from './context.ts';
 import { nodeId } from './node-id.ts';
 import { Node } from './node-interface.ts';
 import { isSeq } from './notification-cursor.ts';
@@ -171,6 +173,11 @@ export const notificationNode = (notification: Notification) => ({
   id: nodeId('Notification', notification.id),
 });
 
+/** A suppressed one never reached its user and is for those who run things. */
+export function maySeeNotification(context: Context, { userId, status }: Notification): boolean {
+  return maySee(context, userId) && (status !== 'SUPPRESSED' || context.caller.role !== 'user');
+}
+
 const notificationCursor = (notification: Notification) =>
   encodeCursor('notifications', notification, [String(notification.seq)]);
 
@@ -313,6 +320,14 @@ class SendNotificationPayload implements MutationPayload {
 @Resolver(() => NotificationType)
 export class NotificationResolver {
   constructor(private readonly deps: { readonly record: Record }) {}
+
+  @FieldResolver(() => String, {
+    nullable: true,
+    description: 'Why the user could not receive it. For admins; null for everyone else.',
+  })
+  suppressedReason(@Root() { suppressedReason }: Notification, @Ctx() { caller }: Context): string | null {
+    return caller.role === 'admin' ? suppressedReason : null;
+  }
 
   @Mutation(() => SendNotificationPayload, {
     description:

@@ -21,7 +21,7 @@ registerEnumType(UserErrorCode, {
     INVALID_INPUT: { description: 'A value is out of bounds; the message says which bounds.' },
     NOT_FOUND: { description: 'There is no such thing, or it is not visible to the caller.' },
     USER_NOT_FOUND: { description: 'There is no such user in the tenant.' },
-    OPTED_OUT: { description: 'The user does not receive notifications.' },
+    OPTED_OUT: { description: 'The user chose not to receive this; the message says what they chose.' },
     CONFLICT: { description: 'It is in a state in which this cannot be done; the message says which.' },
     IDEMPOTENCY_CONFLICT: {
       description: 'The idempotency key was used before with other input. Nothing was changed.',

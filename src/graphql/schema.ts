@@ -22,9 +22,11 @@ import { MarkingResolver } from './marking.ts';
 import { NodeResolver } from './node.ts';
 import { NotificationResolver } from './notification.ts';
 import { PageViewResolver } from './page-view.ts';
+import { PreferenceResolver } from './preference.ts';
 import { UserStatsResolver } from './stats.ts';
 import { type SystemFigures, SystemStatusResolver } from './system-status.ts';
 import { UserResolver } from './user.ts';
+import { UsersResolver } from './users.ts';
 
 let schema: GraphQLSchema | undefined;
 
@@ -36,6 +38,8 @@ export function getSchema(): GraphQLSchema {
       buildSchemaSync({
         resolvers: [
           UserResolver,
+          UsersResolver,
+          PreferenceResolver,
           NodeResolver,
           PageViewResolver,
           NotificationResolver,
@@ -86,9 +90,12 @@ export function createResolvers(deps: {
   readonly clock: Clock;
   readonly retentionDays: number;
   readonly figures: SystemFigures;
+  readonly lockedCategories: readonly string[];
 }): ResolverContainer {
   const resolvers = new Map<unknown, unknown>([
     [UserResolver, new UserResolver(deps)],
+    [UsersResolver, new UsersResolver(deps)],
+    [PreferenceResolver, new PreferenceResolver(deps)],
     [NodeResolver, new NodeResolver(deps)],
     [PageViewResolver, new PageViewResolver(deps)],
     [NotificationResolver, new NotificationResolver(deps)],

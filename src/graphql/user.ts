@@ -66,7 +66,7 @@ export const userNode = (user: User) => ({
 });
 
 @InputType({ description: 'What to change: an absent field keeps its value, null goes back to the default.' })
-class UserPatchInput {
+export class UserPatchInput {
   @Field(() => Boolean, { nullable: true, description: 'Default: true.' })
   canReceiveNotifications?: boolean | null;
 
@@ -90,7 +90,7 @@ class UpsertUsersInput {
 }
 
 @ObjectType({ implements: MutationPayload, simpleResolvers: true, description: 'What became of the users.' })
-class UpsertUsersPayload implements MutationPayload {
+export class UpsertUsersPayload implements MutationPayload {
   @Field(() => Int, { description: 'Users that did not exist.' })
   createdCount!: number;
 

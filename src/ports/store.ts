@@ -1,6 +1,7 @@
 import type { Counts, Inbox, InboxChange, UserInbox } from '../domain/inbox.ts';
 import type { Notification, NotificationAction, NotificationFilter } from '../domain/notification.ts';
 import type { PageView } from '../domain/page-view.ts';
+import type { CategoryChoice, Recipient } from '../domain/preference.ts';
 import type { StatsWindow, UserStats } from '../domain/stats.ts';
 import type { User, UserKey, UserPatch } from '../domain/user.ts';
 import type { OutgoingRecord } from './event-log.ts';
@@ -21,7 +22,20 @@ export interface Store {
 
   /** The users that exist, in no order. */
   users(keys: readonly UserKey[]): Promise<readonly User[]>;
-  /** The inboxes that exist, in no order. */
+  /** Users of a tenant by user id, those after the id `after`. The order is one of text, and always the same. */
+  usersOf(
+    tenantId: string,
+    page: { readonly first: number; readonly after?: string },
+  ): Promise<readonly User[]>;
+  countUsers(tenantId: string): Promise<number>;
+  /** Like `users`, with what they chose not to receive. */
+  recipients(keys: readonly UserKey[]): Promise<readonly Recipient[]>;
+  /** What users chose per category, in no order. */
+  categoryChoices(keys: readonly UserKey[]): Promise<readonly (UserKey & CategoryChoice)[]>;
+  /**
+   * The inboxes, in no order; an empty one for whom none exists, with the version it would begin with: beyond those of
+   * every inbox that was erased.
+   */
   inboxes(keys: readonly UserKey[]): Promise<readonly Inbox[]>;
 
   /** Delivered notifications, newest first, those with a seq below `before`. */
@@ -117,6 +131,18 @@ export interface StoreTransaction {
     now: Date,
   ): Promise<readonly boolean[]>;
   users(keys: readonly UserKey[]): Promise<readonly User[]>;
+  /** The users that exist, locked until the end of the transaction. */
+  lockUsers(keys: readonly UserKey[]): Promise<readonly User[]>;
+  categoryChoices(keys: readonly UserKey[]): Promise<readonly (UserKey & CategoryChoice)[]>;
+  /** Adds or replaces choices of a user, each category at most once in a call. */
+  saveCategoryChoices(user: UserKey, choices: readonly CategoryChoice[], now: Date): Promise<void>;
+  /**
+   * Removes every row about a user, whether the user exists or not. Of the log, when it is a table, the records under the
+   * user's key lose key and content and keep their place. What stays names nobody: marks of applied events, and keys of
+   * others' calls with the digest of what these said. Waits for transactions that write users or inboxes, and they for it:
+   * what is applied after it comes to a user who does not exist.
+   */
+  eraseUser(user: UserKey): Promise<Erasure>;
 
   addPageViews(views: readonly PageView[]): Promise<void>;
 
@@ -201,6 +227,14 @@ export interface Marking {
 export interface Marked {
   readonly count: number;
   readonly ids: readonly string[];
+}
+
+/** What came of erasing a user. */
+export interface Erasure {
+  /** Whether there was anything about the user. */
+  readonly hadAny: boolean;
+  /** Of the badge of nothing that follows: newer than any the user had. undefined when there was no inbox. */
+  readonly version: number | undefined;
 }
 
 export interface EventIdentity {

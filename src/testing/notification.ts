@@ -21,6 +21,7 @@ export const draft = (
   subjectId: null,
   groupKey: null,
   groupCount: 1,
+  suppressedReason: null,
   createdAt,
   scheduledFor: null,
   deliveredAt: null,

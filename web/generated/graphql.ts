@@ -13,12 +13,20 @@ export type BadgeCause =
   | 'MARKED'
   /** The user opened the inbox, here or elsewhere. */
   | 'OPENED'
-  /** A periodic re-read found a newer state: a push was lost. */
+  /** A re-read found a newer state: a push was lost. Or the user was erased, and with them all that counted. */
   | 'RESYNCED'
   /** The user put a notification off. */
   | 'SNOOZED'
   /** The user visited what notifications are about, which read them. */
   | 'VIEWED';
+
+/** A choice about a category. */
+export type CategoryPreferenceInput = {
+  /** 1 to 64 of `A-Z a-z 0-9 _ . : -`, whether or not anything was sent in it. */
+  readonly category: string;
+  /** Whether its notifications are to reach the user. */
+  readonly enabled: boolean;
+};
 
 /** What a notification says. */
 export type NotificationContentInput = {
@@ -113,6 +121,18 @@ export type UpdateKind =
   /** The first update per badge: the true count when watching began. Show it whatever was shown before. */
   | 'SNAPSHOT';
 
+/** What to change: an absent field keeps its value, null goes back to the default. */
+export type UpdatePreferencesInput = {
+  /** At most 100, each once; categories not named keep what was chosen. */
+  readonly categories?: ReadonlyArray<CategoryPreferenceInput> | null | undefined;
+  /** On or off for everything. Default: true. */
+  readonly enabled?: boolean | null | undefined;
+  /** Where the user's days begin. Default: UTC. */
+  readonly timeZone?: string | null | undefined;
+  /** Default: the caller. Another needs a service or admin token. */
+  readonly userId?: string | null | undefined;
+};
+
 /** Why a mutation did not do what was asked. The rest of the answer stands. */
 export type UserErrorCode =
   /** It has reached the inbox and cannot be taken back or moved. */
@@ -127,7 +147,7 @@ export type UserErrorCode =
   | 'IN_FUTURE'
   /** There is no such thing, or it is not visible to the caller. */
   | 'NOT_FOUND'
-  /** The user does not receive notifications. */
+  /** The user chose not to receive this; the message says what they chose. */
   | 'OPTED_OUT'
   /** More items than one call takes. Nothing was changed. */
   | 'TOO_MANY_ITEMS'
@@ -235,6 +255,13 @@ export type StatsQueryVariables = Exact<{
 
 
 export type StatsQuery = { readonly viewer: { readonly stats: { readonly windowStart: string, readonly windowEnd: string, readonly timeZone: string, readonly pageViewCount: number, readonly uniquePageCount: number, readonly timeOnSiteSeconds: number, readonly sessionCount: number, readonly activeDayCount: number, readonly mostViewedPage: { readonly name: string, readonly views: number } | null, readonly topPages: ReadonlyArray<{ readonly name: string, readonly views: number, readonly lastViewedAt: string }>, readonly byDay: ReadonlyArray<{ readonly date: string, readonly pageViewCount: number, readonly timeOnSiteSeconds: number }> } } | null };
+
+export type MyPreferencesMutationVariables = Exact<{
+  input: UpdatePreferencesInput;
+}>;
+
+
+export type MyPreferencesMutation = { readonly updatePreferences: { readonly preferences: { readonly enabled: boolean, readonly categories: ReadonlyArray<{ readonly category: string, readonly enabled: boolean, readonly locked: boolean }> } | null, readonly userErrors: ReadonlyArray<{ readonly code: UserErrorCode, readonly message: string, readonly path: ReadonlyArray<string> | null }> } };
 
 export class TypedDocumentString<TResult, TVariables>
   extends String
@@ -505,3 +532,22 @@ export const StatsDocument = /*#__PURE__*/ new TypedDocumentString(`
   }
 }
     `) as unknown as TypedDocumentString<StatsQuery, StatsQueryVariables>;
+export const MyPreferencesDocument = /*#__PURE__*/ new TypedDocumentString(`
+    mutation MyPreferences($input: UpdatePreferencesInput!) {
+  updatePreferences(input: $input) {
+    preferences {
+      enabled
+      categories {
+        category
+        enabled
+        locked
+      }
+    }
+    userErrors {
+      code
+      message
+      path
+    }
+  }
+}
+    `) as unknown as TypedDocumentString<MyPreferencesMutation, MyPreferencesMutationVariables>;

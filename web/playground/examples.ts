@@ -6,6 +6,7 @@ import sendANotification from './examples/4-send-a-notification.graphql?raw';
 import myInbox from './examples/5-my-inbox.graphql?raw';
 import openTheInbox from './examples/6-open-the-inbox.graphql?raw';
 import stats from './examples/7-stats.graphql?raw';
+import myPreferences from './examples/8-my-preferences.graphql?raw';
 import { authorizationHeader } from './headers.ts';
 
 /** One tab of the playground, in GraphiQL's own shape: variables and headers are JSON text. */
@@ -45,5 +46,6 @@ export function exampleTabs({ userToken, serviceToken, userId = 'alice' }: PageC
     tab(myInbox, { first: 10 }),
     tab(openTheInbox, { upTo: null }),
     tab(stats, { window: { days: 7, mode: 'CALENDAR' }, top: 5 }),
+    tab(myPreferences, { input: { categories: [{ category: 'general', enabled: false }] } }),
   ];
 }

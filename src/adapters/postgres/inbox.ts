@@ -1,8 +1,10 @@
-import type { Inbox, InboxChange, UserInbox } from '../../domain/inbox.ts';
-import { type User, type UserKey, userKeyOf } from '../../domain/user.ts';
+import { emptyInbox, type Inbox, type InboxChange, type UserInbox } from '../../domain/inbox.ts';
+import type { Recipient } from '../../domain/preference.ts';
+import { type UserKey, userKeyOf } from '../../domain/user.ts';
 import { Prisma } from './generated/client.ts';
+import { disabledCategories, toRecipient } from './preference.ts';
 import type { Sql } from './sql.ts';
-import { columns, selectedOfUser, toUser } from './user.ts';
+import { columns, selectedOfUser } from './user.ts';
 
 type Row = Omit<Inbox, 'version'> & { readonly version: bigint };
 
@@ -23,44 +25,60 @@ const toInbox = (row: Row): Inbox => ({
   updatedAt: row.updatedAt,
 });
 
+interface Wanted {
+  readonly wantedTenantId: string;
+  readonly wantedUserId: string;
+  readonly firstVersion: bigint | null;
+  readonly now: Date;
+}
+
+const toEmptyInbox = ({ wantedTenantId, wantedUserId, firstVersion, now }: Wanted): Inbox =>
+  emptyInbox({ tenantId: wantedTenantId, userId: wantedUserId }, now, Number(firstVersion ?? 0));
+
 export function createInboxQueries(sql: Sql) {
   return {
     async inboxes(keys: readonly UserKey[]): Promise<readonly Inbox[]> {
       if (keys.length === 0) return [];
       const [tenantIds, userIds] = columns(keys);
-      const rows = await sql.query<Row>`
-        SELECT ${selected} FROM inbox
-        WHERE (tenant_id, user_id) IN (SELECT * FROM unnest(${tenantIds}::text[], ${userIds}::text[]))`;
-      return rows.map(toInbox);
+      const rows = await sql.query<Wanted & (Row | { readonly tenantId: null })>`
+        SELECT ${selected}, wanted.tenant_id AS "wantedTenantId", wanted.user_id AS "wantedUserId",
+          first_version AS "firstVersion", now()
+        FROM unnest(${tenantIds}::text[], ${userIds}::text[]) AS wanted (tenant_id, user_id)
+        LEFT JOIN inbox USING (tenant_id, user_id)
+        LEFT JOIN version_floor AS floor (tenant_id, first_version) USING (tenant_id)`;
+      return rows.map((row) => (row.tenantId === null ? toEmptyInbox(row) : toInbox(row)));
     },
 
     async lockInboxes(keys: readonly UserKey[], now: Date): Promise<readonly UserInbox[]> {
       if (keys.length === 0) return [];
       const [tenantIds, userIds] = columns(keys);
       // The update changes nothing; it locks the row and makes RETURNING answer. Keys come sorted, and so do the locks.
-      const rows = await sql.query<Row & User>`
+      const rows = await sql.query<Row & Recipient>`
         WITH inbox AS (
-          INSERT INTO inbox (tenant_id, user_id, updated_at)
-          SELECT tenant_id, user_id, ${now}::timestamptz
+          INSERT INTO inbox (tenant_id, user_id, version, updated_at)
+          SELECT tenant_id, user_id, coalesce(floor.version, 0), ${now}::timestamptz
           FROM unnest(${tenantIds}::text[], ${userIds}::text[]) WITH ORDINALITY AS wanted (tenant_id, user_id, n)
-          JOIN app_user USING (tenant_id, user_id) ORDER BY n
+          JOIN app_user USING (tenant_id, user_id) LEFT JOIN version_floor AS floor USING (tenant_id) ORDER BY n
           ON CONFLICT (tenant_id, user_id) DO UPDATE SET updated_at = inbox.updated_at
           RETURNING *
         )
-        SELECT ${selected}, ${selectedOfUser} FROM inbox JOIN app_user USING (tenant_id, user_id)`;
-      const found = new Map(rows.map((row) => [userKeyOf(row), { user: toUser(row), inbox: toInbox(row) }]));
+        SELECT ${selected}, ${selectedOfUser}, ${disabledCategories}
+        FROM inbox JOIN app_user USING (tenant_id, user_id)`;
+      const found = new Map(
+        rows.map((row) => [userKeyOf(row), { user: toRecipient(row), inbox: toInbox(row) }]),
+      );
       return keys.flatMap((key) => found.get(userKeyOf(key)) ?? []);
     },
 
     async lockInboxesDue(now: Date, limit: number): Promise<readonly UserInbox[]> {
-      const rows = await sql.query<Row & User>`
-        SELECT ${selected}, ${selectedOfUser} FROM inbox JOIN app_user USING (tenant_id, user_id)
+      const rows = await sql.query<Row & Recipient>`
+        SELECT ${selected}, ${selectedOfUser}, ${disabledCategories} FROM inbox JOIN app_user USING (tenant_id, user_id)
         WHERE (tenant_id, user_id) IN (
           SELECT tenant_id, user_id FROM (
             SELECT tenant_id, user_id FROM notification WHERE due_at <= ${now}::timestamptz ORDER BY due_at LIMIT ${limit}
           ) AS due)
         ORDER BY tenant_id, user_id FOR UPDATE OF inbox SKIP LOCKED`;
-      return rows.map((row) => ({ user: toUser(row), inbox: toInbox(row) }));
+      return rows.map((row) => ({ user: toRecipient(row), inbox: toInbox(row) }));
     },
 
     async saveInboxes(inboxes: readonly Inbox[]): Promise<void> {

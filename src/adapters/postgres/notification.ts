@@ -16,7 +16,8 @@ const selected = Prisma.sql`
   n.severity::text AS severity, n.title, n.body, n.data, n.action_url AS "actionUrl", n.subject_id AS "subjectId",
   n.created_at AS "createdAt", n.delivered_at AS "deliveredAt", n.read_at AS "readAt", n.archived_at AS "archivedAt",
   n.snoozed_until AS "snoozedUntil", n.scheduled_for AS "scheduledFor", n.expires_at AS "expiresAt",
-  n.group_key AS "groupKey", n.group_count AS "groupCount", ${seenAt} AS "seenAt"`;
+  n.group_key AS "groupKey", n.group_count AS "groupCount", n.suppressed_reason AS "suppressedReason",
+  ${seenAt} AS "seenAt"`;
 
 const iso = (at: Date | null) => at?.toISOString() ?? null;
 
@@ -33,7 +34,7 @@ const statesOf = (rows: readonly Notification[]) => Prisma.sql`
   ${rows.map((row) => iso(row.archivedAt))}::timestamptz[], ${rows.map((row) => iso(row.snoozedUntil))}::timestamptz[],
   ${rows.map((row) => iso(row.scheduledFor))}::timestamptz[], ${rows.map((row) => iso(row.expiresAt))}::timestamptz[],
   ${rows.map((row) => iso(dueAtOf(row)))}::timestamptz[], ${rows.map((row) => row.groupKey)}::text[],
-  ${rows.map((row) => row.groupCount)}::int[]`;
+  ${rows.map((row) => row.groupCount)}::int[], ${rows.map((row) => row.suppressedReason)}::text[]`;
 
 const stateColumns = [
   ...[
@@ -59,7 +60,7 @@ const stateColumns = [
     'expires_at',
     'due_at',
   ],
-  ...['group_key', 'group_count'],
+  ...['group_key', 'group_count', 'suppressed_reason'],
 ];
 const states = Prisma.raw(stateColumns.join(', '));
 const writes = Prisma.raw(stateColumns.map((column) => `${column} = new.${column}`).join(', '));

@@ -79,6 +79,10 @@ describe('the logins of prisma/roles.sql', () => {
       expect(await api.store.countPageViews(alice, {})).toBe(1);
     });
     expect(await act.openInbox(alice, undefined)).toMatchObject({ badge: { unseen: 0, version: 2 } });
+    const categories = [{ category: 'news', enabled: false }];
+    expect(await act.updatePreferences(alice, { patch: {}, categories })).toHaveProperty('user');
+    expect(await act.eraseUser(alice)).toBeUndefined();
+    expect(await api.store.countPageViews(alice, {})).toBe(0);
     await worker.store.preparePageViews([new Date('2031-01-15T00:00:00Z')]);
     await worker.log.close();
   });

@@ -58,7 +58,7 @@ async function deliverTo(key: UserKey, count: number, fields: Partial<Notificati
     let { inbox } = locked;
     const notifications: Notification[] = [];
     for (let n = 0; n < count; n += 1) {
-      const delivered = deliver(inbox, user, draft(key, { createdAt: now, ...fields }), now);
+      const delivered = deliver(inbox, user, draft(key, { createdAt: now, ...fields }), now, []);
       inbox = delivered.inbox;
       notifications.push(delivered.notification);
     }
@@ -575,9 +575,9 @@ describe('inboxes', () => {
       expect.objectContaining({ ...b, unseen: 2, lastSeq: 2n }),
     ]);
     expect(locked.map(({ user }) => user)).toEqual(
-      [c, a, b].map((key) => ({ ...key, ...userDefaults, createdAt: now })),
+      [c, a, b].map((key) => ({ ...key, ...userDefaults, createdAt: now, disabledCategories: [] })),
     );
-    expect(await store.inboxes(keys)).toHaveLength(3);
+    expect(await storage.query('SELECT FROM inbox WHERE user_id = $1', [nobody.userId])).toEqual([]);
   });
 
   it('stay locked until the end of the transaction, and the next one sees what the one before saved', async () => {

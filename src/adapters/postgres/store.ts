@@ -1,6 +1,7 @@
 import type { Store, StoreTransaction } from '../../ports/store.ts';
 import type { Database } from './connection.ts';
 import { createDeadLetterLookups, createDeadLetterQueries } from './dead-letter.ts';
+import { createEraseQueries } from './erase.ts';
 import { translated } from './error.ts';
 import { createEventLookups, createEventQueries } from './event.ts';
 import { createInboxQueries } from './inbox.ts';
@@ -8,12 +9,15 @@ import { createMarkingQueries } from './marking.ts';
 import { createNotificationQueries } from './notification.ts';
 import { createOutboxQueries } from './outbox.ts';
 import { createPageViewLookups, createPageViewQueries, createPartition, monthOf } from './page-view.ts';
+import { createPreferenceQueries } from './preference.ts';
 import { inTransaction, type Sql, sqlOn } from './sql.ts';
 import { readStats } from './stats.ts';
-import { createUserQueries } from './user.ts';
+import { createUserLookups, createUserQueries } from './user.ts';
 
 const createQueries = (sql: Sql) => ({
   ...createUserQueries(sql),
+  ...createPreferenceQueries(sql),
+  ...createEraseQueries(sql),
   ...createPageViewQueries(sql),
   ...createInboxQueries(sql),
   ...createNotificationQueries(sql),
@@ -52,6 +56,7 @@ export function createPostgresStore(
   const sql = sqlOn(pool);
   const queries = createQueries(sql);
   const lookups = {
+    ...createUserLookups(prisma),
     ...createPageViewLookups(prisma),
     ...createEventLookups(prisma),
     ...createDeadLetterLookups(prisma),
@@ -73,6 +78,10 @@ export function createPostgresStore(
     transaction: transaction('BEGIN'),
     projection: transaction(holdsLog ? 'BEGIN; SET LOCAL synchronous_commit = off' : 'BEGIN'),
     users: (keys) => translated(queries.users(keys)),
+    usersOf: (tenantId, page) => translated(queries.usersOf(tenantId, page)),
+    countUsers: (tenantId) => translated(lookups.countUsers(tenantId)),
+    recipients: (keys) => translated(queries.recipients(keys)),
+    categoryChoices: (keys) => translated(queries.categoryChoices(keys)),
     inboxes: (keys) => translated(queries.inboxes(keys)),
     notifications: (key, page) => translated(queries.notifications(key, page)),
     countNotifications: (key, filter) => translated(queries.countNotifications(key, filter)),

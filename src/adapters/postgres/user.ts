@@ -1,5 +1,5 @@
 import { type User, type UserKey, type UserPatch, userDefaults, userKeyOf } from '../../domain/user.ts';
-import { Prisma } from './generated/client.ts';
+import { Prisma, type PrismaClient } from './generated/client.ts';
 import type { Sql } from './sql.ts';
 
 /** The columns of user keys, for `unnest`. */
@@ -31,6 +31,25 @@ export function createUserQueries(sql: Sql) {
       return sql.query<User>`
         SELECT tenant_id AS "tenantId", user_id AS "userId", ${selectedOfUser} FROM app_user
         WHERE (tenant_id, user_id) IN (SELECT * FROM unnest(${tenantIds}::text[], ${userIds}::text[]))`;
+    },
+
+    async usersOf(
+      tenantId: string,
+      { first, after }: { readonly first: number; readonly after?: string },
+    ): Promise<readonly User[]> {
+      const place = after === undefined ? Prisma.empty : Prisma.sql`AND user_id > ${after}`;
+      return sql.query<User>`
+        SELECT tenant_id AS "tenantId", user_id AS "userId", ${selectedOfUser} FROM app_user
+        WHERE tenant_id = ${tenantId} ${place} ORDER BY user_id LIMIT ${first}`;
+    },
+
+    async lockUsers(keys: readonly UserKey[]): Promise<readonly User[]> {
+      if (keys.length === 0) return [];
+      const [tenantIds, userIds] = columns(keys);
+      return sql.query<User>`
+        SELECT tenant_id AS "tenantId", user_id AS "userId", ${selectedOfUser} FROM app_user
+        WHERE (tenant_id, user_id) IN (SELECT * FROM unnest(${tenantIds}::text[], ${userIds}::text[]))
+        ORDER BY tenant_id, user_id FOR UPDATE`;
     },
 
     async ensureUsers(keys: readonly UserKey[], now: Date): Promise<void> {
@@ -76,6 +95,12 @@ export function createUserQueries(sql: Sql) {
       const createdKeys = new Set(created.map(userKeyOf));
       return patches.map((patch) => createdKeys.delete(userKeyOf(patch)));
     },
+  };
+}
+
+export function createUserLookups({ appUser: table }: Pick<PrismaClient, 'appUser'>) {
+  return {
+    countUsers: (tenantId: string): Promise<number> => table.count({ where: { tenantId } }),
   };
 }
 

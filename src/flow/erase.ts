@@ -1,0 +1,35 @@
+import { badgeOf, emptyInbox } from '../domain/inbox.ts';
+import { type Problem, userNotFound } from '../domain/problem.ts';
+import type { UserKey } from '../domain/user.ts';
+import type { BadgeCache } from '../ports/badge-cache.ts';
+import type { Clock } from '../ports/clock.ts';
+import type { Logger } from '../ports/logger.ts';
+import type { PubSub } from '../ports/pub-sub.ts';
+import type { Store } from '../ports/store.ts';
+import { publishBadges } from './publish.ts';
+
+/**
+ * Removes everything about a user; what arrives later, or is being applied at this moment, is about a new one of the same
+ * name. Undefined when it is done. Whoever watches sees 0, by a version newer than theirs, which also replaces what is cached.
+ */
+export async function eraseUser(
+  {
+    store,
+    clock,
+    ...publish
+  }: {
+    readonly store: Store;
+    readonly pubSub: PubSub;
+    readonly cache?: BadgeCache | undefined;
+    readonly clock: Clock;
+    readonly logger: Logger;
+  },
+  user: UserKey,
+): Promise<Problem | undefined> {
+  const { hadAny, version } = await store.transaction((transaction) => transaction.eraseUser(user));
+  if (!hadAny) return userNotFound(['userId']);
+  if (version !== undefined) {
+    await publishBadges(publish, [badgeOf(emptyInbox(user, clock.now(), version))], 'RESYNCED');
+  }
+  return undefined;
+}

@@ -1,0 +1,147 @@
+import { Arg, Ctx, Field, ID, InputType, Int, Mutation, ObjectType, Query, Resolver } from 'type-graphql';
+import type { Problem } from '../domain/problem.ts';
+import type { User } from '../domain/user.ts';
+import { name } from '../events/text.ts';
+import type { Act } from '../flow/act.ts';
+import type { Store } from '../ports/store.ts';
+import { checkFirst, decodeCursor, encodeCursor, PageInfo, pageOf } from './connection.ts';
+import { type Context, targetUser } from './context.ts';
+import { MutationPayload, type UserError, userErrorsOf } from './payload.ts';
+import { UpsertUsersPayload, UserPatchInput, UserType, userNode } from './user.ts';
+
+/** Users that one `importUserRange` takes. */
+const maxRange = 10_000;
+
+@ObjectType({ simpleResolvers: true, description: 'A user and their place in the list.' })
+class UserEdge {
+  @Field(() => String, { description: 'Their place: for `after`.' })
+  cursor!: string;
+
+  @Field(() => UserType)
+  node!: UserType;
+}
+
+@ObjectType({
+  simpleResolvers: true,
+  description: 'A page of the users of the tenant, by user id; ids are text, so 10 comes before 9.',
+})
+class UserConnection {
+  @Field(() => [UserEdge], { description: 'The entries with their cursors.' })
+  edges!: UserEdge[];
+
+  @Field(() => [UserType], { description: 'The entries.' })
+  nodes!: UserType[];
+
+  @Field(() => PageInfo, { description: 'Whether there is more.' })
+  pageInfo!: PageInfo;
+
+  @Field(() => Int, { description: 'All users of the tenant; counted only when asked for.' })
+  totalCount!: number;
+}
+
+@InputType({ description: 'Users whose ids are numbers in a row, and what to change about them.' })
+class ImportUserRangeInput {
+  @Field(() => Int, { description: 'The first, 0 or more.' })
+  fromId!: number;
+
+  @Field(() => Int, { description: 'One more than the last: greater than fromId, by at most 10 000.' })
+  toIdExclusive!: number;
+
+  @Field(() => UserPatchInput, { description: 'What to change about each.' })
+  patch!: UserPatchInput;
+}
+
+@ObjectType({ implements: MutationPayload, simpleResolvers: true, description: 'Who was erased.' })
+class EraseUserPayload implements MutationPayload {
+  @Field(() => ID, { nullable: true, description: 'Null when there are errors.' })
+  erasedUserId!: string | null;
+
+  userErrors!: readonly UserError[];
+}
+
+const isPlace = ([userId, ...rest]: readonly string[]) => rest.length === 0 && name.safeParse(userId).success;
+
+@Resolver()
+export class UsersResolver {
+  constructor(private readonly deps: { readonly act: Act; readonly store: Store }) {}
+
+  @Query(() => UserConnection, { description: 'The users of the tenant. Service and admin tokens only.' })
+  async users(
+    @Ctx() { caller: { tenantId } }: Context,
+    @Arg('first', () => Int, { nullable: true, defaultValue: 25, description: 'Page size, 1 to 100.' })
+    first: number | null,
+    @Arg('after', () => String, {
+      nullable: true,
+      description: 'Cursor of the entry before the page; absent: from the first.',
+    })
+    after?: string,
+  ) {
+    const { store } = this.deps;
+    const page = { first: first ?? 25, after: after ?? undefined };
+    checkFirst(page.first);
+    const owner = { tenantId };
+    const [place] = page.after === undefined ? [] : decodeCursor(page.after, 'users', owner, isPlace);
+    const rows = await store.usersOf(tenantId, {
+      first: page.first + 1,
+      ...(place !== undefined && { after: place }),
+    });
+    const cursorOf = ({ userId }: User) => encodeCursor('users', owner, [userId]);
+    const { edges, nodes, pageInfo } = pageOf(rows, page, cursorOf);
+    return {
+      edges: edges.map(({ cursor, node }) => ({ cursor, node: userNode(node) })),
+      nodes: nodes.map(userNode),
+      pageInfo,
+      totalCount: () => store.countUsers(tenantId),
+    };
+  }
+
+  @Mutation(() => UpsertUsersPayload, {
+    description:
+      'Creates or changes the users fromId to toIdExclusive - 1, whose ids are these numbers as text; at most 10 000, all or none. Repeating it is harmless. Service and admin tokens only.',
+  })
+  async importUserRange(
+    @Arg('input', () => ImportUserRangeInput) { fromId, toIdExclusive, patch }: ImportUserRangeInput,
+    @Ctx() { caller: { tenantId } }: Context,
+  ) {
+    const problem = rangeProblem(fromId, toIdExclusive);
+    if (problem) return { createdCount: 0, updatedCount: 0, userErrors: userErrorsOf([problem]) };
+    const created = await this.deps.act.upsertUsers(
+      Array.from({ length: toIdExclusive - fromId }, (_, index) => ({
+        tenantId,
+        userId: String(fromId + index),
+        patch: { ...patch },
+      })),
+    );
+    const createdCount = created.filter(Boolean).length;
+    return { createdCount, updatedCount: created.length - createdCount, userErrors: [] };
+  }
+
+  @Mutation(() => EraseUserPayload, {
+    description:
+      'Removes everything about a user: page views, inbox, notifications, preferences, what waits to be sent and what could not be applied, their records in the log when that is a table, and the user. Open badges fall to 0. What arrives later, also by a token that is still good, creates the user anew. Admin tokens only.',
+  })
+  async eraseUser(
+    @Arg('userId', () => ID, { description: "The tenant's own name for the user." }) userId: string,
+    @Ctx() context: Context,
+  ) {
+    const problem = await this.deps.act.eraseUser(targetUser(context, userId));
+    return problem
+      ? { erasedUserId: null, userErrors: userErrorsOf([problem]) }
+      : { erasedUserId: userId, userErrors: [] };
+  }
+}
+
+function rangeProblem(fromId: number, toIdExclusive: number): Problem | undefined {
+  if (fromId < 0) {
+    return { code: 'INVALID_INPUT', message: 'fromId must be 0 or more.', path: ['input', 'fromId'] };
+  }
+  const path = ['input', 'toIdExclusive'];
+  if (toIdExclusive <= fromId) {
+    return { code: 'INVALID_INPUT', message: 'toIdExclusive must be greater than fromId.', path };
+  }
+  if (toIdExclusive - fromId > maxRange) {
+    const message = `toIdExclusive must be at most fromId + ${maxRange}: import a longer range in parts.`;
+    return { code: 'TOO_MANY_ITEMS', message, path };
+  }
+  return undefined;
+}
