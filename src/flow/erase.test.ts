@@ -89,7 +89,7 @@ async function seed(table: string, { tenantId, userId }: UserKey): Promise<void>
     if (type === 'uuid') return 'gen_random_uuid()';
     if (type.startsWith('timestamp')) return `'2026-11-20T09:00:00Z'`;
     if (type === 'boolean') return 'true';
-    if (type === 'jsonb') return `'{}'`;
+    if (type === 'jsonb' || type === 'ARRAY') return `'{}'`;
     if (/int|numeric/.test(type)) return '1';
     return `'x'`;
   });
@@ -158,6 +158,7 @@ describe('erasing a user', () => {
       'event_log',
       'idempotency_key',
       'inbox',
+      'inbox_change',
       'inbox_opening',
       'notification',
       'notification_preference',
