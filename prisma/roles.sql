@@ -50,7 +50,7 @@ BEGIN
   FOR written IN
     SELECT to_regclass(format('public.%I', name))
     FROM unnest(ARRAY['app_user', 'inbox', 'inbox_opening', 'notification', 'idempotency_key', 'dead_letter', 'outbox',
-      'event_log', 'log_head']) AS name
+      'event_log', 'log_head', 'item_collection', 'item']) AS name
     WHERE to_regclass(format('public.%I', name)) IS NOT NULL
   LOOP
     EXECUTE format('GRANT INSERT, UPDATE, DELETE ON %s TO unseen_api', written);

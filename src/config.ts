@@ -173,6 +173,11 @@ const settings = {
     about: 'How long page views are kept, and the longest window of stats, in days.',
     example: '183',
   }),
+  VIEW_HORIZON_DAYS: setting(integer(1, 3_650).default(183), {
+    about:
+      'How long a published item counts as unseen, and a view of it is remembered, in days. What no longer counts stays so when it is raised.',
+    example: '183',
+  }),
   LOG_RETENTION_DAYS: setting(integer(1, 30).default(7), {
     about:
       'How long events stay in the log, in days; of topics created here. Never longer than repeated events are recognised (30).',
@@ -243,6 +248,7 @@ export interface Config {
   readonly corsOrigins: readonly string[];
   readonly introspection: boolean;
   readonly retentionDays: number;
+  readonly viewHorizonDays: number;
   readonly logRetentionDays: number;
   readonly resyncMs: number;
   readonly shutdownTimeoutMs: number;
@@ -339,6 +345,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     corsOrigins: values.CORS_ORIGINS,
     introspection: values.INTROSPECTION === undefined ? !production : values.INTROSPECTION === 'on',
     retentionDays: values.RETENTION_DAYS,
+    viewHorizonDays: values.VIEW_HORIZON_DAYS,
     logRetentionDays: values.LOG_RETENTION_DAYS,
     resyncMs: values.RESYNC_INTERVAL_SEC * 1000,
     shutdownTimeoutMs: values.SHUTDOWN_TIMEOUT_SEC * 1000,

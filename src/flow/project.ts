@@ -1,6 +1,7 @@
 import { validate as isUuid, v5 as uuidV5 } from 'uuid';
 import { AppError, type ErrorCode } from '../domain/error.ts';
 import { badgeOf, deliver } from '../domain/inbox.ts';
+import { defaultViewHorizonDays, horizonAt, viewsOf } from '../domain/item.ts';
 import { contentOf, type Notification } from '../domain/notification.ts';
 import { type PageView, timelinessOf } from '../domain/page-view.ts';
 import { distinctUsers, userKeyOf } from '../domain/user.ts';
@@ -19,8 +20,10 @@ import { publishBadges } from './publish.ts';
 const rowNamespace = 'b3c1b1a4-3d5f-4a0e-8f0c-6b8a2f0c9d11';
 
 interface ProjectOptions {
-  /** Page views older than this are not kept. */
+  /** Views older than this are not kept. */
   readonly retentionDays: number;
+  /** How long items count, and views of them are remembered. Default 183. */
+  readonly viewHorizonDays?: number;
 }
 
 /** Applies records to the store. */
@@ -58,7 +61,7 @@ export function createProject(
     readonly clock: Clock;
     readonly logger: Logger;
   },
-  { retentionDays }: ProjectOptions,
+  { retentionDays, viewHorizonDays = defaultViewHorizonDays }: ProjectOptions,
 ): Project {
   let passedOver = 0;
 
@@ -70,9 +73,10 @@ export function createProject(
       const all = events.map(({ event }) => event);
       const appendedAt = new Map(events.map(({ event, record }) => [event, record.appendedAt]));
       const views = all.filter((event) => event.type === 'pageViewed');
-      const keptViews = views.filter(
-        (view) => timelinessOf(view.occurredAt, now, retentionDays) !== 'too-old',
-      );
+      const itemViews = all.filter((event) => event.type === 'itemViewed');
+      const isKept = ({ occurredAt }: Event) => timelinessOf(occurredAt, now, retentionDays) !== 'too-old';
+      const keptViews = views.filter(isKept);
+      const horizon = horizonAt(now, viewHorizonDays);
       const notifications = all.filter((event) => event.type === 'notificationSent');
       await store.preparePageViews(keptViews.map((view) => view.occurredAt));
 
@@ -82,7 +86,7 @@ export function createProject(
         // may have been lost in a crash.
         const first = Promise.all([
           transaction.claimEvents(all, now),
-          transaction.ensureUsers(distinctUsers(views), now),
+          transaction.ensureUsers(distinctUsers([...views, ...itemViews]), now),
           transaction.lockInboxes(distinctUsers(notifications), now),
           transaction.addDeadLetters(deadLetters),
         ]);
@@ -96,6 +100,7 @@ export function createProject(
         transaction.finish(
           transaction.unclaimEvents(waiting),
           transaction.addPageViews(rows.filter((_, index) => fresh.has(keptViews[index] as PageViewed))),
+          transaction.addItemViews(viewsOf(itemViews.filter((event) => isKept(event) && fresh.has(event))), horizon),
           transaction.addNotifications(delivered.notifications),
           transaction.saveInboxes(inboxes.filter((inbox) => !untouched.has(inbox))),
         );
@@ -108,6 +113,14 @@ export function createProject(
         logger.error({ places: places.slice(0, 10), count: places.length }, 'records became dead letters');
       }
       if (inboxes.length > 0) await publishBadges({ pubSub, cache, logger }, inboxes.map(badgeOf), 'ARRIVED');
+      // Those of repeats too, whose first publish may have been lost in a crash. Only notifications are cached.
+      const viewed = itemViews.map(({ tenantId, userId, data }) => ({
+        tenantId,
+        userId,
+        collection: data.collection,
+      }));
+      if (viewed.length > 0)
+        await publishBadges({ pubSub, logger }, await store.itemBadges(viewed, horizon), 'VIEWED');
       return events.flatMap(({ event, record }) => (waiting.has(event) ? [record] : []));
     },
 

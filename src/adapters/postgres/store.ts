@@ -4,6 +4,7 @@ import { createDeadLetterLookups, createDeadLetterQueries } from './dead-letter.
 import { translated } from './error.ts';
 import { createEventLookups, createEventQueries } from './event.ts';
 import { createInboxQueries } from './inbox.ts';
+import { createItemLookups, createItemQueries, createItemWrites } from './item.ts';
 import { createNotificationLookups, createNotificationQueries } from './notification.ts';
 import { createOutboxQueries } from './outbox.ts';
 import { createPageViewLookups, createPageViewQueries, createPartition, monthOf } from './page-view.ts';
@@ -16,6 +17,7 @@ const createQueries = (sql: Sql) => ({
   ...createPageViewQueries(sql),
   ...createInboxQueries(sql),
   ...createNotificationQueries(sql),
+  ...createItemWrites(sql),
   ...createEventQueries(sql),
   ...createDeadLetterQueries(sql),
   ...createOutboxQueries(sql),
@@ -37,9 +39,11 @@ export function createPostgresStore(
 ): Store {
   const sql = sqlOn(pool);
   const queries = createQueries(sql);
+  const itemQueries = createItemQueries(sql);
   const lookups = {
     ...createPageViewLookups(prisma),
     ...createNotificationLookups(prisma),
+    ...createItemLookups(prisma),
     ...createEventLookups(prisma),
     ...createDeadLetterLookups(prisma),
   };
@@ -67,6 +71,12 @@ export function createPostgresStore(
     pageViews: (key, page) => translated(queries.pageViews(key, page)),
     countPageViews: (key, range) => translated(lookups.countPageViews(key, range)),
     pageView: (key, place) => translated(lookups.pageView(key, place)),
+    itemBadges: (keys, horizon) => translated(itemQueries.itemBadges(keys, horizon)),
+    collections: (tenantId, first) => translated(lookups.collections(tenantId, first)),
+    items: (key, page) => translated(itemQueries.items(key, page)),
+    countItems: (key) => translated(lookups.countItems(key)),
+    item: (key, itemId, viewerId) => translated(itemQueries.item(key, itemId, viewerId)),
+    pruneItemViews: (before) => translated(itemQueries.pruneItemViews(before)),
     stats: (key, window) => translated(readStats(sql, key, window)),
     bindKeys: (keys, now) => translated(queries.bindKeys(keys, now)),
     boundDigest: (key) => translated(lookups.boundDigest(key)),
