@@ -75,10 +75,7 @@ export async function createApp(backends: Backends, config: Config): Promise<App
     };
   }
 
-  const project = createProject(
-    { store, pubSub, cache, clock, logger },
-    { retentionDays, viewHorizonDays },
-  );
+  const project = createProject({ store, pubSub, cache, clock, logger }, { retentionDays, viewHorizonDays });
   const consume = createConsume({ log, project, logger });
   const relay = createRelay({ outbox, log, project, logger });
   const sweep = createSweep(

@@ -100,7 +100,10 @@ export function createProject(
         transaction.finish(
           transaction.unclaimEvents(waiting),
           transaction.addPageViews(rows.filter((_, index) => fresh.has(keptViews[index] as PageViewed))),
-          transaction.addItemViews(viewsOf(itemViews.filter((event) => isKept(event) && fresh.has(event))), horizon),
+          transaction.addItemViews(
+            viewsOf(itemViews.filter((event) => isKept(event) && fresh.has(event))),
+            horizon,
+          ),
           transaction.addNotifications(delivered.notifications),
           transaction.saveInboxes(inboxes.filter((inbox) => !untouched.has(inbox))),
         );

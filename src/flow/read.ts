@@ -65,10 +65,10 @@ export function createRead(
   return {
     inbox: (key: UserKey): Promise<Inbox> => inboxes.load(key),
     /** Where there is a cache, that of notifications may be as old as `BadgeCache` says. */
-    badge: async (user: UserKey, key: string): Promise<Badge> =>
+    badge: async (user: UserKey, key = notificationsKey): Promise<Badge> =>
       key === notificationsKey ? cachedBadges.load(user) : itemBadge(user, key),
     /** As it is at or after the moment of the call. */
-    currentBadge: async (user: UserKey, key: string): Promise<Badge> =>
+    currentBadge: async (user: UserKey, key = notificationsKey): Promise<Badge> =>
       key === notificationsKey ? inboxBadge(user) : itemBadge(user, key),
     /** Badges as they are at or after the moment of the call, in no order, without those for which nothing ever changed. */
     badges,

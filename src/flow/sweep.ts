@@ -39,7 +39,11 @@ export function createSweep(
   async function pruneViews(): Promise<void> {
     const before = horizonAt(clock.now(), 2 * viewHorizonDays + 1).start;
     let pruned = 0;
-    for (let more = -1; more !== 0; pruned += more) more = await store.pruneItemViews(before);
+    for (let more = true; more; ) {
+      const count = await store.pruneItemViews(before);
+      pruned += count;
+      more = count > 0;
+    }
     if (pruned > 0) logger.info({ pruned }, 'pruned views of items');
   }
 

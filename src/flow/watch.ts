@@ -38,11 +38,7 @@ export interface WatchOptions {
  * snapshot all the same, and their badges are read again when they are subscribed.
  */
 export function createWatch(
-  {
-    read,
-    pubSub,
-    logger,
-  }: { readonly read: Read; readonly pubSub: PubSub; readonly logger: Logger },
+  { read, pubSub, logger }: { readonly read: Read; readonly pubSub: PubSub; readonly logger: Logger },
   { resyncMs, subscribeWaitMs = defaultSubscribeWaitMs }: WatchOptions,
 ) {
   const watchers = new Set<Watcher>();
@@ -57,7 +53,7 @@ export function createWatch(
     read,
     onFailure(err) {
       logger.warn({ err }, 'badges that moved could not be read');
-      scheduleResync(retryMs);
+      void resync();
     },
   });
   const stopListening = pubSub.onGap(() => void resync());

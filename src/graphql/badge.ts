@@ -13,13 +13,14 @@ import {
   registerEnumType,
   Subscription,
 } from 'type-graphql';
-import { type Badge, displayCount, notificationsKey } from '../domain/badge.ts';
+import { type Badge, collectionOf, displayCount, notificationsKey } from '../domain/badge.ts';
 import { AppError } from '../domain/error.ts';
 import type { Act } from '../flow/act.ts';
 import type { Read } from '../flow/read.ts';
 import type { BadgeUpdate, Watch } from '../flow/watch.ts';
 import { decodeCursor } from './connection.ts';
 import { type Context, targetUser } from './context.ts';
+import { maxBadges } from './limits.ts';
 import { nodeId } from './node-id.ts';
 import { Node } from './node-interface.ts';
 import { isSeq } from './notification-cursor.ts';
@@ -35,13 +36,18 @@ import { DateTime } from './scalars.ts';
 export class BadgeType implements Node {
   id!: string;
 
-  @Field(() => String, { description: 'Which badge of the user: `notifications`.' })
+  @Field(() => String, {
+    description: 'Which badge of the user: `notifications`, or `items:` and the name of a collection.',
+  })
   key!: string;
 
-  @Field(() => Int, { description: 'The number on the bell: arrived since the inbox was last opened.' })
+  @Field(() => Int, {
+    description:
+      'The number on the bell. Notifications: arrived since the inbox was last opened. Items: published within the view horizon (183 days by default), not retracted and not viewed by the user.',
+  })
   unseen!: number;
 
-  @Field(() => Int, { description: 'Notifications not read yet, seen or not.' })
+  @Field(() => Int, { description: 'Notifications not read yet, seen or not. Items: the same as unseen.' })
   unread!: number;
 
   @Field(() => Int, { description: 'Grows with every change of this badge; 0 when nothing ever arrived.' })
@@ -57,11 +63,27 @@ export const badgeNode = (badge: Badge) => ({
   id: nodeId('Badge', badge.userId, badge.key),
 });
 
+const collectionRule = '1 to 64 of A-Z a-z 0-9 _ . -';
+
+export const isBadgeKey = (key: string) => key === notificationsKey || collectionOf(key) !== undefined;
+
 /** Refuses a key that names no badge. */
 export function checkBadgeKey(key: string): void {
-  if (key !== notificationsKey) {
-    throw new AppError('BAD_USER_INPUT', `There is no badge with that key; there is ${notificationsKey}.`);
+  if (!isBadgeKey(key)) {
+    throw new AppError(
+      'BAD_USER_INPUT',
+      `There is no badge with that key; there are ${notificationsKey} and items:<collection>, the collection ${collectionRule}.`,
+    );
   }
+}
+
+/** The keys, each once. Refuses none, more than one may ask for, and those that name no badge. */
+export function distinctKeys(keys: readonly string[]): readonly string[] {
+  if (keys.length === 0 || keys.length > maxBadges) {
+    throw new AppError('BAD_USER_INPUT', `keys must name 1 to ${maxBadges} badges.`);
+  }
+  keys.forEach(checkBadgeKey);
+  return [...new Set(keys)];
 }
 
 enum UpdateKind {
@@ -83,6 +105,9 @@ registerEnumType(UpdateKind, {
 enum BadgeCause {
   ARRIVED = 'ARRIVED',
   OPENED = 'OPENED',
+  VIEWED = 'VIEWED',
+  PUBLISHED = 'PUBLISHED',
+  RETRACTED = 'RETRACTED',
   RESYNCED = 'RESYNCED',
 }
 registerEnumType(BadgeCause, {
@@ -91,7 +116,13 @@ registerEnumType(BadgeCause, {
   valuesConfig: {
     ARRIVED: { description: 'A notification arrived.' },
     OPENED: { description: 'The user opened the inbox, here or elsewhere.' },
-    RESYNCED: { description: 'A periodic re-read found a newer state: a push was lost.' },
+    VIEWED: { description: 'The user viewed items, here or elsewhere.' },
+    PUBLISHED: { description: 'Items were published.' },
+    RETRACTED: { description: 'Items were retracted.' },
+    RESYNCED: {
+      description:
+        'A periodic re-read found a newer state: a push was lost, or items have left the view horizon.',
+    },
   },
 });
 
@@ -115,7 +146,10 @@ class OpenInboxInput {
   })
   userId?: string | null;
 
-  @Field(() => String, { defaultValue: notificationsKey, description: 'The badge to open.' })
+  @Field(() => String, {
+    defaultValue: notificationsKey,
+    description: 'The badge to open: `notifications`. Items are seen by viewing them.',
+  })
   key!: string;
 
   @Field(() => String, {
@@ -166,6 +200,12 @@ export class BadgeResolver {
   async openInbox(@Arg('input', () => OpenInboxInput) input: OpenInboxInput, @Ctx() context: Context) {
     const user = targetUser(context, input.userId);
     checkBadgeKey(input.key);
+    if (input.key !== notificationsKey) {
+      const message =
+        'Items are seen by viewing them: see recordItemViews. Only notifications can be opened.';
+      const problem = { code: 'INVALID_INPUT', message, path: ['input', 'key'] } as const;
+      return { badge: null, userErrors: userErrorsOf([problem]) };
+    }
     const upTo = input.upTo ?? undefined;
     const [seq] = upTo === undefined ? [] : decodeCursor(upTo, 'notifications', user, isSeq);
     // Whoever holds a user token exists, even before anything was recorded of them.
@@ -190,7 +230,8 @@ export class BadgeResolver {
     _userId?: string,
     @Arg('keys', () => [String], {
       nullable: true,
-      description: 'Badges to watch. Default: `["notifications"]`.',
+      description:
+        'Badges to watch, 1 to 100, e.g. `["notifications", "items:news"]`; a collection need not exist yet. Default: `["notifications"]`.',
     })
     _keys?: string[],
   ): BadgeUpdateType {
@@ -199,9 +240,6 @@ export class BadgeResolver {
 
   private watchBadges({ userId, keys }: { userId?: string; keys?: string[] }, context: Context) {
     const user = targetUser(context, userId);
-    const watched = [...new Set(keys ?? [notificationsKey])];
-    if (watched.length === 0) throw new AppError('BAD_USER_INPUT', 'keys must name at least one badge.');
-    watched.forEach(checkBadgeKey);
-    return this.deps.watch.badges(user, watched);
+    return this.deps.watch.badges(user, distinctKeys(keys ?? [notificationsKey]));
   }
 }

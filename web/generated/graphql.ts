@@ -9,8 +9,14 @@ export type BadgeCause =
   | 'ARRIVED'
   /** The user opened the inbox, here or elsewhere. */
   | 'OPENED'
-  /** A periodic re-read found a newer state: a push was lost. */
-  | 'RESYNCED';
+  /** Items were published. */
+  | 'PUBLISHED'
+  /** A periodic re-read found a newer state: a push was lost, or items have left the view horizon. */
+  | 'RESYNCED'
+  /** Items were retracted. */
+  | 'RETRACTED'
+  /** The user viewed items, here or elsewhere. */
+  | 'VIEWED';
 
 /** What a notification says. */
 export type NotificationContentInput = {

@@ -32,7 +32,11 @@ interface BadgeRow extends ViewerKey {
 }
 
 export function createItemQueries(sql: Sql) {
-  /** Counts by the collections' own `counted_from`; what has fallen behind the horizon since is due. */
+  /**
+   * Counts by the collections' own `counted_from`; what has fallen behind the horizon since is due. The join of views and
+   * items is a full one since that is never done by nested loops: those a planner chooses who takes either for few, and
+   * 5 000 views among 10 000 items are seconds then and not milliseconds.
+   */
   function countItemBadges(keys: readonly ViewerKey[], { start }: Horizon): Promise<BadgeRow[]> {
     const [tenantIds, userIds] = columns(keys);
     return sql.query<BadgeRow>`
@@ -50,10 +54,9 @@ export function createItemQueries(sql: Sql) {
       ), total AS (
         SELECT tenant_id, collection, count(*) AS items, min(published_at) AS oldest FROM counted GROUP BY 1, 2
       ), viewed AS (
-        SELECT tenant_id, user_id, collection, count(*) AS items
-        FROM wanted JOIN item_view USING (tenant_id, user_id, collection)
-        JOIN counted USING (tenant_id, collection, item_id)
-        WHERE viewed_at >= views_from GROUP BY 1, 2, 3
+        SELECT view.tenant_id, user_id, view.collection, count(*) FILTER (WHERE viewed_at >= views_from) AS items
+        FROM (SELECT item_view.* FROM wanted JOIN item_view USING (tenant_id, user_id, collection)) AS view
+        FULL JOIN counted USING (tenant_id, collection, item_id) GROUP BY 1, 2, 3
       )
       SELECT tenant_id AS "tenantId", user_id AS "userId", collection,
         (coalesce(total.items, 0) - coalesce(viewed.items, 0))::int AS unseen,
