@@ -10,6 +10,12 @@ const recordMany = `mutation ($input: RecordPageViewsInput!) {
   recordPageViews(input: $input) { userErrors { code message } } }`;
 const upsert = `mutation ($input: UpsertUsersInput!) {
   upsertUsers(input: $input) { userErrors { code message } } }`;
+const publish = `mutation ($input: PublishItemsInput!) {
+  publishItems(input: $input) { userErrors { code message } } }`;
+const retract = `mutation ($input: RetractItemsInput!) {
+  retractItems(input: $input) { userErrors { code message } } }`;
+const view = `mutation ($input: RecordItemViewsInput!) {
+  recordItemViews(input: $input) { userErrors { code message } } }`;
 const open = `mutation ($input: OpenInboxInput!) {
   openInbox(input: $input) { userErrors { code message } } }`;
 const node = 'query ($id: ID!) { node(id: $id) { id } }';
@@ -78,7 +84,9 @@ describe('what is refused', () => {
     const forged = [
       ...['\0', 'x'.repeat(10_000), "' OR 1=1 --", 'bob\nbob'].map((id) => nodeId('usr', id)),
       ...['\0', 'nobody'].map((id) => nodeId('bdg', id, 'notifications')),
-      nodeId('bdg', 'alice', 'items:news'),
+      ...['items:', 'items:a b', `items:${'x'.repeat(65)}`].map((key) => nodeId('bdg', 'alice', key)),
+      nodeId('itm', 'news', 'nothing'),
+      nodeId('itm', 'a b', "' OR 1=1 --"),
       ...["'; DROP TABLE notification; --", uuid].map((id) => nodeId('ntf', id)),
       ...times.map((time) => nodeId('pgv', 'alice', time, uuid)),
       `${nodeId('usr', 'alice')}=`,
@@ -100,6 +108,41 @@ describe('what is refused', () => {
         const { code } = await probe.run(mutation, variables(id), probe.service);
         expect(code).toMatch(/^(BAD_USER_INPUT|INVALID_INPUT)$/);
       }
+    });
+
+    const itemIds = ['', 'x'.repeat(129), '\0', '\ud800', 'a\r\nb'];
+    it.each(shown(itemIds))('takes no item %s', async (_, id) => {
+      for (const [mutation, ids] of [
+        [publish, { items: [{ itemId: id }] }],
+        [retract, { itemIds: [id] }],
+        [view, { itemIds: [id], userId: 'alice' }],
+      ] as const) {
+        const { code } = await probe.run(mutation, { input: { collection: 'news', ...ids } }, probe.service);
+        expect(code).toMatch(/^(BAD_USER_INPUT|INVALID_INPUT)$/);
+      }
+    });
+
+    const collections = ['', 'a b', 'x'.repeat(65), '\0', 'a/b', 'a:b', 'n\u00e9ws', "' OR 1=1 --", '{x}'];
+    it.each(shown(collections))('takes no collection %s', async (_, collection) => {
+      const publication = { collection, items: [{ itemId: 'a' }] };
+      for (const [mutation, input] of [
+        [publish, publication],
+        [retract, { collection, itemIds: ['a'] }],
+        [view, { collection, itemIds: ['a'], userId: 'alice' }],
+      ] as const)
+        expect(await probe.run(mutation, { input }, probe.service)).toMatchObject({ code: 'INVALID_INPUT' });
+      const list = 'query ($collection: String!) { items(collection: $collection) { totalCount } }';
+      expect(await probe.run(list, { collection })).toMatchObject({ code: 'BAD_USER_INPUT' });
+      const badges = 'query ($key: String!) { viewer { badge(key: $key) { unseen } } }';
+      expect(await probe.run(badges, { key: `items:${collection}` })).toMatchObject({
+        code: 'BAD_USER_INPUT',
+      });
+    });
+
+    it('opens no collection, and says how its items are seen', async () => {
+      const reply = await probe.run(open, { input: { key: 'items:news' } });
+      expect(reply).toMatchObject({ status: 200, code: 'INVALID_INPUT' });
+      expect(reply.message).toContain('seen by viewing');
     });
 
     const cursor = (...parts: unknown[]) => Buffer.from(JSON.stringify(parts)).toString('base64url');
@@ -125,6 +168,20 @@ describe('what is refused', () => {
       expect(await probe.run(open, { input: { upTo: after } })).toMatchObject({ code: 'BAD_USER_INPUT' });
     });
 
+    const moment = '1795000000000';
+    const itemCursors: [what: string, cursor: string][] = [
+      ['another collection', cursor('items', 'default', 'other', moment, 'a')],
+      ['another tenant', cursor('items', 'other', 'news', moment, 'a')],
+      ['another list', cursor('deadLetters', 'default', 'news', moment, 'a')],
+      ['no moment', cursor('items', 'default', 'news', 'now', 'a')],
+      ['no item', cursor('items', 'default', 'news', moment)],
+      ['an item that is none', cursor('items', 'default', 'news', moment, '\0')],
+    ];
+    it.each(itemCursors)('takes no cursor of %s for items', async (_, after) => {
+      const list = 'query ($after: String) { items(collection: "news", after: $after) { totalCount } }';
+      expect(await probe.run(list, { after })).toMatchObject({ code: 'BAD_USER_INPUT' });
+    });
+
     const keys = ['', 'a b', 'x'.repeat(129), '\0', 'ü', 'a\n', 7];
     it.each(shown(keys))('takes no idempotency key %s', async (_, idempotencyKey) => {
       expect(await probe.run(record, { input: { name: 'x', idempotencyKey } })).toMatchObject(refused);
@@ -135,12 +192,22 @@ describe('what is refused', () => {
     const users = (ids: readonly string[]) => ({ users: ids.map((userId) => ({ userId, patch: {} })) });
     const views = (count: number) => ({ views: Array(count).fill({ userId: 'alice', name: 'x' }) });
     const numbered = (count: number) => Array.from({ length: count }, (_, index) => `user-${index}`);
+    const news = { collection: 'news' };
+    const items = (ids: readonly string[]) => ids.map((itemId) => ({ itemId }));
     const bulks: [what: string, mutation: string, input: unknown, code: string][] = [
       ['the same user twice', upsert, users(['carol', 'dave', 'carol']), 'INVALID_INPUT'],
       ['501 users', upsert, users(numbered(501)), 'TOO_MANY_ITEMS'],
       ['no user', upsert, users([]), 'INVALID_INPUT'],
       ['501 views', recordMany, views(501), 'TOO_MANY_ITEMS'],
       ['no view', recordMany, views(0), 'INVALID_INPUT'],
+      ['the same item twice', publish, { ...news, items: items(['a', 'b', 'a']) }, 'INVALID_INPUT'],
+      ['501 items', publish, { ...news, items: items(numbered(501)) }, 'TOO_MANY_ITEMS'],
+      ['no item', publish, { ...news, items: [] }, 'INVALID_INPUT'],
+      ['the same item to retract twice', retract, { ...news, itemIds: ['a', 'a'] }, 'INVALID_INPUT'],
+      ['501 items to retract', retract, { ...news, itemIds: numbered(501) }, 'TOO_MANY_ITEMS'],
+      ['no item to retract', retract, { ...news, itemIds: [] }, 'INVALID_INPUT'],
+      ['501 items viewed', view, { userId: 'alice', ...news, itemIds: numbered(501) }, 'TOO_MANY_ITEMS'],
+      ['no item viewed', view, { userId: 'alice', ...news, itemIds: [] }, 'INVALID_INPUT'],
     ];
     it.each(bulks)('does nothing of one with %s', async (_, mutation, input, code) => {
       expect(await probe.run(mutation, { input }, probe.service)).toMatchObject({ status: 200, code });
@@ -265,6 +332,10 @@ describe('what is refused', () => {
       const reply = await probe.run(record, { input: { name: 'x', occurredAt: time() } });
       expect(reply).toMatchObject({ status: 200, code });
       expect(reply.message).toContain(bound);
+      const items = { collection: 'news', items: [{ itemId: 'a', publishedAt: time() }] };
+      const seen = { collection: 'news', itemIds: ['a'], userId: 'alice', occurredAt: time() };
+      expect(await probe.run(publish, { input: items }, probe.service)).toMatchObject({ status: 200, code });
+      expect(await probe.run(view, { input: seen }, probe.service)).toMatchObject({ status: 200, code });
     });
 
     it('finds nothing where nothing can have happened', async () => {
@@ -358,6 +429,10 @@ describe('what looks bad and is data', () => {
         idempotency_key: 0,
         inbox: 1,
         inbox_opening: 0,
+        item: 0,
+        item_collection: 0,
+        item_view: 0,
+        item_viewer: 0,
         log_head: 1,
         log_position: isScaled ? 0 : 1,
         notification: notifications,
