@@ -7,7 +7,6 @@ const news: ItemCollection = {
   tenantId: 'default',
   collection: 'news',
   version: 7,
-  countedFrom: new Date(0),
   updatedAt: new Date(0),
 };
 const horizon = horizonAt(now, 10);

@@ -13,8 +13,6 @@ export interface CollectionKey {
 export interface ItemCollection extends CollectionKey {
   /** Grows with every change of what counts. */
   readonly version: number;
-  /** Items published before this count no more. Only moves forward. */
-  readonly countedFrom: Date;
   readonly updatedAt: Date;
 }
 

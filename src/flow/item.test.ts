@@ -4,6 +4,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest
 import { createLocalPubSub } from '../adapters/local/pub-sub.ts';
 import { createPostgresStore } from '../adapters/postgres/store.ts';
 import { itemsKey } from '../domain/badge.ts';
+import { isRetriable } from '../domain/error.ts';
 import { type CollectionKey, horizonAt } from '../domain/item.ts';
 import { dayMs } from '../domain/page-view.ts';
 import type { LogRecord } from '../ports/event-log.ts';
@@ -11,7 +12,7 @@ import { silent } from '../ports/logger.ts';
 import type { PubSub } from '../ports/pub-sub.ts';
 import type { Store } from '../ports/store.ts';
 import { createTestClock, itemViewed, recordsOf, testNow } from '../testing/event.ts';
-import { observed, withTransactions } from '../testing/faults.ts';
+import { awayFor, observed, withTransactions } from '../testing/faults.ts';
 import { openTestStorage, type TestStorage } from '../testing/storage.ts';
 import { createItems } from './item.ts';
 import { createProject } from './project.ts';
@@ -42,9 +43,12 @@ function build({
 } = {}) {
   const key: CollectionKey = { tenantId: 'default', collection: `collection-${++collections}` };
   const clock = createTestClock();
-  const deps = { store, pubSub, clock, logger: silent };
-  const items = createItems(deps, { retentionDays, viewHorizonDays });
-  const project = createProject(deps, { retentionDays, viewHorizonDays });
+  const writersOn = (store: Store) => {
+    const deps = { store, pubSub, clock, logger: silent };
+    const options = { retentionDays, viewHorizonDays };
+    return { items: createItems(deps, options), project: createProject(deps, options) };
+  };
+  const { items, project } = writersOn(store);
   const read = createRead({ store, clock }, { viewHorizonDays });
   const recordsOfView = (
     userId: string,
@@ -60,6 +64,7 @@ function build({
     clock,
     items,
     project,
+    writersOn,
     read,
     recordsOfView,
     publish: (...ids: readonly string[]) =>
@@ -230,16 +235,20 @@ describe('time', () => {
   });
 });
 
-/** What can happen to a collection of four items that two users watch. */
+/** What can happen to a collection of four items that two users watch; how often the database goes away meanwhile. */
 const id = fc.constantFrom('a', 'b', 'c', 'd');
 const ids = fc.uniqueArray(id, { minLength: 1, maxLength: 3 });
 const daysBack = fc.integer({ min: 0, max: 48 }).map((quarters) => quarters / 4);
+const userId = fc.constantFrom('alice', 'bob');
+const what = <Name extends string>(name: Name) => fc.constant(name);
+const failures = fc.nat(2);
 const happening = fc.oneof(
-  fc.record({ what: fc.constant('publish' as const), ids, daysBack }),
-  fc.record({ what: fc.constant('retract' as const), ids }),
-  fc.record({ what: fc.constant('view' as const), userId: fc.constantFrom('alice', 'bob'), ids, daysBack }),
-  fc.record({ what: fc.constant('replay' as const), nth: fc.nat() }),
-  fc.record({ what: fc.constant('pass' as const), days: fc.integer({ min: 1, max: 24 }).map((n) => n / 4) }),
+  fc.record({ what: what('publish'), ids, daysBack, failures }),
+  fc.record({ what: what('retract'), ids, failures }),
+  fc.record({ what: what('view'), userId, ids, daysBack, failures, isTwice: fc.boolean() }),
+  fc.record({ what: what('replay'), nth: fc.nat(), failures }),
+  fc.record({ what: what('erase'), userId, failures }),
+  fc.record({ what: what('pass'), days: fc.integer({ min: 1, max: 24 }).map((n) => n / 4) }),
 );
 
 /** The same in a few lines: what counts is looked at anew each time. */
@@ -260,6 +269,9 @@ function createModel(now: () => Date) {
       const before = views.get(userId + itemId) ?? Number.NEGATIVE_INFINITY;
       if (before < ago(viewHorizonDays)) views.set(userId + itemId, Math.max(before, ago(back)));
     },
+    erase(userId: string) {
+      for (const viewed of views.keys()) if (viewed.startsWith(userId)) views.delete(viewed);
+    },
     unseen: (userId: string) =>
       [...items].filter(
         ([itemId, { publishedAt, viewsFrom, isRetracted }]) =>
@@ -270,11 +282,24 @@ function createModel(now: () => Date) {
   };
 }
 
+/** Again and again, as whoever is told that it is unknown whether it was done. */
+async function untilDone(work: () => Promise<unknown>): Promise<void> {
+  for (let isDone = false; !isDone; ) {
+    isDone = await work().then(
+      () => true,
+      (error) => {
+        if (!isRetriable(error)) throw error;
+        return false;
+      },
+    );
+  }
+}
+
 describe('whatever happens to a collection', () => {
   async function holds(store: Store, numRuns: number): Promise<void> {
     await fc.assert(
       fc.asyncProperty(fc.array(happening, { minLength: 1, maxLength: 25 }), async (happenings) => {
-        const { items, retract, project, recordsOfView, badge, clock, key, pass } = build({ store });
+        const { writersOn, recordsOfView, badge, clock, key, pass } = build({ store });
         const model = createModel(clock.now);
         const applied: (readonly LogRecord[])[] = [];
         const last = new Map([
@@ -283,30 +308,40 @@ describe('whatever happens to a collection', () => {
         ]);
         const moment = (back: number) => new Date(clock.now().getTime() - back * dayMs);
         for (const one of happenings) {
+          // Every other failure comes after the commit: then it is done, and done again.
+          const away = awayFor(store, 'failures' in one ? one.failures : 0);
+          const { items, project } = writersOn(away);
           switch (one.what) {
             case 'publish': {
               const publishedAt = moment(one.daysBack);
-              await items.publish(
-                key,
-                one.ids.map((itemId) => ({ itemId, publishedAt })),
-              );
+              const drafts = one.ids.map((itemId) => ({ itemId, publishedAt }));
+              await untilDone(() => items.publish(key, drafts));
               for (const itemId of one.ids) model.publish(itemId, one.daysBack);
               break;
             }
             case 'retract':
-              await retract(...one.ids);
+              await untilDone(() => items.retract(key, one.ids));
               one.ids.forEach(model.retract);
               break;
             case 'view': {
-              const records = recordsOfView(one.userId, one.ids, moment(one.daysBack));
+              const [record] = recordsOfView(one.userId, one.ids, moment(one.daysBack));
+              const records = record ? (one.isTwice ? [record, record] : [record]) : [];
               applied.push(records);
-              await project.apply(records);
+              await untilDone(() => project.apply(records));
               for (const itemId of one.ids) model.view(one.userId, itemId, one.daysBack);
               break;
             }
             case 'replay':
-              if (applied.length > 0) await project.apply(applied[one.nth % applied.length] ?? []);
+              await untilDone(() => project.apply(applied[one.nth % applied.length] ?? []));
               break;
+            case 'erase': {
+              const user = { tenantId: key.tenantId, userId: one.userId };
+              await untilDone(() =>
+                away.transaction((transaction) => transaction.forgetItemViews(user, clock.now())),
+              );
+              model.erase(one.userId);
+              break;
+            }
             case 'pass':
               pass(one.days);
               break;

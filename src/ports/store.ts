@@ -172,6 +172,11 @@ export interface StoreTransaction {
    * something: the first view is kept, until it lies before the horizon and there is a newer one.
    */
   addItemViews(views: readonly ItemView[], horizon: Horizon): Promise<void>;
+  /**
+   * Removes every trace of what a user viewed; the collections whose badges moved by that. The user's versions end with
+   * them, so those of the collections grow by as much and one more: a badge never goes back, also of a user of the same name.
+   */
+  forgetItemViews(user: UserKey, now: Date): Promise<readonly string[]>;
 
   /**
    * Keeps records that could not be applied; one that is kept already is left as it is. A copy of each that is new goes to

@@ -8,6 +8,7 @@ import type {
   ViewedItem,
   ViewerKey,
 } from '../../domain/item.ts';
+import type { UserKey } from '../../domain/user.ts';
 import type { ItemPage } from '../../ports/store.ts';
 import { Prisma, type PrismaClient } from './generated/client.ts';
 import type { Sql } from './sql.ts';
@@ -147,7 +148,7 @@ export function createItemWrites(sql: Sql) {
 
     async lockCollection({ tenantId, collection }: CollectionKey): Promise<ItemCollection | undefined> {
       const rows = await sql.query<Omit<ItemCollection, 'version'> & { readonly version: bigint }>`
-        SELECT tenant_id AS "tenantId", collection, version, counted_from AS "countedFrom", updated_at AS "updatedAt"
+        SELECT tenant_id AS "tenantId", collection, version, updated_at AS "updatedAt"
         FROM item_collection WHERE tenant_id = ${tenantId} AND collection = ${collection} FOR UPDATE`;
       return rows[0] && { ...rows[0], version: Number(rows[0].version) };
     },
@@ -201,6 +202,22 @@ export function createItemWrites(sql: Sql) {
         SELECT DISTINCT tenant_id, user_id, collection, 1, ${now}::timestamptz FROM changed ORDER BY 1, 2, 3
         ON CONFLICT (tenant_id, user_id, collection)
         DO UPDATE SET version = item_viewer.version + 1, updated_at = excluded.updated_at`;
+    },
+
+    async forgetItemViews({ tenantId, userId }: UserKey, now: Date): Promise<readonly string[]> {
+      // What counts in a collection that is not there yet may begin anywhere: whoever reads moves it to the horizon.
+      const moved = await sql.query<{ readonly collection: string }>`
+        WITH views AS (
+          DELETE FROM item_view WHERE tenant_id = ${tenantId} AND user_id = ${userId}
+        ), viewer AS (
+          DELETE FROM item_viewer WHERE tenant_id = ${tenantId} AND user_id = ${userId} RETURNING collection, version
+        )
+        INSERT INTO item_collection AS known (tenant_id, collection, version, counted_from, updated_at)
+        SELECT ${tenantId}, collection, version + 1, 'epoch', ${now}::timestamptz FROM viewer ORDER BY collection
+        ON CONFLICT (tenant_id, collection)
+        DO UPDATE SET version = known.version + excluded.version, updated_at = excluded.updated_at
+        RETURNING collection`;
+      return moved.map(({ collection }) => collection);
     },
   };
 }
