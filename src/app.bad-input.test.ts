@@ -241,6 +241,13 @@ describe('what is refused', () => {
       expect(reply).toMatchObject({ status: 200, code: 'INVALID_INPUT' });
     });
 
+    const titles = ['', 'x'.repeat(201), 'a\0b', 'a\udfffb'];
+    it.each(shown(titles))('publishes no item with the title %s, nor those beside it', async (_, title) => {
+      const items = [{ itemId: 'a' }, { itemId: 'b', title }];
+      const { code } = await probe.run(publish, { input: { collection: 'news', items } }, probe.service);
+      expect(code).toMatch(/^(BAD_USER_INPUT|INVALID_INPUT)$/);
+    });
+
     it('refuses U+0000 and a lone surrogate written into the document', async () => {
       const literal = (title: string) =>
         send
@@ -419,26 +426,57 @@ describe('what looks bad and is data', () => {
     expect(Object.hasOwn(Object.prototype, 'x')).toBe(false);
   });
 
+  it('takes items up to every bound, and names that mean something elsewhere', async () => {
+    const collection = 'x'.repeat(64);
+    const odd = ['__proto__', 'constructor', '%00', "' OR 1=1 --", '\u{1f514}', 'a/b', ' '];
+    const itemIds = [
+      ...odd,
+      ...Array.from({ length: 500 - odd.length }, (_, n) => `${n}`.padStart(128, 'x')),
+    ];
+    const publishedAt = new Date(Date.now() - 183 * 86_400_000 + 60_000);
+    const items = itemIds.map((itemId) => ({ itemId, title: itemId.padEnd(200, 'x'), publishedAt }));
+    const soon = new Date(Date.now() + 4 * 60_000);
+    const calls: [mutation: string, input: unknown][] = [
+      [publish, { collection, items }],
+      [publish, { collection: 'x', items: [{ itemId: 'x', publishedAt: soon }] }],
+      [view, { collection, itemIds, userId: 'alice', occurredAt: publishedAt }],
+      [view, { collection: 'x', itemIds: ['x', 'x'], userId: 'alice', occurredAt: soon }],
+    ];
+    for (const [mutation, input] of calls)
+      expect(await probe.run(mutation, { input }, probe.service)).toMatchObject({ code: undefined });
+    await vi.waitFor(async () => {
+      const query = `query ($keys: [String!]) { viewer { badges(keys: $keys) { unseen version } } }`;
+      const keys = [`items:${collection}`, 'items:x'];
+      const seen = { unseen: 0, version: 2 };
+      expect((await probe.run(query, { keys })).json.data).toEqual({ viewer: { badges: [seen, seen] } });
+    });
+    const list = 'query ($collection: String!) { items(collection: $collection, first: 100) { totalCount } }';
+    expect((await probe.run(list, { collection })).json.data).toEqual({ items: { totalCount: 500 } });
+    expect(await probe.run(retract, { input: { collection, itemIds } }, probe.service)).toMatchObject({
+      code: undefined,
+    });
+  });
+
   it('leaves exactly the rows that the accepted requests explain', async () => {
     await vi.waitFor(async () => {
       expect(await rowCounts(probe.app.connectionString)).toEqual({
         _prisma_migrations: expect.any(Number),
         app_user: 2,
         dead_letter: 0,
-        event_log: isScaled ? 0 : notifications + views,
+        event_log: isScaled ? 0 : notifications + views + 2,
         idempotency_key: 0,
         inbox: 1,
         inbox_opening: 0,
-        item: 0,
-        item_collection: 0,
-        item_view: 0,
-        item_viewer: 0,
+        item: 501,
+        item_collection: 2,
+        item_view: 501,
+        item_viewer: 2,
         log_head: 1,
         log_position: isScaled ? 0 : 1,
         notification: notifications,
         outbox: 0,
         page_view: views,
-        processed_event: notifications + views,
+        processed_event: notifications + views + 2,
       });
     });
   });

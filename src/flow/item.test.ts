@@ -11,6 +11,7 @@ import type { LogRecord } from '../ports/event-log.ts';
 import { silent } from '../ports/logger.ts';
 import type { PubSub } from '../ports/pub-sub.ts';
 import type { Store } from '../ports/store.ts';
+import { rowCounts } from '../testing/bad-input.ts';
 import { createTestClock, itemViewed, recordsOf, testNow } from '../testing/event.ts';
 import { awayFor, observed, withTransactions } from '../testing/faults.ts';
 import { openTestStorage, type TestStorage } from '../testing/storage.ts';
@@ -129,6 +130,29 @@ describe('an item badge', () => {
       unseen: 0,
       version: 0,
     });
+  });
+
+  it('of a hundred thousand users costs one row and the same statements as of none', async () => {
+    const { publish } = build();
+    await publish('to make the collection');
+    async function cost(item: string) {
+      const before = await rowCounts(storage.connection.connectionString);
+      const statements = vi.spyOn(pg.Client.prototype, 'query');
+      await publish(item);
+      const count = statements.mock.calls.length;
+      statements.mockRestore();
+      const after = await rowCounts(storage.connection.connectionString);
+      const rows = Object.entries(after).flatMap(([table, rows]) =>
+        rows === before[table] ? [] : [[table, rows - (before[table] ?? 0)]],
+      );
+      return { statements: count, rows: Object.fromEntries(rows) };
+    }
+    const forNobody = await cost('a');
+    expect(forNobody).toEqual({ statements: 7, rows: { item: 1 } });
+    await storage.query(`
+      INSERT INTO app_user (tenant_id, user_id, created_at)
+      SELECT 'default', 'one-of-many-' || n, now() FROM generate_series(1, 100000) AS n`);
+    expect(await cost('b')).toEqual(forNobody);
   });
 
   it('costs one statement, however many users and collections are read together', async () => {
