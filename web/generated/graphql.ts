@@ -18,6 +18,16 @@ export type BadgeCause =
   /** The user viewed items, here or elsewhere. */
   | 'VIEWED';
 
+/** An item to publish. */
+export type ItemInput = {
+  /** 1 to 128 characters, no control characters. */
+  readonly itemId: string;
+  /** From the retention (183 days by default) ago to 5 minutes ahead. Default: now. Ignored when it is published already. */
+  readonly publishedAt?: string | null | undefined;
+  /** 1 to 200 characters of plain text. Absent keeps the title it has, null clears it. */
+  readonly title?: string | null | undefined;
+};
+
 /** What a notification says. */
 export type NotificationContentInput = {
   /** Where a click leads: an http(s) URL or a path that starts with a single `/`, at most 2000 characters. */
@@ -42,6 +52,26 @@ export type NotificationStatus =
   | 'DELIVERED'
   /** The user could not receive it. It never counts, also not after opting in. */
   | 'SUPPRESSED';
+
+/** Items to publish in one collection. */
+export type PublishItemsInput = {
+  /** 1 to 64 of `A-Z a-z 0-9 _ . -`. Created if missing. */
+  readonly collection: string;
+  /** 1 to 500, each item once. */
+  readonly items: ReadonlyArray<ItemInput>;
+};
+
+/** Items a user viewed. */
+export type RecordItemViewsInput = {
+  /** 1 to 64 of `A-Z a-z 0-9 _ . -`. */
+  readonly collection: string;
+  /** 1 to 500. One that is not published yet counts as viewed when it is. */
+  readonly itemIds: ReadonlyArray<string>;
+  /** When it happened, from the retention (183 days by default) ago to 5 minutes ahead. Default: now. */
+  readonly occurredAt?: string | null | undefined;
+  /** Default: the caller. Another needs a service or admin token. */
+  readonly userId?: string | null | undefined;
+};
 
 /** A page a user looked at. */
 export type RecordPageViewInput = {
@@ -175,6 +205,13 @@ export type WhoAmIQueryVariables = Exact<{ [key: string]: never; }>;
 
 export type WhoAmIQuery = { readonly viewer: { readonly userId: string, readonly timeZone: string, readonly canReceiveNotifications: boolean, readonly createdAt: string, readonly badge: { readonly unseen: number, readonly unread: number, readonly display: string, readonly version: number, readonly asOf: string } } | null };
 
+export type ViewItemsMutationVariables = Exact<{
+  input: RecordItemViewsInput;
+}>;
+
+
+export type ViewItemsMutation = { readonly recordItemViews: { readonly eventId: string | null, readonly userErrors: ReadonlyArray<{ readonly code: UserErrorCode, readonly message: string, readonly path: ReadonlyArray<string> | null }> } };
+
 export type WatchTheBadgeSubscriptionVariables = Exact<{
   keys?: ReadonlyArray<string> | string | null | undefined;
 }>;
@@ -217,6 +254,13 @@ export type StatsQueryVariables = Exact<{
 
 
 export type StatsQuery = { readonly viewer: { readonly stats: { readonly windowStart: string, readonly windowEnd: string, readonly timeZone: string, readonly pageViewCount: number, readonly uniquePageCount: number, readonly timeOnSiteSeconds: number, readonly sessionCount: number, readonly activeDayCount: number, readonly mostViewedPage: { readonly name: string, readonly views: number } | null, readonly topPages: ReadonlyArray<{ readonly name: string, readonly views: number, readonly lastViewedAt: string }>, readonly byDay: ReadonlyArray<{ readonly date: string, readonly pageViewCount: number, readonly timeOnSiteSeconds: number }> } } | null };
+
+export type PublishAnItemMutationVariables = Exact<{
+  input: PublishItemsInput;
+}>;
+
+
+export type PublishAnItemMutation = { readonly publishItems: { readonly items: ReadonlyArray<{ readonly id: string, readonly itemId: string, readonly title: string | null, readonly publishedAt: string }>, readonly userErrors: ReadonlyArray<{ readonly code: UserErrorCode, readonly message: string, readonly path: ReadonlyArray<string> | null }> } };
 
 export class TypedDocumentString<TResult, TVariables>
   extends String
@@ -373,6 +417,18 @@ export const WhoAmIDocument = /*#__PURE__*/ new TypedDocumentString(`
   }
 }
     `) as unknown as TypedDocumentString<WhoAmIQuery, WhoAmIQueryVariables>;
+export const ViewItemsDocument = /*#__PURE__*/ new TypedDocumentString(`
+    mutation ViewItems($input: RecordItemViewsInput!) {
+  recordItemViews(input: $input) {
+    eventId
+    userErrors {
+      code
+      message
+      path
+    }
+  }
+}
+    `) as unknown as TypedDocumentString<ViewItemsMutation, ViewItemsMutationVariables>;
 export const WatchTheBadgeDocument = /*#__PURE__*/ new TypedDocumentString(`
     subscription WatchTheBadge($keys: [String!]) {
   badgeChanged(keys: $keys) {
@@ -487,3 +543,20 @@ export const StatsDocument = /*#__PURE__*/ new TypedDocumentString(`
   }
 }
     `) as unknown as TypedDocumentString<StatsQuery, StatsQueryVariables>;
+export const PublishAnItemDocument = /*#__PURE__*/ new TypedDocumentString(`
+    mutation PublishAnItem($input: PublishItemsInput!) {
+  publishItems(input: $input) {
+    items {
+      id
+      itemId
+      title
+      publishedAt
+    }
+    userErrors {
+      code
+      message
+      path
+    }
+  }
+}
+    `) as unknown as TypedDocumentString<PublishAnItemMutation, PublishAnItemMutationVariables>;
