@@ -34,8 +34,10 @@ describe('what is refused', () => {
   describe('numbers', () => {
     const page = 'query ($first: Int) { viewer { notifications(first: $first) { nodes { id } } } }';
     const sizes = ['-1', '0', '101', '2147483648', '9007199254740993', '1e999', '1.5', '"1"', '[1]', '{}'];
+    const items = 'query ($first: Int) { items(collection: "news", first: $first) { nodes { id } } }';
     it.each(sizes)('takes no page size of %s', async (first) => {
-      expect(await probe.run(page, `{"first":${first}}`)).toMatchObject({ code: 'BAD_USER_INPUT' });
+      for (const query of [page, items])
+        expect(await probe.run(query, `{"first":${first}}`)).toMatchObject({ code: 'BAD_USER_INPUT' });
       const literal = page.replace('($first: Int)', '').replace('$first', first);
       expect(await probe.run(literal)).toMatchObject({ code: 'BAD_USER_INPUT' });
     });
@@ -137,6 +139,14 @@ describe('what is refused', () => {
       expect(await probe.run(badges, { key: `items:${collection}` })).toMatchObject({
         code: 'BAD_USER_INPUT',
       });
+    });
+
+    it('answers up to 100 badges at a time', async () => {
+      const badges = 'query ($keys: [String!]) { viewer { badges(keys: $keys) { unseen } } }';
+      const keys = (count: number) => Array.from({ length: count }, (_, n) => `items:${n}`);
+      expect(await probe.run(badges, { keys: keys(100) })).toMatchObject({ status: 200, code: undefined });
+      for (const refused of [[], keys(101), Array(101).fill('items:a'), ['notifications', 'items:']])
+        expect(await probe.run(badges, { keys: refused })).toMatchObject({ code: 'BAD_USER_INPUT' });
     });
 
     it('opens no collection, and says how its items are seen', async () => {
