@@ -20,7 +20,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'scaled',
-          include: ['src/app.test.ts', 'src/app.{access,bad-input,sockets,pages}.test.ts'],
+          include: ['src/app.test.ts', 'src/app.{access,bad-input,items,sockets,pages}.test.ts'],
           globalSetup: ['src/testing/global-setup-scaled.ts'],
         },
       },

@@ -50,7 +50,7 @@ BEGIN
   FOR written IN
     SELECT to_regclass(format('public.%I', name))
     FROM unnest(ARRAY['app_user', 'inbox', 'inbox_opening', 'inbox_change', 'notification', 'notification_preference',
-      'version_floor', 'idempotency_key', 'dead_letter', 'outbox', 'event_log', 'log_head']) AS name
+      'version_floor', 'idempotency_key', 'dead_letter', 'outbox', 'event_log', 'log_head', 'item_collection', 'item']) AS name
     WHERE to_regclass(format('public.%I', name)) IS NOT NULL
   LOOP
     EXECUTE format('GRANT INSERT, UPDATE, DELETE ON %s TO unseen_api', written);
@@ -60,9 +60,14 @@ $$;
 
 -- Who erases a user removes what only workers write.
 DO $$
+DECLARE
+  erased regclass;
 BEGIN
-  IF to_regclass('public.page_view') IS NOT NULL THEN
-    GRANT DELETE ON page_view TO unseen_api;
-  END IF;
+  FOR erased IN
+    SELECT to_regclass(format('public.%I', name)) FROM unnest(ARRAY['page_view', 'item_view', 'item_viewer']) AS name
+    WHERE to_regclass(format('public.%I', name)) IS NOT NULL
+  LOOP
+    EXECUTE format('GRANT DELETE ON %s TO unseen_api', erased);
+  END LOOP;
 END
 $$;

@@ -55,6 +55,8 @@ describe('who asks for what is not theirs', () => {
     badge: '',
     notification: '',
     pageView: '',
+    item: '',
+    itemCursor: '',
     deadLetter: '',
     notificationCursor: '',
     pageViewCursor: '',
@@ -79,6 +81,17 @@ describe('who asks for what is not theirs', () => {
     ids.notificationCursor = viewer.notifications.edges[0].cursor;
     ids.pageView = viewer.pageViews.edges[0].node.id;
     ids.pageViewCursor = viewer.pageViews.edges[0].cursor;
+    await app.send(
+      tokens.shop,
+      'mutation { publishItems(input: { collection: "news", items: [{ itemId: "article" }] }) { items { id } } }',
+    );
+    const published = await app.send(
+      tokens.shop,
+      '{ items(collection: "news") { edges { cursor node { id } } } }',
+    );
+    const [article] = (published.data as unknown as { items: Viewer['notifications'] }).items.edges;
+    ids.item = article.node.id;
+    ids.itemCursor = article.cursor;
     const value = Buffer.from('poison');
     await app.runtime.backends.log.send([{ topic: topics.userActivity, key: null, value }]);
     const admin = await app.token({ role: 'admin', subject: 'root' });
@@ -91,6 +104,7 @@ describe('who asks for what is not theirs', () => {
     await vi.waitFor(async () => expect(await waitingToBeSent()).toBe(0));
     const { data } = await app.send(admin, '{ users { edges { cursor } } }');
     ids.userCursor = (data as unknown as { users: Viewer['notifications'] }).users.edges[0].cursor;
+    await vi.waitFor(async () => expect((await app.runtime.backends.log.health()).lag).toBe(0n));
     before = await tables(app.connectionString);
   });
   const waitingToBeSent = () => app.runtime.backends.outbox.depth();
@@ -155,6 +169,14 @@ describe('who asks for what is not theirs', () => {
   const letters = `query ($after: String) { deadLetters(after: $after) { totalCount nodes { payload } } }`;
   const retry =
     'mutation ($ids: [ID!]!) { retryDeadLetters(ids: $ids) { retriedCount userErrors { code } } }';
+  const items =
+    'query ($after: String) { items(collection: "news", after: $after) { totalCount badge { unseen } } }';
+  const publish =
+    'mutation ($i: PublishItemsInput!) { publishItems(input: $i) { items { id } userErrors { code } } }';
+  const retract =
+    'mutation ($i: RetractItemsInput!) { retractItems(input: $i) { items { id } userErrors { code } } }';
+  const see = 'mutation ($i: RecordItemViewsInput!) { recordItemViews(input: $i) { eventId } }';
+  const article = { collection: 'news', itemIds: ['article'] };
   const content = { title: 'x' };
   const noUser = { userErrors: [{ code: 'USER_NOT_FOUND' }] };
 
@@ -216,6 +238,34 @@ describe('who asks for what is not theirs', () => {
       { data: { deadLetters: { totalCount: 0, nodes: [] } } },
     ],
     ['Query.deadLetters', 'foreignAdmin', letters, () => ({ after: ids.deadLetterCursor }), invalid],
+    ['Query.node', 'namesake', node, () => ({ id: ids.item }), { data: { node: null } }],
+    ['Query.node', 'foreignAdmin', node, () => ({ id: ids.item }), { data: { node: null } }],
+    [
+      'Query.items',
+      'namesake',
+      items,
+      () => ({}),
+      { data: { items: { totalCount: 0, badge: { unseen: 0 } } } },
+    ],
+    ['Query.items', 'stranger', items, () => ({}), { data: { items: { totalCount: 0, badge: null } } }],
+    ['Query.items', 'namesake', items, () => ({ after: ids.itemCursor }), invalid],
+    [
+      'Mutation.publishItems',
+      'mallory',
+      publish,
+      () => ({ i: { collection: 'news', items: [{ itemId: 'x' }] } }),
+      forbidden,
+    ],
+    ['Mutation.retractItems', 'mallory', retract, () => ({ i: article }), forbidden],
+    [
+      'Mutation.retractItems',
+      'stranger',
+      retract,
+      () => ({ i: article }),
+      { data: { retractItems: { items: [], userErrors: [{ code: 'NOT_FOUND' }] } } },
+    ],
+    ['Mutation.recordItemViews', 'mallory', see, () => ({ i: { userId: 'alice', ...article } }), forbidden],
+    ['Mutation.recordItemViews', 'stranger', see, () => ({ i: article }), invalid],
     ['Mutation.recordPageView', 'mallory', record, () => ({ i: { userId: 'alice', name: 'x' } }), forbidden],
     ['Mutation.recordPageView', 'mallory', record, () => ({ i: { userId: 'nobody', name: 'x' } }), forbidden],
     ['Mutation.recordPageView', 'stranger', record, () => ({ i: { name: 'x' } }), invalid],
@@ -382,7 +432,7 @@ describe('who asks for what is not theirs', () => {
   });
 
   it.each([
-    ['service', 'mallory', ['Mutation.sendNotification', 'Mutation.upsertUsers']],
+    ['service', 'mallory', ['Mutation.sendNotification', 'Mutation.publishItems', 'Mutation.upsertUsers']],
     ['admin', 'mallory', ['Query.deadLetters', 'Query.systemStatus', 'Mutation.retryDeadLetters']],
     ['admin', 'shop', ['Query.deadLetters', 'Mutation.retryDeadLetters']],
   ] as const)('is told so by every field for role %s, asked by %s', (rule, who, some) => {

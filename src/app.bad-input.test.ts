@@ -10,6 +10,12 @@ const recordMany = `mutation ($input: RecordPageViewsInput!) {
   recordPageViews(input: $input) { userErrors { code message } } }`;
 const upsert = `mutation ($input: UpsertUsersInput!) {
   upsertUsers(input: $input) { userErrors { code message } } }`;
+const publish = `mutation ($input: PublishItemsInput!) {
+  publishItems(input: $input) { userErrors { code message } } }`;
+const retract = `mutation ($input: RetractItemsInput!) {
+  retractItems(input: $input) { userErrors { code message } } }`;
+const view = `mutation ($input: RecordItemViewsInput!) {
+  recordItemViews(input: $input) { userErrors { code message } } }`;
 const open = `mutation ($input: OpenInboxInput!) {
   openInbox(input: $input) { userErrors { code message } } }`;
 const prefer = `mutation ($input: UpdatePreferencesInput!) {
@@ -32,8 +38,10 @@ describe('what is refused', () => {
   describe('numbers', () => {
     const page = 'query ($first: Int) { viewer { notifications(first: $first) { nodes { id } } } }';
     const sizes = ['-1', '0', '101', '2147483648', '9007199254740993', '1e999', '1.5', '"1"', '[1]', '{}'];
+    const items = 'query ($first: Int) { items(collection: "news", first: $first) { nodes { id } } }';
     it.each(sizes)('takes no page size of %s', async (first) => {
-      expect(await probe.run(page, `{"first":${first}}`)).toMatchObject({ code: 'BAD_USER_INPUT' });
+      for (const query of [page, items])
+        expect(await probe.run(query, `{"first":${first}}`)).toMatchObject({ code: 'BAD_USER_INPUT' });
       const literal = page.replace('($first: Int)', '').replace('$first', first);
       expect(await probe.run(literal)).toMatchObject({ code: 'BAD_USER_INPUT' });
     });
@@ -82,7 +90,9 @@ describe('what is refused', () => {
     const forged = [
       ...['\0', 'x'.repeat(10_000), "' OR 1=1 --", 'bob\nbob'].map((id) => nodeId('usr', id)),
       ...['\0', 'nobody'].map((id) => nodeId('bdg', id, 'notifications')),
-      nodeId('bdg', 'alice', 'items:news'),
+      ...['items:', 'items:a b', `items:${'x'.repeat(65)}`].map((key) => nodeId('bdg', 'alice', key)),
+      nodeId('itm', 'news', 'nothing'),
+      nodeId('itm', 'a b', "' OR 1=1 --"),
       ...["'; DROP TABLE notification; --", uuid].map((id) => nodeId('ntf', id)),
       ...times.map((time) => nodeId('pgv', 'alice', time, uuid)),
       `${nodeId('usr', 'alice')}=`,
@@ -105,6 +115,49 @@ describe('what is refused', () => {
         const { code } = await probe.run(mutation, variables(id), probe.service);
         expect(code).toMatch(/^(BAD_USER_INPUT|INVALID_INPUT)$/);
       }
+    });
+
+    const itemIds = ['', 'x'.repeat(129), '\0', '\ud800', 'a\r\nb'];
+    it.each(shown(itemIds))('takes no item %s', async (_, id) => {
+      for (const [mutation, ids] of [
+        [publish, { items: [{ itemId: id }] }],
+        [retract, { itemIds: [id] }],
+        [view, { itemIds: [id], userId: 'alice' }],
+      ] as const) {
+        const { code } = await probe.run(mutation, { input: { collection: 'news', ...ids } }, probe.service);
+        expect(code).toMatch(/^(BAD_USER_INPUT|INVALID_INPUT)$/);
+      }
+    });
+
+    const collections = ['', 'a b', 'x'.repeat(65), '\0', 'a/b', 'a:b', 'n\u00e9ws', "' OR 1=1 --", '{x}'];
+    it.each(shown(collections))('takes no collection %s', async (_, collection) => {
+      const publication = { collection, items: [{ itemId: 'a' }] };
+      for (const [mutation, input] of [
+        [publish, publication],
+        [retract, { collection, itemIds: ['a'] }],
+        [view, { collection, itemIds: ['a'], userId: 'alice' }],
+      ] as const)
+        expect(await probe.run(mutation, { input }, probe.service)).toMatchObject({ code: 'INVALID_INPUT' });
+      const list = 'query ($collection: String!) { items(collection: $collection) { totalCount } }';
+      expect(await probe.run(list, { collection })).toMatchObject({ code: 'BAD_USER_INPUT' });
+      const badges = 'query ($key: String!) { viewer { badge(key: $key) { unseen } } }';
+      expect(await probe.run(badges, { key: `items:${collection}` })).toMatchObject({
+        code: 'BAD_USER_INPUT',
+      });
+    });
+
+    it('answers up to 100 badges at a time', async () => {
+      const badges = 'query ($keys: [String!]) { viewer { badges(keys: $keys) { unseen } } }';
+      const keys = (count: number) => Array.from({ length: count }, (_, n) => `items:${n}`);
+      expect(await probe.run(badges, { keys: keys(100) })).toMatchObject({ status: 200, code: undefined });
+      for (const refused of [[], keys(101), Array(101).fill('items:a'), ['notifications', 'items:']])
+        expect(await probe.run(badges, { keys: refused })).toMatchObject({ code: 'BAD_USER_INPUT' });
+    });
+
+    it('opens no collection, and says how its items are seen', async () => {
+      const reply = await probe.run(open, { input: { key: 'items:news' } });
+      expect(reply).toMatchObject({ status: 200, code: 'INVALID_INPUT' });
+      expect(reply.message).toContain('seen by viewing');
     });
 
     const cursor = (...parts: unknown[]) => Buffer.from(JSON.stringify(parts)).toString('base64url');
@@ -135,6 +188,20 @@ describe('what is refused', () => {
       expect(await probe.run(open, { input: { upTo: after } })).toMatchObject({ code: 'BAD_USER_INPUT' });
     });
 
+    const moment = '1795000000000';
+    const itemCursors: [what: string, cursor: string][] = [
+      ['another collection', cursor('items', 'default', 'other', moment, 'a')],
+      ['another tenant', cursor('items', 'other', 'news', moment, 'a')],
+      ['another list', cursor('deadLetters', 'default', 'news', moment, 'a')],
+      ['no moment', cursor('items', 'default', 'news', 'now', 'a')],
+      ['no item', cursor('items', 'default', 'news', moment)],
+      ['an item that is none', cursor('items', 'default', 'news', moment, '\0')],
+    ];
+    it.each(itemCursors)('takes no cursor of %s for items', async (_, after) => {
+      const list = 'query ($after: String) { items(collection: "news", after: $after) { totalCount } }';
+      expect(await probe.run(list, { after })).toMatchObject({ code: 'BAD_USER_INPUT' });
+    });
+
     const keys = ['', 'a b', 'x'.repeat(129), '\0', 'ü', 'a\n', 7];
     it.each(shown(keys))('takes no idempotency key %s', async (_, idempotencyKey) => {
       expect(await probe.run(record, { input: { name: 'x', idempotencyKey } })).toMatchObject(refused);
@@ -150,6 +217,8 @@ describe('what is refused', () => {
       categories: names.map((category) => ({ category, enabled: false })),
     });
     const numbered = (count: number) => Array.from({ length: count }, (_, index) => `user-${index}`);
+    const news = { collection: 'news' };
+    const items = (ids: readonly string[]) => ids.map((itemId) => ({ itemId }));
     const bulks: [what: string, mutation: string, input: unknown, code: string][] = [
       ['the same user twice', upsert, users(['carol', 'dave', 'carol']), 'INVALID_INPUT'],
       ['501 users', upsert, users(numbered(501)), 'TOO_MANY_ITEMS'],
@@ -166,6 +235,14 @@ describe('what is refused', () => {
       ['a category with a space', prefer, choices(['a b']), 'INVALID_INPUT'],
       ['a category of 65 characters', prefer, choices(['x'.repeat(65)]), 'INVALID_INPUT'],
       ['U+0000 in a category', prefer, choices(['\0']), 'INVALID_INPUT'],
+      ['the same item twice', publish, { ...news, items: items(['a', 'b', 'a']) }, 'INVALID_INPUT'],
+      ['501 items', publish, { ...news, items: items(numbered(501)) }, 'TOO_MANY_ITEMS'],
+      ['no item', publish, { ...news, items: [] }, 'INVALID_INPUT'],
+      ['the same item to retract twice', retract, { ...news, itemIds: ['a', 'a'] }, 'INVALID_INPUT'],
+      ['501 items to retract', retract, { ...news, itemIds: numbered(501) }, 'TOO_MANY_ITEMS'],
+      ['no item to retract', retract, { ...news, itemIds: [] }, 'INVALID_INPUT'],
+      ['501 items viewed', view, { userId: 'alice', ...news, itemIds: numbered(501) }, 'TOO_MANY_ITEMS'],
+      ['no item viewed', view, { userId: 'alice', ...news, itemIds: [] }, 'INVALID_INPUT'],
     ];
     it.each(bulks)('does nothing of one with %s', async (_, mutation, input, code) => {
       expect(await probe.run(mutation, { input }, probe.service)).toMatchObject({ status: 200, code });
@@ -197,6 +274,13 @@ describe('what is refused', () => {
     it.each(contents)('sends no notification with %s', async (_, content) => {
       const reply = await probe.run(send, { content }, probe.service);
       expect(reply).toMatchObject({ status: 200, code: 'INVALID_INPUT' });
+    });
+
+    const titles = ['', 'x'.repeat(201), 'a\0b', 'a\udfffb'];
+    it.each(shown(titles))('publishes no item with the title %s, nor those beside it', async (_, title) => {
+      const items = [{ itemId: 'a' }, { itemId: 'b', title }];
+      const { code } = await probe.run(publish, { input: { collection: 'news', items } }, probe.service);
+      expect(code).toMatch(/^(BAD_USER_INPUT|INVALID_INPUT)$/);
     });
 
     it('refuses U+0000 and a lone surrogate written into the document', async () => {
@@ -293,6 +377,10 @@ describe('what is refused', () => {
       const reply = await probe.run(record, { input: { name: 'x', occurredAt: time() } });
       expect(reply).toMatchObject({ status: 200, code });
       expect(reply.message).toContain(bound);
+      const items = { collection: 'news', items: [{ itemId: 'a', publishedAt: time() }] };
+      const seen = { collection: 'news', itemIds: ['a'], userId: 'alice', occurredAt: time() };
+      expect(await probe.run(publish, { input: items }, probe.service)).toMatchObject({ status: 200, code });
+      expect(await probe.run(view, { input: seen }, probe.service)).toMatchObject({ status: 200, code });
     });
 
     it('finds nothing where nothing can have happened', async () => {
@@ -376,24 +464,59 @@ describe('what looks bad and is data', () => {
     expect(Object.hasOwn(Object.prototype, 'x')).toBe(false);
   });
 
+  it('takes items up to every bound, and names that mean something elsewhere', async () => {
+    const collection = 'x'.repeat(64);
+    const odd = ['__proto__', 'constructor', '%00', "' OR 1=1 --", '\u{1f514}', 'a/b', ' '];
+    const itemIds = [
+      ...odd,
+      ...Array.from({ length: 500 - odd.length }, (_, n) => `${n}`.padStart(128, 'x')),
+    ];
+    const publishedAt = new Date(Date.now() - 183 * 86_400_000 + 60_000);
+    const items = itemIds.map((itemId) => ({ itemId, title: itemId.padEnd(200, 'x'), publishedAt }));
+    const soon = new Date(Date.now() + 4 * 60_000);
+    const calls: [mutation: string, input: unknown][] = [
+      [publish, { collection, items }],
+      [publish, { collection: 'x', items: [{ itemId: 'x', publishedAt: soon }] }],
+      [view, { collection, itemIds, userId: 'alice', occurredAt: publishedAt }],
+      [view, { collection: 'x', itemIds: ['x', 'x'], userId: 'alice', occurredAt: soon }],
+    ];
+    for (const [mutation, input] of calls)
+      expect(await probe.run(mutation, { input }, probe.service)).toMatchObject({ code: undefined });
+    await vi.waitFor(async () => {
+      const query = `query ($keys: [String!]) { viewer { badges(keys: $keys) { unseen version } } }`;
+      const keys = [`items:${collection}`, 'items:x'];
+      const seen = { unseen: 0, version: 2 };
+      expect((await probe.run(query, { keys })).json.data).toEqual({ viewer: { badges: [seen, seen] } });
+    });
+    const list = 'query ($collection: String!) { items(collection: $collection, first: 100) { totalCount } }';
+    expect((await probe.run(list, { collection })).json.data).toEqual({ items: { totalCount: 500 } });
+    expect(await probe.run(retract, { input: { collection, itemIds } }, probe.service)).toMatchObject({
+      code: undefined,
+    });
+  });
+
   it('leaves exactly the rows that the accepted requests explain', async () => {
     await vi.waitFor(async () => {
       expect(await rowCounts(probe.app.connectionString)).toEqual({
         _prisma_migrations: expect.any(Number),
         app_user: 2,
         dead_letter: 0,
-        event_log: isScaled ? 0 : notifications + views,
+        event_log: isScaled ? 0 : notifications + views + 2,
         idempotency_key: 0,
         inbox: 1,
         inbox_change: 0,
         inbox_opening: 0,
+        item: 501,
+        item_collection: 2,
+        item_view: 501,
+        item_viewer: 2,
         log_head: 1,
         log_position: isScaled ? 0 : 1,
         notification: notifications,
         notification_preference: 0,
         outbox: 0,
         page_view: views,
-        processed_event: notifications + views,
+        processed_event: notifications + views + 2,
         version_floor: 0,
       });
     });

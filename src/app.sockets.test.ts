@@ -326,7 +326,8 @@ describe('a socket stays open and answers the id', () => {
 
   const values: [what: string, variables: unknown, code: string][] = [
     ['of another user', { userId: 'bob' }, 'FORBIDDEN'],
-    ['of no badge', { keys: ['items:news'] }, 'BAD_USER_INPUT'],
+    ['of no badge', { keys: ['items:no such'] }, 'BAD_USER_INPUT'],
+    ['of too many', { keys: Array(101).fill('notifications') }, 'BAD_USER_INPUT'],
     ['of no keys', { keys: [] }, 'BAD_USER_INPUT'],
     ['of U+0000', { keys: ['\0'] }, 'BAD_USER_INPUT'],
     ['of a number that is an id no more', { userId: 2 ** 53 }, 'BAD_USER_INPUT'],

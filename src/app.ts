@@ -1,6 +1,7 @@
 import type { Config } from './config.ts';
 import { createAct } from './flow/act.ts';
 import { createConsume } from './flow/consume.ts';
+import { createItems } from './flow/item.ts';
 import { createProject } from './flow/project.ts';
 import { createRead } from './flow/read.ts';
 import { createRecord } from './flow/record.ts';
@@ -58,18 +59,20 @@ export interface App {
 export async function createApp(backends: Backends, config: Config): Promise<App> {
   const { store, log, outbox, pubSub, cache, authenticator, clock, pageTokens } = backends;
   const logger = withoutStorms(backends.logger);
-  const { retentionDays, lockedCategories } = config;
+  const { retentionDays, viewHorizonDays, lockedCategories } = config;
   const stopping = new AbortController();
 
-  const read = createRead({ store, cache, clock });
-  const watch = createWatch({ store, read, pubSub, logger }, { resyncMs: config.resyncMs });
+  const read = createRead({ store, cache, clock }, { viewHorizonDays });
+  const watch = createWatch({ read, pubSub, logger }, { resyncMs: config.resyncMs });
 
   async function createDoor(): Promise<Door> {
     const record = createRecord({ log, store, clock }, { retentionDays, lockedCategories });
     const act = createAct({ store, pubSub, cache, clock, logger });
+    const items = createItems({ store, pubSub, clock, logger }, { retentionDays, viewHorizonDays });
     const schema = getSchema();
     const container = createResolvers({
       act,
+      items,
       read,
       record,
       watch,
@@ -88,11 +91,17 @@ export async function createApp(backends: Backends, config: Config): Promise<App
     };
   }
 
-  const project = createProject({ store, pubSub, cache, clock, logger }, { retentionDays, lockedCategories });
+  const project = createProject(
+    { store, pubSub, cache, clock, logger },
+    { retentionDays, viewHorizonDays, lockedCategories },
+  );
   const consume = createConsume({ log, project, logger });
   const relay = createRelay({ outbox, log, project, logger });
   const schedule = createSchedule({ store, pubSub, cache, clock, logger }, { lockedCategories });
-  const sweep = createSweep({ store, log, clock, logger }, { logRetentionDays: config.logRetentionDays });
+  const sweep = createSweep(
+    { store, log, clock, logger },
+    { logRetentionDays: config.logRetentionDays, viewHorizonDays },
+  );
   const figures: SystemFigures = {
     version,
     ...backends.names,

@@ -192,6 +192,11 @@ const settings = {
       example: 'security,billing',
     },
   ),
+  VIEW_HORIZON_DAYS: setting(integer(1, 3_650).default(183), {
+    about:
+      'How long a published item counts as unseen, and a view of it is remembered, in days. What no longer counts stays so when it is raised.',
+    example: '183',
+  }),
   LOG_RETENTION_DAYS: setting(integer(1, 30).default(7), {
     about:
       'How long events stay in the log, in days; of topics created here. Never longer than repeated events are recognised (30).',
@@ -263,6 +268,7 @@ export interface Config {
   readonly introspection: boolean;
   readonly retentionDays: number;
   readonly lockedCategories: readonly string[];
+  readonly viewHorizonDays: number;
   readonly logRetentionDays: number;
   readonly resyncMs: number;
   readonly shutdownTimeoutMs: number;
@@ -360,6 +366,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     introspection: values.INTROSPECTION === undefined ? !production : values.INTROSPECTION === 'on',
     retentionDays: values.RETENTION_DAYS,
     lockedCategories: values.LOCKED_CATEGORIES,
+    viewHorizonDays: values.VIEW_HORIZON_DAYS,
     logRetentionDays: values.LOG_RETENTION_DAYS,
     resyncMs: values.RESYNC_INTERVAL_SEC * 1000,
     shutdownTimeoutMs: values.SHUTDOWN_TIMEOUT_SEC * 1000,

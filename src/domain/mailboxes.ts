@@ -121,15 +121,15 @@ export function createMailboxes({
       }
     },
 
-    /** A visit reads what was sent about its subject before. */
-    visit(visitor: UserKey, subjectId: string, at: Date): void {
+    /** A visit reads what was sent about its subjects before. */
+    visit(visitor: UserKey, subjectIds: readonly string[], at: Date): void {
       const key = userKeyOf(visitor);
       const inbox = inboxes.get(key);
       if (!inbox) return;
       const latest = at.getTime() + maxClockAheadMs;
-      const read = [...(subjects.get(under(visitor, subjectId))?.values() ?? [])].filter(
-        (row) => isUnread(row) && row.createdAt.getTime() <= latest,
-      );
+      const read = subjectIds
+        .flatMap((subjectId) => [...(subjects.get(under(visitor, subjectId))?.values() ?? [])])
+        .filter((row) => isUnread(row) && row.createdAt.getTime() <= latest);
       if (read.length === 0) return;
       let after = inbox;
       for (const row of read) {

@@ -28,6 +28,8 @@ export function userNotFound(path: readonly string[]): Problem {
 export function problemsOf(error: z.ZodError, path: readonly string[]): readonly Problem[] {
   return error.issues.map((issue) => {
     const where = [...path, ...issue.path.map(String)];
-    return { code: 'INVALID_INPUT', message: `${where.at(-1)} ${issue.message}.`, path: where };
+    const last = where.at(-1) ?? '';
+    const what = /^\d+$/.test(last) ? `${where.at(-2)}[${last}]` : last;
+    return { code: 'INVALID_INPUT', message: `${what} ${issue.message}.`, path: where };
   });
 }

@@ -211,14 +211,35 @@ describe('activity as others write it', () => {
       { user_id: 'u', timestamp: plain.timestamp, activityType: 'login' },
       'other activity',
     ],
-    ['an item', { ...plain, collection: 'news', item_id: '7' }, 'item view'],
-    ['an item in camelCase', { ...plain, collection: 'news', itemId: '7' }, 'item view'],
   ])('of %s is ignored', (_, value, what) => {
     expect(read(value)).toEqual({ kind: 'ignored', what });
   });
 
   it.each([
+    ['snake_case', { ...plain, collection: 'news', item_id: '7', event_id: 'e-1' }],
+    [
+      'camelCase and another type',
+      { ...plain, activityType: 'read', collection: 'news', itemId: '7', eventId: 'e-1' },
+    ],
+    [
+      'the least there is',
+      {
+        user_id: plain.user_id,
+        timestamp: plain.timestamp,
+        collection: 'news',
+        item_id: '7',
+        event_id: 'e-1',
+      },
+    ],
+  ])('of an item of a collection, with %s, is an item view', (_, value) => {
+    const data = { collection: 'news', itemIds: ['7'] };
+    expect(eventOf(value)).toEqual({ ...view, id: 'e-1', type: 'itemViewed', data });
+  });
+
+  it.each([
     ['no user', { ...plain, user_id: undefined }, 'userId: '],
+    ['no collection that could be', { ...plain, collection: 'a b', item_id: '7' }, 'collection: '],
+    ['a number for an item', { ...plain, collection: 'news', item_id: 7 }, 'itemIds.0: '],
     ['a number for a user', { ...plain, user_id: 7 }, 'userId: '],
     ['no time', { ...plain, timestamp: undefined }, 'timestamp: '],
     ['a time without a zone', { ...plain, timestamp: '2026-11-20T09:00:00' }, 'timestamp: '],

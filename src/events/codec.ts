@@ -1,5 +1,6 @@
 import { type Decoded, describe, unreadable } from './decoded.ts';
 import { envelope } from './envelope.ts';
+import { type ItemViewed, itemViewed } from './item-view.ts';
 import { type NotificationSent, notificationSent } from './notification.ts';
 import { decodeNotificationCommand } from './notification-command.ts';
 import { type PageViewed, pageViewed } from './page-view.ts';
@@ -8,9 +9,9 @@ import { topics } from './topic.ts';
 import { decodeActivity } from './user-activity.ts';
 
 /** Every kind of event the worker applies. A new family is registered here and in `flow/project.ts`. */
-export const families = [pageViewed, notificationSent] as const;
+export const families = [pageViewed, itemViewed, notificationSent] as const;
 
-export type Event = PageViewed | NotificationSent;
+export type Event = PageViewed | ItemViewed | NotificationSent;
 
 const familyByType = new Map<string, (typeof families)[number]>(
   families.map((family) => [family.type, family]),

@@ -18,6 +18,11 @@ export const name = text(128).regex(/^\P{Cc}*$/u, 'must not contain control char
 /** A tenant: 1..64 of `A-Za-z0-9_.-`, so that `tenant/user` splits at the first slash. */
 export const tenantId = z.string().regex(/^[A-Za-z0-9_.-]{1,64}$/, 'must be 1 to 64 of A-Z a-z 0-9 _ . -');
 
+/** A collection of items: 1..64 of `A-Za-z0-9_.-`, as it stands in the key of a badge. */
+export const collectionName = z
+  .string()
+  .regex(/^[A-Za-z0-9_.-]{1,64}$/, 'must be 1 to 64 of A-Z a-z 0-9 _ . -');
+
 /** An RFC 3339 date-time; the instant it names, in milliseconds. */
 export const instant = z.iso.datetime({ offset: true }).transform((value) => new Date(value));
 

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { type Decoded, describe, unreadable } from './decoded.ts';
+import { itemViewed } from './item-view.ts';
 import { pageViewed } from './page-view.ts';
 import { type Fields, firstOf, type InboundRecord, idOfPlace, tenantOf } from './record.ts';
 import { instant, name } from './text.ts';
@@ -13,8 +14,9 @@ const activity = z.object({
 });
 
 /**
- * Activity of a user as other systems write it, in snake_case or camelCase. Page views are events; all else is ignored. Our
- * clocks are not asked: how old it may be is decided where it is applied.
+ * Activity of a user as other systems write it, in snake_case or camelCase. What names an item of a collection is an item
+ * view, whatever its type; else page views are events and all else is ignored. Our clocks are not asked: how old it may be
+ * is decided where it is applied.
  */
 export function decodeActivity(fields: Fields, record: InboundRecord): Decoded {
   const head = activity.safeParse({
@@ -25,29 +27,30 @@ export function decodeActivity(fields: Fields, record: InboundRecord): Decoded {
   });
   if (!head.success) return unreadable(describe(head.error));
   const { userId, timestamp, activityType, eventId } = head.data;
-  const isItemView =
-    firstOf(fields, 'collection') !== undefined && firstOf(fields, 'item_id', 'itemId') !== undefined;
-  if (isItemView) return { kind: 'ignored', what: 'item view' };
+  const tenantId = tenantOf(record, userId);
+  const common = {
+    id: eventId ?? idOfPlace(record),
+    source: record.topic,
+    tenantId,
+    userId,
+    occurredAt: timestamp,
+  };
+  const collection = firstOf(fields, 'collection');
+  const itemId = firstOf(fields, 'item_id', 'itemId');
+  if (collection !== undefined && itemId !== undefined) {
+    const data = itemViewed.data.safeParse({ collection, itemIds: [itemId] });
+    if (!data.success) return unreadable(describe(data.error), tenantId);
+    const { type, schemaVersion } = itemViewed;
+    return { kind: 'event', event: { ...common, type, data: data.data, schemaVersion } };
+  }
   if (activityType !== 'page_view') return { kind: 'ignored', what: 'other activity' };
 
-  const tenantId = tenantOf(record, userId);
   const data = pageViewed.data.safeParse({
     name: firstOf(fields, 'name', 'page'),
     path: firstOf(fields, 'path'),
     subjectId: firstOf(fields, 'subject_id', 'subjectId'),
   });
   if (!data.success) return unreadable(describe(data.error), tenantId);
-  return {
-    kind: 'event',
-    event: {
-      id: eventId ?? idOfPlace(record),
-      source: record.topic,
-      type: pageViewed.type,
-      tenantId,
-      userId,
-      occurredAt: timestamp,
-      data: data.data,
-      schemaVersion: pageViewed.schemaVersion,
-    },
-  };
+  const { type, schemaVersion } = pageViewed;
+  return { kind: 'event', event: { ...common, type, data: data.data, schemaVersion } };
 }

@@ -8,6 +8,7 @@ import { silent } from '../ports/logger.ts';
 import type { Store } from '../ports/store.ts';
 import {
   createTestClock,
+  itemViewed,
   notificationSent,
   pageViewed,
   rawRecord,
@@ -138,6 +139,7 @@ describe('erasing a user', () => {
     // Last month's, in a partition of its own.
     const occurredAt = new Date('2026-10-10T00:00:00Z');
     await projectOn().apply(next([pageViewed(user), pageViewed({ ...user, occurredAt })]));
+    await projectOn().apply(next([itemViewed(user)]));
     await arrive(user, 2);
     await actOn().openInbox(user, undefined);
     const choice = { category: 'news', enabled: false };
@@ -160,6 +162,8 @@ describe('erasing a user', () => {
       'inbox',
       'inbox_change',
       'inbox_opening',
+      'item_view',
+      'item_viewer',
       'notification',
       'notification_preference',
       'outbox',
@@ -210,7 +214,7 @@ describe('the badge of an erased user', () => {
   async function watching(user: UserKey) {
     const { store } = storage;
     const read = createRead({ store, clock });
-    const watch = createWatch({ store, read, pubSub, logger: silent }, { resyncMs: 3_600_000 });
+    const watch = createWatch({ read, pubSub, logger: silent }, { resyncMs: 3_600_000 });
     const updates = await watch.badges(user, ['notifications']);
     const seen: { unseen: number; version: number; cause: string | null }[] = [];
     void (async () => {

@@ -1,3 +1,4 @@
+import { itemsKey } from '../domain/badge.ts';
 import { badgeOf, emptyInbox } from '../domain/inbox.ts';
 import { type Problem, userNotFound } from '../domain/problem.ts';
 import type { UserKey } from '../domain/user.ts';
@@ -6,7 +7,7 @@ import type { Clock } from '../ports/clock.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { PubSub } from '../ports/pub-sub.ts';
 import type { Store } from '../ports/store.ts';
-import { publishBadges } from './publish.ts';
+import { publishBadges, publishMove } from './publish.ts';
 
 /**
  * Removes everything about a user; what arrives later, or is being applied at this moment, is about a new one of the same
@@ -26,10 +27,19 @@ export async function eraseUser(
   },
   user: UserKey,
 ): Promise<Problem | undefined> {
-  const { hadAny, version } = await store.transaction((transaction) => transaction.eraseUser(user));
+  const now = clock.now();
+  const { hadAny, version, collections } = await store.transaction(async (transaction) => ({
+    ...(await transaction.eraseUser(user)),
+    collections: await transaction.forgetItemViews(user, now),
+  }));
   if (!hadAny) return userNotFound(['userId']);
   if (version !== undefined) {
-    await publishBadges(publish, [badgeOf(emptyInbox(user, clock.now(), version))], 'RESYNCED');
+    await publishBadges(publish, [badgeOf(emptyInbox(user, now, version))], 'RESYNCED');
   }
+  await Promise.all(
+    collections.map((collection) =>
+      publishMove(publish, user.tenantId, { key: itemsKey(collection), cause: 'RESYNCED' }),
+    ),
+  );
   return undefined;
 }

@@ -1,11 +1,13 @@
 import { validate as isUuid, v5 as uuidV5 } from 'uuid';
 import { AppError, type ErrorCode } from '../domain/error.ts';
 import { badgeOf, type Inbox } from '../domain/inbox.ts';
+import { defaultViewHorizonDays, horizonAt, viewsOf } from '../domain/item.ts';
 import { createMailboxes } from '../domain/mailboxes.ts';
 import { contentOf, type Notification } from '../domain/notification.ts';
 import { type PageView, timelinessOf } from '../domain/page-view.ts';
 import { distinctUsers, userKeyOf } from '../domain/user.ts';
 import { decode, type Event } from '../events/codec.ts';
+import type { ItemViewed } from '../events/item-view.ts';
 import type { NotificationSent } from '../events/notification.ts';
 import type { PageViewed } from '../events/page-view.ts';
 import type { BadgeCache } from '../ports/badge-cache.ts';
@@ -21,10 +23,12 @@ import { announceDue } from './schedule.ts';
 const rowNamespace = 'b3c1b1a4-3d5f-4a0e-8f0c-6b8a2f0c9d11';
 
 interface ProjectOptions {
-  /** Page views older than this are not kept. */
+  /** Views older than this are not kept. */
   readonly retentionDays: number;
   /** Critical notifications of these categories reach whoever they are for. */
   readonly lockedCategories?: readonly string[];
+  /** How long items count, and views of them are remembered. Default 183. */
+  readonly viewHorizonDays?: number;
 }
 
 /** Applies records to the store. */
@@ -62,7 +66,7 @@ export function createProject(
     readonly clock: Clock;
     readonly logger: Logger;
   },
-  { retentionDays, lockedCategories = [] }: ProjectOptions,
+  { retentionDays, viewHorizonDays = defaultViewHorizonDays, lockedCategories = [] }: ProjectOptions,
 ): Project {
   let passedOver = 0;
 
@@ -74,14 +78,18 @@ export function createProject(
       const all = events.map(({ event }) => event);
       const appendedAt = new Map(events.map(({ event, record }) => [event, record.appendedAt]));
       const views = all.filter((event) => event.type === 'pageViewed');
-      const keptViews = views.filter(
-        (view) => timelinessOf(view.occurredAt, now, retentionDays) !== 'too-old',
-      );
+      const itemViews = all.filter((event) => event.type === 'itemViewed');
+      const isKept = ({ occurredAt }: Event) => timelinessOf(occurredAt, now, retentionDays) !== 'too-old';
+      const keptViews = views.filter(isKept);
+      const keptItemViews = itemViews.filter(isKept);
+      const horizon = horizonAt(now, viewHorizonDays);
       const notifications = all.filter((event) => event.type === 'notificationSent');
       await store.preparePageViews(keptViews.map((view) => view.occurredAt));
 
       const groups = notifications.flatMap((event) => groupOf(event) ?? []);
-      const visits = keptViews.flatMap((view) => visitOf(view) ?? []);
+      const visits = [...keptViews, ...keptItemViews].flatMap((view) =>
+        subjectsOf(view).map((subjectId) => ({ tenantId: view.tenantId, userId: view.userId, subjectId })),
+      );
       const toldAbout = await store.toldAbout(visits);
 
       const { arrived, visited, waiting, timed } = await store.projection(async (transaction) => {
@@ -90,7 +98,7 @@ export function createProject(
         // may have been lost in a crash.
         const first = Promise.all([
           transaction.claimEvents(all, now),
-          transaction.ensureUsers(distinctUsers(views), now),
+          transaction.ensureUsers(distinctUsers([...views, ...itemViews]), now),
           transaction.lockInboxes(distinctUsers([...notifications, ...toldAbout]), now),
           transaction.unreadOf({
             groups,
@@ -108,8 +116,8 @@ export function createProject(
           if (!fresh.has(event)) continue;
           if (event.type === 'notificationSent') {
             if (!mailboxes.deliver(draftOf(event), { isNew: true })) waiting.push(event);
-          } else if (event.data.subjectId !== undefined) {
-            mailboxes.visit(event, event.data.subjectId, event.occurredAt);
+          } else {
+            mailboxes.visit(event, subjectsOf(event), event.occurredAt);
           }
         }
         const mail = mailboxes.mail();
@@ -117,6 +125,7 @@ export function createProject(
         transaction.finish(
           transaction.unclaimEvents(waiting),
           transaction.addPageViews(rows.filter((_, index) => fresh.has(keptViews[index] as PageViewed))),
+          transaction.addItemViews(viewsOf(keptItemViews.filter((event) => fresh.has(event))), horizon),
           transaction.addNotifications(mail.added),
           transaction.saveNotifications(mail.changed),
           transaction.addChanges(mail.changes),
@@ -139,6 +148,14 @@ export function createProject(
       }
       if (arrived.length > 0) await publishBadges({ pubSub, cache, logger }, arrived.map(badgeOf), 'ARRIVED');
       if (visited.length > 0) await publishBadges({ pubSub, cache, logger }, visited.map(badgeOf), 'VIEWED');
+      // Those of repeats too, whose first publish may have been lost in a crash. Only notifications are cached.
+      const viewed = itemViews.map(({ tenantId, userId, data }) => ({
+        tenantId,
+        userId,
+        collection: data.collection,
+      }));
+      if (viewed.length > 0)
+        await publishBadges({ pubSub, logger }, await store.itemBadges(viewed, horizon), 'VIEWED');
       await announceDue(pubSub, timed);
       return events.flatMap(({ event, record }) => (waiting.has(event) ? [record] : []));
     },
@@ -227,8 +244,11 @@ function deadLetterOf(record: LogRecord, why: Failure, failedAt: Date, tenantId 
 const groupOf = ({ tenantId, userId, data: { groupKey } }: NotificationSent) =>
   groupKey === undefined ? undefined : { tenantId, userId, groupKey };
 
-const visitOf = ({ tenantId, userId, data: { subjectId } }: PageViewed) =>
-  subjectId === undefined ? undefined : { tenantId, userId, subjectId };
+/** What a user looked at: what a page is about, or items. */
+function subjectsOf({ data }: PageViewed | ItemViewed): readonly string[] {
+  if ('itemIds' in data) return data.itemIds;
+  return data.subjectId === undefined ? [] : [data.subjectId];
+}
 
 /** The notification an event is about, not delivered yet. */
 function draftOf(event: NotificationSent): Notification {

@@ -4,7 +4,7 @@ import { isRetriable } from '../domain/error.ts';
 import { type UserKey, userKeyOf } from '../domain/user.ts';
 import { type BadgeCache, noBadgeCache } from '../ports/badge-cache.ts';
 import type { Logger } from '../ports/logger.ts';
-import type { PubSub } from '../ports/pub-sub.ts';
+import type { Message, PubSub } from '../ports/pub-sub.ts';
 
 /** One topic per badge; a message on it is the badge's whole state. Neither part holds control characters. */
 export function badgeTopic(user: UserKey, key: string): string {
@@ -26,30 +26,62 @@ export async function publishBadges(
 ): Promise<void> {
   // Whoever acted and is answered reads what they wrote.
   const cached = cache.write(badges);
-  try {
-    await pubSub.publish(
-      badges.map((badge) => ({
-        topic: badgeTopic(badge, badge.key),
-        value: JSON.stringify({ badge, cause }),
-      })),
-    );
-  } catch (err) {
-    if (!isRetriable(err)) logger.error({ err, badges: badges.length }, 'badges could not be published');
-  }
+  const messages = badges.map((badge) => ({
+    topic: badgeTopic(badge, badge.key),
+    value: JSON.stringify({ badge, cause }),
+  }));
+  await send({ pubSub, logger }, messages);
   await cached;
 }
 
-const message = z.object({
-  badge: writtenBadge,
-  cause: z.enum(badgeCauses),
-});
+/** A badge that moved for all who watch it, each in their own way: it is for them to read it again. */
+export interface Move {
+  readonly key: string;
+  readonly cause: BadgeCause;
+}
+
+/** One topic per tenant and such a badge, however many watch it. A tenant has no control characters. */
+export function moveTopic(tenantId: string, key: string): string {
+  return `move:${tenantId}\n${key}`;
+}
+
+/** Tells the watchers, as `publishBadges` does. */
+export function publishMove(
+  deps: { readonly pubSub: PubSub; readonly logger: Logger },
+  tenantId: string,
+  move: Move,
+): Promise<void> {
+  return send(deps, [{ topic: moveTopic(tenantId, move.key), value: JSON.stringify(move) }]);
+}
+
+async function send(
+  { pubSub, logger }: { readonly pubSub: PubSub; readonly logger: Logger },
+  messages: readonly Message[],
+): Promise<void> {
+  try {
+    await pubSub.publish(messages);
+  } catch (err) {
+    if (!isRetriable(err)) logger.error({ err, messages: messages.length }, 'badges could not be published');
+  }
+}
+
+const cause = z.enum(badgeCauses);
+const state = z.object({ badge: writtenBadge, cause });
+const move = z.object({ key: z.string(), cause });
 
 /** Reads a message of a badge topic; undefined when it is not one. */
-export function parseBadgeMessage(
-  value: string,
-): { readonly badge: Badge; readonly cause: BadgeCause } | undefined {
+export function parseBadgeMessage(value: string): z.output<typeof state> | undefined {
+  return parse(state, value);
+}
+
+/** Reads a message of a move topic; undefined when it is not one. */
+export function parseMove(value: string): Move | undefined {
+  return parse(move, value);
+}
+
+function parse<Schema extends z.ZodType>(schema: Schema, value: string): z.output<Schema> | undefined {
   try {
-    return message.parse(JSON.parse(value));
+    return schema.parse(JSON.parse(value));
   } catch {
     return undefined;
   }

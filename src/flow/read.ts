@@ -1,6 +1,7 @@
 import DataLoader from 'dataloader';
-import type { Badge } from '../domain/badge.ts';
+import { type Badge, type BadgeKey, collectionOf, notificationsKey } from '../domain/badge.ts';
 import { badgeOf, type Inbox } from '../domain/inbox.ts';
+import { defaultViewHorizonDays, emptyItemBadge, horizonAt } from '../domain/item.ts';
 import type { CategoryChoice } from '../domain/preference.ts';
 import { type User, type UserKey, userKeyOf } from '../domain/user.ts';
 import { type BadgeCache, noBadgeCache } from '../ports/badge-cache.ts';
@@ -8,15 +9,18 @@ import type { Clock } from '../ports/clock.ts';
 import type { Store } from '../ports/store.ts';
 
 /** Reads that many callers make at once: those of one turn of the event loop become one query. */
-export function createRead({
-  store,
-  cache = noBadgeCache,
-  clock,
-}: {
-  readonly store: Store;
-  readonly cache?: BadgeCache;
-  readonly clock: Clock;
-}) {
+export function createRead(
+  {
+    store,
+    cache = noBadgeCache,
+    clock,
+  }: {
+    readonly store: Store;
+    readonly cache?: BadgeCache;
+    readonly clock: Clock;
+  },
+  { viewHorizonDays = defaultViewHorizonDays }: { readonly viewHorizonDays?: number } = {},
+) {
   // Not cached: every load is answered by a query that starts after it was asked for.
   const inboxes = loader<Inbox>(async (keys) => {
     const found = new Map((await store.inboxes(keys)).map((inbox) => [userKeyOf(inbox), inbox]));
@@ -29,29 +33,52 @@ export function createRead({
     return keys.map((key) => found.get(userKeyOf(key)) ?? []);
   });
 
-  const badges = loader<Badge>(async (keys) => {
+  const cachedBadges = loader<Badge>(async (keys) => {
     const cached = await cache.read(keys);
     const missing = keys.filter((_, index) => !cached[index]);
     if (missing.length === 0) return cached as readonly Badge[];
     const current = new Map(
-      (await Promise.all(missing.map(currentBadge))).map((badge) => [userKeyOf(badge), badge]),
+      (await Promise.all(missing.map(inboxBadge))).map((badge) => [userKeyOf(badge), badge]),
     );
     // Nobody waits for it.
     void cache.write([...current.values()]);
     return keys.map((key, index) => cached[index] ?? (current.get(userKeyOf(key)) as Badge));
   });
 
-  async function currentBadge(key: UserKey): Promise<Badge> {
-    return badgeOf(await inboxes.load(key));
+  const itemBadges = loader<Badge, BadgeKey>(async (keys) => {
+    const found = new Map((await badges(keys)).map((badge) => [nameOf(badge), badge]));
+    const now = clock.now();
+    return keys.map((key) => found.get(nameOf(key)) ?? emptyItemBadge(key, now));
+  });
+
+  const inboxBadge = async (user: UserKey): Promise<Badge> => badgeOf(await inboxes.load(user));
+
+  const itemBadge = ({ tenantId, userId }: UserKey, key: string): Promise<Badge> =>
+    itemBadges.load({ tenantId, userId, key });
+
+  async function badges(keys: readonly BadgeKey[]): Promise<readonly Badge[]> {
+    const viewers = keys.flatMap(({ tenantId, userId, key }) => {
+      const collection = collectionOf(key);
+      return collection === undefined ? [] : [{ tenantId, userId, collection }];
+    });
+    const [inboxes, items] = await Promise.all([
+      store.inboxes(keys.filter(({ key }) => key === notificationsKey)),
+      store.itemBadges(viewers, horizonAt(clock.now(), viewHorizonDays)),
+    ]);
+    return [...inboxes.map(badgeOf), ...items];
   }
 
   return {
     inbox: (key: UserKey): Promise<Inbox> => inboxes.load(key),
-    /** Where there is a cache, it may be as old as `BadgeCache` says. */
-    badge: (key: UserKey): Promise<Badge> => badges.load(key),
+    /** Where there is a cache, that of notifications may be as old as `BadgeCache` says. */
+    badge: async (user: UserKey, key = notificationsKey): Promise<Badge> =>
+      key === notificationsKey ? cachedBadges.load(user) : itemBadge(user, key),
     /** As it is at or after the moment of the call. */
-    currentBadge,
+    currentBadge: async (user: UserKey, key = notificationsKey): Promise<Badge> =>
+      key === notificationsKey ? inboxBadge(user) : itemBadge(user, key),
     categoryChoices: (key: UserKey): Promise<readonly CategoryChoice[]> => categoryChoices.load(key),
+    /** Badges as they are at or after the moment of the call, in no order; of items without those for which nothing ever changed. */
+    badges,
     user: async (key: UserKey): Promise<User | undefined> => (await store.users([key]))[0],
     /** The user whom a verified token names: exists from the first time they are seen. */
     async self(key: UserKey): Promise<User> {
@@ -65,11 +92,13 @@ export function createRead({
   };
 }
 
-function loader<Value>(load: (keys: readonly UserKey[]) => Promise<readonly Value[]>) {
-  return new DataLoader<UserKey, Value, string>(load, {
+// Neither part holds a control character.
+const nameOf = (badge: BadgeKey) => `${userKeyOf(badge)}\n${badge.key}`;
+
+function loader<Value, Key = UserKey>(load: (keys: readonly Key[]) => Promise<readonly Value[]>) {
+  return new DataLoader<Key, Value>(load, {
     cache: false,
     maxBatchSize: 1_000,
-    cacheKeyFn: userKeyOf,
     batchScheduleFn: (dispatch) => setImmediate(dispatch),
   });
 }

@@ -1,11 +1,12 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { v5 as uuidV5 } from 'uuid';
 import { type Caller, callerNameOf } from '../domain/caller.ts';
-import { maxClockAheadMs, timelinessOf } from '../domain/page-view.ts';
+import { timelinessProblem } from '../domain/page-view.ts';
 import { refusalOf } from '../domain/preference.ts';
 import { type Problem, problemsOf, userNotFound } from '../domain/problem.ts';
 import { timingProblem } from '../domain/timing.ts';
 import { type Event } from '../events/codec.ts';
+import { itemViewed, maxItems } from '../events/item-view.ts';
 import { type NotificationSent, notificationSent } from '../events/notification.ts';
 import { pageViewed } from '../events/page-view.ts';
 import { name } from '../events/text.ts';
@@ -30,6 +31,15 @@ export interface PageViewInput {
   readonly idempotencyKey?: string | undefined;
   /** Where it stands in the mutation's arguments, for problems. */
   readonly at: readonly string[];
+}
+
+/** Items a caller says a user viewed; the user id is a name. */
+export interface ItemViewsInput {
+  readonly userId: string;
+  readonly collection: string;
+  readonly itemIds: readonly string[];
+  /** Absent: now. */
+  readonly occurredAt?: Date | undefined;
 }
 
 export interface NotificationInput {
@@ -67,8 +77,11 @@ export function createRecord(
           problems.push(...event.problems);
           continue;
         }
-        const untimely = timelinessProblems(input, now, retentionDays);
-        if (untimely.length > 0 && !(await wasAccepted(caller, mutation, input))) problems.push(...untimely);
+        const untimely = timelinessProblem(input.occurredAt ?? now, now, retentionDays, [
+          ...input.at,
+          'occurredAt',
+        ]);
+        if (untimely && !(await wasAccepted(caller, mutation, input))) problems.push(untimely);
         else accepted.push({ event, input });
       }
       const keyed = accepted.filter(({ input }) => input.idempotencyKey !== undefined);
@@ -90,6 +103,35 @@ export function createRecord(
       const events = accepted.map(({ event }) => event);
       await log.append(events);
       return { eventIds: events.map(({ id }) => id), problems };
+    },
+
+    /** Records that a user viewed items of a collection, published or not: one event. Repeating it changes nothing. */
+    async itemViews(caller: Caller, input: ItemViewsInput): Promise<Recorded> {
+      const now = clock.now();
+      const { userId, collection, occurredAt = now } = input;
+      if (input.itemIds.length > maxItems) {
+        const message = `itemIds must have 1 to ${maxItems} entries.`;
+        return {
+          eventIds: [],
+          problems: [{ code: 'TOO_MANY_ITEMS', message, path: ['input', 'itemIds'] }],
+        };
+      }
+      const data = itemViewed.data.safeParse({ collection, itemIds: [...new Set(input.itemIds)] });
+      if (!data.success) return { eventIds: [], problems: problemsOf(data.error, ['input']) };
+      const untimely = timelinessProblem(occurredAt, now, retentionDays, ['input', 'occurredAt']);
+      if (untimely) return { eventIds: [], problems: [untimely] };
+      const event: Event = {
+        id: uuidV7(now),
+        source,
+        type: itemViewed.type,
+        tenantId: caller.tenantId,
+        userId,
+        occurredAt,
+        data: data.data,
+        schemaVersion: itemViewed.schemaVersion,
+      };
+      await log.append([event]);
+      return { eventIds: [event.id], problems: [] };
     },
 
     /** Records one notification; its id is the event's. Only for users that exist and can receive it. */
@@ -196,20 +238,6 @@ function pageViewOf(
     data: data.data,
     schemaVersion: pageViewed.schemaVersion,
   };
-}
-
-function timelinessProblems(input: PageViewInput, now: Date, retentionDays: number): readonly Problem[] {
-  const timeliness = timelinessOf(input.occurredAt ?? now, now, retentionDays);
-  const path = [...input.at, 'occurredAt'];
-  if (timeliness === 'too-old') {
-    const message = `occurredAt lies before the retention of ${retentionDays} days.`;
-    return [{ code: 'TOO_OLD', message, path }];
-  }
-  if (timeliness === 'in-future') {
-    const message = `occurredAt lies more than ${maxClockAheadMs / 60_000} minutes ahead of the server's clock.`;
-    return [{ code: 'IN_FUTURE', message, path }];
-  }
-  return [];
 }
 
 function keyIdentity(caller: Caller, mutation: string, key: string) {

@@ -1,12 +1,11 @@
-import type { Badge, BadgeCause } from '../domain/badge.ts';
-import { badgeOf } from '../domain/inbox.ts';
+import { type Badge, type BadgeCause, notificationsKey } from '../domain/badge.ts';
 import { type UserKey, userKeyOf } from '../domain/user.ts';
 import type { Logger } from '../ports/logger.ts';
 import { createOneSlot } from '../ports/one-slot.ts';
 import type { Message, PubSub } from '../ports/pub-sub.ts';
-import type { Store } from '../ports/store.ts';
-import { badgeTopic, parseBadgeMessage } from './publish.ts';
+import { badgeTopic, type Move, moveTopic, parseBadgeMessage, parseMove } from './publish.ts';
 import type { Read } from './read.ts';
+import { createReread, type Watcher } from './reread.ts';
 
 /** What a watcher sees: first a SNAPSHOT, then one CHANGE per newer version, of which it may miss intermediate ones. */
 export interface BadgeUpdate {
@@ -16,13 +15,8 @@ export interface BadgeUpdate {
   readonly cause: BadgeCause | null;
 }
 
-interface Watcher {
-  readonly user: UserKey;
-  readonly keys: readonly string[];
-  offer(badge: Badge, cause: BadgeCause): void;
-}
-
-const usersPerQuery = 1_000;
+/** What a message may say: a badge's state, or that it is to be read again. */
+type News = NonNullable<ReturnType<typeof parseBadgeMessage>> | Move;
 
 /** When badges could not be read again, they are after this: a backend that is back is soon believed. */
 const retryMs = 3_000;
@@ -39,26 +33,29 @@ export interface WatchOptions {
 
 /**
  * Watching without a gap: subscribe, read the snapshot, emit it, then emit only newer versions. Every `resyncMs`, and at
- * once after a gap in pub/sub, all watched badges are read again in batches. While pub/sub is away watchers begin with the
+ * once after a gap in pub/sub, all watched badges are read again in batches; those of a collection also when it moved, for
+ * which there is one message however many watch it. While pub/sub is away watchers begin with the
  * snapshot all the same, and their badges are read again when they are subscribed.
  */
 export function createWatch(
-  {
-    store,
-    read,
-    pubSub,
-    logger,
-  }: { readonly store: Store; readonly read: Read; readonly pubSub: PubSub; readonly logger: Logger },
+  { read, pubSub, logger }: { readonly read: Read; readonly pubSub: PubSub; readonly logger: Logger },
   { resyncMs, subscribeWaitMs = defaultSubscribeWaitMs }: WatchOptions,
 ) {
   const watchers = new Set<Watcher>();
   let unreadable = 0;
   let lastUpdate: BadgeUpdate | undefined;
-  let last: { readonly message: Message; readonly parsed: ReturnType<typeof parseBadgeMessage> } | undefined;
+  let last: { readonly message: Message; readonly parsed: News | undefined } | undefined;
   let timer: NodeJS.Timeout | undefined;
   let stopped = false;
   let reading: Promise<void> | undefined;
   let following: Promise<void> | undefined;
+  const reread = createReread({
+    read,
+    onFailure(err) {
+      logger.warn({ err }, 'badges that moved could not be read');
+      void resync();
+    },
+  });
   const stopListening = pubSub.onGap(() => void resync());
 
   /**
@@ -74,7 +71,8 @@ export function createWatch(
 
   function begin(): Promise<void> {
     following = undefined;
-    reading = readAll()
+    reading = reread
+      .all(watchers)
       .then(
         () => resyncMs,
         (err) => {
@@ -89,26 +87,10 @@ export function createWatch(
     return reading;
   }
 
-  async function readAll(): Promise<void> {
-    const watched = new Map<string, Watcher[]>();
-    for (const watcher of watchers) {
-      const key = userKeyOf(watcher.user);
-      const others = watched.get(key);
-      if (others) others.push(watcher);
-      else watched.set(key, [watcher]);
-    }
-    const users = [...watched.values()].flatMap(([first]) => (first ? [first.user] : []));
-    for (let start = 0; start < users.length; start += usersPerQuery) {
-      for (const inbox of await store.inboxes(users.slice(start, start + usersPerQuery))) {
-        for (const watcher of watched.get(userKeyOf(inbox)) ?? []) watcher.offer(badgeOf(inbox), 'RESYNCED');
-      }
-    }
-  }
-
   /** What a message says, read once however many watchers it has. */
-  function parse(message: Message): ReturnType<typeof parseBadgeMessage> {
+  function parse(message: Message): News | undefined {
     if (last?.message !== message) {
-      last = { message, parsed: parseBadgeMessage(message.value) };
+      last = { message, parsed: parseBadgeMessage(message.value) ?? parseMove(message.value) };
       if (!last.parsed) unreadable += 1;
     }
     return last.parsed;
@@ -157,10 +139,12 @@ export function createWatch(
         },
       };
       const { confirmed, end } = pubSub.subscribe(
-        keys.map((key) => badgeTopic(user, key)),
+        keys.flatMap((key) => topicsOf(user, key)),
         (message) => {
           const parsed = parse(message);
-          if (parsed) watcher.offer(parsed.badge, parsed.cause);
+          if (!parsed) return;
+          if ('badge' in parsed) watcher.offer(parsed.badge, parsed.cause);
+          else if (keys.includes(parsed.key)) reread.soon(watcher, parsed.key, parsed.cause);
         },
       );
       watchers.add(watcher);
@@ -168,16 +152,14 @@ export function createWatch(
       try {
         if (!(await isDoneWithin(confirmed, subscribeWaitMs))) {
           // What was published since the snapshot was missed. When pub/sub is closed instead, so is everything else.
-          const reread = async () => {
-            if (watchers.has(watcher)) watcher.offer(await read.currentBadge(user), 'RESYNCED');
-          };
           confirmed.then(
-            () => reread().catch(() => resync()),
+            () => (watchers.has(watcher) ? reread.all([watcher]).catch(() => resync()) : undefined),
             () => {},
           );
         }
-        const snapshot = await read.currentBadge(user);
-        for (const key of keys) {
+        const snapshots = await Promise.all(keys.map((key) => read.currentBadge(user, key)));
+        for (const snapshot of snapshots) {
+          const { key } = snapshot;
           const newer = early.get(key);
           const badge = newer && newer.version > snapshot.version ? newer : snapshot;
           versions[key] = badge.version;
@@ -204,6 +186,12 @@ export function createWatch(
       clearTimeout(timer);
     },
   };
+}
+
+/** Where news of a badge comes: its own topic, and that of what moves it for many users at once. */
+function topicsOf(user: UserKey, key: string): readonly string[] {
+  const own = badgeTopic(user, key);
+  return key === notificationsKey ? [own] : [own, moveTopic(user.tenantId, key)];
 }
 
 /** Whether it resolves within the time; rejects if it does. */

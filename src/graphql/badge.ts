@@ -13,7 +13,7 @@ import {
   registerEnumType,
   Subscription,
 } from 'type-graphql';
-import { type Badge, displayCount, notificationsKey } from '../domain/badge.ts';
+import { type Badge, collectionOf, displayCount, notificationsKey } from '../domain/badge.ts';
 import { AppError } from '../domain/error.ts';
 import type { Act } from '../flow/act.ts';
 import type { Read } from '../flow/read.ts';
@@ -21,6 +21,7 @@ import type { BadgeUpdate, Watch } from '../flow/watch.ts';
 import type { Store } from '../ports/store.ts';
 import { decodeCursor } from './connection.ts';
 import { type Context, targetUser } from './context.ts';
+import { maxBadges } from './limits.ts';
 import { nodeId } from './node-id.ts';
 import { Node } from './node-interface.ts';
 import { isSeq } from './notification-cursor.ts';
@@ -36,16 +37,20 @@ import { DateTime } from './scalars.ts';
 export class BadgeType implements Node {
   id!: string;
 
-  @Field(() => String, { description: 'Which badge of the user: `notifications`.' })
+  @Field(() => String, {
+    description: 'Which badge of the user: `notifications`, or `items:` and the name of a collection.',
+  })
   key!: string;
 
   @Field(() => Int, {
-    description: 'The number on the bell: arrived since the inbox was last opened and not seen on its own.',
+    description:
+      'The number on the bell. Notifications: arrived since the inbox was last opened and not seen on their own. Items: published within the view horizon (183 days by default), not retracted and not viewed by the user.',
   })
   unseen!: number;
 
   @Field(() => Int, {
-    description: 'Notifications not read yet, seen or not; archived and snoozed ones do not count.',
+    description:
+      'Notifications not read yet, seen or not; archived and snoozed ones do not count. Items: the same as unseen.',
   })
   unread!: number;
 
@@ -62,11 +67,27 @@ export const badgeNode = (badge: Badge) => ({
   id: nodeId('Badge', badge.userId, badge.key),
 });
 
+const collectionRule = '1 to 64 of A-Z a-z 0-9 _ . -';
+
+export const isBadgeKey = (key: string) => key === notificationsKey || collectionOf(key) !== undefined;
+
 /** Refuses a key that names no badge. */
 export function checkBadgeKey(key: string): void {
-  if (key !== notificationsKey) {
-    throw new AppError('BAD_USER_INPUT', `There is no badge with that key; there is ${notificationsKey}.`);
+  if (!isBadgeKey(key)) {
+    throw new AppError(
+      'BAD_USER_INPUT',
+      `There is no badge with that key; there are ${notificationsKey} and items:<collection>, the collection ${collectionRule}.`,
+    );
   }
+}
+
+/** The keys, each once. Refuses none, more than one may ask for, and those that name no badge. */
+export function distinctKeys(keys: readonly string[]): readonly string[] {
+  if (keys.length === 0 || keys.length > maxBadges) {
+    throw new AppError('BAD_USER_INPUT', `keys must name 1 to ${maxBadges} badges.`);
+  }
+  keys.forEach(checkBadgeKey);
+  return [...new Set(keys)];
 }
 
 @ObjectType({ simpleResolvers: true, description: 'What counts in one category.' })
@@ -104,6 +125,8 @@ enum BadgeCause {
   SNOOZED = 'SNOOZED',
   EXPIRED = 'EXPIRED',
   VIEWED = 'VIEWED',
+  PUBLISHED = 'PUBLISHED',
+  RETRACTED = 'RETRACTED',
   RESYNCED = 'RESYNCED',
 }
 registerEnumType(BadgeCause, {
@@ -115,10 +138,14 @@ registerEnumType(BadgeCause, {
     MARKED: { description: 'The user marked notifications: seen, read, archived or the reverse.' },
     SNOOZED: { description: 'The user put a notification off.' },
     EXPIRED: { description: 'The time of a notification was over.' },
-    VIEWED: { description: 'The user visited what notifications are about, which read them.' },
+    VIEWED: {
+      description: 'The user viewed items, or visited what notifications are about, which read them.',
+    },
+    PUBLISHED: { description: 'Items were published.' },
+    RETRACTED: { description: 'Items were retracted.' },
     RESYNCED: {
       description:
-        'A re-read found a newer state: a push was lost. Or the user was erased, and with them all that counted.',
+        'A re-read found a newer state: a push was lost, or items have left the view horizon. Or the user was erased, and with them all that counted.',
     },
   },
 });
@@ -143,7 +170,10 @@ class OpenInboxInput {
   })
   userId?: string | null;
 
-  @Field(() => String, { defaultValue: notificationsKey, description: 'The badge to open.' })
+  @Field(() => String, {
+    defaultValue: notificationsKey,
+    description: 'The badge to open: `notifications`. Items are seen by viewing them.',
+  })
   key!: string;
 
   @Field(() => String, {
@@ -196,10 +226,10 @@ export class BadgeResolver {
 
   @FieldResolver(() => [CategoryCount], {
     description:
-      'The same counts per category, by name; categories with neither are left out. Read when selected.',
+      'The same counts per category, by name; categories with neither are left out. Read when selected. Items have none.',
   })
-  byCategory(@Root() badge: Badge): Promise<readonly CategoryCount[]> {
-    return this.deps.store.countByCategory(badge);
+  async byCategory(@Root() badge: Badge): Promise<readonly CategoryCount[]> {
+    return badge.key === notificationsKey ? this.deps.store.countByCategory(badge) : [];
   }
 
   @Mutation(() => BadgePayload, {
@@ -209,6 +239,12 @@ export class BadgeResolver {
   async openInbox(@Arg('input', () => OpenInboxInput) input: OpenInboxInput, @Ctx() context: Context) {
     const user = targetUser(context, input.userId);
     checkBadgeKey(input.key);
+    if (input.key !== notificationsKey) {
+      const message =
+        'Items are seen by viewing them: see recordItemViews. Only notifications can be opened.';
+      const problem = { code: 'INVALID_INPUT', message, path: ['input', 'key'] } as const;
+      return { badge: null, userErrors: userErrorsOf([problem]) };
+    }
     const upTo = input.upTo ?? undefined;
     const [seq] = upTo === undefined ? [] : decodeCursor(upTo, 'notifications', user, isSeq);
     // Whoever holds a user token exists, even before anything was recorded of them.
@@ -233,7 +269,8 @@ export class BadgeResolver {
     _userId?: string,
     @Arg('keys', () => [String], {
       nullable: true,
-      description: 'Badges to watch. Default: `["notifications"]`.',
+      description:
+        'Badges to watch, 1 to 100, e.g. `["notifications", "items:news"]`; a collection need not exist yet. Default: `["notifications"]`.',
     })
     _keys?: string[],
   ): BadgeUpdateType {
@@ -242,9 +279,6 @@ export class BadgeResolver {
 
   private watchBadges({ userId, keys }: { userId?: string; keys?: string[] }, context: Context) {
     const user = targetUser(context, userId);
-    const watched = [...new Set(keys ?? [notificationsKey])];
-    if (watched.length === 0) throw new AppError('BAD_USER_INPUT', 'keys must name at least one badge.');
-    watched.forEach(checkBadgeKey);
-    return this.deps.watch.badges(user, watched);
+    return this.deps.watch.badges(user, distinctKeys(keys ?? [notificationsKey]));
   }
 }

@@ -17,6 +17,7 @@ import {
   type ValidationContext,
   type ValidationRule,
 } from 'graphql';
+import { maxItems } from '../events/item-view.ts';
 
 /** How much one operation may ask for. */
 export interface OperationLimits {
@@ -44,6 +45,15 @@ export const defaultLimits: OperationLimits = {
 
 /** Entries of a page when `first` is a variable: the most it can be. */
 const maxPageSize = 100;
+
+/** Badges one field may answer, and one subscription may watch. */
+export const maxBadges = 100;
+
+/** How many entries lists of objects may have that are no pages. */
+const listSizes: Readonly<Record<string, number>> = {
+  'User.badges': maxBadges,
+  'PublishItemsPayload.items': maxItems,
+};
 
 interface Measure {
   readonly depth: number;
@@ -106,7 +116,9 @@ export function limitsRule(limits: OperationLimits): ValidationRule {
           const inner = selection.selectionSet
             ? selections(selection.selectionSet, field && getNamedType(field.type).name)
             : nothing;
-          const entries = field ? pageSize(field, selection.arguments ?? []) : 1;
+          const entries =
+            listSizes[`${typeName}.${selection.name.value}`] ??
+            (field ? pageSize(field, selection.arguments ?? []) : 1);
           // A list is its entries; a connection is one object that holds them.
           const isList = field !== undefined && isListType(getNullableType(field.type));
           const cost = isList ? entries * (1 + inner.cost) : 1 + entries * inner.cost;

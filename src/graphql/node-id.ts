@@ -5,6 +5,7 @@ const kinds = {
   User: { prefix: 'usr', parts: 1 },
   Notification: { prefix: 'ntf', parts: 1 },
   PageView: { prefix: 'pgv', parts: 3 },
+  Item: { prefix: 'itm', parts: 2 },
   Badge: { prefix: 'bdg', parts: 2 },
   DeadLetter: { prefix: 'dlt', parts: 1 },
 } as const;

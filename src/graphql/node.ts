@@ -1,11 +1,11 @@
 import { Arg, Ctx, ID, Query, Resolver } from 'type-graphql';
 import { validate as isUuid } from 'uuid';
-import { notificationsKey } from '../domain/badge.ts';
 import type { Read } from '../flow/read.ts';
 import type { Store } from '../ports/store.ts';
-import { badgeNode } from './badge.ts';
+import { badgeNode, isBadgeKey } from './badge.ts';
 import { type Context, maySee } from './context.ts';
 import { deadLetterNode, visibleTenants } from './dead-letter.ts';
+import { itemNode } from './item.ts';
 import { parseNodeId } from './node-id.ts';
 import { Node } from './node-interface.ts';
 import { maySeeNotification, notificationNode } from './notification.ts';
@@ -34,6 +34,15 @@ export class NodeResolver {
         ? notificationNode(notification)
         : null;
     }
+    if (kind === 'Item') {
+      const { role, subject } = context.caller;
+      const item = await store.item(
+        { tenantId, collection: first },
+        second,
+        role === 'user' ? subject : undefined,
+      );
+      return item ? itemNode(item) : null;
+    }
     if (kind === 'DeadLetter') {
       if (context.caller.role !== 'admin' || !isUuid(first)) return null;
       const letter = await store.deadLetter(first, visibleTenants(context));
@@ -47,8 +56,8 @@ export class NodeResolver {
         return found ? userNode(found) : null;
       }
       case 'Badge':
-        return second === notificationsKey && (await read.user(user))
-          ? badgeNode(await read.badge(user))
+        return isBadgeKey(second) && (await read.user(user))
+          ? badgeNode(await read.badge(user, second))
           : null;
       case 'PageView': {
         const occurredAt = new Date(Number(second));

@@ -9,6 +9,7 @@ import {
 } from 'graphql';
 import { buildSchemaSync } from 'type-graphql';
 import type { Act } from '../flow/act.ts';
+import type { Items } from '../flow/item.ts';
 import type { Read } from '../flow/read.ts';
 import type { Record } from '../flow/record.ts';
 import type { Watch } from '../flow/watch.ts';
@@ -18,6 +19,7 @@ import { enforceAccess } from './access.ts';
 import { BadgeResolver, badgePush } from './badge.ts';
 import type { Context, ResolverContainer } from './context.ts';
 import { DeadLetterResolver } from './dead-letter.ts';
+import { ItemResolver } from './item.ts';
 import { MarkingResolver } from './marking.ts';
 import { NodeResolver } from './node.ts';
 import { NotificationResolver } from './notification.ts';
@@ -43,6 +45,7 @@ export function getSchema(): GraphQLSchema {
           NodeResolver,
           PageViewResolver,
           NotificationResolver,
+          ItemResolver,
           BadgeResolver,
           MarkingResolver,
           UserStatsResolver,
@@ -83,6 +86,7 @@ export function printedSchema(): string {
 /** The resolvers of one app. */
 export function createResolvers(deps: {
   readonly act: Act;
+  readonly items: Items;
   readonly read: Read;
   readonly record: Record;
   readonly watch: Watch;
@@ -99,6 +103,7 @@ export function createResolvers(deps: {
     [NodeResolver, new NodeResolver(deps)],
     [PageViewResolver, new PageViewResolver(deps)],
     [NotificationResolver, new NotificationResolver(deps)],
+    [ItemResolver, new ItemResolver(deps)],
     [BadgeResolver, new BadgeResolver(deps)],
     [MarkingResolver, new MarkingResolver(deps)],
     [UserStatsResolver, new UserStatsResolver()],

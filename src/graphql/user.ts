@@ -12,7 +12,7 @@ import {
   Resolver,
   Root,
 } from 'type-graphql';
-import { notificationsKey } from '../domain/badge.ts';
+import { itemsKey, notificationsKey } from '../domain/badge.ts';
 import type { Problem } from '../domain/problem.ts';
 import { problemsOf } from '../domain/problem.ts';
 import { type User, type UserPatch } from '../domain/user.ts';
@@ -21,8 +21,9 @@ import type { Act } from '../flow/act.ts';
 import type { Read } from '../flow/read.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Store } from '../ports/store.ts';
-import { BadgeType, badgeNode, checkBadgeKey } from './badge.ts';
+import { BadgeType, badgeNode, checkBadgeKey, distinctKeys } from './badge.ts';
 import { type Context, maySee } from './context.ts';
+import { maxBadges } from './limits.ts';
 import { nodeId } from './node-id.ts';
 import { Node } from './node-interface.ts';
 import { NotificationConnection, notificationPage, scheduledPage } from './notification.ts';
@@ -142,11 +143,29 @@ export class UserResolver {
   @FieldResolver(() => BadgeType, { description: 'A badge of this user, as it is now.' })
   async badge(
     @Root() user: User,
-    @Arg('key', () => String, { defaultValue: notificationsKey, description: '`notifications`.' })
+    @Arg('key', () => String, {
+      defaultValue: notificationsKey,
+      description: '`notifications`, or `items:` and the name of a collection, which need not exist yet.',
+    })
     key: string,
   ) {
     checkBadgeKey(key);
-    return badgeNode(await this.deps.read.badge(user));
+    return badgeNode(await this.deps.read.badge(user, key));
+  }
+
+  @FieldResolver(() => [BadgeType], { description: 'Badges of this user, as they are now.' })
+  async badges(
+    @Root() user: User,
+    @Arg('keys', () => [String], {
+      nullable: true,
+      description:
+        'Which, 1 to 100, answered in this order and each once. Absent: `notifications` and every collection of the tenant, by name; when these are more than 100, name those you want.',
+    })
+    keys?: string[],
+  ) {
+    const { read, store } = this.deps;
+    const wanted = distinctKeys(keys ?? (await everyKey(store, user.tenantId)));
+    return (await Promise.all(wanted.map((key) => read.badge(user, key)))).map(badgeNode);
   }
 
   @FieldResolver(() => NotificationConnection, { description: 'The inbox, newest first.' })
@@ -227,6 +246,12 @@ export class UserResolver {
     const createdCount = created.filter(Boolean).length;
     return { createdCount, updatedCount: created.length - createdCount, userErrors: [] };
   }
+}
+
+/** Of notifications and of every collection. */
+async function everyKey(store: Store, tenantId: string): Promise<readonly string[]> {
+  const collections = await store.collections(tenantId, maxBadges);
+  return [notificationsKey, ...collections.map(itemsKey)];
 }
 
 function upsertProblems(users: readonly UpsertUserInput[]): readonly Problem[] {

@@ -1,6 +1,6 @@
 /**
  * Tells processes that something changed. At most once and without history: a message may be lost, so messages are whole
- * states with a version, and watchers re-read now and then.
+ * states with a version, or say only that something is to be read, and watchers re-read now and then.
  */
 export interface PubSub {
   /**

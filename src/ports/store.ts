@@ -1,4 +1,14 @@
+import type { Badge } from '../domain/badge.ts';
 import type { Counts, Inbox, InboxChange, UserInbox } from '../domain/inbox.ts';
+import type {
+  CollectionKey,
+  Horizon,
+  Item,
+  ItemCollection,
+  ItemView,
+  ViewedItem,
+  ViewerKey,
+} from '../domain/item.ts';
 import type { Notification, NotificationAction, NotificationFilter } from '../domain/notification.ts';
 import type { PageView } from '../domain/page-view.ts';
 import type { CategoryChoice, Recipient } from '../domain/preference.ts';
@@ -70,6 +80,29 @@ export interface Store {
     place: { readonly occurredAt: Date; readonly id: string },
   ): Promise<PageView | undefined>;
 
+  /**
+   * The badges of users over collections, of those for which anything ever changed, in no order. Unseen, and unread, is
+   * what was published within the horizon, is not retracted and was not viewed by the user.
+   *
+   * The version is the collection's plus the user's, each grown by whatever changed the count, in the same transaction:
+   * publishing and retracting the one, viewing the other. So both only grow, and no two counts have the same version. Time
+   * changes counts as well, and must not do so behind the version: what counts begins at a moment kept with the
+   * collection, never at the clock. Whoever reads when something that counts has fallen behind the horizon first moves that
+   * moment to it and the version on, once however many notice. So a badge that is read is true, and a watched one is
+   * within a resync. Views expire with what they are about: one counts for as long as its item does, unless it was older
+   * than the horizon when the item was published; views that can count no more are pruned.
+   */
+  itemBadges(keys: readonly ViewerKey[], horizon: Horizon): Promise<readonly Badge[]>;
+  /** The collections of a tenant, by name, the first so many. */
+  collections(tenantId: string, first: number): Promise<readonly string[]>;
+  /** Items that are not retracted, newest first (ties by id, descending), those after the place `after`. */
+  items(key: CollectionKey, page: ItemPage): Promise<readonly ViewedItem[]>;
+  countItems(key: CollectionKey): Promise<number>;
+  /** undefined also when it was retracted. */
+  item(key: CollectionKey, itemId: string, viewerId: string | undefined): Promise<ViewedItem | undefined>;
+  /** Removes views from before a moment, at most 10 000; how many it were. */
+  pruneItemViews(before: Date): Promise<number>;
+
   /** Computed from the raw page views of the window. `topPages` has at most 100. */
   stats(key: UserKey, window: StatsWindow): Promise<UserStats>;
 
@@ -111,6 +144,13 @@ export interface Store {
 export interface PageViewRange {
   readonly from?: Date;
   readonly to?: Date;
+}
+
+export interface ItemPage {
+  readonly first: number;
+  readonly after?: { readonly publishedAt: Date; readonly itemId: string };
+  /** Whose views are told; absent: nobody's. */
+  readonly viewerId?: string;
 }
 
 /**
@@ -185,6 +225,27 @@ export interface StoreTransaction {
   addChanges(changes: readonly InboxChange[]): Promise<void>;
   /** Notes when the watermark came to stand where it does. */
   addOpening(key: UserKey, upToSeq: bigint, now: Date): Promise<void>;
+
+  /** Creates the collection unless it is there; what counts in it begins at the horizon. */
+  ensureCollection(key: CollectionKey, horizon: Horizon): Promise<void>;
+  /** The collection, locked until the end of the transaction. */
+  lockCollection(key: CollectionKey): Promise<ItemCollection | undefined>;
+  /** Saves the version of a locked collection. */
+  saveCollection(collection: ItemCollection): Promise<void>;
+  /** The items of these that exist, retracted or not, in no order. */
+  itemsById(key: CollectionKey, itemIds: readonly string[]): Promise<readonly Item[]>;
+  /** Creates or replaces items of a locked collection, each at most once in a call. */
+  saveItems(items: readonly Item[]): Promise<void>;
+  /**
+   * Notes views, each item of a user at most once in a call, and moves the versions of the users for whom that changed
+   * something: the first view is kept, until it lies before the horizon and there is a newer one.
+   */
+  addItemViews(views: readonly ItemView[], horizon: Horizon): Promise<void>;
+  /**
+   * Removes every trace of what a user viewed; the collections whose badges moved by that. The user's versions end with
+   * them, so those of the collections grow by as much and one more: a badge never goes back, also of a user of the same name.
+   */
+  forgetItemViews(user: UserKey, now: Date): Promise<readonly string[]>;
 
   /**
    * Keeps records that could not be applied; one that is kept already is left as it is. A copy of each that is new goes to

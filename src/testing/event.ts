@@ -1,5 +1,6 @@
 import { v7 as uuidV7 } from 'uuid';
 import { type Event, encode, keyOf, topicOf } from '../events/codec.ts';
+import type { ItemViewed } from '../events/item-view.ts';
 import type { NotificationSent } from '../events/notification.ts';
 import type { PageViewed } from '../events/page-view.ts';
 import type { Clock } from '../ports/clock.ts';
@@ -20,6 +21,11 @@ const common = () => ({
 /** A page view of alice, with what is given instead. */
 export function pageViewed(fields: Partial<PageViewed> = {}): PageViewed {
   return { ...common(), type: 'pageViewed', data: { name: 'Pricing' }, ...fields };
+}
+
+/** A view of an item by alice, with what is given instead. */
+export function itemViewed(fields: Partial<ItemViewed> = {}): ItemViewed {
+  return { ...common(), type: 'itemViewed', data: { collection: 'news', itemIds: ['a'] }, ...fields };
 }
 
 /** A notification to alice, with what is given instead. */

@@ -13,11 +13,15 @@ export type BadgeCause =
   | 'MARKED'
   /** The user opened the inbox, here or elsewhere. */
   | 'OPENED'
-  /** A re-read found a newer state: a push was lost. Or the user was erased, and with them all that counted. */
+  /** Items were published. */
+  | 'PUBLISHED'
+  /** A re-read found a newer state: a push was lost, or items have left the view horizon. Or the user was erased, and with them all that counted. */
   | 'RESYNCED'
+  /** Items were retracted. */
+  | 'RETRACTED'
   /** The user put a notification off. */
   | 'SNOOZED'
-  /** The user visited what notifications are about, which read them. */
+  /** The user viewed items, or visited what notifications are about, which read them. */
   | 'VIEWED';
 
 /** A choice about a category. */
@@ -26,6 +30,16 @@ export type CategoryPreferenceInput = {
   readonly category: string;
   /** Whether its notifications are to reach the user. */
   readonly enabled: boolean;
+};
+
+/** An item to publish. */
+export type ItemInput = {
+  /** 1 to 128 characters, no control characters. */
+  readonly itemId: string;
+  /** From the retention (183 days by default) ago to 5 minutes ahead. Default: now. Ignored when it is published already. */
+  readonly publishedAt?: string | null | undefined;
+  /** 1 to 200 characters of plain text. Absent keeps the title it has, null clears it. */
+  readonly title?: string | null | undefined;
 };
 
 /** What a notification says. */
@@ -62,6 +76,26 @@ export type NotificationStatus =
   | 'SCHEDULED'
   /** The user could not receive it. It never counts, also not after opting in. */
   | 'SUPPRESSED';
+
+/** Items to publish in one collection. */
+export type PublishItemsInput = {
+  /** 1 to 64 of `A-Z a-z 0-9 _ . -`. Created if missing. */
+  readonly collection: string;
+  /** 1 to 500, each item once. */
+  readonly items: ReadonlyArray<ItemInput>;
+};
+
+/** Items a user viewed. */
+export type RecordItemViewsInput = {
+  /** 1 to 64 of `A-Z a-z 0-9 _ . -`. */
+  readonly collection: string;
+  /** 1 to 500. One that is not published yet counts as viewed when it is. */
+  readonly itemIds: ReadonlyArray<string>;
+  /** When it happened, from the retention (183 days by default) ago to 5 minutes ahead. Default: now. */
+  readonly occurredAt?: string | null | undefined;
+  /** Default: the caller. Another needs a service or admin token. */
+  readonly userId?: string | null | undefined;
+};
 
 /** A page a user looked at. */
 export type RecordPageViewInput = {
@@ -213,6 +247,13 @@ export type WhoAmIQueryVariables = Exact<{ [key: string]: never; }>;
 
 export type WhoAmIQuery = { readonly viewer: { readonly userId: string, readonly timeZone: string, readonly canReceiveNotifications: boolean, readonly createdAt: string, readonly badge: { readonly unseen: number, readonly unread: number, readonly display: string, readonly version: number, readonly asOf: string } } | null };
 
+export type ViewItemsMutationVariables = Exact<{
+  input: RecordItemViewsInput;
+}>;
+
+
+export type ViewItemsMutation = { readonly recordItemViews: { readonly eventId: string | null, readonly userErrors: ReadonlyArray<{ readonly code: UserErrorCode, readonly message: string, readonly path: ReadonlyArray<string> | null }> } };
+
 export type WatchTheBadgeSubscriptionVariables = Exact<{
   keys?: ReadonlyArray<string> | string | null | undefined;
 }>;
@@ -262,6 +303,13 @@ export type MyPreferencesMutationVariables = Exact<{
 
 
 export type MyPreferencesMutation = { readonly updatePreferences: { readonly preferences: { readonly enabled: boolean, readonly categories: ReadonlyArray<{ readonly category: string, readonly enabled: boolean, readonly locked: boolean }> } | null, readonly userErrors: ReadonlyArray<{ readonly code: UserErrorCode, readonly message: string, readonly path: ReadonlyArray<string> | null }> } };
+
+export type PublishAnItemMutationVariables = Exact<{
+  input: PublishItemsInput;
+}>;
+
+
+export type PublishAnItemMutation = { readonly publishItems: { readonly items: ReadonlyArray<{ readonly id: string, readonly itemId: string, readonly title: string | null, readonly publishedAt: string }>, readonly userErrors: ReadonlyArray<{ readonly code: UserErrorCode, readonly message: string, readonly path: ReadonlyArray<string> | null }> } };
 
 export class TypedDocumentString<TResult, TVariables>
   extends String
@@ -418,6 +466,18 @@ export const WhoAmIDocument = /*#__PURE__*/ new TypedDocumentString(`
   }
 }
     `) as unknown as TypedDocumentString<WhoAmIQuery, WhoAmIQueryVariables>;
+export const ViewItemsDocument = /*#__PURE__*/ new TypedDocumentString(`
+    mutation ViewItems($input: RecordItemViewsInput!) {
+  recordItemViews(input: $input) {
+    eventId
+    userErrors {
+      code
+      message
+      path
+    }
+  }
+}
+    `) as unknown as TypedDocumentString<ViewItemsMutation, ViewItemsMutationVariables>;
 export const WatchTheBadgeDocument = /*#__PURE__*/ new TypedDocumentString(`
     subscription WatchTheBadge($keys: [String!]) {
   badgeChanged(keys: $keys) {
@@ -551,3 +611,20 @@ export const MyPreferencesDocument = /*#__PURE__*/ new TypedDocumentString(`
   }
 }
     `) as unknown as TypedDocumentString<MyPreferencesMutation, MyPreferencesMutationVariables>;
+export const PublishAnItemDocument = /*#__PURE__*/ new TypedDocumentString(`
+    mutation PublishAnItem($input: PublishItemsInput!) {
+  publishItems(input: $input) {
+    items {
+      id
+      itemId
+      title
+      publishedAt
+    }
+    userErrors {
+      code
+      message
+      path
+    }
+  }
+}
+    `) as unknown as TypedDocumentString<PublishAnItemMutation, PublishAnItemMutationVariables>;

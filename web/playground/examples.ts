@@ -7,6 +7,8 @@ import myInbox from './examples/5-my-inbox.graphql?raw';
 import openTheInbox from './examples/6-open-the-inbox.graphql?raw';
 import stats from './examples/7-stats.graphql?raw';
 import myPreferences from './examples/8-my-preferences.graphql?raw';
+import publishAnItem from './examples/9-publish-an-item.graphql?raw';
+import viewItems from './examples/10-view-items.graphql?raw';
 import { authorizationHeader } from './headers.ts';
 
 /** One tab of the playground, in GraphiQL's own shape: variables and headers are JSON text. */
@@ -16,7 +18,7 @@ export interface ExampleTab {
   readonly headers: string;
 }
 
-/** One tab per step of the story, in order; only sending needs the service token. */
+/** One tab per step of the story, in order; only sending and publishing need the service token. */
 export function exampleTabs({ userToken, serviceToken, userId = 'alice' }: PageConfig): ExampleTab[] {
   const asUser = authorizationHeader(userToken);
   const tab = (query: string, variables: object, headers = asUser): ExampleTab => ({
@@ -24,9 +26,10 @@ export function exampleTabs({ userToken, serviceToken, userId = 'alice' }: PageC
     variables: JSON.stringify(variables, null, 2),
     headers,
   });
+  const asService = authorizationHeader(serviceToken);
   return [
     tab(whoAmI, {}),
-    tab(watchTheBadge, { keys: ['notifications'] }),
+    tab(watchTheBadge, { keys: ['notifications', 'items:news'] }),
     tab(recordAPageView, { input: { name: 'Pricing', path: '/pricing', occurredAt: '{{now}}' } }),
     tab(
       sendANotification,
@@ -41,11 +44,17 @@ export function exampleTabs({ userToken, serviceToken, userId = 'alice' }: PageC
           },
         },
       },
-      authorizationHeader(serviceToken),
+      asService,
     ),
     tab(myInbox, { first: 10 }),
     tab(openTheInbox, { upTo: null }),
     tab(stats, { window: { days: 7, mode: 'CALENDAR' }, top: 5 }),
     tab(myPreferences, { input: { categories: [{ category: 'general', enabled: false }] } }),
+    tab(
+      publishAnItem,
+      { input: { collection: 'news', items: [{ itemId: 'version-2', title: 'Version 2 is out' }] } },
+      asService,
+    ),
+    tab(viewItems, { input: { collection: 'news', itemIds: ['version-2'] } }),
   ];
 }

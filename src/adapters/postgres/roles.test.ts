@@ -1,8 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, inject, it, vi } from 'vitest';
+import { horizonAt } from '../../domain/item.ts';
 import { createAct } from '../../flow/act.ts';
 import { createConsume } from '../../flow/consume.ts';
+import { createItems } from '../../flow/item.ts';
 import { createProject } from '../../flow/project.ts';
 import { createRecord } from '../../flow/record.ts';
 import { systemClock } from '../../ports/clock.ts';
@@ -73,12 +75,24 @@ describe('the logins of prisma/roles.sql', () => {
       problems: [],
     });
     expect(await record.pageViews(service, 'recordPageView', [view])).toMatchObject({ problems: [] });
+    const news = { tenantId: 'default', collection: 'news' };
+    const items = createItems({ ...common, ...api }, { retentionDays: 183 });
+    expect(await items.publish(news, [{ itemId: 'a' }, { itemId: 'b' }])).toMatchObject({ problems: [] });
+    expect(await items.retract(news, ['b'])).toMatchObject({ problems: [] });
+    const seen = { userId: 'alice', collection: 'news', itemIds: ['a'] };
+    expect(await record.itemViews(service, seen)).toMatchObject({ problems: [] });
     await createConsume({ log: worker.log, project, logger: silent }).start();
     await vi.waitFor(async () => {
       expect(await api.store.countNotifications(alice, {})).toBe(1);
       expect(await api.store.countPageViews(alice, {})).toBe(1);
+      const [badge] = await api.store.itemBadges([{ ...alice, ...news }], horizonAt(new Date(), 183));
+      expect(badge).toMatchObject({ unseen: 0, version: 3 });
     });
     expect(await act.openInbox(alice, undefined)).toMatchObject({ badge: { unseen: 0, version: 2 } });
+    // A year later: what counts begins at another moment, which the reader moves.
+    const later = horizonAt(new Date(Date.now() + 365 * 86_400_000), 183);
+    expect(await api.store.itemBadges([{ ...alice, ...news }], later)).toMatchObject([{ version: 4 }]);
+    expect(await worker.store.pruneItemViews(later.now)).toBe(1);
     const categories = [{ category: 'news', enabled: false }];
     expect(await act.updatePreferences(alice, { patch: {}, categories })).toHaveProperty('user');
     expect(await act.eraseUser(alice)).toBeUndefined();
@@ -91,6 +105,7 @@ describe('the logins of prisma/roles.sql', () => {
     ['unseen_api', `INSERT INTO page_view SELECT * FROM page_view`],
     ['unseen_api', `SELECT create_page_view_partition('2032-01-01')`],
     ['unseen_api', `DELETE FROM processed_event`],
+    ['unseen_api', `INSERT INTO item_view SELECT * FROM item_view`],
     ['unseen_api', `CREATE TABLE mine (id int)`],
     ['unseen_api', `TRUNCATE event_log`],
     ['unseen_worker', `CREATE TABLE mine (id int)`],

@@ -5,6 +5,7 @@ import { createEraseQueries } from './erase.ts';
 import { translated } from './error.ts';
 import { createEventLookups, createEventQueries } from './event.ts';
 import { createInboxQueries } from './inbox.ts';
+import { createItemLookups, createItemQueries, createItemWrites } from './item.ts';
 import { createMarkingQueries } from './marking.ts';
 import { createNotificationQueries } from './notification.ts';
 import { createOutboxQueries } from './outbox.ts';
@@ -22,6 +23,7 @@ const createQueries = (sql: Sql) => ({
   ...createInboxQueries(sql),
   ...createNotificationQueries(sql),
   ...createMarkingQueries(sql),
+  ...createItemWrites(sql),
   ...createEventQueries(sql),
   ...createDeadLetterQueries(sql),
   ...createOutboxQueries(sql),
@@ -55,9 +57,11 @@ export function createPostgresStore(
 ): Store {
   const sql = sqlOn(pool);
   const queries = createQueries(sql);
+  const itemQueries = createItemQueries(sql);
   const lookups = {
     ...createUserLookups(prisma),
     ...createPageViewLookups(prisma),
+    ...createItemLookups(prisma),
     ...createEventLookups(prisma),
     ...createDeadLetterLookups(prisma),
   };
@@ -91,6 +95,12 @@ export function createPostgresStore(
     pageViews: (key, page) => translated(queries.pageViews(key, page)),
     countPageViews: (key, range) => translated(lookups.countPageViews(key, range)),
     pageView: (key, place) => translated(lookups.pageView(key, place)),
+    itemBadges: (keys, horizon) => translated(itemQueries.itemBadges(keys, horizon)),
+    collections: (tenantId, first) => translated(lookups.collections(tenantId, first)),
+    items: (key, page) => translated(itemQueries.items(key, page)),
+    countItems: (key) => translated(lookups.countItems(key)),
+    item: (key, itemId, viewerId) => translated(itemQueries.item(key, itemId, viewerId)),
+    pruneItemViews: (before) => translated(itemQueries.pruneItemViews(before)),
     stats: (key, window) => translated(readStats(sql, key, window)),
     scheduled: (key, page) => translated(queries.scheduled(key, page)),
     countScheduled: (key) => translated(queries.countScheduled(key)),

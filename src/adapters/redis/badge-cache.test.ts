@@ -186,10 +186,10 @@ describe.each([
         ...user,
         userId: `read-${user.userId}`,
       }));
-      const first = await Promise.all(many.map(read.badge));
+      const first = await Promise.all(many.map((user) => read.badge(user)));
       await vi.waitFor(async () => {
         inboxes.mockClear();
-        expect(await Promise.all(many.map(read.badge))).toEqual(first);
+        expect(await Promise.all(many.map((user) => read.badge(user)))).toEqual(first);
         expect(inboxes).not.toHaveBeenCalled();
       }, waiting);
       // Where the state must not be older than the moment it is asked for.

@@ -256,7 +256,7 @@ describe.each([
       await store.transaction((transaction) => transaction.ensureUsers([user], testNow));
       const pubSub = change(await open());
       const read = createRead({ store, clock: createTestClock() });
-      const watch = createWatch({ store, read, pubSub, logger: silent }, { resyncMs: 3_600_000 });
+      const watch = createWatch({ read, pubSub, logger: silent }, { resyncMs: 3_600_000 });
       try {
         const updates = await watch.badges(user, ['notifications']);
         await updates.next();
