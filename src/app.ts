@@ -4,6 +4,7 @@ import { createConsume } from './flow/consume.ts';
 import { createItems } from './flow/item.ts';
 import { createProject } from './flow/project.ts';
 import { createRead } from './flow/read.ts';
+import { createReconcile } from './flow/reconcile.ts';
 import { createRecord } from './flow/record.ts';
 import { createRelay } from './flow/relay.ts';
 import { createSchedule } from './flow/schedule.ts';
@@ -74,6 +75,7 @@ export async function createApp(backends: Backends, config: Config): Promise<App
       act,
       items,
       read,
+      reconcile,
       record,
       watch,
       store,
@@ -91,6 +93,7 @@ export async function createApp(backends: Backends, config: Config): Promise<App
     };
   }
 
+  const reconcile = createReconcile({ store, pubSub, cache, clock, logger });
   const project = createProject(
     { store, pubSub, cache, clock, logger },
     { retentionDays, viewHorizonDays, lockedCategories },
@@ -99,7 +102,7 @@ export async function createApp(backends: Backends, config: Config): Promise<App
   const relay = createRelay({ outbox, log, project, logger });
   const schedule = createSchedule({ store, pubSub, cache, clock, logger }, { lockedCategories });
   const sweep = createSweep(
-    { store, log, clock, logger },
+    { store, log, reconcile, clock, logger },
     { logRetentionDays: config.logRetentionDays, viewHorizonDays },
   );
   const figures: SystemFigures = {
@@ -110,7 +113,7 @@ export async function createApp(backends: Backends, config: Config): Promise<App
     deadLetterCount: () => store.countDeadLetters({}),
     openSockets: () => door?.sockets.count() ?? 0,
     watchedUsers: () => watch.users(),
-    badgeDrift: () => sweep.drift(),
+    badgeDrift: () => reconcile.offIn(100),
   };
   const door = config.roles.has('api') ? await createDoor() : undefined;
   const listener = createListener({
@@ -155,6 +158,11 @@ export async function createApp(backends: Backends, config: Config): Promise<App
         name: 'unseen_dead_letters',
         help: 'Events that could not be applied and wait to be looked after, of all tenants.',
         read: figures.deadLetterCount,
+      },
+      {
+        name: 'unseen_badge_drift',
+        help: 'Badges that differed from a recount and were repaired by this process since its start; must stay 0.',
+        read: () => reconcile.repaired(),
       },
     ]),
     corsOrigins: config.corsOrigins,

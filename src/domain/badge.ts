@@ -28,6 +28,7 @@ export const badgeCauses = [
   'VIEWED',
   'PUBLISHED',
   'RETRACTED',
+  'RECONCILED',
   'RESYNCED',
 ] as const;
 export type BadgeCause = (typeof badgeCauses)[number];

@@ -1,7 +1,5 @@
-import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createLocalPubSub } from '../adapters/local/pub-sub.ts';
-import type { NotificationAction } from '../domain/notification.ts';
 import type { UserKey } from '../domain/user.ts';
 import type { NotificationSent } from '../events/notification.ts';
 import { silent } from '../ports/logger.ts';
@@ -13,7 +11,6 @@ import {
   recordsOf,
   testNow,
 } from '../testing/event.ts';
-import { drift } from '../testing/recount.ts';
 import { openTestStorage, type TestStorage } from '../testing/storage.ts';
 import { createAct } from './act.ts';
 import { createProject } from './project.ts';
@@ -80,161 +77,6 @@ async function startInbox() {
     },
   };
 }
-
-describe('a badge', () => {
-  /** What the rules say, about one inbox. Times in minutes. */
-  interface Row {
-    id: string;
-    state: 'scheduled' | 'delivered' | 'expired';
-    seen: boolean;
-    read: boolean;
-    archived: boolean;
-    at: number;
-    expires: number | undefined;
-    group: string | undefined;
-    subject: string | undefined;
-    place: number;
-  }
-
-  const counts = (row: Row) => row.state === 'delivered' && !row.archived;
-  const sending = fc.record({
-    what: fc.constant('send' as const),
-    group: fc.option(fc.constantFrom('g', 'h'), { nil: undefined }),
-    subject: fc.option(fc.constantFrom('s', 't'), { nil: undefined }),
-    in: fc.option(fc.integer({ min: 1, max: 5 }), { nil: undefined }),
-    expires: fc.option(fc.integer({ min: 6, max: 12 }), { nil: undefined }),
-    times: fc.integer({ min: 1, max: 2 }),
-  });
-  const marking = fc.record({
-    what: fc.constant('mark' as const),
-    action: fc.constantFrom('SEEN', 'READ', 'UNREAD', 'ARCHIVE', 'UNARCHIVE'),
-    which: fc.option(fc.nat(5), { nil: undefined }),
-    upTo: fc.option(fc.nat(12), { nil: undefined }),
-  });
-  const opening = fc.record({
-    what: fc.constant('open' as const),
-    upTo: fc.option(fc.nat(12), { nil: undefined }),
-  });
-  const visiting = fc.record({ what: fc.constant('visit' as const), subject: fc.constantFrom('s', 't') });
-  const passing = fc.record({ what: fc.constant('pass' as const), minutes: fc.integer({ min: 1, max: 4 }) });
-  const steps = fc.array(fc.oneof(sending, sending, marking, opening, visiting, passing), { maxLength: 25 });
-
-  it('is what the rules say after every step, and its version grows whenever it changes', async () => {
-    await fc.assert(
-      fc.asyncProperty(steps, async (happenings) => {
-        const one = await startInbox();
-        const rows: Row[] = [];
-        let opened = 0;
-        let place = 0;
-        let minute = 0;
-        let before = await one.inbox();
-        const arrive = (row: Row) => {
-          const group = rows.find(
-            (other) =>
-              row.group !== undefined &&
-              other.group === row.group &&
-              counts(other) &&
-              !other.read &&
-              !other.seen &&
-              other.place > opened,
-          );
-          place += 1;
-          if (group) {
-            Object.assign(group, { subject: row.subject, expires: row.expires, place });
-            rows.splice(rows.indexOf(row), rows.includes(row) ? 1 : 0);
-            return;
-          }
-          if (!rows.includes(row)) rows.push(row);
-          Object.assign(row, { state: 'delivered', place });
-        };
-        for (const step of happenings) {
-          switch (step.what) {
-            case 'send': {
-              const at = (minutes: number) => new Date(one.clock.now().getTime() + minutes * minuteMs);
-              const id = await one.send(
-                {
-                  groupKey: step.group,
-                  subjectId: step.subject,
-                  ...(step.in !== undefined && { scheduledFor: at(step.in) }),
-                  ...(step.expires !== undefined && { expiresAt: at(step.expires) }),
-                },
-                step.times,
-              );
-              const row: Row = {
-                id,
-                state: 'scheduled',
-                seen: false,
-                read: false,
-                archived: false,
-                at: minute + (step.in ?? 0),
-                expires: step.expires === undefined ? undefined : minute + step.expires,
-                group: step.group,
-                subject: step.subject,
-                place: 0,
-              };
-              if (step.in === undefined) arrive(row);
-              else rows.push(row);
-              break;
-            }
-            case 'mark': {
-              const row = step.which === undefined ? undefined : rows[step.which];
-              await one.act.markNotifications(one.user, {
-                action: step.action as NotificationAction,
-                which: step.which === undefined ? { filter: {} } : { ids: row ? [row.id] : [] },
-                ...(step.upTo !== undefined && { upToSeq: BigInt(step.upTo) }),
-              });
-              for (const one of step.which === undefined ? rows : row ? [row] : []) {
-                if (one.state !== 'delivered' || one.place > (step.upTo ?? place)) continue;
-                if (step.action !== 'UNREAD' && step.action !== 'UNARCHIVE') one.seen = true;
-                if (step.action === 'READ') one.read = true;
-                if (step.action === 'UNREAD') one.read = false;
-                if (step.action === 'ARCHIVE') one.archived = true;
-                if (step.action === 'UNARCHIVE') one.archived = false;
-              }
-              break;
-            }
-            case 'open':
-              await one.act.openInbox(one.user, step.upTo === undefined ? undefined : BigInt(step.upTo));
-              opened = Math.max(opened, Math.min(place, step.upTo ?? place));
-              break;
-            case 'visit':
-              await one.visit(step.subject);
-              for (const row of rows.filter((row) => counts(row) && row.subject === step.subject)) {
-                if (!row.read) Object.assign(row, { read: true, seen: true });
-              }
-              break;
-            case 'pass': {
-              // Minute by minute: what comes first happens first.
-              for (let n = 0; n < step.minutes; n += 1) {
-                await one.pass(1);
-                minute += 1;
-                for (const row of rows.filter(({ state, at }) => state === 'scheduled' && at <= minute))
-                  arrive(row);
-                for (const row of rows) {
-                  if (row.state === 'delivered' && row.expires !== undefined && row.expires <= minute)
-                    row.state = 'expired';
-                }
-              }
-              break;
-            }
-            default:
-              step satisfies never;
-          }
-          const inbox = await one.inbox();
-          const unseen = rows.filter((row) => counts(row) && !row.seen && row.place > opened).length;
-          const unread = rows.filter((row) => counts(row) && !row.read).length;
-          expect({ unseen: inbox.unseen, unread: inbox.unread }).toEqual({ unseen, unread });
-          expect(inbox.version).toBeGreaterThanOrEqual(before.version);
-          if (inbox.unseen !== before.unseen || inbox.unread !== before.unread)
-            expect(inbox.version).toBeGreaterThan(before.version);
-          before = inbox;
-        }
-      }),
-      { numRuns: 40 },
-    );
-    expect(await drift(storage.query)).toEqual([]);
-  });
-});
 
 describe('marking', () => {
   it('reaches one or thousands in one step, and nothing that came after what was shown', async () => {

@@ -175,7 +175,7 @@ describe('time', () => {
       (await storage.query('SELECT FROM item_view WHERE collection = $1', [key.collection])).length;
     const noLog = { prune: async () => 0 } as never;
     const sweep = createSweep(
-      { store: storage.store, log: noLog, clock, logger: silent },
+      { store: storage.store, log: noLog, reconcile: { sample: async () => {} }, clock, logger: silent },
       { logRetentionDays: 7, viewHorizonDays },
     );
     await view('alice', 'a');

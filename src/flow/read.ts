@@ -1,12 +1,18 @@
 import DataLoader from 'dataloader';
 import { type Badge, type BadgeKey, collectionOf, notificationsKey } from '../domain/badge.ts';
 import { badgeOf, type Inbox } from '../domain/inbox.ts';
-import { defaultViewHorizonDays, emptyItemBadge, horizonAt } from '../domain/item.ts';
+import {
+  defaultViewHorizonDays,
+  emptyItemBadge,
+  horizonAt,
+  type ViewedItem,
+  type ViewerKey,
+} from '../domain/item.ts';
 import type { CategoryChoice } from '../domain/preference.ts';
 import { type User, type UserKey, userKeyOf } from '../domain/user.ts';
 import { type BadgeCache, noBadgeCache } from '../ports/badge-cache.ts';
 import type { Clock } from '../ports/clock.ts';
-import type { Store } from '../ports/store.ts';
+import type { ItemPage, Store } from '../ports/store.ts';
 
 /** Reads that many callers make at once: those of one turn of the event loop become one query. */
 export function createRead(
@@ -79,6 +85,15 @@ export function createRead(
     categoryChoices: (key: UserKey): Promise<readonly CategoryChoice[]> => categoryChoices.load(key),
     /** Badges as they are at or after the moment of the call, in no order; of items without those for which nothing ever changed. */
     badges,
+    /** What counts in an item badge, newest first. */
+    unseenItems: (
+      { tenantId, userId, collection }: ViewerKey,
+      page: Pick<ItemPage, 'first' | 'after'>,
+    ): Promise<readonly ViewedItem[]> =>
+      store.items(
+        { tenantId, collection },
+        { ...page, viewerId: userId, unseenFrom: horizonAt(clock.now(), viewHorizonDays).start },
+      ),
     user: async (key: UserKey): Promise<User | undefined> => (await store.users([key]))[0],
     /** The user whom a verified token names: exists from the first time they are seen. */
     async self(key: UserKey): Promise<User> {

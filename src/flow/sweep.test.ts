@@ -32,7 +32,8 @@ const partitions = async () =>
 const logSize = async () => (await storage.query('SELECT FROM event_log')).length;
 
 function sweepWith({ clock = createTestClock(), to = log, logger = silent } = {}) {
-  return createSweep({ store: storage.store, log: to, clock, logger }, { logRetentionDays: 7 });
+  const reconcile = { sample: async () => {} };
+  return createSweep({ store: storage.store, log: to, reconcile, clock, logger }, { logRetentionDays: 7 });
 }
 
 describe('the sweep', () => {

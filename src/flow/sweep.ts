@@ -3,27 +3,41 @@ import type { Clock } from '../ports/clock.ts';
 import type { EventLog } from '../ports/event-log.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { Store } from '../ports/store.ts';
+import type { Reconcile } from './reconcile.ts';
 
 const hourMs = 3_600_000;
 const dayMs = 24 * hourMs;
 
+/** Inboxes that are recounted, and how often: nearly a million a day. */
+const sampleSize = 100;
+const sampleMs = 10_000;
+
 /**
- * Keeps house, hourly: partitions for this month and the next are ready; log records beyond the retention, and views of
+ * Keeps house. All the time it recounts badges drawn at random. Hourly: partitions for this month and the next are ready; log records beyond the retention, and views of
  * items that can count no more, are gone.
  */
 export function createSweep(
   {
     store,
     log,
+    reconcile,
     clock,
     logger,
-  }: { readonly store: Store; readonly log: EventLog; readonly clock: Clock; readonly logger: Logger },
+  }: {
+    readonly store: Store;
+    readonly log: EventLog;
+    readonly reconcile: Pick<Reconcile, 'sample'>;
+    readonly clock: Clock;
+    readonly logger: Logger;
+  },
   {
     logRetentionDays,
     viewHorizonDays = defaultViewHorizonDays,
   }: { readonly logRetentionDays: number; readonly viewHorizonDays?: number },
 ) {
   let timer: NodeJS.Timeout | undefined;
+  let sampling: NodeJS.Timeout | undefined;
+  let isSampling = false;
 
   async function preparePartitions(): Promise<void> {
     const now = clock.now();
@@ -47,6 +61,14 @@ export function createSweep(
     if (pruned > 0) logger.info({ pruned }, 'pruned views of items');
   }
 
+  /** One at a time, however slow the database is. */
+  async function sample(): Promise<void> {
+    if (isSampling) return;
+    isSampling = true;
+    await attempt(() => reconcile.sample(sampleSize));
+    isSampling = false;
+  }
+
   const attempt = (task: () => Promise<void>) =>
     task().catch((err) => logger.warn({ err }, 'the sweep failed; the next one will catch up'));
 
@@ -56,16 +78,16 @@ export function createSweep(
       await preparePartitions();
       void attempt(prune);
       void attempt(pruneViews);
+      sampling = setInterval(() => void sample(), sampleMs).unref();
       timer = setInterval(() => {
         void attempt(preparePartitions);
         void attempt(prune);
         void attempt(pruneViews);
       }, hourMs).unref();
     },
-    /** Badges that were found to differ from a recount. Nothing is recounted yet. */
-    drift: () => 0,
     stop(): void {
       clearInterval(timer);
+      clearInterval(sampling);
     },
   };
 }

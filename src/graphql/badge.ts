@@ -127,6 +127,7 @@ enum BadgeCause {
   VIEWED = 'VIEWED',
   PUBLISHED = 'PUBLISHED',
   RETRACTED = 'RETRACTED',
+  RECONCILED = 'RECONCILED',
   RESYNCED = 'RESYNCED',
 }
 registerEnumType(BadgeCause, {
@@ -143,6 +144,7 @@ registerEnumType(BadgeCause, {
     },
     PUBLISHED: { description: 'Items were published.' },
     RETRACTED: { description: 'Items were retracted.' },
+    RECONCILED: { description: 'A recount found the badge to be off, and repaired it.' },
     RESYNCED: {
       description:
         'A re-read found a newer state: a push was lost, or items have left the view horizon. Or the user was erased, and with them all that counted.',

@@ -57,7 +57,8 @@ export type ListName =
   | 'pageViews'
   | 'items'
   | 'deadLetters'
-  | 'users';
+  | 'users'
+  | 'explain';
 
 /** Whose list it is: a user's, or the tenant's. A tenant has no slash, so the two cannot be mistaken. */
 type Owner = UserKey | { readonly tenantId: string; readonly userId?: never };

@@ -11,6 +11,7 @@ import { buildSchemaSync } from 'type-graphql';
 import type { Act } from '../flow/act.ts';
 import type { Items } from '../flow/item.ts';
 import type { Read } from '../flow/read.ts';
+import type { Reconcile } from '../flow/reconcile.ts';
 import type { Record } from '../flow/record.ts';
 import type { Watch } from '../flow/watch.ts';
 import type { Clock } from '../ports/clock.ts';
@@ -19,6 +20,7 @@ import { enforceAccess } from './access.ts';
 import { BadgeResolver, badgePush } from './badge.ts';
 import type { Context, ResolverContainer } from './context.ts';
 import { DeadLetterResolver } from './dead-letter.ts';
+import { ExplainResolver } from './explain.ts';
 import { ItemResolver } from './item.ts';
 import { MarkingResolver } from './marking.ts';
 import { NodeResolver } from './node.ts';
@@ -47,6 +49,7 @@ export function getSchema(): GraphQLSchema {
           NotificationResolver,
           ItemResolver,
           BadgeResolver,
+          ExplainResolver,
           MarkingResolver,
           UserStatsResolver,
           DeadLetterResolver,
@@ -88,6 +91,7 @@ export function createResolvers(deps: {
   readonly act: Act;
   readonly items: Items;
   readonly read: Read;
+  readonly reconcile: Reconcile;
   readonly record: Record;
   readonly watch: Watch;
   readonly store: Store;
@@ -105,6 +109,7 @@ export function createResolvers(deps: {
     [NotificationResolver, new NotificationResolver(deps)],
     [ItemResolver, new ItemResolver(deps)],
     [BadgeResolver, new BadgeResolver(deps)],
+    [ExplainResolver, new ExplainResolver(deps)],
     [MarkingResolver, new MarkingResolver(deps)],
     [UserStatsResolver, new UserStatsResolver()],
     [DeadLetterResolver, new DeadLetterResolver(deps)],

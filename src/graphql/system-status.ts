@@ -12,7 +12,7 @@ export interface SystemFigures {
   readonly deadLetterCount: () => Promise<number>;
   readonly openSockets: () => number;
   readonly watchedUsers: () => number;
-  readonly badgeDrift: () => number;
+  readonly badgeDrift: () => Promise<number>;
 }
 
 @ObjectType({
@@ -50,7 +50,10 @@ class SystemStatus {
   @Field(() => Int, { description: 'Users with a subscription to a badge at the process that answers.' })
   watchedUsers!: number;
 
-  @Field(() => Int, { description: 'Badges that were found to differ from a recount; must stay 0.' })
+  @Field(() => Int, {
+    description:
+      'Of 100 badges drawn at random, those that differ from a recount at this moment; must stay 0.',
+  })
   badgeDrift!: number;
 }
 

@@ -54,6 +54,10 @@ export interface Store {
     page: NotificationFilter & { readonly first: number; readonly before?: bigint },
   ): Promise<readonly Notification[]>;
   countNotifications(key: UserKey, filter: NotificationFilter): Promise<number>;
+  /** The inboxes that exist beside a count of their rows, of one moment, in no order. */
+  recount(keys: readonly UserKey[]): Promise<readonly Recounted[]>;
+  /** The same for about `size` inboxes of any tenant, drawn at random; neighbours in the table come together. */
+  recountSample(size: number): Promise<readonly Recounted[]>;
   /** Per category with unseen or unread ones, by name. */
   countByCategory(key: UserKey): Promise<readonly (Counts & { readonly category: string })[]>;
   /** Notifications still to come, the next first (ties by id), those after the place `after`. */
@@ -146,11 +150,19 @@ export interface PageViewRange {
   readonly to?: Date;
 }
 
+/** An inbox with its counters, and what these should be. */
+export interface Recounted {
+  readonly inbox: Inbox;
+  readonly counts: Counts;
+}
+
 export interface ItemPage {
   readonly first: number;
   readonly after?: { readonly publishedAt: Date; readonly itemId: string };
   /** Whose views are told; absent: nobody's. */
   readonly viewerId?: string;
+  /** Only those that count as unseen for that viewer, by a horizon that begins then. */
+  readonly unseenFrom?: Date;
 }
 
 /**
@@ -193,6 +205,7 @@ export interface StoreTransaction {
   lockInboxes(keys: readonly UserKey[], now: Date): Promise<readonly UserInbox[]>;
   saveInboxes(inboxes: readonly Inbox[]): Promise<void>;
   inboxes(keys: readonly UserKey[]): Promise<readonly Inbox[]>;
+  recount(keys: readonly UserKey[]): Promise<readonly Recounted[]>;
   addNotifications(notifications: readonly Notification[]): Promise<void>;
   notification(tenantId: string, id: string): Promise<Notification | undefined>;
   /** Writes rows that exist, whole but for who they are. */

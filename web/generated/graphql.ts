@@ -15,6 +15,8 @@ export type BadgeCause =
   | 'OPENED'
   /** Items were published. */
   | 'PUBLISHED'
+  /** A recount found the badge to be off, and repaired it. */
+  | 'RECONCILED'
   /** A re-read found a newer state: a push was lost, or items have left the view horizon. Or the user was erased, and with them all that counted. */
   | 'RESYNCED'
   /** Items were retracted. */

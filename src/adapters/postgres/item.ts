@@ -107,14 +107,19 @@ export function createItemQueries(sql: Sql) {
 
     async items(
       { tenantId, collection }: CollectionKey,
-      { first, after, viewerId }: ItemPage,
+      { first, after, viewerId, unseenFrom }: ItemPage,
     ): Promise<readonly ViewedItem[]> {
       const place = after
         ? Prisma.sql`AND (published_at, item.item_id) < (${after.publishedAt}::timestamptz, ${after.itemId})`
         : Prisma.empty;
+      const unseen = unseenFrom
+        ? Prisma.sql`AND viewed_at IS NULL AND published_at >= (
+            SELECT greatest(counted_from, ${unseenFrom}::timestamptz) FROM item_collection
+            WHERE tenant_id = ${tenantId} AND collection = ${collection})`
+        : Prisma.empty;
       return sql.query<ViewedItem>`
         ${viewedBy(viewerId)}
-        WHERE item.tenant_id = ${tenantId} AND item.collection = ${collection} AND retracted_at IS NULL ${place}
+        WHERE item.tenant_id = ${tenantId} AND item.collection = ${collection} AND retracted_at IS NULL ${place} ${unseen}
         ORDER BY published_at DESC, item.item_id DESC LIMIT ${first}`;
     },
 

@@ -3,10 +3,9 @@ import type { NotificationAction } from '../../domain/notification.ts';
 import type { UserKey } from '../../domain/user.ts';
 import type { Marked, Marking } from '../../ports/store.ts';
 import { Prisma } from './generated/client.ts';
+import { live } from './live.ts';
 import { inInbox } from './notification.ts';
 import type { Sql } from './sql.ts';
-
-const live = Prisma.sql`n.status = 'DELIVERED' AND n.archived_at IS NULL AND n.snoozed_until IS NULL`;
 
 const unseenAbove = (openedSeq: bigint) => Prisma.sql`(n.seen_at IS NULL AND n.seq > ${openedSeq}::bigint)`;
 

@@ -89,6 +89,8 @@ export function createPostgresStore(
     inboxes: (keys) => translated(queries.inboxes(keys)),
     notifications: (key, page) => translated(queries.notifications(key, page)),
     countNotifications: (key, filter) => translated(queries.countNotifications(key, filter)),
+    recount: (keys) => translated(queries.recount(keys)),
+    recountSample: (size) => translated(queries.recountSample(size)),
     countByCategory: (key) => translated(queries.countByCategory(key)),
     toldAbout: (visits) => translated(queries.toldAbout(visits)),
     notification: (tenantId, id) => translated(queries.notification(tenantId, id)),

@@ -1,0 +1,190 @@
+import {
+  Arg,
+  Ctx,
+  createUnionType,
+  Field,
+  FieldResolver,
+  ID,
+  Int,
+  Mutation,
+  ObjectType,
+  Resolver,
+  Root,
+} from 'type-graphql';
+import { type Badge, collectionOf, notificationsKey } from '../domain/badge.ts';
+import type { ViewedItem } from '../domain/item.ts';
+import type { Notification } from '../domain/notification.ts';
+import type { UserKey } from '../domain/user.ts';
+import { name } from '../events/text.ts';
+import type { Read } from '../flow/read.ts';
+import type { Reconcile } from '../flow/reconcile.ts';
+import type { Store } from '../ports/store.ts';
+import { BadgeType, badgeNode } from './badge.ts';
+import { checkFirst, decodeCursor, encodeCursor, PageInfo, pageOf } from './connection.ts';
+import { type Context, targetUser } from './context.ts';
+import { ItemType, itemNode } from './item.ts';
+import { NotificationType, notificationNode } from './notification.ts';
+import { isSeq } from './notification-cursor.ts';
+import { MutationPayload, type UserError, userErrorsOf } from './payload.ts';
+import { DateTime } from './scalars.ts';
+
+const BadgeSubject = createUnionType({
+  name: 'BadgeSubject',
+  description: 'What a badge counts.',
+  types: () => [NotificationType, ItemType] as const,
+});
+
+@ObjectType({ simpleResolvers: true, description: 'One of those that make up `unseen`.' })
+class BadgeContribution {
+  @Field(() => BadgeSubject, { description: 'What counts.' })
+  subject!: NotificationType | ItemType;
+
+  @Field(() => DateTime, { description: 'Since when: it arrived, or was published, then.' })
+  since!: Date;
+
+  @Field(() => String, { description: 'Why it counts, in a sentence for people who look into it.' })
+  reason!: string;
+}
+
+@ObjectType({
+  simpleResolvers: true,
+  description: 'One of those that make up a badge and its place among them.',
+})
+class BadgeContributionEdge {
+  @Field(() => String, { description: 'Its place: for `after`.' })
+  cursor!: string;
+
+  @Field(() => BadgeContribution)
+  node!: BadgeContribution;
+}
+
+@ObjectType({ simpleResolvers: true, description: 'A page of what makes up a badge, newest first.' })
+class BadgeContributionConnection {
+  @Field(() => [BadgeContributionEdge], { description: 'The entries with their cursors.' })
+  edges!: BadgeContributionEdge[];
+
+  @Field(() => PageInfo, { description: 'Whether there is more.' })
+  pageInfo!: PageInfo;
+}
+
+@ObjectType({
+  implements: MutationPayload,
+  simpleResolvers: true,
+  description: 'What a recount found.',
+})
+class ReconcileBadgePayload implements MutationPayload {
+  @Field(() => BadgeType, { nullable: true, description: 'As it was shown; null when there are errors.' })
+  before!: BadgeType | null;
+
+  @Field(() => BadgeType, {
+    nullable: true,
+    description: 'As it is by the rows, in a dry run as it would be; null when there are errors.',
+  })
+  after!: BadgeType | null;
+
+  @Field(() => Int, {
+    description: 'By how much it was off, unseen and unread together; 0 when it was true.',
+  })
+  drift!: number;
+
+  userErrors!: readonly UserError[];
+}
+
+function whyCounted({ groupCount }: Notification): string {
+  const many = groupCount > 1 ? `The newest of ${groupCount} of its group. ` : '';
+  return `${many}It arrived after the inbox was last opened and was not seen, archived or snoozed since.`;
+}
+
+interface Contribution {
+  readonly place: readonly string[];
+  readonly subject: ReturnType<typeof notificationNode> | ReturnType<typeof itemNode>;
+  readonly since: Date;
+  readonly reason: string;
+}
+
+const ofNotification = (row: Notification): Contribution => ({
+  place: [String(row.seq)],
+  subject: notificationNode(row),
+  since: row.deliveredAt ?? row.createdAt,
+  reason: whyCounted(row),
+});
+
+const ofItem = (item: ViewedItem): Contribution => ({
+  place: [String(item.publishedAt.getTime()), item.itemId],
+  subject: itemNode(item),
+  since: item.publishedAt,
+  reason: 'It was published within the view horizon and the user has not viewed it since.',
+});
+
+const isItemPlace = ([time = '', itemId, ...rest]: readonly string[]) =>
+  /^\d{1,15}$/.test(time) && name.safeParse(itemId).success && rest.length === 0;
+
+/** What makes up a badge, and whether it is true. */
+@Resolver(() => BadgeType)
+export class ExplainResolver {
+  constructor(
+    private readonly deps: { readonly store: Store; readonly read: Read; readonly reconcile: Reconcile },
+  ) {}
+
+  @FieldResolver(() => BadgeContributionConnection, {
+    description: 'What makes up `unseen`, newest first, and why each counts. Read when selected.',
+  })
+  async explain(
+    @Root() badge: Badge,
+    @Arg('first', () => Int, { nullable: true, defaultValue: 25, description: 'Page size, 1 to 100.' })
+    firstOrNull: number | null,
+    @Arg('after', () => String, {
+      nullable: true,
+      description: 'Cursor of the entry before the page; absent: from the newest.',
+    })
+    after?: string,
+  ) {
+    const page = { first: firstOrNull ?? 25, after: after ?? undefined };
+    checkFirst(page.first);
+    const isPlace = badge.key === notificationsKey ? isSeq : isItemPlace;
+    const place =
+      page.after === undefined
+        ? undefined
+        : decodeCursor(page.after, 'explain', badge, ([key, ...rest]) => key === badge.key && isPlace(rest));
+    const rows = await this.contributions(badge, page.first + 1, place?.slice(1));
+    const { edges, pageInfo } = pageOf(rows, page, ({ place }) =>
+      encodeCursor('explain', badge, [badge.key, ...place]),
+    );
+    return { edges, pageInfo };
+  }
+
+  private async contributions(
+    badge: Badge,
+    first: number,
+    [at, itemId]: readonly string[] = [],
+  ): Promise<readonly Contribution[]> {
+    const { store, read } = this.deps;
+    const collection = collectionOf(badge.key);
+    if (collection === undefined) {
+      const counted = { seen: false, archived: false, snoozed: false };
+      const before = at === undefined ? {} : { before: BigInt(at) };
+      return (await store.notifications(badge, { ...counted, ...before, first })).map(ofNotification);
+    }
+    const after = itemId === undefined ? {} : { after: { publishedAt: new Date(Number(at)), itemId } };
+    const { tenantId, userId } = badge;
+    return (await read.unseenItems({ tenantId, userId, collection }, { ...after, first })).map(ofItem);
+  }
+
+  @Mutation(() => ReconcileBadgePayload, {
+    description:
+      'Recounts the badge `notifications` of a user from the rows and repairs it when it is off; `dryRun` reports and changes nothing. Badges of items are counted whenever they are read. Admin tokens only.',
+  })
+  async reconcileBadge(
+    @Arg('userId', () => ID, { description: "The tenant's own name for the user." }) userId: string,
+    @Arg('dryRun', () => Boolean, { defaultValue: false, description: 'Report only.' }) dryRun: boolean,
+    @Ctx() context: Context,
+  ) {
+    const user: UserKey = targetUser(context, userId);
+    const found = await this.deps.reconcile.badge(user, { dryRun });
+    if ('problem' in found) {
+      return { before: null, after: null, drift: 0, userErrors: userErrorsOf([found.problem]) };
+    }
+    const { before, after, drift } = found;
+    return { before: badgeNode(before), after: badgeNode(after), drift, userErrors: [] };
+  }
+}
