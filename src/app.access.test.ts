@@ -162,6 +162,7 @@ describe('who asks for what is not theirs', () => {
   const users = 'query ($after: String) { users(after: $after) { totalCount nodes { userId } } }';
   const importRange = `mutation {
     importUserRange(input: { fromId: 1, toIdExclusive: 3, patch: {} }) { createdCount } }`;
+  const reconcile = 'mutation ($id: ID!) { reconcileBadge(userId: $id) { drift userErrors { code } } }';
   const erase = 'mutation ($id: ID!) { eraseUser(userId: $id) { erasedUserId userErrors { code } } }';
   const choices = 'preferences { enabled categories { category } }';
   const watch = 'subscription ($id: ID) { badgeChanged(userId: $id) { badge { unseen } } }';
@@ -378,6 +379,8 @@ describe('who asks for what is not theirs', () => {
       () => ({ id: 'bob' }),
       { data: { eraseUser: { erasedUserId: null, ...noUser } } },
     ],
+    ['Mutation.reconcileBadge', 'mallory', reconcile, () => ({ id: 'mallory' }), forbidden],
+    ['Mutation.reconcileBadge', 'shop', reconcile, () => ({ id: 'alice' }), forbidden],
     ['Mutation.retryDeadLetters', 'mallory', retry, () => ({ ids: [ids.deadLetter] }), forbidden],
     ['Mutation.retryDeadLetters', 'shop', retry, () => ({ ids: [ids.deadLetter] }), forbidden],
     [

@@ -10,7 +10,7 @@ import {
   type UserInbox,
   withCounts,
 } from './inbox.ts';
-import { isUnread, type Notification } from './notification.ts';
+import { dueAtOf, isUnread, type Notification } from './notification.ts';
 import { maxClockAheadMs } from './page-view.ts';
 import { type UserKey, userKeyOf } from './user.ts';
 
@@ -26,6 +26,10 @@ export interface Mail {
 }
 
 const under = (key: UserKey, name: string) => `${userKeyOf(key)}\n${name}`;
+function putUnder(index: Map<string, Set<string>>, key: string, rowKey: string): void {
+  index.set(key, (index.get(key) ?? new Set()).add(rowKey));
+}
+
 const rowKeyOf = ({ tenantId, id }: Notification) => `${tenantId}/${id}`;
 
 /**
@@ -49,29 +53,34 @@ export function createMailboxes({
   const changed = new Map<string, Notification>();
   const joined: Notification[] = [];
   const changes: InboxChange[] = [];
-  /** The newest row of each group, and the rows about each subject. */
-  const groups = new Map<string, Notification>();
-  const subjects = new Map<string, Map<string, Notification>>();
+  /** As they are by now; and the keys of those that are, or were in this batch, of each group and about each subject. */
+  const rows = new Map<string, Notification>();
+  const groups = new Map<string, Set<string>>();
+  const subjects = new Map<string, Set<string>>();
   known.forEach(remember);
 
   function remember(row: Notification): void {
-    if (row.groupKey !== null) {
-      const key = under(row, row.groupKey);
-      const group = groups.get(key);
-      if (!group || rowKeyOf(group) === rowKeyOf(row) || (group.seq ?? 0n) < (row.seq ?? 0n))
-        groups.set(key, row);
-    }
-    if (row.subjectId !== null) {
-      const key = under(row, row.subjectId);
-      const rows = subjects.get(key) ?? new Map<string, Notification>();
-      subjects.set(key, rows.set(rowKeyOf(row), row));
-    }
+    rows.set(rowKeyOf(row), row);
+    if (row.groupKey !== null) putUnder(groups, under(row, row.groupKey), rowKeyOf(row));
+    if (row.subjectId !== null) putUnder(subjects, under(row, row.subjectId), rowKeyOf(row));
   }
 
   function keep(row: Notification, isNew = false): void {
     const key = rowKeyOf(row);
     (isNew || added.has(key) ? added : changed).set(key, row);
     remember(row);
+  }
+
+  const rowsUnder = (index: Map<string, Set<string>>, key: string): readonly Notification[] =>
+    [...(index.get(key) ?? [])].flatMap((rowKey) => rows.get(rowKey) ?? []);
+
+  /** The newest that counts as unseen of the group of a notification. */
+  function unseenOfGroup(inbox: Inbox, notification: Notification): Notification | undefined {
+    const { groupKey } = notification;
+    if (groupKey === null) return undefined;
+    return rowsUnder(groups, under(notification, groupKey))
+      .filter((row) => isUnseen(inbox, row))
+      .reduce<Notification | undefined>((a, b) => (a?.seq && b.seq && a.seq > b.seq ? a : b), undefined);
   }
 
   /**
@@ -84,9 +93,8 @@ export function createMailboxes({
     const inbox = inboxes.get(key);
     if (!user || !inbox) return false;
     const delivered = deliver(inbox, user, notification, now, lockedCategories);
-    const { groupKey } = notification;
-    const group = groupKey === null ? undefined : groups.get(under(notification, groupKey));
-    if (group && isUnseen(inbox, group) && delivered.inbox !== inbox) {
+    const group = delivered.inbox === inbox ? undefined : unseenOfGroup(inbox, notification);
+    if (group) {
       const together = join(inbox, group, notification, now);
       inboxes.set(key, together.inbox);
       keep(together.notification);
@@ -101,11 +109,14 @@ export function createMailboxes({
   return {
     deliver: deliverInto,
 
-    /** What time does to a row that it has come for. */
-    comeDue(row: Notification): void {
-      const key = userKeyOf(row);
+    /** What time does to a row that it had come for when the row was read. */
+    comeDue(read: Notification): void {
+      const key = userKeyOf(read);
       const inbox = inboxes.get(key);
-      if (!inbox) return;
+      // Another of its group may have joined it meanwhile.
+      const row = rows.get(rowKeyOf(read)) ?? read;
+      const dueAt = dueAtOf(row);
+      if (!inbox || !dueAt || dueAt > now) return;
       if (row.status === 'SCHEDULED') deliverInto(row, { isNew: false });
       else if (row.expiresAt && row.expiresAt <= now) {
         const expired: Notification = { ...row, status: 'EXPIRED' };
@@ -127,8 +138,11 @@ export function createMailboxes({
       const inbox = inboxes.get(key);
       if (!inbox) return;
       const latest = at.getTime() + maxClockAheadMs;
-      const read = subjectIds
-        .flatMap((subjectId) => [...(subjects.get(under(visitor, subjectId))?.values() ?? [])])
+      const read = [...new Set(subjectIds)]
+        .flatMap((subjectId) =>
+          // The newest of a group may be about another.
+          rowsUnder(subjects, under(visitor, subjectId)).filter((row) => row.subjectId === subjectId),
+        )
         .filter((row) => isUnread(row) && row.createdAt.getTime() <= latest);
       if (read.length === 0) return;
       let after = inbox;

@@ -162,13 +162,21 @@ async function play(feed: Feed, steps: readonly Happening[]): Promise<void> {
         return model.prefer(step.isOn);
       case 'pass': {
         const until = now() + step.ms;
-        for (let due = model.nextDue(); due !== undefined && due <= until; due = model.nextDue()) {
-          clock.set(new Date(due));
+        const moments = function* () {
+          for (
+            let due = model.nextDue();
+            !step.inOneGo && due !== undefined && due < until;
+            due = model.nextDue()
+          ) {
+            yield due;
+          }
+          yield until;
+        };
+        for (const moment of moments()) {
+          clock.set(new Date(moment));
           while ((await schedule.deliverDue()) > 0);
           model.comeDue();
         }
-        clock.set(new Date(until));
-        while ((await schedule.deliverDue()) > 0);
         return;
       }
       case 'replay':
@@ -212,6 +220,58 @@ async function holds(feed: Feed, numRuns: number): Promise<void> {
   );
   expect(await drift(storage.query)).toEqual([]);
 }
+
+/** What a user has now, without what differs from user to user. */
+async function stateOf(user: UserKey) {
+  const [inbox] = await storage.store.inboxes([user]);
+  const list = await storage.store.notifications(user, { first: 100 });
+  return {
+    counts: [inbox?.unseen, inbox?.unread, inbox?.lastSeq],
+    list: list.map(({ title, subjectId, seq, readAt, groupCount }) => [
+      title,
+      subjectId,
+      seq,
+      readAt,
+      groupCount,
+    ]),
+  };
+}
+
+describe('an inbox', () => {
+  it('is the same whether its events come one by one or in batches', { timeout: 60_000 }, async () => {
+    const event = fc.record({
+      visits: fc.boolean(),
+      group: fc.option(fc.constantFrom('g', 'h'), { nil: undefined }),
+      subject: fc.constantFrom('s', 't'),
+    });
+    await fc.assert(
+      fc.asyncProperty(fc.array(event, { maxLength: 12 }), async (parts) => {
+        const [single, batch] = [1, 2].map(() => ({ tenantId: 'default', userId: `user-${++users}` }));
+        if (!single || !batch) throw new Error('two users');
+        await storage.store.transaction((transaction) => transaction.ensureUsers([single, batch], testNow));
+        const eventsOf = (user: UserKey): readonly Event[] =>
+          parts.map(({ visits, group: groupKey, subject: subjectId }, n) => {
+            const about = { ...user, occurredAt: clock.now() };
+            if (visits)
+              return itemViewed({ ...about, data: { collection: 'news', itemIds: [subjectId, subjectId] } });
+            const data = {
+              category: 'general',
+              severity: 'NORMAL',
+              title: String(n),
+              groupKey,
+              subjectId,
+            } as const;
+            return notificationSent({ ...about, data });
+          });
+        const feed = directly();
+        for (const one of eventsOf(single)) await feed([one], 0);
+        await feed(eventsOf(batch), 0);
+        expect(await stateOf(batch)).toEqual(await stateOf(single));
+      }),
+      { numRuns: 60 },
+    );
+  });
+});
 
 describe('the badge is what the model counts after every step, explained by exactly its members', () => {
   it('whatever happens, also when the database is away in the middle', { timeout: 120_000 }, () =>

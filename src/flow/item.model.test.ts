@@ -54,13 +54,17 @@ function createModel(now: () => Date) {
     erase(userId: string) {
       for (const viewed of views.keys()) if (viewed.startsWith(userId)) views.delete(viewed);
     },
+    /** The ids, sorted. */
     unseen: (userId: string) =>
-      [...items].filter(
-        ([itemId, { publishedAt, viewsFrom, isRetracted }]) =>
-          !isRetracted &&
-          publishedAt >= ago(viewHorizonDays) &&
-          (views.get(userId + itemId) ?? Number.NEGATIVE_INFINITY) < viewsFrom,
-      ).length,
+      [...items]
+        .filter(
+          ([itemId, { publishedAt, viewsFrom, isRetracted }]) =>
+            !isRetracted &&
+            publishedAt >= ago(viewHorizonDays) &&
+            (views.get(userId + itemId) ?? Number.NEGATIVE_INFINITY) < viewsFrom,
+        )
+        .map(([itemId]) => itemId)
+        .sort(),
   };
 }
 
@@ -81,7 +85,7 @@ describe('whatever happens to a collection', () => {
   async function holds(store: Store, numRuns: number): Promise<void> {
     await fc.assert(
       fc.asyncProperty(fc.array(happening, { minLength: 1, maxLength: 25 }), async (happenings) => {
-        const { writersOn, recordsOfView, badge, clock, key, pass } = createTestCollection(store);
+        const { writersOn, recordsOfView, badge, clock, key, pass, read } = createTestCollection(store);
         const model = createModel(clock.now);
         const applied: (readonly LogRecord[])[] = [];
         const last = new Map([
@@ -132,7 +136,10 @@ describe('whatever happens to a collection', () => {
           }
           for (const [userId, before] of last) {
             const after = await badge(userId);
-            expect(after.unseen).toBe(model.unseen(userId));
+            const members = model.unseen(userId);
+            expect(after.unseen).toBe(members.length);
+            const explained = await read.unseenItems({ ...key, userId }, { first: 100 });
+            expect(explained.map(({ itemId }) => itemId).sort()).toEqual(members);
             expect(after.version).toBeGreaterThanOrEqual(before.version);
             if (after.unseen !== before.unseen) expect(after.version).toBeGreaterThan(before.version);
             last.set(userId, after);

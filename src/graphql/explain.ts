@@ -32,6 +32,7 @@ const BadgeSubject = createUnionType({
   name: 'BadgeSubject',
   description: 'What a badge counts.',
   types: () => [NotificationType, ItemType] as const,
+  resolveType: (subject) => (subject as { readonly __typename?: string }).__typename,
 });
 
 @ObjectType({ simpleResolvers: true, description: 'One of those that make up `unseen`.' })

@@ -74,7 +74,10 @@ const step = fc.oneof(
     }),
   },
   { weight: 1, arbitrary: fc.record({ what: fc.constant('prefer' as const), isOn: fc.boolean() }) },
-  { weight: 2, arbitrary: fc.record({ what: fc.constant('pass' as const), ms: minutes(4, 0) }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({ what: fc.constant('pass' as const), ms: minutes(9, 0), inOneGo: fc.boolean() }),
+  },
   { weight: 1, arbitrary: fc.record({ what: fc.constant('replay' as const) }) },
 );
 
@@ -188,12 +191,16 @@ export function createInboxModel(now: () => number) {
         .sort((a, b) => a - b)
         .find((due) => due < Infinity),
 
-    /** What is due happens. */
+    /** What is due happens, in its order; what has come and gone meanwhile never was. */
     comeDue(): void {
-      for (const row of rows.filter((row) => dueOf(row) <= now())) {
-        if (row.state === 'scheduled') come(row);
-        else if (row.expiresAt !== undefined && row.expiresAt <= now()) row.state = 'expired';
-        else atNewestPlace(row);
+      const isDue = (row: Row) => rows.includes(row) && dueOf(row) <= now();
+      for (let due = rows.filter(isDue); due.length > 0; due = rows.filter(isDue)) {
+        for (const row of due.sort((a, b) => dueOf(a) - dueOf(b))) {
+          if (!isDue(row)) continue;
+          if (row.expiresAt !== undefined && row.expiresAt <= now()) row.state = 'expired';
+          else if (row.state === 'scheduled') come(row);
+          else atNewestPlace(row);
+        }
       }
     },
 
