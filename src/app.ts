@@ -6,6 +6,7 @@ import { createRead } from './flow/read.ts';
 import { createRecord } from './flow/record.ts';
 import { createRelay } from './flow/relay.ts';
 import { createSchedule } from './flow/schedule.ts';
+import { createStream } from './flow/stream.ts';
 import { createSweep } from './flow/sweep.ts';
 import { createWatch } from './flow/watch.ts';
 import { createOperations } from './graphql/operation.ts';
@@ -63,6 +64,7 @@ export async function createApp(backends: Backends, config: Config): Promise<App
 
   const read = createRead({ store, cache, clock });
   const watch = createWatch({ store, read, pubSub, logger }, { resyncMs: config.resyncMs });
+  const stream = createStream({ read, watch, clock, logger });
 
   async function createDoor(): Promise<Door> {
     const record = createRecord({ log, store, clock }, { retentionDays, lockedCategories });
@@ -73,6 +75,7 @@ export async function createApp(backends: Backends, config: Config): Promise<App
       read,
       record,
       watch,
+      stream,
       store,
       clock,
       retentionDays,
@@ -121,7 +124,11 @@ export async function createApp(backends: Backends, config: Config): Promise<App
     },
     metrics: createMetrics([
       { name: 'unseen_sockets', help: 'Open WebSockets.', read: figures.openSockets },
-      { name: 'unseen_watchers', help: 'Watched badges, one per subscription.', read: () => watch.count() },
+      {
+        name: 'unseen_watchers',
+        help: 'Subscriptions to badges and notification streams.',
+        read: () => watch.count(),
+      },
       {
         name: 'unseen_passed_over_records',
         help: "Records this process read that held nothing to apply: tombstones, and events of kinds that are others'.",

@@ -1,3 +1,4 @@
+import { streamWindow } from '../domain/stream.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { EventLog } from '../ports/event-log.ts';
 import type { Logger } from '../ports/logger.ts';
@@ -6,7 +7,10 @@ import type { Store } from '../ports/store.ts';
 const hourMs = 3_600_000;
 const dayMs = 24 * hourMs;
 
-/** Keeps house, hourly: partitions for this month and the next are ready, log records beyond the retention are gone. */
+/**
+ * Keeps house, hourly: partitions for this month and the next are ready, log records beyond the retention are gone, and so
+ * are changes of inboxes that no stream goes back to.
+ */
 export function createSweep(
   {
     store,
@@ -28,6 +32,11 @@ export function createSweep(
     if (pruned > 0) logger.info({ pruned }, 'pruned the log');
   }
 
+  async function pruneChanges(): Promise<void> {
+    const pruned = await store.pruneChanges(new Date(clock.now().getTime() - streamWindow.maxAgeMs));
+    if (pruned > 0) logger.info({ pruned }, 'pruned the changes of inboxes');
+  }
+
   const attempt = (task: () => Promise<void>) =>
     task().catch((err) => logger.warn({ err }, 'the sweep failed; the next one will catch up'));
 
@@ -36,9 +45,11 @@ export function createSweep(
     async start(): Promise<void> {
       await preparePartitions();
       void attempt(prune);
+      void attempt(pruneChanges);
       timer = setInterval(() => {
         void attempt(preparePartitions);
         void attempt(prune);
+        void attempt(pruneChanges);
       }, hourMs).unref();
     },
     /** Badges that were found to differ from a recount. Nothing is recounted yet. */

@@ -1,4 +1,4 @@
-import type { Badge, BadgeCause } from '../domain/badge.ts';
+import { type Badge, type BadgeCause, notificationsKey } from '../domain/badge.ts';
 import { badgeOf } from '../domain/inbox.ts';
 import { type UserKey, userKeyOf } from '../domain/user.ts';
 import type { Logger } from '../ports/logger.ts';
@@ -129,6 +129,34 @@ export function createWatch(
     timer = setTimeout(() => void resync(), ms * (0.8 + 0.4 * Math.random())).unref();
   }
 
+  /**
+   * Listens for a watcher until `end`. `ready` resolves when nothing that is published from then on will be missed; or after
+   * the wait, and then `reread` is called once that is so. It rejects with UNAVAILABLE.
+   */
+  function listen(watcher: Watcher, listener: (message: Message) => void, reread: () => void) {
+    const { confirmed, end } = pubSub.subscribe(
+      watcher.keys.map((key) => badgeTopic(watcher.user, key)),
+      listener,
+    );
+    watchers.add(watcher);
+    if (timer === undefined) scheduleResync(resyncMs);
+    const ready = isDoneWithin(confirmed, subscribeWaitMs).then((isDone) => {
+      if (isDone) return;
+      // What was published since was missed. When pub/sub is closed instead, so is everything else.
+      confirmed.then(
+        () => watchers.has(watcher) && reread(),
+        () => {},
+      );
+    });
+    return {
+      ready,
+      end() {
+        end();
+        watchers.delete(watcher);
+      },
+    };
+  }
+
   return {
     /** Badges of one user, whole states; ends when `return` is called. Rejects with UNAVAILABLE before the first. */
     async badges(user: UserKey, keys: readonly string[]): Promise<AsyncIterableIterator<BadgeUpdate>> {
@@ -137,10 +165,7 @@ export function createWatch(
       // Until the snapshot is out, what arrives is kept here: it may be newer than what the snapshot read.
       let early: Map<string, Badge> | undefined = new Map();
       const slot = createOneSlot<string, BadgeUpdate>({
-        onEnd() {
-          end();
-          watchers.delete(watcher);
-        },
+        onEnd: () => end(),
       });
       const watcher: Watcher = {
         user,
@@ -156,26 +181,20 @@ export function createWatch(
           }
         },
       };
-      const { confirmed, end } = pubSub.subscribe(
-        keys.map((key) => badgeTopic(user, key)),
+      const { ready, end } = listen(
+        watcher,
         (message) => {
           const parsed = parse(message);
           if (parsed) watcher.offer(parsed.badge, parsed.cause);
         },
+        () =>
+          read.currentBadge(user).then(
+            (badge) => watcher.offer(badge, 'RESYNCED'),
+            () => resync(),
+          ),
       );
-      watchers.add(watcher);
-      if (timer === undefined) scheduleResync(resyncMs);
       try {
-        if (!(await isDoneWithin(confirmed, subscribeWaitMs))) {
-          // What was published since the snapshot was missed. When pub/sub is closed instead, so is everything else.
-          const reread = async () => {
-            if (watchers.has(watcher)) watcher.offer(await read.currentBadge(user), 'RESYNCED');
-          };
-          confirmed.then(
-            () => reread().catch(() => resync()),
-            () => {},
-          );
-        }
+        await ready;
         const snapshot = await read.currentBadge(user);
         for (const key of keys) {
           const newer = early.get(key);
@@ -189,6 +208,21 @@ export function createWatch(
       }
       early = undefined;
       return slot;
+    },
+
+    /**
+     * Calls `wake` whenever something may have happened to a user's inbox after it resolved, until the function it resolves
+     * with is called. Rejects with UNAVAILABLE.
+     */
+    async nudges(user: UserKey, wake: () => void): Promise<() => void> {
+      const { ready, end } = listen({ user, keys: [notificationsKey], offer: wake }, wake, wake);
+      try {
+        await ready;
+      } catch (error) {
+        end();
+        throw error;
+      }
+      return end;
     },
 
     /** How many watchers there are. */

@@ -11,6 +11,7 @@ import { buildSchemaSync } from 'type-graphql';
 import type { Act } from '../flow/act.ts';
 import type { Read } from '../flow/read.ts';
 import type { Record } from '../flow/record.ts';
+import type { Stream } from '../flow/stream.ts';
 import type { Watch } from '../flow/watch.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Store } from '../ports/store.ts';
@@ -24,6 +25,7 @@ import { NotificationResolver } from './notification.ts';
 import { PageViewResolver } from './page-view.ts';
 import { PreferenceResolver } from './preference.ts';
 import { UserStatsResolver } from './stats.ts';
+import { NotificationStreamResolver } from './stream.ts';
 import { type SystemFigures, SystemStatusResolver } from './system-status.ts';
 import { UserResolver } from './user.ts';
 import { UsersResolver } from './users.ts';
@@ -45,6 +47,7 @@ export function getSchema(): GraphQLSchema {
           NotificationResolver,
           BadgeResolver,
           MarkingResolver,
+          NotificationStreamResolver,
           UserStatsResolver,
           DeadLetterResolver,
           SystemStatusResolver,
@@ -86,6 +89,7 @@ export function createResolvers(deps: {
   readonly read: Read;
   readonly record: Record;
   readonly watch: Watch;
+  readonly stream: Stream;
   readonly store: Store;
   readonly clock: Clock;
   readonly retentionDays: number;
@@ -101,6 +105,7 @@ export function createResolvers(deps: {
     [NotificationResolver, new NotificationResolver(deps)],
     [BadgeResolver, new BadgeResolver(deps)],
     [MarkingResolver, new MarkingResolver(deps)],
+    [NotificationStreamResolver, new NotificationStreamResolver(deps)],
     [UserStatsResolver, new UserStatsResolver()],
     [DeadLetterResolver, new DeadLetterResolver(deps)],
     [SystemStatusResolver, new SystemStatusResolver(deps)],

@@ -12,6 +12,7 @@ import { createPageViewLookups, createPageViewQueries, createPartition, monthOf 
 import { createPreferenceQueries } from './preference.ts';
 import { inTransaction, type Sql, sqlOn } from './sql.ts';
 import { readStats } from './stats.ts';
+import { createStreamQueries } from './stream.ts';
 import { createUserLookups, createUserQueries } from './user.ts';
 
 const createQueries = (sql: Sql) => ({
@@ -22,6 +23,7 @@ const createQueries = (sql: Sql) => ({
   ...createInboxQueries(sql),
   ...createNotificationQueries(sql),
   ...createMarkingQueries(sql),
+  ...createStreamQueries(sql),
   ...createEventQueries(sql),
   ...createDeadLetterQueries(sql),
   ...createOutboxQueries(sql),
@@ -86,6 +88,9 @@ export function createPostgresStore(
     notifications: (key, page) => translated(queries.notifications(key, page)),
     countNotifications: (key, filter) => translated(queries.countNotifications(key, filter)),
     countByCategory: (key) => translated(queries.countByCategory(key)),
+    arrivals: (stretches, first) => translated(queries.arrivals(stretches, first)),
+    changes: (stretches, first) => translated(queries.changes(stretches, first)),
+    pruneChanges: (olderThan) => translated(queries.pruneChanges(olderThan)),
     toldAbout: (visits) => translated(queries.toldAbout(visits)),
     notification: (tenantId, id) => translated(queries.notification(tenantId, id)),
     pageViews: (key, page) => translated(queries.pageViews(key, page)),
