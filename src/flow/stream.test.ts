@@ -144,6 +144,8 @@ describe('a stream', () => {
     await one.send({ title: 'before' });
     const { seen } = await one.follow();
     const id = await one.send({ title: 'a', subjectId: 's' });
+    // What arrives again before it was read is told once.
+    await vi.waitFor(() => expect(seen.map(said)).toEqual(['NO_CURSOR', '+a']), waiting);
     await one.mark('UNREAD', id);
     await one.mark('SEEN', id);
     await one.pass(1);

@@ -232,6 +232,17 @@ export type WhoAmIQueryVariables = Exact<{ [key: string]: never; }>;
 
 export type WhoAmIQuery = { readonly viewer: { readonly userId: string, readonly timeZone: string, readonly canReceiveNotifications: boolean, readonly createdAt: string, readonly badge: { readonly unseen: number, readonly unread: number, readonly display: string, readonly version: number, readonly asOf: string } } | null };
 
+export type FollowMyInboxSubscriptionVariables = Exact<{
+  after?: string | null | undefined;
+}>;
+
+
+export type FollowMyInboxSubscription = { readonly notificationStream:
+    | { readonly cursor: string, readonly notification: { readonly id: string, readonly title: string, readonly groupCount: number, readonly deliveredAt: string | null }, readonly badge: { readonly unseen: number, readonly version: number } }
+    | { readonly cursor: string, readonly action: NotificationAction, readonly ids: ReadonlyArray<string>, readonly badge: { readonly unseen: number, readonly version: number } }
+    | { readonly reason: string, readonly resumeFrom: string, readonly badge: { readonly unseen: number, readonly version: number } }
+   };
+
 export type WatchTheBadgeSubscriptionVariables = Exact<{
   keys?: ReadonlyArray<string> | string | null | undefined;
 }>;
@@ -281,17 +292,6 @@ export type MyPreferencesMutationVariables = Exact<{
 
 
 export type MyPreferencesMutation = { readonly updatePreferences: { readonly preferences: { readonly enabled: boolean, readonly categories: ReadonlyArray<{ readonly category: string, readonly enabled: boolean, readonly locked: boolean }> } | null, readonly userErrors: ReadonlyArray<{ readonly code: UserErrorCode, readonly message: string, readonly path: ReadonlyArray<string> | null }> } };
-
-export type FollowMyInboxSubscriptionVariables = Exact<{
-  after?: string | null | undefined;
-}>;
-
-
-export type FollowMyInboxSubscription = { readonly notificationStream:
-    | { readonly cursor: string, readonly notification: { readonly id: string, readonly title: string, readonly groupCount: number, readonly deliveredAt: string | null }, readonly badge: { readonly unseen: number, readonly version: number } }
-    | { readonly cursor: string, readonly action: NotificationAction, readonly ids: ReadonlyArray<string>, readonly badge: { readonly unseen: number, readonly version: number } }
-    | { readonly reason: string, readonly resumeFrom: string, readonly badge: { readonly unseen: number, readonly version: number } }
-   };
 
 export class TypedDocumentString<TResult, TVariables>
   extends String
@@ -448,6 +448,42 @@ export const WhoAmIDocument = /*#__PURE__*/ new TypedDocumentString(`
   }
 }
     `) as unknown as TypedDocumentString<WhoAmIQuery, WhoAmIQueryVariables>;
+export const FollowMyInboxDocument = /*#__PURE__*/ new TypedDocumentString(`
+    subscription FollowMyInbox($after: String) {
+  notificationStream(after: $after) {
+    ... on NotificationAdded {
+      cursor
+      notification {
+        id
+        title
+        groupCount
+        deliveredAt
+      }
+      badge {
+        unseen
+        version
+      }
+    }
+    ... on NotificationsChanged {
+      cursor
+      action
+      ids
+      badge {
+        unseen
+        version
+      }
+    }
+    ... on StreamReset {
+      reason
+      resumeFrom
+      badge {
+        unseen
+        version
+      }
+    }
+  }
+}
+    `) as unknown as TypedDocumentString<FollowMyInboxSubscription, FollowMyInboxSubscriptionVariables>;
 export const WatchTheBadgeDocument = /*#__PURE__*/ new TypedDocumentString(`
     subscription WatchTheBadge($keys: [String!]) {
   badgeChanged(keys: $keys) {
@@ -581,39 +617,3 @@ export const MyPreferencesDocument = /*#__PURE__*/ new TypedDocumentString(`
   }
 }
     `) as unknown as TypedDocumentString<MyPreferencesMutation, MyPreferencesMutationVariables>;
-export const FollowMyInboxDocument = /*#__PURE__*/ new TypedDocumentString(`
-    subscription FollowMyInbox($after: String) {
-  notificationStream(after: $after) {
-    ... on NotificationAdded {
-      cursor
-      notification {
-        id
-        title
-        groupCount
-        deliveredAt
-      }
-      badge {
-        unseen
-        version
-      }
-    }
-    ... on NotificationsChanged {
-      cursor
-      action
-      ids
-      badge {
-        unseen
-        version
-      }
-    }
-    ... on StreamReset {
-      reason
-      resumeFrom
-      badge {
-        unseen
-        version
-      }
-    }
-  }
-}
-    `) as unknown as TypedDocumentString<FollowMyInboxSubscription, FollowMyInboxSubscriptionVariables>;

@@ -7,7 +7,7 @@ import myInbox from './examples/5-my-inbox.graphql?raw';
 import openTheInbox from './examples/6-open-the-inbox.graphql?raw';
 import stats from './examples/7-stats.graphql?raw';
 import myPreferences from './examples/8-my-preferences.graphql?raw';
-import followMyInbox from './examples/9-follow-my-inbox.graphql?raw';
+import followMyInbox from './examples/11-follow-my-inbox.graphql?raw';
 import { authorizationHeader } from './headers.ts';
 
 /** One tab of the playground, in GraphiQL's own shape: variables and headers are JSON text. */
