@@ -17,8 +17,7 @@ export interface Place {
  * NO_CURSOR: where to begin was not said. TOO_OLD, TOO_MANY: what followed is not all there any more, or more than is told
  * one by one. USER_ERASED: with everything. UNKNOWN_CURSOR: ahead of the inbox.
  */
-export const resetReasons = ['NO_CURSOR', 'TOO_OLD', 'TOO_MANY', 'USER_ERASED', 'UNKNOWN_CURSOR'] as const;
-export type ResetReason = (typeof resetReasons)[number];
+export type ResetReason = 'NO_CURSOR' | 'TOO_OLD' | 'TOO_MANY' | 'USER_ERASED' | 'UNKNOWN_CURSOR';
 
 /** One thing that happened, the place behind it, and the badge at or after it. */
 export type StreamEvent = { readonly place: Place; readonly badge: Badge } & (
@@ -46,9 +45,9 @@ export function resetReasonOf(place: Place, inbox: Inbox): ResetReason | undefin
   return arrivals + changes > streamWindow.maxEvents ? 'TOO_MANY' : undefined;
 }
 
-/** It is kept without saying to which. */
-const namesNobody = ({ ids, stretch }: InboxChange): boolean =>
-  stretch ? stretch.to - stretch.from > maxIdsOfChange : ids.length === 0;
+/** It was to more than are named one by one, and may be kept without saying to which. */
+const isToMany = ({ ids, stretch }: InboxChange): boolean =>
+  stretch ? stretch.to - stretch.from > maxIdsOfChange : ids.length === 0 || ids.length > maxIdsOfChange;
 
 /**
  * What follows a place, in the order in which it happened: the arrivals, of which at most `pageSize` were read, and the
@@ -80,7 +79,7 @@ export function eventsBehind(
   const isMissing = inbox.changeSeq > place.changeSeq && changes[0]?.changeSeq !== place.changeSeq + 1n;
   const times = [arrivals[0]?.deliveredAt, changes[0]?.changedAt];
   if (isMissing || times.some((at) => at && at.getTime() < oldest)) return { reason: 'TOO_OLD' };
-  if (changes.some(namesNobody)) return { reason: 'TOO_MANY' };
+  if (changes.some(isToMany)) return { reason: 'TOO_MANY' };
 
   // As far as both were read.
   const lastArrival = arrived.length < pageSize ? undefined : arrived.at(-1);

@@ -445,6 +445,23 @@ describe('an open stream', () => {
 });
 
 describe('changes', () => {
+  it('are read until they name a thousand notifications; of one to more than that nobody is told', async () => {
+    const one = await startInbox();
+    await one.apply(Array.from({ length: 600 }, () => one.sent()));
+    for (const action of ['READ', 'UNREAD', 'READ'] as const) await one.mark(action);
+    const start = { ...(await one.head()), changeSeq: 0n };
+    const changes = await storage.store.changes([{ ...one.user, after: 0n, upTo: 3n }], 100);
+    expect(changes.map((some) => some.map(({ ids }) => ids.length))).toEqual([[600, 600]]);
+    const told = await take(await one.events(start), 3);
+    expect(told.map(said)).toEqual(['READ 600', 'UNREAD 600', 'READ 600']);
+    // A visit keeps them all.
+    const about = () => Array.from({ length: 501 }, () => one.sent({ subjectId: 's' }));
+    for (let n = 0; n < 2; n += 1) await one.apply(about());
+    const { seen } = await one.follow(await one.head());
+    await one.visit('s');
+    await vi.waitFor(() => expect(seen.map(said)).toEqual(['TOO_MANY']), waiting);
+  });
+
   it('are kept to the newest thousand of an inbox, and seven days', async () => {
     const one = await startInbox();
     const changes = Array.from({ length: 2_500 }, (_, n) => ({

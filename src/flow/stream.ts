@@ -5,6 +5,7 @@ import {
   isAtEnd,
   type Place,
   placeOf,
+  type ResetReason,
   resetReasonOf,
   type StreamEvent,
 } from '../domain/stream.ts';
@@ -43,7 +44,7 @@ export function createStream({
   async function readOn(user: UserKey, place: Place | undefined): Promise<Page> {
     // Read before the rest: up to here everything is there, and may be newer.
     const inbox = await read.inbox(user);
-    const startAnew = (reason: Extract<StreamEvent, { kind: 'RESET' }>['reason']): Page => ({
+    const startAnew = (reason: ResetReason): Page => ({
       events: [{ kind: 'RESET', reason, place: placeOf(inbox), badge: badgeOf(inbox) }],
       place: placeOf(inbox),
       isLast: true,
@@ -88,7 +89,7 @@ export function createStream({
         throw error;
       });
 
-      /** The next page with something on it; undefined when the stream is over. */
+      /** The page behind a place, when something may have happened; undefined when the stream is over. */
       async function next(place: Place): Promise<Page | undefined> {
         for (;;) {
           if (!isBehind && !ended) await new Promise<void>((resolve) => (goOn = resolve));

@@ -55,12 +55,12 @@ class NotificationsChanged {
 @ObjectType({
   simpleResolvers: true,
   description:
-    'What happened cannot be told one by one from here on back: read the list again, then apply to it what this subscription said after this, in its order. It goes on by itself; it ends when the user was erased.',
+    'What happened up to here is not told one by one: read the list again, then apply to it what this subscription says after this. It goes on by itself; but when the user was erased, it ends.',
 })
 class StreamReset {
   @Field(() => String, {
     description:
-      'NO_CURSOR: there was no `after`. TOO_OLD: more than 7 days lie behind the cursor. TOO_MANY: more than 1 000 arrivals and changes do, or happened faster than they were read, or one change was to more than 1 000 notifications. UNKNOWN_CURSOR: the inbox has never been there. USER_ERASED: nothing of it is left. Others may be added.',
+      'NO_CURSOR: there was no `after`. TOO_OLD: what followed the cursor began more than 7 days ago. TOO_MANY: it is more than 1 000 arrivals and changes, be it that they came faster than they were read, or one change was to more than 1 000 notifications. UNKNOWN_CURSOR: the inbox has never been there. USER_ERASED: nothing of it is left. Others may be added.',
   })
   reason!: string;
 
