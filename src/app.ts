@@ -8,6 +8,7 @@ import { createReconcile } from './flow/reconcile.ts';
 import { createRecord } from './flow/record.ts';
 import { createRelay } from './flow/relay.ts';
 import { createSchedule } from './flow/schedule.ts';
+import { createStream } from './flow/stream.ts';
 import { createSweep } from './flow/sweep.ts';
 import { createWatch } from './flow/watch.ts';
 import { createOperations } from './graphql/operation.ts';
@@ -65,6 +66,7 @@ export async function createApp(backends: Backends, config: Config): Promise<App
 
   const read = createRead({ store, cache, clock }, { viewHorizonDays });
   const watch = createWatch({ read, pubSub, logger }, { resyncMs: config.resyncMs });
+  const stream = createStream({ read, watch, clock, logger });
 
   async function createDoor(): Promise<Door> {
     const record = createRecord({ log, store, clock }, { retentionDays, lockedCategories });
@@ -78,6 +80,7 @@ export async function createApp(backends: Backends, config: Config): Promise<App
       reconcile,
       record,
       watch,
+      stream,
       store,
       clock,
       retentionDays,
@@ -133,7 +136,11 @@ export async function createApp(backends: Backends, config: Config): Promise<App
     },
     metrics: createMetrics([
       { name: 'unseen_sockets', help: 'Open WebSockets.', read: figures.openSockets },
-      { name: 'unseen_watchers', help: 'Watched badges, one per subscription.', read: () => watch.count() },
+      {
+        name: 'unseen_watchers',
+        help: 'Subscriptions to badges and notification streams.',
+        read: () => watch.count(),
+      },
       {
         name: 'unseen_passed_over_records',
         help: "Records this process read that held nothing to apply: tombstones, and events of kinds that are others'.",

@@ -15,6 +15,8 @@ export interface Inbox extends UserKey {
   /** Of the newest change to what had arrived; 0 when there was none. */
   readonly changeSeq: bigint;
   readonly version: number;
+  /** The version it began with: another for each inbox that a user has after being erased. */
+  readonly firstVersion: number;
   readonly lastOpenedAt: Date | null;
   readonly updatedAt: Date;
 }
@@ -42,6 +44,9 @@ export interface InboxChange extends UserKey {
   readonly changedAt: Date;
 }
 
+/** A change to more notifications names none of them. */
+export const maxIdsOfChange = 1_000;
+
 /** The badge an inbox amounts to. */
 export function badgeOf(inbox: Inbox): Badge {
   const { tenantId, userId, unseen, unread, version, updatedAt } = inbox;
@@ -59,6 +64,7 @@ export function emptyInbox({ tenantId, userId }: UserKey, now: Date, version = 0
     openedSeq: 0n,
     changeSeq: 0n,
     version,
+    firstVersion: version,
     lastOpenedAt: null,
     updatedAt: now,
   };

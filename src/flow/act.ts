@@ -2,6 +2,7 @@ import type { Badge } from '../domain/badge.ts';
 import {
   badgeOf,
   type InboxChange,
+  maxIdsOfChange,
   noteChange,
   open,
   watermarkAfterOpening,
@@ -27,9 +28,6 @@ interface Named {
 }
 
 type Changed = { readonly notification: Notification; readonly badge: Badge } | { readonly problem: Problem };
-
-/** A change to more notifications names none of them. */
-const maxIdsOfChange = 1_000;
 
 /**
  * What a user or an admin does and expects to see in the reply: one transaction, then publish. Rejects with UNAVAILABLE:

@@ -1,6 +1,6 @@
 import DataLoader from 'dataloader';
 import { type Badge, type BadgeKey, collectionOf, notificationsKey } from '../domain/badge.ts';
-import { badgeOf, type Inbox } from '../domain/inbox.ts';
+import { badgeOf, type Inbox, type InboxChange } from '../domain/inbox.ts';
 import {
   defaultViewHorizonDays,
   emptyItemBadge,
@@ -8,11 +8,15 @@ import {
   type ViewedItem,
   type ViewerKey,
 } from '../domain/item.ts';
+import type { Notification } from '../domain/notification.ts';
 import type { CategoryChoice } from '../domain/preference.ts';
 import { type User, type UserKey, userKeyOf } from '../domain/user.ts';
 import { type BadgeCache, noBadgeCache } from '../ports/badge-cache.ts';
 import type { Clock } from '../ports/clock.ts';
-import type { ItemPage, Store } from '../ports/store.ts';
+import type { ItemPage, Store, Stretch } from '../ports/store.ts';
+
+/** Arrivals, and changes, in one page of a stream. */
+export const streamPageSize = 100;
 
 /** Reads that many callers make at once: those of one turn of the event loop become one query. */
 export function createRead(
@@ -27,19 +31,18 @@ export function createRead(
   },
   { viewHorizonDays = defaultViewHorizonDays }: { readonly viewHorizonDays?: number } = {},
 ) {
-  // Not cached: every load is answered by a query that starts after it was asked for.
-  const inboxes = loader<Inbox>(async (keys) => {
+  const inboxes = loader<UserKey, Inbox>(async (keys) => {
     const found = new Map((await store.inboxes(keys)).map((inbox) => [userKeyOf(inbox), inbox]));
     return keys.map((key) => found.get(userKeyOf(key)) as Inbox);
   });
 
-  const categoryChoices = loader<readonly CategoryChoice[]>(async (keys) => {
+  const categoryChoices = loader<UserKey, readonly CategoryChoice[]>(async (keys) => {
     const found = new Map<string, CategoryChoice[]>(keys.map((key) => [userKeyOf(key), []]));
     for (const choice of await store.categoryChoices(keys)) found.get(userKeyOf(choice))?.push(choice);
     return keys.map((key) => found.get(userKeyOf(key)) ?? []);
   });
 
-  const cachedBadges = loader<Badge>(async (keys) => {
+  const cachedBadges = loader<UserKey, Badge>(async (keys) => {
     const cached = await cache.read(keys);
     const missing = keys.filter((_, index) => !cached[index]);
     if (missing.length === 0) return cached as readonly Badge[];
@@ -51,11 +54,21 @@ export function createRead(
     return keys.map((key, index) => cached[index] ?? (current.get(userKeyOf(key)) as Badge));
   });
 
-  const itemBadges = loader<Badge, BadgeKey>(async (keys) => {
+  const itemBadges = loader<BadgeKey, Badge>(async (keys) => {
     const found = new Map((await badges(keys)).map((badge) => [nameOf(badge), badge]));
     const now = clock.now();
     return keys.map((key) => found.get(nameOf(key)) ?? emptyItemBadge(key, now));
   });
+
+  // Each brings a page.
+  const arrivals = loader<Stretch, readonly Notification[]>(
+    (stretches) => store.arrivals(stretches, streamPageSize),
+    { maxBatchSize: 20 },
+  );
+  const changes = loader<Stretch, readonly InboxChange[]>(
+    (stretches) => store.changes(stretches, streamPageSize),
+    { maxBatchSize: 20 },
+  );
 
   const inboxBadge = async (user: UserKey): Promise<Badge> => badgeOf(await inboxes.load(user));
 
@@ -94,6 +107,9 @@ export function createRead(
         { tenantId, collection },
         { ...page, viewerId: userId, unseenFrom: horizonAt(clock.now(), viewHorizonDays).start },
       ),
+    /** What follows a place in an inbox: at most `streamPageSize` of it. */
+    arrivals: (stretch: Stretch): Promise<readonly Notification[]> => arrivals.load(stretch),
+    changes: (stretch: Stretch): Promise<readonly InboxChange[]> => changes.load(stretch),
     user: async (key: UserKey): Promise<User | undefined> => (await store.users([key]))[0],
     /** The user whom a verified token names: exists from the first time they are seen. */
     async self(key: UserKey): Promise<User> {
@@ -110,10 +126,14 @@ export function createRead(
 // Neither part holds a control character.
 const nameOf = (badge: BadgeKey) => `${userKeyOf(badge)}\n${badge.key}`;
 
-function loader<Value, Key = UserKey>(load: (keys: readonly Key[]) => Promise<readonly Value[]>) {
+// Not cached: every load is answered by a query that starts after it was asked for.
+function loader<Key, Value>(
+  load: (keys: readonly Key[]) => Promise<readonly Value[]>,
+  { maxBatchSize = 1_000 } = {},
+) {
   return new DataLoader<Key, Value>(load, {
     cache: false,
-    maxBatchSize: 1_000,
+    maxBatchSize,
     batchScheduleFn: (dispatch) => setImmediate(dispatch),
   });
 }

@@ -67,6 +67,30 @@ describe('the sweep', () => {
     sweep.stop();
   });
 
+  it('removes changes of inboxes that are older than seven days', async () => {
+    const clock = createTestClock();
+    const user = { tenantId: 'default', userId: 'alice' };
+    const changes = [8, 7, 0].map((days, n) => ({
+      ...user,
+      changeSeq: BigInt(n + 1),
+      lastSeq: 1n,
+      action: 'READ' as const,
+      ids: [],
+      stretch: null,
+      changedAt: new Date(clock.now().getTime() - days * 86_400_000),
+    }));
+    await storage.store.transaction((transaction) => transaction.addChanges(changes));
+    const sweep = sweepWith({ clock });
+    await sweep.start();
+    await vi.waitFor(async () =>
+      expect(await storage.query('SELECT change_seq FROM inbox_change ORDER BY 1')).toEqual([
+        { change_seq: '2' },
+        { change_seq: '3' },
+      ]),
+    );
+    sweep.stop();
+  });
+
   it('goes on after a failure, which it reports, and does not wait for the log to be pruned', async () => {
     vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
     const warn = vi.fn();

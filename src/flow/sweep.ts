@@ -1,4 +1,5 @@
 import { defaultViewHorizonDays, horizonAt } from '../domain/item.ts';
+import { streamWindow } from '../domain/stream.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { EventLog } from '../ports/event-log.ts';
 import type { Logger } from '../ports/logger.ts';
@@ -13,8 +14,9 @@ const sampleSize = 100;
 const sampleMs = 10_000;
 
 /**
- * Keeps house. All the time it recounts badges drawn at random. Hourly: partitions for this month and the next are ready; log records beyond the retention, and views of
- * items that can count no more, are gone.
+ * Keeps house. All the time it recounts badges drawn at random. Hourly: partitions for this month and the next are ready;
+ * log records beyond the retention, views of items that can count no more, and changes of inboxes that no stream goes back
+ * to, are gone.
  */
 export function createSweep(
   {
@@ -61,6 +63,11 @@ export function createSweep(
     if (pruned > 0) logger.info({ pruned }, 'pruned views of items');
   }
 
+  async function pruneChanges(): Promise<void> {
+    const pruned = await store.pruneChanges(new Date(clock.now().getTime() - streamWindow.maxAgeMs));
+    if (pruned > 0) logger.info({ pruned }, 'pruned the changes of inboxes');
+  }
+
   /** One at a time, however slow the database is. */
   async function sample(): Promise<void> {
     if (isSampling) return;
@@ -78,11 +85,13 @@ export function createSweep(
       await preparePartitions();
       void attempt(prune);
       void attempt(pruneViews);
+      void attempt(pruneChanges);
       sampling = setInterval(() => void sample(), sampleMs).unref();
       timer = setInterval(() => {
         void attempt(preparePartitions);
         void attempt(prune);
         void attempt(pruneViews);
+        void attempt(pruneChanges);
       }, hourMs).unref();
     },
     stop(): void {

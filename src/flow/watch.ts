@@ -111,6 +111,34 @@ export function createWatch(
     timer = setTimeout(() => void resync(), ms * (0.8 + 0.4 * Math.random())).unref();
   }
 
+  /**
+   * Listens for a watcher until `end`. `ready` resolves when nothing that is published from then on will be missed; or after
+   * the wait, and then `onLate` is called once that is so. It rejects with UNAVAILABLE.
+   */
+  function listen(watcher: Watcher, listener: (message: Message) => void, onLate: () => void) {
+    const { confirmed, end } = pubSub.subscribe(
+      watcher.keys.flatMap((key) => topicsOf(watcher.user, key)),
+      listener,
+    );
+    watchers.add(watcher);
+    if (timer === undefined) scheduleResync(resyncMs);
+    const ready = isDoneWithin(confirmed, subscribeWaitMs).then((isDone) => {
+      if (isDone) return;
+      // What was published since was missed. When pub/sub is closed instead, so is everything else.
+      confirmed.then(
+        () => watchers.has(watcher) && onLate(),
+        () => {},
+      );
+    });
+    return {
+      ready,
+      end() {
+        end();
+        watchers.delete(watcher);
+      },
+    };
+  }
+
   return {
     /** Badges of one user, whole states; ends when `return` is called. Rejects with UNAVAILABLE before the first. */
     async badges(user: UserKey, keys: readonly string[]): Promise<AsyncIterableIterator<BadgeUpdate>> {
@@ -119,10 +147,7 @@ export function createWatch(
       // Until the snapshot is out, what arrives is kept here: it may be newer than what the snapshot read.
       let early: Map<string, Badge> | undefined = new Map();
       const slot = createOneSlot<string, BadgeUpdate>({
-        onEnd() {
-          end();
-          watchers.delete(watcher);
-        },
+        onEnd: () => end(),
       });
       const watcher: Watcher = {
         user,
@@ -138,25 +163,18 @@ export function createWatch(
           }
         },
       };
-      const { confirmed, end } = pubSub.subscribe(
-        keys.flatMap((key) => topicsOf(user, key)),
+      const { ready, end } = listen(
+        watcher,
         (message) => {
           const parsed = parse(message);
           if (!parsed) return;
           if ('badge' in parsed) watcher.offer(parsed.badge, parsed.cause);
           else if (keys.includes(parsed.key)) reread.soon(watcher, parsed.key, parsed.cause);
         },
+        () => void reread.all([watcher]).catch(() => resync()),
       );
-      watchers.add(watcher);
-      if (timer === undefined) scheduleResync(resyncMs);
       try {
-        if (!(await isDoneWithin(confirmed, subscribeWaitMs))) {
-          // What was published since the snapshot was missed. When pub/sub is closed instead, so is everything else.
-          confirmed.then(
-            () => (watchers.has(watcher) ? reread.all([watcher]).catch(() => resync()) : undefined),
-            () => {},
-          );
-        }
+        await ready;
         const snapshots = await Promise.all(keys.map((key) => read.currentBadge(user, key)));
         for (const snapshot of snapshots) {
           const { key } = snapshot;
@@ -171,6 +189,21 @@ export function createWatch(
       }
       early = undefined;
       return slot;
+    },
+
+    /**
+     * Calls `wake` whenever something may have happened to a user's inbox after it resolved, until the function it resolves
+     * with is called. Rejects with UNAVAILABLE.
+     */
+    async nudges(user: UserKey, wake: () => void): Promise<() => void> {
+      const { ready, end } = listen({ user, keys: [notificationsKey], offer: wake }, wake, wake);
+      try {
+        await ready;
+      } catch (error) {
+        end();
+        throw error;
+      }
+      return end;
     },
 
     /** How many watchers there are. */

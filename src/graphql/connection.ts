@@ -54,6 +54,7 @@ export function checkFirst(first: number): void {
 export type ListName =
   | 'notifications'
   | 'scheduledNotifications'
+  | 'notificationStream'
   | 'pageViews'
   | 'items'
   | 'deadLetters'

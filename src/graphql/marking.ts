@@ -28,17 +28,20 @@ import { DateTime } from './scalars.ts';
 /** Ids in one call. */
 const maxIds = 500;
 
-enum NotificationAction {
+export enum NotificationAction {
   SEEN = 'SEEN',
   READ = 'READ',
   UNREAD = 'UNREAD',
   ARCHIVE = 'ARCHIVE',
   UNARCHIVE = 'UNARCHIVE',
   UNSNOOZE = 'UNSNOOZE',
+  SNOOZE = 'SNOOZE',
+  EXPIRE = 'EXPIRE',
 }
 registerEnumType(NotificationAction, {
   name: 'NotificationAction',
-  description: 'What a user does with notifications that have arrived.',
+  description:
+    'What happens to notifications that have arrived. All but SNOOZE and EXPIRE are for markNotifications.',
   valuesConfig: {
     SEEN: { description: 'It no longer counts as unseen.' },
     READ: { description: 'It counts as neither unread nor unseen.' },
@@ -46,6 +49,14 @@ registerEnumType(NotificationAction, {
     ARCHIVE: { description: 'It is put away, and seen; it counts as nothing.' },
     UNARCHIVE: { description: 'It is listed again; unread when it was.' },
     UNSNOOZE: { description: 'It arrives again now: at the newest place, unseen and unread.' },
+    SNOOZE: {
+      description:
+        'It is put off: it counts as nothing and is not listed until it arrives again. Told by notificationStream; done by snoozeNotification.',
+    },
+    EXPIRE: {
+      description:
+        'Its `expiresAt` has passed: it neither counts nor is listed. Told by notificationStream; nobody can do it.',
+    },
   },
 });
 
@@ -57,7 +68,9 @@ class MarkNotificationsInput {
   })
   userId?: string | null;
 
-  @Field(() => NotificationAction, { description: 'What to do. Those that are so already are left alone.' })
+  @Field(() => NotificationAction, {
+    description: 'What to do, not SNOOZE or EXPIRE. Those that are so already are left alone.',
+  })
   action!: NotificationAction;
 
   @Field(() => [ID], { nullable: true, description: 'These, 1 to 500; listed, archived or snoozed.' })
@@ -139,10 +152,15 @@ export class MarkingResolver {
     const user = targetUser(context, input.userId);
     const upTo = input.upTo ?? undefined;
     const [seq] = upTo === undefined ? [] : decodeCursor(upTo, 'notifications', user, isSeq);
+    const { action } = input;
+    if (action === NotificationAction.SNOOZE || action === NotificationAction.EXPIRE) {
+      const message = `${action} is not for marking: to put one off, call snoozeNotification.`;
+      return refused({ code: 'INVALID_INPUT', message, path: ['input', 'action'] });
+    }
     const named = whichOf(input);
     if ('problem' in named) return refused(named.problem);
     const marked = await this.deps.act.markNotifications(user, {
-      action: input.action,
+      action,
       which: named.which,
       ...(seq !== undefined && { upToSeq: BigInt(seq) }),
     });

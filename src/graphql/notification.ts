@@ -173,9 +173,9 @@ export const notificationNode = (notification: Notification) => ({
   id: nodeId('Notification', notification.id),
 });
 
-/** A suppressed one never reached its user and is for those who run things. */
-export function maySeeNotification(context: Context, { userId, status }: Notification): boolean {
-  return maySee(context, userId) && (status !== 'SUPPRESSED' || context.caller.role !== 'user');
+/** One that has not arrived, or never did, is for those who run things. */
+export function maySeeNotification(context: Context, { userId, seq }: Notification): boolean {
+  return maySee(context, userId) && (seq !== null || context.caller.role !== 'user');
 }
 
 const notificationCursor = (notification: Notification) =>
@@ -326,7 +326,8 @@ export class NotificationResolver {
     description: 'Why the user could not receive it. For admins; null for everyone else.',
   })
   suppressedReason(@Root() { suppressedReason }: Notification, @Ctx() { caller }: Context): string | null {
-    return caller.role === 'admin' ? suppressedReason : null;
+    // In a stream there is no caller, and none that was suppressed.
+    return suppressedReason !== null && caller.role === 'admin' ? suppressedReason : null;
   }
 
   @Mutation(() => SendNotificationPayload, {

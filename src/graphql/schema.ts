@@ -13,6 +13,7 @@ import type { Items } from '../flow/item.ts';
 import type { Read } from '../flow/read.ts';
 import type { Reconcile } from '../flow/reconcile.ts';
 import type { Record } from '../flow/record.ts';
+import type { Stream } from '../flow/stream.ts';
 import type { Watch } from '../flow/watch.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Store } from '../ports/store.ts';
@@ -28,6 +29,7 @@ import { NotificationResolver } from './notification.ts';
 import { PageViewResolver } from './page-view.ts';
 import { PreferenceResolver } from './preference.ts';
 import { UserStatsResolver } from './stats.ts';
+import { NotificationStreamResolver } from './stream.ts';
 import { type SystemFigures, SystemStatusResolver } from './system-status.ts';
 import { UserResolver } from './user.ts';
 import { UsersResolver } from './users.ts';
@@ -51,6 +53,7 @@ export function getSchema(): GraphQLSchema {
           BadgeResolver,
           ExplainResolver,
           MarkingResolver,
+          NotificationStreamResolver,
           UserStatsResolver,
           DeadLetterResolver,
           SystemStatusResolver,
@@ -94,6 +97,7 @@ export function createResolvers(deps: {
   readonly reconcile: Reconcile;
   readonly record: Record;
   readonly watch: Watch;
+  readonly stream: Stream;
   readonly store: Store;
   readonly clock: Clock;
   readonly retentionDays: number;
@@ -111,6 +115,7 @@ export function createResolvers(deps: {
     [BadgeResolver, new BadgeResolver(deps)],
     [ExplainResolver, new ExplainResolver(deps)],
     [MarkingResolver, new MarkingResolver(deps)],
+    [NotificationStreamResolver, new NotificationStreamResolver(deps)],
     [UserStatsResolver, new UserStatsResolver()],
     [DeadLetterResolver, new DeadLetterResolver(deps)],
     [SystemStatusResolver, new SystemStatusResolver(deps)],

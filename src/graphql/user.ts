@@ -187,7 +187,9 @@ export class UserResolver {
     );
   }
 
-  @FieldResolver(() => NotificationConnection, { description: 'What is still to come, the next first.' })
+  @FieldResolver(() => NotificationConnection, {
+    description: 'What is still to come, the next first. Service and admin tokens only.',
+  })
   scheduledNotifications(
     @Root() user: User,
     @Arg('first', () => Int, firstArg) first: number | null,

@@ -67,6 +67,15 @@ export interface Store {
   ): Promise<readonly Notification[]>;
   countScheduled(key: UserKey): Promise<number>;
   notification(tenantId: string, id: string): Promise<Notification | undefined>;
+  /** Per stretch of arrivals the oldest `first` notifications that have their place in it now and are delivered. */
+  arrivals(stretches: readonly Stretch[], first: number): Promise<readonly (readonly Notification[])[]>;
+  /**
+   * Per stretch of changes the oldest, `first` at most, and fewer when they name more than a thousand notifications together.
+   * An opening names those of its stretch that it was the first to show; of a stretch of more than a thousand, none.
+   */
+  changes(stretches: readonly Stretch[], first: number): Promise<readonly (readonly InboxChange[])[]>;
+  /** Removes changes from before a moment, in batches; how many. */
+  pruneChanges(olderThan: Date): Promise<number>;
   /** The users among these visitors who have unread notifications about what they visited. */
   toldAbout(visits: readonly Visit[]): Promise<readonly UserKey[]>;
 
@@ -235,6 +244,7 @@ export interface StoreTransaction {
     now: Date,
     limit: number,
   ): Promise<{ readonly locked: readonly UserInbox[]; readonly due: readonly Notification[] }>;
+  /** Keeps changes; of an inbox the newest thousand. */
   addChanges(changes: readonly InboxChange[]): Promise<void>;
   /** Notes when the watermark came to stand where it does. */
   addOpening(key: UserKey, upToSeq: bigint, now: Date): Promise<void>;
@@ -283,6 +293,12 @@ export interface StoreTransaction {
    * nothing is kept.
    */
   finish(...writes: readonly Promise<void>[]): void;
+}
+
+/** Part of what happened to an inbox: places `(after, upTo]` of its arrivals or of its changes. */
+export interface Stretch extends UserKey {
+  readonly after: bigint;
+  readonly upTo: bigint;
 }
 
 /** A user looked at a subject. */

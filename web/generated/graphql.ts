@@ -44,6 +44,25 @@ export type ItemInput = {
   readonly title?: string | null | undefined;
 };
 
+/** What happens to notifications that have arrived. All but SNOOZE and EXPIRE are for markNotifications. */
+export type NotificationAction =
+  /** It is put away, and seen; it counts as nothing. */
+  | 'ARCHIVE'
+  /** Its `expiresAt` has passed: it neither counts nor is listed. Told by notificationStream; nobody can do it. */
+  | 'EXPIRE'
+  /** It counts as neither unread nor unseen. */
+  | 'READ'
+  /** It no longer counts as unseen. */
+  | 'SEEN'
+  /** It is put off: it counts as nothing and is not listed until it arrives again. Told by notificationStream; done by snoozeNotification. */
+  | 'SNOOZE'
+  /** It is listed again; unread when it was. */
+  | 'UNARCHIVE'
+  /** It counts as unread again; it stays seen. */
+  | 'UNREAD'
+  /** It arrives again now: at the newest place, unseen and unread. */
+  | 'UNSNOOZE';
+
 /** What a notification says. */
 export type NotificationContentInput = {
   /** Where a click leads: an http(s) URL or a path that starts with a single `/`, at most 2000 characters. */
@@ -255,6 +274,17 @@ export type ViewItemsMutationVariables = Exact<{
 
 
 export type ViewItemsMutation = { readonly recordItemViews: { readonly eventId: string | null, readonly userErrors: ReadonlyArray<{ readonly code: UserErrorCode, readonly message: string, readonly path: ReadonlyArray<string> | null }> } };
+
+export type FollowMyInboxSubscriptionVariables = Exact<{
+  after?: string | null | undefined;
+}>;
+
+
+export type FollowMyInboxSubscription = { readonly notificationStream:
+    | { readonly cursor: string, readonly notification: { readonly id: string, readonly title: string, readonly groupCount: number, readonly deliveredAt: string | null }, readonly badge: { readonly unseen: number, readonly version: number } }
+    | { readonly cursor: string, readonly action: NotificationAction, readonly ids: ReadonlyArray<string>, readonly badge: { readonly unseen: number, readonly version: number } }
+    | { readonly reason: string, readonly resumeFrom: string, readonly badge: { readonly unseen: number, readonly version: number } }
+   };
 
 export type WatchTheBadgeSubscriptionVariables = Exact<{
   keys?: ReadonlyArray<string> | string | null | undefined;
@@ -480,6 +510,42 @@ export const ViewItemsDocument = /*#__PURE__*/ new TypedDocumentString(`
   }
 }
     `) as unknown as TypedDocumentString<ViewItemsMutation, ViewItemsMutationVariables>;
+export const FollowMyInboxDocument = /*#__PURE__*/ new TypedDocumentString(`
+    subscription FollowMyInbox($after: String) {
+  notificationStream(after: $after) {
+    ... on NotificationAdded {
+      cursor
+      notification {
+        id
+        title
+        groupCount
+        deliveredAt
+      }
+      badge {
+        unseen
+        version
+      }
+    }
+    ... on NotificationsChanged {
+      cursor
+      action
+      ids
+      badge {
+        unseen
+        version
+      }
+    }
+    ... on StreamReset {
+      reason
+      resumeFrom
+      badge {
+        unseen
+        version
+      }
+    }
+  }
+}
+    `) as unknown as TypedDocumentString<FollowMyInboxSubscription, FollowMyInboxSubscriptionVariables>;
 export const WatchTheBadgeDocument = /*#__PURE__*/ new TypedDocumentString(`
     subscription WatchTheBadge($keys: [String!]) {
   badgeChanged(keys: $keys) {

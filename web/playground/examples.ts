@@ -9,6 +9,7 @@ import stats from './examples/7-stats.graphql?raw';
 import myPreferences from './examples/8-my-preferences.graphql?raw';
 import publishAnItem from './examples/9-publish-an-item.graphql?raw';
 import viewItems from './examples/10-view-items.graphql?raw';
+import followMyInbox from './examples/11-follow-my-inbox.graphql?raw';
 import { authorizationHeader } from './headers.ts';
 
 /** One tab of the playground, in GraphiQL's own shape: variables and headers are JSON text. */
@@ -56,5 +57,6 @@ export function exampleTabs({ userToken, serviceToken, userId = 'alice' }: PageC
       asService,
     ),
     tab(viewItems, { input: { collection: 'news', itemIds: ['version-2'] } }),
+    tab(followMyInbox, { after: null }),
   ];
 }

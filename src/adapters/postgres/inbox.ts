@@ -1,5 +1,6 @@
 import { emptyInbox, type Inbox, type InboxChange, type UserInbox } from '../../domain/inbox.ts';
 import type { Recipient } from '../../domain/preference.ts';
+import { streamWindow } from '../../domain/stream.ts';
 import { type UserKey, userKeyOf } from '../../domain/user.ts';
 import type { Recounted } from '../../ports/store.ts';
 import { Prisma } from './generated/client.ts';
@@ -8,11 +9,15 @@ import { disabledCategories, toRecipient } from './preference.ts';
 import type { Sql } from './sql.ts';
 import { columns, selectedOfUser } from './user.ts';
 
-type Row = Omit<Inbox, 'version'> & { readonly version: bigint };
+type Row = Omit<Inbox, 'version' | 'firstVersion'> & {
+  readonly version: bigint;
+  readonly firstVersion: bigint;
+};
 
 const selected = Prisma.sql`
   inbox.tenant_id AS "tenantId", inbox.user_id AS "userId", unseen, unread, last_seq AS "lastSeq",
-  opened_seq AS "openedSeq", change_seq AS "changeSeq", version, last_opened_at AS "lastOpenedAt", updated_at AS "updatedAt"`;
+  opened_seq AS "openedSeq", change_seq AS "changeSeq", version, first_version AS "firstVersion", last_opened_at AS "lastOpenedAt",
+  updated_at AS "updatedAt"`;
 
 const toInbox = (row: Row): Inbox => ({
   tenantId: row.tenantId,
@@ -23,6 +28,7 @@ const toInbox = (row: Row): Inbox => ({
   openedSeq: row.openedSeq,
   changeSeq: row.changeSeq,
   version: Number(row.version),
+  firstVersion: Number(row.firstVersion),
   lastOpenedAt: row.lastOpenedAt,
   updatedAt: row.updatedAt,
 });
@@ -30,12 +36,12 @@ const toInbox = (row: Row): Inbox => ({
 interface Wanted {
   readonly wantedTenantId: string;
   readonly wantedUserId: string;
-  readonly firstVersion: bigint | null;
+  readonly floor: bigint | null;
   readonly now: Date;
 }
 
-const toEmptyInbox = ({ wantedTenantId, wantedUserId, firstVersion, now }: Wanted): Inbox =>
-  emptyInbox({ tenantId: wantedTenantId, userId: wantedUserId }, now, Number(firstVersion ?? 0));
+const toEmptyInbox = ({ wantedTenantId, wantedUserId, floor, now }: Wanted): Inbox =>
+  emptyInbox({ tenantId: wantedTenantId, userId: wantedUserId }, now, Number(floor ?? 0));
 
 /** Each of the inboxes `from` names with a count of its rows, in one statement and so of one moment. */
 const recounted = (from: Prisma.Sql) => Prisma.sql`
@@ -77,10 +83,10 @@ export function createInboxQueries(sql: Sql) {
       const [tenantIds, userIds] = columns(keys);
       const rows = await sql.query<Wanted & (Row | { readonly tenantId: null })>`
         SELECT ${selected}, wanted.tenant_id AS "wantedTenantId", wanted.user_id AS "wantedUserId",
-          first_version AS "firstVersion", now()
+          floor, now()
         FROM unnest(${tenantIds}::text[], ${userIds}::text[]) AS wanted (tenant_id, user_id)
         LEFT JOIN inbox USING (tenant_id, user_id)
-        LEFT JOIN version_floor AS floor (tenant_id, first_version) USING (tenant_id)`;
+        LEFT JOIN version_floor AS next (tenant_id, floor) USING (tenant_id)`;
       return rows.map((row) => (row.tenantId === null ? toEmptyInbox(row) : toInbox(row)));
     },
 
@@ -90,8 +96,8 @@ export function createInboxQueries(sql: Sql) {
       // The update changes nothing; it locks the row and makes RETURNING answer. Keys come sorted, and so do the locks.
       const rows = await sql.query<Row & Recipient>`
         WITH inbox AS (
-          INSERT INTO inbox (tenant_id, user_id, version, updated_at)
-          SELECT tenant_id, user_id, coalesce(floor.version, 0), ${now}::timestamptz
+          INSERT INTO inbox (tenant_id, user_id, version, first_version, updated_at)
+          SELECT tenant_id, user_id, coalesce(floor.version, 0), coalesce(floor.version, 0), ${now}::timestamptz
           FROM unnest(${tenantIds}::text[], ${userIds}::text[]) WITH ORDINALITY AS wanted (tenant_id, user_id, n)
           JOIN app_user USING (tenant_id, user_id) LEFT JOIN version_floor AS floor USING (tenant_id) ORDER BY n
           ON CONFLICT (tenant_id, user_id) DO UPDATE SET updated_at = inbox.updated_at
@@ -143,18 +149,25 @@ export function createInboxQueries(sql: Sql) {
     async addChanges(changes: readonly InboxChange[]): Promise<void> {
       if (changes.length === 0) return;
       const [tenantIds, userIds] = columns(changes);
-      // An array of arrays would have to be rectangular.
+      // An array of arrays would have to be rectangular. Each takes the room of one that nobody can ask for any more.
       await sql.execute`
+        WITH new AS (
+          SELECT * FROM unnest(
+            ${tenantIds}::text[], ${userIds}::text[], ${changes.map((one) => String(one.changeSeq))}::bigint[],
+            ${changes.map((one) => String(one.lastSeq))}::bigint[], ${changes.map((one) => one.action)}::text[],
+            ${changes.map((one) => one.ids.join(','))}::text[],
+            ${changes.map((one) => one.stretch && String(one.stretch.from))}::bigint[],
+            ${changes.map((one) => one.stretch && String(one.stretch.to))}::bigint[],
+            ${changes.map((one) => one.changedAt.toISOString())}::timestamptz[]
+          ) AS new (tenant_id, user_id, change_seq, last_seq, action, ids, from_seq, to_seq, changed_at)
+        ), outlived AS (
+          DELETE FROM inbox_change AS old USING new
+          WHERE old.tenant_id = new.tenant_id AND old.user_id = new.user_id
+            AND old.change_seq <= new.change_seq - ${streamWindow.maxEvents}
+        )
         INSERT INTO inbox_change (tenant_id, user_id, change_seq, last_seq, action, ids, from_seq, to_seq, changed_at)
         SELECT tenant_id, user_id, change_seq, last_seq, action, string_to_array(ids, ',')::uuid[], from_seq, to_seq, changed_at
-        FROM unnest(
-          ${tenantIds}::text[], ${userIds}::text[], ${changes.map((one) => String(one.changeSeq))}::bigint[],
-          ${changes.map((one) => String(one.lastSeq))}::bigint[], ${changes.map((one) => one.action)}::text[],
-          ${changes.map((one) => one.ids.join(','))}::text[],
-          ${changes.map((one) => one.stretch && String(one.stretch.from))}::bigint[],
-          ${changes.map((one) => one.stretch && String(one.stretch.to))}::bigint[],
-          ${changes.map((one) => one.changedAt.toISOString())}::timestamptz[]
-        ) AS new (tenant_id, user_id, change_seq, last_seq, action, ids, from_seq, to_seq, changed_at)`;
+        FROM new`;
     },
   };
 }

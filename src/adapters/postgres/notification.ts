@@ -11,7 +11,8 @@ const seenAt = Prisma.sql`
     SELECT o.opened_at FROM inbox_opening AS o
     WHERE o.tenant_id = n.tenant_id AND o.user_id = n.user_id AND o.up_to_seq >= n.seq ORDER BY o.up_to_seq LIMIT 1))`;
 
-const selected = Prisma.sql`
+/** A notification `n`. */
+export const selected = Prisma.sql`
   n.tenant_id AS "tenantId", n.user_id AS "userId", n.id, n.seq, n.status::text AS status, n.category,
   n.severity::text AS severity, n.title, n.body, n.data, n.action_url AS "actionUrl", n.subject_id AS "subjectId",
   n.created_at AS "createdAt", n.delivered_at AS "deliveredAt", n.read_at AS "readAt", n.archived_at AS "archivedAt",

@@ -610,6 +610,7 @@ describe('inboxes', () => {
       openedSeq: 9_007_199_254_740_992n,
       changeSeq: 9_007_199_254_740_994n,
       version: 9_007_199_254_740_991,
+      firstVersion: 0,
       lastOpenedAt: new Date('2026-03-29T01:30:00.001Z'),
       updatedAt: new Date('2026-10-25T00:59:59.999Z'),
     };

@@ -13,6 +13,7 @@ import { createPageViewLookups, createPageViewQueries, createPartition, monthOf 
 import { createPreferenceQueries } from './preference.ts';
 import { inTransaction, type Sql, sqlOn } from './sql.ts';
 import { readStats } from './stats.ts';
+import { createStreamQueries } from './stream.ts';
 import { createUserLookups, createUserQueries } from './user.ts';
 
 const createQueries = (sql: Sql) => ({
@@ -24,6 +25,7 @@ const createQueries = (sql: Sql) => ({
   ...createNotificationQueries(sql),
   ...createMarkingQueries(sql),
   ...createItemWrites(sql),
+  ...createStreamQueries(sql),
   ...createEventQueries(sql),
   ...createDeadLetterQueries(sql),
   ...createOutboxQueries(sql),
@@ -92,6 +94,9 @@ export function createPostgresStore(
     recount: (keys) => translated(queries.recount(keys)),
     recountSample: (size) => translated(queries.recountSample(size)),
     countByCategory: (key) => translated(queries.countByCategory(key)),
+    arrivals: (stretches, first) => translated(queries.arrivals(stretches, first)),
+    changes: (stretches, first) => translated(queries.changes(stretches, first)),
+    pruneChanges: (olderThan) => translated(queries.pruneChanges(olderThan)),
     toldAbout: (visits) => translated(queries.toldAbout(visits)),
     notification: (tenantId, id) => translated(queries.notification(tenantId, id)),
     pageViews: (key, page) => translated(queries.pageViews(key, page)),
