@@ -58,7 +58,7 @@ export interface App {
 export async function createApp(backends: Backends, config: Config): Promise<App> {
   const { store, log, outbox, pubSub, cache, authenticator, clock, pageTokens } = backends;
   const logger = withoutStorms(backends.logger);
-  const { retentionDays, lockedCategories } = config;
+  const { retentionDays, lockedCategories, announcesDeliveries } = config;
   const stopping = new AbortController();
 
   const read = createRead({ store, cache, clock });
@@ -88,10 +88,16 @@ export async function createApp(backends: Backends, config: Config): Promise<App
     };
   }
 
-  const project = createProject({ store, pubSub, cache, clock, logger }, { retentionDays, lockedCategories });
+  const project = createProject(
+    { store, pubSub, cache, clock, logger },
+    { retentionDays, lockedCategories, announcesDeliveries },
+  );
   const consume = createConsume({ log, project, logger });
   const relay = createRelay({ outbox, log, project, logger });
-  const schedule = createSchedule({ store, pubSub, cache, clock, logger }, { lockedCategories });
+  const schedule = createSchedule(
+    { store, pubSub, cache, clock, logger },
+    { lockedCategories, announcesDeliveries },
+  );
   const sweep = createSweep({ store, log, clock, logger }, { logRetentionDays: config.logRetentionDays });
   const figures: SystemFigures = {
     version,

@@ -192,6 +192,11 @@ const settings = {
       example: 'security,billing',
     },
   ),
+  ANNOUNCE_DELIVERIES: setting(onOff.default('on'), {
+    about:
+      'Whether each delivered notification is announced on the topic user-notification-created, for services that send e-mail, SMS or push. Off where nobody listens.',
+    example: 'off',
+  }),
   LOG_RETENTION_DAYS: setting(integer(1, 30).default(7), {
     about:
       'How long events stay in the log, in days; of topics created here. Never longer than repeated events are recognised (30).',
@@ -263,6 +268,7 @@ export interface Config {
   readonly introspection: boolean;
   readonly retentionDays: number;
   readonly lockedCategories: readonly string[];
+  readonly announcesDeliveries: boolean;
   readonly logRetentionDays: number;
   readonly resyncMs: number;
   readonly shutdownTimeoutMs: number;
@@ -360,6 +366,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     introspection: values.INTROSPECTION === undefined ? !production : values.INTROSPECTION === 'on',
     retentionDays: values.RETENTION_DAYS,
     lockedCategories: values.LOCKED_CATEGORIES,
+    announcesDeliveries: values.ANNOUNCE_DELIVERIES === 'on',
     logRetentionDays: values.LOG_RETENTION_DAYS,
     resyncMs: values.RESYNC_INTERVAL_SEC * 1000,
     shutdownTimeoutMs: values.SHUTDOWN_TIMEOUT_SEC * 1000,
