@@ -23,6 +23,7 @@ import { NodeResolver } from './node.ts';
 import { NotificationResolver } from './notification.ts';
 import { PageViewResolver } from './page-view.ts';
 import { PreferenceResolver } from './preference.ts';
+import { SendingResolver } from './sending.ts';
 import { UserStatsResolver } from './stats.ts';
 import { type SystemFigures, SystemStatusResolver } from './system-status.ts';
 import { UserResolver } from './user.ts';
@@ -43,6 +44,7 @@ export function getSchema(): GraphQLSchema {
           NodeResolver,
           PageViewResolver,
           NotificationResolver,
+          SendingResolver,
           BadgeResolver,
           MarkingResolver,
           UserStatsResolver,
@@ -98,7 +100,8 @@ export function createResolvers(deps: {
     [PreferenceResolver, new PreferenceResolver(deps)],
     [NodeResolver, new NodeResolver(deps)],
     [PageViewResolver, new PageViewResolver(deps)],
-    [NotificationResolver, new NotificationResolver(deps)],
+    [NotificationResolver, new NotificationResolver()],
+    [SendingResolver, new SendingResolver(deps)],
     [BadgeResolver, new BadgeResolver(deps)],
     [MarkingResolver, new MarkingResolver(deps)],
     [UserStatsResolver, new UserStatsResolver()],

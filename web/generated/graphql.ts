@@ -91,6 +91,18 @@ export type SendNotificationInput = {
   readonly userId: string;
 };
 
+/** The same notification for many users. */
+export type SendNotificationsInput = {
+  /** What it says, to each of them. */
+  readonly content: NotificationContentInput;
+  /** Makes a retry safe: the same key sends once, and has the same answer whatever the users have chosen meanwhile. */
+  readonly idempotencyKey?: string | null | undefined;
+  /** When it comes, at most a year ahead; absent or past: at once. */
+  readonly scheduledFor?: string | null | undefined;
+  /** 1 to 500, each user once. They must exist, as in `SendNotificationInput`. */
+  readonly userIds: ReadonlyArray<string>;
+};
+
 /** How much it matters to the user; for the client to show. */
 export type Severity =
   /** Must not be missed. */
@@ -262,6 +274,13 @@ export type MyPreferencesMutationVariables = Exact<{
 
 
 export type MyPreferencesMutation = { readonly updatePreferences: { readonly preferences: { readonly enabled: boolean, readonly categories: ReadonlyArray<{ readonly category: string, readonly enabled: boolean, readonly locked: boolean }> } | null, readonly userErrors: ReadonlyArray<{ readonly code: UserErrorCode, readonly message: string, readonly path: ReadonlyArray<string> | null }> } };
+
+export type SendToManyMutationVariables = Exact<{
+  input: SendNotificationsInput;
+}>;
+
+
+export type SendToManyMutation = { readonly sendNotifications: { readonly accepted: number, readonly notificationIds: ReadonlyArray<string>, readonly userErrors: ReadonlyArray<{ readonly code: UserErrorCode, readonly message: string, readonly path: ReadonlyArray<string> | null }> } };
 
 export class TypedDocumentString<TResult, TVariables>
   extends String
@@ -551,3 +570,16 @@ export const MyPreferencesDocument = /*#__PURE__*/ new TypedDocumentString(`
   }
 }
     `) as unknown as TypedDocumentString<MyPreferencesMutation, MyPreferencesMutationVariables>;
+export const SendToManyDocument = /*#__PURE__*/ new TypedDocumentString(`
+    mutation SendToMany($input: SendNotificationsInput!) {
+  sendNotifications(input: $input) {
+    accepted
+    notificationIds
+    userErrors {
+      code
+      message
+      path
+    }
+  }
+}
+    `) as unknown as TypedDocumentString<SendToManyMutation, SendToManyMutationVariables>;

@@ -7,6 +7,7 @@ import myInbox from './examples/5-my-inbox.graphql?raw';
 import openTheInbox from './examples/6-open-the-inbox.graphql?raw';
 import stats from './examples/7-stats.graphql?raw';
 import myPreferences from './examples/8-my-preferences.graphql?raw';
+import sendToMany from './examples/9-send-to-many.graphql?raw';
 import { authorizationHeader } from './headers.ts';
 
 /** One tab of the playground, in GraphiQL's own shape: variables and headers are JSON text. */
@@ -47,5 +48,16 @@ export function exampleTabs({ userToken, serviceToken, userId = 'alice' }: PageC
     tab(openTheInbox, { upTo: null }),
     tab(stats, { window: { days: 7, mode: 'CALENDAR' }, top: 5 }),
     tab(myPreferences, { input: { categories: [{ category: 'general', enabled: false }] } }),
+    tab(
+      sendToMany,
+      {
+        input: {
+          userIds: [userId, 'nobody'],
+          content: { category: 'news', title: 'We are open on Sunday' },
+          idempotencyKey: 'sunday',
+        },
+      },
+      authorizationHeader(serviceToken),
+    ),
   ];
 }
