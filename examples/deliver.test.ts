@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { afterAll, beforeAll, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, expect, it, onTestFinished, vi } from 'vitest';
 import type { EventLog } from '../src/ports/event-log.ts';
 import { startTestApp, type TestApp } from '../src/testing/app.ts';
 import { patience } from '../src/testing/program.ts';
@@ -17,7 +17,7 @@ const sendingTwice = (log: EventLog): EventLog => ({
 let app: TestApp;
 beforeAll(async () => {
   app = await startTestApp(
-    {},
+    { KAFKA_TOPICS: 'user-notification-created=told' },
     {
       wrap: ({ backends, ...runtime }) => ({
         ...runtime,
@@ -34,10 +34,11 @@ it('prints one line for each notification, although each record came twice', asy
     env: {
       PATH: process.env['PATH'],
       KAFKA_BROKERS: kafka?.brokers.join(','),
-      TOPIC: `${kafka?.namespace}user-notification-created`,
+      TOPIC: `${kafka?.namespace}told`,
       GROUP: `${kafka?.namespace}example`,
     },
   });
+  onTestFinished(() => void example.kill('SIGKILL'));
   let lines: readonly string[] = [];
   let output = '';
   example.stdout.on('data', (chunk) => {
