@@ -61,6 +61,8 @@ export function createRelay(
         try {
           await send(ofTopic);
         } catch (error) {
+          // Nobody who stops waits for every topic of a log that is away.
+          if (signal.aborted) throw error;
           held.set(ofTopic[0]?.topic ?? '', error);
           continue;
         }
