@@ -16,11 +16,15 @@ export default defineConfig({
         },
       },
       {
-        // The end-to-end suites once more, on real Kafka, Redis and PostgreSQL.
+        // The end-to-end suites once more, on real Kafka, Redis and PostgreSQL; and what has no use without Kafka.
         extends: true,
         test: {
           name: 'scaled',
-          include: ['src/app.test.ts', 'src/app.{access,bad-input,items,sockets,pages}.test.ts'],
+          include: [
+            'src/app.test.ts',
+            'src/app.{access,bad-input,items,outbound,sockets,pages,stream}.test.ts',
+            'examples/*.test.ts',
+          ],
           globalSetup: ['src/testing/global-setup-scaled.ts'],
         },
       },

@@ -151,6 +151,8 @@ describe('who asks for what is not theirs', () => {
   const recordMany = 'mutation ($i: RecordPageViewsInput!) { recordPageViews(input: $i) { eventIds } }';
   const send =
     'mutation ($i: SendNotificationInput!) { sendNotification(input: $i) { notificationId userErrors { code } } }';
+  const sendMany =
+    'mutation ($i: SendNotificationsInput!) { sendNotifications(input: $i) { accepted notificationIds userErrors { code path } } }';
   const open = 'mutation ($i: OpenInboxInput!) { openInbox(input: $i) { badge { id } userErrors { code } } }';
   const mark =
     'mutation ($i: MarkNotificationsInput!) { markNotifications(input: $i) { affectedCount userErrors { code } } }';
@@ -295,6 +297,32 @@ describe('who asks for what is not theirs', () => {
       send,
       () => ({ i: { userId: 'bob', content } }),
       { data: { sendNotification: { notificationId: null, ...noUser } } },
+    ],
+    [
+      'Mutation.sendNotifications',
+      'mallory',
+      sendMany,
+      () => ({ i: { userIds: ['mallory', 'alice'], content } }),
+      forbidden,
+    ],
+    [
+      'Mutation.sendNotifications',
+      'stranger',
+      sendMany,
+      // Who is no user over there is nobody, whoever has the name here.
+      () => ({ i: { userIds: ['bob', 'nobody'], content, idempotencyKey: 'k' } }),
+      {
+        data: {
+          sendNotifications: {
+            accepted: 0,
+            notificationIds: [],
+            userErrors: [
+              { code: 'USER_NOT_FOUND', path: ['input', 'userIds', '0'] },
+              { code: 'USER_NOT_FOUND', path: ['input', 'userIds', '1'] },
+            ],
+          },
+        },
+      },
     ],
     ['Mutation.openInbox', 'mallory', open, () => ({ i: { userId: 'alice' } }), forbidden],
     ['Mutation.openInbox', 'mallory', open, () => ({ i: { upTo: ids.notificationCursor } }), invalid],

@@ -4,6 +4,8 @@ import { type Probe, rowCounts, shown, startProbe } from './testing/bad-input.ts
 
 const send = `mutation ($content: NotificationContentInput!, $to: ID! = "alice") {
   sendNotification(input: { userId: $to, content: $content }) { userErrors { code message } } }`;
+const sendMany = `mutation ($input: SendNotificationsInput!) {
+  sendNotifications(input: $input) { accepted userErrors { code message path } } }`;
 const record = `mutation ($input: RecordPageViewInput!) {
   recordPageView(input: $input) { userErrors { code message } } }`;
 const recordMany = `mutation ($input: RecordPageViewsInput!) {
@@ -26,6 +28,11 @@ const node = 'query ($id: ID!) { node(id: $id) { id } }';
 const user = 'query ($id: ID!) { user(userId: $id) { id } }';
 
 const refused = { status: 400, code: 'BAD_USER_INPUT' };
+
+const toMany = (userIds: readonly string[], content: object = {}) => ({
+  userIds,
+  content: { title: 'x', ...content },
+});
 
 describe('what is refused', () => {
   let probe: Probe;
@@ -106,6 +113,7 @@ describe('what is refused', () => {
       ['openInbox', open, (userId) => ({ input: { userId } })],
       ['updatePreferences', prefer, (userId) => ({ input: { userId, enabled: false } })],
       ['sendNotification', send, (to) => ({ to, content: { title: 'x' } })],
+      ['sendNotifications', sendMany, (to) => ({ input: { userIds: [to], content: { title: 'x' } } })],
       ['upsertUsers', upsert, (userId) => ({ input: { users: [{ userId, patch: {} }] } })],
       ['recordPageView', record, (userId) => ({ input: { userId, name: 'x' } })],
       ['recordPageView of', record, (subjectId) => ({ input: { userId: 'alice', name: 'x', subjectId } })],
@@ -205,6 +213,8 @@ describe('what is refused', () => {
     const keys = ['', 'a b', 'x'.repeat(129), '\0', 'ü', 'a\n', 7];
     it.each(shown(keys))('takes no idempotency key %s', async (_, idempotencyKey) => {
       expect(await probe.run(record, { input: { name: 'x', idempotencyKey } })).toMatchObject(refused);
+      const input = { ...toMany(['alice']), idempotencyKey };
+      expect(await probe.run(sendMany, { input }, probe.service)).toMatchObject(refused);
     });
   });
 
@@ -216,6 +226,8 @@ describe('what is refused', () => {
       userId: 'alice',
       categories: names.map((category) => ({ category, enabled: false })),
     });
+    const tooLarge = { a: 'x'.repeat(16_385 - 8) };
+    const inDays = (days: number) => new Date(Date.now() + days * 86_400_000).toISOString();
     const numbered = (count: number) => Array.from({ length: count }, (_, index) => `user-${index}`);
     const news = { collection: 'news' };
     const items = (ids: readonly string[]) => ids.map((itemId) => ({ itemId }));
@@ -223,6 +235,19 @@ describe('what is refused', () => {
       ['the same user twice', upsert, users(['carol', 'dave', 'carol']), 'INVALID_INPUT'],
       ['501 users', upsert, users(numbered(501)), 'TOO_MANY_ITEMS'],
       ['no user', upsert, users([]), 'INVALID_INPUT'],
+      ['501 recipients', sendMany, toMany(numbered(501)), 'TOO_MANY_ITEMS'],
+      ['500 recipients of whom none exists', sendMany, toMany(numbered(500)), 'USER_NOT_FOUND'],
+      ['no recipient', sendMany, toMany([]), 'INVALID_INPUT'],
+      [
+        'the same recipient twice, who does not exist',
+        sendMany,
+        toMany(['carol', 'carol']),
+        'USER_NOT_FOUND',
+      ],
+      ['a title of 201 characters', sendMany, toMany(['alice'], { title: 'x'.repeat(201) }), 'INVALID_INPUT'],
+      ['data of 16 385 bytes', sendMany, toMany(['alice'], { data: tooLarge }), 'BAD_USER_INPUT'],
+      ['a time beyond a year', sendMany, { ...toMany(['alice']), scheduledFor: inDays(367) }, 'IN_FUTURE'],
+      ['an end before now', sendMany, toMany(['alice'], { expiresAt: inDays(-1) }), 'INVALID_INPUT'],
       ['501 views', recordMany, views(501), 'TOO_MANY_ITEMS'],
       ['no view', recordMany, views(0), 'INVALID_INPUT'],
       ['a range of 10 001 users', importRange, range(0, 10_001), 'TOO_MANY_ITEMS'],
@@ -245,7 +270,8 @@ describe('what is refused', () => {
       ['no item viewed', view, { userId: 'alice', ...news, itemIds: [] }, 'INVALID_INPUT'],
     ];
     it.each(bulks)('does nothing of one with %s', async (_, mutation, input, code) => {
-      expect(await probe.run(mutation, { input }, probe.service)).toMatchObject({ status: 200, code });
+      const status = code === 'BAD_USER_INPUT' ? 400 : 200;
+      expect(await probe.run(mutation, { input }, probe.service)).toMatchObject({ status, code });
     });
 
     it('takes no key of an input that the schema does not have', async () => {
@@ -501,7 +527,8 @@ describe('what looks bad and is data', () => {
         _prisma_migrations: expect.any(Number),
         app_user: 2,
         dead_letter: 0,
-        event_log: isScaled ? 0 : notifications + views + 2,
+        // Each notification is announced.
+        event_log: isScaled ? 0 : 2 * notifications + views + 2,
         idempotency_key: 0,
         inbox: 1,
         inbox_change: 0,

@@ -61,7 +61,7 @@ export interface App {
 export async function createApp(backends: Backends, config: Config): Promise<App> {
   const { store, log, outbox, pubSub, cache, authenticator, clock, pageTokens } = backends;
   const logger = withoutStorms(backends.logger);
-  const { retentionDays, viewHorizonDays, lockedCategories } = config;
+  const { retentionDays, viewHorizonDays, lockedCategories, announcesDeliveries } = config;
   const stopping = new AbortController();
 
   const read = createRead({ store, cache, clock }, { viewHorizonDays });
@@ -99,11 +99,14 @@ export async function createApp(backends: Backends, config: Config): Promise<App
   const reconcile = createReconcile({ store, pubSub, cache, clock, logger });
   const project = createProject(
     { store, pubSub, cache, clock, logger },
-    { retentionDays, viewHorizonDays, lockedCategories },
+    { retentionDays, viewHorizonDays, lockedCategories, announcesDeliveries },
   );
   const consume = createConsume({ log, project, logger });
   const relay = createRelay({ outbox, log, project, logger });
-  const schedule = createSchedule({ store, pubSub, cache, clock, logger }, { lockedCategories });
+  const schedule = createSchedule(
+    { store, pubSub, cache, clock, logger },
+    { lockedCategories, announcesDeliveries },
+  );
   const sweep = createSweep(
     { store, log, reconcile, clock, logger },
     { logRetentionDays: config.logRetentionDays, viewHorizonDays },

@@ -21,6 +21,7 @@ describe('the configuration', () => {
       introspection: true,
       retentionDays: 183,
       lockedCategories: ['security'],
+      announcesDeliveries: true,
       resyncMs: 30_000,
     });
     expect([...readConfig({}).roles]).toEqual(['api', 'worker']);

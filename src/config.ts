@@ -197,6 +197,11 @@ const settings = {
       'How long a published item counts as unseen, and a view of it is remembered, in days. What no longer counts stays so when it is raised.',
     example: '183',
   }),
+  ANNOUNCE_DELIVERIES: setting(onOff.default('on'), {
+    about:
+      'Whether each delivered notification is announced on the topic user-notification-created, for services that send e-mail, SMS or push. Off where nobody listens.',
+    example: 'off',
+  }),
   LOG_RETENTION_DAYS: setting(integer(1, 30).default(7), {
     about:
       'How long events stay in the log, in days; of topics created here. Never longer than repeated events are recognised (30).',
@@ -269,6 +274,7 @@ export interface Config {
   readonly retentionDays: number;
   readonly lockedCategories: readonly string[];
   readonly viewHorizonDays: number;
+  readonly announcesDeliveries: boolean;
   readonly logRetentionDays: number;
   readonly resyncMs: number;
   readonly shutdownTimeoutMs: number;
@@ -367,6 +373,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     retentionDays: values.RETENTION_DAYS,
     lockedCategories: values.LOCKED_CATEGORIES,
     viewHorizonDays: values.VIEW_HORIZON_DAYS,
+    announcesDeliveries: values.ANNOUNCE_DELIVERIES === 'on',
     logRetentionDays: values.LOG_RETENTION_DAYS,
     resyncMs: values.RESYNC_INTERVAL_SEC * 1000,
     shutdownTimeoutMs: values.SHUTDOWN_TIMEOUT_SEC * 1000,

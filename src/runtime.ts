@@ -23,7 +23,7 @@ import type { Backends } from './app.ts';
 import type { Config } from './config.ts';
 import type { Role } from './domain/caller.ts';
 import { AppError, isRetriable } from './domain/error.ts';
-import { topics } from './events/topic.ts';
+import { notificationCreatedTopic, topics } from './events/topic.ts';
 import { noBadgeCache } from './ports/badge-cache.ts';
 import { systemClock } from './ports/clock.ts';
 import type { Finding } from './ports/finding.ts';
@@ -136,10 +136,11 @@ function onFatal(error: Error): void {
 }
 
 function kafkaOptions(
-  { logRetentionDays }: Config,
+  { logRetentionDays, announcesDeliveries }: Config,
   { replicationFactor = -1, sasl, ...kafka }: NonNullable<Config['kafka']>,
 ): KafkaOptions {
-  const ours: readonly string[] = Object.values(topics);
+  const consumed: readonly string[] = Object.values(topics);
+  const ours = [...consumed, notificationCreatedTopic];
   const unknown = Object.keys(kafka.renamed).filter((name) => !ours.includes(name));
   if (unknown.length > 0) {
     const message = `KAFKA_TOPICS: there is no topic ${unknown.join(', ')} to rename; there are ${ours.join(', ')}.`;
@@ -150,7 +151,7 @@ function kafkaOptions(
     ...(sasl && { sasl }),
     replicationFactor,
     retentionMs: logRetentionDays * 86_400_000,
-    topics: ours,
+    topics: announcesDeliveries ? ours : consumed,
     heartbeatIntervalMs: Math.min(3_000, kafka.sessionTimeoutMs / 3),
   };
 }

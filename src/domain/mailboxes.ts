@@ -12,9 +12,21 @@ import {
 } from './inbox.ts';
 import { dueAtOf, isUnread, type Notification } from './notification.ts';
 import { maxClockAheadMs } from './page-view.ts';
+import type { Recipient } from './preference.ts';
 import { type UserKey, userKeyOf } from './user.ts';
 
-/** What a batch did to inboxes: the rows to write. */
+/** A notification reached its user; what came again, being put off, is none. */
+export interface Arrival {
+  /** The one it was sent with, also when it joined a group. */
+  readonly id: string;
+  readonly user: Recipient;
+  /** After it. */
+  readonly inbox: Inbox;
+  /** As it stands in the inbox. */
+  readonly notification: Notification;
+}
+
+/** What a batch did to inboxes: the rows to write, and what is new to their users. */
 export interface Mail {
   /** Of all inboxes given, as they are now. */
   readonly inboxes: readonly Inbox[];
@@ -23,6 +35,8 @@ export interface Mail {
   /** Rows whose content lives on in the group they joined. */
   readonly joined: readonly Notification[];
   readonly changes: readonly InboxChange[];
+  /** In the order of arrival. */
+  readonly arrivals: readonly Arrival[];
 }
 
 const under = (key: UserKey, name: string) => `${userKeyOf(key)}\n${name}`;
@@ -53,6 +67,7 @@ export function createMailboxes({
   const changed = new Map<string, Notification>();
   const joined: Notification[] = [];
   const changes: InboxChange[] = [];
+  const arrivals: Arrival[] = [];
   /** As they are by now; and the keys of those that are, or were in this batch, of each group and about each subject. */
   const rows = new Map<string, Notification>();
   const groups = new Map<string, Set<string>>();
@@ -93,16 +108,13 @@ export function createMailboxes({
     const inbox = inboxes.get(key);
     if (!user || !inbox) return false;
     const delivered = deliver(inbox, user, notification, now, lockedCategories);
-    const group = delivered.inbox === inbox ? undefined : unseenOfGroup(inbox, notification);
-    if (group) {
-      const together = join(inbox, group, notification, now);
-      inboxes.set(key, together.inbox);
-      keep(together.notification);
-      if (!isNew) joined.push(notification);
-    } else {
-      inboxes.set(key, delivered.inbox);
-      keep(delivered.notification, isNew);
-    }
+    const arrives = delivered.inbox !== inbox;
+    const group = arrives ? unseenOfGroup(inbox, notification) : undefined;
+    const after = group ? join(inbox, group, notification, now) : delivered;
+    inboxes.set(key, after.inbox);
+    keep(after.notification, isNew && !group);
+    if (group && !isNew) joined.push(notification);
+    if (arrives) arrivals.push({ id: notification.id, user, ...after });
     return true;
   }
 
@@ -163,6 +175,7 @@ export function createMailboxes({
       changed: [...changed.values()],
       joined,
       changes,
+      arrivals,
     }),
   };
 }

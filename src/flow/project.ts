@@ -10,12 +10,14 @@ import { decode, type Event } from '../events/codec.ts';
 import type { ItemViewed } from '../events/item-view.ts';
 import type { NotificationSent } from '../events/notification.ts';
 import type { PageViewed } from '../events/page-view.ts';
+import { notificationCreatedTopic } from '../events/topic.ts';
 import type { BadgeCache } from '../ports/badge-cache.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { LogRecord } from '../ports/event-log.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { PubSub } from '../ports/pub-sub.ts';
 import type { DeadLetter, Store } from '../ports/store.ts';
+import { announcementsOf } from './announce.ts';
 import { publishBadges } from './publish.ts';
 import { announceDue } from './schedule.ts';
 
@@ -29,6 +31,8 @@ interface ProjectOptions {
   readonly lockedCategories?: readonly string[];
   /** How long items count, and views of them are remembered. Default 183. */
   readonly viewHorizonDays?: number;
+  /** Whether other systems hear of each delivered notification. Default false. */
+  readonly announcesDeliveries?: boolean;
 }
 
 /** Applies records to the store. */
@@ -66,7 +70,12 @@ export function createProject(
     readonly clock: Clock;
     readonly logger: Logger;
   },
-  { retentionDays, viewHorizonDays = defaultViewHorizonDays, lockedCategories = [] }: ProjectOptions,
+  {
+    retentionDays,
+    viewHorizonDays = defaultViewHorizonDays,
+    lockedCategories = [],
+    announcesDeliveries = false,
+  }: ProjectOptions,
 ): Project {
   let passedOver = 0;
 
@@ -130,6 +139,7 @@ export function createProject(
           transaction.saveNotifications(mail.changed),
           transaction.addChanges(mail.changes),
           transaction.saveInboxes(mail.inboxes.filter((inbox) => !untouched.has(inbox))),
+          transaction.addOutgoing(announcesDeliveries ? announcementsOf(mail.arrivals, now) : [], now),
         );
         const recipients = new Set(notifications.map(userKeyOf));
         const isRecipient = (inbox: Inbox) => recipients.has(userKeyOf(inbox));
@@ -162,7 +172,7 @@ export function createProject(
 
     async bury(record, why) {
       const decoded = decode(record);
-      const tenantId = decoded.kind === 'event' ? decoded.event.tenantId : undefined;
+      const tenantId = decoded.kind === 'event' ? decoded.event.tenantId : tenantOfOurs(record);
       const deadLetter = deadLetterOf(record, why, clock.now(), tenantId);
       await store.projection((transaction) => transaction.addDeadLetters([deadLetter]));
     },
@@ -240,6 +250,10 @@ function deadLetterOf(record: LogRecord, why: Failure, failedAt: Date, tenantId 
     failedAt,
   };
 }
+
+/** What we write ourselves says whose it is by its key. */
+const tenantOfOurs = ({ topic, key }: LogRecord) =>
+  topic === notificationCreatedTopic ? key?.split('/')[0] : undefined;
 
 const groupOf = ({ tenantId, userId, data: { groupKey } }: NotificationSent) =>
   groupKey === undefined ? undefined : { tenantId, userId, groupKey };

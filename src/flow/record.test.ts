@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { v7 as uuidV7 } from 'uuid';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { createLocalPubSub } from '../adapters/local/pub-sub.ts';
 import { createPostgresEventLog } from '../adapters/postgres/event-log.ts';
 import type { Caller } from '../domain/caller.ts';
@@ -403,6 +403,148 @@ describe('a recorded notification', () => {
       expect((await send(userId, { title: 'Hello' }, key, to)).problems).toEqual([]);
       await applyAll(userId);
       expect(await storage.store.inboxes([{ tenantId: 'default', userId }])).toMatchObject([{ unseen: 1 }]);
+    },
+  );
+});
+
+describe('a notification recorded for many', () => {
+  const send = (userIds: readonly string[], content: object, idempotencyKey?: string, to: EventLog = log) =>
+    recordTo(to).notifications(service, 'sendNotifications', { userIds, content, idempotencyKey });
+  const unseen = async (userIds: readonly string[]) => {
+    const inboxes = await storage.store.inboxes(userIds.map((userId) => ({ tenantId: 'default', userId })));
+    const byId = new Map(inboxes.map((inbox) => [inbox.userId, inbox.unseen]));
+    return userIds.map((userId) => byId.get(userId));
+  };
+  const allow = (userId: string, canReceiveNotifications: boolean) =>
+    storage.store.transaction((transaction) =>
+      transaction.patchUsers([{ tenantId: 'default', userId, patch: { canReceiveNotifications } }], testNow),
+    );
+
+  it('goes to those that can receive it by one append, and says of each other why not and where it stands', async () => {
+    const [first, last] = [await someone(), await someone()];
+    const optedOut = await someone({ canReceiveNotifications: false });
+    const append = vi.fn(log.append);
+    const userIds = [first, anyone(), 'x'.repeat(129), optedOut, first, last];
+    const { eventIds, problems } = await send(userIds, { title: 'Hello' }, undefined, { ...log, append });
+    expect(problems.map(({ code, message, path }) => [code, message, path.join('.')])).toEqual([
+      ['USER_NOT_FOUND', 'No such user.', 'input.userIds.1'],
+      ['INVALID_INPUT', expect.stringMatching(/^userId .*128/), 'input.userIds.2'],
+      ['OPTED_OUT', 'The user receives no notifications.', 'input.userIds.3'],
+      ['INVALID_INPUT', 'userId stands in this call twice.', 'input.userIds.4'],
+    ]);
+    expect(append).toHaveBeenCalledTimes(1);
+    expect(await logged(first)).toMatchObject([{ id: eventIds[0], userId: first, data: { title: 'Hello' } }]);
+    expect(await logged(last)).toMatchObject([{ id: eventIds[1], userId: last }]);
+    expect(eventIds).toHaveLength(2);
+  });
+
+  it('is refused as a whole for content or a time that is not valid, and asks for nobody then', async () => {
+    const userIds = [await someone(), await someone()];
+    const late = new Date(testNow.getTime() + 367 * 86_400_000);
+    for (const [content, path] of [
+      [{ title: '' }, 'input.content.title'],
+      [{ title: 'x', scheduledFor: late }, 'input.scheduledFor'],
+      [{ title: 'x', expiresAt: testNow }, 'input.content.expiresAt'],
+    ] as const) {
+      const { eventIds, problems } = await send(userIds, content, uuidV7());
+      expect([eventIds, problems.map((problem) => problem.path.join('.'))]).toEqual([[], [path]]);
+    }
+    expect(await logged(userIds[0] as string)).toEqual([]);
+  });
+
+  it('costs the same few statements for 500 as for one', async () => {
+    const one = [await someone()];
+    const many = Array.from({ length: 500 }, anyone);
+    const patches = many.map((userId) => ({ tenantId: 'default', userId, patch: {} }));
+    await storage.store.transaction((transaction) => transaction.patchUsers(patches, testNow));
+    const statements = vi.spyOn(storage.database.pool, 'query');
+    const counts: number[] = [];
+    for (const userIds of [one, many]) {
+      statements.mockClear();
+      expect((await send(userIds, { title: 'Hello' }, uuidV7())).eventIds).toHaveLength(userIds.length);
+      counts.push(statements.mock.calls.length);
+    }
+    statements.mockRestore();
+    expect(counts[0]).toBeGreaterThan(0);
+    expect(counts[1]).toBe(counts[0]);
+    await applyAll(many[499] as string);
+    expect(await unseen(many.slice(498))).toEqual([0, 1]);
+  });
+
+  it('has its whole answer again when it is repeated, whatever became of the users, and counts once', async () => {
+    const willOptOut = await someone();
+    const willOptIn = await someone({ canReceiveNotifications: false });
+    const willExist = anyone();
+    const userIds = [willOptOut, willOptIn, willExist, await someone()];
+    const key = uuidV7();
+    const first = await send(userIds, { title: 'Hello' }, key);
+    expect([first.eventIds.length, first.problems.map(({ code }) => code)]).toEqual([
+      2,
+      ['OPTED_OUT', 'USER_NOT_FOUND'],
+    ]);
+    await applyAll(willOptOut);
+    await allow(willOptOut, false);
+    await allow(willOptIn, true);
+    await allow(willExist, true);
+    expect(await send(userIds, { title: 'Hello' }, key)).toEqual(first);
+    for (const userId of userIds) await applyAll(userId);
+    expect(await unseen(userIds)).toEqual([1, 0, 0, 1]);
+  });
+
+  it('with a used key and other input is a conflict, of which nothing is recorded', async () => {
+    const [one, two] = [await someone(), await someone()];
+    const key = uuidV7();
+    await send([one], { title: 'Hello' }, key);
+    for (const [userIds, content] of [
+      [[one], { title: 'Bye' }],
+      [[one, two], { title: 'Hello' }],
+      [[two], { title: 'Hello' }],
+      [[one, anyone()], { title: 'Hello' }],
+    ] as const) {
+      expect(await send(userIds, content, key)).toMatchObject({
+        eventIds: [],
+        problems: [{ code: 'IDEMPOTENCY_CONFLICT', path: ['input', 'idempotencyKey'] }],
+      });
+    }
+    expect([await logged(one), await logged(two)].map((events) => events.length)).toEqual([1, 0]);
+  });
+
+  it('leaves its key free when it goes to nobody', async () => {
+    const userId = anyone();
+    const key = uuidV7();
+    expect((await send([userId], { title: 'Hello' }, key)).problems).toMatchObject([
+      { code: 'USER_NOT_FOUND' },
+    ]);
+    await allow(userId, true);
+    expect((await send([userId], { title: 'Bye' }, key)).problems).toEqual([]);
+  });
+
+  it('with a key that is raced for is sent once, and all have the answer of whoever was first', async () => {
+    const userIds = [await someone(), anyone(), await someone()];
+    const key = uuidV7();
+    const racing = Array.from({ length: 10 }, (_, n) => send(userIds, { title: `number ${n % 2}` }, key));
+    // One user comes while they race: some may find them.
+    racing.push(allow(userIds[1] as string, true).then(() => send(userIds, { title: 'number 0' }, key)));
+    const results = await Promise.all(racing);
+    const isConflict = ({ problems }: (typeof results)[number]) =>
+      problems[0]?.code === 'IDEMPOTENCY_CONFLICT';
+    const answered = results.filter((result) => !isConflict(result));
+    expect(answered.length).toBeGreaterThanOrEqual(5);
+    expect(new Set(answered.map((result) => JSON.stringify(result))).size).toBe(1);
+    for (const userId of userIds) await applyAll(userId);
+    expect(await unseen(userIds)).toEqual([1, answered[0]?.eventIds.length === 3 ? 1 : 0, 1]);
+  });
+
+  it.each(['before', 'after'] as const)(
+    'can be retried when the log fails %s it took the events',
+    async (when) => {
+      const userIds = [await someone(), await someone()];
+      const key = uuidV7();
+      const to = failingOnce(when);
+      await expect(send(userIds, { title: 'Hello' }, key, to)).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+      expect((await send(userIds, { title: 'Hello' }, key, to)).problems).toEqual([]);
+      for (const userId of userIds) await applyAll(userId);
+      expect(await unseen(userIds)).toEqual([1, 1]);
     },
   );
 });

@@ -5,6 +5,7 @@ import { timelinessProblem } from '../domain/page-view.ts';
 import { refusalOf } from '../domain/preference.ts';
 import { type Problem, problemsOf, userNotFound } from '../domain/problem.ts';
 import { timingProblem } from '../domain/timing.ts';
+import { distinctUsers } from '../domain/user.ts';
 import { type Event } from '../events/codec.ts';
 import { itemViewed, maxItems } from '../events/item-view.ts';
 import { type NotificationSent, notificationSent } from '../events/notification.ts';
@@ -46,6 +47,18 @@ export interface NotificationInput {
   readonly userId: string;
   readonly content: unknown;
   readonly idempotencyKey?: string | undefined;
+}
+
+export interface NotificationsInput extends Pick<NotificationInput, 'content' | 'idempotencyKey'> {
+  readonly userIds: readonly string[];
+}
+
+/** Who is to be told, and where that stands in the mutation's arguments. */
+interface Addressee {
+  readonly userId: string;
+  readonly at: readonly string[];
+  /** One of several that a key stands for. */
+  readonly ofMany?: true;
 }
 
 /** What was recorded: the ids of the events, now durable, in the order of the input; and why the others were not. */
@@ -135,81 +148,96 @@ export function createRecord(
     },
 
     /** Records one notification; its id is the event's. Only for users that exist and can receive it. */
-    async notification(caller: Caller, mutation: string, input: NotificationInput): Promise<Recorded> {
-      const now = clock.now();
-      const userId = name.safeParse(input.userId);
-      if (!userId.success) return { eventIds: [], problems: problemsOf(userId.error, ['input', 'userId']) };
-      const data = notificationSent.data.safeParse(input.content);
-      if (!data.success) return { eventIds: [], problems: problemsOf(data.error, ['input', 'content']) };
-      const untimely = timingProblem(data.data, now);
-      if (
-        untimely &&
-        !(await isBound(caller, mutation, input.idempotencyKey, digestOf([input.userId, data.data])))
-      )
-        return { eventIds: [], problems: [untimely] };
-      const event: Event = {
-        id: eventIdOf(caller, mutation, input.idempotencyKey, now),
-        source,
-        type: notificationSent.type,
-        tenantId: caller.tenantId,
-        userId: input.userId,
-        occurredAt: now,
-        data: data.data,
-        schemaVersion: notificationSent.schemaVersion,
-      };
-      const refused = await refuseNotification(
+    notification: (caller: Caller, mutation: string, input: NotificationInput): Promise<Recorded> =>
+      send(caller, mutation, input, input.userId, [{ userId: input.userId, at: ['input', 'userId'] }]),
+
+    /**
+     * Records one notification for each user that exists and can receive it; the others are problems. A key stands for the
+     * call: a repeat has its whole answer, whatever the users have chosen meanwhile.
+     */
+    notifications: (caller: Caller, mutation: string, input: NotificationsInput): Promise<Recorded> =>
+      send(
         caller,
         mutation,
         input,
-        data.data,
-        digestOf([input.userId, data.data]),
-        now,
-      );
-      if (refused) return { eventIds: [], problems: [refused] };
-      await log.append([event]);
-      return { eventIds: [event.id], problems: [] };
-    },
+        input.userIds,
+        input.userIds.map((userId, n) => ({ userId, at: ['input', 'userIds', String(n)], ofMany: true })),
+      ),
   };
 
   /** Whether the same input came with the same key before, in time: a repeat has the answer of the first. */
   async function wasAccepted(caller: Caller, mutation: string, input: PageViewInput): Promise<boolean> {
-    return isBound(caller, mutation, input.idempotencyKey, digestOfView(input));
+    const { idempotencyKey: key } = input;
+    return (
+      key !== undefined &&
+      (await store.boundDigest(keyIdentity(caller, mutation, key))) === digestOfView(input)
+    );
   }
 
-  async function isBound(
+  /** Says the same to all; `named` is how the caller named them. */
+  async function send(
     caller: Caller,
     mutation: string,
-    key: string | undefined,
-    digest: string,
-  ): Promise<boolean> {
-    return key !== undefined && (await store.boundDigest(keyIdentity(caller, mutation, key))) === digest;
+    { content, idempotencyKey }: Pick<NotificationInput, 'content' | 'idempotencyKey'>,
+    named: unknown,
+    addressees: readonly Addressee[],
+  ): Promise<Recorded> {
+    const now = clock.now();
+    const parsed = notificationSent.data.safeParse(content);
+    if (!parsed.success) return { eventIds: [], problems: problemsOf(parsed.error, ['input', 'content']) };
+    const { data } = parsed;
+    const digest = digestOf([named, data]);
+    const key = idempotencyKey === undefined ? undefined : keyIdentity(caller, mutation, idempotencyKey);
+    // A call that was accepted before has its events appended again, in case the first append was lost, and nothing is
+    // checked anew, so that it keeps its answer. Only a call of which something is accepted binds its key.
+    let answer = key && (await store.boundDigest(key));
+    if (answer === undefined) {
+      const untimely = timingProblem(data, now);
+      const problems = untimely ? [untimely] : await refusals(caller.tenantId, addressees, data);
+      if (untimely || accepted(addressees, problems).length === 0) return { eventIds: [], problems };
+      answer = answerOf(digest, problems);
+      if (key) [answer = ''] = await store.bindKeys([{ ...key, digest: answer }], now);
+    }
+    const problems = problemsIn(answer, digest);
+    if (!problems) return { eventIds: [], problems: [conflict(['input', 'idempotencyKey'])] };
+    const events = accepted(addressees, problems).map(
+      ({ userId, ofMany }): Event => ({
+        id: eventIdOf(caller, mutation, idempotencyKey, now, ofMany && userId),
+        source,
+        type: notificationSent.type,
+        tenantId: caller.tenantId,
+        userId,
+        occurredAt: now,
+        data,
+        schemaVersion: notificationSent.schemaVersion,
+      }),
+    );
+    await log.append(events);
+    return { eventIds: events.map(({ id }) => id), problems };
   }
 
-  /**
-   * A key that is bound already was accepted before: its event is appended again, in case the first append was lost, and
-   * nothing is checked anew, so that the same request keeps its answer. Only accepted input binds a key.
-   */
-  async function refuseNotification(
-    caller: Caller,
-    mutation: string,
-    input: NotificationInput,
+  /** Why some are not sent to. */
+  async function refusals(
+    tenantId: string,
+    addressees: readonly Addressee[],
     content: NotificationSent['data'],
-    digest: string,
-    now: Date,
-  ): Promise<Problem | undefined> {
-    const key =
-      input.idempotencyKey === undefined ? undefined : keyIdentity(caller, mutation, input.idempotencyKey);
-    const keyPath = ['input', 'idempotencyKey'];
-    const bound = key && (await store.boundDigest(key));
-    if (bound !== undefined) return bound === digest ? undefined : conflict(keyPath);
-    const path = ['input', 'userId'];
-    const [user] = await store.recipients([{ tenantId: caller.tenantId, userId: input.userId }]);
-    if (!user) return userNotFound(path);
-    const refusal = refusalOf(user, content, lockedCategories);
-    if (refusal !== undefined) return { code: 'OPTED_OUT', message: refusal, path };
-    if (!key) return undefined;
-    const [digestNow] = await store.bindKeys([{ ...key, digest }], now);
-    return digestNow === digest ? undefined : conflict(keyPath);
+  ): Promise<readonly Problem[]> {
+    const valid = addressees.filter(({ userId }) => name.safeParse(userId).success);
+    const users = await store.recipients(distinctUsers(valid.map(({ userId }) => ({ tenantId, userId }))));
+    const byId = new Map(users.map((user) => [user.userId, user]));
+    const seen = new Set<string>();
+    return addressees.flatMap(({ userId, at: path }): readonly Problem[] => {
+      const parsed = name.safeParse(userId);
+      if (!parsed.success) {
+        return parsed.error.issues.map((issue) => invalidUserId(issue.message, path));
+      }
+      if (seen.has(userId)) return [invalidUserId('stands in this call twice', path)];
+      seen.add(userId);
+      const user = byId.get(userId);
+      if (!user) return [userNotFound(path)];
+      const refusal = refusalOf(user, content, lockedCategories);
+      return refusal === undefined ? [] : [{ code: 'OPTED_OUT', message: refusal, path }];
+    });
   }
 }
 
@@ -244,9 +272,38 @@ function keyIdentity(caller: Caller, mutation: string, key: string) {
   return { tenantId: caller.tenantId, caller: callerNameOf(caller), mutation, key };
 }
 
-function eventIdOf(caller: Caller, mutation: string, key: string | undefined, now: Date): string {
+/** `userId`: of those that the key stands for. */
+function eventIdOf(
+  caller: Caller,
+  mutation: string,
+  key: string | undefined,
+  now: Date,
+  userId?: string,
+): string {
   if (key === undefined) return uuidV7(now);
-  return uuidV5(JSON.stringify(Object.values(keyIdentity(caller, mutation, key))), keyNamespace);
+  const identity = Object.values(keyIdentity(caller, mutation, key));
+  return uuidV5(JSON.stringify(userId === undefined ? identity : [...identity, userId]), keyNamespace);
+}
+
+/** Those of whom there is no problem. */
+function accepted(addressees: readonly Addressee[], problems: readonly Problem[]): readonly Addressee[] {
+  const refused = new Set(problems.map(({ path }) => path.join()));
+  return addressees.filter(({ at }) => !refused.has(at.join()));
+}
+
+/** What a key is bound to: the input, and what was answered beside the ids, which follow from the two. */
+function answerOf(digest: string, problems: readonly Problem[]): string {
+  return problems.length === 0 ? digest : `${digest} ${JSON.stringify(problems)}`;
+}
+
+/** The way back; undefined when it is the answer to other input. */
+function problemsIn(answer: string, digest: string): readonly Problem[] | undefined {
+  if (answer === digest) return [];
+  return answer.startsWith(`${digest} `) ? JSON.parse(answer.slice(digest.length + 1)) : undefined;
+}
+
+function invalidUserId(what: string, path: readonly string[]): Problem {
+  return { code: 'INVALID_INPUT', message: `userId ${what}.`, path };
 }
 
 function digestOfView({ userId, name, occurredAt, path, subjectId }: PageViewInput): string {

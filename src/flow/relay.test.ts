@@ -4,6 +4,7 @@ import { createLocalPubSub } from '../adapters/local/pub-sub.ts';
 import { createPostgresEventLog } from '../adapters/postgres/event-log.ts';
 import { createPostgresOutbox } from '../adapters/postgres/outbox.ts';
 import { AppError } from '../domain/error.ts';
+import { notificationCreatedTopic } from '../events/topic.ts';
 import type { EventLog, OutgoingRecord } from '../ports/event-log.ts';
 import { silent } from '../ports/logger.ts';
 import type { Outbox } from '../ports/outbox.ts';
@@ -316,6 +317,20 @@ describe('a record the log refuses for good', () => {
     },
   });
 
+  it('is a dead letter of its tenant when it announces a notification', async () => {
+    startRelay({ log: refusing(log) });
+    await write([
+      { topic: notificationCreatedTopic, key: 'acme/alice', value: Buffer.from('13') },
+      ...numbered(13, 13),
+    ]);
+    await drained();
+    const letters = await storage.store.deadLetters({ first: 10 });
+    expect(letters.map(({ topic, tenantId }) => [topic, tenantId]).toSorted()).toEqual([
+      ['news', ''],
+      [notificationCreatedTopic, 'acme'],
+    ]);
+  });
+
   it('becomes a dead letter, holds nothing up, and can be retried', async () => {
     const relay = startRelay({ log: refusing(log) });
     await write(numbered(1, 30));
@@ -333,6 +348,39 @@ describe('a record the log refuses for good', () => {
     await storage.store.transaction((transaction) => transaction.requeueDeadLetters(ids, {}, testNow));
     await drained();
     expect((await sentNumbers()).at(-1)).toBe(13);
+  });
+});
+
+describe('a topic that cannot be written', () => {
+  it('holds up no other, and what waits for it goes in its order when it can be', async () => {
+    let isBroken = true;
+    const attempts: string[] = [];
+    const broken: EventLog = {
+      ...log,
+      async send(records) {
+        attempts.push(...new Set(records.map(({ topic }) => topic)));
+        if (isBroken && records.some(({ topic }) => topic === 'broken'))
+          throw new AppError('UNAVAILABLE', 'Nobody may write there, says the test.');
+        await log.send(records);
+      },
+    };
+    const warn = vi.fn();
+    const relay = startRelay({ log: broken, warn });
+    const toBroken = (from: number, to: number) =>
+      numbered(from, to).map((record) => ({ ...record, topic: 'broken' }));
+    // More than a batch, and on both sides of it.
+    await write([...numbered(1, 3), ...toBroken(1_001, 1_600), ...numbered(4, 6)]);
+    await vi.waitFor(async () => expect(await sentNumbers()).toEqual(range(1, 6)), waiting);
+    expect(await relay.depth()).toBe(600);
+    await write([...toBroken(1_601, 1_601), ...numbered(7, 7)]);
+    await vi.waitFor(async () => expect(await sentNumbers()).toEqual(range(1, 7)), waiting);
+    const tries = () => attempts.filter((topic) => topic === 'broken').length;
+    const before = tries();
+    await vi.waitFor(() => expect(tries()).toBeGreaterThan(before + 2), waiting);
+    expect(warn.mock.calls.length).toBeLessThanOrEqual(1 + tries() / 10);
+    isBroken = false;
+    await drained();
+    expect(await sentNumbers()).toEqual([...range(1, 7), ...range(1_001, 1_601)]);
   });
 });
 

@@ -7,9 +7,10 @@ import type { Outbox, OutboxTurn, WaitingRecord } from '../ports/outbox.ts';
 import type { Project } from './project.ts';
 
 /**
- * Takes what transactions wrote for the log to the log: one relay at a time over all processes, in order, removed only
- * when the log has it. So each record is sent at least once, and after a crash in between once more. A log or a database
- * that is away is waited for, without limit, with backoff and jitter, and another process may take over meanwhile.
+ * Takes what transactions wrote for the log to the log: one relay at a time over all processes, each topic in order,
+ * removed only when the log has it. So each record is sent at least once, and after a crash in between once more. A log or
+ * a database that is away is waited for, without limit, with backoff and jitter, and another process may take over
+ * meanwhile. Of a topic that cannot be written the others do not have to wait: it is held back until they have gone.
  */
 export function createRelay(
   {
@@ -51,14 +52,25 @@ export function createRelay(
     }
   }
 
+  /** Rejects when the turn is lost, and when topics are held back and nothing else waits. */
   async function sendOn(turn: OutboxTurn): Promise<void> {
+    const held = new Map<string, unknown>();
     while (!signal.aborted) {
-      const records = await turn.read();
-      if (records.length > 0) {
-        await send(records);
-        await turn.remove(records.map(({ id }) => id));
+      const records = await turn.read([...held.keys()]);
+      for (const ofTopic of byTopic(records)) {
+        try {
+          await send(ofTopic);
+        } catch (error) {
+          // Nobody who stops waits for every topic of a log that is away.
+          if (signal.aborted) throw error;
+          held.set(ofTopic[0]?.topic ?? '', error);
+          continue;
+        }
+        await turn.remove(ofTopic.map(({ id }) => id));
       }
-      failures = 0;
+      const [reason] = held.values();
+      if (reason === undefined) failures = 0;
+      else if (records.length === 0) throw reason;
       if (records.length === 0) await turn.written();
     }
   }
@@ -101,6 +113,17 @@ export function createRelay(
     /** How many records wait to be sent, over all processes. Rejects with UNAVAILABLE. */
     depth: (): Promise<number> => outbox.depth(),
   };
+}
+
+/** In the order of their first records. */
+function byTopic(records: readonly WaitingRecord[]): Iterable<readonly WaitingRecord[]> {
+  const parts = new Map<string, WaitingRecord[]>();
+  for (const record of records) {
+    const part = parts.get(record.topic);
+    if (part) part.push(record);
+    else parts.set(record.topic, [record]);
+  }
+  return parts.values();
 }
 
 export type Relay = ReturnType<typeof createRelay>;

@@ -7,6 +7,7 @@ import type { Clock } from '../ports/clock.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { PubSub } from '../ports/pub-sub.ts';
 import type { Store } from '../ports/store.ts';
+import { announcementsOf } from './announce.ts';
 import { publishBadges } from './publish.ts';
 
 /** Where those who write something that time will change say when. */
@@ -49,8 +50,14 @@ export function createSchedule(
   },
   {
     lockedCategories = [],
+    announcesDeliveries = false,
     maxSleepMs = 30_000,
-  }: { readonly lockedCategories?: readonly string[]; readonly maxSleepMs?: number } = {},
+  }: {
+    readonly lockedCategories?: readonly string[];
+    /** Whether other systems hear of each delivered notification. */
+    readonly announcesDeliveries?: boolean;
+    readonly maxSleepMs?: number;
+  } = {},
 ) {
   const stopping = new AbortController();
   let alarm = new AbortController();
@@ -77,6 +84,7 @@ export function createSchedule(
         transaction.saveNotifications(mail.changed),
         transaction.addChanges(mail.changes),
         transaction.saveInboxes(inboxes),
+        transaction.addOutgoing(announcesDeliveries ? announcementsOf(mail.arrivals, now) : [], now),
       );
       return { count: due.length, inboxes, changed: mail.changed };
     });

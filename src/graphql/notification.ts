@@ -1,12 +1,9 @@
 import {
-  Arg,
   Ctx,
   Field,
   FieldResolver,
   ID,
-  InputType,
   Int,
-  Mutation,
   ObjectType,
   Resolver,
   Root,
@@ -16,16 +13,14 @@ import { validate as isUuid } from 'uuid';
 import type { Notification, NotificationFilter } from '../domain/notification.ts';
 import type { UserKey } from '../domain/user.ts';
 import type { Read } from '../flow/read.ts';
-import type { Record } from '../flow/record.ts';
 import type { Store } from '../ports/store.ts';
 import { BadgeType, badgeNode } from './badge.ts';
 import { checkFirst, decodeCursor, encodeCursor, PageInfo, pageOf } from './connection.ts';
-import { type Context, maySee, targetUser } from './context.ts';
+import { type Context, maySee } from './context.ts';
 import { nodeId } from './node-id.ts';
 import { Node } from './node-interface.ts';
 import { isSeq } from './notification-cursor.ts';
-import { MutationPayload, type UserError, userErrorsOf } from './payload.ts';
-import { DateTime, IdempotencyKey, JSONObject } from './scalars.ts';
+import { DateTime, JSONObject } from './scalars.ts';
 
 enum NotificationStatus {
   SCHEDULED = 'SCHEDULED',
@@ -46,7 +41,7 @@ registerEnumType(NotificationStatus, {
   },
 });
 
-enum Severity {
+export enum Severity {
   LOW = 'LOW',
   NORMAL = 'NORMAL',
   HIGH = 'HIGH',
@@ -84,7 +79,7 @@ export class NotificationType implements Node {
   body!: string | null;
 
   @Field(() => JSONObject, { nullable: true, description: 'Whatever the sender attached.' })
-  data!: Readonly<globalThis.Record<string, unknown>> | null;
+  data!: Readonly<Record<string, unknown>> | null;
 
   @Field(() => String, { nullable: true, description: 'Where a click leads: an http(s) URL or a path.' })
   actionUrl!: string | null;
@@ -233,94 +228,8 @@ export async function scheduledPage(
   };
 }
 
-@InputType({ description: 'What a notification says.' })
-class NotificationContentInput {
-  @Field(() => String, { defaultValue: 'general', description: '1 to 64 of `A-Z a-z 0-9 _ . : -`.' })
-  category!: string;
-
-  @Field(() => Severity, { defaultValue: Severity.NORMAL, description: 'How much it matters.' })
-  severity!: Severity;
-
-  @Field(() => String, { description: '1 to 200 characters of plain text.' })
-  title!: string;
-
-  @Field(() => String, { nullable: true, description: 'At most 4000 characters of plain text.' })
-  body?: string | null;
-
-  @Field(() => JSONObject, { nullable: true, description: 'Anything the client needs, at most 16 KB.' })
-  data?: globalThis.Record<string, unknown> | null;
-
-  @Field(() => String, {
-    nullable: true,
-    description:
-      'Where a click leads: an http(s) URL or a path that starts with a single `/`, at most 2000 characters.',
-  })
-  actionUrl?: string | null;
-
-  @Field(() => ID, {
-    nullable: true,
-    description:
-      'The page or item this is about, 1 to 128 characters: visiting it marks the notification read.',
-  })
-  subjectId?: string | null;
-
-  @Field(() => String, {
-    nullable: true,
-    description:
-      '1 to 128 characters. Joins the unseen notification of the same user and group: its content replaces the older, `groupCount` grows, it counts once.',
-  })
-  groupKey?: string | null;
-
-  @Field(() => DateTime, {
-    nullable: true,
-    description:
-      'From then on it neither counts nor is listed; later than the moment it comes. Default: never.',
-  })
-  expiresAt?: Date | null;
-}
-
-@InputType({ description: 'A notification for one user.' })
-class SendNotificationInput {
-  @Field(() => ID, {
-    description: 'Must exist: users come into being with their first page view or `upsertUsers`.',
-  })
-  userId!: string;
-
-  @Field(() => NotificationContentInput, { description: 'What it says.' })
-  content!: NotificationContentInput;
-
-  @Field(() => DateTime, {
-    nullable: true,
-    description: 'When it comes, at most a year ahead; absent or past: at once.',
-  })
-  scheduledFor?: Date | null;
-
-  @Field(() => IdempotencyKey, {
-    nullable: true,
-    description: 'Makes a retry safe: the same key sends once.',
-  })
-  idempotencyKey?: string | null;
-}
-
-@ObjectType({
-  implements: MutationPayload,
-  simpleResolvers: true,
-  description: 'The notification that is on its way.',
-})
-class SendNotificationPayload implements MutationPayload {
-  @Field(() => ID, {
-    nullable: true,
-    description: "The notification's id, durable and delivered a moment later; null when there are errors.",
-  })
-  notificationId!: string | null;
-
-  userErrors!: readonly UserError[];
-}
-
 @Resolver(() => NotificationType)
 export class NotificationResolver {
-  constructor(private readonly deps: { readonly record: Record }) {}
-
   @FieldResolver(() => String, {
     nullable: true,
     description: 'Why the user could not receive it. For admins; null for everyone else.',
@@ -329,32 +238,4 @@ export class NotificationResolver {
     // In a stream there is no caller, and none that was suppressed.
     return suppressedReason !== null && caller.role === 'admin' ? suppressedReason : null;
   }
-
-  @Mutation(() => SendNotificationPayload, {
-    description:
-      'Sends a notification to one user. Answers when it is durable; the badge moves a moment later. Service and admin tokens only.',
-  })
-  async sendNotification(
-    @Arg('input', () => SendNotificationInput) input: SendNotificationInput,
-    @Ctx() context: Context,
-  ) {
-    const { userId } = targetUser(context, input.userId);
-    const { eventIds, problems } = await this.deps.record.notification(context.caller, 'sendNotification', {
-      userId,
-      content: withoutNulls({ ...input.content, scheduledFor: input.scheduledFor }),
-      idempotencyKey: input.idempotencyKey ?? undefined,
-    });
-    const [id] = eventIds;
-    return {
-      notificationId: id === undefined ? null : nodeId('Notification', id),
-      userErrors: userErrorsOf(problems),
-    };
-  }
-}
-
-/** GraphQL's null is "not given" to the event. */
-export function withoutNulls<T extends object>(input: T): Partial<T> {
-  return Object.fromEntries(
-    Object.entries(input).filter(([, value]) => value !== null && value !== undefined),
-  ) as Partial<T>;
 }

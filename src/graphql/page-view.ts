@@ -9,11 +9,8 @@ import { checkFirst, decodeCursor, encodeCursor, PageInfo, pageOf } from './conn
 import { type Context, targetUser } from './context.ts';
 import { nodeId } from './node-id.ts';
 import { Node } from './node-interface.ts';
-import { MutationPayload, type UserError, userErrorsOf } from './payload.ts';
+import { countProblem, MutationPayload, type UserError, userErrorsOf } from './payload.ts';
 import { DateTime, IdempotencyKey } from './scalars.ts';
-
-/** Items one bulk mutation takes. */
-const maxItems = 500;
 
 @ObjectType('PageView', { implements: Node, simpleResolvers: true, description: 'One look at one page.' })
 export class PageViewType implements Node {
@@ -190,15 +187,8 @@ export class PageViewResolver {
     @Arg('input', () => RecordPageViewsInput) { views }: RecordPageViewsInput,
     @Ctx() context: Context,
   ) {
-    if (views.length === 0 || views.length > maxItems) {
-      const code = views.length === 0 ? ('INVALID_INPUT' as const) : ('TOO_MANY_ITEMS' as const);
-      const problem = {
-        code,
-        message: `views must have 1 to ${maxItems} entries.`,
-        path: ['input', 'views'],
-      };
-      return { accepted: 0, eventIds: [], userErrors: userErrorsOf([problem]) };
-    }
+    const problem = countProblem('views', views.length);
+    if (problem) return { accepted: 0, eventIds: [], userErrors: userErrorsOf([problem]) };
     const inputs = views.map((view, index) =>
       pageViewInput(view, context, ['input', 'views', String(index)]),
     );

@@ -48,6 +48,16 @@ export class UserError {
   path!: readonly string[] | null;
 }
 
+/** Items one bulk mutation takes. */
+const maxItems = 500;
+
+/** What is wrong with the number of items in a list of the input. */
+export function countProblem(name: string, count: number): Problem | undefined {
+  if (count > 0 && count <= maxItems) return undefined;
+  const code = count === 0 ? 'INVALID_INPUT' : 'TOO_MANY_ITEMS';
+  return { code, message: `${name} must have 1 to ${maxItems} entries.`, path: ['input', name] };
+}
+
 @InterfaceType({ description: 'What every mutation answers.' })
 export abstract class MutationPayload {
   @Field(() => [UserError], { description: 'Empty when everything was done.' })

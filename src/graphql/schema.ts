@@ -28,6 +28,7 @@ import { NodeResolver } from './node.ts';
 import { NotificationResolver } from './notification.ts';
 import { PageViewResolver } from './page-view.ts';
 import { PreferenceResolver } from './preference.ts';
+import { SendingResolver } from './sending.ts';
 import { UserStatsResolver } from './stats.ts';
 import { NotificationStreamResolver } from './stream.ts';
 import { type SystemFigures, SystemStatusResolver } from './system-status.ts';
@@ -49,6 +50,7 @@ export function getSchema(): GraphQLSchema {
           NodeResolver,
           PageViewResolver,
           NotificationResolver,
+          SendingResolver,
           ItemResolver,
           BadgeResolver,
           ExplainResolver,
@@ -110,7 +112,8 @@ export function createResolvers(deps: {
     [PreferenceResolver, new PreferenceResolver(deps)],
     [NodeResolver, new NodeResolver(deps)],
     [PageViewResolver, new PageViewResolver(deps)],
-    [NotificationResolver, new NotificationResolver(deps)],
+    [NotificationResolver, new NotificationResolver()],
+    [SendingResolver, new SendingResolver(deps)],
     [ItemResolver, new ItemResolver(deps)],
     [BadgeResolver, new BadgeResolver(deps)],
     [ExplainResolver, new ExplainResolver(deps)],

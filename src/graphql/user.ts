@@ -29,12 +29,9 @@ import { Node } from './node-interface.ts';
 import { NotificationConnection, notificationPage, scheduledPage } from './notification.ts';
 import { filterOf, NotificationFilterInput } from './notification-filter.ts';
 import { DateTimeRangeInput, PageViewConnection, pageViewPage } from './page-view.ts';
-import { MutationPayload, type UserError, userErrorsOf } from './payload.ts';
+import { countProblem, MutationPayload, type UserError, userErrorsOf } from './payload.ts';
 import { DateTime, TimeZone } from './scalars.ts';
 import { StatsWindowInput, statsOf, UserStatsType } from './stats.ts';
-
-/** Items one bulk mutation takes. */
-const maxItems = 500;
 
 const defaultPageSize = 25;
 const firstArg = { nullable: true, defaultValue: defaultPageSize, description: 'Page size, 1 to 100.' };
@@ -258,11 +255,8 @@ async function everyKey(store: Store, tenantId: string): Promise<readonly string
 
 function upsertProblems(users: readonly UpsertUserInput[]): readonly Problem[] {
   const path = ['input', 'users'];
-  if (users.length === 0)
-    return [{ code: 'INVALID_INPUT', message: 'users must have at least 1 entry.', path }];
-  if (users.length > maxItems) {
-    return [{ code: 'TOO_MANY_ITEMS', message: `users must have at most ${maxItems} entries.`, path }];
-  }
+  const problem = countProblem('users', users.length);
+  if (problem) return [problem];
   const seen = new Set<string>();
   return users.flatMap(({ userId }, index): readonly Problem[] => {
     const at = [...path, String(index), 'userId'];

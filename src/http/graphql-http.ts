@@ -16,6 +16,7 @@ const maxPlainBodyBytes = 100_000;
 const bulkMutations: ReadonlySet<string> = new Set([
   'recordPageViews',
   'recordItemViews',
+  'sendNotifications',
   'publishItems',
   'retractItems',
   'upsertUsers',

@@ -2,7 +2,7 @@ import type { OutgoingRecord } from './event-log.ts';
 
 /** A record that was written with a transaction (`StoreTransaction.addOutgoing`) and that the log has not confirmed yet. */
 export interface WaitingRecord extends OutgoingRecord {
-  /** Records are sent in the order of their ids. */
+  /** Records of a topic are sent in the order of their ids. */
   readonly id: bigint;
   /** The record's own headers; empty when it has none. */
   readonly headers: Readonly<Record<string, string>>;
@@ -23,11 +23,11 @@ export interface Outbox {
 /** The right to send what waits. Every function rejects with UNAVAILABLE once the turn is lost. */
 export interface OutboxTurn {
   /**
-   * The oldest, in order: at most 500, and at most 512 KiB unless the first alone is larger. A transaction that commits
+   * The oldest of all topics but these, in order: at most 500, and at most 512 KiB unless the first alone is larger. A transaction that commits
    * late may bring records before ones that were read already; it had not ended when theirs began, so there is no order
    * between the two.
    */
-  read(): Promise<readonly WaitingRecord[]>;
+  read(without?: readonly string[]): Promise<readonly WaitingRecord[]>;
   /** Forgets records that were sent. */
   remove(ids: readonly bigint[]): Promise<void>;
   /** Resolves when something was committed since the last `read` began, at the latest after some seconds, or on the signal. */

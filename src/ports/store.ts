@@ -123,7 +123,7 @@ export interface Store {
   nextDue(): Promise<Date | undefined>;
 
   /**
-   * Binds each idempotency key to the digest of the input it came with; per key the digest it is bound to, which is
+   * Binds each idempotency key to the digest of the input it came with, which may carry what was answered; per key the digest it is bound to, which is
    * another than the one given when the key was used before with other input.
    */
   bindKeys(

@@ -132,6 +132,7 @@ export async function startProbe(): Promise<Probe> {
   await vi.waitFor(async () => {
     const { json } = await run('{ viewer { badge { unseen } stats { pageViewCount } } }');
     expect(json.data).toEqual({ viewer: { badge: { unseen: 1 }, stats: { pageViewCount: 1 } } });
+    expect(await app.runtime.backends.outbox.depth()).toBe(0);
     expect(await lag(app)).toBe(0n);
   });
   const before = await tables(app.connectionString);

@@ -1,11 +1,10 @@
 import { createKafkaEventLog } from '../adapters/kafka/event-log.ts';
 import type { KafkaOptions } from '../adapters/kafka/options.ts';
-import { topics } from '../events/topic.ts';
+import { notificationCreatedTopic, topics } from '../events/topic.ts';
 import type { EventLog } from '../ports/event-log.ts';
 import type { Logger } from '../ports/logger.ts';
 
 export const inbound = Object.values(topics);
-export const outboundTopic = 'user-notification-created';
 
 /** Impatient, so that tests are quick. */
 export function kafkaOptions(url: string, options: Partial<KafkaOptions> = {}): KafkaOptions {
@@ -17,8 +16,7 @@ export function kafkaOptions(url: string, options: Partial<KafkaOptions> = {}): 
     replicationFactor: -1,
     retentionMs: 86_400_000,
     compression: 'none',
-    topics: inbound,
-    outboundTopic,
+    topics: [...inbound, notificationCreatedTopic],
     sessionTimeoutMs: 3_000,
     rebalanceTimeoutMs: 2_000,
     heartbeatIntervalMs: 200,

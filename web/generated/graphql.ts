@@ -146,6 +146,18 @@ export type SendNotificationInput = {
   readonly userId: string;
 };
 
+/** The same notification for many users. */
+export type SendNotificationsInput = {
+  /** What it says, to each of them. */
+  readonly content: NotificationContentInput;
+  /** Makes a retry safe: the same key sends once, and has the same answer whatever the users have chosen meanwhile. */
+  readonly idempotencyKey?: string | null | undefined;
+  /** When it comes, at most a year ahead; absent or past: at once. */
+  readonly scheduledFor?: string | null | undefined;
+  /** 1 to 500, each user once. They must exist, as in `SendNotificationInput`. */
+  readonly userIds: ReadonlyArray<string>;
+};
+
 /** How much it matters to the user; for the client to show. */
 export type Severity =
   /** Must not be missed. */
@@ -285,6 +297,13 @@ export type FollowMyInboxSubscription = { readonly notificationStream:
     | { readonly cursor: string, readonly action: NotificationAction, readonly ids: ReadonlyArray<string>, readonly badge: { readonly unseen: number, readonly version: number } }
     | { readonly reason: string, readonly resumeFrom: string, readonly badge: { readonly unseen: number, readonly version: number } }
    };
+
+export type SendToManyMutationVariables = Exact<{
+  input: SendNotificationsInput;
+}>;
+
+
+export type SendToManyMutation = { readonly sendNotifications: { readonly accepted: number, readonly notificationIds: ReadonlyArray<string>, readonly userErrors: ReadonlyArray<{ readonly code: UserErrorCode, readonly message: string, readonly path: ReadonlyArray<string> | null }> } };
 
 export type WatchTheBadgeSubscriptionVariables = Exact<{
   keys?: ReadonlyArray<string> | string | null | undefined;
@@ -546,6 +565,19 @@ export const FollowMyInboxDocument = /*#__PURE__*/ new TypedDocumentString(`
   }
 }
     `) as unknown as TypedDocumentString<FollowMyInboxSubscription, FollowMyInboxSubscriptionVariables>;
+export const SendToManyDocument = /*#__PURE__*/ new TypedDocumentString(`
+    mutation SendToMany($input: SendNotificationsInput!) {
+  sendNotifications(input: $input) {
+    accepted
+    notificationIds
+    userErrors {
+      code
+      message
+      path
+    }
+  }
+}
+    `) as unknown as TypedDocumentString<SendToManyMutation, SendToManyMutationVariables>;
 export const WatchTheBadgeDocument = /*#__PURE__*/ new TypedDocumentString(`
     subscription WatchTheBadge($keys: [String!]) {
   badgeChanged(keys: $keys) {

@@ -10,6 +10,7 @@ import myPreferences from './examples/8-my-preferences.graphql?raw';
 import publishAnItem from './examples/9-publish-an-item.graphql?raw';
 import viewItems from './examples/10-view-items.graphql?raw';
 import followMyInbox from './examples/11-follow-my-inbox.graphql?raw';
+import sendToMany from './examples/12-send-to-many.graphql?raw';
 import { authorizationHeader } from './headers.ts';
 
 /** One tab of the playground, in GraphiQL's own shape: variables and headers are JSON text. */
@@ -58,5 +59,16 @@ export function exampleTabs({ userToken, serviceToken, userId = 'alice' }: PageC
     ),
     tab(viewItems, { input: { collection: 'news', itemIds: ['version-2'] } }),
     tab(followMyInbox, { after: null }),
+    tab(
+      sendToMany,
+      {
+        input: {
+          userIds: [userId, 'nobody'],
+          content: { category: 'news', title: 'We are open on Sunday' },
+          idempotencyKey: 'sunday',
+        },
+      },
+      asService,
+    ),
   ];
 }

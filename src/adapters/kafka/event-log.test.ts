@@ -1,16 +1,17 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { CompressionCodecs, CompressionTypes, ConfigResourceTypes, Kafka, logLevel } from 'kafkajs';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
-import { topics } from '../../events/topic.ts';
+import { notificationCreatedTopic, topics } from '../../events/topic.ts';
 import { type EventLogUnderTest, eventLogContract } from '../../ports/event-log.contract.ts';
 import type { EventLog, LogRecord } from '../../ports/event-log.ts';
 import { pageViewed } from '../../testing/event.ts';
 import { startTestKafka, type TestKafka, type TestReader } from '../../testing/kafka.ts';
-import { inbound, openKafkaLog, outboundTopic, type TestLog } from '../../testing/kafka-log.ts';
+import { inbound, openKafkaLog, type TestLog } from '../../testing/kafka-log.ts';
 import type { KafkaOptions } from './options.ts';
 
 const waiting = { timeout: 10_000, interval: 10 };
-const allTopics = [...inbound, ...inbound.map((topic) => `${topic}.dlq`), outboundTopic];
+const ours = [...inbound, notificationCreatedTopic];
+const allTopics = [...ours, ...ours.map((topic) => `${topic}.dlq`)];
 const views = topics.userActivity;
 
 let kafka: TestKafka;

@@ -28,8 +28,6 @@ export interface KafkaOptions {
   readonly renamed?: Readonly<Record<string, string>>;
   /** Created if missing, each with `<topic>.dlq`. */
   readonly topics: readonly string[];
-  /** Where other systems are told what happened; created if missing. */
-  readonly outboundTopic?: string;
   /** Milliseconds after which an append or send is given up with UNAVAILABLE, at least 1000. Default 5000. */
   readonly appendTimeoutMs?: number;
   /**

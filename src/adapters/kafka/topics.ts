@@ -10,13 +10,9 @@ import type { Settings } from './options.ts';
  */
 export async function createTopics(
   { admin, logger, names }: { readonly admin: Admin; readonly logger: Logger; readonly names: Names },
-  { topics, outboundTopic, partitions, replicationFactor, retentionMs, compression }: Settings,
+  { topics, partitions, replicationFactor, retentionMs, compression }: Settings,
 ): Promise<void> {
-  const wanted = [
-    ...topics,
-    ...topics.map((topic) => topic + deadLetterSuffix),
-    ...(outboundTopic ? [outboundTopic] : []),
-  ].map(names.inKafka);
+  const wanted = [...topics, ...topics.map((topic) => topic + deadLetterSuffix)].map(names.inKafka);
   const existing = await admin.listTopics();
   const missing = wanted.filter((topic) => !existing.includes(topic));
   if (missing.length > 0) {

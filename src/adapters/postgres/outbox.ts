@@ -58,7 +58,7 @@ const readSql = `
   SELECT id, topic, key, value, headers, created_at FROM (
     SELECT *, sum(size) OVER (ORDER BY id) AS bytes FROM (
       SELECT *, coalesce(octet_length(value), 0) + octet_length(headers::text) AS size
-      FROM outbox ORDER BY id LIMIT 500
+      FROM outbox WHERE topic <> ALL($1::text[]) ORDER BY id LIMIT 500
     ) AS oldest
   ) AS summed WHERE bytes <= 524288 OR bytes = size ORDER BY id`;
 
@@ -134,10 +134,10 @@ function turnOn(client: pg.Client, signal: AbortSignal, pollMs: number): OutboxT
   // A session that breaks is noticed by the next query; without a listener the event would end the process.
   client.on('error', ring).on('end', ring).on('notification', ring);
   return {
-    async read() {
+    async read(without = []) {
       rung = false;
       const { rows } = await translated(
-        client.query<Row>({ name: 'unseen_outbox_read', text: readSql, ...promptly }),
+        client.query<Row>({ name: 'unseen_outbox_read', text: readSql, values: [without], ...promptly }),
       );
       return rows.map(toWaiting);
     },
