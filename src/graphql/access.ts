@@ -42,7 +42,6 @@ export const access: Readonly<Record<string, Access>> = {
   'Mutation.reconcileBadge': 'admin',
   'Subscription.badgeChanged': 'target',
   'Subscription.notificationStream': 'target',
-  'User.scheduledNotifications': 'service',
   Badge: 'parent',
   BadgeContribution: 'parent',
   BadgeContributionConnection: 'parent',

@@ -168,9 +168,11 @@ export const notificationNode = (notification: Notification) => ({
   id: nodeId('Notification', notification.id),
 });
 
-/** One that has not arrived, or never did, is for those who run things. */
-export function maySeeNotification(context: Context, { userId, seq }: Notification): boolean {
-  return maySee(context, userId) && (seq !== null || context.caller.role !== 'user');
+/** One that never reached its user and never will is for those who run things. */
+export function maySeeNotification(context: Context, { userId, seq, status }: Notification): boolean {
+  return (
+    maySee(context, userId) && (seq !== null || status === 'SCHEDULED' || context.caller.role !== 'user')
+  );
 }
 
 const notificationCursor = (notification: Notification) =>

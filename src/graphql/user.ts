@@ -185,7 +185,7 @@ export class UserResolver {
   }
 
   @FieldResolver(() => NotificationConnection, {
-    description: 'What is still to come, the next first. Service and admin tokens only.',
+    description: 'What is still to come, the next first.',
   })
   scheduledNotifications(
     @Root() user: User,
