@@ -4,6 +4,7 @@ import { pathToFileURL } from 'node:url';
 export function builtIn(dist: string) {
   const load = (module: string) => import(pathToFileURL(`${dist}/${module}`).href);
   return {
+    act: (): Promise<typeof import('../src/flow/act.ts')> => load('flow/act.js'),
     app: (): Promise<typeof import('../src/app.ts')> => load('app.js'),
     authenticator: (): Promise<typeof import('../src/adapters/jwt/authenticator.ts')> =>
       load('adapters/jwt/authenticator.js'),
@@ -19,6 +20,7 @@ export function builtIn(dist: string) {
     prisma: (): Promise<typeof import('../src/adapters/postgres/generated/client.ts')> =>
       load('adapters/postgres/generated/client.js'),
     project: (): Promise<typeof import('../src/flow/project.ts')> => load('flow/project.js'),
+    read: (): Promise<typeof import('../src/flow/read.ts')> => load('flow/read.js'),
     redisPubSub: (): Promise<typeof import('../src/adapters/redis/pub-sub.ts')> =>
       load('adapters/redis/pub-sub.js'),
     runtime: (): Promise<typeof import('../src/runtime.ts')> => load('runtime.js'),

@@ -41,6 +41,13 @@ export const workerOnKafka = 'worker, log in Kafka';
 export const bareOnKafka = 'bare insert, log in Kafka';
 export const twoWorkers = 'two workers, log in Kafka';
 
+/** A user with 100 000 unread notifications, and one who reads what comes. */
+export const fullInbox = 'inbox with 100 000 unread';
+export const emptyInbox = 'empty inbox';
+/** The same inbox, beside so many notifications of others. */
+export const largeTable = 'among 10 million';
+export const smallTable = 'among 10 000';
+
 const metric = (variant: string, name: string): Metric => ({ variant, metric: name });
 
 const recordGoals = [32, 64].flatMap((connections): readonly Goal[] => {
@@ -62,6 +69,26 @@ const perSecond = (variant: string) => metric(variant, 'perSecond');
 const live = { suite: 'live', good: 'at most' } as const;
 const consume = { number: 5, suite: 'consume', unit: 'events/s', good: 'at least' } as const;
 const push = { number: 10, suite: 'push', unit: 'ms', good: 'at most' } as const;
+
+const inboxGoals = (
+  [
+    ['reading the badge', 'badge', 1.2],
+    ['opening', 'opening', 2],
+    ['one arrival', 'arrival', 1.5],
+    ['the first page', 'page', undefined],
+  ] as const
+).map(
+  ([what, name, gate]): Goal => ({
+    number: 13,
+    what: `${what} with 100 000 unread, p50 / empty inbox`,
+    suite: 'inbox',
+    ours: metric(fullInbox, `${name}Ms`),
+    other: metric(emptyInbox, `${name}Ms`),
+    unit: 'ms',
+    good: 'at most',
+    ...(gate !== undefined && { gate }),
+  }),
+);
 
 export const goals: readonly Goal[] = [
   {
@@ -187,6 +214,17 @@ export const goals: readonly Goal[] = [
     other: metric(floor, 'p99Ms'),
     gate: 4,
     stretch: 2,
+  },
+  ...inboxGoals,
+  {
+    number: 14,
+    what: 'first inbox page among 10 million notifications, p50 / among 10 000',
+    suite: 'table',
+    ours: metric(largeTable, 'pageMs'),
+    other: metric(smallTable, 'pageMs'),
+    unit: 'ms',
+    good: 'at most',
+    gate: 1.5,
   },
   ...['p50', 'p99'].map(
     (which): Goal => ({

@@ -14,13 +14,22 @@ import { type BenchRedis, startBenchRedis } from './redis.ts';
 import { figureTable, goalTable, outcomesOf } from './report.ts';
 import { type Bench, runSuite, type Samples, type Suite } from './suite.ts';
 import { consumeSuite } from './suites/consume.ts';
+import { inboxSuite, tableSuite } from './suites/inbox.ts';
 import { liveSuites } from './suites/live.ts';
 import { pushSuite } from './suites/push.ts';
 import { recordSuites } from './suites/record.ts';
 import { statsSuite } from './suites/stats.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const suites: readonly Suite[] = [...recordSuites, consumeSuite, statsSuite, pushSuite, ...liveSuites];
+const suites: readonly Suite[] = [
+  ...recordSuites,
+  consumeSuite,
+  statsSuite,
+  inboxSuite,
+  tableSuite,
+  pushSuite,
+  ...liveSuites,
+];
 
 const options = readOptions(process.argv.slice(2), root);
 if (options) await main(options);
