@@ -50,7 +50,8 @@ BEGIN
   FOR written IN
     SELECT to_regclass(format('public.%I', name))
     FROM unnest(ARRAY['app_user', 'inbox', 'inbox_opening', 'inbox_change', 'notification', 'notification_preference',
-      'version_floor', 'idempotency_key', 'dead_letter', 'outbox', 'event_log', 'log_head']) AS name
+      'user_limit',
+      'user_limit_event', 'version_floor', 'idempotency_key', 'dead_letter', 'outbox', 'event_log', 'log_head']) AS name
     WHERE to_regclass(format('public.%I', name)) IS NOT NULL
   LOOP
     EXECUTE format('GRANT INSERT, UPDATE, DELETE ON %s TO unseen_api', written);
@@ -58,11 +59,12 @@ BEGIN
 END
 $$;
 
--- Who erases a user removes what only workers write.
+-- Who erases a user removes what only workers write; what happens to a limit here is marked as applied.
 DO $$
 BEGIN
   IF to_regclass('public.page_view') IS NOT NULL THEN
     GRANT DELETE ON page_view TO unseen_api;
+    GRANT INSERT ON processed_event TO unseen_api;
   END IF;
 END
 $$;

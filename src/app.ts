@@ -58,7 +58,7 @@ export interface App {
 export async function createApp(backends: Backends, config: Config): Promise<App> {
   const { store, log, outbox, pubSub, cache, authenticator, clock, pageTokens } = backends;
   const logger = withoutStorms(backends.logger);
-  const { retentionDays, lockedCategories } = config;
+  const { retentionDays, lockedCategories, limitThresholds } = config;
   const stopping = new AbortController();
 
   const read = createRead({ store, cache, clock });
@@ -88,7 +88,10 @@ export async function createApp(backends: Backends, config: Config): Promise<App
     };
   }
 
-  const project = createProject({ store, pubSub, cache, clock, logger }, { retentionDays, lockedCategories });
+  const project = createProject(
+    { store, pubSub, cache, clock, logger },
+    { retentionDays, lockedCategories, limitThresholds },
+  );
   const consume = createConsume({ log, project, logger });
   const relay = createRelay({ outbox, log, project, logger });
   const schedule = createSchedule({ store, pubSub, cache, clock, logger }, { lockedCategories });
@@ -126,6 +129,11 @@ export async function createApp(backends: Backends, config: Config): Promise<App
         name: 'unseen_passed_over_records',
         help: "Records this process read that held nothing to apply: tombstones, and events of kinds that are others'.",
         read: () => project.passedOver(),
+      },
+      {
+        name: 'unseen_limit_disagreements',
+        help: 'Events this process applied whose progress and remaining amount do not make up the value of their limit.',
+        read: () => project.limitDisagreements(),
       },
       {
         name: 'unseen_unreadable_messages',

@@ -1,5 +1,7 @@
 import { type Decoded, describe, unreadable } from './decoded.ts';
 import { envelope } from './envelope.ts';
+import { type LimitEvent, limitFamilies } from './limit.ts';
+import { decodeLimitEvent } from './limit-event.ts';
 import { type NotificationSent, notificationSent } from './notification.ts';
 import { decodeNotificationCommand } from './notification-command.ts';
 import { type PageViewed, pageViewed } from './page-view.ts';
@@ -8,9 +10,9 @@ import { topics } from './topic.ts';
 import { decodeActivity } from './user-activity.ts';
 
 /** Every kind of event the worker applies. A new family is registered here and in `flow/project.ts`. */
-export const families = [pageViewed, notificationSent] as const;
+export const families = [pageViewed, notificationSent, ...limitFamilies] as const;
 
-export type Event = PageViewed | NotificationSent;
+export type Event = PageViewed | NotificationSent | LimitEvent;
 
 const familyByType = new Map<string, (typeof families)[number]>(
   families.map((family) => [family.type, family]),
@@ -64,6 +66,7 @@ function written(at: Date): string {
 const foreignForms = new Map<string, (fields: Fields, record: InboundRecord) => Decoded>([
   [topics.userActivity, decodeActivity],
   [topics.notificationCommand, decodeNotificationCommand],
+  [topics.userLimits, decodeLimitEvent],
 ]);
 
 const utf8 = new TextDecoder('utf-8', { fatal: true });

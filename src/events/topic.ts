@@ -2,6 +2,7 @@
 export const topics = {
   userActivity: 'incoming.user_activity',
   notificationCommand: 'create-user-notification-command',
+  userLimits: 'user-limit-events',
 } as const;
 
 /** What follows the name of a topic in the name of the one that gets its dead letters. */

@@ -7,7 +7,7 @@ import {
   watermarkAfterOpening,
   withCounts,
 } from '../domain/inbox.ts';
-import type { Notification } from '../domain/notification.ts';
+import { dueAtOf, type Notification } from '../domain/notification.ts';
 import { type Problem, userNotFound } from '../domain/problem.ts';
 import { cancel, notThere, reschedule, snooze } from '../domain/timing.ts';
 import type { UserKey, UserPatch } from '../domain/user.ts';
@@ -78,7 +78,7 @@ export function createAct({
     if ('problem' in changed) return { problem: { path: ['input', 'id'], ...changed.problem } };
     const badge = badgeOf(changed.inbox);
     if (action) await publishBadges({ pubSub, cache, logger }, [badge], 'SNOOZED');
-    await announceDue(pubSub, [changed.notification]);
+    await announceDue(pubSub, [dueAtOf(changed.notification)]);
     return { notification: changed.notification, badge };
   }
 

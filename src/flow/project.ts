@@ -1,11 +1,14 @@
 import { validate as isUuid, v5 as uuidV5 } from 'uuid';
 import { AppError, type ErrorCode } from '../domain/error.ts';
 import { badgeOf, type Inbox } from '../domain/inbox.ts';
+import { limitDueAt } from '../domain/limit.ts';
+import type { LimitThresholds } from '../domain/limit-use.ts';
 import { createMailboxes } from '../domain/mailboxes.ts';
-import { contentOf, type Notification } from '../domain/notification.ts';
+import { contentOf, dueAtOf, type Notification } from '../domain/notification.ts';
 import { type PageView, timelinessOf } from '../domain/page-view.ts';
 import { distinctUsers, userKeyOf } from '../domain/user.ts';
 import { decode, type Event } from '../events/codec.ts';
+import { isLimitEvent } from '../events/limit.ts';
 import type { NotificationSent } from '../events/notification.ts';
 import type { PageViewed } from '../events/page-view.ts';
 import type { BadgeCache } from '../ports/badge-cache.ts';
@@ -14,7 +17,8 @@ import type { LogRecord } from '../ports/event-log.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { PubSub } from '../ports/pub-sub.ts';
 import type { DeadLetter, Store } from '../ports/store.ts';
-import { publishBadges } from './publish.ts';
+import { applyLimitEvents, noLimitChanges } from './limit.ts';
+import { publishBadges, publishLimits } from './publish.ts';
 import { announceDue } from './schedule.ts';
 
 /** Namespace of row ids for events whose own id is not a uuid. */
@@ -25,6 +29,8 @@ interface ProjectOptions {
   readonly retentionDays: number;
   /** Critical notifications of these categories reach whoever they are for. */
   readonly lockedCategories?: readonly string[];
+  /** When users are told that a limit runs out; absent: never. */
+  readonly limitThresholds?: LimitThresholds;
 }
 
 /** Applies records to the store. */
@@ -39,6 +45,8 @@ export interface Project {
   bury(record: LogRecord, why: Failure): Promise<void>;
   /** How many records held nothing to apply: tombstones, and kinds of events that are others'. */
   passedOver(): number;
+  /** How often what a limit's progress said was used and what it said remained did not make up the value. */
+  limitDisagreements(): number;
 }
 
 /** Why a record could not be applied, and after how many attempts. */
@@ -62,12 +70,14 @@ export function createProject(
     readonly clock: Clock;
     readonly logger: Logger;
   },
-  { retentionDays, lockedCategories = [] }: ProjectOptions,
+  { retentionDays, lockedCategories = [], limitThresholds }: ProjectOptions,
 ): Project {
   let passedOver = 0;
+  let limitDisagreements = 0;
 
   return {
     passedOver: () => passedOver,
+    limitDisagreements: () => limitDisagreements,
     async apply(records) {
       const now = clock.now();
       const { events, deadLetters, ...counts } = read(records, now);
@@ -78,20 +88,34 @@ export function createProject(
         (view) => timelinessOf(view.occurredAt, now, retentionDays) !== 'too-old',
       );
       const notifications = all.filter((event) => event.type === 'notificationSent');
+      const limitEvents = all.filter(isLimitEvent);
       await store.preparePageViews(keptViews.map((view) => view.occurredAt));
 
       const groups = notifications.flatMap((event) => groupOf(event) ?? []);
       const visits = keptViews.flatMap((view) => visitOf(view) ?? []);
       const toldAbout = await store.toldAbout(visits);
 
-      const { arrived, visited, waiting, timed } = await store.projection(async (transaction) => {
+      const { arrived, visited, waiting, timed, limits } = await store.projection(async (transaction) => {
         // Claims come first in the transaction; what need not wait for their answer travels with them. Page views create
         // their user before recipients are looked up. Inboxes of repeats are locked and published too: their first publish
         // may have been lost in a crash.
+        const claimed = transaction.claimEvents(all, now);
+        const ensured = transaction.ensureUsers(distinctUsers([...views, ...limitEvents]), now);
+        // Limits wait for their claims: whom they tell something is to be known before inboxes are locked.
+        const limits =
+          limitEvents.length === 0
+            ? noLimitChanges
+            : await Promise.all([claimed, ensured]).then(([claims]) =>
+                applyLimitEvents(transaction, limitEvents, new Set(all.filter((_, index) => claims[index])), {
+                  now,
+                  thresholds: limitThresholds,
+                }),
+              );
+        const recipients = distinctUsers([...notifications, ...limits.notifications]);
         const first = Promise.all([
-          transaction.claimEvents(all, now),
-          transaction.ensureUsers(distinctUsers(views), now),
-          transaction.lockInboxes(distinctUsers([...notifications, ...toldAbout]), now),
+          claimed,
+          ensured,
+          transaction.lockInboxes(distinctUsers([...recipients, ...toldAbout]), now),
           transaction.unreadOf({
             groups,
             visits: toldAbout.length > 0 || notifications.length > 0 ? visits : [],
@@ -108,10 +132,11 @@ export function createProject(
           if (!fresh.has(event)) continue;
           if (event.type === 'notificationSent') {
             if (!mailboxes.deliver(draftOf(event), { isNew: true })) waiting.push(event);
-          } else if (event.data.subjectId !== undefined) {
+          } else if (event.type === 'pageViewed' && event.data.subjectId !== undefined) {
             mailboxes.visit(event, event.data.subjectId, event.occurredAt);
           }
         }
+        for (const notification of limits.notifications) mailboxes.deliver(notification, { isNew: true });
         const mail = mailboxes.mail();
         const untouched = new Set(locked.map(({ inbox }) => inbox));
         transaction.finish(
@@ -121,25 +146,30 @@ export function createProject(
           transaction.saveNotifications(mail.changed),
           transaction.addChanges(mail.changes),
           transaction.saveInboxes(mail.inboxes.filter((inbox) => !untouched.has(inbox))),
+          transaction.saveLimits(limits.changed),
+          transaction.addLimitEvents(limits.records),
         );
-        const recipients = new Set(notifications.map(userKeyOf));
-        const isRecipient = (inbox: Inbox) => recipients.has(userKeyOf(inbox));
+        const recipientKeys = new Set(recipients.map(userKeyOf));
+        const isRecipient = (inbox: Inbox) => recipientKeys.has(userKeyOf(inbox));
         return {
           arrived: mail.inboxes.filter(isRecipient),
           visited: mail.inboxes.filter((inbox) => !isRecipient(inbox)),
           waiting: new Set<Event>(waiting),
           timed: [...mail.added, ...mail.changed],
+          limits,
         };
       });
 
       passedOver += counts.passedOver;
+      limitDisagreements += limits.disagreements;
       if (deadLetters.length > 0) {
         const places = deadLetters.map(({ topic, partition, offset }) => `${topic}/${partition}/${offset}`);
         logger.error({ places: places.slice(0, 10), count: places.length }, 'records became dead letters');
       }
       if (arrived.length > 0) await publishBadges({ pubSub, cache, logger }, arrived.map(badgeOf), 'ARRIVED');
       if (visited.length > 0) await publishBadges({ pubSub, cache, logger }, visited.map(badgeOf), 'VIEWED');
-      await announceDue(pubSub, timed);
+      if (limits.all.length > 0) await publishLimits({ pubSub, logger }, limits.all);
+      await announceDue(pubSub, [...timed.map(dueAtOf), ...limits.changed.map(limitDueAt)]);
       return events.flatMap(({ event, record }) => (waiting.has(event) ? [record] : []));
     },
 

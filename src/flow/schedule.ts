@@ -1,7 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { badgeOf } from '../domain/inbox.ts';
 import { createMailboxes } from '../domain/mailboxes.ts';
-import { dueAtOf, type Notification } from '../domain/notification.ts';
 import type { BadgeCache } from '../ports/badge-cache.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Logger } from '../ports/logger.ts';
@@ -18,9 +17,9 @@ const batchSize = 500;
 /** A due row that somebody else has locked is looked for again after this. */
 const lockedMs = 100;
 
-/** Tells the schedules of all processes the earliest moment at which time changes one of these. */
-export async function announceDue(pubSub: PubSub, notifications: readonly Notification[]): Promise<void> {
-  const moments = notifications.flatMap((row) => dueAtOf(row)?.getTime() ?? []);
+/** Tells the schedules of all processes the earliest of the moments at which time changes something. */
+export async function announceDue(pubSub: PubSub, dueAt: readonly (Date | null)[]): Promise<void> {
+  const moments = dueAt.flatMap((at) => at?.getTime() ?? []);
   if (moments.length === 0) return;
   // Lost, it is found by the next look, like one of a process that was killed here.
   await pubSub

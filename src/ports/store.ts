@@ -1,4 +1,5 @@
 import type { Counts, Inbox, InboxChange, UserInbox } from '../domain/inbox.ts';
+import type { LimitFilter, LimitKey, LimitRecord, UserLimit, ZonedLimit } from '../domain/limit.ts';
 import type { Notification, NotificationAction, NotificationFilter } from '../domain/notification.ts';
 import type { PageView } from '../domain/page-view.ts';
 import type { CategoryChoice, Recipient } from '../domain/preference.ts';
@@ -73,7 +74,20 @@ export interface Store {
   /** Computed from the raw page views of the window. `topPages` has at most 100. */
   stats(key: UserKey, window: StatsWindow): Promise<UserStats>;
 
-  /** The earliest moment at which time changes a notification; undefined when there is none. */
+  /** Limits of users that exist, per user by id and at most 500. */
+  limits(users: readonly UserKey[], filter?: LimitFilter): Promise<readonly ZonedLimit[]>;
+  /** The limits of that id in a tenant: one, unless producers gave it to several users. */
+  limitsNamed(tenantId: string, userLimitId: string): Promise<readonly ZonedLimit[]>;
+  /** Events of a limit, the latest first (ties by event), those before the place. */
+  limitEvents(
+    key: LimitKey,
+    page: {
+      readonly first: number;
+      readonly before?: { readonly sequence: bigint; readonly source: string; readonly eventId: string };
+    },
+  ): Promise<readonly (LimitRecord & { readonly progressAfter: string })[]>;
+
+  /** The earliest moment at which time changes a notification or a limit; undefined when there is none. */
   nextDue(): Promise<Date | undefined>;
 
   /**
@@ -185,6 +199,18 @@ export interface StoreTransaction {
   addChanges(changes: readonly InboxChange[]): Promise<void>;
   /** Notes when the watermark came to stand where it does. */
   addOpening(key: UserKey, upToSeq: bigint, now: Date): Promise<void>;
+
+  /** The limits of these keys that are there, in no order. Whoever writes a limit holds its user locked. */
+  limits(keys: readonly LimitKey[]): Promise<readonly UserLimit[]>;
+  /** Writes limits whole, new or not. */
+  saveLimits(limits: readonly UserLimit[]): Promise<void>;
+  /** Keeps events of limits; one that is kept already is left as it is. */
+  addLimitEvents(events: readonly LimitRecord[]): Promise<void>;
+  /**
+   * At most `limit` limits whose status time changes, with their users locked. Users that somebody else has locked are
+   * left out, so that any number of workers take different ones.
+   */
+  lockLimitsDue(now: Date, limit: number): Promise<readonly ZonedLimit[]>;
 
   /**
    * Keeps records that could not be applied; one that is kept already is left as it is. A copy of each that is new goes to

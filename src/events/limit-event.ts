@@ -1,0 +1,88 @@
+import { z } from 'zod';
+import { type Decoded, describe, unreadable } from './decoded.ts';
+import { userLimitCreated, userLimitProgressChanged, userLimitReset } from './limit.ts';
+import { type Fields, firstOf, type InboundRecord, idOfPlace, tenantOf } from './record.ts';
+import { name } from './text.ts';
+
+/** What the producer calls our events. */
+export const limitEventTypes = {
+  USER_LIMIT_CREATED: userLimitCreated,
+  USER_LIMIT_PROGRESS_CHANGED: userLimitProgressChanged,
+  USER_LIMIT_RESET: userLimitReset,
+} as const;
+export type LimitEventType = keyof typeof limitEventTypes;
+
+const firstMs = Date.UTC(1973, 2, 3, 9, 46, 40);
+const lastMs = Date.UTC(9999, 11, 31, 23, 59, 59, 999);
+
+/** Milliseconds since 1970. Any moment of our time in seconds lies before 1973 when read as milliseconds. */
+const epochMs = z
+  .number('must be a number of milliseconds since 1970')
+  .refine(Number.isInteger, 'must be a whole number of milliseconds since 1970')
+  .refine((ms) => ms >= firstMs, 'lies before 1973: send milliseconds since 1970, not seconds')
+  .refine((ms) => ms <= lastMs, 'lies beyond the year 9999: send milliseconds since 1970')
+  .transform((ms) => new Date(ms));
+
+const head = z.object({
+  eventId: name.optional(),
+  source: name.optional(),
+  aggregateId: name.optional(),
+  createdAt: epochMs,
+  sequenceNumber: z.unknown(),
+});
+
+const body = z.looseObject({
+  userId: name.optional(),
+  activeFrom: epochMs.optional(),
+  activeUntil: epochMs.optional(),
+  nextResetTime: epochMs.optional(),
+});
+
+const utf8 = new TextDecoder();
+
+/** An event about a limit as its producer writes it. */
+export function decodeLimitEvent(fields: Fields, record: InboundRecord): Decoded {
+  const type = firstOf(fields, 'type');
+  if (typeof type !== 'string') return unreadable('type: must be the name of an event');
+  if (!Object.hasOwn(limitEventTypes, type)) return { kind: 'ignored', what: 'other limit event' };
+  const family = limitEventTypes[type as LimitEventType];
+  const outer = head.safeParse(withoutNulls(fields));
+  if (!outer.success) return unreadable(describe(outer.error));
+  const where = Object.hasOwn(fields, 'payload') ? 'payload' : 'data';
+  const payload = firstOf(fields, 'payload', 'data');
+  if (typeof payload !== 'object' || Array.isArray(payload))
+    return unreadable(`${where}: must be a JSON object`);
+  const inner = body.safeParse(withoutNulls(payload as Fields));
+  if (!inner.success) return unreadable(describe(inner.error, [where]));
+  const { userId = outer.data.aggregateId, nextResetTime, ...said } = inner.data;
+  if (userId === undefined) return unreadable(`${where}.userId: must be there`);
+  const tenantId = tenantOf(record, userId);
+  const data = family.data.safeParse({
+    ...said,
+    nextResetAt: nextResetTime,
+    sequenceNumber: outer.data.sequenceNumber,
+    raw: utf8.decode(record.value ?? undefined),
+  });
+  if (!data.success) {
+    const reason = describe(data.error, [where]).replace(`${where}.sequenceNumber`, 'sequenceNumber');
+    return unreadable(reason.replace(`${where}.raw`, 'value'), tenantId);
+  }
+  return {
+    kind: 'event',
+    event: {
+      id: outer.data.eventId ?? idOfPlace(record),
+      source: outer.data.source ?? record.topic,
+      type: family.type,
+      tenantId,
+      userId,
+      occurredAt: outer.data.createdAt,
+      data: data.data,
+      schemaVersion: family.schemaVersion,
+    } as Extract<Decoded, { readonly kind: 'event' }>['event'],
+  };
+}
+
+/** null counts as absent, as many producers write it. */
+function withoutNulls(fields: Fields): Fields {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== null));
+}

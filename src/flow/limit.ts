@@ -1,0 +1,139 @@
+import { v5 as uuidV5 } from 'uuid';
+import { add } from '../domain/decimal.ts';
+import {
+  applyLimitEvent,
+  disagrees,
+  type LimitKey,
+  type LimitRecord,
+  progressOf,
+  type UserLimit,
+  unknownLimit,
+  type ZonedLimit,
+} from '../domain/limit.ts';
+import { limitNotification } from '../domain/limit-notification.ts';
+import { crossedThreshold, type LimitThresholds } from '../domain/limit-use.ts';
+import type { Notification } from '../domain/notification.ts';
+import { distinctUsers, userKeyOf } from '../domain/user.ts';
+import type { LimitEvent } from '../events/limit.ts';
+import { type LimitEventType, limitEventTypes } from '../events/limit-event.ts';
+import type { StoreTransaction } from '../ports/store.ts';
+
+/** Namespace of ids of the notifications that events of limits cause. */
+const notificationNamespace = 'a3d0b0f6-2f0e-4d57-9d0f-1f7f5f0d6c55';
+
+/** What events did to limits: the rows to write, and what to tell. */
+export interface LimitChanges {
+  /** Every limit that the events name, as it is now. */
+  readonly all: readonly ZonedLimit[];
+  readonly changed: readonly ZonedLimit[];
+  readonly records: readonly LimitRecord[];
+  /** To be delivered in the same transaction. */
+  readonly notifications: readonly Notification[];
+  readonly disagreements: number;
+}
+
+export const noLimitChanges: LimitChanges = {
+  all: [],
+  changed: [],
+  records: [],
+  notifications: [],
+  disagreements: 0,
+};
+
+const limitKeyOf = ({ tenantId, userId, userLimitId }: LimitKey) =>
+  `${userKeyOf({ tenantId, userId })}\n${userLimitId}`;
+
+/**
+ * Applies those of the events that are fresh, whoever made them, in their order and to the state under the lock of their
+ * users, who exist. Nothing is written yet.
+ */
+export async function applyLimitEvents(
+  transaction: StoreTransaction,
+  events: readonly LimitEvent[],
+  fresh: ReadonlySet<object>,
+  { now, thresholds }: { readonly now: Date; readonly thresholds: LimitThresholds | undefined },
+): Promise<LimitChanges> {
+  const named = new Map(
+    events.map(({ tenantId, userId, data: { userLimitId } }) => {
+      const key = { tenantId, userId, userLimitId };
+      return [limitKeyOf(key), key];
+    }),
+  );
+  const [users, found] = await Promise.all([
+    transaction.lockUsers(distinctUsers(events)),
+    transaction.limits([...named.values()]),
+  ]);
+  const before = new Map(found.map((limit) => [limitKeyOf(limit), limit]));
+  const limits = new Map<string, UserLimit>(before);
+  const records: LimitRecord[] = [];
+  const notifications: Notification[] = [];
+  let disagreements = 0;
+  for (const event of events) {
+    if (!fresh.has(event)) continue;
+    const limitKey = { ...keyOf(event), userLimitId: event.data.userLimitId };
+    const key = limitKeyOf(limitKey);
+    const known = limits.get(key) ?? unknownLimit(limitKey, now);
+    let limit = applyLimitEvent(known, event, now);
+    if (event.type === 'userLimitProgressChanged' && limit.change !== known.change && disagrees(limit))
+      disagreements += 1;
+    const percent = limit === known || !thresholds ? undefined : crossedThreshold(limit, thresholds);
+    if (percent !== undefined) {
+      const id = uuidV5(
+        JSON.stringify([event.tenantId, event.source, event.id, percent]),
+        notificationNamespace,
+      );
+      notifications.push(limitNotification(limit, { id, percent, now }));
+      limit = { ...limit, told: { sequence: limit.change?.sequence ?? 0n, percent } };
+    }
+    limits.set(key, limit);
+    records.push(recordOf(event, limit));
+  }
+  const zones = new Map(users.map((user) => [userKeyOf(user), user.timeZone]));
+  const all = [...limits].map(([key, limit]): ZonedLimit => {
+    const old = before.get(key);
+    const timeZone = zones.get(userKeyOf(limit)) ?? 'UTC';
+    if (limit === old) return { ...limit, timeZone };
+    // Beyond every version it had, also when its user was erased and came again.
+    const version = Math.max((old?.version ?? 0) + 1, now.getTime());
+    return { ...limit, timeZone, version, updatedAt: now };
+  });
+  const changed = all.filter((limit) => limit.version !== before.get(limitKeyOf(limit))?.version);
+  return { all, changed, records, notifications, disagreements };
+}
+
+const keyOf = ({ tenantId, userId }: LimitEvent) => ({ tenantId, userId });
+
+const wireTypes = new Map(
+  Object.entries(limitEventTypes).map(([name, { type }]) => [type, name as LimitEventType]),
+);
+
+function recordOf(event: LimitEvent, limit: UserLimit): LimitRecord {
+  const { source, id, type, occurredAt, data } = event;
+  return {
+    ...keyOf(event),
+    userLimitId: data.userLimitId,
+    source,
+    eventId: id,
+    type: wireTypes.get(type) as LimitEventType,
+    sequence: BigInt(data.sequenceNumber),
+    occurredAt,
+    progressAfter: progressAfter(event, limit),
+    raw: data.raw,
+  };
+}
+
+/** What the event itself says, also when it came too late to count. */
+function progressAfter(event: LimitEvent, limit: UserLimit): string | null {
+  switch (event.type) {
+    case 'userLimitCreated':
+      return event.data.progress ?? null;
+    case 'userLimitProgressChanged':
+      return limit.change?.event === `${event.source}/${event.id}`
+        ? progressOf(limit)
+        : add(event.data.previousProgress, event.data.amount);
+    case 'userLimitReset':
+      return '0';
+    default:
+      return event satisfies never;
+  }
+}
