@@ -1,6 +1,7 @@
 import type { Config } from './config.ts';
 import { createAct } from './flow/act.ts';
 import { createConsume } from './flow/consume.ts';
+import { createIngest } from './flow/ingest.ts';
 import { createProject } from './flow/project.ts';
 import { createRead } from './flow/read.ts';
 import { createRecord } from './flow/record.ts';
@@ -8,6 +9,7 @@ import { createRelay } from './flow/relay.ts';
 import { createSchedule } from './flow/schedule.ts';
 import { createSweep } from './flow/sweep.ts';
 import { createWatch } from './flow/watch.ts';
+import { createLimitWatch } from './flow/watch-limits.ts';
 import { createOperations } from './graphql/operation.ts';
 import { createResolvers, getSchema } from './graphql/schema.ts';
 import type { SystemFigures } from './graphql/system-status.ts';
@@ -63,16 +65,19 @@ export async function createApp(backends: Backends, config: Config): Promise<App
 
   const read = createRead({ store, cache, clock });
   const watch = createWatch({ store, read, pubSub, logger }, { resyncMs: config.resyncMs });
+  const limitWatch = createLimitWatch({ store, pubSub, logger }, { resyncMs: config.resyncMs });
 
   async function createDoor(): Promise<Door> {
     const record = createRecord({ log, store, clock }, { retentionDays, lockedCategories });
-    const act = createAct({ store, pubSub, cache, clock, logger });
+    const act = createAct({ store, pubSub, cache, clock, logger }, { lockedCategories, limitThresholds });
     const schema = getSchema();
     const container = createResolvers({
       act,
       read,
       record,
       watch,
+      limitWatch,
+      ingest: createIngest({ log, clock }),
       store,
       clock,
       retentionDays,
@@ -126,6 +131,11 @@ export async function createApp(backends: Backends, config: Config): Promise<App
       { name: 'unseen_sockets', help: 'Open WebSockets.', read: figures.openSockets },
       { name: 'unseen_watchers', help: 'Watched badges, one per subscription.', read: () => watch.count() },
       {
+        name: 'unseen_limit_watchers',
+        help: 'Users whose limits are watched, one per subscription.',
+        read: () => limitWatch.count(),
+      },
+      {
         name: 'unseen_passed_over_records',
         help: "Records this process read that held nothing to apply: tombstones, and events of kinds that are others'.",
         read: () => project.passedOver(),
@@ -137,8 +147,8 @@ export async function createApp(backends: Backends, config: Config): Promise<App
       },
       {
         name: 'unseen_unreadable_messages',
-        help: 'Pushes this process heard that were not badges, and dropped.',
-        read: () => watch.unreadable(),
+        help: 'Pushes this process heard that were neither badges nor limits, and dropped.',
+        read: () => watch.unreadable() + limitWatch.unreadable(),
       },
       {
         name: 'unseen_log_lag_records',
@@ -178,6 +188,7 @@ export async function createApp(backends: Backends, config: Config): Promise<App
       stopping.abort();
       await listener.drain(config.shutdownTimeoutMs);
       watch.stop();
+      limitWatch.stop();
       sweep.stop();
       await relay.stop();
       await schedule.stop();

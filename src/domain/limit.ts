@@ -137,6 +137,11 @@ export function unknownLimit({ tenantId, userId, userLimitId }: LimitKey, now: D
   };
 }
 
+/** The limit as a new version: beyond every one it had, also when its user was erased and came again. */
+export function changedAt<Limit extends UserLimit>(limit: Limit, now: Date): Limit {
+  return { ...limit, version: Math.max(limit.version + 1, now.getTime()), updatedAt: now };
+}
+
 /** The limit after an event, wherever it came from; the same object when the event changes nothing. */
 export function applyLimitEvent(limit: UserLimit, event: LimitEvent, now: Date): UserLimit {
   switch (event.type) {

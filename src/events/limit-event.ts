@@ -1,8 +1,9 @@
 import { z } from 'zod';
 import { type Decoded, describe, unreadable } from './decoded.ts';
-import { userLimitCreated, userLimitProgressChanged, userLimitReset } from './limit.ts';
+import { type LimitEvent, userLimitCreated, userLimitProgressChanged, userLimitReset } from './limit.ts';
 import { type Fields, firstOf, type InboundRecord, idOfPlace, tenantOf } from './record.ts';
 import { name } from './text.ts';
+import { topics } from './topic.ts';
 
 /** What the producer calls our events. */
 export const limitEventTypes = {
@@ -86,3 +87,78 @@ export function decodeLimitEvent(fields: Fields, record: InboundRecord): Decoded
 function withoutNulls(fields: Fields): Fields {
   return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== null));
 }
+
+/** What became of an event that somebody wants to bring in. */
+export type Ingested = { readonly eventId: string | null } & (
+  | {
+      readonly outcome: 'ACCEPTED';
+      readonly record: { readonly topic: string; readonly key: string; readonly value: Uint8Array };
+    }
+  | { readonly outcome: 'IGNORED_TYPE' }
+  | { readonly outcome: 'INVALID'; readonly message: string }
+);
+
+/** A worker takes no event that happened later than this behind its own clock. */
+const maxAheadMs = 86_400_000;
+
+/** Reads an event as its producer writes it, JSON, for the topic of limits, where it goes unmodified. */
+export function ingestLimitEvent(tenantId: string, value: Uint8Array, now: Date): Ingested {
+  let fields: unknown;
+  try {
+    fields = JSON.parse(utf8.decode(value));
+  } catch {
+    return { outcome: 'INVALID', eventId: null, message: 'not JSON' };
+  }
+  if (typeof fields !== 'object' || fields === null || Array.isArray(fields))
+    return { outcome: 'INVALID', eventId: null, message: 'must be a JSON object' };
+  const id = name.safeParse((fields as Fields)['eventId']);
+  const eventId = id.success ? id.data : null;
+  const invalid = (message: string): Ingested => ({ outcome: 'INVALID', eventId, message });
+  const place = { partition: 0, offset: 0n, key: null, headers: {}, appendedAt: now };
+  const decoded = decodeLimitEvent(fields as Fields, { ...place, topic: topics.userLimits, value });
+  if (decoded.kind === 'ignored') return { outcome: 'IGNORED_TYPE', eventId };
+  if (decoded.kind !== 'event') return invalid('reason' in decoded ? decoded.reason : 'unreadable');
+  const { userId, occurredAt } = decoded.event;
+  if (eventId === null) return invalid('eventId: must be there, or a repeat would be another event');
+  if (occurredAt.getTime() > now.getTime() + maxAheadMs)
+    return invalid('createdAt: more than a day ahead of the clock');
+  return {
+    outcome: 'ACCEPTED',
+    eventId,
+    record: { topic: topics.userLimits, key: `${tenantId}/${userId}`, value },
+  };
+}
+
+const wireTypes = new Map(
+  Object.entries(limitEventTypes).map(([wireType, { type }]) => [type, wireType as LimitEventType]),
+);
+
+/** What its producer calls an event. */
+export function wireTypeOf({ type }: Pick<LimitEvent, 'type'>): LimitEventType {
+  return wireTypes.get(type) as LimitEventType;
+}
+
+/** An event of ours as the producer of the others would write it, JSON; `extra` is what only its payload says. */
+export function writeLimitEvent(event: WithoutRaw<LimitEvent>, extra: Fields = {}): string {
+  const { id, source, userId, occurredAt, data } = event;
+  const { sequenceNumber, nextResetAt, ...payload } = data;
+  const times = Object.entries({ ...payload, nextResetTime: nextResetAt }).map(([field, value]) => [
+    field,
+    value instanceof Date ? value.getTime() : value,
+  ]);
+  return JSON.stringify({
+    aggregateId: userId,
+    context: { correlationId: id },
+    createdAt: occurredAt.getTime(),
+    eventId: id,
+    payload: { userId, ...Object.fromEntries(times), ...extra },
+    sequenceNumber,
+    source,
+    type: wireTypeOf(event),
+  });
+}
+
+/** An event that was not written yet. */
+export type WithoutRaw<Event extends LimitEvent> = Event extends LimitEvent
+  ? Omit<Event, 'data'> & { readonly data: Omit<Event['data'], 'raw'> }
+  : never;

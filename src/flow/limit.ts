@@ -2,6 +2,7 @@ import { v5 as uuidV5 } from 'uuid';
 import { add } from '../domain/decimal.ts';
 import {
   applyLimitEvent,
+  changedAt,
   disagrees,
   type LimitKey,
   type LimitRecord,
@@ -15,7 +16,7 @@ import { crossedThreshold, type LimitThresholds } from '../domain/limit-use.ts';
 import type { Notification } from '../domain/notification.ts';
 import { distinctUsers, userKeyOf } from '../domain/user.ts';
 import type { LimitEvent } from '../events/limit.ts';
-import { type LimitEventType, limitEventTypes } from '../events/limit-event.ts';
+import { wireTypeOf } from '../events/limit-event.ts';
 import type { StoreTransaction } from '../ports/store.ts';
 
 /** Namespace of ids of the notifications that events of limits cause. */
@@ -90,12 +91,8 @@ export async function applyLimitEvents(
   }
   const zones = new Map(users.map((user) => [userKeyOf(user), user.timeZone]));
   const all = [...limits].map(([key, limit]): ZonedLimit => {
-    const old = before.get(key);
     const timeZone = zones.get(userKeyOf(limit)) ?? 'UTC';
-    if (limit === old) return { ...limit, timeZone };
-    // Beyond every version it had, also when its user was erased and came again.
-    const version = Math.max((old?.version ?? 0) + 1, now.getTime());
-    return { ...limit, timeZone, version, updatedAt: now };
+    return { ...(limit === before.get(key) ? limit : changedAt(limit, now)), timeZone };
   });
   const changed = all.filter((limit) => limit.version !== before.get(limitKeyOf(limit))?.version);
   return { all, changed, records, notifications, disagreements };
@@ -103,18 +100,14 @@ export async function applyLimitEvents(
 
 const keyOf = ({ tenantId, userId }: LimitEvent) => ({ tenantId, userId });
 
-const wireTypes = new Map(
-  Object.entries(limitEventTypes).map(([name, { type }]) => [type, name as LimitEventType]),
-);
-
 function recordOf(event: LimitEvent, limit: UserLimit): LimitRecord {
-  const { source, id, type, occurredAt, data } = event;
+  const { source, id, occurredAt, data } = event;
   return {
     ...keyOf(event),
     userLimitId: data.userLimitId,
     source,
     eventId: id,
-    type: wireTypes.get(type) as LimitEventType,
+    type: wireTypeOf(event),
     sequence: BigInt(data.sequenceNumber),
     occurredAt,
     progressAfter: progressAfter(event, limit),

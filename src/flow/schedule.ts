@@ -1,12 +1,13 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { badgeOf } from '../domain/inbox.ts';
+import { changedAt, statusAt } from '../domain/limit.ts';
 import { createMailboxes } from '../domain/mailboxes.ts';
 import type { BadgeCache } from '../ports/badge-cache.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { PubSub } from '../ports/pub-sub.ts';
 import type { Store } from '../ports/store.ts';
-import { publishBadges } from './publish.ts';
+import { publishBadges, publishLimits } from './publish.ts';
 
 /** Where those who write something that time will change say when. */
 const dueTopic = 'due';
@@ -28,7 +29,7 @@ export async function announceDue(pubSub: PubSub, dueAt: readonly (Date | null)[
 }
 
 /**
- * Time: delivers what was scheduled, wakes what was snoozed, ends what has expired. It knows the next moment, sleeps until
+ * Time: delivers what was scheduled, wakes what was snoozed, ends what has expired, begins and ends limits. It knows the next moment, sleeps until
  * then, and is woken when something earlier is announced. Any number of workers may run it: each row is done once, by
  * whoever has its inbox locked. It looks again every `maxSleepMs`, for what was announced to nobody and for clocks that jump.
  */
@@ -87,9 +88,22 @@ export function createSchedule(
     return count;
   }
 
+  /** One batch of limits that begin or end; how many. */
+  async function turnLimits(): Promise<number> {
+    const now = clock.now();
+    const turned = await store.transaction(async (transaction) => {
+      const due = await transaction.lockLimitsDue(now, batchSize);
+      const turned = due.map((limit) => changedAt({ ...limit, status: statusAt(limit, now) }, now));
+      await transaction.saveLimits(turned);
+      return turned;
+    });
+    if (turned.length > 0) await publishLimits({ pubSub, logger }, turned);
+    return turned.length;
+  }
+
   /** Does what is due; how long it may sleep then, in ms. */
   async function work(): Promise<number> {
-    while (!stopping.signal.aborted && (await deliverDue()) > 0);
+    while (!stopping.signal.aborted && (await deliverDue()) + (await turnLimits()) > 0);
     const next = await store.nextDue();
     if (!next) return maxSleepMs;
     const inMs = next.getTime() - clock.now().getTime();
@@ -117,6 +131,7 @@ export function createSchedule(
 
   return {
     deliverDue,
+    turnLimits,
     start(): void {
       const { end } = pubSub.subscribe([dueTopic], ({ value }) => {
         if (Number(value) < wakesAt) alarm.abort();

@@ -25,10 +25,10 @@ interface Watcher {
 const usersPerQuery = 1_000;
 
 /** When badges could not be read again, they are after this: a backend that is back is soon believed. */
-const retryMs = 3_000;
+export const retryMs = 3_000;
 
 /** How long a watcher waits for pub/sub before it begins without. */
-const defaultSubscribeWaitMs = 2_000;
+export const defaultSubscribeWaitMs = 2_000;
 
 export interface WatchOptions {
   /** The number on screen is right within this, in ms and with jitter, even when a message was lost. */
@@ -207,7 +207,7 @@ export function createWatch(
 }
 
 /** Whether it resolves within the time; rejects if it does. */
-async function isDoneWithin(promise: Promise<void>, ms: number): Promise<boolean> {
+export async function isDoneWithin(promise: Promise<void>, ms: number): Promise<boolean> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<false>((resolve) => {
     timer = setTimeout(resolve, ms, false);

@@ -51,7 +51,13 @@ export function checkFirst(first: number): void {
 }
 
 /** Lists that have cursors. */
-export type ListName = 'notifications' | 'scheduledNotifications' | 'pageViews' | 'deadLetters' | 'users';
+export type ListName =
+  | 'notifications'
+  | 'scheduledNotifications'
+  | 'pageViews'
+  | 'deadLetters'
+  | 'users'
+  | 'history';
 
 /** Whose list it is: a user's, or the tenant's. A tenant has no slash, so the two cannot be mistaken. */
 type Owner = UserKey | { readonly tenantId: string; readonly userId?: never };

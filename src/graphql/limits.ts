@@ -42,6 +42,9 @@ export const defaultLimits: OperationLimits = {
   maxTokens: 1_000,
 };
 
+/** Entries that are counted for lists that take no page size. */
+const listSizes: Readonly<Record<string, number>> = { 'User.limits': 50 };
+
 /** Entries of a page when `first` is a variable: the most it can be. */
 const maxPageSize = 100;
 
@@ -106,7 +109,7 @@ export function limitsRule(limits: OperationLimits): ValidationRule {
           const inner = selection.selectionSet
             ? selections(selection.selectionSet, field && getNamedType(field.type).name)
             : nothing;
-          const entries = field ? pageSize(field, selection.arguments ?? []) : 1;
+          const entries = field ? pageSize(field, `${typeName}.${field.name}`, selection.arguments ?? []) : 1;
           // A list is its entries; a connection is one object that holds them.
           const isList = field !== undefined && isListType(getNullableType(field.type));
           const cost = isList ? entries * (1 + inner.cost) : 1 + entries * inner.cost;
@@ -157,10 +160,14 @@ function fieldOf(context: ValidationContext, typeName: string | undefined, name:
   return isObjectType(type) || isInterfaceType(type) ? type.getFields()[name] : undefined;
 }
 
-/** How many entries a connection or a list may bring; 1 for what takes no page size. */
-function pageSize(field: GraphQLField<unknown, unknown>, args: readonly ArgumentNode[]): number {
+/** How many entries a connection or a list may bring; 1 for what is no long list. */
+function pageSize(
+  field: GraphQLField<unknown, unknown>,
+  name: string,
+  args: readonly ArgumentNode[],
+): number {
   const declared = field.args.find(({ name }) => name === 'first');
-  if (!declared || !isCompositeType(getNamedType(field.type))) return 1;
+  if (!declared || !isCompositeType(getNamedType(field.type))) return listSizes[name] ?? 1;
   const given = args.find(({ name }) => name.value === 'first')?.value;
   if (given?.kind === Kind.VARIABLE) return maxPageSize;
   const first = given?.kind === Kind.INT ? Number(given.value) : declared.defaultValue;

@@ -6,6 +6,7 @@ const kinds = {
   Notification: { prefix: 'ntf', parts: 1 },
   PageView: { prefix: 'pgv', parts: 3 },
   Badge: { prefix: 'bdg', parts: 2 },
+  UserLimit: { prefix: 'lim', parts: 2 },
   DeadLetter: { prefix: 'dlt', parts: 1 },
 } as const;
 export type NodeKind = keyof typeof kinds;

@@ -9,15 +9,19 @@ import {
 } from 'graphql';
 import { buildSchemaSync } from 'type-graphql';
 import type { Act } from '../flow/act.ts';
+import type { Ingest } from '../flow/ingest.ts';
 import type { Read } from '../flow/read.ts';
 import type { Record } from '../flow/record.ts';
 import type { Watch } from '../flow/watch.ts';
+import type { LimitWatch } from '../flow/watch-limits.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Store } from '../ports/store.ts';
 import { enforceAccess } from './access.ts';
 import { BadgeResolver, badgePush } from './badge.ts';
 import type { Context, ResolverContainer } from './context.ts';
 import { DeadLetterResolver } from './dead-letter.ts';
+import { UserLimitResolver, UserLimitsResolver } from './limit.ts';
+import { LimitCommandResolver } from './limit-command.ts';
 import { MarkingResolver } from './marking.ts';
 import { NodeResolver } from './node.ts';
 import { NotificationResolver } from './notification.ts';
@@ -48,6 +52,9 @@ export function getSchema(): GraphQLSchema {
           UserStatsResolver,
           DeadLetterResolver,
           SystemStatusResolver,
+          UserLimitResolver,
+          UserLimitsResolver,
+          LimitCommandResolver,
         ],
         container: ({ context }: { context: Context }) => context.container,
         // Scalars are strict and the flow parses the rest; class-validator would check neither.
@@ -86,6 +93,8 @@ export function createResolvers(deps: {
   readonly read: Read;
   readonly record: Record;
   readonly watch: Watch;
+  readonly limitWatch: LimitWatch;
+  readonly ingest: Ingest;
   readonly store: Store;
   readonly clock: Clock;
   readonly retentionDays: number;
@@ -104,6 +113,9 @@ export function createResolvers(deps: {
     [UserStatsResolver, new UserStatsResolver()],
     [DeadLetterResolver, new DeadLetterResolver(deps)],
     [SystemStatusResolver, new SystemStatusResolver(deps)],
+    [UserLimitResolver, new UserLimitResolver(deps)],
+    [UserLimitsResolver, new UserLimitsResolver(deps)],
+    [LimitCommandResolver, new LimitCommandResolver(deps)],
   ]);
   return {
     get: <T>(resolverClass: abstract new (...args: never[]) => T) => resolvers.get(resolverClass) as T,

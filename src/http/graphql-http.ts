@@ -13,7 +13,7 @@ import { answerError, answerText, requestIdOf } from './response.ts';
 
 /** Bodies up to here are read for every operation; larger ones only for bulk mutations. */
 const maxPlainBodyBytes = 100_000;
-const bulkMutations: ReadonlySet<string> = new Set(['recordPageViews', 'upsertUsers']);
+const bulkMutations: ReadonlySet<string> = new Set(['recordPageViews', 'upsertUsers', 'ingestLimitEvents']);
 
 const graphQLResponse = 'application/graphql-response+json';
 

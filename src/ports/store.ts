@@ -134,6 +134,11 @@ export interface PageViewRange {
 export interface StoreTransaction {
   /** Marks events as applied; per event whether it is new. Of the same id twice in one call the first is new. */
   claimEvents(events: readonly EventIdentity[], now: Date): Promise<readonly boolean[]>;
+  /** Like `Store.bindKeys`, bound when the transaction is kept. */
+  bindKeys(
+    keys: readonly (KeyIdentity & { readonly digest: string })[],
+    now: Date,
+  ): Promise<readonly string[]>;
   /** Takes marks of this transaction back. */
   unclaimEvents(events: readonly EventIdentity[]): Promise<void>;
 
