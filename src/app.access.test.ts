@@ -55,6 +55,8 @@ describe('who asks for what is not theirs', () => {
     badge: '',
     notification: '',
     pageView: '',
+    limit: '',
+    limitCursor: '',
     deadLetter: '',
     notificationCursor: '',
     pageViewCursor: '',
@@ -71,7 +73,8 @@ describe('who asks for what is not theirs', () => {
     tokens.shop = await app.token({ role: 'service', subject: 'shop' });
     for (const token of [tokens.mallory, tokens.namesake]) await app.send(token, '{ viewer { id } }');
     const { json } = await probe.run(`{ viewer { id badge { id }
-      notifications { edges { cursor node { id } } } pageViews { edges { cursor node { id } } } } }`);
+      notifications { edges { cursor node { id } } } pageViews { edges { cursor node { id } } }
+      limit(userLimitId: "limit-1") { id history { edges { cursor } } } } }`);
     const { viewer } = json.data as { viewer: Viewer };
     ids.user = viewer.id;
     ids.badge = viewer.badge.id;
@@ -79,6 +82,8 @@ describe('who asks for what is not theirs', () => {
     ids.notificationCursor = viewer.notifications.edges[0].cursor;
     ids.pageView = viewer.pageViews.edges[0].node.id;
     ids.pageViewCursor = viewer.pageViews.edges[0].cursor;
+    ids.limit = viewer.limit.id;
+    ids.limitCursor = viewer.limit.history.edges[0].cursor;
     const value = Buffer.from('poison');
     await app.runtime.backends.log.send([{ topic: topics.userActivity, key: null, value }]);
     const admin = await app.token({ role: 'admin', subject: 'root' });
@@ -101,6 +106,7 @@ describe('who asks for what is not theirs', () => {
       readonly edges: readonly [{ readonly cursor: string; readonly node: { readonly id: string } }];
     };
     readonly pageViews: Viewer['notifications'];
+    readonly limit: { readonly id: string; readonly history: Viewer['notifications'] };
   }
 
   afterEach(async () => {
@@ -115,12 +121,14 @@ describe('who asks for what is not theirs', () => {
   }
 
   const counts =
-    'badge { unseen } notifications { totalCount } pageViews { totalCount } stats { pageViewCount }';
+    'badge { unseen } notifications { totalCount } pageViews { totalCount } stats { pageViewCount } limits { id } limit(userLimitId: "limit-1") { id }';
   const nothing = {
     badge: { unseen: 0 },
     notifications: { totalCount: 0 },
     pageViews: { totalCount: 0 },
     stats: { pageViewCount: 0 },
+    limits: [],
+    limit: null,
   };
   const viewer = `{ viewer { userId ${counts} } }`;
   const user = `query ($id: ID!) { user(userId: $id) { ${counts} } }`;
@@ -155,6 +163,19 @@ describe('who asks for what is not theirs', () => {
   const letters = `query ($after: String) { deadLetters(after: $after) { totalCount nodes { payload } } }`;
   const retry =
     'mutation ($ids: [ID!]!) { retryDeadLetters(ids: $ids) { retriedCount userErrors { code } } }';
+  const createLimit =
+    'mutation ($i: CreateUserLimitInput!) { createUserLimit(input: $i) { userLimit { id } userErrors { code } } }';
+  const useLimit = `mutation { updateUserLimitProgress(input: { userLimitId: "limit-1", amount: "1" }) {
+    userLimit { id } userErrors { code } } }`;
+  const resetLimit =
+    'mutation { resetUserLimit(input: { userLimitId: "limit-1" }) { userLimit { id } userErrors { code } } }';
+  const ingest =
+    'mutation ($events: [JSONObject!]!) { ingestLimitEvents(events: $events) { results { outcome } } }';
+  const limitOf = (userId: string) => ({
+    i: { userId, brandId: 'b', type: 'BET', period: 'DAY', value: '1' },
+  });
+  const noLimit = { userLimit: null, userErrors: [{ code: 'NOT_FOUND' }] };
+  const watchLimits = 'subscription ($id: ID) { userLimitChanged(userId: $id) { id } }';
   const content = { title: 'x' };
   const noUser = { userErrors: [{ code: 'USER_NOT_FOUND' }] };
 
@@ -337,6 +358,38 @@ describe('who asks for what is not theirs', () => {
       () => ({ ids: [ids.deadLetter] }),
       { data: { retryDeadLetters: { retriedCount: 0, userErrors: [{ code: 'NOT_FOUND' }] } } },
     ],
+    ['Query.node', 'mallory', node, () => ({ id: ids.limit }), { data: { node: null } }],
+    ['Query.node', 'namesake', node, () => ({ id: ids.limit }), { data: { node: null } }],
+    ['Query.node', 'foreignAdmin', node, () => ({ id: ids.limit }), { data: { node: null } }],
+    ['Mutation.createUserLimit', 'mallory', createLimit, () => limitOf('alice'), forbidden],
+    ['Mutation.createUserLimit', 'mallory', createLimit, () => limitOf('mallory'), forbidden],
+    [
+      'Mutation.createUserLimit',
+      'stranger',
+      createLimit,
+      () => limitOf('bob'),
+      { data: { createUserLimit: { userLimit: null, ...noUser } } },
+    ],
+    ['Mutation.updateUserLimitProgress', 'mallory', useLimit, () => ({}), forbidden],
+    [
+      'Mutation.updateUserLimitProgress',
+      'foreignAdmin',
+      useLimit,
+      () => ({}),
+      { data: { updateUserLimitProgress: noLimit } },
+    ],
+    ['Mutation.resetUserLimit', 'mallory', resetLimit, () => ({}), forbidden],
+    [
+      'Mutation.resetUserLimit',
+      'foreignAdmin',
+      resetLimit,
+      () => ({}),
+      { data: { resetUserLimit: noLimit } },
+    ],
+    ['Mutation.ingestLimitEvents', 'mallory', ingest, () => ({ events: [{}] }), forbidden],
+    ['Subscription.userLimitChanged', 'mallory', watchLimits, () => ({ id: 'alice' }), forbidden],
+    ['Subscription.userLimitChanged', 'mallory', watchLimits, () => ({ id: 'nobody' }), forbidden],
+    ['Subscription.userLimitChanged', 'stranger', watchLimits, () => ({}), invalid],
     ['Subscription.badgeChanged', 'mallory', watch, () => ({ id: 'alice' }), forbidden],
     ['Subscription.badgeChanged', 'mallory', watch, () => ({ id: 'nobody' }), forbidden],
     [
@@ -382,7 +435,11 @@ describe('who asks for what is not theirs', () => {
   });
 
   it.each([
-    ['service', 'mallory', ['Mutation.sendNotification', 'Mutation.upsertUsers']],
+    [
+      'service',
+      'mallory',
+      ['Mutation.sendNotification', 'Mutation.upsertUsers', 'Mutation.ingestLimitEvents'],
+    ],
     ['admin', 'mallory', ['Query.deadLetters', 'Query.systemStatus', 'Mutation.retryDeadLetters']],
     ['admin', 'shop', ['Query.deadLetters', 'Mutation.retryDeadLetters']],
   ] as const)('is told so by every field for role %s, asked by %s', (rule, who, some) => {

@@ -15,6 +15,7 @@ import {
   testNow,
 } from '../testing/event.ts';
 import { observed, withTransactions } from '../testing/faults.ts';
+import { limitRecord, wireLimitEvent } from '../testing/limit.ts';
 import { openTestStorage, type TestStorage } from '../testing/storage.ts';
 import { createAct } from './act.ts';
 import { createProject } from './project.ts';
@@ -89,7 +90,7 @@ async function seed(table: string, { tenantId, userId }: UserKey): Promise<void>
     if (type === 'uuid') return 'gen_random_uuid()';
     if (type.startsWith('timestamp')) return `'2026-11-20T09:00:00Z'`;
     if (type === 'boolean') return 'true';
-    if (type === 'jsonb') return `'{}'`;
+    if (type === 'jsonb' || type === 'ARRAY') return `'{}'`;
     if (/int|numeric/.test(type)) return '1';
     return `'x'`;
   });
@@ -142,6 +143,7 @@ describe('erasing a user', () => {
     await actOn().openInbox(user, undefined);
     const choice = { category: 'news', enabled: false };
     await actOn().updatePreferences(user, { patch: {}, categories: [choice] });
+    await projectOn().apply([limitRecord(wireLimitEvent('USER_LIMIT_RESET', 1, { ...user }), ++offsets)]);
     await projectOn().apply([{ ...rawRecord(`{ "user_id": "${user.userId}", `, ++offsets), key }]);
     await storage.store.transaction((transaction) =>
       transaction.addOutgoing(
@@ -158,11 +160,14 @@ describe('erasing a user', () => {
       'event_log',
       'idempotency_key',
       'inbox',
+      'inbox_change',
       'inbox_opening',
       'notification',
       'notification_preference',
       'outbox',
       'page_view',
+      'user_limit',
+      'user_limit_event',
     ]);
     const ofOther = await rowsNaming(other);
     expect(await actOn().eraseUser(user)).toBeUndefined();

@@ -82,7 +82,7 @@ export interface Probe {
 
 export const goodBody = JSON.stringify({ query: '{ viewer { userId } }' });
 
-/** Starts the program with users alice and bob, and a notification and a page view of alice's. */
+/** Starts the program with users alice and bob, and a notification, a page view and a limit of alice's. */
 export async function startProbe(): Promise<Probe> {
   const app = await startTestApp();
   const alice = await app.token();
@@ -129,9 +129,13 @@ export async function startProbe(): Promise<Probe> {
   const send =
     'mutation { sendNotification(input: { userId: "alice", content: { title: "Hi" } }) { notificationId } }';
   await run(send, {}, service);
+  const limit = `mutation { createUserLimit(input: { userId: "alice", userLimitId: "limit-1", brandId: "b",
+    type: DEPOSIT, period: DAY, value: "100.00" }) { userErrors { message } } }`;
+  await run(limit, {}, service);
   await vi.waitFor(async () => {
     const { json } = await run('{ viewer { badge { unseen } stats { pageViewCount } } }');
     expect(json.data).toEqual({ viewer: { badge: { unseen: 1 }, stats: { pageViewCount: 1 } } });
+    expect(await app.runtime.backends.outbox.depth()).toBe(0);
     expect(await lag(app)).toBe(0n);
   });
   const before = await tables(app.connectionString);
