@@ -11,6 +11,14 @@ import type { Store } from '../ports/store.ts';
 import { createTestClock, notificationSent, recordsOf, testNow } from '../testing/event.ts';
 import { observed } from '../testing/faults.ts';
 import { limitRecord, wireLimitEvent } from '../testing/limit.ts';
+import {
+  limitFixture,
+  limitFixtureCounts,
+  limitFixtureTable,
+  limitFixtureUsers,
+  limitLine,
+  shuffled,
+} from '../testing/limit-fixture.ts';
 import { drift } from '../testing/recount.ts';
 import { openTestStorage, type TestStorage } from '../testing/storage.ts';
 import { createProject } from './project.ts';
@@ -141,6 +149,30 @@ describe('limits', () => {
   });
   const text = (value: unknown) =>
     JSON.stringify(value, (_, part) => (typeof part === 'bigint' ? String(part) : part));
+
+  it('of the fixture stand where they should, in any order, every event doubled, with one dead letter', async () => {
+    for (let round = 0; round < 20; round += 1) {
+      const tenantId = `fixture-${round}`;
+      const users = limitFixtureUsers.map((userId) => ({ tenantId, userId }));
+      const records = (round === 0 ? limitFixture : shuffled([...limitFixture, ...limitFixture])).map(
+        (wire) => ({
+          ...limitRecord(wire, ++offsets),
+          key: `${tenantId}/${wire['aggregateId']}`,
+        }),
+      );
+      const { project } = someone();
+      for (let start = 0; start < records.length; start += 9) {
+        expect(await project.apply(records.slice(start, start + 9))).toEqual([]);
+      }
+      const limits = await storage.store.limits(users);
+      expect(limits.map(limitLine)).toEqual(limitFixtureTable);
+      const letters = await storage.query('SELECT DISTINCT payload FROM dead_letter WHERE tenant_id = $1', [
+        tenantId,
+      ]);
+      expect(letters).toHaveLength(limitFixtureCounts.invalid);
+      expect(project.passedOver()).toBe(limitFixtureCounts.ignored * (round === 0 ? 1 : 2));
+    }
+  });
 
   it('that nobody can read are one dead letter each, and the others are applied', async () => {
     const one = someone();
