@@ -13,14 +13,23 @@ import { type Postgres, startPostgres } from './postgres.ts';
 import { type BenchRedis, startBenchRedis } from './redis.ts';
 import { figureTable, goalTable, outcomesOf } from './report.ts';
 import { type Bench, runSuite, type Samples, type Suite } from './suite.ts';
-import { consumeSuite } from './suites/consume.ts';
+import { consumeSuite, limitEventsSuite } from './suites/consume.ts';
+import { limitsSuite } from './suites/limits.ts';
 import { liveSuites } from './suites/live.ts';
 import { pushSuite } from './suites/push.ts';
 import { recordSuites } from './suites/record.ts';
 import { statsSuite } from './suites/stats.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const suites: readonly Suite[] = [...recordSuites, consumeSuite, statsSuite, pushSuite, ...liveSuites];
+const suites: readonly Suite[] = [
+  ...recordSuites,
+  consumeSuite,
+  limitEventsSuite,
+  statsSuite,
+  limitsSuite,
+  pushSuite,
+  ...liveSuites,
+];
 
 const options = readOptions(process.argv.slice(2), root);
 if (options) await main(options);

@@ -164,7 +164,7 @@ export function createUserLimit(limit: UserLimit, event: UserLimitCreated, now: 
   if (!isLater(place, definition)) {
     const isRepeat = place.event === definition?.event || !isLater(place, earlier);
     const known = isRepeat ? limit : { ...limit, earlier: { ...place, value: data.value } };
-    return withNextReset(known, event);
+    return withNextReset(known, event, place);
   }
   const activeFrom = data.activeFrom ?? null;
   const activeUntil = data.activeUntil ?? null;
@@ -187,15 +187,17 @@ export function createUserLimit(limit: UserLimit, event: UserLimitCreated, now: 
       ? { sequence: definition.sequence, event: definition.event, value: definition.value }
       : earlier,
   };
-  return withNextReset(defined, event);
+  return withNextReset(defined, event, place);
 }
 
 /** Sets how much is used: what was before and what came on top. */
 export function updateUserLimitProgress(limit: UserLimit, event: UserLimitProgressChanged): UserLimit {
+  const place = placeOf(event);
   const { amount, previousProgress, remainingAmount = null } = event.data;
   return withNextReset(
-    withChange(limit, event, { previousProgress, amount, remaining: remainingAmount }),
+    withChange(limit, event, place, previousProgress, amount, remainingAmount),
     event,
+    place,
   );
 }
 
@@ -203,8 +205,7 @@ export function updateUserLimitProgress(limit: UserLimit, event: UserLimitProgre
 export function resetUserLimit(limit: UserLimit, event: UserLimitReset): UserLimit {
   const { resetAmount, unusedAmount, type, period } = event.data;
   const place = placeOf(event);
-  const nothing = { previousProgress: '0', amount: '0', remaining: null };
-  const changed = withNextReset(withChange(limit, event, nothing), event);
+  const changed = withNextReset(withChange(limit, event, place, '0', '0', null), event, place);
   if (!isLater(place, limit.lastReset)) return changed;
   const value = unusedAmount === undefined ? null : add(resetAmount, unusedAmount);
   return {
@@ -214,20 +215,21 @@ export function resetUserLimit(limit: UserLimit, event: UserLimitReset): UserLim
   };
 }
 
-function withChange(limit: UserLimit, event: LimitEvent, what: Omit<Change, keyof Place>): UserLimit {
-  const place = placeOf(event);
-  if (!isLater(place, limit.change)) return limit;
-  const { brandId, currencyCode = null } = event.data;
-  return {
-    ...limit,
-    ...(limit.definition === null && { brandId, currencyCode }),
-    change: { ...place, ...what },
-  };
+function withChange(
+  limit: UserLimit,
+  { data }: LimitEvent,
+  { sequence, event }: Place,
+  previousProgress: Decimal,
+  amount: Decimal,
+  remaining: Decimal | null,
+): UserLimit {
+  if (!isLater({ sequence, event }, limit.change)) return limit;
+  const change = { sequence, event, previousProgress, amount, remaining };
+  if (limit.definition) return { ...limit, change };
+  return { ...limit, brandId: data.brandId, currencyCode: data.currencyCode ?? null, change };
 }
 
-function withNextReset(limit: UserLimit, event: LimitEvent): UserLimit {
-  const place = placeOf(event);
-  const at = event.data.nextResetAt;
+function withNextReset(limit: UserLimit, { data: { nextResetAt: at } }: LimitEvent, place: Place): UserLimit {
   return at && isLater(place, limit.nextReset) ? { ...limit, nextReset: { ...place, at } } : limit;
 }
 

@@ -1,7 +1,11 @@
+import { LRUCache } from 'lru-cache';
 import { Temporal } from 'temporal-polyfill';
 import type { LimitPeriod } from '../events/limit.ts';
 
 const dayMs = 86_400_000;
+
+// Calendars cost tens of microseconds; the end of a period is asked for whenever its limit is read.
+const ends = new LRUCache<string, Date>({ max: 50_000 });
 
 /**
  * When a period that has begun, or began anew, at `since` ends. DAY and WEEK roll from `anchor` by 24 h and 7 × 24 h; MONTH
@@ -10,20 +14,22 @@ const dayMs = 86_400_000;
  */
 export function periodEnd(
   period: LimitPeriod,
-  { anchor, since, timeZone }: { readonly anchor: Date; readonly since: Date; readonly timeZone: string },
+  from: { readonly anchor: Date; readonly since: Date; readonly timeZone: string },
 ): Date | null {
+  const { anchor, since, timeZone } = from;
   switch (period) {
     case 'DAY':
       return rolled(anchor, since, dayMs);
     case 'WEEK':
       return rolled(anchor, since, 7 * dayMs);
     case 'MONTH':
-      return anniversary(anchor, since, timeZone);
     case 'CALENDAR_DAY':
     case 'CALENDAR_WEEK':
     case 'CALENDAR_MONTH': {
-      const today = zoned(since, timeZone).toPlainDate();
-      return startOf(nextCalendarPeriod(period, today), timeZone);
+      const key = `${period} ${anchor.getTime()} ${since.getTime()} ${timeZone}`;
+      const end = ends.get(key) ?? calendarEnd(period, from);
+      ends.set(key, end);
+      return end;
     }
     case 'INDEFINITE':
     case 'INSTANCE':
@@ -34,14 +40,21 @@ export function periodEnd(
   }
 }
 
+type CalendarPeriod = 'CALENDAR_DAY' | 'CALENDAR_WEEK' | 'CALENDAR_MONTH';
+
+function calendarEnd(
+  period: CalendarPeriod | 'MONTH',
+  { anchor, since, timeZone }: Parameters<typeof periodEnd>[1],
+): Date {
+  if (period === 'MONTH') return anniversary(anchor, since, timeZone);
+  return startOf(nextCalendarPeriod(period, zoned(since, timeZone).toPlainDate()), timeZone);
+}
+
 function zoned(at: Date, timeZone: string): Temporal.ZonedDateTime {
   return Temporal.Instant.fromEpochMilliseconds(at.getTime()).toZonedDateTimeISO(timeZone);
 }
 
-function nextCalendarPeriod(
-  period: 'CALENDAR_DAY' | 'CALENDAR_WEEK' | 'CALENDAR_MONTH',
-  today: Temporal.PlainDate,
-): Temporal.PlainDate {
+function nextCalendarPeriod(period: CalendarPeriod, today: Temporal.PlainDate): Temporal.PlainDate {
   if (period === 'CALENDAR_DAY') return today.add({ days: 1 });
   if (period === 'CALENDAR_WEEK') return today.add({ days: 8 - today.dayOfWeek });
   return today.with({ day: 1 }).add({ months: 1 });

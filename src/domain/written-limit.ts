@@ -38,8 +38,20 @@ const writtenLimit = z.object({
 
 /** A limit as JSON. */
 export function writeLimit(limit: ZonedLimit): string {
-  return JSON.stringify(limit, (_, value) => (typeof value === 'bigint' ? String(value) : value));
+  const { definition, earlier, change, lastReset, nextReset, told } = limit;
+  return JSON.stringify({
+    ...limit,
+    definition: withText(definition),
+    earlier: withText(earlier),
+    change: withText(change),
+    lastReset: withText(lastReset),
+    nextReset: withText(nextReset),
+    told: withText(told),
+  });
 }
+
+const withText = <Part extends { readonly sequence: bigint }>(part: Part | null) =>
+  part && { ...part, sequence: String(part.sequence) };
 
 /** A limit that was written as JSON, read back; undefined when the text is not one. */
 export function parseLimit(text: string): ZonedLimit | undefined {

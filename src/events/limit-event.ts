@@ -24,20 +24,18 @@ const epochMs = z
   .refine((ms) => ms <= lastMs, 'lies beyond the year 9999: send milliseconds since 1970')
   .transform((ms) => new Date(ms));
 
-const head = z.object({
-  eventId: name.optional(),
-  source: name.optional(),
-  aggregateId: name.optional(),
-  createdAt: epochMs,
-  sequenceNumber: z.unknown(),
-});
+/** What the payload of a type says. */
+const payloads: Readonly<Record<LimitEventType, z.ZodType>> = {
+  USER_LIMIT_CREATED: userLimitCreated.data.extend({
+    nextResetAt: epochMs.optional(),
+    activeFrom: epochMs.optional(),
+    activeUntil: epochMs.optional(),
+  }),
+  USER_LIMIT_PROGRESS_CHANGED: userLimitProgressChanged.data.extend({ nextResetAt: epochMs.optional() }),
+  USER_LIMIT_RESET: userLimitReset.data.extend({ nextResetAt: epochMs.optional() }),
+};
 
-const body = z.looseObject({
-  userId: name.optional(),
-  activeFrom: epochMs.optional(),
-  activeUntil: epochMs.optional(),
-  nextResetTime: epochMs.optional(),
-});
+const optionalName = name.optional();
 
 const utf8 = new TextDecoder();
 
@@ -46,46 +44,58 @@ export function decodeLimitEvent(fields: Fields, record: InboundRecord): Decoded
   const type = firstOf(fields, 'type');
   if (typeof type !== 'string') return unreadable('type: must be the name of an event');
   if (!Object.hasOwn(limitEventTypes, type)) return { kind: 'ignored', what: 'other limit event' };
-  const family = limitEventTypes[type as LimitEventType];
-  const outer = head.safeParse(withoutNulls(fields));
-  if (!outer.success) return unreadable(describe(outer.error));
-  const where = Object.hasOwn(fields, 'payload') ? 'payload' : 'data';
   const payload = firstOf(fields, 'payload', 'data');
+  const where = Object.hasOwn(fields, 'payload') ? 'payload' : 'data';
   if (typeof payload !== 'object' || Array.isArray(payload))
     return unreadable(`${where}: must be a JSON object`);
-  const inner = body.safeParse(withoutNulls(payload as Fields));
-  if (!inner.success) return unreadable(describe(inner.error, [where]));
-  const { userId = outer.data.aggregateId, nextResetTime, ...said } = inner.data;
-  if (userId === undefined) return unreadable(`${where}.userId: must be there`);
-  const tenantId = tenantOf(record, userId);
-  const data = family.data.safeParse({
-    ...said,
-    nextResetAt: nextResetTime,
-    sequenceNumber: outer.data.sequenceNumber,
-    raw: utf8.decode(record.value ?? undefined),
-  });
-  if (!data.success) {
-    const reason = describe(data.error, [where]).replace(`${where}.sequenceNumber`, 'sequenceNumber');
-    return unreadable(reason.replace(`${where}.raw`, 'value'), tenantId);
+  const said = withoutNulls(payload as Fields);
+  said['sequenceNumber'] = fields['sequenceNumber'];
+  said['nextResetAt'] = said['nextResetTime'];
+  said['raw'] = utf8.decode(record.value ?? undefined);
+  const id = optionalName.safeParse(fields['eventId'] ?? undefined);
+  const source = optionalName.safeParse(fields['source'] ?? undefined);
+  const createdAt = epochMs.safeParse(fields['createdAt']);
+  const userId = name.safeParse(said['userId'] ?? fields['aggregateId']);
+  const data = payloads[type as LimitEventType].safeParse(said);
+  if (!id.success || !source.success || !createdAt.success || !userId.success || !data.success) {
+    const outer = Object.entries({ eventId: id, source, createdAt, [`${where}.userId`]: userId });
+    const reasons = outer.flatMap(([field, { error }]) => (error ? [describe(error, [field])] : []));
+    if (data.error) reasons.push(describe(inPayload(data.error, where)));
+    return unreadable(reasons.join('; '), userId.success ? tenantOf(record, userId.data) : undefined);
   }
+  const family = limitEventTypes[type as LimitEventType];
   return {
     kind: 'event',
     event: {
-      id: outer.data.eventId ?? idOfPlace(record),
-      source: outer.data.source ?? record.topic,
+      id: id.data ?? idOfPlace(record),
+      source: source.data ?? record.topic,
       type: family.type,
-      tenantId,
-      userId,
-      occurredAt: outer.data.createdAt,
+      tenantId: tenantOf(record, userId.data),
+      userId: userId.data,
+      occurredAt: createdAt.data,
       data: data.data,
       schemaVersion: family.schemaVersion,
-    } as Extract<Decoded, { readonly kind: 'event' }>['event'],
+    } as LimitEvent,
   };
 }
 
+/** Each problem with the place it has in the event. */
+function inPayload(error: z.ZodError, where: string): z.ZodError {
+  const placeOf = (field: PropertyKey | undefined): PropertyKey[] => {
+    if (field === 'raw') return [];
+    if (field === 'sequenceNumber') return [field];
+    return [where, field === 'nextResetAt' ? 'nextResetTime' : (field ?? '')];
+  };
+  return { issues: error.issues.map((issue) => ({ ...issue, path: placeOf(issue.path[0]) })) } as z.ZodError;
+}
+
 /** null counts as absent, as many producers write it. */
-function withoutNulls(fields: Fields): Fields {
-  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== null));
+function withoutNulls(fields: Fields): Record<string, unknown> {
+  const given: Record<string, unknown> = {};
+  for (const [field, value] of Object.entries(fields)) {
+    if (value !== null && field !== '__proto__') given[field] = value;
+  }
+  return given;
 }
 
 /** What became of an event that somebody wants to bring in. */

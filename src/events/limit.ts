@@ -42,11 +42,11 @@ const common = {
     .min(0, 'must not be negative')
     .max(maxLimitSequence, `must be at most ${maxLimitSequence}`),
   brandId: name,
-  currencyCode: text(16).optional(),
+  currencyCode: name.max(16, 'must have at most 16 characters').optional(),
   /** When it starts anew; absent: by its period. */
   nextResetAt: moment.optional(),
   /** The event as it came, JSON. */
-  raw: text(maxLimitEventLength),
+  raw: text(maxLimitEventLength).refine((json) => !json.includes('\x1e'), 'must be JSON'),
 };
 
 /** A limit was defined, or defined anew. */

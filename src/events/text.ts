@@ -34,7 +34,10 @@ export const signedDecimal = z
     /^-?(0|[1-9]\d*)(\.\d+)?$/,
     'must be digits, with a point before decimals, e.g. "9800.00": no commas, exponents or other signs',
   )
-  .refine((value) => value.replace(/[-.]/g, '').length <= maxDigits, `must have at most ${maxDigits} digits`);
+  .refine(
+    (value) => value.length <= maxDigits || value.replace(/[-.]/g, '').length <= maxDigits,
+    `must have at most ${maxDigits} digits`,
+  );
 
 /** A decimal that is 0 or more. */
 export const decimal = signedDecimal.refine((value) => !value.startsWith('-'), 'must not be negative');

@@ -13,6 +13,7 @@ import {
 } from '../domain/limit.ts';
 import { type LimitThresholds, nextResetOf } from '../domain/limit-use.ts';
 import { createMailboxes } from '../domain/mailboxes.ts';
+import type { Notification } from '../domain/notification.ts';
 import { periodEnd } from '../domain/period.ts';
 import { type Problem, problemsOf, userNotFound } from '../domain/problem.ts';
 import type { UserKey } from '../domain/user.ts';
@@ -146,10 +147,8 @@ export function createLimitCommands(
       const [digest] = key ? await transaction.bindKeys([key], now) : [];
       if (digest !== key?.digest) return keyProblem;
       const [isFresh] = await transaction.claimEvents([made], now);
-      const changes = await applyLimitEvents(transaction, [made], new Set(isFresh ? [made] : []), {
-        now,
-        thresholds,
-      });
+      const locks = { users: [locked], found: found ? [found] : [] };
+      const changes = applyLimitEvents(locks, [made], new Set(isFresh ? [made] : []), { now, thresholds });
       const [after] = changes.all;
       if (!after) return refuse('NOT_FOUND', 'The limit was removed since.');
       if (!isFresh) return { limit: after };
@@ -175,7 +174,7 @@ export function createLimitCommands(
   /** Delivers what the user is to be told; the inbox after it. */
   async function tell(
     transaction: StoreTransaction,
-    notifications: Awaited<ReturnType<typeof applyLimitEvents>>['notifications'],
+    notifications: readonly Notification[],
     user: UserKey,
     now: Date,
   ) {

@@ -14,7 +14,7 @@ import {
 import { limitNotification } from '../domain/limit-notification.ts';
 import { crossedThreshold, type LimitThresholds } from '../domain/limit-use.ts';
 import type { Notification } from '../domain/notification.ts';
-import { distinctUsers, userKeyOf } from '../domain/user.ts';
+import { distinctUsers, type User, userKeyOf } from '../domain/user.ts';
 import type { LimitEvent } from '../events/limit.ts';
 import { wireTypeOf } from '../events/limit-event.ts';
 import type { StoreTransaction } from '../ports/store.ts';
@@ -44,26 +44,36 @@ export const noLimitChanges: LimitChanges = {
 const limitKeyOf = ({ tenantId, userId, userLimitId }: LimitKey) =>
   `${userKeyOf({ tenantId, userId })}\n${userLimitId}`;
 
-/**
- * Applies those of the events that are fresh, whoever made them, in their order and to the state under the lock of their
- * users, who exist. Nothing is written yet.
- */
-export async function applyLimitEvents(
+/** Limits under the lock of their users. */
+export interface LockedLimits {
+  readonly users: readonly User[];
+  readonly found: readonly UserLimit[];
+}
+
+/** Locks what the events name. Their users exist, or are made earlier in the transaction. */
+export async function lockLimits(
   transaction: StoreTransaction,
   events: readonly LimitEvent[],
-  fresh: ReadonlySet<object>,
-  { now, thresholds }: { readonly now: Date; readonly thresholds: LimitThresholds | undefined },
-): Promise<LimitChanges> {
-  const named = new Map(
-    events.map(({ tenantId, userId, data: { userLimitId } }) => {
-      const key = { tenantId, userId, userLimitId };
-      return [limitKeyOf(key), key];
-    }),
-  );
+): Promise<LockedLimits> {
+  const named = new Map<string, LimitKey>();
+  for (const { tenantId, userId, data } of events) {
+    const key = { tenantId, userId, userLimitId: data.userLimitId };
+    named.set(limitKeyOf(key), key);
+  }
   const [users, found] = await Promise.all([
     transaction.lockUsers(distinctUsers(events)),
     transaction.limits([...named.values()]),
   ]);
+  return { users, found };
+}
+
+/** Applies those of the events that are fresh, whoever made them, in their order. Nothing is written yet. */
+export function applyLimitEvents(
+  { users, found }: LockedLimits,
+  events: readonly LimitEvent[],
+  fresh: ReadonlySet<object>,
+  { now, thresholds }: { readonly now: Date; readonly thresholds: LimitThresholds | undefined },
+): LimitChanges {
   const before = new Map(found.map((limit) => [limitKeyOf(limit), limit]));
   const limits = new Map<string, UserLimit>(before);
   const records: LimitRecord[] = [];

@@ -17,7 +17,7 @@ import type { LogRecord } from '../ports/event-log.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { PubSub } from '../ports/pub-sub.ts';
 import type { DeadLetter, Store } from '../ports/store.ts';
-import { applyLimitEvents, noLimitChanges } from './limit.ts';
+import { applyLimitEvents, lockLimits, noLimitChanges } from './limit.ts';
 import { publishBadges, publishLimits } from './publish.ts';
 import { announceDue } from './schedule.ts';
 
@@ -105,11 +105,12 @@ export function createProject(
         const limits =
           limitEvents.length === 0
             ? noLimitChanges
-            : await Promise.all([claimed, ensured]).then(([claims]) =>
-                applyLimitEvents(transaction, limitEvents, new Set(all.filter((_, index) => claims[index])), {
-                  now,
-                  thresholds: limitThresholds,
-                }),
+            : await Promise.all([claimed, lockLimits(transaction, limitEvents), ensured]).then(
+                ([claims, locked]) =>
+                  applyLimitEvents(locked, limitEvents, new Set(all.filter((_, index) => claims[index])), {
+                    now,
+                    thresholds: limitThresholds,
+                  }),
               );
         const recipients = distinctUsers([...notifications, ...limits.notifications]);
         const first = Promise.all([
