@@ -5,11 +5,15 @@
 export type Decimal = string;
 
 function unitsOf(value: Decimal, scale: number): bigint {
-  const [whole = '', fraction = ''] = value.split('.');
-  return BigInt(whole + fraction.padEnd(scale, '0'));
+  const missing = scale - scaleOf(value);
+  const digits = value.replace('.', '');
+  return BigInt(missing === 0 ? digits : digits + '0'.repeat(missing));
 }
 
-const scaleOf = (value: Decimal): number => value.split('.')[1]?.length ?? 0;
+function scaleOf(value: Decimal): number {
+  const point = value.indexOf('.');
+  return point === -1 ? 0 : value.length - point - 1;
+}
 
 /** Both as whole numbers of the same unit. */
 function aligned(a: Decimal, b: Decimal): readonly [a: bigint, b: bigint, scale: number] {

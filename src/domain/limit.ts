@@ -261,11 +261,23 @@ export function previousValueOf({ definition, earlier }: UserLimit): Decimal | n
   return definition && (definition.statedPrevious ?? earlier?.value ?? null);
 }
 
+// A limit never changes, and what is used of it is behind most of what is asked about it.
+const progresses = new WeakMap<UserLimit, Decimal>();
+
 /**
  * How much is used. Some producers mean by `amount` all that is used: then it alone agrees with what they say remains of
  * the value, or of the value before it was redefined.
  */
 export function progressOf(limit: UserLimit): Decimal {
+  let progress = progresses.get(limit);
+  if (progress === undefined) {
+    progress = computedProgress(limit);
+    progresses.set(limit, progress);
+  }
+  return progress;
+}
+
+function computedProgress(limit: UserLimit): Decimal {
   const { change, definition } = limit;
   if (!change) return definition?.initialProgress ?? '0';
   const { amount, remaining } = change;
@@ -273,8 +285,8 @@ export function progressOf(limit: UserLimit): Decimal {
   if (remaining === null) return sum;
   for (const value of [limitValueOf(limit), previousValueOf(limit)]) {
     if (value === null) continue;
-    if (compare(subtract(value, sum), remaining) === 0) return sum;
-    if (compare(subtract(value, amount), remaining) === 0) return amount;
+    if (compare(add(sum, remaining), value) === 0) return sum;
+    if (compare(add(amount, remaining), value) === 0) return amount;
   }
   return sum;
 }

@@ -215,7 +215,7 @@ export class UserLimitType implements Node {
 /** A limit as it is at a moment; what has to be computed is, when it is asked for. */
 export const limitNode = (limit: ZonedLimit, now: Date) => ({
   __typename: 'UserLimit' as const,
-  id: nodeId('UserLimit', limit.userId, limit.userLimitId),
+  id: () => nodeId('UserLimit', limit.userId, limit.userLimitId),
   tenantId: limit.tenantId,
   userId: limit.userId,
   userLimitId: limit.userLimitId,

@@ -7,6 +7,8 @@ import myInbox from './examples/5-my-inbox.graphql?raw';
 import openTheInbox from './examples/6-open-the-inbox.graphql?raw';
 import stats from './examples/7-stats.graphql?raw';
 import myPreferences from './examples/8-my-preferences.graphql?raw';
+import setALimit from './examples/9-set-a-limit.graphql?raw';
+import myLimits from './examples/10-my-limits.graphql?raw';
 import { authorizationHeader } from './headers.ts';
 
 /** One tab of the playground, in GraphiQL's own shape: variables and headers are JSON text. */
@@ -16,7 +18,7 @@ export interface ExampleTab {
   readonly headers: string;
 }
 
-/** One tab per step of the story, in order; only sending needs the service token. */
+/** One tab per step of the story, in order; sending and limiting need the service token. */
 export function exampleTabs({ userToken, serviceToken, userId = 'alice' }: PageConfig): ExampleTab[] {
   const asUser = authorizationHeader(userToken);
   const tab = (query: string, variables: object, headers = asUser): ExampleTab => ({
@@ -47,5 +49,22 @@ export function exampleTabs({ userToken, serviceToken, userId = 'alice' }: PageC
     tab(openTheInbox, { upTo: null }),
     tab(stats, { window: { days: 7, mode: 'CALENDAR' }, top: 5 }),
     tab(myPreferences, { input: { categories: [{ category: 'general', enabled: false }] } }),
+    tab(
+      setALimit,
+      {
+        limit: {
+          userId,
+          userLimitId: `deposits-of-${userId}`,
+          brandId: 'shop',
+          type: 'DEPOSIT',
+          period: 'CALENDAR_WEEK',
+          value: '100.00',
+          currencyCode: 'EUR',
+        },
+        used: { userLimitId: `deposits-of-${userId}`, amount: '40.00' },
+      },
+      authorizationHeader(serviceToken),
+    ),
+    tab(myLimits, { filter: { types: ['DEPOSIT'] }, events: 3 }),
   ];
 }
