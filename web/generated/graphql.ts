@@ -312,7 +312,6 @@ export type WhoAmIQuery = { readonly viewer: { readonly userId: string, readonly
 
 export type MyLimitsQueryVariables = Exact<{
   filter?: UserLimitFilter | null | undefined;
-  events?: number | null | undefined;
 }>;
 
 
@@ -532,7 +531,7 @@ export const WhoAmIDocument = /*#__PURE__*/ new TypedDocumentString(`
 }
     `) as unknown as TypedDocumentString<WhoAmIQuery, WhoAmIQueryVariables>;
 export const MyLimitsDocument = /*#__PURE__*/ new TypedDocumentString(`
-    query MyLimits($filter: UserLimitFilter, $events: Int) {
+    query MyLimits($filter: UserLimitFilter) {
   viewer {
     limits(filter: $filter) {
       userLimitId
@@ -546,7 +545,7 @@ export const MyLimitsDocument = /*#__PURE__*/ new TypedDocumentString(`
       percentUsed
       nextResetAt
       projectedExhaustionAt
-      history(first: $events) {
+      history(first: 3) {
         edges {
           node {
             type

@@ -65,6 +65,6 @@ export function exampleTabs({ userToken, serviceToken, userId = 'alice' }: PageC
       },
       authorizationHeader(serviceToken),
     ),
-    tab(myLimits, { filter: { types: ['DEPOSIT'] }, events: 3 }),
+    tab(myLimits, { filter: { types: ['DEPOSIT'] } }),
   ];
 }
