@@ -15,7 +15,8 @@ import type { Act } from '../flow/act.ts';
 import type { Ingest } from '../flow/ingest.ts';
 import type { Clock } from '../ports/clock.ts';
 import { type Context, targetUser } from './context.ts';
-import { LimitPeriod, LimitType, limitNode, UserLimitType } from './limit.ts';
+import { limitNode, UserLimitType } from './limit.ts';
+import { LimitPeriod, LimitType } from './limit-enum.ts';
 import { MutationPayload, type UserError, userErrorsOf } from './payload.ts';
 import { DateTime, Decimal, IdempotencyKey, JSONObject } from './scalars.ts';
 
