@@ -174,6 +174,22 @@ describe('limits', () => {
     }
   });
 
+  it('end the same when several workers apply them at once, each all of them in an order of its own', async () => {
+    for (let round = 0; round < 10; round += 1) {
+      const tenantId = `together-${round}`;
+      const work = async () => {
+        const { project } = someone();
+        for (const wire of shuffled(limitFixture)) {
+          const record = { ...limitRecord(wire, ++offsets), key: `${tenantId}/${wire['aggregateId']}` };
+          expect(await project.apply([record])).toEqual([]);
+        }
+      };
+      await Promise.all([work(), work(), work(), work()]);
+      const users = limitFixtureUsers.map((userId) => ({ tenantId, userId }));
+      expect((await storage.store.limits(users)).map(limitLine)).toEqual(limitFixtureTable);
+    }
+  });
+
   it('that nobody can read are one dead letter each, and the others are applied', async () => {
     const one = someone();
     const good = [one.wire('USER_LIMIT_CREATED', 1), one.wire('USER_LIMIT_PROGRESS_CHANGED', 2)] as const;
