@@ -52,7 +52,7 @@ export interface CreateUserLimit {
   readonly period: LimitPeriod;
   readonly value: string;
   readonly currencyCode?: string | undefined;
-  /** Absent: now. */
+  /** Absent: as it was, or now. */
   readonly activeFrom?: Date | undefined;
   readonly activeUntil?: Date | undefined;
   /** Absent: by the period. */
@@ -259,13 +259,13 @@ function definition(
   timeZone: string,
   now: Date,
 ): Decision | Limited {
-  const activeFrom = from ?? now;
+  const activeFrom = from ?? limit.activeFrom ?? now;
   const { activeUntil, period } = input;
-  if (activeUntil && activeUntil <= (activeFrom > now ? activeFrom : now))
+  const since = activeFrom > now ? activeFrom : now;
+  if (activeUntil && activeUntil <= since)
     return refuse('INVALID_INPUT', 'activeUntil must lie ahead, and behind activeFrom.', 'activeUntil');
   if (input.nextResetAt && input.nextResetAt <= now)
     return refuse('INVALID_INPUT', 'nextResetAt must lie ahead.', 'nextResetAt');
-  const since = activeFrom > now ? activeFrom : now;
   const nextResetAt = input.nextResetAt ?? periodEnd(period, { anchor: activeFrom, since, timeZone });
   const previousLimitValue = limitValueOf(limit);
   return {
@@ -332,6 +332,7 @@ function eventOf(
 ): LimitEvent | { readonly problems: readonly Problem[] } {
   const { tenantId, userId, userLimitId } = limit;
   const sequenceNumber = Number(sequenceOf(limit)) + 1;
+  // What is written is made of the rest.
   const parsed = family.data.safeParse({ ...data, userLimitId, sequenceNumber, raw: '-' });
   if (!parsed.success) return { problems: problemsOf(parsed.error, ['input']) };
   const { raw: _, ...said } = parsed.data;

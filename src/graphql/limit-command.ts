@@ -50,7 +50,10 @@ class CreateUserLimitInput {
   @Field(() => String, { nullable: true, description: 'Of the amounts, 1 to 16 characters, e.g. EUR.' })
   currencyCode?: string | null;
 
-  @Field(() => DateTime, { nullable: true, description: 'Default: now. Ahead: it is FUTURE until then.' })
+  @Field(() => DateTime, {
+    nullable: true,
+    description: 'Default: as it was, or now. Ahead: it is FUTURE until then.',
+  })
   activeFrom?: Date | null;
 
   @Field(() => DateTime, {

@@ -108,7 +108,8 @@ describe('a limit by hand', () => {
     const anew = await run(reset, { userLimitId, nextResetAt });
     expect(anew.userLimit).toMatchObject({ progress: '0', remaining: '100.00', nextResetAt });
     const redefined = await run(create, { ...one.input, value: '250.00' });
-    expect(redefined.userLimit).toMatchObject({ value: '250.00', previousLimitValue: '100.00' });
+    const { activeFrom } = one.userLimit ?? {};
+    expect(redefined.userLimit).toMatchObject({ value: '250.00', previousLimitValue: '100.00', activeFrom });
     expect((await one.limits()).limits).toEqual([redefined.userLimit]);
     // In the words of the producer of all others, on their topic.
     await vi.waitFor(async () => expect(await outgoing(one.userId)).toHaveLength(5));
