@@ -39,6 +39,9 @@ export const workerOnPostgres = 'worker, log in Postgres';
 export const bareOnPostgres = 'bare insert, log in Postgres';
 export const workerOnKafka = 'worker, log in Kafka';
 export const bareOnKafka = 'bare insert, log in Kafka';
+/** One worker, by what waits in the log. */
+export const limitEvents = 'worker, limit events';
+export const pageViews = 'worker, page views';
 export const twoWorkers = 'two workers, log in Kafka';
 
 /** A user with 100 000 unread notifications, and one who reads what comes. */
@@ -234,4 +237,24 @@ export const goals: readonly Goal[] = [
       other: metric(floor, `${which}Ms`),
     }),
   ),
+  {
+    number: 11,
+    what: 'limit events from the log to the projection / page views',
+    suite: 'limit events',
+    ours: perSecond(limitEvents),
+    other: perSecond(pageViews),
+    unit: 'events/s',
+    good: 'at least',
+    gate: 1 / 3,
+  },
+  {
+    number: 12,
+    what: 'User.limits of 50 limits, p50 / bare SQL',
+    suite: 'limits',
+    ours: metric(api, 'p50Ms'),
+    other: metric(bareSql, 'p50Ms'),
+    unit: 'ms',
+    good: 'at most',
+    gate: 2,
+  },
 ];

@@ -69,3 +69,16 @@ export const userStats = (userId: string, window: object) =>
 }`,
     { userId, window },
   );
+
+/** Limits as a page of them asks for them. */
+export const userLimits = (userId: string) =>
+  graphQL(
+    `query ($userId: ID!) {
+  user(userId: $userId) {
+    limits {
+      userLimitId type period status unit currencyCode value progress remaining percentUsed nextResetAt resetOverdue
+    }
+  }
+}`,
+    { userId },
+  );

@@ -13,8 +13,9 @@ import { type Postgres, startPostgres } from './postgres.ts';
 import { type BenchRedis, startBenchRedis } from './redis.ts';
 import { figureTable, goalTable, outcomesOf } from './report.ts';
 import { type Bench, runSuite, type Samples, type Suite } from './suite.ts';
-import { consumeSuite } from './suites/consume.ts';
+import { consumeSuite, limitEventsSuite } from './suites/consume.ts';
 import { inboxSuite, tableSuite } from './suites/inbox.ts';
+import { limitsSuite } from './suites/limits.ts';
 import { liveSuites } from './suites/live.ts';
 import { pushSuite } from './suites/push.ts';
 import { recordSuites } from './suites/record.ts';
@@ -24,9 +25,11 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const suites: readonly Suite[] = [
   ...recordSuites,
   consumeSuite,
+  limitEventsSuite,
   statsSuite,
   inboxSuite,
   tableSuite,
+  limitsSuite,
   pushSuite,
   ...liveSuites,
 ];

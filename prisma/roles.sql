@@ -50,7 +50,8 @@ BEGIN
   FOR written IN
     SELECT to_regclass(format('public.%I', name))
     FROM unnest(ARRAY['app_user', 'inbox', 'inbox_opening', 'inbox_change', 'notification', 'notification_preference',
-      'version_floor', 'idempotency_key', 'dead_letter', 'outbox', 'event_log', 'log_head', 'item_collection', 'item']) AS name
+      'user_limit', 'user_limit_event', 'version_floor', 'idempotency_key', 'dead_letter', 'outbox', 'event_log', 'log_head',
+      'item_collection', 'item']) AS name
     WHERE to_regclass(format('public.%I', name)) IS NOT NULL
   LOOP
     EXECUTE format('GRANT INSERT, UPDATE, DELETE ON %s TO unseen_api', written);
@@ -58,7 +59,7 @@ BEGIN
 END
 $$;
 
--- Who erases a user removes what only workers write.
+-- Who erases a user removes what only workers write; what happens to a limit here is marked as applied.
 DO $$
 DECLARE
   erased regclass;
@@ -69,5 +70,8 @@ BEGIN
   LOOP
     EXECUTE format('GRANT DELETE ON %s TO unseen_api', erased);
   END LOOP;
+  IF to_regclass('public.processed_event') IS NOT NULL THEN
+    GRANT INSERT ON processed_event TO unseen_api;
+  END IF;
 END
 $$;

@@ -57,6 +57,8 @@ describe('who asks for what is not theirs', () => {
     pageView: '',
     item: '',
     itemCursor: '',
+    limit: '',
+    limitCursor: '',
     deadLetter: '',
     notificationCursor: '',
     pageViewCursor: '',
@@ -74,7 +76,8 @@ describe('who asks for what is not theirs', () => {
     tokens.shop = await app.token({ role: 'service', subject: 'shop' });
     for (const token of [tokens.mallory, tokens.namesake]) await app.send(token, '{ viewer { id } }');
     const { json } = await probe.run(`{ viewer { id badge { id }
-      notifications { edges { cursor node { id } } } pageViews { edges { cursor node { id } } } } }`);
+      notifications { edges { cursor node { id } } } pageViews { edges { cursor node { id } } }
+      limit(userLimitId: "limit-1") { id history { edges { cursor } } } } }`);
     const { viewer } = json.data as { viewer: Viewer };
     ids.user = viewer.id;
     ids.badge = viewer.badge.id;
@@ -93,6 +96,8 @@ describe('who asks for what is not theirs', () => {
     const [article] = (published.data as unknown as { items: Viewer['notifications'] }).items.edges;
     ids.item = article.node.id;
     ids.itemCursor = article.cursor;
+    ids.limit = viewer.limit.id;
+    ids.limitCursor = viewer.limit.history.edges[0].cursor;
     const value = Buffer.from('poison');
     await app.runtime.backends.log.send([{ topic: topics.userActivity, key: null, value }]);
     const admin = await app.token({ role: 'admin', subject: 'root' });
@@ -121,6 +126,7 @@ describe('who asks for what is not theirs', () => {
       readonly edges: readonly [{ readonly cursor: string; readonly node: { readonly id: string } }];
     };
     readonly pageViews: Viewer['notifications'];
+    readonly limit: { readonly id: string; readonly history: Viewer['notifications'] };
   }
 
   afterEach(async () => {
@@ -135,12 +141,14 @@ describe('who asks for what is not theirs', () => {
   }
 
   const counts =
-    'badge { unseen } notifications { totalCount } pageViews { totalCount } stats { pageViewCount }';
+    'badge { unseen } notifications { totalCount } pageViews { totalCount } stats { pageViewCount } limits { id } limit(userLimitId: "limit-1") { id }';
   const nothing = {
     badge: { unseen: 0 },
     notifications: { totalCount: 0 },
     pageViews: { totalCount: 0 },
     stats: { pageViewCount: 0 },
+    limits: [],
+    limit: null,
   };
   const viewer = `{ viewer { userId ${counts} } }`;
   const user = `query ($id: ID!) { user(userId: $id) { ${counts} } }`;
@@ -189,6 +197,19 @@ describe('who asks for what is not theirs', () => {
     'mutation ($i: RetractItemsInput!) { retractItems(input: $i) { items { id } userErrors { code } } }';
   const see = 'mutation ($i: RecordItemViewsInput!) { recordItemViews(input: $i) { eventId } }';
   const article = { collection: 'news', itemIds: ['article'] };
+  const createLimit =
+    'mutation ($i: CreateUserLimitInput!) { createUserLimit(input: $i) { userLimit { id } userErrors { code } } }';
+  const useLimit = `mutation { updateUserLimitProgress(input: { userLimitId: "limit-1", amount: "1" }) {
+    userLimit { id } userErrors { code } } }`;
+  const resetLimit =
+    'mutation { resetUserLimit(input: { userLimitId: "limit-1" }) { userLimit { id } userErrors { code } } }';
+  const ingest =
+    'mutation ($events: [JSONObject!]!) { ingestLimitEvents(events: $events) { results { outcome } } }';
+  const limitOf = (userId: string) => ({
+    i: { userId, brandId: 'b', type: 'BET', period: 'DAY', value: '1' },
+  });
+  const noLimit = { userLimit: null, userErrors: [{ code: 'NOT_FOUND' }] };
+  const watchLimits = 'subscription ($id: ID) { userLimitChanged(userId: $id) { id } }';
   const content = { title: 'x' };
   const noUser = { userErrors: [{ code: 'USER_NOT_FOUND' }] };
 
@@ -427,6 +448,38 @@ describe('who asks for what is not theirs', () => {
       () => ({ ids: [ids.deadLetter] }),
       { data: { retryDeadLetters: { retriedCount: 0, userErrors: [{ code: 'NOT_FOUND' }] } } },
     ],
+    ['Query.node', 'mallory', node, () => ({ id: ids.limit }), { data: { node: null } }],
+    ['Query.node', 'namesake', node, () => ({ id: ids.limit }), { data: { node: null } }],
+    ['Query.node', 'foreignAdmin', node, () => ({ id: ids.limit }), { data: { node: null } }],
+    ['Mutation.createUserLimit', 'mallory', createLimit, () => limitOf('alice'), forbidden],
+    ['Mutation.createUserLimit', 'mallory', createLimit, () => limitOf('mallory'), forbidden],
+    [
+      'Mutation.createUserLimit',
+      'stranger',
+      createLimit,
+      () => limitOf('bob'),
+      { data: { createUserLimit: { userLimit: null, ...noUser } } },
+    ],
+    ['Mutation.updateUserLimitProgress', 'mallory', useLimit, () => ({}), forbidden],
+    [
+      'Mutation.updateUserLimitProgress',
+      'foreignAdmin',
+      useLimit,
+      () => ({}),
+      { data: { updateUserLimitProgress: noLimit } },
+    ],
+    ['Mutation.resetUserLimit', 'mallory', resetLimit, () => ({}), forbidden],
+    [
+      'Mutation.resetUserLimit',
+      'foreignAdmin',
+      resetLimit,
+      () => ({}),
+      { data: { resetUserLimit: noLimit } },
+    ],
+    ['Mutation.ingestLimitEvents', 'mallory', ingest, () => ({ events: [{}] }), forbidden],
+    ['Subscription.userLimitChanged', 'mallory', watchLimits, () => ({ id: 'alice' }), forbidden],
+    ['Subscription.userLimitChanged', 'mallory', watchLimits, () => ({ id: 'nobody' }), forbidden],
+    ['Subscription.userLimitChanged', 'stranger', watchLimits, () => ({}), invalid],
     ['Subscription.badgeChanged', 'mallory', watch, () => ({ id: 'alice' }), forbidden],
     ['Subscription.badgeChanged', 'mallory', watch, () => ({ id: 'nobody' }), forbidden],
     [
@@ -479,7 +532,16 @@ describe('who asks for what is not theirs', () => {
   });
 
   it.each([
-    ['service', 'mallory', ['Mutation.sendNotification', 'Mutation.publishItems', 'Mutation.upsertUsers']],
+    [
+      'service',
+      'mallory',
+      [
+        'Mutation.sendNotification',
+        'Mutation.publishItems',
+        'Mutation.upsertUsers',
+        'Mutation.ingestLimitEvents',
+      ],
+    ],
     ['admin', 'mallory', ['Query.deadLetters', 'Query.systemStatus', 'Mutation.retryDeadLetters']],
     ['admin', 'shop', ['Query.deadLetters', 'Mutation.retryDeadLetters']],
   ] as const)('is told so by every field for role %s, asked by %s', (rule, who, some) => {

@@ -24,6 +24,14 @@ const prefer = `mutation ($input: UpdatePreferencesInput!) {
   updatePreferences(input: $input) { userErrors { code message path } } }`;
 const importRange = `mutation ($input: ImportUserRangeInput!) {
   importUserRange(input: $input) { userErrors { code message path } } }`;
+const createLimit = `mutation ($input: CreateUserLimitInput!) {
+  createUserLimit(input: $input) { userErrors { code message path } } }`;
+const useLimit = `mutation ($input: UpdateUserLimitProgressInput!) {
+  updateUserLimitProgress(input: $input) { userErrors { code message path } } }`;
+const resetLimit = `mutation ($input: ResetUserLimitInput!) {
+  resetUserLimit(input: $input) { userErrors { code message path } } }`;
+const ingest = `mutation ($events: [JSONObject!]!) {
+  ingestLimitEvents(events: $events) { results { outcome message } userErrors { code message path } } }`;
 const node = 'query ($id: ID!) { node(id: $id) { id } }';
 const user = 'query ($id: ID!) { user(userId: $id) { id } }';
 
@@ -41,6 +49,74 @@ describe('what is refused', () => {
   });
   afterEach(() => probe.expectUnharmed());
   afterAll(() => probe.app.stop());
+
+  describe('limits', () => {
+    const limit = { userId: 'alice', brandId: 'b', type: 'DEPOSIT', period: 'DAY', value: '1' };
+    const amounts = [
+      '1,000.00',
+      '1e3',
+      'NaN',
+      'Infinity',
+      '9'.repeat(40),
+      '',
+      ' 1',
+      '+1',
+      '.5',
+      '1.',
+      '0x1',
+      '٣',
+      5,
+      null,
+    ];
+    it.each(shown(amounts))('takes no amount of %s', async (_, amount) => {
+      for (const [query, input] of [
+        [useLimit, { userLimitId: 'limit-1', amount }],
+        [createLimit, { ...limit, value: amount }],
+      ] as const) {
+        expect(await probe.run(query, { input }, probe.service)).toMatchObject(refused);
+      }
+    });
+
+    const inputs: [query: string, input: object, code: string][] = [
+      [useLimit, { userLimitId: 'limit-1', amount: '-0.01' }, 'INVALID_INPUT'],
+      [createLimit, { ...limit, value: '-1' }, 'INVALID_INPUT'],
+      [createLimit, { ...limit, userLimitId: 'a\u0000' }, 'INVALID_INPUT'],
+      [createLimit, { ...limit, brandId: 'x'.repeat(129) }, 'INVALID_INPUT'],
+      [createLimit, { ...limit, currencyCode: '' }, 'INVALID_INPUT'],
+      [createLimit, { ...limit, type: 'POKER' }, 'BAD_USER_INPUT'],
+      [createLimit, { ...limit, activeUntil: '2020-01-01T00:00:00Z' }, 'INVALID_INPUT'],
+      [createLimit, { ...limit, userId: 'nobody' }, 'USER_NOT_FOUND'],
+      [useLimit, { userLimitId: 'none', amount: '1' }, 'NOT_FOUND'],
+      [useLimit, { userLimitId: "' OR 1=1 --", amount: '1' }, 'NOT_FOUND'],
+      [resetLimit, { userLimitId: 'none' }, 'NOT_FOUND'],
+      [resetLimit, { userLimitId: '\ud800' }, 'NOT_FOUND'],
+      [resetLimit, { userLimitId: 'limit-1', nextResetAt: '2020-01-01T00:00:00Z' }, 'INVALID_INPUT'],
+    ];
+    it.each(inputs)('changes nothing by %s of %j', async (query, input, code) => {
+      expect(await probe.run(query, { input }, probe.service)).toMatchObject({ code });
+    });
+
+    it('accepts no event that cannot be read', async () => {
+      const events = [
+        {},
+        { type: 'USER_LIMIT_RESET' },
+        { type: 'USER_LIMIT_RESET', payload: [] },
+        { type: 'OTHER' },
+      ];
+      const { json } = await probe.run(ingest, { events }, probe.service);
+      const { results } = (json.data as { ingestLimitEvents: { results: { outcome: string }[] } })
+        .ingestLimitEvents;
+      expect(results.map(({ outcome }) => outcome)).toEqual([
+        'INVALID',
+        'INVALID',
+        'INVALID',
+        'IGNORED_TYPE',
+      ]);
+      expect(await probe.run(ingest, { events: [] }, probe.service)).toMatchObject({ code: 'INVALID_INPUT' });
+      expect(await probe.run(ingest, { events: ['x'] }, probe.service)).toMatchObject(refused);
+      expect(await probe.run(ingest, '{"events":[{"a":1e999}]}', probe.service)).toMatchObject(refused);
+    });
+  });
 
   describe('numbers', () => {
     const page = 'query ($first: Int) { viewer { notifications(first: $first) { nodes { id } } } }';
@@ -527,8 +603,8 @@ describe('what looks bad and is data', () => {
         _prisma_migrations: expect.any(Number),
         app_user: 2,
         dead_letter: 0,
-        // Each notification is announced.
-        event_log: isScaled ? 0 : 2 * notifications + views + 2,
+        // Each notification is announced; beside them, the event of the limit.
+        event_log: isScaled ? 0 : 2 * notifications + views + 3,
         idempotency_key: 0,
         inbox: 1,
         inbox_change: 0,
@@ -543,7 +619,9 @@ describe('what looks bad and is data', () => {
         notification_preference: 0,
         outbox: 0,
         page_view: views,
-        processed_event: notifications + views + 2,
+        processed_event: notifications + views + 3,
+        user_limit: 1,
+        user_limit_event: 1,
         version_floor: 0,
       });
     });

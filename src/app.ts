@@ -1,6 +1,7 @@
 import type { Config } from './config.ts';
 import { createAct } from './flow/act.ts';
 import { createConsume } from './flow/consume.ts';
+import { createIngest } from './flow/ingest.ts';
 import { createItems } from './flow/item.ts';
 import { createProject } from './flow/project.ts';
 import { createRead } from './flow/read.ts';
@@ -11,6 +12,7 @@ import { createSchedule } from './flow/schedule.ts';
 import { createStream } from './flow/stream.ts';
 import { createSweep } from './flow/sweep.ts';
 import { createWatch } from './flow/watch.ts';
+import { createLimitWatch } from './flow/watch-limits.ts';
 import { createOperations } from './graphql/operation.ts';
 import { createResolvers, getSchema } from './graphql/schema.ts';
 import type { SystemFigures } from './graphql/system-status.ts';
@@ -61,16 +63,17 @@ export interface App {
 export async function createApp(backends: Backends, config: Config): Promise<App> {
   const { store, log, outbox, pubSub, cache, authenticator, clock, pageTokens } = backends;
   const logger = withoutStorms(backends.logger);
-  const { retentionDays, viewHorizonDays, lockedCategories, announcesDeliveries } = config;
+  const { retentionDays, viewHorizonDays, lockedCategories, announcesDeliveries, limitThresholds } = config;
   const stopping = new AbortController();
 
   const read = createRead({ store, cache, clock }, { viewHorizonDays });
   const watch = createWatch({ read, pubSub, logger }, { resyncMs: config.resyncMs });
+  const limitWatch = createLimitWatch({ store, pubSub, logger }, { resyncMs: config.resyncMs });
   const stream = createStream({ read, watch, clock, logger });
 
   async function createDoor(): Promise<Door> {
     const record = createRecord({ log, store, clock }, { retentionDays, lockedCategories });
-    const act = createAct({ store, pubSub, cache, clock, logger });
+    const act = createAct({ store, pubSub, cache, clock, logger }, { lockedCategories, limitThresholds });
     const items = createItems({ store, pubSub, clock, logger }, { retentionDays, viewHorizonDays });
     const schema = getSchema();
     const container = createResolvers({
@@ -81,6 +84,8 @@ export async function createApp(backends: Backends, config: Config): Promise<App
       record,
       watch,
       stream,
+      limitWatch,
+      ingest: createIngest({ log, clock }),
       store,
       clock,
       retentionDays,
@@ -99,7 +104,7 @@ export async function createApp(backends: Backends, config: Config): Promise<App
   const reconcile = createReconcile({ store, pubSub, cache, clock, logger });
   const project = createProject(
     { store, pubSub, cache, clock, logger },
-    { retentionDays, viewHorizonDays, lockedCategories, announcesDeliveries },
+    { retentionDays, viewHorizonDays, lockedCategories, announcesDeliveries, limitThresholds },
   );
   const consume = createConsume({ log, project, logger });
   const relay = createRelay({ outbox, log, project, logger });
@@ -145,14 +150,24 @@ export async function createApp(backends: Backends, config: Config): Promise<App
         read: () => watch.count(),
       },
       {
+        name: 'unseen_limit_watchers',
+        help: 'Users whose limits are watched, one per subscription.',
+        read: () => limitWatch.count(),
+      },
+      {
         name: 'unseen_passed_over_records',
         help: "Records this process read that held nothing to apply: tombstones, and events of kinds that are others'.",
         read: () => project.passedOver(),
       },
       {
+        name: 'unseen_limit_disagreements',
+        help: 'Events this process applied whose progress and remaining amount do not make up the value of their limit.',
+        read: () => project.limitDisagreements(),
+      },
+      {
         name: 'unseen_unreadable_messages',
-        help: 'Pushes this process heard that were not badges, and dropped.',
-        read: () => watch.unreadable(),
+        help: 'Pushes this process heard that were neither badges nor limits, and dropped.',
+        read: () => watch.unreadable() + limitWatch.unreadable(),
       },
       {
         name: 'unseen_log_lag_records',
@@ -197,6 +212,7 @@ export async function createApp(backends: Backends, config: Config): Promise<App
       stopping.abort();
       await listener.drain(config.shutdownTimeoutMs);
       watch.stop();
+      limitWatch.stop();
       sweep.stop();
       await relay.stop();
       await schedule.stop();

@@ -98,6 +98,11 @@ describe('the configuration', () => {
     ['AUTH_JWKS_URL', 'file:///etc/passwd'],
     ['RETENTION_DAYS', '0'],
     ['LOCKED_CATEGORIES', 'security,two words'],
+    ['LIMIT_THRESHOLDS', '80'],
+    ['LIMIT_THRESHOLDS', 'DEPOSITS=80'],
+    ['LIMIT_THRESHOLDS', 'BET=80,BET=90'],
+    ['LIMIT_THRESHOLDS', 'BET=80+'],
+    ['LIMIT_THRESHOLDS', 'BET=0'],
     ['ROLES', ','],
     ['KAFKA_BROKERS', 'kafka://a:9092'],
     ['KAFKA_BROKERS', 'a'],
@@ -111,6 +116,12 @@ describe('the configuration', () => {
     ['INTROSPECTION', 'yes'],
   ])('refuses %s=%s', (key, value) => {
     expect(problemsOf({ [key]: value })).toHaveLength(1);
+  });
+
+  it('reads thresholds of limits by type, ascending', () => {
+    const { limitThresholds } = readConfig({ LIMIT_THRESHOLDS: '*=100+50,SESSION=90,BALANCE=' });
+    expect(limitThresholds).toMatchObject({ BET: [50, 100], SESSION: [90], BALANCE: [] });
+    expect(readConfig({}).limitThresholds.UNKNOWN).toEqual([80, 100]);
   });
 
   it('never shows a secret', () => {

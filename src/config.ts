@@ -24,6 +24,23 @@ interface About {
 
 const setting = <Schema extends z.ZodType>(schema: Schema, about: About) => ({ schema, ...about });
 
+const limitTypes = ['BALANCE', 'BET', 'DEPOSIT', 'LOSS', 'SESSION', 'UNKNOWN'] as const;
+
+/** Percentages by type of limit, ascending. */
+type LimitThresholds = Readonly<Record<(typeof limitTypes)[number], readonly number[]>>;
+
+/** undefined when it cannot be read, or a type is unknown or named twice. */
+function thresholdsOf(entries: readonly string[]): LimitThresholds | undefined {
+  const chosen = new Map<string, readonly number[]>();
+  for (const entry of entries) {
+    const [, type = '', percents = ''] = /^([A-Z]+|\*)=((?:[1-9]\d{0,2}(?:\+(?!$)|$))*)$/.exec(entry) ?? [];
+    if (![...limitTypes, '*'].includes(type) || chosen.has(type)) return undefined;
+    chosen.set(type, percents.split('+').filter(Boolean).map(Number));
+  }
+  const of = (type: string) => (chosen.get(type) ?? chosen.get('*') ?? []).toSorted((a, b) => a - b);
+  return Object.fromEntries(limitTypes.map((type) => [type, of(type)])) as unknown as LimitThresholds;
+}
+
 /** Every environment variable Unseen reads. An empty value counts as unset. */
 const settings = {
   HOST: setting(z.string().default('127.0.0.1'), {
@@ -202,6 +219,23 @@ const settings = {
       'Whether each delivered notification is announced on the topic user-notification-created, for services that send e-mail, SMS or push. Off where nobody listens.',
     example: 'off',
   }),
+  LIMIT_THRESHOLDS: setting(
+    z
+      .string()
+      .default('*=80+100')
+      .transform((value, context) => {
+        const thresholds = thresholdsOf(list(value));
+        if (thresholds) return thresholds;
+        const message = `TYPE=percent+percent separated by commas, each of ${limitTypes.join(', ')} or * once, percentages from 1 to 999`;
+        context.addIssue({ code: 'custom', message });
+        return z.NEVER;
+      }),
+    {
+      about:
+        'When users are told that a limit runs out, in percent of its value: TYPE=percent+percent separated by commas, * for every other type, nothing behind = for never.',
+      example: '*=80+100,SESSION=90',
+    },
+  ),
   LOG_RETENTION_DAYS: setting(integer(1, 30).default(7), {
     about:
       'How long events stay in the log, in days; of topics created here. Never longer than repeated events are recognised (30).',
@@ -275,6 +309,7 @@ export interface Config {
   readonly lockedCategories: readonly string[];
   readonly viewHorizonDays: number;
   readonly announcesDeliveries: boolean;
+  readonly limitThresholds: LimitThresholds;
   readonly logRetentionDays: number;
   readonly resyncMs: number;
   readonly shutdownTimeoutMs: number;
@@ -374,6 +409,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     lockedCategories: values.LOCKED_CATEGORIES,
     viewHorizonDays: values.VIEW_HORIZON_DAYS,
     announcesDeliveries: values.ANNOUNCE_DELIVERIES === 'on',
+    limitThresholds: values.LIMIT_THRESHOLDS,
     logRetentionDays: values.LOG_RETENTION_DAYS,
     resyncMs: values.RESYNC_INTERVAL_SEC * 1000,
     shutdownTimeoutMs: values.SHUTDOWN_TIMEOUT_SEC * 1000,

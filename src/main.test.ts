@@ -7,8 +7,19 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, inject, it, vi } from 'vitest';
+import { connect } from './adapters/postgres/connection.ts';
 import { findEmbeddedPostgres } from './adapters/postgres/embedded.ts';
+import { createPostgresStore } from './adapters/postgres/store.ts';
 import { createTestDatabase } from './testing/database.ts';
+import {
+  limitFixture,
+  limitFixtureCounts,
+  limitFixtureFile,
+  limitFixtureTable,
+  limitFixtureUsers,
+  limitLine,
+  shuffled,
+} from './testing/limit-fixture.ts';
 import { openLine } from './testing/line.ts';
 import { connectionStringOf, withClient } from './testing/postgres-server.ts';
 
@@ -468,4 +479,63 @@ describe('unseen import users', () => {
     expect(stderr).not.toMatch(/\n\s+at /);
     expect(readdirSync(dataDir)).toEqual([]);
   });
+});
+
+describe('unseen import limits', () => {
+  const importLimits = (...args: string[]) => unseen(['import', 'limits', ...args]);
+
+  it('explains itself', async () => {
+    const { code, stdout } = await importLimits('--help').exit;
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/JSON array[\s\S]*--tenant[\s\S]*starts over[\s\S]*Examples:/);
+  });
+
+  it('brings a file in, twice and shuffled, beside the server that applies it', async () => {
+    const server = unseen(['start'], { LOG_LEVEL: 'silent' });
+    await server.ready();
+    const { accepted, ignored, invalid } = limitFixtureCounts;
+    const summary = `accepted ${accepted}, ignored ${ignored} of other types, ${invalid} invalid\n`;
+    expect(await importLimits(limitFixtureFile).exit).toEqual({
+      code: 1,
+      stdout: summary,
+      stderr: expect.stringMatching(/^unseen: event 15 \(\w{20}\): payload\.amount: must be digits[^\n]*\n$/),
+    });
+    const again = importLimits('-');
+    again.child.stdin.end(JSON.stringify(shuffled(limitFixture)));
+    expect(await again.exit).toMatchObject({ code: 1, stdout: summary });
+    const running = findEmbeddedPostgres(dataDir);
+    if (!running) throw new Error('The server runs its database.');
+    const database = connect({ ...running, ssl: false }, { maxConnections: 2 });
+    const store = createPostgresStore(database);
+    try {
+      await vi.waitFor(async () => {
+        const limits = await store.limits(
+          limitFixtureUsers.map((userId) => ({ tenantId: 'default', userId })),
+        );
+        expect(limits.map(limitLine)).toEqual(limitFixtureTable);
+      }, waiting);
+    } finally {
+      await store.close();
+    }
+  }, 120_000);
+
+  it.each([
+    [[], /missing required argument 'file'/],
+    [['no-such-file.json'], /no-such-file\.json cannot be read: ENOENT/],
+    [['x.json', '--tenant', 'a/b'], /1 to 64 of/],
+  ])('refuses %j in a sentence and starts nothing', async (args, message) => {
+    const { code, stdout, stderr } = await importLimits(...args).exit;
+    expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+    expect(stderr).toMatch(message);
+    expect(readdirSync(dataDir)).toEqual([]);
+  });
+
+  it('says where a file cannot be read any further', async () => {
+    const file = join(dataDir, 'cut-off.json');
+    writeFileSync(file, JSON.stringify(limitFixture).slice(0, -30));
+    const { code, stdout, stderr } = await importLimits(file).exit;
+    expect({ code, stdout }).toMatchObject({ code: 1, stdout: expect.stringMatching(/^accepted 16, /) });
+    expect(stderr).toMatch(/cannot be read any further: the array is cut off\. The 21 events before/);
+    expect(stderr).not.toMatch(/\n\s+at /);
+  }, 60_000);
 });

@@ -10,6 +10,7 @@ import { AppError, isRetriable } from './domain/error.ts';
 import { isTimeZone } from './domain/time.ts';
 import type { UserPatch } from './domain/user.ts';
 import { type ImportLine, importUsers, usersOfLines, usersOfRange } from './import.ts';
+import { elementsOf, importLimits } from './import-limits.ts';
 import {
   createLogger,
   createRuntime,
@@ -17,6 +18,7 @@ import {
   devUser,
   type Examination,
   examine,
+  openLog,
   openStore,
   runMigrations,
 } from './runtime.ts';
@@ -39,7 +41,8 @@ Examples:
   unseen token --user alice                     a token for the playground or for curl
   unseen token --role service                   a token that acts for every user of the tenant
   unseen dlq ls                                 the events that could not be applied
-  unseen import users users.jsonl               create or change the users of a file`,
+  unseen import users users.jsonl               create or change the users of a file
+  unseen import limits limits.json              bring in events about limits`,
   );
 
 program
@@ -159,9 +162,11 @@ dlq
     });
   });
 
-program
+const bringIn = program
   .command('import')
-  .description('Bring in what is known already, straight into the store, also while the server runs.')
+  .description('Bring in what is known already, also while the server runs.');
+
+bringIn
   .command('users')
   .description('Create or change users: those of a file, or those whose ids are numbers in a row.')
   .argument('<source>', 'FILE: JSON Lines, - for standard input. FIRST..LAST: a range of ids, both included')
@@ -189,6 +194,27 @@ Examples:
   zcat users.jsonl.gz | unseen import users -`,
   )
   .action(importUsersFrom);
+
+bringIn
+  .command('limits')
+  .description('Bring in events about limits, as their producer writes them.')
+  .argument('<file>', 'a JSON array of events, - for standard input; of any size')
+  .option('--tenant <tenant>', 'whose users', tenant, 'default')
+  .addHelpText(
+    'after',
+    `
+Events go to the log, unmodified and in their order; a worker applies them, at once when one runs. Each is applied once and
+their order does not matter: to import a file again changes nothing, so whoever was interrupted starts over.
+
+Events about something else are ignored. Those that cannot be read are reported, by their place in the array, and the others
+imported; the exit code is then 1.
+
+Examples:
+  unseen import limits limits.json --tenant acme
+  zcat limits.json.gz | unseen import limits -
+  jq -s . events.jsonl | unseen import limits -     an event a line`,
+  )
+  .action(importLimitsFrom);
 
 const roleDescriptions = { api: 'answers requests', worker: 'applies events' } as const;
 
@@ -229,6 +255,30 @@ async function importUsersFrom(
       console.log(`created ${created}, updated ${updated}, ${refused} lines refused`);
     }
   });
+}
+
+async function importLimitsFrom(source: string, options: { readonly tenant: string }): Promise<void> {
+  const events = elementsOf(await bytesOf(source));
+  const { log, clock, close } = await openLog(readConfig());
+  const counts = { accepted: 0, ignored: 0, invalid: 0 };
+  let said = 0;
+  try {
+    await importLimits({ log, clock }, options.tenant, events, {
+      counts,
+      onInvalid: (index, eventId, reason) =>
+        refuse(`event ${index}${eventId === null ? '' : ` (${eventId})`}: ${reason}`),
+      onBatch() {
+        const done = counts.accepted + counts.ignored + counts.invalid;
+        if (done < said + 10_000) return;
+        said = done;
+        console.error(`${done} events so far`);
+      },
+    });
+  } finally {
+    const { accepted, ignored, invalid } = counts;
+    console.log(`accepted ${accepted}, ignored ${ignored} of other types, ${invalid} invalid`);
+    await close();
+  }
 }
 
 async function usersOf(

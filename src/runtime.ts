@@ -217,21 +217,41 @@ async function examineStore({
 export async function openStore(
   config: Config,
 ): Promise<Pick<Backends, 'store' | 'clock'> & { close(): Promise<void> }> {
+  const { store, close } = await openDatabase(config);
+  return { store, clock: systemClock, close };
+}
+
+/** The log, for such a command. Rejects with START_REFUSED when the database is to hold it and cannot be reached. */
+export async function openLog(
+  config: Config,
+): Promise<Pick<Backends, 'log' | 'clock'> & { close(): Promise<void> }> {
+  const clock = systemClock;
+  if (config.kafka) {
+    const log = createKafkaEventLog({ logger: silent, onFatal }, kafkaOptions(config, config.kafka));
+    return { log, clock, close: () => log.close() };
+  }
+  const { database, connection, close } = await openDatabase(config);
+  const log = createPostgresEventLog({ database, connection, logger: silent });
+  return { log, clock, close: () => log.close().then(close) };
+}
+
+async function openDatabase(config: Config) {
   const running = config.databaseUrl === undefined ? findEmbeddedPostgres(config.dataDir) : undefined;
   const postgres = running
     ? { connection: { ...running, ssl: false }, close: async () => {} }
     : await openPostgres({ logger: silent }, locationOf(config, { ephemeral: false }));
-  const store = createPostgresStore(connect(postgres.connection, { maxConnections: 2 }));
+  const { connection } = postgres;
+  const database = connect(connection, { maxConnections: 2 });
+  const store = createPostgresStore(database);
   const close = async () => {
     await store.close();
     await postgres.close();
   };
   try {
     // What others run, others bring up to date.
-    if (!running && config.databaseUrl === undefined)
-      await migrateOn({ logger: silent }, postgres.connection);
+    if (!running && config.databaseUrl === undefined) await migrateOn({ logger: silent }, connection);
     await store.ping();
-    return { store, clock: systemClock, close };
+    return { store, database, connection, close };
   } catch (error) {
     await close();
     throw asRefusal(error);

@@ -16,9 +16,15 @@ const zones: Record<string, { readonly values: readonly string[]; readonly types
   adapters: { values: ['ports', 'events', 'domain'] },
   'runtime.ts': { values: ['adapters', 'config.ts', 'domain', 'events', 'ports'], types: ['app.ts'] },
   'app.ts': { values: ['flow', 'graphql', 'http', 'ports', 'version.ts'], types: ['config.ts'] },
-  'main.ts': { values: ['config.ts', 'runtime.ts', 'app.ts', 'dlq.ts', 'import.ts', 'domain', 'version.ts'] },
+  'main.ts': {
+    values: [
+      ...['config.ts', 'runtime.ts', 'app.ts', 'dlq.ts', 'import.ts', 'import-limits.ts'],
+      ...['domain', 'version.ts'],
+    ],
+  },
   'dlq.ts': { values: ['domain'], types: ['ports'] },
   'import.ts': { values: ['domain', 'events'], types: ['ports'] },
+  'import-limits.ts': { values: ['domain', 'events'], types: ['ports'] },
   'config.ts': { values: [] },
   'version.ts': { values: [] },
 };

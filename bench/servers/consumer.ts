@@ -10,6 +10,8 @@ export interface ConsumerOptions {
   readonly databaseUrl: string;
   /** `ours`: the worker's flow. `bare`: the same rows by `unnest`, in batches as they come, one transaction each. */
   readonly applies: 'ours' | 'bare';
+  /** What waits in the log: page views with a notification in five, page views alone, or events of limits. */
+  readonly events: 'mixed' | 'views' | 'limits';
   /** Unset: the log is a table in the same database. */
   readonly kafka?: { readonly broker: string; readonly namespace: string };
 }
@@ -22,7 +24,7 @@ export interface Consumed {
 
 const users = 200;
 
-const { dist, databaseUrl, applies, kafka } = readArgument<ConsumerOptions>();
+const { dist, databaseUrl, applies, events: kind, kafka } = readArgument<ConsumerOptions>();
 const built = builtIn(dist);
 const { readConfig } = await built.config();
 const { createRuntime } = await built.runtime();
@@ -127,12 +129,47 @@ async function createBare() {
   };
 }
 
+let sequenceNumber = 0;
+
+/** As their producer writes them: a bit of a limit of each user in turn is used. */
+function limitRecords(start: number, count: number) {
+  return Array.from({ length: count }, (_, n) => {
+    const userId = `user-${(start + n) % users}`;
+    sequenceNumber += 1;
+    const event = {
+      aggregateId: userId,
+      context: { correlationId: uuidV7() },
+      createdAt: Date.now(),
+      eventId: uuidV7().replaceAll('-', '').slice(12),
+      payload: {
+        amount: '1.00',
+        brandId: 'brand-1',
+        currencyCode: 'EUR',
+        nextResetTime: Date.now() + 86_400_000,
+        previousProgress: '100.00',
+        remainingAmount: '9899.00',
+        userId,
+        userLimitId: `limit-of-${userId}`,
+      },
+      sequenceNumber,
+      source: 'limitUser',
+      type: 'USER_LIMIT_PROGRESS_CHANGED',
+    };
+    const value = Buffer.from(JSON.stringify(event));
+    return { topic: 'user-limit-events', key: `default/${userId}`, value };
+  });
+}
+
 answerParent(
   {},
   {
-    /** Appends so many events, a fifth of them notifications. */
+    /** Appends so many events. */
     async fill({ events }: { readonly events: number }) {
       for (let start = 0; start < events; start += 500) {
+        if (kind === 'limits') {
+          await log.send(limitRecords(start, Math.min(500, events - start)));
+          continue;
+        }
         await log.append(
           Array.from({ length: Math.min(500, events - start) }, (_, n) => {
             const common = {
@@ -144,7 +181,7 @@ answerParent(
               occurredAt: new Date(),
               schemaVersion: 1,
             };
-            return n % 5 === 0
+            return kind === 'mixed' && n % 5 === 0
               ? {
                   ...common,
                   type: 'notificationSent' as const,

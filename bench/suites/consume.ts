@@ -1,7 +1,15 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Child } from '../child.ts';
-import { bareOnKafka, bareOnPostgres, twoWorkers, workerOnKafka, workerOnPostgres } from '../goals.ts';
+import {
+  bareOnKafka,
+  bareOnPostgres,
+  limitEvents,
+  pageViews,
+  twoWorkers,
+  workerOnKafka,
+  workerOnPostgres,
+} from '../goals.ts';
 import type { Consumed, ConsumerOptions } from '../servers/consumer.ts';
 import type { Bench, Running, Suite } from '../suite.ts';
 
@@ -12,12 +20,17 @@ const patienceMs = 120_000;
 
 type Variant = (bench: Bench) => Promise<Running>;
 
-function consumers(applies: ConsumerOptions['applies'], log: 'postgres' | 'kafka', count = 1): Variant {
+function consumers(
+  applies: ConsumerOptions['applies'],
+  log: 'postgres' | 'kafka',
+  { count = 1, kind = 'mixed' }: { readonly count?: number; readonly kind?: ConsumerOptions['events'] } = {},
+): Variant {
   return async (bench) => {
     const options: ConsumerOptions = {
       dist: bench.options.dist,
       databaseUrl: await bench.postgres.createDatabase('migrated'),
       applies,
+      events: kind,
       ...(log === 'kafka' && {
         kafka: { broker: await bench.kafkaBroker(), namespace: `bench-${randomUUID()}.` },
       }),
@@ -69,6 +82,16 @@ export const consumeSuite: Suite = {
     [bareOnPostgres]: consumers('bare', 'postgres'),
     [workerOnKafka]: consumers('ours', 'kafka'),
     [bareOnKafka]: consumers('bare', 'kafka'),
-    [twoWorkers]: consumers('ours', 'kafka', 2),
+    [twoWorkers]: consumers('ours', 'kafka', { count: 2 }),
+  },
+};
+
+/** Events of limits beside page views: from the log to committed rows. */
+export const limitEventsSuite: Suite = {
+  name: 'limit events',
+  loads: 1,
+  variants: {
+    [limitEvents]: consumers('ours', 'postgres', { kind: 'limits' }),
+    [pageViews]: consumers('ours', 'postgres', { kind: 'views' }),
   },
 };

@@ -5,7 +5,7 @@ import type { ClosedLoopResult } from '../load/closed-loop.ts';
 import { userStats } from '../requests.ts';
 import type { SqlOptions } from '../servers/sql.ts';
 import type { UnseenOptions } from '../servers/unseen.ts';
-import { type Bench, cpuFigures, measureCpu, type Suite, underHttpLoad } from '../suite.ts';
+import { type Bench, cpuFigures, measureCpu, type Running, type Suite, underHttpLoad } from '../suite.ts';
 import { serviceToken } from '../tokens.ts';
 
 const viewsInWindow = 2_000;
@@ -19,7 +19,7 @@ const dayMs = 86_400_000;
 
 interface Seeded {
   readonly databaseUrl: string;
-  readonly window: SqlOptions['window'];
+  readonly window: NonNullable<SqlOptions['window']>;
 }
 
 let seeded: Promise<Seeded> | undefined;
@@ -85,18 +85,23 @@ export const statsSuite: Suite = {
     async [bareSql](bench) {
       const { databaseUrl, window } = await seed(bench);
       const options: SqlOptions = { dist: bench.options.dist, databaseUrl, user, window };
-      const child = await bench.startServer<object>('sql', options);
-      return {
-        async turn(seconds) {
-          await bench.postgres.checkpoint();
-          const { result, ...usage } = await measureCpu(bench, child, () =>
-            child.call<ClosedLoopResult>('run', { seconds }),
-          );
-          const { requests, perSecond, p50Ms, p99Ms } = result;
-          return { perSecond, p50Ms, p99Ms, ...cpuFigures(usage, requests) };
-        },
-        stop: () => child.stop(),
-      };
+      return bareSqlRunning(bench, options);
     },
   },
 };
+
+/** A statement asked again and again over one connection. */
+export async function bareSqlRunning(bench: Bench, options: SqlOptions): Promise<Running> {
+  const child = await bench.startServer<object>('sql', options);
+  return {
+    async turn(seconds) {
+      await bench.postgres.checkpoint();
+      const { result, ...usage } = await measureCpu(bench, child, () =>
+        child.call<ClosedLoopResult>('run', { seconds }),
+      );
+      const { requests, perSecond, p50Ms, p99Ms } = result;
+      return { perSecond, p50Ms, p99Ms, ...cpuFigures(usage, requests) };
+    },
+    stop: () => child.stop(),
+  };
+}

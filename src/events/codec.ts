@@ -1,6 +1,8 @@
 import { type Decoded, describe, unreadable } from './decoded.ts';
 import { envelope } from './envelope.ts';
 import { type ItemViewed, itemViewed } from './item-view.ts';
+import { type LimitEvent, limitFamilies } from './limit.ts';
+import { decodeLimitEvent } from './limit-event.ts';
 import { type NotificationSent, notificationSent } from './notification.ts';
 import { decodeNotificationCommand } from './notification-command.ts';
 import { type PageViewed, pageViewed } from './page-view.ts';
@@ -9,9 +11,9 @@ import { topics } from './topic.ts';
 import { decodeActivity } from './user-activity.ts';
 
 /** Every kind of event the worker applies. A new family is registered here and in `flow/project.ts`. */
-export const families = [pageViewed, itemViewed, notificationSent] as const;
+export const families = [pageViewed, itemViewed, notificationSent, ...limitFamilies] as const;
 
-export type Event = PageViewed | ItemViewed | NotificationSent;
+export type Event = PageViewed | ItemViewed | NotificationSent | LimitEvent;
 
 const familyByType = new Map<string, (typeof families)[number]>(
   families.map((family) => [family.type, family]),
@@ -65,6 +67,7 @@ function written(at: Date): string {
 const foreignForms = new Map<string, (fields: Fields, record: InboundRecord) => Decoded>([
   [topics.userActivity, decodeActivity],
   [topics.notificationCommand, decodeNotificationCommand],
+  [topics.userLimits, decodeLimitEvent],
 ]);
 
 const utf8 = new TextDecoder('utf-8', { fatal: true });

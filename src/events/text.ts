@@ -29,6 +29,24 @@ export const instant = z.iso.datetime({ offset: true }).transform((value) => new
 /** An instant that a door may have read already. */
 export const moment = z.union([z.date(), instant]);
 
+/** Digits of a decimal, on both sides of the point together. */
+const maxDigits = 38;
+
+/** An exact decimal as text, `9800.00`: its digits are kept as they are. A JSON number has been through a float already. */
+export const signedDecimal = z
+  .string('must be a decimal as text, e.g. "9800.00"')
+  .regex(
+    /^-?(0|[1-9]\d*)(\.\d+)?$/,
+    'must be digits, with a point before decimals, e.g. "9800.00": no commas, exponents or other signs',
+  )
+  .refine(
+    (value) => value.length <= maxDigits || value.replace(/[-.]/g, '').length <= maxDigits,
+    `must have at most ${maxDigits} digits`,
+  );
+
+/** A decimal that is 0 or more. */
+export const decimal = signedDecimal.refine((value) => !value.startsWith('-'), 'must not be negative');
+
 /** Levels of a JSON object: far from where writing or reading it would exhaust a stack, here or in Postgres. */
 const maxJsonDepth = 100;
 

@@ -2,6 +2,7 @@
 export const topics = {
   userActivity: 'incoming.user_activity',
   notificationCommand: 'create-user-notification-command',
+  userLimits: 'user-limit-events',
 } as const;
 
 /** Where other systems hear of each notification that was delivered: e-mail, SMS, push. Named like those above. */

@@ -8,7 +8,8 @@ import {
   watermarkAfterOpening,
   withCounts,
 } from '../domain/inbox.ts';
-import type { Notification } from '../domain/notification.ts';
+import type { LimitThresholds } from '../domain/limit-use.ts';
+import { dueAtOf, type Notification } from '../domain/notification.ts';
 import { type Problem, userNotFound } from '../domain/problem.ts';
 import { cancel, notThere, reschedule, snooze } from '../domain/timing.ts';
 import type { UserKey, UserPatch } from '../domain/user.ts';
@@ -18,6 +19,7 @@ import type { Logger } from '../ports/logger.ts';
 import type { PubSub } from '../ports/pub-sub.ts';
 import type { DeadLetterFilter, Marking, Store } from '../ports/store.ts';
 import { eraseUser } from './erase.ts';
+import { createLimitCommands } from './limit-command.ts';
 import { type PreferencesChange, type Preferred, updatePreferences } from './prefer.ts';
 import { publishBadges } from './publish.ts';
 import { announceDue } from './schedule.ts';
@@ -33,19 +35,25 @@ type Changed = { readonly notification: Notification; readonly badge: Badge } | 
  * What a user or an admin does and expects to see in the reply: one transaction, then publish. Rejects with UNAVAILABLE:
  * unknown whether done; doing it again is harmless.
  */
-export function createAct({
-  store,
-  pubSub,
-  cache,
-  clock,
-  logger,
-}: {
-  readonly store: Store;
-  readonly pubSub: PubSub;
-  readonly cache?: BadgeCache;
-  readonly clock: Clock;
-  readonly logger: Logger;
-}) {
+export function createAct(
+  {
+    store,
+    pubSub,
+    cache,
+    clock,
+    logger,
+  }: {
+    readonly store: Store;
+    readonly pubSub: PubSub;
+    readonly cache?: BadgeCache;
+    readonly clock: Clock;
+    readonly logger: Logger;
+  },
+  {
+    lockedCategories = [],
+    limitThresholds: thresholds,
+  }: { readonly lockedCategories?: readonly string[]; readonly limitThresholds?: LimitThresholds } = {},
+) {
   /** Changes one notification under the lock of its inbox, and counts the badge anew from the rows. */
   async function change(
     { tenantId, id }: Named,
@@ -76,7 +84,7 @@ export function createAct({
     if ('problem' in changed) return { problem: { path: ['input', 'id'], ...changed.problem } };
     const badge = badgeOf(changed.inbox);
     if (action) await publishBadges({ pubSub, cache, logger }, [badge], 'SNOOZED');
-    await announceDue(pubSub, [changed.notification]);
+    await announceDue(pubSub, [dueAtOf(changed.notification)]);
     return { notification: changed.notification, badge };
   }
 
@@ -197,6 +205,8 @@ export function createAct({
       change: PreferencesChange,
     ): Promise<Preferred | { readonly problem: Problem }> =>
       updatePreferences({ store, clock }, user, change),
+
+    ...createLimitCommands({ store, pubSub, cache, clock, logger }, { lockedCategories, thresholds }),
 
     eraseUser: (user: UserKey): Promise<Problem | undefined> =>
       eraseUser({ store, pubSub, cache, clock, logger }, user),

@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createLocalPubSub } from '../adapters/local/pub-sub.ts';
+import { readConfig } from '../config.ts';
 import { topics } from '../events/topic.ts';
 import { systemClock } from '../ports/clock.ts';
 import type { Consumption } from '../ports/event-log.ts';
@@ -8,6 +9,13 @@ import type { Store } from '../ports/store.ts';
 import { awayFor } from '../testing/faults.ts';
 import { startTestKafka, type TestKafka } from '../testing/kafka.ts';
 import { inbound, openKafkaLog, type TestLog } from '../testing/kafka-log.ts';
+import {
+  limitFixture,
+  limitFixtureTable,
+  limitFixtureUsers,
+  limitLine,
+  shuffled,
+} from '../testing/limit-fixture.ts';
 import { drift } from '../testing/recount.ts';
 import { openTestStorage, type TestStorage } from '../testing/storage.ts';
 import { createConsume, projectionGroup } from './consume.ts';
@@ -41,7 +49,7 @@ afterEach(async () => {
 function work(store: Store = storage.store): Promise<Consumption> {
   const project = createProject(
     { store, pubSub: createLocalPubSub(), clock: systemClock, logger: silent },
-    { retentionDays: 183 },
+    { retentionDays: 183, limitThresholds: readConfig({}).limitThresholds },
   );
   return createConsume(
     { log, project, logger: silent },
@@ -125,5 +133,48 @@ describe('a worker on Kafka', () => {
     await caughtUp();
     expect(await counts()).toEqual(everyUser(2, 2));
     expect(log.fatal).toEqual([]);
+  });
+
+  it('ends limits the same after a failing database, a killed Kafka and a rewind, and tells each threshold once', async () => {
+    const limitUsers = limitFixtureUsers.map((userId) => ({ tenantId: 'acme', userId }));
+    const table = async () => (await storage.store.limits(limitUsers)).map(limitLine);
+    const told = () =>
+      storage.query('SELECT user_id, title FROM notification WHERE tenant_id = $1 ORDER BY 1, 2', ['acme']);
+    const produceAll = async (events: typeof limitFixture) => {
+      for (const event of events) {
+        const key = `acme/${event['aggregateId']}`;
+        await kafka.produce({ topic: topics.userLimits, key, value: JSON.stringify(event) });
+      }
+    };
+    const worker = await work(awayFor(storage.store, 6));
+    // In the order of the producer, so that what crosses a threshold does so here as well.
+    await produceAll(limitFixture);
+    await caughtUp();
+    expect(await table()).toEqual(limitFixtureTable);
+    const once = await told();
+    expect(once).toEqual([{ user_id: '019mr8mf4r', title: '80 % of your deposit limit is used' }]);
+    await kafka.kill();
+    await kafka.restart();
+    await vi.waitFor(() => kafka.admin.listTopics(), waiting);
+    await produceAll(shuffled([...limitFixture, ...limitFixture]));
+    await caughtUp();
+    expect(await table()).toEqual(limitFixtureTable);
+    await worker.stop();
+
+    // Nothing is known any more of what was applied.
+    await storage.query('DELETE FROM processed_event');
+    await vi.waitFor(
+      () => kafka.admin.resetOffsets({ groupId: projectionGroup, topic: topics.userLimits, earliest: true }),
+      waiting,
+    );
+    await work();
+    await caughtUp();
+    expect(await table()).toEqual(limitFixtureTable);
+    expect(await told()).toEqual(once);
+    expect(await drift(storage.query)).toEqual([]);
+    const letters = await storage.query('SELECT DISTINCT topic, error_code, payload FROM dead_letter');
+    expect(letters).toEqual([
+      expect.objectContaining({ topic: topics.userLimits, error_code: 'MALFORMED_EVENT' }),
+    ]);
   });
 });

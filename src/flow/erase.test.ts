@@ -16,6 +16,7 @@ import {
   testNow,
 } from '../testing/event.ts';
 import { observed, withTransactions } from '../testing/faults.ts';
+import { limitRecord, wireLimitEvent } from '../testing/limit.ts';
 import { openTestStorage, type TestStorage } from '../testing/storage.ts';
 import { createAct } from './act.ts';
 import { createProject } from './project.ts';
@@ -144,6 +145,7 @@ describe('erasing a user', () => {
     await actOn().openInbox(user, undefined);
     const choice = { category: 'news', enabled: false };
     await actOn().updatePreferences(user, { patch: {}, categories: [choice] });
+    await projectOn().apply([limitRecord(wireLimitEvent('USER_LIMIT_RESET', 1, { ...user }), ++offsets)]);
     await projectOn().apply([{ ...rawRecord(`{ "user_id": "${user.userId}", `, ++offsets), key }]);
     await storage.store.transaction((transaction) =>
       transaction.addOutgoing(
@@ -168,6 +170,8 @@ describe('erasing a user', () => {
       'notification_preference',
       'outbox',
       'page_view',
+      'user_limit',
+      'user_limit_event',
     ]);
     const ofOther = await rowsNaming(other);
     expect(await actOn().eraseUser(user)).toBeUndefined();

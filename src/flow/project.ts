@@ -2,12 +2,15 @@ import { validate as isUuid, v5 as uuidV5 } from 'uuid';
 import { AppError, type ErrorCode } from '../domain/error.ts';
 import { badgeOf, type Inbox } from '../domain/inbox.ts';
 import { defaultViewHorizonDays, horizonAt, viewsOf } from '../domain/item.ts';
+import { limitDueAt } from '../domain/limit.ts';
+import type { LimitThresholds } from '../domain/limit-use.ts';
 import { createMailboxes } from '../domain/mailboxes.ts';
-import { contentOf, type Notification } from '../domain/notification.ts';
+import { contentOf, dueAtOf, type Notification } from '../domain/notification.ts';
 import { type PageView, timelinessOf } from '../domain/page-view.ts';
 import { distinctUsers, userKeyOf } from '../domain/user.ts';
 import { decode, type Event } from '../events/codec.ts';
 import type { ItemViewed } from '../events/item-view.ts';
+import { isLimitEvent } from '../events/limit.ts';
 import type { NotificationSent } from '../events/notification.ts';
 import type { PageViewed } from '../events/page-view.ts';
 import { notificationCreatedTopic } from '../events/topic.ts';
@@ -18,7 +21,8 @@ import type { Logger } from '../ports/logger.ts';
 import type { PubSub } from '../ports/pub-sub.ts';
 import type { DeadLetter, Store } from '../ports/store.ts';
 import { announcementsOf } from './announce.ts';
-import { publishBadges } from './publish.ts';
+import { applyLimitEvents, lockLimits, noLimitChanges } from './limit.ts';
+import { publishBadges, publishLimits } from './publish.ts';
 import { announceDue } from './schedule.ts';
 
 /** Namespace of row ids for events whose own id is not a uuid. */
@@ -33,6 +37,8 @@ interface ProjectOptions {
   readonly viewHorizonDays?: number;
   /** Whether other systems hear of each delivered notification. Default false. */
   readonly announcesDeliveries?: boolean;
+  /** When users are told that a limit runs out; absent: never. */
+  readonly limitThresholds?: LimitThresholds;
 }
 
 /** Applies records to the store. */
@@ -47,6 +53,8 @@ export interface Project {
   bury(record: LogRecord, why: Failure): Promise<void>;
   /** How many records held nothing to apply: tombstones, and kinds of events that are others'. */
   passedOver(): number;
+  /** How often what a limit's progress said was used and what it said remained did not make up the value. */
+  limitDisagreements(): number;
 }
 
 /** Why a record could not be applied, and after how many attempts. */
@@ -75,12 +83,15 @@ export function createProject(
     viewHorizonDays = defaultViewHorizonDays,
     lockedCategories = [],
     announcesDeliveries = false,
+    limitThresholds,
   }: ProjectOptions,
 ): Project {
   let passedOver = 0;
+  let limitDisagreements = 0;
 
   return {
     passedOver: () => passedOver,
+    limitDisagreements: () => limitDisagreements,
     async apply(records) {
       const now = clock.now();
       const { events, deadLetters, ...counts } = read(records, now);
@@ -93,6 +104,7 @@ export function createProject(
       const keptItemViews = itemViews.filter(isKept);
       const horizon = horizonAt(now, viewHorizonDays);
       const notifications = all.filter((event) => event.type === 'notificationSent');
+      const limitEvents = all.filter(isLimitEvent);
       await store.preparePageViews(keptViews.map((view) => view.occurredAt));
 
       const groups = notifications.flatMap((event) => groupOf(event) ?? []);
@@ -101,14 +113,28 @@ export function createProject(
       );
       const toldAbout = await store.toldAbout(visits);
 
-      const { arrived, visited, waiting, timed } = await store.projection(async (transaction) => {
+      const { arrived, visited, waiting, timed, limits } = await store.projection(async (transaction) => {
         // Claims come first in the transaction; what need not wait for their answer travels with them. Page views create
         // their user before recipients are looked up. Inboxes of repeats are locked and published too: their first publish
         // may have been lost in a crash.
+        const claimed = transaction.claimEvents(all, now);
+        const ensured = transaction.ensureUsers(distinctUsers([...views, ...limitEvents]), now);
+        // Limits wait for their claims: whom they tell something is to be known before inboxes are locked.
+        const limits =
+          limitEvents.length === 0
+            ? noLimitChanges
+            : await Promise.all([claimed, lockLimits(transaction, limitEvents), ensured]).then(
+                ([claims, locked]) =>
+                  applyLimitEvents(locked, limitEvents, new Set(all.filter((_, index) => claims[index])), {
+                    now,
+                    thresholds: limitThresholds,
+                  }),
+              );
+        const recipients = distinctUsers([...notifications, ...limits.notifications]);
         const first = Promise.all([
-          transaction.claimEvents(all, now),
-          transaction.ensureUsers(distinctUsers([...views, ...itemViews]), now),
-          transaction.lockInboxes(distinctUsers([...notifications, ...toldAbout]), now),
+          claimed,
+          ensured,
+          transaction.lockInboxes(distinctUsers([...recipients, ...toldAbout]), now),
           transaction.unreadOf({
             groups,
             visits: toldAbout.length > 0 || notifications.length > 0 ? visits : [],
@@ -125,10 +151,11 @@ export function createProject(
           if (!fresh.has(event)) continue;
           if (event.type === 'notificationSent') {
             if (!mailboxes.deliver(draftOf(event), { isNew: true })) waiting.push(event);
-          } else {
+          } else if (event.type === 'pageViewed' || event.type === 'itemViewed') {
             mailboxes.visit(event, subjectsOf(event), event.occurredAt);
           }
         }
+        for (const notification of limits.notifications) mailboxes.deliver(notification, { isNew: true });
         const mail = mailboxes.mail();
         const untouched = new Set(locked.map(({ inbox }) => inbox));
         transaction.finish(
@@ -140,18 +167,22 @@ export function createProject(
           transaction.addChanges(mail.changes),
           transaction.saveInboxes(mail.inboxes.filter((inbox) => !untouched.has(inbox))),
           transaction.addOutgoing(announcesDeliveries ? announcementsOf(mail.arrivals, now) : [], now),
+          transaction.saveLimits(limits.changed),
+          transaction.addLimitEvents(limits.records),
         );
-        const recipients = new Set(notifications.map(userKeyOf));
-        const isRecipient = (inbox: Inbox) => recipients.has(userKeyOf(inbox));
+        const recipientKeys = new Set(recipients.map(userKeyOf));
+        const isRecipient = (inbox: Inbox) => recipientKeys.has(userKeyOf(inbox));
         return {
           arrived: mail.inboxes.filter(isRecipient),
           visited: mail.inboxes.filter((inbox) => !isRecipient(inbox)),
           waiting: new Set<Event>(waiting),
           timed: [...mail.added, ...mail.changed],
+          limits,
         };
       });
 
       passedOver += counts.passedOver;
+      limitDisagreements += limits.disagreements;
       if (deadLetters.length > 0) {
         const places = deadLetters.map(({ topic, partition, offset }) => `${topic}/${partition}/${offset}`);
         logger.error({ places: places.slice(0, 10), count: places.length }, 'records became dead letters');
@@ -166,7 +197,8 @@ export function createProject(
       }));
       if (viewed.length > 0)
         await publishBadges({ pubSub, logger }, await store.itemBadges(viewed, horizon), 'VIEWED');
-      await announceDue(pubSub, timed);
+      if (limits.all.length > 0) await publishLimits({ pubSub, logger }, limits.all);
+      await announceDue(pubSub, [...timed.map(dueAtOf), ...limits.changed.map(limitDueAt)]);
       return events.flatMap(({ event, record }) => (waiting.has(event) ? [record] : []));
     },
 

@@ -1,7 +1,9 @@
 import { z } from 'zod';
 import { type Badge, type BadgeCause, badgeCauses, writtenBadge } from '../domain/badge.ts';
 import { isRetriable } from '../domain/error.ts';
+import type { ZonedLimit } from '../domain/limit.ts';
 import { type UserKey, userKeyOf } from '../domain/user.ts';
+import { writeLimit } from '../domain/written-limit.ts';
 import { type BadgeCache, noBadgeCache } from '../ports/badge-cache.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { Message, PubSub } from '../ports/pub-sub.ts';
@@ -84,5 +86,22 @@ function parse<Schema extends z.ZodType>(schema: Schema, value: string): z.outpu
     return schema.parse(JSON.parse(value));
   } catch {
     return undefined;
+  }
+}
+
+/** One topic per user; a message on it is one limit's whole state. */
+export function limitTopic(user: UserKey): string {
+  return `limit:${userKeyOf(user)}`;
+}
+
+/** Tells the watchers, after the commit, like `publishBadges`. */
+export async function publishLimits(
+  { pubSub, logger }: { readonly pubSub: PubSub; readonly logger: Logger },
+  limits: readonly ZonedLimit[],
+): Promise<void> {
+  try {
+    await pubSub.publish(limits.map((limit) => ({ topic: limitTopic(limit), value: writeLimit(limit) })));
+  } catch (err) {
+    if (!isRetriable(err)) logger.error({ err, limits: limits.length }, 'limits could not be published');
   }
 }

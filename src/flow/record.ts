@@ -1,6 +1,4 @@
-import { createHash, randomUUID } from 'node:crypto';
-import { v5 as uuidV5 } from 'uuid';
-import { type Caller, callerNameOf } from '../domain/caller.ts';
+import type { Caller } from '../domain/caller.ts';
 import { timelinessProblem } from '../domain/page-view.ts';
 import { refusalOf } from '../domain/preference.ts';
 import { type Problem, problemsOf, userNotFound } from '../domain/problem.ts';
@@ -14,9 +12,7 @@ import { name } from '../events/text.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { EventLog } from '../ports/event-log.ts';
 import type { Store } from '../ports/store.ts';
-
-/** Namespace of event ids made from idempotency keys: a repeated key is a repeated id, which is applied once. */
-const keyNamespace = '4f1f0c5e-6a39-4d0b-9a55-0d6f3c1f8b7e';
+import { answerOf, conflict, digestOf, eventIdOf, keyIdentity, problemsIn } from './idempotency.ts';
 
 /** `source` of the events this door writes. */
 const source = 'api';
@@ -134,7 +130,7 @@ export function createRecord(
       const untimely = timelinessProblem(occurredAt, now, retentionDays, ['input', 'occurredAt']);
       if (untimely) return { eventIds: [], problems: [untimely] };
       const event: Event = {
-        id: uuidV7(now),
+        id: eventIdOf(caller, 'recordItemViews', undefined, now),
         source,
         type: itemViewed.type,
         tenantId: caller.tenantId,
@@ -268,38 +264,10 @@ function pageViewOf(
   };
 }
 
-function keyIdentity(caller: Caller, mutation: string, key: string) {
-  return { tenantId: caller.tenantId, caller: callerNameOf(caller), mutation, key };
-}
-
-/** `userId`: of those that the key stands for. */
-function eventIdOf(
-  caller: Caller,
-  mutation: string,
-  key: string | undefined,
-  now: Date,
-  userId?: string,
-): string {
-  if (key === undefined) return uuidV7(now);
-  const identity = Object.values(keyIdentity(caller, mutation, key));
-  return uuidV5(JSON.stringify(userId === undefined ? identity : [...identity, userId]), keyNamespace);
-}
-
 /** Those of whom there is no problem. */
 function accepted(addressees: readonly Addressee[], problems: readonly Problem[]): readonly Addressee[] {
   const refused = new Set(problems.map(({ path }) => path.join()));
   return addressees.filter(({ at }) => !refused.has(at.join()));
-}
-
-/** What a key is bound to: the input, and what was answered beside the ids, which follow from the two. */
-function answerOf(digest: string, problems: readonly Problem[]): string {
-  return problems.length === 0 ? digest : `${digest} ${JSON.stringify(problems)}`;
-}
-
-/** The way back; undefined when it is the answer to other input. */
-function problemsIn(answer: string, digest: string): readonly Problem[] | undefined {
-  if (answer === digest) return [];
-  return answer.startsWith(`${digest} `) ? JSON.parse(answer.slice(digest.length + 1)) : undefined;
 }
 
 function invalidUserId(what: string, path: readonly string[]): Problem {
@@ -308,28 +276,4 @@ function invalidUserId(what: string, path: readonly string[]): Problem {
 
 function digestOfView({ userId, name, occurredAt, path, subjectId }: PageViewInput): string {
   return digestOf([userId, name, occurredAt, path, subjectId]);
-}
-
-let prefix: { readonly at: Date; readonly text: string } | undefined;
-
-/**
- * A version 7 UUID (RFC 9562, section 5.7): the time, so that rows of one moment lie together, then what is random in a
- * version 4, which Node draws in batches. Drawing for each id, or writing the time for each of a bulk, is 4 % of a recorded
- * page view.
- */
-function uuidV7(now: Date): string {
-  if (prefix?.at !== now) {
-    const time = now.getTime().toString(16).padStart(12, '0');
-    prefix = { at: now, text: `${time.slice(0, 8)}-${time.slice(8)}-7` };
-  }
-  return prefix.text + randomUUID().slice(15);
-}
-
-function digestOf(values: readonly unknown[]): string {
-  return createHash('sha256').update(JSON.stringify(values)).digest('base64url');
-}
-
-function conflict(path: readonly string[]): Problem {
-  const message = 'This idempotency key was used before with other input. Nothing was changed.';
-  return { code: 'IDEMPOTENCY_CONFLICT', message, path };
 }

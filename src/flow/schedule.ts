@@ -1,14 +1,14 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { badgeOf } from '../domain/inbox.ts';
+import { changedAt, statusAt } from '../domain/limit.ts';
 import { createMailboxes } from '../domain/mailboxes.ts';
-import { dueAtOf, type Notification } from '../domain/notification.ts';
 import type { BadgeCache } from '../ports/badge-cache.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { PubSub } from '../ports/pub-sub.ts';
 import type { Store } from '../ports/store.ts';
 import { announcementsOf } from './announce.ts';
-import { publishBadges } from './publish.ts';
+import { publishBadges, publishLimits } from './publish.ts';
 
 /** Where those who write something that time will change say when. */
 const dueTopic = 'due';
@@ -19,9 +19,9 @@ const batchSize = 500;
 /** A due row that somebody else has locked is looked for again after this. */
 const lockedMs = 100;
 
-/** Tells the schedules of all processes the earliest moment at which time changes one of these. */
-export async function announceDue(pubSub: PubSub, notifications: readonly Notification[]): Promise<void> {
-  const moments = notifications.flatMap((row) => dueAtOf(row)?.getTime() ?? []);
+/** Tells the schedules of all processes the earliest of the moments at which time changes something. */
+export async function announceDue(pubSub: PubSub, dueAt: readonly (Date | null)[]): Promise<void> {
+  const moments = dueAt.flatMap((at) => at?.getTime() ?? []);
   if (moments.length === 0) return;
   // Lost, it is found by the next look, like one of a process that was killed here.
   await pubSub
@@ -30,7 +30,7 @@ export async function announceDue(pubSub: PubSub, notifications: readonly Notifi
 }
 
 /**
- * Time: delivers what was scheduled, wakes what was snoozed, ends what has expired. It knows the next moment, sleeps until
+ * Time: delivers what was scheduled, wakes what was snoozed, ends what has expired, begins and ends limits. It knows the next moment, sleeps until
  * then, and is woken when something earlier is announced. Any number of workers may run it: each row is done once, by
  * whoever has its inbox locked. It looks again every `maxSleepMs`, for what was announced to nobody and for clocks that jump.
  */
@@ -96,9 +96,22 @@ export function createSchedule(
     return count;
   }
 
+  /** One batch of limits that begin or end; how many. */
+  async function turnLimits(): Promise<number> {
+    const now = clock.now();
+    const turned = await store.transaction(async (transaction) => {
+      const due = await transaction.lockLimitsDue(now, batchSize);
+      const turned = due.map((limit) => changedAt({ ...limit, status: statusAt(limit, now) }, now));
+      await transaction.saveLimits(turned);
+      return turned;
+    });
+    if (turned.length > 0) await publishLimits({ pubSub, logger }, turned);
+    return turned.length;
+  }
+
   /** Does what is due; how long it may sleep then, in ms. */
   async function work(): Promise<number> {
-    while (!stopping.signal.aborted && (await deliverDue()) > 0);
+    while (!stopping.signal.aborted && (await deliverDue()) + (await turnLimits()) > 0);
     const next = await store.nextDue();
     if (!next) return maxSleepMs;
     const inMs = next.getTime() - clock.now().getTime();
@@ -126,6 +139,7 @@ export function createSchedule(
 
   return {
     deliverDue,
+    turnLimits,
     start(): void {
       const { end } = pubSub.subscribe([dueTopic], ({ value }) => {
         if (Number(value) < wakesAt) alarm.abort();

@@ -19,10 +19,10 @@ export interface BadgeUpdate {
 type News = NonNullable<ReturnType<typeof parseBadgeMessage>> | Move;
 
 /** When badges could not be read again, they are after this: a backend that is back is soon believed. */
-const retryMs = 3_000;
+export const retryMs = 3_000;
 
 /** How long a watcher waits for pub/sub before it begins without. */
-const defaultSubscribeWaitMs = 2_000;
+export const defaultSubscribeWaitMs = 2_000;
 
 export interface WatchOptions {
   /** The number on screen is right within this, in ms and with jitter, even when a message was lost. */
@@ -228,7 +228,7 @@ function topicsOf(user: UserKey, key: string): readonly string[] {
 }
 
 /** Whether it resolves within the time; rejects if it does. */
-async function isDoneWithin(promise: Promise<void>, ms: number): Promise<boolean> {
+export async function isDoneWithin(promise: Promise<void>, ms: number): Promise<boolean> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<false>((resolve) => {
     timer = setTimeout(resolve, ms, false);

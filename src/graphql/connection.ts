@@ -59,7 +59,8 @@ export type ListName =
   | 'items'
   | 'deadLetters'
   | 'users'
-  | 'explain';
+  | 'explain'
+  | 'history';
 
 /** Whose list it is: a user's, or the tenant's. A tenant has no slash, so the two cannot be mistaken. */
 type Owner = UserKey | { readonly tenantId: string; readonly userId?: never };

@@ -53,6 +53,7 @@ export const maxBadges = 100;
 const listSizes: Readonly<Record<string, number>> = {
   'User.badges': maxBadges,
   'PublishItemsPayload.items': maxItems,
+  'User.limits': 50,
 };
 
 interface Measure {
@@ -116,9 +117,7 @@ export function limitsRule(limits: OperationLimits): ValidationRule {
           const inner = selection.selectionSet
             ? selections(selection.selectionSet, field && getNamedType(field.type).name)
             : nothing;
-          const entries =
-            listSizes[`${typeName}.${selection.name.value}`] ??
-            (field ? pageSize(field, selection.arguments ?? []) : 1);
+          const entries = field ? pageSize(field, `${typeName}.${field.name}`, selection.arguments ?? []) : 1;
           // A list is its entries; a connection is one object that holds them.
           const isList = field !== undefined && isListType(getNullableType(field.type));
           const cost = isList ? entries * (1 + inner.cost) : 1 + entries * inner.cost;
@@ -169,10 +168,14 @@ function fieldOf(context: ValidationContext, typeName: string | undefined, name:
   return isObjectType(type) || isInterfaceType(type) ? type.getFields()[name] : undefined;
 }
 
-/** How many entries a connection or a list may bring; 1 for what takes no page size. */
-function pageSize(field: GraphQLField<unknown, unknown>, args: readonly ArgumentNode[]): number {
+/** How many entries a connection or a list may bring; 1 for what is no long list. */
+function pageSize(
+  field: GraphQLField<unknown, unknown>,
+  name: string,
+  args: readonly ArgumentNode[],
+): number {
   const declared = field.args.find(({ name }) => name === 'first');
-  if (!declared || !isCompositeType(getNamedType(field.type))) return 1;
+  if (!declared || !isCompositeType(getNamedType(field.type))) return listSizes[name] ?? 1;
   const given = args.find(({ name }) => name.value === 'first')?.value;
   if (given?.kind === Kind.VARIABLE) return maxPageSize;
   const first = given?.kind === Kind.INT ? Number(given.value) : declared.defaultValue;

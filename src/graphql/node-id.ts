@@ -7,6 +7,7 @@ const kinds = {
   PageView: { prefix: 'pgv', parts: 3 },
   Item: { prefix: 'itm', parts: 2 },
   Badge: { prefix: 'bdg', parts: 2 },
+  UserLimit: { prefix: 'lim', parts: 2 },
   DeadLetter: { prefix: 'dlt', parts: 1 },
 } as const;
 export type NodeKind = keyof typeof kinds;

@@ -1,11 +1,13 @@
 import { Arg, Ctx, ID, Query, Resolver } from 'type-graphql';
 import { validate as isUuid } from 'uuid';
 import type { Read } from '../flow/read.ts';
+import type { Clock } from '../ports/clock.ts';
 import type { Store } from '../ports/store.ts';
 import { badgeNode, isBadgeKey } from './badge.ts';
 import { type Context, maySee } from './context.ts';
 import { deadLetterNode, visibleTenants } from './dead-letter.ts';
 import { itemNode } from './item.ts';
+import { limitNode } from './limit.ts';
 import { parseNodeId } from './node-id.ts';
 import { Node } from './node-interface.ts';
 import { maySeeNotification, notificationNode } from './notification.ts';
@@ -14,7 +16,7 @@ import { userNode } from './user.ts';
 
 @Resolver()
 export class NodeResolver {
-  constructor(private readonly deps: { readonly store: Store; readonly read: Read }) {}
+  constructor(private readonly deps: { readonly store: Store; readonly read: Read; readonly clock: Clock }) {}
 
   @Query(() => Node, {
     nullable: true,
@@ -25,7 +27,7 @@ export class NodeResolver {
     @Arg('id', () => ID, { description: 'An `id` this API answered.' }) id: string,
     @Ctx() context: Context,
   ) {
-    const { store, read } = this.deps;
+    const { store, read, clock } = this.deps;
     const { tenantId } = context.caller;
     const { kind, parts: [first = '', second = '', third = ''] = [] } = parseNodeId(id) ?? {};
     if (kind === 'Notification') {
@@ -64,6 +66,10 @@ export class NodeResolver {
         if (Number.isNaN(occurredAt.getTime()) || !isUuid(third)) return null;
         const view = await store.pageView(user, { occurredAt, id: third });
         return view ? pageViewNode(view) : null;
+      }
+      case 'UserLimit': {
+        const limit = (await store.limitsNamed(tenantId, second)).find(({ userId }) => userId === first);
+        return limit ? limitNode(limit, clock.now()) : null;
       }
       default:
         return kind satisfies never;

@@ -8,7 +8,7 @@ import {
 } from 'graphql';
 import { z } from 'zod';
 import { isTimeZone } from '../domain/time.ts';
-import { jsonObject } from '../events/text.ts';
+import { jsonObject, signedDecimal } from '../events/text.ts';
 
 /** A scalar that is written as a string and read by a zod schema; what was given is not quoted back. */
 function stringScalar<T>(options: {
@@ -101,6 +101,15 @@ export const BigIntScalar = stringScalar<bigint>({
     /^-?\d{1,19}$/.test(value) && BigInt.asIntN(64, BigInt(value)) === BigInt(value)
       ? BigInt(value)
       : undefined,
+  serialize: asString,
+});
+
+export const Decimal = stringScalar<string>({
+  name: 'Decimal',
+  description:
+    'An exact decimal as a string of at most 38 digits: `"9800.00"`. Its decimals are kept as they are. A JSON number is refused, and so are commas, exponents and a plus.',
+  expected: 'an exact decimal of at most 38 digits as a string, e.g. "9800.00"',
+  parse: (value) => (signedDecimal.safeParse(value).success ? value : undefined),
   serialize: asString,
 });
 

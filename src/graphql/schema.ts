@@ -9,12 +9,14 @@ import {
 } from 'graphql';
 import { buildSchemaSync } from 'type-graphql';
 import type { Act } from '../flow/act.ts';
+import type { Ingest } from '../flow/ingest.ts';
 import type { Items } from '../flow/item.ts';
 import type { Read } from '../flow/read.ts';
 import type { Reconcile } from '../flow/reconcile.ts';
 import type { Record } from '../flow/record.ts';
 import type { Stream } from '../flow/stream.ts';
 import type { Watch } from '../flow/watch.ts';
+import type { LimitWatch } from '../flow/watch-limits.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Store } from '../ports/store.ts';
 import { enforceAccess } from './access.ts';
@@ -23,6 +25,8 @@ import type { Context, ResolverContainer } from './context.ts';
 import { DeadLetterResolver } from './dead-letter.ts';
 import { ExplainResolver } from './explain.ts';
 import { ItemResolver } from './item.ts';
+import { UserLimitResolver, UserLimitsResolver } from './limit.ts';
+import { LimitCommandResolver } from './limit-command.ts';
 import { MarkingResolver } from './marking.ts';
 import { NodeResolver } from './node.ts';
 import { NotificationResolver } from './notification.ts';
@@ -59,6 +63,9 @@ export function getSchema(): GraphQLSchema {
           UserStatsResolver,
           DeadLetterResolver,
           SystemStatusResolver,
+          UserLimitResolver,
+          UserLimitsResolver,
+          LimitCommandResolver,
         ],
         container: ({ context }: { context: Context }) => context.container,
         // Scalars are strict and the flow parses the rest; class-validator would check neither.
@@ -100,6 +107,8 @@ export function createResolvers(deps: {
   readonly record: Record;
   readonly watch: Watch;
   readonly stream: Stream;
+  readonly limitWatch: LimitWatch;
+  readonly ingest: Ingest;
   readonly store: Store;
   readonly clock: Clock;
   readonly retentionDays: number;
@@ -122,6 +131,9 @@ export function createResolvers(deps: {
     [UserStatsResolver, new UserStatsResolver()],
     [DeadLetterResolver, new DeadLetterResolver(deps)],
     [SystemStatusResolver, new SystemStatusResolver(deps)],
+    [UserLimitResolver, new UserLimitResolver(deps)],
+    [UserLimitsResolver, new UserLimitsResolver(deps)],
+    [LimitCommandResolver, new LimitCommandResolver(deps)],
   ]);
   return {
     get: <T>(resolverClass: abstract new (...args: never[]) => T) => resolvers.get(resolverClass) as T,

@@ -20,6 +20,7 @@ const bulkMutations: ReadonlySet<string> = new Set([
   'publishItems',
   'retractItems',
   'upsertUsers',
+  'ingestLimitEvents',
 ]);
 
 const graphQLResponse = 'application/graphql-response+json';

@@ -9,6 +9,7 @@ import type {
   ViewedItem,
   ViewerKey,
 } from '../domain/item.ts';
+import type { LimitFilter, LimitKey, LimitRecord, UserLimit, ZonedLimit } from '../domain/limit.ts';
 import type { Notification, NotificationAction, NotificationFilter } from '../domain/notification.ts';
 import type { PageView } from '../domain/page-view.ts';
 import type { CategoryChoice, Recipient } from '../domain/preference.ts';
@@ -119,7 +120,20 @@ export interface Store {
   /** Computed from the raw page views of the window. `topPages` has at most 100. */
   stats(key: UserKey, window: StatsWindow): Promise<UserStats>;
 
-  /** The earliest moment at which time changes a notification; undefined when there is none. */
+  /** Limits of users that exist, per user by id and at most 500. */
+  limits(users: readonly UserKey[], filter?: LimitFilter): Promise<readonly ZonedLimit[]>;
+  /** The limits of that id in a tenant: one, unless producers gave it to several users. */
+  limitsNamed(tenantId: string, userLimitId: string): Promise<readonly ZonedLimit[]>;
+  /** Events of a limit, the latest first (ties by event), those before the place. */
+  limitEvents(
+    key: LimitKey,
+    page: {
+      readonly first: number;
+      readonly before?: { readonly sequence: bigint; readonly source: string; readonly eventId: string };
+    },
+  ): Promise<readonly (LimitRecord & { readonly progressAfter: string })[]>;
+
+  /** The earliest moment at which time changes a notification or a limit; undefined when there is none. */
   nextDue(): Promise<Date | undefined>;
 
   /**
@@ -181,6 +195,11 @@ export interface ItemPage {
 export interface StoreTransaction {
   /** Marks events as applied; per event whether it is new. Of the same id twice in one call the first is new. */
   claimEvents(events: readonly EventIdentity[], now: Date): Promise<readonly boolean[]>;
+  /** Like `Store.bindKeys`, bound when the transaction is kept. */
+  bindKeys(
+    keys: readonly (KeyIdentity & { readonly digest: string })[],
+    now: Date,
+  ): Promise<readonly string[]>;
   /** Takes marks of this transaction back. */
   unclaimEvents(events: readonly EventIdentity[]): Promise<void>;
 
@@ -269,6 +288,17 @@ export interface StoreTransaction {
    * them, so those of the collections grow by as much and one more: a badge never goes back, also of a user of the same name.
    */
   forgetItemViews(user: UserKey, now: Date): Promise<readonly string[]>;
+  /** The limits of these keys that are there, in no order. Whoever writes a limit holds its user locked. */
+  limits(keys: readonly LimitKey[]): Promise<readonly UserLimit[]>;
+  /** Writes limits whole, new or not. */
+  saveLimits(limits: readonly UserLimit[]): Promise<void>;
+  /** Keeps events of limits; one that is kept already is left as it is. */
+  addLimitEvents(events: readonly LimitRecord[]): Promise<void>;
+  /**
+   * At most `limit` limits whose status time changes, with their users locked. Users that somebody else has locked are
+   * left out, so that any number of workers take different ones.
+   */
+  lockLimitsDue(now: Date, limit: number): Promise<readonly ZonedLimit[]>;
 
   /**
    * Keeps records that could not be applied; one that is kept already is left as it is. A copy of each that is new goes to

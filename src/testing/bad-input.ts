@@ -6,7 +6,7 @@ import { withClient } from './postgres-server.ts';
 
 /** What an answer must not show: how we are built, where we run, what we run on. */
 export const internals =
-  /node_modules|file:\/\/|\/src\/|\/dist\/|\.[jt]s:\d|\n\s+at |prisma|postgres|apollo server|zod|jose|\bpg\b|select .* from|insert into|sqlstate|\b(app_user|page_view|inbox_opening|event_log|log_head|log_position|processed_event|idempotency_key|dead_letter|outbox|notification_preference|version_floor|item_view|item_viewer|item_collection)\b|(type|range|reference|syntax)error\b|cannot read prop|undefined/i;
+  /node_modules|file:\/\/|\/src\/|\/dist\/|\.[jt]s:\d|\n\s+at |prisma|postgres|apollo server|zod|jose|\bpg\b|select .* from|insert into|sqlstate|\b(app_user|page_view|inbox_opening|event_log|log_head|log_position|processed_event|idempotency_key|dead_letter|outbox|notification_preference|version_floor|item_view|item_viewer|item_collection|user_limit|user_limit_event)\b|(type|range|reference|syntax)error\b|cannot read prop|undefined/i;
 
 /** Rows of every table: how many, and a digest of what they say. */
 export async function tables(
@@ -82,7 +82,7 @@ export interface Probe {
 
 export const goodBody = JSON.stringify({ query: '{ viewer { userId } }' });
 
-/** Starts the program with users alice and bob, and a notification and a page view of alice's. */
+/** Starts the program with users alice and bob, and a notification, a page view and a limit of alice's. */
 export async function startProbe(): Promise<Probe> {
   const app = await startTestApp();
   const alice = await app.token();
@@ -129,6 +129,9 @@ export async function startProbe(): Promise<Probe> {
   const send =
     'mutation { sendNotification(input: { userId: "alice", content: { title: "Hi" } }) { notificationId } }';
   await run(send, {}, service);
+  const limit = `mutation { createUserLimit(input: { userId: "alice", userLimitId: "limit-1", brandId: "b",
+    type: DEPOSIT, period: DAY, value: "100.00" }) { userErrors { message } } }`;
+  await run(limit, {}, service);
   await vi.waitFor(async () => {
     const { json } = await run('{ viewer { badge { unseen } stats { pageViewCount } } }');
     expect(json.data).toEqual({ viewer: { badge: { unseen: 1 }, stats: { pageViewCount: 1 } } });

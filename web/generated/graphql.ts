@@ -34,6 +34,32 @@ export type CategoryPreferenceInput = {
   readonly enabled: boolean;
 };
 
+/** A limit to define. */
+export type CreateUserLimitInput = {
+  /** Default: as it was, or now. Ahead: it is FUTURE until then. */
+  readonly activeFrom?: string | null | undefined;
+  /** Ahead, and behind activeFrom. Default: it does not end. */
+  readonly activeUntil?: string | null | undefined;
+  /** 1 to 128 characters. */
+  readonly brandId: string;
+  /** Of the amounts, 1 to 16 characters, e.g. EUR. */
+  readonly currencyCode?: string | null | undefined;
+  /** Makes a retry safe: the same key is done once. */
+  readonly idempotencyKey?: string | null | undefined;
+  /** Ahead. Default: by the period, in the user's time zone. */
+  readonly nextResetAt?: string | null | undefined;
+  /** How long it goes on before it starts anew. */
+  readonly period: LimitPeriod;
+  /** What it limits. */
+  readonly type: LimitType;
+  /** Whose it is; must exist. */
+  readonly userId: string;
+  /** The caller's own name for it, 1 to 128 characters; absent: one is made. A limit of the user that has it is defined anew: its value becomes `previousLimitValue`, its progress stays. */
+  readonly userLimitId?: string | null | undefined;
+  /** How much may be used, 0 or more; seconds for SESSION. */
+  readonly value: string;
+};
+
 /** An item to publish. */
 export type ItemInput = {
   /** 1 to 128 characters, no control characters. */
@@ -43,6 +69,55 @@ export type ItemInput = {
   /** 1 to 200 characters of plain text. Absent keeps the title it has, null clears it. */
   readonly title?: string | null | undefined;
 };
+
+/** How long a limit goes on before it starts anew. */
+export type LimitPeriod =
+  /** Until midnight in the user's time zone. */
+  | 'CALENDAR_DAY'
+  /** Until the midnight before the 1st in the user's time zone. */
+  | 'CALENDAR_MONTH'
+  /** Until the midnight before Monday in the user's time zone. */
+  | 'CALENDAR_WEEK'
+  /** 24 hours, counted from `activeFrom`. */
+  | 'DAY'
+  /** It never starts anew by itself. */
+  | 'INDEFINITE'
+  /** It holds for each single time. */
+  | 'INSTANCE'
+  /** Until the same day and hour of the next month as `activeFrom`, or its last day. */
+  | 'MONTH'
+  /** Not said yet, or something this server does not know; see the raw events. */
+  | 'UNKNOWN'
+  /** 7 × 24 hours, counted from `activeFrom`. */
+  | 'WEEK';
+
+/** Whether a limit holds. */
+export type LimitStatus =
+  /** It holds. */
+  | 'ACTIVE'
+  /** It was canceled, or `activeUntil` has passed. */
+  | 'CANCELED'
+  /** It holds from `activeFrom` on. */
+  | 'FUTURE'
+  /** A change of it is waiting for the time its producer asks for. */
+  | 'IN_COOLDOWN'
+  /** Not said yet, or something this server does not know; see the raw events. */
+  | 'UNKNOWN';
+
+/** What a limit limits. */
+export type LimitType =
+  /** What the user may have. */
+  | 'BALANCE'
+  /** What the user may stake. */
+  | 'BET'
+  /** What the user may pay in. */
+  | 'DEPOSIT'
+  /** What the user may lose. */
+  | 'LOSS'
+  /** How long the user may stay, in seconds. */
+  | 'SESSION'
+  /** Not said yet, or something this server does not know; see the raw events. */
+  | 'UNKNOWN';
 
 /** What happens to notifications that have arrived. All but SNOOZE and EXPIRE are for markNotifications. */
 export type NotificationAction =
@@ -200,6 +275,16 @@ export type UpdatePreferencesInput = {
   readonly userId?: string | null | undefined;
 };
 
+/** What was used of a limit. */
+export type UpdateUserLimitProgressInput = {
+  /** On top of what is used, 0 or more. */
+  readonly amount: string;
+  /** Makes a retry safe: the same key is done once. */
+  readonly idempotencyKey?: string | null | undefined;
+  /** The limit. */
+  readonly userLimitId: string;
+};
+
 /** Why a mutation did not do what was asked. The rest of the answer stands. */
 export type UserErrorCode =
   /** It has reached the inbox and cannot be taken back or moved. */
@@ -222,6 +307,18 @@ export type UserErrorCode =
   | 'TOO_OLD'
   /** There is no such user in the tenant. */
   | 'USER_NOT_FOUND';
+
+/** Which limits of a user: those for which all of it is true. */
+export type UserLimitFilter = {
+  /** Only of this brand. Default: all. */
+  readonly brandId?: string | null | undefined;
+  /** Only with these periods. Default: all. */
+  readonly periods?: ReadonlyArray<LimitPeriod> | null | undefined;
+  /** Only with these statuses now. Default: all. */
+  readonly statuses?: ReadonlyArray<LimitStatus> | null | undefined;
+  /** Only of these types. Default: all. */
+  readonly types?: ReadonlyArray<LimitType> | null | undefined;
+};
 
 /** Where a window of N days begins. */
 export type WindowMode =
@@ -304,6 +401,21 @@ export type SendToManyMutationVariables = Exact<{
 
 
 export type SendToManyMutation = { readonly sendNotifications: { readonly accepted: number, readonly notificationIds: ReadonlyArray<string>, readonly userErrors: ReadonlyArray<{ readonly code: UserErrorCode, readonly message: string, readonly path: ReadonlyArray<string> | null }> } };
+
+export type SetALimitMutationVariables = Exact<{
+  limit: CreateUserLimitInput;
+  used: UpdateUserLimitProgressInput;
+}>;
+
+
+export type SetALimitMutation = { readonly createUserLimit: { readonly userLimit: { readonly value: string | null, readonly nextResetAt: string | null } | null, readonly userErrors: ReadonlyArray<{ readonly code: UserErrorCode, readonly message: string, readonly path: ReadonlyArray<string> | null }> }, readonly updateUserLimitProgress: { readonly userLimit: { readonly progress: string, readonly remaining: string | null, readonly percentUsed: number | null } | null, readonly userErrors: ReadonlyArray<{ readonly code: UserErrorCode, readonly message: string, readonly path: ReadonlyArray<string> | null }> } };
+
+export type MyLimitsQueryVariables = Exact<{
+  filter?: UserLimitFilter | null | undefined;
+}>;
+
+
+export type MyLimitsQuery = { readonly viewer: { readonly limits: ReadonlyArray<{ readonly userLimitId: string, readonly type: LimitType, readonly period: LimitPeriod, readonly status: LimitStatus, readonly currencyCode: string | null, readonly value: string | null, readonly progress: string, readonly remaining: string | null, readonly percentUsed: number | null, readonly nextResetAt: string | null, readonly projectedExhaustionAt: string | null, readonly history: { readonly edges: ReadonlyArray<{ readonly node: { readonly type: string, readonly occurredAt: string, readonly progressAfter: string } }> } }> } | null };
 
 export type WatchTheBadgeSubscriptionVariables = Exact<{
   keys?: ReadonlyArray<string> | string | null | undefined;
@@ -578,6 +690,61 @@ export const SendToManyDocument = /*#__PURE__*/ new TypedDocumentString(`
   }
 }
     `) as unknown as TypedDocumentString<SendToManyMutation, SendToManyMutationVariables>;
+export const SetALimitDocument = /*#__PURE__*/ new TypedDocumentString(`
+    mutation SetALimit($limit: CreateUserLimitInput!, $used: UpdateUserLimitProgressInput!) {
+  createUserLimit(input: $limit) {
+    userLimit {
+      value
+      nextResetAt
+    }
+    userErrors {
+      code
+      message
+      path
+    }
+  }
+  updateUserLimitProgress(input: $used) {
+    userLimit {
+      progress
+      remaining
+      percentUsed
+    }
+    userErrors {
+      code
+      message
+      path
+    }
+  }
+}
+    `) as unknown as TypedDocumentString<SetALimitMutation, SetALimitMutationVariables>;
+export const MyLimitsDocument = /*#__PURE__*/ new TypedDocumentString(`
+    query MyLimits($filter: UserLimitFilter) {
+  viewer {
+    limits(filter: $filter) {
+      userLimitId
+      type
+      period
+      status
+      currencyCode
+      value
+      progress
+      remaining
+      percentUsed
+      nextResetAt
+      projectedExhaustionAt
+      history(first: 3) {
+        edges {
+          node {
+            type
+            occurredAt
+            progressAfter
+          }
+        }
+      }
+    }
+  }
+}
+    `) as unknown as TypedDocumentString<MyLimitsQuery, MyLimitsQueryVariables>;
 export const WatchTheBadgeDocument = /*#__PURE__*/ new TypedDocumentString(`
     subscription WatchTheBadge($keys: [String!]) {
   badgeChanged(keys: $keys) {

@@ -11,6 +11,8 @@ import publishAnItem from './examples/9-publish-an-item.graphql?raw';
 import viewItems from './examples/10-view-items.graphql?raw';
 import followMyInbox from './examples/11-follow-my-inbox.graphql?raw';
 import sendToMany from './examples/12-send-to-many.graphql?raw';
+import setALimit from './examples/13-set-a-limit.graphql?raw';
+import myLimits from './examples/14-my-limits.graphql?raw';
 import { authorizationHeader } from './headers.ts';
 
 /** One tab of the playground, in GraphiQL's own shape: variables and headers are JSON text. */
@@ -20,7 +22,7 @@ export interface ExampleTab {
   readonly headers: string;
 }
 
-/** One tab per step of the story, in order; only sending and publishing need the service token. */
+/** One tab per step of the story, in order; sending, publishing and limiting need the service token. */
 export function exampleTabs({ userToken, serviceToken, userId = 'alice' }: PageConfig): ExampleTab[] {
   const asUser = authorizationHeader(userToken);
   const tab = (query: string, variables: object, headers = asUser): ExampleTab => ({
@@ -70,5 +72,22 @@ export function exampleTabs({ userToken, serviceToken, userId = 'alice' }: PageC
       },
       asService,
     ),
+    tab(
+      setALimit,
+      {
+        limit: {
+          userId,
+          userLimitId: `deposits-of-${userId}`,
+          brandId: 'shop',
+          type: 'DEPOSIT',
+          period: 'CALENDAR_WEEK',
+          value: '100.00',
+          currencyCode: 'EUR',
+        },
+        used: { userLimitId: `deposits-of-${userId}`, amount: '40.00' },
+      },
+      asService,
+    ),
+    tab(myLimits, { filter: { types: ['DEPOSIT'] } }),
   ];
 }

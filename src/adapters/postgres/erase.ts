@@ -12,6 +12,8 @@ const tablesOfUser = [
   'inbox_change',
   'notification',
   'notification_preference',
+  'user_limit',
+  'user_limit_event',
 ] as const;
 
 /** Records of the log looked at in one statement: it has no index by key, which every append would pay for. */

@@ -182,7 +182,9 @@ export function createNotificationQueries(sql: Sql) {
 
     async nextDue(): Promise<Date | undefined> {
       const rows = await sql.query<{ readonly dueAt: Date | null }>`
-        SELECT min(due_at) AS "dueAt" FROM notification WHERE due_at IS NOT NULL`;
+        SELECT least(
+          (SELECT min(due_at) FROM notification WHERE due_at IS NOT NULL),
+          (SELECT min(due_at) FROM user_limit WHERE due_at IS NOT NULL)) AS "dueAt"`;
       return rows[0]?.dueAt ?? undefined;
     },
 

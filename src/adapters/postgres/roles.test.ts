@@ -58,7 +58,16 @@ describe('the logins of prisma/roles.sql', () => {
     const worker = open('unseen_worker');
     const common = { pubSub: createLocalPubSub(), clock: systemClock, logger: silent };
     const record = createRecord({ ...common, ...api }, { retentionDays: 183 });
-    const act = createAct({ ...common, ...api });
+    const percents = [80, 100];
+    const limitThresholds = {
+      BALANCE: percents,
+      BET: percents,
+      DEPOSIT: percents,
+      LOSS: percents,
+      SESSION: percents,
+      UNKNOWN: percents,
+    };
+    const act = createAct({ ...common, ...api }, { limitThresholds });
     const project = createProject({ ...common, ...worker }, { retentionDays: 183 });
     const alice = { tenantId: 'default', userId: 'alice' };
     const service = {
@@ -95,6 +104,11 @@ describe('the logins of prisma/roles.sql', () => {
     expect(await worker.store.pruneItemViews(later.now)).toBe(1);
     const categories = [{ category: 'news', enabled: false }];
     expect(await act.updatePreferences(alice, { patch: {}, categories })).toHaveProperty('user');
+    const limit = { brandId: 'b', type: 'BET', period: 'DAY', value: '10' } as const;
+    const created = await act.createUserLimit(service, { ...limit, userId: 'alice', userLimitId: 'limit-1' });
+    expect(created).toHaveProperty('limit');
+    const used = await act.updateUserLimitProgress(service, { userLimitId: 'limit-1', amount: '10' }, 'k-3');
+    expect(used).toMatchObject({ limit: { change: { amount: '10' } } });
     expect(await act.eraseUser(alice)).toBeUndefined();
     expect(await api.store.countPageViews(alice, {})).toBe(0);
     await worker.store.preparePageViews([new Date('2031-01-15T00:00:00Z')]);

@@ -6,6 +6,7 @@ import { translated } from './error.ts';
 import { createEventLookups, createEventQueries } from './event.ts';
 import { createInboxQueries } from './inbox.ts';
 import { createItemLookups, createItemQueries, createItemWrites } from './item.ts';
+import { createLimitQueries, createLimitWrites } from './limit.ts';
 import { createMarkingQueries } from './marking.ts';
 import { createNotificationQueries } from './notification.ts';
 import { createOutboxQueries } from './outbox.ts';
@@ -29,12 +30,14 @@ const createQueries = (sql: Sql) => ({
   ...createEventQueries(sql),
   ...createDeadLetterQueries(sql),
   ...createOutboxQueries(sql),
+  ...createLimitQueries(sql),
 });
 
 function createTransactionQueries(sql: Sql) {
   const queries = createQueries(sql);
   return {
     ...queries,
+    ...createLimitWrites(sql),
     async lockDue(now: Date, limit: number) {
       const locked = await queries.lockInboxesDue(now, limit);
       const inboxes = locked.map(({ inbox }) => inbox);
@@ -111,6 +114,9 @@ export function createPostgresStore(
     stats: (key, window) => translated(readStats(sql, key, window)),
     scheduled: (key, page) => translated(queries.scheduled(key, page)),
     countScheduled: (key) => translated(queries.countScheduled(key)),
+    limits: (users, filter) => translated(queries.limits(users, filter)),
+    limitsNamed: (tenantId, userLimitId) => translated(queries.limitsNamed(tenantId, userLimitId)),
+    limitEvents: (key, page) => translated(queries.limitEvents(key, page)),
     nextDue: () => translated(queries.nextDue()),
     bindKeys: (keys, now) => translated(queries.bindKeys(keys, now)),
     boundDigest: (key) => translated(lookups.boundDigest(key)),

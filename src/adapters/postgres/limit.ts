@@ -1,0 +1,265 @@
+import {
+  type LimitFilter,
+  type LimitKey,
+  type LimitRecord,
+  limitDueAt,
+  type Place,
+  type UserLimit,
+  type ZonedLimit,
+} from '../../domain/limit.ts';
+import type { UserKey } from '../../domain/user.ts';
+import { Prisma } from './generated/client.ts';
+import type { Sql } from './sql.ts';
+import { columns } from './user.ts';
+
+/** Limits of one user that are read at most. */
+const maxLimits = 500;
+
+type Cell = string | number | null | undefined;
+type Column<Row> = readonly [name: string, type: string, cell: (row: Row) => Cell];
+
+const iso = (at: Date | null | undefined) => at?.toISOString();
+const sequence = (place: { readonly sequence: bigint } | null) => place?.sequence.toString();
+const event = (place: Place | null) => place?.event;
+
+const keyColumns: readonly Column<LimitKey>[] = [
+  ['tenant_id', 'text', (row) => row.tenantId],
+  ['user_id', 'text', (row) => row.userId],
+  ['user_limit_id', 'text', (row) => row.userLimitId],
+];
+
+const stateColumns: readonly Column<UserLimit>[] = [
+  ['brand_id', 'text', (row) => row.brandId],
+  ['currency_code', 'text', (row) => row.currencyCode],
+  ['type', 'text', (row) => row.type],
+  ['period', 'text', (row) => row.period],
+  ['status', 'text', (row) => row.status],
+  ['active_from', 'timestamptz', (row) => iso(row.activeFrom)],
+  ['active_until', 'timestamptz', (row) => iso(row.activeUntil)],
+  ['value', 'numeric', ({ definition }) => definition?.value],
+  ['stated_previous', 'numeric', ({ definition }) => definition?.statedPrevious],
+  ['initial_progress', 'numeric', ({ definition }) => definition?.initialProgress],
+  ['definition_sequence', 'bigint', (row) => sequence(row.definition)],
+  ['definition_event', 'text', (row) => event(row.definition)],
+  ['earlier_value', 'numeric', ({ earlier }) => earlier?.value],
+  ['earlier_sequence', 'bigint', (row) => sequence(row.earlier)],
+  ['earlier_event', 'text', (row) => event(row.earlier)],
+  ['previous_progress', 'numeric', ({ change }) => change?.previousProgress],
+  ['amount', 'numeric', ({ change }) => change?.amount],
+  ['remaining', 'numeric', ({ change }) => change?.remaining],
+  ['change_sequence', 'bigint', (row) => sequence(row.change)],
+  ['change_event', 'text', (row) => event(row.change)],
+  ['last_reset_at', 'timestamptz', (row) => iso(row.lastReset?.at)],
+  ['last_reset_value', 'numeric', ({ lastReset }) => lastReset?.value],
+  ['last_reset_sequence', 'bigint', (row) => sequence(row.lastReset)],
+  ['last_reset_event', 'text', (row) => event(row.lastReset)],
+  ['next_reset_at', 'timestamptz', (row) => iso(row.nextReset?.at)],
+  ['next_reset_sequence', 'bigint', (row) => sequence(row.nextReset)],
+  ['next_reset_event', 'text', (row) => event(row.nextReset)],
+  ['told_percent', 'int', ({ told }) => told?.percent],
+  ['told_sequence', 'bigint', (row) => sequence(row.told)],
+  ['version', 'bigint', (row) => String(row.version)],
+  ['due_at', 'timestamptz', (row) => iso(limitDueAt(row))],
+  ['updated_at', 'timestamptz', (row) => iso(row.updatedAt)],
+];
+
+const eventColumns: readonly Column<LimitRecord>[] = [
+  ['sequence_number', 'bigint', (row) => String(row.sequence)],
+  ['source', 'text', (row) => row.source],
+  ['event_id', 'text', (row) => row.eventId],
+  ['type', 'text', (row) => row.type],
+  ['occurred_at', 'timestamptz', (row) => iso(row.occurredAt)],
+  ['progress_after', 'numeric', (row) => row.progressAfter],
+  ['raw', 'text', (row) => row.raw],
+];
+
+const names = <Row>(table: readonly Column<Row>[]) => Prisma.raw(table.map(([name]) => name).join(', '));
+
+/** What stands in no cell: JSON escapes it, and names hold no control characters. */
+const separator = '\x1e';
+
+/**
+ * The rows as arguments of `unnest`, a text for each column: an array would have every element escaped, which costs ten times
+ * as much. No cell is empty, so an empty one is NULL.
+ */
+const cells = <Row>(table: readonly Column<Row>[], rows: readonly Row[]) =>
+  Prisma.join(
+    table.map(
+      ([, type, cell]) =>
+        Prisma.sql`string_to_array(${rows.map(cell).join(separator)}, E'\\x1e', '')::${Prisma.raw(type)}[]`,
+    ),
+  );
+
+const limitColumns: readonly Column<UserLimit>[] = [...keyColumns, ...stateColumns];
+const recordColumns: readonly Column<LimitRecord>[] = [...keyColumns, ...eventColumns];
+const replaced = Prisma.raw(stateColumns.map(([name]) => `${name} = excluded.${name}`).join(', '));
+
+type Row = Readonly<Record<string, never>>;
+
+const place = (row: Row, part: string) => ({
+  sequence: row[`${part}_sequence`] as unknown as bigint,
+  event: row[`${part}_event`] as unknown as string,
+});
+const has = (row: Row, part: string) => (row[`${part}_sequence`] ?? null) !== null;
+
+/** Columns of parts that are not there are null. */
+function toLimit(row: Row): UserLimit {
+  const cell = <T>(name: string) => (row[name] ?? null) as T;
+  return {
+    tenantId: cell('tenant_id'),
+    userId: cell('user_id'),
+    userLimitId: cell('user_limit_id'),
+    brandId: cell('brand_id'),
+    currencyCode: cell('currency_code'),
+    type: cell('type'),
+    period: cell('period'),
+    status: cell('status'),
+    activeFrom: cell('active_from'),
+    activeUntil: cell('active_until'),
+    definition: has(row, 'definition')
+      ? {
+          ...place(row, 'definition'),
+          value: cell('value'),
+          statedPrevious: cell('stated_previous'),
+          initialProgress: cell('initial_progress'),
+        }
+      : null,
+    earlier: has(row, 'earlier') ? { ...place(row, 'earlier'), value: cell('earlier_value') } : null,
+    change: has(row, 'change')
+      ? {
+          ...place(row, 'change'),
+          previousProgress: cell('previous_progress'),
+          amount: cell('amount'),
+          remaining: cell('remaining'),
+        }
+      : null,
+    lastReset: has(row, 'last_reset')
+      ? { ...place(row, 'last_reset'), at: cell('last_reset_at'), value: cell('last_reset_value') }
+      : null,
+    nextReset: has(row, 'next_reset') ? { ...place(row, 'next_reset'), at: cell('next_reset_at') } : null,
+    told: has(row, 'told') ? { sequence: cell('told_sequence'), percent: cell('told_percent') } : null,
+    version: Number(cell<bigint>('version')),
+    updatedAt: cell('updated_at'),
+  };
+}
+
+const toZoned = (row: Row): ZonedLimit => ({
+  ...toLimit(row),
+  timeZone: row['time_zone'] as unknown as string,
+});
+
+/** As `statusAt` of the domain has it. */
+const statusAt = (at: Date) => Prisma.sql`
+  CASE WHEN l.status IN ('UNKNOWN', 'CANCELED') THEN l.status
+    WHEN l.active_until <= ${at}::timestamptz THEN 'CANCELED'
+    WHEN l.status = 'FUTURE' AND l.active_from <= ${at}::timestamptz THEN 'ACTIVE'
+    ELSE l.status END`;
+
+const conditionsOf = ({ brandId, types, periods, statuses }: LimitFilter): readonly Prisma.Sql[] => [
+  ...(brandId === undefined ? [] : [Prisma.sql`AND l.brand_id = ${brandId}`]),
+  ...(types === undefined ? [] : [Prisma.sql`AND l.type = ANY(${types}::text[])`]),
+  ...(periods === undefined ? [] : [Prisma.sql`AND l.period = ANY(${periods}::text[])`]),
+  ...(statuses === undefined
+    ? []
+    : [Prisma.sql`AND ${statusAt(statuses.at)} = ANY(${statuses.any}::text[])`]),
+];
+
+export function createLimitQueries(sql: Sql) {
+  return {
+    async limits(users: readonly UserKey[], filter: LimitFilter = {}): Promise<readonly ZonedLimit[]> {
+      if (users.length === 0) return [];
+      const [tenantIds, userIds] = columns(users);
+      const conditions = Prisma.join([Prisma.empty, ...conditionsOf(filter)], ' ');
+      const rows = await sql.query<Row>`
+        SELECT own.*, u.time_zone
+        FROM unnest(${tenantIds}::text[], ${userIds}::text[]) AS wanted (tenant_id, user_id)
+        JOIN app_user AS u USING (tenant_id, user_id)
+        CROSS JOIN LATERAL (
+          SELECT * FROM user_limit AS l WHERE l.tenant_id = u.tenant_id AND l.user_id = u.user_id ${conditions}
+          ORDER BY l.user_limit_id LIMIT ${maxLimits}
+        ) AS own ORDER BY own.tenant_id, own.user_id, own.user_limit_id`;
+      return rows.map(toZoned);
+    },
+
+    async limitsNamed(tenantId: string, userLimitId: string): Promise<readonly ZonedLimit[]> {
+      const rows = await sql.query<Row>`
+        SELECT l.*, u.time_zone FROM user_limit AS l JOIN app_user AS u USING (tenant_id, user_id)
+        WHERE l.tenant_id = ${tenantId} AND l.user_limit_id = ${userLimitId} ORDER BY l.user_id LIMIT ${maxLimits}`;
+      return rows.map(toZoned);
+    },
+
+    async limitEvents(
+      { tenantId, userId, userLimitId }: LimitKey,
+      {
+        first,
+        before,
+      }: {
+        readonly first: number;
+        readonly before?: { readonly sequence: bigint; readonly source: string; readonly eventId: string };
+      },
+    ): Promise<readonly (LimitRecord & { readonly progressAfter: string })[]> {
+      const sameLimit = Prisma.sql`
+        e.tenant_id = ${tenantId} AND e.user_id = ${userId} AND e.user_limit_id = ${userLimitId}`;
+      const later = before
+        ? Prisma.sql`AND (e.sequence_number, e.source, e.event_id) < (${before.sequence}, ${before.source}, ${before.eventId})`
+        : Prisma.empty;
+      return sql.query<LimitRecord & { readonly progressAfter: string }>`
+        SELECT page.tenant_id AS "tenantId", page.user_id AS "userId", page.user_limit_id AS "userLimitId", page.source,
+          page.event_id AS "eventId", page.type, page.sequence_number AS sequence, page.occurred_at AS "occurredAt",
+          page.raw, coalesce(page.progress_after, (
+            SELECT e.progress_after FROM user_limit_event AS e
+            WHERE ${sameLimit} AND e.sequence_number < page.sequence_number AND e.progress_after IS NOT NULL
+            ORDER BY e.sequence_number DESC, e.source DESC, e.event_id DESC LIMIT 1
+          ), 0) AS "progressAfter"
+        FROM (
+          SELECT * FROM user_limit_event AS e WHERE ${sameLimit} ${later}
+          ORDER BY e.sequence_number DESC, e.source DESC, e.event_id DESC LIMIT ${first}
+        ) AS page ORDER BY page.sequence_number DESC, page.source DESC, page.event_id DESC`;
+    },
+  };
+}
+
+export function createLimitWrites(sql: Sql) {
+  return {
+    async limits(keys: readonly LimitKey[]): Promise<readonly UserLimit[]> {
+      if (keys.length === 0) return [];
+      const rows = await sql.query<Row>`
+        SELECT * FROM user_limit WHERE (tenant_id, user_id, user_limit_id) IN (
+          SELECT * FROM unnest(${cells(keyColumns, keys)}))`;
+      return rows.map(toLimit);
+    },
+
+    async saveLimits(limits: readonly UserLimit[]): Promise<void> {
+      if (limits.length === 0) return;
+      await sql.execute`
+        INSERT INTO user_limit (${names(limitColumns)})
+        SELECT * FROM unnest(${cells(limitColumns, limits)})
+        ON CONFLICT (tenant_id, user_id, user_limit_id) DO UPDATE SET ${replaced}`;
+    },
+
+    async addLimitEvents(events: readonly LimitRecord[]): Promise<void> {
+      if (events.length === 0) return;
+      await sql.execute`
+        INSERT INTO user_limit_event (${names(recordColumns)})
+        SELECT * FROM unnest(${cells(recordColumns, events)}) ON CONFLICT DO NOTHING`;
+    },
+
+    async lockLimitsDue(now: Date, limit: number): Promise<readonly ZonedLimit[]> {
+      const users = await sql.query<UserKey>`
+        SELECT tenant_id AS "tenantId", user_id AS "userId" FROM app_user WHERE (tenant_id, user_id) IN (
+          SELECT tenant_id, user_id FROM (
+            SELECT tenant_id, user_id FROM user_limit WHERE due_at <= ${now}::timestamptz ORDER BY due_at LIMIT ${limit}
+          ) AS due)
+        ORDER BY tenant_id, user_id FOR UPDATE SKIP LOCKED`;
+      if (users.length === 0) return [];
+      const [tenantIds, userIds] = columns(users);
+      // Read after the lock: what was due may have been changed by whoever had it before.
+      const rows = await sql.query<Row>`
+        SELECT l.*, u.time_zone FROM user_limit AS l JOIN app_user AS u USING (tenant_id, user_id)
+        WHERE l.due_at <= ${now}::timestamptz
+          AND (tenant_id, user_id) IN (SELECT * FROM unnest(${tenantIds}::text[], ${userIds}::text[]))
+        ORDER BY l.due_at LIMIT ${limit}`;
+      return rows.map(toZoned);
+    },
+  };
+}

@@ -1,0 +1,52 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { add, compare, ratio, subtract, times } from './decimal.ts';
+
+/** Up to 30 digits, as whole units and how many of them are decimals. */
+const numbers = fc.record({ units: fc.bigInt(-(10n ** 30n), 10n ** 30n), scale: fc.nat(12) });
+type Numbers = typeof numbers extends fc.Arbitrary<infer T> ? T : never;
+
+function text({ units, scale }: Numbers): string {
+  const digits = String(units < 0n ? -units : units).padStart(scale + 1, '0');
+  const sign = units < 0n ? '-' : '';
+  return scale === 0 ? sign + digits : `${sign}${digits.slice(0, -scale)}.${digits.slice(-scale)}`;
+}
+
+/** In units of 10^-24, far below any of them. */
+const exact = (decimal: string): bigint => {
+  const [whole = '', fraction = ''] = decimal.split('.');
+  return BigInt(whole + fraction.padEnd(24, '0'));
+};
+
+describe('decimals', () => {
+  it('are exact at 30 digits, whatever their decimals', () => {
+    fc.assert(
+      fc.property(numbers, numbers, (x, y) => {
+        const [a, b] = [text(x), text(y)];
+        expect(exact(add(a, b))).toBe(exact(a) + exact(b));
+        expect(exact(subtract(a, b))).toBe(exact(a) - exact(b));
+        expect(add(subtract(a, b), b).split('.')[0]).toBe(add(a, '0').split('.')[0]);
+        expect(Math.sign(compare(a, b))).toBe(exact(a) < exact(b) ? -1 : Number(exact(a) > exact(b)));
+        expect(exact(times(a, 100))).toBe(exact(a) * 100n);
+      }),
+      { numRuns: 2_000 },
+    );
+  });
+
+  it.each([
+    ['0.1', '0.2', '0.3'],
+    ['9800.00', '0', '9800.00'],
+    ['999999999999999999999999999999', '1', '1000000000000000000000000000000'],
+    ['0.000000000000000000000000000001', '1', '1.000000000000000000000000000001'],
+    ['-0.05', '0.05', '0.00'],
+    ['-1.5', '1', '-0.5'],
+  ])('%s and %s make %s', (a, b, sum) => {
+    expect(add(a, b)).toBe(sum);
+  });
+
+  it('compare by what they amount to, and divide rounding down', () => {
+    expect(compare('1.0', '1')).toBe(0);
+    expect(ratio('2', '3', 4)).toBe('0.6666');
+    expect(ratio('250000.00', '250000', 2)).toBe('1.00');
+  });
+});

@@ -1,0 +1,50 @@
+import { type LimitType, limitValueOf, progressOf, type UserLimit } from './limit.ts';
+import type { Notification } from './notification.ts';
+
+/** Category of what tells users that a limit runs out. */
+export const limitsCategory = 'limits';
+
+const names: Readonly<Record<LimitType, string>> = {
+  BALANCE: 'balance limit',
+  BET: 'bet limit',
+  DEPOSIT: 'deposit limit',
+  LOSS: 'loss limit',
+  SESSION: 'session time',
+  UNKNOWN: 'limit',
+};
+
+/** Tells a user how much of a limit is used; visiting the limit reads it. */
+export function limitNotification(
+  limit: UserLimit,
+  { id, percent, now }: { readonly id: string; readonly percent: number; readonly now: Date },
+): Notification {
+  const { tenantId, userId, userLimitId, type, currencyCode } = limit;
+  const [progress, value] = [progressOf(limit), limitValueOf(limit)];
+  const unit = type === 'SESSION' ? 'seconds' : currencyCode;
+  const name = names[type];
+  return {
+    tenantId,
+    userId,
+    id,
+    category: limitsCategory,
+    severity: percent >= 100 ? 'HIGH' : 'NORMAL',
+    title: percent >= 100 ? `Your ${name} is used up` : `${percent} % of your ${name} is used`,
+    body: [progress, 'of', value, ...(unit === null ? [] : [unit])].join(' '),
+    data: { userLimitId, type, percent, progress, value, currencyCode },
+    actionUrl: null,
+    subjectId: userLimitId,
+    groupKey: null,
+    expiresAt: null,
+    seq: null,
+    status: 'SCHEDULED',
+    createdAt: now,
+    scheduledFor: null,
+    deliveredAt: null,
+    suppressedReason: null,
+    seenAt: null,
+    readAt: null,
+    archivedAt: null,
+    snoozedUntil: null,
+    groupCount: 1,
+  };
+}

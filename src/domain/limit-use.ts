@@ -1,0 +1,67 @@
+import { compare, type Decimal, ratio, subtract, times } from './decimal.ts';
+import { type LimitType, limitValueOf, progressOf, statusAt, type UserLimit } from './limit.ts';
+import { periodEnd } from './period.ts';
+
+/** Percentages of the value at which a user is told, by type, ascending. */
+export type LimitThresholds = Readonly<Record<LimitType, readonly number[]>>;
+
+/** Value less progress: below 0 when more than all is used; null while the value is unknown. */
+export function remainingOf(limit: UserLimit): Decimal | null {
+  const value = limitValueOf(limit);
+  return value === null ? null : subtract(value, progressOf(limit));
+}
+
+/** To four decimals, for people; of a value of 0, all is used. */
+export function percentUsedOf(limit: UserLimit): number | null {
+  const value = limitValueOf(limit);
+  if (value === null) return null;
+  return isZero(value) ? 100 : Number(ratio(times(progressOf(limit), 100), value, 4));
+}
+
+const isZero = (value: Decimal) => compare(value, '0') === 0;
+
+/** When it starts anew: as the latest event says that does, unless a reset came since; else by its period. */
+export function nextResetOf(limit: UserLimit, timeZone: string): Date | null {
+  const { nextReset, lastReset, activeFrom, period } = limit;
+  if (nextReset && (!lastReset || nextReset.sequence >= lastReset.sequence)) return nextReset.at;
+  const since = lastReset?.at ?? activeFrom;
+  return since && periodEnd(period, { anchor: activeFrom ?? since, since, timeZone });
+}
+
+/** Whether it should have started anew and no reset was seen. */
+export function isResetOverdue(limit: UserLimit, timeZone: string, now: Date): boolean {
+  const next = nextResetOf(limit, timeZone);
+  return next !== null && next <= now && statusAt(limit, now) !== 'CANCELED';
+}
+
+/**
+ * When it runs out at the pace since the last reset, or since it began; null when that is not before it starts anew, and when
+ * there is no pace.
+ */
+export function projectedExhaustionOf(limit: UserLimit, timeZone: string, now: Date): Date | null {
+  const value = limitValueOf(limit);
+  const progress = progressOf(limit);
+  const since = limit.lastReset?.at ?? limit.activeFrom;
+  const status = statusAt(limit, now);
+  if (value === null || isZero(progress) || !since || since >= now) return null;
+  if (status === 'CANCELED' || status === 'FUTURE') return null;
+  const elapsedMs = now.getTime() - since.getTime();
+  const at = since.getTime() + elapsedMs * Number(ratio(value, progress, 9));
+  const next = nextResetOf(limit, timeZone);
+  if (at > (next?.getTime() ?? Date.UTC(10_000, 0)) - 1) return null;
+  return new Date(at);
+}
+
+/**
+ * The highest threshold that is reached and that the user was not told of since the last reset; undefined when there is none.
+ */
+export function crossedThreshold(limit: UserLimit, thresholds: LimitThresholds): number | undefined {
+  const { told, lastReset, status } = limit;
+  const value = limitValueOf(limit);
+  const progress = progressOf(limit);
+  if (value === null || isZero(progress) || status === 'CANCELED') return undefined;
+  const toldPercent = told && (!lastReset || told.sequence > lastReset.sequence) ? told.percent : 0;
+  return thresholds[limit.type].findLast(
+    (percent) => percent > toldPercent && compare(times(progress, 100), times(value, percent)) >= 0,
+  );
+}

@@ -1,0 +1,302 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { LimitEvent } from '../events/limit.ts';
+import { testNow } from '../testing/event.ts';
+import { limitEvent } from '../testing/limit.ts';
+import { compare, subtract } from './decimal.ts';
+import {
+  applyLimitEvent,
+  disagrees,
+  limitDueAt,
+  limitValueOf,
+  previousValueOf,
+  progressOf,
+  sequenceOf,
+  statusAt,
+  type UserLimit,
+  unknownLimit,
+} from './limit.ts';
+import {
+  crossedThreshold,
+  isResetOverdue,
+  type LimitThresholds,
+  nextResetOf,
+  percentUsedOf,
+  projectedExhaustionOf,
+  remainingOf,
+} from './limit-use.ts';
+
+const key = { tenantId: 'default', userId: 'alice', userLimitId: 'limit-1' };
+const dayMs = 86_400_000;
+const later = (days: number) => new Date(testNow.getTime() + days * dayMs);
+const limitAfter = (...events: readonly LimitEvent[]): UserLimit =>
+  events.reduce((limit, event) => applyLimitEvent(limit, event, testNow), unknownLimit(key, testNow));
+
+const created = (sequence: number, payload = {}) => limitEvent('USER_LIMIT_CREATED', sequence, payload);
+const used = (sequence: number, previousProgress: string, amount: string, payload = {}) =>
+  limitEvent('USER_LIMIT_PROGRESS_CHANGED', sequence, { previousProgress, amount, ...payload });
+const reset = (sequence: number, resetAmount: string, unusedAmount: string, payload = {}) =>
+  limitEvent('USER_LIMIT_RESET', sequence, { resetAmount, unusedAmount, ...payload });
+const byDefault = [80, 100];
+const thresholds: LimitThresholds = {
+  BALANCE: byDefault,
+  BET: byDefault,
+  DEPOSIT: byDefault,
+  LOSS: byDefault,
+  SESSION: [90],
+  UNKNOWN: byDefault,
+};
+
+/** What a client sees. */
+const seen = (limit: UserLimit) => ({
+  value: limitValueOf(limit),
+  previous: previousValueOf(limit),
+  progress: progressOf(limit),
+  remaining: remainingOf(limit),
+  sequence: sequenceOf(limit),
+  partial: limit.definition === null,
+});
+
+const amounts = fc
+  .tuple(fc.bigInt(0n, 10n ** 26n), fc.constantFrom('', '.0', '.05', '.0001'))
+  .map(([whole, fraction]) => `${whole}${fraction}`);
+const maybe = <T>(arbitrary: fc.Arbitrary<T>) => fc.option(arbitrary, { nil: undefined });
+const moments = maybe(fc.integer({ min: 1, max: 60 }).map((days) => later(days).getTime()));
+/** Few places, so that some events stand at the same one. */
+const sequences = fc.integer({ min: 0, max: 12 });
+const events: fc.Arbitrary<LimitEvent> = fc.oneof(
+  fc
+    .record({
+      value: amounts,
+      status: fc.constantFrom('ACTIVE', 'FUTURE', 'SOMETHING_NEW'),
+      period: fc.constantFrom('MONTH', 'CALENDAR_DAY', 'YEAR'),
+      nextResetTime: moments,
+      activeUntil: moments,
+      progress: maybe(amounts),
+      previousLimitValue: maybe(amounts),
+    })
+    .chain((payload) => sequences.map((sequence) => created(sequence, payload))),
+  fc
+    .record({
+      previousProgress: amounts,
+      amount: amounts,
+      remainingAmount: maybe(amounts),
+      brandId: fc.constantFrom('a', 'b'),
+      nextResetTime: moments,
+    })
+    .chain((payload) =>
+      sequences.map((sequence) => limitEvent('USER_LIMIT_PROGRESS_CHANGED', sequence, payload)),
+    ),
+  fc
+    .record({
+      resetAmount: amounts,
+      unusedAmount: maybe(amounts),
+      type: fc.constantFrom('BET', 'X'),
+      nextResetTime: moments,
+    })
+    .chain((payload) => sequences.map((sequence) => limitEvent('USER_LIMIT_RESET', sequence, payload))),
+);
+
+describe('a limit', () => {
+  it('is the same after any shuffle of its events with every one doubled', () => {
+    fc.assert(
+      fc.property(
+        fc
+          .array(events, { maxLength: 12 })
+          .chain((all) =>
+            fc.tuple(fc.constant(all), fc.shuffledSubarray([...all, ...all], { minLength: 2 * all.length })),
+          ),
+        ([all, shuffled]) => {
+          const inOrder = all.toSorted((a, b) => a.data.sequenceNumber - b.data.sequenceNumber);
+          expect(limitAfter(...shuffled)).toEqual(limitAfter(...inOrder));
+        },
+      ),
+      { numRuns: 5_000 },
+    );
+  });
+
+  it('never has a negative progress, and what remains is the value less it', () => {
+    fc.assert(
+      fc.property(fc.array(events, { maxLength: 12 }), (all) => {
+        const limit = limitAfter(...all);
+        const progress = progressOf(limit);
+        const value = limitValueOf(limit);
+        expect(compare(progress, '0')).toBeGreaterThanOrEqual(0);
+        expect(remainingOf(limit)).toBe(value === null ? null : subtract(value, progress));
+      }),
+      { numRuns: 2_000 },
+    );
+  });
+
+  it('has the value of its latest definition and keeps the one before, whichever came first', () => {
+    const [first, second, third] = [
+      created(1),
+      created(5, { value: '200.00' }),
+      created(9, { value: '50.00' }),
+    ] as const;
+    expect(seen(limitAfter(first, second, third))).toMatchObject({ value: '50.00', previous: '200.00' });
+    expect(seen(limitAfter(third, first))).toMatchObject({ value: '50.00', previous: '100.00' });
+    expect(seen(limitAfter(third, first, second))).toMatchObject({ value: '50.00', previous: '200.00' });
+    expect(seen(limitAfter(first, created(2, { value: '70', previousLimitValue: '99' })))).toMatchObject({
+      previous: '99',
+    });
+  });
+
+  it('is defined by a late definition without going back', () => {
+    const limit = limitAfter(used(4, '10.00', '20.50'), created(1, { progress: '3.00' }));
+    expect(seen(limit)).toEqual({
+      value: '100.00',
+      previous: null,
+      progress: '30.50',
+      remaining: '69.50',
+      sequence: 4n,
+      partial: false,
+    });
+    expect(seen(limitAfter(created(1, { progress: '3.00' })))).toMatchObject({ progress: '3.00' });
+  });
+
+  it('is partial and usable after a reset alone, and without a value after progress alone', () => {
+    const resetOnly = limitAfter(reset(7, '200', '249800'));
+    expect(seen(resetOnly)).toMatchObject({
+      value: '250000',
+      progress: '0',
+      remaining: '250000',
+      partial: true,
+    });
+    expect(resetOnly).toMatchObject({
+      type: 'DEPOSIT',
+      period: 'DAY',
+      status: 'UNKNOWN',
+      brandId: 'brand-1',
+    });
+    expect(seen(limitAfter(used(7, '5', '5')))).toMatchObject({
+      value: null,
+      progress: '10',
+      remaining: null,
+    });
+  });
+
+  it('ignores progress and resets that stand before what it knows, and jumps over gaps', () => {
+    const limit = limitAfter(created(1), used(900, '40.00', '5.00'));
+    expect(seen(limit)).toMatchObject({ progress: '45.00', sequence: 900n });
+    expect(seen(applyLimitEvent(limit, reset(899, '40.00', '60.00'), testNow))).toMatchObject({
+      progress: '45.00',
+    });
+    expect(seen(applyLimitEvent(limit, reset(901, '45.00', '55.00'), testNow))).toMatchObject({
+      progress: '0',
+    });
+  });
+
+  it('takes an amount for all that is used when only that agrees with what remains', () => {
+    const alone = used(2, '10.00', '30.00', { remainingAmount: '70.00' });
+    const together = used(2, '10.00', '30.00', { remainingAmount: '60.00' });
+    const neither = used(2, '10.00', '30.00', { remainingAmount: '1.00' });
+    expect(progressOf(limitAfter(created(1), alone))).toBe('30.00');
+    expect(progressOf(limitAfter(alone, created(1)))).toBe('30.00');
+    // Also when the limit is defined anew behind it.
+    expect(progressOf(limitAfter(created(1), alone, created(3, { value: '500.00' })))).toBe('30.00');
+    expect(progressOf(limitAfter(created(1), together))).toBe('40.00');
+    expect(progressOf(limitAfter(created(1), neither))).toBe('40.00');
+    expect(progressOf(limitAfter(alone))).toBe('40.00');
+    expect([alone, together, neither].map((event) => disagrees(limitAfter(created(1), event)))).toEqual([
+      true,
+      false,
+      true,
+    ]);
+  });
+
+  it('is exact at 30 digits', () => {
+    const limit = limitAfter(
+      created(1, { value: '123456789012345678901234567.890' }),
+      used(2, '23456789012345678901234567.889', '100000000000000000000000000.000'),
+    );
+    expect(seen(limit)).toMatchObject({
+      progress: '123456789012345678901234567.889',
+      remaining: '0.001',
+    });
+  });
+
+  it('begins and ends by the clock', () => {
+    const status = { activeFrom: later(1).getTime(), activeUntil: later(3).getTime(), status: 'FUTURE' };
+    const limit = limitAfter(created(1, status));
+    expect([0, 1, 2, 3].map((days) => statusAt(limit, later(days)))).toEqual([
+      'FUTURE',
+      'ACTIVE',
+      'ACTIVE',
+      'CANCELED',
+    ]);
+    expect(limitDueAt(limit)).toEqual(later(1));
+    expect(limitDueAt({ ...limit, status: 'ACTIVE' })).toEqual(later(3));
+    expect(limitDueAt({ ...limit, status: 'CANCELED' })).toBeNull();
+    expect(limitDueAt(limitAfter(created(1)))).toBeNull();
+  });
+});
+
+describe('the next reset', () => {
+  const noTime = { nextResetTime: null };
+  it('is what the latest event says, and by the period when none does', () => {
+    expect(nextResetOf(limitAfter(created(1)), 'UTC')).toEqual(later(1));
+    expect(nextResetOf(limitAfter(created(1, noTime)), 'UTC')).toEqual(later(1));
+    const moved = used(2, '0', '1', { nextResetTime: later(9).getTime() });
+    expect(nextResetOf(limitAfter(created(1), moved, used(3, '1', '1', noTime)), 'UTC')).toEqual(later(9));
+    // A reset without a time of its own begins a new period.
+    const silent = limitEvent('USER_LIMIT_RESET', 4, noTime, { createdAt: later(9).getTime() });
+    expect(nextResetOf(limitAfter(created(1), moved, silent), 'UTC')).toEqual(later(10));
+  });
+
+  it('is overdue once it has passed and no reset was seen', () => {
+    const limit = limitAfter(created(1));
+    expect(isResetOverdue(limit, 'UTC', later(0.99))).toBe(false);
+    expect(isResetOverdue(limit, 'UTC', later(1))).toBe(true);
+    expect(isResetOverdue(applyLimitEvent(limit, reset(2, '0', '100'), testNow), 'UTC', later(1))).toBe(
+      false,
+    );
+  });
+});
+
+describe('the projection', () => {
+  const month = { period: 'MONTH', nextResetTime: later(30).getTime() };
+  it('goes on at the pace since the last reset, and says nothing when the period ends first', () => {
+    const limit = limitAfter(created(1, month), used(2, '0', '25.00', { nextResetTime: null }));
+    expect(projectedExhaustionOf(limit, 'UTC', later(5))).toEqual(later(20));
+    expect(projectedExhaustionOf(limit, 'UTC', later(7))).toEqual(later(28));
+    expect(projectedExhaustionOf(limit, 'UTC', later(8))).toBeNull();
+    expect(projectedExhaustionOf(limit, 'UTC', testNow)).toBeNull();
+    expect(projectedExhaustionOf(limitAfter(created(1, month)), 'UTC', later(5))).toBeNull();
+    expect(percentUsedOf(limit)).toBe(25);
+    expect(percentUsedOf(limitAfter(created(1, { value: '3' }), used(2, '0', '1')))).toBe(33.3333);
+    expect(percentUsedOf(limitAfter(created(1, { value: '0' })))).toBe(100);
+  });
+});
+
+describe('thresholds', () => {
+  const told = (limit: UserLimit, percent: number) => ({
+    ...limit,
+    told: { sequence: sequenceOf(limit), percent },
+  });
+  it('are crossed once until a reset, the highest at once, exactly', () => {
+    const at = (amount: string) => limitAfter(created(1), used(2, '0', amount));
+    expect(crossedThreshold(at('79.999999999999999999'), thresholds)).toBeUndefined();
+    expect(crossedThreshold(at('80'), thresholds)).toBe(80);
+    expect(crossedThreshold(at('120'), thresholds)).toBe(100);
+    const limit = told(at('80'), 80);
+    const [more, all] = [used(3, '80', '15'), used(4, '95', '5')] as const;
+    const apply = (one: UserLimit, event: LimitEvent) => applyLimitEvent(one, event, testNow);
+    expect(crossedThreshold(apply(limit, more), thresholds)).toBeUndefined();
+    expect(crossedThreshold(apply(limit, all), thresholds)).toBe(100);
+    expect(crossedThreshold(apply(limit, reset(5, '80', '20')), thresholds)).toBeUndefined();
+    expect(crossedThreshold(apply(apply(limit, reset(5, '80', '20')), used(6, '0', '90')), thresholds)).toBe(
+      80,
+    );
+    // A reset that comes late arms it for what came after it.
+    expect(crossedThreshold(apply(apply(limit, used(6, '0', '90')), reset(5, '80', '20')), thresholds)).toBe(
+      80,
+    );
+  });
+
+  it('are those of the type', () => {
+    const session = limitAfter(created(1, { type: 'SESSION', value: '3600' }), used(2, '0', '3239'));
+    expect(crossedThreshold(session, thresholds)).toBeUndefined();
+    expect(crossedThreshold(applyLimitEvent(session, used(3, '3239', '1'), testNow), thresholds)).toBe(90);
+  });
+});

@@ -1,0 +1,307 @@
+import type {
+  LimitEvent,
+  LimitPeriod,
+  LimitStatus,
+  LimitType,
+  UserLimitCreated,
+  UserLimitProgressChanged,
+  UserLimitReset,
+} from '../events/limit.ts';
+import type { LimitEventType } from '../events/limit-event.ts';
+import { add, compare, type Decimal, subtract } from './decimal.ts';
+import type { UserKey } from './user.ts';
+
+export type { LimitPeriod, LimitStatus, LimitType };
+
+/** Names a limit: its id is the caller's own, and another user may have one of the same id. */
+export interface LimitKey extends UserKey {
+  readonly userLimitId: string;
+}
+
+/**
+ * Where an event stands among those of its limit. Of two events that say the same thing, the one that stands later is
+ * right, in whichever order they come; two at the same place have their ids to tell which that is.
+ */
+export interface Place {
+  readonly sequence: bigint;
+  /** Source and id of the event. */
+  readonly event: string;
+}
+
+/**
+ * A limit as its events say, each part from the latest event that says it. So events may come in any order, and any number of
+ * times: the parts end up the same.
+ */
+export interface UserLimit extends LimitKey {
+  /** The definition's; while there is none, from what progress and resets say besides. */
+  readonly brandId: string;
+  readonly currencyCode: string | null;
+  readonly type: LimitType;
+  readonly period: LimitPeriod;
+  readonly status: LimitStatus;
+  readonly activeFrom: Date | null;
+  readonly activeUntil: Date | null;
+  /** null: the limit is partial. */
+  readonly definition: Definition | null;
+  /** The value before the definition, or of a definition that came late. */
+  readonly earlier: (Place & { readonly value: Decimal }) | null;
+  readonly change: Change | null;
+  readonly lastReset: Reset | null;
+  readonly nextReset: (Place & { readonly at: Date }) | null;
+  /** The highest threshold the user was told of since the last reset, and where the progress that reached it stands. */
+  readonly told: { readonly sequence: bigint; readonly percent: number } | null;
+  /** Grows with every change. */
+  readonly version: number;
+  readonly updatedAt: Date;
+}
+
+/** A limit, and the zone in which its user's days are cut. */
+export interface ZonedLimit extends UserLimit {
+  readonly timeZone: string;
+}
+
+/** Which limits of a user; what is absent is not asked for. */
+export interface LimitFilter {
+  readonly brandId?: string;
+  readonly types?: readonly LimitType[];
+  readonly periods?: readonly LimitPeriod[];
+  /** As they are at a moment. */
+  readonly statuses?: { readonly any: readonly LimitStatus[]; readonly at: Date };
+}
+
+/** An event of a limit, for its history. */
+export interface LimitRecord extends LimitKey {
+  readonly source: string;
+  readonly eventId: string;
+  /** As the producer calls it. */
+  readonly type: LimitEventType;
+  readonly sequence: bigint;
+  readonly occurredAt: Date;
+  /** null: the event does not say; it is what it was before. */
+  readonly progressAfter: Decimal | null;
+  readonly raw: string;
+}
+
+interface Definition extends Place {
+  readonly value: Decimal;
+  /** What the event itself says was the value before. */
+  readonly statedPrevious: Decimal | null;
+  /** Where progress starts, as long as nothing else says where it is. */
+  readonly initialProgress: Decimal | null;
+}
+
+/** The latest progress or reset, as it came: what it amounts to depends on the value, which may become known later. */
+interface Change extends Place {
+  readonly previousProgress: Decimal;
+  readonly amount: Decimal;
+  readonly remaining: Decimal | null;
+}
+
+interface Reset extends Place {
+  readonly at: Date;
+  /** Of the limit, as far as the reset says. */
+  readonly value: Decimal | null;
+}
+
+function isLater(one: Place, other: Place | null): boolean {
+  if (!other || one.sequence !== other.sequence) return !other || one.sequence > other.sequence;
+  return one.event > other.event;
+}
+
+const placeOf = ({ source, id, data }: LimitEvent): Place => ({
+  sequence: BigInt(data.sequenceNumber),
+  event: `${source}/${id}`,
+});
+
+/** A limit of which nothing is known yet. */
+export function unknownLimit({ tenantId, userId, userLimitId }: LimitKey, now: Date): UserLimit {
+  return {
+    tenantId,
+    userId,
+    userLimitId,
+    brandId: '',
+    currencyCode: null,
+    type: 'UNKNOWN',
+    period: 'UNKNOWN',
+    status: 'UNKNOWN',
+    activeFrom: null,
+    activeUntil: null,
+    definition: null,
+    earlier: null,
+    change: null,
+    lastReset: null,
+    nextReset: null,
+    told: null,
+    version: 0,
+    updatedAt: now,
+  };
+}
+
+/** The limit as a new version: beyond every one it had, also when its user was erased and came again. */
+export function changedAt<Limit extends UserLimit>(limit: Limit, now: Date): Limit {
+  return { ...limit, version: Math.max(limit.version + 1, now.getTime()), updatedAt: now };
+}
+
+/** The limit after an event, wherever it came from; the same object when the event changes nothing. */
+export function applyLimitEvent(limit: UserLimit, event: LimitEvent, now: Date): UserLimit {
+  switch (event.type) {
+    case 'userLimitCreated':
+      return createUserLimit(limit, event, now);
+    case 'userLimitProgressChanged':
+      return updateUserLimitProgress(limit, event);
+    case 'userLimitReset':
+      return resetUserLimit(limit, event);
+    default:
+      return event satisfies never;
+  }
+}
+
+/** Defines a limit, or defines it anew; progress stays as it is. */
+export function createUserLimit(limit: UserLimit, event: UserLimitCreated, now: Date): UserLimit {
+  const { data } = event;
+  const place = placeOf(event);
+  const { definition, earlier } = limit;
+  if (!isLater(place, definition)) {
+    const isRepeat = place.event === definition?.event || !isLater(place, earlier);
+    const known = isRepeat ? limit : { ...limit, earlier: { ...place, value: data.value } };
+    return withNextReset(known, event, place);
+  }
+  const activeFrom = data.activeFrom ?? null;
+  const activeUntil = data.activeUntil ?? null;
+  const defined: UserLimit = {
+    ...limit,
+    brandId: data.brandId,
+    currencyCode: data.currencyCode ?? null,
+    type: data.type,
+    period: data.period,
+    status: statusAt({ status: data.status, activeFrom, activeUntil }, now),
+    activeFrom,
+    activeUntil,
+    definition: {
+      ...place,
+      value: data.value,
+      statedPrevious: data.previousLimitValue ?? null,
+      initialProgress: data.progress ?? null,
+    },
+    earlier: definition
+      ? { sequence: definition.sequence, event: definition.event, value: definition.value }
+      : earlier,
+  };
+  return withNextReset(defined, event, place);
+}
+
+/** Sets how much is used: what was before and what came on top. */
+export function updateUserLimitProgress(limit: UserLimit, event: UserLimitProgressChanged): UserLimit {
+  const place = placeOf(event);
+  const { amount, previousProgress, remainingAmount = null } = event.data;
+  return withNextReset(
+    withChange(limit, event, place, previousProgress, amount, remainingAmount),
+    event,
+    place,
+  );
+}
+
+/** Nothing is used any more. Of a limit that was never seen this says what its value must have been. */
+export function resetUserLimit(limit: UserLimit, event: UserLimitReset): UserLimit {
+  const { resetAmount, unusedAmount, type, period } = event.data;
+  const place = placeOf(event);
+  const changed = withNextReset(withChange(limit, event, place, '0', '0', null), event, place);
+  if (!isLater(place, limit.lastReset)) return changed;
+  const value = unusedAmount === undefined ? null : add(resetAmount, unusedAmount);
+  return {
+    ...changed,
+    ...(limit.definition === null && { type, period }),
+    lastReset: { ...place, at: event.occurredAt, value },
+  };
+}
+
+function withChange(
+  limit: UserLimit,
+  { data }: LimitEvent,
+  { sequence, event }: Place,
+  previousProgress: Decimal,
+  amount: Decimal,
+  remaining: Decimal | null,
+): UserLimit {
+  if (!isLater({ sequence, event }, limit.change)) return limit;
+  const change = { sequence, event, previousProgress, amount, remaining };
+  if (limit.definition) return { ...limit, change };
+  return { ...limit, brandId: data.brandId, currencyCode: data.currencyCode ?? null, change };
+}
+
+function withNextReset(limit: UserLimit, { data: { nextResetAt: at } }: LimitEvent, place: Place): UserLimit {
+  return at && isLater(place, limit.nextReset) ? { ...limit, nextReset: { ...place, at } } : limit;
+}
+
+/** A limit that is to come is active from its first moment on; nothing outlives its last. */
+export function statusAt(
+  { status, activeFrom, activeUntil }: Pick<UserLimit, 'status' | 'activeFrom' | 'activeUntil'>,
+  now: Date,
+): LimitStatus {
+  if (status === 'UNKNOWN' || status === 'CANCELED') return status;
+  if (activeUntil && activeUntil <= now) return 'CANCELED';
+  return status === 'FUTURE' && activeFrom && activeFrom <= now ? 'ACTIVE' : status;
+}
+
+/** The next moment at which time changes its status; null when it never does. */
+export function limitDueAt({ status, activeFrom, activeUntil }: UserLimit): Date | null {
+  if (status === 'UNKNOWN' || status === 'CANCELED') return null;
+  const begins = status === 'FUTURE' ? activeFrom : null;
+  if (begins && activeUntil) return begins < activeUntil ? begins : activeUntil;
+  return begins ?? activeUntil;
+}
+
+/** null while no definition was seen and no reset says it. */
+export function limitValueOf({ definition, lastReset }: UserLimit): Decimal | null {
+  return definition?.value ?? lastReset?.value ?? null;
+}
+
+/** The value before the limit was defined anew; null when it was not. */
+export function previousValueOf({ definition, earlier }: UserLimit): Decimal | null {
+  return definition && (definition.statedPrevious ?? earlier?.value ?? null);
+}
+
+// A limit never changes, and what is used of it is behind most of what is asked about it.
+const progresses = new WeakMap<UserLimit, Decimal>();
+
+/**
+ * How much is used. Some producers mean by `amount` all that is used: then it alone agrees with what they say remains of
+ * the value, or of the value before it was redefined.
+ */
+export function progressOf(limit: UserLimit): Decimal {
+  let progress = progresses.get(limit);
+  if (progress === undefined) {
+    progress = computedProgress(limit);
+    progresses.set(limit, progress);
+  }
+  return progress;
+}
+
+function computedProgress(limit: UserLimit): Decimal {
+  const { change, definition } = limit;
+  if (!change) return definition?.initialProgress ?? '0';
+  const { amount, remaining } = change;
+  const sum = add(change.previousProgress, amount);
+  if (remaining === null) return sum;
+  for (const value of [limitValueOf(limit), previousValueOf(limit)]) {
+    if (value === null) continue;
+    if (compare(add(sum, remaining), value) === 0) return sum;
+    if (compare(add(amount, remaining), value) === 0) return amount;
+  }
+  return sum;
+}
+
+/** Whether what the latest progress says was used and what it says remains do not make up the value. */
+export function disagrees(limit: UserLimit): boolean {
+  const { change } = limit;
+  const value = limitValueOf(limit);
+  if (!change || change.remaining === null || value === null) return false;
+  const sum = add(change.previousProgress, change.amount);
+  return compare(subtract(value, sum), change.remaining) !== 0;
+}
+
+/** Place of the last event that was applied. */
+export function sequenceOf({ definition, change }: UserLimit): bigint {
+  const [a, b] = [definition?.sequence ?? 0n, change?.sequence ?? 0n];
+  return a > b ? a : b;
+}

@@ -1,0 +1,81 @@
+import { LRUCache } from 'lru-cache';
+import { Temporal } from 'temporal-polyfill';
+import type { LimitPeriod } from '../events/limit.ts';
+
+const dayMs = 86_400_000;
+
+// Calendars cost tens of microseconds; the end of a period is asked for whenever its limit is read.
+const ends = new LRUCache<string, Date>({ max: 50_000 });
+
+/**
+ * When a period that has begun, or began anew, at `since` ends. DAY and WEEK roll from `anchor` by 24 h and 7 × 24 h; MONTH
+ * is its anniversary, on the last day of shorter months; calendar periods end at midnight, weeks on Monday. Months and
+ * calendar periods are those of the zone, whatever its clocks do. Null for periods that never end, and unknown ones.
+ */
+export function periodEnd(
+  period: LimitPeriod,
+  from: { readonly anchor: Date; readonly since: Date; readonly timeZone: string },
+): Date | null {
+  const { anchor, since, timeZone } = from;
+  switch (period) {
+    case 'DAY':
+      return rolled(anchor, since, dayMs);
+    case 'WEEK':
+      return rolled(anchor, since, 7 * dayMs);
+    case 'MONTH':
+    case 'CALENDAR_DAY':
+    case 'CALENDAR_WEEK':
+    case 'CALENDAR_MONTH': {
+      const key = `${period} ${anchor.getTime()} ${since.getTime()} ${timeZone}`;
+      const end = ends.get(key) ?? calendarEnd(period, from);
+      ends.set(key, end);
+      return end;
+    }
+    case 'INDEFINITE':
+    case 'INSTANCE':
+    case 'UNKNOWN':
+      return null;
+    default:
+      return period satisfies never;
+  }
+}
+
+type CalendarPeriod = 'CALENDAR_DAY' | 'CALENDAR_WEEK' | 'CALENDAR_MONTH';
+
+function calendarEnd(
+  period: CalendarPeriod | 'MONTH',
+  { anchor, since, timeZone }: Parameters<typeof periodEnd>[1],
+): Date {
+  if (period === 'MONTH') return anniversary(anchor, since, timeZone);
+  return startOf(nextCalendarPeriod(period, zoned(since, timeZone).toPlainDate()), timeZone);
+}
+
+function zoned(at: Date, timeZone: string): Temporal.ZonedDateTime {
+  return Temporal.Instant.fromEpochMilliseconds(at.getTime()).toZonedDateTimeISO(timeZone);
+}
+
+function nextCalendarPeriod(period: CalendarPeriod, today: Temporal.PlainDate): Temporal.PlainDate {
+  if (period === 'CALENDAR_DAY') return today.add({ days: 1 });
+  if (period === 'CALENDAR_WEEK') return today.add({ days: 8 - today.dayOfWeek });
+  return today.with({ day: 1 }).add({ months: 1 });
+}
+
+/** Midnight, or the first instant after a gap at midnight. */
+function startOf(date: Temporal.PlainDate, timeZone: string): Date {
+  return new Date(date.toZonedDateTime(timeZone).epochMilliseconds);
+}
+
+function rolled(anchor: Date, since: Date, lengthMs: number): Date {
+  const periods = Math.floor((since.getTime() - anchor.getTime()) / lengthMs);
+  return new Date(anchor.getTime() + Math.max(1, periods + 1) * lengthMs);
+}
+
+/** Counted from the anchor each time: the 31st is the 28th in February and the 31st again in March. */
+function anniversary(anchor: Date, since: Date, timeZone: string): Date {
+  const first = zoned(anchor, timeZone);
+  const passed = first.until(zoned(since, timeZone), { largestUnit: 'months' }).months;
+  for (let months = Math.max(1, passed); ; months += 1) {
+    const end = first.add({ months }).epochMilliseconds;
+    if (end > since.getTime()) return new Date(end);
+  }
+}

@@ -1,0 +1,63 @@
+import { z } from 'zod';
+import { limitPeriods, limitStatuses, limitTypes } from '../events/limit.ts';
+import { signedDecimal } from '../events/text.ts';
+import type { ZonedLimit } from './limit.ts';
+
+const place = { sequence: z.string().transform(BigInt), event: z.string() };
+const moment = z.iso.datetime().transform((at) => new Date(at));
+const amount = signedDecimal;
+
+const writtenLimit = z.object({
+  tenantId: z.string(),
+  userId: z.string(),
+  userLimitId: z.string(),
+  timeZone: z.string(),
+  brandId: z.string(),
+  currencyCode: z.string().nullable(),
+  type: z.enum(limitTypes),
+  period: z.enum(limitPeriods),
+  status: z.enum(limitStatuses),
+  activeFrom: moment.nullable(),
+  activeUntil: moment.nullable(),
+  definition: z
+    .object({
+      ...place,
+      value: amount,
+      statedPrevious: amount.nullable(),
+      initialProgress: amount.nullable(),
+    })
+    .nullable(),
+  earlier: z.object({ ...place, value: amount }).nullable(),
+  change: z.object({ ...place, previousProgress: amount, amount, remaining: amount.nullable() }).nullable(),
+  lastReset: z.object({ ...place, at: moment, value: z.string().nullable() }).nullable(),
+  nextReset: z.object({ ...place, at: moment }).nullable(),
+  told: z.object({ sequence: place.sequence, percent: z.int() }).nullable(),
+  version: z.int(),
+  updatedAt: moment,
+});
+
+/** A limit as JSON. */
+export function writeLimit(limit: ZonedLimit): string {
+  const { definition, earlier, change, lastReset, nextReset, told } = limit;
+  return JSON.stringify({
+    ...limit,
+    definition: withText(definition),
+    earlier: withText(earlier),
+    change: withText(change),
+    lastReset: withText(lastReset),
+    nextReset: withText(nextReset),
+    told: withText(told),
+  });
+}
+
+const withText = <Part extends { readonly sequence: bigint }>(part: Part | null) =>
+  part && { ...part, sequence: String(part.sequence) };
+
+/** A limit that was written as JSON, read back; undefined when the text is not one. */
+export function parseLimit(text: string): ZonedLimit | undefined {
+  try {
+    return writtenLimit.parse(JSON.parse(text));
+  } catch {
+    return undefined;
+  }
+}

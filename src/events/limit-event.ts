@@ -1,0 +1,174 @@
+import { z } from 'zod';
+import { type Decoded, describe, unreadable } from './decoded.ts';
+import { type LimitEvent, userLimitCreated, userLimitProgressChanged, userLimitReset } from './limit.ts';
+import { type Fields, firstOf, type InboundRecord, idOfPlace, tenantOf } from './record.ts';
+import { name } from './text.ts';
+import { topics } from './topic.ts';
+
+/** What the producer calls our events. */
+export const limitEventTypes = {
+  USER_LIMIT_CREATED: userLimitCreated,
+  USER_LIMIT_PROGRESS_CHANGED: userLimitProgressChanged,
+  USER_LIMIT_RESET: userLimitReset,
+} as const;
+export type LimitEventType = keyof typeof limitEventTypes;
+
+const firstMs = Date.UTC(1973, 2, 3, 9, 46, 40);
+const lastMs = Date.UTC(9999, 11, 31, 23, 59, 59, 999);
+
+/** Milliseconds since 1970. Any moment of our time in seconds lies before 1973 when read as milliseconds. */
+const epochMs = z
+  .number('must be a number of milliseconds since 1970')
+  .refine(Number.isInteger, 'must be a whole number of milliseconds since 1970')
+  .refine((ms) => ms >= firstMs, 'lies before 1973: send milliseconds since 1970, not seconds')
+  .refine((ms) => ms <= lastMs, 'lies beyond the year 9999: send milliseconds since 1970')
+  .transform((ms) => new Date(ms));
+
+/** What the payload of a type says. */
+const payloads: Readonly<Record<LimitEventType, z.ZodType>> = {
+  USER_LIMIT_CREATED: userLimitCreated.data.extend({
+    nextResetAt: epochMs.optional(),
+    activeFrom: epochMs.optional(),
+    activeUntil: epochMs.optional(),
+  }),
+  USER_LIMIT_PROGRESS_CHANGED: userLimitProgressChanged.data.extend({ nextResetAt: epochMs.optional() }),
+  USER_LIMIT_RESET: userLimitReset.data.extend({ nextResetAt: epochMs.optional() }),
+};
+
+const optionalName = name.optional();
+
+const utf8 = new TextDecoder();
+
+/** An event about a limit as its producer writes it. */
+export function decodeLimitEvent(fields: Fields, record: InboundRecord): Decoded {
+  const type = firstOf(fields, 'type');
+  if (typeof type !== 'string') return unreadable('type: must be the name of an event');
+  if (!Object.hasOwn(limitEventTypes, type)) return { kind: 'ignored', what: 'other limit event' };
+  const payload = firstOf(fields, 'payload', 'data');
+  const where = Object.hasOwn(fields, 'payload') ? 'payload' : 'data';
+  if (typeof payload !== 'object' || Array.isArray(payload))
+    return unreadable(`${where}: must be a JSON object`);
+  const said = withoutNulls(payload as Fields);
+  said['sequenceNumber'] = fields['sequenceNumber'];
+  said['nextResetAt'] = said['nextResetTime'];
+  said['raw'] = utf8.decode(record.value ?? undefined);
+  const id = optionalName.safeParse(fields['eventId'] ?? undefined);
+  const source = optionalName.safeParse(fields['source'] ?? undefined);
+  const createdAt = epochMs.safeParse(fields['createdAt']);
+  const userId = name.safeParse(said['userId'] ?? fields['aggregateId']);
+  const data = payloads[type as LimitEventType].safeParse(said);
+  if (!id.success || !source.success || !createdAt.success || !userId.success || !data.success) {
+    const outer = Object.entries({ eventId: id, source, createdAt, [`${where}.userId`]: userId });
+    const reasons = outer.flatMap(([field, { error }]) => (error ? [describe(error, [field])] : []));
+    if (data.error) reasons.push(describe(inPayload(data.error, where)));
+    return unreadable(reasons.join('; '), userId.success ? tenantOf(record, userId.data) : undefined);
+  }
+  const family = limitEventTypes[type as LimitEventType];
+  return {
+    kind: 'event',
+    event: {
+      id: id.data ?? idOfPlace(record),
+      source: source.data ?? record.topic,
+      type: family.type,
+      tenantId: tenantOf(record, userId.data),
+      userId: userId.data,
+      occurredAt: createdAt.data,
+      data: data.data,
+      schemaVersion: family.schemaVersion,
+    } as LimitEvent,
+  };
+}
+
+/** Each problem with the place it has in the event. */
+function inPayload(error: z.ZodError, where: string): z.ZodError {
+  const placeOf = (field: PropertyKey | undefined): PropertyKey[] => {
+    if (field === 'raw') return [];
+    if (field === 'sequenceNumber') return [field];
+    return [where, field === 'nextResetAt' ? 'nextResetTime' : (field ?? '')];
+  };
+  return { issues: error.issues.map((issue) => ({ ...issue, path: placeOf(issue.path[0]) })) } as z.ZodError;
+}
+
+/** null counts as absent, as many producers write it. */
+function withoutNulls(fields: Fields): Record<string, unknown> {
+  const given: Record<string, unknown> = {};
+  for (const [field, value] of Object.entries(fields)) {
+    if (value !== null && field !== '__proto__') given[field] = value;
+  }
+  return given;
+}
+
+/** What became of an event that somebody wants to bring in. */
+export type Ingested = { readonly eventId: string | null } & (
+  | {
+      readonly outcome: 'ACCEPTED';
+      readonly record: { readonly topic: string; readonly key: string; readonly value: Uint8Array };
+    }
+  | { readonly outcome: 'IGNORED_TYPE' }
+  | { readonly outcome: 'INVALID'; readonly message: string }
+);
+
+/** A worker takes no event that happened later than this behind its own clock. */
+const maxAheadMs = 86_400_000;
+
+/** Reads an event as its producer writes it, JSON, for the topic of limits, where it goes unmodified. */
+export function ingestLimitEvent(tenantId: string, value: Uint8Array, now: Date): Ingested {
+  let fields: unknown;
+  try {
+    fields = JSON.parse(utf8.decode(value));
+  } catch {
+    return { outcome: 'INVALID', eventId: null, message: 'not JSON' };
+  }
+  if (typeof fields !== 'object' || fields === null || Array.isArray(fields))
+    return { outcome: 'INVALID', eventId: null, message: 'must be a JSON object' };
+  const id = name.safeParse((fields as Fields)['eventId']);
+  const eventId = id.success ? id.data : null;
+  const invalid = (message: string): Ingested => ({ outcome: 'INVALID', eventId, message });
+  const place = { partition: 0, offset: 0n, key: null, headers: {}, appendedAt: now };
+  const decoded = decodeLimitEvent(fields as Fields, { ...place, topic: topics.userLimits, value });
+  if (decoded.kind === 'ignored') return { outcome: 'IGNORED_TYPE', eventId };
+  if (decoded.kind !== 'event') return invalid('reason' in decoded ? decoded.reason : 'unreadable');
+  const { userId, occurredAt } = decoded.event;
+  if (eventId === null) return invalid('eventId: must be there, or a repeat would be another event');
+  if (occurredAt.getTime() > now.getTime() + maxAheadMs)
+    return invalid('createdAt: more than a day ahead of the clock');
+  return {
+    outcome: 'ACCEPTED',
+    eventId,
+    record: { topic: topics.userLimits, key: `${tenantId}/${userId}`, value },
+  };
+}
+
+const wireTypes = new Map(
+  Object.entries(limitEventTypes).map(([wireType, { type }]) => [type, wireType as LimitEventType]),
+);
+
+/** What its producer calls an event. */
+export function wireTypeOf({ type }: Pick<LimitEvent, 'type'>): LimitEventType {
+  return wireTypes.get(type) as LimitEventType;
+}
+
+/** An event of ours as the producer of the others would write it, JSON; `extra` is what only its payload says. */
+export function writeLimitEvent(event: WithoutRaw<LimitEvent>, extra: Fields = {}): string {
+  const { id, source, userId, occurredAt, data } = event;
+  const { sequenceNumber, nextResetAt, ...payload } = data;
+  const times = Object.entries({ ...payload, nextResetTime: nextResetAt }).map(([field, value]) => [
+    field,
+    value instanceof Date ? value.getTime() : value,
+  ]);
+  return JSON.stringify({
+    aggregateId: userId,
+    context: { correlationId: id },
+    createdAt: occurredAt.getTime(),
+    eventId: id,
+    payload: { userId, ...Object.fromEntries(times), ...extra },
+    sequenceNumber,
+    source,
+    type: wireTypeOf(event),
+  });
+}
+
+/** An event that was not written yet. */
+export type WithoutRaw<Event extends LimitEvent> = Event extends LimitEvent
+  ? Omit<Event, 'data'> & { readonly data: Omit<Event['data'], 'raw'> }
+  : never;

@@ -1,0 +1,109 @@
+import { z } from 'zod';
+import type { EventFamily, EventOf } from './envelope.ts';
+import { decimal, moment, name, signedDecimal, text } from './text.ts';
+import { topics } from './topic.ts';
+
+export const limitTypes = ['BALANCE', 'BET', 'DEPOSIT', 'LOSS', 'SESSION', 'UNKNOWN'] as const;
+export type LimitType = (typeof limitTypes)[number];
+
+export const limitPeriods = [
+  'CALENDAR_DAY',
+  'CALENDAR_WEEK',
+  'CALENDAR_MONTH',
+  'DAY',
+  'WEEK',
+  'MONTH',
+  'INDEFINITE',
+  'INSTANCE',
+  'UNKNOWN',
+] as const;
+export type LimitPeriod = (typeof limitPeriods)[number];
+
+export const limitStatuses = ['ACTIVE', 'CANCELED', 'FUTURE', 'IN_COOLDOWN', 'UNKNOWN'] as const;
+export type LimitStatus = (typeof limitStatuses)[number];
+
+/** What a producer adds to the values later on is UNKNOWN here; the event is kept as it came. */
+function oneOf<const Value extends string>(values: readonly Value[]) {
+  return z.string().transform((given) => values.find((value) => value === given) ?? ('UNKNOWN' as const));
+}
+
+/** The longest event that is taken, in characters of its JSON. */
+export const maxLimitEventLength = 16_384;
+
+/** Sequence numbers stay far from where a JSON number loses digits. */
+export const maxLimitSequence = 1e15;
+
+/** What every event about a limit says. */
+const common = {
+  userLimitId: name,
+  /** Place among the events of the limit, in the order in which they happened. Gaps are normal. */
+  sequenceNumber: z
+    .int('must be a whole number')
+    .min(0, 'must not be negative')
+    .max(maxLimitSequence, `must be at most ${maxLimitSequence}`),
+  brandId: name,
+  currencyCode: name.max(16, 'must have at most 16 characters').optional(),
+  /** When it starts anew; absent: by its period. */
+  nextResetAt: moment.optional(),
+  /** The event as it came, JSON. */
+  raw: text(maxLimitEventLength).refine((json) => !json.includes('\x1e'), 'must be JSON'),
+};
+
+/** A limit was defined, or defined anew. */
+export const userLimitCreated = {
+  type: 'userLimitCreated',
+  topic: topics.userLimits,
+  schemaVersion: 1,
+  data: z.object({
+    ...common,
+    type: oneOf(limitTypes),
+    period: oneOf(limitPeriods),
+    status: oneOf(limitStatuses),
+    value: decimal,
+    previousLimitValue: decimal.optional(),
+    progress: decimal.optional(),
+    activeFrom: moment.optional(),
+    activeUntil: moment.optional(),
+  }),
+} as const satisfies EventFamily<string, z.ZodType>;
+
+/** Some of a limit was used. */
+export const userLimitProgressChanged = {
+  type: 'userLimitProgressChanged',
+  topic: topics.userLimits,
+  schemaVersion: 1,
+  data: z.object({
+    ...common,
+    amount: decimal,
+    previousProgress: decimal,
+    /** Below 0 when more than all is used. */
+    remainingAmount: signedDecimal.optional(),
+  }),
+} as const satisfies EventFamily<string, z.ZodType>;
+
+/** A limit started anew. */
+export const userLimitReset = {
+  type: 'userLimitReset',
+  topic: topics.userLimits,
+  schemaVersion: 1,
+  data: z.object({
+    ...common,
+    type: oneOf(limitTypes),
+    period: oneOf(limitPeriods),
+    /** What had been used. */
+    resetAmount: decimal,
+    /** What had been left of the value. */
+    unusedAmount: signedDecimal.optional(),
+  }),
+} as const satisfies EventFamily<string, z.ZodType>;
+
+export const limitFamilies = [userLimitCreated, userLimitProgressChanged, userLimitReset] as const;
+
+export type UserLimitCreated = EventOf<typeof userLimitCreated>;
+export type UserLimitProgressChanged = EventOf<typeof userLimitProgressChanged>;
+export type UserLimitReset = EventOf<typeof userLimitReset>;
+export type LimitEvent = UserLimitCreated | UserLimitProgressChanged | UserLimitReset;
+
+export function isLimitEvent(event: { readonly type: string }): event is LimitEvent {
+  return limitFamilies.some(({ type }) => type === event.type);
+}

@@ -1,0 +1,404 @@
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { limitEventTypes } from '../events/limit-event.ts';
+import { type Answer, startTestApp, type TestApp } from '../testing/app.ts';
+import { wireLimitEvent } from '../testing/limit.ts';
+import { withClient } from '../testing/postgres-server.ts';
+
+let app: TestApp;
+let service: string;
+beforeAll(async () => {
+  app = await startTestApp();
+  service = await app.token({ role: 'service', subject: 'casino' });
+});
+afterAll(() => app.stop());
+
+const seen = `userLimitId brandId type period status unit currencyCode value previousLimitValue progress remaining
+  percentUsed activeFrom activeUntil nextResetAt resetOverdue projectedExhaustionAt partial sequenceNumber`;
+const errors = 'userErrors { code message path }';
+const create = `mutation ($input: CreateUserLimitInput!) { done: createUserLimit(input: $input) { userLimit { ${seen} } ${errors} } }`;
+const update = `mutation ($input: UpdateUserLimitProgressInput!) { done: updateUserLimitProgress(input: $input) { userLimit { ${seen} } ${errors} } }`;
+const reset = `mutation ($input: ResetUserLimitInput!) { done: resetUserLimit(input: $input) { userLimit { ${seen} } ${errors} } }`;
+const ingest = `mutation ($events: [JSONObject!]!) { done: ingestLimitEvents(events: $events) {
+  results { index eventId outcome message } ${errors} } }`;
+
+type Done = {
+  readonly userLimit: Readonly<Record<string, unknown>> | null;
+  readonly userErrors: readonly {
+    readonly code: string;
+    readonly message: string;
+    readonly path: string[];
+  }[];
+  readonly results: readonly { readonly outcome: string; readonly message: string | null }[];
+};
+
+async function run(query: string, input: object): Promise<Done> {
+  const { data, errors } = await app.send(service, query, query === ingest ? { events: input } : { input });
+  expect(errors).toBeUndefined();
+  return (data as unknown as { done: Done }).done;
+}
+
+let users = 0;
+/** A user with a deposit limit of 100 EUR a day. */
+async function someone(limit: object = {}) {
+  const userId = `player-${++users}`;
+  const upsert = `mutation ($input: UpsertUsersInput!) { upsertUsers(input: $input) { createdCount } }`;
+  await app.send(service, upsert, { input: { users: [{ userId, patch: {} }] } });
+  const token = await app.token({ subject: userId });
+  const userLimitId = `limit-of-${userId}`;
+  const input = {
+    userId,
+    userLimitId,
+    brandId: 'brand-1',
+    type: 'DEPOSIT',
+    period: 'DAY',
+    value: '100.00',
+    currencyCode: 'EUR',
+    ...limit,
+  };
+  const { userLimit, userErrors } = await run(create, input);
+  expect(userErrors).toEqual([]);
+  return {
+    userId,
+    userLimitId,
+    token,
+    input,
+    userLimit,
+    async limits(filter?: object) {
+      const query = `query ($filter: UserLimitFilter) { viewer { limits(filter: $filter) { ${seen} } } }`;
+      const { data, errors } = await app.send(token, query, { filter });
+      return {
+        errors,
+        limits: (data as unknown as { viewer: { limits: Done['userLimit'][] } | null })?.viewer?.limits ?? [],
+      };
+    },
+  };
+}
+
+/** What went out to whoever reads the topic of limits. */
+const outgoing = (userId: string) =>
+  withClient(app.connectionString, async (client) => {
+    const { rows } = await client.query<{ raw: Buffer | null; value: string | null }>(
+      `SELECT raw, value FROM event_log WHERE topic = 'user-limit-events' AND key = $1 ORDER BY "offset"`,
+      [`default/${userId}`],
+    );
+    return rows.map(({ raw, value }) => JSON.parse(raw?.toString() ?? value ?? ''));
+  });
+
+describe('a limit by hand', () => {
+  it('is answered as it is afterwards: created, used, reset and defined anew', async () => {
+    const one = await someone();
+    expect(one.userLimit).toMatchObject({
+      status: 'ACTIVE',
+      unit: 'MONEY',
+      value: '100.00',
+      previousLimitValue: null,
+      progress: '0',
+      remaining: '100.00',
+      percentUsed: 0,
+      resetOverdue: false,
+      partial: false,
+      sequenceNumber: '1',
+    });
+    const { userLimitId } = one;
+    const used = await run(update, { userLimitId, amount: '30.10' });
+    expect(used.userLimit).toMatchObject({ progress: '30.10', remaining: '69.90', percentUsed: 30.1 });
+    const more = await run(update, { userLimitId, amount: '0.90' });
+    expect(more.userLimit).toMatchObject({ progress: '31.00', sequenceNumber: '3' });
+    const nextResetAt = '2030-01-01T00:00:00.000Z';
+    const anew = await run(reset, { userLimitId, nextResetAt });
+    expect(anew.userLimit).toMatchObject({ progress: '0', remaining: '100.00', nextResetAt });
+    const redefined = await run(create, { ...one.input, value: '250.00' });
+    const { activeFrom } = one.userLimit ?? {};
+    expect(redefined.userLimit).toMatchObject({ value: '250.00', previousLimitValue: '100.00', activeFrom });
+    expect((await one.limits()).limits).toEqual([redefined.userLimit]);
+    // In the words of the producer of all others, on their topic.
+    await vi.waitFor(async () => expect(await outgoing(one.userId)).toHaveLength(5));
+    expect(await outgoing(one.userId)).toMatchObject([
+      {
+        type: 'USER_LIMIT_CREATED',
+        aggregateId: one.userId,
+        sequenceNumber: 1,
+        payload: { value: '100.00', status: 'ACTIVE', type: 'DEPOSIT', period: 'DAY' },
+      },
+      { payload: { previousProgress: '0', amount: '30.10', remainingAmount: '69.90' } },
+      { payload: { previousProgress: '30.10', amount: '0.90', remainingAmount: '69.00' } },
+      {
+        type: 'USER_LIMIT_RESET',
+        payload: {
+          resetAmount: '31.00',
+          unusedAmount: '69.00',
+          resetPercentage: '31.000000',
+          nextResetTime: Date.parse(nextResetAt),
+        },
+      },
+      { payload: { value: '250.00', previousLimitValue: '100.00' } },
+    ]);
+  });
+
+  it('goes out to others and comes back without a second effect', async () => {
+    const one = await someone();
+    await run(update, { userLimitId: one.userLimitId, amount: '10' });
+    const { outbox, log } = app.runtime.backends;
+    await vi.waitFor(async () => expect(await outbox.depth()).toBe(0));
+    await vi.waitFor(async () => expect((await log.health()).lag).toBe(0n));
+    expect((await one.limits()).limits).toMatchObject([{ progress: '10', sequenceNumber: '2' }]);
+    expect(await outgoing(one.userId)).toHaveLength(2);
+  });
+
+  it('is changed once per idempotency key, by any number of calls at once', async () => {
+    const one = await someone();
+    const input = { userLimitId: one.userLimitId, amount: '10', idempotencyKey: `key-${one.userId}` };
+    const all = await Promise.all(Array.from({ length: 8 }, () => run(update, input)));
+    expect(all.map(({ userLimit }) => userLimit?.['progress'])).toEqual(Array(8).fill('10'));
+    expect((await run(update, { ...input, amount: '11' })).userErrors).toMatchObject([
+      { code: 'IDEMPOTENCY_CONFLICT', path: ['input', 'idempotencyKey'] },
+    ]);
+    expect((await run(update, input)).userLimit).toMatchObject({ progress: '10' });
+    const unnamed = { ...one.input, userLimitId: null, idempotencyKey: `new-${one.userId}` };
+    const [first, second] = [await run(create, unnamed), await run(create, unnamed)];
+    expect(first.userLimit?.['userLimitId']).toBe(second.userLimit?.['userLimitId']);
+    expect((await one.limits()).limits).toHaveLength(2);
+  });
+
+  it('counts every call without a key, however many at once', async () => {
+    const one = await someone({ value: '1000' });
+    const input = { userLimitId: one.userLimitId, amount: '0.10' };
+    await Promise.all(Array.from({ length: 30 }, () => run(update, input)));
+    expect((await one.limits()).limits).toMatchObject([{ progress: '3.00', sequenceNumber: '31' }]);
+  });
+
+  it.each([
+    ['a negative value', { value: '-1' }, 'INVALID_INPUT', ['input', 'value'], /must not be negative/],
+    ['a brand without a name', { brandId: '' }, 'INVALID_INPUT', ['input', 'brandId'], /1 character/],
+    ['an id without a name', { userLimitId: '' }, 'INVALID_INPUT', ['input', 'userLimitId'], /1 character/],
+    ['nobody', { userId: 'nobody' }, 'USER_NOT_FOUND', ['input', 'userId'], /No such user/],
+    [
+      'an end in the past',
+      { activeUntil: '2020-01-01T00:00:00Z' },
+      'INVALID_INPUT',
+      ['input', 'activeUntil'],
+      /ahead/,
+    ],
+    [
+      'a reset in the past',
+      { nextResetAt: '2020-01-01T00:00:00Z' },
+      'INVALID_INPUT',
+      ['input', 'nextResetAt'],
+      /ahead/,
+    ],
+  ])('is not created with %s', async (_, fields, code, path, message) => {
+    const { input } = await someone();
+    const { userLimit, userErrors } = await run(create, {
+      ...input,
+      userLimitId: `other-${users}`,
+      ...fields,
+    });
+    expect(userLimit).toBeNull();
+    expect(userErrors).toMatchObject([{ code, path, message: expect.stringMatching(message) }]);
+  });
+
+  it('is of one user: another cannot get one of its id, and none is found that is not there', async () => {
+    const [one, other] = [await someone(), await someone()];
+    const taken = await run(create, { ...other.input, userLimitId: one.userLimitId });
+    expect(taken.userErrors).toMatchObject([{ code: 'CONFLICT', path: ['input', 'userLimitId'] }]);
+    for (const [query, input] of [
+      [update, { amount: '1' }],
+      [reset, {}],
+    ] as const) {
+      const { userErrors } = await run(query, { userLimitId: 'none', ...input });
+      expect(userErrors).toMatchObject([{ code: 'NOT_FOUND', path: ['input', 'userLimitId'] }]);
+    }
+    const negative = await run(update, { userLimitId: one.userLimitId, amount: '-1' });
+    expect(negative.userErrors).toMatchObject([{ code: 'INVALID_INPUT', path: ['input', 'amount'] }]);
+  });
+});
+
+describe('User.limits', () => {
+  it('filters by brand, type, period and status', async () => {
+    const one = await someone();
+    await run(create, {
+      ...one.input,
+      userLimitId: null,
+      brandId: 'b',
+      type: 'SESSION',
+      period: 'CALENDAR_WEEK',
+    });
+    await run(create, { ...one.input, userLimitId: null, brandId: 'c', activeFrom: '2035-01-01T00:00:00Z' });
+    const brands = async (filter: object) =>
+      (await one.limits(filter)).limits.map((limit) => limit?.['brandId']).toSorted();
+    expect(await brands({})).toEqual(['b', 'brand-1', 'c']);
+    expect(await brands({ brandId: 'b' })).toEqual(['b']);
+    expect(await brands({ types: ['DEPOSIT', 'LOSS'] })).toEqual(['brand-1', 'c']);
+    expect(await brands({ periods: ['CALENDAR_WEEK'] })).toEqual(['b']);
+    expect(await brands({ statuses: ['FUTURE'] })).toEqual(['c']);
+    expect(await brands({ statuses: ['ACTIVE'], types: ['SESSION'] })).toEqual(['b']);
+    expect((await one.limits({ types: [] })).errors?.[0]?.extensions.code).toBe('BAD_USER_INPUT');
+    expect((await one.limits({ brandId: 'a\u0000' })).errors?.[0]?.extensions.code).toBe('BAD_USER_INPUT');
+  });
+
+  it('has each limit with its history, by name and as a node', async () => {
+    const one = await someone();
+    for (const amount of ['1', '2', '3']) await run(update, { userLimitId: one.userLimitId, amount });
+    const query = `query ($id: ID!, $after: String) { viewer { limit(userLimitId: $id) { id history(first: 3, after: $after) {
+      edges { cursor node { eventId type sequenceNumber occurredAt progressAfter raw } } pageInfo { hasNextPage endCursor } } } } }`;
+    const page = async (after?: string) => {
+      const { data } = await app.send(one.token, query, { id: one.userLimitId, after });
+      return (data as unknown as { viewer: { limit: { id: string; history: History } } }).viewer.limit;
+    };
+    interface History {
+      edges: { node: { progressAfter: string; raw: { payload: object } } }[];
+      pageInfo: { hasNextPage: boolean; endCursor: string };
+    }
+    const first = await page();
+    expect(first.history.edges.map(({ node }) => node.progressAfter)).toEqual(['6', '3', '1']);
+    expect(first.history.edges[0]?.node.raw.payload).toMatchObject({ amount: '3', previousProgress: '3' });
+    const rest = await page(first.history.pageInfo.endCursor);
+    expect(rest.history).toMatchObject({
+      edges: [{ node: { type: 'USER_LIMIT_CREATED', progressAfter: '0' } }],
+      pageInfo: { hasNextPage: false },
+    });
+    const node = 'query ($id: ID!) { node(id: $id) { id ... on UserLimit { progress } } }';
+    const asked = (token: string) => app.send(token, node, { id: first.id });
+    expect((await asked(one.token)).data).toEqual({ node: { id: first.id, progress: '6' } });
+    const other = await someone();
+    expect((await asked(other.token)).data).toEqual({ node: null });
+    const foreign = 'query ($id: ID!) { viewer { limit(userLimitId: $id) { id } } }';
+    expect((await app.send(other.token, foreign, { id: one.userLimitId })).data).toEqual({
+      viewer: { limit: null },
+    });
+  });
+
+  it('costs what fifty objects cost', async () => {
+    const one = await someone();
+    const twice = (fields: string) => `{ viewer { limits { ${fields} } } }`;
+    expect(
+      (await app.send(one.token, twice('history(first: 5) { edges { cursor } }'))).errors,
+    ).toBeUndefined();
+    const { errors: refused } = await app.send(
+      one.token,
+      twice('history(first: 25) { edges { node { eventId } } }'),
+    );
+    expect(refused?.[0]?.extensions.code).toBe('QUERY_TOO_COMPLEX');
+  });
+});
+
+describe('ingestLimitEvents', () => {
+  it('tells what became of each event, and applies each once in whatever order they come', async () => {
+    const { userId, limits } = await someone();
+    const own = { userId, userLimitId: `ingested-${userId}` };
+    const good = [
+      wireLimitEvent('USER_LIMIT_CREATED', 1, own),
+      wireLimitEvent('USER_LIMIT_PROGRESS_CHANGED', 2, own),
+      wireLimitEvent('USER_LIMIT_PROGRESS_CHANGED', 9, { ...own, previousProgress: '10.00', amount: '5.55' }),
+    ].map(({ payload, ...fields }) => ({ ...fields, data: payload }));
+    const bad: [object, RegExp][] = [
+      [
+        wireLimitEvent('USER_LIMIT_PROGRESS_CHANGED', 3, { ...own, amount: '1,000.00' }),
+        /payload\.amount: must be digits/,
+      ],
+      [
+        wireLimitEvent('USER_LIMIT_PROGRESS_CHANGED', 3, { ...own, amount: '1e3' }),
+        /payload\.amount: must be digits/,
+      ],
+      [
+        wireLimitEvent('USER_LIMIT_PROGRESS_CHANGED', 3, { ...own, amount: 'NaN' }),
+        /payload\.amount: must be digits/,
+      ],
+      [
+        wireLimitEvent('USER_LIMIT_PROGRESS_CHANGED', 3, { ...own, amount: 10 }),
+        /payload\.amount: must be a decimal as text/,
+      ],
+      [
+        wireLimitEvent('USER_LIMIT_PROGRESS_CHANGED', 3, { ...own, amount: '9'.repeat(40) }),
+        /at most 38 digits/,
+      ],
+      [
+        wireLimitEvent('USER_LIMIT_CREATED', 3, { ...own, value: '-5' }),
+        /payload\.value: must not be negative/,
+      ],
+      [
+        wireLimitEvent('USER_LIMIT_RESET', 3, own, { createdAt: 1647946090 }),
+        /createdAt: .*milliseconds since 1970, not seconds/,
+      ],
+      [
+        wireLimitEvent('USER_LIMIT_RESET', 3, { ...own, nextResetTime: 1647946090 }),
+        /payload\.nextResetTime: .*not seconds/,
+      ],
+      [wireLimitEvent('USER_LIMIT_RESET', 3, own, { eventId: null }), /eventId: must be there/],
+      [wireLimitEvent('USER_LIMIT_RESET', -1, own), /sequenceNumber: must not be negative/],
+      [wireLimitEvent('USER_LIMIT_RESET', 3, own, { payload: 'x' }), /payload: must be a JSON object/],
+      [wireLimitEvent('USER_LIMIT_RESET', 3, own, { createdAt: 4e12 }), /createdAt: more than a day ahead/],
+      [{}, /type: /],
+    ];
+    const foreign = wireLimitEvent('USER_LIMIT_CREATED', 1, own, { type: 'USER_LIMIT_CHANGE_SOURCE_ADDED' });
+    const events = [...good, ...bad.map(([event]) => event), foreign];
+    const { results, userErrors } = await run(ingest, [...events, ...good.toReversed()]);
+    expect(userErrors).toEqual([]);
+    expect(results.map(({ outcome }) => outcome)).toEqual([
+      ...good.map(() => 'ACCEPTED'),
+      ...bad.map(() => 'INVALID'),
+      'IGNORED_TYPE',
+      ...good.map(() => 'ACCEPTED'),
+    ]);
+    for (const [index, [, message]] of bad.entries()) {
+      expect(results[good.length + index]?.message).toMatch(message);
+    }
+    await vi.waitFor(async () => {
+      const { limits: all } = await limits();
+      expect(all).toMatchObject([{ progress: '15.55', remaining: '84.45', sequenceNumber: '9' }, {}]);
+    });
+    expect(Object.keys(limitEventTypes)).toHaveLength(3);
+  });
+
+  it('takes 1 to 500', async () => {
+    expect((await run(ingest, [])).userErrors).toMatchObject([{ code: 'INVALID_INPUT', path: ['events'] }]);
+    const many = Array.from({ length: 501 }, () => ({}));
+    expect((await run(ingest, many)).userErrors).toMatchObject([{ code: 'TOO_MANY_ITEMS' }]);
+  });
+});
+
+describe('userLimitChanged', () => {
+  it('begins with every limit, then follows them, and the bell moves with the threshold', async () => {
+    const one = await someone();
+    const client = app.client(one.token);
+    const pushed: string[] = [];
+    const watch = async (query: string, show: (data: never) => string) => {
+      for await (const { data } of client.iterate({ query })) pushed.push(show(data as never));
+    };
+    void watch(
+      'subscription { userLimitChanged { userLimitId progress percentUsed } }',
+      ({ userLimitChanged: { progress, percentUsed } }) => `limit ${progress} ${percentUsed}`,
+    );
+    void watch(
+      'subscription { badgeChanged { badge { unseen } } }',
+      ({ badgeChanged: { badge } }) => `bell ${(badge as { unseen: number }).unseen}`,
+    );
+    await vi.waitFor(() => expect(pushed.toSorted()).toEqual(['bell 0', 'limit 0 0']));
+    pushed.length = 0;
+    await run(update, { userLimitId: one.userLimitId, amount: '79' });
+    await vi.waitFor(() => expect(pushed).toEqual(['limit 79 79']));
+    await run(update, { userLimitId: one.userLimitId, amount: '1' });
+    await vi.waitFor(() => expect(pushed.slice(1).toSorted()).toEqual(['bell 1', 'limit 80 80']));
+    // By the stream as well.
+    const wire = wireLimitEvent('USER_LIMIT_PROGRESS_CHANGED', 50, {
+      userId: one.userId,
+      userLimitId: one.userLimitId,
+      previousProgress: '80.00',
+      amount: '20.00',
+    });
+    await run(ingest, [wire]);
+    await vi.waitFor(() => expect(pushed.slice(3).toSorted()).toEqual(['bell 2', 'limit 100.00 100']));
+  });
+
+  it('is for the user alone', async () => {
+    const one = await someone();
+    const other = await app.token({ subject: 'mallory' });
+    const query = `subscription { userLimitChanged(userId: "${one.userId}") { progress } }`;
+    const results: Answer['errors'][] = [];
+    for await (const result of app.client(other).iterate({ query })) {
+      results.push(result.errors as unknown as Answer['errors']);
+      break;
+    }
+    expect(results[0]?.[0]?.extensions.code).toBe('FORBIDDEN');
+  });
+});

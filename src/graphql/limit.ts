@@ -1,0 +1,347 @@
+import {
+  Arg,
+  Field,
+  FieldResolver,
+  Float,
+  ID,
+  InputType,
+  Int,
+  ObjectType,
+  Resolver,
+  Root,
+  Subscription,
+} from 'type-graphql';
+import { AppError } from '../domain/error.ts';
+import {
+  type LimitFilter,
+  type LimitKey,
+  type LimitRecord,
+  limitValueOf,
+  previousValueOf,
+  progressOf,
+  sequenceOf,
+  statusAt,
+  type ZonedLimit,
+} from '../domain/limit.ts';
+import {
+  isResetOverdue,
+  nextResetOf,
+  percentUsedOf,
+  projectedExhaustionOf,
+  remainingOf,
+} from '../domain/limit-use.ts';
+import type { User } from '../domain/user.ts';
+import { name } from '../events/text.ts';
+import type { LimitWatch } from '../flow/watch-limits.ts';
+import type { Clock } from '../ports/clock.ts';
+import type { Store } from '../ports/store.ts';
+import { checkFirst, decodeCursor, encodeCursor, PageInfo, pageOf } from './connection.ts';
+import { type Context, targetUser } from './context.ts';
+import { LimitPeriod, LimitStatus, LimitType, LimitUnit } from './limit-enum.ts';
+import { nodeId } from './node-id.ts';
+import { Node } from './node-interface.ts';
+import { BigIntScalar, DateTime, Decimal, JSONObject } from './scalars.ts';
+import { UserType } from './user.ts';
+
+@ObjectType('UserLimit', {
+  implements: Node,
+  simpleResolvers: true,
+  description:
+    'How much of something a user may use, and how much is used. Amounts are exact. Its events may come in any order and any number of times: what the latest ones say holds.',
+})
+export class UserLimitType implements Node {
+  id!: string;
+
+  @Field(() => ID, { description: "The caller's own name for the limit." })
+  userLimitId!: string;
+
+  @Field(() => String, { description: 'Whose limit it is, among the brands of the tenant.' })
+  brandId!: string;
+
+  @Field(() => LimitType, { description: 'What it limits.' })
+  type!: LimitType;
+
+  @Field(() => LimitPeriod, { description: 'How long it goes on before it starts anew.' })
+  period!: LimitPeriod;
+
+  @Field(() => LimitStatus, { description: 'Whether it holds now.' })
+  status!: LimitStatus;
+
+  @Field(() => LimitUnit, { description: 'SECONDS for SESSION limits, MONEY for all others.' })
+  unit!: LimitUnit;
+
+  @Field(() => String, { nullable: true, description: 'Of the amounts; null when no event says it.' })
+  currencyCode!: string | null;
+
+  @Field(() => Decimal, {
+    nullable: true,
+    description:
+      'How much may be used. Null only while partial: no definition has been seen and no reset that tells it.',
+  })
+  value!: string | null;
+
+  @Field(() => Decimal, {
+    nullable: true,
+    description: 'The value before the limit was defined anew; null when it was not.',
+  })
+  previousLimitValue!: string | null;
+
+  @Field(() => Decimal, { description: 'How much is used since the last reset; never negative.' })
+  progress!: string;
+
+  @Field(() => Decimal, {
+    nullable: true,
+    description: 'value − progress: negative when more than all is used; null while the value is unknown.',
+  })
+  remaining!: string | null;
+
+  @Field(() => Float, {
+    nullable: true,
+    description:
+      'progress in percent of value, to four decimals, above 100 when more than all is used; 100 of a value of 0. Null while the value is unknown.',
+  })
+  percentUsed!: number | null;
+
+  @Field(() => DateTime, { nullable: true, description: 'When it begins, or began, to hold.' })
+  activeFrom!: Date | null;
+
+  @Field(() => DateTime, { nullable: true, description: 'When it ends; null: not planned.' })
+  activeUntil!: Date | null;
+
+  @Field(() => DateTime, {
+    nullable: true,
+    description:
+      "When it starts anew: as the latest event says, else by the period in the user's time zone; null when it does not.",
+  })
+  nextResetAt!: Date | null;
+
+  @Field(() => Boolean, { description: '`nextResetAt` has passed and no reset has been seen.' })
+  resetOverdue!: boolean;
+
+  @Field(() => DateTime, {
+    nullable: true,
+    description:
+      'When it runs out at the pace since the last reset, or since it began; in the past when it has. Null when that is not before `nextResetAt`, when nothing is used, and unless it holds.',
+  })
+  projectedExhaustionAt!: Date | null;
+
+  @Field(() => Boolean, { description: 'Known only from progress or reset events so far.' })
+  partial!: boolean;
+
+  @Field(() => BigIntScalar, { description: 'Sequence number of the last event applied.' })
+  sequenceNumber!: bigint;
+}
+
+/** A limit as it is at a moment; what has to be computed is, when it is asked for. */
+export const limitNode = (limit: ZonedLimit, now: Date) => ({
+  __typename: 'UserLimit' as const,
+  id: () => nodeId('UserLimit', limit.userId, limit.userLimitId),
+  tenantId: limit.tenantId,
+  userId: limit.userId,
+  userLimitId: limit.userLimitId,
+  brandId: limit.brandId,
+  type: limit.type,
+  period: limit.period,
+  status: statusAt(limit, now),
+  unit: limit.type === 'SESSION' ? LimitUnit.SECONDS : LimitUnit.MONEY,
+  currencyCode: limit.currencyCode,
+  value: limitValueOf(limit),
+  previousLimitValue: previousValueOf(limit),
+  progress: () => progressOf(limit),
+  remaining: () => remainingOf(limit),
+  percentUsed: () => percentUsedOf(limit),
+  activeFrom: limit.activeFrom,
+  activeUntil: limit.activeUntil,
+  nextResetAt: () => nextResetOf(limit, limit.timeZone),
+  resetOverdue: () => isResetOverdue(limit, limit.timeZone, now),
+  projectedExhaustionAt: () => projectedExhaustionOf(limit, limit.timeZone, now),
+  partial: limit.definition === null,
+  sequenceNumber: sequenceOf(limit),
+});
+
+@ObjectType({ simpleResolvers: true, description: 'An event of a limit, as it came.' })
+class UserLimitEvent {
+  @Field(() => ID, { description: "Its producer's name for it." })
+  eventId!: string;
+
+  @Field(() => String, {
+    description: 'USER_LIMIT_CREATED, USER_LIMIT_PROGRESS_CHANGED or USER_LIMIT_RESET.',
+  })
+  type!: string;
+
+  @Field(() => BigIntScalar, { description: 'Its place among the events of the limit; gaps are normal.' })
+  sequenceNumber!: bigint;
+
+  @Field(() => DateTime, { description: 'When it happened.' })
+  occurredAt!: Date;
+
+  @Field(() => Decimal, {
+    description: 'What was used after it, as far as it and the events before it say.',
+  })
+  progressAfter!: string;
+
+  @Field(() => JSONObject, { description: 'The event in the words of its producer.' })
+  raw!: Readonly<Record<string, unknown>>;
+}
+
+@ObjectType({ simpleResolvers: true, description: 'An event of a limit and its place in the history.' })
+class UserLimitEventEdge {
+  @Field(() => String, { description: 'Its place: for `after`.' })
+  cursor!: string;
+
+  @Field(() => UserLimitEvent)
+  node!: UserLimitEvent;
+}
+
+@ObjectType({
+  simpleResolvers: true,
+  description: 'A page of the history of a limit, by sequence number, the latest first.',
+})
+class UserLimitEventConnection {
+  @Field(() => [UserLimitEventEdge], { description: 'The events with their cursors.' })
+  edges!: UserLimitEventEdge[];
+
+  @Field(() => PageInfo, { description: 'Whether there is more.' })
+  pageInfo!: PageInfo;
+}
+
+@InputType({ description: 'Which limits of a user: those for which all of it is true.' })
+class UserLimitFilter {
+  @Field(() => String, { nullable: true, description: 'Only of this brand. Default: all.' })
+  brandId?: string | null;
+
+  @Field(() => [LimitType], { nullable: true, description: 'Only of these types. Default: all.' })
+  types?: readonly LimitType[] | null;
+
+  @Field(() => [LimitPeriod], { nullable: true, description: 'Only with these periods. Default: all.' })
+  periods?: readonly LimitPeriod[] | null;
+
+  @Field(() => [LimitStatus], { nullable: true, description: 'Only with these statuses now. Default: all.' })
+  statuses?: readonly LimitStatus[] | null;
+}
+
+/** Rejects with BAD_USER_INPUT when it can name nothing. */
+function filterOf(input: UserLimitFilter | null | undefined, now: Date): LimitFilter {
+  const { brandId, types, periods, statuses } = input ?? {};
+  if (typeof brandId === 'string' && !name.safeParse(brandId).success) {
+    throw new AppError(
+      'BAD_USER_INPUT',
+      'filter.brandId must have 1 to 128 characters and no control characters.',
+    );
+  }
+  for (const [field, values] of Object.entries({ types, periods, statuses })) {
+    if (values && (values.length === 0 || values.length > 20))
+      throw new AppError('BAD_USER_INPUT', `filter.${field} must have 1 to 20 entries.`);
+  }
+  return {
+    ...(typeof brandId === 'string' && { brandId }),
+    ...(types && { types }),
+    ...(periods && { periods }),
+    ...(statuses && { statuses: { any: statuses, at: now } }),
+  };
+}
+
+const isPlace = ([limitId, sequence, ...event]: readonly string[]) =>
+  event.length === 2 &&
+  /^\d{1,18}$/.test(sequence ?? '') &&
+  [limitId, ...event].every((part) => name.safeParse(part).success);
+
+@Resolver(() => UserLimitType)
+export class UserLimitResolver {
+  constructor(
+    private readonly deps: {
+      readonly store: Store;
+      readonly clock: Clock;
+      readonly limitWatch: LimitWatch;
+    },
+  ) {}
+
+  @FieldResolver(() => UserLimitEventConnection, {
+    description: 'Its events, the latest first, also those that came too late to count.',
+  })
+  async history(
+    @Root() { tenantId, userId, userLimitId }: LimitKey,
+    @Arg('first', () => Int, { nullable: true, defaultValue: 25, description: 'Page size, 1 to 100.' })
+    first: number | null,
+    @Arg('after', () => String, {
+      nullable: true,
+      description: 'Cursor of the event before the page; absent: from the latest.',
+    })
+    after?: string,
+  ) {
+    const page = { first: first ?? 25, after: after ?? undefined };
+    checkFirst(page.first);
+    const key = { tenantId, userId, userLimitId };
+    const ofThis = (place: readonly string[]) => isPlace(place) && place[0] === userLimitId;
+    const [, sequence, source = '', eventId = ''] =
+      page.after === undefined ? [] : decodeCursor(page.after, 'history', key, ofThis);
+    const rows = await this.deps.store.limitEvents(key, {
+      first: page.first + 1,
+      ...(sequence !== undefined && { before: { sequence: BigInt(sequence), source, eventId } }),
+    });
+    const cursorOf = (row: LimitRecord) =>
+      encodeCursor('history', row, [row.userLimitId, String(row.sequence), row.source, row.eventId]);
+    const { edges, pageInfo } = pageOf(rows, page, cursorOf);
+    return {
+      edges: edges.map(({ cursor, node: { sequence: sequenceNumber, ...event } }) => ({
+        cursor,
+        node: { ...event, sequenceNumber, raw: () => JSON.parse(event.raw) },
+      })),
+      pageInfo,
+    };
+  }
+
+  @Subscription(() => UserLimitType, {
+    description:
+      'First every limit of the user, read after the subscription is live; then each that changes, as a whole (intermediate states may be skipped). After a reconnect it begins with all of them again, so nothing is missed.',
+    subscribe: ({ args, context }: { args: { userId?: string }; context: Context }) =>
+      context.container.get(UserLimitResolver).watchLimits(args, context),
+  })
+  userLimitChanged(
+    @Root() limit: ZonedLimit,
+    @Arg('userId', () => ID, {
+      nullable: true,
+      description: 'Default: the caller. Another needs a service or admin token.',
+    })
+    _userId?: string,
+  ) {
+    return limitNode(limit, this.deps.clock.now());
+  }
+
+  private watchLimits({ userId }: { userId?: string }, context: Context) {
+    return this.deps.limitWatch.limits(targetUser(context, userId));
+  }
+}
+
+@Resolver(() => UserType)
+export class UserLimitsResolver {
+  constructor(private readonly deps: { readonly store: Store; readonly clock: Clock }) {}
+
+  @FieldResolver(() => [UserLimitType], {
+    description: 'The limits of the user by their ids, at most 500. Counts as 50 objects towards the cost.',
+  })
+  async limits(
+    @Root() user: User,
+    @Arg('filter', () => UserLimitFilter, { nullable: true, description: 'Default: all of them.' })
+    filter?: UserLimitFilter,
+  ) {
+    const now = this.deps.clock.now();
+    const limits = await this.deps.store.limits([user], filterOf(filter, now));
+    return limits.map((limit) => limitNode(limit, now));
+  }
+
+  @FieldResolver(() => UserLimitType, {
+    nullable: true,
+    description: 'One limit of the user. Null when there is none of that id.',
+  })
+  async limit(
+    @Root() { tenantId, userId }: User,
+    @Arg('userLimitId', () => ID, { description: "The caller's own name for the limit." })
+    userLimitId: string,
+  ) {
+    if (!name.safeParse(userLimitId).success) return null;
+    const named = await this.deps.store.limitsNamed(tenantId, userLimitId);
+    const limit = named.find((one) => one.userId === userId);
+    return limit ? limitNode(limit, this.deps.clock.now()) : null;
+  }
+}

@@ -1,0 +1,47 @@
+import { readFileSync } from 'node:fs';
+import { limitValueOf, previousValueOf, progressOf, sequenceOf, type UserLimit } from '../domain/limit.ts';
+import type { Fields } from '../events/record.ts';
+
+export const limitFixtureFile = 'src/testing/fixtures/limit-events.json';
+
+/**
+ * Events as their producer writes them, with all that it does: types of others, an event twice, a definition that comes
+ * behind its progress and one that comes last though it was the first, resets and progress of limits that were never
+ * defined, a jump in the sequence, `data` for `payload`, amounts that are totals, values nobody knows, and one amount that
+ * is not a number.
+ */
+export const limitFixture: readonly Fields[] = JSON.parse(readFileSync(limitFixtureFile, 'utf8'));
+
+/** Of the fixture, by what becomes of them. */
+export const limitFixtureCounts = { accepted: 17, ignored: 4, invalid: 1 };
+
+/** Where the limits stand after it, in whatever order it came and however often. */
+export const limitFixtureTable = [
+  '019mr8mf4r dep-month-019mr8mf4r DEPOSIT MONTH ACTIVE 450.50 of 500.00, before 10000.00, at 118',
+  '019mr8mf4r session-019mr8mf4r SESSION CALENDAR_DAY ACTIVE 0 of 7200, before null, at 9',
+  '019mr8qz7k bal-019mr8qz7k UNKNOWN UNKNOWN UNKNOWN 3.30 of null, before null, at 44',
+  '019mr8qz7k bet-week-019mr8qz7k BET WEEK UNKNOWN 0 of 250000, before null, at 31',
+  '019mr8qz7k loss-week-019mr8qz7k LOSS WEEK ACTIVE 75.25 of 100.00, before null, at 22',
+  '019ms02x1c exact-019ms02x1c BALANCE INDEFINITE ACTIVE 123456789012345678901234567.891 of 900000000000000000000000000.001, before null, at 2',
+  '019ms02x1c new-019ms02x1c DEPOSIT UNKNOWN UNKNOWN 0 of 50.00, before null, at 3',
+];
+
+/** A limit as a line of the table. */
+export function limitLine(limit: UserLimit): string {
+  const { userId, userLimitId, type, period, status } = limit;
+  const amounts = `${progressOf(limit)} of ${limitValueOf(limit)}, before ${previousValueOf(limit)}`;
+  return `${userId} ${userLimitId} ${type} ${period} ${status} ${amounts}, at ${sequenceOf(limit)}`;
+}
+
+/** The users of the fixture. */
+export const limitFixtureUsers = [
+  ...new Set(limitFixture.map(({ aggregateId }) => String(aggregateId))),
+].sort();
+
+/** In another order. */
+export function shuffled<T>(values: readonly T[]): readonly T[] {
+  return values
+    .map((value) => ({ value, at: Math.random() }))
+    .sort((a, b) => a.at - b.at)
+    .map(({ value }) => value);
+}

@@ -1,0 +1,69 @@
+import { randomUUID } from 'node:crypto';
+import type { LimitEvent } from '../events/limit.ts';
+import { decodeLimitEvent, type LimitEventType } from '../events/limit-event.ts';
+import type { Fields } from '../events/record.ts';
+import { rawRecord, testNow } from './event.ts';
+
+const brand = { brandId: 'brand-1', currencyCode: 'EUR' };
+
+/** What a payload says unless a test says otherwise. */
+const payloads: Readonly<Record<LimitEventType, Fields>> = {
+  USER_LIMIT_CREATED: {
+    ...brand,
+    activeFrom: testNow.getTime(),
+    nextResetTime: testNow.getTime() + 86_400_000,
+    period: 'DAY',
+    status: 'ACTIVE',
+    type: 'DEPOSIT',
+    value: '100.00',
+  },
+  USER_LIMIT_PROGRESS_CHANGED: {
+    ...brand,
+    amount: '10.00',
+    previousProgress: '0.00',
+    nextResetTime: testNow.getTime() + 86_400_000,
+  },
+  USER_LIMIT_RESET: {
+    ...brand,
+    nextResetTime: testNow.getTime() + 2 * 86_400_000,
+    period: 'DAY',
+    type: 'DEPOSIT',
+    resetAmount: '10.00',
+    resetPercentage: '10',
+    unusedAmount: '90.00',
+  },
+};
+
+/** An event about limit-1 of alice as its producer writes it, with what is given instead in its payload. */
+export function wireLimitEvent(
+  type: LimitEventType,
+  sequenceNumber: number,
+  { userId = 'alice', ...payload }: Fields & { readonly userId?: string } = {},
+  fields: Fields = {},
+): Fields {
+  return {
+    aggregateId: userId,
+    context: { correlationId: randomUUID() },
+    createdAt: testNow.getTime() + sequenceNumber * 1_000,
+    eventId: randomUUID().replaceAll('-', '').slice(0, 20),
+    payload: { userId, userLimitId: 'limit-1', ...payloads[type], ...payload },
+    sequenceNumber,
+    source: 'limitUser',
+    type,
+    ...fields,
+  };
+}
+
+/** The record of such an event, under its user's key. */
+export function limitRecord(wire: Fields, offset = 1) {
+  const key = `default/${wire['aggregateId']}`;
+  return { ...rawRecord(JSON.stringify(wire), offset), topic: 'user-limit-events', key };
+}
+
+/** The event read back; throws what was wrong with it. */
+export function limitEvent(...args: Parameters<typeof wireLimitEvent>): LimitEvent {
+  const wire = wireLimitEvent(...args);
+  const decoded = decodeLimitEvent(wire, limitRecord(wire));
+  if (decoded.kind !== 'event') throw new Error(JSON.stringify(decoded));
+  return decoded.event as LimitEvent;
+}
