@@ -39,8 +39,10 @@ it('says what runs here and how it does, as /metrics does', async () => {
 
   const { log } = app.runtime.backends;
   await log.send([{ topic: topics.userActivity, key: null, value: Buffer.from('{ not json') }]);
-  await vi.waitFor(async () =>
-    expect(await status()).toMatchObject({ deadLetterCount: 1, outboxDepth: 0, consumerLag: '0' }),
+  await vi.waitFor(
+    async () =>
+      expect(await status()).toMatchObject({ deadLetterCount: 1, outboxDepth: 0, consumerLag: '0' }),
+    { timeout: 20_000 },
   );
   const subscriptions = ['alice', 'alice', 'bob'].map(async (subject) =>
     app
