@@ -118,7 +118,7 @@ export function createProject(
         // their user before recipients are looked up. Inboxes of repeats are locked and published too: their first publish
         // may have been lost in a crash.
         const claimed = transaction.claimEvents(all, now);
-        const ensured = transaction.ensureUsers(distinctUsers([...views, ...limitEvents]), now);
+        const ensured = transaction.ensureUsers(distinctUsers([...views, ...itemViews, ...limitEvents]), now);
         // Limits wait for their claims: whom they tell something is to be known before inboxes are locked.
         const limits =
           limitEvents.length === 0
