@@ -9,7 +9,7 @@ import { startTestKafka, type TestKafka, type TestReader } from '../../testing/k
 import { inbound, openKafkaLog, type TestLog } from '../../testing/kafka-log.ts';
 import type { KafkaOptions } from './options.ts';
 
-const waiting = { timeout: 10_000, interval: 10 };
+const waiting = { timeout: 25_000, interval: 10 };
 const ours = [...inbound, notificationCreatedTopic];
 const allTopics = [...ours, ...ours.map((topic) => `${topic}.dlq`)];
 const views = topics.userActivity;
