@@ -193,8 +193,9 @@ describe('a retried dead letter', () => {
     await settled();
     await retry(await letters());
     await settled();
-    // Sent twice, failed twice: two letters of one event.
-    expect(await letters()).toMatchObject([{ errorCode: 'USER_NOT_FOUND' }, { errorCode: 'USER_NOT_FOUND' }]);
+    // Sent twice: two letters of one event, or one when both were read in one batch.
+    const codes = (await letters()).map(({ errorCode }) => errorCode);
+    expect([['USER_NOT_FOUND'], ['USER_NOT_FOUND', 'USER_NOT_FOUND']]).toContainEqual(codes);
     await storage.store.transaction((transaction) => transaction.ensureUsers([bob], testNow));
     await retry(await letters());
     await settled();
