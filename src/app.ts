@@ -73,7 +73,10 @@ export async function createApp(backends: Backends, config: Config): Promise<App
 
   async function createDoor(): Promise<Door> {
     const record = createRecord({ log, store, clock }, { retentionDays, lockedCategories });
-    const act = createAct({ store, pubSub, cache, clock, logger }, { lockedCategories, limitThresholds });
+    const act = createAct(
+      { store, pubSub, cache, clock, logger },
+      { lockedCategories, announcesDeliveries, limitThresholds },
+    );
     const items = createItems({ store, pubSub, clock, logger }, { retentionDays, viewHorizonDays });
     const schema = getSchema();
     const container = createResolvers({

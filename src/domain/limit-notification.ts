@@ -1,5 +1,5 @@
 import { type LimitType, limitValueOf, progressOf, type UserLimit } from './limit.ts';
-import type { Notification } from './notification.ts';
+import { type Notification, undelivered } from './notification.ts';
 
 /** Category of what tells users that a limit runs out. */
 export const limitsCategory = 'limits';
@@ -22,7 +22,7 @@ export function limitNotification(
   const [progress, value] = [progressOf(limit), limitValueOf(limit)];
   const unit = type === 'SESSION' ? 'seconds' : currencyCode;
   const name = names[type];
-  return {
+  return undelivered({
     tenantId,
     userId,
     id,
@@ -35,16 +35,7 @@ export function limitNotification(
     subjectId: userLimitId,
     groupKey: null,
     expiresAt: null,
-    seq: null,
-    status: 'SCHEDULED',
     createdAt: now,
     scheduledFor: null,
-    deliveredAt: null,
-    suppressedReason: null,
-    seenAt: null,
-    readAt: null,
-    archivedAt: null,
-    snoozedUntil: null,
-    groupCount: 1,
-  };
+  });
 }

@@ -30,6 +30,8 @@ export interface Arrival {
 export interface Mail {
   /** Of all inboxes given, as they are now. */
   readonly inboxes: readonly Inbox[];
+  /** Those of them that it changed. */
+  readonly touched: readonly Inbox[];
   readonly added: readonly Notification[];
   readonly changed: readonly Notification[];
   /** Rows whose content lives on in the group they joined. */
@@ -40,6 +42,7 @@ export interface Mail {
 }
 
 const under = (key: UserKey, name: string) => `${userKeyOf(key)}\n${name}`;
+
 function putUnder(index: Map<string, Set<string>>, key: string, rowKey: string): void {
   index.set(key, (index.get(key) ?? new Set()).add(rowKey));
 }
@@ -63,6 +66,7 @@ export function createMailboxes({
 }) {
   const users = new Map(locked.map(({ user }) => [userKeyOf(user), user]));
   const inboxes = new Map(locked.map(({ inbox }) => [userKeyOf(inbox), inbox]));
+  const untouched = new Set(inboxes.values());
   const added = new Map<string, Notification>();
   const changed = new Map<string, Notification>();
   const joined: Notification[] = [];
@@ -171,6 +175,7 @@ export function createMailboxes({
 
     mail: (): Mail => ({
       inboxes: [...inboxes.values()],
+      touched: [...inboxes.values()].filter((inbox) => !untouched.has(inbox)),
       added: [...added.values()],
       changed: [...changed.values()],
       joined,

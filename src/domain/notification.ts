@@ -47,6 +47,24 @@ export interface Notification extends UserKey, NotificationContent {
   readonly groupCount: number;
 }
 
+/** A notification that did not come yet, and of which nothing is known but what its sender says. */
+export function undelivered(
+  sent: UserKey & NotificationContent & Pick<Notification, 'id' | 'createdAt' | 'scheduledFor'>,
+): Notification {
+  return {
+    ...sent,
+    seq: null,
+    status: 'SCHEDULED',
+    deliveredAt: null,
+    suppressedReason: null,
+    seenAt: null,
+    readAt: null,
+    archivedAt: null,
+    snoozedUntil: null,
+    groupCount: 1,
+  };
+}
+
 /** What a user does with notifications that have arrived. */
 export const notificationActions = ['SEEN', 'READ', 'UNREAD', 'ARCHIVE', 'UNARCHIVE', 'UNSNOOZE'] as const;
 export type NotificationAction = (typeof notificationActions)[number];

@@ -51,8 +51,14 @@ export function createAct(
   },
   {
     lockedCategories = [],
+    announcesDeliveries = false,
     limitThresholds: thresholds,
-  }: { readonly lockedCategories?: readonly string[]; readonly limitThresholds?: LimitThresholds } = {},
+  }: {
+    readonly lockedCategories?: readonly string[];
+    /** Whether other systems hear of each delivered notification. */
+    readonly announcesDeliveries?: boolean;
+    readonly limitThresholds?: LimitThresholds;
+  } = {},
 ) {
   /** Changes one notification under the lock of its inbox, and counts the badge anew from the rows. */
   async function change(
@@ -206,7 +212,10 @@ export function createAct(
     ): Promise<Preferred | { readonly problem: Problem }> =>
       updatePreferences({ store, clock }, user, change),
 
-    ...createLimitCommands({ store, pubSub, cache, clock, logger }, { lockedCategories, thresholds }),
+    ...createLimitCommands(
+      { store, pubSub, cache, clock, logger },
+      { lockedCategories, announcesDeliveries, thresholds },
+    ),
 
     eraseUser: (user: UserKey): Promise<Problem | undefined> =>
       eraseUser({ store, pubSub, cache, clock, logger }, user),

@@ -1,8 +1,10 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createLocalPubSub } from '../adapters/local/pub-sub.ts';
 import { createPostgresStore } from '../adapters/postgres/store.ts';
+import type { LimitThresholds } from '../domain/limit-use.ts';
 import type { Event } from '../events/codec.ts';
 import type { NotificationSent } from '../events/notification.ts';
+import { notificationCreatedTopic } from '../events/topic.ts';
 import { silent } from '../ports/logger.ts';
 import type { Store } from '../ports/store.ts';
 import { createTestClock, notificationSent, recordsOf, testNow } from '../testing/event.ts';
@@ -62,6 +64,26 @@ async function announced() {
 const announcedIds = async () => (await announced()).map(({ event }) => event.id);
 
 describe('a delivered notification is announced', () => {
+  it('when a limit runs out, also by hand', async () => {
+    const limitThresholds = { '*': [80], DEPOSIT: [80] } as unknown as LimitThresholds;
+    const caller = { tenantId: 'acme', subject: 'shop', role: 'service', expiresAt: testNow } as const;
+    const act = createAct(deps(storage.store), { ...on, limitThresholds });
+    const limit = {
+      userId: 'alice',
+      brandId: 'b',
+      type: 'DEPOSIT',
+      period: 'CALENDAR_DAY',
+      value: '100',
+    } as const;
+    await act.createUserLimit(caller, { ...limit, userLimitId: 'by-hand' });
+    await act.updateUserLimitProgress(caller, { userLimitId: 'by-hand', amount: '85' });
+    const told = async () =>
+      (await announced()).flatMap(({ topic, event }) =>
+        topic === notificationCreatedTopic ? [event.data.notification.title] : [],
+      );
+    expect(await told()).toEqual(['80 % of your deposit limit is used']);
+  });
+
   it('with what an e-mail, a text message or a push needs', async () => {
     const content = {
       category: 'billing',

@@ -12,7 +12,7 @@ import {
   type ZonedLimit,
 } from '../domain/limit.ts';
 import { type LimitThresholds, nextResetOf } from '../domain/limit-use.ts';
-import { createMailboxes } from '../domain/mailboxes.ts';
+import { createMailboxes, type Mail } from '../domain/mailboxes.ts';
 import type { Notification } from '../domain/notification.ts';
 import { periodEnd } from '../domain/period.ts';
 import { type Problem, problemsOf, userNotFound } from '../domain/problem.ts';
@@ -37,6 +37,7 @@ import type { PubSub } from '../ports/pub-sub.ts';
 import type { Store, StoreTransaction } from '../ports/store.ts';
 import { conflict, digestOf, eventIdOf, keyIdentity } from './idempotency.ts';
 import { applyLimitEvents } from './limit.ts';
+import { writesOf } from './mail.ts';
 import { publishBadges, publishLimits } from './publish.ts';
 import { announceDue } from './schedule.ts';
 
@@ -106,8 +107,13 @@ export function createLimitCommands(
   },
   {
     lockedCategories,
+    announcesDeliveries,
     thresholds,
-  }: { readonly lockedCategories: readonly string[]; readonly thresholds: LimitThresholds | undefined },
+  }: {
+    readonly lockedCategories: readonly string[];
+    readonly announcesDeliveries: boolean;
+    readonly thresholds: LimitThresholds | undefined;
+  },
 ) {
   interface Command {
     readonly caller: Caller;
@@ -152,8 +158,9 @@ export function createLimitCommands(
       const [after] = changes.all;
       if (!after) return refuse('NOT_FOUND', 'The limit was removed since.');
       if (!isFresh) return { limit: after };
-      const inboxes = await tell(transaction, changes.notifications, user, now);
+      const mail = await tell(transaction, changes.notifications, user, now);
       transaction.finish(
+        ...writesOf(transaction, mail, { announcesDeliveries, now }),
         transaction.saveLimits(changes.changed),
         transaction.addLimitEvents(changes.records),
         transaction.addOutgoing(
@@ -161,7 +168,7 @@ export function createLimitCommands(
           now,
         ),
       );
-      return { limit: after, inboxes };
+      return { limit: after, inboxes: mail.touched };
     });
     if ('problems' in done) return done;
     await publishLimits({ pubSub, logger }, [done.limit]);
@@ -171,20 +178,17 @@ export function createLimitCommands(
     return { limit: done.limit };
   }
 
-  /** Delivers what the user is to be told; the inbox after it. */
+  /** Delivers what the user is to be told. */
   async function tell(
     transaction: StoreTransaction,
     notifications: readonly Notification[],
     user: UserKey,
     now: Date,
-  ) {
-    if (notifications.length === 0) return [];
-    const locked = await transaction.lockInboxes([user], now);
+  ): Promise<Mail> {
+    const locked = notifications.length === 0 ? [] : await transaction.lockInboxes([user], now);
     const mailboxes = createMailboxes({ locked, known: [], now, lockedCategories });
     for (const notification of notifications) mailboxes.deliver(notification, { isNew: true });
-    const { added, inboxes } = mailboxes.mail();
-    await Promise.all([transaction.addNotifications(added), transaction.saveInboxes(inboxes)]);
-    return inboxes;
+    return mailboxes.mail();
   }
 
   /** The user of the limit of that id, which the caller names. */

@@ -5,7 +5,7 @@ import { defaultViewHorizonDays, horizonAt, viewsOf } from '../domain/item.ts';
 import { limitDueAt } from '../domain/limit.ts';
 import type { LimitThresholds } from '../domain/limit-use.ts';
 import { createMailboxes } from '../domain/mailboxes.ts';
-import { contentOf, dueAtOf, type Notification } from '../domain/notification.ts';
+import { contentOf, dueAtOf, type Notification, undelivered } from '../domain/notification.ts';
 import { type PageView, timelinessOf } from '../domain/page-view.ts';
 import { distinctUsers, userKeyOf } from '../domain/user.ts';
 import { decode, type Event } from '../events/codec.ts';
@@ -20,8 +20,8 @@ import type { LogRecord } from '../ports/event-log.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { PubSub } from '../ports/pub-sub.ts';
 import type { DeadLetter, Store } from '../ports/store.ts';
-import { announcementsOf } from './announce.ts';
 import { applyLimitEvents, lockLimits, noLimitChanges } from './limit.ts';
+import { writesOf } from './mail.ts';
 import { publishBadges, publishLimits } from './publish.ts';
 import { announceDue } from './schedule.ts';
 
@@ -157,16 +157,11 @@ export function createProject(
         }
         for (const notification of limits.notifications) mailboxes.deliver(notification, { isNew: true });
         const mail = mailboxes.mail();
-        const untouched = new Set(locked.map(({ inbox }) => inbox));
         transaction.finish(
           transaction.unclaimEvents(waiting),
           transaction.addPageViews(rows.filter((_, index) => fresh.has(keptViews[index] as PageViewed))),
           transaction.addItemViews(viewsOf(keptItemViews.filter((event) => fresh.has(event))), horizon),
-          transaction.addNotifications(mail.added),
-          transaction.saveNotifications(mail.changed),
-          transaction.addChanges(mail.changes),
-          transaction.saveInboxes(mail.inboxes.filter((inbox) => !untouched.has(inbox))),
-          transaction.addOutgoing(announcesDeliveries ? announcementsOf(mail.arrivals, now) : [], now),
+          ...writesOf(transaction, mail, { announcesDeliveries, now }),
           transaction.saveLimits(limits.changed),
           transaction.addLimitEvents(limits.records),
         );
@@ -296,26 +291,18 @@ function subjectsOf({ data }: PageViewed | ItemViewed): readonly string[] {
   return data.subjectId === undefined ? [] : [data.subjectId];
 }
 
-/** The notification an event is about, not delivered yet. */
+/** The notification an event is about. */
 function draftOf(event: NotificationSent): Notification {
   const { tenantId, userId, occurredAt, data } = event;
-  return {
+  const scheduledFor = data.scheduledFor ?? null;
+  return undelivered({
     tenantId,
     userId,
     id: rowIdOf(event),
     ...contentOf(event),
-    seq: null,
-    status: 'SCHEDULED',
     createdAt: occurredAt,
-    scheduledFor: data.scheduledFor ?? null,
-    deliveredAt: null,
-    seenAt: null,
-    readAt: null,
-    archivedAt: null,
-    snoozedUntil: null,
-    groupCount: 1,
-    suppressedReason: null,
-  };
+    scheduledFor,
+  });
 }
 
 function rowOf(view: PageViewed, receivedAt: Date): PageView {

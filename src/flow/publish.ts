@@ -105,3 +105,19 @@ export async function publishLimits(
     if (!isRetriable(err)) logger.error({ err, limits: limits.length }, 'limits could not be published');
   }
 }
+
+/** Reads each message once, however many listeners it reaches one after the other, and counts those that say nothing. */
+export function parsedOnce<News>(parse: (value: string) => News | undefined) {
+  let last: { readonly message: Message; readonly news: News | undefined } | undefined;
+  let unreadable = 0;
+  return {
+    parse(message: Message): News | undefined {
+      if (last?.message !== message) {
+        last = { message, news: parse(message.value) };
+        if (!last.news) unreadable += 1;
+      }
+      return last.news;
+    },
+    unreadable: (): number => unreadable,
+  };
+}

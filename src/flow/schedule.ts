@@ -2,12 +2,13 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { badgeOf } from '../domain/inbox.ts';
 import { changedAt, statusAt } from '../domain/limit.ts';
 import { createMailboxes } from '../domain/mailboxes.ts';
+import { userKeyOf } from '../domain/user.ts';
 import type { BadgeCache } from '../ports/badge-cache.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { PubSub } from '../ports/pub-sub.ts';
 import type { Store } from '../ports/store.ts';
-import { announcementsOf } from './announce.ts';
+import { writesOf } from './mail.ts';
 import { publishBadges, publishLimits } from './publish.ts';
 
 /** Where those who write something that time will change say when. */
@@ -30,9 +31,10 @@ export async function announceDue(pubSub: PubSub, dueAt: readonly (Date | null)[
 }
 
 /**
- * Time: delivers what was scheduled, wakes what was snoozed, ends what has expired, begins and ends limits. It knows the next moment, sleeps until
- * then, and is woken when something earlier is announced. Any number of workers may run it: each row is done once, by
- * whoever has its inbox locked. It looks again every `maxSleepMs`, for what was announced to nobody and for clocks that jump.
+ * Time: delivers what was scheduled, wakes what was snoozed, ends what has expired, begins and ends limits. It knows the next
+ * moment, sleeps until then, and is woken when something earlier is announced. Any number of workers may run it: each row is
+ * done once, by whoever has its inbox locked. It looks again every `maxSleepMs`, for what was announced to nobody and for
+ * clocks that jump.
  */
 export function createSchedule(
   {
@@ -77,20 +79,14 @@ export function createSchedule(
       const mailboxes = createMailboxes({ locked, known, now, lockedCategories });
       for (const row of due) mailboxes.comeDue(row);
       const mail = mailboxes.mail();
-      const untouched = new Set(locked.map(({ inbox }) => inbox));
-      const inboxes = mail.inboxes.filter((inbox) => !untouched.has(inbox));
-      transaction.finish(
-        transaction.removeNotifications(mail.joined),
-        transaction.saveNotifications(mail.changed),
-        transaction.addChanges(mail.changes),
-        transaction.saveInboxes(inboxes),
-        transaction.addOutgoing(announcesDeliveries ? announcementsOf(mail.arrivals, now) : [], now),
-      );
-      return { count: due.length, inboxes, changed: mail.changed };
+      transaction.finish(...writesOf(transaction, mail, { announcesDeliveries, now }));
+      return { count: due.length, inboxes: mail.touched, changed: mail.changed };
     });
-    const ended = new Set(changed.filter(({ status }) => status === 'EXPIRED').map(({ userId }) => userId));
+    const ended = new Set(changed.filter(({ status }) => status === 'EXPIRED').map(userKeyOf));
     for (const cause of ['ARRIVED', 'EXPIRED'] as const) {
-      const badges = inboxes.filter(({ userId }) => ended.has(userId) === (cause === 'EXPIRED')).map(badgeOf);
+      const badges = inboxes
+        .filter((inbox) => ended.has(userKeyOf(inbox)) === (cause === 'EXPIRED'))
+        .map(badgeOf);
       if (badges.length > 0) await publishBadges({ pubSub, cache, logger }, badges, cause);
     }
     return count;

@@ -3,10 +3,11 @@ import { distinctUsers, type UserKey, userKeyOf } from '../domain/user.ts';
 import { parseLimit } from '../domain/written-limit.ts';
 import type { Logger } from '../ports/logger.ts';
 import { createOneSlot } from '../ports/one-slot.ts';
-import type { Message, PubSub } from '../ports/pub-sub.ts';
+import type { PubSub } from '../ports/pub-sub.ts';
 import type { Store } from '../ports/store.ts';
-import { limitTopic } from './publish.ts';
-import { defaultSubscribeWaitMs, isDoneWithin, retryMs, type WatchOptions } from './watch.ts';
+import { limitTopic, parsedOnce } from './publish.ts';
+import { createResync } from './resync.ts';
+import { defaultSubscribeWaitMs, isDoneWithin, type WatchOptions } from './watch.ts';
 
 interface Watcher {
   readonly user: UserKey;
@@ -24,38 +25,11 @@ export function createLimitWatch(
   { resyncMs, subscribeWaitMs = defaultSubscribeWaitMs }: WatchOptions,
 ) {
   const watchers = new Set<Watcher>();
-  let last: { readonly message: Message; readonly limit: ZonedLimit | undefined } | undefined;
-  let unreadable = 0;
-  let timer: NodeJS.Timeout | undefined;
-  let stopped = false;
-  let reading: Promise<void> | undefined;
-  let following: Promise<void> | undefined;
-  const stopListening = pubSub.onGap(() => void resync());
-
-  /** Reads every watched limit and offers it. Never two at once; calls while one runs share the next. */
-  function resync(): Promise<void> {
-    if (following) return following;
-    if (!reading) return begin();
-    following = reading.then(begin);
-    return following;
-  }
-
-  function begin(): Promise<void> {
-    following = undefined;
-    reading = readAll()
-      .then(
-        () => resyncMs,
-        (err) => {
-          logger.warn({ err }, 'watched limits could not be read again');
-          return Math.min(resyncMs, retryMs);
-        },
-      )
-      .then((nextMs) => {
-        reading = undefined;
-        schedule(nextMs);
-      });
-    return reading;
-  }
+  const news = parsedOnce(parseLimit);
+  const resync = createResync(
+    { pubSub, logger, readAll, isWatched: () => watchers.size > 0 },
+    { resyncMs, what: 'limits' },
+  );
 
   async function readAll(): Promise<void> {
     const users = distinctUsers([...watchers].map(({ user }) => user));
@@ -68,23 +42,6 @@ export function createLimitWatch(
       }
       for (const watcher of watchers) byUser.get(userKeyOf(watcher.user))?.forEach(watcher.offer);
     }
-  }
-
-  /** The next one, with jitter; none while nobody watches. */
-  function schedule(ms: number): void {
-    clearTimeout(timer);
-    timer = undefined;
-    if (stopped || watchers.size === 0) return;
-    timer = setTimeout(() => void resync(), ms * (0.8 + 0.4 * Math.random())).unref();
-  }
-
-  /** What a message says, read once however many watchers it has. */
-  function parse(message: Message): ZonedLimit | undefined {
-    if (last?.message !== message) {
-      last = { message, limit: parseLimit(message.value) };
-      if (!last.limit) unreadable += 1;
-    }
-    return last.limit;
   }
 
   return {
@@ -108,18 +65,18 @@ export function createLimitWatch(
       };
       // What comes before the snapshot is as new as that or newer: versions decide, whichever is first.
       const { confirmed, end } = pubSub.subscribe([limitTopic(user)], (message) => {
-        const limit = parse(message);
+        const limit = news.parse(message);
         if (limit) watcher.offer(limit);
       });
       watchers.add(watcher);
-      if (timer === undefined) schedule(resyncMs);
+      resync.watched();
       const read = async () => {
         for (const limit of await store.limits([user])) watcher.offer(limit);
       };
       try {
         if (!(await isDoneWithin(confirmed, subscribeWaitMs))) {
           confirmed.then(
-            () => read().catch(() => resync()),
+            () => read().catch(() => resync.now()),
             () => {},
           );
         }
@@ -133,13 +90,9 @@ export function createLimitWatch(
 
     count: () => watchers.size,
     /** How many messages were no limits; they were dropped. */
-    unreadable: () => unreadable,
-    resync,
-    stop(): void {
-      stopped = true;
-      stopListening();
-      clearTimeout(timer);
-    },
+    unreadable: news.unreadable,
+    resync: resync.now,
+    stop: resync.stop,
   };
 }
 

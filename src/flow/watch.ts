@@ -3,9 +3,10 @@ import { type UserKey, userKeyOf } from '../domain/user.ts';
 import type { Logger } from '../ports/logger.ts';
 import { createOneSlot } from '../ports/one-slot.ts';
 import type { Message, PubSub } from '../ports/pub-sub.ts';
-import { badgeTopic, type Move, moveTopic, parseBadgeMessage, parseMove } from './publish.ts';
+import { badgeTopic, type Move, moveTopic, parseBadgeMessage, parsedOnce, parseMove } from './publish.ts';
 import type { Read } from './read.ts';
 import { createReread, type Watcher } from './reread.ts';
+import { createResync } from './resync.ts';
 
 /** What a watcher sees: first a SNAPSHOT, then one CHANGE per newer version, of which it may miss intermediate ones. */
 export interface BadgeUpdate {
@@ -17,9 +18,6 @@ export interface BadgeUpdate {
 
 /** What a message may say: a badge's state, or that it is to be read again. */
 type News = NonNullable<ReturnType<typeof parseBadgeMessage>> | Move;
-
-/** When badges could not be read again, they are after this: a backend that is back is soon believed. */
-export const retryMs = 3_000;
 
 /** How long a watcher waits for pub/sub before it begins without. */
 export const defaultSubscribeWaitMs = 2_000;
@@ -42,73 +40,25 @@ export function createWatch(
   { resyncMs, subscribeWaitMs = defaultSubscribeWaitMs }: WatchOptions,
 ) {
   const watchers = new Set<Watcher>();
-  let unreadable = 0;
   let lastUpdate: BadgeUpdate | undefined;
-  let last: { readonly message: Message; readonly parsed: News | undefined } | undefined;
-  let timer: NodeJS.Timeout | undefined;
-  let stopped = false;
-  let reading: Promise<void> | undefined;
-  let following: Promise<void> | undefined;
+  const news = parsedOnce<News>((value) => parseBadgeMessage(value) ?? parseMove(value));
   const reread = createReread({
     read,
     onFailure(err) {
       logger.warn({ err }, 'badges that moved could not be read');
-      void resync();
+      void resync.now();
     },
   });
-  const stopListening = pubSub.onGap(() => void resync());
-
-  /**
-   * Reads every watched badge and offers it. Never two at once; calls while one runs share the next, since that one may
-   * have read its badges before what they are about.
-   */
-  function resync(): Promise<void> {
-    if (following) return following;
-    if (!reading) return begin();
-    following = reading.then(begin);
-    return following;
-  }
-
-  function begin(): Promise<void> {
-    following = undefined;
-    reading = reread
-      .all(watchers)
-      .then(
-        () => resyncMs,
-        (err) => {
-          logger.warn({ err }, 'watched badges could not be read again');
-          return Math.min(resyncMs, retryMs);
-        },
-      )
-      .then((nextMs) => {
-        reading = undefined;
-        scheduleResync(nextMs);
-      });
-    return reading;
-  }
-
-  /** What a message says, read once however many watchers it has. */
-  function parse(message: Message): News | undefined {
-    if (last?.message !== message) {
-      last = { message, parsed: parseBadgeMessage(message.value) ?? parseMove(message.value) };
-      if (!last.parsed) unreadable += 1;
-    }
-    return last.parsed;
-  }
+  const resync = createResync(
+    { pubSub, logger, readAll: () => reread.all(watchers), isWatched: () => watchers.size > 0 },
+    { resyncMs, what: 'badges' },
+  );
 
   /** The same object for all whom the same news reaches, so that it is written out once. */
   function updateOf(kind: BadgeUpdate['kind'], badge: Badge, cause: BadgeCause | null): BadgeUpdate {
     const isLast = lastUpdate?.badge === badge && lastUpdate.kind === kind && lastUpdate.cause === cause;
     if (!isLast || !lastUpdate) lastUpdate = { kind, badge, cause };
     return lastUpdate;
-  }
-
-  /** The next one, with jitter; none while nobody watches. */
-  function scheduleResync(ms: number): void {
-    clearTimeout(timer);
-    timer = undefined;
-    if (stopped || watchers.size === 0) return;
-    timer = setTimeout(() => void resync(), ms * (0.8 + 0.4 * Math.random())).unref();
   }
 
   /**
@@ -121,7 +71,7 @@ export function createWatch(
       listener,
     );
     watchers.add(watcher);
-    if (timer === undefined) scheduleResync(resyncMs);
+    resync.watched();
     const ready = isDoneWithin(confirmed, subscribeWaitMs).then((isDone) => {
       if (isDone) return;
       // What was published since was missed. When pub/sub is closed instead, so is everything else.
@@ -166,12 +116,12 @@ export function createWatch(
       const { ready, end } = listen(
         watcher,
         (message) => {
-          const parsed = parse(message);
+          const parsed = news.parse(message);
           if (!parsed) return;
           if ('badge' in parsed) watcher.offer(parsed.badge, parsed.cause);
           else if (keys.includes(parsed.key)) reread.soon(watcher, parsed.key, parsed.cause);
         },
-        () => void reread.all([watcher]).catch(() => resync()),
+        () => void reread.all([watcher]).catch(() => resync.now()),
       );
       try {
         await ready;
@@ -211,13 +161,9 @@ export function createWatch(
     /** How many users are watched. */
     users: () => new Set([...watchers].map(({ user }) => userKeyOf(user))).size,
     /** How many messages were not what a badge topic carries; they were dropped. */
-    unreadable: () => unreadable,
-    resync,
-    stop(): void {
-      stopped = true;
-      stopListening();
-      clearTimeout(timer);
-    },
+    unreadable: news.unreadable,
+    resync: resync.now,
+    stop: resync.stop,
   };
 }
 

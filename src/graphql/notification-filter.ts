@@ -6,7 +6,9 @@ import { DateTimeRangeInput } from './page-view.ts';
 /** Categories in one filter. */
 const maxCategories = 50;
 
-@InputType({ description: 'Which notifications of an inbox: those for which all of it is true.' })
+@InputType('NotificationFilter', {
+  description: 'Which notifications of an inbox: those for which all of it is true.',
+})
 export class NotificationFilterInput {
   @Field(() => Boolean, { nullable: true, description: 'Only seen or only unseen ones. Default: both.' })
   seen?: boolean | null;
