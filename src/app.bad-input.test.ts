@@ -199,6 +199,14 @@ describe('what is refused', () => {
       expect(reply).toMatchObject({ status: 200, code: 'INVALID_INPUT' });
     });
 
+    it.each(['', 'x'.repeat(10_000), 'a\nb', '\0', '\ud800'])(
+      'records no activity of a type like %j',
+      async (activityType) => {
+        const reply = await probe.run(record, { input: { name: 'x', activityType } });
+        expect(reply).toMatchObject({ status: 200, code: 'INVALID_INPUT' });
+      },
+    );
+
     it('refuses U+0000 and a lone surrogate written into the document', async () => {
       const literal = (title: string) =>
         send

@@ -1,3 +1,4 @@
+import { type ActivityRecorded, activityRecorded } from './activity.ts';
 import { type Decoded, describe, unreadable } from './decoded.ts';
 import { envelope } from './envelope.ts';
 import { type NotificationSent, notificationSent } from './notification.ts';
@@ -8,9 +9,9 @@ import { topics } from './topic.ts';
 import { decodeActivity } from './user-activity.ts';
 
 /** Every kind of event the worker applies. A new family is registered here and in `flow/project.ts`. */
-export const families = [pageViewed, notificationSent] as const;
+export const families = [pageViewed, activityRecorded, notificationSent] as const;
 
-export type Event = PageViewed | NotificationSent;
+export type Event = PageViewed | ActivityRecorded | NotificationSent;
 
 const familyByType = new Map<string, (typeof families)[number]>(
   families.map((family) => [family.type, family]),

@@ -5,7 +5,8 @@ import { createMailboxes } from '../domain/mailboxes.ts';
 import { contentOf, type Notification } from '../domain/notification.ts';
 import { type PageView, timelinessOf } from '../domain/page-view.ts';
 import { distinctUsers, userKeyOf } from '../domain/user.ts';
-import { decode, type Event } from '../events/codec.ts';
+import type { ActivityRecorded } from '../events/activity.ts';
+import { type Event as AnyEvent, decode } from '../events/codec.ts';
 import type { NotificationSent } from '../events/notification.ts';
 import type { PageViewed } from '../events/page-view.ts';
 import type { BadgeCache } from '../ports/badge-cache.ts';
@@ -37,7 +38,7 @@ export interface Project {
   apply(records: readonly LogRecord[]): Promise<readonly LogRecord[]>;
   /** Keeps a record that cannot be applied as a dead letter. */
   bury(record: LogRecord, why: Failure): Promise<void>;
-  /** How many records held nothing to apply: tombstones, and kinds of events that are others'. */
+  /** How many records held nothing to apply here: tombstones, and kinds of events that are others' or only counted. */
   passedOver(): number;
 }
 
@@ -152,6 +153,9 @@ export function createProject(
   };
 }
 
+/** The others are for `flow/count.ts`. */
+type Event = Exclude<AnyEvent, ActivityRecorded>;
+
 interface ReadRecord {
   readonly record: LogRecord;
   readonly event: Event;
@@ -164,7 +168,7 @@ const farAhead: Failure = {
 };
 
 /** Whoever accepted the event may have a clock hours off; no clock is right that is a day ahead of ours. */
-function isFarAhead({ occurredAt }: Event, now: Date): boolean {
+export function isFarAhead({ occurredAt }: Pick<AnyEvent, 'occurredAt'>, now: Date): boolean {
   return occurredAt.getTime() > now.getTime() + 86_400_000;
 }
 
@@ -178,6 +182,7 @@ function read(records: readonly LogRecord[], now: Date) {
       case 'event':
         if (isFarAhead(decoded.event, now))
           deadLetters.push(deadLetterOf(record, farAhead, now, decoded.event.tenantId));
+        else if (decoded.event.type === 'activityRecorded') passedOver += 1;
         else events.push({ record, event: decoded.event });
         break;
       case 'empty':

@@ -5,6 +5,7 @@ import { maxClockAheadMs, timelinessOf } from '../domain/page-view.ts';
 import { refusalOf } from '../domain/preference.ts';
 import { type Problem, problemsOf, userNotFound } from '../domain/problem.ts';
 import { timingProblem } from '../domain/timing.ts';
+import { activityRecorded, activityTypeName, pageViewType } from '../events/activity.ts';
 import { type Event } from '../events/codec.ts';
 import { type NotificationSent, notificationSent } from '../events/notification.ts';
 import { pageViewed } from '../events/page-view.ts';
@@ -19,7 +20,7 @@ const keyNamespace = '4f1f0c5e-6a39-4d0b-9a55-0d6f3c1f8b7e';
 /** `source` of the events this door writes. */
 const source = 'api';
 
-/** A page view as a caller reports it. */
+/** A page view, or another activity, as a caller reports it. */
 export interface PageViewInput {
   readonly userId: string;
   readonly name: string;
@@ -27,6 +28,8 @@ export interface PageViewInput {
   readonly occurredAt?: Date | undefined;
   readonly path?: string | undefined;
   readonly subjectId?: string | undefined;
+  /** Absent: a page view. Another counts in the metrics only. */
+  readonly activityType?: string | undefined;
   readonly idempotencyKey?: string | undefined;
   /** Where it stands in the mutation's arguments, for problems. */
   readonly at: readonly string[];
@@ -186,16 +189,21 @@ function pageViewOf(
   }
   const data = pageViewed.data.safeParse(input);
   if (!data.success) return { problems: problemsOf(data.error, input.at) };
-  return {
+  const head = {
     id: eventIdOf(caller, mutation, input.idempotencyKey, now),
     source,
-    type: pageViewed.type,
     tenantId: caller.tenantId,
     userId: input.userId,
     occurredAt: input.occurredAt ?? now,
-    data: data.data,
-    schemaVersion: pageViewed.schemaVersion,
   };
+  const { activityType = pageViewType } = input;
+  if (activityType === pageViewType) {
+    return { ...head, type: pageViewed.type, data: data.data, schemaVersion: pageViewed.schemaVersion };
+  }
+  const type = activityTypeName.safeParse(activityType);
+  if (!type.success) return { problems: problemsOf(type.error, [...input.at, 'activityType']) };
+  const { schemaVersion } = activityRecorded;
+  return { ...head, type: activityRecorded.type, data: { activityType }, schemaVersion };
 }
 
 function timelinessProblems(input: PageViewInput, now: Date, retentionDays: number): readonly Problem[] {
@@ -221,8 +229,16 @@ function eventIdOf(caller: Caller, mutation: string, key: string | undefined, no
   return uuidV5(JSON.stringify(Object.values(keyIdentity(caller, mutation, key))), keyNamespace);
 }
 
-function digestOfView({ userId, name, occurredAt, path, subjectId }: PageViewInput): string {
-  return digestOf([userId, name, occurredAt, path, subjectId]);
+function digestOfView({
+  userId,
+  name,
+  occurredAt,
+  path,
+  subjectId,
+  activityType = pageViewType,
+}: PageViewInput): string {
+  const view = [userId, name, occurredAt, path, subjectId];
+  return digestOf(activityType === pageViewType ? view : [...view, activityType]);
 }
 
 let prefix: { readonly at: Date; readonly text: string } | undefined;

@@ -1,4 +1,5 @@
 import { v7 as uuidV7 } from 'uuid';
+import type { ActivityRecorded } from '../events/activity.ts';
 import { type Event, encode, keyOf, topicOf } from '../events/codec.ts';
 import type { NotificationSent } from '../events/notification.ts';
 import type { PageViewed } from '../events/page-view.ts';
@@ -20,6 +21,11 @@ const common = () => ({
 /** A page view of alice, with what is given instead. */
 export function pageViewed(fields: Partial<PageViewed> = {}): PageViewed {
   return { ...common(), type: 'pageViewed', data: { name: 'Pricing' }, ...fields };
+}
+
+/** A click of alice's, with what is given instead. */
+export function activityRecorded(fields: Partial<ActivityRecorded> = {}): ActivityRecorded {
+  return { ...common(), type: 'activityRecorded', data: { activityType: 'click' }, ...fields };
 }
 
 /** A notification to alice, with what is given instead. */
