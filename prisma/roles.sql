@@ -64,5 +64,8 @@ BEGIN
   IF to_regclass('public.page_view') IS NOT NULL THEN
     GRANT DELETE ON page_view TO unseen_api;
   END IF;
+  IF to_regclass('public.user_activity') IS NOT NULL THEN
+    GRANT DELETE ON user_activity, user_activity_member TO unseen_api;
+  END IF;
 END
 $$;

@@ -268,6 +268,24 @@ describe('what is refused', () => {
       expect(await probe.run(importRange, { input: range }, probe.service)).toMatchObject(refused);
     });
 
+    const metrics = `query ($from: DateTime!, $to: DateTime, $zone: TimeZone) {
+      activityMetrics(range: { from: $from, to: $to }, timeZone: $zone, granularity: MINUTE) { pageViewCount } }`;
+    it.each(shown(zones))('measures nothing in the zone %s', async (_, zone) => {
+      const variables = { from: new Date().toISOString(), zone };
+      expect(await probe.run(metrics, variables, probe.service)).toMatchObject(refused);
+    });
+
+    it.each([
+      ['reversed', 0, -60_000, 'range.to must be later'],
+      ['too long', -7 * 86_400_000, 0, '1500 buckets'],
+      ['outside the retention', -184 * 86_400_000, 0, 'retention of 183 days'],
+      ['without an end that can be', 0, 400 * 86_400_000, '1500 buckets'],
+    ])('measures no range that is %s', async (_, from, to, message) => {
+      const at = (ms: number) => new Date(Date.now() + ms).toISOString();
+      const reply = await probe.run(metrics, { from: at(from), to: at(to) }, probe.service);
+      expect(reply).toMatchObject({ code: 'BAD_USER_INPUT', message: expect.stringContaining(message) });
+    });
+
     it('takes a link of IANA for a zone', async () => {
       const { json } = await probe.run(stats, { zone: 'US/Pacific' });
       expect(json.data).toEqual({ viewer: { stats: { timeZone: 'US/Pacific' } } });
@@ -389,6 +407,7 @@ describe('what looks bad and is data', () => {
       expect(await rowCounts(probe.app.connectionString)).toEqual({
         _prisma_migrations: expect.any(Number),
         app_user: 2,
+        counted_event: views,
         dead_letter: 0,
         event_log: isScaled ? 0 : notifications + views,
         idempotency_key: 0,
@@ -396,14 +415,19 @@ describe('what looks bad and is data', () => {
         inbox_change: 0,
         inbox_opening: 0,
         log_head: 1,
-        log_position: isScaled ? 0 : 1,
+        log_position: isScaled ? 0 : 2,
         notification: notifications,
         notification_preference: 0,
         outbox: 0,
         page_view: views,
         processed_event: notifications + views,
+        user_activity: 0,
+        // A minute or two, of one user.
+        user_activity_member: expect.any(Number),
+        user_activity_metrics: expect.any(Number),
+        user_activity_type: expect.any(Number),
         version_floor: 0,
       });
-    });
+    }, 10_000);
   });
 });

@@ -1,6 +1,8 @@
 import type { Config } from './config.ts';
 import { createAct } from './flow/act.ts';
 import { createConsume } from './flow/consume.ts';
+import { createCount } from './flow/count.ts';
+import { createMeasure } from './flow/measure.ts';
 import { createProject } from './flow/project.ts';
 import { createRead } from './flow/read.ts';
 import { createRecord } from './flow/record.ts';
@@ -8,6 +10,7 @@ import { createRelay } from './flow/relay.ts';
 import { createSchedule } from './flow/schedule.ts';
 import { createSweep } from './flow/sweep.ts';
 import { createWatch } from './flow/watch.ts';
+import { createWatchActivity } from './flow/watch-activity.ts';
 import { createOperations } from './graphql/operation.ts';
 import { createResolvers, getSchema } from './graphql/schema.ts';
 import type { SystemFigures } from './graphql/system-status.ts';
@@ -58,11 +61,13 @@ export interface App {
 export async function createApp(backends: Backends, config: Config): Promise<App> {
   const { store, log, outbox, pubSub, cache, authenticator, clock, pageTokens } = backends;
   const logger = withoutStorms(backends.logger);
-  const { retentionDays, lockedCategories } = config;
+  const { retentionDays, lockedCategories, flushIntervalMs, batchSize, resyncMs } = config;
   const stopping = new AbortController();
 
   const read = createRead({ store, cache, clock });
-  const watch = createWatch({ store, read, pubSub, logger }, { resyncMs: config.resyncMs });
+  const watch = createWatch({ store, read, pubSub, logger }, { resyncMs });
+  const watchActivity = createWatchActivity({ store, pubSub, clock, logger }, { resyncMs });
+  const measure = createMeasure({ store, clock }, { retentionDays, flushIntervalMs });
 
   async function createDoor(): Promise<Door> {
     const record = createRecord({ log, store, clock }, { retentionDays, lockedCategories });
@@ -73,6 +78,8 @@ export async function createApp(backends: Backends, config: Config): Promise<App
       read,
       record,
       watch,
+      watchActivity,
+      measure,
       store,
       clock,
       retentionDays,
@@ -90,6 +97,10 @@ export async function createApp(backends: Backends, config: Config): Promise<App
 
   const project = createProject({ store, pubSub, cache, clock, logger }, { retentionDays, lockedCategories });
   const consume = createConsume({ log, project, logger });
+  const count = createCount(
+    { log, store, pubSub, clock, logger },
+    { retentionDays, flushIntervalMs, batchSize },
+  );
   const relay = createRelay({ outbox, log, project, logger });
   const schedule = createSchedule({ store, pubSub, cache, clock, logger }, { lockedCategories });
   const sweep = createSweep({ store, log, clock, logger }, { logRetentionDays: config.logRetentionDays });
@@ -138,6 +149,11 @@ export async function createApp(backends: Backends, config: Config): Promise<App
         read: async () => Number(await figures.consumerLag()),
       },
       {
+        name: 'unseen_metrics_lag_records',
+        help: 'Records that are not counted in the metrics yet, over all processes: some, until the next flush.',
+        read: async () => Number(await count.lag()),
+      },
+      {
         name: 'unseen_outbox_records',
         help: 'Records that wait in the outbox to be sent, over all processes.',
         read: figures.outboxDepth,
@@ -160,6 +176,7 @@ export async function createApp(backends: Backends, config: Config): Promise<App
       if (config.roles.has('worker')) {
         await sweep.start();
         await consume.start();
+        await count.start();
         relay.start();
         schedule.start();
       }
@@ -170,6 +187,7 @@ export async function createApp(backends: Backends, config: Config): Promise<App
       stopping.abort();
       await listener.drain(config.shutdownTimeoutMs);
       watch.stop();
+      watchActivity.stop();
       sweep.stop();
       await relay.stop();
       await schedule.stop();

@@ -174,6 +174,14 @@ const settings = {
     about: 'How long page views are kept, and the longest window of stats, in days.',
     example: '183',
   }),
+  FLUSH_INTERVAL_SEC: setting(integer(1, 30).default(30), {
+    about: 'How long a worker gathers activity before it writes the metrics, in seconds.',
+    example: '30',
+  }),
+  BATCH_SIZE: setting(integer(1, 50_000).default(5_000), {
+    about: 'After how many events it writes them at once.',
+    example: '5000',
+  }),
   LOCKED_CATEGORIES: setting(
     z
       .string()
@@ -262,6 +270,8 @@ export interface Config {
   readonly corsOrigins: readonly string[];
   readonly introspection: boolean;
   readonly retentionDays: number;
+  readonly flushIntervalMs: number;
+  readonly batchSize: number;
   readonly lockedCategories: readonly string[];
   readonly logRetentionDays: number;
   readonly resyncMs: number;
@@ -359,6 +369,8 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     corsOrigins: values.CORS_ORIGINS,
     introspection: values.INTROSPECTION === undefined ? !production : values.INTROSPECTION === 'on',
     retentionDays: values.RETENTION_DAYS,
+    flushIntervalMs: values.FLUSH_INTERVAL_SEC * 1000,
+    batchSize: values.BATCH_SIZE,
     lockedCategories: values.LOCKED_CATEGORIES,
     logRetentionDays: values.LOG_RETENTION_DAYS,
     resyncMs: values.RESYNC_INTERVAL_SEC * 1000,

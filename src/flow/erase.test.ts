@@ -85,11 +85,13 @@ async function seed(table: string, { tenantId, userId }: UserKey): Promise<void>
     if (name === 'user_id') return `'${userId}'`;
     // With every column filled, the row is one that was delivered.
     if (name === 'status' && table === 'notification') return `'DELIVERED'`;
+    // Days begin at midnight.
+    if (name === 'bucket_start') return `'2026-11-20T00:00:00Z'`;
     if (type === 'USER-DEFINED') return `(enum_range(NULL::"${udt}"))[1]`;
     if (type === 'uuid') return 'gen_random_uuid()';
     if (type.startsWith('timestamp')) return `'2026-11-20T09:00:00Z'`;
     if (type === 'boolean') return 'true';
-    if (type === 'jsonb') return `'{}'`;
+    if (type === 'ARRAY' || type === 'jsonb') return `'{}'`;
     if (/int|numeric/.test(type)) return '1';
     return `'x'`;
   });
@@ -110,7 +112,9 @@ describe('erasing a user', () => {
       { ...user, userId: `${user.userId}0` },
     ];
     const tables = await tablesOfUsers();
-    expect(tables).toEqual(expect.arrayContaining(['app_user', 'inbox', 'notification', 'page_view']));
+    expect(tables).toEqual(
+      expect.arrayContaining(['app_user', 'inbox', 'page_view', 'user_activity_member']),
+    );
     for (const table of tables) {
       for (const one of [user, ...others]) await seed(table, one);
     }
@@ -158,6 +162,7 @@ describe('erasing a user', () => {
       'event_log',
       'idempotency_key',
       'inbox',
+      'inbox_change',
       'inbox_opening',
       'notification',
       'notification_preference',

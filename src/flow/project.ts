@@ -264,6 +264,6 @@ function rowOf(view: PageViewed, receivedAt: Date): PageView {
 }
 
 /** The uuid an event's row is kept under: its own id, or one derived from source and id. */
-function rowIdOf({ id, source }: Event): string {
+export function rowIdOf({ id, source }: Pick<AnyEvent, 'id' | 'source'>): string {
   return isUuid(id) ? id.toLowerCase() : uuidV5(JSON.stringify([source, id]), rowNamespace);
 }

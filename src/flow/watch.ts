@@ -207,7 +207,7 @@ export function createWatch(
 }
 
 /** Whether it resolves within the time; rejects if it does. */
-async function isDoneWithin(promise: Promise<void>, ms: number): Promise<boolean> {
+export async function isDoneWithin(promise: Promise<void>, ms: number): Promise<boolean> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<false>((resolve) => {
     timer = setTimeout(resolve, ms, false);

@@ -19,6 +19,7 @@ export const access: Readonly<Record<string, Access>> = {
   'Query.user': 'target',
   'Query.users': 'service',
   'Query.node': 'target',
+  'Query.activityMetrics': 'service',
   'Query.deadLetters': 'admin',
   'Query.systemStatus': 'admin',
   'Mutation.recordPageView': 'target',
@@ -35,6 +36,8 @@ export const access: Readonly<Record<string, Access>> = {
   'Mutation.eraseUser': 'admin',
   'Mutation.retryDeadLetters': 'admin',
   'Subscription.badgeChanged': 'target',
+  'Subscription.activityMetricsChanged': 'service',
+  ActivityBucket: 'parent',
   Badge: 'parent',
   BadgePayload: 'parent',
   BadgeUpdate: 'parent',
@@ -62,6 +65,7 @@ export const access: Readonly<Record<string, Access>> = {
   RetryDeadLettersPayload: 'parent',
   SendNotificationPayload: 'parent',
   SystemStatus: 'parent',
+  TypeCount: 'parent',
   UpsertUsersPayload: 'parent',
   User: 'parent',
   UserConnection: 'parent',
@@ -84,8 +88,9 @@ export function enforceAccess(schema: GraphQLSchema): GraphQLSchema {
       if (rule === undefined) throw new Error(`${type.name}.${field.name} has no rule in the access table`);
       const roles = rolesFor[rule];
       if (!roles) continue;
-      field.resolve = only(roles, field.resolve ?? defaultFieldResolver);
+      // What a subscription pushes is written once for all who subscribed: who may is decided when they do.
       if (field.subscribe) field.subscribe = only(roles, field.subscribe);
+      else field.resolve = only(roles, field.resolve ?? defaultFieldResolver);
     }
   }
   return schema;

@@ -9,12 +9,15 @@ import {
 } from 'graphql';
 import { buildSchemaSync } from 'type-graphql';
 import type { Act } from '../flow/act.ts';
+import type { Measure } from '../flow/measure.ts';
 import type { Read } from '../flow/read.ts';
 import type { Record } from '../flow/record.ts';
 import type { Watch } from '../flow/watch.ts';
+import type { WatchActivity } from '../flow/watch-activity.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Store } from '../ports/store.ts';
 import { enforceAccess } from './access.ts';
+import { ActivityResolver } from './activity.ts';
 import { BadgeResolver, badgePush } from './badge.ts';
 import type { Context, ResolverContainer } from './context.ts';
 import { DeadLetterResolver } from './dead-letter.ts';
@@ -46,6 +49,7 @@ export function getSchema(): GraphQLSchema {
           BadgeResolver,
           MarkingResolver,
           UserStatsResolver,
+          ActivityResolver,
           DeadLetterResolver,
           SystemStatusResolver,
         ],
@@ -86,6 +90,8 @@ export function createResolvers(deps: {
   readonly read: Read;
   readonly record: Record;
   readonly watch: Watch;
+  readonly watchActivity: WatchActivity;
+  readonly measure: Measure;
   readonly store: Store;
   readonly clock: Clock;
   readonly retentionDays: number;
@@ -102,6 +108,7 @@ export function createResolvers(deps: {
     [BadgeResolver, new BadgeResolver(deps)],
     [MarkingResolver, new MarkingResolver(deps)],
     [UserStatsResolver, new UserStatsResolver()],
+    [ActivityResolver, new ActivityResolver(deps)],
     [DeadLetterResolver, new DeadLetterResolver(deps)],
     [SystemStatusResolver, new SystemStatusResolver(deps)],
   ]);

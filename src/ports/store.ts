@@ -1,3 +1,11 @@
+import type {
+  Activity,
+  BucketKey,
+  CountedBucket,
+  Granularity,
+  TypeCount,
+  TypedBucket,
+} from '../domain/activity.ts';
 import type { Counts, Inbox, InboxChange, UserInbox } from '../domain/inbox.ts';
 import type { Notification, NotificationAction, NotificationFilter } from '../domain/notification.ts';
 import type { PageView } from '../domain/page-view.ts';
@@ -70,6 +78,30 @@ export interface Store {
     place: { readonly occurredAt: Date; readonly id: string },
   ): Promise<PageView | undefined>;
 
+  /** Those of the buckets that are counted, in no order. */
+  activityBuckets(keys: readonly BucketKey[]): Promise<readonly TypedBucket[]>;
+  /** Those of a level that begin in `[from, to)`, oldest first; only those that changed at `changedSince` or later. */
+  activityBucketsBetween(
+    tenantId: string,
+    level: Granularity,
+    range: { readonly from: Date; readonly to: Date; readonly changedSince?: Date },
+  ): Promise<readonly CountedBucket[]>;
+  /**
+   * How many different users were active between one bound and the next, by the number of the former; none where nobody
+   * was. The bounds are those of buckets of the level.
+   */
+  distinctUsers(
+    tenantId: string,
+    level: Granularity,
+    bounds: readonly Date[],
+  ): Promise<ReadonlyMap<number, number>>;
+  /** The same for how often there was activity of each type: at most 50 of them, most first, ties by name. */
+  activityTypes(
+    tenantId: string,
+    level: Granularity,
+    bounds: readonly Date[],
+  ): Promise<ReadonlyMap<number, readonly TypeCount[]>>;
+
   /** Computed from the raw page views of the window. `topPages` has at most 100. */
   stats(key: UserKey, window: StatsWindow): Promise<UserStats>;
 
@@ -97,7 +129,7 @@ export interface Store {
   countDeadLetters(filter: DeadLetterFilter): Promise<number>;
   deadLetter(id: string, filter: Pick<DeadLetterFilter, 'tenantIds'>): Promise<StoredDeadLetter | undefined>;
 
-  /** Makes room for page views of the months in which these moments lie (UTC). Cheap when there is room already. */
+  /** Makes room for page views and other activity of the months in which these moments lie (UTC). Cheap when there is room already. */
   preparePageViews(moments: readonly Date[]): Promise<void>;
 
   /** Of the database, such as `18.4`. Rejects with UNAVAILABLE. */
@@ -145,6 +177,14 @@ export interface StoreTransaction {
   eraseUser(user: UserKey): Promise<Erasure>;
 
   addPageViews(views: readonly PageView[]): Promise<void>;
+
+  /** Like `claimEvents`, of events that are counted. */
+  claimCounted(events: readonly EventIdentity[], now: Date): Promise<readonly boolean[]>;
+  /**
+   * Adds activities to the buckets in which they lie, per minute, hour and day, whoever else adds to them; users who were
+   * active in a bucket already do not count as unique again. Activity other than page views is kept raw.
+   */
+  addActivity(activities: readonly Activity[], now: Date): Promise<void>;
 
   /**
    * The inboxes of the users that exist, locked until the end of the transaction, created where missing; in the order of

@@ -1,4 +1,5 @@
 import type { Store, StoreTransaction } from '../../ports/store.ts';
+import { createActivityQueries } from './activity.ts';
 import type { Database } from './connection.ts';
 import { createDeadLetterLookups, createDeadLetterQueries } from './dead-letter.ts';
 import { createEraseQueries } from './erase.ts';
@@ -8,7 +9,7 @@ import { createInboxQueries } from './inbox.ts';
 import { createMarkingQueries } from './marking.ts';
 import { createNotificationQueries } from './notification.ts';
 import { createOutboxQueries } from './outbox.ts';
-import { createPageViewLookups, createPageViewQueries, createPartition, monthOf } from './page-view.ts';
+import { createPageViewLookups, createPageViewQueries, createPartitions, monthOf } from './page-view.ts';
 import { createPreferenceQueries } from './preference.ts';
 import { inTransaction, type Sql, sqlOn } from './sql.ts';
 import { readStats } from './stats.ts';
@@ -23,6 +24,7 @@ const createQueries = (sql: Sql) => ({
   ...createNotificationQueries(sql),
   ...createMarkingQueries(sql),
   ...createEventQueries(sql),
+  ...createActivityQueries(sql),
   ...createDeadLetterQueries(sql),
   ...createOutboxQueries(sql),
 });
@@ -91,6 +93,11 @@ export function createPostgresStore(
     pageViews: (key, page) => translated(queries.pageViews(key, page)),
     countPageViews: (key, range) => translated(lookups.countPageViews(key, range)),
     pageView: (key, place) => translated(lookups.pageView(key, place)),
+    activityBuckets: (keys) => translated(queries.activityBuckets(keys)),
+    activityBucketsBetween: (tenantId, level, range) =>
+      translated(queries.activityBucketsBetween(tenantId, level, range)),
+    distinctUsers: (tenantId, level, bounds) => translated(queries.distinctUsers(tenantId, level, bounds)),
+    activityTypes: (tenantId, level, bounds) => translated(queries.activityTypes(tenantId, level, bounds)),
     stats: (key, window) => translated(readStats(sql, key, window)),
     scheduled: (key, page) => translated(queries.scheduled(key, page)),
     countScheduled: (key) => translated(queries.countScheduled(key)),
@@ -103,7 +110,7 @@ export function createPostgresStore(
     async preparePageViews(moments) {
       for (const month of new Set(moments.map(monthOf))) {
         if (preparedMonths.has(month)) continue;
-        await translated(inTransaction(pool, (sql) => createPartition(sql, month)));
+        await translated(inTransaction(pool, (sql) => createPartitions(sql, month)));
         preparedMonths.add(month);
       }
     },

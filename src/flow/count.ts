@@ -1,0 +1,190 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { type Activity, bucketStart, granularities, type TypedBucket } from '../domain/activity.ts';
+import { AppError, isRetriable } from '../domain/error.ts';
+import { timelinessOf } from '../domain/page-view.ts';
+import { pageViewType } from '../events/activity.ts';
+import { decode, type Event } from '../events/codec.ts';
+import { topics } from '../events/topic.ts';
+import type { Clock } from '../ports/clock.ts';
+import type { Consumption, EventLog, LogRecord } from '../ports/event-log.ts';
+import type { Logger } from '../ports/logger.ts';
+import type { PubSub } from '../ports/pub-sub.ts';
+import type { EventIdentity, Store } from '../ports/store.ts';
+import { isFarAhead, rowIdOf } from './project.ts';
+import { publishBuckets } from './watch-activity.ts';
+
+/** Consumer group of the metrics. */
+export const metricsGroup = 'unseen-metrics';
+
+const counted = [topics.userActivity];
+
+export interface CountOptions {
+  /** Activity older than this is not counted. */
+  readonly retentionDays: number;
+  /** What was taken is written at the latest after this. */
+  readonly flushIntervalMs: number;
+  /** And as soon as it is so many events. */
+  readonly batchSize: number;
+  readonly maxBackoffMs?: number;
+}
+
+interface CountedEvent {
+  readonly event: EventIdentity;
+  readonly activity: Activity;
+}
+
+/** What was taken and is written together. */
+interface Batch {
+  readonly events: CountedEvent[];
+  /** Settles as the writing does. */
+  readonly written: Promise<void>;
+  readonly settle: { resolve(): void; reject(error: unknown): void };
+  /** The records may go to another consumer: this is the last try. */
+  readonly told: AbortController;
+  timer: NodeJS.Timeout | undefined;
+}
+
+/**
+ * Counts what users do, per minute, hour and day. It consumes the log on its own, keeps what it is handed and writes it
+ * together: after a while, when there is enough of it, or when it is told to let go. The group moves on only behind what is
+ * written, and each event is marked in the transaction that counts it: what comes again after a crash, to this worker or
+ * another, or was sent twice, counts once.
+ */
+export function createCount(
+  {
+    log,
+    store,
+    pubSub,
+    clock,
+    logger,
+  }: {
+    readonly log: EventLog;
+    readonly store: Store;
+    readonly pubSub: PubSub;
+    readonly clock: Clock;
+    readonly logger: Logger;
+  },
+  { retentionDays, flushIntervalMs, batchSize, maxBackoffMs = 4_000 }: CountOptions,
+) {
+  let open: Batch | undefined;
+  // One after the other: of the same event in two batches, the first in the log is the one that counts.
+  let writing: Promise<void> = Promise.resolve();
+
+  function begin(): Batch {
+    let settle: Batch['settle'] = { resolve() {}, reject() {} };
+    const written = new Promise<void>((resolve, reject) => {
+      settle = { resolve, reject };
+    });
+    const batch: Batch = { events: [], written, settle, told: new AbortController(), timer: undefined };
+    batch.timer = setTimeout(() => flush(batch), flushIntervalMs);
+    return batch;
+  }
+
+  function flush(batch: Batch): void {
+    if (open !== batch) return;
+    open = undefined;
+    clearTimeout(batch.timer);
+    writing = writing.then(() => write(batch).then(batch.settle.resolve, batch.settle.reject));
+  }
+
+  /** Tries until the backend is back, or once more when told. */
+  async function write({ events, told }: Batch): Promise<void> {
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        await add(events);
+        return;
+      } catch (err) {
+        if (told.signal.aborted || !isRetriable(err)) throw err;
+        const delayMs = Math.min(maxBackoffMs, 100 * 2 ** attempt) * Math.random();
+        // The first says that it began, then one line a minute or so.
+        if (attempt === 1 || attempt % 10 === 0) logger.warn({ err, attempt, delayMs }, 'a count is retried');
+        await delay(delayMs, undefined, { signal: told.signal }).catch(() => {});
+      }
+    }
+  }
+
+  async function add(events: readonly CountedEvent[]): Promise<void> {
+    if (events.length === 0) return;
+    const now = clock.now();
+    await store.preparePageViews(events.map(({ activity }) => activity.occurredAt));
+    const added = await store.projection(async (transaction) => {
+      const claims = await transaction.claimCounted(
+        events.map(({ event }) => event),
+        now,
+      );
+      const fresh = events.flatMap(({ activity }, index) => (claims[index] ? [activity] : []));
+      transaction.finish(transaction.addActivity(fresh, now));
+      return fresh;
+    });
+    // Told after the commit; who misses it reads again.
+    await publishChanged(added).catch((err) => logger.warn({ err }, 'buckets could not be published'));
+  }
+
+  async function publishChanged(added: readonly Activity[]): Promise<void> {
+    const keys = new Map(
+      added.flatMap(({ tenantId, occurredAt }) =>
+        granularities.map((granularity) => {
+          const start = bucketStart(occurredAt, granularity);
+          return [`${tenantId} ${granularity} ${start.getTime()}`, { tenantId, granularity, start }] as const;
+        }),
+      ),
+    );
+    // Of many late ones the newest: nobody watches the others come.
+    const newest = [...keys.values()]
+      .sort((a, b) => b.start.getTime() - a.start.getTime())
+      .slice(0, maxPublished);
+    const buckets: readonly TypedBucket[] = await store.activityBuckets(newest);
+    await publishBuckets(pubSub, buckets);
+  }
+
+  /** Resolves when the records are counted. */
+  async function take(records: readonly LogRecord[], signal: AbortSignal): Promise<void> {
+    const events = read(records, clock.now(), retentionDays);
+    open ??= begin();
+    const batch = open;
+    batch.events.push(...events);
+    const letGo = () => {
+      batch.told.abort();
+      flush(batch);
+    };
+    if (signal.aborted) letGo();
+    else signal.addEventListener('abort', letGo);
+    if (batch.events.length >= batchSize) flush(batch);
+    await batch.written.finally(() => signal.removeEventListener('abort', letGo));
+  }
+
+  return {
+    /** At most twice a batch is in memory: one that is written and one that is taken. */
+    start: (): Promise<Consumption> => log.consume(metricsGroup, counted, take, { ahead: 2 * batchSize }),
+    /** Records that are not counted yet, over all processes; some always, until the next flush. Rejects with UNAVAILABLE. */
+    lag: (): Promise<bigint> => log.lag(metricsGroup, counted),
+  };
+}
+
+/** Buckets of one flush that are pushed. */
+const maxPublished = 500;
+
+/** The events to count; what cannot be read the projections keep as dead letters. */
+function read(records: readonly LogRecord[], now: Date, retentionDays: number): readonly CountedEvent[] {
+  return records.flatMap((record) => {
+    const decoded = decode(record);
+    if (decoded.kind === 'newer') {
+      throw new AppError(
+        'UNAVAILABLE',
+        `An event ${decoded.type} has schema version ${decoded.schemaVersion}, newer than this worker: upgrade it.`,
+      );
+    }
+    if (decoded.kind !== 'event') return [];
+    const { event } = decoded;
+    const activityType = activityTypeOf(event);
+    if (activityType === undefined || isFarAhead(event, now)) return [];
+    if (timelinessOf(event.occurredAt, now, retentionDays) === 'too-old') return [];
+    const { tenantId, userId, occurredAt } = event;
+    return [{ event, activity: { tenantId, userId, id: rowIdOf(event), activityType, occurredAt } }];
+  });
+}
+
+function activityTypeOf(event: Event): string | undefined {
+  if (event.type === 'pageViewed') return pageViewType;
+  return event.type === 'activityRecorded' ? event.data.activityType : undefined;
+}
