@@ -103,7 +103,7 @@ export async function createApp(backends: Backends, config: Config): Promise<App
   );
   const relay = createRelay({ outbox, log, project, logger });
   const schedule = createSchedule({ store, pubSub, cache, clock, logger }, { lockedCategories });
-  const sweep = createSweep({ store, log, clock, logger }, { logRetentionDays: config.logRetentionDays });
+  const sweep = createSweep({ store, log, clock, logger }, config);
   const figures: SystemFigures = {
     version,
     ...backends.names,

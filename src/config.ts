@@ -171,7 +171,8 @@ const settings = {
     example: 'on',
   }),
   RETENTION_DAYS: setting(integer(1, 3_650).default(183), {
-    about: 'How long page views are kept, and the longest window of stats, in days.',
+    about:
+      'How long page views, other activity and the metrics are kept at least, and the longest window of stats, in days.',
     example: '183',
   }),
   FLUSH_INTERVAL_SEC: setting(integer(1, 30).default(30), {
@@ -200,10 +201,23 @@ const settings = {
       example: 'security,billing',
     },
   ),
-  LOG_RETENTION_DAYS: setting(integer(1, 30).default(7), {
-    about:
-      'How long events stay in the log, in days; of topics created here. Never longer than repeated events are recognised (30).',
+  LOG_RETENTION_DAYS: setting(integer(1, 365).default(7), {
+    about: 'How long events stay in the log, in days; of topics created here. Never longer than DEDUPE_DAYS.',
     example: '7',
+  }),
+  NOTIFICATION_RETENTION_DAYS: setting(integer(1, 3_650).default(183), {
+    about:
+      'How long notifications are kept after they were read, were canceled, expired or suppressed, in days. Unread ones stay.',
+    example: '183',
+  }),
+  DEDUPE_DAYS: setting(integer(1, 365).default(30), {
+    about:
+      'How long repeated events and idempotency keys are recognised, in days; not shorter than LOG_RETENTION_DAYS.',
+    example: '30',
+  }),
+  DEAD_LETTER_RETENTION_DAYS: setting(integer(1, 3_650).default(90), {
+    about: 'How long dead letters are kept, in days.',
+    example: '90',
   }),
   RESYNC_INTERVAL_SEC: setting(integer(1, 3_600).default(30), {
     about: 'How often watched badges are read again, in seconds: the longest a lost push can go unnoticed.',
@@ -273,11 +287,15 @@ export interface Config {
   readonly flushIntervalMs: number;
   readonly batchSize: number;
   readonly lockedCategories: readonly string[];
-  readonly logRetentionDays: number;
+  /** Of each kind, in days. */
+  readonly retention: Readonly<Record<Kept, number>>;
   readonly resyncMs: number;
   readonly shutdownTimeoutMs: number;
   readonly logLevel: string;
 }
+
+/** What is kept for a time. */
+type Kept = 'pageViews' | 'activity' | 'notifications' | 'marks' | 'idempotencyKeys' | 'deadLetters' | 'log';
 
 /** Everything that is wrong with an environment, one line per problem. */
 export class ConfigError extends Error {
@@ -372,7 +390,15 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     flushIntervalMs: values.FLUSH_INTERVAL_SEC * 1000,
     batchSize: values.BATCH_SIZE,
     lockedCategories: values.LOCKED_CATEGORIES,
-    logRetentionDays: values.LOG_RETENTION_DAYS,
+    retention: Object.freeze({
+      pageViews: values.RETENTION_DAYS,
+      activity: values.RETENTION_DAYS,
+      notifications: values.NOTIFICATION_RETENTION_DAYS,
+      marks: values.DEDUPE_DAYS,
+      idempotencyKeys: values.DEDUPE_DAYS,
+      deadLetters: values.DEAD_LETTER_RETENTION_DAYS,
+      log: values.LOG_RETENTION_DAYS,
+    }),
     resyncMs: values.RESYNC_INTERVAL_SEC * 1000,
     shutdownTimeoutMs: values.SHUTDOWN_TIMEOUT_SEC * 1000,
     logLevel: values.LOG_LEVEL,
@@ -401,6 +427,10 @@ function problemsOfBackends(values: Settings): readonly string[] {
     );
   if (values.KAFKA_BROKERS === undefined && (given > 0 || values.KAFKA_SSL === 'on'))
     problems.push('  KAFKA_SSL and KAFKA_SASL_… do nothing without KAFKA_BROKERS: set it, or unset them');
+  if (values.DEDUPE_DAYS < values.LOG_RETENTION_DAYS)
+    problems.push(
+      `  DEDUPE_DAYS: got ${values.DEDUPE_DAYS}, but the log may bring events again for ${values.LOG_RETENTION_DAYS} days: set it to LOG_RETENTION_DAYS or more`,
+    );
   if (values.REDIS_URL === undefined && values.REDIS_CLUSTER === 'on')
     problems.push('  REDIS_CLUSTER does nothing without REDIS_URL: set it, or unset REDIS_CLUSTER');
   return problems;

@@ -469,3 +469,29 @@ describe('unseen import users', () => {
     expect(readdirSync(dataDir)).toEqual([]);
   });
 });
+
+describe('unseen sweep', () => {
+  it('says what is too old, and removes it when it is not a dry run', async () => {
+    const database = await createTestDatabase();
+    const env = { DATABASE_URL: database.connectionString };
+    const letters = async () =>
+      withClient(database.connectionString, (client) => client.query('SELECT FROM dead_letter'));
+    try {
+      await withClient(database.connectionString, (client) =>
+        client.query(`INSERT INTO dead_letter (tenant_id, id, topic, partition, "offset", payload, error_code, error_message,
+          attempts, failed_at) SELECT '', gen_random_uuid(), 't', 0, n, '', 'X', 'x', 1, now() - n * interval '40 days'
+          FROM generate_series(1, 5) AS n`),
+      );
+      const dryRun = await unseen(['sweep', '--dry-run'], env).exit;
+      expect(dryRun).toMatchObject({ code: 0, stderr: 'Nothing was removed.\n' });
+      expect(dryRun.stdout).toMatch(/^kind +kept +older than +would go\n/);
+      expect(dryRun.stdout).toMatch(/^dead letters +90 days +\d{4}-\d\d-\d\d +3$/m);
+      expect((await letters()).rowCount).toBe(5);
+      const done = await unseen(['sweep'], env).exit;
+      expect(done.stdout).toMatch(/^dead letters +90 days +\d{4}-\d\d-\d\d +3$/m);
+      expect((await letters()).rowCount).toBe(2);
+    } finally {
+      await database.drop();
+    }
+  });
+});

@@ -10,6 +10,7 @@ import { AppError, isRetriable } from './domain/error.ts';
 import { isTimeZone } from './domain/time.ts';
 import type { UserPatch } from './domain/user.ts';
 import { type ImportLine, importUsers, usersOfLines, usersOfRange } from './import.ts';
+import { sweepTable } from './retention.ts';
 import {
   createLogger,
   createRuntime,
@@ -158,6 +159,19 @@ dlq
       if (unknown.length > 0) refuse(`No dead letter has the id ${unknown.join(', ')}.`);
     });
   });
+
+program
+  .command('sweep')
+  .description(
+    'Remove what is older than its retention, as the worker does every day. Also while the server runs.',
+  )
+  .option('--dry-run', 'count it and remove nothing', false)
+  .action(({ dryRun }: { readonly dryRun: boolean }) =>
+    withStore(async (deps) => {
+      console.log(await sweepTable(deps, readConfig().retention, { dryRun }));
+      if (dryRun) console.error('Nothing was removed.');
+    }),
+  );
 
 program
   .command('import')

@@ -136,7 +136,7 @@ function onFatal(error: Error): void {
 }
 
 function kafkaOptions(
-  { logRetentionDays }: Config,
+  { retention }: Config,
   { replicationFactor = -1, sasl, ...kafka }: NonNullable<Config['kafka']>,
 ): KafkaOptions {
   const ours: readonly string[] = Object.values(topics);
@@ -149,7 +149,7 @@ function kafkaOptions(
     ...kafka,
     ...(sasl && { sasl }),
     replicationFactor,
-    retentionMs: logRetentionDays * 86_400_000,
+    retentionMs: retention.log * 86_400_000,
     topics: ours,
     heartbeatIntervalMs: Math.min(3_000, kafka.sessionTimeoutMs / 3),
   };

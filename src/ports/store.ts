@@ -132,6 +132,13 @@ export interface Store {
   /** Makes room for page views and other activity of the months in which these moments lie (UTC). Cheap when there is room already. */
   preparePageViews(moments: readonly Date[]): Promise<void>;
 
+  /**
+   * Removes what is older than a moment, in statements that hold up nobody; how much that was, partitions and rows
+   * together. Partitioned by month are page views and activity: they go when the whole month is older. A dry run counts
+   * and removes nothing.
+   */
+  expire(kind: Expiring, before: Date, options: { readonly dryRun: boolean }): Promise<number>;
+
   /** Of the database, such as `18.4`. Rejects with UNAVAILABLE. */
   version(): Promise<string>;
 
@@ -139,6 +146,24 @@ export interface Store {
   ping(): Promise<void>;
   close(): Promise<void>;
 }
+
+/**
+ * What is kept for a time.
+ * - `pageViews`: raw page views.
+ * - `activity`: other raw activity, and the metrics.
+ * - `notifications`: those that were read, or can never count again; and when inboxes were opened.
+ * - `marks`: of events that were applied or counted.
+ * - `idempotencyKeys`, `deadLetters`.
+ */
+export const expiring = [
+  'pageViews',
+  'activity',
+  'notifications',
+  'marks',
+  'idempotencyKeys',
+  'deadLetters',
+] as const;
+export type Expiring = (typeof expiring)[number];
 
 export interface PageViewRange {
   readonly from?: Date;

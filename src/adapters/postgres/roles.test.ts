@@ -7,6 +7,7 @@ import { createProject } from '../../flow/project.ts';
 import { createRecord } from '../../flow/record.ts';
 import { systemClock } from '../../ports/clock.ts';
 import { silent } from '../../ports/logger.ts';
+import { expiring } from '../../ports/store.ts';
 import { onDatabase, withClient } from '../../testing/postgres-server.ts';
 import { createLocalPubSub } from '../local/pub-sub.ts';
 import { connect, type Database } from './connection.ts';
@@ -83,13 +84,31 @@ describe('the logins of prisma/roles.sql', () => {
     expect(await act.updatePreferences(alice, { patch: {}, categories })).toHaveProperty('user');
     expect(await act.eraseUser(alice)).toBeUndefined();
     expect(await api.store.countPageViews(alice, {})).toBe(0);
-    await worker.store.preparePageViews([new Date('2031-01-15T00:00:00Z')]);
+    await worker.store.preparePageViews([new Date('2021-01-15T00:00:00Z')]);
+    const activity = {
+      ...alice,
+      id: crypto.randomUUID(),
+      activityType: 'click',
+      occurredAt: new Date('2021-01-15T00:00:00Z'),
+    };
+    await worker.store.transaction((transaction) => transaction.addActivity([activity], new Date()));
+    expect(
+      await api.store.activityBuckets([{ ...alice, granularity: 'DAY', start: activity.occurredAt }]),
+    ).toHaveLength(1);
+    expect(await act.eraseUser(alice)).toBeUndefined();
+    for (const kind of expiring)
+      await worker.store.expire(kind, new Date('2022-01-01T00:00:00Z'), { dryRun: false });
+    expect(
+      await api.store.activityBuckets([{ ...alice, granularity: 'DAY', start: activity.occurredAt }]),
+    ).toEqual([]);
     await worker.log.close();
   });
 
   it.each([
     ['unseen_api', `INSERT INTO page_view SELECT * FROM page_view`],
     ['unseen_api', `SELECT create_page_view_partition('2032-01-01')`],
+    ['unseen_api', `SELECT drop_old_partitions('page_view', now())`],
+    ['unseen_api', `UPDATE user_activity_metrics SET unique_users = 0`],
     ['unseen_api', `DELETE FROM processed_event`],
     ['unseen_api', `CREATE TABLE mine (id int)`],
     ['unseen_api', `TRUNCATE event_log`],

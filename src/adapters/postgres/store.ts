@@ -11,6 +11,7 @@ import { createNotificationQueries } from './notification.ts';
 import { createOutboxQueries } from './outbox.ts';
 import { createPageViewLookups, createPageViewQueries, createPartitions, monthOf } from './page-view.ts';
 import { createPreferenceQueries } from './preference.ts';
+import { createRetentionQueries } from './retention.ts';
 import { inTransaction, type Sql, sqlOn } from './sql.ts';
 import { readStats } from './stats.ts';
 import { createUserLookups, createUserQueries } from './user.ts';
@@ -57,6 +58,7 @@ export function createPostgresStore(
 ): Store {
   const sql = sqlOn(pool);
   const queries = createQueries(sql);
+  const retention = createRetentionQueries(sql);
   const lookups = {
     ...createUserLookups(prisma),
     ...createPageViewLookups(prisma),
@@ -114,6 +116,7 @@ export function createPostgresStore(
         preparedMonths.add(month);
       }
     },
+    expire: (kind, before, options) => translated(retention.expire(kind, before, options)),
     async version() {
       const [row] = await translated(
         sql.query<{ version: string }>`SELECT current_setting('server_version') AS version`,
