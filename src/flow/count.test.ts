@@ -209,7 +209,7 @@ describe('counting', () => {
 
   it('would count twice what comes again if it did not mark what it has counted (control)', async () => {
     const forgetful = withTransactions(storage.store, () => ({
-      claimCounted: async (events) => events.map(() => true),
+      claimCounted: async (activities) => activities.map(() => true),
     }));
     const store = awayFor(forgetful, 1);
     await count({}, store);
@@ -284,7 +284,7 @@ describe('counting', () => {
     await Promise.all(
       Array.from({ length: 6 }, () =>
         storage.store.transaction(async (transaction) => {
-          const claims = await transaction.claimCounted(events, testNow);
+          const claims = await transaction.claimCounted(activities, testNow);
           await transaction.addActivity(
             activities.filter((_, n) => claims[n]),
             testNow,

@@ -9,8 +9,8 @@ import type { Clock } from '../ports/clock.ts';
 import type { Consumption, EventLog, LogRecord } from '../ports/event-log.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { PubSub } from '../ports/pub-sub.ts';
-import type { EventIdentity, Store } from '../ports/store.ts';
-import { isFarAhead, rowIdOf } from './project.ts';
+import type { Store } from '../ports/store.ts';
+import { activityIdOf, isFarAhead } from './project.ts';
 import { publishBuckets } from './watch-activity.ts';
 
 /** Consumer group of the metrics. */
@@ -28,14 +28,9 @@ export interface CountOptions {
   readonly maxBackoffMs?: number;
 }
 
-interface CountedEvent {
-  readonly event: EventIdentity;
-  readonly activity: Activity;
-}
-
 /** What was taken and is written together. */
 interface Batch {
-  readonly events: CountedEvent[];
+  readonly activities: Activity[];
   /** Settles as the writing does. */
   readonly written: Promise<void>;
   readonly settle: { resolve(): void; reject(error: unknown): void };
@@ -75,7 +70,7 @@ export function createCount(
     const written = new Promise<void>((resolve, reject) => {
       settle = { resolve, reject };
     });
-    const batch: Batch = { events: [], written, settle, told: new AbortController(), timer: undefined };
+    const batch: Batch = { activities: [], written, settle, told: new AbortController(), timer: undefined };
     batch.timer = setTimeout(() => flush(batch), flushIntervalMs);
     return batch;
   }
@@ -88,10 +83,10 @@ export function createCount(
   }
 
   /** Tries until the backend is back, or once more when told. */
-  async function write({ events, told }: Batch): Promise<void> {
+  async function write({ activities, told }: Batch): Promise<void> {
     for (let attempt = 1; ; attempt += 1) {
       try {
-        await add(events);
+        await add(activities);
         return;
       } catch (err) {
         if (told.signal.aborted || !isRetriable(err)) throw err;
@@ -103,16 +98,13 @@ export function createCount(
     }
   }
 
-  async function add(events: readonly CountedEvent[]): Promise<void> {
-    if (events.length === 0) return;
+  async function add(activities: readonly Activity[]): Promise<void> {
+    if (activities.length === 0) return;
     const now = clock.now();
-    await store.preparePageViews(events.map(({ activity }) => activity.occurredAt));
+    await store.preparePageViews(activities.map(({ occurredAt }) => occurredAt));
     const added = await store.projection(async (transaction) => {
-      const claims = await transaction.claimCounted(
-        events.map(({ event }) => event),
-        now,
-      );
-      const fresh = events.flatMap(({ activity }, index) => (claims[index] ? [activity] : []));
+      const claims = await transaction.claimCounted(activities, now);
+      const fresh = activities.filter((_, index) => claims[index]);
       transaction.finish(transaction.addActivity(fresh, now));
       return fresh;
     });
@@ -139,17 +131,17 @@ export function createCount(
 
   /** Resolves when the records are counted. */
   async function take(records: readonly LogRecord[], signal: AbortSignal): Promise<void> {
-    const events = read(records, clock.now(), retentionDays);
+    const activities = read(records, clock.now(), retentionDays);
     open ??= begin();
     const batch = open;
-    batch.events.push(...events);
+    batch.activities.push(...activities);
     const letGo = () => {
       batch.told.abort();
       flush(batch);
     };
     if (signal.aborted) letGo();
     else signal.addEventListener('abort', letGo);
-    if (batch.events.length >= batchSize) flush(batch);
+    if (batch.activities.length >= batchSize) flush(batch);
     await batch.written.finally(() => signal.removeEventListener('abort', letGo));
   }
 
@@ -164,8 +156,8 @@ export function createCount(
 /** Buckets of one flush that are pushed. */
 const maxPublished = 500;
 
-/** The events to count; what cannot be read the projections keep as dead letters. */
-function read(records: readonly LogRecord[], now: Date, retentionDays: number): readonly CountedEvent[] {
+/** What is to be counted; what cannot be read the projections keep as dead letters. */
+function read(records: readonly LogRecord[], now: Date, retentionDays: number): readonly Activity[] {
   return records.flatMap((record) => {
     const decoded = decode(record);
     if (decoded.kind === 'newer') {
@@ -180,7 +172,7 @@ function read(records: readonly LogRecord[], now: Date, retentionDays: number): 
     if (activityType === undefined || isFarAhead(event, now)) return [];
     if (timelinessOf(event.occurredAt, now, retentionDays) === 'too-old') return [];
     const { tenantId, userId, occurredAt } = event;
-    return [{ event, activity: { tenantId, userId, id: rowIdOf(event), activityType, occurredAt } }];
+    return [{ tenantId, userId, id: activityIdOf(event), activityType, occurredAt }];
   });
 }
 

@@ -260,10 +260,17 @@ function draftOf(event: NotificationSent): Notification {
 function rowOf(view: PageViewed, receivedAt: Date): PageView {
   const { tenantId, userId, occurredAt, data } = view;
   const { name, path = null, subjectId = null } = data;
-  return { tenantId, userId, id: rowIdOf(view), name, path, subjectId, occurredAt, receivedAt };
+  return { tenantId, userId, id: activityIdOf(view), name, path, subjectId, occurredAt, receivedAt };
 }
 
 /** The uuid an event's row is kept under: its own id, or one derived from source and id. */
-export function rowIdOf({ id, source }: Pick<AnyEvent, 'id' | 'source'>): string {
-  return isUuid(id) ? id.toLowerCase() : uuidV5(JSON.stringify([source, id]), rowNamespace);
+function rowIdOf({ id, source }: Event): string {
+  return isUuid(id) ? id.toLowerCase() : derivedId(id, source);
 }
+
+/** The same for activity. Others give ids as they like, so that only one of our own is taken as it is. */
+export function activityIdOf({ id, source }: Pick<AnyEvent, 'id' | 'source'>): string {
+  return source === 'api' && isUuid(id) ? id.toLowerCase() : derivedId(id, source);
+}
+
+const derivedId = (id: string, source: string) => uuidV5(JSON.stringify([source, id]), rowNamespace);

@@ -151,11 +151,11 @@ describe('what is too old', () => {
     });
     const click = activityRecorded(at);
     await store.transaction(async (transaction) => {
-      await transaction.claimCounted([view, click], then.now());
       const activities = [view, click].map((event) => ({
         ...event,
         activityType: event.type === 'pageViewed' ? 'page_view' : 'click',
       }));
+      await transaction.claimCounted(activities, then.now());
       await transaction.addActivity(activities, then.now());
     });
     const key = { ...alice, caller: 'user:alice', mutation: 'm', key: String(day), digest: 'd' };

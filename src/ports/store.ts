@@ -203,8 +203,8 @@ export interface StoreTransaction {
 
   addPageViews(views: readonly PageView[]): Promise<void>;
 
-  /** Like `claimEvents`, of events that are counted. */
-  claimCounted(events: readonly EventIdentity[], now: Date): Promise<readonly boolean[]>;
+  /** Marks activities as counted; per activity whether it is new. Of the same id twice in one call the first is new. */
+  claimCounted(activities: readonly Activity[], now: Date): Promise<readonly boolean[]>;
   /**
    * Adds activities to the buckets in which they lie, per minute, hour and day, whoever else adds to them; users who were
    * active in a bucket already do not count as unique again. Activity other than page views is kept raw.

@@ -49,11 +49,10 @@ CREATE TABLE "user_activity" (
 -- CreateTable
 CREATE TABLE "counted_event" (
     "tenant_id" TEXT NOT NULL,
-    "source" TEXT NOT NULL,
-    "event_id" TEXT NOT NULL,
+    "id" UUID NOT NULL,
     "processed_at" TIMESTAMPTZ(3) NOT NULL,
 
-    CONSTRAINT "counted_event_pkey" PRIMARY KEY ("tenant_id","source","event_id")
+    CONSTRAINT "counted_event_pkey" PRIMARY KEY ("tenant_id","id")
 );
 
 -- Workers make and drop partitions without owning the tables: both functions run with the rights of whoever migrates, and

@@ -34,11 +34,34 @@ function summed(keys: Iterable<readonly string[]>): readonly { key: readonly str
   return [...counts.entries()].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, row]) => row);
 }
 
+const markOf = ({ tenantId, id }: Activity) => `${tenantId}${separator}${id}`;
+
 const column = (rows: readonly { readonly key: readonly string[] }[], index: number) =>
   lines(rows, ({ key }) => key[index] as string);
 
 export function createActivityQueries(sql: Sql) {
   return {
+    async claimCounted(activities: readonly Activity[], now: Date): Promise<readonly boolean[]> {
+      if (activities.length === 0) return [];
+      // Sorted, so that two workers with the same events cannot wait for each other in a circle.
+      const keys = [...new Set(activities.map(markOf))].sort();
+      const part = (index: number) => lines(keys, (key) => key.split(separator)[index] as string);
+      const [row] = await sql.query<{ readonly fresh: readonly number[] | null }>`
+        WITH mark AS (
+          SELECT * FROM unnest(string_to_array(${part(0)}, E'\\n'), string_to_array(${part(1)}, E'\\n')::uuid[])
+            WITH ORDINALITY AS mark (tenant_id, id, n)
+        ), claimed AS (
+          INSERT INTO counted_event (tenant_id, id, processed_at)
+          SELECT tenant_id, id, ${now}::timestamptz FROM mark ORDER BY n
+          ON CONFLICT DO NOTHING
+          RETURNING tenant_id, id
+        )
+        SELECT array_agg(n::int) AS fresh FROM mark JOIN claimed USING (tenant_id, id)`;
+      const fresh = new Set(row?.fresh?.map((n) => keys[n - 1]));
+      // Deleting on first sight makes a repeat within the batch a repeat.
+      return activities.map((activity) => fresh.delete(markOf(activity)));
+    },
+
     async addActivity(activities: readonly Activity[], now: Date): Promise<void> {
       if (activities.length === 0) return;
       const placed = activities.flatMap((activity) =>

@@ -1,13 +1,11 @@
 import type { EventIdentity, KeyIdentity } from '../../ports/store.ts';
-import { Prisma, type PrismaClient } from './generated/client.ts';
+import type { PrismaClient } from './generated/client.ts';
 import { lines, type Sql } from './sql.ts';
 
 /** What the exactly-once rules need: which events were applied, which keys were used. */
 export function createEventQueries(sql: Sql) {
-  /** Marks the events in a table of marks. */
-  const claimIn =
-    (table: Prisma.Sql) =>
-    async (events: readonly EventIdentity[], now: Date): Promise<readonly boolean[]> => {
+  return {
+    async claimEvents(events: readonly EventIdentity[], now: Date): Promise<readonly boolean[]> {
       if (events.length === 0) return [];
       // Sorted, so that two workers with the same events cannot wait for each other in a circle.
       const ids = events.map(identify);
@@ -20,7 +18,7 @@ export function createEventQueries(sql: Sql) {
           SELECT * FROM unnest(string_to_array(${column('tenantId')}, E'\\n'),
             string_to_array(${column('source')}, E'\\n'), string_to_array(${column('id')}, E'\\n')) WITH ORDINALITY AS event (tenant_id, source, event_id, n)
         ), claimed AS (
-          INSERT INTO ${table} (tenant_id, source, event_id, processed_at)
+          INSERT INTO processed_event (tenant_id, source, event_id, processed_at)
           SELECT tenant_id, source, event_id, ${now}::timestamptz FROM event ORDER BY n
           ON CONFLICT DO NOTHING
           RETURNING tenant_id, source, event_id
@@ -29,11 +27,7 @@ export function createEventQueries(sql: Sql) {
       const fresh = new Set(rows[0]?.fresh?.map((n) => sorted[n - 1]));
       // Deleting on first sight makes a repeat within the batch a repeat.
       return ids.map((id) => fresh.delete(id));
-    };
-
-  return {
-    claimEvents: claimIn(Prisma.sql`processed_event`),
-    claimCounted: claimIn(Prisma.sql`counted_event`),
+    },
 
     async unclaimEvents(events: readonly EventIdentity[]): Promise<void> {
       if (events.length === 0) return;
