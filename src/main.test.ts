@@ -495,3 +495,41 @@ describe('unseen sweep', () => {
     }
   });
 });
+
+describe('unseen rebuild', () => {
+  it('says what differs, repairs it, and then nothing differs', async () => {
+    const database = await createTestDatabase();
+    const env = { DATABASE_URL: database.connectionString };
+    const today = new Date().toISOString().slice(0, 10);
+    try {
+      await withClient(database.connectionString, (client) =>
+        client.query(`INSERT INTO user_activity_metrics VALUES ('default', 'DAY', $1, 3, 7, 1, now())`, [
+          today,
+        ]),
+      );
+      const dryRun = await unseen(['rebuild', 'metrics', '--from', today, '--dry-run'], env).exit;
+      expect(dryRun).toEqual({
+        code: 0,
+        stdout: '1 days: 1 differ; nothing was changed.\n',
+        stderr: `${today}  1 buckets (7 page views in them, 0 counted), 0 types, 0 users missing, 0 too many\n`,
+      });
+      const repair = await unseen(['rebuild', 'metrics', '--from', today], env).exit;
+      expect(repair.stdout).toBe('1 days: 1 differed and were repaired.\n');
+      const again = await unseen(['rebuild', 'metrics', '--from', today], env).exit;
+      expect(again.stdout).toBe('1 days: nothing differs.\n');
+      expect((await unseen(['rebuild', 'badges'], env).exit).stdout).toBe('0 badges: nothing differs.\n');
+    } finally {
+      await database.drop();
+    }
+  }, 60_000);
+
+  it.each([
+    [['cake'], /Allowed choices are metrics, badges/],
+    [['metrics', '--from', '2026-02-30'], /a day that there is/],
+    [['metrics', '--from', 'yesterday'], /a day such as/],
+  ])('refuses %j in a sentence', async (args, message) => {
+    const { code, stdout, stderr } = await unseen(['rebuild', ...args]).exit;
+    expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+    expect(stderr).toMatch(message);
+  });
+});

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 import { open } from 'node:fs/promises';
 import closeWithGrace from 'close-with-grace';
-import { Command, InvalidArgumentError, Option } from 'commander';
+import { Argument, Command, InvalidArgumentError, Option } from 'commander';
 import { type App, createApp } from './app.ts';
 import { type Config, ConfigError, readConfig } from './config.ts';
 import { letterTable, letterText, plainLetter, retryAll, retryLetters } from './dlq.ts';
@@ -10,6 +10,7 @@ import { AppError, isRetriable } from './domain/error.ts';
 import { isTimeZone } from './domain/time.ts';
 import type { UserPatch } from './domain/user.ts';
 import { type ImportLine, importUsers, usersOfLines, usersOfRange } from './import.ts';
+import { rebuildAll } from './rebuild.ts';
 import { sweepTable } from './retention.ts';
 import {
   createLogger,
@@ -40,6 +41,7 @@ Examples:
   unseen token --user alice                     a token for the playground or for curl
   unseen token --role service                   a token that acts for every user of the tenant
   unseen dlq ls                                 the events that could not be applied
+  unseen rebuild metrics --dry-run              whether the counts agree with the raw rows
   unseen import users users.jsonl               create or change the users of a file`,
   );
 
@@ -170,6 +172,40 @@ program
     withStore(async (deps) => {
       console.log(await sweepTable(deps, readConfig().retention, { dryRun }));
       if (dryRun) console.error('Nothing was removed.');
+    }),
+  );
+
+program
+  .command('rebuild')
+  .description(
+    'Recount metrics or badges from the raw rows, beside live traffic, and repair what differs. Of all tenants.',
+  )
+  .addArgument(new Argument('<what>', 'what to recount').choices(['metrics', 'badges']))
+  .option('--from <day>', 'metrics: the first day, UTC (default: as far back as page views are kept)', day)
+  .option('--to <day>', 'metrics: the last day, UTC (default: today)', day)
+  .option('--dry-run', 'say what differs and change nothing', false)
+  .addHelpText(
+    'after',
+    `
+A day, or some badges, at a time: whoever was interrupted begins again, with --from where it stood. Counting waits for
+each day, so it needs a worker that keeps up; badges and page views do not wait. What erased users did is in the counts
+and not in the raw rows any more: a rebuild takes it out.
+
+Examples:
+  unseen rebuild metrics --dry-run
+  unseen rebuild metrics --from 2026-11-01 --to 2026-11-20`,
+  )
+  .action((what: 'metrics' | 'badges', options: { from?: Date; to?: Date; dryRun: boolean }) =>
+    withStore(async ({ store, clock, live }) => {
+      const { retentionDays, retention } = readConfig();
+      const now = clock.now();
+      const from = options.from ?? new Date(now.getTime() - retentionDays * 86_400_000);
+      const to = options.to ? new Date(options.to.getTime() + 1) : now;
+      if (to <= from) program.error('error: --to lies before --from');
+      const range = { from, to, dryRun: options.dryRun, logRetentionDays: retention.log };
+      const summary = await rebuildAll({ store, clock, ...live() }, what, range, console.error);
+      if (summary === undefined) refuse(`A rebuild of the ${what} is running already.`);
+      else console.log(summary);
     }),
   );
 
@@ -399,6 +435,13 @@ function letterId(value: string): string {
     /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i,
     'an id as `unseen dlq ls` shows it',
   )(value).toLowerCase();
+}
+
+/** The start of a day of UTC. */
+function day(value: string): Date {
+  const start = new Date(`${matching(/^\d{4}-\d\d-\d\d$/, 'a day such as 2026-11-20')(value)}T00:00:00Z`);
+  if (!start.toJSON()?.startsWith(value)) throw new InvalidArgumentError('Expected a day that there is.');
+  return start;
 }
 
 function limit(value: string): number {

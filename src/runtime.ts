@@ -209,19 +209,27 @@ async function examineStore({
   return [{ state: 'ok', found: 'not running; `unseen start` starts it' }];
 }
 
+/** What is reached only by a command that needs it. */
+type Live = Pick<Backends, 'log' | 'pubSub' | 'cache'>;
+
 /**
  * The store, for a command that works beside a server that may be running. An embedded PostgreSQL that does not run is
  * started, brought up to date and stopped again. Rejects with START_REFUSED when the database cannot be reached.
  */
 export async function openStore(
   config: Config,
-): Promise<Pick<Backends, 'store' | 'clock'> & { close(): Promise<void> }> {
+): Promise<Pick<Backends, 'store' | 'clock'> & { readonly live: () => Live; close(): Promise<void> }> {
   const running = config.databaseUrl === undefined ? findEmbeddedPostgres(config.dataDir) : undefined;
   const postgres = running
     ? { connection: { ...running, ssl: false }, close: async () => {} }
     : await openPostgres({ logger: silent }, locationOf(config, { ephemeral: false }));
-  const store = createPostgresStore(connect(postgres.connection, { maxConnections: 2 }));
+  const database = connect(postgres.connection, { maxConnections: 4 });
+  const store = createPostgresStore(database);
+  let live: Live | undefined;
   const close = async () => {
+    await live?.log.close();
+    await live?.pubSub.close();
+    await live?.cache.close();
     await store.close();
     await postgres.close();
   };
@@ -230,7 +238,21 @@ export async function openStore(
     if (!running && config.databaseUrl === undefined)
       await migrateOn({ logger: silent }, postgres.connection);
     await store.ping();
-    return { store, clock: systemClock, close };
+    return {
+      store,
+      clock: systemClock,
+      live: () => {
+        live ??= {
+          log: config.kafka
+            ? createKafkaEventLog({ logger: silent, onFatal }, kafkaOptions(config, config.kafka))
+            : createPostgresEventLog({ database, connection: postgres.connection, logger: silent }),
+          pubSub: config.redis ? createRedisPubSub({ logger: silent }, config.redis) : createLocalPubSub(),
+          cache: config.redis ? createRedisBadgeCache({ logger: silent }, config.redis) : noBadgeCache,
+        };
+        return live;
+      },
+      close,
+    };
   } catch (error) {
     await close();
     throw asRefusal(error);

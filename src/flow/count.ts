@@ -34,8 +34,11 @@ interface Batch {
   /** Settles as the writing does. */
   readonly written: Promise<void>;
   readonly settle: { resolve(): void; reject(error: unknown): void };
-  /** The records may go to another consumer: this is the last try. */
-  readonly told: AbortController;
+  /** Those of its records: when one is aborted, they may go to another consumer. */
+  readonly signals: Set<AbortSignal>;
+  /** Has it written now, in one last try. */
+  readonly letGo: () => void;
+  readonly told: AbortSignal;
   timer: NodeJS.Timeout | undefined;
 }
 
@@ -70,7 +73,19 @@ export function createCount(
     const written = new Promise<void>((resolve, reject) => {
       settle = { resolve, reject };
     });
-    const batch: Batch = { activities: [], written, settle, told: new AbortController(), timer: undefined };
+    const told = new AbortController();
+    const batch: Batch = {
+      activities: [],
+      written,
+      settle,
+      signals: new Set(),
+      letGo() {
+        told.abort();
+        flush(batch);
+      },
+      told: told.signal,
+      timer: undefined,
+    };
     batch.timer = setTimeout(() => flush(batch), flushIntervalMs);
     return batch;
   }
@@ -79,7 +94,12 @@ export function createCount(
     if (open !== batch) return;
     open = undefined;
     clearTimeout(batch.timer);
-    writing = writing.then(() => write(batch).then(batch.settle.resolve, batch.settle.reject));
+    writing = writing
+      .then(() => write(batch))
+      .then(batch.settle.resolve, batch.settle.reject)
+      .then(() => {
+        for (const signal of batch.signals) signal.removeEventListener('abort', batch.letGo);
+      });
   }
 
   /** Tries until the backend is back, or once more when told. */
@@ -89,11 +109,11 @@ export function createCount(
         await add(activities);
         return;
       } catch (err) {
-        if (told.signal.aborted || !isRetriable(err)) throw err;
+        if (told.aborted || !isRetriable(err)) throw err;
         const delayMs = Math.min(maxBackoffMs, 100 * 2 ** attempt) * Math.random();
         // The first says that it began, then one line a minute or so.
         if (attempt === 1 || attempt % 10 === 0) logger.warn({ err, attempt, delayMs }, 'a count is retried');
-        await delay(delayMs, undefined, { signal: told.signal }).catch(() => {});
+        await delay(delayMs, undefined, { signal: told }).catch(() => {});
       }
     }
   }
@@ -135,14 +155,13 @@ export function createCount(
     open ??= begin();
     const batch = open;
     batch.activities.push(...activities);
-    const letGo = () => {
-      batch.told.abort();
-      flush(batch);
-    };
-    if (signal.aborted) letGo();
-    else signal.addEventListener('abort', letGo);
+    if (signal.aborted) batch.letGo();
+    else if (!batch.signals.has(signal)) {
+      batch.signals.add(signal);
+      signal.addEventListener('abort', batch.letGo);
+    }
     if (batch.activities.length >= batchSize) flush(batch);
-    await batch.written.finally(() => signal.removeEventListener('abort', letGo));
+    await batch.written;
   }
 
   return {

@@ -78,6 +78,14 @@ export interface Store {
     place: { readonly occurredAt: Date; readonly id: string },
   ): Promise<PageView | undefined>;
 
+  /** Who has an inbox, of all tenants, sorted, those after `after`. */
+  inboxKeys(page: { readonly first: number; readonly after?: UserKey }): Promise<readonly UserKey[]>;
+
+  /**
+   * Runs `work` unless something of this name runs already, in any process; false when it does. A crash ends it for all.
+   */
+  exclusively(name: string, work: () => Promise<void>): Promise<boolean>;
+
   /** Those of the buckets that are counted, in no order. */
   activityBuckets(keys: readonly BucketKey[]): Promise<readonly TypedBucket[]>;
   /** Those of a level that begin in `[from, to)`, oldest first; only those that changed at `changedSince` or later. */
@@ -165,6 +173,30 @@ export const expiring = [
 ] as const;
 export type Expiring = (typeof expiring)[number];
 
+export interface RecountOptions {
+  readonly from: Date;
+  readonly to: Date;
+  /** Page views that came into the log at or after this and are not marked are still to be counted. */
+  readonly pendingSince: Date;
+  readonly dryRun: boolean;
+  /** Resolves when the projections have kept every page view that was counted. */
+  settled(): Promise<void>;
+}
+
+/** How buckets differ from a count of the raw rows. */
+export interface MetricsDifference {
+  /** With another number of users or page views. */
+  readonly buckets: number;
+  /** In these, per minute, hour and day together. */
+  readonly pageViewsCounted: number;
+  readonly pageViewsKept: number;
+  /** Counts of a type in a bucket. */
+  readonly types: number;
+  /** Users of buckets who are not there, and who should not be. */
+  readonly membersMissing: number;
+  readonly membersSurplus: number;
+}
+
 export interface PageViewRange {
   readonly from?: Date;
   readonly to?: Date;
@@ -210,6 +242,11 @@ export interface StoreTransaction {
    * active in a bucket already do not count as unique again. Activity other than page views is kept raw.
    */
   addActivity(activities: readonly Activity[], now: Date): Promise<void>;
+  /**
+   * Compares the buckets of `[from, to)`, whole days of UTC, of all tenants with a count of the raw rows and, unless it is a
+   * dry run, makes them that. Nothing is counted until the end of the transaction.
+   */
+  recountMetrics(options: RecountOptions): Promise<MetricsDifference>;
 
   /**
    * The inboxes of the users that exist, locked until the end of the transaction, created where missing; in the order of
@@ -230,6 +267,8 @@ export interface StoreTransaction {
   }): Promise<readonly Notification[]>;
   /** How many notifications are unseen above a watermark, counted from the rows. */
   countUnseen(key: UserKey, openedSeq: bigint): Promise<number>;
+  /** What the badges of these inboxes amount to, counted from all rows, in their order. */
+  countInboxes(inboxes: readonly Inbox[]): Promise<readonly Counts[]>;
   /** What a badge amounts to with this watermark, counted from all rows. */
   countInbox(key: UserKey, openedSeq: bigint): Promise<Counts>;
   /**

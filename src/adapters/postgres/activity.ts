@@ -9,7 +9,9 @@ import {
   type TypedBucket,
 } from '../../domain/activity.ts';
 import { pageViewType } from '../../events/activity.ts';
+import type { MetricsDifference, RecountOptions } from '../../ports/store.ts';
 import { Prisma } from './generated/client.ts';
+import { recountMetrics } from './recount.ts';
 import { lines, type Sql } from './sql.ts';
 
 /** Types of activity shown of one bucket. */
@@ -61,6 +63,8 @@ export function createActivityQueries(sql: Sql) {
       // Deleting on first sight makes a repeat within the batch a repeat.
       return activities.map((activity) => fresh.delete(markOf(activity)));
     },
+
+    recountMetrics: (options: RecountOptions): Promise<MetricsDifference> => recountMetrics(sql, options),
 
     async addActivity(activities: readonly Activity[], now: Date): Promise<void> {
       if (activities.length === 0) return;

@@ -12,7 +12,7 @@ import { createOutboxQueries } from './outbox.ts';
 import { createPageViewLookups, createPageViewQueries, createPartitions, monthOf } from './page-view.ts';
 import { createPreferenceQueries } from './preference.ts';
 import { createRetentionQueries } from './retention.ts';
-import { inTransaction, type Sql, sqlOn } from './sql.ts';
+import { exclusively, inTransaction, type Sql, sqlOn } from './sql.ts';
 import { readStats } from './stats.ts';
 import { createUserLookups, createUserQueries } from './user.ts';
 
@@ -87,6 +87,8 @@ export function createPostgresStore(
     recipients: (keys) => translated(queries.recipients(keys)),
     categoryChoices: (keys) => translated(queries.categoryChoices(keys)),
     inboxes: (keys) => translated(queries.inboxes(keys)),
+    inboxKeys: (page) => translated(queries.inboxKeys(page)),
+    exclusively: (name, work) => translated(exclusively(pool, name, work)),
     notifications: (key, page) => translated(queries.notifications(key, page)),
     countNotifications: (key, filter) => translated(queries.countNotifications(key, filter)),
     countByCategory: (key) => translated(queries.countByCategory(key)),
