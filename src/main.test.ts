@@ -533,3 +533,24 @@ describe('unseen rebuild', () => {
     expect(stderr).toMatch(message);
   });
 });
+
+describe('unseen replay', () => {
+  it.each([
+    [
+      ['--topic', 'incoming.user_activity', '--from', new Date().toISOString().slice(0, 10)],
+      {},
+      /The log is a table/,
+    ],
+    [
+      ['--topic', 'incoming.user_activity', '--from', '2020-01-01'],
+      { KAFKA_BROKERS: '127.0.0.1:1' },
+      /recognised for 30 days/,
+    ],
+    [['--topic', 'cake', '--from', '2020-01-01'], {}, /Allowed choices are incoming.user_activity/],
+    [['--topic', 'incoming.user_activity'], {}, /--from <day>' not specified/],
+  ])('refuses %j with %j in a sentence', async (args, env, message) => {
+    const { code, stdout, stderr } = await unseen(['replay', ...args], env).exit;
+    expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+    expect(stderr).toMatch(message);
+  });
+});

@@ -4,13 +4,14 @@ import closeWithGrace from 'close-with-grace';
 import { Argument, Command, InvalidArgumentError, Option } from 'commander';
 import { type App, createApp } from './app.ts';
 import { type Config, ConfigError, readConfig } from './config.ts';
+import { demoSummary, runDemo, settledChecks } from './demo.ts';
 import { letterTable, letterText, plainLetter, retryAll, retryLetters } from './dlq.ts';
 import { type Role, roles } from './domain/caller.ts';
 import { AppError, isRetriable } from './domain/error.ts';
 import { isTimeZone } from './domain/time.ts';
 import type { UserPatch } from './domain/user.ts';
 import { type ImportLine, importUsers, usersOfLines, usersOfRange } from './import.ts';
-import { rebuildAll } from './rebuild.ts';
+import { rebuildAll, replayable } from './rebuild.ts';
 import { sweepTable } from './retention.ts';
 import {
   createLogger,
@@ -20,6 +21,7 @@ import {
   type Examination,
   examine,
   openStore,
+  replay,
   runMigrations,
 } from './runtime.ts';
 import { version } from './version.ts';
@@ -210,6 +212,37 @@ Examples:
   );
 
 program
+  .command('replay')
+  .description(
+    'Have the workers consume a topic of Kafka again, from a moment on. They must be stopped. What was applied is recognised.',
+  )
+  .addOption(
+    new Option('--topic <topic>', 'which, by our name for it')
+      .choices(Object.keys(replayable))
+      .makeOptionMandatory(),
+  )
+  .requiredOption(
+    '--from <day>',
+    'records appended on this day of UTC and later, at most DEDUPE_DAYS ago',
+    day,
+  )
+  .action(async ({ topic, from }: { readonly topic: string; readonly from: Date }) => {
+    const lags = await replay(readConfig(), { topic, from, groups: replayable[topic] ?? [] });
+    for (const [group, lag] of lags) console.log(`${group}: ${lag} records come again when a worker starts.`);
+  });
+
+program
+  .command('demo')
+  .description(
+    'Traffic for a server that runs: visitors of a site, in a tenant of their own. Checks the counters in the end.',
+  )
+  .option('--users <number>', 'visitors, 1 to 500', between(1, 500), 50)
+  .option('--rate <number>', 'events per second, 1 to 1000', between(1, 1_000), 20)
+  .option('--for <duration>', 'how long, such as 30s or 2m', duration, 120_000)
+  .option('--url <url>', 'of the server (default: as HOST and PORT say)')
+  .action(demo);
+
+program
   .command('import')
   .description('Bring in what is known already, straight into the store, also while the server runs.')
   .command('users')
@@ -306,6 +339,39 @@ async function bytesOf(source: string): Promise<AsyncIterable<Uint8Array>> {
       throw unreadable(error as Error);
     }
   })();
+}
+
+async function demo(options: { users: number; rate: number; for: number; url?: string }): Promise<void> {
+  const config = readConfig();
+  const url = options.url ?? `http://${config.host}:${config.port}`;
+  const tenantId = `demo-${Date.now()}`;
+  const token = await createToken(config, { subject: 'demo', role: 'service', tenantId, expiresIn: '1d' });
+  const failed = (cause: unknown) => {
+    const reason =
+      cause instanceof TypeError ? 'no server answers; is one running?' : (cause as Error).message;
+    return new AppError('START_REFUSED', `The demo on ${url} failed: ${reason}`, { cause });
+  };
+  console.error(`Visitors of tenant ${tenantId} at ${url}`);
+  let said = 0;
+  const say = (line: string) => process.stderr.write(process.stderr.isTTY ? `\r${line}` : `${line}\n`);
+  const run = await runDemo({ ...options, url, token, forMs: options.for }, ({ part, events }) => {
+    const now = performance.now();
+    if (part < 1 && now < said + (process.stderr.isTTY ? 100 : 10_000)) return;
+    said = now;
+    const done = Math.round(part * 30);
+    say(`[${'#'.repeat(done)}${'.'.repeat(30 - done)}] ${Math.round(part * 100)} %  ${events} events`);
+  }).catch((error: unknown) => {
+    throw failed(error);
+  });
+  if (process.stderr.isTTY) process.stderr.write('\n');
+  console.error('Waiting for the counters');
+  const checks = await settledChecks(run, { withinMs: 3 * config.flushIntervalMs }).catch(
+    (error: unknown) => {
+      throw failed(error);
+    },
+  );
+  console.log(demoSummary(run, checks));
+  if (checks.some(({ expected, found }) => expected !== found)) process.exitCode = 1;
 }
 
 /** Says what could not be done; whatever else was asked is done. */
@@ -442,6 +508,21 @@ function day(value: string): Date {
   const start = new Date(`${matching(/^\d{4}-\d\d-\d\d$/, 'a day such as 2026-11-20')(value)}T00:00:00Z`);
   if (!start.toJSON()?.startsWith(value)) throw new InvalidArgumentError('Expected a day that there is.');
   return start;
+}
+
+function between(min: number, max: number) {
+  return (value: string): number => {
+    const number = Number(matching(/^\d{1,6}$/, `a whole number from ${min} to ${max}`)(value));
+    if (number < min || number > max) throw new InvalidArgumentError(`Expected ${min} to ${max}.`);
+    return number;
+  };
+}
+
+/** In ms. */
+function duration(value: string): number {
+  const [, number, unit] = /^([1-9]\d{0,4})(s|m|h)$/.exec(value) ?? [];
+  if (!number || !unit) throw new InvalidArgumentError('Expected a duration such as 30s or 2m.');
+  return Number(number) * { s: 1_000, m: 60_000, h: 3_600_000 }[unit as 's' | 'm' | 'h'];
 }
 
 function limit(value: string): number {

@@ -1,3 +1,6 @@
+import { topics } from './events/topic.ts';
+import { projectionGroup } from './flow/consume.ts';
+import { metricsGroup } from './flow/count.ts';
 import { createRebuild } from './flow/rebuild.ts';
 import type { BadgeCache } from './ports/badge-cache.ts';
 import type { Clock } from './ports/clock.ts';
@@ -20,6 +23,14 @@ interface Options {
   readonly dryRun: boolean;
   readonly logRetentionDays: number;
 }
+
+/** The topics that workers consume, and for which groups. */
+export const replayable: Readonly<Record<string, readonly string[]>> = Object.fromEntries(
+  Object.values(topics).map((topic) => [
+    topic,
+    topic === topics.userActivity ? [projectionGroup, metricsGroup] : [projectionGroup],
+  ]),
+);
 
 /** What a rebuild amounted to, in a sentence; undefined when another was running. */
 export async function rebuildAll(

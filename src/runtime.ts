@@ -5,6 +5,7 @@ import { createJwtAuthenticator, type KeySource, signToken } from './adapters/jw
 import { examineKafka } from './adapters/kafka/doctor.ts';
 import { createKafkaEventLog } from './adapters/kafka/event-log.ts';
 import type { KafkaOptions } from './adapters/kafka/options.ts';
+import { replayKafka } from './adapters/kafka/replay.ts';
 import { createLocalPubSub } from './adapters/local/pub-sub.ts';
 import { readOrCreateSecret } from './adapters/local/secret.ts';
 import { connect } from './adapters/postgres/connection.ts';
@@ -257,6 +258,31 @@ export async function openStore(
     await close();
     throw asRefusal(error);
   }
+}
+
+/**
+ * Has the workers consume a topic of Kafka again from a moment on; how many records each group has before it. Rejects with
+ * START_REFUSED when that cannot be.
+ */
+export async function replay(
+  { kafka, ...config }: Config,
+  {
+    topic,
+    from,
+    groups,
+  }: { readonly topic: string; readonly from: Date; readonly groups: readonly string[] },
+): Promise<ReadonlyMap<string, bigint>> {
+  if (!kafka) {
+    const message =
+      'The log is a table, which keeps nothing to replay. Set KAFKA_BROKERS, or see `unseen rebuild`.';
+    throw new AppError('START_REFUSED', message);
+  }
+  const days = config.retention.marks;
+  if (from.getTime() < systemClock.now().getTime() - days * 86_400_000) {
+    const message = `Events are recognised for ${days} days (DEDUPE_DAYS): what is older would count twice. Replay from a later day.`;
+    throw new AppError('START_REFUSED', message);
+  }
+  return replayKafka(kafkaOptions({ kafka, ...config }, kafka), { topic, from, groups });
 }
 
 /** A database that cannot be reached, as a sentence for whoever ran the command. */
