@@ -1,5 +1,6 @@
 import type { Config } from './config.ts';
 import { createAct } from './flow/act.ts';
+import { createAlert } from './flow/alert.ts';
 import { createConsume } from './flow/consume.ts';
 import { createCount } from './flow/count.ts';
 import { createMeasure } from './flow/measure.ts';
@@ -104,6 +105,14 @@ export async function createApp(backends: Backends, config: Config): Promise<App
   const relay = createRelay({ outbox, log, project, logger });
   const schedule = createSchedule({ store, pubSub, cache, clock, logger }, { lockedCategories });
   const sweep = createSweep({ store, log, clock, logger }, config);
+  const alert = createAlert(
+    { store, log, clock, logger },
+    {
+      users: config.alert.users,
+      rule: { minScore: 4, minCount: config.alert.minCount, minDays: 7 },
+      settleMs: 2 * flushIntervalMs,
+    },
+  );
   const figures: SystemFigures = {
     version,
     ...backends.names,
@@ -179,6 +188,7 @@ export async function createApp(backends: Backends, config: Config): Promise<App
         await count.start();
         relay.start();
         schedule.start();
+        alert.start();
       }
       listener.open();
       return listening;
@@ -189,6 +199,7 @@ export async function createApp(backends: Backends, config: Config): Promise<App
       watch.stop();
       watchActivity.stop();
       sweep.stop();
+      alert.stop();
       await relay.stop();
       await schedule.stop();
       await log.close();

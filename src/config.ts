@@ -183,6 +183,22 @@ const settings = {
     about: 'After how many events it writes them at once.',
     example: '5000',
   }),
+  ALERT_USERS: setting(
+    z
+      .string()
+      .transform(list)
+      .pipe(z.array(z.string().regex(/^[A-Za-z0-9_.-]{1,64}\/.{1,128}$/, 'tenant/user, separated by commas')))
+      .default([]),
+    {
+      about:
+        'Users, tenant/user separated by commas, who are notified when an hour of their tenant is unusual. Unset: nobody.',
+      example: 'default/alice',
+    },
+  ),
+  ALERT_MIN_COUNT: setting(integer(1, 1_000_000_000).default(100), {
+    about: 'How many page views an hour, or that hour on other days, must have to be unusual.',
+    example: '100',
+  }),
   LOCKED_CATEGORIES: setting(
     z
       .string()
@@ -286,6 +302,10 @@ export interface Config {
   readonly retentionDays: number;
   readonly flushIntervalMs: number;
   readonly batchSize: number;
+  readonly alert: {
+    readonly users: readonly { readonly tenantId: string; readonly userId: string }[];
+    readonly minCount: number;
+  };
   readonly lockedCategories: readonly string[];
   /** Of each kind, in days. */
   readonly retention: Readonly<Record<Kept, number>>;
@@ -389,6 +409,13 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     retentionDays: values.RETENTION_DAYS,
     flushIntervalMs: values.FLUSH_INTERVAL_SEC * 1000,
     batchSize: values.BATCH_SIZE,
+    alert: Object.freeze({
+      users: values.ALERT_USERS.map((user) => {
+        const slash = user.indexOf('/');
+        return { tenantId: user.slice(0, slash), userId: user.slice(slash + 1) };
+      }),
+      minCount: values.ALERT_MIN_COUNT,
+    }),
     lockedCategories: values.LOCKED_CATEGORIES,
     retention: Object.freeze({
       pageViews: values.RETENTION_DAYS,
