@@ -49,12 +49,34 @@ const openLog = () => {
 };
 
 /** Counts at once unless it is told otherwise. */
-async function count(options: Partial<CountOptions> = {}, store: Store = storage.store, from = log) {
+async function count(
+  options: Partial<CountOptions> = {},
+  store: Store = storage.store,
+  from = log,
+  pubSub = createLocalPubSub(),
+) {
   const defaults = { retentionDays: 183, flushIntervalMs: 60_000, batchSize: 1, maxBackoffMs: 20 };
-  const deps = { log: from, store, pubSub: createLocalPubSub(), clock, logger: silent };
+  const deps = { log: from, store, pubSub, clock, logger: silent };
   const consumption = await createCount(deps, { ...defaults, ...options }).start();
   consumptions.push(consumption);
   return consumption;
+}
+
+/** A log that notes how many records it has handed over. */
+function observedLog(of: EventLog) {
+  let records = 0;
+  const consume: EventLog['consume'] = (group, topics, handle, options) =>
+    of.consume(
+      group,
+      topics,
+      (batch, signal) => {
+        const handled = handle(batch, signal);
+        records += batch.length;
+        return handled;
+      },
+      options,
+    );
+  return { ...of, consume, handedOver: () => records };
 }
 
 /** The projections, which keep the raw page views. */
@@ -153,6 +175,22 @@ describe('what users do', () => {
     expect(members).toEqual([{ user_id: 'bob' }]);
     expect(await storage.query('SELECT FROM user_activity')).toEqual([]);
     expect(await bucket('2026-11-20T08:00:00Z')).toMatchObject({ uniqueUsers: 2 });
+  });
+
+  it('of somebody who is erased before it is counted is forgotten', async () => {
+    const pubSub = createLocalPubSub();
+    const from = observedLog(log);
+    const consumption = await count({ batchSize: 100 }, storage.store, from, pubSub);
+    const erased = view('alice', '2026-11-20T08:00:00Z');
+    await log.append([erased, view('bob', '2026-11-20T08:00:00Z')]);
+    await vi.waitFor(() => expect(from.handedOver()).toBe(2), waiting);
+    const act = createAct({ store: storage.store, pubSub, clock, logger: silent });
+    await act.eraseUser({ tenantId, userId: 'alice' });
+    await consumption.stop();
+    expect(await bucket('2026-11-20T08:00:00Z')).toMatchObject({ uniqueUsers: 1 });
+    expect(await storage.query('SELECT DISTINCT user_id FROM user_activity_member')).toEqual([
+      { user_id: 'bob' },
+    ]);
   });
 });
 

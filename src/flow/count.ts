@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { type Activity, bucketStart, granularities, type TypedBucket } from '../domain/activity.ts';
 import { AppError, isRetriable } from '../domain/error.ts';
 import { timelinessOf } from '../domain/page-view.ts';
+import { userKeyOf } from '../domain/user.ts';
 import { pageViewType } from '../events/activity.ts';
 import { decode, type Event } from '../events/codec.ts';
 import { topics } from '../events/topic.ts';
@@ -10,6 +11,7 @@ import type { Consumption, EventLog, LogRecord } from '../ports/event-log.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { PubSub } from '../ports/pub-sub.ts';
 import type { Store } from '../ports/store.ts';
+import { erasedTopic } from './erase.ts';
 import { activityIdOf, isFarAhead } from './project.ts';
 import { publishBuckets } from './watch-activity.ts';
 
@@ -149,6 +151,13 @@ export function createCount(
     await publishBuckets(pubSub, buckets);
   }
 
+  /** Drops what was taken of a user. */
+  function forget(userKey: string): void {
+    if (!open) return;
+    const others = open.activities.filter((activity) => userKeyOf(activity) !== userKey);
+    open.activities.splice(0, open.activities.length, ...others);
+  }
+
   /** Resolves when the records are counted. */
   async function take(records: readonly LogRecord[], signal: AbortSignal): Promise<void> {
     const activities = read(records, clock.now(), retentionDays);
@@ -166,7 +175,11 @@ export function createCount(
 
   return {
     /** At most twice a batch is in memory: one that is written and one that is taken. */
-    start: (): Promise<Consumption> => log.consume(metricsGroup, counted, take, { ahead: 2 * batchSize }),
+    async start(): Promise<Consumption> {
+      const { end } = pubSub.subscribe([erasedTopic], ({ value }) => forget(value));
+      const consumption = await log.consume(metricsGroup, counted, take, { ahead: 2 * batchSize });
+      return { stop: () => consumption.stop().finally(end) };
+    },
     /** Records that are not counted yet, over all processes; some always, until the next flush. Rejects with UNAVAILABLE. */
     lag: (): Promise<bigint> => log.lag(metricsGroup, counted),
   };
