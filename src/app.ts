@@ -185,7 +185,8 @@ export async function createApp(backends: Backends, config: Config): Promise<App
       if (config.roles.has('worker')) {
         await sweep.start();
         await consume.start();
-        await count.start();
+        // Nobody waits for the metrics, the start neither.
+        void count.start();
         relay.start();
         schedule.start();
         alert.start();
