@@ -73,5 +73,8 @@ BEGIN
   IF to_regclass('public.processed_event') IS NOT NULL THEN
     GRANT INSERT ON processed_event TO unseen_api;
   END IF;
+  IF to_regclass('public.user_activity') IS NOT NULL THEN
+    GRANT DELETE ON user_activity, user_activity_member TO unseen_api;
+  END IF;
 END
 $$;

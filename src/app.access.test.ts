@@ -108,6 +108,8 @@ describe('who asks for what is not theirs', () => {
       ids.deadLetterCursor = edge.cursor;
     });
     await vi.waitFor(async () => expect(await waitingToBeSent()).toBe(0));
+    // The group of the metrics moves when they are written.
+    await vi.waitFor(async () => expect((await app.runtime.backends.log.health()).lag).toBe(0n), 5_000);
     const { data } = await app.send(admin, '{ users { edges { cursor } } }');
     ids.userCursor = (data as unknown as { users: Viewer['notifications'] }).users.edges[0].cursor;
     await vi.waitFor(async () => expect((await app.runtime.backends.log.health()).lag).toBe(0n));
@@ -186,6 +188,9 @@ describe('who asks for what is not theirs', () => {
     'subscription ($id: ID, $after: String) { notificationStream(userId: $id, after: $after) { __typename } }';
   const begun = { data: { notificationStream: { __typename: 'StreamReset' } } };
   const status = '{ systemStatus { version outboxDepth } }';
+  const metrics =
+    'query ($from: DateTime!) { activityMetrics(range: { from: $from }, granularity: DAY) { pageViewCount } }';
+  const watchMetrics = 'subscription { activityMetricsChanged(granularity: DAY) { pageViewCount } }';
   const letters = `query ($after: String) { deadLetters(after: $after) { totalCount nodes { payload } } }`;
   const retry =
     'mutation ($ids: [ID!]!) { retryDeadLetters(ids: $ids) { retriedCount userErrors { code } } }';
@@ -261,6 +266,22 @@ describe('who asks for what is not theirs', () => {
     ['Query.node', 'foreignAdmin', node, () => ({ id: ids.deadLetter }), { data: { node: null } }],
     ['Query.systemStatus', 'mallory', status, () => ({}), forbidden],
     ['Query.systemStatus', 'shop', status, () => ({}), forbidden],
+    ['Query.activityMetrics', 'mallory', metrics, () => ({ from: new Date().toISOString() }), forbidden],
+    [
+      'Query.activityMetrics',
+      'stranger',
+      metrics,
+      () => ({ from: new Date().toISOString() }),
+      { data: { activityMetrics: [{ pageViewCount: 0 }] } },
+    ],
+    ['Subscription.activityMetricsChanged', 'mallory', watchMetrics, () => ({}), forbidden],
+    [
+      'Subscription.activityMetricsChanged',
+      'stranger',
+      watchMetrics,
+      () => ({}),
+      { data: { activityMetricsChanged: { pageViewCount: 0 } } },
+    ],
     ['Query.deadLetters', 'mallory', letters, () => ({}), forbidden],
     ['Query.deadLetters', 'shop', letters, () => ({}), forbidden],
     [

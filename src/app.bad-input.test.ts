@@ -385,6 +385,14 @@ describe('what is refused', () => {
       expect(code).toMatch(/^(BAD_USER_INPUT|INVALID_INPUT)$/);
     });
 
+    it.each(shown(['', 'x'.repeat(10_000), 'a\nb', '\0', '\ud800']))(
+      'records no activity of a type like %s',
+      async (_, activityType) => {
+        const reply = await probe.run(record, { input: { name: 'x', activityType } });
+        expect(reply).toMatchObject({ status: 200, code: 'INVALID_INPUT' });
+      },
+    );
+
     it('refuses U+0000 and a lone surrogate written into the document', async () => {
       const literal = (title: string) =>
         send
@@ -444,6 +452,24 @@ describe('what is refused', () => {
       expect(await probe.run(prefer, { input: { timeZone: zone } })).toMatchObject(refused);
       const range = { fromId: 1, toIdExclusive: 2, patch: { timeZone: zone } };
       expect(await probe.run(importRange, { input: range }, probe.service)).toMatchObject(refused);
+    });
+
+    const metrics = `query ($from: DateTime!, $to: DateTime, $zone: TimeZone) {
+      activityMetrics(range: { from: $from, to: $to }, timeZone: $zone, granularity: MINUTE) { pageViewCount } }`;
+    it.each(shown(zones))('measures nothing in the zone %s', async (_, zone) => {
+      const variables = { from: new Date().toISOString(), zone };
+      expect(await probe.run(metrics, variables, probe.service)).toMatchObject(refused);
+    });
+
+    it.each([
+      ['reversed', 0, -60_000, 'range.to must be later'],
+      ['too long', -7 * 86_400_000, 0, '1500 buckets'],
+      ['outside the retention', -184 * 86_400_000, 0, 'retention of 183 days'],
+      ['without an end that can be', 0, 400 * 86_400_000, '1500 buckets'],
+    ])('measures no range that is %s', async (_, from, to, message) => {
+      const at = (ms: number) => new Date(Date.now() + ms).toISOString();
+      const reply = await probe.run(metrics, { from: at(from), to: at(to) }, probe.service);
+      expect(reply).toMatchObject({ code: 'BAD_USER_INPUT', message: expect.stringContaining(message) });
     });
 
     it('takes a link of IANA for a zone', async () => {
@@ -602,6 +628,7 @@ describe('what looks bad and is data', () => {
       expect(await rowCounts(probe.app.connectionString)).toEqual({
         _prisma_migrations: expect.any(Number),
         app_user: 2,
+        counted_event: views,
         dead_letter: 0,
         // Each notification is announced; beside them, the event of the limit.
         event_log: isScaled ? 0 : 2 * notifications + views + 3,
@@ -614,16 +641,21 @@ describe('what looks bad and is data', () => {
         item_view: 501,
         item_viewer: 2,
         log_head: 1,
-        log_position: isScaled ? 0 : 1,
+        log_position: isScaled ? 0 : 2,
         notification: notifications,
         notification_preference: 0,
         outbox: 0,
         page_view: views,
         processed_event: notifications + views + 3,
+        user_activity: 0,
+        // A minute or two, of one user.
+        user_activity_member: expect.any(Number),
+        user_activity_metrics: expect.any(Number),
+        user_activity_type: expect.any(Number),
         user_limit: 1,
         user_limit_event: 1,
         version_floor: 0,
       });
-    });
+    }, 10_000);
   });
 });

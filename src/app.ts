@@ -1,8 +1,11 @@
 import type { Config } from './config.ts';
 import { createAct } from './flow/act.ts';
+import { createAlert } from './flow/alert.ts';
 import { createConsume } from './flow/consume.ts';
+import { createCount } from './flow/count.ts';
 import { createIngest } from './flow/ingest.ts';
 import { createItems } from './flow/item.ts';
+import { createMeasure } from './flow/measure.ts';
 import { createProject } from './flow/project.ts';
 import { createRead } from './flow/read.ts';
 import { createReconcile } from './flow/reconcile.ts';
@@ -12,6 +15,7 @@ import { createSchedule } from './flow/schedule.ts';
 import { createStream } from './flow/stream.ts';
 import { createSweep } from './flow/sweep.ts';
 import { createWatch } from './flow/watch.ts';
+import { createWatchActivity } from './flow/watch-activity.ts';
 import { createLimitWatch } from './flow/watch-limits.ts';
 import { createOperations } from './graphql/operation.ts';
 import { createResolvers, getSchema } from './graphql/schema.ts';
@@ -64,12 +68,15 @@ export async function createApp(backends: Backends, config: Config): Promise<App
   const { store, log, outbox, pubSub, cache, authenticator, clock, pageTokens } = backends;
   const logger = withoutStorms(backends.logger);
   const { retentionDays, viewHorizonDays, lockedCategories, announcesDeliveries, limitThresholds } = config;
+  const { flushIntervalMs, batchSize, resyncMs } = config;
   const stopping = new AbortController();
 
   const read = createRead({ store, cache, clock }, { viewHorizonDays });
-  const watch = createWatch({ read, pubSub, logger }, { resyncMs: config.resyncMs });
-  const limitWatch = createLimitWatch({ store, pubSub, logger }, { resyncMs: config.resyncMs });
+  const watch = createWatch({ read, pubSub, logger }, { resyncMs });
+  const limitWatch = createLimitWatch({ store, pubSub, logger }, { resyncMs });
+  const watchActivity = createWatchActivity({ store, pubSub, clock, logger }, { resyncMs });
   const stream = createStream({ read, watch, clock, logger });
+  const measure = createMeasure({ store, clock }, { retentionDays, flushIntervalMs });
 
   async function createDoor(): Promise<Door> {
     const record = createRecord({ log, store, clock }, { retentionDays, lockedCategories });
@@ -89,6 +96,8 @@ export async function createApp(backends: Backends, config: Config): Promise<App
       stream,
       limitWatch,
       ingest: createIngest({ log, clock }),
+      watchActivity,
+      measure,
       store,
       clock,
       retentionDays,
@@ -110,14 +119,23 @@ export async function createApp(backends: Backends, config: Config): Promise<App
     { retentionDays, viewHorizonDays, lockedCategories, announcesDeliveries, limitThresholds },
   );
   const consume = createConsume({ log, project, logger });
+  const count = createCount(
+    { log, store, pubSub, clock, logger },
+    { retentionDays, flushIntervalMs, batchSize },
+  );
   const relay = createRelay({ outbox, log, project, logger });
   const schedule = createSchedule(
     { store, pubSub, cache, clock, logger },
     { lockedCategories, announcesDeliveries },
   );
-  const sweep = createSweep(
-    { store, log, reconcile, clock, logger },
-    { logRetentionDays: config.logRetentionDays, viewHorizonDays },
+  const sweep = createSweep({ store, log, reconcile, clock, logger }, config);
+  const alert = createAlert(
+    { store, log, clock, logger },
+    {
+      users: config.alert.users,
+      rule: { minScore: 4, minCount: config.alert.minCount, minDays: 7 },
+      settleMs: 2 * flushIntervalMs,
+    },
   );
   const figures: SystemFigures = {
     version,
@@ -178,6 +196,11 @@ export async function createApp(backends: Backends, config: Config): Promise<App
         read: async () => Number(await figures.consumerLag()),
       },
       {
+        name: 'unseen_metrics_lag_records',
+        help: 'Records that are not counted in the metrics yet, over all processes: some, until the next flush.',
+        read: async () => Number(await count.lag()),
+      },
+      {
         name: 'unseen_outbox_records',
         help: 'Records that wait in the outbox to be sent, over all processes.',
         read: figures.outboxDepth,
@@ -205,8 +228,11 @@ export async function createApp(backends: Backends, config: Config): Promise<App
       if (config.roles.has('worker')) {
         await sweep.start();
         await consume.start();
+        // Nobody waits for the metrics, the start neither.
+        void count.start();
         relay.start();
         schedule.start();
+        alert.start();
       }
       listener.open();
       return listening;
@@ -216,7 +242,9 @@ export async function createApp(backends: Backends, config: Config): Promise<App
       await listener.drain(config.shutdownTimeoutMs);
       watch.stop();
       limitWatch.stop();
+      watchActivity.stop();
       sweep.stop();
+      alert.stop();
       await relay.stop();
       await schedule.stop();
       await log.close();

@@ -20,6 +20,9 @@ describe('the configuration', () => {
       databaseUrl: undefined,
       introspection: true,
       retentionDays: 183,
+      flushIntervalMs: 30_000,
+      batchSize: 5_000,
+      retention: { pageViews: 183, notifications: 183, marks: 30, deadLetters: 90, log: 7 },
       lockedCategories: ['security'],
       announcesDeliveries: true,
       resyncMs: 30_000,
@@ -140,6 +143,14 @@ describe('the configuration', () => {
       'unset',
     );
     expect(problemsOf({ ROLES: 'worker' })[0]).toContain('run api,worker together');
+  });
+
+  it('refuses to forget events that the log may bring again', () => {
+    expect(problemsOf({ DEDUPE_DAYS: '5' })).toEqual([
+      expect.stringContaining('set it to LOG_RETENTION_DAYS or more'),
+    ]);
+    expect(problemsOf({ LOG_RETENTION_DAYS: '31' })).toHaveLength(1);
+    expect(problemsOf({ LOG_RETENTION_DAYS: '31', DEDUPE_DAYS: '31' })).toEqual([]);
   });
 
   it('hides the schema in production unless told otherwise', () => {

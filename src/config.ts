@@ -188,8 +188,33 @@ const settings = {
     example: 'on',
   }),
   RETENTION_DAYS: setting(integer(1, 3_650).default(183), {
-    about: 'How long page views are kept, and the longest window of stats, in days.',
+    about:
+      'How long page views, other activity and the metrics are kept at least, and the longest window of stats, in days.',
     example: '183',
+  }),
+  FLUSH_INTERVAL_SEC: setting(integer(1, 30).default(30), {
+    about: 'How long a worker gathers activity before it writes the metrics, in seconds.',
+    example: '30',
+  }),
+  BATCH_SIZE: setting(integer(1, 50_000).default(5_000), {
+    about: 'After how many events it writes them at once.',
+    example: '5000',
+  }),
+  ALERT_USERS: setting(
+    z
+      .string()
+      .transform(list)
+      .pipe(z.array(z.string().regex(/^[A-Za-z0-9_.-]{1,64}\/.{1,128}$/, 'tenant/user, separated by commas')))
+      .default([]),
+    {
+      about:
+        'Users, tenant/user separated by commas, who are notified when an hour of their tenant is unusual. Unset: nobody.',
+      example: 'default/alice',
+    },
+  ),
+  ALERT_MIN_COUNT: setting(integer(1, 1_000_000_000).default(100), {
+    about: 'How many page views an hour, or that hour on other days, must have to be unusual.',
+    example: '100',
   }),
   LOCKED_CATEGORIES: setting(
     z
@@ -236,10 +261,27 @@ const settings = {
       example: '*=80+100,SESSION=90',
     },
   ),
-  LOG_RETENTION_DAYS: setting(integer(1, 30).default(7), {
-    about:
-      'How long events stay in the log, in days; of topics created here. Never longer than repeated events are recognised (30).',
+  LOG_RETENTION_DAYS: setting(integer(1, 365).default(7), {
+    about: 'How long events stay in the log, in days; of topics created here. Never longer than DEDUPE_DAYS.',
     example: '7',
+  }),
+  NOTIFICATION_RETENTION_DAYS: setting(integer(1, 3_650).default(183), {
+    about:
+      'How long notifications are kept after they were read, were canceled, expired or suppressed, in days. Unread ones stay.',
+    example: '183',
+  }),
+  DEDUPE_DAYS: setting(integer(1, 365).default(30), {
+    about:
+      'How long repeated events and idempotency keys are recognised, in days; not shorter than LOG_RETENTION_DAYS.',
+    example: '30',
+  }),
+  LIMIT_HISTORY_DAYS: setting(integer(1, 3_650).default(1_095), {
+    about: 'How long the history of limits is kept, in days. Their state stays.',
+    example: '1095',
+  }),
+  DEAD_LETTER_RETENTION_DAYS: setting(integer(1, 3_650).default(90), {
+    about: 'How long dead letters are kept, in days.',
+    example: '90',
   }),
   RESYNC_INTERVAL_SEC: setting(integer(1, 3_600).default(30), {
     about: 'How often watched badges are read again, in seconds: the longest a lost push can go unnoticed.',
@@ -306,15 +348,35 @@ export interface Config {
   readonly corsOrigins: readonly string[];
   readonly introspection: boolean;
   readonly retentionDays: number;
+  readonly flushIntervalMs: number;
+  readonly batchSize: number;
+  readonly alert: {
+    readonly users: readonly { readonly tenantId: string; readonly userId: string }[];
+    readonly minCount: number;
+  };
   readonly lockedCategories: readonly string[];
   readonly viewHorizonDays: number;
   readonly announcesDeliveries: boolean;
   readonly limitThresholds: LimitThresholds;
-  readonly logRetentionDays: number;
+  /** Of each kind, in days. */
+  readonly retention: Readonly<Record<Kept, number>>;
   readonly resyncMs: number;
   readonly shutdownTimeoutMs: number;
   readonly logLevel: string;
 }
+
+/** What is kept for a time. */
+type Kept =
+  | 'pageViews'
+  | 'activity'
+  | 'itemViews'
+  | 'notifications'
+  | 'changes'
+  | 'limitHistory'
+  | 'marks'
+  | 'idempotencyKeys'
+  | 'deadLetters'
+  | 'log';
 
 /** Everything that is wrong with an environment, one line per problem. */
 export class ConfigError extends Error {
@@ -406,11 +468,33 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     corsOrigins: values.CORS_ORIGINS,
     introspection: values.INTROSPECTION === undefined ? !production : values.INTROSPECTION === 'on',
     retentionDays: values.RETENTION_DAYS,
+    flushIntervalMs: values.FLUSH_INTERVAL_SEC * 1000,
+    batchSize: values.BATCH_SIZE,
+    alert: Object.freeze({
+      users: values.ALERT_USERS.map((user) => {
+        const slash = user.indexOf('/');
+        return { tenantId: user.slice(0, slash), userId: user.slice(slash + 1) };
+      }),
+      minCount: values.ALERT_MIN_COUNT,
+    }),
     lockedCategories: values.LOCKED_CATEGORIES,
     viewHorizonDays: values.VIEW_HORIZON_DAYS,
     announcesDeliveries: values.ANNOUNCE_DELIVERIES === 'on',
     limitThresholds: values.LIMIT_THRESHOLDS,
-    logRetentionDays: values.LOG_RETENTION_DAYS,
+    retention: Object.freeze({
+      pageViews: values.RETENTION_DAYS,
+      activity: values.RETENTION_DAYS,
+      // Items that count were published within the horizon, and views count from a horizon before that; a day for clocks.
+      itemViews: 2 * values.VIEW_HORIZON_DAYS + 1,
+      // As long as streams go back.
+      changes: 7,
+      limitHistory: values.LIMIT_HISTORY_DAYS,
+      notifications: values.NOTIFICATION_RETENTION_DAYS,
+      marks: values.DEDUPE_DAYS,
+      idempotencyKeys: values.DEDUPE_DAYS,
+      deadLetters: values.DEAD_LETTER_RETENTION_DAYS,
+      log: values.LOG_RETENTION_DAYS,
+    }),
     resyncMs: values.RESYNC_INTERVAL_SEC * 1000,
     shutdownTimeoutMs: values.SHUTDOWN_TIMEOUT_SEC * 1000,
     logLevel: values.LOG_LEVEL,
@@ -439,6 +523,10 @@ function problemsOfBackends(values: Settings): readonly string[] {
     );
   if (values.KAFKA_BROKERS === undefined && (given > 0 || values.KAFKA_SSL === 'on'))
     problems.push('  KAFKA_SSL and KAFKA_SASL_… do nothing without KAFKA_BROKERS: set it, or unset them');
+  if (values.DEDUPE_DAYS < values.LOG_RETENTION_DAYS)
+    problems.push(
+      `  DEDUPE_DAYS: got ${values.DEDUPE_DAYS}, but the log may bring events again for ${values.LOG_RETENTION_DAYS} days: set it to LOG_RETENTION_DAYS or more`,
+    );
   if (values.REDIS_URL === undefined && values.REDIS_CLUSTER === 'on')
     problems.push('  REDIS_CLUSTER does nothing without REDIS_URL: set it, or unset REDIS_CLUSTER');
   return problems;

@@ -539,3 +539,88 @@ describe('unseen import limits', () => {
     expect(stderr).not.toMatch(/\n\s+at /);
   }, 60_000);
 });
+
+describe('unseen sweep', () => {
+  it('says what is too old, and removes it when it is not a dry run', async () => {
+    const database = await createTestDatabase();
+    const env = { DATABASE_URL: database.connectionString };
+    const letters = async () =>
+      withClient(database.connectionString, (client) => client.query('SELECT FROM dead_letter'));
+    try {
+      await withClient(database.connectionString, (client) =>
+        client.query(`INSERT INTO dead_letter (tenant_id, id, topic, partition, "offset", payload, error_code, error_message,
+          attempts, failed_at) SELECT '', gen_random_uuid(), 't', 0, n, '', 'X', 'x', 1, now() - n * interval '40 days'
+          FROM generate_series(1, 5) AS n`),
+      );
+      const dryRun = await unseen(['sweep', '--dry-run'], env).exit;
+      expect(dryRun).toMatchObject({ code: 0, stderr: 'Nothing was removed.\n' });
+      expect(dryRun.stdout).toMatch(/^kind +kept +older than +would go\n/);
+      expect(dryRun.stdout).toMatch(/^dead letters +90 days +\d{4}-\d\d-\d\d +3$/m);
+      expect((await letters()).rowCount).toBe(5);
+      const done = await unseen(['sweep'], env).exit;
+      expect(done.stdout).toMatch(/^dead letters +90 days +\d{4}-\d\d-\d\d +3$/m);
+      expect((await letters()).rowCount).toBe(2);
+    } finally {
+      await database.drop();
+    }
+  });
+});
+
+describe('unseen rebuild', () => {
+  it('says what differs, repairs it, and then nothing differs', async () => {
+    const database = await createTestDatabase();
+    const env = { DATABASE_URL: database.connectionString };
+    const today = new Date().toISOString().slice(0, 10);
+    try {
+      await withClient(database.connectionString, (client) =>
+        client.query(`INSERT INTO user_activity_metrics VALUES ('default', 'DAY', $1, 3, 7, 1, now())`, [
+          today,
+        ]),
+      );
+      const dryRun = await unseen(['rebuild', 'metrics', '--from', today, '--dry-run'], env).exit;
+      expect(dryRun).toEqual({
+        code: 0,
+        stdout: '1 days: 1 differ; nothing was changed.\n',
+        stderr: `${today}  1 buckets (7 page views in them, 0 counted), 0 types, 0 users missing, 0 too many\n`,
+      });
+      const repair = await unseen(['rebuild', 'metrics', '--from', today], env).exit;
+      expect(repair.stdout).toBe('1 days: 1 differed and were repaired.\n');
+      const again = await unseen(['rebuild', 'metrics', '--from', today], env).exit;
+      expect(again.stdout).toBe('1 days: nothing differs.\n');
+      expect((await unseen(['rebuild', 'badges'], env).exit).stdout).toBe('0 badges: nothing differs.\n');
+    } finally {
+      await database.drop();
+    }
+  }, 60_000);
+
+  it.each([
+    [['cake'], /Allowed choices are metrics, badges/],
+    [['metrics', '--from', '2026-02-30'], /a day that there is/],
+    [['metrics', '--from', 'yesterday'], /a day such as/],
+  ])('refuses %j in a sentence', async (args, message) => {
+    const { code, stdout, stderr } = await unseen(['rebuild', ...args]).exit;
+    expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+    expect(stderr).toMatch(message);
+  });
+});
+
+describe('unseen replay', () => {
+  it.each([
+    [
+      ['--topic', 'incoming.user_activity', '--from', new Date().toISOString().slice(0, 10)],
+      {},
+      /The log is a table/,
+    ],
+    [
+      ['--topic', 'incoming.user_activity', '--from', '2020-01-01'],
+      { KAFKA_BROKERS: '127.0.0.1:1' },
+      /recognised for 30 days/,
+    ],
+    [['--topic', 'cake', '--from', '2020-01-01'], {}, /Allowed choices are incoming.user_activity/],
+    [['--topic', 'incoming.user_activity'], {}, /--from <day>' not specified/],
+  ])('refuses %j with %j in a sentence', async (args, env, message) => {
+    const { code, stdout, stderr } = await unseen(['replay', ...args], env).exit;
+    expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+    expect(stderr).toMatch(message);
+  });
+});

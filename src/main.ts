@@ -1,9 +1,10 @@
 #!/usr/bin/env node
 import { open } from 'node:fs/promises';
 import closeWithGrace from 'close-with-grace';
-import { Command, InvalidArgumentError, Option } from 'commander';
+import { Argument, Command, InvalidArgumentError, Option } from 'commander';
 import { type App, createApp } from './app.ts';
 import { type Config, ConfigError, readConfig } from './config.ts';
+import { demoSummary, runDemo, settledChecks } from './demo.ts';
 import { letterTable, letterText, plainLetter, retryAll, retryLetters } from './dlq.ts';
 import { type Role, roles } from './domain/caller.ts';
 import { AppError, isRetriable } from './domain/error.ts';
@@ -11,6 +12,8 @@ import { isTimeZone } from './domain/time.ts';
 import type { UserPatch } from './domain/user.ts';
 import { type ImportLine, importUsers, usersOfLines, usersOfRange } from './import.ts';
 import { elementsOf, importLimits } from './import-limits.ts';
+import { rebuildAll, replayable } from './rebuild.ts';
+import { sweepTable } from './retention.ts';
 import {
   createLogger,
   createRuntime,
@@ -20,6 +23,7 @@ import {
   examine,
   openLog,
   openStore,
+  replay,
   runMigrations,
 } from './runtime.ts';
 import { version } from './version.ts';
@@ -41,6 +45,7 @@ Examples:
   unseen token --user alice                     a token for the playground or for curl
   unseen token --role service                   a token that acts for every user of the tenant
   unseen dlq ls                                 the events that could not be applied
+  unseen rebuild metrics --dry-run              whether the counts agree with the raw rows
   unseen import users users.jsonl               create or change the users of a file
   unseen import limits limits.json              bring in events about limits`,
   );
@@ -161,6 +166,84 @@ dlq
       if (unknown.length > 0) refuse(`No dead letter has the id ${unknown.join(', ')}.`);
     });
   });
+
+program
+  .command('sweep')
+  .description(
+    'Remove what is older than its retention, as the worker does every day. Also while the server runs.',
+  )
+  .option('--dry-run', 'count it and remove nothing', false)
+  .action(({ dryRun }: { readonly dryRun: boolean }) =>
+    withStore(async (deps) => {
+      console.log(await sweepTable(deps, readConfig().retention, { dryRun }));
+      if (dryRun) console.error('Nothing was removed.');
+    }),
+  );
+
+program
+  .command('rebuild')
+  .description(
+    'Recount metrics or badges from the raw rows, beside live traffic, and repair what differs. Of all tenants.',
+  )
+  .addArgument(new Argument('<what>', 'what to recount').choices(['metrics', 'badges']))
+  .option('--from <day>', 'metrics: the first day, UTC (default: as far back as page views are kept)', day)
+  .option('--to <day>', 'metrics: the last day, UTC (default: today)', day)
+  .option('--dry-run', 'say what differs and change nothing', false)
+  .addHelpText(
+    'after',
+    `
+A day, or some badges, at a time: whoever was interrupted begins again, with --from where it stood. Counting waits for
+each day, so it needs a worker that keeps up; badges and page views do not wait. What erased users did is in the counts
+and not in the raw rows any more: a rebuild takes it out.
+
+Examples:
+  unseen rebuild metrics --dry-run
+  unseen rebuild metrics --from 2026-11-01 --to 2026-11-20`,
+  )
+  .action((what: 'metrics' | 'badges', options: { from?: Date; to?: Date; dryRun: boolean }) =>
+    withStore(async ({ store, clock, live }) => {
+      const { retentionDays, retention } = readConfig();
+      const now = clock.now();
+      const from = options.from ?? new Date(now.getTime() - retentionDays * 86_400_000);
+      const to = options.to ? new Date(options.to.getTime() + 1) : now;
+      if (to <= from) program.error('error: --to lies before --from');
+      const range = { from, to, dryRun: options.dryRun, logRetentionDays: retention.log };
+      const summary = await rebuildAll({ store, clock, ...live() }, what, range, console.error);
+      if (summary === undefined) refuse(`A rebuild of the ${what} is running already.`);
+      else console.log(summary);
+    }),
+  );
+
+program
+  .command('replay')
+  .description(
+    'Have the workers consume a topic of Kafka again, from a moment on. They must be stopped. What was applied is recognised.',
+  )
+  .addOption(
+    new Option('--topic <topic>', 'which, by our name for it')
+      .choices(Object.keys(replayable))
+      .makeOptionMandatory(),
+  )
+  .requiredOption(
+    '--from <day>',
+    'records appended on this day of UTC and later, at most DEDUPE_DAYS ago',
+    day,
+  )
+  .action(async ({ topic, from }: { readonly topic: string; readonly from: Date }) => {
+    const lags = await replay(readConfig(), { topic, from, groups: replayable[topic] ?? [] });
+    for (const [group, lag] of lags) console.log(`${group}: ${lag} records come again when a worker starts.`);
+  });
+
+program
+  .command('demo')
+  .description(
+    'Traffic for a server that runs: visitors of a site, in a tenant of their own. Checks the counters in the end.',
+  )
+  .option('--users <number>', 'visitors, 1 to 500', between(1, 500), 50)
+  .option('--rate <number>', 'events per second, 1 to 1000', between(1, 1_000), 20)
+  .option('--for <duration>', 'how long, such as 30s or 2m', duration, 120_000)
+  .option('--url <url>', 'of the server (default: as HOST and PORT say)')
+  .action(demo);
 
 const bringIn = program
   .command('import')
@@ -308,6 +391,39 @@ async function bytesOf(source: string): Promise<AsyncIterable<Uint8Array>> {
   })();
 }
 
+async function demo(options: { users: number; rate: number; for: number; url?: string }): Promise<void> {
+  const config = readConfig();
+  const url = options.url ?? `http://${config.host}:${config.port}`;
+  const tenantId = `demo-${Date.now()}`;
+  const token = await createToken(config, { subject: 'demo', role: 'service', tenantId, expiresIn: '1d' });
+  const failed = (cause: unknown) => {
+    const reason =
+      cause instanceof TypeError ? 'no server answers; is one running?' : (cause as Error).message;
+    return new AppError('START_REFUSED', `The demo on ${url} failed: ${reason}`, { cause });
+  };
+  console.error(`Visitors of tenant ${tenantId} at ${url}`);
+  let said = 0;
+  const say = (line: string) => process.stderr.write(process.stderr.isTTY ? `\r${line}` : `${line}\n`);
+  const run = await runDemo({ ...options, url, token, forMs: options.for }, ({ part, events }) => {
+    const now = performance.now();
+    if (part < 1 && now < said + (process.stderr.isTTY ? 100 : 10_000)) return;
+    said = now;
+    const done = Math.round(part * 30);
+    say(`[${'#'.repeat(done)}${'.'.repeat(30 - done)}] ${Math.round(part * 100)} %  ${events} events`);
+  }).catch((error: unknown) => {
+    throw failed(error);
+  });
+  if (process.stderr.isTTY) process.stderr.write('\n');
+  console.error('Waiting for the counters');
+  const checks = await settledChecks(run, { withinMs: 3 * config.flushIntervalMs }).catch(
+    (error: unknown) => {
+      throw failed(error);
+    },
+  );
+  console.log(demoSummary(run, checks));
+  if (checks.some(({ expected, found }) => expected !== found)) process.exitCode = 1;
+}
+
 /** Says what could not be done; whatever else was asked is done. */
 function refuse(sentence: string): void {
   console.error(`unseen: ${sentence}`);
@@ -435,6 +551,28 @@ function letterId(value: string): string {
     /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i,
     'an id as `unseen dlq ls` shows it',
   )(value).toLowerCase();
+}
+
+/** The start of a day of UTC. */
+function day(value: string): Date {
+  const start = new Date(`${matching(/^\d{4}-\d\d-\d\d$/, 'a day such as 2026-11-20')(value)}T00:00:00Z`);
+  if (!start.toJSON()?.startsWith(value)) throw new InvalidArgumentError('Expected a day that there is.');
+  return start;
+}
+
+function between(min: number, max: number) {
+  return (value: string): number => {
+    const number = Number(matching(/^\d{1,6}$/, `a whole number from ${min} to ${max}`)(value));
+    if (number < min || number > max) throw new InvalidArgumentError(`Expected ${min} to ${max}.`);
+    return number;
+  };
+}
+
+/** In ms. */
+function duration(value: string): number {
+  const [, number, unit] = /^([1-9]\d{0,4})(s|m|h)$/.exec(value) ?? [];
+  if (!number || !unit) throw new InvalidArgumentError('Expected a duration such as 30s or 2m.');
+  return Number(number) * { s: 1_000, m: 60_000, h: 3_600_000 }[unit as 's' | 'm' | 'h'];
 }
 
 function limit(value: string): number {

@@ -5,6 +5,7 @@ import { createJwtAuthenticator, type KeySource, signToken } from './adapters/jw
 import { examineKafka } from './adapters/kafka/doctor.ts';
 import { createKafkaEventLog } from './adapters/kafka/event-log.ts';
 import type { KafkaOptions } from './adapters/kafka/options.ts';
+import { replayKafka } from './adapters/kafka/replay.ts';
 import { createLocalPubSub } from './adapters/local/pub-sub.ts';
 import { readOrCreateSecret } from './adapters/local/secret.ts';
 import { connect } from './adapters/postgres/connection.ts';
@@ -136,7 +137,7 @@ function onFatal(error: Error): void {
 }
 
 function kafkaOptions(
-  { logRetentionDays, announcesDeliveries }: Config,
+  { retention, announcesDeliveries }: Config,
   { replicationFactor = -1, sasl, ...kafka }: NonNullable<Config['kafka']>,
 ): KafkaOptions {
   const consumed: readonly string[] = Object.values(topics);
@@ -150,7 +151,7 @@ function kafkaOptions(
     ...kafka,
     ...(sasl && { sasl }),
     replicationFactor,
-    retentionMs: logRetentionDays * 86_400_000,
+    retentionMs: retention.log * 86_400_000,
     topics: announcesDeliveries ? ours : consumed,
     heartbeatIntervalMs: Math.min(3_000, kafka.sessionTimeoutMs / 3),
   };
@@ -210,15 +211,38 @@ async function examineStore({
   return [{ state: 'ok', found: 'not running; `unseen start` starts it' }];
 }
 
+/** What is reached only by a command that needs it. */
+type Live = Pick<Backends, 'log' | 'pubSub' | 'cache'>;
+
 /**
  * The store, for a command that works beside a server that may be running. An embedded PostgreSQL that does not run is
  * started, brought up to date and stopped again. Rejects with START_REFUSED when the database cannot be reached.
  */
 export async function openStore(
   config: Config,
-): Promise<Pick<Backends, 'store' | 'clock'> & { close(): Promise<void> }> {
-  const { store, close } = await openDatabase(config);
-  return { store, clock: systemClock, close };
+): Promise<Pick<Backends, 'store' | 'clock'> & { readonly live: () => Live; close(): Promise<void> }> {
+  const { store, database, connection, close } = await openDatabase(config);
+  let live: Live | undefined;
+  return {
+    store,
+    clock: systemClock,
+    live: () => {
+      live ??= {
+        log: config.kafka
+          ? createKafkaEventLog({ logger: silent, onFatal }, kafkaOptions(config, config.kafka))
+          : createPostgresEventLog({ database, connection, logger: silent }),
+        pubSub: config.redis ? createRedisPubSub({ logger: silent }, config.redis) : createLocalPubSub(),
+        cache: config.redis ? createRedisBadgeCache({ logger: silent }, config.redis) : noBadgeCache,
+      };
+      return live;
+    },
+    async close() {
+      await live?.log.close();
+      await live?.pubSub.close();
+      await live?.cache.close();
+      await close();
+    },
+  };
 }
 
 /** The log, for such a command. Rejects with START_REFUSED when the database is to hold it and cannot be reached. */
@@ -241,7 +265,7 @@ async function openDatabase(config: Config) {
     ? { connection: { ...running, ssl: false }, close: async () => {} }
     : await openPostgres({ logger: silent }, locationOf(config, { ephemeral: false }));
   const { connection } = postgres;
-  const database = connect(connection, { maxConnections: 2 });
+  const database = connect(connection, { maxConnections: 4 });
   const store = createPostgresStore(database);
   const close = async () => {
     await store.close();
@@ -256,6 +280,31 @@ async function openDatabase(config: Config) {
     await close();
     throw asRefusal(error);
   }
+}
+
+/**
+ * Has the workers consume a topic of Kafka again from a moment on; how many records each group has before it. Rejects with
+ * START_REFUSED when that cannot be.
+ */
+export async function replay(
+  { kafka, ...config }: Config,
+  {
+    topic,
+    from,
+    groups,
+  }: { readonly topic: string; readonly from: Date; readonly groups: readonly string[] },
+): Promise<ReadonlyMap<string, bigint>> {
+  if (!kafka) {
+    const message =
+      'The log is a table, which keeps nothing to replay. Set KAFKA_BROKERS, or see `unseen rebuild`.';
+    throw new AppError('START_REFUSED', message);
+  }
+  const days = config.retention.marks;
+  if (from.getTime() < systemClock.now().getTime() - days * 86_400_000) {
+    const message = `Events are recognised for ${days} days (DEDUPE_DAYS): what is older would count twice. Replay from a later day.`;
+    throw new AppError('START_REFUSED', message);
+  }
+  return replayKafka(kafkaOptions({ kafka, ...config }, kafka), { topic, from, groups });
 }
 
 /** A database that cannot be reached, as a sentence for whoever ran the command. */

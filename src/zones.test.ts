@@ -19,10 +19,13 @@ const zones: Record<string, { readonly values: readonly string[]; readonly types
   'main.ts': {
     values: [
       ...['config.ts', 'runtime.ts', 'app.ts', 'dlq.ts', 'import.ts', 'import-limits.ts'],
-      ...['domain', 'version.ts'],
+      ...['demo.ts', 'rebuild.ts', 'retention.ts', 'domain', 'version.ts'],
     ],
   },
   'dlq.ts': { values: ['domain'], types: ['ports'] },
+  'demo.ts': { values: [] },
+  'rebuild.ts': { values: ['events', 'flow', 'ports'] },
+  'retention.ts': { values: ['flow'], types: ['ports'] },
   'import.ts': { values: ['domain', 'events'], types: ['ports'] },
   'import-limits.ts': { values: ['domain', 'events'], types: ['ports'] },
   'config.ts': { values: [] },

@@ -205,14 +205,19 @@ describe('activity as others write it', () => {
   });
 
   it.each([
-    ['another type', { ...plain, activity_type: 'click' }, 'other activity'],
+    ['another type', { ...plain, activity_type: 'Add to cart' }, 'Add to cart'],
     [
-      'another type without a name',
+      'another type without a name, in camelCase',
       { user_id: 'u', timestamp: plain.timestamp, activityType: 'login' },
-      'other activity',
+      'login',
     ],
-  ])('of %s is ignored', (_, value, what) => {
-    expect(read(value)).toEqual({ kind: 'ignored', what });
+  ])('of %s is an activity', (_, value, activityType) => {
+    expect(eventOf(value)).toEqual({
+      ...view,
+      userId: value.user_id,
+      type: 'activityRecorded',
+      data: { activityType },
+    });
   });
 
   it.each([
@@ -248,6 +253,7 @@ describe('activity as others write it', () => {
     ['a name of 501 characters', { ...plain, name: 'x'.repeat(501) }, 'name: '],
     ['an empty id', { ...plain, event_id: '' }, 'eventId: '],
     ['a number for a type', { ...plain, activity_type: 1 }, 'activityType: '],
+    ['a type of 10 000 characters', { ...plain, activity_type: 'x'.repeat(10_000) }, 'activityType: '],
   ])('with %s is unreadable, and the reason says where', (_, value, reason) => {
     expect(read(value)).toMatchObject({ kind: 'unreadable', reason: expect.stringContaining(reason) });
   });

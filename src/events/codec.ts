@@ -1,3 +1,4 @@
+import { type ActivityRecorded, activityRecorded } from './activity.ts';
 import { type Decoded, describe, unreadable } from './decoded.ts';
 import { envelope } from './envelope.ts';
 import { type ItemViewed, itemViewed } from './item-view.ts';
@@ -11,9 +12,15 @@ import { topics } from './topic.ts';
 import { decodeActivity } from './user-activity.ts';
 
 /** Every kind of event the worker applies. A new family is registered here and in `flow/project.ts`. */
-export const families = [pageViewed, itemViewed, notificationSent, ...limitFamilies] as const;
+export const families = [
+  pageViewed,
+  itemViewed,
+  activityRecorded,
+  notificationSent,
+  ...limitFamilies,
+] as const;
 
-export type Event = PageViewed | ItemViewed | NotificationSent | LimitEvent;
+export type Event = PageViewed | ItemViewed | ActivityRecorded | NotificationSent | LimitEvent;
 
 const familyByType = new Map<string, (typeof families)[number]>(
   families.map((family) => [family.type, family]),

@@ -12,7 +12,7 @@ import type { Event } from './codec.ts';
 export type Decoded =
   | { readonly kind: 'event'; readonly event: Event }
   | { readonly kind: 'empty' }
-  | { readonly kind: 'ignored'; readonly what: 'other activity' | 'other limit event' | 'other topic' }
+  | { readonly kind: 'ignored'; readonly what: 'other limit event' | 'other topic' }
   | { readonly kind: 'unreadable'; readonly reason: string; readonly tenantId: string | undefined }
   | { readonly kind: 'newer'; readonly type: string; readonly schemaVersion: number };
 

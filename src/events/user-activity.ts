@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { activityRecorded, activityTypeName, pageViewType } from './activity.ts';
 import { type Decoded, describe, unreadable } from './decoded.ts';
 import { itemViewed } from './item-view.ts';
 import { pageViewed } from './page-view.ts';
@@ -9,13 +10,13 @@ import { instant, name } from './text.ts';
 const activity = z.object({
   userId: name,
   timestamp: instant,
-  activityType: name.default('page_view'),
+  activityType: activityTypeName.default(pageViewType),
   eventId: name.optional(),
 });
 
 /**
  * Activity of a user as other systems write it, in snake_case or camelCase. What names an item of a collection is an item
- * view, whatever its type; else page views are events and all else is ignored. Our clocks are not asked: how old it may be
+ * view, whatever its type; `page_view` is a page view, and all else an activity. Our clocks are not asked: how old it may be
  * is decided where it is applied.
  */
 export function decodeActivity(fields: Fields, record: InboundRecord): Decoded {
@@ -43,8 +44,10 @@ export function decodeActivity(fields: Fields, record: InboundRecord): Decoded {
     const { type, schemaVersion } = itemViewed;
     return { kind: 'event', event: { ...common, type, data: data.data, schemaVersion } };
   }
-  if (activityType !== 'page_view') return { kind: 'ignored', what: 'other activity' };
-
+  if (activityType !== pageViewType) {
+    const { type, schemaVersion } = activityRecorded;
+    return { kind: 'event', event: { ...common, type, data: { activityType }, schemaVersion } };
+  }
   const data = pageViewed.data.safeParse({
     name: firstOf(fields, 'name', 'page'),
     path: firstOf(fields, 'path'),

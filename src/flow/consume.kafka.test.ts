@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { replayKafka } from '../adapters/kafka/replay.ts';
 import { createLocalPubSub } from '../adapters/local/pub-sub.ts';
 import { readConfig } from '../config.ts';
 import { topics } from '../events/topic.ts';
@@ -8,7 +9,7 @@ import { silent } from '../ports/logger.ts';
 import type { Store } from '../ports/store.ts';
 import { awayFor } from '../testing/faults.ts';
 import { startTestKafka, type TestKafka } from '../testing/kafka.ts';
-import { inbound, openKafkaLog, type TestLog } from '../testing/kafka-log.ts';
+import { inbound, kafkaOptions, openKafkaLog, type TestLog } from '../testing/kafka-log.ts';
 import {
   limitFixture,
   limitFixtureTable,
@@ -109,6 +110,25 @@ describe('a worker on Kafka', () => {
     expect(await counts()).toEqual(everyUser(2, 2));
     expect(await drift(storage.query)).toEqual([]);
     expect(await deadLetters()).toEqual([{ topic: topics.userActivity, error_message: 'not JSON' }]);
+  });
+
+  it('applies a topic that is replayed from a moment on once, and is not replayed while it runs', async () => {
+    const worker = await work();
+    await produce(1);
+    await caughtUp();
+    const from = new Date(Date.now() - 60_000);
+    const again = () =>
+      replayKafka(kafkaOptions(kafka.url), { topic: topics.userActivity, from, groups: [projectionGroup] });
+    await expect(again()).rejects.toMatchObject({
+      code: 'START_REFUSED',
+      message: expect.stringContaining('stop them'),
+    });
+    await worker.stop();
+    await vi.waitFor(async () => expect(await again()).toEqual(new Map([[projectionGroup, 10n]])), waiting);
+    expect(await log.lag(projectionGroup, [topics.userActivity])).toBe(10n);
+    await work();
+    await caughtUp();
+    expect(await counts()).toEqual(everyUser(1, 1));
   });
 
   it('keeps its partitions and makes no dead letter while the database is away for longer than the session', async () => {

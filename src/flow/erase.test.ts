@@ -87,6 +87,8 @@ async function seed(table: string, { tenantId, userId }: UserKey): Promise<void>
     if (name === 'user_id') return `'${userId}'`;
     // With every column filled, the row is one that was delivered.
     if (name === 'status' && table === 'notification') return `'DELIVERED'`;
+    // Days begin at midnight.
+    if (name === 'bucket_start') return `'2026-11-20T00:00:00Z'`;
     if (type === 'USER-DEFINED') return `(enum_range(NULL::"${udt}"))[1]`;
     if (type === 'uuid') return 'gen_random_uuid()';
     if (type.startsWith('timestamp')) return `'2026-11-20T09:00:00Z'`;
@@ -112,7 +114,9 @@ describe('erasing a user', () => {
       { ...user, userId: `${user.userId}0` },
     ];
     const tables = await tablesOfUsers();
-    expect(tables).toEqual(expect.arrayContaining(['app_user', 'inbox', 'notification', 'page_view']));
+    expect(tables).toEqual(
+      expect.arrayContaining(['app_user', 'inbox', 'page_view', 'user_activity_member']),
+    );
     for (const table of tables) {
       for (const one of [user, ...others]) await seed(table, one);
     }

@@ -1,13 +1,16 @@
 import { itemsKey } from '../domain/badge.ts';
 import { badgeOf, emptyInbox } from '../domain/inbox.ts';
 import { type Problem, userNotFound } from '../domain/problem.ts';
-import type { UserKey } from '../domain/user.ts';
+import { type UserKey, userKeyOf } from '../domain/user.ts';
 import type { BadgeCache } from '../ports/badge-cache.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { PubSub } from '../ports/pub-sub.ts';
 import type { Store } from '../ports/store.ts';
 import { publishBadges, publishMove } from './publish.ts';
+
+/** Where those who keep something about users in memory hear whom to forget: the user's key. */
+export const erasedTopic = 'erased';
 
 /**
  * Removes everything about a user; what arrives later, or is being applied at this moment, is about a new one of the same
@@ -32,6 +35,8 @@ export async function eraseUser(
     ...(await transaction.eraseUser(user)),
     collections: await transaction.forgetItemViews(user, now),
   }));
+  // Lost, what a worker gathers about the user is counted within a flush, and names them in the metrics.
+  await publish.pubSub.publish([{ topic: erasedTopic, value: userKeyOf(user) }]).catch(() => {});
   if (!hadAny) return userNotFound(['userId']);
   if (version !== undefined) {
     await publishBadges(publish, [badgeOf(emptyInbox(user, now, version))], 'RESYNCED');

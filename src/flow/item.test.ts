@@ -2,10 +2,10 @@ import pg from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { createLocalPubSub } from '../adapters/local/pub-sub.ts';
 import { createPostgresStore } from '../adapters/postgres/store.ts';
+import { readConfig } from '../config.ts';
 import { itemsKey } from '../domain/badge.ts';
 import { horizonAt } from '../domain/item.ts';
 import { dayMs } from '../domain/page-view.ts';
-import { silent } from '../ports/logger.ts';
 import type { PubSub } from '../ports/pub-sub.ts';
 import type { Store } from '../ports/store.ts';
 import { rowCounts } from '../testing/bad-input.ts';
@@ -14,7 +14,7 @@ import { observed, withTransactions } from '../testing/faults.ts';
 import { createTestCollection, retentionDays, viewHorizonDays } from '../testing/item.ts';
 import { openTestStorage, type TestStorage } from '../testing/storage.ts';
 import { parseBadgeMessage, parseMove } from './publish.ts';
-import { createSweep } from './sweep.ts';
+import { expireAll } from './sweep.ts';
 
 let storage: TestStorage;
 beforeAll(async () => {
@@ -173,11 +173,7 @@ describe('time', () => {
     const { publish, view, badge, pass, clock, key } = build();
     const viewed = async () =>
       (await storage.query('SELECT FROM item_view WHERE collection = $1', [key.collection])).length;
-    const noLog = { prune: async () => 0 } as never;
-    const sweep = createSweep(
-      { store: storage.store, log: noLog, reconcile: { sample: async () => {} }, clock, logger: silent },
-      { logRetentionDays: 7, viewHorizonDays },
-    );
+    const { retention } = readConfig({ VIEW_HORIZON_DAYS: String(viewHorizonDays) });
     await view('alice', 'a');
     pass(9);
     await view('alice', 'b');
@@ -185,11 +181,7 @@ describe('time', () => {
     const pruneAt = async (days: number) => {
       pass(days);
       const before = await badge('alice');
-      const pruning = vi.spyOn(storage.store, 'pruneItemViews');
-      await sweep.start();
-      await vi.waitFor(async () => expect(await pruning.mock.results.at(-1)?.value).toBe(0));
-      sweep.stop();
-      pruning.mockRestore();
+      await expireAll({ store: storage.store, clock }, retention, { dryRun: false });
       expect(await badge('alice')).toEqual(before);
     };
     await pruneAt(10);

@@ -9,6 +9,7 @@ import { silent } from '../ports/logger.ts';
 import type { PubSub } from '../ports/pub-sub.ts';
 import type { Store } from '../ports/store.ts';
 import {
+  activityRecorded,
   createTestClock,
   notificationSent,
   pageViewed,
@@ -264,6 +265,16 @@ describe('page views', () => {
       projectOn(createPostgresStore(storage.connectAnew())).apply(fresh(events)),
     ]);
     expect(await stateOf(key)).toMatchObject({ views: days.length });
+  });
+});
+
+describe('other activities', () => {
+  it('create nobody and leave nothing here', async () => {
+    const user = { tenantId: 'default', userId: 'clicker' };
+    const project = projectOn(storage.store);
+    await project.apply(fresh([activityRecorded(user)]));
+    expect(await storage.store.users([user])).toEqual([]);
+    expect(project.passedOver()).toBe(1);
   });
 });
 

@@ -8,7 +8,8 @@ import { createMailboxes } from '../domain/mailboxes.ts';
 import { contentOf, dueAtOf, type Notification, undelivered } from '../domain/notification.ts';
 import { type PageView, timelinessOf } from '../domain/page-view.ts';
 import { distinctUsers, userKeyOf } from '../domain/user.ts';
-import { decode, type Event } from '../events/codec.ts';
+import type { ActivityRecorded } from '../events/activity.ts';
+import { type Event as AnyEvent, decode } from '../events/codec.ts';
 import type { ItemViewed } from '../events/item-view.ts';
 import { isLimitEvent } from '../events/limit.ts';
 import type { NotificationSent } from '../events/notification.ts';
@@ -51,7 +52,7 @@ export interface Project {
   apply(records: readonly LogRecord[]): Promise<readonly LogRecord[]>;
   /** Keeps a record that cannot be applied as a dead letter. */
   bury(record: LogRecord, why: Failure): Promise<void>;
-  /** How many records held nothing to apply: tombstones, and kinds of events that are others'. */
+  /** How many records held nothing to apply here: tombstones, and kinds of events that are others' or only counted. */
   passedOver(): number;
   /** How often what a limit's progress said was used and what it said remained did not make up the value. */
   limitDisagreements(): number;
@@ -206,6 +207,9 @@ export function createProject(
   };
 }
 
+/** The others are for `flow/count.ts`. */
+type Event = Exclude<AnyEvent, ActivityRecorded>;
+
 interface ReadRecord {
   readonly record: LogRecord;
   readonly event: Event;
@@ -218,7 +222,7 @@ const farAhead: Failure = {
 };
 
 /** Whoever accepted the event may have a clock hours off; no clock is right that is a day ahead of ours. */
-function isFarAhead({ occurredAt }: Event, now: Date): boolean {
+export function isFarAhead({ occurredAt }: Pick<AnyEvent, 'occurredAt'>, now: Date): boolean {
   return occurredAt.getTime() > now.getTime() + 86_400_000;
 }
 
@@ -232,6 +236,7 @@ function read(records: readonly LogRecord[], now: Date) {
       case 'event':
         if (isFarAhead(decoded.event, now))
           deadLetters.push(deadLetterOf(record, farAhead, now, decoded.event.tenantId));
+        else if (decoded.event.type === 'activityRecorded') passedOver += 1;
         else events.push({ record, event: decoded.event });
         break;
       case 'empty':
@@ -308,10 +313,17 @@ function draftOf(event: NotificationSent): Notification {
 function rowOf(view: PageViewed, receivedAt: Date): PageView {
   const { tenantId, userId, occurredAt, data } = view;
   const { name, path = null, subjectId = null } = data;
-  return { tenantId, userId, id: rowIdOf(view), name, path, subjectId, occurredAt, receivedAt };
+  return { tenantId, userId, id: activityIdOf(view), name, path, subjectId, occurredAt, receivedAt };
 }
 
 /** The uuid an event's row is kept under: its own id, or one derived from source and id. */
 function rowIdOf({ id, source }: Event): string {
-  return isUuid(id) ? id.toLowerCase() : uuidV5(JSON.stringify([source, id]), rowNamespace);
+  return isUuid(id) ? id.toLowerCase() : derivedId(id, source);
 }
+
+/** The same for activity. Others give ids as they like, so that only one of our own is taken as it is. */
+export function activityIdOf({ id, source }: Pick<AnyEvent, 'id' | 'source'>): string {
+  return source === 'api' && isUuid(id) ? id.toLowerCase() : derivedId(id, source);
+}
+
+const derivedId = (id: string, source: string) => uuidV5(JSON.stringify([source, id]), rowNamespace);

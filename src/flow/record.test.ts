@@ -186,6 +186,32 @@ describe('a recorded page view', () => {
   });
 });
 
+describe('another activity', () => {
+  it('is an event of its own: who, when and its type', async () => {
+    const userId = anyone();
+    const { eventIds } = await recordView(viewOf({ userId, activityType: 'click', subjectId: 's' }));
+    expect(await logged(userId)).toEqual([
+      expect.objectContaining({ id: eventIds[0], type: 'activityRecorded', data: { activityType: 'click' } }),
+    ]);
+  });
+
+  it('of a type that is none is refused', async () => {
+    for (const activityType of ['', 'x'.repeat(10_000), 'a\nb', '\0', '\ud800']) {
+      const { eventIds, problems } = await recordView(viewOf({ activityType }));
+      expect(eventIds).toEqual([]);
+      expect(problems[0]).toMatchObject({ code: 'INVALID_INPUT', path: ['input', 'activityType'] });
+    }
+  });
+
+  it('does not share its key with a page view', async () => {
+    const input = viewOf({ userId: anyone(), idempotencyKey: 'shared' });
+    expect(await recordView(input)).toMatchObject({ problems: [] });
+    expect(await recordView({ ...input, activityType: 'page_view' })).toMatchObject({ problems: [] });
+    const { problems } = await recordView({ ...input, activityType: 'click' });
+    expect(problems).toMatchObject([{ code: 'IDEMPOTENCY_CONFLICT' }]);
+  });
+});
+
 describe('an idempotency key', () => {
   it('gives the same input the same id, however often and whoever races, and counts once', async () => {
     const userId = anyone();

@@ -4,6 +4,7 @@ import { refusalOf } from '../domain/preference.ts';
 import { type Problem, problemsOf, userNotFound } from '../domain/problem.ts';
 import { timingProblem } from '../domain/timing.ts';
 import { distinctUsers } from '../domain/user.ts';
+import { activityRecorded, activityTypeName, pageViewType } from '../events/activity.ts';
 import { type Event } from '../events/codec.ts';
 import { itemViewed, maxItems } from '../events/item-view.ts';
 import { type NotificationSent, notificationSent } from '../events/notification.ts';
@@ -17,7 +18,7 @@ import { answerOf, conflict, digestOf, eventIdOf, keyIdentity, problemsIn } from
 /** `source` of the events this door writes. */
 const source = 'api';
 
-/** A page view as a caller reports it. */
+/** A page view, or another activity, as a caller reports it. */
 export interface PageViewInput {
   readonly userId: string;
   readonly name: string;
@@ -25,6 +26,8 @@ export interface PageViewInput {
   readonly occurredAt?: Date | undefined;
   readonly path?: string | undefined;
   readonly subjectId?: string | undefined;
+  /** Absent: a page view. Another counts in the metrics only. */
+  readonly activityType?: string | undefined;
   readonly idempotencyKey?: string | undefined;
   /** Where it stands in the mutation's arguments, for problems. */
   readonly at: readonly string[];
@@ -252,16 +255,21 @@ function pageViewOf(
   }
   const data = pageViewed.data.safeParse(input);
   if (!data.success) return { problems: problemsOf(data.error, input.at) };
-  return {
+  const head = {
     id: eventIdOf(caller, mutation, input.idempotencyKey, now),
     source,
-    type: pageViewed.type,
     tenantId: caller.tenantId,
     userId: input.userId,
     occurredAt: input.occurredAt ?? now,
-    data: data.data,
-    schemaVersion: pageViewed.schemaVersion,
   };
+  const { activityType = pageViewType } = input;
+  if (activityType === pageViewType) {
+    return { ...head, type: pageViewed.type, data: data.data, schemaVersion: pageViewed.schemaVersion };
+  }
+  const type = activityTypeName.safeParse(activityType);
+  if (!type.success) return { problems: problemsOf(type.error, [...input.at, 'activityType']) };
+  const { schemaVersion } = activityRecorded;
+  return { ...head, type: activityRecorded.type, data: { activityType }, schemaVersion };
 }
 
 /** Those of whom there is no problem. */
@@ -274,6 +282,14 @@ function invalidUserId(what: string, path: readonly string[]): Problem {
   return { code: 'INVALID_INPUT', message: `userId ${what}.`, path };
 }
 
-function digestOfView({ userId, name, occurredAt, path, subjectId }: PageViewInput): string {
-  return digestOf([userId, name, occurredAt, path, subjectId]);
+function digestOfView({
+  userId,
+  name,
+  occurredAt,
+  path,
+  subjectId,
+  activityType = pageViewType,
+}: PageViewInput): string {
+  const view = [userId, name, occurredAt, path, subjectId];
+  return digestOf(activityType === pageViewType ? view : [...view, activityType]);
 }

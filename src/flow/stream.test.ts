@@ -488,7 +488,9 @@ describe('changes', () => {
     expect(await kept()).toBe('2..1001: 1000');
     await add(1_001, 2_499);
     await add(2_499, 2_500);
-    expect(await storage.store.pruneChanges(new Date(testNow.getTime() + 2_490))).toBeGreaterThan(900);
+    expect(
+      await storage.store.expire('changes', new Date(testNow.getTime() + 2_490), { dryRun: false }),
+    ).toBeGreaterThan(900);
     expect(await kept()).toBe('2491..2500: 10');
   });
 });

@@ -1,11 +1,23 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { createLocalPubSub } from '../adapters/local/pub-sub.ts';
 import { createPostgresEventLog } from '../adapters/postgres/event-log.ts';
 import { notificationCreatedTopic, topics } from '../events/topic.ts';
 import type { EventLog } from '../ports/event-log.ts';
 import { silent } from '../ports/logger.ts';
-import { createTestClock, pageViewed } from '../testing/event.ts';
+import {
+  activityRecorded,
+  createTestClock,
+  notificationSent,
+  pageViewed,
+  rawRecord,
+  recordsOf,
+  testNow,
+} from '../testing/event.ts';
+import { drift } from '../testing/recount.ts';
 import { openTestStorage, type TestStorage } from '../testing/storage.ts';
-import { createSweep } from './sweep.ts';
+import { createAct } from './act.ts';
+import { createProject } from './project.ts';
+import { createSweep, expireAll, type Retention } from './sweep.ts';
 
 let storage: TestStorage;
 let log: EventLog;
@@ -23,6 +35,19 @@ afterEach(async () => {
   await storage.close();
 });
 
+const retention: Retention = {
+  pageViews: 183,
+  activity: 183,
+  itemViews: 367,
+  changes: 7,
+  limitHistory: 1_095,
+  notifications: 90,
+  marks: 30,
+  idempotencyKeys: 30,
+  deadLetters: 60,
+  log: 7,
+};
+
 const partitions = async () =>
   (
     await storage.query<{ name: string }>(
@@ -33,7 +58,7 @@ const logSize = async () => (await storage.query('SELECT FROM event_log')).lengt
 
 function sweepWith({ clock = createTestClock(), to = log, logger = silent } = {}) {
   const reconcile = { sample: async () => {} };
-  return createSweep({ store: storage.store, log: to, reconcile, clock, logger }, { logRetentionDays: 7 });
+  return createSweep({ store: storage.store, log: to, reconcile, clock, logger }, { retention });
 }
 
 describe('the sweep', () => {
@@ -107,5 +132,122 @@ describe('the sweep', () => {
     sweep.stop();
     vi.advanceTimersByTime(36_000_000);
     expect(prune).toHaveBeenCalledTimes(3);
+  });
+});
+
+describe('what is too old', () => {
+  const dayMs = 86_400_000;
+  const ago = (days: number) => new Date(testNow.getTime() - days * dayMs);
+  const clock = createTestClock();
+  const alice = { tenantId: 'default', userId: 'alice' };
+  const sizes = async () => {
+    const tables = [
+      'page_view',
+      'user_activity',
+      'user_activity_member',
+      'user_activity_metrics',
+      'user_activity_type',
+    ];
+    tables.push(
+      'notification',
+      'inbox_opening',
+      'processed_event',
+      'counted_event',
+      'idempotency_key',
+      'dead_letter',
+    );
+    const rows = tables.map((table) => storage.query(`SELECT FROM ${table}`));
+    return Object.fromEntries((await Promise.all(rows)).map(({ length }, n) => [tables[n], length]));
+  };
+
+  /** One of everything of that day, as it would have come about then. */
+  async function live(day: number): Promise<void> {
+    const then = createTestClock(ago(day));
+    const at = { occurredAt: then.now() };
+    const { store } = storage;
+    const deps = { store, pubSub: createLocalPubSub(), clock: then, logger: silent };
+    const project = createProject(deps, { retentionDays: 183 });
+    const act = createAct(deps);
+    const view = pageViewed(at);
+    await project.apply([
+      ...recordsOf([view, notificationSent(at), notificationSent(at)], day * 10),
+      rawRecord('poison', day * 10 + 9),
+    ]);
+    await act.openInbox(alice, undefined);
+    const [newest] = await store.notifications(alice, { first: 1 });
+    await act.markNotifications(alice, {
+      action: 'READ',
+      which: { ids: [newest?.id as string] },
+    });
+    const click = activityRecorded(at);
+    await store.transaction(async (transaction) => {
+      const activities = [view, click].map((event) => ({
+        ...event,
+        activityType: event.type === 'pageViewed' ? 'page_view' : 'click',
+      }));
+      await transaction.claimCounted(activities, then.now());
+      await transaction.addActivity(activities, then.now());
+    });
+    const key = { ...alice, caller: 'user:alice', mutation: 'm', key: String(day), digest: 'd' };
+    await store.bindKeys([key], then.now());
+  }
+
+  it('goes, each kind at its time, and a dry run counts it and removes nothing', async () => {
+    for (const day of [250, 100, 45, 10]) await live(day);
+    const before = await sizes();
+    const dryRun = await expireAll({ store: storage.store, clock }, retention, { dryRun: true });
+    expect(await sizes()).toEqual(before);
+    const found = Object.fromEntries(dryRun.map(({ kind, removed }) => [kind, removed]));
+    expect(found).toMatchObject({ pageViews: 1, marks: 3 * 5, idempotencyKeys: 3, deadLetters: 2 });
+
+    const swept = await expireAll({ store: storage.store, clock }, retention, { dryRun: false });
+    expect(swept.map(({ kind, removed }) => [kind, removed])).toEqual(
+      // An opening goes with the last notification it covered.
+      dryRun.map(({ kind, removed }) => [kind, removed]),
+    );
+    expect(await sizes()).toEqual({
+      page_view: 3,
+      user_activity: 3,
+      user_activity_member: 9,
+      user_activity_metrics: 9,
+      user_activity_type: 18,
+      // The unread ones, and those that were read within the 90 days.
+      notification: 6,
+      inbox_opening: 4,
+      processed_event: 3,
+      counted_event: 2,
+      idempotency_key: 1,
+      dead_letter: 2,
+    });
+    expect(await drift(storage.query)).toEqual([]);
+    const again = await expireAll({ store: storage.store, clock }, retention, { dryRun: false });
+    expect(again.map(({ removed }) => removed)).toEqual(again.map(() => 0));
+  });
+
+  it('waits for nobody: what somebody has locked is left for the next time', async () => {
+    await live(100);
+    const client = await storage.database.pool.connect();
+    try {
+      await client.query('BEGIN; SELECT FROM dead_letter FOR UPDATE');
+      expect(await storage.store.expire('deadLetters', ago(60), { dryRun: false })).toBe(0);
+      // A reader of page views holds up the removal of partitions, and is not held up by it for long.
+      await client.query('SELECT FROM page_view');
+      const dropping = storage.store.expire('pageViews', testNow, { dryRun: false });
+      await expect(dropping).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+    } finally {
+      await client.query('ROLLBACK');
+      client.release();
+    }
+    expect(await storage.store.expire('deadLetters', ago(60), { dryRun: false })).toBe(1);
+    expect(await storage.store.expire('pageViews', testNow, { dryRun: false })).toBe(1);
+  });
+
+  it('is no opening that says when what is left was seen', async () => {
+    await live(250);
+    const [, first] = await storage.store.notifications(alice, { first: 2 });
+    expect(first?.seenAt).toEqual(ago(250));
+    await expireAll({ store: storage.store, clock }, retention, { dryRun: false });
+    const left = await storage.store.notifications(alice, { first: 2 });
+    expect(left.map(({ seenAt }) => seenAt)).toEqual([ago(250)]);
   });
 });

@@ -1,9 +1,7 @@
-import { defaultViewHorizonDays, horizonAt } from '../domain/item.ts';
-import { streamWindow } from '../domain/stream.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { EventLog } from '../ports/event-log.ts';
 import type { Logger } from '../ports/logger.ts';
-import type { Store } from '../ports/store.ts';
+import { type Expiring, expiring, type Store } from '../ports/store.ts';
 import type { Reconcile } from './reconcile.ts';
 
 const hourMs = 3_600_000;
@@ -13,10 +11,36 @@ const dayMs = 24 * hourMs;
 const sampleSize = 100;
 const sampleMs = 10_000;
 
+/** Days for which each kind is kept; `log`: records that every group has passed. */
+export type Retention = Readonly<Record<Expiring | 'log', number>>;
+
+/** What of one kind was, or would be, removed. */
+export interface Swept {
+  readonly kind: Expiring;
+  readonly days: number;
+  readonly before: Date;
+  /** Rows, and partitions of a month. */
+  readonly removed: number;
+}
+
+/** Removes what is older than its retention; with `dryRun` it is counted only. */
+export async function expireAll(
+  { store, clock }: { readonly store: Pick<Store, 'expire'>; readonly clock: Clock },
+  retention: Retention,
+  { dryRun }: { readonly dryRun: boolean },
+): Promise<readonly Swept[]> {
+  const swept: Swept[] = [];
+  for (const kind of expiring) {
+    const days = retention[kind];
+    const before = new Date(clock.now().getTime() - days * dayMs);
+    swept.push({ kind, days, before, removed: await store.expire(kind, before, { dryRun }) });
+  }
+  return swept;
+}
+
 /**
- * Keeps house. All the time it recounts badges drawn at random. Hourly: partitions for this month and the next are ready;
- * log records beyond the retention, views of items that can count no more, and changes of inboxes that no stream goes back
- * to, are gone.
+ * Keeps house. All the time it recounts badges drawn at random. Hourly, partitions for this month and the next are ready,
+ * and log records beyond the retention are gone; daily, whatever else is beyond its own.
  */
 export function createSweep(
   {
@@ -32,13 +56,9 @@ export function createSweep(
     readonly clock: Clock;
     readonly logger: Logger;
   },
-  {
-    logRetentionDays,
-    viewHorizonDays = defaultViewHorizonDays,
-  }: { readonly logRetentionDays: number; readonly viewHorizonDays?: number },
+  { retention }: { readonly retention: Retention },
 ) {
-  let timer: NodeJS.Timeout | undefined;
-  let sampling: NodeJS.Timeout | undefined;
+  const timers: NodeJS.Timeout[] = [];
   let isSampling = false;
 
   async function preparePartitions(): Promise<void> {
@@ -47,25 +67,14 @@ export function createSweep(
   }
 
   async function prune(): Promise<void> {
-    const pruned = await log.prune(new Date(clock.now().getTime() - logRetentionDays * dayMs));
+    const pruned = await log.prune(new Date(clock.now().getTime() - retention.log * dayMs));
     if (pruned > 0) logger.info({ pruned }, 'pruned the log');
   }
 
-  /** Items that count were published within the horizon, and views count from a horizon before that; a day for clocks. */
-  async function pruneViews(): Promise<void> {
-    const before = horizonAt(clock.now(), 2 * viewHorizonDays + 1).start;
-    let pruned = 0;
-    for (let more = true; more; ) {
-      const count = await store.pruneItemViews(before);
-      pruned += count;
-      more = count > 0;
-    }
-    if (pruned > 0) logger.info({ pruned }, 'pruned views of items');
-  }
-
-  async function pruneChanges(): Promise<void> {
-    const pruned = await store.pruneChanges(new Date(clock.now().getTime() - streamWindow.maxAgeMs));
-    if (pruned > 0) logger.info({ pruned }, 'pruned the changes of inboxes');
+  async function expire(): Promise<void> {
+    const swept = await expireAll({ store, clock }, retention, { dryRun: false });
+    const removed = swept.filter((one) => one.removed > 0).map((one) => [one.kind, one.removed]);
+    if (removed.length > 0) logger.info({ removed: Object.fromEntries(removed) }, 'removed what was too old');
   }
 
   /** One at a time, however slow the database is. */
@@ -80,23 +89,23 @@ export function createSweep(
     task().catch((err) => logger.warn({ err }, 'the sweep failed; the next one will catch up'));
 
   return {
-    /** Sweeps once, then hourly. Resolves when there is room for page views; a log full of old records is not waited for. */
+    /** Sweeps once, then again and again. Resolves when there is room for page views; what is old is not waited for. */
     async start(): Promise<void> {
       await preparePartitions();
       void attempt(prune);
-      void attempt(pruneViews);
-      void attempt(pruneChanges);
-      sampling = setInterval(() => void sample(), sampleMs).unref();
-      timer = setInterval(() => {
+      void attempt(expire);
+      const hourly = () => {
         void attempt(preparePartitions);
         void attempt(prune);
-        void attempt(pruneViews);
-        void attempt(pruneChanges);
-      }, hourMs).unref();
+      };
+      timers.push(
+        setInterval(() => void sample(), sampleMs).unref(),
+        setInterval(hourly, hourMs).unref(),
+        setInterval(() => void attempt(expire), dayMs).unref(),
+      );
     },
     stop(): void {
-      clearInterval(timer);
-      clearInterval(sampling);
+      for (const timer of timers) clearInterval(timer);
     },
   };
 }

@@ -20,6 +20,7 @@ export const access: Readonly<Record<string, Access>> = {
   'Query.users': 'service',
   'Query.node': 'target',
   'Query.items': 'token',
+  'Query.activityMetrics': 'service',
   'Query.deadLetters': 'admin',
   'Query.systemStatus': 'admin',
   'Mutation.recordPageView': 'target',
@@ -47,6 +48,8 @@ export const access: Readonly<Record<string, Access>> = {
   'Subscription.badgeChanged': 'target',
   'Subscription.notificationStream': 'target',
   'Subscription.userLimitChanged': 'target',
+  'Subscription.activityMetricsChanged': 'service',
+  ActivityBucket: 'parent',
   Badge: 'parent',
   BadgeContribution: 'parent',
   BadgeContributionConnection: 'parent',
@@ -89,6 +92,7 @@ export const access: Readonly<Record<string, Access>> = {
   SendNotificationsPayload: 'parent',
   StreamReset: 'parent',
   SystemStatus: 'parent',
+  TypeCount: 'parent',
   UpsertUsersPayload: 'parent',
   User: 'parent',
   UserConnection: 'parent',
@@ -116,8 +120,9 @@ export function enforceAccess(schema: GraphQLSchema): GraphQLSchema {
       if (rule === undefined) throw new Error(`${type.name}.${field.name} has no rule in the access table`);
       const roles = rolesFor[rule];
       if (!roles) continue;
-      field.resolve = only(roles, field.resolve ?? defaultFieldResolver);
+      // What a subscription pushes is written once for all who subscribed: who may is decided when they do.
       if (field.subscribe) field.subscribe = only(roles, field.subscribe);
+      else field.resolve = only(roles, field.resolve ?? defaultFieldResolver);
     }
   }
   return schema;

@@ -3,6 +3,7 @@ import { validate as isUuid } from 'uuid';
 import { AppError } from '../domain/error.ts';
 import type { PageView } from '../domain/page-view.ts';
 import type { UserKey } from '../domain/user.ts';
+import { pageViewType } from '../events/activity.ts';
 import type { PageViewInput, Record } from '../flow/record.ts';
 import type { Store } from '../ports/store.ts';
 import { checkFirst, decodeCursor, encodeCursor, PageInfo, pageOf } from './connection.ts';
@@ -103,7 +104,7 @@ export async function pageViewPage(
   };
 }
 
-@InputType({ description: 'A page a user looked at.' })
+@InputType({ description: 'A page a user looked at, or something else they did.' })
 class RecordPageViewInput {
   @Field(() => ID, {
     nullable: true,
@@ -129,6 +130,13 @@ class RecordPageViewInput {
     description: 'The item or subject that was visited, 1 to 128 characters.',
   })
   subjectId?: string | null;
+
+  @Field(() => String, {
+    defaultValue: pageViewType,
+    description:
+      'What the user did, 1 to 128 characters. Another than `page_view` counts in `activityMetrics` and nowhere else.',
+  })
+  activityType!: string;
 
   @Field(() => IdempotencyKey, {
     nullable: true,
@@ -168,7 +176,7 @@ export class PageViewResolver {
 
   @Mutation(() => RecordPageViewPayload, {
     description:
-      'Records that a user looked at a page. Answers when it is durable; stats show it a moment later.',
+      'Records that a user looked at a page, or did something else. Answers when it is durable; stats and metrics show it a moment later.',
   })
   async recordPageView(
     @Arg('input', () => RecordPageViewInput) input: RecordPageViewInput,
@@ -208,6 +216,7 @@ function pageViewInput(input: RecordPageViewInput, context: Context, at: readonl
     occurredAt: input.occurredAt ?? undefined,
     path: input.path ?? undefined,
     subjectId: input.subjectId ?? undefined,
+    activityType: input.activityType,
     idempotencyKey: input.idempotencyKey ?? undefined,
     at,
   };

@@ -11,15 +11,18 @@ import { buildSchemaSync } from 'type-graphql';
 import type { Act } from '../flow/act.ts';
 import type { Ingest } from '../flow/ingest.ts';
 import type { Items } from '../flow/item.ts';
+import type { Measure } from '../flow/measure.ts';
 import type { Read } from '../flow/read.ts';
 import type { Reconcile } from '../flow/reconcile.ts';
 import type { Record } from '../flow/record.ts';
 import type { Stream } from '../flow/stream.ts';
 import type { Watch } from '../flow/watch.ts';
+import type { WatchActivity } from '../flow/watch-activity.ts';
 import type { LimitWatch } from '../flow/watch-limits.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Store } from '../ports/store.ts';
 import { enforceAccess } from './access.ts';
+import { ActivityResolver } from './activity.ts';
 import { BadgeResolver, badgePush } from './badge.ts';
 import type { Context, ResolverContainer } from './context.ts';
 import { DeadLetterResolver } from './dead-letter.ts';
@@ -61,6 +64,7 @@ export function getSchema(): GraphQLSchema {
           MarkingResolver,
           NotificationStreamResolver,
           UserStatsResolver,
+          ActivityResolver,
           DeadLetterResolver,
           SystemStatusResolver,
           UserLimitResolver,
@@ -109,6 +113,8 @@ export function createResolvers(deps: {
   readonly stream: Stream;
   readonly limitWatch: LimitWatch;
   readonly ingest: Ingest;
+  readonly watchActivity: WatchActivity;
+  readonly measure: Measure;
   readonly store: Store;
   readonly clock: Clock;
   readonly retentionDays: number;
@@ -129,6 +135,7 @@ export function createResolvers(deps: {
     [MarkingResolver, new MarkingResolver(deps)],
     [NotificationStreamResolver, new NotificationStreamResolver(deps)],
     [UserStatsResolver, new UserStatsResolver()],
+    [ActivityResolver, new ActivityResolver(deps)],
     [DeadLetterResolver, new DeadLetterResolver(deps)],
     [SystemStatusResolver, new SystemStatusResolver(deps)],
     [UserLimitResolver, new UserLimitResolver(deps)],

@@ -418,6 +418,98 @@ export function eventLogContract(open: () => Promise<EventLogUnderTest>, feature
     });
   });
 
+  describe('a consumer that is handed records ahead', () => {
+    /** Keeps every batch until it is told which are done. */
+    async function keep(from: EventLog, ahead: number) {
+      const batches: { readonly ids: readonly string[]; resolve(): void; reject(error: Error): void }[] = [];
+      const signals: AbortSignal[] = [];
+      const consumption = await from.consume(
+        'group',
+        inbound,
+        (records, signal) =>
+          new Promise((resolve, reject) => {
+            signals.push(signal);
+            batches.push({ ids: records.map(idOf), resolve, reject });
+          }),
+        { ahead },
+      );
+      const ids = () => batches.flatMap((batch) => batch.ids);
+      return { ...consumption, batches, signals, ids };
+    }
+    /** Appends one event and waits until it was handed over, so that it is a batch of its own. */
+    async function appendTo(reader: { ids(): readonly string[] }): Promise<string> {
+      const event = pageViewed();
+      await log.append([event]);
+      await vi.waitFor(() => expect(reader.ids()).toContain(event.id), waiting);
+      return event.id;
+    }
+
+    it('is given more before the first are done, but not without bound', async () => {
+      const reader = await keep(log, 2);
+      const ids = [await appendTo(reader), await appendTo(reader), await appendTo(reader)];
+      await log.append([pageViewed()]);
+      const another = await collect(log, 'another');
+      await vi.waitFor(() => expect(another.records).toHaveLength(4), waiting);
+      expect(reader.ids()).toEqual(ids);
+      for (const batch of reader.batches) batch.resolve();
+      await vi.waitFor(() => expect(reader.ids()).toHaveLength(4), waiting);
+      reader.batches.at(-1)?.resolve();
+      await vi.waitFor(async () => expect(await log.lag('group', inbound)).toBe(0n), waiting);
+    });
+
+    it('moves the group only behind what is done with all before it', async () => {
+      const reader = await keep(log, 100);
+      const ids = [];
+      for (let n = 0; n < 4; n += 1) ids.push(await appendTo(reader));
+      const [first, second, third, fourth] = reader.batches;
+      second?.resolve();
+      fourth?.resolve();
+      first?.resolve();
+      await vi.waitFor(async () => expect(await log.lag('group', inbound)).toBe(2n), waiting);
+      const stopping = reader.stop();
+      third?.reject(new Error('told'));
+      await stopping;
+      const next = await collect(log, 'group');
+      await vi.waitFor(() => expect(next.records).toHaveLength(2), waiting);
+      expect(next.ids()).toEqual(ids.slice(2));
+    });
+
+    it('comes to all of it again after a crash', async () => {
+      const reader = await keep(log, 100);
+      const ids = [await appendTo(reader), await appendTo(reader)];
+      const survivor = await collect(underTest.open(), 'group');
+      await vi.waitFor(async () => expect(await underTest.cutConsumers('group')).toBeGreaterThan(0), waiting);
+      for (const batch of reader.batches) batch.reject(new Error('dead'));
+      await vi.waitFor(
+        () => expect(new Set([...survivor.ids(), ...reader.ids().slice(2)]).size).toBe(2),
+        waiting,
+      );
+      expect(new Set(ids)).toEqual(new Set([...survivor.ids(), ...reader.ids().slice(2)]));
+      for (const batch of reader.batches) batch.resolve();
+    });
+
+    it('is given again what it rejected, with what it was given behind it', async () => {
+      const reader = await keep(log, 100);
+      const ids = [await appendTo(reader), await appendTo(reader)];
+      reader.batches[0]?.reject(new Error('not now'));
+      reader.batches[1]?.reject(new Error('not now'));
+      await vi.waitFor(() => expect(reader.ids().slice(2).toSorted()).toEqual(ids.toSorted()), waiting);
+      for (const batch of reader.batches) batch.resolve();
+      await vi.waitFor(async () => expect(await log.lag('group', inbound)).toBe(0n), waiting);
+    });
+
+    it('is told when it is stopped, and what it then resolves is passed', async () => {
+      const reader = await keep(log, 100);
+      await appendTo(reader);
+      await appendTo(reader);
+      const stopping = reader.stop();
+      await vi.waitFor(() => expect(reader.signals.every(({ aborted }) => aborted)).toBe(true), waiting);
+      for (const batch of reader.batches) batch.resolve();
+      await stopping;
+      expect(await log.lag('group', inbound)).toBe(0n);
+    });
+  });
+
   describe('stop and close', () => {
     it('stop tells the handler by its signal, waits for it and keeps its position', async () => {
       const held = defer();

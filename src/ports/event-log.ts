@@ -14,6 +14,11 @@ export interface OutgoingRecord {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
+export interface ConsumeOptions {
+  /** Records. Default 0: each batch is waited for. */
+  readonly ahead?: number;
+}
+
 /** How consuming goes, as far as this process can tell. */
 export interface LogHealth {
   /**
@@ -51,12 +56,15 @@ export interface EventLog {
    * The signal is aborted when the consumption is stopped, or the records may go to another consumer: the handler should
    * end soon, in whichever way.
    * A group asks for the same topics every time: records of others may be behind its position already.
+   * With `ahead`, so many records are handed over before those in front of them are done: the handler may keep what it was
+   * given, and resolve for many batches at once. It is in less of a hurry: what is appended may wait for a moment.
    * Resolves when consuming has begun.
    */
   consume(
     group: string,
     topics: readonly string[],
     handle: (records: readonly LogRecord[], signal: AbortSignal) => Promise<void>,
+    options?: ConsumeOptions,
   ): Promise<Consumption>;
 
   /** Asks how consuming goes. Never rejects: a log that does not answer is a problem. */

@@ -1,3 +1,11 @@
+import type {
+  Activity,
+  BucketKey,
+  CountedBucket,
+  Granularity,
+  TypeCount,
+  TypedBucket,
+} from '../domain/activity.ts';
 import type { Badge } from '../domain/badge.ts';
 import type { Counts, Inbox, InboxChange, UserInbox } from '../domain/inbox.ts';
 import type {
@@ -75,8 +83,6 @@ export interface Store {
    * An opening names those of its stretch that it was the first to show; of a stretch of more than a thousand, none.
    */
   changes(stretches: readonly Stretch[], first: number): Promise<readonly (readonly InboxChange[])[]>;
-  /** Removes changes from before a moment, in batches; how many. */
-  pruneChanges(olderThan: Date): Promise<number>;
   /** The users among these visitors who have unread notifications about what they visited. */
   toldAbout(visits: readonly Visit[]): Promise<readonly UserKey[]>;
 
@@ -114,8 +120,38 @@ export interface Store {
   countItems(key: CollectionKey): Promise<number>;
   /** undefined also when it was retracted. */
   item(key: CollectionKey, itemId: string, viewerId: string | undefined): Promise<ViewedItem | undefined>;
-  /** Removes views from before a moment, at most 10 000; how many it were. */
-  pruneItemViews(before: Date): Promise<number>;
+
+  /** Who has an inbox, of all tenants, sorted, those after `after`. */
+  inboxKeys(page: { readonly first: number; readonly after?: UserKey }): Promise<readonly UserKey[]>;
+
+  /**
+   * Runs `work` unless something of this name runs already, in any process; false when it does. A crash ends it for all.
+   */
+  exclusively(name: string, work: () => Promise<void>): Promise<boolean>;
+
+  /** Those of the buckets that are counted, in no order. */
+  activityBuckets(keys: readonly BucketKey[]): Promise<readonly TypedBucket[]>;
+  /** Those of a level that begin in `[from, to)`, oldest first; only those that changed at `changedSince` or later. */
+  activityBucketsBetween(
+    tenantId: string,
+    level: Granularity,
+    range: { readonly from: Date; readonly to: Date; readonly changedSince?: Date },
+  ): Promise<readonly CountedBucket[]>;
+  /**
+   * How many different users were active between one bound and the next, by the number of the former; none where nobody
+   * was. The bounds are those of buckets of the level.
+   */
+  distinctUsers(
+    tenantId: string,
+    level: Granularity,
+    bounds: readonly Date[],
+  ): Promise<ReadonlyMap<number, number>>;
+  /** The same for how often there was activity of each type: at most 50 of them, most first, ties by name. */
+  activityTypes(
+    tenantId: string,
+    level: Granularity,
+    bounds: readonly Date[],
+  ): Promise<ReadonlyMap<number, readonly TypeCount[]>>;
 
   /** Computed from the raw page views of the window. `topPages` has at most 100. */
   stats(key: UserKey, window: StatsWindow): Promise<UserStats>;
@@ -157,8 +193,15 @@ export interface Store {
   countDeadLetters(filter: DeadLetterFilter): Promise<number>;
   deadLetter(id: string, filter: Pick<DeadLetterFilter, 'tenantIds'>): Promise<StoredDeadLetter | undefined>;
 
-  /** Makes room for page views of the months in which these moments lie (UTC). Cheap when there is room already. */
+  /** Makes room for page views and other activity of the months in which these moments lie (UTC). Cheap when there is room already. */
   preparePageViews(moments: readonly Date[]): Promise<void>;
+
+  /**
+   * Removes what is older than a moment, in statements that hold up nobody; how much that was, partitions and rows
+   * together. Partitioned by month are page views and activity: they go when the whole month is older. A dry run counts
+   * and removes nothing.
+   */
+  expire(kind: Expiring, before: Date, options: { readonly dryRun: boolean }): Promise<number>;
 
   /** Of the database, such as `18.4`. Rejects with UNAVAILABLE. */
   version(): Promise<string>;
@@ -166,6 +209,54 @@ export interface Store {
   /** Whether the database answers; rejects with UNAVAILABLE. */
   ping(): Promise<void>;
   close(): Promise<void>;
+}
+
+/**
+ * What is kept for a time.
+ * - `pageViews`: raw page views.
+ * - `activity`: other raw activity, and the metrics.
+ * - `itemViews`: views of items.
+ * - `notifications`: those that were read, or can never count again; and when inboxes were opened.
+ * - `changes`: of inboxes, for streams that go back.
+ * - `limitHistory`: events of limits, but for what tells the progress at the oldest that is kept.
+ * - `marks`: of events that were applied or counted.
+ * - `idempotencyKeys`, `deadLetters`.
+ */
+export const expiring = [
+  'pageViews',
+  'activity',
+  'itemViews',
+  'notifications',
+  'changes',
+  'limitHistory',
+  'marks',
+  'idempotencyKeys',
+  'deadLetters',
+] as const;
+export type Expiring = (typeof expiring)[number];
+
+export interface RecountOptions {
+  readonly from: Date;
+  readonly to: Date;
+  /** Page views that came into the log at or after this and are not marked are still to be counted. */
+  readonly pendingSince: Date;
+  readonly dryRun: boolean;
+  /** Resolves when the projections have kept every page view that was counted. */
+  settled(): Promise<void>;
+}
+
+/** How buckets differ from a count of the raw rows. */
+export interface MetricsDifference {
+  /** With another number of users or page views. */
+  readonly buckets: number;
+  /** In these, per minute, hour and day together. */
+  readonly pageViewsCounted: number;
+  readonly pageViewsKept: number;
+  /** Counts of a type in a bucket. */
+  readonly types: number;
+  /** Users of buckets who are not there, and who should not be. */
+  readonly membersMissing: number;
+  readonly membersSurplus: number;
 }
 
 export interface PageViewRange {
@@ -226,6 +317,19 @@ export interface StoreTransaction {
 
   addPageViews(views: readonly PageView[]): Promise<void>;
 
+  /** Marks activities as counted; per activity whether it is new. Of the same id twice in one call the first is new. */
+  claimCounted(activities: readonly Activity[], now: Date): Promise<readonly boolean[]>;
+  /**
+   * Adds activities to the buckets in which they lie, per minute, hour and day, whoever else adds to them; users who were
+   * active in a bucket already do not count as unique again. Activity other than page views is kept raw.
+   */
+  addActivity(activities: readonly Activity[], now: Date): Promise<void>;
+  /**
+   * Compares the buckets of `[from, to)`, whole days of UTC, of all tenants with a count of the raw rows and, unless it is a
+   * dry run, makes them that. Nothing is counted until the end of the transaction.
+   */
+  recountMetrics(options: RecountOptions): Promise<MetricsDifference>;
+
   /**
    * The inboxes of the users that exist, locked until the end of the transaction, created where missing; in the order of
    * the keys.
@@ -246,6 +350,8 @@ export interface StoreTransaction {
   }): Promise<readonly Notification[]>;
   /** How many notifications are unseen above a watermark, counted from the rows. */
   countUnseen(key: UserKey, openedSeq: bigint): Promise<number>;
+  /** What the badges of these inboxes amount to, counted from all rows, in their order. */
+  countInboxes(inboxes: readonly Inbox[]): Promise<readonly Counts[]>;
   /** What a badge amounts to with this watermark, counted from all rows. */
   countInbox(key: UserKey, openedSeq: bigint): Promise<Counts>;
   /**

@@ -52,6 +52,7 @@ export async function startTestApp(
     PORT: '0',
     DATABASE_URL: database.connectionString,
     AUTH_SECRET: secret,
+    FLUSH_INTERVAL_SEC: '1',
     ...(services && {
       KAFKA_BROKERS: services.kafkaBrokers,
       REDIS_URL: services.redisUrl,

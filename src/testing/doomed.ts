@@ -9,10 +9,19 @@ import { withTransactions } from './faults.ts';
  * - `mid-batch`: the transaction of a batch has claimed its events and is not committed.
  * - `after-commit`: committed, nothing published.
  * - `after-publish`: published, the position not moved.
+ * - `mid-count`: a flush of the metrics has marked its events and is not committed.
+ * - `after-count`: committed and published, the position not moved.
  * - `after-append`: events are durable, the request is not answered.
  * - `after-send`: records for other systems are in the log, and still in the outbox.
  */
-export type Point = 'mid-batch' | 'after-commit' | 'after-publish' | 'after-append' | 'after-send';
+export type Point =
+  | 'mid-batch'
+  | 'after-commit'
+  | 'after-publish'
+  | 'mid-count'
+  | 'after-count'
+  | 'after-append'
+  | 'after-send';
 
 const [point, count] = process.argv.slice(2) as [Point, string];
 let left = Number(count);
@@ -34,6 +43,11 @@ const claiming = withTransactions(store, (transaction) => ({
     if (events.length > 0) dieAt('mid-batch');
     return claims;
   },
+  async claimCounted(events, now) {
+    const claims = await transaction.claimCounted(events, now);
+    dieAt('mid-count');
+    return claims;
+  },
 }));
 const projection: Store['projection'] = async (work) => {
   const result = await claiming.projection(work);
@@ -48,7 +62,7 @@ const app = await createApp(
       ...pubSub,
       async publish(messages) {
         await pubSub.publish(messages);
-        dieAt('after-publish');
+        dieAt(messages.some(({ topic }) => topic.startsWith('activity:')) ? 'after-count' : 'after-publish');
       },
     },
     log: {

@@ -1,4 +1,5 @@
 import { v7 as uuidV7 } from 'uuid';
+import type { ActivityRecorded } from '../events/activity.ts';
 import { type Event, encode, keyOf, topicOf } from '../events/codec.ts';
 import type { ItemViewed } from '../events/item-view.ts';
 import type { NotificationSent } from '../events/notification.ts';
@@ -26,6 +27,11 @@ export function pageViewed(fields: Partial<PageViewed> = {}): PageViewed {
 /** A view of an item by alice, with what is given instead. */
 export function itemViewed(fields: Partial<ItemViewed> = {}): ItemViewed {
   return { ...common(), type: 'itemViewed', data: { collection: 'news', itemIds: ['a'] }, ...fields };
+}
+
+/** A click of alice's, with what is given instead. */
+export function activityRecorded(fields: Partial<ActivityRecorded> = {}): ActivityRecorded {
+  return { ...common(), type: 'activityRecorded', data: { activityType: 'click' }, ...fields };
 }
 
 /** A notification to alice, with what is given instead. */

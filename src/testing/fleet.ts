@@ -32,8 +32,8 @@ export interface Fleet {
   stop(): Promise<void>;
 }
 
-/** Resolves when the backends are ready; about 5 s. */
-export async function openFleet(): Promise<Fleet> {
+/** Resolves when the backends are ready; about 5 s. `more` is set for every process. */
+export async function openFleet(more: Readonly<Record<string, string>> = {}): Promise<Fleet> {
   const directory = mkdtempSync(join(tmpdir(), 'unseen-fleet-'));
   const [kafka, redis, postgres] = await Promise.all([
     startKafka({ dir: join(directory, 'kafka') }),
@@ -48,6 +48,7 @@ export async function openFleet(): Promise<Fleet> {
     // The dead are to be missed soon.
     KAFKA_SESSION_TIMEOUT_SEC: '2',
     RESYNC_INTERVAL_SEC: '5',
+    ...more,
   };
   const programs = new Set<Program>();
 

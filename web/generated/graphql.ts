@@ -193,8 +193,10 @@ export type RecordItemViewsInput = {
   readonly userId?: string | null | undefined;
 };
 
-/** A page a user looked at. */
+/** A page a user looked at, or something else they did. */
 export type RecordPageViewInput = {
+  /** What the user did, 1 to 128 characters. Another than `page_view` counts in `activityMetrics` and nowhere else. */
+  readonly activityType?: string;
   /** Makes a retry safe: the same key counts once. */
   readonly idempotencyKey?: string | null | undefined;
   /** What people call the page, 1 to 500 characters. */

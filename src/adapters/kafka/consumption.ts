@@ -1,8 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Consumer, EachBatchPayload, Kafka, KafkaMessage } from 'kafkajs';
-import type { LogRecord } from '../../ports/event-log.ts';
+import type { ConsumeOptions, LogRecord } from '../../ports/event-log.ts';
 import type { Logger } from '../../ports/logger.ts';
 import { adviceOn, isPermanent, reasonOf } from './error.ts';
+import { createMembership } from './membership.ts';
 import type { Names } from './names.ts';
 import type { Settings } from './options.ts';
 
@@ -29,7 +30,7 @@ export interface RunningConsumption {
   stop(): Promise<void>;
 }
 
-interface Subscription {
+interface Subscription extends ConsumeOptions {
   readonly group: string;
   readonly topics: readonly string[];
   readonly handle: Handle;
@@ -51,7 +52,7 @@ interface Deps {
  */
 export function startConsumption(
   { connect, logger, onFatal, topicsReady, names }: Deps,
-  { group, topics, handle }: Subscription,
+  { group, topics, handle, ahead = 0 }: Subscription,
   settings: Settings,
 ): RunningConsumption {
   const stopping = new AbortController();
@@ -61,6 +62,7 @@ export function startConsumption(
     stopping.signal.addEventListener('abort', () => resolve());
   });
   let problem: string | undefined = 'the consumer group is not joined yet';
+  let membership = createMembership();
 
   /** Consumes with one kafkajs consumer until stopped; rejects with what made it crash. */
   async function consumeOnce(): Promise<void> {
@@ -74,7 +76,10 @@ export function startConsumption(
       consumer.on(consumer.events.STOP, () => void setTimeout(stuck, leaveTimeoutMs).unref());
     });
     crashed.catch(() => {});
+    consumer.on(consumer.events.REBALANCING, () => membership.end());
     consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => {
+      membership.end();
+      if (!stopping.signal.aborted) membership = createMembership();
       logger.info({ group, partitions: payload.memberAssignment }, 'joined the consumer group');
       problem = undefined;
       begun.open();
@@ -90,7 +95,9 @@ export function startConsumption(
         eachBatch: consumeBatch,
       });
       await Promise.race([stopped, crashed]);
+      await membership.settled();
     } finally {
+      membership.end();
       await Promise.race([
         consumer.disconnect().catch(() => {}),
         delay(leaveTimeoutMs, undefined, { ref: false }),
@@ -117,6 +124,7 @@ export function startConsumption(
         if (!isRevocation(error)) return;
         revocation = error;
         told.abort(error);
+        membership.end(error);
       });
     }, settings.heartbeatIntervalMs / 2);
     try {
@@ -126,8 +134,13 @@ export function startConsumption(
         const records = messages.map((message) =>
           toRecord(names.here(batch.topic), batch.partition, message),
         );
-        if (!(await handleUntilDone(records, told.signal))) break;
-        await moveBehind(payload, messages);
+        if (ahead > 0) {
+          if (!(await handOver(payload, messages, records))) break;
+        } else {
+          if (!(await handleUntilDone(records, told.signal))) break;
+          await commit(payload, offsetBehind(payload, messages));
+          payload.resolveOffset(messages.at(-1)?.offset ?? '');
+        }
         await heartbeat();
       }
       // Thrown inside, so that kafkajs joins again.
@@ -136,6 +149,24 @@ export function startConsumption(
       clearInterval(beat);
       stopping.signal.removeEventListener('abort', tell);
     }
+  }
+
+  /** Goes on when few enough records are not done; false when the handler gave some up, since the membership is over. */
+  async function handOver(
+    payload: EachBatchPayload,
+    messages: readonly KafkaMessage[],
+    records: readonly LogRecord[],
+  ): Promise<boolean> {
+    const { signal } = membership;
+    const work = handleUntilDone(records, signal).then((isDone) => {
+      if (!isDone) throw signal.reason;
+    });
+    const place = offsetBehind(payload, messages);
+    payload.resolveOffset(messages.at(-1)?.offset ?? '');
+    return membership.handOver(payload, { place, size: records.length, work }, ahead).then(
+      () => true,
+      () => false,
+    );
   }
 
   /** Hands the records over until the handler resolves; false when it did not before the signal. */
@@ -192,6 +223,7 @@ export function startConsumption(
     problem: () => problem,
     async stop() {
       stopping.abort(new Error('consuming was stopped'));
+      membership.end(stopping.signal.reason);
       begun.open();
       while (handling.size > 0) await Promise.allSettled(handling);
       await Promise.race([running, delay(leaveTimeoutMs, undefined, { ref: false })]);
@@ -211,19 +243,19 @@ function openConsumer(client: Kafka, groupId: string, settings: Settings): Consu
   });
 }
 
-/** Told before kafkajs fetches on, so that what could not be told comes again. */
-async function moveBehind(
-  { batch, resolveOffset, commitOffsetsIfNecessary }: EachBatchPayload,
-  messages: readonly KafkaMessage[],
-) {
+/** The offset that a group is at when it has passed these messages of a batch. */
+function offsetBehind({ batch }: EachBatchPayload, messages: readonly KafkaMessage[]): string {
   const last = messages.at(-1)?.offset ?? '';
   // Behind the last one there may be marks of transactions, which nobody is handed.
   const passed = last === batch.messages.at(-1)?.offset ? batch.lastOffset() : last;
-  const offset = String(BigInt(passed) + 1n);
+  return String(BigInt(passed) + 1n);
+}
+
+/** Told before kafkajs fetches on, so that what could not be told comes again. */
+async function commit({ batch, commitOffsetsIfNecessary }: EachBatchPayload, offset: string): Promise<void> {
   await commitOffsetsIfNecessary({
     topics: [{ topic: batch.topic, partitions: [{ partition: batch.partition, offset }] }],
   });
-  resolveOffset(last);
 }
 
 /** Whether Kafka gave our partitions to others, or is about to. */

@@ -164,8 +164,13 @@ export function createKafkaEventLog({ logger, onFatal }: Deps, options: KafkaOpt
         })),
       ),
     send: write,
-    async consume(group, topics, handle) {
-      const subscription = { group: names.group(group), topics: topics.map(names.inKafka), handle };
+    async consume(group, topics, handle, options) {
+      const subscription = {
+        group: names.group(group),
+        topics: topics.map(names.inKafka),
+        handle,
+        ...options,
+      };
       const running = startConsumption(
         { connect, logger, onFatal, topicsReady, names },
         subscription,

@@ -3,10 +3,18 @@ import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
 import { AppError } from '../../domain/error.ts';
 import { type Event, encode, keyOf, topicOf } from '../../events/codec.ts';
-import type { Consumption, EventLog, LogHealth, LogRecord, OutgoingRecord } from '../../ports/event-log.ts';
+import type {
+  ConsumeOptions,
+  Consumption,
+  EventLog,
+  LogHealth,
+  LogRecord,
+  OutgoingRecord,
+} from '../../ports/event-log.ts';
 import { createGroupCommit } from '../../ports/group-commit.ts';
+import { createHandedOver } from '../../ports/handed-over.ts';
 import type { Logger } from '../../ports/logger.ts';
-import { createProgress } from '../../ports/progress.ts';
+import { createProgress, type Progress } from '../../ports/progress.ts';
 import { type ConnectionOptions, type Database, liveness, silenceMs } from './connection.ts';
 import { isDataError, toPortError, translated } from './error.ts';
 
@@ -56,7 +64,7 @@ const sendSql = `
   SELECT pg_notify('${channel}', $6) FROM (SELECT count(*) FROM sent) AS done`;
 
 const lagSql = `
-  SELECT coalesce(sum(head - position), 0) AS lag, coalesce(sum(position), 0) AS passed
+  SELECT consumer_group AS "group", head - position AS lag, position
   FROM log_head, log_position WHERE consumer_group = ANY($1)`;
 
 const lagOfOneSql = `
@@ -64,11 +72,14 @@ const lagOfOneSql = `
 
 const moveSql = 'UPDATE log_position SET position = $1, updated_at = now() WHERE consumer_group = $2';
 
+/** Whoever is handed records ahead has time, and reads no oftener than this, in ms, while few come. */
+const restMs = 100;
+
 // The position moves with the next read: a batch costs one round trip beside its handling.
 const moveAndReadSql = `
   WITH moved AS (${moveSql} AND position <> $1)
   SELECT "offset", topic, key, value, raw, headers, appended_at FROM event_log
-  WHERE "offset" > $1 ORDER BY "offset" LIMIT $3`;
+  WHERE "offset" > $4 ORDER BY "offset" LIMIT $3`;
 
 const pruneSql = `
   DELETE FROM event_log WHERE "offset" IN (
@@ -114,7 +125,7 @@ export function createPostgresEventLog(
   } = {},
 ): EventLog {
   const consumptions = new Map<Consumption, string>();
-  const progress = createProgress({ stallMs });
+  const progress = new Map<string, Progress>();
   const wakeUps = new Set<(appended?: Appended) => void>();
   let closed = false;
   // Who appends here has woken the consumers here already; its notification is for other processes.
@@ -167,6 +178,7 @@ export function createPostgresEventLog(
     group: string,
     topics: readonly string[],
     handle: (records: readonly LogRecord[], signal: AbortSignal) => Promise<void>,
+    { ahead = 0 }: ConsumeOptions = {},
   ): { readonly consumption: Consumption; readonly begun: Promise<void> } {
     const stopping = new AbortController();
     const bell = createBell();
@@ -182,8 +194,10 @@ export function createPostgresEventLog(
     /** Consumes on one connection until stopped or the connection is lost. */
     async function consumeOn(client: pg.Client): Promise<void> {
       let lost = false;
+      const told = new AbortController();
       const onLost = () => {
         lost = true;
+        told.abort();
         bell.ring();
       };
       client.on('error', onLost).on('end', onLost);
@@ -199,25 +213,38 @@ export function createPostgresEventLog(
         values: [group],
         ...promptly,
       });
-      let position = BigInt(rows[0]?.position ?? 0);
-      while (!stopping.signal.aborted && !lost) {
-        const rung = bell.next();
-        const { rows: batch } = await client.query<Row>({
-          name: 'unseen_read',
-          text: moveAndReadSql,
-          values: [position, group, batchSize],
-          ...promptly,
-        });
-        const appended = batch.length === 0 ? await rung : undefined;
-        // What this process appended right behind the position is at hand already, and need not be read.
-        const isNext = appended?.base === position && appended.events.length <= batchSize;
-        const records = isNext ? recordsOf(appended) : batch.map(toRecord);
-        if (records.length === 0 || stopping.signal.aborted) continue;
-        const wanted = records.filter(({ topic }) => topics.includes(topic));
-        if (wanted.length > 0) await handle(wanted, stopping.signal);
-        position = records.at(-1)?.offset ?? position;
+      let read = BigInt(rows[0]?.position ?? 0);
+      const start = read;
+      const handed = createHandedOver<bigint>({ onDone: () => bell.ring() });
+      const position = () => handed.passed() ?? start;
+      const signal = AbortSignal.any([stopping.signal, told.signal]);
+      try {
+        for (;;) {
+          await handed.untilAtMost(ahead);
+          const rung = bell.next();
+          if (signal.aborted) break;
+          const { rows: batch } = await client.query<Row>({
+            name: 'unseen_read',
+            text: moveAndReadSql,
+            values: [position(), group, batchSize, read],
+            ...promptly,
+          });
+          const appended = batch.length === 0 ? await rung : undefined;
+          // What this process appended right behind what was read is at hand already.
+          const isNext = appended?.base === read && appended.events.length <= batchSize;
+          const records = isNext ? recordsOf(appended) : batch.map(toRecord);
+          if (records.length === 0 || signal.aborted) continue;
+          const wanted = records.filter(({ topic }) => topics.includes(topic));
+          read = records.at(-1)?.offset ?? read;
+          const work = wanted.length > 0 ? handle(wanted, signal) : Promise.resolve();
+          handed.add({ place: read, size: wanted.length, work });
+          if (ahead > 0 && records.length < batchSize)
+            await delay(restMs, undefined, { signal }).catch(() => {});
+        }
+      } finally {
+        await handed.settled();
       }
-      if (!lost) await client.query({ text: moveSql, values: [position, group], ...promptly });
+      if (!lost) await client.query({ text: moveSql, values: [position(), group], ...promptly });
     }
 
     /**
@@ -276,12 +303,20 @@ export function createPostgresEventLog(
   async function health(): Promise<LogHealth> {
     if (consumptions.size === 0) return { lag: null, problem: undefined };
     try {
-      const groups = [...new Set(consumptions.values())];
       const { rows } = await translated(
-        database.pool.query<{ lag: string; passed: string }>(lagSql, [groups]),
+        database.pool.query<{ group: string; lag: bigint; position: bigint }>(lagSql, [
+          [...new Set(consumptions.values())],
+        ]),
       );
-      const lag = BigInt(rows[0]?.lag ?? 0);
-      return { lag, problem: progress.problemAt({ lag, position: rows[0]?.passed ?? '' }) };
+      const problems = rows.map(({ group, lag, position }) => {
+        const own = progress.get(group) ?? createProgress({ stallMs });
+        progress.set(group, own);
+        return own.problemAt({ lag, position: String(position) });
+      });
+      return {
+        lag: rows.reduce((sum, { lag }) => sum + lag, 0n),
+        problem: problems.find((problem) => problem !== undefined),
+      };
     } catch (error) {
       return { lag: null, problem: `the log does not answer: ${(error as Error).message}` };
     }
@@ -304,8 +339,8 @@ export function createPostgresEventLog(
         throw new AppError('BAD_USER_INPUT', 'The record cannot be stored.', { cause: error });
       }
     },
-    async consume(group, topics, handle) {
-      const { consumption, begun } = startConsumer(group, topics, handle);
+    async consume(group, topics, handle, options) {
+      const { consumption, begun } = startConsumer(group, topics, handle, options);
       await begun;
       return consumption;
     },

@@ -78,6 +78,19 @@ export function createInboxQueries(sql: Sql) {
       return rows.map(toRecounted);
     },
 
+    async inboxKeys({
+      first,
+      after,
+    }: {
+      readonly first: number;
+      readonly after?: UserKey;
+    }): Promise<readonly UserKey[]> {
+      return sql.query<UserKey>`
+        SELECT tenant_id AS "tenantId", user_id AS "userId" FROM inbox
+        WHERE (tenant_id, user_id) > (${after?.tenantId ?? ''}, ${after?.userId ?? ''})
+        ORDER BY tenant_id, user_id LIMIT ${first}`;
+    },
+
     async inboxes(keys: readonly UserKey[]): Promise<readonly Inbox[]> {
       if (keys.length === 0) return [];
       const [tenantIds, userIds] = columns(keys);

@@ -134,12 +134,6 @@ export function createItemQueries(sql: Sql) {
           AND retracted_at IS NULL`;
       return rows[0];
     },
-
-    async pruneItemViews(before: Date): Promise<number> {
-      return sql.execute`
-        DELETE FROM item_view WHERE ctid = ANY (ARRAY(
-          SELECT ctid FROM item_view WHERE viewed_at < ${before}::timestamptz LIMIT 10000))`;
-    },
   };
 }
 

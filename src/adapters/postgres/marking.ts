@@ -78,6 +78,19 @@ export function createMarkingQueries(sql: Sql) {
       return rows[0] as Counts;
     },
 
+    async countInboxes(inboxes: readonly Inbox[]): Promise<readonly Counts[]> {
+      if (inboxes.length === 0) return [];
+      return sql.query<Counts>`
+        SELECT counted.* FROM unnest(${inboxes.map(({ tenantId }) => tenantId)}::text[],
+          ${inboxes.map(({ userId }) => userId)}::text[], ${inboxes.map(({ openedSeq }) => String(openedSeq))}::bigint[])
+          WITH ORDINALITY AS inbox (tenant_id, user_id, opened_seq, place)
+        CROSS JOIN LATERAL (
+          SELECT count(*) FILTER (WHERE n.seen_at IS NULL AND n.seq > inbox.opened_seq)::int AS unseen,
+            count(*) FILTER (WHERE n.read_at IS NULL)::int AS unread
+          FROM notification AS n WHERE n.tenant_id = inbox.tenant_id AND n.user_id = inbox.user_id AND ${live}
+        ) AS counted ORDER BY place`;
+    },
+
     async countByCategory({
       tenantId,
       userId,

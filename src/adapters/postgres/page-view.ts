@@ -75,7 +75,9 @@ export function monthOf(moment: Date): string {
   return `${moment.getUTCFullYear()}-${month}-01`;
 }
 
-/** Creates the partition of a month unless it is there. */
-export async function createPartition(sql: Sql, month: string): Promise<void> {
-  await sql.execute`SELECT create_page_view_partition(${month}::date)`;
+/** Creates the partitions of a month unless they are there. */
+export async function createPartitions(sql: Sql, month: string): Promise<void> {
+  await sql.execute`
+    SELECT create_page_view_partition(${month}::date), create_activity_partition('user_activity', ${month}::date),
+      create_activity_partition('user_activity_member', ${month}::date)`;
 }

@@ -9,6 +9,7 @@ import { createProject } from '../../flow/project.ts';
 import { createRecord } from '../../flow/record.ts';
 import { systemClock } from '../../ports/clock.ts';
 import { silent } from '../../ports/logger.ts';
+import { expiring } from '../../ports/store.ts';
 import { onDatabase, withClient } from '../../testing/postgres-server.ts';
 import { createLocalPubSub } from '../local/pub-sub.ts';
 import { connect, type Database } from './connection.ts';
@@ -101,7 +102,7 @@ describe('the logins of prisma/roles.sql', () => {
     // A year later: what counts begins at another moment, which the reader moves.
     const later = horizonAt(new Date(Date.now() + 365 * 86_400_000), 183);
     expect(await api.store.itemBadges([{ ...alice, ...news }], later)).toMatchObject([{ version: 4 }]);
-    expect(await worker.store.pruneItemViews(later.now)).toBe(1);
+    expect(await worker.store.expire('itemViews', later.now, { dryRun: false })).toBe(1);
     const categories = [{ category: 'news', enabled: false }];
     expect(await act.updatePreferences(alice, { patch: {}, categories })).toHaveProperty('user');
     const limit = { brandId: 'b', type: 'BET', period: 'DAY', value: '10' } as const;
@@ -111,13 +112,31 @@ describe('the logins of prisma/roles.sql', () => {
     expect(used).toMatchObject({ limit: { change: { amount: '10' } } });
     expect(await act.eraseUser(alice)).toBeUndefined();
     expect(await api.store.countPageViews(alice, {})).toBe(0);
-    await worker.store.preparePageViews([new Date('2031-01-15T00:00:00Z')]);
+    await worker.store.preparePageViews([new Date('2021-01-15T00:00:00Z')]);
+    const activity = {
+      ...alice,
+      id: crypto.randomUUID(),
+      activityType: 'click',
+      occurredAt: new Date('2021-01-15T00:00:00Z'),
+    };
+    await worker.store.transaction((transaction) => transaction.addActivity([activity], new Date()));
+    expect(
+      await api.store.activityBuckets([{ ...alice, granularity: 'DAY', start: activity.occurredAt }]),
+    ).toHaveLength(1);
+    expect(await act.eraseUser(alice)).toBeUndefined();
+    for (const kind of expiring)
+      await worker.store.expire(kind, new Date('2022-01-01T00:00:00Z'), { dryRun: false });
+    expect(
+      await api.store.activityBuckets([{ ...alice, granularity: 'DAY', start: activity.occurredAt }]),
+    ).toEqual([]);
     await worker.log.close();
   });
 
   it.each([
     ['unseen_api', `INSERT INTO page_view SELECT * FROM page_view`],
     ['unseen_api', `SELECT create_page_view_partition('2032-01-01')`],
+    ['unseen_api', `SELECT drop_old_partitions('page_view', now())`],
+    ['unseen_api', `UPDATE user_activity_metrics SET unique_users = 0`],
     ['unseen_api', `DELETE FROM processed_event`],
     ['unseen_api', `INSERT INTO item_view SELECT * FROM item_view`],
     ['unseen_api', `CREATE TABLE mine (id int)`],

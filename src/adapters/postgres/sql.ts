@@ -100,3 +100,23 @@ export async function inTransaction<T>(
     client.release(broken);
   }
 }
+
+/** Runs `work` while nobody else does anything of this name; false when somebody does. Ends with the connection. */
+export async function exclusively(pool: pg.Pool, name: string, work: () => Promise<void>): Promise<boolean> {
+  const client = await pool.connect();
+  const ask = async (what: string) => {
+    const { rows } = await client.query<{ done: boolean }>(`SELECT ${what}(hashtext($1)) AS done`, [name]);
+    return rows[0]?.done === true;
+  };
+  try {
+    if (!(await ask('pg_try_advisory_lock'))) return false;
+    await work();
+    return true;
+  } finally {
+    // A lock that could not be given back would go with the connection to whoever gets it next.
+    await ask('pg_advisory_unlock').then(
+      () => client.release(),
+      () => client.release(true),
+    );
+  }
+}

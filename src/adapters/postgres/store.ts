@@ -1,4 +1,5 @@
 import type { Store, StoreTransaction } from '../../ports/store.ts';
+import { createActivityQueries } from './activity.ts';
 import type { Database } from './connection.ts';
 import { createDeadLetterLookups, createDeadLetterQueries } from './dead-letter.ts';
 import { createEraseQueries } from './erase.ts';
@@ -10,9 +11,10 @@ import { createLimitQueries, createLimitWrites } from './limit.ts';
 import { createMarkingQueries } from './marking.ts';
 import { createNotificationQueries } from './notification.ts';
 import { createOutboxQueries } from './outbox.ts';
-import { createPageViewLookups, createPageViewQueries, createPartition, monthOf } from './page-view.ts';
+import { createPageViewLookups, createPageViewQueries, createPartitions, monthOf } from './page-view.ts';
 import { createPreferenceQueries } from './preference.ts';
-import { inTransaction, type Sql, sqlOn } from './sql.ts';
+import { createRetentionQueries } from './retention.ts';
+import { exclusively, inTransaction, type Sql, sqlOn } from './sql.ts';
 import { readStats } from './stats.ts';
 import { createStreamQueries } from './stream.ts';
 import { createUserLookups, createUserQueries } from './user.ts';
@@ -28,6 +30,7 @@ const createQueries = (sql: Sql) => ({
   ...createItemWrites(sql),
   ...createStreamQueries(sql),
   ...createEventQueries(sql),
+  ...createActivityQueries(sql),
   ...createDeadLetterQueries(sql),
   ...createOutboxQueries(sql),
   ...createLimitQueries(sql),
@@ -63,6 +66,7 @@ export function createPostgresStore(
   const sql = sqlOn(pool);
   const queries = createQueries(sql);
   const itemQueries = createItemQueries(sql);
+  const retention = createRetentionQueries(sql);
   const lookups = {
     ...createUserLookups(prisma),
     ...createPageViewLookups(prisma),
@@ -92,6 +96,8 @@ export function createPostgresStore(
     recipients: (keys) => translated(queries.recipients(keys)),
     categoryChoices: (keys) => translated(queries.categoryChoices(keys)),
     inboxes: (keys) => translated(queries.inboxes(keys)),
+    inboxKeys: (page) => translated(queries.inboxKeys(page)),
+    exclusively: (name, work) => translated(exclusively(pool, name, work)),
     notifications: (key, page) => translated(queries.notifications(key, page)),
     countNotifications: (key, filter) => translated(queries.countNotifications(key, filter)),
     recount: (keys) => translated(queries.recount(keys)),
@@ -99,7 +105,6 @@ export function createPostgresStore(
     countByCategory: (key) => translated(queries.countByCategory(key)),
     arrivals: (stretches, first) => translated(queries.arrivals(stretches, first)),
     changes: (stretches, first) => translated(queries.changes(stretches, first)),
-    pruneChanges: (olderThan) => translated(queries.pruneChanges(olderThan)),
     toldAbout: (visits) => translated(queries.toldAbout(visits)),
     notification: (tenantId, id) => translated(queries.notification(tenantId, id)),
     pageViews: (key, page) => translated(queries.pageViews(key, page)),
@@ -110,7 +115,11 @@ export function createPostgresStore(
     items: (key, page) => translated(itemQueries.items(key, page)),
     countItems: (key) => translated(lookups.countItems(key)),
     item: (key, itemId, viewerId) => translated(itemQueries.item(key, itemId, viewerId)),
-    pruneItemViews: (before) => translated(itemQueries.pruneItemViews(before)),
+    activityBuckets: (keys) => translated(queries.activityBuckets(keys)),
+    activityBucketsBetween: (tenantId, level, range) =>
+      translated(queries.activityBucketsBetween(tenantId, level, range)),
+    distinctUsers: (tenantId, level, bounds) => translated(queries.distinctUsers(tenantId, level, bounds)),
+    activityTypes: (tenantId, level, bounds) => translated(queries.activityTypes(tenantId, level, bounds)),
     stats: (key, window) => translated(readStats(sql, key, window)),
     scheduled: (key, page) => translated(queries.scheduled(key, page)),
     countScheduled: (key) => translated(queries.countScheduled(key)),
@@ -126,10 +135,11 @@ export function createPostgresStore(
     async preparePageViews(moments) {
       for (const month of new Set(moments.map(monthOf))) {
         if (preparedMonths.has(month)) continue;
-        await translated(inTransaction(pool, (sql) => createPartition(sql, month)));
+        await translated(inTransaction(pool, (sql) => createPartitions(sql, month)));
         preparedMonths.add(month);
       }
     },
+    expire: (kind, before, options) => translated(retention.expire(kind, before, options)),
     async version() {
       const [row] = await translated(
         sql.query<{ version: string }>`SELECT current_setting('server_version') AS version`,

@@ -6,9 +6,6 @@ import { selected } from './notification.ts';
 import type { Sql } from './sql.ts';
 import { columns } from './user.ts';
 
-/** Changes removed in one statement. */
-const batchSize = 5_000;
-
 /** Each stretch with its number. */
 const stretchesOf = (stretches: readonly Stretch[]) => {
   const [tenantIds, userIds] = columns(stretches);
@@ -81,17 +78,6 @@ export function createStreamQueries(sql: Sql) {
           stretch: from === null || to === null ? null : { from, to },
         })),
       );
-    },
-
-    async pruneChanges(olderThan: Date): Promise<number> {
-      let pruned = 0;
-      for (let removed = batchSize; removed === batchSize; pruned += removed) {
-        removed = await sql.execute`
-          DELETE FROM inbox_change WHERE (tenant_id, user_id, change_seq) IN (
-            SELECT tenant_id, user_id, change_seq FROM inbox_change
-            WHERE changed_at < ${olderThan}::timestamptz LIMIT ${batchSize})`;
-      }
-      return pruned;
     },
   };
 }

@@ -1,0 +1,200 @@
+import {
+  type Activity,
+  type BucketKey,
+  bucketStart,
+  type CountedBucket,
+  type Granularity,
+  granularities,
+  type TypeCount,
+  type TypedBucket,
+} from '../../domain/activity.ts';
+import { pageViewType } from '../../events/activity.ts';
+import type { MetricsDifference, RecountOptions } from '../../ports/store.ts';
+import { Prisma } from './generated/client.ts';
+import { recountMetrics } from './recount.ts';
+import { lines, type Sql } from './sql.ts';
+
+/** Types of activity shown of one bucket. */
+const maxTypes = 50;
+
+const selected = Prisma.sql`
+  tenant_id AS "tenantId", granularity, bucket_start AS "start", unique_users AS "uniqueUsers",
+  page_view_count::float8 AS "pageViewCount", version::float8 AS version, updated_at AS "updatedAt"`;
+
+// A control character: none of the parts holds one, and the order of the keys is that of the columns.
+const separator = '\u0001';
+
+/** Rows under keys of text columns, summed up; in the order of the keys, in which everybody writes them. */
+function summed(keys: Iterable<readonly string[]>): readonly { key: readonly string[]; count: number }[] {
+  const counts = new Map<string, { key: readonly string[]; count: number }>();
+  for (const key of keys) {
+    const id = key.join(separator);
+    const known = counts.get(id);
+    if (known) known.count += 1;
+    else counts.set(id, { key, count: 1 });
+  }
+  return [...counts.entries()].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, row]) => row);
+}
+
+const markOf = ({ tenantId, id }: Activity) => `${tenantId}${separator}${id}`;
+
+const column = (rows: readonly { readonly key: readonly string[] }[], index: number) =>
+  lines(rows, ({ key }) => key[index] as string);
+
+export function createActivityQueries(sql: Sql) {
+  return {
+    async claimCounted(activities: readonly Activity[], now: Date): Promise<readonly boolean[]> {
+      if (activities.length === 0) return [];
+      // Sorted, so that two workers with the same events cannot wait for each other in a circle.
+      const keys = [...new Set(activities.map(markOf))].sort();
+      const part = (index: number) => lines(keys, (key) => key.split(separator)[index] as string);
+      const [row] = await sql.query<{ readonly fresh: readonly number[] | null }>`
+        WITH mark AS (
+          SELECT * FROM unnest(string_to_array(${part(0)}, E'\\n'), string_to_array(${part(1)}, E'\\n')::uuid[])
+            WITH ORDINALITY AS mark (tenant_id, id, n)
+        ), claimed AS (
+          INSERT INTO counted_event (tenant_id, id, processed_at)
+          SELECT tenant_id, id, ${now}::timestamptz FROM mark ORDER BY n
+          ON CONFLICT DO NOTHING
+          RETURNING tenant_id, id
+        )
+        SELECT array_agg(n::int) AS fresh FROM mark JOIN claimed USING (tenant_id, id)`;
+      const fresh = new Set(row?.fresh?.map((n) => keys[n - 1]));
+      // Deleting on first sight makes a repeat within the batch a repeat.
+      return activities.map((activity) => fresh.delete(markOf(activity)));
+    },
+
+    recountMetrics: (options: RecountOptions): Promise<MetricsDifference> => recountMetrics(sql, options),
+
+    async addActivity(activities: readonly Activity[], now: Date): Promise<void> {
+      if (activities.length === 0) return;
+      const placed = activities.flatMap((activity) =>
+        granularities.map((granularity) => ({
+          ...activity,
+          bucket: [
+            activity.tenantId,
+            granularity,
+            bucketStart(activity.occurredAt, granularity).toISOString(),
+          ],
+        })),
+      );
+      const members = summed(placed.map(({ bucket, userId }) => [...bucket, userId]));
+      const buckets = summed(placed.map(({ bucket }) => bucket));
+      const types = summed(placed.map(({ bucket, activityType }) => [...bucket, activityType]));
+      const views = new Map(
+        types.flatMap(({ key, count }) =>
+          key[3] === pageViewType ? [[key.slice(0, 3).join(separator), count] as const] : [],
+        ),
+      );
+      const others = activities.filter(({ activityType }) => activityType !== pageViewType);
+      await Promise.all([
+        // How many members are new is what unique users grow by: whoever else adds the same one waits here.
+        sql.execute`
+          WITH member AS (
+            INSERT INTO user_activity_member (tenant_id, granularity, bucket_start, user_id)
+            SELECT * FROM unnest(string_to_array(${column(members, 0)}, E'\\n'),
+              string_to_array(${column(members, 1)}, E'\\n')::granularity[],
+              string_to_array(${column(members, 2)}, E'\\n')::timestamptz[], string_to_array(${column(members, 3)}, E'\\n'))
+            ON CONFLICT DO NOTHING
+            RETURNING tenant_id, granularity, bucket_start
+          ), added AS (
+            SELECT tenant_id, granularity, bucket_start, count(*)::int AS users FROM member GROUP BY 1, 2, 3
+          )
+          INSERT INTO user_activity_metrics AS kept (tenant_id, granularity, bucket_start, unique_users, page_view_count,
+            version, updated_at)
+          SELECT tenant_id, granularity, bucket_start, coalesce(users, 0), views, 1, ${now}::timestamptz
+          FROM unnest(string_to_array(${column(buckets, 0)}, E'\\n'),
+            string_to_array(${column(buckets, 1)}, E'\\n')::granularity[],
+            string_to_array(${column(buckets, 2)}, E'\\n')::timestamptz[],
+            ${buckets.map(({ key }) => views.get(key.join(separator)) ?? 0)}::bigint[])
+            WITH ORDINALITY AS bucket (tenant_id, granularity, bucket_start, views, n)
+          LEFT JOIN added USING (tenant_id, granularity, bucket_start)
+          ORDER BY n
+          ON CONFLICT (tenant_id, granularity, bucket_start) DO UPDATE SET
+            unique_users = kept.unique_users + excluded.unique_users,
+            page_view_count = kept.page_view_count + excluded.page_view_count,
+            version = kept.version + 1, updated_at = greatest(kept.updated_at, excluded.updated_at)`,
+        sql.execute`
+          INSERT INTO user_activity_type AS kept (tenant_id, granularity, bucket_start, activity_type, count)
+          SELECT * FROM unnest(string_to_array(${column(types, 0)}, E'\\n'),
+            string_to_array(${column(types, 1)}, E'\\n')::granularity[],
+            string_to_array(${column(types, 2)}, E'\\n')::timestamptz[], string_to_array(${column(types, 3)}, E'\\n'),
+            ${types.map(({ count }) => count)}::bigint[])
+          ON CONFLICT (tenant_id, granularity, bucket_start, activity_type)
+            DO UPDATE SET count = kept.count + excluded.count`,
+        others.length > 0 &&
+          sql.execute`
+            INSERT INTO user_activity (tenant_id, user_id, occurred_at, id, activity_type)
+            SELECT * FROM unnest(${others.map(({ tenantId }) => tenantId)}::text[], ${others.map(({ userId }) => userId)}::text[],
+              ${others.map(({ occurredAt }) => occurredAt.toISOString())}::timestamptz[],
+              ${others.map(({ id }) => id)}::uuid[], ${others.map(({ activityType }) => activityType)}::text[])`,
+      ]);
+    },
+
+    async activityBuckets(keys: readonly BucketKey[]): Promise<readonly TypedBucket[]> {
+      if (keys.length === 0) return [];
+      return sql.query<TypedBucket>`
+        SELECT ${selected}, (
+          SELECT coalesce(json_agg(json_build_object('activityType', activity_type, 'count', count)), '[]') FROM (
+            SELECT activity_type, count FROM user_activity_type AS type
+            WHERE (type.tenant_id, type.granularity, type.bucket_start)
+              = (metrics.tenant_id, metrics.granularity, metrics.bucket_start)
+            ORDER BY count DESC, activity_type COLLATE "C" LIMIT ${maxTypes}
+          ) AS top
+        ) AS "byType"
+        FROM user_activity_metrics AS metrics WHERE (tenant_id, granularity, bucket_start) IN (
+          SELECT * FROM unnest(${keys.map(({ tenantId }) => tenantId)}::text[],
+            ${keys.map(({ granularity }) => granularity)}::granularity[],
+            ${keys.map(({ start }) => start.toISOString())}::timestamptz[]))`;
+    },
+
+    async activityBucketsBetween(
+      tenantId: string,
+      level: Granularity,
+      { from, to, changedSince }: { readonly from: Date; readonly to: Date; readonly changedSince?: Date },
+    ): Promise<readonly CountedBucket[]> {
+      return sql.query<CountedBucket>`
+        SELECT ${selected} FROM user_activity_metrics
+        WHERE tenant_id = ${tenantId} AND granularity = ${level}::granularity AND bucket_start >= ${from}::timestamptz
+          AND bucket_start < ${to}::timestamptz AND updated_at >= coalesce(${changedSince ?? null}::timestamptz, '-infinity')
+        ORDER BY bucket_start`;
+    },
+
+    async distinctUsers(
+      tenantId: string,
+      level: Granularity,
+      bounds: readonly Date[],
+    ): Promise<ReadonlyMap<number, number>> {
+      const starts = bounds.map((bound) => bound.toISOString());
+      const rows = await sql.query<{ n: number; users: number }>`
+        SELECT width_bucket(bucket_start, ${starts}::timestamptz[]) - 1 AS n, count(DISTINCT user_id)::int AS users
+        FROM user_activity_member
+        WHERE tenant_id = ${tenantId} AND granularity = ${level}::granularity
+          AND bucket_start >= ${bounds.at(0)}::timestamptz AND bucket_start < ${bounds.at(-1)}::timestamptz
+        GROUP BY 1`;
+      return new Map(rows.map(({ n, users }) => [n, users]));
+    },
+
+    async activityTypes(
+      tenantId: string,
+      level: Granularity,
+      bounds: readonly Date[],
+    ): Promise<ReadonlyMap<number, readonly TypeCount[]>> {
+      const starts = bounds.map((bound) => bound.toISOString());
+      const rows = await sql.query<{ n: number; types: readonly TypeCount[] }>`
+        SELECT n, json_agg(json_build_object('activityType', activity_type, 'count', count)
+          ORDER BY count DESC, activity_type COLLATE "C") AS types
+        FROM (
+          SELECT *, row_number() OVER (PARTITION BY n ORDER BY count DESC, activity_type COLLATE "C") AS place FROM (
+            SELECT width_bucket(bucket_start, ${starts}::timestamptz[]) - 1 AS n, activity_type, sum(count) AS count
+            FROM user_activity_type
+            WHERE tenant_id = ${tenantId} AND granularity = ${level}::granularity
+              AND bucket_start >= ${bounds.at(0)}::timestamptz AND bucket_start < ${bounds.at(-1)}::timestamptz
+            GROUP BY 1, 2
+          ) AS counted
+        ) AS placed
+        WHERE place <= ${maxTypes}::int GROUP BY n`;
+      return new Map(rows.map(({ n, types }) => [n, types]));
+    },
+  };
+}

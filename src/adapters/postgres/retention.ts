@@ -1,0 +1,107 @@
+import type { Expiring } from '../../ports/store.ts';
+import { Prisma } from './generated/client.ts';
+import type { Sql } from './sql.ts';
+
+/** Pages of a table that one statement looks at: 16 MB, read in some ten milliseconds. */
+const stridePages = 2_000;
+
+/** Partitioned by month: whole partitions go. */
+const partitioned: Partial<Record<Expiring, readonly string[]>> = {
+  pageViews: ['page_view'],
+  activity: ['user_activity', 'user_activity_member'],
+};
+
+interface RowsOfTable {
+  readonly table: string;
+  /** What goes, of those older than a moment. */
+  readonly condition: (before: Date) => Prisma.Sql;
+}
+
+const olderBy = (table: string, column: string): RowsOfTable => ({
+  table,
+  condition: (before) => Prisma.sql`${Prisma.raw(column)} < ${before}::timestamptz`,
+});
+
+const rows: Record<Expiring, readonly RowsOfTable[]> = {
+  pageViews: [],
+  activity: [olderBy('user_activity_metrics', 'bucket_start'), olderBy('user_activity_type', 'bucket_start')],
+  itemViews: [olderBy('item_view', 'viewed_at')],
+  changes: [olderBy('inbox_change', 'changed_at')],
+  limitHistory: [
+    {
+      // The last one that says the progress stays, for those behind it.
+      table: 'user_limit_event',
+      condition: (before) => Prisma.sql`occurred_at < ${before}::timestamptz AND EXISTS (
+        SELECT FROM user_limit_event AS later
+        WHERE (later.tenant_id, later.user_id, later.user_limit_id)
+            = (user_limit_event.tenant_id, user_limit_event.user_id, user_limit_event.user_limit_id)
+          AND later.sequence_number > user_limit_event.sequence_number
+          AND later.progress_after IS NOT NULL AND later.occurred_at < ${before}::timestamptz)`,
+    },
+  ],
+  marks: [olderBy('processed_event', 'processed_at'), olderBy('counted_event', 'processed_at')],
+  idempotencyKeys: [olderBy('idempotency_key', 'created_at')],
+  deadLetters: [olderBy('dead_letter', 'failed_at')],
+  notifications: [
+    {
+      // Neither of these counts, nor will it again.
+      table: 'notification',
+      condition: (before) => Prisma.sql`(read_at < ${before}::timestamptz
+        OR status IN ('SUPPRESSED', 'CANCELED', 'EXPIRED') AND greatest(created_at, expires_at) < ${before}::timestamptz)`,
+    },
+    {
+      // An opening says when the notifications it covered first were seen: it stays while there is one of them.
+      table: 'inbox_opening',
+      condition: (before) => Prisma.sql`opened_at < ${before}::timestamptz AND NOT EXISTS (
+        SELECT FROM notification AS covered
+        WHERE (covered.tenant_id, covered.user_id) = (inbox_opening.tenant_id, inbox_opening.user_id)
+          AND covered.seq <= inbox_opening.up_to_seq AND covered.seq > coalesce((
+            SELECT max(earlier.up_to_seq) FROM inbox_opening AS earlier
+            WHERE (earlier.tenant_id, earlier.user_id) = (inbox_opening.tenant_id, inbox_opening.user_id)
+              AND earlier.up_to_seq < inbox_opening.up_to_seq), 0))`,
+    },
+  ],
+};
+
+/**
+ * Removes what is old, by statements that are short and wait for nobody: partitions whole, rows a stretch of the table at a
+ * time, those that somebody has locked left for the next time. Row by row in the order of the table rather than by an index
+ * on the time, which every event would pay for.
+ */
+export function createRetentionQueries(sql: Sql) {
+  async function inTable({ table, condition }: RowsOfTable, before: Date, dryRun: boolean): Promise<number> {
+    const name = Prisma.raw(table);
+    const [size] = await sql.query<{ pages: number }>`
+      SELECT (pg_relation_size(${table}::regclass) / current_setting('block_size')::int)::int AS pages`;
+    let found = 0;
+    for (let from = 0; from < (size?.pages ?? 0); from += stridePages) {
+      const old = Prisma.sql`
+        SELECT ctid FROM ${name} WHERE ctid >= ${`(${from},0)`}::tid AND ctid < ${`(${from + stridePages},0)`}::tid
+          AND ${condition(before)}`;
+      if (dryRun) {
+        const [count] = await sql.query<{ n: number }>`SELECT count(*)::int AS n FROM (${old}) AS old`;
+        found += count?.n ?? 0;
+      } else {
+        found += await sql.execute`
+          DELETE FROM ${name} WHERE ctid = ANY(ARRAY(${old} FOR UPDATE SKIP LOCKED)) AND ${condition(before)}`;
+      }
+    }
+    return found;
+  }
+
+  return {
+    async expire(kind: Expiring, before: Date, { dryRun }: { readonly dryRun: boolean }): Promise<number> {
+      let found = 0;
+      for (const parent of partitioned[kind] ?? []) {
+        const [dropped] = dryRun
+          ? await sql.query<{ names: readonly string[] }>`
+              SELECT ARRAY(SELECT old_partitions(${parent}, ${before}::timestamptz)) AS names`
+          : await sql.query<{ names: readonly string[] }>`
+              SELECT drop_old_partitions(${parent}, ${before}::timestamptz) AS names`;
+        found += dropped?.names.length ?? 0;
+      }
+      for (const one of rows[kind]) found += await inTable(one, before, dryRun);
+      return found;
+    },
+  };
+}

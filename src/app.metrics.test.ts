@@ -1,0 +1,66 @@
+import { afterAll, beforeAll, expect, it, vi } from 'vitest';
+import type { Event } from './events/codec.ts';
+import { topics } from './events/topic.ts';
+import { metricsGroup } from './flow/count.ts';
+import type { EventLog } from './ports/event-log.ts';
+import { activityRecorded, pageViewed } from './testing/event.ts';
+import { type Fleet, openFleet } from './testing/fleet.ts';
+import { withClient } from './testing/postgres-server.ts';
+import { metricsDrift } from './testing/recount.ts';
+
+const waiting = { timeout: 60_000, interval: 100 };
+
+let fleet: Fleet;
+let log: EventLog;
+beforeAll(async () => {
+  fleet = await openFleet({ FLUSH_INTERVAL_SEC: '1', BATCH_SIZE: '60' });
+  log = fleet.openLog();
+}, 120_000);
+afterAll(async () => {
+  await log?.close();
+  await fleet?.stop();
+}, 60_000);
+
+/** Asks the database itself. */
+const query = <Row extends object>(sql: string) =>
+  withClient(fleet.postgres.url, async (client) => (await client.query<Row>(sql)).rows);
+
+it('three workers count exactly, killed in the middle, with events late and sent twice', async () => {
+  const [plain, midCount, afterCount] = await Promise.all([
+    fleet.start('worker'),
+    fleet.start('worker', { point: 'mid-count', count: 2 }),
+    fleet.start('worker', { point: 'after-count', count: 2 }),
+  ]);
+  const users = Array.from({ length: 40 }, (_, n) => `user-${n}`);
+  const sent: Event[] = [];
+  for (let round = 0; round < 30; round += 1) {
+    const fresh = users.map((userId, n) => {
+      // Of now, of the last hours, and some of weeks ago.
+      const agoMs = n % 10 === 0 ? round * 86_400_000 : (n % 7) * 1_300_000;
+      const fields = { userId, occurredAt: new Date(Date.now() - agoMs) };
+      return n % 4 === 0 ? activityRecorded(fields) : pageViewed(fields);
+    });
+    await log.append([...fresh, ...sent.filter((_, n) => n % 31 === round)]);
+    sent.push(...fresh);
+    if (round === 12) await Promise.all([midCount.exited, afterCount.exited]);
+    if (round === 13) await Promise.all([fleet.start('worker'), fleet.start('worker')]);
+    if (round === 20) await plain.end('SIGKILL');
+  }
+  await fleet.start('worker');
+  await vi.waitFor(async () => {
+    expect(await log.lag(metricsGroup, [topics.userActivity])).toBe(0n);
+    expect(await log.lag('unseen-projections', Object.values(topics))).toBe(0n);
+  }, waiting);
+
+  expect(await metricsDrift(query)).toEqual([]);
+  const [total] = await query<{ events: number; views: number; minutes: number }>(
+    `SELECT (SELECT sum(count) FROM user_activity_type WHERE granularity = 'DAY')::int AS events,
+       (SELECT sum(page_view_count) FROM user_activity_metrics WHERE granularity = 'MINUTE')::int AS views`,
+  );
+  expect(total).toEqual({
+    events: sent.length,
+    views: sent.filter(({ type }) => type === 'pageViewed').length,
+  });
+  // None of them was stopped in good order.
+  expect([plain, midCount, afterCount].map((program) => program.isRunning())).toEqual([false, false, false]);
+}, 180_000);

@@ -1,0 +1,107 @@
+import { daysBetween, startOfDayBefore } from './time.ts';
+import type { UserKey } from './user.ts';
+
+/** How long buckets are; a bucket that is counted begins at a whole one of these in UTC. */
+export const granularities = ['MINUTE', 'HOUR', 'DAY'] as const;
+export type Granularity = (typeof granularities)[number];
+
+export const granularityMs = {
+  MINUTE: 60_000,
+  HOUR: 3_600_000,
+  DAY: 86_400_000,
+} as const satisfies Record<Granularity, number>;
+
+/** Something a user did, as it is counted. */
+export interface Activity extends UserKey {
+  /** uuid */
+  readonly id: string;
+  readonly activityType: string;
+  readonly occurredAt: Date;
+}
+
+/** Names a bucket that is counted. */
+export interface BucketKey {
+  readonly tenantId: string;
+  readonly granularity: Granularity;
+  readonly start: Date;
+}
+
+export interface TypeCount {
+  readonly activityType: string;
+  readonly count: number;
+}
+
+/** A bucket that is counted. A newer state has a greater version. */
+export interface CountedBucket extends BucketKey {
+  readonly uniqueUsers: number;
+  readonly pageViewCount: number;
+  readonly version: number;
+  readonly updatedAt: Date;
+}
+
+/** One with its types, at most 50 of them, most first, ties by name. */
+export interface TypedBucket extends CountedBucket {
+  readonly byType: readonly TypeCount[];
+}
+
+/** The start of the counted bucket in which a moment lies. */
+export function bucketStart(moment: Date, granularity: Granularity): Date {
+  const ms = granularityMs[granularity];
+  return new Date(Math.floor(moment.getTime() / ms) * ms);
+}
+
+/**
+ * Where the buckets that `[from, to)` touches begin, oldest first, and where the last one ends: one more than there are.
+ * Days are those of the zone, 23 or 25 hours long when clocks change; hours are counted from the start of their day, so
+ * that they fill it. At most `max` buckets: undefined when there are more.
+ */
+export function bucketBounds(
+  { from, to }: { readonly from: Date; readonly to: Date },
+  granularity: Granularity,
+  timeZone: string,
+  max: number,
+): readonly Date[] | undefined {
+  const ms = granularityMs[granularity];
+  // A day may have 25 hours; beyond this there are more than `max`, without making a list of them.
+  if ((to.getTime() - from.getTime()) / ms > max * 1.05) return undefined;
+  const bounds = granularity === 'DAY' ? dayBounds(from, to, timeZone) : [];
+  if (granularity === 'MINUTE') {
+    for (let at = bucketStart(from, 'MINUTE').getTime(); at < to.getTime() + ms; at += ms)
+      bounds.push(new Date(at));
+  }
+  if (granularity === 'HOUR') {
+    const days = dayBounds(from, to, timeZone);
+    const starts = days.slice(0, -1).flatMap((start, n) => {
+      const hours: number[] = [];
+      for (let at = start.getTime(); at < (days[n + 1] as Date).getTime(); at += ms) hours.push(at);
+      return hours;
+    });
+    const ends = [...starts.slice(1), days.at(-1)?.getTime() ?? 0];
+    const touched = starts.filter((start, n) => (ends[n] as number) > from.getTime() && start < to.getTime());
+    const end = ends[starts.indexOf(touched.at(-1) as number)] as number;
+    bounds.push(...[...touched, end].map((at) => new Date(at)));
+  }
+  return bounds.length - 1 > max ? undefined : bounds;
+}
+
+/** The starts of the days that `[from, to)` touches, and the end of the last. */
+function dayBounds(from: Date, to: Date, timeZone: string): Date[] {
+  const starts = daysBetween(from, to, timeZone).map(({ start }) => start);
+  return [...starts, startOfDayBefore(starts.at(-1) as Date, -1, timeZone)];
+}
+
+/** The coarsest counted buckets that begin and end wherever these do. */
+export function levelOf(bounds: readonly Date[]): Granularity {
+  const isOnGrid = (granularity: Granularity) =>
+    bounds.every((bound) => bound.getTime() % granularityMs[granularity] === 0);
+  return isOnGrid('DAY') ? 'DAY' : isOnGrid('HOUR') ? 'HOUR' : 'MINUTE';
+}
+
+/** A bucket is final when it has ended and nothing was added for so long, in ms: a late event opens it again. */
+export function isFinal(
+  { end, updatedAt }: { readonly end: Date; readonly updatedAt: Date | undefined },
+  now: Date,
+  settleMs: number,
+): boolean {
+  return Math.max(end.getTime(), updatedAt?.getTime() ?? 0) + settleMs <= now.getTime();
+}

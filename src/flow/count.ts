@@ -1,0 +1,214 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { type Activity, bucketStart, granularities, type TypedBucket } from '../domain/activity.ts';
+import { AppError, isRetriable } from '../domain/error.ts';
+import { timelinessOf } from '../domain/page-view.ts';
+import { userKeyOf } from '../domain/user.ts';
+import { pageViewType } from '../events/activity.ts';
+import { decode, type Event } from '../events/codec.ts';
+import { topics } from '../events/topic.ts';
+import type { Clock } from '../ports/clock.ts';
+import type { Consumption, EventLog, LogRecord } from '../ports/event-log.ts';
+import type { Logger } from '../ports/logger.ts';
+import type { PubSub } from '../ports/pub-sub.ts';
+import type { Store } from '../ports/store.ts';
+import { erasedTopic } from './erase.ts';
+import { activityIdOf, isFarAhead } from './project.ts';
+import { publishBuckets } from './watch-activity.ts';
+
+/** Consumer group of the metrics. */
+export const metricsGroup = 'unseen-metrics';
+
+const counted = [topics.userActivity];
+
+export interface CountOptions {
+  /** Activity older than this is not counted. */
+  readonly retentionDays: number;
+  /** What was taken is written at the latest after this. */
+  readonly flushIntervalMs: number;
+  /** And as soon as it is so many events. */
+  readonly batchSize: number;
+  readonly maxBackoffMs?: number;
+}
+
+/** What was taken and is written together. */
+interface Batch {
+  readonly activities: Activity[];
+  /** Settles as the writing does. */
+  readonly written: Promise<void>;
+  readonly settle: { resolve(): void; reject(error: unknown): void };
+  /** Those of its records: when one is aborted, they may go to another consumer. */
+  readonly signals: Set<AbortSignal>;
+  /** Has it written now, in one last try. */
+  readonly letGo: () => void;
+  readonly told: AbortSignal;
+  timer: NodeJS.Timeout | undefined;
+}
+
+/**
+ * Counts what users do, per minute, hour and day. It consumes the log on its own, keeps what it is handed and writes it
+ * together: after a while, when there is enough of it, or when it is told to let go. The group moves on only behind what is
+ * written, and each event is marked in the transaction that counts it: what comes again after a crash, to this worker or
+ * another, or was sent twice, counts once.
+ */
+export function createCount(
+  {
+    log,
+    store,
+    pubSub,
+    clock,
+    logger,
+  }: {
+    readonly log: EventLog;
+    readonly store: Store;
+    readonly pubSub: PubSub;
+    readonly clock: Clock;
+    readonly logger: Logger;
+  },
+  { retentionDays, flushIntervalMs, batchSize, maxBackoffMs = 4_000 }: CountOptions,
+) {
+  let open: Batch | undefined;
+  // One after the other: of the same event in two batches, the first in the log is the one that counts.
+  let writing: Promise<void> = Promise.resolve();
+
+  function begin(): Batch {
+    let settle: Batch['settle'] = { resolve() {}, reject() {} };
+    const written = new Promise<void>((resolve, reject) => {
+      settle = { resolve, reject };
+    });
+    const told = new AbortController();
+    const batch: Batch = {
+      activities: [],
+      written,
+      settle,
+      signals: new Set(),
+      letGo() {
+        told.abort();
+        flush(batch);
+      },
+      told: told.signal,
+      timer: undefined,
+    };
+    batch.timer = setTimeout(() => flush(batch), flushIntervalMs);
+    return batch;
+  }
+
+  function flush(batch: Batch): void {
+    if (open !== batch) return;
+    open = undefined;
+    clearTimeout(batch.timer);
+    writing = writing
+      .then(() => write(batch))
+      .then(batch.settle.resolve, batch.settle.reject)
+      .then(() => {
+        for (const signal of batch.signals) signal.removeEventListener('abort', batch.letGo);
+      });
+  }
+
+  /** Tries until the backend is back, or once more when told. */
+  async function write({ activities, told }: Batch): Promise<void> {
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        await add(activities);
+        return;
+      } catch (err) {
+        if (told.aborted || !isRetriable(err)) throw err;
+        const delayMs = Math.min(maxBackoffMs, 100 * 2 ** attempt) * Math.random();
+        // The first says that it began, then one line a minute or so.
+        if (attempt === 1 || attempt % 10 === 0) logger.warn({ err, attempt, delayMs }, 'a count is retried');
+        await delay(delayMs, undefined, { signal: told }).catch(() => {});
+      }
+    }
+  }
+
+  async function add(activities: readonly Activity[]): Promise<void> {
+    if (activities.length === 0) return;
+    const now = clock.now();
+    await store.preparePageViews(activities.map(({ occurredAt }) => occurredAt));
+    const added = await store.projection(async (transaction) => {
+      const claims = await transaction.claimCounted(activities, now);
+      const fresh = activities.filter((_, index) => claims[index]);
+      transaction.finish(transaction.addActivity(fresh, now));
+      return fresh;
+    });
+    // Told after the commit; who misses it reads again.
+    await publishChanged(added).catch((err) => logger.warn({ err }, 'buckets could not be published'));
+  }
+
+  async function publishChanged(added: readonly Activity[]): Promise<void> {
+    const keys = new Map(
+      added.flatMap(({ tenantId, occurredAt }) =>
+        granularities.map((granularity) => {
+          const start = bucketStart(occurredAt, granularity);
+          return [`${tenantId} ${granularity} ${start.getTime()}`, { tenantId, granularity, start }] as const;
+        }),
+      ),
+    );
+    // Of many late ones the newest: nobody watches the others come.
+    const newest = [...keys.values()]
+      .sort((a, b) => b.start.getTime() - a.start.getTime())
+      .slice(0, maxPublished);
+    const buckets: readonly TypedBucket[] = await store.activityBuckets(newest);
+    await publishBuckets(pubSub, buckets);
+  }
+
+  /** Drops what was taken of a user. */
+  function forget(userKey: string): void {
+    if (!open) return;
+    const others = open.activities.filter((activity) => userKeyOf(activity) !== userKey);
+    open.activities.splice(0, open.activities.length, ...others);
+  }
+
+  /** Resolves when the records are counted. */
+  async function take(records: readonly LogRecord[], signal: AbortSignal): Promise<void> {
+    const activities = read(records, clock.now(), retentionDays);
+    open ??= begin();
+    const batch = open;
+    batch.activities.push(...activities);
+    if (signal.aborted) batch.letGo();
+    else if (!batch.signals.has(signal)) {
+      batch.signals.add(signal);
+      signal.addEventListener('abort', batch.letGo);
+    }
+    if (batch.activities.length >= batchSize) flush(batch);
+    await batch.written;
+  }
+
+  return {
+    /** At most twice a batch is in memory: one that is written and one that is taken. */
+    async start(): Promise<Consumption> {
+      const { end } = pubSub.subscribe([erasedTopic], ({ value }) => forget(value));
+      const consumption = await log.consume(metricsGroup, counted, take, { ahead: 2 * batchSize });
+      return { stop: () => consumption.stop().finally(end) };
+    },
+    /** Records that are not counted yet, over all processes; some always, until the next flush. Rejects with UNAVAILABLE. */
+    lag: (): Promise<bigint> => log.lag(metricsGroup, counted),
+  };
+}
+
+/** Buckets of one flush that are pushed. */
+const maxPublished = 500;
+
+/** What is to be counted; what cannot be read the projections keep as dead letters. */
+function read(records: readonly LogRecord[], now: Date, retentionDays: number): readonly Activity[] {
+  return records.flatMap((record) => {
+    const decoded = decode(record);
+    if (decoded.kind === 'newer') {
+      throw new AppError(
+        'UNAVAILABLE',
+        `An event ${decoded.type} has schema version ${decoded.schemaVersion}, newer than this worker: upgrade it.`,
+      );
+    }
+    if (decoded.kind !== 'event') return [];
+    const { event } = decoded;
+    const activityType = activityTypeOf(event);
+    if (activityType === undefined || isFarAhead(event, now)) return [];
+    if (timelinessOf(event.occurredAt, now, retentionDays) === 'too-old') return [];
+    const { tenantId, userId, occurredAt } = event;
+    return [{ tenantId, userId, id: activityIdOf(event), activityType, occurredAt }];
+  });
+}
+
+function activityTypeOf(event: Event): string | undefined {
+  if (event.type === 'pageViewed') return pageViewType;
+  return event.type === 'activityRecorded' ? event.data.activityType : undefined;
+}

@@ -1,0 +1,207 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { createLocalPubSub } from '../adapters/local/pub-sub.ts';
+import { createPostgresEventLog } from '../adapters/postgres/event-log.ts';
+import { topics } from '../events/topic.ts';
+import { noBadgeCache } from '../ports/badge-cache.ts';
+import { systemClock } from '../ports/clock.ts';
+import type { EventLog } from '../ports/event-log.ts';
+import { silent } from '../ports/logger.ts';
+import type { MetricsDifference } from '../ports/store.ts';
+import { activityRecorded, notificationSent, pageViewed } from '../testing/event.ts';
+import { observed } from '../testing/faults.ts';
+import { drift, metricsDrift } from '../testing/recount.ts';
+import { openTestStorage, type TestStorage } from '../testing/storage.ts';
+import { createConsume, projectionGroup } from './consume.ts';
+import { createCount, metricsGroup } from './count.ts';
+import { createProject } from './project.ts';
+import { createRebuild } from './rebuild.ts';
+
+const waiting = { timeout: 15_000, interval: 20 };
+const dayMs = 86_400_000;
+const clock = systemClock;
+const pubSub = observed(createLocalPubSub());
+
+let storage: TestStorage;
+let log: EventLog;
+beforeEach(async () => {
+  storage = await openTestStorage();
+  const { database, connection } = storage;
+  log = createPostgresEventLog({ database, connection, logger: silent }, { retryMs: 20 });
+});
+afterEach(async () => {
+  await log.close();
+  await storage.close();
+});
+
+const common = () => ({ store: storage.store, log, pubSub, clock, logger: silent });
+const project = () =>
+  createConsume({ log, project: createProject(common(), { retentionDays: 183 }), logger: silent }).start();
+const count = (flushIntervalMs = 20) =>
+  createCount(common(), { retentionDays: 183, flushIntervalMs, batchSize: 1_000 }).start();
+const passed = (group: string) =>
+  vi.waitFor(async () => expect(await log.lag(group, Object.values(topics))).toBe(0n), waiting);
+const ago = (ms: number) => new Date(clock.now().getTime() - ms);
+
+/** Some of the last days, of two tenants. */
+function events(count: number) {
+  return Array.from({ length: count }, (_, n) => {
+    const occurredAt = ago((n % 50) * 3_600_000 + n * 7_000);
+    const of = { userId: `user-${n % 13}`, tenantId: n % 9 === 0 ? 'other' : 'default', occurredAt };
+    return n % 5 === 0 ? activityRecorded(of) : pageViewed(of);
+  });
+}
+
+const nothing: MetricsDifference = {
+  buckets: 0,
+  pageViewsCounted: 0,
+  pageViewsKept: 0,
+  types: 0,
+  membersMissing: 0,
+  membersSurplus: 0,
+};
+
+const rebuild = () => createRebuild({ ...common(), cache: noBadgeCache }, { logRetentionDays: 7 });
+
+async function rebuildMetrics(dryRun = false): Promise<MetricsDifference> {
+  const days: MetricsDifference[] = [];
+  const range = { from: ago(3 * dayMs), to: clock.now() };
+  const ran = await rebuild().metrics(range, { dryRun }, ({ difference }) => days.push(difference));
+  expect(ran).toBe(true);
+  expect(days.length).toBeGreaterThanOrEqual(4);
+  const sum = (key: keyof MetricsDifference) => days.reduce((total, day) => total + day[key], 0);
+  return Object.fromEntries(
+    Object.keys(nothing).map((key) => [key, sum(key as keyof MetricsDifference)]),
+  ) as never;
+}
+
+describe('a rebuild of the metrics', () => {
+  it('finds no difference where nothing was touched, and repairs what was', async () => {
+    await project();
+    await count();
+    await log.append(events(300));
+    await Promise.all([passed(projectionGroup), passed(metricsGroup)]);
+    expect(await rebuildMetrics(true)).toEqual(nothing);
+
+    await storage.query(
+      `UPDATE user_activity_metrics SET unique_users = unique_users + 1 WHERE granularity = 'DAY'`,
+    );
+    await storage.query(
+      `DELETE FROM user_activity_metrics WHERE granularity = 'HOUR' AND tenant_id = 'other'`,
+    );
+    await storage.query(`UPDATE user_activity_type SET count = 99 WHERE granularity = 'MINUTE'`);
+    await storage.query(`DELETE FROM user_activity_type WHERE granularity = 'HOUR'`);
+    await storage.query(`DELETE FROM user_activity_member WHERE user_id = 'user-3'`);
+    await storage.query(`INSERT INTO user_activity_member SELECT tenant_id, granularity, bucket_start, 'nobody'
+      FROM user_activity_metrics WHERE granularity = 'DAY'`);
+    const damage = await metricsDrift(storage.query);
+    expect(damage.length).toBeGreaterThan(100);
+
+    const found = await rebuildMetrics(true);
+    expect(Math.min(found.buckets, found.types, found.membersMissing, found.membersSurplus)).toBeGreaterThan(
+      0,
+    );
+    expect(await metricsDrift(storage.query)).toEqual(damage);
+    expect(await rebuildMetrics()).toEqual(found);
+    expect(await metricsDrift(storage.query)).toEqual([]);
+    expect(await rebuildMetrics()).toEqual(nothing);
+  });
+
+  it('empties buckets that nothing is in, once', async () => {
+    await storage.query(`INSERT INTO user_activity_metrics VALUES ('default', 'DAY', $1, 7, 7, 5, now())`, [
+      new Date(Math.floor(Date.now() / dayMs) * dayMs),
+    ]);
+    expect(await rebuildMetrics()).toMatchObject({ buckets: 1, pageViewsCounted: 0, pageViewsKept: 7 });
+    expect(await rebuildMetrics()).toEqual(nothing);
+    expect(await storage.query('SELECT unique_users, version::int FROM user_activity_metrics')).toEqual([
+      { unique_users: 0, version: 6 },
+    ]);
+  });
+
+  it('leaves what is not counted yet to its flush', async () => {
+    await project();
+    const counting = await count(60_000);
+    await log.append(events(100));
+    await passed(projectionGroup);
+    expect(await rebuildMetrics()).toEqual(nothing);
+    expect(await storage.query('SELECT FROM user_activity_metrics')).toEqual([]);
+    // It is written when it is stopped.
+    await vi.waitFor(async () => {
+      await counting.stop();
+      await (await count()).stop();
+      expect(await log.lag(metricsGroup, Object.values(topics))).toBe(0n);
+    }, waiting);
+    expect(await metricsDrift(storage.query)).toEqual([]);
+  });
+
+  it('beside live traffic neither finds a difference nor makes one', async () => {
+    await project();
+    await count();
+    // The projections catch up between two of these.
+    let done = false;
+    const traffic = (async () => {
+      for (; !done; await delay(30)) await log.append(events(40));
+    })();
+    for (let round = 0; round < 4; round += 1) expect(await rebuildMetrics()).toEqual(nothing);
+    done = true;
+    await traffic;
+    await Promise.all([passed(projectionGroup), passed(metricsGroup)]);
+    expect(await metricsDrift(storage.query)).toEqual([]);
+  });
+
+  it('counts page views that were kept before there were metrics, when the log brings them no more', async () => {
+    await project();
+    await log.append(events(60));
+    await passed(projectionGroup);
+    await storage.query(`UPDATE page_view SET received_at = received_at - interval '8 days'`);
+    const { membersMissing } = await rebuildMetrics();
+    expect(membersMissing).toBeGreaterThan(0);
+    expect(await metricsDrift(storage.query)).toEqual([]);
+  });
+
+  it('is refused while another runs, and waits for projections that are behind in vain', async () => {
+    await storage.store.exclusively('unseen rebuild metrics', async () => {
+      expect(await rebuild().metrics({ from: ago(1), to: clock.now() }, { dryRun: true }, () => {})).toBe(
+        false,
+      );
+    });
+    await log.append(events(1));
+    const impatient = createRebuild(
+      { ...common(), cache: noBadgeCache },
+      { logRetentionDays: 7, attempts: 1 },
+    );
+    const range = { from: ago(1), to: clock.now() };
+    await expect(impatient.metrics(range, { dryRun: true }, () => {})).rejects.toMatchObject({
+      code: 'UNAVAILABLE',
+      message: expect.stringContaining('projections are behind'),
+    });
+  });
+});
+
+describe('a rebuild of the badges', () => {
+  it('repairs what differs from the rows and tells the watchers, and a dry run only says it', async () => {
+    const users = Array.from({ length: 450 }, (_, n) => ({ tenantId: 'default', userId: `user-${n}` }));
+    await storage.store.transaction((transaction) => transaction.ensureUsers(users, clock.now()));
+    await project();
+    await log.append(users.map((user) => notificationSent(user)));
+    await passed(projectionGroup);
+    await storage.query(`UPDATE inbox SET unseen = unseen + 3, unread = 0 WHERE user_id LIKE '%7'`);
+    const damage = (await drift(storage.query)).length;
+    expect(damage).toBe(45);
+    const run = async (dryRun: boolean) => {
+      let [checked, differed] = [0, 0];
+      await rebuild().badges({ dryRun }, (some) => {
+        checked += some.checked;
+        differed += some.differed;
+      });
+      return { checked, differed };
+    };
+    expect(await run(true)).toEqual({ checked: 450, differed: 45 });
+    expect(await drift(storage.query)).toHaveLength(damage);
+    const published = pubSub.published.length;
+    expect(await run(false)).toEqual({ checked: 450, differed: 45 });
+    expect(pubSub.published.length - published).toBe(45);
+    expect(await drift(storage.query)).toEqual([]);
+    expect(await run(false)).toEqual({ checked: 450, differed: 0 });
+  });
+});

@@ -1,0 +1,125 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { bucketBounds } from '../domain/activity.ts';
+import { AppError, isRetriable } from '../domain/error.ts';
+import { badgeOf, withCounts } from '../domain/inbox.ts';
+import type { UserKey } from '../domain/user.ts';
+import { topics } from '../events/topic.ts';
+import type { BadgeCache } from '../ports/badge-cache.ts';
+import type { Clock } from '../ports/clock.ts';
+import type { EventLog } from '../ports/event-log.ts';
+import type { Logger } from '../ports/logger.ts';
+import type { PubSub } from '../ports/pub-sub.ts';
+import type { MetricsDifference, Store } from '../ports/store.ts';
+import { projectionGroup } from './consume.ts';
+import { publishBadges } from './publish.ts';
+
+/** Inboxes in one transaction. */
+const inboxesAtOnce = 200;
+
+/** Days of one rebuild: as many as can be kept. */
+const maxDays = 4_000;
+
+/** How long nobody counts while the projections catch up, in ms, before the day is tried again. */
+const settleMs = 1_500;
+
+interface Deps {
+  readonly store: Store;
+  readonly log: EventLog;
+  readonly pubSub: PubSub;
+  readonly cache: BadgeCache;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/** What was found of one day. */
+export interface RebuiltDay {
+  readonly day: Date;
+  readonly difference: MetricsDifference;
+}
+
+/** What was found of some inboxes. */
+export interface RebuiltBadges {
+  readonly checked: number;
+  readonly differed: number;
+  readonly upTo: UserKey;
+}
+
+/**
+ * Recounts from the raw rows, beside live traffic, and repairs what differs; a dry run only says what. A day or some
+ * inboxes at a time, each in a transaction of its own: who is interrupted begins again, and finds no difference in what was
+ * done.
+ */
+export function createRebuild(
+  { store, log, pubSub, cache, clock, logger }: Deps,
+  { logRetentionDays, attempts = 20 }: { readonly logRetentionDays: number; readonly attempts?: number },
+) {
+  /** Resolves when the projections have applied all there is. Rejects with UNAVAILABLE when they do not get there. */
+  async function settled(): Promise<void> {
+    const deadline = performance.now() + settleMs;
+    while ((await log.lag(projectionGroup, Object.values(topics))) > 0n) {
+      if (performance.now() > deadline)
+        throw new AppError('UNAVAILABLE', 'The projections are behind; try again.');
+      await delay(20);
+    }
+  }
+
+  async function day(from: Date, to: Date, dryRun: boolean): Promise<MetricsDifference> {
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        const pendingSince = new Date(clock.now().getTime() - logRetentionDays * 86_400_000);
+        return await store.transaction((transaction) =>
+          transaction.recountMetrics({ from, to, pendingSince, dryRun, settled }),
+        );
+      } catch (error) {
+        if (!isRetriable(error) || attempt === attempts) throw error;
+        await delay(500 * Math.random() + 100 * attempt);
+      }
+    }
+  }
+
+  return {
+    /** The metrics of the days of UTC that `[from, to)` touches, oldest first; undefined when a rebuild is running. */
+    async metrics(
+      range: { readonly from: Date; readonly to: Date },
+      { dryRun }: { readonly dryRun: boolean },
+      onDay: (rebuilt: RebuiltDay) => void,
+    ): Promise<boolean> {
+      const bounds = bucketBounds(range, 'DAY', 'UTC', maxDays);
+      if (!bounds) throw new AppError('BAD_USER_INPUT', `A rebuild is of at most ${maxDays} days.`);
+      return store.exclusively('unseen rebuild metrics', async () => {
+        for (const [n, from] of bounds.slice(0, -1).entries()) {
+          onDay({ day: from, difference: await day(from, bounds[n + 1] as Date, dryRun) });
+        }
+      });
+    },
+
+    /** The badges of every inbox; false when a rebuild is running. */
+    async badges(
+      { dryRun }: { readonly dryRun: boolean },
+      onSome: (rebuilt: RebuiltBadges) => void,
+    ): Promise<boolean> {
+      return store.exclusively('unseen rebuild badges', async () => {
+        for (let after: UserKey | undefined; ; ) {
+          const keys = await store.inboxKeys({ first: inboxesAtOnce, ...(after && { after }) });
+          after = keys.at(-1);
+          if (!after) return;
+          const now = clock.now();
+          const changed = await store.transaction(async (transaction) => {
+            const locked = await transaction.lockInboxes(keys, now);
+            const inboxes = locked.map(({ inbox }) => inbox);
+            const counts = await transaction.countInboxes(inboxes);
+            const differing = inboxes.flatMap((inbox, n) => {
+              const right = withCounts(inbox, counts[n] ?? inbox, now);
+              return right === inbox ? [] : [right];
+            });
+            if (!dryRun) await transaction.saveInboxes(differing);
+            return differing;
+          });
+          if (!dryRun && changed.length > 0)
+            await publishBadges({ pubSub, cache, logger }, changed.map(badgeOf), 'RESYNCED');
+          onSome({ checked: keys.length, differed: changed.length, upTo: after });
+        }
+      });
+    },
+  };
+}

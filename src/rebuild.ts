@@ -1,0 +1,69 @@
+import { topics } from './events/topic.ts';
+import { projectionGroup } from './flow/consume.ts';
+import { metricsGroup } from './flow/count.ts';
+import { createRebuild } from './flow/rebuild.ts';
+import type { BadgeCache } from './ports/badge-cache.ts';
+import type { Clock } from './ports/clock.ts';
+import type { EventLog } from './ports/event-log.ts';
+import { silent } from './ports/logger.ts';
+import type { PubSub } from './ports/pub-sub.ts';
+import type { Store } from './ports/store.ts';
+
+interface Deps {
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly log: EventLog;
+  readonly pubSub: PubSub;
+  readonly cache: BadgeCache;
+}
+
+interface Options {
+  readonly from: Date;
+  readonly to: Date;
+  readonly dryRun: boolean;
+  readonly logRetentionDays: number;
+}
+
+/** The topics that workers consume, and for which groups. */
+export const replayable: Readonly<Record<string, readonly string[]>> = Object.fromEntries(
+  Object.values(topics).map((topic) => [
+    topic,
+    topic === topics.userActivity ? [projectionGroup, metricsGroup] : [projectionGroup],
+  ]),
+);
+
+/** What a rebuild amounted to, in a sentence; undefined when another was running. */
+export async function rebuildAll(
+  deps: Deps,
+  what: 'metrics' | 'badges',
+  { from, to, dryRun, logRetentionDays }: Options,
+  say: (line: string) => void,
+): Promise<string | undefined> {
+  const rebuild = createRebuild({ ...deps, logger: silent }, { logRetentionDays });
+  const outcome = (differed: number) =>
+    differed === 0
+      ? 'nothing differs'
+      : `${differed} differ${dryRun ? '; nothing was changed' : 'ed and were repaired'}`;
+  if (what === 'badges') {
+    let [checked, differed] = [0, 0];
+    const ran = await rebuild.badges({ dryRun }, (some) => {
+      checked += some.checked;
+      differed += some.differed;
+      say(`${checked} badges so far, ${differed} differ`);
+    });
+    return ran ? `${checked} badges: ${outcome(differed)}.` : undefined;
+  }
+  let [days, differed] = [0, 0];
+  const ran = await rebuild.metrics({ from, to }, { dryRun }, ({ day, difference }) => {
+    const { buckets, pageViewsCounted, pageViewsKept, types, membersMissing, membersSurplus } = difference;
+    const sum = buckets + types + membersMissing + membersSurplus;
+    days += 1;
+    differed += sum;
+    say(
+      sum === 0
+        ? `${day.toISOString().slice(0, 10)}  no difference`
+        : `${day.toISOString().slice(0, 10)}  ${buckets} buckets (${pageViewsKept} page views in them, ${pageViewsCounted} counted), ${types} types, ${membersMissing} users missing, ${membersSurplus} too many`,
+    );
+  });
+  return ran ? `${days} days: ${outcome(differed)}.` : undefined;
+}
