@@ -88,7 +88,7 @@ describe('next-migration', () => {
       stdout: 'The migrations agree with schema.prisma.\n',
       stderr: '',
     });
-  });
+  }, 120_000);
 
   it('explains itself, and refuses what it does not understand', async () => {
     const [help, none, bad, unknown] = await Promise.all([
