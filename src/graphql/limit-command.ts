@@ -15,8 +15,9 @@ import type { Act } from '../flow/act.ts';
 import type { Ingest } from '../flow/ingest.ts';
 import type { Clock } from '../ports/clock.ts';
 import { type Context, targetUser } from './context.ts';
-import { limitNode, UserLimitType } from './limit.ts';
+import { UserLimitType } from './limit.ts';
 import { LimitPeriod, LimitType } from './limit-enum.ts';
+import { LimitNode } from './limit-node.ts';
 import { MutationPayload, type UserError, userErrorsOf } from './payload.ts';
 import { DateTime, Decimal, IdempotencyKey, JSONObject } from './scalars.ts';
 
@@ -241,6 +242,6 @@ export class LimitCommandResolver {
   private payload(done: Awaited<ReturnType<Act['resetUserLimit']>>) {
     return 'problems' in done
       ? { userLimit: null, userErrors: userErrorsOf(done.problems) }
-      : { userLimit: limitNode(done.limit, this.deps.clock.now()), userErrors: [] };
+      : { userLimit: new LimitNode(done.limit, this.deps.clock.now()), userErrors: [] };
   }
 }

@@ -12,24 +12,7 @@ import {
   Subscription,
 } from 'type-graphql';
 import { AppError } from '../domain/error.ts';
-import {
-  type LimitFilter,
-  type LimitKey,
-  type LimitRecord,
-  limitValueOf,
-  previousValueOf,
-  progressOf,
-  sequenceOf,
-  statusAt,
-  type ZonedLimit,
-} from '../domain/limit.ts';
-import {
-  isResetOverdue,
-  nextResetOf,
-  percentUsedOf,
-  projectedExhaustionOf,
-  remainingOf,
-} from '../domain/limit-use.ts';
+import type { LimitFilter, LimitKey, LimitRecord, ZonedLimit } from '../domain/limit.ts';
 import type { User } from '../domain/user.ts';
 import { name } from '../events/text.ts';
 import type { LimitWatch } from '../flow/watch-limits.ts';
@@ -38,7 +21,7 @@ import type { Store } from '../ports/store.ts';
 import { checkFirst, decodeCursor, encodeCursor, PageInfo, pageOf } from './connection.ts';
 import { type Context, targetUser } from './context.ts';
 import { LimitPeriod, LimitStatus, LimitType, LimitUnit } from './limit-enum.ts';
-import { nodeId } from './node-id.ts';
+import { LimitNode } from './limit-node.ts';
 import { Node } from './node-interface.ts';
 import { BigIntScalar, DateTime, Decimal, JSONObject } from './scalars.ts';
 import { UserType } from './user.ts';
@@ -131,33 +114,6 @@ export class UserLimitType implements Node {
   @Field(() => BigIntScalar, { description: 'Sequence number of the last event applied.' })
   sequenceNumber!: bigint;
 }
-
-/** A limit as it is at a moment; what has to be computed is, when it is asked for. */
-export const limitNode = (limit: ZonedLimit, now: Date) => ({
-  __typename: 'UserLimit' as const,
-  id: () => nodeId('UserLimit', limit.userId, limit.userLimitId),
-  tenantId: limit.tenantId,
-  userId: limit.userId,
-  userLimitId: limit.userLimitId,
-  brandId: limit.brandId,
-  type: limit.type,
-  period: limit.period,
-  status: statusAt(limit, now),
-  unit: limit.type === 'SESSION' ? LimitUnit.SECONDS : LimitUnit.MONEY,
-  currencyCode: limit.currencyCode,
-  value: limitValueOf(limit),
-  previousLimitValue: previousValueOf(limit),
-  progress: () => progressOf(limit),
-  remaining: () => remainingOf(limit),
-  percentUsed: () => percentUsedOf(limit),
-  activeFrom: limit.activeFrom,
-  activeUntil: limit.activeUntil,
-  nextResetAt: () => nextResetOf(limit, limit.timeZone),
-  resetOverdue: () => isResetOverdue(limit, limit.timeZone, now),
-  projectedExhaustionAt: () => projectedExhaustionOf(limit, limit.timeZone, now),
-  partial: limit.definition === null,
-  sequenceNumber: sequenceOf(limit),
-});
 
 @ObjectType({ simpleResolvers: true, description: 'An event of a limit, as it came.' })
 class UserLimitEvent {
@@ -305,7 +261,7 @@ export class UserLimitResolver {
     })
     _userId?: string,
   ) {
-    return limitNode(limit, this.deps.clock.now());
+    return new LimitNode(limit, this.deps.clock.now());
   }
 
   private watchLimits({ userId }: { userId?: string }, context: Context) {
@@ -327,7 +283,7 @@ export class UserLimitsResolver {
   ) {
     const now = this.deps.clock.now();
     const limits = await this.deps.store.limits([user], filterOf(filter, now));
-    return limits.map((limit) => limitNode(limit, now));
+    return limits.map((limit) => new LimitNode(limit, now));
   }
 
   @FieldResolver(() => UserLimitType, {
@@ -342,6 +298,6 @@ export class UserLimitsResolver {
     if (!name.safeParse(userLimitId).success) return null;
     const named = await this.deps.store.limitsNamed(tenantId, userLimitId);
     const limit = named.find((one) => one.userId === userId);
-    return limit ? limitNode(limit, this.deps.clock.now()) : null;
+    return limit ? new LimitNode(limit, this.deps.clock.now()) : null;
   }
 }

@@ -7,7 +7,7 @@ import { badgeNode, isBadgeKey } from './badge.ts';
 import { type Context, maySee } from './context.ts';
 import { deadLetterNode, visibleTenants } from './dead-letter.ts';
 import { itemNode } from './item.ts';
-import { limitNode } from './limit.ts';
+import { LimitNode } from './limit-node.ts';
 import { parseNodeId } from './node-id.ts';
 import { Node } from './node-interface.ts';
 import { maySeeNotification, notificationNode } from './notification.ts';
@@ -69,7 +69,7 @@ export class NodeResolver {
       }
       case 'UserLimit': {
         const limit = (await store.limitsNamed(tenantId, second)).find(({ userId }) => userId === first);
-        return limit ? limitNode(limit, clock.now()) : null;
+        return limit ? new LimitNode(limit, clock.now()) : null;
       }
       default:
         return kind satisfies never;

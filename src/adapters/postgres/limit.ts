@@ -94,59 +94,100 @@ const limitColumns: readonly Column<UserLimit>[] = [...keyColumns, ...stateColum
 const recordColumns: readonly Column<LimitRecord>[] = [...keyColumns, ...eventColumns];
 const replaced = Prisma.raw(stateColumns.map(([name]) => `${name} = excluded.${name}`).join(', '));
 
-type Row = Readonly<Record<string, never>>;
-
-const place = (row: Row, part: string) => ({
-  sequence: row[`${part}_sequence`] as unknown as bigint,
-  event: row[`${part}_event`] as unknown as string,
-});
-const has = (row: Row, part: string) => (row[`${part}_sequence`] ?? null) !== null;
-
 /** Columns of parts that are not there are null. */
-function toLimit(row: Row): UserLimit {
-  const cell = <T>(name: string) => (row[name] ?? null) as T;
-  return {
-    tenantId: cell('tenant_id'),
-    userId: cell('user_id'),
-    userLimitId: cell('user_limit_id'),
-    brandId: cell('brand_id'),
-    currencyCode: cell('currency_code'),
-    type: cell('type'),
-    period: cell('period'),
-    status: cell('status'),
-    activeFrom: cell('active_from'),
-    activeUntil: cell('active_until'),
-    definition: has(row, 'definition')
-      ? {
-          ...place(row, 'definition'),
-          value: cell('value'),
-          statedPrevious: cell('stated_previous'),
-          initialProgress: cell('initial_progress'),
-        }
-      : null,
-    earlier: has(row, 'earlier') ? { ...place(row, 'earlier'), value: cell('earlier_value') } : null,
-    change: has(row, 'change')
-      ? {
-          ...place(row, 'change'),
-          previousProgress: cell('previous_progress'),
-          amount: cell('amount'),
-          remaining: cell('remaining'),
-        }
-      : null,
-    lastReset: has(row, 'last_reset')
-      ? { ...place(row, 'last_reset'), at: cell('last_reset_at'), value: cell('last_reset_value') }
-      : null,
-    nextReset: has(row, 'next_reset') ? { ...place(row, 'next_reset'), at: cell('next_reset_at') } : null,
-    told: has(row, 'told') ? { sequence: cell('told_sequence'), percent: cell('told_percent') } : null,
-    version: Number(cell<bigint>('version')),
-    updatedAt: cell('updated_at'),
-  };
+interface Row extends Pick<UserLimit, 'type' | 'period' | 'status'> {
+  readonly tenant_id: string;
+  readonly user_id: string;
+  readonly user_limit_id: string;
+  readonly brand_id: string;
+  readonly currency_code: string | null;
+  readonly active_from: Date | null;
+  readonly active_until: Date | null;
+  readonly value: string;
+  readonly stated_previous: string | null;
+  readonly initial_progress: string | null;
+  readonly definition_sequence: bigint | null;
+  readonly definition_event: string;
+  readonly earlier_value: string;
+  readonly earlier_sequence: bigint | null;
+  readonly earlier_event: string;
+  readonly previous_progress: string;
+  readonly amount: string;
+  readonly remaining: string | null;
+  readonly change_sequence: bigint | null;
+  readonly change_event: string;
+  readonly last_reset_at: Date;
+  readonly last_reset_value: string | null;
+  readonly last_reset_sequence: bigint | null;
+  readonly last_reset_event: string;
+  readonly next_reset_at: Date;
+  readonly next_reset_sequence: bigint | null;
+  readonly next_reset_event: string;
+  readonly told_percent: number;
+  readonly told_sequence: bigint | null;
+  readonly version: bigint;
+  readonly updated_at: Date;
 }
 
-const toZoned = (row: Row): ZonedLimit => ({
-  ...toLimit(row),
-  timeZone: row['time_zone'] as unknown as string,
+/** With the zone of the user. */
+interface ZonedRow extends Row {
+  readonly time_zone: string;
+}
+
+const toLimit = (row: Row): UserLimit => ({
+  tenantId: row.tenant_id,
+  userId: row.user_id,
+  userLimitId: row.user_limit_id,
+  brandId: row.brand_id,
+  type: row.type,
+  period: row.period,
+  status: row.status,
+  currencyCode: row.currency_code,
+  activeFrom: row.active_from,
+  activeUntil: row.active_until,
+  definition:
+    row.definition_sequence === null
+      ? null
+      : {
+          sequence: row.definition_sequence,
+          event: row.definition_event,
+          value: row.value,
+          statedPrevious: row.stated_previous,
+          initialProgress: row.initial_progress,
+        },
+  earlier:
+    row.earlier_sequence === null
+      ? null
+      : { sequence: row.earlier_sequence, event: row.earlier_event, value: row.earlier_value },
+  change:
+    row.change_sequence === null
+      ? null
+      : {
+          sequence: row.change_sequence,
+          event: row.change_event,
+          previousProgress: row.previous_progress,
+          amount: row.amount,
+          remaining: row.remaining,
+        },
+  lastReset:
+    row.last_reset_sequence === null
+      ? null
+      : {
+          sequence: row.last_reset_sequence,
+          event: row.last_reset_event,
+          at: row.last_reset_at,
+          value: row.last_reset_value,
+        },
+  nextReset:
+    row.next_reset_sequence === null
+      ? null
+      : { sequence: row.next_reset_sequence, event: row.next_reset_event, at: row.next_reset_at },
+  told: row.told_sequence === null ? null : { sequence: row.told_sequence, percent: row.told_percent },
+  version: Number(row.version),
+  updatedAt: row.updated_at,
 });
+
+const toZoned = (row: ZonedRow): ZonedLimit => Object.assign(toLimit(row), { timeZone: row.time_zone });
 
 /** As `statusAt` of the domain has it. */
 const statusAt = (at: Date) => Prisma.sql`
@@ -170,7 +211,7 @@ export function createLimitQueries(sql: Sql) {
       if (users.length === 0) return [];
       const [tenantIds, userIds] = columns(users);
       const conditions = Prisma.join([Prisma.empty, ...conditionsOf(filter)], ' ');
-      const rows = await sql.query<Row>`
+      const rows = await sql.query<ZonedRow>`
         SELECT own.*, u.time_zone
         FROM unnest(${tenantIds}::text[], ${userIds}::text[]) AS wanted (tenant_id, user_id)
         JOIN app_user AS u USING (tenant_id, user_id)
@@ -182,7 +223,7 @@ export function createLimitQueries(sql: Sql) {
     },
 
     async limitsNamed(tenantId: string, userLimitId: string): Promise<readonly ZonedLimit[]> {
-      const rows = await sql.query<Row>`
+      const rows = await sql.query<ZonedRow>`
         SELECT l.*, u.time_zone FROM user_limit AS l JOIN app_user AS u USING (tenant_id, user_id)
         WHERE l.tenant_id = ${tenantId} AND l.user_limit_id = ${userLimitId} ORDER BY l.user_id LIMIT ${maxLimits}`;
       return rows.map(toZoned);
@@ -254,7 +295,7 @@ export function createLimitWrites(sql: Sql) {
       if (users.length === 0) return [];
       const [tenantIds, userIds] = columns(users);
       // Read after the lock: what was due may have been changed by whoever had it before.
-      const rows = await sql.query<Row>`
+      const rows = await sql.query<ZonedRow>`
         SELECT l.*, u.time_zone FROM user_limit AS l JOIN app_user AS u USING (tenant_id, user_id)
         WHERE l.due_at <= ${now}::timestamptz
           AND (tenant_id, user_id) IN (SELECT * FROM unnest(${tenantIds}::text[], ${userIds}::text[]))
