@@ -124,6 +124,9 @@ export interface Store {
   /** Who has an inbox, of all tenants, sorted, those after `after`. */
   inboxKeys(page: { readonly first: number; readonly after?: UserKey }): Promise<readonly UserKey[]>;
 
+  /** Limits that are there or have events kept, of all tenants, sorted, those after `after`. */
+  limitKeys(page: { readonly first: number; readonly after?: LimitKey }): Promise<readonly LimitKey[]>;
+
   /**
    * Runs `work` unless something of this name runs already, in any process; false when it does. A crash ends it for all.
    */
@@ -398,6 +401,14 @@ export interface StoreTransaction {
   limits(keys: readonly LimitKey[]): Promise<readonly UserLimit[]>;
   /** Writes limits whole, new or not. */
   saveLimits(limits: readonly UserLimit[]): Promise<void>;
+  /** Kept events of the limits up to `upTo`, by limit and place: those of `after` and the limits behind it, or behind an event. */
+  keptLimitEvents(
+    upTo: LimitKey,
+    page: {
+      readonly first: number;
+      readonly after: LimitKey & Partial<Pick<LimitRecord, 'sequence' | 'source' | 'eventId'>>;
+    },
+  ): Promise<readonly KeptLimitEvent[]>;
   /** Keeps events of limits; one that is kept already is left as it is. */
   addLimitEvents(events: readonly LimitRecord[]): Promise<void>;
   /**
@@ -468,6 +479,9 @@ export interface EventIdentity {
   readonly source: string;
   readonly id: string;
 }
+
+/** An event of a limit as it came, and what names it. */
+export type KeptLimitEvent = Pick<LimitRecord, keyof LimitKey | 'sequence' | 'source' | 'eventId' | 'raw'>;
 
 /** What an idempotency key is scoped to. */
 export interface KeyIdentity {
