@@ -208,12 +208,12 @@ Examples:
     if (what !== 'metrics' && (options.from ?? options.to))
       program.error(`error: --from and --to go with metrics; a rebuild of the ${what} is of all of them`);
     return withStore(async ({ store, clock, live }) => {
-      const { retentionDays, retention, limitThresholds: thresholds } = readConfig();
+      const { retentionDays, retention, limitThresholds } = readConfig();
       const now = clock.now();
       const from = options.from ?? new Date(now.getTime() - retentionDays * 86_400_000);
       const to = options.to ? new Date(options.to.getTime() + 1) : now;
       if (to <= from) program.error('error: --to lies before --from');
-      const how = { from, to, dryRun: options.dryRun, logRetentionDays: retention.log, thresholds };
+      const how = { from, to, dryRun: options.dryRun, logRetentionDays: retention.log, limitThresholds };
       const summary = await rebuildAll({ store, clock, ...live() }, what, how, console.error);
       if (summary === undefined) refuse(`A rebuild of the ${what} is running already.`);
       else console.log(summary);

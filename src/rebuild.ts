@@ -23,7 +23,7 @@ interface Options {
   readonly to: Date;
   readonly dryRun: boolean;
   readonly logRetentionDays: number;
-  readonly thresholds: LimitThresholds;
+  readonly limitThresholds: LimitThresholds;
 }
 
 export const rebuildable = ['metrics', 'badges', 'limits'] as const;

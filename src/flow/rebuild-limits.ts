@@ -31,7 +31,7 @@ interface RefoldedLimits {
 export async function refoldLimits(
   transaction: StoreTransaction,
   keys: readonly LimitKey[],
-  { now, thresholds }: { readonly now: Date; readonly thresholds: LimitThresholds },
+  { now, thresholds }: { readonly now: Date; readonly thresholds: LimitThresholds | undefined },
 ): Promise<RefoldedLimits> {
   const [first, last] = [keys[0], keys.at(-1)];
   if (!first || !last) return { differing: [], unfounded: 0 };

@@ -75,7 +75,7 @@ const nothing: MetricsDifference = {
 };
 
 const percents = [80, 100];
-const thresholds: LimitThresholds = {
+const limitThresholds: LimitThresholds = {
   BALANCE: percents,
   BET: percents,
   DEPOSIT: percents,
@@ -85,7 +85,7 @@ const thresholds: LimitThresholds = {
 };
 
 const rebuild = (at: Clock = clock) =>
-  createRebuild({ ...common(), clock: at, cache: noBadgeCache }, { logRetentionDays: 7, thresholds });
+  createRebuild({ ...common(), clock: at, cache: noBadgeCache }, { logRetentionDays: 7, limitThresholds });
 
 async function rebuildMetrics(dryRun = false): Promise<MetricsDifference> {
   const days: MetricsDifference[] = [];
@@ -192,7 +192,7 @@ describe('a rebuild of the metrics', () => {
     await log.append(events(1));
     const impatient = createRebuild(
       { ...common(), cache: noBadgeCache },
-      { logRetentionDays: 7, thresholds, attempts: 1 },
+      { logRetentionDays: 7, attempts: 1 },
     );
     const range = { from: ago(1), to: clock.now() };
     await expect(impatient.metrics(range, { dryRun: true }, () => {})).rejects.toMatchObject({
@@ -234,7 +234,7 @@ describe('a rebuild of the limits', () => {
   const at = createTestClock();
   let offset = 0;
   const apply = (wires: readonly Fields[], tenantId = 'default') =>
-    createProject({ ...common(), clock: at }, { retentionDays: 183, limitThresholds: thresholds }).apply(
+    createProject({ ...common(), clock: at }, { retentionDays: 183, limitThresholds }).apply(
       wires.map((wire) => ({
         ...limitRecord(wire, ++offset),
         key: `${tenantId}/${wire['aggregateId']}`,
@@ -276,7 +276,7 @@ describe('a rebuild of the limits', () => {
       ...Array.from({ length: 2_100 }, (_, n) => progress(n + 2, `0.${n}`, { userLimitId: 'long' })),
       ...Array.from({ length: 210 }, (_, n) => wireLimitEvent('USER_LIMIT_CREATED', n, { userId: `u-${n}` })),
     ]);
-    const act = createAct({ ...common(), clock: at }, { limitThresholds: thresholds });
+    const act = createAct({ ...common(), clock: at }, { limitThresholds });
     const caller: Caller = { role: 'service', subject: 'shop', tenantId: 'default', expiresAt: at.now() };
     const limit = { userId: 'alice', brandId: 'b', type: 'SESSION', period: 'CALENDAR_DAY' } as const;
     await act.createUserLimit(caller, { ...limit, userLimitId: 'by-hand', value: '3600' });

@@ -65,12 +65,12 @@ export function createRebuild(
   { store, log, pubSub, cache, clock, logger }: Deps,
   {
     logRetentionDays,
-    thresholds,
+    limitThresholds,
     attempts = 20,
   }: {
     readonly logRetentionDays: number;
-    /** When users are told that a limit runs out. */
-    readonly thresholds: LimitThresholds;
+    /** When users are told that a limit runs out; absent: never. */
+    readonly limitThresholds?: LimitThresholds;
     readonly attempts?: number;
   },
 ) {
@@ -158,7 +158,10 @@ export function createRebuild(
           after = keys.at(-1);
           if (!after) return;
           const { differing, unfounded } = await persistently(async (transaction) => {
-            const refolded = await refoldLimits(transaction, keys, { now: clock.now(), thresholds });
+            const refolded = await refoldLimits(transaction, keys, {
+              now: clock.now(),
+              thresholds: limitThresholds,
+            });
             if (!dryRun) await transaction.saveLimits(refolded.differing);
             return refolded;
           });
