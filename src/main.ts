@@ -410,13 +410,16 @@ async function demo(options: { users: number; rate: number; for: number; url?: s
   console.error(`Visitors of tenant ${tenantId} at ${url}`);
   let said = 0;
   const say = (line: string) => process.stderr.write(process.stderr.isTTY ? `\r${line}` : `${line}\n`);
-  const run = await runDemo({ ...options, url, token, forMs: options.for }, ({ part, events }) => {
-    const now = performance.now();
-    if (part < 1 && now < said + (process.stderr.isTTY ? 100 : 10_000)) return;
-    said = now;
-    const done = Math.round(part * 30);
-    say(`[${'#'.repeat(done)}${'.'.repeat(30 - done)}] ${Math.round(part * 100)} %  ${events} events`);
-  }).catch((error: unknown) => {
+  const run = await runDemo(
+    { ...options, url, token, forMs: options.for, limitThresholds: config.limitThresholds },
+    ({ part, events }) => {
+      const now = performance.now();
+      if (part < 1 && now < said + (process.stderr.isTTY ? 100 : 10_000)) return;
+      said = now;
+      const done = Math.round(part * 30);
+      say(`[${'#'.repeat(done)}${'.'.repeat(30 - done)}] ${Math.round(part * 100)} %  ${events} events`);
+    },
+  ).catch((error: unknown) => {
     throw failed(error);
   });
   if (process.stderr.isTTY) process.stderr.write('\n');

@@ -292,14 +292,18 @@ describe('a rebuild of the limits', () => {
 
   it('finds no difference where nothing was touched, and repairs what was, telling nobody again', async () => {
     const checked = await limits();
+    // As with other thresholds.
+    await storage.query(`UPDATE user_limit SET told_percent = 99 WHERE user_limit_id = 'by-hand'`);
     const right = await rows();
     expect(await run()).toEqual({ checked, differed: 0, unfounded: 0 });
     expect(await rows()).toEqual(right);
     const told = await notices();
     expect(told).toBeGreaterThanOrEqual(4);
 
-    await storage.query(`UPDATE user_limit SET amount = 7 WHERE user_limit_id = 'by-hand'`);
-    await storage.query(`UPDATE user_limit SET value = 1, version = version + 1000 WHERE user_id = 'u-7'`);
+    await storage.query(
+      `UPDATE user_limit SET amount = 7, version = version + 1000000 WHERE user_limit_id = 'by-hand'`,
+    );
+    await storage.query(`UPDATE user_limit SET value = 1 WHERE user_id = 'u-7'`);
     await storage.query(`UPDATE user_limit SET change_sequence = 1e6 WHERE user_limit_id = 'long'`);
     await storage.query(`UPDATE user_limit SET next_reset_at = now() WHERE user_limit_id = 'never-defined'`);
     await storage.query(`UPDATE user_limit SET status = 'CANCELED', due_at = NULL WHERE user_id = 'u-9'`);
