@@ -221,7 +221,7 @@ export interface Store {
  * - `itemViews`: views of items.
  * - `notifications`: those that were read, or can never count again; and when inboxes were opened.
  * - `changes`: of inboxes, for streams that go back.
- * - `limitHistory`: events of limits, but for what tells the progress at the oldest that is kept.
+ * - `limitHistory`: events of limits, but for those that a limit stands on, and what tells the progress at any that is kept.
  * - `marks`: of events that were applied or counted.
  * - `idempotencyKeys`, `deadLetters`.
  */
