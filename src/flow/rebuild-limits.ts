@@ -56,7 +56,7 @@ export async function refoldLimits(
   }
 
   let refolded: readonly ZonedLimit[] = [];
-  for (let after: Parameters<StoreTransaction['keptLimitEvents']>[1]['after'] | undefined = first; after; ) {
+  for (let after: (LimitKey & Partial<KeptLimitEvent>) | undefined = first; after; ) {
     const records = await transaction.keptLimitEvents(last, { first: eventsAtOnce, after });
     const events = records.flatMap((record) => eventOf(record) ?? []);
     const options = { now, thresholds };

@@ -401,13 +401,10 @@ export interface StoreTransaction {
   limits(keys: readonly LimitKey[]): Promise<readonly UserLimit[]>;
   /** Writes limits whole, new or not. */
   saveLimits(limits: readonly UserLimit[]): Promise<void>;
-  /** Kept events of the limits up to `upTo`, by limit and place: those of `after` and the limits behind it, or behind an event. */
+  /** Kept events of the limits up to `upTo`, sorted by limit and place: from the limit `after` on, or behind that event. */
   keptLimitEvents(
     upTo: LimitKey,
-    page: {
-      readonly first: number;
-      readonly after: LimitKey & Partial<Pick<LimitRecord, 'sequence' | 'source' | 'eventId'>>;
-    },
+    page: { readonly first: number; readonly after: LimitKey & Partial<KeptLimitEvent> },
   ): Promise<readonly KeptLimitEvent[]>;
   /** Keeps events of limits; one that is kept already is left as it is. */
   addLimitEvents(events: readonly LimitRecord[]): Promise<void>;

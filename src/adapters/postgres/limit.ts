@@ -256,13 +256,7 @@ export function createLimitWrites(sql: Sql) {
 
     async keptLimitEvents(
       upTo: LimitKey,
-      {
-        first,
-        after,
-      }: {
-        readonly first: number;
-        readonly after: LimitKey & Partial<Pick<LimitRecord, 'sequence' | 'source' | 'eventId'>>;
-      },
+      { first, after }: { readonly first: number; readonly after: LimitKey & Partial<KeptLimitEvent> },
     ): Promise<readonly KeptLimitEvent[]> {
       const { tenantId, userId, userLimitId, sequence = -1n, source = '', eventId = '' } = after;
       return sql.query<KeptLimitEvent>`
