@@ -276,7 +276,8 @@ const settings = {
     example: '30',
   }),
   LIMIT_HISTORY_DAYS: setting(integer(1, 3_650).default(1_095), {
-    about: 'How long the history of limits is kept, in days. Their state stays.',
+    about:
+      'How long the history of limits is kept, in days. Their state stays, with the events it stands on.',
     example: '1095',
   }),
   DEAD_LETTER_RETENTION_DAYS: setting(integer(1, 3_650).default(90), {

@@ -11,6 +11,12 @@ const site: Readonly<Record<string, readonly string[]>> = {
   Checkout: ['Home'],
 };
 
+/** What every second visitor may use of something in a day. */
+const limits = [
+  { type: 'DEPOSIT', period: 'DAY', value: 200, currencyCode: 'EUR' },
+  { type: 'SESSION', period: 'CALENDAR_DAY', value: 3_600 },
+] as const;
+
 const news = ['Your order has shipped', 'A reply to your question', 'New this week', 'Your invoice is ready'];
 
 /** What a demo asks for. */
@@ -24,6 +30,8 @@ export interface DemoOptions {
   /** Events per second. */
   readonly rate: number;
   readonly forMs: number;
+  /** Of the server: when users are told that a limit of a type runs out, in percent, ascending. */
+  readonly limitThresholds: Readonly<Record<(typeof limits)[number]['type'], readonly number[]>>;
 }
 
 interface DemoUser {
@@ -32,6 +40,10 @@ interface DemoUser {
   views: number;
   clicks: number;
   notifications: number;
+  readonly limit: ((typeof limits)[number] & { readonly userLimitId: string }) | undefined;
+  /** Its progress after each use that was acknowledged. */
+  readonly uses: number[];
+  used: number;
 }
 
 /** A number that the server shows, and what it should be. */
@@ -53,11 +65,11 @@ export interface Demo {
 type Answer = Readonly<Record<string, unknown>>;
 
 /**
- * Lives a while on a site: users come, go from page to page, click and leave; the shop sends them notifications, and they
- * open their inboxes. Rejects when the server cannot be reached or refuses what it is sent.
+ * Lives a while on a site: users come, go from page to page, click, use up their limits and leave; the shop sends them
+ * notifications, and they open their inboxes. Rejects when the server cannot be reached or refuses what it is sent.
  */
 export async function runDemo(
-  { url, token, users, rate, forMs }: DemoOptions,
+  { url, token, users, rate, forMs, limitThresholds }: DemoOptions,
   onProgress: (done: { readonly part: number; readonly events: number }) => void,
 ): Promise<Demo> {
   async function ask<Data>(query: string, variables: Answer = {}): Promise<Data> {
@@ -81,6 +93,9 @@ export async function runDemo(
     views: 0,
     clicks: 0,
     notifications: 0,
+    limit: n % 2 === 0 ? { ...pick(limits), userLimitId: `limit-${n + 1}` } : undefined,
+    uses: [],
+    used: 0,
   }));
   const patches = people.map(({ userId }) => ({ userId, patch: {} }));
   await ask(
@@ -89,6 +104,15 @@ export async function runDemo(
       users: patches,
     },
   );
+
+  for (const { userId, limit } of people) {
+    if (!limit) continue;
+    const input = { ...limit, userId, brandId: 'demo', value: String(limit.value) };
+    await ask(
+      'mutation ($input: CreateUserLimitInput!) { createUserLimit(input: $input) { userErrors { message } } }',
+      { input },
+    );
+  }
 
   const record = (input: Answer) =>
     ask(
@@ -103,7 +127,17 @@ export async function runDemo(
     const user = pick(people);
     const { userId } = user;
     const chance = Math.random();
-    if (user.page === undefined || chance < 0.75) {
+    if (user.page !== undefined && user.limit && chance < 0.1) {
+      const { userLimitId, value } = user.limit;
+      const amount = Math.round(value * (0.2 + 0.3 * Math.random()));
+      const { updateUserLimitProgress } = await ask<{ updateUserLimitProgress: { userLimit: VisibleLimit } }>(
+        `mutation ($input: UpdateUserLimitProgressInput!) {
+           updateUserLimitProgress(input: $input) { userLimit { progress } userErrors { message } } }`,
+        { input: { userLimitId, amount: String(amount) } },
+      );
+      user.used += amount;
+      user.uses.push(Number(updateUserLimitProgress.userLimit.progress));
+    } else if (user.page === undefined || chance < 0.75) {
       if (user.page === undefined) sessions += 1;
       const page = user.page === undefined ? 'Home' : pick(site[user.page] ?? ['Home']);
       // Some leave after any page, all after the checkout.
@@ -151,15 +185,24 @@ export async function runDemo(
   if (failure !== undefined) throw failure;
   onProgress({ part: 1, events });
 
+  /** How often the user was told that the limit runs out: at its highest threshold that the use reached, if that is a new one. */
+  function warnings({ limit, uses }: DemoUser): number {
+    if (!limit) return 0;
+    const reached = (use: number) =>
+      limitThresholds[limit.type].findLast((percent) => use * 100 >= percent * limit.value);
+    return new Set(uses.flatMap((use) => reached(use) ?? [])).size;
+  }
+
   async function check(): Promise<readonly Check[]> {
-    let [views, notifications, unseen, listedUnseen] = [0, 0, 0, 0];
+    let [views, used, notifications, unseen, listedUnseen] = [0, 0, 0, 0, 0];
     for (const { userId } of people) {
       const { user } = await ask<{ user: VisibleUser }>(
-        `query ($userId: ID!) { user(userId: $userId) { badge { unseen } stats { pageViewCount }
+        `query ($userId: ID!) { user(userId: $userId) { badge { unseen } stats { pageViewCount } limits { progress }
            notifications(first: 100) { totalCount nodes { seenAt } } } }`,
         { userId },
       );
       views += user.stats.pageViewCount;
+      used += user.limits.reduce((sum, { progress }) => sum + Number(progress), 0);
       notifications += user.notifications.totalCount;
       // What is beyond one page is not looked through.
       if (user.notifications.totalCount > 100) continue;
@@ -178,7 +221,12 @@ export async function runDemo(
       bucket.byType.find(({ activityType }) => activityType === 'click')?.count ?? 0;
     return [
       { what: 'page views in the stats', expected: total((user) => user.views), found: views },
-      { what: 'notifications', expected: total((user) => user.notifications), found: notifications },
+      { what: 'used of limits', expected: total((user) => user.used), found: used },
+      {
+        what: 'notifications',
+        expected: total((user) => user.notifications + warnings(user)),
+        found: notifications,
+      },
       { what: 'unseen on the badges', expected: listedUnseen, found: unseen },
       {
         what: 'page views in the metrics',
@@ -201,9 +249,14 @@ export async function runDemo(
   return { events, sessions, openings, check };
 }
 
+interface VisibleLimit {
+  readonly progress: string;
+}
+
 interface VisibleUser {
   readonly badge: { readonly unseen: number };
   readonly stats: { readonly pageViewCount: number };
+  readonly limits: readonly VisibleLimit[];
   readonly notifications: {
     readonly totalCount: number;
     readonly nodes: readonly { readonly seenAt: string | null }[];

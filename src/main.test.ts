@@ -573,9 +573,11 @@ describe('unseen rebuild', () => {
     const today = new Date().toISOString().slice(0, 10);
     try {
       await withClient(database.connectionString, (client) =>
-        client.query(`INSERT INTO user_activity_metrics VALUES ('default', 'DAY', $1, 3, 7, 1, now())`, [
-          today,
-        ]),
+        client.query(`INSERT INTO user_activity_metrics VALUES ('default', 'DAY', '${today}', 3, 7, 1, now());
+          INSERT INTO app_user (tenant_id, user_id, created_at) VALUES ('default', 'alice', now());
+          INSERT INTO user_limit (tenant_id, user_id, user_limit_id, brand_id, type, period, status, amount, previous_progress,
+            change_sequence, change_event, version, updated_at)
+          VALUES ('default', 'alice', 'bare', 'b', 'BET', 'DAY', 'ACTIVE', 1, 0, 4, 'x/y', 1, now())`),
       );
       const dryRun = await unseen(['rebuild', 'metrics', '--from', today, '--dry-run'], env).exit;
       expect(dryRun).toEqual({
@@ -588,13 +590,19 @@ describe('unseen rebuild', () => {
       const again = await unseen(['rebuild', 'metrics', '--from', today], env).exit;
       expect(again.stdout).toBe('1 days: nothing differs.\n');
       expect((await unseen(['rebuild', 'badges'], env).exit).stdout).toBe('0 badges: nothing differs.\n');
+      expect(await unseen(['rebuild', 'limits'], env).exit).toEqual({
+        code: 0,
+        stdout: '1 limits: nothing differs. 1 left alone: their events are not kept or cannot be read.\n',
+        stderr: '1 limits so far, 0 differ\n',
+      });
     } finally {
       await database.drop();
     }
   }, 60_000);
 
   it.each([
-    [['cake'], /Allowed choices are metrics, badges/],
+    [['cake'], /Allowed choices are metrics, badges, limits/],
+    [['limits', '--from', '2026-11-20'], /--from and --to go with metrics/],
     [['metrics', '--from', '2026-02-30'], /a day that there is/],
     [['metrics', '--from', 'yesterday'], /a day such as/],
   ])('refuses %j in a sentence', async (args, message) => {

@@ -12,7 +12,7 @@ import { isTimeZone } from './domain/time.ts';
 import type { UserPatch } from './domain/user.ts';
 import { type ImportLine, importUsers, usersOfLines, usersOfRange } from './import.ts';
 import { elementsOf, importLimits } from './import-limits.ts';
-import { rebuildAll, replayable } from './rebuild.ts';
+import { type Rebuildable, rebuildAll, rebuildable, replayable } from './rebuild.ts';
 import { sweepTable } from './retention.ts';
 import {
   createLogger,
@@ -183,36 +183,42 @@ program
 program
   .command('rebuild')
   .description(
-    'Recount metrics or badges from the raw rows, beside live traffic, and repair what differs. Of all tenants.',
+    'Count metrics, badges or limits again from raw rows and events, beside live traffic, and repair what differs. Of all tenants.',
   )
-  .addArgument(new Argument('<what>', 'what to recount').choices(['metrics', 'badges']))
+  .addArgument(new Argument('<what>', 'what to count again').choices([...rebuildable]))
   .option('--from <day>', 'metrics: the first day, UTC (default: as far back as page views are kept)', day)
   .option('--to <day>', 'metrics: the last day, UTC (default: today)', day)
   .option('--dry-run', 'say what differs and change nothing', false)
   .addHelpText(
     'after',
     `
-A day, or some badges, at a time: whoever was interrupted begins again, with --from where it stood. Counting waits for
-each day, so it needs a worker that keeps up; badges and page views do not wait. What erased users did is in the counts
+A day, or some badges or limits, at a time: whoever was interrupted begins again, with --from where it stood. Counting waits
+for each day, so it needs a worker that keeps up; badges and page views do not wait. What erased users did is in the counts
 and not in the raw rows any more: a rebuild takes it out.
+
+A limit is made again from its events that are kept; those it stands on always are. One whose events are missing all the same
+is reported and left alone. Nobody is told again that a limit runs out.
 
 Examples:
   unseen rebuild metrics --dry-run
-  unseen rebuild metrics --from 2026-11-01 --to 2026-11-20`,
+  unseen rebuild metrics --from 2026-11-01 --to 2026-11-20
+  unseen rebuild limits --dry-run`,
   )
-  .action((what: 'metrics' | 'badges', options: { from?: Date; to?: Date; dryRun: boolean }) =>
-    withStore(async ({ store, clock, live }) => {
-      const { retentionDays, retention } = readConfig();
+  .action((what: Rebuildable, options: { from?: Date; to?: Date; dryRun: boolean }) => {
+    if (what !== 'metrics' && (options.from ?? options.to))
+      program.error(`error: --from and --to go with metrics; a rebuild of the ${what} is of all of them`);
+    return withStore(async ({ store, clock, live }) => {
+      const { retentionDays, retention, limitThresholds } = readConfig();
       const now = clock.now();
       const from = options.from ?? new Date(now.getTime() - retentionDays * 86_400_000);
       const to = options.to ? new Date(options.to.getTime() + 1) : now;
       if (to <= from) program.error('error: --to lies before --from');
-      const range = { from, to, dryRun: options.dryRun, logRetentionDays: retention.log };
-      const summary = await rebuildAll({ store, clock, ...live() }, what, range, console.error);
+      const how = { from, to, dryRun: options.dryRun, logRetentionDays: retention.log, limitThresholds };
+      const summary = await rebuildAll({ store, clock, ...live() }, what, how, console.error);
       if (summary === undefined) refuse(`A rebuild of the ${what} is running already.`);
       else console.log(summary);
-    }),
-  );
+    });
+  });
 
 program
   .command('replay')
@@ -404,13 +410,16 @@ async function demo(options: { users: number; rate: number; for: number; url?: s
   console.error(`Visitors of tenant ${tenantId} at ${url}`);
   let said = 0;
   const say = (line: string) => process.stderr.write(process.stderr.isTTY ? `\r${line}` : `${line}\n`);
-  const run = await runDemo({ ...options, url, token, forMs: options.for }, ({ part, events }) => {
-    const now = performance.now();
-    if (part < 1 && now < said + (process.stderr.isTTY ? 100 : 10_000)) return;
-    said = now;
-    const done = Math.round(part * 30);
-    say(`[${'#'.repeat(done)}${'.'.repeat(30 - done)}] ${Math.round(part * 100)} %  ${events} events`);
-  }).catch((error: unknown) => {
+  const run = await runDemo(
+    { ...options, url, token, forMs: options.for, limitThresholds: config.limitThresholds },
+    ({ part, events }) => {
+      const now = performance.now();
+      if (part < 1 && now < said + (process.stderr.isTTY ? 100 : 10_000)) return;
+      said = now;
+      const done = Math.round(part * 30);
+      say(`[${'#'.repeat(done)}${'.'.repeat(30 - done)}] ${Math.round(part * 100)} %  ${events} events`);
+    },
+  ).catch((error: unknown) => {
     throw failed(error);
   });
   if (process.stderr.isTTY) process.stderr.write('\n');

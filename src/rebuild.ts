@@ -1,3 +1,4 @@
+import type { LimitThresholds } from './domain/limit-use.ts';
 import { topics } from './events/topic.ts';
 import { projectionGroup } from './flow/consume.ts';
 import { metricsGroup } from './flow/count.ts';
@@ -22,7 +23,11 @@ interface Options {
   readonly to: Date;
   readonly dryRun: boolean;
   readonly logRetentionDays: number;
+  readonly limitThresholds: LimitThresholds;
 }
+
+export const rebuildable = ['metrics', 'badges', 'limits'] as const;
+export type Rebuildable = (typeof rebuildable)[number];
 
 /** The topics that workers consume, and for which groups. */
 export const replayable: Readonly<Record<string, readonly string[]>> = Object.fromEntries(
@@ -35,11 +40,11 @@ export const replayable: Readonly<Record<string, readonly string[]>> = Object.fr
 /** What a rebuild amounted to, in a sentence; undefined when another was running. */
 export async function rebuildAll(
   deps: Deps,
-  what: 'metrics' | 'badges',
-  { from, to, dryRun, logRetentionDays }: Options,
+  what: Rebuildable,
+  { from, to, dryRun, ...options }: Options,
   say: (line: string) => void,
 ): Promise<string | undefined> {
-  const rebuild = createRebuild({ ...deps, logger: silent }, { logRetentionDays });
+  const rebuild = createRebuild({ ...deps, logger: silent }, options);
   const outcome = (differed: number) =>
     differed === 0
       ? 'nothing differs'
@@ -52,6 +57,18 @@ export async function rebuildAll(
       say(`${checked} badges so far, ${differed} differ`);
     });
     return ran ? `${checked} badges: ${outcome(differed)}.` : undefined;
+  }
+  if (what === 'limits') {
+    let [checked, differed, unfounded] = [0, 0, 0];
+    const ran = await rebuild.limits({ dryRun }, (some) => {
+      checked += some.checked;
+      differed += some.differed;
+      unfounded += some.unfounded;
+      say(`${checked} limits so far, ${differed} differ`);
+    });
+    const left =
+      unfounded === 0 ? '' : ` ${unfounded} left alone: their events are not kept or cannot be read.`;
+    return ran ? `${checked} limits: ${outcome(differed)}.${left}` : undefined;
   }
   let [days, differed] = [0, 0];
   const ran = await rebuild.metrics({ from, to }, { dryRun }, ({ day, difference }) => {

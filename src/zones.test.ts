@@ -24,7 +24,7 @@ const zones: Record<string, { readonly values: readonly string[]; readonly types
   },
   'dlq.ts': { values: ['domain'], types: ['ports'] },
   'demo.ts': { values: [] },
-  'rebuild.ts': { values: ['events', 'flow', 'ports'] },
+  'rebuild.ts': { values: ['domain', 'events', 'flow', 'ports'] },
   'retention.ts': { values: ['flow'], types: ['ports'] },
   'import.ts': { values: ['domain', 'events'], types: ['ports'] },
   'import-limits.ts': { values: ['domain', 'events'], types: ['ports'] },

@@ -300,6 +300,17 @@ export function disagrees(limit: UserLimit): boolean {
   return compare(subtract(value, sum), change.remaining) !== 0;
 }
 
+/** The events that a limit stands on: without any of the others it would be the same. */
+export function standsOn({
+  definition,
+  earlier,
+  change,
+  lastReset,
+  nextReset,
+}: UserLimit): readonly string[] {
+  return [definition, earlier, change, lastReset, nextReset].flatMap((place) => place?.event ?? []);
+}
+
 /** Place of the last event that was applied. */
 export function sequenceOf({ definition, change }: UserLimit): bigint {
   const [a, b] = [definition?.sequence ?? 0n, change?.sequence ?? 0n];

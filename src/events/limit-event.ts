@@ -139,6 +139,23 @@ export function ingestLimitEvent(tenantId: string, value: Uint8Array, now: Date)
   };
 }
 
+/**
+ * Reads an event that was kept as it came, with what its place in the log said besides; undefined when nobody can read it.
+ */
+export function rereadLimitEvent(
+  raw: string,
+  head: Pick<LimitEvent, 'id' | 'source' | 'tenantId' | 'userId'>,
+): LimitEvent | undefined {
+  const place = { topic: topics.userLimits, partition: 0, offset: 0n, key: null, headers: {} };
+  try {
+    const record = { ...place, value: Buffer.from(raw), appendedAt: new Date(0) };
+    const decoded = decodeLimitEvent(JSON.parse(raw), record);
+    return decoded.kind === 'event' ? ({ ...decoded.event, ...head } as LimitEvent) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
 const wireTypes = new Map(
   Object.entries(limitEventTypes).map(([wireType, { type }]) => [type, wireType as LimitEventType]),
 );

@@ -41,7 +41,8 @@ export const noLimitChanges: LimitChanges = {
   disagreements: 0,
 };
 
-const limitKeyOf = ({ tenantId, userId, userLimitId }: LimitKey) =>
+/** A limit as a key of maps. */
+export const limitKeyOf = ({ tenantId, userId, userLimitId }: LimitKey) =>
   `${userKeyOf({ tenantId, userId })}\n${userLimitId}`;
 
 /** Limits under the lock of their users. */

@@ -2,16 +2,29 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createLocalPubSub } from '../adapters/local/pub-sub.ts';
 import { createPostgresEventLog } from '../adapters/postgres/event-log.ts';
+import type { Caller } from '../domain/caller.ts';
+import type { LimitThresholds } from '../domain/limit-use.ts';
+import { parseLimit } from '../domain/written-limit.ts';
+import type { Fields } from '../events/record.ts';
 import { topics } from '../events/topic.ts';
 import { noBadgeCache } from '../ports/badge-cache.ts';
-import { systemClock } from '../ports/clock.ts';
+import { type Clock, systemClock } from '../ports/clock.ts';
 import type { EventLog } from '../ports/event-log.ts';
 import { silent } from '../ports/logger.ts';
 import type { MetricsDifference } from '../ports/store.ts';
-import { activityRecorded, notificationSent, pageViewed } from '../testing/event.ts';
+import { activityRecorded, createTestClock, notificationSent, pageViewed } from '../testing/event.ts';
 import { observed } from '../testing/faults.ts';
+import { limitRecord, wireLimitEvent } from '../testing/limit.ts';
+import {
+  limitFixture,
+  limitFixtureTable,
+  limitFixtureUsers,
+  limitLine,
+  shuffled,
+} from '../testing/limit-fixture.ts';
 import { drift, metricsDrift } from '../testing/recount.ts';
 import { openTestStorage, type TestStorage } from '../testing/storage.ts';
+import { createAct } from './act.ts';
 import { createConsume, projectionGroup } from './consume.ts';
 import { createCount, metricsGroup } from './count.ts';
 import { createProject } from './project.ts';
@@ -61,7 +74,18 @@ const nothing: MetricsDifference = {
   membersSurplus: 0,
 };
 
-const rebuild = () => createRebuild({ ...common(), cache: noBadgeCache }, { logRetentionDays: 7 });
+const percents = [80, 100];
+const limitThresholds: LimitThresholds = {
+  BALANCE: percents,
+  BET: percents,
+  DEPOSIT: percents,
+  LOSS: percents,
+  SESSION: percents,
+  UNKNOWN: percents,
+};
+
+const rebuild = (at: Clock = clock) =>
+  createRebuild({ ...common(), clock: at, cache: noBadgeCache }, { logRetentionDays: 7, limitThresholds });
 
 async function rebuildMetrics(dryRun = false): Promise<MetricsDifference> {
   const days: MetricsDifference[] = [];
@@ -203,5 +227,136 @@ describe('a rebuild of the badges', () => {
     expect(pubSub.published.length - published).toBe(45);
     expect(await drift(storage.query)).toEqual([]);
     expect(await run(false)).toEqual({ checked: 450, differed: 0 });
+  });
+});
+
+describe('a rebuild of the limits', () => {
+  const at = createTestClock();
+  let offset = 0;
+  const apply = (wires: readonly Fields[], tenantId = 'default') =>
+    createProject({ ...common(), clock: at }, { retentionDays: 183, limitThresholds }).apply(
+      wires.map((wire) => ({
+        ...limitRecord(wire, ++offset),
+        key: `${tenantId}/${wire['aggregateId']}`,
+      })),
+    );
+  const progress = (sequence: number, amount: string, payload: Fields = {}) =>
+    wireLimitEvent('USER_LIMIT_PROGRESS_CHANGED', sequence, { amount, ...payload });
+
+  async function run(dryRun = false) {
+    const found = { checked: 0, differed: 0, unfounded: 0 };
+    const ran = await rebuild(at).limits({ dryRun }, (some) => {
+      found.checked += some.checked;
+      found.differed += some.differed;
+      found.unfounded += some.unfounded;
+    });
+    expect(ran).toBe(true);
+    return found;
+  }
+  const rows = async () =>
+    (await storage.query(`SELECT * FROM user_limit ORDER BY tenant_id, user_id, user_limit_id`)).map(
+      ({ version, updated_at, ...row }) => row,
+    );
+  const notices = async () => (await storage.query('SELECT FROM notification')).length;
+
+  /** Limits from the topic, in any order, and by hand; told, defined anew, reset, begun since. How many. */
+  async function limits(): Promise<number> {
+    await apply(shuffled([...limitFixture, ...limitFixture]), 'other');
+    const story = [
+      wireLimitEvent('USER_LIMIT_CREATED', 1),
+      progress(2, '95.00', { remainingAmount: '-0.00' }),
+      wireLimitEvent('USER_LIMIT_CREATED', 3, { value: '500.00', nextResetTime: null }),
+      progress(5, '410.00'),
+    ];
+    for (const wire of story) await apply([wire]);
+    await apply([
+      wireLimitEvent('USER_LIMIT_RESET', 4, { userLimitId: 'never-defined', unusedAmount: '-3.00' }),
+      progress(6, '12', { userLimitId: 'never-defined' }),
+      wireLimitEvent('USER_LIMIT_CREATED', 1, { userLimitId: 'long' }),
+      ...Array.from({ length: 2_100 }, (_, n) => progress(n + 2, `0.${n}`, { userLimitId: 'long' })),
+      ...Array.from({ length: 210 }, (_, n) => wireLimitEvent('USER_LIMIT_CREATED', n, { userId: `u-${n}` })),
+    ]);
+    const act = createAct({ ...common(), clock: at }, { limitThresholds });
+    const caller: Caller = { role: 'service', subject: 'shop', tenantId: 'default', expiresAt: at.now() };
+    const limit = { userId: 'alice', brandId: 'b', type: 'SESSION', period: 'CALENDAR_DAY' } as const;
+    await act.createUserLimit(caller, { ...limit, userLimitId: 'by-hand', value: '3600' });
+    await act.updateUserLimitProgress(caller, { userLimitId: 'by-hand', amount: '3000' });
+    await act.createUserLimit(caller, { ...limit, userLimitId: 'by-hand', value: '1800' });
+    await act.resetUserLimit(caller, { userLimitId: 'by-hand' });
+    await act.updateUserLimitProgress(caller, { userLimitId: 'by-hand', amount: '1700' });
+    const activeFrom = new Date(at.now().getTime() + 1_000);
+    await act.createUserLimit(caller, { ...limit, userLimitId: 'begun', value: '1', activeFrom });
+    at.set(activeFrom);
+    return limitFixtureTable.length + 3 + 210 + 2;
+  }
+
+  it('finds no difference where nothing was touched, and repairs what was, telling nobody again', async () => {
+    const checked = await limits();
+    // As with other thresholds.
+    await storage.query(`UPDATE user_limit SET told_percent = 99 WHERE user_limit_id = 'by-hand'`);
+    const right = await rows();
+    expect(await run()).toEqual({ checked, differed: 0, unfounded: 0 });
+    expect(await rows()).toEqual(right);
+    const told = await notices();
+    expect(told).toBeGreaterThanOrEqual(4);
+
+    await storage.query(
+      `UPDATE user_limit SET amount = 7, version = version + 1000000 WHERE user_limit_id = 'by-hand'`,
+    );
+    await storage.query(`UPDATE user_limit SET value = 1 WHERE user_id = 'u-7'`);
+    await storage.query(`UPDATE user_limit SET change_sequence = 1e6 WHERE user_limit_id = 'long'`);
+    await storage.query(`UPDATE user_limit SET next_reset_at = now() WHERE user_limit_id = 'never-defined'`);
+    await storage.query(`UPDATE user_limit SET status = 'CANCELED', due_at = NULL WHERE user_id = 'u-9'`);
+    await storage.query(
+      `DELETE FROM user_limit WHERE user_limit_id = 'limit-1' AND user_id IN ('alice', 'u-8')`,
+    );
+    const damaged = await rows();
+    const [before] = await storage.store.limitsNamed('default', 'by-hand');
+    expect(await run(true)).toEqual({ checked, differed: 7, unfounded: 0 });
+    expect(await rows()).toEqual(damaged);
+
+    const published = pubSub.published.length;
+    expect(await run()).toEqual({ checked, differed: 7, unfounded: 0 });
+    expect(await rows()).toEqual(right);
+    const news = pubSub.published.slice(published).filter(({ topic }) => topic.startsWith('limit:'));
+    expect(news).toHaveLength(7);
+    const [after] = await storage.store.limitsNamed('default', 'by-hand');
+    expect(after?.version).toBeGreaterThan(before?.version as number);
+    expect(parseLimit(news.find(({ value }) => value.includes('by-hand'))?.value ?? '')).toEqual(after);
+    expect(await run()).toEqual({ checked, differed: 0, unfounded: 0 });
+
+    await apply([progress(7, '420.00'), progress(8, '430.00')]);
+    expect(await notices()).toBe(told);
+    await apply([progress(9, '500.00')]);
+    expect(await notices()).toBe(told + 1);
+  });
+
+  it('leaves alone what stands on events that are not there, or that nobody can read', async () => {
+    const checked = await limits();
+    await storage.query(`DELETE FROM user_limit_event WHERE user_id = 'u-7'`);
+    await storage.query(`UPDATE user_limit_event SET raw = '{}' WHERE user_id = 'u-8'`);
+    await storage.query(`UPDATE user_limit_event SET raw = 'cake' WHERE user_id = 'u-9'`);
+    await storage.query(`DELETE FROM user_limit WHERE user_id = 'u-9'`);
+    await storage.query(
+      `DELETE FROM user_limit_event WHERE user_limit_id = 'by-hand' AND sequence_number = 5`,
+    );
+    const damaged = await rows();
+    expect(await run()).toEqual({ checked, differed: 0, unfounded: 4 });
+    expect(await rows()).toEqual(damaged);
+  });
+
+  it('beside live traffic neither finds a difference nor makes one, and a second one is refused', async () => {
+    let done = false;
+    const traffic = (async () => {
+      for (const wire of shuffled([...limitFixture, ...limitFixture])) await apply([wire], 'other');
+      done = true;
+    })();
+    while (!done) expect(await run()).toMatchObject({ differed: 0, unfounded: 0 });
+    await traffic;
+    const users = limitFixtureUsers.map((userId) => ({ tenantId: 'other', userId }));
+    expect((await storage.store.limits(users)).map(limitLine)).toEqual(limitFixtureTable);
+    await storage.store.exclusively('unseen rebuild limits', async () => {
+      expect(await rebuild(at).limits({ dryRun: true }, () => {})).toBe(false);
+    });
   });
 });

@@ -2,6 +2,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { bucketBounds } from '../domain/activity.ts';
 import { AppError, isRetriable } from '../domain/error.ts';
 import { badgeOf, withCounts } from '../domain/inbox.ts';
+import { type LimitKey, limitDueAt } from '../domain/limit.ts';
+import type { LimitThresholds } from '../domain/limit-use.ts';
 import type { UserKey } from '../domain/user.ts';
 import { topics } from '../events/topic.ts';
 import type { BadgeCache } from '../ports/badge-cache.ts';
@@ -9,12 +11,14 @@ import type { Clock } from '../ports/clock.ts';
 import type { EventLog } from '../ports/event-log.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { PubSub } from '../ports/pub-sub.ts';
-import type { MetricsDifference, Store } from '../ports/store.ts';
+import type { MetricsDifference, Store, StoreTransaction } from '../ports/store.ts';
 import { projectionGroup } from './consume.ts';
-import { publishBadges } from './publish.ts';
+import { publishBadges, publishLimits } from './publish.ts';
+import { refoldLimits } from './rebuild-limits.ts';
+import { announceDue } from './schedule.ts';
 
-/** Inboxes in one transaction. */
-const inboxesAtOnce = 200;
+/** Inboxes, or limits, in one transaction. */
+const rowsAtOnce = 200;
 
 /** Days of one rebuild: as many as can be kept. */
 const maxDays = 4_000;
@@ -44,6 +48,14 @@ export interface RebuiltBadges {
   readonly upTo: UserKey;
 }
 
+/** What was found of some limits. */
+export interface RebuiltLimits {
+  readonly checked: number;
+  readonly differed: number;
+  /** Left alone: they stand on events that are not kept, or that nobody can read. */
+  readonly unfounded: number;
+}
+
 /**
  * Recounts from the raw rows, beside live traffic, and repairs what differs; a dry run only says what. A day or some
  * inboxes at a time, each in a transaction of its own: who is interrupted begins again, and finds no difference in what was
@@ -51,7 +63,16 @@ export interface RebuiltBadges {
  */
 export function createRebuild(
   { store, log, pubSub, cache, clock, logger }: Deps,
-  { logRetentionDays, attempts = 20 }: { readonly logRetentionDays: number; readonly attempts?: number },
+  {
+    logRetentionDays,
+    limitThresholds,
+    attempts = 20,
+  }: {
+    readonly logRetentionDays: number;
+    /** When users are told that a limit runs out; absent: never. */
+    readonly limitThresholds?: LimitThresholds;
+    readonly attempts?: number;
+  },
 ) {
   /** Resolves when the projections have applied all there is. Rejects with UNAVAILABLE when they do not get there. */
   async function settled(): Promise<void> {
@@ -63,19 +84,23 @@ export function createRebuild(
     }
   }
 
-  async function day(from: Date, to: Date, dryRun: boolean): Promise<MetricsDifference> {
+  /** In a transaction, again when the database is away or somebody has locked what it needs for long. */
+  async function persistently<T>(work: (transaction: StoreTransaction) => Promise<T>): Promise<T> {
     for (let attempt = 1; ; attempt += 1) {
       try {
-        const pendingSince = new Date(clock.now().getTime() - logRetentionDays * 86_400_000);
-        return await store.transaction((transaction) =>
-          transaction.recountMetrics({ from, to, pendingSince, dryRun, settled }),
-        );
+        return await store.transaction(work);
       } catch (error) {
         if (!isRetriable(error) || attempt === attempts) throw error;
         await delay(500 * Math.random() + 100 * attempt);
       }
     }
   }
+
+  const day = (from: Date, to: Date, dryRun: boolean) =>
+    persistently((transaction) => {
+      const pendingSince = new Date(clock.now().getTime() - logRetentionDays * 86_400_000);
+      return transaction.recountMetrics({ from, to, pendingSince, dryRun, settled });
+    });
 
   return {
     /** The metrics of the days of UTC that `[from, to)` touches, oldest first; undefined when a rebuild is running. */
@@ -100,11 +125,11 @@ export function createRebuild(
     ): Promise<boolean> {
       return store.exclusively('unseen rebuild badges', async () => {
         for (let after: UserKey | undefined; ; ) {
-          const keys = await store.inboxKeys({ first: inboxesAtOnce, ...(after && { after }) });
+          const keys = await store.inboxKeys({ first: rowsAtOnce, ...(after && { after }) });
           after = keys.at(-1);
           if (!after) return;
           const now = clock.now();
-          const changed = await store.transaction(async (transaction) => {
+          const changed = await persistently(async (transaction) => {
             const locked = await transaction.lockInboxes(keys, now);
             const inboxes = locked.map(({ inbox }) => inbox);
             const counts = await transaction.countInboxes(inboxes);
@@ -118,6 +143,33 @@ export function createRebuild(
           if (!dryRun && changed.length > 0)
             await publishBadges({ pubSub, cache, logger }, changed.map(badgeOf), 'RESYNCED');
           onSome({ checked: keys.length, differed: changed.length, upTo: after });
+        }
+      });
+    },
+
+    /** Every limit, from its events that are kept; false when a rebuild is running. */
+    async limits(
+      { dryRun }: { readonly dryRun: boolean },
+      onSome: (rebuilt: RebuiltLimits) => void,
+    ): Promise<boolean> {
+      return store.exclusively('unseen rebuild limits', async () => {
+        for (let after: LimitKey | undefined; ; ) {
+          const keys = await store.limitKeys({ first: rowsAtOnce, ...(after && { after }) });
+          after = keys.at(-1);
+          if (!after) return;
+          const { differing, unfounded } = await persistently(async (transaction) => {
+            const refolded = await refoldLimits(transaction, keys, {
+              now: clock.now(),
+              thresholds: limitThresholds,
+            });
+            if (!dryRun) await transaction.saveLimits(refolded.differing);
+            return refolded;
+          });
+          if (!dryRun && differing.length > 0) {
+            await publishLimits({ pubSub, logger }, differing);
+            await announceDue(pubSub, differing.map(limitDueAt));
+          }
+          onSome({ checked: keys.length, differed: differing.length, unfounded });
         }
       });
     },

@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createLocalPubSub } from '../adapters/local/pub-sub.ts';
 import { createPostgresEventLog } from '../adapters/postgres/event-log.ts';
 import { notificationCreatedTopic, topics } from '../events/topic.ts';
+import { noBadgeCache } from '../ports/badge-cache.ts';
 import type { EventLog } from '../ports/event-log.ts';
 import { silent } from '../ports/logger.ts';
 import {
@@ -13,10 +14,13 @@ import {
   recordsOf,
   testNow,
 } from '../testing/event.ts';
+import { limitRecord, wireLimitEvent } from '../testing/limit.ts';
+import { shuffled } from '../testing/limit-fixture.ts';
 import { drift } from '../testing/recount.ts';
 import { openTestStorage, type TestStorage } from '../testing/storage.ts';
 import { createAct } from './act.ts';
 import { createProject } from './project.ts';
+import { createRebuild, type RebuiltLimits } from './rebuild.ts';
 import { createSweep, expireAll, type Retention } from './sweep.ts';
 
 let storage: TestStorage;
@@ -222,6 +226,43 @@ describe('what is too old', () => {
     expect(await drift(storage.query)).toEqual([]);
     const again = await expireAll({ store: storage.store, clock }, retention, { dryRun: false });
     expect(again.map(({ removed }) => removed)).toEqual(again.map(() => 0));
+  });
+
+  it('of the history of limits is nothing that a limit stands on, nor what says the progress there', async () => {
+    const { store } = storage;
+    const deps = { store, pubSub: createLocalPubSub(), clock, logger: silent };
+    const wire = (n: number) => {
+      const fields = { createdAt: ago(n > 30 ? 1_000 : 1_200).getTime() };
+      const said = { nextResetTime: n === 12 ? testNow.getTime() : null };
+      if (n === 1 || n === 3) return wireLimitEvent('USER_LIMIT_CREATED', n, said, fields);
+      if (n === 21) return wireLimitEvent('USER_LIMIT_RESET', n, said, fields);
+      return wireLimitEvent('USER_LIMIT_PROGRESS_CHANGED', n, { ...said, amount: String(n) }, fields);
+    };
+    const records = Array.from({ length: 35 }, (_, n) => limitRecord(wire(n + 1), n + 1));
+    await createProject(deps, { retentionDays: 183 }).apply(shuffled(records));
+    const history = async () =>
+      (await store.limitEvents({ ...alice, userLimitId: 'limit-1' }, { first: 100 })).map(
+        ({ sequence, type, progressAfter }) => `${sequence} ${type} ${progressAfter}`,
+      );
+    const before = await history();
+    const limit = await store.limits([alice]);
+
+    const dryRun = await store.expire('limitHistory', ago(1_095), { dryRun: true });
+    expect(await store.expire('limitHistory', ago(1_095), { dryRun: false })).toBe(dryRun);
+    const left = await history();
+    // Definitions, what stood before the later one, the next and the last reset and what stood before these, the last old one.
+    const stays = [1, 2, 3, 11, 12, 20, 21, 30, 31, 32, 33, 34, 35];
+    expect(left).toEqual(before.filter((line) => stays.includes(Number.parseInt(line, 10))));
+    expect(dryRun).toBe(35 - stays.length);
+    expect(await store.expire('limitHistory', ago(1_095), { dryRun: false })).toBe(0);
+
+    const rebuild = createRebuild({ ...deps, log, cache: noBadgeCache }, { logRetentionDays: 7 });
+    const found: RebuiltLimits[] = [];
+    await rebuild.limits({ dryRun: true }, (some) => found.push(some));
+    expect(found).toEqual([{ checked: 1, differed: 0, unfounded: 0 }]);
+    await storage.query('DELETE FROM user_limit');
+    await rebuild.limits({ dryRun: false }, () => {});
+    expect(await store.limits([alice])).toEqual(limit);
   });
 
   it('waits for nobody: what somebody has locked is left for the next time', async () => {

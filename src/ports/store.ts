@@ -124,6 +124,9 @@ export interface Store {
   /** Who has an inbox, of all tenants, sorted, those after `after`. */
   inboxKeys(page: { readonly first: number; readonly after?: UserKey }): Promise<readonly UserKey[]>;
 
+  /** Limits that are there or have events kept, of all tenants, sorted, those after `after`. */
+  limitKeys(page: { readonly first: number; readonly after?: LimitKey }): Promise<readonly LimitKey[]>;
+
   /**
    * Runs `work` unless something of this name runs already, in any process; false when it does. A crash ends it for all.
    */
@@ -218,7 +221,7 @@ export interface Store {
  * - `itemViews`: views of items.
  * - `notifications`: those that were read, or can never count again; and when inboxes were opened.
  * - `changes`: of inboxes, for streams that go back.
- * - `limitHistory`: events of limits, but for what tells the progress at the oldest that is kept.
+ * - `limitHistory`: events of limits, but for those that a limit stands on, and what tells the progress at any that is kept.
  * - `marks`: of events that were applied or counted.
  * - `idempotencyKeys`, `deadLetters`.
  */
@@ -398,6 +401,11 @@ export interface StoreTransaction {
   limits(keys: readonly LimitKey[]): Promise<readonly UserLimit[]>;
   /** Writes limits whole, new or not. */
   saveLimits(limits: readonly UserLimit[]): Promise<void>;
+  /** Kept events of the limits up to `upTo`, sorted by limit and place: from the limit `after` on, or behind that event. */
+  keptLimitEvents(
+    upTo: LimitKey,
+    page: { readonly first: number; readonly after: LimitKey & Partial<KeptLimitEvent> },
+  ): Promise<readonly KeptLimitEvent[]>;
   /** Keeps events of limits; one that is kept already is left as it is. */
   addLimitEvents(events: readonly LimitRecord[]): Promise<void>;
   /**
@@ -468,6 +476,9 @@ export interface EventIdentity {
   readonly source: string;
   readonly id: string;
 }
+
+/** An event of a limit as it came, and what names it. */
+export type KeptLimitEvent = Pick<LimitRecord, keyof LimitKey | 'sequence' | 'source' | 'eventId' | 'raw'>;
 
 /** What an idempotency key is scoped to. */
 export interface KeyIdentity {

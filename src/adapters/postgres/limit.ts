@@ -8,6 +8,7 @@ import {
   type ZonedLimit,
 } from '../../domain/limit.ts';
 import type { UserKey } from '../../domain/user.ts';
+import type { KeptLimitEvent } from '../../ports/store.ts';
 import { Prisma } from './generated/client.ts';
 import type { Sql } from './sql.ts';
 import { columns } from './user.ts';
@@ -222,6 +223,22 @@ export function createLimitQueries(sql: Sql) {
       return rows.map(toZoned);
     },
 
+    async limitKeys({
+      first,
+      after,
+    }: {
+      readonly first: number;
+      readonly after?: LimitKey;
+    }): Promise<readonly LimitKey[]> {
+      const place = [after?.tenantId ?? '', after?.userId ?? '', after?.userLimitId ?? ''];
+      const page = (table: string) => Prisma.sql`(
+        SELECT DISTINCT tenant_id, user_id, user_limit_id FROM ${Prisma.raw(table)}
+        WHERE (tenant_id, user_id, user_limit_id) > (${Prisma.join(place)}) ORDER BY 1, 2, 3 LIMIT ${first})`;
+      return sql.query<LimitKey>`
+        SELECT tenant_id AS "tenantId", user_id AS "userId", user_limit_id AS "userLimitId"
+        FROM (${page('user_limit')} UNION ${page('user_limit_event')}) AS known ORDER BY 1, 2, 3 LIMIT ${first}`;
+    },
+
     async limitsNamed(tenantId: string, userLimitId: string): Promise<readonly ZonedLimit[]> {
       const rows = await sql.query<ZonedRow>`
         SELECT l.*, u.time_zone FROM user_limit AS l JOIN app_user AS u USING (tenant_id, user_id)
@@ -276,6 +293,21 @@ export function createLimitWrites(sql: Sql) {
         INSERT INTO user_limit (${names(limitColumns)})
         SELECT * FROM unnest(${cells(limitColumns, limits)})
         ON CONFLICT (tenant_id, user_id, user_limit_id) DO UPDATE SET ${replaced}`;
+    },
+
+    async keptLimitEvents(
+      upTo: LimitKey,
+      { first, after }: { readonly first: number; readonly after: LimitKey & Partial<KeptLimitEvent> },
+    ): Promise<readonly KeptLimitEvent[]> {
+      const { tenantId, userId, userLimitId, sequence = -1n, source = '', eventId = '' } = after;
+      return sql.query<KeptLimitEvent>`
+        SELECT tenant_id AS "tenantId", user_id AS "userId", user_limit_id AS "userLimitId",
+          sequence_number AS sequence, source, event_id AS "eventId", raw
+        FROM user_limit_event
+        WHERE (tenant_id, user_id, user_limit_id, sequence_number, source, event_id)
+            > (${tenantId}, ${userId}, ${userLimitId}, ${sequence}, ${source}, ${eventId})
+          AND (tenant_id, user_id, user_limit_id) <= (${upTo.tenantId}, ${upTo.userId}, ${upTo.userLimitId})
+        ORDER BY tenant_id, user_id, user_limit_id, sequence_number, source, event_id LIMIT ${first}`;
     },
 
     async addLimitEvents(events: readonly LimitRecord[]): Promise<void> {

@@ -29,14 +29,28 @@ const rows: Record<Expiring, readonly RowsOfTable[]> = {
   changes: [olderBy('inbox_change', 'changed_at')],
   limitHistory: [
     {
-      // The last one that says the progress stays, for those behind it.
+      // What the limit stands on stays, and the last that says the progress at each of those, and at the oldest kept. OFFSET 0
+      // has both looked up by the index for each old row: a join would read the whole table for every stretch of it.
       table: 'user_limit_event',
       condition: (before) => Prisma.sql`occurred_at < ${before}::timestamptz AND EXISTS (
         SELECT FROM user_limit_event AS later
         WHERE (later.tenant_id, later.user_id, later.user_limit_id)
             = (user_limit_event.tenant_id, user_limit_event.user_id, user_limit_event.user_limit_id)
           AND later.sequence_number > user_limit_event.sequence_number
-          AND later.progress_after IS NOT NULL AND later.occurred_at < ${before}::timestamptz)`,
+          AND later.progress_after IS NOT NULL AND later.occurred_at < ${before}::timestamptz OFFSET 0)
+        AND NOT EXISTS (
+          SELECT FROM user_limit AS own, unnest(ARRAY[own.definition_sequence, own.earlier_sequence,
+            own.change_sequence, own.last_reset_sequence, own.next_reset_sequence]) AS needed
+          WHERE (own.tenant_id, own.user_id, own.user_limit_id)
+              = (user_limit_event.tenant_id, user_limit_event.user_id, user_limit_event.user_limit_id)
+            AND (needed = user_limit_event.sequence_number
+              OR needed > user_limit_event.sequence_number AND user_limit_event.progress_after IS NOT NULL AND NOT EXISTS (
+                SELECT FROM user_limit_event AS nearer
+                WHERE (nearer.tenant_id, nearer.user_id, nearer.user_limit_id)
+                    = (own.tenant_id, own.user_id, own.user_limit_id)
+                  AND nearer.sequence_number > user_limit_event.sequence_number
+                  AND nearer.sequence_number < needed AND nearer.progress_after IS NOT NULL))
+          OFFSET 0)`,
     },
   ],
   marks: [olderBy('processed_event', 'processed_at'), olderBy('counted_event', 'processed_at')],

@@ -97,6 +97,7 @@ export function createPostgresStore(
     categoryChoices: (keys) => translated(queries.categoryChoices(keys)),
     inboxes: (keys) => translated(queries.inboxes(keys)),
     inboxKeys: (page) => translated(queries.inboxKeys(page)),
+    limitKeys: (page) => translated(queries.limitKeys(page)),
     exclusively: (name, work) => translated(exclusively(pool, name, work)),
     notifications: (key, page) => translated(queries.notifications(key, page)),
     countNotifications: (key, filter) => translated(queries.countNotifications(key, filter)),
