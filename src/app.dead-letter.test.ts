@@ -25,7 +25,7 @@ async function start(entry?: readonly string[]): Promise<Program> {
 }
 
 /** The program, which is killed between sending to the log and removing from the outbox. */
-const startDoomed = () => start(['src/testing/doomed.ts', 'after-send', '1']);
+const startDoomed = () => start(['.build/testing/doomed.js', 'after-send', '1']);
 
 const query = <Row extends object>(sql: string, values: unknown[] = []) =>
   withClient(database.connectionString, async (client) => (await client.query<Row>(sql, values)).rows);

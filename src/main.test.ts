@@ -43,7 +43,7 @@ afterEach(async () => {
 
 /** Starts `unseen` with nothing of this process's settings. */
 function unseen(args: readonly string[], env: Record<string, string> = {}) {
-  const child = spawn(process.execPath, ['--import', 'tsx', 'src/main.ts', ...args], {
+  const child = spawn(process.execPath, ['.build/main.js', ...args], {
     env: { PATH: process.env['PATH'], DATA_DIR: dataDir, PORT: '0', ...env },
   });
   started.push(child);

@@ -88,7 +88,7 @@ export async function openFleet(more: Readonly<Record<string, string>> = {}): Pr
       ),
     async start(role, doom) {
       const entry = doom && {
-        entry: ['src/testing/doomed.ts', doom.point, String(doom.count)],
+        entry: ['.build/testing/doomed.js', doom.point, String(doom.count)],
       };
       const program = await startProgram({ ...env, ROLES: role }, entry);
       programs.add(program);

@@ -1,4 +1,6 @@
+import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
+import { promisify } from 'node:util';
 import pg from 'pg';
 import type { TestProject } from 'vitest/node';
 import { startEmbeddedPostgres } from '../adapters/postgres/embedded.ts';
@@ -19,9 +21,21 @@ declare module 'vitest' {
  * ephemeral embedded one. The migrations run once, into a template that `createTestDatabase` copies.
  */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
-  const server = await startServer(process.env['TEST_DATABASE_URL']);
+  const [server] = await Promise.all([startServer(process.env['TEST_DATABASE_URL']), compile()]);
   const template = await provideTemplate(project, server.connectionString);
   return () => server.leave(template);
+}
+
+/**
+ * What runs as a process of its own is run as `tsc` makes it, from `.build`, which lies as deep as `src`: a loader that
+ * transforms on the fly takes three times as long to start.
+ */
+async function compile(): Promise<void> {
+  await promisify(execFile)(process.execPath, [
+    'node_modules/typescript/bin/tsc',
+    '-p',
+    'tsconfig.test.json',
+  ]);
 }
 
 /** Makes the migrated database that suites copy, and tells them where it is; its name. */

@@ -35,9 +35,9 @@ export async function freePort(): Promise<number> {
 /** Starts the program with these settings and no other; resolves when it is ready. */
 export async function startProgram(
   env: Readonly<Record<string, string>>,
-  { entry = ['src/main.ts', 'start'] }: { readonly entry?: readonly string[] } = {},
+  { entry = ['.build/main.js', 'start'] }: { readonly entry?: readonly string[] } = {},
 ): Promise<Program> {
-  const child = spawn(process.execPath, ['--import', 'tsx', ...entry], {
+  const child = spawn(process.execPath, entry, {
     env: { PATH: process.env['PATH'], PORT: '0', AUTH_SECRET: secret, LOG_LEVEL: 'info', ...env },
   });
   let log = '';

@@ -49,11 +49,8 @@ describe('a Kafka that wants TLS and a login', () => {
   const unseen = (command: string, env: Readonly<Record<string, string>>) =>
     new Promise<{ readonly code: unknown; readonly output: string }>((resolve) => {
       const options = { env: { PATH: process.env['PATH'], PORT: '0', ...env } };
-      execFile(
-        process.execPath,
-        ['--import', 'tsx', 'src/main.ts', command],
-        options,
-        (error, stdout, stderr) => resolve({ code: error?.code ?? 0, output: stdout + stderr }),
+      execFile(process.execPath, ['.build/main.js', command], options, (error, stdout, stderr) =>
+        resolve({ code: error?.code ?? 0, output: stdout + stderr }),
       );
     });
 
