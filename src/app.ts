@@ -25,6 +25,7 @@ import { createGraphQLOverWebSocket } from './http/graphql-ws.ts';
 import { createListener, type Door } from './http/listener.ts';
 import { createMetrics } from './http/metrics.ts';
 import { createPages, type PageTokens } from './http/pages.ts';
+import { createRateLimit } from './http/rate-limit.ts';
 import type { Authenticator } from './ports/authenticator.ts';
 import type { BadgeCache } from './ports/badge-cache.ts';
 import type { Clock } from './ports/clock.ts';
@@ -77,6 +78,7 @@ export async function createApp(backends: Backends, config: Config): Promise<App
   const watchActivity = createWatchActivity({ store, pubSub, clock, logger }, { resyncMs });
   const stream = createStream({ read, watch, clock, logger });
   const measure = createMeasure({ store, clock }, { retentionDays, flushIntervalMs });
+  const rateLimit = createRateLimit(config.rateLimit);
 
   async function createDoor(): Promise<Door> {
     const record = createRecord({ log, store, clock }, { retentionDays, lockedCategories });
@@ -105,7 +107,7 @@ export async function createApp(backends: Backends, config: Config): Promise<App
       figures,
     });
     const operations = createOperations(schema, { introspection: config.introspection });
-    const shared = { schema, container, authenticator, operations, logger };
+    const shared = { schema, container, authenticator, operations, rateLimit, logger };
     return {
       graphql: await createGraphQLOverHttp(shared),
       sockets: createGraphQLOverWebSocket(shared),
@@ -165,6 +167,11 @@ export async function createApp(backends: Backends, config: Config): Promise<App
     },
     metrics: createMetrics([
       { name: 'unseen_sockets', help: 'Open WebSockets.', read: figures.openSockets },
+      {
+        name: 'unseen_rate_limited_requests',
+        help: 'Requests, subscriptions and sockets this process refused because a user or an address sent too many.',
+        read: () => rateLimit.refused(),
+      },
       {
         name: 'unseen_watchers',
         help: 'Subscriptions to badges and notification streams.',

@@ -183,6 +183,15 @@ const settings = {
       'Origins whose pages may call the API, separated by commas, or *. Unset: only pages served from here.',
     example: 'https://app.example.com,https://admin.example.com',
   }),
+  RATE_LIMIT_PER_USER: setting(integer(0, 100_000).default(50), {
+    about:
+      'Requests and subscriptions of a user that each process takes per second; up to four times as many at once. 0 = any number.',
+    example: '50',
+  }),
+  RATE_LIMIT_PER_ADDRESS: setting(integer(0, 100_000).default(20), {
+    about: 'The same for requests and sockets of an address that come without a valid token. 0 = any number.',
+    example: '20',
+  }),
   INTROSPECTION: setting(onOff.optional(), {
     about: 'Whether clients may read the schema. Default: on, off with NODE_ENV=production.',
     example: 'on',
@@ -347,6 +356,8 @@ export interface Config {
     readonly audience: string | undefined;
   };
   readonly corsOrigins: readonly string[];
+  /** Per second; 0: no limit. */
+  readonly rateLimit: { readonly perUser: number; readonly perAddress: number };
   readonly introspection: boolean;
   readonly retentionDays: number;
   readonly flushIntervalMs: number;
@@ -467,6 +478,10 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
       audience: values.AUTH_AUDIENCE,
     }),
     corsOrigins: values.CORS_ORIGINS,
+    rateLimit: Object.freeze({
+      perUser: values.RATE_LIMIT_PER_USER,
+      perAddress: values.RATE_LIMIT_PER_ADDRESS,
+    }),
     introspection: values.INTROSPECTION === undefined ? !production : values.INTROSPECTION === 'on',
     retentionDays: values.RETENTION_DAYS,
     flushIntervalMs: values.FLUSH_INTERVAL_SEC * 1000,

@@ -29,6 +29,7 @@ const config = readConfig({
   DATABASE_URL: databaseUrl,
   AUTH_SECRET: secret,
   NODE_ENV: 'production',
+  RATE_LIMIT_PER_USER: '0',
   ...(kafka && { KAFKA_BROKERS: kafka.broker, NAMESPACE: kafka.namespace }),
   ...(redisUrl !== undefined && { REDIS_URL: redisUrl }),
 });

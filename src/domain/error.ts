@@ -32,11 +32,18 @@ export type ErrorCode = keyof typeof errorTable;
  */
 export class AppError extends Error {
   readonly code: ErrorCode;
+  /** In whole seconds; undefined when nobody can say. */
+  readonly retryAfterSec: number | undefined;
 
-  constructor(code: ErrorCode, message: string = errorTable[code].message, options?: ErrorOptions) {
+  constructor(
+    code: ErrorCode,
+    message: string = errorTable[code].message,
+    options?: ErrorOptions & { readonly retryAfterSec?: number },
+  ) {
     super(message, options);
     this.name = 'AppError';
     this.code = code;
+    this.retryAfterSec = options?.retryAfterSec;
   }
 }
 

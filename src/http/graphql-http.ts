@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { ApolloServer, type GraphQLRequestListener, HeaderMap } from '@apollo/server';
 import { type GraphQLSchema, Kind, type OperationDefinitionNode, OperationTypeNode } from 'graphql';
+import type { Caller } from '../domain/caller.ts';
 import { AppError } from '../domain/error.ts';
 import type { Context, ResolverContainer } from '../graphql/context.ts';
 import { graphQLErrorOf, httpStatus, maskError } from '../graphql/error.ts';
@@ -9,6 +10,7 @@ import type { Authenticator } from '../ports/authenticator.ts';
 import type { Logger } from '../ports/logger.ts';
 import { maxBodyBytes, readJsonBody } from './body.ts';
 import { executeOperation } from './execute-operation.ts';
+import type { RateLimit } from './rate-limit.ts';
 import { answerError, answerText, requestIdOf } from './response.ts';
 
 /** Bodies up to here are read for every operation; larger ones only for bulk mutations. */
@@ -44,12 +46,14 @@ export async function createGraphQLOverHttp({
   container,
   authenticator,
   operations,
+  rateLimit,
   logger,
 }: {
   readonly schema: GraphQLSchema;
   readonly container: ResolverContainer;
   readonly authenticator: Authenticator;
   readonly operations: Operations;
+  readonly rateLimit: RateLimit;
   readonly logger: Logger;
 }): Promise<GraphQLOverHttp> {
   const apollo = new ApolloServer<HttpContext>({
@@ -79,11 +83,21 @@ export async function createGraphQLOverHttp({
   });
   await apollo.start();
 
+  async function authenticate(request: IncomingMessage): Promise<Caller> {
+    try {
+      return await authenticator.authenticate(bearerToken(request));
+    } catch (error) {
+      rateLimit.countRefusal(error, request.socket.remoteAddress);
+      throw error;
+    }
+  }
+
   return {
     async handle(request, response) {
       const requestId = requestIdOf(request);
       try {
-        const caller = await authenticator.authenticate(bearerToken(request));
+        const caller = await authenticate(request);
+        rateLimit.countCaller(caller);
         const { body, bytes } = await readJsonBody(request);
         const context: HttpContext = { caller, requestId, container, bodyBytes: bytes };
         const wantsResponseType = request.headers.accept?.includes(graphQLResponse) ?? false;

@@ -14,6 +14,7 @@ import type { Operations } from '../graphql/operation.ts';
 import { type Authenticator, expiredMessage } from '../ports/authenticator.ts';
 import type { Logger } from '../ports/logger.ts';
 import { createPushes } from './pushes.ts';
+import type { RateLimit } from './rate-limit.ts';
 
 /**
  * Close codes. The public graphql-ws client comes back after each of them but `unauthenticated`: only that one does not
@@ -73,6 +74,7 @@ interface SocketContext extends Context {
 
 interface Session {
   readonly socket: WebSocket;
+  readonly address: string | undefined;
   caller?: Caller;
   /** Ids whose subscription is being set up. */
   readonly starting: Set<string>;
@@ -96,12 +98,14 @@ export function createGraphQLOverWebSocket(
     container,
     authenticator,
     operations,
+    rateLimit,
     logger,
   }: {
     readonly schema: GraphQLSchema;
     readonly container: ResolverContainer;
     readonly authenticator: Authenticator;
     readonly operations: Operations;
+    readonly rateLimit: RateLimit;
     readonly logger: Logger;
   },
   limits: SocketLimits = defaultSocketLimits,
@@ -123,9 +127,16 @@ export function createGraphQLOverWebSocket(
   let last = { head: '', payload: '', bytes: Buffer.alloc(0) };
   const heartbeat = setInterval(() => void beat(), limits.heartbeatMs).unref();
 
-  wss.on('connection', (socket: WebSocket) => {
+  wss.on('connection', (socket: WebSocket, { socket: { remoteAddress: address } }: IncomingMessage) => {
     const now = performance.now();
-    const session: Session = { socket, starting: new Set(), lastSeen: now, lastPing: now, messages: 0 };
+    const session: Session = {
+      socket,
+      address,
+      starting: new Set(),
+      lastSeen: now,
+      lastPing: now,
+      messages: 0,
+    };
     sessions.add(session);
     const closed = protocol.opened(
       {
@@ -171,6 +182,10 @@ export function createGraphQLOverWebSocket(
       return;
     }
     handle(text).catch((err) => {
+      if (err instanceof AppError && err.code === 'RATE_LIMITED') {
+        session.socket.close(closeCodes.limit, err.message);
+        return;
+      }
       // What the protocol has no answer for: a message that only a server sends.
       if (err instanceof Error && err.message.startsWith('Unexpected message of type')) {
         session.socket.close(CloseCode.BadRequest, 'Unexpected message type');
@@ -235,6 +250,7 @@ export function createGraphQLOverWebSocket(
     try {
       caller = await authenticator.authenticate(bearerToken(params));
     } catch (error) {
+      rateLimit.countRefusal(error, session.address);
       if (error instanceof AppError && error.code === 'UNAUTHENTICATED') {
         const expired = error.message === expiredMessage;
         socket.close(expired ? closeCodes.expired : closeCodes.unauthenticated, error.message);
@@ -267,6 +283,8 @@ export function createGraphQLOverWebSocket(
     connectionInitWaitTimeout: limits.initWaitMs,
     onConnect: ({ connectionParams, extra }) => admit(extra, connectionParams),
     onSubscribe({ extra, subscriptions }, id, { query, operationName, variables }) {
+      const caller = extra.caller as Caller;
+      rateLimit.countCaller(caller);
       if (Object.keys(subscriptions).length > limits.maxSubscriptions) {
         const message = `A socket may have ${limits.maxSubscriptions} subscriptions at a time.`;
         return [graphQLErrorOf(new AppError('RATE_LIMITED', message))];
@@ -286,7 +304,7 @@ export function createGraphQLOverWebSocket(
         return [graphQLErrorOf(new AppError('BAD_USER_INPUT', message))];
       }
       const contextValue: SocketContext = {
-        caller: extra.caller as Caller,
+        caller,
         requestId: uuidV7(),
         container,
         socket: extra.socket,

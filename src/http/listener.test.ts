@@ -10,6 +10,7 @@ import { createGraphQLOverHttp } from './graphql-http.ts';
 import { createGraphQLOverWebSocket, defaultSocketLimits, type GraphQLOverWebSocket } from './graphql-ws.ts';
 import { createListener, type Listener } from './listener.ts';
 import { createMetrics } from './metrics.ts';
+import { createRateLimit } from './rate-limit.ts';
 
 // A listener of our own beside the app's, with limits that do not make a test wait, and no resolvers.
 const origin = 'https://app.example';
@@ -23,7 +24,8 @@ beforeAll(async () => {
   const operations = createOperations(schema, { introspection: true });
   const { authenticator } = app.runtime.backends;
   const container = createResolvers({} as Parameters<typeof createResolvers>[0]);
-  const door = { schema, container, authenticator, operations, logger: silent };
+  const rateLimit = createRateLimit({ perUser: 0, perAddress: 0 });
+  const door = { schema, container, authenticator, operations, rateLimit, logger: silent };
   sockets = createGraphQLOverWebSocket(door, {
     ...defaultSocketLimits,
     initWaitMs: 60_000,

@@ -65,8 +65,8 @@ export function createListener(
       if (state === 'draining') response.setHeader('connection', 'close');
       if (allowOrigin(request, response) === 'answered') return;
       if (state === 'starting') {
-        response.setHeader('retry-after', '1');
-        throw new AppError('UNAVAILABLE', 'The server is starting: a backend is waited for. Try again.');
+        const message = 'The server is starting: a backend is waited for. Try again.';
+        throw new AppError('UNAVAILABLE', message, { retryAfterSec: 1 });
       }
       const isBrowser = request.method === 'GET' && /text\/html/.test(request.headers.accept ?? '');
       if (isBrowser) redirect(response, `/playground${(request.url ?? '').slice('/graphql'.length)}`);

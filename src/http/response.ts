@@ -47,7 +47,8 @@ export function answerError(
 ): void {
   const known =
     error instanceof AppError ? error : new AppError('INTERNAL_SERVER_ERROR', undefined, { cause: error });
-  const { fault } = errorTable[known.code];
+  const { code, retryAfterSec } = known;
+  const { fault } = errorTable[code];
   if (fault !== 'caller') {
     const level = fault === 'elsewhere' ? 'warn' : 'error';
     logger[level]({ requestId, err: known.cause ?? known }, 'a request failed');
@@ -57,10 +58,11 @@ export function answerError(
     return;
   }
   response.setHeader('x-request-id', requestId);
-  if (known.code === 'UNAUTHENTICATED') response.setHeader('www-authenticate', 'Bearer');
+  if (code === 'UNAUTHENTICATED') response.setHeader('www-authenticate', 'Bearer');
+  if (retryAfterSec !== undefined) response.setHeader('retry-after', retryAfterSec);
   // What is left of the body is not read: the connection cannot serve another request.
   if (!response.req.complete) response.setHeader('connection', 'close');
-  answerJson(response, httpStatus[known.code] ?? 500, {
-    errors: [{ message: known.message, extensions: { code: known.code, requestId } }],
+  answerJson(response, httpStatus[code] ?? 500, {
+    errors: [{ message: known.message, extensions: { code, requestId, retryAfter: retryAfterSec } }],
   });
 }

@@ -53,6 +53,8 @@ export async function startTestApp(
     DATABASE_URL: database.connectionString,
     AUTH_SECRET: secret,
     FLUSH_INTERVAL_SEC: '1',
+    RATE_LIMIT_PER_USER: '0',
+    RATE_LIMIT_PER_ADDRESS: '0',
     ...(services && {
       KAFKA_BROKERS: services.kafkaBrokers,
       REDIS_URL: services.redisUrl,

@@ -38,7 +38,14 @@ export async function startProgram(
   { entry = ['.build/main.js', 'start'] }: { readonly entry?: readonly string[] } = {},
 ): Promise<Program> {
   const child = spawn(process.execPath, entry, {
-    env: { PATH: process.env['PATH'], PORT: '0', AUTH_SECRET: secret, LOG_LEVEL: 'info', ...env },
+    env: {
+      PATH: process.env['PATH'],
+      PORT: '0',
+      AUTH_SECRET: secret,
+      LOG_LEVEL: 'info',
+      RATE_LIMIT_PER_USER: '0',
+      ...env,
+    },
   });
   let log = '';
   let banner = '';

@@ -1,0 +1,118 @@
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import WebSocket from 'ws';
+import { startTestApp, type TestApp } from './testing/app.ts';
+
+// One request a second and four at once, so that of twenty together some are served and some are not.
+let app: TestApp;
+beforeAll(async () => {
+  app = await startTestApp({ RATE_LIMIT_PER_USER: '1', RATE_LIMIT_PER_ADDRESS: '1' });
+});
+afterAll(() => app.stop());
+
+const request = (token: string) =>
+  fetch(`${app.url}/graphql`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', ...(token && { authorization: `Bearer ${token}` }) },
+    body: JSON.stringify({ query: '{ __typename }' }),
+  });
+
+const twenty = (token: string) => Promise.all(Array.from({ length: 20 }, () => request(token)));
+const statusesOf = (responses: readonly Response[]) => new Set(responses.map(({ status }) => status));
+
+async function expectTooMany(responses: readonly Response[], limit: string): Promise<void> {
+  const refused = responses.find(({ status }) => status === 429);
+  expect(refused?.headers.get('retry-after')).toBe('1');
+  expect(await refused?.json()).toEqual({
+    errors: [
+      {
+        message: `Too many requests: ${limit}. Try again in 1 s.`,
+        extensions: {
+          code: 'RATE_LIMITED',
+          retryAfter: 1,
+          requestId: refused?.headers.get('x-request-id'),
+        },
+      },
+    ],
+  });
+}
+
+const refusedSoFar = async () => {
+  const text = await (await fetch(`${app.url}/metrics`)).text();
+  return Number(/^unseen_rate_limited_requests (\d+)$/m.exec(text)?.[1]);
+};
+
+/** Opens a socket with a token and these messages right behind; resolves when it is closed. */
+function closeOf(token: string, messages: readonly object[] = []): Promise<{ code: number; reason: string }> {
+  const socket = new WebSocket(`${app.url.replace('http', 'ws')}/graphql`, 'graphql-transport-ws');
+  const send = (message: object) => socket.send(JSON.stringify(message));
+  socket.on('open', () => send({ type: 'connection_init', payload: { authorization: token } }));
+  socket.once('message', () => messages.forEach(send));
+  return new Promise((resolve) => {
+    socket.on('close', (code, reason) => resolve({ code, reason: String(reason) }));
+  });
+}
+
+const ofUser = '1 per second and user';
+const ofAddress = '1 per second and address without a valid token';
+
+describe('a user who sends too much', () => {
+  it('is answered 429 with when to come again, and served again then', async () => {
+    const alice = await app.token();
+    const before = await refusedSoFar();
+    const responses = await twenty(alice);
+    expect(statusesOf(responses)).toEqual(new Set([200, 429]));
+    await expectTooMany(responses, ofUser);
+    expect(await refusedSoFar()).toBe(before + responses.filter(({ status }) => status === 429).length);
+    await vi.waitFor(async () => expect((await request(alice)).status).toBe(200), 5_000);
+  });
+
+  it('keeps nobody else from being served, of the same name in another tenant neither', async () => {
+    const carol = await app.token({ subject: 'carol' });
+    const others = await Promise.all([
+      app.token({ subject: 'bob' }),
+      app.token({ subject: 'carol', tenantId: 'other' }),
+      app.token({ subject: 'carol', role: 'service' }),
+    ]);
+    expect(statusesOf(await twenty(carol))).toContain(429);
+    expect(statusesOf(await Promise.all(others.map(request)))).toEqual(new Set([200]));
+  });
+
+  it('is closed with 4290 over the WebSocket, whichever of their sockets it is', async () => {
+    const dave = await app.token({ subject: 'dave' });
+    const subscriptions = Array.from({ length: 20 }, (_, id) => ({
+      id: String(id),
+      type: 'subscribe',
+      payload: { query: 'subscription { badgeChanged { kind } }' },
+    }));
+    const tooMany = { code: 4290, reason: `Too many requests: ${ofUser}. Try again in 1 s.` };
+    expect(await closeOf(dave, subscriptions)).toEqual(tooMany);
+    expect(await closeOf(dave, subscriptions)).toEqual(tooMany);
+  });
+});
+
+it.each(['service', 'admin'] as const)('a %s has no limit', async (role) => {
+  expect(statusesOf(await twenty(await app.token({ role })))).toEqual(new Set([200]));
+});
+
+describe('an address that sends too much without a valid token', () => {
+  it.each([
+    ['none', ''],
+    ['one that is none', 'x.y.z'],
+  ])('is answered 429, with %s; who has one is served meanwhile', async (_, token) => {
+    const erin = await app.token({ subject: `erin${token}` });
+    const expired = await app.token({ expiresIn: '-1m' });
+    const responses = await twenty(token);
+    await expectTooMany(responses, ofAddress);
+    expect((await request(erin)).status).toBe(200);
+    expect(statusesOf(await twenty(expired))).toEqual(new Set([401]));
+    await vi.waitFor(async () => expect((await request(token)).status).toBe(401), 5_000);
+  });
+
+  it('is closed with 4290 over the WebSocket', async () => {
+    const closes = await Promise.all(Array.from({ length: 20 }, () => closeOf('x.y.z')));
+    const tooMany = { code: 4290, reason: `Too many requests: ${ofAddress}. Try again in 1 s.` };
+    expect(closes).toContainEqual(tooMany);
+    expect((await closeOf(await app.token({ expiresIn: '-1m' }))).code).toBe(4403);
+    await vi.waitFor(async () => expect((await closeOf('x.y.z')).code).toBe(4401), 5_000);
+  });
+});
