@@ -60,6 +60,23 @@ export type CreateUserLimitInput = {
   readonly value: string;
 };
 
+/** A stretch of time, `[from, to)`. */
+export type DateTimeRangeInput = {
+  /** Included. */
+  readonly from: string;
+  /** Not included. Default: no end. */
+  readonly to?: string | null | undefined;
+};
+
+/** How long buckets are. */
+export type Granularity =
+  /** Calendar days of the time zone: 23 or 25 hours long when clocks change. */
+  | 'DAY'
+  /** Counted from the start of the day, so that the hours of a day add up to it. */
+  | 'HOUR'
+  /** 60 s. */
+  | 'MINUTE';
+
 /** An item to publish. */
 export type ItemInput = {
   /** 1 to 128 characters, no control characters. */
@@ -419,6 +436,22 @@ export type MyLimitsQueryVariables = Exact<{
 
 export type MyLimitsQuery = { readonly viewer: { readonly limits: ReadonlyArray<{ readonly userLimitId: string, readonly type: LimitType, readonly period: LimitPeriod, readonly status: LimitStatus, readonly currencyCode: string | null, readonly value: string | null, readonly progress: string, readonly remaining: string | null, readonly percentUsed: number | null, readonly nextResetAt: string | null, readonly projectedExhaustionAt: string | null, readonly history: { readonly edges: ReadonlyArray<{ readonly node: { readonly type: string, readonly occurredAt: string, readonly progressAfter: string } }> } }> } | null };
 
+export type TheMetricsOfTheSiteQueryVariables = Exact<{
+  range: DateTimeRangeInput;
+  granularity: Granularity;
+  timeZone?: string | null | undefined;
+}>;
+
+
+export type TheMetricsOfTheSiteQuery = { readonly activityMetrics: ReadonlyArray<{ readonly start: string, readonly uniqueUsers: number, readonly pageViewCount: number, readonly final: boolean, readonly byType: ReadonlyArray<{ readonly activityType: string, readonly count: number }> }> };
+
+export type WatchTheMetricsSubscriptionVariables = Exact<{
+  granularity: Granularity;
+}>;
+
+
+export type WatchTheMetricsSubscription = { readonly activityMetricsChanged: { readonly start: string, readonly uniqueUsers: number, readonly pageViewCount: number, readonly final: boolean } };
+
 export type WatchTheBadgeSubscriptionVariables = Exact<{
   keys?: ReadonlyArray<string> | string | null | undefined;
 }>;
@@ -747,6 +780,30 @@ export const MyLimitsDocument = /*#__PURE__*/ new TypedDocumentString(`
   }
 }
     `) as unknown as TypedDocumentString<MyLimitsQuery, MyLimitsQueryVariables>;
+export const TheMetricsOfTheSiteDocument = /*#__PURE__*/ new TypedDocumentString(`
+    query TheMetricsOfTheSite($range: DateTimeRangeInput!, $granularity: Granularity!, $timeZone: TimeZone) {
+  activityMetrics(range: $range, granularity: $granularity, timeZone: $timeZone) {
+    start
+    uniqueUsers
+    pageViewCount
+    byType {
+      activityType
+      count
+    }
+    final
+  }
+}
+    `) as unknown as TypedDocumentString<TheMetricsOfTheSiteQuery, TheMetricsOfTheSiteQueryVariables>;
+export const WatchTheMetricsDocument = /*#__PURE__*/ new TypedDocumentString(`
+    subscription WatchTheMetrics($granularity: Granularity!) {
+  activityMetricsChanged(granularity: $granularity) {
+    start
+    uniqueUsers
+    pageViewCount
+    final
+  }
+}
+    `) as unknown as TypedDocumentString<WatchTheMetricsSubscription, WatchTheMetricsSubscriptionVariables>;
 export const WatchTheBadgeDocument = /*#__PURE__*/ new TypedDocumentString(`
     subscription WatchTheBadge($keys: [String!]) {
   badgeChanged(keys: $keys) {

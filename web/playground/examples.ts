@@ -13,6 +13,8 @@ import followMyInbox from './examples/11-follow-my-inbox.graphql?raw';
 import sendToMany from './examples/12-send-to-many.graphql?raw';
 import setALimit from './examples/13-set-a-limit.graphql?raw';
 import myLimits from './examples/14-my-limits.graphql?raw';
+import theMetricsOfTheSite from './examples/15-the-metrics-of-the-site.graphql?raw';
+import watchTheMetrics from './examples/16-watch-the-metrics.graphql?raw';
 import { authorizationHeader } from './headers.ts';
 
 /** One tab of the playground, in GraphiQL's own shape: variables and headers are JSON text. */
@@ -22,7 +24,7 @@ export interface ExampleTab {
   readonly headers: string;
 }
 
-/** One tab per step of the story, in order; sending, publishing and limiting need the service token. */
+/** One tab per step of the story, in order; sending, publishing, limiting and the metrics need the service token. */
 export function exampleTabs({ userToken, serviceToken, userId = 'alice' }: PageConfig): ExampleTab[] {
   const asUser = authorizationHeader(userToken);
   const tab = (query: string, variables: object, headers = asUser): ExampleTab => ({
@@ -89,5 +91,11 @@ export function exampleTabs({ userToken, serviceToken, userId = 'alice' }: PageC
       asService,
     ),
     tab(myLimits, { filter: { types: ['DEPOSIT'] } }),
+    tab(
+      theMetricsOfTheSite,
+      { range: { from: '{{weekAgo}}' }, granularity: 'DAY', timeZone: 'Europe/Berlin' },
+      asService,
+    ),
+    tab(watchTheMetrics, { granularity: 'MINUTE' }, asService),
   ];
 }

@@ -50,9 +50,10 @@ function operationOf(query: string): { documentAST: DocumentNode; operationName:
   }
 }
 
-/** A saved tab outlives any time written into it, so the examples say `{{now}}`. */
+/** A saved tab outlives any time written into it, so the examples say `{{now}}` and `{{weekAgo}}`. */
 function withCurrentTime(value: unknown): unknown {
   if (value === '{{now}}') return new Date().toISOString();
+  if (value === '{{weekAgo}}') return new Date(Date.now() - 7 * 86_400_000).toISOString();
   if (Array.isArray(value)) return value.map(withCurrentTime);
   if (typeof value !== 'object' || value === null) return value;
   return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, withCurrentTime(inner)]));
