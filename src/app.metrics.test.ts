@@ -25,6 +25,23 @@ afterAll(async () => {
 const query = <Row extends object>(sql: string) =>
   withClient(fleet.postgres.url, async (client) => (await client.query<Row>(sql)).rows);
 
+/** What is counted beside a count of the raw rows, by the length of the buckets. */
+const recounted = `
+  WITH raw AS (
+    SELECT tenant_id, user_id, occurred_at, true AS is_view FROM page_view
+    UNION ALL SELECT tenant_id, user_id, occurred_at, false FROM user_activity
+  ), recount AS (
+    SELECT granularity, count(*) AS buckets, sum(views) AS views, sum(users) AS users FROM (
+      SELECT granularity, tenant_id, date_trunc(granularity::text, occurred_at, 'UTC'),
+        count(*) FILTER (WHERE is_view) AS views, count(DISTINCT user_id) AS users
+      FROM raw, unnest(enum_range(NULL::granularity)) AS granularity GROUP BY 1, 2, 3
+    ) AS bucket GROUP BY 1
+  )
+  SELECT granularity, count(*) AS buckets, recount.buckets AS "buckets recounted", sum(page_view_count) AS "page views",
+    recount.views AS "page views recounted", sum(unique_users) AS "unique users", recount.users AS "count(distinct)"
+  FROM user_activity_metrics JOIN recount USING (granularity)
+  GROUP BY granularity, recount.buckets, recount.views, recount.users ORDER BY granularity`;
+
 it('three workers count exactly, killed in the middle, with events late and sent twice', async () => {
   const [plain, midCount, afterCount] = await Promise.all([
     fleet.start('worker'),
@@ -53,6 +70,7 @@ it('three workers count exactly, killed in the middle, with events late and sent
   }, waiting);
 
   expect(await metricsDrift(query)).toEqual([]);
+  console.table(await query(recounted));
   const [total] = await query<{ events: number; views: number; minutes: number }>(
     `SELECT (SELECT sum(count) FROM user_activity_type WHERE granularity = 'DAY')::int AS events,
        (SELECT sum(page_view_count) FROM user_activity_metrics WHERE granularity = 'MINUTE')::int AS views`,
