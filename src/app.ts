@@ -17,7 +17,7 @@ import { createSweep } from './flow/sweep.ts';
 import { createWatch } from './flow/watch.ts';
 import { createWatchActivity } from './flow/watch-activity.ts';
 import { createLimitWatch } from './flow/watch-limits.ts';
-import { createOperations } from './graphql/operation.ts';
+import { createOperations, type OperationOptions } from './graphql/operation.ts';
 import { createResolvers, getSchema } from './graphql/schema.ts';
 import type { SystemFigures } from './graphql/system-status.ts';
 import { createGraphQLOverHttp } from './http/graphql-http.ts';
@@ -65,7 +65,11 @@ export interface App {
 }
 
 /** Joins the rooms. */
-export async function createApp(backends: Backends, config: Config): Promise<App> {
+export async function createApp(
+  backends: Backends,
+  config: Config,
+  { usesToCompile }: Pick<OperationOptions, 'usesToCompile'> = {},
+): Promise<App> {
   const { store, log, outbox, pubSub, cache, authenticator, clock, pageTokens } = backends;
   const logger = withoutStorms(backends.logger);
   const { retentionDays, viewHorizonDays, lockedCategories, announcesDeliveries, limitThresholds } = config;
@@ -106,7 +110,7 @@ export async function createApp(backends: Backends, config: Config): Promise<App
       lockedCategories,
       figures,
     });
-    const operations = createOperations(schema, { introspection: config.introspection });
+    const operations = createOperations(schema, { introspection: config.introspection, usesToCompile });
     const shared = { schema, container, authenticator, operations, rateLimit, logger };
     return {
       graphql: await createGraphQLOverHttp(shared),

@@ -1,14 +1,20 @@
 import {
   type DocumentNode,
+  type ExecutionResult,
+  execute,
   GraphQLError,
   type GraphQLSchema,
   NoSchemaIntrospectionCustomRule,
+  type OperationDefinitionNode,
+  OperationTypeNode,
   parse,
   specifiedRules,
   type ValidationRule,
   validate,
 } from 'graphql';
+import { type CompiledQuery, compileQuery, isCompiledQuery } from 'graphql-jit';
 import { LRUCache } from 'lru-cache';
+import type { Context } from './context.ts';
 import { defaultLimits, limitsRule, type OperationLimits } from './limits.ts';
 
 /** How documents are parsed and validated, whatever transport brought them. */
@@ -20,17 +26,37 @@ export interface Operations {
   readonly rules: readonly ValidationRule[];
   /** The document, or what is wrong with it. Documents are kept, so a known one costs a look-up. */
   prepare(source: string): DocumentNode | readonly GraphQLError[];
+  /**
+   * Runs a query or a mutation of a document that was prepared. Queries that come again are compiled: a list of hundreds costs
+   * a third of what interpreting them field by field does. Without `data` nothing ran, for the variables did not fit.
+   */
+  execute(request: OperationRequest): ExecutionResult | Promise<ExecutionResult>;
+}
+
+interface OperationRequest {
+  readonly document: DocumentNode;
+  /** Of the document. */
+  readonly operation: OperationDefinitionNode;
+  readonly variables: Readonly<Record<string, unknown>> | undefined;
+  readonly context: Context;
 }
 
 /** Documents are kept for their text up to this many characters: comments make a small document a long one. */
 const maxPreparedCharacters = 4_000_000;
 
+/** A compiled query is some hundred kilobytes at most. */
+const maxCompiled = 100;
+
+export interface OperationOptions {
+  readonly introspection: boolean;
+  readonly limits?: OperationLimits;
+  /** A query is compiled when it comes for this time: compiling costs as much as some runs. Default 10. */
+  readonly usesToCompile?: number | undefined;
+}
+
 export function createOperations(
   schema: GraphQLSchema,
-  {
-    introspection,
-    limits = defaultLimits,
-  }: { readonly introspection: boolean; readonly limits?: OperationLimits },
+  { introspection, limits = defaultLimits, usesToCompile = 10 }: OperationOptions,
 ): Operations {
   const parseOptions = { maxTokens: limits.maxTokens };
   const validationOptions = { maxErrors: 10 };
@@ -40,6 +66,22 @@ export function createOperations(
     maxSize: maxPreparedCharacters,
     sizeCalculation: (_, source) => source.length,
   });
+  const uses = new WeakMap<OperationDefinitionNode, number>();
+  const compiled = new LRUCache<OperationDefinitionNode, CompiledQuery>({ max: maxCompiled });
+
+  /** undefined: it is to be interpreted. */
+  function compiledOf({ document, operation }: OperationRequest): CompiledQuery | undefined {
+    const known = compiled.get(operation);
+    if (known) return known;
+    const count = (uses.get(operation) ?? 0) + 1;
+    uses.set(operation, count % usesToCompile);
+    if (count < usesToCompile) return undefined;
+    const query = compileQuery(schema, document, operation.name?.value);
+    if (!isCompiledQuery(query)) return undefined;
+    compiled.set(operation, query);
+    return query;
+  }
+
   return {
     introspection,
     parseOptions,
@@ -59,5 +101,32 @@ export function createOperations(
       prepared.set(source, document);
       return document;
     },
+    execute(request) {
+      const { document, operation, variables, context } = request;
+      // An ID among the variables is read by the compiled query itself, less strictly than ours.
+      const query =
+        operation.operation === OperationTypeNode.QUERY && isExact(variables)
+          ? compiledOf(request)
+          : undefined;
+      if (query) return query.query(undefined, context, variables);
+      return execute({
+        schema,
+        document,
+        contextValue: context,
+        variableValues: variables ?? null,
+        operationName: operation.name?.value ?? null,
+      });
+    },
   };
+}
+
+/** Whether no number in it has lost digits. */
+function isExact(variables: unknown): boolean {
+  // Not by recursion: it may be as deep as a body is long.
+  const values = [variables];
+  for (let value = values.pop(); value !== undefined; value = values.pop()) {
+    if (Number.isInteger(value) && !Number.isSafeInteger(value)) return false;
+    if (typeof value === 'object' && value !== null) values.push(...Object.values(value));
+  }
+  return true;
 }

@@ -1,8 +1,11 @@
 // type-graphql reads it when the first decorator runs, so it comes before every resolver.
 import 'reflect-metadata';
 import {
+  defaultFieldResolver,
+  type GraphQLAbstractType,
   type GraphQLFieldResolver,
   type GraphQLSchema,
+  isInterfaceType,
   isObjectType,
   lexicographicSortSchema,
   printSchema,
@@ -47,38 +50,64 @@ let schema: GraphQLSchema | undefined;
 /** The executable schema, with the access rules in it; one per process. Resolvers come from each request's context. */
 export function getSchema(): GraphQLSchema {
   schema ??= enforceAccess(
-    withResolvers(
-      badgePush,
-      buildSchemaSync({
-        resolvers: [
-          UserResolver,
-          UsersResolver,
-          PreferenceResolver,
-          NodeResolver,
-          PageViewResolver,
-          NotificationResolver,
-          SendingResolver,
-          ItemResolver,
-          BadgeResolver,
-          ExplainResolver,
-          MarkingResolver,
-          NotificationStreamResolver,
-          UserStatsResolver,
-          ActivityResolver,
-          DeadLetterResolver,
-          SystemStatusResolver,
-          UserLimitResolver,
-          UserLimitsResolver,
-          LimitCommandResolver,
-        ],
-        container: ({ context }: { context: Context }) => context.container,
-        // Scalars are strict and the flow parses the rest; class-validator would check neither.
-        validate: false,
-        // type-graphql wants one as soon as there is a subscription; ours are fed by `watch`, and this one must never be.
-        pubSub: { publish: refusePubSub, subscribe: refusePubSub },
-      }),
+    compilable(
+      withResolvers(
+        badgePush,
+        buildSchemaSync({
+          resolvers: [
+            UserResolver,
+            UsersResolver,
+            PreferenceResolver,
+            NodeResolver,
+            PageViewResolver,
+            NotificationResolver,
+            SendingResolver,
+            ItemResolver,
+            BadgeResolver,
+            ExplainResolver,
+            MarkingResolver,
+            NotificationStreamResolver,
+            UserStatsResolver,
+            ActivityResolver,
+            DeadLetterResolver,
+            SystemStatusResolver,
+            UserLimitResolver,
+            UserLimitsResolver,
+            LimitCommandResolver,
+          ],
+          container: ({ context }: { context: Context }) => context.container,
+          // Scalars are strict and the flow parses the rest; class-validator would check neither.
+          validate: false,
+          // type-graphql wants one as soon as there is a subscription; ours are fed by `watch`, and this one must never be.
+          pubSub: { publish: refusePubSub, subscribe: refusePubSub },
+        }),
+      ),
     ),
   );
+  return schema;
+}
+
+/** Types with fields whose values are functions that compute them. */
+const computing = [
+  'DeadLetter',
+  'DeadLetterConnection',
+  'ItemConnection',
+  'NotificationConnection',
+  'PageViewConnection',
+  'SystemStatus',
+  'UserConnection',
+  'UserLimitEvent',
+];
+
+/** Compiled queries call only what has a resolver, and know a type at once or not at all. */
+function compilable(schema: GraphQLSchema): GraphQLSchema {
+  for (const type of Object.values(schema.getTypeMap())) {
+    if (isInterfaceType(type) || type.name === 'BadgeSubject') {
+      (type as GraphQLAbstractType).resolveType = ({ __typename }) => __typename;
+    } else if (isObjectType(type) && computing.includes(type.name)) {
+      for (const field of Object.values(type.getFields())) field.resolve ??= defaultFieldResolver;
+    }
+  }
   return schema;
 }
 

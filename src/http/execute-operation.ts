@@ -1,4 +1,4 @@
-import { execute, type GraphQLError, type GraphQLSchema, getOperationAST, OperationTypeNode } from 'graphql';
+import { type GraphQLError, getOperationAST, OperationTypeNode } from 'graphql';
 import type { Context } from '../graphql/context.ts';
 import { httpStatus, maskError } from '../graphql/error.ts';
 import type { Operations } from '../graphql/operation.ts';
@@ -17,11 +17,7 @@ export interface Answered {
  * undefined when nothing ran, for whatever reason: what is wrong with a request is for Apollo to say.
  */
 export async function executeOperation(
-  {
-    schema,
-    operations,
-    logger,
-  }: { readonly schema: GraphQLSchema; readonly operations: Operations; readonly logger: Logger },
+  { operations, logger }: { readonly operations: Operations; readonly logger: Logger },
   body: object,
   contextValue: Context,
 ): Promise<Answered | undefined> {
@@ -33,12 +29,11 @@ export async function executeOperation(
   const operation = getOperationAST(document, operationName);
   if (!operation || operation.operation === OperationTypeNode.SUBSCRIPTION) return undefined;
 
-  const { data, errors } = await execute({
-    schema,
+  const { data, errors } = await operations.execute({
     document,
-    contextValue,
-    variableValues: variables ?? null,
-    operationName: operationName ?? null,
+    operation,
+    variables: variables ?? undefined,
+    context: contextValue,
   });
   // The variables did not fit, so nothing ran.
   if (data === undefined) return undefined;

@@ -102,7 +102,7 @@ export async function createGraphQLOverHttp({
         const context: HttpContext = { caller, requestId, container, bodyBytes: bytes };
         const wantsResponseType = request.headers.accept?.includes(graphQLResponse) ?? false;
         if (body !== undefined && bytes <= maxPlainBodyBytes && !wantsResponseType) {
-          const answered = await executeOperation({ schema, operations, logger }, body, context);
+          const answered = await executeOperation({ operations, logger }, body, context);
           if (answered) {
             response.setHeader('x-request-id', requestId);
             answerText(response, answered.status, answered.json);

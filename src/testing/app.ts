@@ -64,7 +64,8 @@ export async function startTestApp(
     ...env,
   });
   const runtime = wrap(await createRuntime(config, { ephemeral: false }, logger));
-  const app = await createApp(runtime.backends, config);
+  // Embedded, every query is compiled: interpreted or compiled, it must answer the same.
+  const app = await createApp(runtime.backends, config, services ? {} : { usesToCompile: 1 });
   const { url } = await app.start();
   const clients: Client[] = [];
   return {
