@@ -44,6 +44,7 @@ const owners: Record<string, string> = {
   'graphql-ws': 'http',
   '@apollo': 'http',
   'type-graphql': 'graphql',
+  'graphql-jit': 'graphql',
   commander: 'main.ts',
 };
 
