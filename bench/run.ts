@@ -13,7 +13,7 @@ import { type Postgres, startPostgres } from './postgres.ts';
 import { type BenchRedis, startBenchRedis } from './redis.ts';
 import { figureTable, goalTable, outcomesOf } from './report.ts';
 import { type Bench, runSuite, type Samples, type Suite } from './suite.ts';
-import { consumeSuite, limitEventsSuite } from './suites/consume.ts';
+import { consumeSuite, flushSizeSuite, limitEventsSuite, metricsCostSuite } from './suites/consume.ts';
 import { inboxSuite, tableSuite } from './suites/inbox.ts';
 import { limitsSuite } from './suites/limits.ts';
 import { liveSuites } from './suites/live.ts';
@@ -26,6 +26,8 @@ const suites: readonly Suite[] = [
   ...recordSuites,
   consumeSuite,
   limitEventsSuite,
+  metricsCostSuite,
+  flushSizeSuite,
   statsSuite,
   inboxSuite,
   tableSuite,
