@@ -15,7 +15,7 @@ import {
   workerOnPostgres,
 } from '../goals.ts';
 import type { Consumed, ConsumerOptions } from '../servers/consumer.ts';
-import type { Bench, Running, Suite } from '../suite.ts';
+import { type Bench, measureCpu, type Running, type Suite } from '../suite.ts';
 
 /** At a time; about a second's work. */
 const fill = 20_000;
@@ -58,13 +58,19 @@ function consumers(
       async turn(seconds) {
         let consumed = 0;
         let elapsedMs = 0;
+        let cpuMs = 0;
         // Until the code is warm, or as long as a measurement takes.
         for (; elapsedMs < seconds * 1000; consumed += events) {
           await children[0]?.call('fill', { events });
           await bench.postgres.checkpoint();
-          elapsedMs += await consume(children, events, applies !== 'nothing');
+          const usage = await measureCpu(bench, children[0] as Child<object>, () =>
+            consume(children, events, applies !== 'nothing'),
+          );
+          elapsedMs += usage.result;
+          cpuMs += usage.cpuMs;
         }
-        return { perSecond: (consumed / elapsedMs) * 1000 };
+        const perSecond = (consumed / elapsedMs) * 1000;
+        return { perSecond, ...(count === 1 && { cpuUsPerEvent: (cpuMs * 1000) / consumed }) };
       },
       async stop() {
         for (const child of children) await child.stop();

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { type Activity, bucketStart, granularities, type TypedBucket } from '../domain/activity.ts';
+import { type Activity, additionsOf, type TypedBucket } from '../domain/activity.ts';
 import { AppError, isRetriable } from '../domain/error.ts';
 import { timelinessOf } from '../domain/page-view.ts';
 import { userKeyOf } from '../domain/user.ts';
@@ -135,16 +135,8 @@ export function createCount(
   }
 
   async function publishChanged(added: readonly Activity[]): Promise<void> {
-    const keys = new Map(
-      added.flatMap(({ tenantId, occurredAt }) =>
-        granularities.map((granularity) => {
-          const start = bucketStart(occurredAt, granularity);
-          return [`${tenantId} ${granularity} ${start.getTime()}`, { tenantId, granularity, start }] as const;
-        }),
-      ),
-    );
     // Of many late ones the newest: nobody watches the others come.
-    const newest = [...keys.values()]
+    const newest = [...additionsOf(added)]
       .sort((a, b) => b.start.getTime() - a.start.getTime())
       .slice(0, maxPublished);
     const buckets: readonly TypedBucket[] = await store.activityBuckets(newest);
