@@ -101,14 +101,16 @@ async function countAll({ batchSize = config.batchSize }: NonNullable<typeof met
       log.consume(
         group,
         topics,
-        async (records, signal) => {
+        (records, signal) => {
           const handled = handle(records, signal);
-          taken += records.length;
+          const { length } = records;
+          taken += length;
           if (taken === uncounted) stop();
-          await handled;
-          uncounted -= records.length;
-          taken -= records.length;
-          endedAt = Date.now();
+          return handled.then(() => {
+            uncounted -= length;
+            taken -= length;
+            endedAt = Date.now();
+          });
         },
         options,
       ),

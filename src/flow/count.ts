@@ -162,7 +162,8 @@ export function createCount(
       signal.addEventListener('abort', batch.letGo);
     }
     if (batch.activities.length >= batchSize) flush(batch);
-    await batch.written;
+    // Returned, not awaited: who waits here would hold on to the records.
+    return batch.written;
   }
 
   return {
@@ -182,7 +183,8 @@ const maxPublished = 500;
 
 /** What is to be counted; what cannot be read the projections keep as dead letters. */
 function read(records: readonly LogRecord[], now: Date, retentionDays: number): readonly Activity[] {
-  return records.flatMap((record) => {
+  const activities: Activity[] = [];
+  for (const record of records) {
     const decoded = decode(record);
     if (decoded.kind === 'newer') {
       throw new AppError(
@@ -190,14 +192,15 @@ function read(records: readonly LogRecord[], now: Date, retentionDays: number): 
         `An event ${decoded.type} has schema version ${decoded.schemaVersion}, newer than this worker: upgrade it.`,
       );
     }
-    if (decoded.kind !== 'event') return [];
+    if (decoded.kind !== 'event') continue;
     const { event } = decoded;
     const activityType = activityTypeOf(event);
-    if (activityType === undefined || isFarAhead(event, now)) return [];
-    if (timelinessOf(event.occurredAt, now, retentionDays) === 'too-old') return [];
+    if (activityType === undefined || isFarAhead(event, now)) continue;
+    if (timelinessOf(event.occurredAt, now, retentionDays) === 'too-old') continue;
     const { tenantId, userId, occurredAt } = event;
-    return [{ tenantId, userId, id: activityIdOf(event), activityType, occurredAt }];
-  });
+    activities.push({ tenantId, userId, id: activityIdOf(event), activityType, occurredAt });
+  }
+  return activities;
 }
 
 function activityTypeOf(event: Event): string | undefined {
