@@ -57,6 +57,9 @@ export const emptyInbox = 'empty inbox';
 export const largeTable = 'among 10 million';
 export const smallTable = 'among 10 000';
 
+/** Views in the window of `User.stats`. */
+export const statsSizes = [20, 200, 2_000, 20_000] as const;
+
 const metric = (variant: string, name: string): Metric => ({ variant, metric: name });
 
 const recordGoals = [32, 64].flatMap((connections): readonly Goal[] => {
@@ -277,6 +280,30 @@ export const goals: readonly Goal[] = [
     ours: perSecond(countingOnKafka),
     other: perSecond(workerOnKafka),
   },
+  {
+    number: 16,
+    what: 'activityMetrics of 30 days by hour, p50 / bare SQL over the rollup',
+    suite: 'activity',
+    ours: metric(api, 'p50Ms'),
+    other: metric(bareSql, 'p50Ms'),
+    unit: 'ms',
+    good: 'at most',
+    gate: 2,
+  },
+  ...statsSizes.flatMap((size) =>
+    (['p50', 'p99'] as const).map(
+      (which): Goal => ({
+        number: 17,
+        what: `User.stats over ${size} views among 5 million, ${which} / bare SQL`,
+        suite: 'stats sizes',
+        ours: metric(api, `${which}Ms@${size}`),
+        other: metric(bareSql, `${which}Ms@${size}`),
+        unit: 'ms',
+        good: 'at most',
+        ...(which === 'p50' && { gate: 2, stretch: 1.3 }),
+      }),
+    ),
+  ),
   ...flushSizes.map(
     (size): Goal => ({
       number: 18,
