@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Activity, additionsOf, type TypedBucket } from '../domain/activity.ts';
 import { AppError, isRetriable } from '../domain/error.ts';
@@ -159,6 +160,8 @@ export function createCount(
     if (signal.aborted) batch.letGo();
     else if (!batch.signals.has(signal)) {
       batch.signals.add(signal);
+      // One per batch that waits: with many partitions more than the ten that Node takes for a leak.
+      setMaxListeners(0, signal);
       signal.addEventListener('abort', batch.letGo);
     }
     if (batch.activities.length >= batchSize) flush(batch);
@@ -167,7 +170,7 @@ export function createCount(
   }
 
   return {
-    /** At most twice a batch is in memory: one that is written and one that is taken. */
+    /** Of each partition at most twice a batch is in memory: one that is written and one that is taken. */
     async start(): Promise<Consumption> {
       const { end } = pubSub.subscribe([erasedTopic], ({ value }) => forget(value));
       const consumption = await log.consume(metricsGroup, counted, take, { ahead: 2 * batchSize });
