@@ -12,6 +12,7 @@ export function builtIn(dist: string) {
     connection: (): Promise<typeof import('../src/adapters/postgres/connection.ts')> =>
       load('adapters/postgres/connection.js'),
     consume: (): Promise<typeof import('../src/flow/consume.ts')> => load('flow/consume.js'),
+    count: (): Promise<typeof import('../src/flow/count.ts')> => load('flow/count.js'),
     embeddedPostgres: (): Promise<typeof import('../src/adapters/postgres/embedded.ts')> =>
       load('adapters/postgres/embedded.js'),
     groupCommit: (): Promise<typeof import('../src/ports/group-commit.ts')> => load('ports/group-commit.js'),

@@ -42,6 +42,12 @@ export const bareOnKafka = 'bare insert, log in Kafka';
 /** One worker, by what waits in the log. */
 export const limitEvents = 'worker, limit events';
 export const pageViews = 'worker, page views';
+/** The same worker, which also counts the metrics. */
+export const countingOnPostgres = 'worker with metrics, log in Postgres';
+export const countingOnKafka = 'worker with metrics, log in Kafka';
+/** Events that are counted at once, and the size the others are compared with. */
+export const flushSizes = [500, 1_000, 2_000, 5_000, 20_000] as const;
+export const flushesOf = (events: number) => `flushes of ${events}`;
 export const twoWorkers = 'two workers, log in Kafka';
 
 /** A user with 100 000 unread notifications, and one who reads what comes. */
@@ -50,6 +56,9 @@ export const emptyInbox = 'empty inbox';
 /** The same inbox, beside so many notifications of others. */
 export const largeTable = 'among 10 million';
 export const smallTable = 'among 10 000';
+
+/** Views in the window of `User.stats`. */
+export const statsSizes = [20, 200, 2_000, 20_000] as const;
 
 const metric = (variant: string, name: string): Metric => ({ variant, metric: name });
 
@@ -71,6 +80,7 @@ const bulk = { number: 4, suite: 'bulk', unit: 'events/s', good: 'at least' } as
 const perSecond = (variant: string) => metric(variant, 'perSecond');
 const live = { suite: 'live', good: 'at most' } as const;
 const consume = { number: 5, suite: 'consume', unit: 'events/s', good: 'at least' } as const;
+const metrics = { number: 15, suite: 'metrics cost', unit: 'events/s', good: 'at least' } as const;
 const push = { number: 10, suite: 'push', unit: 'ms', good: 'at most' } as const;
 
 const inboxGoals = (
@@ -257,4 +267,52 @@ export const goals: readonly Goal[] = [
     good: 'at most',
     gate: 2,
   },
+  {
+    ...metrics,
+    what: 'log in Postgres to committed badge with metrics / without',
+    ours: perSecond(countingOnPostgres),
+    other: perSecond(workerOnPostgres),
+    gate: 0.85,
+  },
+  {
+    ...metrics,
+    what: 'log in Kafka to committed badge with metrics / without',
+    ours: perSecond(countingOnKafka),
+    other: perSecond(workerOnKafka),
+  },
+  {
+    number: 16,
+    what: 'activityMetrics of 30 days by hour, p50 / bare SQL over the rollup',
+    suite: 'activity',
+    ours: metric(api, 'p50Ms'),
+    other: metric(bareSql, 'p50Ms'),
+    unit: 'ms',
+    good: 'at most',
+    gate: 2,
+  },
+  ...statsSizes.flatMap((size) =>
+    (['p50', 'p99'] as const).map(
+      (which): Goal => ({
+        number: 17,
+        what: `User.stats over ${size} views among 5 million, ${which} / bare SQL`,
+        suite: 'stats sizes',
+        ours: metric(api, `${which}Ms@${size}`),
+        other: metric(bareSql, `${which}Ms@${size}`),
+        unit: 'ms',
+        good: 'at most',
+        ...(which === 'p50' && { gate: 2, stretch: 1.3 }),
+      }),
+    ),
+  ),
+  ...flushSizes.map(
+    (size): Goal => ({
+      number: 18,
+      what: `counting in flushes of ${size} / of ${flushSizes.at(-1)}`,
+      suite: 'flush size',
+      ours: perSecond(flushesOf(size)),
+      other: perSecond(flushesOf(flushSizes.at(-1) as number)),
+      unit: 'events/s',
+      good: 'at least',
+    }),
+  ),
 ];

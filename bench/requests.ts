@@ -70,6 +70,17 @@ export const userStats = (userId: string, window: object) =>
     { userId, window },
   );
 
+/** Activity as a chart asks for it. */
+export const activityMetrics = (range: object) =>
+  graphQL(
+    `query ($range: DateTimeRangeInput!) {
+  activityMetrics(range: $range, granularity: HOUR) {
+    start end uniqueUsers pageViewCount byType { activityType count }
+  }
+}`,
+    { range },
+  );
+
 /** Limits as a page of them asks for them. */
 export const userLimits = (userId: string) =>
   graphQL(

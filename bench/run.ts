@@ -13,20 +13,25 @@ import { type Postgres, startPostgres } from './postgres.ts';
 import { type BenchRedis, startBenchRedis } from './redis.ts';
 import { figureTable, goalTable, outcomesOf } from './report.ts';
 import { type Bench, runSuite, type Samples, type Suite } from './suite.ts';
-import { consumeSuite, limitEventsSuite } from './suites/consume.ts';
+import { activitySuite } from './suites/activity.ts';
+import { consumeSuite, flushSizeSuite, limitEventsSuite, metricsCostSuite } from './suites/consume.ts';
 import { inboxSuite, tableSuite } from './suites/inbox.ts';
 import { limitsSuite } from './suites/limits.ts';
 import { liveSuites } from './suites/live.ts';
 import { pushSuite } from './suites/push.ts';
 import { recordSuites } from './suites/record.ts';
-import { statsSuite } from './suites/stats.ts';
+import { statsSizesSuite, statsSuite } from './suites/stats.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const suites: readonly Suite[] = [
   ...recordSuites,
   consumeSuite,
   limitEventsSuite,
+  metricsCostSuite,
+  flushSizeSuite,
   statsSuite,
+  statsSizesSuite,
+  activitySuite,
   inboxSuite,
   tableSuite,
   limitsSuite,

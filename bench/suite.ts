@@ -125,15 +125,17 @@ export async function underHttpLoad(
           ...cpuFigures(usage, requests * events),
           ...(await after(seconds)),
         };
-        sample = {
-          ...sample,
-          ...Object.fromEntries(Object.entries(figures).map(([name, value]) => [name + suffix, value])),
-        };
+        sample = { ...sample, ...suffixed(figures, suffix) };
       }
       return sample;
     },
     stop: () => child.stop(),
   };
+}
+
+/** Figures with something behind their names. */
+export function suffixed(figures: Sample, suffix: string): Sample {
+  return Object.fromEntries(Object.entries(figures).map(([name, value]) => [name + suffix, value]));
 }
 
 interface CpuUsage {

@@ -21,7 +21,7 @@ describe('the configuration', () => {
       introspection: true,
       retentionDays: 183,
       flushIntervalMs: 30_000,
-      batchSize: 5_000,
+      batchSize: 2_000,
       retention: { pageViews: 183, notifications: 183, marks: 30, deadLetters: 90, log: 7 },
       lockedCategories: ['security'],
       announcesDeliveries: true,

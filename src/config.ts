@@ -205,9 +205,9 @@ const settings = {
     about: 'How long a worker gathers activity before it writes the metrics, in seconds.',
     example: '30',
   }),
-  BATCH_SIZE: setting(integer(1, 50_000).default(5_000), {
+  BATCH_SIZE: setting(integer(1, 50_000).default(2_000), {
     about: 'After how many events it writes them at once.',
-    example: '5000',
+    example: '2000',
   }),
   ALERT_USERS: setting(
     z

@@ -8,8 +8,13 @@ import { answerParent, readArgument } from '../child-main.ts';
 export interface ConsumerOptions {
   readonly dist: string;
   readonly databaseUrl: string;
-  /** `ours`: the worker's flow. `bare`: the same rows by `unnest`, in batches as they come, one transaction each. */
-  readonly applies: 'ours' | 'bare';
+  /**
+   * `ours`: the worker's flow. `bare`: the same rows by `unnest`, in batches as they come, one transaction each.
+   * `nothing`: the log is read for the metrics alone.
+   */
+  readonly applies: 'ours' | 'bare' | 'nothing';
+  /** Counts the metrics too, in the same process, as the program does; absent: nobody counts. */
+  readonly metrics?: { readonly batchSize?: number };
   /** What waits in the log: page views with a notification in five, page views alone, or events of limits. */
   readonly events: 'mixed' | 'views' | 'limits';
   /** Unset: the log is a table in the same database. */
@@ -19,17 +24,20 @@ export interface ConsumerOptions {
 /** Records of a turn that were applied, and when the last was, in ms since the epoch. */
 export interface Consumed {
   readonly count: number;
+  /** Whether they are in the metrics too, where those are counted. */
+  readonly isCounted: boolean;
   readonly endedAt: number;
 }
 
 const users = 200;
 
-const { dist, databaseUrl, applies, events: kind, kafka } = readArgument<ConsumerOptions>();
+const { dist, databaseUrl, applies, metrics, events: kind, kafka } = readArgument<ConsumerOptions>();
 const built = builtIn(dist);
 const { readConfig } = await built.config();
 const { createRuntime } = await built.runtime();
 const { createProject } = await built.project();
 const { createConsume } = await built.consume();
+const { createCount } = await built.count();
 const config = readConfig({
   DATABASE_URL: databaseUrl,
   AUTH_SECRET: randomUUID(),
@@ -52,6 +60,8 @@ let open: () => void = () => {};
 let gate = newGate();
 let count = 0;
 let endedAt = 0;
+/** Activity that waits to be counted. */
+let uncounted = 0;
 
 function newGate(): Promise<void> {
   return new Promise((resolve) => {
@@ -59,13 +69,10 @@ function newGate(): Promise<void> {
   });
 }
 
-const apply = applies === 'bare' ? await createBare() : createOurs();
-const consume = createConsume({
-  log: gated(log),
-  project: apply,
-  logger,
-});
-await consume.start();
+if (applies !== 'nothing') {
+  const project = applies === 'bare' ? await createBare() : createOurs();
+  await createConsume({ log: gated(log), project, logger }).start();
+}
 
 function gated(log: EventLog): EventLog {
   return {
@@ -78,6 +85,40 @@ function gated(log: EventLog): EventLog {
         endedAt = Date.now();
       }),
   };
+}
+
+/**
+ * Counts what waits, once. It reads far ahead, so that no gate would hold it: it begins with the measurement. What does not
+ * fill a last flush is written because it is told to stop, as a worker that ends would, and not by the interval, of which
+ * nothing is measured.
+ */
+async function countAll({ batchSize = config.batchSize }: NonNullable<typeof metrics>): Promise<void> {
+  let taken = 0;
+  let stop = () => {};
+  const observed: EventLog = {
+    ...log,
+    consume: (group, topics, handle, options) =>
+      log.consume(
+        group,
+        topics,
+        (records, signal) => {
+          const handled = handle(records, signal);
+          const { length } = records;
+          taken += length;
+          if (taken === uncounted) stop();
+          return handled.then(() => {
+            uncounted -= length;
+            taken -= length;
+            endedAt = Date.now();
+          });
+        },
+        options,
+      ),
+  };
+  const { retentionDays, flushIntervalMs } = config;
+  const options = { retentionDays, flushIntervalMs, batchSize };
+  const consumption = await createCount({ ...backends, log: observed, logger }, options).start();
+  stop = () => void consumption.stop();
 }
 
 function createOurs() {
@@ -170,33 +211,36 @@ answerParent(
           await log.send(limitRecords(start, Math.min(500, events - start)));
           continue;
         }
-        await log.append(
-          Array.from({ length: Math.min(500, events - start) }, (_, n) => {
-            const common = {
-              // As the API gives them: in the order of time.
-              id: uuidV7(),
-              source: 'bench',
-              tenantId: 'default',
-              userId: `user-${(start + n) % users}`,
-              occurredAt: new Date(),
-              schemaVersion: 1,
-            };
-            return kind === 'mixed' && n % 5 === 0
-              ? {
-                  ...common,
-                  type: 'notificationSent' as const,
-                  data: { category: 'general', severity: 'NORMAL' as const, title: 'Your order has shipped' },
-                }
-              : { ...common, type: 'pageViewed' as const, data: { name: `Page ${n % 20}` } };
-          }),
-        );
+        const batch = Array.from({ length: Math.min(500, events - start) }, (_, n) => {
+          const common = {
+            // As the API gives them: in the order of time.
+            id: uuidV7(),
+            source: 'api',
+            tenantId: 'default',
+            userId: `user-${(start + n) % users}`,
+            occurredAt: new Date(),
+            schemaVersion: 1,
+          };
+          return kind === 'mixed' && n % 5 === 0
+            ? {
+                ...common,
+                type: 'notificationSent' as const,
+                data: { category: 'general', severity: 'NORMAL' as const, title: 'Your order has shipped' },
+              }
+            : { ...common, type: 'pageViewed' as const, data: { name: `Page ${n % 20}` } };
+        });
+        await log.append(batch);
+        uncounted += batch.filter(({ type }) => type === 'pageViewed').length;
       }
     },
-    open() {
+    /** When it began, in ms since the epoch. */
+    async open() {
       count = 0;
+      if (metrics) await countAll(metrics);
       open();
+      return Date.now();
     },
-    consumed: (): Consumed => ({ count, endedAt }),
+    consumed: (): Consumed => ({ count, isCounted: !metrics || uncounted === 0, endedAt }),
     close() {
       gate = newGate();
     },

@@ -1,5 +1,6 @@
 import pg from 'pg';
 import type { Sql } from '../../src/adapters/postgres/sql.ts';
+import type { UserKey } from '../../src/domain/user.ts';
 import { builtIn } from '../built.ts';
 import { answerParent, readArgument } from '../child-main.ts';
 import { percentile } from '../statistics.ts';
@@ -7,22 +8,36 @@ import { percentile } from '../statistics.ts';
 export interface SqlOptions {
   readonly dist: string;
   readonly databaseUrl: string;
-  readonly user: { readonly tenantId: string; readonly userId: string };
-  /** Of `User.stats`; absent: the statement behind `User.limits`. */
-  readonly window?: { readonly days: number; readonly timeZone: string; readonly asOf: string };
 }
 
-// The statement behind a field of `User`, as our own code writes it, prepared and asked over one connection.
-const { dist, databaseUrl, user, window } = readArgument<SqlOptions>();
+export interface StatsWindow {
+  readonly days: number;
+  readonly timeZone: string;
+  readonly asOf: string;
+}
+
+/** A statement of ours, by what it is about, or one that is given. */
+export type Asked =
+  | { readonly user: UserKey; readonly window: StatsWindow }
+  | { readonly limitsOf: UserKey }
+  | { readonly text: string; readonly values: readonly string[] };
+
+// Statements behind fields of `User`, as our own code writes them, or those given; prepared and asked over one connection.
+const { dist, databaseUrl } = readArgument<SqlOptions>();
 const built = builtIn(dist);
 const client = new pg.Client({ connectionString: databaseUrl });
 await client.connect();
-const statement = await caughtStatement();
+/** By what is asked for: a name stands for one text on a connection. */
+const statements = new Map<string, Promise<pg.QueryConfig>>();
 
 answerParent(
   {},
   {
-    async run({ seconds }: { readonly seconds: number }) {
+    async run({ seconds, ask }: { readonly seconds: number; readonly ask: Asked }) {
+      const key = JSON.stringify(ask);
+      if (!statements.has(key)) statements.set(key, statementOf(ask));
+      const statement = await statements.get(key);
+      if (!statement) throw new Error('There is nothing to ask.');
       const times: number[] = [];
       const endsAt = performance.now() + seconds * 1000;
       while (performance.now() < endsAt) {
@@ -43,26 +58,27 @@ answerParent(
 );
 
 /** Has our code write the statement and catches it on its way to the database. */
-async function caughtStatement(): Promise<pg.QueryConfig> {
+async function statementOf(asked: Asked): Promise<pg.QueryConfig> {
+  if ('text' in asked) return { name: 'given', text: asked.text, values: [...asked.values] };
   const { sqlOn } = await built.sql();
   let caught: pg.QueryConfig | undefined;
   const query = (statement: pg.QueryConfig) => {
     caught = statement;
     throw new Error('caught');
   };
-  await ask(sqlOn({ query } as unknown as pg.ClientBase)).catch(() => {});
+  await ask(asked, sqlOn({ query } as unknown as pg.ClientBase)).catch(() => {});
   if (!caught) throw new Error('The field asks the database in another way than expected.');
   return caught;
 }
 
-async function ask(sql: Sql): Promise<void> {
-  if (window) {
+async function ask(asked: Exclude<Asked, { text: string }>, sql: Sql): Promise<void> {
+  if ('window' in asked) {
     const { windowOf } = await built.statsDomain();
     const { readStats } = await built.stats();
-    const { days, timeZone, asOf } = window;
-    await readStats(sql, user, windowOf({ days, timeZone, mode: 'CALENDAR', asOf: new Date(asOf) }));
+    const { days, timeZone, asOf } = asked.window;
+    await readStats(sql, asked.user, windowOf({ days, timeZone, mode: 'CALENDAR', asOf: new Date(asOf) }));
   } else {
     const { createLimitQueries } = await built.limit();
-    await createLimitQueries(sql).limits([user]);
+    await createLimitQueries(sql).limits([asked.limitsOf]);
   }
 }

@@ -70,7 +70,7 @@ export const limitsSuite: Suite = {
       ]);
     },
     async [bareSql](bench) {
-      return bareSqlRunning(bench, { dist: bench.options.dist, databaseUrl: await seed(bench), user });
+      return bareSqlRunning(bench, await seed(bench), [{ suffix: '', ask: { limitsOf: user } }]);
     },
   },
 };

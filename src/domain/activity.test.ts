@@ -1,6 +1,14 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { bucketBounds, type Granularity, isFinal, levelOf } from './activity.ts';
+import {
+  additionsOf,
+  bucketBounds,
+  bucketStart,
+  type Granularity,
+  granularities,
+  isFinal,
+  levelOf,
+} from './activity.ts';
 
 const bounds = (from: string, to: string, granularity: Granularity, timeZone = 'UTC', max = 1_500) =>
   bucketBounds({ from: new Date(from), to: new Date(to) }, granularity, timeZone, max)?.map((at) =>
@@ -98,5 +106,44 @@ describe('a bucket', () => {
     expect(isFinal({ end, updatedAt: undefined }, at(60_000), 60_000)).toBe(true);
     expect(isFinal({ end, updatedAt: at(500_000) }, at(559_999), 60_000)).toBe(false);
     expect(isFinal({ end, updatedAt: at(500_000) }, at(560_000), 60_000)).toBe(true);
+  });
+});
+
+describe('what activities add to buckets', () => {
+  const activity = fc.record({
+    tenantId: fc.constantFrom('a', 'b'),
+    userId: fc.constantFrom('alice', 'bob', 'carol'),
+    id: fc.uuid(),
+    activityType: fc.constantFrom('page_view', 'click'),
+    occurredAt: fc.date({
+      min: new Date('2026-11-19T22:58Z'),
+      max: new Date('2026-11-20T01:02Z'),
+      noInvalidDate: true,
+    }),
+  });
+
+  it('is what each adds on its own, per minute, hour and day, in one order', () => {
+    fc.assert(
+      fc.property(fc.array(activity, { maxLength: 40 }), (activities) => {
+        const additions = additionsOf(activities);
+        const names = additions.map(({ tenantId, granularity, start }) =>
+          [tenantId, granularity, start.toISOString()].join(' '),
+        );
+        expect(names).toEqual([...new Set(names)].sort());
+        for (const granularity of granularities) {
+          const own = additions.filter((addition) => addition.granularity === granularity);
+          const events = own.reduce((sum, { types }) => [...types.values()].reduce((a, b) => a + b, sum), 0);
+          expect(events).toBe(activities.length);
+        }
+        for (const { tenantId, granularity, start, userIds, types } of additions) {
+          const inside = activities.filter(
+            (one) => one.tenantId === tenantId && +bucketStart(one.occurredAt, granularity) === +start,
+          );
+          expect(userIds).toEqual(new Set(inside.map(({ userId }) => userId)));
+          for (const [type, count] of types)
+            expect(count).toBe(inside.filter(({ activityType }) => activityType === type).length);
+        }
+      }),
+    );
   });
 });

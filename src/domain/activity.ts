@@ -50,6 +50,64 @@ export function bucketStart(moment: Date, granularity: Granularity): Date {
   return new Date(Math.floor(moment.getTime() / ms) * ms);
 }
 
+/** What activities add to a bucket. */
+export interface BucketAddition extends BucketKey {
+  readonly userIds: Set<string>;
+  /** Events by type. */
+  readonly types: Map<string, number>;
+}
+
+/**
+ * What activities add to the buckets in which they lie, in the order of tenant, granularity and start. Each of them is
+ * looked at once: hours are made of their minutes, days of their hours.
+ */
+export function additionsOf(activities: readonly Activity[]): readonly BucketAddition[] {
+  const levels = granularities.map(() => new Map<string, BucketAddition>());
+  const [minutes] = levels as [Map<string, BucketAddition>];
+  for (const { tenantId, userId, activityType, occurredAt } of activities) {
+    const { userIds, types } = additionIn(minutes, tenantId, 'MINUTE', occurredAt);
+    userIds.add(userId);
+    types.set(activityType, (types.get(activityType) ?? 0) + 1);
+  }
+  for (const [n, granularity] of granularities.entries()) {
+    if (n === 0) continue;
+    for (const finer of levels[n - 1]?.values() ?? []) {
+      const { userIds, types } = additionIn(
+        levels[n] as Map<string, BucketAddition>,
+        finer.tenantId,
+        granularity,
+        finer.start,
+      );
+      for (const userId of finer.userIds) userIds.add(userId);
+      for (const [type, count] of finer.types) types.set(type, (types.get(type) ?? 0) + count);
+    }
+  }
+  return levels
+    .flatMap((level) => [...level.values()])
+    .sort(
+      (a, b) =>
+        compare(a.tenantId, b.tenantId) || compare(a.granularity, b.granularity) || +a.start - +b.start,
+    );
+}
+
+function additionIn(
+  level: Map<string, BucketAddition>,
+  tenantId: string,
+  granularity: Granularity,
+  moment: Date,
+): BucketAddition {
+  const key = `${Math.floor(moment.getTime() / granularityMs[granularity])} ${tenantId}`;
+  let addition = level.get(key);
+  if (!addition) {
+    const start = bucketStart(moment, granularity);
+    addition = { tenantId, granularity, start, userIds: new Set(), types: new Map() };
+    level.set(key, addition);
+  }
+  return addition;
+}
+
+const compare = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0);
+
 /**
  * Where the buckets that `[from, to)` touches begin, oldest first, and where the last one ends: one more than there are.
  * Days are those of the zone, 23 or 25 hours long when clocks change; hours are counted from the start of their day, so

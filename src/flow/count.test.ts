@@ -288,7 +288,8 @@ describe('counting', () => {
       // Some come again, some long after.
       const repeats = sent.filter((_, n) => n % 9 === round % 9);
       sent.push(...fresh);
-      await log.append([...fresh, ...repeats]);
+      // Whoever appends is cut off too, and sends again what may be in the log already.
+      await vi.waitFor(() => log.append([...fresh, ...repeats]), waiting);
       if (round % 3 === 0) {
         await storage.query(
           `SELECT pg_terminate_backend(pid) FROM pg_stat_activity

@@ -1,5 +1,6 @@
+import { setMaxListeners } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
-import { type Activity, bucketStart, granularities, type TypedBucket } from '../domain/activity.ts';
+import { type Activity, additionsOf, type TypedBucket } from '../domain/activity.ts';
 import { AppError, isRetriable } from '../domain/error.ts';
 import { timelinessOf } from '../domain/page-view.ts';
 import { userKeyOf } from '../domain/user.ts';
@@ -135,16 +136,8 @@ export function createCount(
   }
 
   async function publishChanged(added: readonly Activity[]): Promise<void> {
-    const keys = new Map(
-      added.flatMap(({ tenantId, occurredAt }) =>
-        granularities.map((granularity) => {
-          const start = bucketStart(occurredAt, granularity);
-          return [`${tenantId} ${granularity} ${start.getTime()}`, { tenantId, granularity, start }] as const;
-        }),
-      ),
-    );
     // Of many late ones the newest: nobody watches the others come.
-    const newest = [...keys.values()]
+    const newest = [...additionsOf(added)]
       .sort((a, b) => b.start.getTime() - a.start.getTime())
       .slice(0, maxPublished);
     const buckets: readonly TypedBucket[] = await store.activityBuckets(newest);
@@ -167,14 +160,17 @@ export function createCount(
     if (signal.aborted) batch.letGo();
     else if (!batch.signals.has(signal)) {
       batch.signals.add(signal);
+      // One per batch that waits: with many partitions more than the ten that Node takes for a leak.
+      setMaxListeners(0, signal);
       signal.addEventListener('abort', batch.letGo);
     }
     if (batch.activities.length >= batchSize) flush(batch);
-    await batch.written;
+    // Returned, not awaited: who waits here would hold on to the records.
+    return batch.written;
   }
 
   return {
-    /** At most twice a batch is in memory: one that is written and one that is taken. */
+    /** Of each partition at most twice a batch is in memory: one that is written and one that is taken. */
     async start(): Promise<Consumption> {
       const { end } = pubSub.subscribe([erasedTopic], ({ value }) => forget(value));
       const consumption = await log.consume(metricsGroup, counted, take, { ahead: 2 * batchSize });
@@ -190,7 +186,8 @@ const maxPublished = 500;
 
 /** What is to be counted; what cannot be read the projections keep as dead letters. */
 function read(records: readonly LogRecord[], now: Date, retentionDays: number): readonly Activity[] {
-  return records.flatMap((record) => {
+  const activities: Activity[] = [];
+  for (const record of records) {
     const decoded = decode(record);
     if (decoded.kind === 'newer') {
       throw new AppError(
@@ -198,14 +195,15 @@ function read(records: readonly LogRecord[], now: Date, retentionDays: number): 
         `An event ${decoded.type} has schema version ${decoded.schemaVersion}, newer than this worker: upgrade it.`,
       );
     }
-    if (decoded.kind !== 'event') return [];
+    if (decoded.kind !== 'event') continue;
     const { event } = decoded;
     const activityType = activityTypeOf(event);
-    if (activityType === undefined || isFarAhead(event, now)) return [];
-    if (timelinessOf(event.occurredAt, now, retentionDays) === 'too-old') return [];
+    if (activityType === undefined || isFarAhead(event, now)) continue;
+    if (timelinessOf(event.occurredAt, now, retentionDays) === 'too-old') continue;
     const { tenantId, userId, occurredAt } = event;
-    return [{ tenantId, userId, id: activityIdOf(event), activityType, occurredAt }];
-  });
+    activities.push({ tenantId, userId, id: activityIdOf(event), activityType, occurredAt });
+  }
+  return activities;
 }
 
 function activityTypeOf(event: Event): string | undefined {

@@ -22,7 +22,8 @@ export interface ActivityBucket {
   readonly uniqueUsers: number;
   readonly pageViewCount: number;
   readonly isFinal: boolean;
-  readonly byType: () => Promise<readonly TypeCount[]> | readonly TypeCount[];
+  /** Empty where it was not asked for. */
+  readonly byType: readonly TypeCount[];
 }
 
 /** Reads the metrics of a tenant. */
@@ -43,6 +44,7 @@ export function createMeasure(
       { from, to }: { readonly from: Date; readonly to: Date | undefined },
       granularity: Granularity,
       timeZone: string,
+      { withTypes }: { readonly withTypes: boolean },
     ): Promise<readonly ActivityBucket[]> {
       const now = clock.now();
       const range = { from, to: to ?? now };
@@ -66,15 +68,11 @@ export function createMeasure(
       const isCounted = bounds.every(
         (bound, n) => n === 0 || bound.getTime() - (bounds[n - 1] as Date).getTime() === granularityMs[level],
       );
-      const [counted, users] = await Promise.all([
+      const [counted, users, types] = await Promise.all([
         store.activityBucketsBetween(tenantId, level, { from: first, to: last }),
         isCounted ? undefined : store.distinctUsers(tenantId, level, bounds),
+        withTypes ? store.activityTypes(tenantId, level, bounds) : undefined,
       ]);
-      let types: ReturnType<Store['activityTypes']> | undefined;
-      const typesOf = async (n: number) => {
-        types ??= store.activityTypes(tenantId, level, bounds);
-        return (await types).get(n) ?? [];
-      };
       let next = 0;
       return bounds.slice(0, -1).map((start, n) => {
         const end = bounds[n + 1] as Date;
@@ -90,7 +88,7 @@ export function createMeasure(
           uniqueUsers: users ? (users.get(n) ?? 0) : uniqueUsers,
           pageViewCount,
           isFinal: isFinal({ end, updatedAt }, now, settleMs),
-          byType: () => typesOf(n),
+          byType: types?.get(n) ?? [],
         };
       });
     },
@@ -111,7 +109,7 @@ export function createMeasure(
         uniqueUsers,
         pageViewCount,
         isFinal: isFinal({ end, updatedAt }, clock.now(), settleMs),
-        byType: () => byType,
+        byType,
       };
     },
   };

@@ -56,6 +56,18 @@ it('counts what is recorded, types other than page views in the metrics only', a
   expect(data).toEqual({ alice: { stats: { pageViewCount: 1 } }, bob: null });
 });
 
+it('answers types that are asked for in a fragment, under a name of its own', async () => {
+  const { data } = await app.send(
+    shop,
+    `query ($range: DateTimeRangeInput!) { activityMetrics(range: $range, granularity: DAY) { ...types } }
+     fragment types on ActivityBucket { ... { kinds: byType { activityType } } }`,
+    { range: { from: now() } },
+  );
+  expect(data).toEqual({
+    activityMetrics: [{ kinds: [{ activityType: 'click' }, { activityType: 'page_view' }] }],
+  });
+});
+
 it('answers a month of hours in any zone', async () => {
   const from = new Date(Date.now() - 30 * 86_400_000).toISOString();
   const hours = await metrics({ from, to: now() }, 'granularity: HOUR, timeZone: "Asia/Kathmandu"');

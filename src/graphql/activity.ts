@@ -1,7 +1,9 @@
+import { type FieldNode, type GraphQLResolveInfo, Kind, type SelectionSetNode } from 'graphql';
 import {
   Arg,
   Ctx,
   Field,
+  Info,
   Int,
   ObjectType,
   Query,
@@ -74,6 +76,20 @@ class ActivityBucketType {
 
 const shown = ({ isFinal: final, ...bucket }: ActivityBucket) => ({ ...bucket, final });
 
+/** Whether a field is selected of a field, by itself or in a fragment. */
+function selects(node: FieldNode, name: string, { fragments }: GraphQLResolveInfo): boolean {
+  const isIn = (set: SelectionSetNode | undefined): boolean =>
+    set?.selections.some((selection) => {
+      if (selection.kind === Kind.FIELD) return selection.name.value === name;
+      return isIn(
+        selection.kind === Kind.FRAGMENT_SPREAD
+          ? fragments[selection.name.value]?.selectionSet
+          : selection.selectionSet,
+      );
+    }) ?? false;
+  return isIn(node.selectionSet);
+}
+
 @Resolver()
 export class ActivityResolver {
   constructor(private readonly deps: { readonly measure: Measure; readonly watchActivity: WatchActivity }) {}
@@ -99,9 +115,14 @@ export class ActivityResolver {
       description: 'Where days, and with them hours, begin.',
     })
     timeZone: string | null,
+    @Info() info: GraphQLResolveInfo,
   ) {
     const range = { from, to: to ?? undefined };
-    const buckets = await this.deps.measure.buckets(tenantId, range, granularity, timeZone ?? 'UTC');
+    // Read at once and not per bucket: hundreds of promises cost more than what they are for.
+    const withTypes = info.fieldNodes.some((node) => selects(node, 'byType', info));
+    const buckets = await this.deps.measure.buckets(tenantId, range, granularity, timeZone ?? 'UTC', {
+      withTypes,
+    });
     return buckets.map(shown);
   }
 

@@ -1,10 +1,10 @@
 import {
   type Activity,
+  additionsOf,
+  type BucketAddition,
   type BucketKey,
-  bucketStart,
   type CountedBucket,
   type Granularity,
-  granularities,
   type TypeCount,
   type TypedBucket,
 } from '../../domain/activity.ts';
@@ -21,36 +21,28 @@ const selected = Prisma.sql`
   tenant_id AS "tenantId", granularity, bucket_start AS "start", unique_users AS "uniqueUsers",
   page_view_count::float8 AS "pageViewCount", version::float8 AS version, updated_at AS "updatedAt"`;
 
-// A control character: none of the parts holds one, and the order of the keys is that of the columns.
+/** No id and no tenant holds one. */
+const markOf = ({ tenantId, id }: Activity) => `${tenantId}\n${id}`;
+
+// A control character: no name holds one.
 const separator = '\u0001';
 
-/** Rows under keys of text columns, summed up; in the order of the keys, in which everybody writes them. */
-function summed(keys: Iterable<readonly string[]>): readonly { key: readonly string[]; count: number }[] {
-  const counts = new Map<string, { key: readonly string[]; count: number }>();
-  for (const key of keys) {
-    const id = key.join(separator);
-    const known = counts.get(id);
-    if (known) known.count += 1;
-    else counts.set(id, { key, count: 1 });
-  }
-  return [...counts.entries()].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, row]) => row);
-}
-
-const markOf = ({ tenantId, id }: Activity) => `${tenantId}${separator}${id}`;
-
-const column = (rows: readonly { readonly key: readonly string[] }[], index: number) =>
-  lines(rows, ({ key }) => key[index] as string);
+/** In the order in which everybody writes them. */
+const inOrder = (names: Iterable<string>) => [...names].sort();
 
 export function createActivityQueries(sql: Sql) {
   return {
     async claimCounted(activities: readonly Activity[], now: Date): Promise<readonly boolean[]> {
       if (activities.length === 0) return [];
       // Sorted, so that two workers with the same events cannot wait for each other in a circle.
-      const keys = [...new Set(activities.map(markOf))].sort();
-      const part = (index: number) => lines(keys, (key) => key.split(separator)[index] as string);
-      const [row] = await sql.query<{ readonly fresh: readonly number[] | null }>`
+      const ids = activities.map(markOf);
+      const byId = new Map(activities.map((activity, n) => [ids[n] as string, activity]));
+      const sorted = [...byId.keys()].sort();
+      const column = (name: 'tenantId' | 'id') => lines(sorted, (id) => byId.get(id)?.[name] as string);
+      // Which of them are not new comes back: mostly none is, and then nothing has to be compared.
+      const [row] = await sql.query<{ readonly known: readonly number[] | null }>`
         WITH mark AS (
-          SELECT * FROM unnest(string_to_array(${part(0)}, E'\\n'), string_to_array(${part(1)}, E'\\n')::uuid[])
+          SELECT * FROM unnest(string_to_array(${column('tenantId')}, E'\\n'), string_to_array(${column('id')}, E'\\n')::uuid[])
             WITH ORDINALITY AS mark (tenant_id, id, n)
         ), claimed AS (
           INSERT INTO counted_event (tenant_id, id, processed_at)
@@ -58,43 +50,46 @@ export function createActivityQueries(sql: Sql) {
           ON CONFLICT DO NOTHING
           RETURNING tenant_id, id
         )
-        SELECT array_agg(n::int) AS fresh FROM mark JOIN claimed USING (tenant_id, id)`;
-      const fresh = new Set(row?.fresh?.map((n) => keys[n - 1]));
+        SELECT CASE WHEN (SELECT count(*) FROM claimed) < ${sorted.length}::int THEN (
+          SELECT array_agg(n::int) FROM mark LEFT JOIN claimed USING (tenant_id, id) WHERE claimed.id IS NULL
+        ) END AS known`;
+      for (const n of row?.known ?? []) byId.delete(sorted[n - 1] as string);
       // Deleting on first sight makes a repeat within the batch a repeat.
-      return activities.map((activity) => fresh.delete(markOf(activity)));
+      return ids.map((id) => byId.delete(id));
     },
 
     recountMetrics: (options: RecountOptions): Promise<MetricsDifference> => recountMetrics(sql, options),
 
     async addActivity(activities: readonly Activity[], now: Date): Promise<void> {
       if (activities.length === 0) return;
-      const placed = activities.flatMap((activity) =>
-        granularities.map((granularity) => ({
-          ...activity,
-          bucket: [
-            activity.tenantId,
-            granularity,
-            bucketStart(activity.occurredAt, granularity).toISOString(),
-          ],
-        })),
-      );
-      const members = summed(placed.map(({ bucket, userId }) => [...bucket, userId]));
-      const buckets = summed(placed.map(({ bucket }) => bucket));
-      const types = summed(placed.map(({ bucket, activityType }) => [...bucket, activityType]));
-      const views = new Map(
-        types.flatMap(({ key, count }) =>
-          key[3] === pageViewType ? [[key.slice(0, 3).join(separator), count] as const] : [],
-        ),
-      );
+      const additions = additionsOf(activities);
       const others = activities.filter(({ activityType }) => activityType !== pageViewType);
+      // A line per bucket; what there may be several of in one stands there side by side.
+      const column = (text: (addition: BucketAddition) => string) => lines(additions, text);
+      const tenants = column(({ tenantId }) => tenantId);
+      const levels = column(({ granularity }) => granularity);
+      const starts = column(({ start }) => start.toISOString());
+      const members = column(({ userIds }) => inOrder(userIds).join(separator));
+      const views = column(({ types }) => String(types.get(pageViewType) ?? 0));
+      const names = column(({ types }) => inOrder(types.keys()).join(separator));
+      const counts = column(({ types }) =>
+        inOrder(types.keys())
+          .map((type) => types.get(type))
+          .join(separator),
+      );
       await Promise.all([
         // How many members are new is what unique users grow by: whoever else adds the same one waits here.
         sql.execute`
-          WITH member AS (
+          WITH bucket AS (
+            SELECT * FROM unnest(string_to_array(${tenants}, E'\\n'), string_to_array(${levels}, E'\\n')::granularity[],
+              string_to_array(${starts}, E'\\n')::timestamptz[], string_to_array(${views}, E'\\n')::bigint[],
+              string_to_array(${members}, E'\\n'))
+              WITH ORDINALITY AS bucket (tenant_id, granularity, bucket_start, views, members, n)
+          ), member AS (
             INSERT INTO user_activity_member (tenant_id, granularity, bucket_start, user_id)
-            SELECT * FROM unnest(string_to_array(${column(members, 0)}, E'\\n'),
-              string_to_array(${column(members, 1)}, E'\\n')::granularity[],
-              string_to_array(${column(members, 2)}, E'\\n')::timestamptz[], string_to_array(${column(members, 3)}, E'\\n'))
+            SELECT tenant_id, granularity, bucket_start, user_id
+            FROM bucket, unnest(string_to_array(members, ${separator})) WITH ORDINALITY AS member (user_id, place)
+            ORDER BY n, place
             ON CONFLICT DO NOTHING
             RETURNING tenant_id, granularity, bucket_start
           ), added AS (
@@ -103,12 +98,7 @@ export function createActivityQueries(sql: Sql) {
           INSERT INTO user_activity_metrics AS kept (tenant_id, granularity, bucket_start, unique_users, page_view_count,
             version, updated_at)
           SELECT tenant_id, granularity, bucket_start, coalesce(users, 0), views, 1, ${now}::timestamptz
-          FROM unnest(string_to_array(${column(buckets, 0)}, E'\\n'),
-            string_to_array(${column(buckets, 1)}, E'\\n')::granularity[],
-            string_to_array(${column(buckets, 2)}, E'\\n')::timestamptz[],
-            ${buckets.map(({ key }) => views.get(key.join(separator)) ?? 0)}::bigint[])
-            WITH ORDINALITY AS bucket (tenant_id, granularity, bucket_start, views, n)
-          LEFT JOIN added USING (tenant_id, granularity, bucket_start)
+          FROM bucket LEFT JOIN added USING (tenant_id, granularity, bucket_start)
           ORDER BY n
           ON CONFLICT (tenant_id, granularity, bucket_start) DO UPDATE SET
             unique_users = kept.unique_users + excluded.unique_users,
@@ -116,10 +106,14 @@ export function createActivityQueries(sql: Sql) {
             version = kept.version + 1, updated_at = greatest(kept.updated_at, excluded.updated_at)`,
         sql.execute`
           INSERT INTO user_activity_type AS kept (tenant_id, granularity, bucket_start, activity_type, count)
-          SELECT * FROM unnest(string_to_array(${column(types, 0)}, E'\\n'),
-            string_to_array(${column(types, 1)}, E'\\n')::granularity[],
-            string_to_array(${column(types, 2)}, E'\\n')::timestamptz[], string_to_array(${column(types, 3)}, E'\\n'),
-            ${types.map(({ count }) => count)}::bigint[])
+          SELECT tenant_id, granularity, bucket_start, activity_type, count
+          FROM unnest(string_to_array(${tenants}, E'\\n'), string_to_array(${levels}, E'\\n')::granularity[],
+              string_to_array(${starts}, E'\\n')::timestamptz[], string_to_array(${names}, E'\\n'),
+              string_to_array(${counts}, E'\\n'))
+              WITH ORDINALITY AS bucket (tenant_id, granularity, bucket_start, names, counts, n),
+            unnest(string_to_array(names, ${separator}), string_to_array(counts, ${separator})::bigint[])
+              WITH ORDINALITY AS type (activity_type, count, place)
+          ORDER BY n, place
           ON CONFLICT (tenant_id, granularity, bucket_start, activity_type)
             DO UPDATE SET count = kept.count + excluded.count`,
         others.length > 0 &&
