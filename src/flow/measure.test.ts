@@ -104,11 +104,7 @@ describe('the metrics', () => {
   it('fill what is empty, and say what is final', async () => {
     const buckets = await bucketsOf('2026-11-20T08:57:30Z', '2026-11-20T09:00:00Z', 'MINUTE');
     expect(
-      buckets.map(({ start, isFinal, uniqueUsers }) => [
-        start.toISOString().slice(11, 16),
-        isFinal,
-        uniqueUsers,
-      ]),
+      buckets.map(({ start, final, uniqueUsers }) => [start.toISOString().slice(11, 16), final, uniqueUsers]),
     ).toEqual([
       ['08:57', true, 0],
       ['08:58', true, 0],
@@ -116,7 +112,7 @@ describe('the metrics', () => {
     ]);
     // Counted at this moment, although it is of days ago.
     const [late] = await bucketsOf('2026-11-17T00:00:00Z', '2026-11-17T00:00:01Z', 'DAY');
-    expect(late?.isFinal).toBe(false);
+    expect(late?.final).toBe(false);
   });
 
   it.each([

@@ -21,7 +21,8 @@ export interface ActivityBucket {
   readonly end: Date;
   readonly uniqueUsers: number;
   readonly pageViewCount: number;
-  readonly isFinal: boolean;
+  /** Nothing is expected to be added any more. */
+  readonly final: boolean;
   /** Empty where it was not asked for. */
   readonly byType: readonly TypeCount[];
 }
@@ -65,13 +66,13 @@ export function createMeasure(
       const level = levelOf(bounds);
       const [first, last] = [bounds.at(0) as Date, bounds.at(-1) as Date];
       // One counted bucket each, or several, whose users must be told apart again.
-      const isCounted = bounds.every(
+      const areCounted = bounds.every(
         (bound, n) => n === 0 || bound.getTime() - (bounds[n - 1] as Date).getTime() === granularityMs[level],
       );
       const [counted, users, types] = await Promise.all([
         store.activityBucketsBetween(tenantId, level, { from: first, to: last }),
-        isCounted ? undefined : store.distinctUsers(tenantId, level, bounds),
-        withTypes ? store.activityTypes(tenantId, level, bounds) : undefined,
+        areCounted ? undefined : store.distinctUsers(tenantId, level, bounds),
+        withTypes ? store.activityTypes(tenantId, level, bounds, { areCounted }) : undefined,
       ]);
       let next = 0;
       return bounds.slice(0, -1).map((start, n) => {
@@ -87,8 +88,8 @@ export function createMeasure(
           end,
           uniqueUsers: users ? (users.get(n) ?? 0) : uniqueUsers,
           pageViewCount,
-          isFinal: isFinal({ end, updatedAt }, now, settleMs),
-          byType: types?.get(n) ?? [],
+          final: isFinal({ end, updatedAt }, now, settleMs),
+          byType: types?.get(start.getTime()) ?? [],
         };
       });
     },
@@ -108,7 +109,7 @@ export function createMeasure(
         end,
         uniqueUsers,
         pageViewCount,
-        isFinal: isFinal({ end, updatedAt }, clock.now(), settleMs),
+        final: isFinal({ end, updatedAt }, clock.now(), settleMs),
         byType,
       };
     },

@@ -103,7 +103,8 @@ export function createWatchActivity(
       to: new Date(now + granularityMs.DAY),
       changedSince: new Date(now - 3 * resyncMs),
     };
-    return store.activityBuckets(await store.activityBucketsBetween(tenantId, granularity, range));
+    const changed = await store.activityBucketsBetween(tenantId, granularity, range);
+    return store.activityBuckets(changed.map(({ start }) => ({ tenantId, granularity, start })));
   }
 
   return {

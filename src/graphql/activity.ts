@@ -13,7 +13,7 @@ import {
   Subscription,
 } from 'type-graphql';
 import type { TypedBucket } from '../domain/activity.ts';
-import type { ActivityBucket, Measure } from '../flow/measure.ts';
+import type { Measure } from '../flow/measure.ts';
 import type { WatchActivity } from '../flow/watch-activity.ts';
 import type { Context } from './context.ts';
 import { DateTimeRangeInput } from './page-view.ts';
@@ -74,8 +74,6 @@ class ActivityBucketType {
   final!: boolean;
 }
 
-const shown = ({ isFinal: final, ...bucket }: ActivityBucket) => ({ ...bucket, final });
-
 /** Whether a field is selected of a field, by itself or in a fragment. */
 function selects(node: FieldNode, name: string, { fragments }: GraphQLResolveInfo): boolean {
   const isIn = (set: SelectionSetNode | undefined): boolean =>
@@ -120,10 +118,9 @@ export class ActivityResolver {
     const range = { from, to: to ?? undefined };
     // Read at once and not per bucket: hundreds of promises cost more than what they are for.
     const withTypes = info.fieldNodes.some((node) => selects(node, 'byType', info));
-    const buckets = await this.deps.measure.buckets(tenantId, range, granularity, timeZone ?? 'UTC', {
+    return this.deps.measure.buckets(tenantId, range, granularity, timeZone ?? 'UTC', {
       withTypes,
     });
-    return buckets.map(shown);
   }
 
   @Subscription(() => ActivityBucketType, {
@@ -142,6 +139,6 @@ export class ActivityResolver {
     })
     _granularity: Granularity,
   ) {
-    return shown(this.deps.measure.bucket(bucket));
+    return this.deps.measure.bucket(bucket);
   }
 }

@@ -139,7 +139,7 @@ export interface Store {
     tenantId: string,
     level: Granularity,
     range: { readonly from: Date; readonly to: Date; readonly changedSince?: Date },
-  ): Promise<readonly CountedBucket[]>;
+  ): Promise<readonly Pick<CountedBucket, 'start' | 'uniqueUsers' | 'pageViewCount' | 'updatedAt'>[]>;
   /**
    * How many different users were active between one bound and the next, by the number of the former; none where nobody
    * was. The bounds are those of buckets of the level.
@@ -149,11 +149,15 @@ export interface Store {
     level: Granularity,
     bounds: readonly Date[],
   ): Promise<ReadonlyMap<number, number>>;
-  /** The same for how often there was activity of each type: at most 50 of them, most first, ties by name. */
+  /**
+   * How often there was activity of each type, at most 50 of them, most first, ties by name; by the bound, as ms since the
+   * epoch, that comes before it. `areCounted`: from one bound to the next is one bucket of the level.
+   */
   activityTypes(
     tenantId: string,
     level: Granularity,
     bounds: readonly Date[],
+    options: { readonly areCounted: boolean },
   ): Promise<ReadonlyMap<number, readonly TypeCount[]>>;
 
   /** Computed from the raw page views of the window. `topPages` has at most 100. */

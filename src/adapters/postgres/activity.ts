@@ -3,7 +3,6 @@ import {
   additionsOf,
   type BucketAddition,
   type BucketKey,
-  type CountedBucket,
   type Granularity,
   type TypeCount,
   type TypedBucket,
@@ -146,12 +145,26 @@ export function createActivityQueries(sql: Sql) {
       tenantId: string,
       level: Granularity,
       { from, to, changedSince }: { readonly from: Date; readonly to: Date; readonly changedSince?: Date },
-    ): Promise<readonly CountedBucket[]> {
-      return sql.query<CountedBucket>`
-        SELECT ${selected} FROM user_activity_metrics
+    ) {
+      // Milliseconds: a month of hours is read for every chart, and dates as text cost more than all the rest.
+      const rows = await sql.query<{
+        start: number;
+        uniqueUsers: number;
+        pageViewCount: number;
+        updatedAt: number;
+      }>`
+        SELECT ${milliseconds('bucket_start')} AS "start", unique_users AS "uniqueUsers",
+          page_view_count::float8 AS "pageViewCount", ${milliseconds('updated_at')} AS "updatedAt"
+        FROM user_activity_metrics
         WHERE tenant_id = ${tenantId} AND granularity = ${level}::granularity AND bucket_start >= ${from}::timestamptz
           AND bucket_start < ${to}::timestamptz AND updated_at >= coalesce(${changedSince ?? null}::timestamptz, '-infinity')
         ORDER BY bucket_start`;
+      return rows.map(({ start, uniqueUsers, pageViewCount, updatedAt }) => ({
+        start: new Date(start),
+        uniqueUsers,
+        pageViewCount,
+        updatedAt: new Date(updatedAt),
+      }));
     },
 
     async distinctUsers(
@@ -173,22 +186,36 @@ export function createActivityQueries(sql: Sql) {
       tenantId: string,
       level: Granularity,
       bounds: readonly Date[],
+      { areCounted }: { readonly areCounted: boolean },
     ): Promise<ReadonlyMap<number, readonly TypeCount[]>> {
-      const starts = bounds.map((bound) => bound.toISOString());
-      const rows = await sql.query<{ n: number; types: readonly TypeCount[] }>`
-        SELECT n, json_agg(json_build_object('activityType', activity_type, 'count', count)
-          ORDER BY count DESC, activity_type COLLATE "C") AS types
-        FROM (
-          SELECT *, row_number() OVER (PARTITION BY n ORDER BY count DESC, activity_type COLLATE "C") AS place FROM (
-            SELECT width_bucket(bucket_start, ${starts}::timestamptz[]) - 1 AS n, activity_type, sum(count) AS count
-            FROM user_activity_type
-            WHERE tenant_id = ${tenantId} AND granularity = ${level}::granularity
-              AND bucket_start >= ${bounds.at(0)}::timestamptz AND bucket_start < ${bounds.at(-1)}::timestamptz
-            GROUP BY 1, 2
-          ) AS counted
-        ) AS placed
-        WHERE place <= ${maxTypes}::int GROUP BY n`;
-      return new Map(rows.map(({ n, types }) => [n, types]));
+      const starts = Prisma.sql`${bounds.map((bound) => bound.toISOString())}::timestamptz[]`;
+      const kept = Prisma.sql`
+        FROM user_activity_type
+        WHERE tenant_id = ${tenantId} AND granularity = ${level}::granularity
+          AND bucket_start >= ${bounds.at(0)}::timestamptz AND bucket_start < ${bounds.at(-1)}::timestamptz`;
+      const counted = areCounted
+        ? Prisma.sql`SELECT bucket_start AS start, activity_type, count ${kept}`
+        : Prisma.sql`
+            SELECT (${starts})[width_bucket(bucket_start, ${starts})] AS start, activity_type, sum(count)::bigint AS count
+            ${kept} GROUP BY 1, 2`;
+      // As text, for the reason above.
+      const rows = await sql.query<{ start: number; types: string }>`
+        SELECT ${milliseconds('start')} AS start, array_to_string((array_agg(activity_type || ${separator} || count
+          ORDER BY count DESC, activity_type COLLATE "C"))[:${maxTypes}::int], ${separator}) AS types
+        FROM (${counted}) AS counted GROUP BY counted.start`;
+      return new Map(rows.map(({ start, types }) => [start, toTypeCounts(types.split(separator))]));
     },
   };
+}
+
+const milliseconds = (column: string) =>
+  Prisma.sql`(extract(epoch FROM ${Prisma.raw(column)}) * 1000)::float8`;
+
+/** Name, count, name, count, … */
+function toTypeCounts(parts: readonly string[]): readonly TypeCount[] {
+  const counts: TypeCount[] = [];
+  for (let n = 0; n < parts.length; n += 2) {
+    counts.push({ activityType: parts[n] as string, count: Number(parts[n + 1]) });
+  }
+  return counts;
 }

@@ -120,7 +120,8 @@ export function createPostgresStore(
     activityBucketsBetween: (tenantId, level, range) =>
       translated(queries.activityBucketsBetween(tenantId, level, range)),
     distinctUsers: (tenantId, level, bounds) => translated(queries.distinctUsers(tenantId, level, bounds)),
-    activityTypes: (tenantId, level, bounds) => translated(queries.activityTypes(tenantId, level, bounds)),
+    activityTypes: (tenantId, level, bounds, options) =>
+      translated(queries.activityTypes(tenantId, level, bounds, options)),
     stats: (key, window) => translated(readStats(sql, key, window)),
     scheduled: (key, page) => translated(queries.scheduled(key, page)),
     countScheduled: (key) => translated(queries.countScheduled(key)),
