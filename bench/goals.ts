@@ -300,7 +300,8 @@ export const goals: readonly Goal[] = [
         other: metric(bareSql, `${which}Ms@${size}`),
         unit: 'ms',
         good: 'at most',
-        ...(which === 'p50' && { gate: 2, stretch: 1.3 }),
+        // Of goal 6. Of less than that the request itself is most, and it is to be read.
+        ...(which === 'p50' && size >= 2_000 && { gate: 2, stretch: 1.3 }),
       }),
     ),
   ),
