@@ -4,6 +4,7 @@ import {
   execute,
   GraphQLError,
   type GraphQLSchema,
+  getVariableValues,
   NoSchemaIntrospectionCustomRule,
   type OperationDefinitionNode,
   OperationTypeNode,
@@ -12,8 +13,9 @@ import {
   type ValidationRule,
   validate,
 } from 'graphql';
-import { type CompiledQuery, compileQuery, isCompiledQuery } from 'graphql-jit';
+import type { CompiledQuery } from 'graphql-jit';
 import { LRUCache } from 'lru-cache';
+import { compile } from './compile.ts';
 import type { Context } from './context.ts';
 import { defaultLimits, limitsRule, type OperationLimits } from './limits.ts';
 
@@ -67,19 +69,21 @@ export function createOperations(
     sizeCalculation: (_, source) => source.length,
   });
   const uses = new WeakMap<OperationDefinitionNode, number>();
-  const compiled = new LRUCache<OperationDefinitionNode, CompiledQuery>({ max: maxCompiled });
+  // Without a query: it cannot be compiled.
+  const compiled = new LRUCache<OperationDefinitionNode, { readonly query?: CompiledQuery }>({
+    max: maxCompiled,
+  });
 
   /** undefined: it is to be interpreted. */
   function compiledOf({ document, operation }: OperationRequest): CompiledQuery | undefined {
     const known = compiled.get(operation);
-    if (known) return known;
+    if (known) return known.query;
     const count = (uses.get(operation) ?? 0) + 1;
-    uses.set(operation, count % usesToCompile);
+    uses.set(operation, count);
     if (count < usesToCompile) return undefined;
-    const query = compileQuery(schema, document, operation.name?.value);
-    if (!isCompiledQuery(query)) return undefined;
-    compiled.set(operation, query);
-    return query;
+    const query = operation.operation === OperationTypeNode.QUERY && compile(schema, document, operation);
+    compiled.set(operation, query ? { query } : {});
+    return query || undefined;
   }
 
   return {
@@ -103,12 +107,11 @@ export function createOperations(
     },
     execute(request) {
       const { document, operation, variables, context } = request;
-      // An ID among the variables is read by the compiled query itself, less strictly than ours.
-      const query =
-        operation.operation === OperationTypeNode.QUERY && isExact(variables)
-          ? compiledOf(request)
-          : undefined;
-      if (query) return query.query(undefined, context, variables);
+      const compiledQuery = compiledOf(request);
+      if (compiledQuery) {
+        const read = getVariableValues(schema, operation.variableDefinitions ?? [], variables ?? {});
+        return read.errors ? read : compiledQuery.query(undefined, context, read.coerced);
+      }
       return execute({
         schema,
         document,
@@ -118,15 +121,4 @@ export function createOperations(
       });
     },
   };
-}
-
-/** Whether no number in it has lost digits. */
-function isExact(variables: unknown): boolean {
-  // Not by recursion: it may be as deep as a body is long.
-  const values = [variables];
-  for (let value = values.pop(); value !== undefined; value = values.pop()) {
-    if (Number.isInteger(value) && !Number.isSafeInteger(value)) return false;
-    if (typeof value === 'object' && value !== null) values.push(...Object.values(value));
-  }
-  return true;
 }

@@ -1,0 +1,187 @@
+import { inspect } from 'node:util';
+import {
+  GraphQLBoolean,
+  GraphQLEnumType,
+  GraphQLError,
+  GraphQLID,
+  GraphQLInputObjectType,
+  GraphQLInt,
+  GraphQLInterfaceType,
+  GraphQLList,
+  GraphQLNonNull,
+  GraphQLObjectType,
+  GraphQLSchema,
+  GraphQLString,
+  getOperationAST,
+} from 'graphql';
+import { describe, expect, it } from 'vitest';
+import { silent } from '../ports/logger.ts';
+import { compile } from './compile.ts';
+import type { Context } from './context.ts';
+import { maskError } from './error.ts';
+import { createOperations } from './operation.ts';
+import { DateTime } from './scalars.ts';
+
+const mode = new GraphQLEnumType({ name: 'Mode', values: { LOUD: {}, QUIET: {} } });
+const input = new GraphQLInputObjectType({
+  name: 'Window',
+  fields: {
+    days: { type: new GraphQLNonNull(GraphQLInt), defaultValue: 7 },
+    mode: { type: new GraphQLNonNull(mode), defaultValue: 'LOUD' },
+    from: { type: DateTime },
+    ids: { type: new GraphQLList(new GraphQLNonNull(GraphQLID)) },
+  },
+});
+const node = new GraphQLInterfaceType({
+  name: 'Node',
+  fields: { id: { type: new GraphQLNonNull(GraphQLID) } },
+  resolveType: ({ __typename }: { readonly __typename: string }) => __typename,
+});
+const thing: GraphQLObjectType = new GraphQLObjectType({
+  name: 'Thing',
+  interfaces: [node],
+  fields: () => ({
+    id: { type: new GraphQLNonNull(GraphQLID) },
+    at: { type: DateTime },
+    count: { type: new GraphQLNonNull(GraphQLInt) },
+    others: { type: new GraphQLNonNull(new GraphQLList(new GraphQLNonNull(thing))) },
+    late: { type: GraphQLInt, resolve: async ({ id }) => Number(id) },
+    failing: {
+      type: GraphQLInt,
+      resolve({ id }) {
+        if (id === '2') throw new GraphQLError('no', { extensions: { code: 'NO' } });
+        return 1;
+      },
+    },
+    strict: {
+      type: new GraphQLNonNull(GraphQLInt),
+      resolve: ({ id }) => (id === '2' ? Promise.reject(new Error('gone')) : 1),
+    },
+  }),
+});
+const other = new GraphQLObjectType({
+  name: 'Other',
+  interfaces: [node],
+  fields: { id: { type: new GraphQLNonNull(GraphQLID) }, name: { type: GraphQLString } },
+});
+
+const leaf = (id: string) => ({
+  __typename: 'Thing',
+  id,
+  at: new Date(Number(id)),
+  count: Number(id),
+  others: [],
+});
+const nodes = [
+  { ...leaf('1'), others: [leaf('2'), leaf('3')] },
+  { __typename: 'Other', id: 'o', name: null },
+];
+
+const schema = new GraphQLSchema({
+  types: [thing, other],
+  query: new GraphQLObjectType({
+    name: 'Query',
+    fields: {
+      nodes: { type: new GraphQLList(node), resolve: () => nodes },
+      things: { type: new GraphQLList(thing), resolve: async () => [leaf('1'), null, leaf('2'), leaf('3')] },
+      broken: {
+        type: new GraphQLList(thing),
+        resolve: () => [
+          { id: '1', count: null },
+          { id: '4', count: 1 },
+        ],
+      },
+      echo: {
+        type: GraphQLString,
+        args: {
+          window: { type: input },
+          from: { type: DateTime },
+          first: { type: GraphQLInt, defaultValue: 25 },
+          id: { type: GraphQLID },
+          is: { type: new GraphQLNonNull(GraphQLBoolean), defaultValue: true },
+        },
+        // Sorted, and dates as what they are and not as the text they become.
+        resolve: (_, args) => inspect(args, { sorted: true, depth: 5 }),
+      },
+    },
+  }),
+});
+
+async function run(usesToCompile: number, source: string, variables?: Record<string, unknown>) {
+  const operations = createOperations(schema, { introspection: true, usesToCompile });
+  const document = operations.prepare(source);
+  if ('length' in document) throw new Error(document[0]?.message);
+  const operation = getOperationAST(document);
+  if (!operation) throw new Error('no operation');
+  const { data, errors } = await operations.execute({
+    document,
+    operation,
+    variables,
+    context: {} as Context,
+  });
+  const masked = errors?.map((error) =>
+    maskError(error, { requestId: 'r', hideSuggestions: false, logger: silent }),
+  );
+  // In whichever order they came.
+  const told = masked?.map((error) => JSON.stringify(error)).sort();
+  return {
+    isCompiled: compile(schema, document, operation) !== undefined,
+    answer: JSON.stringify({ data, told }),
+  };
+}
+
+describe('a query', () => {
+  const window = 'query ($window: Window) { echo(window: $window) }';
+  it.each<[string, Record<string, unknown>?]>([
+    ['{ things { id at count late failing } }'],
+    ['{ things { strict } }'],
+    ['{ broken { id count } }'],
+    ['{ nodes { __typename id ... on Thing { late others { id late failing } } ... on Other { name } } }'],
+    ['{ a: things { id } b: things { at } ...F } fragment F on Query { nodes { id } }'],
+    ['{ things { id @skip(if: true) count @include(if: true) } }'],
+    ['{ __schema { queryType { name } } __type(name: "Thing") { name } }'],
+    ['{ echo }'],
+    ['{ echo(first: 3, id: "x", is: false) }'],
+    ['query ($first: Int) { echo(first: $first) }'],
+    ['query ($first: Int) { echo(first: $first) }', { first: null }],
+    ['query ($first: Int = 9, $id: ID) { echo(first: $first, id: $id) }', { id: 7 }],
+    [window, {}],
+    [window, { window: {} }],
+    [window, { window: { from: '2026-11-20T09:00:00Z', ids: 'one' } }],
+    [window, { window: { mode: 'QUIET', days: 3, ids: ['a', 'b'] } }],
+    ['query ($from: DateTime = "2026-11-20T09:00:00Z") { echo(from: $from) }'],
+  ])('is answered the same compiled as interpreted: %s of %j', async (source, variables) => {
+    const compiled = await run(1, source, variables);
+    expect(compiled).toEqual({ isCompiled: true, answer: (await run(2, source, variables)).answer });
+  });
+
+  it.each<[string, Record<string, unknown>?]>([
+    [window, { window: { days: null } }],
+    [window, { window: { mode: 'NONE' } }],
+    [window, { window: { from: '2026-02-30T00:00:00Z' } }],
+    [window, { window: { more: 1 } }],
+    ['query ($id: ID) { echo(id: $id) }', { id: 2 ** 60 }],
+    ['query ($first: Int!) { echo(first: $first) }', {}],
+  ])('does not run when its variables do not fit, compiled or not: %s of %j', async (source, variables) => {
+    for (const usesToCompile of [1, 2]) {
+      const { isCompiled, answer } = await run(usesToCompile, source, variables);
+      expect({ isCompiled, answer }).toMatchObject({
+        isCompiled: true,
+        answer: expect.stringMatching(/^\{"told":/),
+      });
+    }
+  });
+
+  it.each<[string, Record<string, unknown>?]>([
+    ['{ echo(from: "2026-11-20T09:00:00Z") }'],
+    ['{ echo(window: { days: 1 }) }'],
+    ['{ echo(id: null) }'],
+    ['query ($is: Boolean!) { things { id @include(if: $is) } }', { is: true }],
+  ])('is interpreted when it says what compiled ones would misread: %s', async (source, variables) => {
+    const { isCompiled, answer } = await run(1, source, variables);
+    expect({ isCompiled, answer }).toEqual({
+      isCompiled: false,
+      answer: (await run(2, source, variables)).answer,
+    });
+  });
+});
