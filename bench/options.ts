@@ -34,7 +34,7 @@ export function readOptions(args: readonly string[], root: string): BenchOptions
   const { values } = parseArgs({
     args: [...args],
     options: {
-      only: { type: 'string' },
+      only: { type: 'string', multiple: true },
       seconds: { type: 'string' },
       rounds: { type: 'string' },
       'warm-up': { type: 'string' },
@@ -47,7 +47,7 @@ export function readOptions(args: readonly string[], root: string): BenchOptions
   if (values.help) return undefined;
   const { quick } = values;
   return {
-    only: new Set((values.only ?? '').split(',').filter(Boolean).map(Number)),
+    only: new Set((values.only ?? []).flatMap((list) => list.split(',')).map(Number)),
     seconds: positive('--seconds', values.seconds, quick ? 1 : 3),
     rounds: positive('--rounds', values.rounds, quick ? 2 : 5),
     warmUpSeconds: positive('--warm-up', values['warm-up'], quick ? 2 : 6),
