@@ -104,7 +104,6 @@ async function repair(sql: Sql, { from, to }: Pick<RecountOptions, 'from' | 'to'
     INSERT INTO user_activity_metrics AS kept (tenant_id, granularity, bucket_start, unique_users, page_view_count, version,
       updated_at)
     SELECT tenant_id, granularity, bucket_start, unique_users, page_view_count, 1, now() FROM recount_bucket
-   
     ON CONFLICT (tenant_id, granularity, bucket_start) DO UPDATE SET unique_users = excluded.unique_users,
       page_view_count = excluded.page_view_count, version = kept.version + 1, updated_at = excluded.updated_at
     WHERE (kept.unique_users, kept.page_view_count) <> (excluded.unique_users, excluded.page_view_count)`;
