@@ -2,18 +2,42 @@ import { z } from 'zod';
 
 // Postgres refuses U+0000 in text, and a lone surrogate changes when it is encoded as UTF-8: both are refused at every
 // door, so what was accepted comes back as it was sent.
-const storable = (value: string): boolean => !value.includes('\0') && value.isWellFormed();
+const isStorable = (value: string): boolean => !value.includes('\0') && value.isWellFormed();
+
+/** A string with what is wrong with it. One check: each of several would cost as much as parsing the JSON it came in. */
+const checkedString = (problemsOf: (value: string) => readonly (string | false)[]) =>
+  z.string().check(({ value, issues }) => {
+    for (const message of problemsOf(value)) {
+      if (message !== false) issues.push({ code: 'custom', message, input: value });
+    }
+  });
+
+const none: readonly false[] = [];
+
+const textProblems = (max: number, min: number) => {
+  const tooShort = `must have at least ${min} character${min === 1 ? '' : 's'}`;
+  const tooLong = `must have at most ${max} characters`;
+  return (value: string) =>
+    value.length >= min && value.length <= max && isStorable(value)
+      ? none
+      : [
+          value.length < min && tooShort,
+          value.length > max && tooLong,
+          !isStorable(value) && 'must not contain U+0000 or lone surrogates',
+        ];
+};
 
 /** Text as people write it: `min`..`max` UTF-16 code units, no U+0000, no lone surrogates. */
-export const text = (max: number, min = 1) =>
-  z
-    .string()
-    .min(min, `must have at least ${min} character${min === 1 ? '' : 's'}`)
-    .max(max, `must have at most ${max} characters`)
-    .refine(storable, 'must not contain U+0000 or lone surrogates');
+export const text = (max: number, min = 1) => checkedString(textProblems(max, min));
+
+const nameProblems = textProblems(128, 1);
 
 /** A name given by a caller (user, subject, source): 1..128 characters, no control characters. */
-export const name = text(128).regex(/^\P{Cc}*$/u, 'must not contain control characters');
+export const name = checkedString((value) =>
+  /^\P{Cc}*$/u.test(value)
+    ? nameProblems(value)
+    : [...nameProblems(value), 'must not contain control characters'],
+);
 
 /** A tenant: 1..64 of `A-Za-z0-9_.-`, so that `tenant/user` splits at the first slash. */
 export const tenantId = z.string().regex(/^[A-Za-z0-9_.-]{1,64}$/, 'must be 1 to 64 of A-Z a-z 0-9 _ . -');

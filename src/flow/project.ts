@@ -5,7 +5,7 @@ import { defaultViewHorizonDays, horizonAt, viewsOf } from '../domain/item.ts';
 import { limitDueAt } from '../domain/limit.ts';
 import type { LimitThresholds } from '../domain/limit-use.ts';
 import { createMailboxes } from '../domain/mailboxes.ts';
-import { contentOf, dueAtOf, type Notification, undelivered } from '../domain/notification.ts';
+import { dueAtOf, type Notification, undelivered } from '../domain/notification.ts';
 import { type PageView, timelinessOf } from '../domain/page-view.ts';
 import { distinctUsers, userKeyOf } from '../domain/user.ts';
 import type { ActivityRecorded } from '../events/activity.ts';
@@ -146,6 +146,11 @@ export function createProject(
         const rows = keptViews.map((view) => rowOf(view, appendedAt.get(view) ?? now));
         const [claims, , locked, known] = await first;
         const fresh = new Set<Event>(all.filter((_, index) => claims[index]));
+        // Most of the rows; while the database writes them, the inboxes are worked out.
+        transaction.finish(
+          transaction.addPageViews(rows.filter((_, index) => fresh.has(keptViews[index] as PageViewed))),
+          transaction.addItemViews(viewsOf(keptItemViews.filter((event) => fresh.has(event))), horizon),
+        );
         const mailboxes = createMailboxes({ locked, known, now, lockedCategories });
         const waiting: NotificationSent[] = [];
         for (const event of all) {
@@ -160,8 +165,6 @@ export function createProject(
         const mail = mailboxes.mail();
         transaction.finish(
           transaction.unclaimEvents(waiting),
-          transaction.addPageViews(rows.filter((_, index) => fresh.has(keptViews[index] as PageViewed))),
-          transaction.addItemViews(viewsOf(keptItemViews.filter((event) => fresh.has(event))), horizon),
           ...writesOf(transaction, mail, { announcesDeliveries, now }),
           transaction.saveLimits(limits.changed),
           transaction.addLimitEvents(limits.records),
@@ -299,14 +302,21 @@ function subjectsOf({ data }: PageViewed | ItemViewed): readonly string[] {
 /** The notification an event is about. */
 function draftOf(event: NotificationSent): Notification {
   const { tenantId, userId, occurredAt, data } = event;
-  const scheduledFor = data.scheduledFor ?? null;
   return undelivered({
     tenantId,
     userId,
     id: rowIdOf(event),
-    ...contentOf(event),
+    category: data.category,
+    severity: data.severity,
+    title: data.title,
+    body: data.body ?? null,
+    data: data.data ?? null,
+    actionUrl: data.actionUrl ?? null,
+    subjectId: data.subjectId ?? null,
+    groupKey: data.groupKey ?? null,
+    expiresAt: data.expiresAt ?? null,
     createdAt: occurredAt,
-    scheduledFor,
+    scheduledFor: data.scheduledFor ?? null,
   });
 }
 

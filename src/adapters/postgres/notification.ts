@@ -2,7 +2,7 @@ import { dueAtOf, type Notification, type NotificationFilter } from '../../domai
 import type { UserKey } from '../../domain/user.ts';
 import type { Visit } from '../../ports/store.ts';
 import { Prisma } from './generated/client.ts';
-import type { Sql } from './sql.ts';
+import { type Sql, sparse } from './sql.ts';
 import { columns } from './user.ts';
 
 /** When it was first seen: on its own, or by the first opening that covered it. */
@@ -22,20 +22,23 @@ export const selected = Prisma.sql`
 
 const iso = (at: Date | null) => at?.toISOString() ?? null;
 
-/** What a sender says, and what became of it: everything but whose it is and when it was sent. */
-const statesOf = (rows: readonly Notification[]) => Prisma.sql`
-  ${rows.map((row) => row.id)}::uuid[], ${rows.map((row) => row.seq?.toString() ?? null)}::bigint[],
-  ${rows.map((row) => row.status)}::notification_status[], ${rows.map((row) => row.category)}::text[],
-  ${rows.map((row) => row.severity)}::severity[], ${rows.map((row) => row.title)}::text[],
-  ${rows.map((row) => row.body)}::text[],
-  ${rows.map((row) => (row.data === null ? null : JSON.stringify(row.data)))}::jsonb[],
-  ${rows.map((row) => row.actionUrl)}::text[], ${rows.map((row) => row.subjectId)}::text[],
-  ${rows.map((row) => iso(row.createdAt))}::timestamptz[], ${rows.map((row) => iso(row.deliveredAt))}::timestamptz[],
-  ${rows.map((row) => iso(row.seenAt))}::timestamptz[], ${rows.map((row) => iso(row.readAt))}::timestamptz[],
-  ${rows.map((row) => iso(row.archivedAt))}::timestamptz[], ${rows.map((row) => iso(row.snoozedUntil))}::timestamptz[],
-  ${rows.map((row) => iso(row.scheduledFor))}::timestamptz[], ${rows.map((row) => iso(row.expiresAt))}::timestamptz[],
-  ${rows.map((row) => iso(dueAtOf(row)))}::timestamptz[], ${rows.map((row) => row.groupKey)}::text[],
-  ${rows.map((row) => row.groupCount)}::int[], ${rows.map((row) => row.suppressedReason)}::text[]`;
+/** What a sender says, and what became of it: everything but whose it is. */
+const statesOf = (rows: readonly Notification[]) => {
+  const at = (moment: (row: Notification) => Date | null) =>
+    Prisma.sql`${sparse(rows, (row) => iso(moment(row)))}::timestamptz[]`;
+  const text = (column: (row: Notification) => string | null) => Prisma.sql`${sparse(rows, column)}::text[]`;
+  return Prisma.sql`
+    ${rows.map((row) => row.id)}::uuid[], ${sparse(rows, (row) => row.seq?.toString() ?? null)}::bigint[],
+    ${rows.map((row) => row.status)}::notification_status[], ${text((row) => row.category)},
+    ${rows.map((row) => row.severity)}::severity[], ${text((row) => row.title)}, ${text((row) => row.body)},
+    ${sparse(rows, (row) => row.data && JSON.stringify(row.data))}::jsonb[],
+    ${text((row) => row.actionUrl)}, ${text((row) => row.subjectId)},
+    ${at((row) => row.createdAt)}, ${at((row) => row.deliveredAt)}, ${at((row) => row.seenAt)},
+    ${at((row) => row.readAt)}, ${at((row) => row.archivedAt)}, ${at((row) => row.snoozedUntil)},
+    ${at((row) => row.scheduledFor)}, ${at((row) => row.expiresAt)}, ${at(dueAtOf)},
+    ${text((row) => row.groupKey)}, ${rows.map((row) => row.groupCount)}::int[],
+    ${text((row) => row.suppressedReason)}`;
+};
 
 const stateColumns = [
   ...[

@@ -2,7 +2,7 @@ import type { PageView } from '../../domain/page-view.ts';
 import type { UserKey } from '../../domain/user.ts';
 import type { PageViewRange } from '../../ports/store.ts';
 import { Prisma, type PrismaClient } from './generated/client.ts';
-import { lines, type Sql } from './sql.ts';
+import { lines, type Sql, sparse } from './sql.ts';
 import { keyOf } from './user.ts';
 
 const selected = Prisma.sql`
@@ -25,7 +25,7 @@ export function createPageViewQueries(sql: Sql) {
           string_to_array(${lines(views, (view) => view.userId)}, E'\\n'),
           string_to_array(${lines(views, (view) => view.occurredAt.toISOString())}, E'\\n')::timestamptz[],
           string_to_array(${lines(views, (view) => view.id)}, E'\\n')::uuid[], ${views.map((view) => view.name)}::text[],
-          ${views.map((view) => view.path)}::text[], ${views.map((view) => view.subjectId)}::text[],
+          ${sparse(views, (view) => view.path)}::text[], ${sparse(views, (view) => view.subjectId)}::text[],
           string_to_array(${lines(views, (view) => view.receivedAt.toISOString())}, E'\\n')::timestamptz[])`;
     },
 

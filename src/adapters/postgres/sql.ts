@@ -17,6 +17,14 @@ export function lines<Row>(rows: readonly Row[], column: (row: Row) => string): 
   return rows.map(column).join('\n');
 }
 
+/** A column as an array; null when no row has anything there: `unnest` fills it up, and neither side reads it. */
+export function sparse<Row, Value>(
+  rows: readonly Row[],
+  column: (row: Row) => Value | null,
+): readonly (Value | null)[] | null {
+  return rows.every((row) => column(row) === null) ? null : rows.map(column);
+}
+
 // Our statements are few and fixed, so each is planned once per connection.
 const names = new Map<string, string>();
 
