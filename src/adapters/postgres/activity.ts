@@ -9,6 +9,7 @@ import {
 } from '../../domain/activity.ts';
 import { pageViewType } from '../../events/activity.ts';
 import type { MetricsDifference, RecountOptions } from '../../ports/store.ts';
+import { compare, distinctInOrder, freshOf } from './event.ts';
 import { Prisma } from './generated/client.ts';
 import { recountMetrics } from './recount.ts';
 import { lines, type Sql } from './sql.ts';
@@ -20,8 +21,8 @@ const selected = Prisma.sql`
   tenant_id AS "tenantId", granularity, bucket_start AS "start", unique_users AS "uniqueUsers",
   page_view_count::float8 AS "pageViewCount", version::float8 AS version, updated_at AS "updatedAt"`;
 
-/** No id and no tenant holds one. */
-const markOf = ({ tenantId, id }: Activity) => `${tenantId}\n${id}`;
+const compareActivities = (a: Activity, b: Activity) =>
+  compare(a.id, b.id) || compare(a.tenantId, b.tenantId);
 
 // A control character: no name holds one.
 const separator = '\u0001';
@@ -33,11 +34,8 @@ export function createActivityQueries(sql: Sql) {
   return {
     async claimCounted(activities: readonly Activity[], now: Date): Promise<readonly boolean[]> {
       if (activities.length === 0) return [];
-      // Sorted, so that two workers with the same events cannot wait for each other in a circle.
-      const ids = activities.map(markOf);
-      const byId = new Map(activities.map((activity, n) => [ids[n] as string, activity]));
-      const sorted = [...byId.keys()].sort();
-      const column = (name: 'tenantId' | 'id') => lines(sorted, (id) => byId.get(id)?.[name] as string);
+      const distinct = distinctInOrder(activities, compareActivities);
+      const column = (name: 'tenantId' | 'id') => lines(distinct, (n) => (activities[n] as Activity)[name]);
       // Which of them are not new comes back: mostly none is, and then nothing has to be compared.
       const [row] = await sql.query<{ readonly known: readonly number[] | null }>`
         WITH mark AS (
@@ -49,12 +47,10 @@ export function createActivityQueries(sql: Sql) {
           ON CONFLICT DO NOTHING
           RETURNING tenant_id, id
         )
-        SELECT CASE WHEN (SELECT count(*) FROM claimed) < ${sorted.length}::int THEN (
+        SELECT CASE WHEN (SELECT count(*) FROM claimed) < ${distinct.length}::int THEN (
           SELECT array_agg(n::int) FROM mark LEFT JOIN claimed USING (tenant_id, id) WHERE claimed.id IS NULL
         ) END AS known`;
-      for (const n of row?.known ?? []) byId.delete(sorted[n - 1] as string);
-      // Deleting on first sight makes a repeat within the batch a repeat.
-      return ids.map((id) => byId.delete(id));
+      return freshOf(activities, distinct, row?.known);
     },
 
     recountMetrics: (options: RecountOptions): Promise<MetricsDifference> => recountMetrics(sql, options),

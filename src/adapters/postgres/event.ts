@@ -8,10 +8,9 @@ export function createEventQueries(sql: Sql) {
     async claimEvents(events: readonly EventIdentity[], now: Date): Promise<readonly boolean[]> {
       if (events.length === 0) return [];
       // Sorted, so that two workers with the same events cannot wait for each other in a circle.
-      const ids = events.map(identify);
-      const byId = new Map(events.map((event, n) => [ids[n] as string, event]));
-      const sorted = [...byId.keys()].sort();
-      const column = (name: keyof EventIdentity) => lines(sorted, (id) => byId.get(id)?.[name] as string);
+      const distinct = distinctInOrder(events, compareEvents);
+      const column = (name: keyof EventIdentity) =>
+        lines(distinct, (n) => (events[n] as EventIdentity)[name]);
       // Which of them are not new comes back: mostly none is, and then nothing has to be compared.
       const [row] = await sql.query<{ readonly known: readonly number[] | null }>`
         WITH event AS (
@@ -24,13 +23,11 @@ export function createEventQueries(sql: Sql) {
           ON CONFLICT DO NOTHING
           RETURNING tenant_id, source, event_id
         )
-        SELECT CASE WHEN (SELECT count(*) FROM claimed) < ${sorted.length}::int THEN (
+        SELECT CASE WHEN (SELECT count(*) FROM claimed) < ${distinct.length}::int THEN (
           SELECT array_agg(n::int) FROM event LEFT JOIN claimed USING (tenant_id, source, event_id)
           WHERE claimed.event_id IS NULL
         ) END AS known`;
-      for (const n of row?.known ?? []) byId.delete(sorted[n - 1] as string);
-      // Deleting on first sight makes a repeat within the batch a repeat.
-      return ids.map((id) => byId.delete(id));
+      return freshOf(events, distinct, row?.known);
     },
 
     async unclaimEvents(events: readonly EventIdentity[]): Promise<void> {
@@ -73,7 +70,32 @@ export function createEventLookups({ idempotencyKey }: Pick<PrismaClient, 'idemp
   };
 }
 
-// None of the three holds a control character.
-const identify = ({ tenantId, source, id }: EventIdentity) => `${tenantId}\n${source}\n${id}`;
+const compareEvents = (a: EventIdentity, b: EventIdentity) =>
+  compare(a.id, b.id) || compare(a.source, b.source) || compare(a.tenantId, b.tenantId);
+
+/** Which rows to claim, by their index: in one order whoever has them, and the first of those that are the same. */
+export function distinctInOrder<Row>(
+  rows: readonly Row[],
+  compareRows: (a: Row, b: Row) => number,
+): readonly number[] {
+  const compareAt = (a: number, b: number) => compareRows(rows[a] as Row, rows[b] as Row);
+  const sorted = rows.map((_, n) => n).sort(compareAt);
+  return sorted.filter((n, place) => place === 0 || compareAt(sorted[place - 1] as number, n) !== 0);
+}
+
+/** Per row whether it is claimed, when those at some places, from 1, of what was to be claimed were known before. */
+export function freshOf(
+  rows: readonly unknown[],
+  distinct: readonly number[],
+  known: readonly number[] | null | undefined,
+): readonly boolean[] {
+  const fresh = rows.map(() => false);
+  for (const n of distinct) fresh[n] = true;
+  for (const place of known ?? []) fresh[distinct[place - 1] as number] = false;
+  return fresh;
+}
+
+export const compare = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0);
+
 const identifyKey = ({ tenantId, caller, mutation, key }: KeyIdentity) =>
   JSON.stringify([tenantId, caller, mutation, key]);

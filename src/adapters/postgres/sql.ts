@@ -13,7 +13,7 @@ export interface Sql {
  * A column as lines, for `string_to_array(…, E'\n')`: of values that hold no line break. An array would have every element
  * escaped, which costs ten times as much.
  */
-export function lines<Row>(rows: readonly Row[], column: (row: Row) => string): string {
+export function lines<Row>(rows: readonly Row[], column: (row: Row) => string | number): string {
   return rows.map(column).join('\n');
 }
 
@@ -69,44 +69,60 @@ export function sqlOn(client: Pick<pg.ClientBase, 'query'>): Sql {
   };
 }
 
+/** Writes that are waited for together with the commit. */
+export type Finish = (...writes: readonly Promise<void>[]) => void;
+
 /**
- * Runs `work` in a transaction on a connection of its own; rolls back when it rejects. Writes that it passes to `finish`
- * are waited for together with the commit.
+ * Transactions, each on a connection of its own, rolled back when its work rejects. What `queriesOn` makes of a connection is
+ * made once and serves its transactions one after the other.
  */
-export async function inTransaction<T>(
+export function createTransactions<Queries>(
   pool: pg.Pool,
-  work: (sql: Sql, finish: (...writes: readonly Promise<void>[]) => void) => Promise<T>,
-  begin = 'BEGIN',
-): Promise<T> {
-  const last: Promise<void>[] = [];
-  const client = await pool.connect();
-  let broken = false;
-  try {
-    // BEGIN travels with the first statement; when it fails, so does that one.
-    const [, result] = await Promise.all([
-      client.query(begin),
-      work(sqlOn(client), (...writes) => {
-        last.push(...writes);
+  queriesOn: (sql: Sql, finish: Finish) => Queries,
+): <T>(work: (queries: Queries) => Promise<T>, begin?: string) => Promise<T> {
+  const connections = new WeakMap<pg.ClientBase, { readonly queries: Queries; last: Promise<void>[] }>();
+
+  function connectionOf(client: pg.ClientBase) {
+    const known = connections.get(client);
+    if (known) return known;
+    const connection = {
+      last: [] as Promise<void>[],
+      queries: queriesOn(sqlOn(client), (...writes) => {
+        connection.last.push(...writes);
         // Should the work fail after this, nobody waits for them any more.
         for (const write of writes) write.catch(() => {});
       }),
-    ]);
-    // What failed before its statement was sent, Postgres does not know about.
-    await Promise.race([Promise.all(last), new Promise<void>((resolve) => process.nextTick(resolve))]);
-    // Of a transaction in which a statement failed, COMMIT makes a ROLLBACK and says so without an error.
-    const [{ command }] = await Promise.all([client.query('COMMIT'), ...last]);
-    if (command !== 'COMMIT') throw new Error('a statement of the transaction failed and the work went on');
-    return result;
-  } catch (error) {
-    // A connection that cannot even roll back, and that soon, is not given to anybody else.
-    const rollback = { text: 'ROLLBACK', query_timeout: 1_000 };
-    await client.query(rollback).catch(() => {
-      broken = true;
-    });
-    throw error;
-  } finally {
-    client.release(broken);
+    };
+    connections.set(client, connection);
+    return connection;
   }
+
+  return async (work, begin = 'BEGIN') => {
+    const client = await pool.connect();
+    const connection = connectionOf(client);
+    connection.last = [];
+    let broken = false;
+    try {
+      // BEGIN travels with the first statement; when it fails, so does that one.
+      const [, result] = await Promise.all([client.query(begin), work(connection.queries)]);
+      const { last } = connection;
+      // What failed before its statement was sent, Postgres does not know about.
+      await Promise.race([Promise.all(last), new Promise<void>((resolve) => process.nextTick(resolve))]);
+      // Of a transaction in which a statement failed, COMMIT makes a ROLLBACK and says so without an error.
+      const [{ command }] = await Promise.all([client.query('COMMIT'), ...last]);
+      if (command !== 'COMMIT') throw new Error('a statement of the transaction failed and the work went on');
+      return result;
+    } catch (error) {
+      // A connection that cannot even roll back, and that soon, is not given to anybody else.
+      const rollback = { text: 'ROLLBACK', query_timeout: 1_000 };
+      await client.query(rollback).catch(() => {
+        broken = true;
+      });
+      throw error;
+    } finally {
+      client.release(broken);
+    }
+  };
 }
 
 /** Runs `work` while nobody else does anything of this name; false when somebody does. Ends with the connection. */

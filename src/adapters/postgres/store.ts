@@ -14,7 +14,7 @@ import { createOutboxQueries } from './outbox.ts';
 import { createPageViewLookups, createPageViewQueries, createPartitions, monthOf } from './page-view.ts';
 import { createPreferenceQueries } from './preference.ts';
 import { createRetentionQueries } from './retention.ts';
-import { exclusively, inTransaction, type Sql, sqlOn } from './sql.ts';
+import { createTransactions, exclusively, type Finish, type Sql, sqlOn } from './sql.ts';
 import { readStats } from './stats.ts';
 import { createStreamQueries } from './stream.ts';
 import { createUserLookups, createUserQueries } from './user.ts';
@@ -36,17 +36,18 @@ const createQueries = (sql: Sql) => ({
   ...createLimitQueries(sql),
 });
 
-function createTransactionQueries(sql: Sql) {
+function createTransactionQueries(sql: Sql, finish: Finish) {
   const queries = createQueries(sql);
   return {
     ...queries,
+    finish,
     ...createLimitWrites(sql),
     async lockDue(now: Date, limit: number) {
       const locked = await queries.lockInboxesDue(now, limit);
       const inboxes = locked.map(({ inbox }) => inbox);
       return { locked, due: await queries.notificationsDue(inboxes, now, limit) };
     },
-  };
+  } satisfies StoreTransaction;
 }
 
 /** One statement per table and batch, arrays in by `unnest`; single rows and counts by Prisma's typed client. */
@@ -76,16 +77,11 @@ export function createPostgresStore(
   };
   const preparedMonths = new Set<string>();
 
+  const inTransaction = createTransactions(pool, createTransactionQueries);
   const transaction =
     (begin: string): Store['transaction'] =>
     (work) =>
-      translated(
-        inTransaction(
-          pool,
-          (sql, finish) => work({ ...createTransactionQueries(sql), finish } satisfies StoreTransaction),
-          begin,
-        ),
-      );
+      translated(inTransaction(work, begin));
 
   return {
     transaction: transaction('BEGIN'),
@@ -137,7 +133,7 @@ export function createPostgresStore(
     async preparePageViews(moments) {
       for (const month of new Set(moments.map(monthOf))) {
         if (preparedMonths.has(month)) continue;
-        await translated(inTransaction(pool, (sql) => createPartitions(sql, month)));
+        await translated(createPartitions(sql, month));
         preparedMonths.add(month);
       }
     },
