@@ -79,11 +79,22 @@ const foreignForms = new Map<string, (fields: Fields, record: InboundRecord) => 
 
 const utf8 = new TextDecoder('utf-8', { fatal: true });
 
+const decoded = new WeakMap<InboundRecord, Decoded>();
+
 /**
- * Reads a record: our own envelope, or the form that others use on its topic. Never throws; an unknown field is ignored,
+ * Reads a record, once however many ask: our own envelope, or the form that others use on its topic. Never throws; an unknown field is ignored,
  * everything else that is off is `unreadable`.
  */
 export function decode(record: InboundRecord): Decoded {
+  let known = decoded.get(record);
+  if (!known) {
+    known = read(record);
+    decoded.set(record, known);
+  }
+  return known;
+}
+
+function read(record: InboundRecord): Decoded {
   const foreignForm = foreignForms.get(record.topic);
   if (!foreignForm) return { kind: 'ignored', what: 'other topic' };
   if (record.value === null) return { kind: 'empty' };

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Event } from '../events/codec.ts';
 import { topics } from '../events/topic.ts';
@@ -496,6 +497,31 @@ export function eventLogContract(open: () => Promise<EventLogUnderTest>, feature
       await vi.waitFor(() => expect(reader.ids().slice(2).toSorted()).toEqual(ids.toSorted()), waiting);
       for (const batch of reader.batches) batch.resolve();
       await vi.waitFor(async () => expect(await log.lag('group', inbound)).toBe(0n), waiting);
+    });
+
+    it('is handed all of it in order beside another group of its process, wherever that stands', async () => {
+      const events = Array.from({ length: 1_700 }, () => pageViewed());
+      await log.append(events.slice(0, 700));
+      const ahead: string[] = [];
+      const follow = () =>
+        log.consume('ahead', inbound, async (records) => void ahead.push(...records.map(idOf)), {
+          ahead: 100,
+        });
+      const first = await follow();
+      await vi.waitFor(() => expect(ahead).toHaveLength(700), waiting);
+      await first.stop();
+      await log.append(events.slice(700, 1_400));
+      let batches = 0;
+      const other = await collect(log, 'other', async () => {
+        batches += 1;
+        if (batches === 2) await delay(300);
+      });
+      await follow();
+      await log.append(events.slice(1_400));
+      await vi.waitFor(() => expect(ahead).toHaveLength(1_700), waiting);
+      await vi.waitFor(() => expect(other.records).toHaveLength(1_700), waiting);
+      expect(ahead).toEqual(events.map(({ id }) => id));
+      expect(other.ids()).toEqual(ahead);
     });
 
     it('is told when it is stopped, and what it then resolves is passed', async () => {

@@ -36,20 +36,9 @@ export function createActivityQueries(sql: Sql) {
       if (activities.length === 0) return [];
       const distinct = distinctInOrder(activities, compareActivities);
       const column = (name: 'tenantId' | 'id') => lines(distinct, (n) => (activities[n] as Activity)[name]);
-      // Which of them are not new comes back: mostly none is, and then nothing has to be compared.
       const [row] = await sql.query<{ readonly known: readonly number[] | null }>`
-        WITH mark AS (
-          SELECT * FROM unnest(string_to_array(${column('tenantId')}, E'\\n'), string_to_array(${column('id')}, E'\\n')::uuid[])
-            WITH ORDINALITY AS mark (tenant_id, id, n)
-        ), claimed AS (
-          INSERT INTO counted_event (tenant_id, id, processed_at)
-          SELECT tenant_id, id, ${now}::timestamptz FROM mark ORDER BY n
-          ON CONFLICT DO NOTHING
-          RETURNING tenant_id, id
-        )
-        SELECT CASE WHEN (SELECT count(*) FROM claimed) < ${distinct.length}::int THEN (
-          SELECT array_agg(n::int) FROM mark LEFT JOIN claimed USING (tenant_id, id) WHERE claimed.id IS NULL
-        ) END AS known`;
+        SELECT claim_counted(string_to_array(${column('tenantId')}, E'\\n'), string_to_array(${column('id')}, E'\\n')::uuid[],
+          ${now}::timestamptz) AS known`;
       return freshOf(activities, distinct, row?.known);
     },
 

@@ -256,6 +256,53 @@ describe('the Postgres event log, beyond the port', () => {
     return seen.length === 3;
   }
 
+  /** Two groups of a process: what each was handed, one of them ahead. `hold` holds up the other. */
+  async function consumeTogether(log: EventLog, hold: () => Promise<void> | void) {
+    const led: LogRecord[] = [];
+    const followed: LogRecord[] = [];
+    await log.consume('leader', inbound, async (records) => {
+      led.push(...records);
+      await hold();
+    });
+    await log.consume('follower', inbound, async (records) => void followed.push(...records), { ahead: 100 });
+    return { led, followed };
+  }
+
+  it(
+    'hands on what one consumer has read to another that is handed records ahead',
+    withLog(async ({ storage }, log) => {
+      const { led, followed } = await consumeTogether(log, () => {});
+      // By another process, so that both have to read.
+      const other = createPostgresEventLog({
+        database: storage.connectAnew(),
+        connection: storage.connection,
+        logger: silent,
+      });
+      await other.append(Array.from({ length: 1_200 }, () => pageViewed()));
+      await vi.waitFor(() => expect(followed).toHaveLength(1_200), waiting);
+      await vi.waitFor(() => expect(led).toHaveLength(1_200), waiting);
+      expect(followed.filter((record, n) => record === led[n]).length).toBeGreaterThanOrEqual(500);
+      await other.close();
+    }),
+  );
+
+  it(
+    'does not let a consumer that is stuck hold up one that is handed records ahead',
+    withLog(async (_, log) => {
+      let release = () => {};
+      const stuck = new Promise<void>((resolve) => {
+        release = resolve;
+      });
+      const { led, followed } = await consumeTogether(log, () => stuck);
+      const events = Array.from({ length: 1_200 }, () => pageViewed());
+      for (let n = 0; n < 1_200; n += 400) await log.append(events.slice(n, n + 400));
+      await vi.waitFor(() => expect(followed).toHaveLength(1_200), waiting);
+      expect(followed.map(({ key }) => key)).toEqual(events.map(keyOf));
+      expect(led.length).toBeLessThan(1_200);
+      release();
+    }),
+  );
+
   const withLock = `
     WITH head AS (UPDATE log_head SET head = head + 1 RETURNING head)
     INSERT INTO event_log ("offset", topic, key, value, appended_at) SELECT head, ($1::text[])[1], ($2::text[])[1], ($3::text[])[1], now() FROM head`;

@@ -17,6 +17,7 @@ import type { Logger } from '../../ports/logger.ts';
 import { createProgress, type Progress } from '../../ports/progress.ts';
 import { type ConnectionOptions, type Database, liveness, silenceMs } from './connection.ts';
 import { isDataError, toPortError, translated } from './error.ts';
+import { createRecentReads } from './recent-reads.ts';
 
 const channel = 'unseen_log';
 
@@ -88,11 +89,12 @@ const pruneSql = `
       WHERE "offset" <= (SELECT min(position) FROM log_position) ORDER BY "offset" LIMIT 5000
     ) AS oldest WHERE appended_at < $1)`;
 
-/** Events that were appended in this process, and the offset they follow on: there is none between. */
+/** What was appended in this process, and the offset it follows on: there is none between. */
 interface Appended {
-  readonly events: readonly Event[];
   readonly base: bigint;
-  readonly at: Date;
+  readonly size: number;
+  /** The same whoever asks. */
+  records(): readonly LogRecord[];
 }
 
 interface Row {
@@ -126,6 +128,7 @@ export function createPostgresEventLog(
 ): EventLog {
   const consumptions = new Map<Consumption, string>();
   const progress = new Map<string, Progress>();
+  const recentReads = createRecentReads();
   const wakeUps = new Set<(appended?: Appended) => void>();
   let closed = false;
   // Who appends here has woken the consumers here already; its notification is for other processes.
@@ -144,7 +147,15 @@ export function createPostgresEventLog(
         }),
       );
       const { base, appended_at: at } = result.rows[0] as (typeof result.rows)[0];
-      appended = { events, base, at };
+      let records: readonly LogRecord[] | undefined;
+      appended = {
+        base,
+        size: events.length,
+        records() {
+          records ??= recordsOf(events, base, at);
+          return records;
+        },
+      };
     } catch (error) {
       // The answer may be what was lost: should the commit be done, or still come, its notification is for us too.
       instance = randomUUID();
@@ -213,27 +224,61 @@ export function createPostgresEventLog(
         values: [group],
         ...promptly,
       });
-      let read = BigInt(rows[0]?.position ?? 0);
-      const start = read;
+      const start = BigInt(rows[0]?.position ?? 0);
+      let read = start;
+      let moved = start;
+      let isAtWork = true;
       const handed = createHandedOver<bigint>({ onDone: () => bell.ring() });
       const position = () => handed.passed() ?? start;
       const signal = AbortSignal.any([stopping.signal, told.signal]);
+
+      async function move(): Promise<void> {
+        const to = position();
+        await client.query({ name: 'unseen_move', text: moveSql, values: [to, group], ...promptly });
+        moved = to;
+      }
+
+      /** The next records; none when it is worth asking again. Moves the position. */
+      async function readOn(): Promise<readonly LogRecord[]> {
+        const rung = bell.next();
+        moved = position();
+        const { rows: batch } = await client.query<Row>({
+          name: 'unseen_read',
+          text: moveAndReadSql,
+          values: [moved, group, batchSize, read],
+          ...promptly,
+        });
+        if (batch.length > 0) return batch.map(toRecord);
+        isAtWork = false;
+        const appended = signal.aborted ? undefined : await rung;
+        isAtWork = true;
+        // What this process appended right behind what was read is at hand already.
+        return appended?.base === read && appended.size <= batchSize ? appended.records() : [];
+      }
+
+      /** What others here read of what is next, when it is worth a short wait for them; undefined when there is none. */
+      async function follow(): Promise<readonly LogRecord[] | undefined> {
+        const patience = delay(restMs, true, { signal }).catch(() => true);
+        for (let isOver = false; ; ) {
+          const rung = bell.next();
+          const records = recentReads.behind(read);
+          if (records && moved !== position()) await move();
+          if (records || isOver || !recentReads.isAwaited(read)) return records;
+          isOver = await Promise.race([rung.then(() => false), patience]);
+        }
+      }
+
+      const leave =
+        ahead > 0
+          ? recentReads.follow(bell.ring)
+          : recentReads.lead({ read: () => read, isAtWork: () => isAtWork });
       try {
         for (;;) {
           await handed.untilAtMost(ahead);
-          const rung = bell.next();
           if (signal.aborted) break;
-          const { rows: batch } = await client.query<Row>({
-            name: 'unseen_read',
-            text: moveAndReadSql,
-            values: [position(), group, batchSize, read],
-            ...promptly,
-          });
-          const appended = batch.length === 0 ? await rung : undefined;
-          // What this process appended right behind what was read is at hand already.
-          const isNext = appended?.base === read && appended.events.length <= batchSize;
-          const records = isNext ? recordsOf(appended) : batch.map(toRecord);
+          const records = (ahead > 0 ? await follow() : undefined) ?? (await readOn());
           if (records.length === 0 || signal.aborted) continue;
+          if (ahead === 0) recentReads.add(read, records);
           const wanted = records.filter(({ topic }) => topics.includes(topic));
           read = records.at(-1)?.offset ?? read;
           const work = wanted.length > 0 ? handle(wanted, signal) : Promise.resolve();
@@ -242,9 +287,10 @@ export function createPostgresEventLog(
             await delay(restMs, undefined, { signal }).catch(() => {});
         }
       } finally {
+        leave();
         await handed.settled();
       }
-      if (!lost) await client.query({ text: moveSql, values: [position(), group], ...promptly });
+      if (!lost) await move();
     }
 
     /**
@@ -360,13 +406,14 @@ export function createPostgresEventLog(
     },
     async close() {
       closed = true;
+      recentReads.close();
       await Promise.all([...consumptions.keys()].map((consumption) => consumption.stop()));
       await Promise.all([commits.idle(), sends.idle()]);
     },
   };
 }
 
-function recordsOf({ events, base, at }: Appended): readonly LogRecord[] {
+function recordsOf(events: readonly Event[], base: bigint, at: Date): readonly LogRecord[] {
   return events.map((event, n) => ({
     topic: topicOf(event),
     partition: 0,

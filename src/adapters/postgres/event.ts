@@ -11,22 +11,9 @@ export function createEventQueries(sql: Sql) {
       const distinct = distinctInOrder(events, compareEvents);
       const column = (name: keyof EventIdentity) =>
         lines(distinct, (n) => (events[n] as EventIdentity)[name]);
-      // Which of them are not new comes back: mostly none is, and then nothing has to be compared.
       const [row] = await sql.query<{ readonly known: readonly number[] | null }>`
-        WITH event AS (
-          SELECT * FROM unnest(string_to_array(${column('tenantId')}, E'\\n'),
-            string_to_array(${column('source')}, E'\\n'), string_to_array(${column('id')}, E'\\n'))
-            WITH ORDINALITY AS event (tenant_id, source, event_id, n)
-        ), claimed AS (
-          INSERT INTO processed_event (tenant_id, source, event_id, processed_at)
-          SELECT tenant_id, source, event_id, ${now}::timestamptz FROM event ORDER BY n
-          ON CONFLICT DO NOTHING
-          RETURNING tenant_id, source, event_id
-        )
-        SELECT CASE WHEN (SELECT count(*) FROM claimed) < ${distinct.length}::int THEN (
-          SELECT array_agg(n::int) FROM event LEFT JOIN claimed USING (tenant_id, source, event_id)
-          WHERE claimed.event_id IS NULL
-        ) END AS known`;
+        SELECT claim_events(string_to_array(${column('tenantId')}, E'\\n'), string_to_array(${column('source')}, E'\\n'),
+          string_to_array(${column('id')}, E'\\n'), ${now}::timestamptz) AS known`;
       return freshOf(events, distinct, row?.known);
     },
 
