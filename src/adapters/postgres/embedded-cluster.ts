@@ -92,7 +92,9 @@ function removeAbandonedDrafts(directory: string): void {
   const prefix = `${basename(directory)}.new-`;
   for (const name of readdirSync(dirname(directory))) {
     if (!name.startsWith(prefix) || isRunning(Number.parseInt(name.slice(prefix.length), 10))) continue;
-    rmSync(join(dirname(directory), name), { recursive: true, force: true });
+    // What the dead one started may still write there for a moment.
+    const retries = { maxRetries: 10, retryDelay: 50 };
+    rmSync(join(dirname(directory), name), { recursive: true, force: true, ...retries });
   }
 }
 

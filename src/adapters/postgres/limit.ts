@@ -11,7 +11,7 @@ import type { UserKey } from '../../domain/user.ts';
 import type { KeptLimitEvent } from '../../ports/store.ts';
 import { Prisma } from './generated/client.ts';
 import type { Sql } from './sql.ts';
-import { columns } from './user.ts';
+import { columns, isOf } from './user.ts';
 
 /** Limits of one user that are read at most. */
 const maxLimits = 500;
@@ -210,16 +210,13 @@ export function createLimitQueries(sql: Sql) {
   return {
     async limits(users: readonly UserKey[], filter: LimitFilter = {}): Promise<readonly ZonedLimit[]> {
       if (users.length === 0) return [];
-      const [tenantIds, userIds] = columns(users);
       const conditions = Prisma.join([Prisma.empty, ...conditionsOf(filter)], ' ');
       const rows = await sql.query<ZonedRow>`
-        SELECT own.*, u.time_zone
-        FROM unnest(${tenantIds}::text[], ${userIds}::text[]) AS wanted (tenant_id, user_id)
-        JOIN app_user AS u USING (tenant_id, user_id)
-        CROSS JOIN LATERAL (
+        SELECT own.*, u.time_zone FROM app_user AS u CROSS JOIN LATERAL (
           SELECT * FROM user_limit AS l WHERE l.tenant_id = u.tenant_id AND l.user_id = u.user_id ${conditions}
           ORDER BY l.user_limit_id LIMIT ${maxLimits}
-        ) AS own ORDER BY own.tenant_id, own.user_id, own.user_limit_id`;
+        ) AS own
+        WHERE ${isOf(users, Prisma.sql`u.`)} ORDER BY own.tenant_id, own.user_id, own.user_limit_id`;
       return rows.map(toZoned);
     },
 

@@ -2,7 +2,7 @@ import type { CategoryChoice, Recipient } from '../../domain/preference.ts';
 import type { UserKey } from '../../domain/user.ts';
 import { Prisma } from './generated/client.ts';
 import type { Sql } from './sql.ts';
-import { columns, selectedOfUser, toUser } from './user.ts';
+import { isOf, selectedOfUser, toUser } from './user.ts';
 
 /** What a user in `app_user` wants nothing of, in the statement that reads the user: one look at an index for each. */
 export const disabledCategories = Prisma.sql`
@@ -21,18 +21,16 @@ export function createPreferenceQueries(sql: Sql) {
   return {
     async recipients(keys: readonly UserKey[]): Promise<readonly Recipient[]> {
       if (keys.length === 0) return [];
-      const [tenantIds, userIds] = columns(keys);
       return sql.query<Recipient>`
         SELECT tenant_id AS "tenantId", user_id AS "userId", ${selectedOfUser}, ${disabledCategories} FROM app_user
-        WHERE (tenant_id, user_id) IN (SELECT * FROM unnest(${tenantIds}::text[], ${userIds}::text[]))`;
+        WHERE ${isOf(keys)}`;
     },
 
     async categoryChoices(keys: readonly UserKey[]): Promise<readonly (UserKey & CategoryChoice)[]> {
       if (keys.length === 0) return [];
-      const [tenantIds, userIds] = columns(keys);
       return sql.query<UserKey & CategoryChoice>`
         SELECT tenant_id AS "tenantId", user_id AS "userId", category, enabled FROM notification_preference
-        WHERE (tenant_id, user_id) IN (SELECT * FROM unnest(${tenantIds}::text[], ${userIds}::text[]))`;
+        WHERE ${isOf(keys)}`;
     },
 
     async saveCategoryChoices(
