@@ -6,11 +6,15 @@ import type { Logger } from '../ports/logger.ts';
 import type { Outbox, OutboxTurn, WaitingRecord } from '../ports/outbox.ts';
 import type { Project } from './project.ts';
 
+/** Records of a round that is worth its queries. */
+const fullRound = 100;
+
 /**
  * Takes what transactions wrote for the log to the log: one relay at a time over all processes, each topic in order,
  * removed only when the log has it. So each record is sent at least once, and after a crash in between once more. A log or
  * a database that is away is waited for, without limit, with backoff and jitter, and another process may take over
  * meanwhile. Of a topic that cannot be written the others do not have to wait: it is held back until they have gone.
+ * What comes alone goes at once; what comes soon after it gathers for `restMs`, so that a round is not made for each record.
  */
 export function createRelay(
   {
@@ -24,7 +28,7 @@ export function createRelay(
     readonly project: Pick<Project, 'bury'>;
     readonly logger: Logger;
   },
-  { maxBackoffMs = 10_000 }: { readonly maxBackoffMs?: number } = {},
+  { maxBackoffMs = 10_000, restMs = 50 }: { readonly maxBackoffMs?: number; readonly restMs?: number } = {},
 ) {
   const stopping = new AbortController();
   const { signal } = stopping;
@@ -72,6 +76,7 @@ export function createRelay(
       if (reason === undefined) failures = 0;
       else if (records.length === 0) throw reason;
       if (records.length === 0) await turn.written();
+      else if (records.length < fullRound) await delay(restMs, undefined, { signal }).catch(() => {});
     }
   }
 

@@ -258,12 +258,13 @@ export function createPostgresEventLog(
 
       /** What others here read of what is next, when it is worth a short wait for them; undefined when there is none. */
       async function follow(): Promise<readonly LogRecord[] | undefined> {
-        const patience = delay(restMs, true, { signal }).catch(() => true);
+        let patience: Promise<boolean> | undefined;
         for (let isOver = false; ; ) {
           const rung = bell.next();
-          const records = recentReads.behind(read);
+          const records = recentReads.behind(read, batchSize);
           if (records && moved !== position()) await move();
           if (records || isOver || !recentReads.isAwaited(read)) return records;
+          patience ??= delay(restMs, true, { signal }).catch(() => true);
           isOver = await Promise.race([rung.then(() => false), patience]);
         }
       }

@@ -28,12 +28,13 @@ it('hands on what follows on an offset, from the middle of a stretch too, and no
   reads.follow(() => {});
   reads.add(10n, [record(11), record(12)]);
   reads.add(12n, [record(13), record(15)]);
-  expect(offsets(reads.behind(10n))).toEqual([11, 12]);
-  expect(offsets(reads.behind(11n))).toEqual([12]);
-  expect(offsets(reads.behind(12n))).toEqual([13, 15]);
-  expect(offsets(reads.behind(13n))).toEqual([15]);
-  expect(reads.behind(9n)).toBeUndefined();
-  expect(reads.behind(15n)).toBeUndefined();
+  expect(offsets(reads.behind(10n, 1))).toEqual([11, 12]);
+  expect(offsets(reads.behind(11n, 1))).toEqual([12]);
+  expect(offsets(reads.behind(12n, 1))).toEqual([13, 15]);
+  expect(offsets(reads.behind(13n, 1))).toEqual([15]);
+  expect(offsets(reads.behind(10n, 3))).toEqual([11, 12, 13, 15]);
+  expect(reads.behind(9n, 1)).toBeUndefined();
+  expect(reads.behind(15n, 1)).toBeUndefined();
 });
 
 it('wakes those who follow, and keeps nothing when nobody does', () => {
@@ -44,20 +45,20 @@ it('wakes those who follow, and keeps nothing when nobody does', () => {
   leave();
   reads.add(1n, [record(2)]);
   expect(wake).toHaveBeenCalledTimes(1);
-  expect(reads.behind(1n)).toBeUndefined();
+  expect(reads.behind(1n, 1)).toBeUndefined();
 });
 
 it('keeps a quarter of a second and 4 MB', () => {
   reads.follow(() => {});
   reads.add(0n, [record(1)]);
   vi.advanceTimersByTime(500);
-  expect(reads.behind(0n)).toBeUndefined();
+  expect(reads.behind(0n, 1)).toBeUndefined();
   reads.add(1n, [record(2, 3_000_000)]);
   reads.add(2n, [record(3, 900_000)]);
-  expect(offsets(reads.behind(1n))).toEqual([2]);
+  expect(offsets(reads.behind(1n, 1))).toEqual([2]);
   reads.add(3n, [record(4, 200_000)]);
-  expect(reads.behind(1n)).toBeUndefined();
-  expect(offsets(reads.behind(2n))).toEqual([3]);
+  expect(reads.behind(1n, 1)).toBeUndefined();
+  expect(offsets(reads.behind(2n, 1))).toEqual([3]);
 });
 
 it('waits for somebody at work who has not read further', () => {

@@ -62,14 +62,19 @@ export function createRecentReads() {
       trim();
       for (const wake of followers) wake();
     },
-    /** The records behind an offset, as far as they were read; undefined when none was. */
-    behind(offset: bigint): readonly LogRecord[] | undefined {
-      const stretch = stretches.find(
-        ({ after, records }) => after <= offset && (records.at(-1)?.offset ?? after) > offset,
-      );
-      return stretch?.after === offset
-        ? stretch.records
-        : stretch?.records.filter((record) => record.offset > offset);
+    /** The records behind an offset, as far as they were read, up to `first` or a stretch more; undefined when none was. */
+    behind(offset: bigint, first: number): readonly LogRecord[] | undefined {
+      const records: LogRecord[] = [];
+      let place = offset;
+      for (const stretch of stretches) {
+        const end = stretch.records.at(-1)?.offset ?? stretch.after;
+        if (stretch.after > place || end <= place) continue;
+        const from = place;
+        records.push(...stretch.records.filter((record) => record.offset > from));
+        place = end;
+        if (records.length >= first) break;
+      }
+      return records.length > 0 ? records : undefined;
     },
     /** Whether somebody at work is about to read what follows on an offset. */
     isAwaited: (offset: bigint): boolean =>
