@@ -76,8 +76,9 @@ interface Session {
   readonly socket: WebSocket;
   readonly address: string | undefined;
   caller?: Caller;
-  /** Ids whose subscription is being set up. */
-  readonly starting: Set<string>;
+  /** Ids whose subscription is being set up. Mostly none: an empty set for each of ten thousands would take megabytes. */
+  starting: readonly string[];
+  expiry?: NodeJS.Timeout;
   lastSeen: number;
   lastPing: number;
   messages: number;
@@ -132,7 +133,7 @@ export function createGraphQLOverWebSocket(
     const session: Session = {
       socket,
       address,
-      starting: new Set(),
+      starting: [],
       lastSeen: now,
       lastPing: now,
       messages: 0,
@@ -156,6 +157,7 @@ export function createGraphQLOverWebSocket(
     socket.on('error', () => {});
     socket.on('close', (code, reason) => {
       sessions.delete(session);
+      clearTimeout(session.expiry);
       if (session.caller) countSocket(session.caller, -1);
       closed(code, String(reason)).catch((err) => logger.error({ err }, 'a socket was not cleaned up'));
     });
@@ -268,12 +270,11 @@ export function createGraphQLOverWebSocket(
       return false;
     }
     const lifeMs = caller.expiresAt.getTime() - Date.now();
-    const expiry = setTimeout(
+    session.expiry = setTimeout(
       () => socket.close(closeCodes.expired, expiredMessage),
       // In whole seconds, as tokens are: Node keeps a list for each duration there is.
       Math.min(Math.ceil(lifeMs / 1000) * 1000, maxTimerMs),
     );
-    socket.on('close', () => clearTimeout(expiry));
     return true;
   }
 
@@ -291,7 +292,7 @@ export function createGraphQLOverWebSocket(
       }
       // Completed and subscribed again before it was set up: the first would take the place of the second and, with
       // nobody to end it, stay for good.
-      if (extra.starting.has(id)) {
+      if (extra.starting.includes(id)) {
         return [graphQLErrorOf(new AppError('BAD_USER_INPUT', 'Take another id: this one is still ending.'))];
       }
       const document = operations.prepare(query);
@@ -309,9 +310,11 @@ export function createGraphQLOverWebSocket(
         container,
         socket: extra.socket,
         subscriptionId: id,
-        started: () => extra.starting.delete(id),
+        started() {
+          extra.starting = extra.starting.filter((other) => other !== id);
+        },
       };
-      extra.starting.add(id);
+      extra.starting = [...extra.starting, id];
       return { schema, document, operationName, variableValues: variables, contextValue };
     },
     subscribe(args) {

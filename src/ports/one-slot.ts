@@ -13,56 +13,81 @@ export interface OneSlot<Key, Value> extends AsyncIterableIterator<Value> {
   fail(error: unknown): void;
 }
 
-export function createOneSlot<Key, Value>(options: { onEnd?: () => void } = {}): OneSlot<Key, Value> {
-  const waiting = new Map<Key, Value>();
-  const done: IteratorResult<Value> = { value: undefined, done: true };
-  const readers: { resolve(result: IteratorResult<Value>): void; reject(error: unknown): void }[] = [];
-  let state: 'open' | 'ended' | { failed: unknown } = 'open';
+interface Reader<Value> {
+  resolve(result: IteratorResult<Value>): void;
+  reject(error: unknown): void;
+}
 
-  function end(next: 'ended' | { failed: unknown }): void {
-    const wasOpen = state === 'open';
-    state = next;
-    waiting.clear();
-    if (wasOpen) options.onEnd?.();
+export function createOneSlot<Key, Value>(options: { onEnd?: () => void } = {}): OneSlot<Key, Value> {
+  return new Slot<Key, Value>(options.onEnd);
+}
+
+const done = { value: undefined, done: true } as const;
+
+/** A class, and nothing in it before it is needed: there are ten thousands of these at rest, with one reader each. */
+class Slot<Key, Value> implements OneSlot<Key, Value> {
+  private waiting: Map<Key, Value> | undefined;
+  private readers: readonly Reader<Value>[] = [];
+  private state: 'open' | 'ended' | { readonly failed: unknown } = 'open';
+
+  constructor(private readonly onEnd: (() => void) | undefined) {}
+
+  put(key: Key, value: Value): void {
+    if (this.state !== 'open') return;
+    const [reader, ...others] = this.readers;
+    if (reader) {
+      this.readers = others;
+      reader.resolve({ value, done: false });
+    } else {
+      this.waiting ??= new Map();
+      this.waiting.set(key, value);
+    }
   }
 
-  return {
-    put(key, value) {
-      if (state !== 'open') return;
-      const reader = readers.shift();
-      if (reader) reader.resolve({ value, done: false });
-      else waiting.set(key, value);
-    },
-    peek: (key) => waiting.get(key),
-    next() {
-      if (typeof state === 'object') {
-        const { failed } = state;
-        state = 'ended';
-        return Promise.reject(failed);
-      }
-      if (state === 'ended') return Promise.resolve(done);
-      for (const [key, value] of waiting) {
-        waiting.delete(key);
-        return Promise.resolve({ value, done: false });
-      }
-      return new Promise((resolve, reject) => {
-        readers.push({ resolve, reject });
-      });
-    },
-    return() {
-      end('ended');
-      for (const reader of readers.splice(0)) reader.resolve(done);
-      return Promise.resolve(done);
-    },
-    fail(error) {
-      if (state !== 'open') return;
-      const [reader, ...others] = readers.splice(0);
-      end(reader ? 'ended' : { failed: error });
-      reader?.reject(error);
-      for (const other of others) other.resolve(done);
-    },
-    [Symbol.asyncIterator]() {
-      return this;
-    },
-  };
+  peek(key: Key): Value | undefined {
+    return this.waiting?.get(key);
+  }
+
+  next(): Promise<IteratorResult<Value>> {
+    const { state, waiting } = this;
+    if (typeof state === 'object') {
+      this.state = 'ended';
+      return Promise.reject(state.failed);
+    }
+    if (state === 'ended') return Promise.resolve(done);
+    for (const [key, value] of waiting ?? []) {
+      waiting?.delete(key);
+      if (waiting?.size === 0) this.waiting = undefined;
+      return Promise.resolve({ value, done: false });
+    }
+    return new Promise((resolve, reject) => {
+      this.readers = [...this.readers, { resolve, reject }];
+    });
+  }
+
+  return(): Promise<IteratorResult<Value>> {
+    for (const reader of this.end('ended')) reader.resolve(done);
+    return Promise.resolve(done);
+  }
+
+  fail(error: unknown): void {
+    if (this.state !== 'open') return;
+    const [reader, ...others] = this.end(this.readers.length > 0 ? 'ended' : { failed: error });
+    reader?.reject(error);
+    for (const other of others) other.resolve(done);
+  }
+
+  [Symbol.asyncIterator]() {
+    return this;
+  }
+
+  /** The readers that still wait. */
+  private end(next: 'ended' | { readonly failed: unknown }): readonly Reader<Value>[] {
+    const { readers, state } = this;
+    this.state = next;
+    this.waiting = undefined;
+    this.readers = [];
+    if (state === 'open') this.onEnd?.();
+    return readers;
+  }
 }
