@@ -82,7 +82,8 @@ export function applyLimitEvents(
   let disagreements = 0;
   for (const event of events) {
     if (!fresh.has(event)) continue;
-    const limitKey = { ...keyOf(event), userLimitId: event.data.userLimitId };
+    const { tenantId, userId, data } = event;
+    const limitKey = { tenantId, userId, userLimitId: data.userLimitId };
     const key = limitKeyOf(limitKey);
     const known = limits.get(key) ?? unknownLimit(limitKey, now);
     let limit = applyLimitEvent(known, event, now);
@@ -109,12 +110,11 @@ export function applyLimitEvents(
   return { all, changed, records, notifications, disagreements };
 }
 
-const keyOf = ({ tenantId, userId }: LimitEvent) => ({ tenantId, userId });
-
 function recordOf(event: LimitEvent, limit: UserLimit): LimitRecord {
-  const { source, id, occurredAt, data } = event;
+  const { tenantId, userId, source, id, occurredAt, data } = event;
   return {
-    ...keyOf(event),
+    tenantId,
+    userId,
     userLimitId: data.userLimitId,
     source,
     eventId: id,

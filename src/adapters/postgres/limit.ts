@@ -81,14 +81,17 @@ const separator = '\x1e';
 
 /**
  * The rows as arguments of `unnest`, a text for each column: an array would have every element escaped, which costs ten times
- * as much. No cell is empty, so an empty one is NULL.
+ * as much. No cell is empty, so an empty one is NULL; a column without any is NULL as a whole, and filled up.
  */
 const cells = <Row>(table: readonly Column<Row>[], rows: readonly Row[]) =>
   Prisma.join(
-    table.map(
-      ([, type, cell]) =>
-        Prisma.sql`string_to_array(${rows.map(cell).join(separator)}, E'\\x1e', '')::${Prisma.raw(type)}[]`,
-    ),
+    table.map(([, type, cell]) => {
+      const values = rows.map(cell);
+      const text = values.every((value) => value === null || value === undefined)
+        ? null
+        : values.join(separator);
+      return Prisma.sql`string_to_array(${text}, E'\\x1e', '')::${Prisma.raw(type)}[]`;
+    }),
   );
 
 const limitColumns: readonly Column<UserLimit>[] = [...keyColumns, ...stateColumns];
