@@ -1,3 +1,4 @@
+import { compareText } from './compare.ts';
 import { daysBetween, startOfDayBefore } from './time.ts';
 import type { UserKey } from './user.ts';
 
@@ -86,7 +87,9 @@ export function additionsOf(activities: readonly Activity[]): readonly BucketAdd
     .flatMap((level) => [...level.values()])
     .sort(
       (a, b) =>
-        compare(a.tenantId, b.tenantId) || compare(a.granularity, b.granularity) || +a.start - +b.start,
+        compareText(a.tenantId, b.tenantId) ||
+        compareText(a.granularity, b.granularity) ||
+        +a.start - +b.start,
     );
 }
 
@@ -105,8 +108,6 @@ function additionIn(
   }
   return addition;
 }
-
-const compare = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0);
 
 /**
  * Where the buckets that `[from, to)` touches begin, oldest first, and where the last one ends: one more than there are.

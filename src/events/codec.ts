@@ -82,8 +82,8 @@ const utf8 = new TextDecoder('utf-8', { fatal: true });
 const decoded = new WeakMap<InboundRecord, Decoded>();
 
 /**
- * Reads a record, once however many ask: our own envelope, or the form that others use on its topic. Never throws; an unknown field is ignored,
- * everything else that is off is `unreadable`.
+ * Reads a record, once however many ask: our own envelope, or the form that others use on its topic. Never throws; an
+ * unknown field is ignored, everything else that is off is `unreadable`.
  */
 export function decode(record: InboundRecord): Decoded {
   let known = decoded.get(record);

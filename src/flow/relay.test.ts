@@ -38,13 +38,18 @@ function openOutbox(): Outbox {
   );
 }
 
-function startRelay(options: { log?: EventLog; outbox?: Outbox; warn?: () => void } = {}): Relay {
-  const { log: to = log, outbox = openOutbox(), warn = () => {} } = options;
+function startRelay(
+  options: { log?: EventLog; outbox?: Outbox; warn?: () => void; restMs?: number } = {},
+): Relay {
+  const { log: to = log, outbox = openOutbox(), warn = () => {}, restMs = 50 } = options;
   const project = createProject(
     { store: storage.store, pubSub: createLocalPubSub(), clock: createTestClock(), logger: silent },
     { retentionDays: 183 },
   );
-  const relay = createRelay({ outbox, log: to, project, logger: { ...silent, warn } }, { maxBackoffMs: 50 });
+  const relay = createRelay(
+    { outbox, log: to, project, logger: { ...silent, warn } },
+    { maxBackoffMs: 50, restMs },
+  );
   relays.push(relay);
   relay.start();
   return relay;
@@ -114,6 +119,22 @@ describe('the relay', () => {
       { topic: 'a', key: null, raw: null, headers: {} },
       { topic: 'b', key: 'x/y', raw: Buffer.from([0, 255, 10]), headers: { one: '1', 'two "2"': 'ö\n' } },
     ]);
+  });
+
+  it('sends what comes alone at once, and what comes soon after it together', async () => {
+    let rounds = 0;
+    const counted = around(log, {
+      before() {
+        rounds += 1;
+      },
+    });
+    startRelay({ log: counted, restMs: 1_000 });
+    await write(numbered(0, 0));
+    await drained();
+    for (let n = 1; n <= 5; n += 1) await write(numbered(n, n));
+    await drained();
+    expect(await sentNumbers()).toEqual(range(0, 5));
+    expect(rounds).toBe(2);
   });
 
   it('keeps the order over many batches and transactions', async () => {

@@ -7,9 +7,10 @@ import {
   type TypeCount,
   type TypedBucket,
 } from '../../domain/activity.ts';
+import { compareText } from '../../domain/compare.ts';
 import { pageViewType } from '../../events/activity.ts';
 import type { MetricsDifference, RecountOptions } from '../../ports/store.ts';
-import { compare, distinctInOrder, freshOf } from './event.ts';
+import { distinctInOrder, freshOf } from './event.ts';
 import { Prisma } from './generated/client.ts';
 import { recountMetrics } from './recount.ts';
 import { lines, type Sql } from './sql.ts';
@@ -22,7 +23,7 @@ const selected = Prisma.sql`
   page_view_count::float8 AS "pageViewCount", version::float8 AS version, updated_at AS "updatedAt"`;
 
 const compareActivities = (a: Activity, b: Activity) =>
-  compare(a.id, b.id) || compare(a.tenantId, b.tenantId);
+  compareText(a.id, b.id) || compareText(a.tenantId, b.tenantId);
 
 // A control character: no name holds one.
 const separator = '\u0001';

@@ -1,3 +1,4 @@
+import { compareText } from '../../domain/compare.ts';
 import type { EventIdentity, KeyIdentity } from '../../ports/store.ts';
 import type { PrismaClient } from './generated/client.ts';
 import { lines, type Sql } from './sql.ts';
@@ -58,7 +59,7 @@ export function createEventLookups({ idempotencyKey }: Pick<PrismaClient, 'idemp
 }
 
 const compareEvents = (a: EventIdentity, b: EventIdentity) =>
-  compare(a.id, b.id) || compare(a.source, b.source) || compare(a.tenantId, b.tenantId);
+  compareText(a.id, b.id) || compareText(a.source, b.source) || compareText(a.tenantId, b.tenantId);
 
 /** Which rows to claim, by their index: in one order whoever has them, and the first of those that are the same. */
 export function distinctInOrder<Row>(
@@ -81,8 +82,6 @@ export function freshOf(
   for (const place of known ?? []) fresh[distinct[place - 1] as number] = false;
   return fresh;
 }
-
-export const compare = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0);
 
 const identifyKey = ({ tenantId, caller, mutation, key }: KeyIdentity) =>
   JSON.stringify([tenantId, caller, mutation, key]);

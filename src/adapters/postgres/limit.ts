@@ -10,7 +10,7 @@ import {
 import type { UserKey } from '../../domain/user.ts';
 import type { KeptLimitEvent } from '../../ports/store.ts';
 import { Prisma } from './generated/client.ts';
-import type { Sql } from './sql.ts';
+import { type Sql, sparse } from './sql.ts';
 import { columns, isOf } from './user.ts';
 
 /** Limits of one user that are read at most. */
@@ -86,10 +86,7 @@ const separator = '\x1e';
 const cells = <Row>(table: readonly Column<Row>[], rows: readonly Row[]) =>
   Prisma.join(
     table.map(([, type, cell]) => {
-      const values = rows.map(cell);
-      const text = values.every((value) => value === null || value === undefined)
-        ? null
-        : values.join(separator);
+      const text = sparse(rows, (row) => cell(row) ?? null)?.join(separator) ?? null;
       return Prisma.sql`string_to_array(${text}, E'\\x1e', '')::${Prisma.raw(type)}[]`;
     }),
   );

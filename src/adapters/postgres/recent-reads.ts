@@ -41,6 +41,7 @@ export function createRecentReads() {
     });
     stretches = stretches.slice(kept + 1);
   }
+  // When nothing more is read, what was is let go of all the same.
   const trimming = setInterval(trim, keptMs).unref();
 
   return {
@@ -64,6 +65,7 @@ export function createRecentReads() {
     },
     /** The records behind an offset, as far as they were read, up to `first` or a stretch more; undefined when none was. */
     behind(offset: bigint, first: number): readonly LogRecord[] | undefined {
+      trim();
       const records: LogRecord[] = [];
       let place = offset;
       for (const stretch of stretches) {
