@@ -11,6 +11,7 @@ import { connect } from './adapters/postgres/connection.ts';
 import { findEmbeddedPostgres } from './adapters/postgres/embedded.ts';
 import { createPostgresStore } from './adapters/postgres/store.ts';
 import { createTestDatabase } from './testing/database.ts';
+import { limitsOf } from './testing/limit.ts';
 import {
   limitFixture,
   limitFixtureCounts,
@@ -509,7 +510,8 @@ describe('unseen import limits', () => {
     const store = createPostgresStore(database);
     try {
       await vi.waitFor(async () => {
-        const limits = await store.limits(
+        const limits = await limitsOf(
+          store,
           limitFixtureUsers.map((userId) => ({ tenantId: 'default', userId })),
         );
         expect(limits.map(limitLine)).toEqual(limitFixtureTable);

@@ -1,9 +1,14 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { add, compare, ratio, subtract, times } from './decimal.ts';
+import { add, compare, percentage, ratio, subtract, times } from './decimal.ts';
 
-/** Up to 30 digits, as whole units and how many of them are decimals. */
-const numbers = fc.record({ units: fc.bigInt(-(10n ** 30n), 10n ** 30n), scale: fc.nat(12) });
+const upTo = (max: bigint) => fc.bigInt(-max, max);
+
+/** Up to 30 digits, as whole units and how many of them are decimals; most of them few, as money is. */
+const numbers = fc.record({
+  units: fc.oneof(upTo(10n ** 30n), upTo(10n ** 16n), upTo(10n ** 7n), upTo(20n)),
+  scale: fc.nat(12),
+});
 type Numbers = typeof numbers extends fc.Arbitrary<infer T> ? T : never;
 
 function text({ units, scale }: Numbers): string {
@@ -42,6 +47,19 @@ describe('decimals', () => {
     ['-1.5', '1', '-0.5'],
   ])('%s and %s make %s', (a, b, sum) => {
     expect(add(a, b)).toBe(sum);
+  });
+
+  it('are parts of each other in percent, to four decimals that are not rounded', () => {
+    expect(percentage('1', '3')).toBe(33.3333);
+    expect(percentage('29', '100')).toBe(29);
+    fc.assert(
+      fc.property(numbers, numbers, (x, y) => {
+        const [a, b] = [text(x), text(y)];
+        fc.pre(y.units !== 0n);
+        expect(percentage(a, b) + 0).toBe(Number(ratio(times(a, 100), b, 4)) + 0);
+      }),
+      { numRuns: 5_000 },
+    );
   });
 
   it('compare by what they amount to, and divide rounding down', () => {

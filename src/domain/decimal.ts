@@ -15,26 +15,36 @@ function scaleOf(value: Decimal): number {
   return point === -1 ? 0 : value.length - point - 1;
 }
 
-/** Both as whole numbers of the same unit. */
-function aligned(a: Decimal, b: Decimal): readonly [a: bigint, b: bigint, scale: number] {
-  const scale = Math.max(scaleOf(a), scaleOf(b));
-  return [unitsOf(a, scale), unitsOf(b, scale), scale];
+/** The same as a `number`, at a fraction of the cost; NaN when that would not be exact. */
+function numberOf(value: Decimal, scale: number): number {
+  const units = Number(value) * 10 ** scale;
+  return Math.abs(units) < 1e15 ? Math.round(units) : Number.NaN;
 }
 
-function written(units: bigint, scale: number): Decimal {
-  const digits = String(units < 0n ? -units : units).padStart(scale + 1, '0');
+const commonScale = (a: Decimal, b: Decimal) => Math.max(scaleOf(a), scaleOf(b));
+
+/** Both as whole numbers of the same unit. */
+function aligned(a: Decimal, b: Decimal): readonly [a: bigint, b: bigint] {
+  const scale = commonScale(a, b);
+  return [unitsOf(a, scale), unitsOf(b, scale)];
+}
+
+function written(units: bigint | number, scale: number): Decimal {
+  const digits = String(units < 0 ? -units : units).padStart(scale + 1, '0');
   const whole = digits.slice(0, digits.length - scale);
-  return `${units < 0n ? '-' : ''}${whole}${scale > 0 ? `.${digits.slice(-scale)}` : ''}`;
+  return `${units < 0 ? '-' : ''}${whole}${scale > 0 ? `.${digits.slice(-scale)}` : ''}`;
 }
 
 export function add(a: Decimal, b: Decimal): Decimal {
-  const [x, y, scale] = aligned(a, b);
-  return written(x + y, scale);
+  const scale = commonScale(a, b);
+  const sum = numberOf(a, scale) + numberOf(b, scale);
+  return written(Number.isNaN(sum) ? unitsOf(a, scale) + unitsOf(b, scale) : sum, scale);
 }
 
 export function subtract(a: Decimal, b: Decimal): Decimal {
-  const [x, y, scale] = aligned(a, b);
-  return written(x - y, scale);
+  const scale = commonScale(a, b);
+  const difference = numberOf(a, scale) - numberOf(b, scale);
+  return written(Number.isNaN(difference) ? unitsOf(a, scale) - unitsOf(b, scale) : difference, scale);
 }
 
 /** By a whole number. */
@@ -49,7 +59,16 @@ export function compare(a: Decimal, b: Decimal): number {
   return x < y ? -1 : Number(x > y);
 }
 
-/** How much a is of b, which is not 0, rounded down to so many decimals. */
+/** How much a is of b, which is not 0, in percent, to four decimals that are not rounded. */
+export function percentage(a: Decimal, b: Decimal): number {
+  const scale = commonScale(a, b);
+  const [x, y] = [numberOf(a, scale) * 1e6, numberOf(b, scale)];
+  // A quotient of whole numbers this small is never rounded up to the next one.
+  if (Number.isSafeInteger(x) && Number.isSafeInteger(y)) return Math.trunc(x / y) / 1e4;
+  return Number(ratio(times(a, 100), b, 4));
+}
+
+/** How much a is of b, which is not 0, to so many decimals that are not rounded. */
 export function ratio(a: Decimal, b: Decimal, decimals: number): Decimal {
   const [x, y] = aligned(a, b);
   const units = (x * 10n ** BigInt(decimals)) / y;

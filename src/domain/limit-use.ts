@@ -1,44 +1,50 @@
-import { compare, type Decimal, ratio, subtract, times } from './decimal.ts';
-import { type LimitType, limitValueOf, progressOf, statusAt, type UserLimit } from './limit.ts';
+import { compare, type Decimal, percentage, ratio, subtract, times } from './decimal.ts';
+import {
+  type LimitState,
+  type LimitType,
+  limitValueOf,
+  progressOf,
+  statusAt,
+  type UserLimit,
+} from './limit.ts';
 import { periodEnd } from './period.ts';
 
 /** Percentages of the value at which a user is told, by type, ascending. */
 export type LimitThresholds = Readonly<Record<LimitType, readonly number[]>>;
 
 /** Value less progress: below 0 when more than all is used; null while the value is unknown. */
-export function remainingOf(limit: UserLimit): Decimal | null {
+export function remainingOf(limit: LimitState, progress = progressOf(limit)): Decimal | null {
   const value = limitValueOf(limit);
-  return value === null ? null : subtract(value, progressOf(limit));
+  return value === null ? null : subtract(value, progress);
 }
 
 /** To four decimals, for people; of a value of 0, all is used. */
-export function percentUsedOf(limit: UserLimit): number | null {
+export function percentUsedOf(limit: LimitState, progress = progressOf(limit)): number | null {
   const value = limitValueOf(limit);
   if (value === null) return null;
-  return isZero(value) ? 100 : Number(ratio(times(progressOf(limit), 100), value, 4));
+  return isZero(value) ? 100 : percentage(progress, value);
 }
 
 const isZero = (value: Decimal) => compare(value, '0') === 0;
 
 /** When it starts anew: as the latest event says that does, unless a reset came since; else by its period. */
-export function nextResetOf(limit: UserLimit, timeZone: string): Date | null {
+export function nextResetOf(limit: LimitState, timeZone: string): Date | null {
   const { nextReset, lastReset, activeFrom, period } = limit;
   if (nextReset && (!lastReset || nextReset.sequence >= lastReset.sequence)) return nextReset.at;
   const since = lastReset?.at ?? activeFrom;
   return since && periodEnd(period, { anchor: activeFrom ?? since, since, timeZone });
 }
 
-/** Whether it should have started anew and no reset was seen. */
-export function isResetOverdue(limit: UserLimit, timeZone: string, now: Date): boolean {
-  const next = nextResetOf(limit, timeZone);
+/** Whether it should have started anew at its next reset and no reset was seen. */
+export function isResetOverdue(limit: LimitState, next: Date | null, now: Date): boolean {
   return next !== null && next <= now && statusAt(limit, now) !== 'CANCELED';
 }
 
 /**
- * When it runs out at the pace since the last reset, or since it began; null when that is not before it starts anew, and when
+ * When it runs out at the pace since the last reset, or since it began; null when that is not before its next reset, and when
  * there is no pace.
  */
-export function projectedExhaustionOf(limit: UserLimit, timeZone: string, now: Date): Date | null {
+export function projectedExhaustionOf(limit: LimitState, next: Date | null, now: Date): Date | null {
   const value = limitValueOf(limit);
   const progress = progressOf(limit);
   const since = limit.lastReset?.at ?? limit.activeFrom;
@@ -47,7 +53,6 @@ export function projectedExhaustionOf(limit: UserLimit, timeZone: string, now: D
   if (status === 'CANCELED' || status === 'FUTURE') return null;
   const elapsedMs = now.getTime() - since.getTime();
   const at = since.getTime() + elapsedMs * Number(ratio(value, progress, 9));
-  const next = nextResetOf(limit, timeZone);
   if (at > (next?.getTime() ?? Date.UTC(10_000, 0)) - 1) return null;
   return new Date(at);
 }

@@ -245,24 +245,25 @@ describe('the next reset', () => {
   });
 
   it('is overdue once it has passed and no reset was seen', () => {
+    const isOverdue = (limit: UserLimit, now: Date) => isResetOverdue(limit, nextResetOf(limit, 'UTC'), now);
     const limit = limitAfter(created(1));
-    expect(isResetOverdue(limit, 'UTC', later(0.99))).toBe(false);
-    expect(isResetOverdue(limit, 'UTC', later(1))).toBe(true);
-    expect(isResetOverdue(applyLimitEvent(limit, reset(2, '0', '100'), testNow), 'UTC', later(1))).toBe(
-      false,
-    );
+    expect(isOverdue(limit, later(0.99))).toBe(false);
+    expect(isOverdue(limit, later(1))).toBe(true);
+    expect(isOverdue(applyLimitEvent(limit, reset(2, '0', '100'), testNow), later(1))).toBe(false);
   });
 });
 
 describe('the projection', () => {
   const month = { period: 'MONTH', nextResetTime: later(30).getTime() };
   it('goes on at the pace since the last reset, and says nothing when the period ends first', () => {
+    const exhaustion = (limit: UserLimit, now: Date) =>
+      projectedExhaustionOf(limit, nextResetOf(limit, 'UTC'), now);
     const limit = limitAfter(created(1, month), used(2, '0', '25.00', { nextResetTime: null }));
-    expect(projectedExhaustionOf(limit, 'UTC', later(5))).toEqual(later(20));
-    expect(projectedExhaustionOf(limit, 'UTC', later(7))).toEqual(later(28));
-    expect(projectedExhaustionOf(limit, 'UTC', later(8))).toBeNull();
-    expect(projectedExhaustionOf(limit, 'UTC', testNow)).toBeNull();
-    expect(projectedExhaustionOf(limitAfter(created(1, month)), 'UTC', later(5))).toBeNull();
+    expect(exhaustion(limit, later(5))).toEqual(later(20));
+    expect(exhaustion(limit, later(7))).toEqual(later(28));
+    expect(exhaustion(limit, later(8))).toBeNull();
+    expect(exhaustion(limit, testNow)).toBeNull();
+    expect(exhaustion(limitAfter(created(1, month)), later(5))).toBeNull();
     expect(percentUsedOf(limit)).toBe(25);
     expect(percentUsedOf(limitAfter(created(1, { value: '3' }), used(2, '0', '1')))).toBe(33.3333);
     expect(percentUsedOf(limitAfter(created(1, { value: '0' })))).toBe(100);

@@ -18,21 +18,21 @@ export interface LimitKey extends UserKey {
   readonly userLimitId: string;
 }
 
+interface Sequenced {
+  readonly sequence: bigint;
+}
+
 /**
  * Where an event stands among those of its limit. Of two events that say the same thing, the one that stands later is
  * right, in whichever order they come; two at the same place have their ids to tell which that is.
  */
-export interface Place {
-  readonly sequence: bigint;
+export interface Place extends Sequenced {
   /** Source and id of the event. */
   readonly event: string;
 }
 
-/**
- * A limit as its events say, each part from the latest event that says it. So events may come in any order, and any number of
- * times: the parts end up the same.
- */
-export interface UserLimit extends LimitKey {
+/** What a limit amounts to, whichever events say it. */
+export interface LimitState extends LimitKey {
   /** The definition's; while there is none, from what progress and resets say besides. */
   readonly brandId: string;
   readonly currencyCode: string | null;
@@ -42,20 +42,37 @@ export interface UserLimit extends LimitKey {
   readonly activeFrom: Date | null;
   readonly activeUntil: Date | null;
   /** null: the limit is partial. */
-  readonly definition: Definition | null;
+  readonly definition: (Sequenced & Definition) | null;
   /** The value before the definition, or of a definition that came late. */
-  readonly earlier: (Place & { readonly value: Decimal }) | null;
-  readonly change: Change | null;
-  readonly lastReset: Reset | null;
-  readonly nextReset: (Place & { readonly at: Date }) | null;
-  /** The highest threshold the user was told of since the last reset, and where the progress that reached it stands. */
-  readonly told: { readonly sequence: bigint; readonly percent: number } | null;
+  readonly earlier: (Sequenced & Earlier) | null;
+  readonly change: (Sequenced & Change) | null;
+  readonly lastReset: (Sequenced & Reset) | null;
+  readonly nextReset: (Sequenced & NextReset) | null;
   /** Grows with every change. */
   readonly version: number;
+}
+
+/**
+ * A limit as its events say, each part from the latest event that says it. So events may come in any order, and any number of
+ * times: the parts end up the same.
+ */
+export interface UserLimit extends LimitState {
+  readonly definition: (Place & Definition) | null;
+  readonly earlier: (Place & Earlier) | null;
+  readonly change: (Place & Change) | null;
+  readonly lastReset: (Place & Reset) | null;
+  readonly nextReset: (Place & NextReset) | null;
+  /** The highest threshold the user was told of since the last reset, and where the progress that reached it stands. */
+  readonly told: { readonly sequence: bigint; readonly percent: number } | null;
   readonly updatedAt: Date;
 }
 
-/** A limit, and the zone in which its user's days are cut. */
+/** What is shown of a limit, with the zone in which its user's days are cut. */
+export interface ShownLimit extends LimitState {
+  readonly timeZone: string;
+}
+
+/** A limit as a whole, with the zone in which its user's days are cut. */
 export interface ZonedLimit extends UserLimit {
   readonly timeZone: string;
 }
@@ -82,7 +99,7 @@ export interface LimitRecord extends LimitKey {
   readonly raw: string;
 }
 
-interface Definition extends Place {
+interface Definition {
   readonly value: Decimal;
   /** What the event itself says was the value before. */
   readonly statedPrevious: Decimal | null;
@@ -91,16 +108,24 @@ interface Definition extends Place {
 }
 
 /** The latest progress or reset, as it came: what it amounts to depends on the value, which may become known later. */
-interface Change extends Place {
+interface Change {
   readonly previousProgress: Decimal;
   readonly amount: Decimal;
   readonly remaining: Decimal | null;
 }
 
-interface Reset extends Place {
+interface Reset {
   readonly at: Date;
   /** Of the limit, as far as the reset says. */
   readonly value: Decimal | null;
+}
+
+interface Earlier {
+  readonly value: Decimal;
+}
+
+interface NextReset {
+  readonly at: Date;
 }
 
 function isLater(one: Place, other: Place | null): boolean {
@@ -235,7 +260,7 @@ function withNextReset(limit: UserLimit, { data: { nextResetAt: at } }: LimitEve
 
 /** A limit that is to come is active from its first moment on; nothing outlives its last. */
 export function statusAt(
-  { status, activeFrom, activeUntil }: Pick<UserLimit, 'status' | 'activeFrom' | 'activeUntil'>,
+  { status, activeFrom, activeUntil }: Pick<LimitState, 'status' | 'activeFrom' | 'activeUntil'>,
   now: Date,
 ): LimitStatus {
   if (status === 'UNKNOWN' || status === 'CANCELED') return status;
@@ -244,7 +269,7 @@ export function statusAt(
 }
 
 /** The next moment at which time changes its status; null when it never does. */
-export function limitDueAt({ status, activeFrom, activeUntil }: UserLimit): Date | null {
+export function limitDueAt({ status, activeFrom, activeUntil }: LimitState): Date | null {
   if (status === 'UNKNOWN' || status === 'CANCELED') return null;
   const begins = status === 'FUTURE' ? activeFrom : null;
   if (begins && activeUntil) return begins < activeUntil ? begins : activeUntil;
@@ -252,32 +277,20 @@ export function limitDueAt({ status, activeFrom, activeUntil }: UserLimit): Date
 }
 
 /** null while no definition was seen and no reset says it. */
-export function limitValueOf({ definition, lastReset }: UserLimit): Decimal | null {
+export function limitValueOf({ definition, lastReset }: LimitState): Decimal | null {
   return definition?.value ?? lastReset?.value ?? null;
 }
 
 /** The value before the limit was defined anew; null when it was not. */
-export function previousValueOf({ definition, earlier }: UserLimit): Decimal | null {
+export function previousValueOf({ definition, earlier }: LimitState): Decimal | null {
   return definition && (definition.statedPrevious ?? earlier?.value ?? null);
 }
-
-// A limit never changes, and what is used of it is behind most of what is asked about it.
-const progresses = new WeakMap<UserLimit, Decimal>();
 
 /**
  * How much is used. Some producers mean by `amount` all that is used: then it alone agrees with what they say remains of
  * the value, or of the value before it was redefined.
  */
-export function progressOf(limit: UserLimit): Decimal {
-  let progress = progresses.get(limit);
-  if (progress === undefined) {
-    progress = computedProgress(limit);
-    progresses.set(limit, progress);
-  }
-  return progress;
-}
-
-function computedProgress(limit: UserLimit): Decimal {
+export function progressOf(limit: LimitState): Decimal {
   const { change, definition } = limit;
   if (!change) return definition?.initialProgress ?? '0';
   const { amount, remaining } = change;
@@ -292,7 +305,7 @@ function computedProgress(limit: UserLimit): Decimal {
 }
 
 /** Whether what the latest progress says was used and what it says remains do not make up the value. */
-export function disagrees(limit: UserLimit): boolean {
+export function disagrees(limit: LimitState): boolean {
   const { change } = limit;
   const value = limitValueOf(limit);
   if (!change || change.remaining === null || value === null) return false;
@@ -312,7 +325,7 @@ export function standsOn({
 }
 
 /** Place of the last event that was applied. */
-export function sequenceOf({ definition, change }: UserLimit): bigint {
+export function sequenceOf({ definition, change }: LimitState): bigint {
   const [a, b] = [definition?.sequence ?? 0n, change?.sequence ?? 0n];
   return a > b ? a : b;
 }

@@ -10,6 +10,7 @@ import type { Store } from '../ports/store.ts';
 import { awayFor } from '../testing/faults.ts';
 import { startTestKafka, type TestKafka } from '../testing/kafka.ts';
 import { inbound, kafkaOptions, openKafkaLog, type TestLog } from '../testing/kafka-log.ts';
+import { limitsOf } from '../testing/limit.ts';
 import {
   limitFixture,
   limitFixtureTable,
@@ -157,7 +158,7 @@ describe('a worker on Kafka', () => {
 
   it('ends limits the same after a failing database, a killed Kafka and a rewind, and tells each threshold once', async () => {
     const limitUsers = limitFixtureUsers.map((userId) => ({ tenantId: 'acme', userId }));
-    const table = async () => (await storage.store.limits(limitUsers)).map(limitLine);
+    const table = async () => (await limitsOf(storage.store, limitUsers)).map(limitLine);
     const told = () =>
       storage.query('SELECT user_id, title FROM notification WHERE tenant_id = $1 ORDER BY 1, 2', ['acme']);
     const produceAll = async (events: typeof limitFixture) => {

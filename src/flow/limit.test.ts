@@ -10,7 +10,7 @@ import { silent } from '../ports/logger.ts';
 import type { Store } from '../ports/store.ts';
 import { createTestClock, notificationSent, recordsOf, testNow } from '../testing/event.ts';
 import { observed } from '../testing/faults.ts';
-import { limitRecord, wireLimitEvent } from '../testing/limit.ts';
+import { limitRecord, limitsOf, wireLimitEvent } from '../testing/limit.ts';
 import {
   limitFixture,
   limitFixtureCounts,
@@ -59,12 +59,12 @@ function someone(store: Store = storage.store) {
       wireLimitEvent(type, sequence, { ...payload, userId: user.userId }, fields),
     apply: (...wires: readonly Fields[]) => project.apply(records(wires)),
     async limits() {
-      return (await storage.store.limits([user])).map(
+      return (await limitsOf(storage.store, [user])).map(
         ({ version, updatedAt, userId, told, ...limit }) => limit,
       );
     },
     async limit(): Promise<UserLimit | undefined> {
-      return (await storage.store.limits([user]))[0];
+      return (await limitsOf(storage.store, [user]))[0];
     },
     async history() {
       const key = { ...user, userLimitId: 'limit-1' };
@@ -110,6 +110,28 @@ describe('limits', () => {
       '1 USER_LIMIT_CREATED 0',
     ]);
     expect(one.project.limitDisagreements()).toBe(1);
+  });
+
+  it('may have any names, and times of any year', async () => {
+    const one = someone();
+    const names = ['a,b', 'a b', '"', '""', '\\', '\\"', '(a)', "''", '{}', ',', ' ', 'ü\u{1f600}', 'NULL'];
+    for (const [index, brandId] of names.entries()) {
+      const activeFrom = Date.UTC(index === 0 ? 9999 : 1999, 11, 31, 23, 59, 59, index);
+      const named = { userLimitId: `of ${brandId}`, brandId, currencyCode: `${brandId},`, activeFrom };
+      await one.apply(one.wire('USER_LIMIT_CREATED', 1, named));
+    }
+    const [shown] = await storage.store.limits([one.user]);
+    for (const limits of [shown?.limits ?? [], await limitsOf(storage.store, [one.user])]) {
+      const found = new Map(limits.map((limit) => [limit.brandId, limit]));
+      for (const [index, brandId] of names.entries()) {
+        const { userLimitId, currencyCode, activeFrom, definition } = found.get(brandId) ?? {};
+        expect([userLimitId, currencyCode]).toEqual([`of ${brandId}`, `${brandId},`]);
+        expect(activeFrom?.getUTCFullYear()).toBe(index === 0 ? 9999 : 1999);
+        expect(activeFrom?.getUTCMilliseconds()).toBe(index);
+        expect(definition?.value).toBe('100.00');
+      }
+      expect(limits).toHaveLength(names.length);
+    }
   });
 
   it('end the same whatever the order and the batches of their events, every one doubled', async () => {
@@ -164,7 +186,7 @@ describe('limits', () => {
       for (let start = 0; start < records.length; start += 9) {
         expect(await project.apply(records.slice(start, start + 9))).toEqual([]);
       }
-      const limits = await storage.store.limits(users);
+      const limits = await limitsOf(storage.store, users);
       expect(limits.map(limitLine)).toEqual(limitFixtureTable);
       const letters = await storage.query('SELECT DISTINCT payload FROM dead_letter WHERE tenant_id = $1', [
         tenantId,
@@ -186,7 +208,7 @@ describe('limits', () => {
       };
       await Promise.all([work(), work(), work(), work()]);
       const users = limitFixtureUsers.map((userId) => ({ tenantId, userId }));
-      expect((await storage.store.limits(users)).map(limitLine)).toEqual(limitFixtureTable);
+      expect((await limitsOf(storage.store, users)).map(limitLine)).toEqual(limitFixtureTable);
     }
   });
 

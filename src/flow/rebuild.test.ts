@@ -14,7 +14,7 @@ import { silent } from '../ports/logger.ts';
 import type { MetricsDifference } from '../ports/store.ts';
 import { activityRecorded, createTestClock, notificationSent, pageViewed } from '../testing/event.ts';
 import { observed } from '../testing/faults.ts';
-import { limitRecord, wireLimitEvent } from '../testing/limit.ts';
+import { limitRecord, limitsOf, wireLimitEvent } from '../testing/limit.ts';
 import {
   limitFixture,
   limitFixtureTable,
@@ -354,7 +354,7 @@ describe('a rebuild of the limits', () => {
     while (!done) expect(await run()).toMatchObject({ differed: 0, unfounded: 0 });
     await traffic;
     const users = limitFixtureUsers.map((userId) => ({ tenantId: 'other', userId }));
-    expect((await storage.store.limits(users)).map(limitLine)).toEqual(limitFixtureTable);
+    expect((await limitsOf(storage.store, users)).map(limitLine)).toEqual(limitFixtureTable);
     await storage.store.exclusively('unseen rebuild limits', async () => {
       expect(await rebuild(at).limits({ dryRun: true }, () => {})).toBe(false);
     });

@@ -1,4 +1,4 @@
-import type { ZonedLimit } from '../domain/limit.ts';
+import type { ShownLimit } from '../domain/limit.ts';
 import { distinctUsers, type UserKey, userKeyOf } from '../domain/user.ts';
 import { parseLimit } from '../domain/written-limit.ts';
 import type { Logger } from '../ports/logger.ts';
@@ -11,7 +11,7 @@ import { defaultSubscribeWaitMs, isDoneWithin, type WatchOptions } from './watch
 
 interface Watcher {
   readonly user: UserKey;
-  offer(limit: ZonedLimit): void;
+  offer(limit: ShownLimit): void;
 }
 
 const usersPerQuery = 100;
@@ -34,21 +34,17 @@ export function createLimitWatch(
   async function readAll(): Promise<void> {
     const users = distinctUsers([...watchers].map(({ user }) => user));
     for (let start = 0; start < users.length; start += usersPerQuery) {
-      const limits = await store.limits(users.slice(start, start + usersPerQuery));
-      const byUser = new Map<string, ZonedLimit[]>();
-      for (const limit of limits) {
-        const key = userKeyOf(limit);
-        byUser.set(key, [...(byUser.get(key) ?? []), limit]);
-      }
+      const found = await store.limits(users.slice(start, start + usersPerQuery));
+      const byUser = new Map(found.map(({ user, limits }) => [userKeyOf(user), limits]));
       for (const watcher of watchers) byUser.get(userKeyOf(watcher.user))?.forEach(watcher.offer);
     }
   }
 
   return {
     /** Limits of one user, whole states; ends when `return` is called. Rejects with UNAVAILABLE before the first. */
-    async limits(user: UserKey): Promise<AsyncIterableIterator<ZonedLimit>> {
+    async limits(user: UserKey): Promise<AsyncIterableIterator<ShownLimit>> {
       const versions = new Map<string, number>();
-      const slot = createOneSlot<string, ZonedLimit>({
+      const slot = createOneSlot<string, ShownLimit>({
         onEnd() {
           end();
           watchers.delete(watcher);
@@ -71,7 +67,8 @@ export function createLimitWatch(
       watchers.add(watcher);
       resync.watched();
       const read = async () => {
-        for (const limit of await store.limits([user])) watcher.offer(limit);
+        const [found] = await store.limits([user]);
+        found?.limits.forEach(watcher.offer);
       };
       try {
         if (!(await isDoneWithin(confirmed, subscribeWaitMs))) {

@@ -1,11 +1,12 @@
+import type { Decimal } from '../domain/decimal.ts';
 import {
   type LimitKey,
   limitValueOf,
   previousValueOf,
   progressOf,
+  type ShownLimit,
   sequenceOf,
   statusAt,
-  type ZonedLimit,
 } from '../domain/limit.ts';
 import {
   isResetOverdue,
@@ -17,10 +18,13 @@ import {
 import { LimitUnit } from './limit-enum.ts';
 import { nodeId } from './node-id.ts';
 
-/** A limit as it is at a moment. What has to be computed is, when it is asked for: a user may have hundreds. */
+/** A limit as it is at a moment. What has to be computed is, when it is asked for, and once: a user may have hundreds. */
 export class LimitNode implements LimitKey {
+  private used: Decimal | undefined;
+  private reset: Date | null | undefined;
+
   constructor(
-    private readonly limit: ZonedLimit,
+    private readonly limit: ShownLimit,
     private readonly now: Date,
   ) {}
 
@@ -64,13 +68,14 @@ export class LimitNode implements LimitKey {
     return previousValueOf(this.limit);
   }
   get progress() {
-    return progressOf(this.limit);
+    this.used ??= progressOf(this.limit);
+    return this.used;
   }
   get remaining() {
-    return remainingOf(this.limit);
+    return remainingOf(this.limit, this.progress);
   }
   get percentUsed() {
-    return percentUsedOf(this.limit);
+    return percentUsedOf(this.limit, this.progress);
   }
   get activeFrom() {
     return this.limit.activeFrom;
@@ -79,13 +84,14 @@ export class LimitNode implements LimitKey {
     return this.limit.activeUntil;
   }
   get nextResetAt() {
-    return nextResetOf(this.limit, this.limit.timeZone);
+    if (this.reset === undefined) this.reset = nextResetOf(this.limit, this.limit.timeZone);
+    return this.reset;
   }
   get resetOverdue() {
-    return isResetOverdue(this.limit, this.limit.timeZone, this.now);
+    return isResetOverdue(this.limit, this.nextResetAt, this.now);
   }
   get projectedExhaustionAt() {
-    return projectedExhaustionOf(this.limit, this.limit.timeZone, this.now);
+    return projectedExhaustionOf(this.limit, this.nextResetAt, this.now);
   }
   get partial() {
     return this.limit.definition === null;

@@ -236,6 +236,50 @@ describe('User.limits', () => {
     expect((await one.limits({ brandId: 'a\u0000' })).errors?.[0]?.extensions.code).toBe('BAD_USER_INPUT');
   });
 
+  it('is the same however it is asked for: plainly with the user, twice, under conditions, in fragments', async () => {
+    const one = await someone();
+    await run(create, { ...one.input, userLimitId: null, brandId: 'b', type: 'SESSION' });
+    const ask = async (query: string, variables: object = {}) => {
+      const { data, errors } = await app.send(service, query, { id: one.userId, ...variables });
+      expect(errors).toBeUndefined();
+      return data;
+    };
+    const of = (selection: string) => `query ($id: ID!) { user(userId: $id) { ${selection} } }`;
+    const brandOf = (brandId: string) => ({ brandId });
+    const [both, b] = [['b', 'brand-1'].map(brandOf), [brandOf('b')]];
+    const sorted = '{ brandId }';
+    const types = '(filter: { types: [SESSION] })';
+
+    expect(await ask(of(`userId limits${types} ${sorted}`))).toEqual({
+      user: { userId: one.userId, limits: b },
+    });
+    expect(await ask(of(`timeZone b: limits${types} ${sorted}`))).toEqual({ user: { timeZone: 'UTC', b } });
+    const twice = await ask(of(`b: limits${types} ${sorted} all: limits ${sorted}`));
+    expect(twice).toMatchObject({ user: { b, all: expect.arrayContaining(both) } });
+    const merged = await ask(of(`limits${types} ${sorted} limits${types} { type }`));
+    expect(merged).toEqual({ user: { limits: [{ brandId: 'b', type: 'SESSION' }] } });
+    const spread = `${of('...Shown ... on Node { id }')} fragment Shown on User { limits${types} ${sorted} }`;
+    expect(await ask(spread)).toMatchObject({ user: { limits: b } });
+
+    const condition = `query ($id: ID!, $on: Boolean!) {
+      user(userId: $id) { userId ... @include(if: $on) { limits${types} ${sorted} } all: limits @skip(if: $on) ${sorted} } }`;
+    expect(await ask(condition, { on: true })).toEqual({ user: { userId: one.userId, limits: b } });
+    expect(await ask(condition, { on: false })).toMatchObject({
+      user: { all: expect.arrayContaining(both) },
+    });
+
+    const filtered = `query ($id: ID!, $types: [LimitType!]) { user(userId: $id) { limits(filter: { types: $types }) ${sorted} } }`;
+    expect(await ask(filtered, { types: ['SESSION'] })).toEqual({ user: { limits: b } });
+    expect(await ask(filtered, { types: ['LOSS'] })).toEqual({ user: { limits: [] } });
+    expect(await ask(of(`limits ${sorted}`), { id: 'nobody' })).toEqual({ user: null });
+    const { errors } = await app.send(service, filtered, { id: one.userId, types: [] });
+    expect(errors).toMatchObject([{ path: ['user', 'limits'], extensions: { code: 'BAD_USER_INPUT' } }]);
+
+    const token = await app.token({ subject: 'never seen before' });
+    const { data } = await app.send(token, `{ viewer { userId limits ${sorted} } }`);
+    expect(data).toEqual({ viewer: { userId: 'never seen before', limits: [] } });
+  });
+
   it('has each limit with its history, by name and as a node', async () => {
     const one = await someone();
     for (const amount of ['1', '2', '3']) await run(update, { userLimitId: one.userLimitId, amount });

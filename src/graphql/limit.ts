@@ -4,15 +4,13 @@ import {
   FieldResolver,
   Float,
   ID,
-  InputType,
   Int,
   ObjectType,
   Resolver,
   Root,
   Subscription,
 } from 'type-graphql';
-import { AppError } from '../domain/error.ts';
-import type { LimitFilter, LimitKey, LimitRecord, ZonedLimit } from '../domain/limit.ts';
+import type { LimitFilter, LimitKey, LimitRecord, ShownLimit } from '../domain/limit.ts';
 import type { User } from '../domain/user.ts';
 import { name } from '../events/text.ts';
 import type { LimitWatch } from '../flow/watch-limits.ts';
@@ -21,10 +19,11 @@ import type { Store } from '../ports/store.ts';
 import { checkFirst, decodeCursor, encodeCursor, PageInfo, pageOf } from './connection.ts';
 import { type Context, targetUser } from './context.ts';
 import { LimitPeriod, LimitStatus, LimitType, LimitUnit } from './limit-enum.ts';
+import { filterOf, UserLimitFilter } from './limit-filter.ts';
 import { LimitNode } from './limit-node.ts';
 import { Node } from './node-interface.ts';
 import { BigIntScalar, DateTime, Decimal, JSONObject } from './scalars.ts';
-import { UserType } from './user.ts';
+import { type UserNode, UserType } from './user.ts';
 
 @ObjectType('UserLimit', {
   implements: Node,
@@ -161,42 +160,6 @@ class UserLimitEventConnection {
   pageInfo!: PageInfo;
 }
 
-@InputType({ description: 'Which limits of a user: those for which all of it is true.' })
-class UserLimitFilter {
-  @Field(() => String, { nullable: true, description: 'Only of this brand. Default: all.' })
-  brandId?: string | null;
-
-  @Field(() => [LimitType], { nullable: true, description: 'Only of these types. Default: all.' })
-  types?: readonly LimitType[] | null;
-
-  @Field(() => [LimitPeriod], { nullable: true, description: 'Only with these periods. Default: all.' })
-  periods?: readonly LimitPeriod[] | null;
-
-  @Field(() => [LimitStatus], { nullable: true, description: 'Only with these statuses now. Default: all.' })
-  statuses?: readonly LimitStatus[] | null;
-}
-
-/** Rejects with BAD_USER_INPUT when it can name nothing. */
-function filterOf(input: UserLimitFilter | null | undefined, now: Date): LimitFilter {
-  const { brandId, types, periods, statuses } = input ?? {};
-  if (typeof brandId === 'string' && !name.safeParse(brandId).success) {
-    throw new AppError(
-      'BAD_USER_INPUT',
-      'filter.brandId must have 1 to 128 characters and no control characters.',
-    );
-  }
-  for (const [field, values] of Object.entries({ types, periods, statuses })) {
-    if (values && (values.length === 0 || values.length > 20))
-      throw new AppError('BAD_USER_INPUT', `filter.${field} must have 1 to 20 entries.`);
-  }
-  return {
-    ...(typeof brandId === 'string' && { brandId }),
-    ...(types && { types }),
-    ...(periods && { periods }),
-    ...(statuses && { statuses: { any: statuses, at: now } }),
-  };
-}
-
 const isPlace = ([limitId, sequence, ...event]: readonly string[]) =>
   event.length === 2 &&
   /^\d{1,18}$/.test(sequence ?? '') &&
@@ -254,7 +217,7 @@ export class UserLimitResolver {
       context.container.get(UserLimitResolver).watchLimits(args, context),
   })
   userLimitChanged(
-    @Root() limit: ZonedLimit,
+    @Root() limit: ShownLimit,
     @Arg('userId', () => ID, {
       nullable: true,
       description: 'Default: the caller. Another needs a service or admin token.',
@@ -277,13 +240,18 @@ export class UserLimitsResolver {
     description: 'The limits of the user by their ids, at most 500. Counts as 50 objects towards the cost.',
   })
   async limits(
-    @Root() user: User,
+    @Root() user: UserNode,
     @Arg('filter', () => UserLimitFilter, { nullable: true, description: 'Default: all of them.' })
     filter?: UserLimitFilter,
   ) {
     const now = this.deps.clock.now();
-    const limits = await this.deps.store.limits([user], filterOf(filter, now));
+    const limits = user.limitsAhead ?? (await this.limitsOf(user, filterOf(filter, now)));
     return limits.map((limit) => new LimitNode(limit, now));
+  }
+
+  private async limitsOf(user: User, filter: LimitFilter): Promise<readonly ShownLimit[]> {
+    const [found] = await this.deps.store.limits([user], filter);
+    return found?.limits ?? [];
   }
 
   @FieldResolver(() => UserLimitType, {

@@ -1,9 +1,11 @@
+import type { GraphQLResolveInfo } from 'graphql';
 import {
   Arg,
   Ctx,
   Field,
   FieldResolver,
   ID,
+  Info,
   InputType,
   Int,
   Mutation,
@@ -13,9 +15,10 @@ import {
   Root,
 } from 'type-graphql';
 import { itemsKey, notificationsKey } from '../domain/badge.ts';
+import type { ShownLimit } from '../domain/limit.ts';
 import type { Problem } from '../domain/problem.ts';
 import { problemsOf } from '../domain/problem.ts';
-import { type User, type UserPatch } from '../domain/user.ts';
+import type { User, UserKey, UserPatch } from '../domain/user.ts';
 import { name } from '../events/text.ts';
 import type { Act } from '../flow/act.ts';
 import type { Read } from '../flow/read.ts';
@@ -23,6 +26,7 @@ import type { Clock } from '../ports/clock.ts';
 import type { Store } from '../ports/store.ts';
 import { BadgeType, badgeNode, checkBadgeKey, distinctKeys } from './badge.ts';
 import { type Context, maySee } from './context.ts';
+import { filterAhead } from './limit-filter.ts';
 import { maxBadges } from './limits.ts';
 import { nodeId } from './node-id.ts';
 import { Node } from './node-interface.ts';
@@ -57,9 +61,16 @@ export class UserType implements Node {
   createdAt!: Date;
 }
 
-export const userNode = (user: User) => ({
+export interface UserNode extends User {
+  readonly __typename: 'User';
+  readonly id: string;
+  /** Those that `limits` asks for, when they were read together with the user. */
+  readonly limitsAhead?: readonly ShownLimit[];
+}
+
+export const userNode = (user: User): UserNode => ({
   ...user,
-  __typename: 'User' as const,
+  __typename: 'User',
   id: nodeId('User', user.userId),
 });
 
@@ -111,9 +122,10 @@ export class UserResolver {
   constructor(private readonly deps: Deps) {}
 
   @Query(() => UserType, { nullable: true, description: 'The caller; null for a service or admin token.' })
-  async viewer(@Ctx() { caller }: Context) {
+  async viewer(@Ctx() { caller }: Context, @Info() info: GraphQLResolveInfo) {
     if (caller.role !== 'user') return null;
-    return userNode(await this.deps.read.self({ tenantId: caller.tenantId, userId: caller.subject }));
+    const key = { tenantId: caller.tenantId, userId: caller.subject };
+    return (await this.known(key, info)) ?? userNode(await this.deps.read.self(key));
   }
 
   @Query(() => UserType, {
@@ -123,10 +135,22 @@ export class UserResolver {
   async user(
     @Arg('userId', () => ID, { description: "The tenant's own name for the user." }) userId: string,
     @Ctx() context: Context,
+    @Info() info: GraphQLResolveInfo,
   ) {
     if (!maySee(context, userId) || !name.safeParse(userId).success) return null;
-    const user = await this.deps.read.user({ tenantId: context.caller.tenantId, userId });
-    return user ? userNode(user) : null;
+    return (await this.known({ tenantId: context.caller.tenantId, userId }, info)) ?? null;
+  }
+
+  /** A user that is known, with the limits if they are asked for: to look the user up first would be another trip. */
+  private async known(key: UserKey, info: GraphQLResolveInfo): Promise<UserNode | undefined> {
+    const { read, store, clock } = this.deps;
+    const filter = filterAhead(info, clock.now());
+    if (!filter) {
+      const user = await read.user(key);
+      return user && userNode(user);
+    }
+    const [found] = await store.limits([key], filter);
+    return found && { ...userNode(found.user), limitsAhead: found.limits };
   }
 
   @FieldResolver(() => DateTime, {

@@ -17,7 +17,14 @@ import type {
   ViewedItem,
   ViewerKey,
 } from '../domain/item.ts';
-import type { LimitFilter, LimitKey, LimitRecord, UserLimit, ZonedLimit } from '../domain/limit.ts';
+import type {
+  LimitFilter,
+  LimitKey,
+  LimitRecord,
+  ShownLimit,
+  UserLimit,
+  ZonedLimit,
+} from '../domain/limit.ts';
 import type { Notification, NotificationAction, NotificationFilter } from '../domain/notification.ts';
 import type { PageView } from '../domain/page-view.ts';
 import type { CategoryChoice, Recipient } from '../domain/preference.ts';
@@ -163,8 +170,8 @@ export interface Store {
   /** Computed from the raw page views of the window. `topPages` has at most 100. */
   stats(key: UserKey, window: StatsWindow): Promise<UserStats>;
 
-  /** Limits of users that exist, per user by id and at most 500. */
-  limits(users: readonly UserKey[], filter?: LimitFilter): Promise<readonly ZonedLimit[]>;
+  /** Those of the users that exist, sorted, with their limits. */
+  limits(users: readonly UserKey[], filter?: LimitFilter): Promise<readonly LimitedUser[]>;
   /** The limits of that id in a tenant: one, unless producers gave it to several users. */
   limitsNamed(tenantId: string, userLimitId: string): Promise<readonly ZonedLimit[]>;
   /** Events of a limit, the latest first (ties by event), those before the place. */
@@ -479,6 +486,12 @@ export interface EventIdentity {
   readonly tenantId: string;
   readonly source: string;
   readonly id: string;
+}
+
+/** A user and the limits asked for, by id and at most 500. */
+export interface LimitedUser {
+  readonly user: User;
+  readonly limits: readonly ShownLimit[];
 }
 
 /** An event of a limit as it came, and what names it. */

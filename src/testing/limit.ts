@@ -1,7 +1,11 @@
 import { randomUUID } from 'node:crypto';
+import type { ZonedLimit } from '../domain/limit.ts';
+import type { UserKey } from '../domain/user.ts';
 import type { LimitEvent } from '../events/limit.ts';
 import { decodeLimitEvent, type LimitEventType } from '../events/limit-event.ts';
 import type { Fields } from '../events/record.ts';
+import { limitKeyOf } from '../flow/limit.ts';
+import type { Store } from '../ports/store.ts';
 import { rawRecord, testNow } from './event.ts';
 
 const brand = { brandId: 'brand-1', currencyCode: 'EUR' };
@@ -52,6 +56,17 @@ export function wireLimitEvent(
     type,
     ...fields,
   };
+}
+
+/** Limits of users as a whole, by user and id. */
+export async function limitsOf(store: Store, users: readonly UserKey[]): Promise<readonly ZonedLimit[]> {
+  const shown = (await store.limits(users)).flatMap(({ limits }) => limits);
+  const whole = await store.transaction((transaction) => transaction.limits(shown));
+  const byKey = new Map(whole.map((limit) => [limitKeyOf(limit), limit]));
+  return shown.flatMap((one) => {
+    const limit = byKey.get(limitKeyOf(one));
+    return limit ? { ...limit, timeZone: one.timeZone } : [];
+  });
 }
 
 /** The record of such an event, under its user's key. */

@@ -1,0 +1,56 @@
+import type { GraphQLResolveInfo } from 'graphql';
+import { Field, InputType } from 'type-graphql';
+import { AppError } from '../domain/error.ts';
+import type { LimitFilter } from '../domain/limit.ts';
+import { name } from '../events/text.ts';
+import { argumentsAhead } from './ahead.ts';
+import { LimitPeriod, LimitStatus, LimitType } from './limit-enum.ts';
+
+@InputType({ description: 'Which limits of a user: those for which all of it is true.' })
+export class UserLimitFilter {
+  @Field(() => String, { nullable: true, description: 'Only of this brand. Default: all.' })
+  brandId?: string | null;
+
+  @Field(() => [LimitType], { nullable: true, description: 'Only of these types. Default: all.' })
+  types?: readonly LimitType[] | null;
+
+  @Field(() => [LimitPeriod], { nullable: true, description: 'Only with these periods. Default: all.' })
+  periods?: readonly LimitPeriod[] | null;
+
+  @Field(() => [LimitStatus], { nullable: true, description: 'Only with these statuses now. Default: all.' })
+  statuses?: readonly LimitStatus[] | null;
+}
+
+/** Rejects with BAD_USER_INPUT when it can name nothing. */
+export function filterOf(input: UserLimitFilter | null | undefined, now: Date): LimitFilter {
+  const { brandId, types, periods, statuses } = input ?? {};
+  if (typeof brandId === 'string' && !name.safeParse(brandId).success) {
+    throw new AppError(
+      'BAD_USER_INPUT',
+      'filter.brandId must have 1 to 128 characters and no control characters.',
+    );
+  }
+  for (const [field, values] of Object.entries({ types, periods, statuses })) {
+    if (values && (values.length === 0 || values.length > 20))
+      throw new AppError('BAD_USER_INPUT', `filter.${field} must have 1 to 20 entries.`);
+  }
+  return {
+    ...(typeof brandId === 'string' && { brandId }),
+    ...(types && { types }),
+    ...(periods && { periods }),
+    ...(statuses && { statuses: { any: statuses, at: now } }),
+  };
+}
+
+/**
+ * The filter of the limits that are asked for with the user who is being resolved; undefined when none are, and when it is
+ * wrong: that is for `limits` to say.
+ */
+export function filterAhead(info: GraphQLResolveInfo, now: Date): LimitFilter | undefined {
+  try {
+    const args = argumentsAhead(info, 'limits') as { readonly filter?: UserLimitFilter | null } | undefined;
+    return args && filterOf(args.filter, now);
+  } catch {
+    return undefined;
+  }
+}
