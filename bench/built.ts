@@ -16,8 +16,6 @@ export function builtIn(dist: string) {
     embeddedPostgres: (): Promise<typeof import('../src/adapters/postgres/embedded.ts')> =>
       load('adapters/postgres/embedded.js'),
     groupCommit: (): Promise<typeof import('../src/ports/group-commit.ts')> => load('ports/group-commit.js'),
-    limit: (): Promise<typeof import('../src/adapters/postgres/limit.ts')> =>
-      load('adapters/postgres/limit.js'),
     migrate: (): Promise<typeof import('../src/adapters/postgres/migrate.ts')> =>
       load('adapters/postgres/migrate.js'),
     prisma: (): Promise<typeof import('../src/adapters/postgres/generated/client.ts')> =>

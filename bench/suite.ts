@@ -1,3 +1,4 @@
+import { keepAwake } from './awake.ts';
 import type { Child } from './child.ts';
 import type { CpuTime } from './child-main.ts';
 import type { Cores } from './cores.ts';
@@ -40,6 +41,8 @@ export interface Suite {
   readonly name: string;
   /** Loads in a turn: each is measured as long as the options say. */
   readonly loads: number;
+  /** Whether no core goes to sleep: for suites that do one thing at a time, so that each waits for cores to wake up. */
+  readonly awake?: boolean;
   readonly variants: Readonly<Record<string, (bench: Bench) => Promise<Running>>>;
 }
 
@@ -49,13 +52,14 @@ export type Samples = ReadonlyMap<string, readonly Sample[]>;
 /** Starts the variants, warms each up, lets them take turns and stops them. */
 export async function runSuite(
   bench: Bench,
-  { variants, loads }: Suite,
+  { variants, loads, awake = false }: Suite,
   wanted: ReadonlySet<string>,
   progress: (text: string) => void,
 ): Promise<Samples> {
   const { seconds, rounds, warmUpSeconds } = bench.options;
   const running = new Map<string, Running>();
   const samples = new Map<string, Sample[]>();
+  const letSleep = awake ? keepAwake() : undefined;
   try {
     for (const [name, start] of Object.entries(variants)) {
       if (!wanted.has(name)) continue;
@@ -77,6 +81,7 @@ export async function runSuite(
     }
     return samples;
   } finally {
+    letSleep?.();
     for (const variant of running.values()) await variant.stop();
   }
 }

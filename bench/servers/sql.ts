@@ -19,7 +19,6 @@ export interface StatsWindow {
 /** A statement of ours, by what it is about, or one that is given. */
 export type Asked =
   | { readonly user: UserKey; readonly window: StatsWindow }
-  | { readonly limitsOf: UserKey }
   | { readonly text: string; readonly values: readonly string[] };
 
 // Statements behind fields of `User`, as our own code writes them, or those given; prepared and asked over one connection.
@@ -72,13 +71,8 @@ async function statementOf(asked: Asked): Promise<pg.QueryConfig> {
 }
 
 async function ask(asked: Exclude<Asked, { text: string }>, sql: Sql): Promise<void> {
-  if ('window' in asked) {
-    const { windowOf } = await built.statsDomain();
-    const { readStats } = await built.stats();
-    const { days, timeZone, asOf } = asked.window;
-    await readStats(sql, asked.user, windowOf({ days, timeZone, mode: 'CALENDAR', asOf: new Date(asOf) }));
-  } else {
-    const { createLimitQueries } = await built.limit();
-    await createLimitQueries(sql).limits([asked.limitsOf]);
-  }
+  const { windowOf } = await built.statsDomain();
+  const { readStats } = await built.stats();
+  const { days, timeZone, asOf } = asked.window;
+  await readStats(sql, asked.user, windowOf({ days, timeZone, mode: 'CALENDAR', asOf: new Date(asOf) }));
 }

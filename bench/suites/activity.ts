@@ -66,6 +66,7 @@ const byHand = `
 export const activitySuite: Suite = {
   name: 'activity',
   loads: 1,
+  awake: true,
   variants: {
     async [api](bench) {
       const { databaseUrl, range } = await seed(bench);

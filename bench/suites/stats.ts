@@ -77,6 +77,7 @@ function statsOver(name: string, table: Table): Suite {
   return {
     name,
     loads: table.sizes.length,
+    awake: true,
     variants: {
       async [api](bench) {
         const { databaseUrl, window } = await seed(bench);

@@ -1,6 +1,6 @@
 /**
  * An exact decimal as text, `9800.00`, of any length. Results have the decimals of the operand with more of them, as
- * Postgres' `numeric` has it: nothing is rounded and nothing goes through a float.
+ * Postgres' `numeric` has it: nothing is rounded. Whole numbers that a `number` holds exactly are one on the way.
  */
 export type Decimal = string;
 
@@ -15,7 +15,7 @@ function scaleOf(value: Decimal): number {
   return point === -1 ? 0 : value.length - point - 1;
 }
 
-/** The same as a `number`, at a fraction of the cost; NaN when that would not be exact. */
+/** The same as a `number`, at a fraction of the cost; NaN when there are more digits than one holds exactly. */
 function numberOf(value: Decimal, scale: number): number {
   const units = Number(value) * 10 ** scale;
   return Math.abs(units) < 1e15 ? Math.round(units) : Number.NaN;
@@ -55,6 +55,9 @@ export function times(a: Decimal, factor: number): Decimal {
 
 /** Below 0, 0 or above 0, as a is below, equal to or above b: `1.0` equals `1`. */
 export function compare(a: Decimal, b: Decimal): number {
+  const scale = commonScale(a, b);
+  const difference = numberOf(a, scale) - numberOf(b, scale);
+  if (!Number.isNaN(difference)) return difference < 0 ? -1 : Number(difference > 0);
   const [x, y] = aligned(a, b);
   return x < y ? -1 : Number(x > y);
 }

@@ -25,7 +25,7 @@ export function percentUsedOf(limit: LimitState, progress = progressOf(limit)): 
   return isZero(value) ? 100 : percentage(progress, value);
 }
 
-const isZero = (value: Decimal) => compare(value, '0') === 0;
+const isZero = (value: Decimal) => Number(value) === 0;
 
 /** When it starts anew: as the latest event says that does, unless a reset came since; else by its period. */
 export function nextResetOf(limit: LimitState, timeZone: string): Date | null {

@@ -26,8 +26,12 @@ export function periodEnd(
     case 'CALENDAR_DAY':
     case 'CALENDAR_WEEK':
     case 'CALENDAR_MONTH': {
-      const key = `${period} ${anchor.getTime()} ${since.getTime()} ${timeZone}`;
-      const end = ends.get(key) ?? calendarEnd(period, from);
+      // Only an anniversary depends on where the limit began.
+      const of = period === 'MONTH' ? anchor.getTime() : period;
+      const key = `${of} ${since.getTime()} ${timeZone}`;
+      const known = ends.get(key);
+      if (known) return known;
+      const end = calendarEnd(period, from);
       ends.set(key, end);
       return end;
     }

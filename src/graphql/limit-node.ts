@@ -1,6 +1,8 @@
 import type { Decimal } from '../domain/decimal.ts';
 import {
   type LimitKey,
+  type LimitPeriod,
+  type LimitType,
   limitValueOf,
   previousValueOf,
   progressOf,
@@ -20,46 +22,42 @@ import { nodeId } from './node-id.ts';
 
 /** A limit as it is at a moment. What has to be computed is, when it is asked for, and once: a user may have hundreds. */
 export class LimitNode implements LimitKey {
+  readonly __typename = 'UserLimit';
+  readonly tenantId: string;
+  readonly userId: string;
+  readonly userLimitId: string;
+  readonly brandId: string;
+  readonly type: LimitType;
+  readonly period: LimitPeriod;
+  readonly currencyCode: string | null;
+  readonly activeFrom: Date | null;
+  readonly activeUntil: Date | null;
   private used: Decimal | undefined;
   private reset: Date | null | undefined;
 
   constructor(
     private readonly limit: ShownLimit,
     private readonly now: Date,
-  ) {}
-
-  get __typename() {
-    return 'UserLimit' as const;
+  ) {
+    this.tenantId = limit.tenantId;
+    this.userId = limit.userId;
+    this.userLimitId = limit.userLimitId;
+    this.brandId = limit.brandId;
+    this.type = limit.type;
+    this.period = limit.period;
+    this.currencyCode = limit.currencyCode;
+    this.activeFrom = limit.activeFrom;
+    this.activeUntil = limit.activeUntil;
   }
+
   get id() {
     return nodeId('UserLimit', this.userId, this.userLimitId);
-  }
-  get tenantId() {
-    return this.limit.tenantId;
-  }
-  get userId() {
-    return this.limit.userId;
-  }
-  get userLimitId() {
-    return this.limit.userLimitId;
-  }
-  get brandId() {
-    return this.limit.brandId;
-  }
-  get type() {
-    return this.limit.type;
-  }
-  get period() {
-    return this.limit.period;
   }
   get status() {
     return statusAt(this.limit, this.now);
   }
   get unit() {
     return this.limit.type === 'SESSION' ? LimitUnit.SECONDS : LimitUnit.MONEY;
-  }
-  get currencyCode() {
-    return this.limit.currencyCode;
   }
   get value() {
     return limitValueOf(this.limit);
@@ -76,12 +74,6 @@ export class LimitNode implements LimitKey {
   }
   get percentUsed() {
     return percentUsedOf(this.limit, this.progress);
-  }
-  get activeFrom() {
-    return this.limit.activeFrom;
-  }
-  get activeUntil() {
-    return this.limit.activeUntil;
   }
   get nextResetAt() {
     if (this.reset === undefined) this.reset = nextResetOf(this.limit, this.limit.timeZone);

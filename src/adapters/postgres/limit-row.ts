@@ -19,11 +19,13 @@ const iso = (at: Date | null | undefined) => at?.toISOString();
 const sequence = (place: { readonly sequence: bigint } | null) => place?.sequence.toString();
 const event = (place: Place | null) => place?.event;
 
-export const keyColumns: readonly Column<LimitKey>[] = [
+const userColumns: readonly Column<LimitKey>[] = [
   ['tenant_id', 'text', (row) => row.tenantId],
   ['user_id', 'text', (row) => row.userId],
-  ['user_limit_id', 'text', (row) => row.userLimitId],
 ];
+const idColumns: readonly Column<LimitKey>[] = [['user_limit_id', 'text', (row) => row.userLimitId]];
+
+export const keyColumns = [...userColumns, ...idColumns];
 
 /** What a limit amounts to. */
 const stateColumns: readonly Column<LimitState>[] = [
@@ -119,8 +121,9 @@ const asText = <Row>(...table: readonly Column<Row>[]) => {
   return Prisma.raw(`ROW(${table.map(column).join(', ')})::text`);
 };
 
-export const stateText = asText<LimitState>(...keyColumns, ...stateColumns);
-export const limitText = asText<UserLimit>(...keyColumns, ...stateColumns, ...originColumns);
+/** Without whose it is: whoever asks for the limits of a user knows. */
+export const stateText = asText<LimitState>(...idColumns, ...stateColumns);
+export const limitText = asText<UserLimit>(...idColumns, ...stateColumns, ...originColumns, ...userColumns);
 
 /** What is written as text, cell by cell (https://www.postgresql.org/docs/current/rowtypes.html#ROWTYPES-IO-SYNTAX). */
 function cellsOf(row: string): readonly string[] {
@@ -137,8 +140,6 @@ const moment = (cell: string | undefined) => (cell ? new Date(Math.round(Number(
 /** The limit in a `limitText`, or in a `stateText`, which has no more than the state; parts without a sequence are not there. */
 export function limitOf(text: string): UserLimit {
   const [
-    tenantId = '',
-    userId = '',
     userLimitId = '',
     brandId = '',
     currencyCode,
@@ -171,6 +172,8 @@ export function limitOf(text: string): UserLimit {
     toldPercent,
     toldSequence,
     updatedAt,
+    tenantId = '',
+    userId = '',
   ] = cellsOf(text);
   return {
     tenantId,

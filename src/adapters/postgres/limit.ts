@@ -55,7 +55,9 @@ export function createLimitQueries(sql: Sql) {
         FROM app_user WHERE ${isOf(users)} ORDER BY tenant_id, user_id`;
       return rows.map((row) => {
         const limits = row.limits === '' ? [] : row.limits.split('\n');
-        return { user: toUser(row), limits: limits.map((limit) => zoned(limit, row.timeZone)) };
+        const { tenantId, userId, timeZone } = row;
+        const whose = { tenantId, userId, timeZone };
+        return { user: toUser(row), limits: limits.map((limit) => Object.assign(limitOf(limit), whose)) };
       });
     },
 
