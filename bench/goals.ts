@@ -259,7 +259,7 @@ export const goals: readonly Goal[] = [
   },
   {
     number: 12,
-    what: 'User.limits of 50 limits, p50 / bare SQL',
+    what: 'User.limits of 50 limits, p50 / plain SELECT',
     suite: 'limits',
     ours: metric(api, 'p50Ms'),
     other: metric(bareSql, 'p50Ms'),

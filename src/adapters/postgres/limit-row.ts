@@ -7,8 +7,10 @@ import type {
   LimitType,
   Place,
   UserLimit,
+  ZonedLimit,
 } from '../../domain/limit.ts';
 import { limitDueAt } from '../../domain/limit.ts';
+import type { UserKey } from '../../domain/user.ts';
 import { Prisma } from './generated/client.ts';
 import { sparse } from './sql.ts';
 
@@ -19,13 +21,13 @@ const iso = (at: Date | null | undefined) => at?.toISOString();
 const sequence = (place: { readonly sequence: bigint } | null) => place?.sequence.toString();
 const event = (place: Place | null) => place?.event;
 
-const userColumns: readonly Column<LimitKey>[] = [
+const idColumn: Column<LimitKey> = ['user_limit_id', 'text', (row) => row.userLimitId];
+
+export const keyColumns: readonly Column<LimitKey>[] = [
   ['tenant_id', 'text', (row) => row.tenantId],
   ['user_id', 'text', (row) => row.userId],
+  idColumn,
 ];
-const idColumns: readonly Column<LimitKey>[] = [['user_limit_id', 'text', (row) => row.userLimitId]];
-
-export const keyColumns = [...userColumns, ...idColumns];
 
 /** What a limit amounts to. */
 const stateColumns: readonly Column<LimitState>[] = [
@@ -112,8 +114,8 @@ export const replaced = Prisma.raw(
 );
 
 /**
- * A row of `user_limit AS l` as one text, times as seconds since the epoch. To take thirty columns a row off the wire costs the
- * client more than it takes the server to find them.
+ * A row of `user_limit AS l` as one text, without whose it is, times as seconds since the epoch. To take thirty columns a row
+ * off the wire costs the client more than it takes the server to find them.
  */
 const asText = <Row>(...table: readonly Column<Row>[]) => {
   const column = ([name, type]: Column<Row>) =>
@@ -121,9 +123,8 @@ const asText = <Row>(...table: readonly Column<Row>[]) => {
   return Prisma.raw(`ROW(${table.map(column).join(', ')})::text`);
 };
 
-/** Without whose it is: whoever asks for the limits of a user knows. */
-export const stateText = asText<LimitState>(...idColumns, ...stateColumns);
-export const limitText = asText<UserLimit>(...idColumns, ...stateColumns, ...originColumns, ...userColumns);
+export const stateText = asText<LimitState>(idColumn, ...stateColumns);
+export const limitText = asText<UserLimit>(idColumn, ...stateColumns, ...originColumns);
 
 /** What is written as text, cell by cell (https://www.postgresql.org/docs/current/rowtypes.html#ROWTYPES-IO-SYNTAX). */
 function cellsOf(row: string): readonly string[] {
@@ -137,8 +138,21 @@ function cellsOf(row: string): readonly string[] {
 const orNull = (cell: string | undefined) => cell || null;
 const moment = (cell: string | undefined) => (cell ? new Date(Math.round(Number(cell) * 1000)) : null);
 
-/** The limit in a `limitText`, or in a `stateText`, which has no more than the state; parts without a sequence are not there. */
-export function limitOf(text: string): UserLimit {
+/** A user as they stand in a row beside their limit. */
+export interface Whose extends UserKey {
+  readonly timeZone: string;
+}
+
+/**
+ * The limit in a `limitText`, or in a `stateText`, which has no more than the state; parts without a sequence are not there.
+ * Made at one go: objects that get a property later are slow wherever they are read.
+ */
+export function limitOf(text: string, whose: Whose): ZonedLimit;
+export function limitOf(text: string, whose: UserKey): UserLimit;
+export function limitOf(
+  text: string,
+  { tenantId, userId, timeZone }: UserKey & Partial<Whose>,
+): UserLimit & Partial<ZonedLimit> {
   const [
     userLimitId = '',
     brandId = '',
@@ -172,8 +186,6 @@ export function limitOf(text: string): UserLimit {
     toldPercent,
     toldSequence,
     updatedAt,
-    tenantId = '',
-    userId = '',
   ] = cellsOf(text);
   return {
     tenantId,
@@ -221,5 +233,6 @@ export function limitOf(text: string): UserLimit {
     told: toldSequence ? { sequence: BigInt(toldSequence), percent: Number(toldPercent) } : null,
     version: Number(version),
     updatedAt: moment(updatedAt) as Date,
+    timeZone: timeZone as string,
   };
 }

@@ -12,6 +12,7 @@ import {
   recordColumns,
   replaced,
   stateText,
+  type Whose,
 } from './limit-row.ts';
 import type { Sql } from './sql.ts';
 import { columns, isOf, selectedOfUser, toUser } from './user.ts';
@@ -19,12 +20,13 @@ import { columns, isOf, selectedOfUser, toUser } from './user.ts';
 /** Limits of one user that are read at most. */
 const maxLimits = 500;
 
-interface ZonedRow {
+interface LimitRow extends UserKey {
   readonly limit: string;
-  readonly time_zone: string;
 }
 
-const zoned = (text: string, timeZone: string): ZonedLimit => Object.assign(limitOf(text), { timeZone });
+/** A row of `user_limit AS l` and `app_user AS u`. */
+const zonedRow = Prisma.sql`
+  l.tenant_id AS "tenantId", l.user_id AS "userId", u.time_zone AS "timeZone", ${limitText} AS limit`;
 
 /** As `statusAt` of the domain has it. */
 const statusAt = (at: Date) => Prisma.sql`
@@ -55,9 +57,7 @@ export function createLimitQueries(sql: Sql) {
         FROM app_user WHERE ${isOf(users)} ORDER BY tenant_id, user_id`;
       return rows.map((row) => {
         const limits = row.limits === '' ? [] : row.limits.split('\n');
-        const { tenantId, userId, timeZone } = row;
-        const whose = { tenantId, userId, timeZone };
-        return { user: toUser(row), limits: limits.map((limit) => Object.assign(limitOf(limit), whose)) };
+        return { user: toUser(row), limits: limits.map((limit) => limitOf(limit, row)) };
       });
     },
 
@@ -78,10 +78,10 @@ export function createLimitQueries(sql: Sql) {
     },
 
     async limitsNamed(tenantId: string, userLimitId: string): Promise<readonly ZonedLimit[]> {
-      const rows = await sql.query<ZonedRow>`
-        SELECT ${limitText} AS limit, u.time_zone FROM user_limit AS l JOIN app_user AS u USING (tenant_id, user_id)
+      const rows = await sql.query<LimitRow & Whose>`
+        SELECT ${zonedRow} FROM user_limit AS l JOIN app_user AS u USING (tenant_id, user_id)
         WHERE l.tenant_id = ${tenantId} AND l.user_limit_id = ${userLimitId} ORDER BY l.user_id LIMIT ${maxLimits}`;
-      return rows.map((row) => zoned(row.limit, row.time_zone));
+      return rows.map((row) => limitOf(row.limit, row));
     },
 
     async limitEvents(
@@ -119,10 +119,10 @@ export function createLimitWrites(sql: Sql) {
   return {
     async limits(keys: readonly LimitKey[]): Promise<readonly UserLimit[]> {
       if (keys.length === 0) return [];
-      const rows = await sql.query<{ readonly limit: string }>`
-        SELECT ${limitText} AS limit FROM user_limit AS l WHERE (tenant_id, user_id, user_limit_id) IN (
+      const rows = await sql.query<LimitRow>`
+        SELECT tenant_id AS "tenantId", user_id AS "userId", ${limitText} AS limit FROM user_limit AS l WHERE (tenant_id, user_id, user_limit_id) IN (
           SELECT * FROM unnest(${cells(keyColumns, keys)}))`;
-      return rows.map(({ limit }) => limitOf(limit));
+      return rows.map((row) => limitOf(row.limit, row));
     },
 
     async saveLimits(limits: readonly UserLimit[]): Promise<void> {
@@ -165,12 +165,12 @@ export function createLimitWrites(sql: Sql) {
       if (users.length === 0) return [];
       const [tenantIds, userIds] = columns(users);
       // Read after the lock: what was due may have been changed by whoever had it before.
-      const rows = await sql.query<ZonedRow>`
-        SELECT ${limitText} AS limit, u.time_zone FROM user_limit AS l JOIN app_user AS u USING (tenant_id, user_id)
+      const rows = await sql.query<LimitRow & Whose>`
+        SELECT ${zonedRow} FROM user_limit AS l JOIN app_user AS u USING (tenant_id, user_id)
         WHERE l.due_at <= ${now}::timestamptz
           AND (tenant_id, user_id) IN (SELECT * FROM unnest(${tenantIds}::text[], ${userIds}::text[]))
         ORDER BY l.due_at LIMIT ${limit}`;
-      return rows.map((row) => zoned(row.limit, row.time_zone));
+      return rows.map((row) => limitOf(row.limit, row));
     },
   };
 }
