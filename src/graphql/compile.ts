@@ -52,23 +52,8 @@ export function compile(
       ? { ...operation, ...(variableDefinitions && { variableDefinitions }) }
       : definition,
   );
-  const query = compileQuery(schemaFor(schema), { ...document, definitions }, operation.name?.value, {
-    customSerializers: enumSerializers(schema),
-  });
+  const query = compileQuery(schemaFor(schema), { ...document, definitions }, operation.name?.value);
   return isCompiledQuery(query) ? query : undefined;
-}
-
-/** GraphQL.js looks up what an enum value is called; of a few that are called what they are, one is found sooner than hashed. */
-function enumSerializers(schema: GraphQLSchema): Readonly<Record<string, (value: unknown) => unknown>> {
-  const enums = Object.values(schema.getTypeMap()).filter(isEnumType);
-  return Object.fromEntries(
-    enums.map((type) => {
-      const same: readonly unknown[] = type
-        .getValues()
-        .flatMap(({ name, value }) => (name === value ? [name] : []));
-      return [type.name, (value: unknown) => (same.includes(value) ? value : type.serialize(value))];
-    }),
-  );
 }
 
 const plainKinds: ReadonlySet<string> = new Set([Kind.INT, Kind.FLOAT, Kind.STRING, Kind.BOOLEAN, Kind.ENUM]);

@@ -1,15 +1,15 @@
-import type {
-  LimitKey,
-  LimitPeriod,
-  LimitRecord,
-  LimitState,
-  LimitStatus,
-  LimitType,
-  Place,
-  UserLimit,
-  ZonedLimit,
+import {
+  type LimitKey,
+  type LimitPeriod,
+  type LimitRecord,
+  type LimitState,
+  type LimitStatus,
+  type LimitType,
+  limitDueAt,
+  type Place,
+  type UserLimit,
+  type ZonedLimit,
 } from '../../domain/limit.ts';
-import { limitDueAt } from '../../domain/limit.ts';
 import type { UserKey } from '../../domain/user.ts';
 import { Prisma } from './generated/client.ts';
 import { sparse } from './sql.ts';

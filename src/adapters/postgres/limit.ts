@@ -120,7 +120,8 @@ export function createLimitWrites(sql: Sql) {
     async limits(keys: readonly LimitKey[]): Promise<readonly UserLimit[]> {
       if (keys.length === 0) return [];
       const rows = await sql.query<LimitRow>`
-        SELECT tenant_id AS "tenantId", user_id AS "userId", ${limitText} AS limit FROM user_limit AS l WHERE (tenant_id, user_id, user_limit_id) IN (
+        SELECT tenant_id AS "tenantId", user_id AS "userId", ${limitText} AS limit
+        FROM user_limit AS l WHERE (tenant_id, user_id, user_limit_id) IN (
           SELECT * FROM unnest(${cells(keyColumns, keys)}))`;
       return rows.map((row) => limitOf(row.limit, row));
     },
