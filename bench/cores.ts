@@ -8,7 +8,7 @@ export interface Cores {
   readonly description: string;
   /** The command that runs a command on the servers' core. */
   readonly onServerCore: readonly string[];
-  /** How long the servers' core was busy since the machine started, but for what is nice; undefined where it is not known. */
+  /** How long the servers' core was busy since the machine started, by whatever; undefined where it is not known. */
   serverCoreBusyMs(): number | undefined;
 }
 
@@ -34,10 +34,13 @@ export function reserveServerCore(): Cores {
   }
 }
 
-/** From /proc/stat (proc(5)): jiffies of 10 ms spent as user, (nice), system, (idle), (iowait), irq, softirq, steal. */
+/** From /proc/stat (proc(5)): jiffies of 10 ms spent as user, nice, system, idle, iowait, irq, softirq, steal. */
 function busyMs(core: number): number | undefined {
   const line = new RegExp(`^cpu${core} (.*)$`, 'm').exec(readFileSync('/proc/stat', 'utf8'))?.[1];
   if (line === undefined) return undefined;
-  const [user = 0, , system = 0, , , irq = 0, softirq = 0, steal = 0] = line.trim().split(/\s+/).map(Number);
-  return (user + system + irq + softirq + steal) * 10;
+  const [user = 0, nice = 0, system = 0, , , irq = 0, softirq = 0, steal = 0] = line
+    .trim()
+    .split(/\s+/)
+    .map(Number);
+  return (user + nice + system + irq + softirq + steal) * 10;
 }

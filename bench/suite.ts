@@ -60,6 +60,7 @@ export async function runSuite(
   const running = new Map<string, Running>();
   const samples = new Map<string, Sample[]>();
   const letSleep = awake ? keepAwake() : undefined;
+  if (awake && letSleep === undefined) progress('cores may go to sleep (as root on Linux they would not)');
   try {
     for (const [name, start] of Object.entries(variants)) {
       if (!wanted.has(name)) continue;
