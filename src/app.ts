@@ -78,7 +78,7 @@ export async function createApp(
 
   const read = createRead({ store, cache, clock }, { viewHorizonDays });
   const watch = createWatch({ read, pubSub, logger }, { resyncMs });
-  const limitWatch = createLimitWatch({ store, pubSub, logger }, { resyncMs });
+  const limitWatch = createLimitWatch({ read, pubSub, logger }, { resyncMs });
   const watchActivity = createWatchActivity({ store, pubSub, clock, logger }, { resyncMs });
   const stream = createStream({ read, watch, clock, logger });
   const measure = createMeasure({ store, clock }, { retentionDays, flushIntervalMs });

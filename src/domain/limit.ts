@@ -82,6 +82,7 @@ export interface LimitFilter {
   readonly brandId?: string;
   readonly types?: readonly LimitType[];
   readonly periods?: readonly LimitPeriod[];
+  readonly userLimitId?: string;
   /** As they are at a moment. */
   readonly statuses?: { readonly any: readonly LimitStatus[]; readonly at: Date };
 }

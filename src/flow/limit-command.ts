@@ -197,8 +197,8 @@ export function createLimitCommands(
     userLimitId: string,
   ): Promise<UserKey | { readonly problems: readonly Problem[] }> {
     const isName = name.safeParse(userLimitId).success;
-    const [first, second] = isName ? await store.limitsNamed(tenantId, userLimitId) : [];
-    if (first && !second) return { tenantId, userId: first.userId };
+    const [first, second] = isName ? await store.limitOwners(tenantId, userLimitId) : [];
+    if (first && !second) return first;
     const path = ['input', 'userLimitId'];
     return {
       problems: [
@@ -229,8 +229,8 @@ export function createLimitCommands(
       const userLimitId = input.userLimitId ?? id;
       const isName = name.safeParse(userLimitId);
       if (!isName.success) return { problems: problemsOf(isName.error, ['input', 'userLimitId']) };
-      const others = await store.limitsNamed(tenantId, userLimitId);
-      if (others.some(({ userId }) => userId !== input.userId))
+      const owners = await store.limitOwners(tenantId, userLimitId);
+      if (owners.some(({ userId }) => userId !== input.userId))
         return refuse('CONFLICT', 'Another user has a limit of that id.', 'userLimitId');
       return apply(command, id, { tenantId, userId: input.userId }, userLimitId, (limit, timeZone, now) =>
         definition(input, limit, timeZone, now),

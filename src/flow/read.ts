@@ -8,6 +8,7 @@ import {
   type ViewedItem,
   type ViewerKey,
 } from '../domain/item.ts';
+import type { LimitFilter, ShownLimit } from '../domain/limit.ts';
 import type { Notification } from '../domain/notification.ts';
 import type { CategoryChoice } from '../domain/preference.ts';
 import { type User, type UserKey, userKeyOf } from '../domain/user.ts';
@@ -17,6 +18,12 @@ import type { ItemPage, Store, Stretch } from '../ports/store.ts';
 
 /** Arrivals, and changes, in one page of a stream. */
 export const streamPageSize = 100;
+
+interface LimitsKey extends UserKey {
+  readonly filter: LimitFilter;
+  /** The same for those that are read together. */
+  readonly key: string;
+}
 
 /** Reads that many callers make at once: those of one turn of the event loop become one query. */
 export function createRead(
@@ -59,6 +66,20 @@ export function createRead(
     const now = clock.now();
     return keys.map((key) => found.get(nameOf(key)) ?? emptyItemBadge(key, now));
   });
+
+  // Each brings up to 500.
+  const limits = loader<LimitsKey, readonly ShownLimit[]>(
+    async (keys) => {
+      const found = new Map<string, readonly ShownLimit[]>();
+      for (const [key, { filter }] of new Map(keys.map((one) => [one.key, one]))) {
+        const users = keys.filter((one) => one.key === key);
+        for (const { user, limits } of await store.limits(users, filter))
+          found.set(nameOf({ ...user, key }), limits);
+      }
+      return keys.map((key) => found.get(nameOf(key)) ?? []);
+    },
+    { maxBatchSize: 100 },
+  );
 
   // Each brings a page.
   const arrivals = loader<Stretch, readonly Notification[]>(
@@ -110,6 +131,9 @@ export function createRead(
     /** What follows a place in an inbox: at most `streamPageSize` of it. */
     arrivals: (stretch: Stretch): Promise<readonly Notification[]> => arrivals.load(stretch),
     changes: (stretch: Stretch): Promise<readonly InboxChange[]> => changes.load(stretch),
+    /** Of a user who does not exist: none. */
+    limits: ({ tenantId, userId }: UserKey, filter: LimitFilter = {}): Promise<readonly ShownLimit[]> =>
+      limits.load({ tenantId, userId, filter, key: JSON.stringify(filter) }),
     user: async (key: UserKey): Promise<User | undefined> => (await store.users([key]))[0],
     /** The user whom a verified token names: exists from the first time they are seen. */
     async self(key: UserKey): Promise<User> {
@@ -124,7 +148,7 @@ export function createRead(
 }
 
 // Neither part holds a control character.
-const nameOf = (badge: BadgeKey) => `${userKeyOf(badge)}\n${badge.key}`;
+const nameOf = (one: UserKey & { readonly key: string }) => `${userKeyOf(one)}\n${one.key}`;
 
 // Not cached: every load is answered by a query that starts after it was asked for.
 function loader<Key, Value>(

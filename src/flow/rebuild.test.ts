@@ -311,7 +311,11 @@ describe('a rebuild of the limits', () => {
       `DELETE FROM user_limit WHERE user_limit_id = 'limit-1' AND user_id IN ('alice', 'u-8')`,
     );
     const damaged = await rows();
-    const [before] = await storage.store.limitsNamed('default', 'by-hand');
+    const byHand = async () =>
+      (await limitsOf(storage.store, [{ tenantId: 'default', userId: 'alice' }])).find(
+        ({ userLimitId }) => userLimitId === 'by-hand',
+      );
+    const before = await byHand();
     expect(await run(true)).toEqual({ checked, differed: 7, unfounded: 0 });
     expect(await rows()).toEqual(damaged);
 
@@ -320,7 +324,7 @@ describe('a rebuild of the limits', () => {
     expect(await rows()).toEqual(right);
     const news = pubSub.published.slice(published).filter(({ topic }) => topic.startsWith('limit:'));
     expect(news).toHaveLength(7);
-    const [after] = await storage.store.limitsNamed('default', 'by-hand');
+    const after = await byHand();
     expect(after?.version).toBeGreaterThan(before?.version as number);
     expect(parseLimit(news.find(({ value }) => value.includes('by-hand'))?.value ?? '')).toEqual(after);
     expect(await run()).toEqual({ checked, differed: 0, unfounded: 0 });

@@ -11,6 +11,7 @@ import { openTestStorage, type TestStorage } from '../testing/storage.ts';
 import { createAct } from './act.ts';
 import { createProject } from './project.ts';
 import { limitTopic } from './publish.ts';
+import { createRead } from './read.ts';
 import { createSchedule } from './schedule.ts';
 import { createLimitWatch } from './watch-limits.ts';
 
@@ -34,9 +35,11 @@ async function someone({ resyncMs = 60_000 } = {}) {
   const user = { tenantId: 'default', userId: `watched-${++users}` };
   const pubSub = observed(createLocalPubSub());
   const clock = createTestClock();
+  const reads = vi.fn(store.limits);
+  const read = createRead({ store: { ...store, limits: reads }, clock });
   const shared = { store, pubSub, clock, logger: silent };
   const project = createProject(shared, { retentionDays: 183 });
-  const watch = createLimitWatch({ store, pubSub, logger: silent }, { resyncMs, subscribeWaitMs: 50 });
+  const watch = createLimitWatch({ read, pubSub, logger: silent }, { resyncMs, subscribeWaitMs: 50 });
   const schedule = createSchedule(shared);
   opened.push(watch);
   const pushed: string[] = [];
@@ -48,6 +51,7 @@ async function someone({ resyncMs = 60_000 } = {}) {
     store,
     pubSub,
     clock,
+    reads,
     watch,
     schedule,
     pushed,
@@ -105,6 +109,25 @@ describe('watching limits', () => {
     await reading;
     expect(one.watch.count()).toBe(0);
     expect(one.pubSub.subscriptions()).toBe(0);
+  });
+
+  it('reads the limits of all who begin at once together, each its own', async () => {
+    const one = await someone();
+    const other = { tenantId: 'default', userId: `${one.user.userId}-too` };
+    await one.apply(
+      one.wire('USER_LIMIT_CREATED', 1),
+      wireLimitEvent('USER_LIMIT_CREATED', 2, { userId: other.userId, userLimitId: 'limit-2' }),
+    );
+    const nobody = { tenantId: 'default', userId: 'nobody-yet' };
+    const watched = Array.from({ length: 150 }, (_, n) => [one.user, other, nobody][n % 3] as typeof other);
+    const iterators = await Promise.all(watched.map((user) => one.watch.limits(user)));
+    expect(one.reads).toHaveBeenCalledTimes(2);
+    const first = await Promise.all(iterators.filter((_, n) => n % 3 < 2).map((each) => each.next()));
+    expect(first.map(({ value }) => value.userLimitId)).toEqual(
+      first.map((_, n) => (n % 2 === 0 ? 'limit-1' : 'limit-2')),
+    );
+    for (const each of iterators) await each.return?.();
+    expect(one.watch.count()).toBe(0);
   });
 
   it('begins while pub/sub is away, and reads again once it is there', async () => {

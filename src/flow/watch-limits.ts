@@ -1,11 +1,11 @@
 import type { ShownLimit } from '../domain/limit.ts';
-import { distinctUsers, type UserKey, userKeyOf } from '../domain/user.ts';
+import type { UserKey } from '../domain/user.ts';
 import { parseLimit } from '../domain/written-limit.ts';
 import type { Logger } from '../ports/logger.ts';
 import { createOneSlot } from '../ports/one-slot.ts';
 import type { PubSub } from '../ports/pub-sub.ts';
-import type { Store } from '../ports/store.ts';
 import { limitTopic, parsedOnce } from './publish.ts';
+import type { Read } from './read.ts';
 import { createResync } from './resync.ts';
 import { defaultSubscribeWaitMs, isDoneWithin, type WatchOptions } from './watch.ts';
 
@@ -14,14 +14,15 @@ interface Watcher {
   offer(limit: ShownLimit): void;
 }
 
-const usersPerQuery = 100;
+/** Read at the same time, and so in one query. */
+const watchersPerRead = 100;
 
 /**
  * Watching limits the way badges are watched: subscribe, read every limit of the user, emit them, then emit only newer
  * versions. What pub/sub loses, a reading of all that is watched finds: every `resyncMs`, and at once after a gap.
  */
 export function createLimitWatch(
-  { store, pubSub, logger }: { readonly store: Store; readonly pubSub: PubSub; readonly logger: Logger },
+  { read, pubSub, logger }: { readonly read: Read; readonly pubSub: PubSub; readonly logger: Logger },
   { resyncMs, subscribeWaitMs = defaultSubscribeWaitMs }: WatchOptions,
 ) {
   const watchers = new Set<Watcher>();
@@ -31,13 +32,12 @@ export function createLimitWatch(
     { resyncMs, what: 'limits' },
   );
 
+  const catchUp = async ({ user, offer }: Watcher) => (await read.limits(user)).forEach(offer);
+
   async function readAll(): Promise<void> {
-    const users = distinctUsers([...watchers].map(({ user }) => user));
-    for (let start = 0; start < users.length; start += usersPerQuery) {
-      const found = await store.limits(users.slice(start, start + usersPerQuery));
-      const byUser = new Map(found.map(({ user, limits }) => [userKeyOf(user), limits]));
-      for (const watcher of watchers) byUser.get(userKeyOf(watcher.user))?.forEach(watcher.offer);
-    }
+    const all = [...watchers];
+    for (let start = 0; start < all.length; start += watchersPerRead)
+      await Promise.all(all.slice(start, start + watchersPerRead).map(catchUp));
   }
 
   return {
@@ -66,18 +66,14 @@ export function createLimitWatch(
       });
       watchers.add(watcher);
       resync.watched();
-      const read = async () => {
-        const [found] = await store.limits([user]);
-        found?.limits.forEach(watcher.offer);
-      };
       try {
         if (!(await isDoneWithin(confirmed, subscribeWaitMs))) {
           confirmed.then(
-            () => read().catch(() => resync.now()),
+            () => catchUp(watcher).catch(() => resync.now()),
             () => {},
           );
         }
-        await read();
+        await catchUp(watcher);
       } catch (error) {
         await slot.return();
         throw error;

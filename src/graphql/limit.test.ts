@@ -312,6 +312,36 @@ describe('User.limits', () => {
     });
   });
 
+  it('has the limit of its user, however many others have one of that id', async () => {
+    const shared = { filler: 'shared-filler', last: 'shared-last' };
+    await withClient(app.connectionString, async (client) => {
+      await client.query(
+        `INSERT INTO app_user (tenant_id, user_id, created_at)
+         SELECT 'default', $1 || n, now() FROM generate_series(1, 501) AS n UNION ALL SELECT 'default', $2, now()`,
+        [shared.filler, shared.last],
+      );
+      await client.query(
+        `INSERT INTO user_limit (tenant_id, user_id, user_limit_id, brand_id, type, period, status, value, version, updated_at)
+         SELECT 'default', user_id, 'weekly', 'brand-1', 'BET', 'WEEK', 'ACTIVE', 10, 1, now() FROM app_user WHERE user_id LIKE 'shared-%'`,
+      );
+    });
+    const weekly = 'limit(userLimitId: "weekly") { id userLimitId brandId }';
+    const { data, errors } = await app.send(
+      service,
+      `query ($last: ID!) { user(userId: $last) { ${weekly} other: limit(userLimitId: "daily") { id } } }`,
+      shared,
+    );
+    expect(errors).toBeUndefined();
+    const { user } = data as unknown as { user: { limit: { id: string } } };
+    expect(user).toEqual({
+      limit: { id: expect.any(String), userLimitId: 'weekly', brandId: 'brand-1' },
+      other: null,
+    });
+    const byId = 'query ($id: ID!) { node(id: $id) { ... on UserLimit { brandId } } }';
+    const node = await app.send(service, byId, { id: user.limit.id });
+    expect(node.data).toEqual({ node: { brandId: 'brand-1' } });
+  });
+
   it('costs what fifty objects cost', async () => {
     const one = await someone();
     const twice = (fields: string) => `{ viewer { limits { ${fields} } } }`;

@@ -10,9 +10,10 @@ import {
   Root,
   Subscription,
 } from 'type-graphql';
-import type { LimitFilter, LimitKey, LimitRecord, ShownLimit } from '../domain/limit.ts';
+import type { LimitKey, LimitRecord, ShownLimit } from '../domain/limit.ts';
 import type { User } from '../domain/user.ts';
 import { name } from '../events/text.ts';
+import type { Read } from '../flow/read.ts';
 import type { LimitWatch } from '../flow/watch-limits.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Store } from '../ports/store.ts';
@@ -234,7 +235,7 @@ export class UserLimitResolver {
 
 @Resolver(() => UserType)
 export class UserLimitsResolver {
-  constructor(private readonly deps: { readonly store: Store; readonly clock: Clock }) {}
+  constructor(private readonly deps: { readonly read: Read; readonly clock: Clock }) {}
 
   @FieldResolver(() => [UserLimitType], {
     description: 'The limits of the user by their ids, at most 500. Counts as 50 objects towards the cost.',
@@ -245,13 +246,8 @@ export class UserLimitsResolver {
     filter?: UserLimitFilter,
   ) {
     const now = this.deps.clock.now();
-    const limits = user.limitsAhead ?? (await this.limitsOf(user, filterOf(filter, now)));
+    const limits = user.limitsAhead ?? (await this.deps.read.limits(user, filterOf(filter, now)));
     return limits.map((limit) => new LimitNode(limit, now));
-  }
-
-  private async limitsOf(user: User, filter: LimitFilter): Promise<readonly ShownLimit[]> {
-    const [found] = await this.deps.store.limits([user], filter);
-    return found?.limits ?? [];
   }
 
   @FieldResolver(() => UserLimitType, {
@@ -259,13 +255,12 @@ export class UserLimitsResolver {
     description: 'One limit of the user. Null when there is none of that id.',
   })
   async limit(
-    @Root() { tenantId, userId }: User,
+    @Root() user: User,
     @Arg('userLimitId', () => ID, { description: "The caller's own name for the limit." })
     userLimitId: string,
   ) {
     if (!name.safeParse(userLimitId).success) return null;
-    const named = await this.deps.store.limitsNamed(tenantId, userLimitId);
-    const limit = named.find((one) => one.userId === userId);
+    const [limit] = await this.deps.read.limits(user, { userLimitId });
     return limit ? new LimitNode(limit, this.deps.clock.now()) : null;
   }
 }

@@ -68,7 +68,7 @@ export class NodeResolver {
         return view ? pageViewNode(view) : null;
       }
       case 'UserLimit': {
-        const limit = (await store.limitsNamed(tenantId, second)).find(({ userId }) => userId === first);
+        const [limit] = await read.limits(user, { userLimitId: second });
         return limit ? new LimitNode(limit, clock.now()) : null;
       }
       default:

@@ -172,8 +172,8 @@ export interface Store {
 
   /** Those of the users that exist, sorted, with their limits. */
   limits(users: readonly UserKey[], filter?: LimitFilter): Promise<readonly LimitedUser[]>;
-  /** The limits of that id in a tenant: one, unless producers gave it to several users. */
-  limitsNamed(tenantId: string, userLimitId: string): Promise<readonly ZonedLimit[]>;
+  /** Who has a limit of that id in a tenant: nobody, one, or two of them where producers gave it to several users. */
+  limitOwners(tenantId: string, userLimitId: string): Promise<readonly UserKey[]>;
   /** Events of a limit, the latest first (ties by event), those before the place. */
   limitEvents(
     key: LimitKey,

@@ -24,10 +24,6 @@ interface LimitRow extends UserKey {
   readonly limit: string;
 }
 
-/** A row of `user_limit AS l` and `app_user AS u`. */
-const zonedRow = Prisma.sql`
-  l.tenant_id AS "tenantId", l.user_id AS "userId", u.time_zone AS "timeZone", ${limitText} AS limit`;
-
 /** As `statusAt` of the domain has it. */
 const statusAt = (at: Date) => Prisma.sql`
   CASE WHEN l.status IN ('UNKNOWN', 'CANCELED') THEN l.status
@@ -35,7 +31,14 @@ const statusAt = (at: Date) => Prisma.sql`
     WHEN l.status = 'FUTURE' AND l.active_from <= ${at}::timestamptz THEN 'ACTIVE'
     ELSE l.status END`;
 
-const conditionsOf = ({ brandId, types, periods, statuses }: LimitFilter): readonly Prisma.Sql[] => [
+const conditionsOf = ({
+  userLimitId,
+  brandId,
+  types,
+  periods,
+  statuses,
+}: LimitFilter): readonly Prisma.Sql[] => [
+  ...(userLimitId === undefined ? [] : [Prisma.sql`AND l.user_limit_id = ${userLimitId}`]),
   ...(brandId === undefined ? [] : [Prisma.sql`AND l.brand_id = ${brandId}`]),
   ...(types === undefined ? [] : [Prisma.sql`AND l.type = ANY(${types}::text[])`]),
   ...(periods === undefined ? [] : [Prisma.sql`AND l.period = ANY(${periods}::text[])`]),
@@ -77,11 +80,10 @@ export function createLimitQueries(sql: Sql) {
         FROM (${page('user_limit')} UNION ${page('user_limit_event')}) AS known ORDER BY 1, 2, 3 LIMIT ${first}`;
     },
 
-    async limitsNamed(tenantId: string, userLimitId: string): Promise<readonly ZonedLimit[]> {
-      const rows = await sql.query<LimitRow & Whose>`
-        SELECT ${zonedRow} FROM user_limit AS l JOIN app_user AS u USING (tenant_id, user_id)
-        WHERE l.tenant_id = ${tenantId} AND l.user_limit_id = ${userLimitId} ORDER BY l.user_id LIMIT ${maxLimits}`;
-      return rows.map((row) => limitOf(row.limit, row));
+    async limitOwners(tenantId: string, userLimitId: string): Promise<readonly UserKey[]> {
+      return sql.query<UserKey>`
+        SELECT tenant_id AS "tenantId", user_id AS "userId" FROM user_limit
+        WHERE tenant_id = ${tenantId} AND user_limit_id = ${userLimitId} LIMIT 2`;
     },
 
     async limitEvents(
@@ -167,7 +169,8 @@ export function createLimitWrites(sql: Sql) {
       const [tenantIds, userIds] = columns(users);
       // Read after the lock: what was due may have been changed by whoever had it before.
       const rows = await sql.query<LimitRow & Whose>`
-        SELECT ${zonedRow} FROM user_limit AS l JOIN app_user AS u USING (tenant_id, user_id)
+        SELECT l.tenant_id AS "tenantId", l.user_id AS "userId", u.time_zone AS "timeZone", ${limitText} AS limit
+        FROM user_limit AS l JOIN app_user AS u USING (tenant_id, user_id)
         WHERE l.due_at <= ${now}::timestamptz
           AND (tenant_id, user_id) IN (SELECT * FROM unnest(${tenantIds}::text[], ${userIds}::text[]))
         ORDER BY l.due_at LIMIT ${limit}`;

@@ -159,6 +159,8 @@ function turnOn(client: pg.Client, signal: AbortSignal, pollMs: number): OutboxT
       signal.addEventListener('abort', wake);
       await delay(pollMs, undefined, { signal: woken.signal }).catch(() => {});
       signal.removeEventListener('abort', wake);
+      // To abort it again would make an error, stack and all, at every notification.
+      wake = () => {};
     },
     async end() {
       // After a broken connection the goodbye would wait for ever.

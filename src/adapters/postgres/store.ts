@@ -122,7 +122,7 @@ export function createPostgresStore(
     scheduled: (key, page) => translated(queries.scheduled(key, page)),
     countScheduled: (key) => translated(queries.countScheduled(key)),
     limits: (users, filter) => translated(queries.limits(users, filter)),
-    limitsNamed: (tenantId, userLimitId) => translated(queries.limitsNamed(tenantId, userLimitId)),
+    limitOwners: (tenantId, userLimitId) => translated(queries.limitOwners(tenantId, userLimitId)),
     limitEvents: (key, page) => translated(queries.limitEvents(key, page)),
     nextDue: () => translated(queries.nextDue()),
     bindKeys: (keys, now) => translated(queries.bindKeys(keys, now)),
