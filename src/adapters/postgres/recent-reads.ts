@@ -84,3 +84,5 @@ export function createRecentReads() {
     close: () => clearInterval(trimming),
   };
 }
+
+export type RecentReads = ReturnType<typeof createRecentReads>;
