@@ -1,3 +1,4 @@
+import { isIPv6 } from 'node:net';
 import type { Caller } from '../domain/caller.ts';
 import { AppError } from '../domain/error.ts';
 import { userKeyOf } from '../domain/user.ts';
@@ -19,6 +20,17 @@ export interface RateLimit {
 
 /** A second brings at least one token. */
 const retryAfterSec = 1;
+
+/**
+ * Who is behind an address. Whoever has one of IPv6 has the 2^64 of its network: a site is given at least that
+ * (RFC 6177). Those that stand for one of IPv4 (RFC 4291, 2.5.5) end in its dots.
+ */
+function networkOf(address: string): string {
+  if (!isIPv6(address) || address.includes('.')) return address;
+  const [before = [], after = []] = address.split('::').map((part) => part.split(':').filter(Boolean));
+  const zeros = Array<string>(8 - before.length - after.length).fill('0');
+  return [...before, ...zeros, ...after].slice(0, 4).join(':');
+}
 
 /** Both in requests per second; 0: no limit. */
 export function createRateLimit({
@@ -48,7 +60,7 @@ export function createRateLimit({
     countRefusal(error, address = '') {
       const counts =
         error instanceof AppError && error.code === 'UNAUTHENTICATED' && error.message !== expiredMessage;
-      if (counts && !takeOfAddress(address))
+      if (counts && !takeOfAddress(networkOf(address)))
         refuse(`${perAddress} per second and address without a valid token`);
     },
     refused: () => refused,
