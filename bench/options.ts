@@ -27,7 +27,8 @@ export const help = `npm run bench -- [options]
   --profile PATH  servers write CPU profiles there (.cpuprofile)
   --help          this
 
-The goals are ratios, so the machine does not matter; what else runs on it does. Results: bench/results/.`;
+The goals are ratios, so the machine does not matter; what else runs on it does. Run as root on Linux, it keeps idle cores
+from sleeping where one thing is done at a time. Results: bench/results/.`;
 
 /** Reads the command line; undefined when help was asked for. Throws on what it does not know. */
 export function readOptions(args: readonly string[], root: string): BenchOptions | undefined {

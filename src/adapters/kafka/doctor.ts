@@ -26,8 +26,9 @@ export async function examineKafka(options: KafkaOptions): Promise<readonly Find
       ...wanted
         .filter((topic) => !present.includes(topic))
         .map((topic): Finding => {
-          const fix =
-            'The next start creates it, if KAFKA_SASL_USERNAME may create topics; or create it yourself.';
+          const fix = options.sasl
+            ? `The next start creates it, if ${options.sasl.username} may create topics; or create it yourself.`
+            : 'The next start creates it.';
           return { state: 'warning', found: `no topic ${topic}`, fix };
         }),
       ...topics.map(({ name, partitions }): Finding => topicFinding(name, partitions, options.partitions)),
