@@ -71,11 +71,14 @@ export function createRead(
   const limits = loader<LimitsKey, readonly ShownLimit[]>(
     async (keys) => {
       const found = new Map<string, readonly ShownLimit[]>();
-      for (const [key, { filter }] of new Map(keys.map((one) => [one.key, one]))) {
-        const users = keys.filter((one) => one.key === key);
-        for (const { user, limits } of await store.limits(users, filter))
-          found.set(nameOf({ ...user, key }), limits);
-      }
+      const filters = new Map(keys.map(({ key, filter }) => [key, filter]));
+      await Promise.all(
+        [...filters].map(async ([key, filter]) => {
+          const users = keys.filter((one) => one.key === key);
+          for (const { user, limits } of await store.limits(users, filter))
+            found.set(nameOf({ ...user, key }), limits);
+        }),
+      );
       return keys.map((key) => found.get(nameOf(key)) ?? []);
     },
     { maxBatchSize: 100 },

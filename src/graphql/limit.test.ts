@@ -340,6 +340,9 @@ describe('User.limits', () => {
     const byId = 'query ($id: ID!) { node(id: $id) { ... on UserLimit { brandId } } }';
     const node = await app.send(service, byId, { id: user.limit.id });
     expect(node.data).toEqual({ node: { brandId: 'brand-1' } });
+    const ambiguous = [{ code: 'CONFLICT', message: 'Several users have a limit of that id.' }];
+    expect((await run(update, { userLimitId: 'weekly', amount: '1' })).userErrors).toMatchObject(ambiguous);
+    expect((await run(reset, { userLimitId: 'weekly' })).userErrors).toMatchObject(ambiguous);
   });
 
   it('costs what fifty objects cost', async () => {
