@@ -1,5 +1,6 @@
 import { compare, type Decimal, percentage, ratio, subtract, times } from './decimal.ts';
 import {
+  isLater,
   type LimitState,
   type LimitType,
   limitValueOf,
@@ -27,10 +28,15 @@ export function percentUsedOf(limit: LimitState, progress = progressOf(limit)): 
 
 const isZero = (value: Decimal) => Number(value) === 0;
 
-/** When it starts anew: as the latest event says that does, unless a reset came since; else by its period. */
+/**
+ * When it starts anew: as the latest event says that does, unless a reset came since, or a definition by which it never does;
+ * else by its period.
+ */
 export function nextResetOf(limit: LimitState, timeZone: string): Date | null {
-  const { nextReset, lastReset, activeFrom, period } = limit;
-  if (nextReset && (!lastReset || nextReset.sequence >= lastReset.sequence)) return nextReset.at;
+  const { nextReset, lastReset, definition, activeFrom, period } = limit;
+  const isEndless = period === 'INDEFINITE' || period === 'INSTANCE';
+  const behind = [lastReset, isEndless ? definition : null];
+  if (nextReset && behind.every((one) => !one || nextReset.sequence >= one.sequence)) return nextReset.at;
   const since = lastReset?.at ?? activeFrom;
   return since && periodEnd(period, { anchor: activeFrom ?? since, since, timeZone });
 }
@@ -65,7 +71,8 @@ export function crossedThreshold(limit: UserLimit, thresholds: LimitThresholds):
   const value = limitValueOf(limit);
   const progress = progressOf(limit);
   if (value === null || isZero(progress) || status === 'CANCELED') return undefined;
-  const toldPercent = told && (!lastReset || told.sequence > lastReset.sequence) ? told.percent : 0;
+  const isArmed = !told || (lastReset !== null && isLater(lastReset, told));
+  const toldPercent = isArmed ? 0 : told.percent;
   return thresholds[limit.type].findLast(
     (percent) => percent > toldPercent && compare(times(progress, 100), times(value, percent)) >= 0,
   );

@@ -31,6 +31,7 @@ const dayMs = 86_400_000;
 const later = (days: number) => new Date(testNow.getTime() + days * dayMs);
 const limitAfter = (...events: readonly LimitEvent[]): UserLimit =>
   events.reduce((limit, event) => applyLimitEvent(limit, event, testNow), unknownLimit(key, testNow));
+const bySequence = (a: LimitEvent, b: LimitEvent) => a.data.sequenceNumber - b.data.sequenceNumber;
 
 const created = (sequence: number, payload = {}) => limitEvent('USER_LIMIT_CREATED', sequence, payload);
 const used = (sequence: number, previousProgress: string, amount: string, payload = {}) =>
@@ -107,12 +108,86 @@ describe('a limit', () => {
             fc.tuple(fc.constant(all), fc.shuffledSubarray([...all, ...all], { minLength: 2 * all.length })),
           ),
         ([all, shuffled]) => {
-          const inOrder = all.toSorted((a, b) => a.data.sequenceNumber - b.data.sequenceNumber);
-          expect(limitAfter(...shuffled)).toEqual(limitAfter(...inOrder));
+          expect(limitAfter(...shuffled)).toEqual(limitAfter(...all.toSorted(bySequence)));
         },
       ),
       { numRuns: 5_000 },
     );
+  });
+
+  it('is read by the value in force when it was used, however often it was defined since', () => {
+    const tens = fc.integer({ min: 0, max: 8 }).map((n) => String(10 * n));
+    const places = fc.integer({ min: 0, max: 30 });
+    const few: fc.Arbitrary<LimitEvent> = fc.oneof(
+      {
+        weight: 3,
+        arbitrary: fc.tuple(places, tens).map(([sequence, value]) => created(sequence, { value })),
+      },
+      {
+        weight: 2,
+        arbitrary: fc
+          .tuple(places, tens, tens, tens)
+          .map(([sequence, before, amount, remainingAmount]) =>
+            used(sequence, before, amount, { remainingAmount }),
+          ),
+      },
+    );
+    let totals = 0;
+    fc.assert(
+      fc.property(
+        fc
+          .uniqueArray(few, { maxLength: 16, selector: ({ data }) => data.sequenceNumber })
+          .chain((all) =>
+            fc.tuple(fc.constant(all), fc.shuffledSubarray([...all, ...all], { minLength: 2 * all.length })),
+          ),
+        ([all, shuffled]) => {
+          const limit = limitAfter(...shuffled);
+          expect(limit).toEqual(limitAfter(...all.toSorted(bySequence)));
+          const change = all
+            .filter((event) => event.type === 'userLimitProgressChanged')
+            .toSorted(bySequence)
+            .at(-1);
+          if (!change) return;
+          const { sequenceNumber, previousProgress, amount, remainingAmount } = change.data;
+          const value = all
+            .filter((event) => event.type === 'userLimitCreated')
+            .filter(({ data }) => data.sequenceNumber <= sequenceNumber)
+            .toSorted(bySequence)
+            .at(-1)?.data.value;
+          const isTotal =
+            Number(amount) + Number(remainingAmount) === Number(value) && Number(previousProgress) !== 0;
+          if (isTotal) totals += 1;
+          const used = Number(amount) + (isTotal ? 0 : Number(previousProgress));
+          expect(Number(progressOf(limit))).toBe(used);
+        },
+      ),
+      { numRuns: 5_000 },
+    );
+    expect(totals).toBeGreaterThan(100);
+  });
+
+  it('keeps its progress when it is defined anew, also where what is left of the old value fits the new one', () => {
+    const change = used(3, '50', '10', { remainingAmount: '40' });
+    const values = ['50', '10', '60', '110', '40', '50'];
+    const anew = values.map((value, n) => created(4 + n, { value }));
+    for (let n = 0; n <= anew.length; n += 1) {
+      const limit = limitAfter(created(1), change, ...anew.slice(0, n));
+      expect(progressOf(limit)).toBe('60');
+      expect(disagrees(limit)).toBe(false);
+    }
+    expect(remainingOf(limitAfter(created(1), change, ...anew.slice(0, 1)))).toBe('-10');
+    // Nor does it guess by the value of a later definition when it knows of none before.
+    expect(progressOf(limitAfter(change, created(4, { value: '50' })))).toBe('60');
+    const total = used(2, '10', '30', { remainingAmount: '70' });
+    expect(progressOf(limitAfter(created(1), total, ...anew))).toBe('30');
+  });
+
+  it('keeps no more definitions than it can need', () => {
+    const many = Array.from({ length: 300 }, (_, n) => created(10 + n));
+    expect(limitAfter(...many).older).toHaveLength(100);
+    expect(limitAfter(...many.toReversed())).toEqual(limitAfter(...many));
+    expect(limitAfter(...many, used(305, '0', '1')).older).toHaveLength(3);
+    expect(limitAfter(...many, used(1_000, '0', '1')).older).toEqual([]);
   });
 
   it('never has a negative progress, and what remains is the value less it', () => {
@@ -244,6 +319,16 @@ describe('the next reset', () => {
     expect(nextResetOf(limitAfter(created(1), moved, silent), 'UTC')).toEqual(later(10));
   });
 
+  it('is not that of an earlier definition when the limit does not reset any more', () => {
+    for (const period of ['INDEFINITE', 'INSTANCE']) {
+      const endless = created(5, { ...noTime, period });
+      expect(nextResetOf(limitAfter(created(1), endless), 'UTC')).toBeNull();
+      expect(nextResetOf(limitAfter(endless, created(1)), 'UTC')).toBeNull();
+      const said = used(6, '0', '1', { nextResetTime: later(9).getTime() });
+      expect(nextResetOf(limitAfter(created(1), endless, said), 'UTC')).toEqual(later(9));
+    }
+  });
+
   it('is overdue once it has passed and no reset was seen', () => {
     const isOverdue = (limit: UserLimit, now: Date) => isResetOverdue(limit, nextResetOf(limit, 'UTC'), now);
     const limit = limitAfter(created(1));
@@ -273,7 +358,7 @@ describe('the projection', () => {
 describe('thresholds', () => {
   const told = (limit: UserLimit, percent: number) => ({
     ...limit,
-    told: { sequence: sequenceOf(limit), percent },
+    told: { sequence: sequenceOf(limit), event: limit.change?.event ?? '', percent },
   });
   it('are crossed once until a reset, the highest at once, exactly', () => {
     const at = (amount: string) => limitAfter(created(1), used(2, '0', amount));
@@ -293,6 +378,17 @@ describe('thresholds', () => {
     expect(crossedThreshold(apply(apply(limit, used(6, '0', '90')), reset(5, '80', '20')), thresholds)).toBe(
       80,
     );
+  });
+
+  it('are armed by a reset at the same place only when that stands behind', () => {
+    const at = (source: string) => ({ ...reset(2, '85', '15'), source });
+    const limit = told(limitAfter(created(1), { ...used(2, '0', '85'), source: 'm' }), 80);
+    for (const event of [used(3, '85', '1'), used(3, '0', '85')]) {
+      const after = (source: string) =>
+        [at(source), event].reduce<UserLimit>((one, next) => applyLimitEvent(one, next, testNow), limit);
+      expect(crossedThreshold(after('a'), thresholds)).toBeUndefined();
+      expect(crossedThreshold(after('z'), thresholds)).toBe(80);
+    }
   });
 
   it('are those of the type', () => {

@@ -45,6 +45,8 @@ export interface LimitState extends LimitKey {
   readonly definition: (Sequenced & Definition) | null;
   /** The value before the definition, or of a definition that came late. */
   readonly earlier: (Sequenced & Earlier) | null;
+  /** Definitions before that one, ascending, back to the one in force at the change: the change says how much of its value is left. */
+  readonly older: readonly (Sequenced & Earlier)[];
   readonly change: (Sequenced & Change) | null;
   readonly lastReset: (Sequenced & Reset) | null;
   readonly nextReset: (Sequenced & NextReset) | null;
@@ -59,11 +61,12 @@ export interface LimitState extends LimitKey {
 export interface UserLimit extends LimitState {
   readonly definition: (Place & Definition) | null;
   readonly earlier: (Place & Earlier) | null;
+  readonly older: readonly (Place & Earlier)[];
   readonly change: (Place & Change) | null;
   readonly lastReset: (Place & Reset) | null;
   readonly nextReset: (Place & NextReset) | null;
   /** The highest threshold the user was told of since the last reset, and where the progress that reached it stands. */
-  readonly told: { readonly sequence: bigint; readonly percent: number } | null;
+  readonly told: (Place & Told) | null;
   readonly updatedAt: Date;
 }
 
@@ -108,7 +111,10 @@ interface Definition {
   readonly initialProgress: Decimal | null;
 }
 
-/** The latest progress or reset, as it came: what it amounts to depends on the value, which may become known later. */
+/**
+ * The latest progress or reset, as it came: what it amounts to depends on the value that was in force, which may become known
+ * later.
+ */
 interface Change {
   readonly previousProgress: Decimal;
   readonly amount: Decimal;
@@ -129,7 +135,12 @@ interface NextReset {
   readonly at: Date;
 }
 
-function isLater(one: Place, other: Place | null): boolean {
+interface Told {
+  readonly percent: number;
+}
+
+/** Whether an event stands behind another, or there is no other. */
+export function isLater(one: Place, other: Place | null): boolean {
   if (!other || one.sequence !== other.sequence) return !other || one.sequence > other.sequence;
   return one.event > other.event;
 }
@@ -154,6 +165,7 @@ export function unknownLimit({ tenantId, userId, userLimitId }: LimitKey, now: D
     activeUntil: null,
     definition: null,
     earlier: null,
+    older: [],
     change: null,
     lastReset: null,
     nextReset: null,
@@ -186,16 +198,21 @@ export function applyLimitEvent(limit: UserLimit, event: LimitEvent, now: Date):
 export function createUserLimit(limit: UserLimit, event: UserLimitCreated, now: Date): UserLimit {
   const { data } = event;
   const place = placeOf(event);
-  const { definition, earlier } = limit;
+  const { definition } = limit;
   if (!isLater(place, definition)) {
-    const isRepeat = place.event === definition?.event || !isLater(place, earlier);
-    const known = isRepeat ? limit : { ...limit, earlier: { ...place, value: data.value } };
+    const isRepeat = place.event === definition?.event;
+    const known = isRepeat ? limit : withEarlier(limit, { ...place, value: data.value });
     return withNextReset(known, event, place);
   }
   const activeFrom = data.activeFrom ?? null;
   const activeUntil = data.activeUntil ?? null;
+  const replaced = definition && {
+    sequence: definition.sequence,
+    event: definition.event,
+    value: definition.value,
+  };
   const defined: UserLimit = {
-    ...limit,
+    ...(replaced ? withEarlier(limit, replaced) : limit),
     brandId: data.brandId,
     currencyCode: data.currencyCode ?? null,
     type: data.type,
@@ -209,11 +226,34 @@ export function createUserLimit(limit: UserLimit, event: UserLimitCreated, now: 
       statedPrevious: data.previousLimitValue ?? null,
       initialProgress: data.progress ?? null,
     },
-    earlier: definition
-      ? { sequence: definition.sequence, event: definition.event, value: definition.value }
-      : earlier,
   };
   return withNextReset(defined, event, place);
+}
+
+/** Definitions that are kept behind the last two at most. Should progress be older than all of them, it is the sum it says. */
+const maxOlder = 100;
+
+/** With a definition that is not the latest; the same limit when nothing needs to know of it. */
+function withEarlier(limit: UserLimit, one: Place & Earlier): UserLimit {
+  const { earlier, older, change } = limit;
+  if (!earlier) return { ...limit, earlier: one };
+  if ([earlier, ...older].some(({ event }) => event === one.event)) return limit;
+  const [newer, other] = isLater(one, earlier) ? [one, earlier] : [earlier, one];
+  const all = [...older, other].sort((a, b) => (isLater(a, b) ? 1 : -1));
+  const kept = sinceChange(all, newer, change);
+  if (newer === earlier && !kept.includes(one)) return limit;
+  return { ...limit, earlier: newer, older: kept };
+}
+
+/** Those of the older definitions that the change, or one that comes later and stands behind it, can depend on. */
+function sinceChange(
+  older: readonly (Place & Earlier)[],
+  earlier: Sequenced | null,
+  change: Sequenced | null,
+): readonly (Place & Earlier)[] {
+  const isBefore = (one: Sequenced) => change !== null && one.sequence <= change.sequence;
+  if (earlier === null || isBefore(earlier)) return [];
+  return older.slice(Math.max(0, older.findLastIndex(isBefore), older.length - maxOlder));
 }
 
 /** Sets how much is used: what was before and what came on top. */
@@ -251,8 +291,9 @@ function withChange(
 ): UserLimit {
   if (!isLater({ sequence, event }, limit.change)) return limit;
   const change = { sequence, event, previousProgress, amount, remaining };
-  if (limit.definition) return { ...limit, change };
-  return { ...limit, brandId: data.brandId, currencyCode: data.currencyCode ?? null, change };
+  const changed = { ...limit, change, older: sinceChange(limit.older, limit.earlier, change) };
+  if (limit.definition) return changed;
+  return { ...changed, brandId: data.brandId, currencyCode: data.currencyCode ?? null };
 }
 
 function withNextReset(limit: UserLimit, { data: { nextResetAt: at } }: LimitEvent, place: Place): UserLimit {
@@ -287,28 +328,29 @@ export function previousValueOf({ definition, earlier }: LimitState): Decimal | 
   return definition && (definition.statedPrevious ?? earlier?.value ?? null);
 }
 
-/**
- * How much is used. Some producers mean by `amount` all that is used: then it alone agrees with what they say remains of
- * the value, or of the value before it was redefined.
- */
+/** The value that was in force at the change, as far as it is known: what is defined later has no say in what was used. */
+function valueAtChange({ definition, earlier, older, change, lastReset }: LimitState): Decimal | null {
+  const isBefore = (one: Sequenced | null) =>
+    one !== null && change !== null && one.sequence <= change.sequence;
+  const inForce = [definition, earlier].find(isBefore) ?? older.findLast(isBefore);
+  return inForce?.value ?? lastReset?.value ?? null;
+}
+
+/** How much is used. Some producers mean by `amount` all that is used: then it alone agrees with what they say remains. */
 export function progressOf(limit: LimitState): Decimal {
   const { change, definition } = limit;
   if (!change) return definition?.initialProgress ?? '0';
   const { amount, remaining } = change;
   const sum = add(change.previousProgress, amount);
-  if (remaining === null) return sum;
-  for (const value of [limitValueOf(limit), previousValueOf(limit)]) {
-    if (value === null) continue;
-    if (compare(add(sum, remaining), value) === 0) return sum;
-    if (compare(add(amount, remaining), value) === 0) return amount;
-  }
-  return sum;
+  const value = remaining === null ? null : valueAtChange(limit);
+  if (remaining === null || value === null || compare(add(sum, remaining), value) === 0) return sum;
+  return compare(add(amount, remaining), value) === 0 ? amount : sum;
 }
 
 /** Whether what the latest progress says was used and what it says remains do not make up the value. */
 export function disagrees(limit: LimitState): boolean {
   const { change } = limit;
-  const value = limitValueOf(limit);
+  const value = valueAtChange(limit);
   if (!change || change.remaining === null || value === null) return false;
   const sum = add(change.previousProgress, change.amount);
   return compare(subtract(value, sum), change.remaining) !== 0;
@@ -318,11 +360,12 @@ export function disagrees(limit: LimitState): boolean {
 export function standsOn({
   definition,
   earlier,
+  older,
   change,
   lastReset,
   nextReset,
 }: UserLimit): readonly string[] {
-  return [definition, earlier, change, lastReset, nextReset].flatMap((place) => place?.event ?? []);
+  return [definition, earlier, ...older, change, lastReset, nextReset].flatMap((place) => place?.event ?? []);
 }
 
 /** Place of the last event that was applied. */

@@ -28,21 +28,24 @@ const writtenLimit = z.object({
     })
     .nullable(),
   earlier: z.object({ ...place, value: amount }).nullable(),
+  // A process of the version before says nothing of these.
+  older: z.array(z.object({ ...place, value: amount })).default([]),
   change: z.object({ ...place, previousProgress: amount, amount, remaining: amount.nullable() }).nullable(),
   lastReset: z.object({ ...place, at: moment, value: z.string().nullable() }).nullable(),
   nextReset: z.object({ ...place, at: moment }).nullable(),
-  told: z.object({ sequence: place.sequence, percent: z.int() }).nullable(),
+  told: z.object({ ...place, event: place.event.default(''), percent: z.int() }).nullable(),
   version: z.int(),
   updatedAt: moment,
 });
 
 /** A limit as JSON. */
 export function writeLimit(limit: ZonedLimit): string {
-  const { definition, earlier, change, lastReset, nextReset, told } = limit;
+  const { definition, earlier, older, change, lastReset, nextReset, told } = limit;
   return JSON.stringify({
     ...limit,
     definition: withText(definition),
     earlier: withText(earlier),
+    older: older.map(withText),
     change: withText(change),
     lastReset: withText(lastReset),
     nextReset: withText(nextReset),

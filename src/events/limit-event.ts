@@ -1,6 +1,12 @@
 import { z } from 'zod';
 import { type Decoded, describe, unreadable } from './decoded.ts';
-import { type LimitEvent, userLimitCreated, userLimitProgressChanged, userLimitReset } from './limit.ts';
+import {
+  type LimitEvent,
+  momentBounds,
+  userLimitCreated,
+  userLimitProgressChanged,
+  userLimitReset,
+} from './limit.ts';
 import { type Fields, firstOf, type InboundRecord, idOfPlace, tenantOf } from './record.ts';
 import { name } from './text.ts';
 import { topics } from './topic.ts';
@@ -13,8 +19,7 @@ export const limitEventTypes = {
 } as const;
 export type LimitEventType = keyof typeof limitEventTypes;
 
-const firstMs = Date.UTC(1973, 2, 3, 9, 46, 40);
-const lastMs = Date.UTC(9999, 11, 31, 23, 59, 59, 999);
+const [firstMs, lastMs] = [momentBounds.first.getTime(), momentBounds.last.getTime()];
 
 /** Milliseconds since 1970. Any moment of our time in seconds lies before 1973 when read as milliseconds. */
 const epochMs = z

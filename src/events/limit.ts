@@ -33,6 +33,17 @@ export const maxLimitEventLength = 16_384;
 /** Sequence numbers stay far from where a JSON number loses digits. */
 export const maxLimitSequence = 1e15;
 
+/** Times of limits lie between these: before the first they are seconds where milliseconds are meant. */
+export const momentBounds = {
+  first: new Date('1973-03-03T09:46:40Z'),
+  last: new Date('9999-12-31T23:59:59.999Z'),
+} as const;
+
+const limitMoment = moment.refine(
+  (at) => at >= momentBounds.first && at <= momentBounds.last,
+  'must lie between March 1973 and the end of 9999',
+);
+
 /** What every event about a limit says. */
 const common = {
   userLimitId: name,
@@ -44,7 +55,7 @@ const common = {
   brandId: name,
   currencyCode: name.max(16, 'must have at most 16 characters').optional(),
   /** When it starts anew; absent: by its period. */
-  nextResetAt: moment.optional(),
+  nextResetAt: limitMoment.optional(),
   /** The event as it came, JSON. */
   raw: text(maxLimitEventLength).refine((json) => !json.includes('\x1e'), 'must be JSON'),
 };
@@ -62,8 +73,8 @@ export const userLimitCreated = {
     value: decimal,
     previousLimitValue: decimal.optional(),
     progress: decimal.optional(),
-    activeFrom: moment.optional(),
-    activeUntil: moment.optional(),
+    activeFrom: limitMoment.optional(),
+    activeUntil: limitMoment.optional(),
   }),
 } as const satisfies EventFamily<string, z.ZodType>;
 

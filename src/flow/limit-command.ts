@@ -1,5 +1,5 @@
 import type { Caller } from '../domain/caller.ts';
-import { ratio, subtract, times } from '../domain/decimal.ts';
+import { add, ratio, subtract, times } from '../domain/decimal.ts';
 import { badgeOf } from '../domain/inbox.ts';
 import {
   limitDueAt,
@@ -28,7 +28,7 @@ import {
 } from '../events/limit.ts';
 import { type WithoutRaw, writeLimitEvent } from '../events/limit-event.ts';
 import type { Fields } from '../events/record.ts';
-import { name } from '../events/text.ts';
+import { name, signedDecimal } from '../events/text.ts';
 import { topics } from '../events/topic.ts';
 import type { BadgeCache } from '../ports/badge-cache.ts';
 import type { Clock } from '../ports/clock.ts';
@@ -52,6 +52,7 @@ export interface CreateUserLimit {
   readonly type: LimitType;
   readonly period: LimitPeriod;
   readonly value: string;
+  /** Absent: as it was. */
   readonly currencyCode?: string | undefined;
   /** Absent: as it was, or now. */
   readonly activeFrom?: Date | undefined;
@@ -82,6 +83,9 @@ interface Decision {
   /** What only the payload for others says. */
   readonly extra?: Fields;
 }
+
+const severalOwners =
+  'Several users have a limit of that id: send what happens to theirs by ingestLimitEvents.';
 
 const refuse = (code: Problem['code'], message: string, ...path: string[]): Limited => ({
   problems: [{ code, message, path: ['input', ...path] }],
@@ -128,6 +132,7 @@ export function createLimitCommands(
     user: UserKey,
     userLimitId: string,
     decide: (limit: UserLimit, timeZone: string, now: Date) => Decision | Limited,
+    refused?: (transaction: StoreTransaction) => Promise<Limited | undefined>,
   ): Promise<Limited> {
     const now = clock.now();
     const key =
@@ -140,6 +145,8 @@ export function createLimitCommands(
     const limitKey = { ...user, userLimitId };
 
     const done = await store.transaction(async (transaction) => {
+      const refusal = await refused?.(transaction);
+      if (refusal) return refusal;
       const [locked] = await transaction.lockUsers([user]);
       if (!locked) return { problems: [userNotFound(['input', 'userId'])] };
       const [found] = await transaction.limits([limitKey]);
@@ -203,7 +210,7 @@ export function createLimitCommands(
     return {
       problems: [
         second
-          ? { code: 'CONFLICT', message: 'Several users have a limit of that id.', path }
+          ? { code: 'CONFLICT', message: severalOwners, path }
           : { code: 'NOT_FOUND', message: 'No such limit.', path },
       ],
     };
@@ -229,11 +236,18 @@ export function createLimitCommands(
       const userLimitId = input.userLimitId ?? id;
       const isName = name.safeParse(userLimitId);
       if (!isName.success) return { problems: problemsOf(isName.error, ['input', 'userLimitId']) };
-      const owners = await store.limitOwners(tenantId, userLimitId);
-      if (owners.some(({ userId }) => userId !== input.userId))
-        return refuse('CONFLICT', 'Another user has a limit of that id.', 'userLimitId');
-      return apply(command, id, { tenantId, userId: input.userId }, userLimitId, (limit, timeZone, now) =>
-        definition(input, limit, timeZone, now),
+      return apply(
+        command,
+        id,
+        { tenantId, userId: input.userId },
+        userLimitId,
+        (limit, timeZone, now) => definition(input, limit, timeZone, now),
+        async (transaction) => {
+          const owners = await transaction.lockLimitId(tenantId, userLimitId);
+          return owners.some(({ userId }) => userId !== input.userId)
+            ? refuse('CONFLICT', 'Another user has a limit of that id: choose another.', 'userLimitId')
+            : undefined;
+        },
       );
     },
 
@@ -264,7 +278,9 @@ function definition(
   now: Date,
 ): Decision | Limited {
   const activeFrom = from ?? limit.activeFrom ?? now;
-  const { activeUntil, period } = input;
+  const { activeUntil, type, period } = input;
+  if (type === 'UNKNOWN') return refuse('INVALID_INPUT', 'type must be one that is known.', 'type');
+  if (period === 'UNKNOWN') return refuse('INVALID_INPUT', 'period must be one that is known.', 'period');
   const since = activeFrom > now ? activeFrom : now;
   if (activeUntil && activeUntil <= since)
     return refuse('INVALID_INPUT', 'activeUntil must lie ahead, and behind activeFrom.', 'activeUntil');
@@ -272,10 +288,12 @@ function definition(
     return refuse('INVALID_INPUT', 'nextResetAt must lie ahead.', 'nextResetAt');
   const nextResetAt = input.nextResetAt ?? periodEnd(period, { anchor: activeFrom, since, timeZone });
   const previousLimitValue = limitValueOf(limit);
+  const currencyCode = input.currencyCode ?? (type === 'SESSION' ? null : limit.currencyCode);
   return {
     family: userLimitCreated,
     data: {
       ...input,
+      currencyCode: currencyCode ?? undefined,
       activeFrom,
       nextResetAt: nextResetAt ?? undefined,
       status: statusAt({ status: 'FUTURE', activeFrom, activeUntil: activeUntil ?? null }, now),
@@ -284,9 +302,19 @@ function definition(
   };
 }
 
-function progress({ amount }: UpdateUserLimitProgress, limit: UserLimit, timeZone: string): Decision {
+/** What an event cannot say for want of digits it leaves out: it follows from the value. */
+const sayable = (amount: string) => (signedDecimal.safeParse(amount).success ? amount : undefined);
+
+function progress(
+  { amount }: UpdateUserLimitProgress,
+  limit: UserLimit,
+  timeZone: string,
+): Decision | Limited {
   const previousProgress = progressOf(limit);
   const value = limitValueOf(limit);
+  const after = add(previousProgress, amount);
+  if (sayable(after) === undefined)
+    return refuse('INVALID_INPUT', 'With it, progress would have more than 38 digits.', 'amount');
   return {
     family: userLimitProgressChanged,
     data: {
@@ -294,7 +322,7 @@ function progress({ amount }: UpdateUserLimitProgress, limit: UserLimit, timeZon
       amount,
       previousProgress,
       nextResetAt: nextResetOf(limit, timeZone) ?? undefined,
-      ...(value !== null && { remainingAmount: subtract(subtract(value, previousProgress), amount) }),
+      ...(value !== null && { remainingAmount: sayable(subtract(value, after)) }),
     },
   };
 }
@@ -303,10 +331,10 @@ function reset(input: ResetUserLimit, limit: UserLimit, timeZone: string, now: D
   if (input.nextResetAt && input.nextResetAt <= now)
     return refuse('INVALID_INPUT', 'nextResetAt must lie ahead.', 'nextResetAt');
   const { type, period, activeFrom } = limit;
+  const since = activeFrom && activeFrom > now ? activeFrom : now;
   const resetAmount = progressOf(limit);
   const value = limitValueOf(limit);
-  const nextResetAt =
-    input.nextResetAt ?? periodEnd(period, { anchor: activeFrom ?? now, since: now, timeZone });
+  const nextResetAt = input.nextResetAt ?? periodEnd(period, { anchor: activeFrom ?? now, since, timeZone });
   const isZero = value === null || /^[0.]+$/.test(value);
   return {
     family: userLimitReset,
@@ -316,7 +344,7 @@ function reset(input: ResetUserLimit, limit: UserLimit, timeZone: string, now: D
       period,
       resetAmount,
       nextResetAt: nextResetAt ?? undefined,
-      ...(value !== null && { unusedAmount: subtract(value, resetAmount) }),
+      ...(value !== null && { unusedAmount: sayable(subtract(value, resetAmount)) }),
     },
     extra: { resetPercentage: isZero ? null : ratio(times(resetAmount, 100), value, 6) },
   };

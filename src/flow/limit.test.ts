@@ -268,6 +268,18 @@ describe('a threshold', () => {
     expect(await drift(storage.query)).toEqual([]);
   });
 
+  it('is told of once when a reset stands at the same place, before the progress that reached it', async () => {
+    const one = someone();
+    const used = (sequence: number, previousProgress: string, amount: string) =>
+      one.wire('USER_LIMIT_PROGRESS_CHANGED', sequence, { previousProgress, amount });
+    const reset = one.wire('USER_LIMIT_RESET', 2, {}, { source: 'a' });
+    await one.apply(one.wire('USER_LIMIT_CREATED', 1), used(2, '0', '85'));
+    await one.apply(reset);
+    await one.apply(one.wire('USER_LIMIT_CREATED', 3, { value: '101' }));
+    await one.apply(used(4, '85', '1'), used(5, '86', '1'));
+    expect(await one.unseen()).toBe(1);
+  });
+
   it('leaves nothing behind when its notification cannot be kept', async () => {
     const store = {
       ...storage.store,

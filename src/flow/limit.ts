@@ -96,7 +96,8 @@ export function applyLimitEvents(
         notificationNamespace,
       );
       notifications.push(limitNotification(limit, { id, percent, now }));
-      limit = { ...limit, told: { sequence: limit.change?.sequence ?? 0n, percent } };
+      const { sequence = 0n, event: reachedBy = '' } = limit.change ?? {};
+      limit = { ...limit, told: { sequence, event: reachedBy, percent } };
     }
     limits.set(key, limit);
     records.push(recordOf(event, limit));

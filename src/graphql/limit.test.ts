@@ -197,6 +197,78 @@ describe('a limit by hand', () => {
     expect(userErrors).toMatchObject([{ code, path, message: expect.stringMatching(message) }]);
   });
 
+  it('keeps its progress when it is defined anew, whatever the new value', async () => {
+    const one = await someone();
+    await run(update, { userLimitId: one.userLimitId, amount: '50' });
+    await run(update, { userLimitId: one.userLimitId, amount: '10' });
+    for (const value of ['50', '10', '110', '60']) {
+      const { userLimit } = await run(create, { ...one.input, value });
+      expect(userLimit).toMatchObject({ progress: '60', value });
+    }
+    const { userLimit } = await run(update, { userLimitId: one.userLimitId, amount: '5' });
+    expect(userLimit).toMatchObject({ progress: '65', remaining: '-5' });
+  });
+
+  it('keeps what its definition does not say anew, and no reset that it has no more', async () => {
+    const one = await someone();
+    const { currencyCode: _, ...input } = one.input;
+    const endless = await run(create, { ...input, period: 'INDEFINITE' });
+    expect(endless.userLimit).toMatchObject({ currencyCode: 'EUR', nextResetAt: null, resetOverdue: false });
+    const toCome = new Date(Date.now() + 40 * 86_400_000);
+    const future = await someone({ activeFrom: toCome.toISOString() });
+    const again = await run(reset, { userLimitId: future.userLimitId });
+    expect(again.userLimit).toMatchObject({
+      status: 'FUTURE',
+      nextResetAt: new Date(toCome.getTime() + 86_400_000).toISOString(),
+    });
+  });
+
+  it('is refused what its own event could not say', async () => {
+    const one = await someone();
+    const refused = async (input: object) => (await run(create, { ...one.input, ...input })).userErrors;
+    const beyond = 'must lie between March 1973 and the end of 9999';
+    expect(await refused({ activeFrom: '1970-01-01T00:00:00Z' })).toMatchObject([
+      { code: 'INVALID_INPUT', path: ['input', 'activeFrom'], message: expect.stringContaining(beyond) },
+    ]);
+    expect(await refused({ activeFrom: '9999-12-31T00:00:00Z', period: 'MONTH' })).toMatchObject([
+      { code: 'INVALID_INPUT', path: ['input', 'nextResetAt'], message: expect.stringContaining(beyond) },
+    ]);
+    expect(await refused({ type: 'UNKNOWN' })).toMatchObject([{ path: ['input', 'type'] }]);
+    expect(await refused({ period: 'UNKNOWN' })).toMatchObject([{ path: ['input', 'period'] }]);
+    const { errors } = await app.send(service, create, {
+      input: { ...one.input, activeUntil: '9999-12-31T23:59:59-10:00' },
+    });
+    expect(errors?.[0]?.extensions.code).toBe('BAD_USER_INPUT');
+    // Nor does a limit get stuck at amounts of more digits than an event has room for.
+    const nines = '9'.repeat(38);
+    const full = await someone({ value: nines });
+    const { userLimitId } = full;
+    expect((await run(update, { userLimitId, amount: nines })).userErrors).toEqual([]);
+    expect((await run(update, { userLimitId, amount: '1' })).userErrors).toMatchObject([
+      {
+        code: 'INVALID_INPUT',
+        path: ['input', 'amount'],
+        message: 'With it, progress would have more than 38 digits.',
+      },
+    ]);
+    expect((await run(reset, { userLimitId })).userLimit).toMatchObject({ progress: '0' });
+    expect((await run(update, { userLimitId, amount: '0.1' })).userLimit).toMatchObject({
+      progress: '0.1',
+      remaining: `${'9'.repeat(37)}8.9`,
+    });
+    expect((await run(reset, { userLimitId })).userLimit).toMatchObject({ progress: '0' });
+  });
+
+  it('is given to one of several users who ask for its id at once', async () => {
+    for (let round = 0; round < 10; round += 1) {
+      const all = await Promise.all([someone(), someone(), someone()]);
+      const userLimitId = `contended-${round}`;
+      const done = await Promise.all(all.map(({ input }) => run(create, { ...input, userLimitId })));
+      const codes = done.flatMap(({ userErrors }) => userErrors.map(({ code }) => code));
+      expect(codes).toEqual(['CONFLICT', 'CONFLICT']);
+    }
+  });
+
   it('is of one user: another cannot get one of its id, and none is found that is not there', async () => {
     const [one, other] = [await someone(), await someone()];
     const taken = await run(create, { ...other.input, userLimitId: one.userLimitId });
@@ -340,7 +412,9 @@ describe('User.limits', () => {
     const byId = 'query ($id: ID!) { node(id: $id) { ... on UserLimit { brandId } } }';
     const node = await app.send(service, byId, { id: user.limit.id });
     expect(node.data).toEqual({ node: { brandId: 'brand-1' } });
-    const ambiguous = [{ code: 'CONFLICT', message: 'Several users have a limit of that id.' }];
+    const ambiguous = [
+      { code: 'CONFLICT', message: expect.stringMatching(/^Several users have a limit of that id: /) },
+    ];
     expect((await run(update, { userLimitId: 'weekly', amount: '1' })).userErrors).toMatchObject(ambiguous);
     expect((await run(reset, { userLimitId: 'weekly' })).userErrors).toMatchObject(ambiguous);
   });

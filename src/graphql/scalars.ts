@@ -51,6 +51,8 @@ const isoDateTime = z.iso.datetime({ offset: true });
 
 // The first instant Postgres can be told without an era: year 0 is not in its calendar.
 const firstInstant = Date.parse('0001-01-01T00:00:00Z');
+// Written down, later years have a sign and six digits.
+const lastInstant = Date.parse('9999-12-31T23:59:59.999Z');
 
 export const DateTime = stringScalar<Date>({
   name: 'DateTime',
@@ -61,7 +63,7 @@ export const DateTime = stringScalar<Date>({
   parse(value) {
     if (!/T\d\d:\d\d:\d\d/.test(value) || !isoDateTime.safeParse(value).success) return undefined;
     const instant = new Date(value);
-    return instant.getTime() < firstInstant ? undefined : instant;
+    return instant.getTime() < firstInstant || instant.getTime() > lastInstant ? undefined : instant;
   },
   serialize: (value) => (value as Date).toISOString(),
 });

@@ -408,6 +408,8 @@ export interface StoreTransaction {
    * them, so those of the collections grow by as much and one more: a badge never goes back, also of a user of the same name.
    */
   forgetItemViews(user: UserKey, now: Date): Promise<readonly string[]>;
+  /** Who has a limit of that id, at most two; nobody else takes this lock until the end of the transaction. */
+  lockLimitId(tenantId: string, userLimitId: string): Promise<readonly UserKey[]>;
   /** The limits of these keys that are there, in no order. Whoever writes a limit holds its user locked. */
   limits(keys: readonly LimitKey[]): Promise<readonly UserLimit[]>;
   /** Writes limits whole, new or not. */

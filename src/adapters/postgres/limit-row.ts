@@ -20,6 +20,8 @@ export type Column<Row> = readonly [name: string, type: string, cell: (row: Row)
 const iso = (at: Date | null | undefined) => at?.toISOString();
 const sequence = (place: { readonly sequence: bigint } | null) => place?.sequence.toString();
 const event = (place: Place | null) => place?.event;
+const writeOlder = (older: LimitState['older']) =>
+  JSON.stringify(older.map((one) => ({ ...one, sequence: String(one.sequence) })));
 
 const idColumn: Column<LimitKey> = ['user_limit_id', 'text', (row) => row.userLimitId];
 
@@ -44,6 +46,7 @@ const stateColumns: readonly Column<LimitState>[] = [
   ['definition_sequence', 'bigint', (row) => sequence(row.definition)],
   ['earlier_value', 'numeric', ({ earlier }) => earlier?.value],
   ['earlier_sequence', 'bigint', (row) => sequence(row.earlier)],
+  ['older', 'jsonb', ({ older }) => (older.length > 0 ? writeOlder(older) : null)],
   ['previous_progress', 'numeric', ({ change }) => change?.previousProgress],
   ['amount', 'numeric', ({ change }) => change?.amount],
   ['remaining', 'numeric', ({ change }) => change?.remaining],
@@ -65,6 +68,7 @@ const originColumns: readonly Column<UserLimit>[] = [
   ['next_reset_event', 'text', (row) => event(row.nextReset)],
   ['told_percent', 'int', ({ told }) => told?.percent],
   ['told_sequence', 'bigint', (row) => sequence(row.told)],
+  ['told_event', 'text', (row) => event(row.told) || null],
   ['updated_at', 'timestamptz', (row) => iso(row.updatedAt)],
 ];
 
@@ -135,6 +139,8 @@ function cellsOf(row: string): readonly string[] {
   );
 }
 
+const readOlder = (json: string): UserLimit['older'] =>
+  JSON.parse(json, (field, value) => (field === 'sequence' ? BigInt(value) : value));
 const orNull = (cell: string | undefined) => cell || null;
 const moment = (cell: string | undefined) => (cell ? new Date(Math.round(Number(cell) * 1000)) : null);
 
@@ -168,6 +174,7 @@ export function limitOf(
     definitionSequence,
     earlierValue = '',
     earlierSequence,
+    older,
     previousProgress = '',
     amount = '',
     remaining,
@@ -185,6 +192,7 @@ export function limitOf(
     nextResetEvent = '',
     toldPercent,
     toldSequence,
+    toldEvent = '',
     updatedAt,
   ] = cellsOf(text);
   return {
@@ -210,6 +218,7 @@ export function limitOf(
     earlier: earlierSequence
       ? { sequence: BigInt(earlierSequence), event: earlierEvent, value: earlierValue }
       : null,
+    older: older ? readOlder(older) : [],
     change: changeSequence
       ? {
           sequence: BigInt(changeSequence),
@@ -230,7 +239,9 @@ export function limitOf(
     nextReset: nextResetSequence
       ? { sequence: BigInt(nextResetSequence), event: nextResetEvent, at: moment(nextResetAt) as Date }
       : null,
-    told: toldSequence ? { sequence: BigInt(toldSequence), percent: Number(toldPercent) } : null,
+    told: toldSequence
+      ? { sequence: BigInt(toldSequence), event: toldEvent, percent: Number(toldPercent) }
+      : null,
     version: Number(version),
     updatedAt: moment(updatedAt) as Date,
     timeZone: timeZone as string,

@@ -47,6 +47,14 @@ const conditionsOf = ({
     : [Prisma.sql`AND ${statusAt(statuses.at)} = ANY(${statuses.any}::text[])`]),
 ];
 
+const limitOwners = (
+  sql: Sql,
+  tenantId: string,
+  userLimitId: string,
+): Promise<readonly UserKey[]> => sql.query<UserKey>`
+  SELECT tenant_id AS "tenantId", user_id AS "userId" FROM user_limit
+  WHERE tenant_id = ${tenantId} AND user_limit_id = ${userLimitId} LIMIT 2`;
+
 export function createLimitQueries(sql: Sql) {
   return {
     async limits(users: readonly UserKey[], filter: LimitFilter = {}): Promise<readonly LimitedUser[]> {
@@ -80,11 +88,7 @@ export function createLimitQueries(sql: Sql) {
         FROM (${page('user_limit')} UNION ${page('user_limit_event')}) AS known ORDER BY 1, 2, 3 LIMIT ${first}`;
     },
 
-    async limitOwners(tenantId: string, userLimitId: string): Promise<readonly UserKey[]> {
-      return sql.query<UserKey>`
-        SELECT tenant_id AS "tenantId", user_id AS "userId" FROM user_limit
-        WHERE tenant_id = ${tenantId} AND user_limit_id = ${userLimitId} LIMIT 2`;
-    },
+    limitOwners: (tenantId: string, userLimitId: string) => limitOwners(sql, tenantId, userLimitId),
 
     async limitEvents(
       { tenantId, userId, userLimitId }: LimitKey,
@@ -119,6 +123,13 @@ export function createLimitQueries(sql: Sql) {
 
 export function createLimitWrites(sql: Sql) {
   return {
+    async lockLimitId(tenantId: string, userLimitId: string): Promise<readonly UserKey[]> {
+      const lock = JSON.stringify(['user_limit', tenantId, userLimitId]);
+      // In a statement of its own: the next one sees what was committed before the lock was given.
+      await sql.execute`SELECT pg_advisory_xact_lock(hashtextextended(${lock}, 0))`;
+      return limitOwners(sql, tenantId, userLimitId);
+    },
+
     async limits(keys: readonly LimitKey[]): Promise<readonly UserLimit[]> {
       if (keys.length === 0) return [];
       const rows = await sql.query<LimitRow>`

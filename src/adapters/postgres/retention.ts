@@ -40,7 +40,8 @@ const rows: Record<Expiring, readonly RowsOfTable[]> = {
           AND later.progress_after IS NOT NULL AND later.occurred_at < ${before}::timestamptz OFFSET 0)
         AND NOT EXISTS (
           SELECT FROM user_limit AS own, unnest(ARRAY[own.definition_sequence, own.earlier_sequence,
-            own.change_sequence, own.last_reset_sequence, own.next_reset_sequence]) AS needed
+            own.change_sequence, own.last_reset_sequence, own.next_reset_sequence]
+            || ARRAY(SELECT (one ->> 'sequence')::bigint FROM jsonb_array_elements(own.older) AS one)) AS needed
           WHERE (own.tenant_id, own.user_id, own.user_limit_id)
               = (user_limit_event.tenant_id, user_limit_event.user_id, user_limit_event.user_limit_id)
             AND (needed = user_limit_event.sequence_number

@@ -1,0 +1,4 @@
+-- AlterTable. Progress is read by the value that was in force when it was made, however often the limit was defined anew
+-- since; and a reset at the same place as the progress that a user was told of stands before or behind it by its id.
+ALTER TABLE "user_limit" ADD COLUMN "older" JSONB,
+ADD COLUMN "told_event" TEXT;
