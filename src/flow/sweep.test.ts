@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createLocalPubSub } from '../adapters/local/pub-sub.ts';
 import { createPostgresEventLog } from '../adapters/postgres/event-log.ts';
+import { progressOf } from '../domain/limit.ts';
 import { notificationCreatedTopic, topics } from '../events/topic.ts';
 import { noBadgeCache } from '../ports/badge-cache.ts';
 import type { EventLog } from '../ports/event-log.ts';
@@ -263,6 +264,29 @@ describe('what is too old', () => {
     await storage.query('DELETE FROM user_limit');
     await rebuild.limits({ dryRun: false }, () => {});
     expect(await store.limits([alice])).toEqual(limit);
+  });
+
+  it('of the history of limits is no definition by which progress is read, however many came since', async () => {
+    const { store } = storage;
+    const deps = { store, pubSub: createLocalPubSub(), clock, logger: silent };
+    const fields = { createdAt: ago(1_200).getTime() };
+    const total = { previousProgress: '10', amount: '30', remainingAmount: '70' };
+    const wires = Array.from({ length: 7 }, (_, n) =>
+      n === 1
+        ? wireLimitEvent('USER_LIMIT_PROGRESS_CHANGED', 2, total, fields)
+        : wireLimitEvent('USER_LIMIT_CREATED', n + 1, n === 0 ? {} : { value: String(n) }, fields),
+    );
+    const records = wires.map((wire, n) => limitRecord(wire, n));
+    await createProject(deps, { retentionDays: 183 }).apply(shuffled(records));
+    const [limited] = await store.limits([alice]);
+    expect(limited?.limits.map((limit) => [progressOf(limit), limit.older.length])).toEqual([['30', 4]]);
+    await store.expire('limitHistory', ago(1_095), { dryRun: false });
+    await storage.query('DELETE FROM user_limit');
+    const rebuild = createRebuild({ ...deps, log, cache: noBadgeCache }, { logRetentionDays: 7 });
+    await rebuild.limits({ dryRun: false }, () => {});
+    expect((await store.limits([alice])).flatMap(({ limits }) => limits)).toMatchObject(
+      (limited?.limits ?? []).map(({ version, ...limit }) => limit),
+    );
   });
 
   it('waits for nobody: what somebody has locked is left for the next time', async () => {
