@@ -384,10 +384,10 @@ describe('thresholds', () => {
     const at = (source: string) => ({ ...reset(2, '85', '15'), source });
     const limit = told(limitAfter(created(1), { ...used(2, '0', '85'), source: 'm' }), 80);
     for (const event of [used(3, '85', '1'), used(3, '0', '85')]) {
-      const after = (source: string) =>
+      const behind = (source: string) =>
         [at(source), event].reduce<UserLimit>((one, next) => applyLimitEvent(one, next, testNow), limit);
-      expect(crossedThreshold(after('a'), thresholds)).toBeUndefined();
-      expect(crossedThreshold(after('z'), thresholds)).toBe(80);
+      expect(crossedThreshold(behind('a'), thresholds)).toBeUndefined();
+      expect(crossedThreshold(behind('z'), thresholds)).toBe(80);
     }
   });
 

@@ -259,25 +259,33 @@ function sinceChange(
 /** Sets how much is used: what was before and what came on top. */
 export function updateUserLimitProgress(limit: UserLimit, event: UserLimitProgressChanged): UserLimit {
   const place = placeOf(event);
-  const { amount, previousProgress, remainingAmount = null } = event.data;
-  return withNextReset(
-    withChange(limit, event, place, previousProgress, amount, remainingAmount),
-    event,
-    place,
-  );
+  return withNextReset(withChange(limit, event, place, changeOf(event)), event, place);
 }
+
+/** What progress says, as it came. */
+export function changeOf({
+  data: { previousProgress, amount, remainingAmount },
+}: UserLimitProgressChanged): Change {
+  return { previousProgress, amount, remaining: remainingAmount ?? null };
+}
+
+/** What a reset says that the value is; null when it does not. */
+export function resetValueOf({ data: { resetAmount, unusedAmount } }: UserLimitReset): Decimal | null {
+  return unusedAmount === undefined ? null : add(resetAmount, unusedAmount);
+}
+
+const nothingUsed: Change = { previousProgress: '0', amount: '0', remaining: null };
 
 /** Nothing is used any more. Of a limit that was never seen this says what its value must have been. */
 export function resetUserLimit(limit: UserLimit, event: UserLimitReset): UserLimit {
-  const { resetAmount, unusedAmount, type, period } = event.data;
+  const { type, period } = event.data;
   const place = placeOf(event);
-  const changed = withNextReset(withChange(limit, event, place, '0', '0', null), event, place);
+  const changed = withNextReset(withChange(limit, event, place, nothingUsed), event, place);
   if (!isLater(place, limit.lastReset)) return changed;
-  const value = unusedAmount === undefined ? null : add(resetAmount, unusedAmount);
   return {
     ...changed,
     ...(limit.definition === null && { type, period }),
-    lastReset: { ...place, at: event.occurredAt, value },
+    lastReset: { ...place, at: event.occurredAt, value: resetValueOf(event) },
   };
 }
 
@@ -285,12 +293,10 @@ function withChange(
   limit: UserLimit,
   { data }: LimitEvent,
   { sequence, event }: Place,
-  previousProgress: Decimal,
-  amount: Decimal,
-  remaining: Decimal | null,
+  said: Change,
 ): UserLimit {
   if (!isLater({ sequence, event }, limit.change)) return limit;
-  const change = { sequence, event, previousProgress, amount, remaining };
+  const change = { sequence, event, ...said };
   const changed = { ...limit, change, older: sinceChange(limit.older, limit.earlier, change) };
   if (limit.definition) return changed;
   return { ...changed, brandId: data.brandId, currencyCode: data.currencyCode ?? null };
@@ -336,13 +342,21 @@ function valueAtChange({ definition, earlier, older, change, lastReset }: LimitS
   return inForce?.value ?? lastReset?.value ?? null;
 }
 
-/** How much is used. Some producers mean by `amount` all that is used: then it alone agrees with what they say remains. */
+/** How much is used. */
 export function progressOf(limit: LimitState): Decimal {
   const { change, definition } = limit;
-  if (!change) return definition?.initialProgress ?? '0';
-  const { amount, remaining } = change;
-  const sum = add(change.previousProgress, amount);
-  const value = remaining === null ? null : valueAtChange(limit);
+  return change ? progressAfter(change, valueAtChange(limit)) : (definition?.initialProgress ?? '0');
+}
+
+/**
+ * How much is used after a change, by the value that is in force. Some producers mean by `amount` all that is used: then it
+ * alone agrees with what they say remains.
+ */
+export function progressAfter(
+  { previousProgress, amount, remaining }: Change,
+  value: Decimal | null,
+): Decimal {
+  const sum = add(previousProgress, amount);
   if (remaining === null || value === null || compare(add(sum, remaining), value) === 0) return sum;
   return compare(add(amount, remaining), value) === 0 ? amount : sum;
 }

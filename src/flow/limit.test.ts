@@ -10,7 +10,7 @@ import { silent } from '../ports/logger.ts';
 import type { Store } from '../ports/store.ts';
 import { createTestClock, notificationSent, recordsOf, testNow } from '../testing/event.ts';
 import { observed } from '../testing/faults.ts';
-import { limitRecord, limitsOf, wireLimitEvent } from '../testing/limit.ts';
+import { historyOf, limitRecord, limitsOf, wireLimitEvent } from '../testing/limit.ts';
 import {
   limitFixture,
   limitFixtureCounts,
@@ -68,7 +68,7 @@ function someone(store: Store = storage.store) {
     },
     async history() {
       const key = { ...user, userLimitId: 'limit-1' };
-      return (await storage.store.limitEvents(key, { first: 100 })).map(
+      return (await historyOf(storage.store, key)).map(
         ({ type, sequence, progressAfter }) => `${sequence} ${type} ${progressAfter}`,
       );
     },
@@ -110,6 +110,58 @@ describe('limits', () => {
       '1 USER_LIMIT_CREATED 0',
     ]);
     expect(one.project.limitDisagreements()).toBe(1);
+  });
+
+  it('keep the definitions by which progress is read, whoever sent them', async () => {
+    const one = someone();
+    const sources = ['a,b', '"', '\\"', '(a)', "''", '{}', ' ', 'ü\u{1f600}'];
+    await one.apply(
+      ...sources.map((source, n) => one.wire('USER_LIMIT_CREATED', n + 1, { value: `${n}.50` }, { source })),
+    );
+    const limit = await one.limit();
+    const older = sources.slice(0, -2).map((source, n) => ({
+      sequence: BigInt(n + 1),
+      value: `${n}.50`,
+      event: expect.stringContaining(`${source}/`),
+    }));
+    expect(limit?.older).toEqual(older);
+    await one.apply(one.wire('USER_LIMIT_PROGRESS_CHANGED', 4));
+    expect((await one.limit())?.older).toEqual(older.slice(3));
+    await one.apply(one.wire('USER_LIMIT_PROGRESS_CHANGED', 9));
+    expect((await one.limit())?.older).toEqual([]);
+  });
+
+  it('have the same history in whatever order it came, with amounts that are totals among it', async () => {
+    const used = (previousProgress: string, amount: string, remainingAmount: string) => ({
+      previousProgress,
+      amount,
+      remainingAmount,
+    });
+    for (let round = 0; round < 25; round += 1) {
+      const one = someone();
+      const wires = [
+        one.wire('USER_LIMIT_PROGRESS_CHANGED', 1, used('5', '20', '80')),
+        one.wire('USER_LIMIT_CREATED', 2),
+        one.wire('USER_LIMIT_PROGRESS_CHANGED', 3, used('10', '30', '70')),
+        one.wire('USER_LIMIT_CREATED', 4, { value: '50' }),
+        one.wire('USER_LIMIT_CREATED', 5, { value: '110' }),
+        one.wire('USER_LIMIT_PROGRESS_CHANGED', 6, used('30', '45', '65')),
+        one.wire('USER_LIMIT_RESET', 7),
+        one.wire('USER_LIMIT_PROGRESS_CHANGED', 8, used('0', '5', '105')),
+      ];
+      const order = round === 0 ? wires : shuffled([...wires, ...wires]);
+      for (let start = 0; start < order.length; start += 3) await one.apply(...order.slice(start, start + 3));
+      expect(await one.history()).toEqual([
+        '8 USER_LIMIT_PROGRESS_CHANGED 5',
+        '7 USER_LIMIT_RESET 0',
+        '6 USER_LIMIT_PROGRESS_CHANGED 45',
+        '5 USER_LIMIT_CREATED 30',
+        '4 USER_LIMIT_CREATED 30',
+        '3 USER_LIMIT_PROGRESS_CHANGED 30',
+        '2 USER_LIMIT_CREATED 25',
+        '1 USER_LIMIT_PROGRESS_CHANGED 25',
+      ]);
+    }
   });
 
   it('may have any names, and times of any year', async () => {

@@ -6,7 +6,6 @@ import {
   disagrees,
   type LimitKey,
   type LimitRecord,
-  progressOf,
   type UserLimit,
   unknownLimit,
   type ZonedLimit,
@@ -100,7 +99,7 @@ export function applyLimitEvents(
       limit = { ...limit, told: { sequence, event: reachedBy, percent } };
     }
     limits.set(key, limit);
-    records.push(recordOf(event, limit));
+    records.push(recordOf(event));
   }
   const zones = new Map(users.map((user) => [userKeyOf(user), user.timeZone]));
   const all = [...limits].map(([key, limit]): ZonedLimit => {
@@ -111,7 +110,7 @@ export function applyLimitEvents(
   return { all, changed, records, notifications, disagreements };
 }
 
-function recordOf(event: LimitEvent, limit: UserLimit): LimitRecord {
+function recordOf(event: LimitEvent): LimitRecord {
   const { tenantId, userId, source, id, occurredAt, data } = event;
   return {
     tenantId,
@@ -122,20 +121,18 @@ function recordOf(event: LimitEvent, limit: UserLimit): LimitRecord {
     type: wireTypeOf(event),
     sequence: BigInt(data.sequenceNumber),
     occurredAt,
-    progressAfter: progressAfter(event, limit),
+    progressAfter: progressSaid(event),
     raw: data.raw,
   };
 }
 
-/** What the event itself says, also when it came too late to count. */
-function progressAfter(event: LimitEvent, limit: UserLimit): string | null {
+/** What the event itself says, also when it came too late to count; `limit-history.ts` has what it amounts to. */
+function progressSaid(event: LimitEvent): string | null {
   switch (event.type) {
     case 'userLimitCreated':
       return event.data.progress ?? null;
     case 'userLimitProgressChanged':
-      return limit.change?.event === `${event.source}/${event.id}`
-        ? progressOf(limit)
-        : add(event.data.previousProgress, event.data.amount);
+      return add(event.data.previousProgress, event.data.amount);
     case 'userLimitReset':
       return '0';
     default:

@@ -37,3 +37,15 @@ it('reads limits with the same filter together, and others beside them rather th
   answer();
   expect(await all).toEqual([[], [], [], []]);
 });
+
+it('reads the histories of limits together', async () => {
+  const asked: number[] = [];
+  const limitHistories: Store['limitHistories'] = async (pages) => {
+    asked.push(pages.length);
+    return pages.map(() => []);
+  };
+  const read = createRead({ store: { limitHistories } as Partial<Store> as Store, clock: createTestClock() });
+  const page = (n: number) => ({ ...user('alice'), userLimitId: `limit-${n}`, first: 9 });
+  await Promise.all(Array.from({ length: 250 }, (_, n) => read.limitHistory(page(n))));
+  expect(asked).toEqual([100, 100, 50]);
+});

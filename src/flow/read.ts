@@ -14,7 +14,8 @@ import type { CategoryChoice } from '../domain/preference.ts';
 import { type User, type UserKey, userKeyOf } from '../domain/user.ts';
 import { type BadgeCache, noBadgeCache } from '../ports/badge-cache.ts';
 import type { Clock } from '../ports/clock.ts';
-import type { ItemPage, Store, Stretch } from '../ports/store.ts';
+import type { ItemPage, LimitHistoryPage, Store, Stretch } from '../ports/store.ts';
+import { type LimitHistoryEvent, withProgress } from './limit-history.ts';
 
 /** Arrivals, and changes, in one page of a stream. */
 export const streamPageSize = 100;
@@ -85,6 +86,10 @@ export function createRead(
   );
 
   // Each brings a page.
+  const limitHistories = loader<LimitHistoryPage, readonly LimitHistoryEvent[]>(
+    async (pages) => (await store.limitHistories(pages)).map((entries) => entries.map(withProgress)),
+    { maxBatchSize: 100 },
+  );
   const arrivals = loader<Stretch, readonly Notification[]>(
     (stretches) => store.arrivals(stretches, streamPageSize),
     { maxBatchSize: 20 },
@@ -137,6 +142,8 @@ export function createRead(
     /** Of a user who does not exist: none. */
     limits: ({ tenantId, userId }: UserKey, filter: LimitFilter = {}): Promise<readonly ShownLimit[]> =>
       limits.load({ tenantId, userId, filter, key: JSON.stringify(filter) }),
+    limitHistory: (page: LimitHistoryPage): Promise<readonly LimitHistoryEvent[]> =>
+      limitHistories.load(page),
     user: async (key: UserKey): Promise<User | undefined> => (await store.users([key]))[0],
     /** The user whom a verified token names: exists from the first time they are seen. */
     async self(key: UserKey): Promise<User> {

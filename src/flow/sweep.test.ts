@@ -15,7 +15,7 @@ import {
   recordsOf,
   testNow,
 } from '../testing/event.ts';
-import { limitRecord, wireLimitEvent } from '../testing/limit.ts';
+import { historyOf, limitRecord, wireLimitEvent } from '../testing/limit.ts';
 import { shuffled } from '../testing/limit-fixture.ts';
 import { drift } from '../testing/recount.ts';
 import { openTestStorage, type TestStorage } from '../testing/storage.ts';
@@ -242,7 +242,7 @@ describe('what is too old', () => {
     const records = Array.from({ length: 35 }, (_, n) => limitRecord(wire(n + 1), n + 1));
     await createProject(deps, { retentionDays: 183 }).apply(shuffled(records));
     const history = async () =>
-      (await store.limitEvents({ ...alice, userLimitId: 'limit-1' }, { first: 100 })).map(
+      (await historyOf(store, { ...alice, userLimitId: 'limit-1' })).map(
         ({ sequence, type, progressAfter }) => `${sequence} ${type} ${progressAfter}`,
       );
     const before = await history();

@@ -16,7 +16,6 @@ import { name } from '../events/text.ts';
 import type { Read } from '../flow/read.ts';
 import type { LimitWatch } from '../flow/watch-limits.ts';
 import type { Clock } from '../ports/clock.ts';
-import type { Store } from '../ports/store.ts';
 import { checkFirst, decodeCursor, encodeCursor, PageInfo, pageOf } from './connection.ts';
 import { type Context, targetUser } from './context.ts';
 import { LimitPeriod, LimitStatus, LimitType, LimitUnit } from './limit-enum.ts';
@@ -170,7 +169,7 @@ const isPlace = ([limitId, sequence, ...event]: readonly string[]) =>
 export class UserLimitResolver {
   constructor(
     private readonly deps: {
-      readonly store: Store;
+      readonly read: Read;
       readonly clock: Clock;
       readonly limitWatch: LimitWatch;
     },
@@ -195,9 +194,10 @@ export class UserLimitResolver {
     const ofThis = (place: readonly string[]) => isPlace(place) && place[0] === userLimitId;
     const [, sequence, source = '', eventId = ''] =
       page.after === undefined ? [] : decodeCursor(page.after, 'history', key, ofThis);
-    const rows = await this.deps.store.limitEvents(key, {
+    const rows = await this.deps.read.limitHistory({
+      ...key,
       first: page.first + 1,
-      ...(sequence !== undefined && { before: { sequence: BigInt(sequence), source, eventId } }),
+      before: sequence === undefined ? undefined : { sequence: BigInt(sequence), source, eventId },
     });
     const cursorOf = (row: LimitRecord) =>
       encodeCursor('history', row, [row.userLimitId, String(row.sequence), row.source, row.eventId]);

@@ -7,6 +7,7 @@ import type {
   TypedBucket,
 } from '../domain/activity.ts';
 import type { Badge } from '../domain/badge.ts';
+import type { Decimal } from '../domain/decimal.ts';
 import type { Counts, Inbox, InboxChange, UserInbox } from '../domain/inbox.ts';
 import type {
   CollectionKey,
@@ -174,14 +175,8 @@ export interface Store {
   limits(users: readonly UserKey[], filter?: LimitFilter): Promise<readonly LimitedUser[]>;
   /** Who has a limit of that id in a tenant: nobody, one, or two of them where producers gave it to several users. */
   limitOwners(tenantId: string, userLimitId: string): Promise<readonly UserKey[]>;
-  /** Events of a limit, the latest first (ties by event), those before the place. */
-  limitEvents(
-    key: LimitKey,
-    page: {
-      readonly first: number;
-      readonly before?: { readonly sequence: bigint; readonly source: string; readonly eventId: string };
-    },
-  ): Promise<readonly (LimitRecord & { readonly progressAfter: string })[]>;
+  /** A page of the history of each, in their order: the latest first (ties by event), those before the place. */
+  limitHistories(pages: readonly LimitHistoryPage[]): Promise<readonly (readonly LimitHistoryEntry[])[]>;
 
   /** The earliest moment at which time changes a notification or a limit; undefined when there is none. */
   nextDue(): Promise<Date | undefined>;
@@ -494,6 +489,20 @@ export interface EventIdentity {
 export interface LimitedUser {
   readonly user: User;
   readonly limits: readonly ShownLimit[];
+}
+
+/** A page of the history of a limit. */
+export interface LimitHistoryPage extends LimitKey {
+  readonly first: number;
+  readonly before?: Pick<LimitRecord, 'sequence' | 'source' | 'eventId'> | undefined;
+}
+
+/** An event of a limit, with what it takes to know the progress after it. */
+export interface LimitHistoryEntry extends LimitRecord {
+  /** What says the progress: the event itself, or the last before it that does; null when none does. */
+  readonly said: (Pick<LimitRecord, 'type' | 'raw'> & { readonly progressAfter: Decimal }) | null;
+  /** The definition that was in force when progress was said, or without any the last reset before it, as it came. */
+  readonly definedBy: string | null;
 }
 
 /** An event of a limit as it came, and what names it. */

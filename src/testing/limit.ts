@@ -1,10 +1,11 @@
 import { randomUUID } from 'node:crypto';
-import type { ZonedLimit } from '../domain/limit.ts';
+import type { LimitKey, ZonedLimit } from '../domain/limit.ts';
 import type { UserKey } from '../domain/user.ts';
 import type { LimitEvent } from '../events/limit.ts';
 import { decodeLimitEvent, type LimitEventType } from '../events/limit-event.ts';
 import type { Fields } from '../events/record.ts';
 import { limitKeyOf } from '../flow/limit.ts';
+import { type LimitHistoryEvent, withProgress } from '../flow/limit-history.ts';
 import type { Store } from '../ports/store.ts';
 import { rawRecord, testNow } from './event.ts';
 
@@ -56,6 +57,12 @@ export function wireLimitEvent(
     type,
     ...fields,
   };
+}
+
+/** The latest 100 events of a limit, with what was used after each. */
+export async function historyOf(store: Store, key: LimitKey): Promise<readonly LimitHistoryEvent[]> {
+  const [entries = []] = await store.limitHistories([{ ...key, first: 100 }]);
+  return entries.map(withProgress);
 }
 
 /** Limits of users as a whole, by user and id. */

@@ -1,6 +1,6 @@
 import type { LimitFilter, LimitKey, LimitRecord, UserLimit, ZonedLimit } from '../../domain/limit.ts';
 import type { User, UserKey } from '../../domain/user.ts';
-import type { KeptLimitEvent, LimitedUser } from '../../ports/store.ts';
+import type { KeptLimitEvent, LimitedUser, LimitHistoryEntry, LimitHistoryPage } from '../../ports/store.ts';
 import { Prisma } from './generated/client.ts';
 import {
   cells,
@@ -23,6 +23,25 @@ const maxLimits = 500;
 interface LimitRow extends UserKey {
   readonly limit: string;
 }
+
+interface HistoryRow extends LimitRecord {
+  readonly page: number;
+  readonly saidType: LimitRecord['type'] | null;
+  readonly saidProgress: string | null;
+  readonly saidRaw: string | null;
+  readonly definedBy: string | null;
+}
+
+/** No event has a sequence number of this size. */
+const behindAll = { sequence: 2n ** 62n, source: '', eventId: '' };
+
+/** The last event of a type that is not behind what `said` the progress. */
+const lastBefore = (type: LimitRecord['type']) => Prisma.sql`
+  SELECT d.raw FROM user_limit_event AS d
+  WHERE (d.tenant_id, d.user_id, d.user_limit_id) = (said.tenant_id, said.user_id, said.user_limit_id)
+    AND d.type = ${Prisma.raw(`'${type}'`)} AND d.type <> 'USER_LIMIT_PROGRESS_CHANGED'
+    AND d.sequence_number <= said.sequence_number
+  ORDER BY d.sequence_number DESC, d.source DESC, d.event_id DESC LIMIT 1`;
 
 /** As `statusAt` of the domain has it. */
 const statusAt = (at: Date) => Prisma.sql`
@@ -90,33 +109,48 @@ export function createLimitQueries(sql: Sql) {
 
     limitOwners: (tenantId: string, userLimitId: string) => limitOwners(sql, tenantId, userLimitId),
 
-    async limitEvents(
-      { tenantId, userId, userLimitId }: LimitKey,
-      {
-        first,
-        before,
-      }: {
-        readonly first: number;
-        readonly before?: { readonly sequence: bigint; readonly source: string; readonly eventId: string };
-      },
-    ): Promise<readonly (LimitRecord & { readonly progressAfter: string })[]> {
-      const sameLimit = Prisma.sql`
-        e.tenant_id = ${tenantId} AND e.user_id = ${userId} AND e.user_limit_id = ${userLimitId}`;
-      const later = before
-        ? Prisma.sql`AND (e.sequence_number, e.source, e.event_id) < (${before.sequence}, ${before.source}, ${before.eventId})`
-        : Prisma.empty;
-      return sql.query<LimitRecord & { readonly progressAfter: string }>`
-        SELECT page.tenant_id AS "tenantId", page.user_id AS "userId", page.user_limit_id AS "userLimitId", page.source,
-          page.event_id AS "eventId", page.type, page.sequence_number AS sequence, page.occurred_at AS "occurredAt",
-          page.raw, coalesce(page.progress_after, (
-            SELECT e.progress_after FROM user_limit_event AS e
-            WHERE ${sameLimit} AND e.sequence_number < page.sequence_number AND e.progress_after IS NOT NULL
-            ORDER BY e.sequence_number DESC, e.source DESC, e.event_id DESC LIMIT 1
-          ), 0) AS "progressAfter"
-        FROM (
-          SELECT * FROM user_limit_event AS e WHERE ${sameLimit} ${later}
-          ORDER BY e.sequence_number DESC, e.source DESC, e.event_id DESC LIMIT ${first}
-        ) AS page ORDER BY page.sequence_number DESC, page.source DESC, page.event_id DESC`;
+    async limitHistories(
+      pages: readonly LimitHistoryPage[],
+    ): Promise<readonly (readonly LimitHistoryEntry[])[]> {
+      if (pages.length === 0) return [];
+      const [tenantIds, userIds] = columns(pages);
+      const places = pages.map(({ before = behindAll }) => before);
+      const rows = await sql.query<HistoryRow>`
+        SELECT n::int AS page, e.tenant_id AS "tenantId", e.user_id AS "userId", e.user_limit_id AS "userLimitId", e.source,
+          e.event_id AS "eventId", e.type, e.sequence_number AS sequence, e.occurred_at AS "occurredAt",
+          e.progress_after AS "progressAfter", e.raw, said.type AS "saidType", said.progress_after AS "saidProgress",
+          said.raw AS "saidRaw", coalesce(defined.raw, reset.raw) AS "definedBy"
+        FROM unnest(
+          ${tenantIds}::text[], ${userIds}::text[], ${pages.map((page) => page.userLimitId)}::text[],
+          ${pages.map((page) => page.first)}::int[], ${places.map((place) => String(place.sequence))}::bigint[],
+          ${places.map((place) => place.source)}::text[], ${places.map((place) => place.eventId)}::text[]
+        ) WITH ORDINALITY AS page (tenant_id, user_id, user_limit_id, first, sequence_number, source, event_id, n)
+        CROSS JOIN LATERAL (
+          SELECT * FROM user_limit_event AS e
+          WHERE (e.tenant_id, e.user_id, e.user_limit_id) = (page.tenant_id, page.user_id, page.user_limit_id)
+            AND (e.sequence_number, e.source, e.event_id) < (page.sequence_number, page.source, page.event_id)
+          ORDER BY e.sequence_number DESC, e.source DESC, e.event_id DESC LIMIT page.first
+        ) AS e
+        LEFT JOIN LATERAL (
+          SELECT * FROM user_limit_event AS s
+          WHERE (s.tenant_id, s.user_id, s.user_limit_id) = (e.tenant_id, e.user_id, e.user_limit_id)
+            AND (s.sequence_number, s.source, s.event_id) <= (e.sequence_number, e.source, e.event_id)
+            AND s.progress_after IS NOT NULL
+          ORDER BY s.sequence_number DESC, s.source DESC, s.event_id DESC LIMIT 1
+        ) AS said ON true
+        LEFT JOIN LATERAL (${lastBefore('USER_LIMIT_CREATED')}) AS defined ON said.type = 'USER_LIMIT_PROGRESS_CHANGED'
+        LEFT JOIN LATERAL (${lastBefore('USER_LIMIT_RESET')}) AS reset
+          ON said.type = 'USER_LIMIT_PROGRESS_CHANGED' AND defined.raw IS NULL
+        ORDER BY n, e.sequence_number DESC, e.source DESC, e.event_id DESC`;
+      const histories = pages.map((): LimitHistoryEntry[] => []);
+      for (const { page, saidType, saidProgress, saidRaw, ...row } of rows) {
+        const said = saidType && saidProgress && saidRaw;
+        histories[page - 1]?.push({
+          ...row,
+          said: said ? { type: saidType, progressAfter: saidProgress, raw: saidRaw } : null,
+        });
+      }
+      return histories;
     },
   };
 }

@@ -123,7 +123,7 @@ export function createPostgresStore(
     countScheduled: (key) => translated(queries.countScheduled(key)),
     limits: (users, filter) => translated(queries.limits(users, filter)),
     limitOwners: (tenantId, userLimitId) => translated(queries.limitOwners(tenantId, userLimitId)),
-    limitEvents: (key, page) => translated(queries.limitEvents(key, page)),
+    limitHistories: (pages) => translated(queries.limitHistories(pages)),
     nextDue: () => translated(queries.nextDue()),
     bindKeys: (keys, now) => translated(queries.bindKeys(keys, now)),
     boundDigest: (key) => translated(lookups.boundDigest(key)),
