@@ -41,7 +41,7 @@ export const momentBounds = {
 
 const limitMoment = moment.refine(
   (at) => at >= momentBounds.first && at <= momentBounds.last,
-  'must lie between March 1973 and the end of 9999',
+  'must lie after February 1973 and before the year 10000',
 );
 
 /** What every event about a limit says. */

@@ -39,21 +39,24 @@ class CreateUserLimitInput {
   @Field(() => String, { description: '1 to 128 characters.' })
   brandId!: string;
 
-  @Field(() => LimitType, { description: 'What it limits.' })
+  @Field(() => LimitType, { description: 'What it limits; not UNKNOWN.' })
   type!: LimitType;
 
-  @Field(() => LimitPeriod, { description: 'How long it goes on before it starts anew.' })
+  @Field(() => LimitPeriod, { description: 'How long it goes on before it starts anew; not UNKNOWN.' })
   period!: LimitPeriod;
 
   @Field(() => Decimal, { description: 'How much may be used, 0 or more; seconds for SESSION.' })
   value!: string;
 
-  @Field(() => String, { nullable: true, description: 'Of the amounts, 1 to 16 characters, e.g. EUR.' })
+  @Field(() => String, {
+    nullable: true,
+    description: 'Of the amounts, 1 to 16 characters, e.g. EUR. Default: as it was.',
+  })
   currencyCode?: string | null;
 
   @Field(() => DateTime, {
     nullable: true,
-    description: 'Default: as it was, or now. Ahead: it is FUTURE until then.',
+    description: 'After February 1973. Default: as it was, or now. Ahead: it is FUTURE until then.',
   })
   activeFrom?: Date | null;
 
@@ -76,9 +79,12 @@ class CreateUserLimitInput {
   idempotencyKey?: string | null;
 }
 
+const limitOfThatId =
+  'The limit. CONFLICT where producers gave several users one of that id: send what happens to it by `ingestLimitEvents`.';
+
 @InputType({ description: 'What was used of a limit.' })
 class UpdateUserLimitProgressInput {
-  @Field(() => ID, { description: 'The limit.' })
+  @Field(() => ID, { description: limitOfThatId })
   userLimitId!: string;
 
   @Field(() => Decimal, { description: 'On top of what is used, 0 or more.' })
@@ -93,7 +99,7 @@ class UpdateUserLimitProgressInput {
 
 @InputType({ description: 'A limit to start anew.' })
 class ResetUserLimitInput {
-  @Field(() => ID, { description: 'The limit.' })
+  @Field(() => ID, { description: limitOfThatId })
   userLimitId!: string;
 
   @Field(() => DateTime, { nullable: true, description: 'Ahead. Default: by the period, from now on.' })

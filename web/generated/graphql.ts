@@ -36,21 +36,21 @@ export type CategoryPreferenceInput = {
 
 /** A limit to define. */
 export type CreateUserLimitInput = {
-  /** Default: as it was, or now. Ahead: it is FUTURE until then. */
+  /** After February 1973. Default: as it was, or now. Ahead: it is FUTURE until then. */
   readonly activeFrom?: string | null | undefined;
   /** Ahead, and behind activeFrom. Default: it does not end. */
   readonly activeUntil?: string | null | undefined;
   /** 1 to 128 characters. */
   readonly brandId: string;
-  /** Of the amounts, 1 to 16 characters, e.g. EUR. */
+  /** Of the amounts, 1 to 16 characters, e.g. EUR. Default: as it was. */
   readonly currencyCode?: string | null | undefined;
   /** Makes a retry safe: the same key is done once. */
   readonly idempotencyKey?: string | null | undefined;
   /** Ahead. Default: by the period, in the user's time zone. */
   readonly nextResetAt?: string | null | undefined;
-  /** How long it goes on before it starts anew. */
+  /** How long it goes on before it starts anew; not UNKNOWN. */
   readonly period: LimitPeriod;
-  /** What it limits. */
+  /** What it limits; not UNKNOWN. */
   readonly type: LimitType;
   /** Whose it is; must exist. */
   readonly userId: string;
@@ -300,7 +300,7 @@ export type UpdateUserLimitProgressInput = {
   readonly amount: string;
   /** Makes a retry safe: the same key is done once. */
   readonly idempotencyKey?: string | null | undefined;
-  /** The limit. */
+  /** The limit. CONFLICT where producers gave several users one of that id: send what happens to it by `ingestLimitEvents`. */
   readonly userLimitId: string;
 };
 
