@@ -60,6 +60,17 @@ describe('masking', () => {
     expect(errors).toEqual([expect.objectContaining({ code: 'BAD_USER_INPUT' })]);
   });
 
+  it('does not send back at length what the request sent', async () => {
+    const { errors } = await seen(`{ name(first: "${'x'.repeat(50_000)}") }`, {});
+    expect(errors).toEqual([
+      {
+        message: expect.stringMatching(/^Argument "first" has invalid value "x{400,}.* … .*x{400,}"\.$/),
+        code: 'BAD_USER_INPUT',
+      },
+    ]);
+    expect(errors[0]?.message.length).toBeLessThan(1_010);
+  });
+
   it('leaves out names that the request did not name, where the schema is not to be read', () => {
     const error = new GraphQLError('Cannot query field "nam". Did you mean "name" or "count"?');
     const options = { requestId: 'r1', logger: { info() {}, warn() {}, error() {} } };

@@ -2,6 +2,9 @@ import { GraphQLError, type GraphQLFormattedError, Kind } from 'graphql';
 import { AppError, type ErrorCode, errorTable } from '../domain/error.ts';
 import type { Logger } from '../ports/logger.ts';
 
+/** Characters of a message about a request that are answered at most. */
+const maxMessage = 1_000;
+
 /** HTTP status of each code a GraphQL answer can carry, where the answer as a whole is that error. */
 export const httpStatus: Partial<Record<string, number>> = {
   UNAUTHENTICATED: 401,
@@ -46,10 +49,18 @@ export function maskError(
   if (error instanceof GraphQLError && cause instanceof GraphQLError && !isOurs(error, cause)) {
     const code = cause.extensions['code'];
     const shown = hideSuggestions ? message.replace(/ Did you mean .*\?$/s, '') : message;
-    return answer(typeof code === 'string' && isPublic(code) ? code : 'BAD_USER_INPUT', shown, where);
+    const known = typeof code === 'string' && isPublic(code) ? code : 'BAD_USER_INPUT';
+    return answer(known, shortened(shown), where);
   }
   logger.error({ requestId, err: cause }, 'a request failed for a reason nobody foresaw');
   return answer('INTERNAL_SERVER_ERROR', errorTable.INTERNAL_SERVER_ERROR.message, where, requestId);
+}
+
+/** graphql-js quotes the whole value that it refuses: what is wrong with it stands behind, and where before. */
+function shortened(message: string): string {
+  return message.length <= maxMessage
+    ? message
+    : `${message.slice(0, maxMessage / 2)} … ${message.slice(-maxMessage / 2)}`;
 }
 
 function answer(
