@@ -88,6 +88,14 @@ describe('unseen', () => {
     expect(unknown.stderr).toContain("unknown command 'strat'");
   });
 
+  it('prints defaults that it takes', async () => {
+    const help = async (...command: string[]) => (await unseen([...command, '--help']).exit).stdout;
+    expect(await help('demo')).toMatch(/--for <duration> .*\(default: 2m\)/);
+    // A switch takes no value.
+    for (const command of ['start', 'doctor', 'sweep', 'rebuild'])
+      expect(await help(command)).not.toContain('false');
+  });
+
   it('prints a token for a user, and asks which when none is named', async () => {
     const { stdout, code } = await unseen(['token', '--user', 'alice', '--tenant', 'acme']).exit;
     expect(code).toBe(0);
@@ -156,9 +164,29 @@ describe('unseen', () => {
     const ephemeral = unseen(['start', '--ephemeral']);
     await ephemeral.ready();
     ephemeral.child.kill('SIGTERM');
-    expect(await ephemeral.exit).toMatchObject({ code: 0 });
+    const { code, stderr } = await ephemeral.exit;
+    expect(code).toBe(0);
+    expect(stderr).toContain(
+      'Token for alice, good for 12 h (more: start it, and npx unseen token, with an AUTH_SECRET)',
+    );
     expect(existsSync(join(dataDir, 'auth-secret'))).toBe(false);
     expect(readdirSync(dataDir)).toEqual([]);
+  });
+
+  it('takes tokens of `token` and `demo` when it keeps nothing, by the same AUTH_SECRET', async () => {
+    const env = { AUTH_SECRET: 'x'.repeat(32), FLUSH_INTERVAL_SEC: '1' };
+    const url = await unseen(['start', '--ephemeral'], env).ready();
+    const { stdout } = await unseen(['token', '--user', 'alice'], env).exit;
+    const response = await fetch(`${url}/graphql`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', authorization: `Bearer ${stdout.trim()}` },
+      body: JSON.stringify({ query: '{ viewer { userId } }' }),
+    });
+    expect(await response.json()).toEqual({ data: { viewer: { userId: 'alice' } } });
+    const demo = await unseen(['demo', '--users', '2', '--for', '1s', '--url', url], env).exit;
+    expect(demo).toMatchObject({ code: 0, stdout: expect.stringContaining('as it should be') });
+    const other = await unseen(['demo', '--for', '1s', '--url', url]).exit;
+    expect(other).toMatchObject({ code: 1, stderr: expect.stringContaining('The token is not valid.') });
   });
 
   it('migrates and says what it did', async () => {
@@ -240,6 +268,15 @@ describe('unseen', () => {
     } finally {
       await database.drop();
     }
+  });
+
+  it('refuses to keep nothing in a database that it was given', async () => {
+    const { code, stderr } = await unseen(['start', '--ephemeral'], { DATABASE_URL: 'postgresql://x/y' })
+      .exit;
+    expect(code).toBe(1);
+    expect(stderr).toMatch(
+      /^unseen: --ephemeral keeps nothing .*unset DATABASE_URL, or leave --ephemeral out\.\n$/,
+    );
   });
 
   it('refuses to consume from Kafka into a store that keeps nothing, and to rename a topic that is not there', async () => {

@@ -57,8 +57,7 @@ program
   )
   .option(
     '--ephemeral',
-    'keep nothing: data in a temporary directory that disappears with the process',
-    false,
+    'keep nothing: data in a temporary directory that disappears with the process, and its secret too unless AUTH_SECRET is set',
   )
   .action(start);
 
@@ -74,8 +73,8 @@ program
 program
   .command('doctor')
   .description('Examine every backend and say how to mend what is wrong. Exits with 1 when something failed.')
-  .option('--json', 'print it for programs', false)
-  .action(async ({ json }: { readonly json: boolean }) => {
+  .option('--json', 'print it for programs')
+  .action(async ({ json }: { readonly json?: boolean }) => {
     const examinations = await examine(readConfig());
     console.log(json ? JSON.stringify(examinations, undefined, 2) : reportOf(examinations));
     const hasFailed = examinations.some(({ findings }) => findings.some(({ state }) => state === 'failed'));
@@ -116,8 +115,8 @@ dlq
   .option('--topic <topic>', 'only those of this topic')
   .option('--code <code>', 'only those with this error code')
   .option('--limit <number>', 'how many, 1 to 1000', limit, 50)
-  .option('--json', 'as a JSON array, with payloads', false)
-  .action((options: { topic?: string; code?: string; limit: number; json: boolean }) =>
+  .option('--json', 'as a JSON array, with payloads')
+  .action((options: { topic?: string; code?: string; limit: number; json?: boolean }) =>
     withStore(async ({ store }) => {
       const filter = {
         ...(options.topic !== undefined && { topic: options.topic }),
@@ -135,8 +134,8 @@ dlq
   .command('show')
   .description('Show everything about one.')
   .argument('<id>', 'as `ls` shows it', letterId)
-  .option('--json', 'as JSON', false)
-  .action((id: string, options: { json: boolean }) =>
+  .option('--json', 'as JSON')
+  .action((id: string, options: { json?: boolean }) =>
     withStore(async ({ store }) => {
       const letter = await store.deadLetter(id, {});
       if (!letter) refuse(`No dead letter has the id ${id}.`);
@@ -151,17 +150,17 @@ dlq
     ...ids,
     letterId(id),
   ])
-  .option('--all', 'all there are', false)
+  .option('--all', 'all there are')
   .option('--topic <topic>', 'with --all: all of this topic')
-  .action((ids: readonly string[], options: { all: boolean; topic?: string }) => {
-    if (options.all === ids.length > 0) dlq.error('error: name the ids of dead letters, or say --all');
-    if (options.topic !== undefined && !options.all) dlq.error('error: --topic goes with --all');
+  .action((ids: readonly string[], { all = false, topic }: { all?: boolean; topic?: string }) => {
+    if (all === ids.length > 0) dlq.error('error: name the ids of dead letters, or say --all');
+    if (topic !== undefined && !all) dlq.error('error: --topic goes with --all');
     return withStore(async ({ store, clock }) => {
-      const retried = options.all
-        ? await retryAll({ store, clock }, options.topic)
+      const retried = all
+        ? await retryAll({ store, clock }, topic)
         : await retryLetters({ store, clock }, ids);
       const unknown = ids.filter((id) => !retried.includes(id));
-      if (retried.length === 0 && options.all) console.log('No dead letters.');
+      if (retried.length === 0 && all) console.log('No dead letters.');
       if (retried.length > 0) console.log(`Retried ${retried.length}: a worker puts them back into the log.`);
       if (unknown.length > 0) refuse(`No dead letter has the id ${unknown.join(', ')}.`);
     });
@@ -172,8 +171,8 @@ program
   .description(
     'Remove what is older than its retention, as the worker does every day. Also while the server runs.',
   )
-  .option('--dry-run', 'count it and remove nothing', false)
-  .action(({ dryRun }: { readonly dryRun: boolean }) =>
+  .option('--dry-run', 'count it and remove nothing')
+  .action(({ dryRun = false }: { readonly dryRun?: boolean }) =>
     withStore(async (deps) => {
       console.log(await sweepTable(deps, readConfig().retention, { dryRun }));
       if (dryRun) console.error('Nothing was removed.');
@@ -188,7 +187,7 @@ program
   .addArgument(new Argument('<what>', 'what to count again').choices([...rebuildable]))
   .option('--from <day>', 'metrics: the first day, UTC (default: as far back as page views are kept)', day)
   .option('--to <day>', 'metrics: the last day, UTC (default: today)', day)
-  .option('--dry-run', 'say what differs and change nothing', false)
+  .option('--dry-run', 'say what differs and change nothing')
   .addHelpText(
     'after',
     `
@@ -204,7 +203,7 @@ Examples:
   unseen rebuild metrics --from 2026-11-01 --to 2026-11-20
   unseen rebuild limits --dry-run`,
   )
-  .action((what: Rebuildable, options: { from?: Date; to?: Date; dryRun: boolean }) => {
+  .action((what: Rebuildable, options: { from?: Date; to?: Date; dryRun?: boolean }) => {
     if (what !== 'metrics' && (options.from ?? options.to))
       program.error(`error: --from and --to go with metrics; a rebuild of the ${what} is of all of them`);
     return withStore(async ({ store, clock, live }) => {
@@ -213,7 +212,8 @@ Examples:
       const from = options.from ?? new Date(now.getTime() - retentionDays * 86_400_000);
       const to = options.to ? new Date(options.to.getTime() + 1) : now;
       if (to <= from) program.error('error: --to lies before --from');
-      const how = { from, to, dryRun: options.dryRun, logRetentionDays: retention.log, limitThresholds };
+      const { dryRun = false } = options;
+      const how = { from, to, dryRun, logRetentionDays: retention.log, limitThresholds };
       const summary = await rebuildAll({ store, clock, ...live() }, what, how, console.error);
       if (summary === undefined) refuse(`A rebuild of the ${what} is running already.`);
       else console.log(summary);
@@ -247,7 +247,11 @@ program
   )
   .option('--users <number>', 'visitors, 1 to 500', between(1, 500), 50)
   .option('--rate <number>', 'events per second, 1 to 1000', between(1, 1_000), 20)
-  .option('--for <duration>', 'how long, such as 30s or 2m', duration, 120_000)
+  .addOption(
+    new Option('--for <duration>', 'how long, such as 30s or 2m')
+      .argParser(duration)
+      .default(duration('2m'), '2m'),
+  )
   .option('--url <url>', 'of the server (default: as HOST and PORT say)')
   .action(demo);
 
@@ -439,11 +443,11 @@ function refuse(sentence: string): void {
   process.exitCode = 1;
 }
 
-async function start(options: { readonly ephemeral: boolean }): Promise<void> {
+async function start({ ephemeral = false }: { readonly ephemeral?: boolean }): Promise<void> {
   const startedAt = performance.now();
   const config = readConfig();
   const logger = createLogger(config.logLevel);
-  const runtime = await createRuntime(config, options, logger);
+  const runtime = await createRuntime(config, { ephemeral }, logger);
   let app: App | undefined;
   let isStopping = false;
   // Before the app is there: a backend may refuse us for good at any time.
@@ -469,7 +473,7 @@ async function start(options: { readonly ephemeral: boolean }): Promise<void> {
   });
   if (isStopping) return;
   const seconds = ((performance.now() - startedAt) / 1000).toFixed(1);
-  await printBanner({ url, seconds, config, runtime });
+  await printBanner({ url, seconds, config, runtime, ephemeral });
 }
 
 async function printBanner({
@@ -477,14 +481,20 @@ async function printBanner({
   seconds,
   config,
   runtime,
+  ephemeral,
 }: {
   readonly url: string;
   readonly seconds: string;
   readonly config: Config;
   readonly runtime: Awaited<ReturnType<typeof createRuntime>>;
+  readonly ephemeral: boolean;
 }): Promise<void> {
   const { store, log, pubSub, auth } = runtime.description;
   const tokens = await runtime.backends.pageTokens?.();
+  // The secret of an ephemeral one is gone with it, and nobody else has it.
+  const more = ephemeral
+    ? 'more: start it, and npx unseen token, with an AUTH_SECRET'
+    : 'more: npx unseen token --help';
   const lines = [
     `unseen ${version} is ready after ${seconds} s`,
     '',
@@ -503,11 +513,7 @@ async function printBanner({
     `  Pub/sub     ${pubSub}`,
     `  Auth        ${auth}`,
     ...(tokens && config.roles.has('api')
-      ? [
-          '',
-          `  Token for ${devUser.userId}, good for 12 h (more: npx unseen token --help):`,
-          `  ${tokens.userToken}`,
-        ]
+      ? ['', `  Token for ${devUser.userId}, good for 12 h (${more}):`, `  ${tokens.userToken}`]
       : []),
   ];
   // For people; on standard error, so that standard output holds log lines only.

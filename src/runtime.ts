@@ -63,6 +63,11 @@ export async function createRuntime(
   options: RuntimeOptions,
   logger: Logger,
 ): Promise<Runtime> {
+  if (options.ephemeral && config.databaseUrl !== undefined) {
+    const message =
+      '--ephemeral keeps nothing and brings its own PostgreSQL: unset DATABASE_URL, or leave --ephemeral out.';
+    throw new AppError('START_REFUSED', message);
+  }
   // Its group would take events from those who keep them.
   if (options.ephemeral && config.kafka) {
     const message =
