@@ -159,14 +159,35 @@ describe('the configuration', () => {
     expect(readConfig({ ...production, INTROSPECTION: 'on' }).introspection).toBe(true);
   });
 
-  it('has an example file that changes nothing when it is used as it stands, and works when uncommented', () => {
-    const values = Object.fromEntries(
-      envExample()
-        .split('\n')
-        .flatMap((line) => (/^# [A-Z_]+=/.test(line) ? [line.slice(2).split(/=(.*)/s).slice(0, 2)] : [])),
+  it('has an example file of defaults, which change nothing when uncommented, and of examples that work', () => {
+    const entries = [...envExample().matchAll(/^# (.*)\n# ([A-Z_]+)=(.*)$/gm)].map(
+      ([, about = '', key = '', value = '']) => ({ isExample: about.endsWith('For example:'), key, value }),
     );
-    expect(Object.keys(values).length).toBeGreaterThan(10);
-    const { AUTH_JWKS_URL: _, ...usable } = values;
+    const examples = entries.filter(({ isExample }) => isExample);
+    expect(examples.map(({ key }) => key)).toEqual([
+      'DATABASE_URL',
+      'KAFKA_BROKERS',
+      'KAFKA_TOPICS',
+      'NAMESPACE',
+      'KAFKA_SASL_MECHANISM',
+      'KAFKA_SASL_USERNAME',
+      'KAFKA_SASL_PASSWORD',
+      'KAFKA_REPLICATION_FACTOR',
+      'REDIS_URL',
+      'AUTH_SECRET',
+      'AUTH_JWKS_URL',
+      'AUTH_ISSUER',
+      'AUTH_AUDIENCE',
+      'CORS_ORIGINS',
+      'INTROSPECTION',
+      'ALERT_USERS',
+    ]);
+    // Some are read only with these.
+    const backends = { KAFKA_BROKERS: 'a:9092', REDIS_URL: 'redis://x' };
+    for (const { isExample, key, value } of entries)
+      if (!isExample) expect(readConfig({ ...backends, [key]: value }), key).toEqual(readConfig(backends));
+    expect(entries).toHaveLength(envExample().match(/^# [A-Z_]+=/gm)?.length ?? 0);
+    const { AUTH_JWKS_URL: _, ...usable } = Object.fromEntries(entries.map(({ key, value }) => [key, value]));
     expect(readConfig(usable)).toMatchObject({ port: 4000, dataDir: '.unseen' });
   });
 });

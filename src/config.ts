@@ -193,7 +193,7 @@ const settings = {
     example: '20',
   }),
   INTROSPECTION: setting(onOff.optional(), {
-    about: 'Whether clients may read the schema. Default: on, off with NODE_ENV=production.',
+    about: 'Whether clients may read the schema. Unset: on, off with NODE_ENV=production.',
     example: 'on',
   }),
   RETENTION_DAYS: setting(integer(1, 3_650).default(183), {
@@ -256,14 +256,14 @@ const settings = {
   LIMIT_THRESHOLDS: setting(
     z
       .string()
-      .default('*=80+100')
       .transform((value, context) => {
         const thresholds = thresholdsOf(list(value));
         if (thresholds) return thresholds;
         const message = `TYPE=percent+percent separated by commas, each of ${limitTypes.join(', ')} or * once, percentages from 1 to 999`;
         context.addIssue({ code: 'custom', message });
         return z.NEVER;
-      }),
+      })
+      .prefault('*=80+100'),
     {
       about:
         'When users are told that a limit runs out, in percent of its value: TYPE=percent+percent separated by commas, * for every other type, nothing behind = for never.',
@@ -548,14 +548,14 @@ function problemsOfBackends(values: Settings): readonly string[] {
   return problems;
 }
 
-/** The text of `.env.example`: every setting, what it means, its default. */
+/** The text of `.env.example`: every setting, what it means, its default or, where there is none, an example. */
 export function envExample(): string {
   const entries = Object.entries(settings).map(([key, { schema, about, example }]) => {
-    const byDefault = schema instanceof z.ZodDefault ? [schema.def.defaultValue].flat().join(',') : undefined;
-    return [
-      `# ${about}`,
-      byDefault === undefined || byDefault === '' ? `# ${key}=${example}` : `# ${key}=${byDefault}`,
-    ].join('\n');
+    const hasDefault = schema instanceof z.ZodDefault || schema instanceof z.ZodPrefault;
+    const byDefault = hasDefault ? [schema.def.defaultValue].flat().join(',') : '';
+    return byDefault === ''
+      ? `# ${about} For example:\n# ${key}=${example}`
+      : `# ${about}\n# ${key}=${byDefault}`;
   });
-  return `# Unseen reads these from the environment. Nothing has to be set: what is commented out is the default or an example.\n\n${entries.join('\n\n')}\n`;
+  return `# Unseen reads these from the environment. Nothing has to be set: what is commented out is the default, or said to be an example.\n\n${entries.join('\n\n')}\n`;
 }
