@@ -54,7 +54,10 @@ export class BadgeType implements Node {
   })
   unread!: number;
 
-  @Field(() => Int, { description: 'Grows with every change of this badge; 0 when nothing ever arrived.' })
+  @Field(() => Int, {
+    description:
+      'Grows with every change of this badge. Where nothing ever arrived it is 0 or, once a user of the tenant was erased, not lower than theirs was.',
+  })
   version!: number;
 
   @Field(() => DateTime, { description: 'When the badge came to be as it is.' })

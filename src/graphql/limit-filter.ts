@@ -8,16 +8,25 @@ import { LimitPeriod, LimitStatus, LimitType } from './limit-enum.ts';
 
 @InputType({ description: 'Which limits of a user: those for which all of it is true.' })
 export class UserLimitFilter {
-  @Field(() => String, { nullable: true, description: 'Only of this brand. Default: all.' })
+  @Field(() => String, {
+    nullable: true,
+    description: 'Only of this brand, 1 to 128 characters. Default: all.',
+  })
   brandId?: string | null;
 
-  @Field(() => [LimitType], { nullable: true, description: 'Only of these types. Default: all.' })
+  @Field(() => [LimitType], { nullable: true, description: 'Only of these types, 1 to 20. Default: all.' })
   types?: readonly LimitType[] | null;
 
-  @Field(() => [LimitPeriod], { nullable: true, description: 'Only with these periods. Default: all.' })
+  @Field(() => [LimitPeriod], {
+    nullable: true,
+    description: 'Only with these periods, 1 to 20. Default: all.',
+  })
   periods?: readonly LimitPeriod[] | null;
 
-  @Field(() => [LimitStatus], { nullable: true, description: 'Only with these statuses now. Default: all.' })
+  @Field(() => [LimitStatus], {
+    nullable: true,
+    description: 'Only with these statuses now, 1 to 20. Default: all.',
+  })
   statuses?: readonly LimitStatus[] | null;
 }
 

@@ -97,13 +97,16 @@ export class UserLimitType implements Node {
   })
   nextResetAt!: Date | null;
 
-  @Field(() => Boolean, { description: '`nextResetAt` has passed and no reset has been seen.' })
+  @Field(() => Boolean, {
+    description:
+      '`nextResetAt` has passed and no reset has been seen; always false when CANCELED. Nothing is pushed when it becomes true: that is at `nextResetAt`.',
+  })
   resetOverdue!: boolean;
 
   @Field(() => DateTime, {
     nullable: true,
     description:
-      'When it runs out at the pace since the last reset, or since it began; in the past when it has. Null when that is not before `nextResetAt`, when nothing is used, and unless it holds.',
+      'When it runs out at the pace since the last reset, or since it began; in the past when it has. Null when that is not before `nextResetAt`, when nothing is used, while the value or the beginning is unknown, and when FUTURE or CANCELED.',
   })
   projectedExhaustionAt!: Date | null;
 
@@ -213,7 +216,7 @@ export class UserLimitResolver {
 
   @Subscription(() => UserLimitType, {
     description:
-      'First every limit of the user, read after the subscription is live; then each that changes, as a whole (intermediate states may be skipped). After a reconnect it begins with all of them again, so nothing is missed.',
+      'First the limits of the user by their ids, at most 500, read after the subscription is live; then each that changes, as a whole (intermediate states may be skipped). After a reconnect it begins with them again, so nothing is missed. Those beyond 500 come only when they change: read them by `limits` with a filter.',
     subscribe: ({ args, context }: { args: { userId?: string }; context: Context }) =>
       context.container.get(UserLimitResolver).watchLimits(args, context),
   })
@@ -238,7 +241,8 @@ export class UserLimitsResolver {
   constructor(private readonly deps: { readonly read: Read; readonly clock: Clock }) {}
 
   @FieldResolver(() => [UserLimitType], {
-    description: 'The limits of the user by their ids, at most 500. Counts as 50 objects towards the cost.',
+    description:
+      'The limits of the user by their ids, at most 500: of more, a filter names those you want. Counts as 50 objects towards the cost.',
   })
   async limits(
     @Root() user: UserNode,

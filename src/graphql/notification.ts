@@ -135,16 +135,22 @@ export class NotificationType implements Node {
   groupCount!: number;
 }
 
-@ObjectType({ simpleResolvers: true, description: 'A notification and its place in the inbox.' })
+@ObjectType({ simpleResolvers: true, description: 'A notification and its place in the list.' })
 class NotificationEdge {
-  @Field(() => String, { description: 'Its place: for `after`, and for `openInbox(input: { upTo })`.' })
+  @Field(() => String, {
+    description:
+      'Its place: for `after` and, in an inbox, for `upTo` of `openInbox` and `markNotifications`. Of what is still to come it is refused there.',
+  })
   cursor!: string;
 
   @Field(() => NotificationType)
   node!: NotificationType;
 }
 
-@ObjectType({ simpleResolvers: true, description: 'A page of an inbox, newest first.' })
+@ObjectType({
+  simpleResolvers: true,
+  description: 'A page of an inbox, newest first, or of what is still to come, soonest first.',
+})
 export class NotificationConnection {
   @Field(() => [NotificationEdge], { description: 'The entries with their cursors.' })
   edges!: NotificationEdge[];

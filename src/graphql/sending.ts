@@ -55,7 +55,8 @@ class NotificationContentInput {
 @InputType({ description: 'A notification for one user.' })
 class SendNotificationInput {
   @Field(() => ID, {
-    description: 'Must exist: users come into being with their first page view or `upsertUsers`.',
+    description:
+      'Must exist: users come into being with their first page view, item view or event of a limit, when a token of their own asks for `viewer`, `openInbox` or `updatePreferences`, and by `upsertUsers` and `importUserRange`.',
   })
   userId!: string;
 

@@ -74,7 +74,7 @@ class DayStat {
 
   @Field(() => Int, {
     description:
-      'Time on site, rounded down; a gap counts for the day of its earlier view, so the days add up to the whole.',
+      'Time on site, rounded down; a gap counts for the day of its earlier view, so but for the rounding the days add up to the whole.',
   })
   timeOnSiteSeconds!: number;
 }

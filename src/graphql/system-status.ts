@@ -18,7 +18,7 @@ export interface SystemFigures {
 @ObjectType({
   simpleResolvers: true,
   description:
-    'How the system does, for those who run it: the figures of `/metrics`, over all tenants. When a backend does not answer, what it knows is UNAVAILABLE, and the whole with it: leave it out to read the rest.',
+    'How the system does, for those who run it: the most important figures of `/metrics`, over all tenants. When a backend does not answer, what it knows is UNAVAILABLE, and the whole with it: leave it out to read the rest.',
 })
 class SystemStatus {
   @Field(() => String, { description: 'Of Unseen, as in its package.' })
@@ -47,12 +47,14 @@ class SystemStatus {
   @Field(() => Int, { description: 'Open WebSockets of the process that answers.' })
   openSockets!: number;
 
-  @Field(() => Int, { description: 'Users with a subscription to a badge at the process that answers.' })
+  @Field(() => Int, {
+    description: 'Users with a subscription to a badge or a notification stream at the process that answers.',
+  })
   watchedUsers!: number;
 
   @Field(() => Int, {
     description:
-      'Of 100 badges drawn at random, those that differ from a recount at this moment; must stay 0.',
+      'Of about 100 inboxes drawn at random, those whose badge differs from a recount at this moment; must stay 0. `unseen_badge_drift` of `/metrics` counts those that a process has repaired since its start.',
   })
   badgeDrift!: number;
 }

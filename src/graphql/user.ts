@@ -43,6 +43,10 @@ const afterArg = {
   nullable: true,
   description: 'Cursor of the entry before the page; absent: from the newest.',
 };
+const afterSoonestArg = {
+  nullable: true,
+  description: 'Cursor of the entry before the page; absent: from the next to come.',
+};
 
 @ObjectType('User', { implements: Node, simpleResolvers: true, description: 'A user of the tenant.' })
 export class UserType implements Node {
@@ -214,7 +218,7 @@ export class UserResolver {
   scheduledNotifications(
     @Root() user: User,
     @Arg('first', () => Int, firstArg) first: number | null,
-    @Arg('after', () => String, afterArg) after?: string,
+    @Arg('after', () => String, afterSoonestArg) after?: string,
   ) {
     return scheduledPage(this.deps, user, { first: first ?? defaultPageSize, after: after ?? undefined });
   }

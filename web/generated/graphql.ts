@@ -236,7 +236,7 @@ export type SendNotificationInput = {
   readonly idempotencyKey?: string | null | undefined;
   /** When it comes, at most a year ahead; absent or past: at once. */
   readonly scheduledFor?: string | null | undefined;
-  /** Must exist: users come into being with their first page view or `upsertUsers`. */
+  /** Must exist: users come into being with their first page view, item view or event of a limit, when a token of their own asks for `viewer`, `openInbox` or `updatePreferences`, and by `upsertUsers` and `importUserRange`. */
   readonly userId: string;
 };
 
@@ -329,13 +329,13 @@ export type UserErrorCode =
 
 /** Which limits of a user: those for which all of it is true. */
 export type UserLimitFilter = {
-  /** Only of this brand. Default: all. */
+  /** Only of this brand, 1 to 128 characters. Default: all. */
   readonly brandId?: string | null | undefined;
-  /** Only with these periods. Default: all. */
+  /** Only with these periods, 1 to 20. Default: all. */
   readonly periods?: ReadonlyArray<LimitPeriod> | null | undefined;
-  /** Only with these statuses now. Default: all. */
+  /** Only with these statuses now, 1 to 20. Default: all. */
   readonly statuses?: ReadonlyArray<LimitStatus> | null | undefined;
-  /** Only of these types. Default: all. */
+  /** Only of these types, 1 to 20. Default: all. */
   readonly types?: ReadonlyArray<LimitType> | null | undefined;
 };
 
