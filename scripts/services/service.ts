@@ -115,11 +115,6 @@ export async function freePort(wanted = 0): Promise<number> {
   return (await listen(wanted)) ?? (await freePort());
 }
 
-/** Whether a program may listen there now. */
-export async function isFree(port: number): Promise<boolean> {
-  return (await listen(port)) !== undefined;
-}
-
 function listen(port: number): Promise<number | undefined> {
   return new Promise((resolve) => {
     const server = createServer();

@@ -269,8 +269,6 @@ export function createLimitCommands(
   };
 }
 
-export type LimitCommands = ReturnType<typeof createLimitCommands>;
-
 function definition(
   { userId: _, userLimitId: __, activeFrom: from, ...input }: CreateUserLimit,
   limit: UserLimit,
