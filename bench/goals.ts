@@ -6,7 +6,7 @@ export interface Metric {
 
 /** Two figures and what their ratio should be. A ratio without a gate is there to be read. */
 export interface Goal {
-  /** As in the table of goals. */
+  /** For `--only`, and in the report; figures of one kind share it. */
   readonly number: number;
   readonly what: string;
   readonly suite: string;

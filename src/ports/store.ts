@@ -317,10 +317,10 @@ export interface StoreTransaction {
   /** Adds or replaces choices of a user, each category at most once in a call. */
   saveCategoryChoices(user: UserKey, choices: readonly CategoryChoice[], now: Date): Promise<void>;
   /**
-   * Removes every row about a user, whether the user exists or not. Of the log, when it is a table, the records under the
-   * user's key lose key and content and keep their place. What stays names nobody: marks of applied events, and keys of
-   * others' calls with the digest of what these said. Waits for transactions that write users or inboxes, and they for it:
-   * what is applied after it comes to a user who does not exist.
+   * Removes every row about a user, whether the user exists or not, but for views of items: those `forgetItemViews` removes.
+   * Of the log, when it is a table, the records under the user's key lose key and content and keep their place. What stays
+   * names nobody: marks of applied events, and keys of others' calls with the digest of what these said. Waits for
+   * transactions that write users or inboxes, and they for it: what is applied after it comes to a user who does not exist.
    */
   eraseUser(user: UserKey): Promise<Erasure>;
 

@@ -5,8 +5,8 @@ import { Prisma } from './generated/client.ts';
 import type { Sql } from './sql.ts';
 
 /**
- * Every table with rows that name a user, but for the inbox, whose version is needed, and for members of buckets, which are
- * found from the day down. A test asks the catalog for more.
+ * Every table with rows that name a user, but for the inbox, whose version is needed, for members of buckets, which are found
+ * from the day down, and for views of items, which `forgetItemViews` removes. A test asks the catalog for more.
  */
 const tablesOfUser = [
   'app_user',
