@@ -25,29 +25,63 @@ export function sparse<Row, Value>(
   return rows.every((row) => column(row) === null) ? null : rows.map(column);
 }
 
-// Our statements are few and fixed, so each is planned once per connection.
-const names = new Map<string, string>();
-
-function nameOf(text: string): string {
-  let name = names.get(text);
-  if (name === undefined) {
-    name = `unseen_${names.size}`;
-    names.set(text, name);
-  }
-  return name;
+/** One of the texts of a template. */
+interface Text {
+  readonly text: string;
+  uses: number;
+  name?: string;
 }
 
-const texts = new WeakMap<TemplateStringsArray, string>();
+interface Template {
+  readonly texts: Map<string, Text>;
+  /** The text without fragments: always the same, and written once. */
+  fixed?: Text;
+  named: number;
+}
 
-/** Text and parameters of a template. The text of one without fragments is always the same, and written once. */
-function statementOf(strings: TemplateStringsArray, values: readonly unknown[]) {
-  if (values.some((value) => value instanceof Prisma.Sql)) return Prisma.sql(strings, ...values);
-  let text = texts.get(strings);
-  if (text === undefined) {
-    text = Prisma.sql(strings, ...values).text;
-    texts.set(strings, text);
+const templates = new WeakMap<TemplateStringsArray, Template>();
+let names = 0;
+
+/** Text and parameters of a template. */
+function statementOf(strings: TemplateStringsArray, values: readonly unknown[]): pg.QueryConfig {
+  let template = templates.get(strings);
+  if (template === undefined) {
+    template = { texts: new Map(), named: 0 };
+    templates.set(strings, template);
   }
-  return { text, values: [...values] };
+  if (values.some((value) => value instanceof Prisma.Sql)) {
+    const { text, values: parameters } = Prisma.sql(strings, ...values);
+    return prepared(template, textOf(template, text), parameters);
+  }
+  template.fixed ??= textOf(template, Prisma.sql(strings, ...values).text);
+  return prepared(template, template.fixed, [...values]);
+}
+
+function textOf({ texts }: Template, text: string): Text {
+  let known = texts.get(text);
+  if (known === undefined) {
+    known = { text, uses: 0 };
+    texts.set(text, known);
+  }
+  return known;
+}
+
+/**
+ * A statement with a name is planned once per connection, and kept there until the connection ends: some 70 kB each. A
+ * template with optional parts has hundreds of texts, so each further one has to be used twice as often as the one before it
+ * to get a name: what is used all the time soon has one, and those of all the ways to filter stay few.
+ */
+function prepared(template: Template, text: Text, values: unknown[]): pg.QueryConfig {
+  // What has no parameters is DDL and the like, run once.
+  if (values.length === 0) return { text: text.text };
+  if (text.name === undefined) {
+    text.uses += 1;
+    if (text.uses >= 2 ** template.named) {
+      template.named += 1;
+      text.name = `unseen_${names++}`;
+    }
+  }
+  return { name: text.name, text: text.text, values };
 }
 
 /**
@@ -55,13 +89,8 @@ function statementOf(strings: TemplateStringsArray, values: readonly unknown[]) 
  * and every request would pay (docs/decisions/0004).
  */
 export function sqlOn(client: Pick<pg.ClientBase, 'query'>): Sql {
-  const run = (strings: TemplateStringsArray, values: readonly unknown[]) => {
-    const { text, values: parameters } = statementOf(strings, values);
-    // What has no parameters is DDL and the like, run once.
-    return client.query(
-      parameters.length === 0 ? { text } : { name: nameOf(text), text, values: parameters },
-    );
-  };
+  const run = (strings: TemplateStringsArray, values: readonly unknown[]) =>
+    client.query(statementOf(strings, values));
   return {
     query: async <Row>(strings: TemplateStringsArray, ...values: readonly unknown[]) =>
       (await run(strings, values)).rows as Row[],
