@@ -22,6 +22,7 @@ import { openTestStorage, type TestStorage } from '../testing/storage.ts';
 import { createAct } from './act.ts';
 import { createProject } from './project.ts';
 import { createRebuild, type RebuiltLimits } from './rebuild.ts';
+import { createSchedule } from './schedule.ts';
 import { createSweep, expireAll, type Retention } from './sweep.ts';
 
 let storage: TestStorage;
@@ -227,6 +228,27 @@ describe('what is too old', () => {
     expect(await drift(storage.query)).toEqual([]);
     const again = await expireAll({ store: storage.store, clock }, retention, { dryRun: false });
     expect(again.map(({ removed }) => removed)).toEqual(again.map(() => 0));
+  });
+
+  it('is no notification that is put off: it comes again, however long ago it was read', async () => {
+    const pubSub = createLocalPubSub();
+    const act = createAct({ store: storage.store, pubSub, clock, logger: silent });
+    await live(100);
+    const [read] = await storage.store.notifications(alice, { first: 1 });
+    expect(read?.readAt).toEqual(ago(100));
+    const until = new Date(testNow.getTime() + dayMs);
+    await act.snooze({ ...alice, id: read?.id as string }, until, () => true);
+    await expireAll({ store: storage.store, clock }, retention, { dryRun: false });
+    const schedule = createSchedule({
+      store: storage.store,
+      pubSub,
+      clock: createTestClock(until),
+      logger: silent,
+    });
+    expect(await schedule.deliverDue()).toBe(1);
+    await expireAll({ store: storage.store, clock: createTestClock(until) }, retention, { dryRun: false });
+    const [newest] = await storage.store.notifications(alice, { first: 1 });
+    expect(newest).toMatchObject({ id: read?.id, readAt: null, snoozedUntil: null });
   });
 
   it('of the history of limits is nothing that a limit stands on, nor what says the progress there', async () => {

@@ -59,9 +59,9 @@ const rows: Record<Expiring, readonly RowsOfTable[]> = {
   deadLetters: [olderBy('dead_letter', 'failed_at')],
   notifications: [
     {
-      // Neither of these counts, nor will it again.
+      // Neither of these counts, nor will it again. What is put off was read too, and comes again.
       table: 'notification',
-      condition: (before) => Prisma.sql`(read_at < ${before}::timestamptz
+      condition: (before) => Prisma.sql`(read_at < ${before}::timestamptz AND snoozed_until IS NULL
         OR status IN ('SUPPRESSED', 'CANCELED', 'EXPIRED') AND greatest(created_at, expires_at) < ${before}::timestamptz)`,
     },
     {
