@@ -289,8 +289,8 @@ export interface ItemPage {
 }
 
 /**
- * The writes. Whoever locks rows of several users passes them sorted (`distinctUsers`), so that two transactions never
- * wait for each other in a circle.
+ * The writes. Rows of several users are locked in one order, whatever that of the keys, and users before inboxes: two
+ * transactions never wait for each other in a circle.
  */
 export interface StoreTransaction {
   /** Marks events as applied; per event whether it is new. Of the same id twice in one call the first is new. */

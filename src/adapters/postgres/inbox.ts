@@ -106,13 +106,15 @@ export function createInboxQueries(sql: Sql) {
     async lockInboxes(keys: readonly UserKey[], now: Date): Promise<readonly UserInbox[]> {
       if (keys.length === 0) return [];
       const [tenantIds, userIds] = columns(keys);
-      // The update changes nothing; it locks the row and makes RETURNING answer. Keys come sorted, and so do the locks.
+      // The update changes nothing; it locks the row and makes RETURNING answer. Locked in one order whoever asks, so that
+      // two of these never wait for each other in a circle.
       const rows = await sql.query<Row & Recipient>`
         WITH inbox AS (
           INSERT INTO inbox (tenant_id, user_id, version, first_version, updated_at)
           SELECT tenant_id, user_id, coalesce(floor.version, 0), coalesce(floor.version, 0), ${now}::timestamptz
-          FROM unnest(${tenantIds}::text[], ${userIds}::text[]) WITH ORDINALITY AS wanted (tenant_id, user_id, n)
-          JOIN app_user USING (tenant_id, user_id) LEFT JOIN version_floor AS floor USING (tenant_id) ORDER BY n
+          FROM unnest(${tenantIds}::text[], ${userIds}::text[]) AS wanted (tenant_id, user_id)
+          JOIN app_user USING (tenant_id, user_id) LEFT JOIN version_floor AS floor USING (tenant_id)
+          ORDER BY tenant_id, user_id
           ON CONFLICT (tenant_id, user_id) DO UPDATE SET updated_at = inbox.updated_at
           RETURNING *
         )
