@@ -39,7 +39,7 @@ function openOutbox(): Outbox {
 }
 
 function startRelay(
-  options: { log?: EventLog; outbox?: Outbox; warn?: () => void; restMs?: number } = {},
+  options: { log?: EventLog; outbox?: Outbox; warn?: (fields: object) => void; restMs?: number } = {},
 ): Relay {
   const { log: to = log, outbox = openOutbox(), warn = () => {}, restMs = 50 } = options;
   const project = createProject(
@@ -402,6 +402,33 @@ describe('a topic that cannot be written', () => {
     isBroken = false;
     await drained();
     expect(await sentNumbers()).toEqual([...range(1, 7), ...range(1_001, 1_601)]);
+  });
+
+  it('is tried again soon, and reported once, also while there is always something of another to send', async () => {
+    let attempts = 0;
+    const hiccuping: EventLog = {
+      ...log,
+      async send(records) {
+        if (records.some(({ topic }) => topic === 'once')) {
+          attempts += 1;
+          if (attempts === 1) throw new AppError('UNAVAILABLE', 'Just once, says the test.');
+        }
+        await log.send(records);
+      },
+    };
+    const warn = vi.fn();
+    // Every round finds what a dozen transactions wrote since the one before.
+    startRelay({ log: hiccuping, warn, restMs: 500 });
+    await write([{ ...numbered(0, 0)[0], topic: 'once' } as OutgoingRecord]);
+    const isSent = async () => (await sentNumbers()).includes(0);
+    const startedAt = performance.now();
+    for (let n = 1; !(await isSent()) && performance.now() - startedAt < 8_000; n += 1) {
+      await write(numbered(n, n));
+      await delay(10);
+    }
+    expect(await isSent()).toBe(true);
+    expect(attempts).toBe(2);
+    expect(warn.mock.calls.map(([fields]) => fields)).toMatchObject([{ topics: ['once'], failures: 1 }]);
   });
 });
 

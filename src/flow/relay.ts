@@ -13,7 +13,8 @@ const fullRound = 100;
  * Takes what transactions wrote for the log to the log: one relay at a time over all processes, each topic in order,
  * removed only when the log has it. So each record is sent at least once, and after a crash in between once more. A log or
  * a database that is away is waited for, without limit, with backoff and jitter, and another process may take over
- * meanwhile. Of a topic that cannot be written the others do not have to wait: it is held back until they have gone.
+ * meanwhile. Of a topic that cannot be written the others do not have to wait: it is held back until they have gone, for
+ * `maxBackoffMs` at most.
  * What comes alone goes at once; what comes soon after it gathers for `restMs`, so that a round is not made for each record.
  */
 export function createRelay(
@@ -33,8 +34,13 @@ export function createRelay(
   const stopping = new AbortController();
   const { signal } = stopping;
   let running: Promise<void> | undefined;
-  /** Interruptions since something was sent, or since the last idle moment. */
+  /** Interruptions, and ends of a hold, since all that was read was sent, or since the last idle moment. */
   let failures = 0;
+
+  /** The first says that it began, then one line a minute or so. */
+  function warnNowAndThen(fields: object, message: string): void {
+    if (failures === 1 || failures % 10 === 0) logger.warn({ ...fields, failures }, message);
+  }
 
   async function run(): Promise<void> {
     while (!signal.aborted) {
@@ -45,9 +51,7 @@ export function createRelay(
       } catch (err) {
         failures += 1;
         const delayMs = Math.min(maxBackoffMs, 100 * 2 ** failures) * Math.random();
-        // The first says that it began, then one line a minute or so.
-        if (failures === 1 || failures % 10 === 0)
-          logger.warn({ err, failures, delayMs }, 'relaying is retried');
+        warnNowAndThen({ err, delayMs }, 'relaying is retried');
         await turn?.end();
         await delay(delayMs, undefined, { signal }).catch(() => {});
         continue;
@@ -59,6 +63,7 @@ export function createRelay(
   /** Rejects when the turn is lost, and when topics are held back and nothing else waits. */
   async function sendOn(turn: OutboxTurn): Promise<void> {
     const held = new Map<string, unknown>();
+    let heldUntil: number | undefined;
     while (!signal.aborted) {
       const records = await turn.read([...held.keys()]);
       for (const ofTopic of byTopic(records)) {
@@ -75,6 +80,17 @@ export function createRelay(
       const [reason] = held.values();
       if (reason === undefined) failures = 0;
       else if (records.length === 0) throw reason;
+      else heldUntil ??= performance.now() + maxBackoffMs;
+      // A trickle of others would let them wait for ever.
+      if (heldUntil !== undefined && performance.now() >= heldUntil) {
+        failures += 1;
+        warnNowAndThen(
+          { err: reason, topics: [...held.keys()] },
+          'topics that were held back are tried again',
+        );
+        held.clear();
+        heldUntil = undefined;
+      }
       if (records.length === 0) await turn.written();
       else if (records.length < fullRound) await delay(restMs, undefined, { signal }).catch(() => {});
     }
