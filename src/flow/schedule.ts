@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { isRetriable } from '../domain/error.ts';
 import { badgeOf } from '../domain/inbox.ts';
 import { changedAt, statusAt } from '../domain/limit.ts';
 import { createMailboxes } from '../domain/mailboxes.ts';
@@ -7,7 +8,7 @@ import type { BadgeCache } from '../ports/badge-cache.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { PubSub } from '../ports/pub-sub.ts';
-import type { Store } from '../ports/store.ts';
+import type { DueRow, Store } from '../ports/store.ts';
 import { writesOf } from './mail.ts';
 import { publishBadges, publishLimits } from './publish.ts';
 
@@ -19,6 +20,12 @@ const batchSize = 500;
 
 /** A due row that somebody else has locked is looked for again after this. */
 const lockedMs = 100;
+
+/** What cannot be done, for a reason that does not pass by itself, comes due again after this. */
+const putOffMs = 60_000;
+
+/** Says which rows a batch is about, before anything is done with them. */
+type Taking = (due: readonly DueRow[]) => void;
 
 /** Tells the schedules of all processes the earliest of the moments at which time changes something. */
 export async function announceDue(pubSub: PubSub, dueAt: readonly (Date | null)[]): Promise<void> {
@@ -34,7 +41,7 @@ export async function announceDue(pubSub: PubSub, dueAt: readonly (Date | null)[
  * Time: delivers what was scheduled, wakes what was snoozed, ends what has expired, begins and ends limits. It knows the next
  * moment, sleeps until then, and is woken when something earlier is announced. Any number of workers may run it: each row is
  * done once, by whoever has its inbox locked. It looks again every `maxSleepMs`, for what was announced to nobody and for
- * clocks that jump.
+ * clocks that jump. A row that can never be done holds up no other.
  */
 export function createSchedule(
   {
@@ -67,11 +74,11 @@ export function createSchedule(
   let running: Promise<void> | undefined;
   let stopListening: () => void = () => {};
 
-  /** One batch of what is due; how many rows that were. */
-  async function deliverDue(): Promise<number> {
+  async function deliver(limit: number, taking: Taking): Promise<void> {
     const now = clock.now();
-    const { count, inboxes, changed } = await store.transaction(async (transaction) => {
-      const { locked, due } = await transaction.lockDue(now, batchSize);
+    const { inboxes, changed } = await store.transaction(async (transaction) => {
+      const { locked, due } = await transaction.lockDue(now, limit);
+      taking(due);
       const groups = due.flatMap(({ tenantId, userId, groupKey, status }) =>
         groupKey !== null && status === 'SCHEDULED' ? [{ tenantId, userId, groupKey }] : [],
       );
@@ -80,7 +87,7 @@ export function createSchedule(
       for (const row of due) mailboxes.comeDue(row);
       const mail = mailboxes.mail();
       transaction.finish(...writesOf(transaction, mail, { announcesDeliveries, now }));
-      return { count: due.length, inboxes: mail.touched, changed: mail.changed };
+      return { inboxes: mail.touched, changed: mail.changed };
     });
     const ended = new Set(changed.filter(({ status }) => status === 'EXPIRED').map(userKeyOf));
     for (const cause of ['ARRIVED', 'EXPIRED'] as const) {
@@ -89,21 +96,70 @@ export function createSchedule(
         .map(badgeOf);
       if (badges.length > 0) await publishBadges({ pubSub, cache, logger }, badges, cause);
     }
-    return count;
   }
 
-  /** One batch of limits that begin or end; how many. */
-  async function turnLimits(): Promise<number> {
+  async function turn(limit: number, taking: Taking): Promise<void> {
     const now = clock.now();
     const turned = await store.transaction(async (transaction) => {
-      const due = await transaction.lockLimitsDue(now, batchSize);
+      const due = await transaction.lockLimitsDue(now, limit);
+      taking(due);
       const turned = due.map((limit) => changedAt({ ...limit, status: statusAt(limit, now) }, now));
       await transaction.saveLimits(turned);
       return turned;
     });
     if (turned.length > 0) await publishLimits({ pubSub, logger }, turned);
-    return turned.length;
   }
+
+  /**
+   * Has one batch done; how many rows that were. When it fails for a reason that does not pass by itself they are done one at a
+   * time, and what fails alone comes due again later: nothing waits behind it, and it is not what everybody wakes up for.
+   */
+  async function isolating(work: (limit: number, taking: Taking) => Promise<void>): Promise<number> {
+    let taken: readonly DueRow[] = [];
+    /** Why it could not be done, when its rows are at fault. */
+    async function attempt(limit: number): Promise<unknown> {
+      taken = [];
+      try {
+        await work(limit, (due) => {
+          taken = due;
+        });
+        return undefined;
+      } catch (error) {
+        if (isRetriable(error) || taken.length === 0) throw error;
+        return error;
+      }
+    }
+
+    const reason = await attempt(batchSize);
+    const { length } = taken;
+    if (reason === undefined) return length;
+    logger.warn({ err: reason, count: length }, 'what is due is done one at a time: together it failed');
+    let count = 0;
+    while (count < length && !stopping.signal.aborted) {
+      const err = await attempt(1);
+      const [row] = taken;
+      // What is left somebody else has locked.
+      if (!row) break;
+      count += 1;
+      if (err !== undefined) await putOff(row, err);
+    }
+    return count;
+  }
+
+  async function putOff(row: DueRow, err: unknown): Promise<void> {
+    const now = clock.now();
+    const until = new Date(now.getTime() + putOffMs);
+    await store.transaction((transaction) => transaction.putOff(row, now, until));
+    const { tenantId, userId } = row;
+    const which = 'userLimitId' in row ? { userLimitId: row.userLimitId } : { notificationId: row.id };
+    logger.error({ err, tenantId, userId, ...which, until }, 'what is due could not be done and is put off');
+  }
+
+  /** One batch of what is due; how many rows that were. */
+  const deliverDue = () => isolating(deliver);
+
+  /** One batch of limits that begin or end; how many. */
+  const turnLimits = () => isolating(turn);
 
   /** Does what is due; how long it may sleep then, in ms. */
   async function work(): Promise<number> {

@@ -288,6 +288,9 @@ export interface ItemPage {
   readonly unseenFrom?: Date;
 }
 
+/** A notification or a limit that time has come for. */
+export type DueRow = UserKey & ({ readonly id: string } | { readonly userLimitId: string });
+
 /**
  * The writes. Rows of several users are locked in one order, whatever that of the keys, and users before inboxes: two
  * transactions never wait for each other in a circle.
@@ -378,6 +381,8 @@ export interface StoreTransaction {
     now: Date,
     limit: number,
   ): Promise<{ readonly locked: readonly UserInbox[]; readonly due: readonly Notification[] }>;
+  /** Has a row that is due come due again then instead; one that is not due any more is left as it is. */
+  putOff(row: DueRow, now: Date, until: Date): Promise<void>;
   /** Keeps changes; of an inbox the newest thousand. */
   addChanges(changes: readonly InboxChange[]): Promise<void>;
   /** Notes when the watermark came to stand where it does. */

@@ -2,7 +2,7 @@ import { emptyInbox, type Inbox, type InboxChange, type UserInbox } from '../../
 import type { Recipient } from '../../domain/preference.ts';
 import { streamWindow } from '../../domain/stream.ts';
 import { type UserKey, userKeyOf } from '../../domain/user.ts';
-import type { Recounted } from '../../ports/store.ts';
+import type { DueRow, Recounted } from '../../ports/store.ts';
 import { Prisma } from './generated/client.ts';
 import { live } from './live.ts';
 import { disabledCategories, toRecipient } from './preference.ts';
@@ -135,6 +135,16 @@ export function createInboxQueries(sql: Sql) {
           ) AS due)
         ORDER BY tenant_id, user_id FOR UPDATE OF inbox SKIP LOCKED`;
       return rows.map((row) => ({ user: toRecipient(row), inbox: toInbox(row) }));
+    },
+
+    async putOff(row: DueRow, now: Date, until: Date): Promise<void> {
+      const [table, key] =
+        'userLimitId' in row
+          ? [Prisma.sql`user_limit`, Prisma.sql`user_limit_id = ${row.userLimitId}`]
+          : [Prisma.sql`notification`, Prisma.sql`id = ${row.id}::uuid`];
+      await sql.execute`
+        UPDATE ${table} SET due_at = ${until}::timestamptz
+        WHERE tenant_id = ${row.tenantId} AND user_id = ${row.userId} AND ${key} AND due_at <= ${now}::timestamptz`;
     },
 
     async saveInboxes(inboxes: readonly Inbox[]): Promise<void> {
