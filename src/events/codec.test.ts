@@ -1,6 +1,8 @@
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { wireLimitEvent } from '../testing/limit.ts';
 import { decode, type Event, encode } from './codec.ts';
+import { ingestLimitEvent } from './limit-event.ts';
 import type { InboundRecord } from './record.ts';
 import { topics } from './topic.ts';
 
@@ -67,16 +69,17 @@ describe('the envelope', () => {
     ['empty bytes', Buffer.alloc(0), 'not JSON'],
     ['text that is not JSON', bytes('{'), 'not JSON'],
     ['bytes that are not UTF-8', Buffer.from([0xff, 0xfe]), 'not UTF-8'],
-    ['an array', bytes([]), 'value: '],
-    ['null in JSON', bytes('null'), 'value: '],
-    ['no user', bytes(without('userId')), 'userId: '],
+    ['an array', bytes([]), 'must be a JSON object'],
+    ['null in JSON', bytes('null'), 'must be a JSON object'],
+    ['no user', bytes(without('userId')), 'userId: is missing'],
+    ['no data', bytes(without('data')), 'data: is missing'],
     ['an empty user', bytes({ ...event, userId: '' }), 'userId: '],
     ['a wrong type of user', bytes({ ...event, userId: 7 }), 'userId: '],
     ['an unknown type', bytes({ ...event, type: 'constructor' }), 'type: '],
     ['a tenant with a slash', bytes({ ...event, tenantId: 'a/b' }), 'tenantId: '],
     ['a date that does not exist', bytes({ ...event, occurredAt: '2026-02-30T00:00:00Z' }), 'occurredAt: '],
     ['a date without a zone', bytes({ ...event, occurredAt: '2026-02-20T00:00:00' }), 'occurredAt: '],
-    ['no name', bytes({ ...event, data: {} }), 'data.name: '],
+    ['no name', bytes({ ...event, data: {} }), 'data.name: is missing'],
     ['U+0000 in a name', bytes({ ...event, data: { name: 'a\0b' } }), 'data.name: '],
     ['a lone surrogate', bytes(JSON.stringify({ ...event, data: { name: '\ud800' } })), 'data.name: '],
   ])('with %s is unreadable, and the reason says where', (_, value, reason) => {
@@ -125,6 +128,31 @@ describe('a record', () => {
       }),
       { numRuns: 2_000 },
     );
+  });
+});
+
+describe('a topic on which nobody else writes', () => {
+  const topic = 'points-earned';
+  /** `decode` of a program in which that is one more topic. */
+  async function withTopic(): Promise<typeof decode> {
+    vi.doMock('./topic.ts', () => ({ topics: { ...topics, points: topic } }));
+    vi.resetModules();
+    return (await import('./codec.ts')).decode;
+  }
+  afterEach(() => {
+    vi.doUnmock('./topic.ts');
+    vi.resetModules();
+  });
+
+  it('has its events read, and what is none is not dropped in silence', async () => {
+    const decode = await withTopic();
+    expect(decode(recordOf(bytes(encode(event)), { topic }))).toEqual({ kind: 'event', event });
+    expect(decode(recordOf(null, { topic }))).toEqual({ kind: 'empty' });
+    expect(decode(recordOf(bytes({ points: 5 }), { topic }))).toMatchObject({
+      kind: 'unreadable',
+      reason: expect.stringMatching(/^id: is missing; .*; tenantId: is missing/),
+    });
+    expect(decode(recordOf(bytes(encode(event)), { topic: 'other' }))).toMatchObject({ kind: 'ignored' });
   });
 });
 
@@ -242,14 +270,14 @@ describe('activity as others write it', () => {
   });
 
   it.each([
-    ['no user', { ...plain, user_id: undefined }, 'userId: '],
+    ['no user', { ...plain, user_id: undefined }, 'userId: is missing'],
     ['no collection that could be', { ...plain, collection: 'a b', item_id: '7' }, 'collection: '],
     ['a number for an item', { ...plain, collection: 'news', item_id: 7 }, 'itemIds.0: '],
     ['a number for a user', { ...plain, user_id: 7 }, 'userId: '],
-    ['no time', { ...plain, timestamp: undefined }, 'timestamp: '],
+    ['no time', { ...plain, timestamp: undefined }, 'timestamp: is missing'],
     ['a time without a zone', { ...plain, timestamp: '2026-11-20T09:00:00' }, 'timestamp: '],
     ['a day that does not exist', { ...plain, timestamp: '2026-02-30T09:00:00Z' }, 'timestamp: '],
-    ['no name', { ...plain, name: undefined }, 'name: '],
+    ['no name', { ...plain, name: undefined }, 'name: is missing'],
     ['a name of 501 characters', { ...plain, name: 'x'.repeat(501) }, 'name: '],
     ['an empty id', { ...plain, event_id: '' }, 'eventId: '],
     ['a number for a type', { ...plain, activity_type: 1 }, 'activityType: '],
@@ -350,8 +378,8 @@ describe('a notification as others order it', () => {
   });
 
   it.each([
-    ['no user', { title: 'Hello' }, 'userId: '],
-    ['neither title nor content', { userId: 'alice' }, 'title: '],
+    ['no user', { title: 'Hello' }, 'userId: is missing'],
+    ['neither title nor content', { userId: 'alice' }, 'title: is missing'],
     ['a severity nobody knows', { ...plain, severity: 'LOUD' }, 'severity: '],
     ['a script for an action', { ...plain, actionUrl: 'javascript:alert(1)' }, 'actionUrl: '],
     ['too much text', { userId: 'alice', content: 'x '.repeat(3_000) }, 'body: '],
@@ -360,6 +388,65 @@ describe('a notification as others order it', () => {
     expect(read(value, { topic })).toMatchObject({
       kind: 'unreadable',
       reason: expect.stringContaining(reason),
+    });
+  });
+});
+
+describe('a limit event as its producer writes it', () => {
+  const topic = topics.userLimits;
+  const wire = (payload = {}, fields = {}) => wireLimitEvent('USER_LIMIT_RESET', 3, payload, fields);
+  const ours = { ...event, type: 'userLimitReset', data: wire()['payload'] };
+  const outcomes = {
+    event: 'ACCEPTED',
+    ignored: 'IGNORED_TYPE',
+    unreadable: 'INVALID',
+    newer: 'INVALID',
+    empty: '',
+  };
+
+  it.each([
+    ['what it is', wire(), 'event', ''],
+    ['a schema version of its own', wire({}, { schemaVersion: 2 }), 'event', ''],
+    ['`data` for its payload', { ...wire(), payload: null, data: wire()['payload'] }, 'event', ''],
+    ['another type', wire({}, { type: 'USER_LIMIT_CHANGE_SOURCE_ADDED', schemaVersion: 2 }), 'ignored', ''],
+    [
+      'bytes of latin1',
+      Buffer.from(JSON.stringify(wire({ brandId: 'zoë' })), 'latin1'),
+      'unreadable',
+      'not UTF-8',
+    ],
+    ['half of it', JSON.stringify(wire()).slice(0, 50), 'unreadable', 'not JSON'],
+    ['a list around it', [wire()], 'unreadable', 'must be a JSON object'],
+    ['no brand', wire({ brandId: undefined }), 'unreadable', 'payload.brandId: is missing'],
+    ['null for its brand', wire({ brandId: null }), 'unreadable', 'payload.brandId: is missing'],
+    ['no amount', wire({ resetAmount: undefined }), 'unreadable', 'payload.resetAmount: is missing'],
+    [
+      'no brand in its data',
+      { ...wire(), payload: null, data: wire({ brandId: undefined })['payload'] },
+      'unreadable',
+      'data.brandId: is missing',
+    ],
+    ['no place', wire({}, { sequenceNumber: undefined }), 'unreadable', 'sequenceNumber: is missing'],
+    ['no time', wire({}, { createdAt: undefined }), 'unreadable', 'createdAt: is missing'],
+    ['no payload', wire({}, { payload: undefined }), 'unreadable', 'payload or data: is missing'],
+    ['text for its payload', wire({}, { payload: 'x' }), 'unreadable', 'payload: must be a JSON object'],
+    ['no type', wire({}, { type: undefined }), 'unreadable', 'type: is missing'],
+    ['an envelope of ours for a head', { ...ours, data: {} }, 'unreadable', ''],
+    ['an envelope of a newer worker', { ...ours, schemaVersion: 9 }, 'newer', ''],
+  ] as const)('with %s is to the door what it is to a worker', (_, value, kind, reason) => {
+    const given = value instanceof Buffer ? value : bytes(value);
+    const decoded = decode(recordOf(given, { topic }));
+    expect(decoded).toMatchObject({ kind, ...(reason !== '' && { reason }) });
+    const ingested = ingestLimitEvent('acme', given, new Date('2026-12-01T00:00:00Z'));
+    expect(ingested).toMatchObject({ outcome: outcomes[kind], ...(reason !== '' && { message: reason }) });
+  });
+
+  it('is not brought in inside our own envelope, which could name any tenant', () => {
+    const foreign = { ...event, tenantId: 'another' };
+    expect(decode(recordOf(bytes(foreign), { topic }))).toMatchObject({ kind: 'event' });
+    expect(ingestLimitEvent('acme', bytes(foreign), appendedAt)).toMatchObject({
+      outcome: 'INVALID',
+      message: expect.stringContaining('envelope'),
     });
   });
 });

@@ -1,13 +1,13 @@
 import { type ActivityRecorded, activityRecorded } from './activity.ts';
 import { type Decoded, describe, unreadable } from './decoded.ts';
-import { envelope } from './envelope.ts';
+import { envelope, isEnvelope } from './envelope.ts';
 import { type ItemViewed, itemViewed } from './item-view.ts';
 import { type LimitEvent, limitFamilies } from './limit.ts';
 import { decodeLimitEvent } from './limit-event.ts';
 import { type NotificationSent, notificationSent } from './notification.ts';
 import { decodeNotificationCommand } from './notification-command.ts';
 import { type PageViewed, pageViewed } from './page-view.ts';
-import type { Fields, InboundRecord } from './record.ts';
+import { type Fields, type InboundRecord, readObject } from './record.ts';
 import { topics } from './topic.ts';
 import { decodeActivity } from './user-activity.ts';
 
@@ -77,7 +77,7 @@ const foreignForms = new Map<string, (fields: Fields, record: InboundRecord) => 
   [topics.userLimits, decodeLimitEvent],
 ]);
 
-const utf8 = new TextDecoder('utf-8', { fatal: true });
+const knownTopics: ReadonlySet<string> = new Set(Object.values(topics));
 
 const decoded = new WeakMap<InboundRecord, Decoded>();
 
@@ -95,35 +95,28 @@ export function decode(record: InboundRecord): Decoded {
 }
 
 function read(record: InboundRecord): Decoded {
-  const foreignForm = foreignForms.get(record.topic);
-  if (!foreignForm) return { kind: 'ignored', what: 'other topic' };
+  if (!knownTopics.has(record.topic)) return { kind: 'ignored', what: 'other topic' };
   if (record.value === null) return { kind: 'empty' };
-  let json: unknown;
-  try {
-    json = JSON.parse(utf8.decode(record.value));
-  } catch (error) {
-    return unreadable(error instanceof SyntaxError ? 'not JSON' : 'not UTF-8');
-  }
-  if (typeof json !== 'object' || json === null || Array.isArray(json)) {
-    return unreadable('value: must be a JSON object');
-  }
-  return isEnvelope(json) ? decodeEnvelope(json) : foreignForm(json as Fields, record);
+  const fields = readObject(record.value);
+  if (typeof fields === 'string') return unreadable(fields);
+  const foreignForm = isEnvelope(fields) ? undefined : foreignForms.get(record.topic);
+  return foreignForm ? foreignForm(fields, record) : decodeEnvelope(fields);
 }
 
-/** Others write neither of these together. */
-function isEnvelope(json: object): boolean {
-  return ['type', 'source', 'schemaVersion'].every((field) => Object.hasOwn(json, field));
-}
-
-function decodeEnvelope(json: object): Decoded {
-  const head = envelope.safeParse(json);
-  if (!head.success) return unreadable(describe(head.error));
+function decodeEnvelope(fields: Fields): Decoded {
+  const head = envelope.safeParse(fields);
+  if (!head.success) return unreadable(describe(head.error, fields));
   const { id, source, type, tenantId, userId, occurredAt, schemaVersion } = head.data;
   const family = familyByType.get(type);
   if (!family) return unreadable('type: not a type this worker knows', tenantId);
   if (schemaVersion > family.schemaVersion) return { kind: 'newer', type, schemaVersion };
   const data = family.data.safeParse(head.data.data);
-  if (!data.success) return unreadable(describe(data.error, ['data']), tenantId);
+  if (!data.success) {
+    return unreadable(
+      describe(data.error, head.data.data, (path) => ['data', ...path]),
+      tenantId,
+    );
+  }
   // Written out: a spread costs several times the memory, and every event that is read goes through here.
   const event = { id, source, type, tenantId, userId, occurredAt, data: data.data, schemaVersion };
   return { kind: 'event', event: event as Event };

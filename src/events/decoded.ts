@@ -20,9 +20,27 @@ export function unreadable(reason: string, tenantId?: string): Decoded {
   return { kind: 'unreadable', reason, tenantId };
 }
 
-/** The problems of a failed parse in one line: `where: what; …`. */
-export function describe(error: z.ZodError, prefix: readonly string[] = []): string {
+/** Leads from what was parsed to a value in it. */
+export type Path = readonly PropertyKey[];
+
+/** The problems of a failed parse of `value` in one line: `where: what; …`, each with the place that its path has. */
+export function describe(
+  error: z.ZodError,
+  value: unknown,
+  placeOf: (path: Path) => Path = (path) => path,
+): string {
   return error.issues
-    .map((issue) => `${[...prefix, ...issue.path].join('.') || 'value'}: ${issue.message}`)
+    .map(({ path, message }) => {
+      const where = placeOf(path).join('.') || 'value';
+      return `${where}: ${isMissing(value, path) ? 'is missing' : message}`;
+    })
     .join('; ');
+}
+
+function isMissing(value: unknown, path: Path): boolean {
+  const found = path.reduce(
+    (outer, field) => (outer as Record<PropertyKey, unknown> | undefined)?.[field],
+    value,
+  );
+  return found === undefined;
 }

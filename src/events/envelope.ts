@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { Fields } from './record.ts';
 import { instant, name, tenantId } from './text.ts';
 
 /** What every event says about itself, whatever happened. */
@@ -39,3 +40,11 @@ export const envelope = z.object({
   data: z.unknown(),
   schemaVersion: z.int().min(1),
 });
+
+/** Others write some of these, of their own meaning, and never all. */
+const ownFields = ['type', 'source', 'tenantId', 'occurredAt', 'schemaVersion'];
+
+/** Whether this is written as we write events ourselves, be it readable or not. */
+export function isEnvelope(fields: Fields): boolean {
+  return ownFields.every((field) => Object.hasOwn(fields, field));
+}

@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import { type Decoded, describe, unreadable } from './decoded.ts';
+import { type Decoded, describe, type Path, unreadable } from './decoded.ts';
+import { isEnvelope } from './envelope.ts';
 import {
   type LimitEvent,
   momentBounds,
@@ -7,7 +8,7 @@ import {
   userLimitProgressChanged,
   userLimitReset,
 } from './limit.ts';
-import { type Fields, firstOf, type InboundRecord, idOfPlace, tenantOf } from './record.ts';
+import { type Fields, firstOf, type InboundRecord, idOfPlace, readObject, tenantOf, utf8 } from './record.ts';
 import { name } from './text.ts';
 import { topics } from './topic.ts';
 
@@ -40,58 +41,69 @@ const payloads: Readonly<Record<LimitEventType, z.ZodType>> = {
   USER_LIMIT_RESET: userLimitReset.data.extend({ nextResetAt: epochMs.optional() }),
 };
 
-const optionalName = name.optional();
-
-const utf8 = new TextDecoder();
+/** What is said around the payload. */
+const limitHead = z.object({
+  eventId: name.optional(),
+  source: name.optional(),
+  createdAt: epochMs,
+  userId: name,
+});
 
 /** An event about a limit as its producer writes it. */
 export function decodeLimitEvent(fields: Fields, record: InboundRecord): Decoded {
   const type = firstOf(fields, 'type');
+  if (type === undefined) return unreadable('type: is missing');
   if (typeof type !== 'string') return unreadable('type: must be the name of an event');
   if (!Object.hasOwn(limitEventTypes, type)) return { kind: 'ignored', what: 'other limit event' };
-  const payload = firstOf(fields, 'payload', 'data');
-  const where = Object.hasOwn(fields, 'payload') ? 'payload' : 'data';
+  const where = firstOf(fields, 'payload') === undefined ? 'data' : 'payload';
+  const payload = firstOf(fields, where);
+  if (payload === undefined) return unreadable('payload or data: is missing');
   if (typeof payload !== 'object' || Array.isArray(payload))
     return unreadable(`${where}: must be a JSON object`);
   const said = withoutNulls(payload as Fields);
-  said['sequenceNumber'] = fields['sequenceNumber'];
+  said['sequenceNumber'] = fields['sequenceNumber'] ?? undefined;
   said['nextResetAt'] = said['nextResetTime'];
   said['raw'] = utf8.decode(record.value ?? undefined);
-  const id = optionalName.safeParse(fields['eventId'] ?? undefined);
-  const source = optionalName.safeParse(fields['source'] ?? undefined);
-  const createdAt = epochMs.safeParse(fields['createdAt']);
-  const userId = name.safeParse(said['userId'] ?? fields['aggregateId']);
+  const outer = {
+    eventId: fields['eventId'] ?? undefined,
+    source: fields['source'] ?? undefined,
+    createdAt: fields['createdAt'] ?? undefined,
+    userId: said['userId'] ?? fields['aggregateId'] ?? undefined,
+  };
+  const head = limitHead.safeParse(outer);
   const data = payloads[type as LimitEventType].safeParse(said);
-  if (!id.success || !source.success || !createdAt.success || !userId.success || !data.success) {
-    const outer = Object.entries({ eventId: id, source, createdAt, [`${where}.userId`]: userId });
-    const reasons = outer.flatMap(([field, { error }]) => (error ? [describe(error, [field])] : []));
-    if (data.error) reasons.push(describe(inPayload(data.error, where)));
-    return unreadable(reasons.join('; '), userId.success ? tenantOf(record, userId.data) : undefined);
+  if (!head.success || !data.success) {
+    const inPayload = (path: Path) => placeOf(path, where);
+    const reasons = [
+      head.error && describe(head.error, outer, (path) => (path[0] === 'userId' ? inPayload(path) : path)),
+      data.error && describe(data.error, said, inPayload),
+    ];
+    const userId = name.safeParse(outer.userId).data;
+    const tenantId = userId === undefined ? undefined : tenantOf(record, userId);
+    return unreadable(reasons.filter(Boolean).join('; '), tenantId);
   }
+  const { eventId, source, createdAt, userId } = head.data;
   const family = limitEventTypes[type as LimitEventType];
   return {
     kind: 'event',
     event: {
-      id: id.data ?? idOfPlace(record),
-      source: source.data ?? record.topic,
+      id: eventId ?? idOfPlace(record),
+      source: source ?? record.topic,
       type: family.type,
-      tenantId: tenantOf(record, userId.data),
-      userId: userId.data,
-      occurredAt: createdAt.data,
+      tenantId: tenantOf(record, userId),
+      userId,
+      occurredAt: createdAt,
       data: data.data,
       schemaVersion: family.schemaVersion,
     } as LimitEvent,
   };
 }
 
-/** Each problem with the place it has in the event. */
-function inPayload(error: z.ZodError, where: string): z.ZodError {
-  const placeOf = (field: PropertyKey | undefined): PropertyKey[] => {
-    if (field === 'raw') return [];
-    if (field === 'sequenceNumber') return [field];
-    return [where, field === 'nextResetAt' ? 'nextResetTime' : (field ?? '')];
-  };
-  return { issues: error.issues.map((issue) => ({ ...issue, path: placeOf(issue.path[0]) })) } as z.ZodError;
+/** Where a field of the data stands in the event, whose payload is called `where`. */
+function placeOf([field = '']: Path, where: string): Path {
+  if (field === 'raw') return [];
+  if (field === 'sequenceNumber') return [field];
+  return [where, field === 'nextResetAt' ? 'nextResetTime' : field];
 }
 
 /** null counts as absent, as many producers write it. */
@@ -116,21 +128,21 @@ export type Ingested = { readonly eventId: string | null } & (
 /** A worker takes no event that happened later than this behind its own clock. */
 const maxAheadMs = 86_400_000;
 
-/** Reads an event as its producer writes it, JSON, for the topic of limits, where it goes unmodified. */
+/**
+ * Reads an event as its producer writes it, JSON, for the topic of limits, where it goes unmodified: what is accepted is an
+ * event to the worker too.
+ */
 export function ingestLimitEvent(tenantId: string, value: Uint8Array, now: Date): Ingested {
-  let fields: unknown;
-  try {
-    fields = JSON.parse(utf8.decode(value));
-  } catch {
-    return { outcome: 'INVALID', eventId: null, message: 'not JSON' };
-  }
-  if (typeof fields !== 'object' || fields === null || Array.isArray(fields))
-    return { outcome: 'INVALID', eventId: null, message: 'must be a JSON object' };
-  const id = name.safeParse((fields as Fields)['eventId']);
+  const fields = readObject(value);
+  if (typeof fields === 'string') return { outcome: 'INVALID', eventId: null, message: fields };
+  const id = name.safeParse(fields['eventId']);
   const eventId = id.success ? id.data : null;
   const invalid = (message: string): Ingested => ({ outcome: 'INVALID', eventId, message });
+  // A worker believes the tenant that an envelope names, whoever brought it in.
+  if (isEnvelope(fields))
+    return invalid('must be as its producer writes it, not in the envelope of this service');
   const place = { partition: 0, offset: 0n, key: null, headers: {}, appendedAt: now };
-  const decoded = decodeLimitEvent(fields as Fields, { ...place, topic: topics.userLimits, value });
+  const decoded = decodeLimitEvent(fields, { ...place, topic: topics.userLimits, value });
   if (decoded.kind === 'ignored') return { outcome: 'IGNORED_TYPE', eventId };
   if (decoded.kind !== 'event') return invalid('reason' in decoded ? decoded.reason : 'unreadable');
   const { userId, occurredAt } = decoded.event;

@@ -12,21 +12,20 @@ const command = z.object({ userId: name, notificationId: name.optional() });
  * here too.
  */
 export function decodeNotificationCommand(fields: Fields, record: InboundRecord): Decoded {
-  const head = command.safeParse({
-    userId: firstOf(fields, 'userId'),
-    notificationId: firstOf(fields, 'notificationId'),
-  });
-  if (!head.success) return unreadable(describe(head.error));
+  const said = { userId: firstOf(fields, 'userId'), notificationId: firstOf(fields, 'notificationId') };
+  const head = command.safeParse(said);
+  if (!head.success) return unreadable(describe(head.error, said));
   const { userId, notificationId } = head.data;
   const tenantId = tenantOf(record, userId);
   const given = Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== null));
   const scheduledFor = firstOf(fields, 'scheduledFor', 'scheduledNotificationUtcDate');
-  const data = notificationSent.data.safeParse({
+  const content = {
     ...contentOf(firstOf(fields, 'content'), given),
     ...given,
     ...(scheduledFor !== undefined && { scheduledFor: inUtc(scheduledFor) }),
-  });
-  if (!data.success) return unreadable(describe(data.error), tenantId);
+  };
+  const data = notificationSent.data.safeParse(content);
+  if (!data.success) return unreadable(describe(data.error, content), tenantId);
   return {
     kind: 'event',
     event: {

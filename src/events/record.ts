@@ -26,6 +26,20 @@ export const originHeaders = {
 /** A JSON object that somebody else wrote. */
 export type Fields = Readonly<Record<string, unknown>>;
 
+/** Reads bytes as text; throws where they are not UTF-8. */
+export const utf8 = new TextDecoder('utf-8', { fatal: true });
+
+/** The JSON object that bytes hold, or why they hold none. */
+export function readObject(bytes: Uint8Array): Fields | string {
+  try {
+    const json: unknown = JSON.parse(utf8.decode(bytes));
+    const isObject = typeof json === 'object' && json !== null && !Array.isArray(json);
+    return isObject ? (json as Fields) : 'must be a JSON object';
+  } catch (error) {
+    return error instanceof SyntaxError ? 'not JSON' : 'not UTF-8';
+  }
+}
+
 /** Namespace of ids for records that carry none. */
 const placeNamespace = '5f0a7c54-9f3e-4c0c-8d35-3b3f9f4a6c1e';
 

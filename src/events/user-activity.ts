@@ -20,13 +20,14 @@ const activity = z.object({
  * is decided where it is applied.
  */
 export function decodeActivity(fields: Fields, record: InboundRecord): Decoded {
-  const head = activity.safeParse({
+  const said = {
     userId: firstOf(fields, 'user_id', 'userId'),
     timestamp: firstOf(fields, 'timestamp'),
     activityType: firstOf(fields, 'activity_type', 'activityType'),
     eventId: firstOf(fields, 'event_id', 'eventId'),
-  });
-  if (!head.success) return unreadable(describe(head.error));
+  };
+  const head = activity.safeParse(said);
+  if (!head.success) return unreadable(describe(head.error, said));
   const { userId, timestamp, activityType, eventId } = head.data;
   const tenantId = tenantOf(record, userId);
   const common = {
@@ -39,8 +40,9 @@ export function decodeActivity(fields: Fields, record: InboundRecord): Decoded {
   const collection = firstOf(fields, 'collection');
   const itemId = firstOf(fields, 'item_id', 'itemId');
   if (collection !== undefined && itemId !== undefined) {
-    const data = itemViewed.data.safeParse({ collection, itemIds: [itemId] });
-    if (!data.success) return unreadable(describe(data.error), tenantId);
+    const viewed = { collection, itemIds: [itemId] };
+    const data = itemViewed.data.safeParse(viewed);
+    if (!data.success) return unreadable(describe(data.error, viewed), tenantId);
     const { type, schemaVersion } = itemViewed;
     return { kind: 'event', event: { ...common, type, data: data.data, schemaVersion } };
   }
@@ -48,12 +50,13 @@ export function decodeActivity(fields: Fields, record: InboundRecord): Decoded {
     const { type, schemaVersion } = activityRecorded;
     return { kind: 'event', event: { ...common, type, data: { activityType }, schemaVersion } };
   }
-  const data = pageViewed.data.safeParse({
+  const page = {
     name: firstOf(fields, 'name', 'page'),
     path: firstOf(fields, 'path'),
     subjectId: firstOf(fields, 'subject_id', 'subjectId'),
-  });
-  if (!data.success) return unreadable(describe(data.error), tenantId);
+  };
+  const data = pageViewed.data.safeParse(page);
+  if (!data.success) return unreadable(describe(data.error, page), tenantId);
   const { type, schemaVersion } = pageViewed;
   return { kind: 'event', event: { ...common, type, data: data.data, schemaVersion } };
 }

@@ -173,7 +173,7 @@ describe('what cannot be read', () => {
       [Buffer.from('{ not json'), 'not JSON', ''],
       [Buffer.alloc(0), 'not JSON', ''],
       [Buffer.from([0xff, 0x00, 0xfe]), 'not UTF-8', ''],
-      [Buffer.from('[]'), 'value: ', ''],
+      [Buffer.from('[]'), 'must be a JSON object', ''],
       [Buffer.from(JSON.stringify({ ...pageViewed(key), userId: 7 })), 'userId: ', ''],
       [Buffer.from(JSON.stringify({ ...pageViewed(key), data: {} })), 'data.name: ', 'default'],
       [Buffer.from(JSON.stringify({ ...pageViewed(key), type: 'constructor' })), 'type: ', 'default'],
