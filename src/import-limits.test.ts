@@ -1,3 +1,4 @@
+import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { elementsOf, importLimits } from './import-limits.ts';
 import type { OutgoingRecord } from './ports/event-log.ts';
@@ -61,9 +62,11 @@ describe('importing limits', () => {
     ['{"type":"USER_LIMIT_CREATED"}', /not a JSON array: .*jq -s/, 0],
     ['"x"', /not a JSON array\./, 0],
     ['nope', /not a JSON array\./, 0],
+    [gzipSync(JSON.stringify(events)), /^The file .* not a JSON array: .*`zcat`/, 0],
     ['[', /cut off\.$/, 0],
     [`[${JSON.stringify(events[0])}`, /cut off\.$/, 0],
-    [`[${JSON.stringify(events[0])},{"a`, /cut off\. The 1 events before that were taken/, 1],
+    [`[${JSON.stringify(events[0])},{"a`, /cut off\. The 1 event before that was read;/, 1],
+    ['[{"type":"USER_LIMIT_CREATED"},1,', /cut off\. The 2 events before that were read;/, 0],
     [`[${JSON.stringify(events[0])},]`, /missing beside a comma/, 1],
     [`[,${JSON.stringify(events[0])}]`, /missing beside a comma/, 0],
     [`[${JSON.stringify(events[0])}] x`, /something follows the array/, 1],
@@ -71,6 +74,18 @@ describe('importing limits', () => {
     const { failed, counts } = await run(chunked(text));
     expect(failed).toMatch(message);
     expect(counts.accepted).toBe(accepted);
+  });
+
+  it('says so of standard input', async () => {
+    const elements = elementsOf(chunked('nope'), 'Standard input')[Symbol.asyncIterator]();
+    await expect(elements.next()).rejects.toThrow(/^Standard input cannot be read any further: /);
+  });
+
+  it('refuses what is not UTF-8, as a worker would', async () => {
+    const latin1 = Buffer.from(JSON.stringify([{ ...events[0], eventId: 'zoë' }, events[3]]), 'latin1');
+    const { counts, invalid } = await run(chunked(latin1));
+    expect(counts).toEqual({ accepted: 0, ignored: 0, invalid: 2 });
+    expect(invalid).toEqual(['0 null not UTF-8', '1 null not UTF-8']);
   });
 
   it('reports what is no event by its place and goes on', async () => {

@@ -73,14 +73,26 @@ const [openBracket, closeBracket, openBrace, closeBrace] = [0x5b, 0x5d, 0x7b, 0x
 /** Of UTF-8; they can begin nothing else in JSON. */
 const byteOrderMark = [0xef, 0xbb, 0xbf];
 
+/** Begins what gzip made, and no text. */
+const gzipMagic = 0x1f;
+
+/** What makes an array of something else, by what that begins with. */
+const hints: ReadonlyMap<number, string> = new Map([
+  [openBrace, ': make one of events a line with `jq -s .`'],
+  [gzipMagic, ': it is compressed, so pipe it through `zcat`'],
+]);
+
 const isSpace = (byte: number) =>
   byte === space || byte === newline || byte === carriageReturn || byte === tab;
 
 /**
  * The elements of a JSON array as they are written, one after the other, however long the array: of an element that is too
- * long as much as shows it. Rejects with START_REFUSED where what comes is no array, or not all of one.
+ * long as much as shows it. Rejects with START_REFUSED where what comes, from `source`, is no array, or not all of one.
  */
-export async function* elementsOf(bytes: AsyncIterable<Uint8Array>): AsyncIterable<Buffer> {
+export async function* elementsOf(
+  bytes: AsyncIterable<Uint8Array>,
+  source = 'The file',
+): AsyncIterable<Buffer> {
   let state: 'before' | 'within' | 'behind' = 'before';
   let depth = 0;
   let inString = false;
@@ -104,6 +116,12 @@ export async function* elementsOf(bytes: AsyncIterable<Uint8Array>): AsyncIterab
     return text.every(isSpace) ? undefined : text;
   }
 
+  function unreadable(what: string): AppError {
+    const before = count === 1 ? '1 event before that was' : `${count} events before that were`;
+    const soFar = count === 0 ? '' : ` The ${before} read; to import again is harmless.`;
+    return new AppError('START_REFUSED', `${source} cannot be read any further: ${what}.${soFar}`);
+  }
+
   for await (const chunk of bytes) {
     let start = 0;
     for (let position = 0; position < chunk.length; position += 1) {
@@ -124,28 +142,18 @@ export async function* elementsOf(bytes: AsyncIterable<Uint8Array>): AsyncIterab
           if (one) {
             count += 1;
             yield one;
-          } else if (byte === comma || count > 0)
-            throw unreadable('an event is missing beside a comma', count);
+          } else if (byte === comma || count > 0) throw unreadable('an event is missing beside a comma');
           if (byte === closeBracket) state = 'behind';
         }
       } else if (!isSpace(byte) && !(state === 'before' && byteOrderMark.includes(byte))) {
-        if (state === 'behind') throw unreadable('something follows the array', count);
-        if (byte !== openBracket) {
-          const hint = byte === openBrace ? ': make one of events a line with `jq -s .`' : '';
-          throw unreadable(`it is not a JSON array${hint}`, count);
-        }
+        if (state === 'behind') throw unreadable('something follows the array');
+        if (byte !== openBracket) throw unreadable(`it is not a JSON array${hints.get(byte) ?? ''}`);
         state = 'within';
         start = position + 1;
       }
     }
     if (state === 'within') keep(chunk.subarray(start));
   }
-  if (state === 'before') throw unreadable('it is empty', count);
-  if (state === 'within') throw unreadable('the array is cut off', count);
-}
-
-function unreadable(what: string, count: number): AppError {
-  const soFar =
-    count === 0 ? '' : ` The ${count} events before that were taken; to import again is harmless.`;
-  return new AppError('START_REFUSED', `The file cannot be read any further: ${what}.${soFar}`);
+  if (state === 'before') throw unreadable('it is empty');
+  if (state === 'within') throw unreadable('the array is cut off');
 }

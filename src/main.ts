@@ -351,7 +351,7 @@ async function importUsersFrom(
 }
 
 async function importLimitsFrom(source: string, options: { readonly tenant: string }): Promise<void> {
-  const events = elementsOf(await bytesOf(source));
+  const events = elementsOf(await bytesOf(source), source === '-' ? 'Standard input' : 'The file');
   const { log, clock, close } = await openLog(readConfig());
   const counts = { accepted: 0, ignored: 0, invalid: 0 };
   let said = 0;
