@@ -126,7 +126,7 @@ export async function createApp(
   );
   const consume = createConsume({ log, project, logger });
   const count = createCount(
-    { log, store, pubSub, clock, logger },
+    { log, project, store, pubSub, clock, logger },
     { retentionDays, flushIntervalMs, batchSize },
   );
   const relay = createRelay({ outbox, log, project, logger });

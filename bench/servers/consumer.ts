@@ -117,7 +117,10 @@ async function countAll({ batchSize = config.batchSize }: NonNullable<typeof met
   };
   const { retentionDays, flushIntervalMs } = config;
   const options = { retentionDays, flushIntervalMs, batchSize };
-  const consumption = await createCount({ ...backends, log: observed, logger }, options).start();
+  const consumption = await createCount(
+    { ...backends, project: createOurs(), log: observed, logger },
+    options,
+  ).start();
   stop = () => void consumption.stop();
 }
 

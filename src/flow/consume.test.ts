@@ -130,6 +130,21 @@ describe('a worker', () => {
     expect(await deadLetters()).toEqual([]);
   });
 
+  it('applies in parts what is too much for the database at once, and makes no dead letter of it', async () => {
+    const store = withTransactions(storage.store, ({ claimEvents }) => ({
+      claimEvents: (events, now) =>
+        events.length > 3
+          ? Promise.reject(new AppError('UNAVAILABLE', 'It takes too long.'))
+          : claimEvents(events, now),
+    }));
+    await log.append(Array.from({ length: 20 }, (_, n) => (n % 2 ? pageViewed() : notificationSent())));
+    await work({ store });
+    await caughtUp();
+    expect(await views()).toBe(10);
+    expect(await storage.store.inboxes([alice])).toMatchObject([{ unseen: 10, lastSeq: 10n }]);
+    expect(await deadLetters()).toEqual([]);
+  });
+
   it('waits while a table is missing or a privilege withdrawn, and makes no dead letter of it', async () => {
     await storage.query('ALTER TABLE notification RENAME TO gone');
     await work();

@@ -56,7 +56,8 @@ async function count(
   pubSub = createLocalPubSub(),
 ) {
   const defaults = { retentionDays: 183, flushIntervalMs: 60_000, batchSize: 1, maxBackoffMs: 20 };
-  const deps = { log: from, store, pubSub, clock, logger: silent };
+  const shared = { store, pubSub, clock, logger: silent };
+  const deps = { ...shared, log: from, project: createProject(shared, { retentionDays: 183 }) };
   const consumption = await createCount(deps, { ...defaults, ...options }).start();
   consumptions.push(consumption);
   return consumption;
@@ -191,6 +192,54 @@ describe('what users do', () => {
     expect(await storage.query('SELECT DISTINCT user_id FROM user_activity_member')).toEqual([
       { user_id: 'bob' },
     ]);
+  });
+});
+
+describe('other activity that is sent again', () => {
+  it('when its mark has expired and its row is there counts once, and holds nothing up', async () => {
+    await count({ batchSize: 2 });
+    const click = activityRecorded({ userId: 'alice' });
+    await log.append([click, view('alice', '2026-11-20T09:00:00Z')]);
+    await counts();
+    await storage.store.expire('marks', new Date(testNow.getTime() + 1), { dryRun: false });
+    await log.append([click, view('bob', '2026-11-20T09:00:00Z')]);
+    await counts();
+    expect(await bucket('2026-11-20T09:00:00Z')).toMatchObject({
+      uniqueUsers: 2,
+      byType: [
+        { activityType: 'page_view', count: 2 },
+        { activityType: 'click', count: 1 },
+      ],
+    });
+    expect(await storage.query('SELECT FROM user_activity')).toHaveLength(1);
+    expect(await storage.store.deadLetters({ first: 1 })).toEqual([]);
+  });
+});
+
+describe('an event that cannot be counted', () => {
+  it('becomes a dead letter, what stands beside it is counted, and sent again it counts, too', async () => {
+    let isRefused = true;
+    const store = withTransactions(storage.store, ({ addActivity }) => ({
+      async addActivity(activities, now) {
+        if (isRefused && activities.some(({ userId }) => userId === 'mallory'))
+          throw new Error('no such bucket');
+        await addActivity(activities, now);
+      },
+    }));
+    await count({ batchSize: 10 }, store);
+    const at = '2026-11-20T08:00:00Z';
+    const events = Array.from({ length: 10 }, (_, n) => view(n === 3 ? 'mallory' : `user-${n}`, at));
+    await log.append(events);
+    await counts();
+    expect(await bucket(at)).toMatchObject({ uniqueUsers: 9, pageViewCount: 9 });
+    expect(await storage.store.deadLetters({ first: 10 })).toMatchObject([
+      { errorCode: 'REJECTED_EVENT', errorMessage: 'no such bucket', tenantId, offset: 4n },
+    ]);
+
+    isRefused = false;
+    await log.append(events);
+    await counts();
+    expect(await bucket(at)).toMatchObject({ uniqueUsers: 10, pageViewCount: 10 });
   });
 });
 

@@ -1,7 +1,6 @@
 import { setMaxListeners } from 'node:events';
-import { setTimeout as delay } from 'node:timers/promises';
 import { type Activity, additionsOf, type TypedBucket } from '../domain/activity.ts';
-import { AppError, isRetriable } from '../domain/error.ts';
+import { AppError } from '../domain/error.ts';
 import { timelinessOf } from '../domain/page-view.ts';
 import { userKeyOf } from '../domain/user.ts';
 import { pageViewType } from '../events/activity.ts';
@@ -13,7 +12,8 @@ import type { Logger } from '../ports/logger.ts';
 import type { PubSub } from '../ports/pub-sub.ts';
 import type { Store } from '../ports/store.ts';
 import { erasedTopic } from './erase.ts';
-import { activityIdOf, isFarAhead } from './project.ts';
+import { createIsolate } from './isolate.ts';
+import { activityIdOf, isFarAhead, type Project } from './project.ts';
 import { publishBuckets } from './watch-activity.ts';
 
 /** Consumer group of the metrics. */
@@ -33,13 +33,13 @@ export interface CountOptions {
 
 /** What was taken and is written together. */
 interface Batch {
-  readonly activities: Activity[];
+  readonly activities: Map<LogRecord, Activity>;
   /** Settles as the writing does. */
   readonly written: Promise<void>;
   readonly settle: { resolve(): void; reject(error: unknown): void };
   /** Those of its records: when one is aborted, they may go to another consumer. */
   readonly signals: Set<AbortSignal>;
-  /** Has it written now, in one last try. */
+  /** Has it written now, and not tried again. */
   readonly letGo: () => void;
   readonly told: AbortSignal;
   timer: NodeJS.Timeout | undefined;
@@ -49,24 +49,27 @@ interface Batch {
  * Counts what users do, per minute, hour and day. It consumes the log on its own, keeps what it is handed and writes it
  * together: after a while, when there is enough of it, or when it is told to let go. The group moves on only behind what is
  * written, and each event is marked in the transaction that counts it: what comes again after a crash, to this worker or
- * another, or was sent twice, counts once.
+ * another, or was sent twice, counts once. An event that cannot be counted becomes a dead letter, alone.
  */
 export function createCount(
   {
     log,
+    project,
     store,
     pubSub,
     clock,
     logger,
   }: {
     readonly log: EventLog;
+    readonly project: Pick<Project, 'bury'>;
     readonly store: Store;
     readonly pubSub: PubSub;
     readonly clock: Clock;
     readonly logger: Logger;
   },
-  { retentionDays, flushIntervalMs, batchSize, maxBackoffMs = 4_000 }: CountOptions,
+  { retentionDays, flushIntervalMs, batchSize, maxBackoffMs }: CountOptions,
 ) {
+  const isolate = createIsolate({ group: metricsGroup, project, logger }, { maxBackoffMs });
   let open: Batch | undefined;
   // One after the other: of the same event in two batches, the first in the log is the one that counts.
   let writing: Promise<void> = Promise.resolve();
@@ -78,7 +81,7 @@ export function createCount(
     });
     const told = new AbortController();
     const batch: Batch = {
-      activities: [],
+      activities: new Map(),
       written,
       settle,
       signals: new Set(),
@@ -105,29 +108,21 @@ export function createCount(
       });
   }
 
-  /** Tries until the backend is back, or once more when told. */
+  /** Tries until the backend is back, or it is told. */
   async function write({ activities, told }: Batch): Promise<void> {
-    for (let attempt = 1; ; attempt += 1) {
-      try {
-        await add(activities);
-        return;
-      } catch (err) {
-        if (told.aborted || !isRetriable(err)) throw err;
-        const delayMs = Math.min(maxBackoffMs, 100 * 2 ** attempt) * Math.random();
-        // The first says that it began, then one line a minute or so.
-        if (attempt === 1 || attempt % 10 === 0) logger.warn({ err, attempt, delayMs }, 'a count is retried');
-        await delay(delayMs, undefined, { signal: told }).catch(() => {});
-      }
-    }
+    const addAll = async (records: readonly LogRecord[]): Promise<readonly never[]> => {
+      await add(records.flatMap((record) => activities.get(record) ?? []));
+      return [];
+    };
+    await isolate.apply([...activities.keys()], addAll, told);
   }
 
   async function add(activities: readonly Activity[]): Promise<void> {
-    if (activities.length === 0) return;
     const now = clock.now();
     await store.preparePageViews(activities.map(({ occurredAt }) => occurredAt));
     const added = await store.projection(async (transaction) => {
       const claims = await transaction.claimCounted(activities, now);
-      const fresh = activities.filter((_, index) => claims[index]);
+      const fresh = await transaction.keepActivity(activities.filter((_, index) => claims[index]));
       transaction.finish(transaction.addActivity(fresh, now));
       return fresh;
     });
@@ -147,8 +142,8 @@ export function createCount(
   /** Drops what was taken of a user. */
   function forget(userKey: string): void {
     if (!open) return;
-    const others = open.activities.filter((activity) => userKeyOf(activity) !== userKey);
-    open.activities.splice(0, open.activities.length, ...others);
+    for (const [record, activity] of open.activities)
+      if (userKeyOf(activity) === userKey) open.activities.delete(record);
   }
 
   /** Resolves when the records are counted. */
@@ -156,7 +151,7 @@ export function createCount(
     const activities = read(records, clock.now(), retentionDays);
     open ??= begin();
     const batch = open;
-    batch.activities.push(...activities);
+    for (const [record, activity] of activities) batch.activities.set(record, activity);
     if (signal.aborted) batch.letGo();
     else if (!batch.signals.has(signal)) {
       batch.signals.add(signal);
@@ -164,8 +159,7 @@ export function createCount(
       setMaxListeners(0, signal);
       signal.addEventListener('abort', batch.letGo);
     }
-    if (batch.activities.length >= batchSize) flush(batch);
-    // Returned, not awaited: who waits here would hold on to the records.
+    if (batch.activities.size >= batchSize) flush(batch);
     return batch.written;
   }
 
@@ -184,9 +178,13 @@ export function createCount(
 /** Buckets of one flush that are pushed. */
 const maxPublished = 500;
 
-/** What is to be counted; what cannot be read the projections keep as dead letters. */
-function read(records: readonly LogRecord[], now: Date, retentionDays: number): readonly Activity[] {
-  const activities: Activity[] = [];
+/** What is to be counted, with where it stands; what cannot be read the projections keep as dead letters. */
+function read(
+  records: readonly LogRecord[],
+  now: Date,
+  retentionDays: number,
+): ReadonlyMap<LogRecord, Activity> {
+  const activities = new Map<LogRecord, Activity>();
   for (const record of records) {
     const decoded = decode(record);
     if (decoded.kind === 'newer') {
@@ -201,7 +199,7 @@ function read(records: readonly LogRecord[], now: Date, retentionDays: number): 
     if (activityType === undefined || isFarAhead(event, now)) continue;
     if (timelinessOf(event.occurredAt, now, retentionDays) === 'too-old') continue;
     const { tenantId, userId, occurredAt } = event;
-    activities.push({ tenantId, userId, id: activityIdOf(event), activityType, occurredAt });
+    activities.set(record, { tenantId, userId, id: activityIdOf(event), activityType, occurredAt });
   }
   return activities;
 }

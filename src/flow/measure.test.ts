@@ -29,7 +29,7 @@ beforeAll(async () => {
   for (let from = 0; from < activities.length; from += 700) {
     const batch = activities.slice(from, from + 700);
     await store.transaction(async (transaction) => {
-      await transaction.addActivity(batch, now);
+      await transaction.addActivity(await transaction.keepActivity(batch), now);
       await transaction.addPageViews(
         batch
           .filter(({ activityType }) => activityType === 'page_view')

@@ -48,10 +48,10 @@ afterEach(async () => {
 });
 
 const common = () => ({ store: storage.store, log, pubSub, clock, logger: silent });
-const project = () =>
-  createConsume({ log, project: createProject(common(), { retentionDays: 183 }), logger: silent }).start();
+const workers = () => ({ ...common(), project: createProject(common(), { retentionDays: 183 }) });
+const project = () => createConsume(workers()).start();
 const count = (flushIntervalMs = 20) =>
-  createCount(common(), { retentionDays: 183, flushIntervalMs, batchSize: 1_000 }).start();
+  createCount(workers(), { retentionDays: 183, flushIntervalMs, batchSize: 1_000 }).start();
 const passed = (group: string) =>
   vi.waitFor(async () => expect(await log.lag(group, Object.values(topics))).toBe(0n), waiting);
 const ago = (ms: number) => new Date(clock.now().getTime() - ms);

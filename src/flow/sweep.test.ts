@@ -192,7 +192,7 @@ describe('what is too old', () => {
         activityType: event.type === 'pageViewed' ? 'page_view' : 'click',
       }));
       await transaction.claimCounted(activities, then.now());
-      await transaction.addActivity(activities, then.now());
+      await transaction.addActivity(await transaction.keepActivity(activities), then.now());
     });
     const key = { ...alice, caller: 'user:alice', mutation: 'm', key: String(day), digest: 'd' };
     await store.bindKeys([key], then.now());

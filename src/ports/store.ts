@@ -332,8 +332,13 @@ export interface StoreTransaction {
   /** Marks activities as counted; per activity whether it is new. Of the same id twice in one call the first is new. */
   claimCounted(activities: readonly Activity[], now: Date): Promise<readonly boolean[]>;
   /**
+   * Keeps activity other than page views raw, each at most once in a call. Those of all that are new: what is kept already
+   * was counted, before its mark expired.
+   */
+  keepActivity(activities: readonly Activity[]): Promise<readonly Activity[]>;
+  /**
    * Adds activities to the buckets in which they lie, per minute, hour and day, whoever else adds to them; users who were
-   * active in a bucket already do not count as unique again. Activity other than page views is kept raw.
+   * active in a bucket already do not count as unique again.
    */
   addActivity(activities: readonly Activity[], now: Date): Promise<void>;
   /**

@@ -25,6 +25,8 @@ const selected = Prisma.sql`
 const compareActivities = (a: Activity, b: Activity) =>
   compareText(a.id, b.id) || compareText(a.tenantId, b.tenantId);
 
+const nameOf = ({ tenantId, id }: Pick<Activity, 'tenantId' | 'id'>) => `${tenantId}/${id}`;
+
 // A control character: no name holds one.
 const separator = '\u0001';
 
@@ -45,10 +47,23 @@ export function createActivityQueries(sql: Sql) {
 
     recountMetrics: (options: RecountOptions): Promise<MetricsDifference> => recountMetrics(sql, options),
 
+    async keepActivity(activities: readonly Activity[]): Promise<readonly Activity[]> {
+      const isView = ({ activityType }: Activity) => activityType === pageViewType;
+      const others = activities.filter((activity) => !isView(activity));
+      if (others.length === 0) return activities;
+      const rows = await sql.query<Pick<Activity, 'tenantId' | 'id'>>`
+        INSERT INTO user_activity (tenant_id, user_id, occurred_at, id, activity_type)
+        SELECT * FROM unnest(${others.map(({ tenantId }) => tenantId)}::text[], ${others.map(({ userId }) => userId)}::text[],
+          ${others.map(({ occurredAt }) => occurredAt.toISOString())}::timestamptz[],
+          ${others.map(({ id }) => id)}::uuid[], ${others.map(({ activityType }) => activityType)}::text[])
+        ON CONFLICT DO NOTHING RETURNING tenant_id AS "tenantId", id`;
+      const kept = new Set(rows.map(nameOf));
+      return activities.filter((activity) => isView(activity) || kept.has(nameOf(activity)));
+    },
+
     async addActivity(activities: readonly Activity[], now: Date): Promise<void> {
       if (activities.length === 0) return;
       const additions = additionsOf(activities);
-      const others = activities.filter(({ activityType }) => activityType !== pageViewType);
       // A line per bucket; what there may be several of in one stands there side by side.
       const column = (text: (addition: BucketAddition) => string) => lines(additions, text);
       const tenants = column(({ tenantId }) => tenantId);
@@ -101,12 +116,6 @@ export function createActivityQueries(sql: Sql) {
           ORDER BY n, place
           ON CONFLICT (tenant_id, granularity, bucket_start, activity_type)
             DO UPDATE SET count = kept.count + excluded.count`,
-        others.length > 0 &&
-          sql.execute`
-            INSERT INTO user_activity (tenant_id, user_id, occurred_at, id, activity_type)
-            SELECT * FROM unnest(${others.map(({ tenantId }) => tenantId)}::text[], ${others.map(({ userId }) => userId)}::text[],
-              ${others.map(({ occurredAt }) => occurredAt.toISOString())}::timestamptz[],
-              ${others.map(({ id }) => id)}::uuid[], ${others.map(({ activityType }) => activityType)}::text[])`,
       ]);
     },
 

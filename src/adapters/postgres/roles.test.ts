@@ -119,7 +119,9 @@ describe('the logins of prisma/roles.sql', () => {
       activityType: 'click',
       occurredAt: new Date('2021-01-15T00:00:00Z'),
     };
-    await worker.store.transaction((transaction) => transaction.addActivity([activity], new Date()));
+    await worker.store.transaction(async (transaction) => {
+      await transaction.addActivity(await transaction.keepActivity([activity]), new Date());
+    });
     expect(
       await api.store.activityBuckets([{ ...alice, granularity: 'DAY', start: activity.occurredAt }]),
     ).toHaveLength(1);
