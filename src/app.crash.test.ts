@@ -1,6 +1,5 @@
-import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { Agent, request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -18,7 +17,7 @@ import {
   wishes,
   work,
 } from './testing/clients.ts';
-import { connectionStringOf } from './testing/postgres-server.ts';
+import { connectionStringOf, killAllOfPostgres, killPostmaster } from './testing/postgres-server.ts';
 import { freePort, type Program, patience, startProgram } from './testing/program.ts';
 
 let dataDir: string;
@@ -112,7 +111,7 @@ describe('the program', () => {
       [250, killAllOfPostgres],
     ] as const) {
       await vi.waitFor(() => expect(clients.acknowledged.length).toBeGreaterThanOrEqual(enough), patience);
-      kill();
+      kill(dataDir);
     }
     await clients.finished;
     expect(clients.refusals).toEqual([]);
@@ -169,23 +168,6 @@ describe('the program', () => {
     expect(await auditOf(done)).toMatchObject({ lost: 0, drift: [], deadLetters: [] });
   }, 120_000);
 });
-
-const postmaster = () =>
-  Number.parseInt(readFileSync(join(dataDir, 'postgres', 'postmaster.pid'), 'utf8'), 10);
-
-function killPostmaster(): void {
-  process.kill(postmaster(), 'SIGKILL');
-}
-
-function killAllOfPostgres(): void {
-  const parent = postmaster();
-  const children = execFileSync('ps', ['-A', '-o', 'pid=,ppid='], { encoding: 'utf8' })
-    .split('\n')
-    .map((line) => line.trim().split(/\s+/).map(Number))
-    .filter(([, ppid]) => ppid === parent)
-    .map(([pid]) => pid as number);
-  for (const pid of [parent, ...children]) process.kill(pid, 'SIGKILL');
-}
 
 /** A request of which the server has the headers and half of the body. */
 function beginRequest(token: string, wish: Wish) {

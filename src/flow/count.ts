@@ -10,7 +10,7 @@ import type { Clock } from '../ports/clock.ts';
 import type { Consumption, EventLog, LogRecord } from '../ports/event-log.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { PubSub } from '../ports/pub-sub.ts';
-import type { Store } from '../ports/store.ts';
+import type { Store, StoreTransaction } from '../ports/store.ts';
 import { erasedTopic } from './erase.ts';
 import { createIsolate } from './isolate.ts';
 import { activityIdOf, isFarAhead, type Project } from './project.ts';
@@ -120,12 +120,13 @@ export function createCount(
   async function add(activities: readonly Activity[]): Promise<void> {
     const now = clock.now();
     await store.preparePageViews(activities.map(({ occurredAt }) => occurredAt));
-    const added = await store.projection(async (transaction) => {
+    const work = async (transaction: StoreTransaction) => {
       const claims = await transaction.claimCounted(activities, now);
       const fresh = await transaction.keepActivity(activities.filter((_, index) => claims[index]));
       transaction.finish(transaction.addActivity(fresh, now));
       return fresh;
-    });
+    };
+    const added = await store.projection(work, { publishes: true });
     // Told after the commit; who misses it reads again.
     await publishChanged(added).catch((err) => logger.warn({ err }, 'buckets could not be published'));
   }

@@ -335,9 +335,11 @@ describe('a threshold', () => {
   it('leaves nothing behind when its notification cannot be kept', async () => {
     const store = {
       ...storage.store,
-      projection: ((work) =>
-        storage.store.projection((transaction) =>
-          work({ ...transaction, addNotifications: () => Promise.reject(new Error('no room')) }),
+      projection: ((work, options) =>
+        storage.store.projection(
+          (transaction) =>
+            work({ ...transaction, addNotifications: () => Promise.reject(new Error('no room')) }),
+          options,
         )) as Store['projection'],
     };
     const one = someone(store);

@@ -20,7 +20,7 @@ import type { Clock } from '../ports/clock.ts';
 import type { LogRecord } from '../ports/event-log.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { PubSub } from '../ports/pub-sub.ts';
-import type { DeadLetter, Store } from '../ports/store.ts';
+import type { DeadLetter, Store, StoreTransaction } from '../ports/store.ts';
 import { applyLimitEvents, lockLimits, noLimitChanges } from './limit.ts';
 import { writesOf } from './mail.ts';
 import { publishBadges, publishLimits } from './publish.ts';
@@ -113,8 +113,10 @@ export function createProject(
         subjectsOf(view).map((subjectId) => ({ tenantId: view.tenantId, userId: view.userId, subjectId })),
       );
       const toldAbout = await store.toldAbout(visits);
+      // Whether anybody is told: not of page views that no notification is about.
+      const publishes = notifications.length + itemViews.length + limitEvents.length + toldAbout.length > 0;
 
-      const { arrived, visited, waiting, timed, limits } = await store.projection(async (transaction) => {
+      const work = async (transaction: StoreTransaction) => {
         // Claims come first in the transaction; what need not wait for their answer travels with them. Page views create
         // their user before recipients are looked up. Inboxes of repeats are locked and published too: their first publish
         // may have been lost in a crash.
@@ -178,7 +180,8 @@ export function createProject(
           timed: [...mail.added, ...mail.changed],
           limits,
         };
-      });
+      };
+      const { arrived, visited, waiting, timed, limits } = await store.projection(work, { publishes });
 
       passedOver += counts.passedOver;
       limitDisagreements += limits.disagreements;
@@ -205,7 +208,7 @@ export function createProject(
       const decoded = decode(record);
       const tenantId = decoded.kind === 'event' ? decoded.event.tenantId : tenantOfOurs(record);
       const deadLetter = deadLetterOf(record, why, clock.now(), tenantId);
-      await store.projection((transaction) => transaction.addDeadLetters([deadLetter]));
+      await store.projection((transaction) => transaction.addDeadLetters([deadLetter]), { publishes: false });
     },
   };
 }

@@ -42,10 +42,13 @@ export interface Store {
   /** Runs `work` in one transaction on one connection: all of it is kept, or, when it rejects, none. */
   transaction<T>(work: (transaction: StoreTransaction) => Promise<T>): Promise<T>;
   /**
-   * Like `transaction`, for what records of the log amount to. A crash of the database may undo it, together with the
-   * position of the group that consumed them: they come again.
+   * Like `transaction`, for what records of the log amount to. Unless somebody is told of it (`publishes`), a crash of the
+   * database may undo it, together with the position of the group that consumed them: they come again.
    */
-  projection<T>(work: (transaction: StoreTransaction) => Promise<T>): Promise<T>;
+  projection<T>(
+    work: (transaction: StoreTransaction) => Promise<T>,
+    options: { readonly publishes: boolean },
+  ): Promise<T>;
 
   /** The users that exist, in no order. */
   users(keys: readonly UserKey[]): Promise<readonly User[]>;

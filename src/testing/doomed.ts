@@ -49,8 +49,8 @@ const claiming = withTransactions(store, (transaction) => ({
     return claims;
   },
 }));
-const projection: Store['projection'] = async (work) => {
-  const result = await claiming.projection(work);
+const projection: Store['projection'] = async (work, options) => {
+  const result = await claiming.projection(work, options);
   dieAt('after-commit');
   return result;
 };

@@ -9,7 +9,11 @@ export function withTransactions(
 ): Store {
   const changed: (begin: Store['transaction']) => Store['transaction'] = (begin) => (work) =>
     begin((transaction) => work({ ...transaction, ...change(transaction) }));
-  return { ...store, transaction: changed(store.transaction), projection: changed(store.projection) };
+  return {
+    ...store,
+    transaction: changed(store.transaction),
+    projection: (work, options) => changed((inner) => store.projection(inner, options))(work),
+  };
 }
 
 /** A store that is away for the next `failures` transactions; half of those are done all the same and then unanswered. */
@@ -25,7 +29,7 @@ export function awayFor(store: Store, failures: number): Store & { readonly fail
     ...store,
     failuresLeft: () => left,
     transaction: failing(store.transaction),
-    projection: failing(store.projection),
+    projection: (work, options) => failing((inner) => store.projection(inner, options))(work),
   };
 }
 

@@ -1,3 +1,6 @@
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import pg from 'pg';
 
 /**
@@ -36,4 +39,23 @@ export async function withClient<T>(
   } finally {
     await client.end();
   }
+}
+
+const postmasterOf = (dataDir: string) =>
+  Number.parseInt(readFileSync(join(dataDir, 'postgres', 'postmaster.pid'), 'utf8'), 10);
+
+/** Kills the first process of the embedded server of a data directory; the others end by themselves. */
+export function killPostmaster(dataDir: string): void {
+  process.kill(postmasterOf(dataDir), 'SIGKILL');
+}
+
+/** Kills every process of it: what they had not written is gone. */
+export function killAllOfPostgres(dataDir: string): void {
+  const parent = postmasterOf(dataDir);
+  const children = execFileSync('ps', ['-A', '-o', 'pid=,ppid='], { encoding: 'utf8' })
+    .split('\n')
+    .map((line) => line.trim().split(/\s+/).map(Number))
+    .filter(([, ppid]) => ppid === parent)
+    .map(([pid]) => pid as number);
+  for (const pid of [parent, ...children]) process.kill(pid, 'SIGKILL');
 }

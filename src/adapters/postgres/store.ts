@@ -57,9 +57,9 @@ export function createPostgresStore(
     holdsLog = false,
   }: {
     /**
-     * The log is a table of the same database. A projection then need not be on disk when its commit is answered: what
-     * undoes it undoes the position too, which comes after it in the write-ahead log, and not the records, which are on
-     * disk long since.
+     * The log is a table of the same database. A projection that nobody is told of then need not be on disk when its commit
+     * is answered: what undoes it undoes the position too, which comes after it in the write-ahead log, and not the records,
+     * which are on disk long since.
      */
     readonly holdsLog?: boolean;
   } = {},
@@ -82,10 +82,12 @@ export function createPostgresStore(
     (begin: string): Store['transaction'] =>
     (work) =>
       translated(inTransaction(work, begin));
+  const durable = transaction('BEGIN');
+  const silent = holdsLog ? transaction('BEGIN; SET LOCAL synchronous_commit = off') : durable;
 
   return {
-    transaction: transaction('BEGIN'),
-    projection: transaction(holdsLog ? 'BEGIN; SET LOCAL synchronous_commit = off' : 'BEGIN'),
+    transaction: durable,
+    projection: (work, { publishes }) => (publishes ? durable : silent)(work),
     users: (keys) => translated(queries.users(keys)),
     usersOf: (tenantId, page) => translated(queries.usersOf(tenantId, page)),
     countUsers: (tenantId) => translated(lookups.countUsers(tenantId)),
