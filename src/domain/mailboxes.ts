@@ -41,6 +41,13 @@ export interface Mail {
   readonly arrivals: readonly Arrival[];
 }
 
+/**
+ * So many unread notifications about each of its subjects a visit reads, the newest first; the next visit reads the next.
+ * Each is a row that is read and written in the transaction of a batch: of some hundred thousand it would take longer than
+ * a statement may, however often it is tried, and nobody's events would go on.
+ */
+export const maxReadByVisit = 1_000;
+
 const under = (key: UserKey, name: string) => `${userKeyOf(key)}\n${name}`;
 
 function putUnder(index: Map<string, Set<string>>, key: string, rowKey: string): void {
@@ -51,7 +58,7 @@ const rowKeyOf = ({ tenantId, id }: Notification) => `${tenantId}/${id}`;
 
 /**
  * The locked inboxes of a batch, through which its events go in their order. `known` are the rows these can touch: unread
- * ones of the groups that are sent to and about the subjects that are visited.
+ * ones of the groups that are sent to, and the newest about the subjects that are visited.
  */
 export function createMailboxes({
   locked,
@@ -148,7 +155,7 @@ export function createMailboxes({
       }
     },
 
-    /** A visit reads what was sent about its subjects before. */
+    /** A visit reads what was sent about its subjects before, as far as it is known here. */
     visit(visitor: UserKey, subjectIds: readonly string[], at: Date): void {
       const key = userKeyOf(visitor);
       const inbox = inboxes.get(key);

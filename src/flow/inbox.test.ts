@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createLocalPubSub } from '../adapters/local/pub-sub.ts';
+import { maxReadByVisit } from '../domain/mailboxes.ts';
 import type { UserKey } from '../domain/user.ts';
 import type { NotificationSent } from '../events/notification.ts';
 import { silent } from '../ports/logger.ts';
@@ -11,6 +12,7 @@ import {
   recordsOf,
   testNow,
 } from '../testing/event.ts';
+import { drift } from '../testing/recount.ts';
 import { openTestStorage, type TestStorage } from '../testing/storage.ts';
 import { createAct } from './act.ts';
 import { createProject } from './project.ts';
@@ -42,6 +44,8 @@ async function startInbox() {
     act,
     schedule,
     list: () => store.notifications(user, { first: 100 }),
+    oldest: async (first: number) =>
+      (await store.arrivals([{ ...user, after: 0n, upTo: 1_000_000n }], first))[0] ?? [],
     async inbox() {
       const [inbox] = await store.inboxes([user]);
       return inbox ?? { unseen: 0, unread: 0, version: 0, lastSeq: 0n };
@@ -178,6 +182,42 @@ describe('a visit', () => {
     expect(await one.inbox()).toMatchObject({ unseen: 1, unread: 1, version: 4 });
     const read = (await one.list()).filter(({ readAt }) => readAt !== null);
     expect(read.map(({ subjectId }) => subjectId).sort()).toEqual(['a', 'c']);
+  });
+
+  it('reads the newest of more than it reads at once, the next one the next, and the counters are exact', async () => {
+    const one = await startInbox();
+    const about = (count: number) =>
+      one.apply(
+        Array.from({ length: count }, () =>
+          notificationSent({
+            ...one.user,
+            data: { category: 'general', severity: 'NORMAL', title: 'Full', subjectId: 'disk' },
+          }),
+        ),
+      );
+    await about(300);
+    await about(maxReadByVisit - 100);
+    const unread = async () => {
+      await one.visit('disk');
+      const [row] = await storage.query<{ n: number; upTo: string }>(
+        `SELECT count(*)::int AS n, max(seq) AS "upTo" FROM notification WHERE user_id = $1 AND read_at IS NULL`,
+        [one.user.userId],
+      );
+      expect(await one.inbox()).toMatchObject({ unseen: row?.n, unread: row?.n });
+      return row;
+    };
+    expect(await unread()).toEqual({ n: 200, upTo: '200' });
+    // What cannot be read takes no place of what can.
+    await about(maxReadByVisit);
+    await one.act.markNotifications(one.user, { action: 'ARCHIVE', which: { filter: { read: false } } });
+    await one.act.markNotifications(one.user, {
+      action: 'UNARCHIVE',
+      which: { ids: (await one.oldest(2)).map(({ id }) => id) },
+    });
+    await one.visit('disk');
+    expect(await one.inbox()).toMatchObject({ unseen: 0, unread: 0 });
+    expect(await one.oldest(3)).toMatchObject([{ readAt: testNow }, { readAt: testNow }, { readAt: null }]);
+    expect((await drift(storage.query)).filter(({ user_id }) => user_id === one.user.userId)).toEqual([]);
   });
 
   it('long ago reads nothing that was sent since', async () => {

@@ -9,7 +9,14 @@ import type { UserKey } from '../domain/user.ts';
 import type { NotificationSent } from '../events/notification.ts';
 import { silent } from '../ports/logger.ts';
 import type { Store } from '../ports/store.ts';
-import { createTestClock, notificationSent, pageViewed, recordsOf, testNow } from '../testing/event.ts';
+import {
+  createTestClock,
+  itemViewed,
+  notificationSent,
+  pageViewed,
+  recordsOf,
+  testNow,
+} from '../testing/event.ts';
 import { observed } from '../testing/faults.ts';
 import { openTestStorage, type TestStorage } from '../testing/storage.ts';
 import { createAct } from './act.ts';
@@ -454,11 +461,12 @@ describe('changes', () => {
     expect(changes.map((some) => some.map(({ ids }) => ids.length))).toEqual([[600, 600]]);
     const told = await take(await one.events(start), 3);
     expect(told.map(said)).toEqual(['READ 600', 'UNREAD 600', 'READ 600']);
-    // A visit keeps them all.
-    const about = () => Array.from({ length: 501 }, () => one.sent({ subjectId: 's' }));
-    for (let n = 0; n < 2; n += 1) await one.apply(about());
+    // A visit keeps them all, those about several subjects together.
+    for (const subjectId of ['s', 't'])
+      await one.apply(Array.from({ length: 501 }, () => one.sent({ subjectId })));
     const { seen } = await one.follow(await one.head());
-    await one.visit('s');
+    const data = { collection: 'news', itemIds: ['s', 't'] };
+    await one.apply([itemViewed({ ...one.user, occurredAt: one.clock.now(), data })]);
     await vi.waitFor(() => expect(seen.map(said)).toEqual(['TOO_MANY']), waiting);
   });
 

@@ -363,7 +363,7 @@ export interface StoreTransaction {
   /** Writes rows that exist, whole but for who they are. */
   saveNotifications(notifications: readonly Notification[]): Promise<void>;
   removeNotifications(notifications: readonly Notification[]): Promise<void>;
-  /** Unread notifications of these groups and about these subjects. */
+  /** Unread notifications of these groups; and those that visits read, the newest `maxReadByVisit` about each subject. */
   unreadOf(reach: {
     readonly groups: readonly (UserKey & { readonly groupKey: string })[];
     readonly visits: readonly Visit[];

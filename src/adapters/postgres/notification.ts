@@ -1,3 +1,4 @@
+import { maxReadByVisit } from '../../domain/mailboxes.ts';
 import { dueAtOf, type Notification, type NotificationFilter } from '../../domain/notification.ts';
 import type { UserKey } from '../../domain/user.ts';
 import type { Visit } from '../../ports/store.ts';
@@ -97,6 +98,11 @@ const visitColumns = (visits: readonly Visit[]) => {
   return Prisma.sql`${tenantIds}::text[], ${userIds}::text[], ${visits.map((visit) => visit.subjectId)}::text[]`;
 };
 
+/** What a `visit` reads, unread as `domain/notification.ts` says it: archived ones must not stand in the way of others. */
+const isReadByVisit = Prisma.sql`
+  (n.tenant_id, n.user_id, n.subject_id) = (visit.tenant_id, visit.user_id, visit.subject_id)
+  AND n.status = 'DELIVERED' AND n.read_at IS NULL AND n.archived_at IS NULL AND n.snoozed_until IS NULL`;
+
 export function createNotificationQueries(sql: Sql) {
   return {
     async addNotifications(rows: readonly Notification[]): Promise<void> {
@@ -194,10 +200,9 @@ export function createNotificationQueries(sql: Sql) {
     async toldAbout(visits: readonly Visit[]): Promise<readonly UserKey[]> {
       if (visits.length === 0) return [];
       return sql.query<UserKey>`
-        SELECT DISTINCT n.tenant_id AS "tenantId", n.user_id AS "userId"
-        FROM notification AS n JOIN unnest(${visitColumns(visits)}) AS visit (tenant_id, user_id, subject_id)
-          USING (tenant_id, user_id, subject_id)
-        WHERE n.status = 'DELIVERED' AND n.read_at IS NULL`;
+        SELECT DISTINCT visit.tenant_id AS "tenantId", visit.user_id AS "userId"
+        FROM unnest(${visitColumns(visits)}) AS visit (tenant_id, user_id, subject_id)
+        CROSS JOIN LATERAL (SELECT FROM notification AS n WHERE ${isReadByVisit} LIMIT 1) AS n`;
     },
 
     async unreadOf({
@@ -211,9 +216,11 @@ export function createNotificationQueries(sql: Sql) {
       const [tenantIds, userIds] = columns(groups);
       // Two statements in one, so that each goes by its index.
       return sql.query<Notification>`
-        SELECT ${selected} FROM notification AS n
-        WHERE n.status = 'DELIVERED' AND n.read_at IS NULL AND (n.tenant_id, n.user_id, n.subject_id) IN (
-          SELECT * FROM unnest(${visitColumns(visits)}))
+        SELECT ${selected}
+        FROM (SELECT DISTINCT * FROM unnest(${visitColumns(visits)}) AS visit (tenant_id, user_id, subject_id)) AS visit
+        CROSS JOIN LATERAL (
+          SELECT * FROM notification AS n WHERE ${isReadByVisit} ORDER BY n.seq DESC LIMIT ${maxReadByVisit}
+        ) AS n
         UNION ALL
         SELECT ${selected} FROM notification AS n
         WHERE n.status = 'DELIVERED' AND n.read_at IS NULL AND (n.tenant_id, n.user_id, n.group_key) IN (
