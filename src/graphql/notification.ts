@@ -86,7 +86,8 @@ export class NotificationType implements Node {
 
   @Field(() => ID, {
     nullable: true,
-    description: 'The page or item this is about: visiting it marks the notification read.',
+    description:
+      'The page or item this is about: visiting it marks the notification read, of more than 1000 about it the newest.',
   })
   subjectId!: string | null;
 

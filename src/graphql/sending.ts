@@ -33,7 +33,7 @@ class NotificationContentInput {
   @Field(() => ID, {
     nullable: true,
     description:
-      'The page or item this is about, 1 to 128 characters: visiting it marks the notification read.',
+      'The page or item this is about, 1 to 128 characters: visiting it marks the notification read, of more than 1000 about it the newest.',
   })
   subjectId?: string | null;
 

@@ -171,7 +171,7 @@ export type NotificationContentInput = {
   readonly groupKey?: string | null | undefined;
   /** How much it matters. */
   readonly severity?: Severity;
-  /** The page or item this is about, 1 to 128 characters: visiting it marks the notification read. */
+  /** The page or item this is about, 1 to 128 characters: visiting it marks the notification read, of more than 1000 about it the newest. */
   readonly subjectId?: string | null | undefined;
   /** 1 to 200 characters of plain text. */
   readonly title: string;
