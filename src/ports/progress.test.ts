@@ -24,4 +24,15 @@ describe('progress', () => {
     expect(progress.problemAt({ lag: 0n, position: '7' })).toBeUndefined();
     expect(progress.problemAt({ lag: 1n, position: '7' })).toBeUndefined();
   });
+
+  it('is no problem yet when something waits that nobody asked about before, whenever they asked last', () => {
+    const progress = createProgress({ stallMs: 60_000 });
+    expect(progress.problemAt({ lag: 0n, position: '7' })).toBeUndefined();
+    vi.advanceTimersByTime(78_000);
+    expect(progress.problemAt({ lag: 1n, position: '7' })).toBeUndefined();
+    vi.advanceTimersByTime(59_000);
+    expect(progress.problemAt({ lag: 2n, position: '7' })).toBeUndefined();
+    vi.advanceTimersByTime(1_000);
+    expect(progress.problemAt({ lag: 2n, position: '7' })).toContain('none was consumed for 60 s');
+  });
 });

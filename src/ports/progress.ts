@@ -4,13 +4,17 @@ export interface Progress {
   problemAt(state: { readonly lag: bigint; readonly position: string }): string | undefined;
 }
 
-/** A consumer is stuck when it was asked about for `stallMs`, was behind all the time and stayed where it was. */
+/** A consumer is stuck when it was seen behind, and again `stallMs` later or more, where it was then. */
 export function createProgress({ stallMs }: { readonly stallMs: number }): Progress {
   let last: { readonly position: string; readonly since: number } | undefined;
   return {
     problemAt({ lag, position }) {
       const now = performance.now();
-      if (lag === 0n || last?.position !== position) last = { position, since: now };
+      if (lag === 0n) {
+        last = undefined;
+        return undefined;
+      }
+      if (last?.position !== position) last = { position, since: now };
       const stalledMs = now - last.since;
       if (stalledMs < stallMs) return undefined;
       return `${lag} records wait and none was consumed for ${Math.round(stalledMs / 1_000)} s`;
