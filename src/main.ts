@@ -191,9 +191,9 @@ program
   .addHelpText(
     'after',
     `
-A day, or some badges or limits, at a time: whoever was interrupted begins again, with --from where it stood. Counting waits
-for each day, so it needs a worker that keeps up; badges and page views do not wait. What erased users did is in the counts
-and not in the raw rows any more: a rebuild takes it out.
+A day, or some badges or limits, at a time: whoever was interrupted begins again, of metrics with --from the last day that was
+named; only days that differ are. Counting waits for each day, so it needs a worker that keeps up; badges and page views do
+not wait. What erased users did is in the counts and not in the raw rows any more: a rebuild takes it out.
 
 A limit is made again from its events that are kept; those it stands on always are. One whose events are missing all the same
 is reported and left alone. Nobody is told again that a limit runs out.

@@ -76,10 +76,9 @@ export async function rebuildAll(
     const sum = buckets + types + membersMissing + membersSurplus;
     days += 1;
     differed += sum;
+    if (sum === 0) return;
     say(
-      sum === 0
-        ? `${day.toISOString().slice(0, 10)}  no difference`
-        : `${day.toISOString().slice(0, 10)}  ${buckets} buckets (${pageViewsKept} page views in them, ${pageViewsCounted} counted), ${types} types, ${membersMissing} users missing, ${membersSurplus} too many`,
+      `${day.toISOString().slice(0, 10)}  ${buckets} buckets (${pageViewsKept} page views in them, ${pageViewsCounted} counted), ${types} types, ${membersMissing} users missing, ${membersSurplus} too many`,
     );
   });
   return ran ? `${days} days: ${outcome(differed)}.` : undefined;
