@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, createServer as createTcpServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -328,6 +328,16 @@ describe('unseen', () => {
       state: 'ok',
       found: expect.stringMatching(/^reached in/),
     });
+  });
+
+  it('examines a Kafka that accepts connections and does not answer, and ends', async () => {
+    const silent = createTcpServer(() => {}).listen(0, '127.0.0.1');
+    await once(silent, 'listening');
+    const { port } = silent.address() as AddressInfo;
+    const doctor = unseen(['doctor'], { KAFKA_BROKERS: `127.0.0.1:${port}` });
+    const ended = await Promise.race([doctor.exit, delay(20_000, 'still running', { ref: false })]);
+    silent.close();
+    expect(ended).toMatchObject({ code: 1, stdout: expect.stringContaining('no answer within') });
   });
 
   it('says in a sentence that the database cannot be reached', async () => {

@@ -76,9 +76,10 @@ program
   .option('--json', 'print it for programs')
   .action(async ({ json }: { readonly json?: boolean }) => {
     const examinations = await examine(readConfig());
-    console.log(json ? JSON.stringify(examinations, undefined, 2) : reportOf(examinations));
     const hasFailed = examinations.some(({ findings }) => findings.some(({ state }) => state === 'failed'));
-    process.exitCode = hasFailed ? 1 : 0;
+    const report = json ? JSON.stringify(examinations, undefined, 2) : reportOf(examinations);
+    // When it is out, and not when nothing is under way any more: a client may wait for ever for a backend that is silent.
+    process.stdout.write(`${report}\n`, () => process.exit(hasFailed ? 1 : 0));
   });
 
 program
