@@ -340,6 +340,23 @@ describe('unseen', () => {
     expect(ended).toMatchObject({ code: 1, stdout: expect.stringContaining('no answer within') });
   });
 
+  it('says what to do about a data directory that cannot be used, and so does doctor', async () => {
+    writeFileSync(join(dataDir, 'file'), '');
+    const secret = { AUTH_SECRET: 'x'.repeat(32) };
+    const database = { DATABASE_URL: inject('postgres').connectionString };
+    for (const env of [{}, secret, database]) {
+      for (const unusable of ['/dev/null', join(dataDir, 'file', 'data')]) {
+        const there = { DATA_DIR: unusable, ...env };
+        const start = await unseen(['start'], there).exit;
+        expect(start).toMatchObject({ code: 1, stdout: '' });
+        expect(start.stderr).toMatch(/^unseen: [^\n]*cannot[^\n]*DATA_DIR[^\n]*DATABASE_URL[^\n]*\n$/);
+        const doctor = await unseen(['doctor'], there).exit;
+        expect(doctor.code).toBe(1);
+        expect(doctor.stdout).toMatch(/failed [^\n]*not a directory[^\n]*\n +→ [^\n]*DATA_DIR/);
+      }
+    }
+  }, 60_000);
+
   it('says in a sentence that the database cannot be reached', async () => {
     const { code, stderr } = await unseen(['migrate'], {
       DATABASE_URL: 'postgresql://u:hunter2@127.0.0.1:1/x',

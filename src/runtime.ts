@@ -6,8 +6,9 @@ import { examineKafka } from './adapters/kafka/doctor.ts';
 import { createKafkaEventLog } from './adapters/kafka/event-log.ts';
 import type { KafkaOptions } from './adapters/kafka/options.ts';
 import { replayKafka } from './adapters/kafka/replay.ts';
+import { problemOfDirectory } from './adapters/local/data-directory.ts';
 import { createLocalPubSub } from './adapters/local/pub-sub.ts';
-import { readOrCreateSecret } from './adapters/local/secret.ts';
+import { examineSecret, readOrCreateSecret } from './adapters/local/secret.ts';
 import { connect } from './adapters/postgres/connection.ts';
 import { examinePostgres } from './adapters/postgres/doctor.ts';
 import { findEmbeddedPostgres } from './adapters/postgres/embedded.ts';
@@ -186,11 +187,15 @@ export async function runMigrations(config: Config, logger: Logger): Promise<rea
 
 /** What was found of each backend, without changing anything. */
 export async function examine(config: Config): Promise<readonly Examination[]> {
-  const { kafka, redis } = config;
+  const { kafka, redis, auth, dataDir } = config;
+  const isSecretOurs = auth.secret === undefined && auth.jwksUrl === undefined;
   return Promise.all([
     examination(describePostgres(config), examineStore(config)),
     ...(kafka ? [examination(describeLog(config), examineKafka(kafkaOptions(config, kafka)))] : []),
     ...(redis ? [examination(describePubSub(config), examineRedis(redis))] : []),
+    ...(isSecretOurs
+      ? [examination(describeAuth(config, { ephemeral: false }), Promise.resolve([examineSecret(dataDir)]))]
+      : []),
   ]);
 }
 
@@ -213,7 +218,10 @@ async function examineStore({
   if (databaseUrl !== undefined) return examinePostgres({ connectionString: databaseUrl }, options);
   const running = findEmbeddedPostgres(dataDir);
   if (running) return examinePostgres({ ...running, ssl: false }, options);
-  return [{ state: 'ok', found: 'not running; `unseen start` starts it' }];
+  const problem = problemOfDirectory(dataDir);
+  if (problem === undefined) return [{ state: 'ok', found: 'not running; `unseen start` starts it' }];
+  const fix = 'Make DATA_DIR writable, set another, or set DATABASE_URL to a PostgreSQL server.';
+  return [{ state: 'failed', found: `not running, and cannot be started: ${problem}`, fix }];
 }
 
 /** What is reached only by a command that needs it. */

@@ -2,6 +2,11 @@ import { randomBytes } from 'node:crypto';
 import { linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { AppError } from '../../domain/error.ts';
+import type { Finding } from '../../ports/finding.ts';
+import { problemOfDirectory } from './data-directory.ts';
+
+const fix =
+  'Let this user read and write in DATA_DIR, or set another; with AUTH_SECRET and DATABASE_URL set, none is needed.';
 
 /** The secret of a data directory, created the first time; readable by its owner only. */
 export function readOrCreateSecret(dataDir: string): string {
@@ -10,9 +15,23 @@ export function readOrCreateSecret(dataDir: string): string {
     return read(file) ?? create(dataDir, file);
   } catch (cause) {
     if (cause instanceof AppError) throw cause;
-    throw new AppError('START_REFUSED', `The secret ${file} cannot be used: ${(cause as Error).message}`, {
-      cause,
-    });
+    const message = `The secret ${file} cannot be used: ${(cause as Error).message}. ${fix}`;
+    throw new AppError('START_REFUSED', message, { cause });
+  }
+}
+
+/** Whether `readOrCreateSecret` would work, without creating anything. */
+export function examineSecret(dataDir: string): Finding {
+  const file = join(dataDir, 'auth-secret');
+  try {
+    if (read(file) !== undefined) return { state: 'ok', found: 'there, and whole' };
+    const problem = problemOfDirectory(dataDir);
+    if (problem === undefined) return { state: 'ok', found: 'not there; `unseen start` makes it' };
+    return { state: 'failed', found: `cannot be made: ${problem}`, fix };
+  } catch (error) {
+    return error instanceof AppError
+      ? { state: 'failed', found: 'damaged', fix: 'Delete it and restart; tokens signed with it end.' }
+      : { state: 'failed', found: `cannot be read: ${(error as Error).message}`, fix };
   }
 }
 

@@ -1,4 +1,3 @@
-import { mkdirSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
 import { AppError } from '../../domain/error.ts';
@@ -31,7 +30,6 @@ export async function openPostgres({ logger }: Deps, location: PostgresLocation)
   if ('url' in location) {
     return { connection: { connectionString: location.url }, isEmbedded: false, close: async () => {} };
   }
-  if ('dataDir' in location) mkdirSync(location.dataDir, { recursive: true, mode: 0o700 });
   const embedded = await startKeptAlive(location, logger);
   return {
     // A unix socket speaks no TLS, whatever PGSSLMODE says.

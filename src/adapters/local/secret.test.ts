@@ -1,0 +1,61 @@
+import { chmodSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { AppError } from '../../domain/error.ts';
+import { examineSecret, readOrCreateSecret } from './secret.ts';
+
+describe('the secret of a data directory', () => {
+  let dataDir: string;
+  beforeEach(() => {
+    dataDir = mkdtempSync(join(tmpdir(), 'unseen-secret-'));
+  });
+  afterEach(() => {
+    chmodSync(dataDir, 0o700);
+    rmSync(dataDir, { recursive: true });
+  });
+
+  it('is examined without being made, and made once', () => {
+    const nested = join(dataDir, 'not', 'there');
+    expect(examineSecret(nested)).toMatchObject({ state: 'ok', found: expect.stringContaining('not there') });
+    expect(readdirSync(dataDir)).toEqual([]);
+    const secret = readOrCreateSecret(nested);
+    expect(examineSecret(nested)).toEqual({ state: 'ok', found: 'there, and whole' });
+    expect(readOrCreateSecret(nested)).toBe(secret);
+  });
+
+  it.each([
+    ['is a device', () => '/dev/null'],
+    [
+      'lies in a file',
+      (directory: string) => {
+        writeFileSync(join(directory, 'file'), '');
+        return join(directory, 'file', 'data');
+      },
+    ],
+  ])('says which variable to change when the directory %s', (_, unusable) => {
+    const there = unusable(dataDir);
+    expect(() => readOrCreateSecret(there)).toThrow(AppError);
+    expect(() => readOrCreateSecret(there)).toThrow(/cannot be used: .*\. .*DATA_DIR.*AUTH_SECRET/);
+    expect(examineSecret(there)).toMatchObject({
+      state: 'failed',
+      fix: expect.stringMatching(/DATA_DIR.*AUTH_SECRET/),
+    });
+  });
+
+  // Root may write anywhere.
+  it.skipIf(process.getuid?.() === 0)('says so of a directory that may not be written to', () => {
+    chmodSync(dataDir, 0o500);
+    expect(() => readOrCreateSecret(join(dataDir, 'data'))).toThrow(/EACCES.*DATA_DIR/);
+    expect(examineSecret(join(dataDir, 'data'))).toMatchObject({
+      state: 'failed',
+      found: expect.stringMatching(/^cannot be made: EACCES/),
+    });
+  });
+
+  it('is damaged when it is too short to be one', () => {
+    writeFileSync(join(dataDir, 'auth-secret'), 'short');
+    expect(() => readOrCreateSecret(dataDir)).toThrow('is damaged: delete it and restart');
+    expect(examineSecret(dataDir)).toMatchObject({ state: 'failed', found: 'damaged' });
+  });
+});
