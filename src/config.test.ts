@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { ConfigError, envExample, readConfig } from './config.ts';
+import { ConfigError, envExample, misspellings, readConfig } from './config.ts';
 
 function problemsOf(env: Record<string, string>): readonly string[] {
   try {
@@ -157,6 +157,61 @@ describe('the configuration', () => {
     const production = { NODE_ENV: 'production', AUTH_SECRET: 'x'.repeat(32) };
     expect(readConfig(production).introspection).toBe(false);
     expect(readConfig({ ...production, INTROSPECTION: 'on' }).introspection).toBe(true);
+  });
+
+  it.each([
+    ['KAFKA_BROKER', 'KAFKA_BROKERS'],
+    ['KAFKA_BROKRES', 'KAFKA_BROKERS'],
+    ['UNSEEN_PORT', 'PORT'],
+    ['UNSEEN_KAFKA_BROKER', 'KAFKA_BROKERS'],
+    ['RATE_LIMIT_PER_USR', 'RATE_LIMIT_PER_USER'],
+    ['DATABASE_URI', 'DATABASE_URL'],
+    ['PORTT', 'PORT'],
+    ['ROLE', 'ROLES'],
+  ])('takes %s for a misspelt %s', (variable, meant) => {
+    expect(misspellings({ [variable]: '9', PATH: '/bin' })).toEqual([{ variable, meant }]);
+  });
+
+  it('takes nothing for misspelt that others set', () => {
+    const settingsOfOthers = {
+      ...{ HOSTNAME: 'pod-1', HOME: '/root', POST: '1', SORT: '1', SHELL: '/bin/sh', USER: 'u', LANG: 'C' },
+      ...{ NODE_OPTIONS: '', NODE_PATH: '/x', NODE_EXTRA_CA_CERTS: '/x', NODE_VERSION: '22', NO_COLOR: '1' },
+      ...{
+        npm_config_port: '1',
+        npm_config_host: 'h',
+        npm_package_name: 'unseen',
+        npm_lifecycle_event: 'start',
+      },
+      ...{ PGHOST: 'h', PGPORT: '1', PGSSLMODE: 'off', PGDATABASE: 'd', POD_NAMESPACE: 'n', POD_NAME: 'n' },
+      ...{ KUBERNETES_SERVICE_HOST: 'h', KUBERNETES_PORT: 'tcp://10.0.0.1:443', POSTGRES_PASSWORD: 'p' },
+      ...{ UNSEEN_SERVICE_HOST: 'h', UNSEEN_SERVICE_PORT: '4000', UNSEEN_PORT: 'tcp://10.0.0.1:4000' },
+      ...{ UNSEEN_PORT_4000_TCP: 'tcp://10.0.0.1:4000', UNSEEN_PORT_4000_TCP_PORT: '4000' },
+      ...{ UNSEEN_PORT_4000_TCP_ADDR: '10.0.0.1', UNSEEN_PORT_4000_TCP_PROTO: 'tcp' },
+      ...{ KAFKA_SERVICE_HOST: 'h', KAFKA_SERVICE_PORT: '9092', KAFKA_PORT: 'tcp://10.0.0.2:9092' },
+      ...{ KAFKA_PORT_9092_TCP_ADDR: '10.0.0.2', KAFKA_HEAP_OPTS: '-Xmx1g', KAFKA_URL: 'kafka://h' },
+      ...{
+        REDIS_SERVICE_HOST: 'h',
+        REDIS_PORT: 'tcp://10.0.0.3:6379',
+        REDIS_HOST: 'h',
+        REDIS_PORT_6379_TCP: 'x',
+      },
+      ...{ DATABASE_HOST: 'h', DATABASE_NAME: 'n', DATABASE_PORT: '1', AUTH_TOKEN: 't', AUTH_URL: 'u' },
+      ...{
+        TEST_DATABASE_URL: 'postgresql://h',
+        LOG_FORMAT: 'json',
+        LC_ALL: 'C',
+        DEBUG: '1',
+        SSL_CERT_DIR: '/x',
+      },
+    };
+    expect(misspellings(settingsOfOthers)).toEqual([]);
+  });
+
+  it('asks with every problem whether a name was meant otherwise', () => {
+    expect(problemsOf({ REDIS_CLUSTER: 'on', REDIS_URI: 'redis://x' })).toEqual([
+      expect.stringContaining('REDIS_CLUSTER does nothing without REDIS_URL'),
+      '  REDIS_URI is not a setting: did you mean REDIS_URL?',
+    ]);
   });
 
   it('has an example file of defaults, which change nothing when uncommented, and of examples that work', () => {

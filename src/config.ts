@@ -400,6 +400,42 @@ export class ConfigError extends Error {
   }
 }
 
+/** A variable that nothing reads, and the setting that was probably meant. */
+export interface Misspelling {
+  readonly variable: string;
+  readonly meant: string;
+}
+
+/**
+ * Variables that are named almost like a setting, or like one with UNSEEN_ before it. Short names are let off with less, and
+ * so is what Kubernetes sets for a service: `UNSEEN_PORT=tcp://10.0.0.1:4000`.
+ */
+export function misspellings(env: NodeJS.ProcessEnv = process.env): readonly Misspelling[] {
+  return Object.entries(env).flatMap(([variable, value = '']) => {
+    if (variable in settings || value === '' || /^(tcp|udp|sctp):\/\//.test(value)) return [];
+    const name = variable.replace(/^UNSEEN_/, '');
+    const distances = Object.keys(settings).map((meant) => ({ meant, edits: editsBetween(name, meant) }));
+    const { meant, edits } = distances.reduce((least, one) => (one.edits < least.edits ? one : least));
+    const length = Math.max(name.length, meant.length);
+    const isNear = edits <= (length > 10 ? 2 : length >= 5 ? 1 : 0);
+    return isNear ? [{ variable, meant }] : [];
+  });
+}
+
+/** How many characters are added, left out or changed from one to the other (Levenshtein). */
+function editsBetween(one: string, other: string): number {
+  let row = Array.from({ length: other.length + 1 }, (_, n) => n);
+  for (const [i, character] of [...one].entries()) {
+    const next = [i + 1];
+    for (const [j, edits] of row.slice(0, -1).entries()) {
+      const changed = edits + (character === other[j] ? 0 : 1);
+      next.push(Math.min(changed, (row[j + 1] as number) + 1, (next[j] as number) + 1));
+    }
+    row = next;
+  }
+  return row[other.length] as number;
+}
+
 /** Reads the environment. Throws ConfigError with all problems at once. */
 export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
   const problems: string[] = [];
@@ -415,7 +451,10 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
       return [key, undefined];
     }),
   ) as Settings;
-  if (problems.length > 0) throw new ConfigError(problems);
+  // What seems not to be set may be misspelt.
+  const hints = () =>
+    misspellings(env).map(({ variable, meant }) => `  ${variable} is not a setting: did you mean ${meant}?`);
+  if (problems.length > 0) throw new ConfigError([...problems, ...hints()]);
 
   const production = values.NODE_ENV === 'production';
   if (values.AUTH_SECRET !== undefined && values.AUTH_JWKS_URL !== undefined) {
@@ -434,7 +473,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     );
   }
   problems.push(...problemsOfBackends(values));
-  if (problems.length > 0) throw new ConfigError(problems);
+  if (problems.length > 0) throw new ConfigError([...problems, ...hints()]);
 
   return Object.freeze({
     host: values.HOST,

@@ -340,6 +340,26 @@ describe('unseen', () => {
     expect(ended).toMatchObject({ code: 1, stdout: expect.stringContaining('no answer within') });
   });
 
+  it('asks at the start and in doctor whether a variable that nothing reads is a misspelt setting', async () => {
+    const env = { KAFKA_BROKER: 'h:1', UNSEEN_PORT: '9', RATE_LIMIT_PER_USR: '1', PORTT: '3' };
+    const doctor = await unseen(['doctor'], env).exit;
+    expect(doctor.code).toBe(0);
+    expect(doctor.stdout).toContain(
+      'environment\n  warning  KAFKA_BROKER is not a setting\n           → Did you mean KAFKA_BROKERS?\n',
+    );
+    expect(doctor.stdout).toContain('4 warnings');
+    const server = unseen(['start', '--ephemeral'], env);
+    await server.ready();
+    server.child.kill('SIGTERM');
+    const { stdout } = await server.exit;
+    expect(stdout.match(/\w+ is not a setting: did you mean \w+\?/g)).toEqual([
+      'KAFKA_BROKER is not a setting: did you mean KAFKA_BROKERS?',
+      'UNSEEN_PORT is not a setting: did you mean PORT?',
+      'RATE_LIMIT_PER_USR is not a setting: did you mean RATE_LIMIT_PER_USER?',
+      'PORTT is not a setting: did you mean PORT?',
+    ]);
+  });
+
   it('says what to do about a data directory that cannot be used, and so does doctor', async () => {
     writeFileSync(join(dataDir, 'file'), '');
     const secret = { AUTH_SECRET: 'x'.repeat(32) };

@@ -3,7 +3,7 @@ import { open } from 'node:fs/promises';
 import closeWithGrace from 'close-with-grace';
 import { Argument, Command, InvalidArgumentError, Option } from 'commander';
 import { type App, createApp } from './app.ts';
-import { type Config, ConfigError, readConfig } from './config.ts';
+import { type Config, ConfigError, misspellings, readConfig } from './config.ts';
 import { demoSummary, runDemo, settledChecks } from './demo.ts';
 import { letterTable, letterText, plainLetter, retryAll, retryLetters } from './dlq.ts';
 import { type Role, roles } from './domain/caller.ts';
@@ -75,7 +75,7 @@ program
   .description('Examine every backend and say how to mend what is wrong. Exits with 1 when something failed.')
   .option('--json', 'print it for programs')
   .action(async ({ json }: { readonly json?: boolean }) => {
-    const examinations = await examine(readConfig());
+    const examinations = [...(await examine(readConfig())), ...examineEnvironment()];
     const hasFailed = examinations.some(({ findings }) => findings.some(({ state }) => state === 'failed'));
     const report = json ? JSON.stringify(examinations, undefined, 2) : reportOf(examinations);
     // When it is out, and not when nothing is under way any more: a client may wait for ever for a backend that is silent.
@@ -448,6 +448,8 @@ async function start({ ephemeral = false }: { readonly ephemeral?: boolean }): P
   const startedAt = performance.now();
   const config = readConfig();
   const logger = createLogger(config.logLevel);
+  for (const { variable, meant } of misspellings())
+    logger.warn({ variable, meant }, `${variable} is not a setting: did you mean ${meant}?`);
   const runtime = await createRuntime(config, { ephemeral }, logger);
   let app: App | undefined;
   let isStopping = false;
@@ -519,6 +521,19 @@ async function printBanner({
   ];
   // For people; on standard error, so that standard output holds log lines only.
   console.error(`\n${lines.join('\n')}\n`);
+}
+
+/** Nothing, where every variable is a setting or far from one. */
+function examineEnvironment(): readonly Examination[] {
+  const findings = misspellings().map(
+    ({ variable, meant }) =>
+      ({
+        state: 'warning',
+        found: `${variable} is not a setting`,
+        fix: `Did you mean ${meant}?`,
+      }) as const,
+  );
+  return findings.length === 0 ? [] : [{ backend: 'environment', findings }];
 }
 
 /** Examinations as people read them. */
