@@ -60,6 +60,8 @@ export interface App {
    * Rejects with START_REFUSED when that will never be.
    */
   start(): Promise<{ readonly url: string }>;
+  /** What is wrong with each backend that cannot be used now: `store`, `log`, `pub/sub`. Ready when there is none. */
+  problems(): Promise<Readonly<Record<string, string>>>;
   /** Finishes what is under way and stops; the backends are left to whoever made them. */
   stop(): Promise<void>;
 }
@@ -153,21 +155,31 @@ export async function createApp(
     watchedUsers: () => watch.users(),
     badgeDrift: () => reconcile.offIn(100),
   };
+
+  async function problems(): Promise<Readonly<Record<string, string>>> {
+    const [storeProblem, { problem: logProblem }] = await Promise.all([
+      store.ping().then(
+        () => undefined,
+        () => 'PostgreSQL does not answer',
+      ),
+      log.health(),
+    ]);
+    const all = { store: storeProblem, log: logProblem, 'pub/sub': pubSub.health().problem };
+    return Object.fromEntries(
+      Object.entries(all).flatMap(([backend, problem]) =>
+        problem === undefined ? [] : [[backend, problem]],
+      ),
+    );
+  }
+
   const door = config.roles.has('api') ? await createDoor() : undefined;
   const listener = createListener({
     door,
     isReady: async () => {
-      const [storeAnswers, { problem }] = await Promise.all([
-        store.ping().then(
-          () => true,
-          () => false,
-        ),
-        log.health(),
-      ]);
-      const problems = { log: problem, 'pub/sub': pubSub.health().problem };
-      const missing = Object.entries(problems).filter(([, reason]) => reason !== undefined);
-      if (missing.length > 0) logger.warn({ ...problems }, 'not ready');
-      return [...(storeAnswers ? [] : ['store']), ...missing.map(([backend]) => backend)];
+      const found = await problems();
+      const missing = Object.keys(found);
+      if (missing.length > 0) logger.warn(found, 'not ready');
+      return missing;
     },
     metrics: createMetrics([
       { name: 'unseen_sockets', help: 'Open WebSockets.', read: figures.openSockets },
@@ -248,6 +260,7 @@ export async function createApp(
       listener.open();
       return listening;
     },
+    problems,
     async stop() {
       stopping.abort();
       await listener.drain(config.shutdownTimeoutMs);

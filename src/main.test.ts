@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, inject, it, vi } from 'vitest';
+import { type PrivateInstance, startRedis } from '../scripts/services/private.ts';
 import { connect } from './adapters/postgres/connection.ts';
 import { findEmbeddedPostgres } from './adapters/postgres/embedded.ts';
 import { createPostgresStore } from './adapters/postgres/store.ts';
@@ -59,8 +60,10 @@ function unseen(args: readonly string[], env: Record<string, string> = {}) {
   return {
     child,
     exit,
+    stderr: () => output.stderr,
+    /** Resolves when it says that it is up, and where. */
     ready: async (): Promise<string> => {
-      await vi.waitFor(() => expect(output.stderr).toContain('is ready after'), {
+      await vi.waitFor(() => expect(output.stderr).toMatch(/is (ready|up) after/), {
         timeout: 20_000,
         interval: 50,
       });
@@ -277,6 +280,35 @@ describe('unseen', () => {
     expect(stderr).toMatch(
       /^unseen: --ephemeral keeps nothing .*unset DATABASE_URL, or leave --ephemeral out\.\n$/,
     );
+  });
+
+  it('says that it is up and not ready, and what is missing, and when it is ready', async () => {
+    const database = await createTestDatabase();
+    const port = await freePort();
+    const [redisDir, redisPort] = [join(dataDir, 'redis'), await freePort()];
+    const server = unseen(['start'], {
+      DATABASE_URL: database.connectionString,
+      REDIS_URL: `redis://127.0.0.1:${redisPort}`,
+      PORT: String(port),
+    });
+    let redis: PrivateInstance | undefined;
+    try {
+      const state = /is (up|ready) .*/g;
+      const said = () => server.stderr().match(state) ?? [];
+      await vi.waitFor(() => expect(said()).toHaveLength(1), waiting);
+      expect(said()[0]).toMatch(
+        /^is up after \d+\.\d s, not ready: the pub\/sub is missing \(Redis was not reached yet\)$/,
+      );
+      expect((await fetch(`http://127.0.0.1:${port}/readyz`)).status).toBe(503);
+      redis = await startRedis({ dir: redisDir, port: redisPort });
+      await vi.waitFor(() => expect(said()[1]).toMatch(/^is ready after \d+\.\d s$/), waiting);
+      expect((await fetch(`http://127.0.0.1:${port}/readyz`)).status).toBe(200);
+      server.child.kill('SIGTERM');
+      expect(await server.exit).toMatchObject({ code: 0 });
+    } finally {
+      await redis?.stop();
+      await database.drop();
+    }
   });
 
   it('refuses to consume from Kafka into a store that keeps nothing, and to rename a topic that is not there', async () => {

@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { open } from 'node:fs/promises';
+import { setTimeout as delay } from 'node:timers/promises';
 import closeWithGrace from 'close-with-grace';
 import { Argument, Command, InvalidArgumentError, Option } from 'commander';
 import { type App, createApp } from './app.ts';
@@ -465,29 +466,52 @@ async function start({ ephemeral = false }: { readonly ephemeral?: boolean }): P
   });
   const open = async () => {
     app = await createApp(runtime.backends, config);
-    return app.start();
+    return { ...(await app.start()), problems: app.problems };
   };
-  const { url } = await open().catch(async (error: unknown) => {
+  const { url, problems } = await open().catch(async (error: unknown) => {
     // Told to stop while it waited for a backend: that is being done.
     if (isStopping) return new Promise<never>(() => {});
     await app?.stop().catch(() => {});
     await runtime.close();
     throw error;
   });
+  const isOver = () => isStopping;
+  const after = () => `after ${((performance.now() - startedAt) / 1000).toFixed(1)} s`;
+  const found = Object.entries(await settled(problems, { isOver, withinMs: 1_000 }));
   if (isStopping) return;
-  const seconds = ((performance.now() - startedAt) / 1000).toFixed(1);
-  await printBanner({ url, seconds, config, runtime, ephemeral });
+  const missing = found.map(([backend, problem]) => `the ${backend} is missing (${problem})`).join(', ');
+  const state = missing === '' ? `is ready ${after()}` : `is up ${after()}, not ready: ${missing}`;
+  await printBanner({ url, state, config, runtime, ephemeral });
+  if (missing === '') return;
+  await settled(problems, { isOver });
+  if (!isStopping) console.error(`unseen ${version} is ready ${after()}\n`);
+}
+
+/** The problems that are left when time is up; none as soon as there is none. */
+async function settled(
+  problems: App['problems'],
+  {
+    isOver,
+    withinMs = Number.POSITIVE_INFINITY,
+  }: { readonly isOver: () => boolean; readonly withinMs?: number },
+): Promise<Readonly<Record<string, string>>> {
+  const deadline = performance.now() + withinMs;
+  for (;;) {
+    const found = await problems();
+    if (Object.keys(found).length === 0 || isOver() || performance.now() > deadline) return found;
+    await delay(Math.min(1_000, withinMs / 10));
+  }
 }
 
 async function printBanner({
   url,
-  seconds,
+  state,
   config,
   runtime,
   ephemeral,
 }: {
   readonly url: string;
-  readonly seconds: string;
+  readonly state: string;
   readonly config: Config;
   readonly runtime: Awaited<ReturnType<typeof createRuntime>>;
   readonly ephemeral: boolean;
@@ -499,7 +523,7 @@ async function printBanner({
     ? 'more: start it, and npx unseen token, with an AUTH_SECRET'
     : 'more: npx unseen token --help';
   const lines = [
-    `unseen ${version} is ready after ${seconds} s`,
+    `unseen ${version} ${state}`,
     '',
     ...(config.roles.has('api')
       ? [
