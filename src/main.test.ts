@@ -228,6 +228,8 @@ describe('unseen', () => {
       const { code, stdout } = await patient.exit;
       expect(code).toBe(0);
       expect(stdout.match(/cannot be reached/g)).toHaveLength(1);
+      expect(stdout).toContain(`PostgreSQL at ${new URL(line.connectionString).host}`);
+      expect(stdout).not.toContain('    at ');
     } finally {
       await line.close();
       await database.drop();
@@ -267,6 +269,8 @@ describe('unseen', () => {
         const { code, stdout } = await waitingOne.exit;
         expect(code).toBe(0);
         expect(stdout.split('\n').length).toBeLessThan(15);
+        expect(stdout).toMatch(/"message":"[^"]*ECONNREFUSED 127\.0\.0\.1:1"/);
+        expect(stdout).not.toMatch(/ECONNREFUSED.* {4}at /);
       }
     } finally {
       await database.drop();

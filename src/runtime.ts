@@ -29,7 +29,7 @@ import { notificationCreatedTopic, topics } from './events/topic.ts';
 import { noBadgeCache } from './ports/badge-cache.ts';
 import { systemClock } from './ports/clock.ts';
 import type { Finding } from './ports/finding.ts';
-import { type Logger, silent } from './ports/logger.ts';
+import { type Logger, silent, withoutKnownTraces } from './ports/logger.ts';
 
 /** The user whose token a start without configuration prints, and who exists from then on. */
 export const devUser = { tenantId: 'default', userId: 'alice' } as const;
@@ -62,8 +62,9 @@ export function createLogger(level: string): Logger & Pick<Pino, 'flush'> {
 export async function createRuntime(
   config: Config,
   options: RuntimeOptions,
-  logger: Logger,
+  everything: Logger,
 ): Promise<Runtime> {
+  const logger = withoutKnownTraces(everything);
   if (options.ephemeral && config.databaseUrl !== undefined) {
     const message =
       '--ephemeral keeps nothing and brings its own PostgreSQL: unset DATABASE_URL, or leave --ephemeral out.';
@@ -93,7 +94,7 @@ export async function createRuntime(
     return {
       backends: {
         async prepare(signal) {
-          await untilReached('PostgreSQL', () => migrateOn({ logger }, postgres.connection), {
+          await untilReached(describePostgres(config), () => migrateOn({ logger }, postgres.connection), {
             signal,
             logger,
           });

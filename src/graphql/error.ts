@@ -43,7 +43,7 @@ export function maskError(
   const cause = rootCause(error);
   if (cause instanceof AppError) {
     const { fault } = errorTable[cause.code];
-    if (fault !== 'caller') logger.warn({ requestId, err: cause.cause ?? cause }, 'a request failed');
+    if (fault !== 'caller') logger.warn({ requestId, err: cause }, 'a request failed');
     return answer(cause.code, cause.message, where, fault === 'caller' ? undefined : requestId);
   }
   if (error instanceof GraphQLError && cause instanceof GraphQLError && !isOurs(error, cause)) {

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { expect, it } from 'vitest';
-import { silent, withoutStorms } from './logger.ts';
+import { AppError } from '../domain/error.ts';
+import { silent, withoutKnownTraces, withoutStorms } from './logger.ts';
 
 it('a logger without storms says a warning now and then, with the number of those held back, and the rest at once', async () => {
   const lines: unknown[] = [];
@@ -23,5 +24,42 @@ it('a logger without storms says a warning now and then, with the number of thos
     ['a fault of ours', { n: 1 }],
     ['a fault of ours', { n: 2 }],
     ['a request failed', { n: 5, heldBack: 3 }],
+  ]);
+});
+
+it('a logger without known traces says of what passes by itself where and why, and of the rest everything', () => {
+  const lines: unknown[] = [];
+  const logger = withoutKnownTraces({
+    ...silent,
+    warn: ({ err, attempt }: { err?: Error; attempt?: number }) =>
+      lines.push([attempt, err?.stack === '' ? err.message : err]),
+  });
+  const refused = (where: string) =>
+    Object.assign(new Error(`connect ECONNREFUSED ${where}`), { code: 'ECONNREFUSED', syscall: 'connect' });
+  const both = new AggregateError([refused('::1:5432'), refused('127.0.0.1:5432')]);
+  const unforeseen = new TypeError('x is not a function');
+  const ours = new AppError('INTERNAL_SERVER_ERROR', undefined, { cause: unforeseen });
+  for (const err of [
+    new AppError('UNAVAILABLE', 'The database is away.', { cause: refused('127.0.0.1:5432') }),
+    new AppError('UNAVAILABLE', 'The database is away.', { cause: both }),
+    new AppError('UNAVAILABLE', 'The database is away.', { cause: new Error('\nInvalid\n\n  call') }),
+    new AppError('UNAVAILABLE', 'The server is starting.'),
+    new Error('gave up', { cause: refused('127.0.0.1:9092') }),
+    refused('127.0.0.1:6379'),
+    unforeseen,
+    ours,
+  ])
+    logger.warn({ err, attempt: 1 }, 'away');
+  logger.warn({ attempt: 1 }, 'away');
+  expect(lines).toEqual([
+    [1, 'connect ECONNREFUSED 127.0.0.1:5432'],
+    [1, 'connect ECONNREFUSED ::1:5432'],
+    [1, 'Invalid call'],
+    [1, 'The server is starting.'],
+    [1, 'connect ECONNREFUSED 127.0.0.1:9092'],
+    [1, 'connect ECONNREFUSED 127.0.0.1:6379'],
+    [1, unforeseen],
+    [1, ours],
+    [1, undefined],
   ]);
 });
