@@ -6,6 +6,7 @@ import { type AddressInfo, createServer as createTcpServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { Redis } from 'ioredis';
 import { afterEach, beforeEach, describe, expect, inject, it, vi } from 'vitest';
 import { type PrivateInstance, startRedis } from '../scripts/services/private.ts';
 import { connect } from './adapters/postgres/connection.ts';
@@ -61,6 +62,7 @@ function unseen(args: readonly string[], env: Record<string, string> = {}) {
     child,
     exit,
     stderr: () => output.stderr,
+    stdout: () => output.stdout,
     /** Resolves when it says that it is up, and where. */
     ready: async (): Promise<string> => {
       await vi.waitFor(() => expect(output.stderr).toMatch(/is (ready|up) after/), {
@@ -312,6 +314,34 @@ describe('unseen', () => {
     } finally {
       await redis?.stop();
       await database.drop();
+    }
+  });
+
+  it.each([
+    ['a node', false],
+    ['a cluster', true],
+  ])('shows nowhere the password that %s of Redis does not take', async (_, cluster) => {
+    const redis = await startRedis({ dir: join(dataDir, 'redis'), cluster });
+    const admin = new Redis(redis.url);
+    await admin.config('SET', 'requirepass', 'another');
+    admin.disconnect();
+    try {
+      const env = {
+        REDIS_URL: redis.url.replace('//', '//:hunter2@'),
+        REDIS_CLUSTER: cluster ? 'on' : 'off',
+      };
+      const server = unseen(['start'], env);
+      await server.ready();
+      // Pub/sub, and the cache of badges.
+      await vi.waitFor(() => expect(server.stdout()).toMatch(/WRONGPASS[\s\S]*WRONGPASS/), waiting);
+      const doctor = await unseen(['doctor'], env).exit;
+      server.child.kill('SIGTERM');
+      const { code, stdout, stderr } = await server.exit;
+      expect(code).toBe(0);
+      expect(doctor).toMatchObject({ code: 1, stdout: expect.stringContaining('WRONGPASS') });
+      expect([stdout, stderr, doctor.stdout, doctor.stderr].join('')).not.toContain('hunter2');
+    } finally {
+      await redis.stop();
     }
   });
 

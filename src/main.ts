@@ -26,6 +26,7 @@ import {
   openStore,
   replay,
   runMigrations,
+  writtenError,
 } from './runtime.ts';
 import { version } from './version.ts';
 
@@ -586,7 +587,8 @@ function exitWith(error: unknown): never {
     (error instanceof AppError && ['START_REFUSED', 'UNAVAILABLE'].includes(error.code));
   const reason =
     isExpected && isRetriable(error) && error.cause instanceof Error ? ` (${error.cause.message})` : '';
-  console.error(isExpected ? `unseen: ${error.message}${reason}` : error);
+  const { message, stack = message } = writtenError(error);
+  console.error(isExpected ? `unseen: ${error.message}${reason}` : stack);
   process.exit(1);
 }
 
