@@ -320,30 +320,34 @@ describe('unseen', () => {
   it.each([
     ['a node', false],
     ['a cluster', true],
-  ])('shows nowhere the password that %s of Redis does not take', async (_, cluster) => {
-    const redis = await startRedis({ dir: join(dataDir, 'redis'), cluster });
-    const admin = new Redis(redis.url);
-    await admin.config('SET', 'requirepass', 'another');
-    admin.disconnect();
-    try {
-      const env = {
-        REDIS_URL: redis.url.replace('//', '//:hunter2@'),
-        REDIS_CLUSTER: cluster ? 'on' : 'off',
-      };
-      const server = unseen(['start'], env);
-      await server.ready();
-      // Pub/sub, and the cache of badges.
-      await vi.waitFor(() => expect(server.stdout()).toMatch(/WRONGPASS[\s\S]*WRONGPASS/), waiting);
-      const doctor = await unseen(['doctor'], env).exit;
-      server.child.kill('SIGTERM');
-      const { code, stdout, stderr } = await server.exit;
-      expect(code).toBe(0);
-      expect(doctor).toMatchObject({ code: 1, stdout: expect.stringContaining('WRONGPASS') });
-      expect([stdout, stderr, doctor.stdout, doctor.stderr].join('')).not.toContain('hunter2');
-    } finally {
-      await redis.stop();
-    }
-  });
+  ])(
+    'shows nowhere the password that %s of Redis does not take',
+    async (_, cluster) => {
+      const redis = await startRedis({ dir: join(dataDir, 'redis'), cluster });
+      const admin = new Redis(redis.url);
+      await admin.config('SET', 'requirepass', 'another');
+      admin.disconnect();
+      try {
+        const env = {
+          REDIS_URL: redis.url.replace('//', '//:hunter2@'),
+          REDIS_CLUSTER: cluster ? 'on' : 'off',
+        };
+        const server = unseen(['start'], env);
+        await server.ready();
+        // Pub/sub, and the cache of badges.
+        await vi.waitFor(() => expect(server.stdout()).toMatch(/WRONGPASS[\s\S]*WRONGPASS/), waiting);
+        const doctor = await unseen(['doctor'], env).exit;
+        server.child.kill('SIGTERM');
+        const { code, stdout, stderr } = await server.exit;
+        expect(code).toBe(0);
+        expect(doctor).toMatchObject({ code: 1, stdout: expect.stringContaining('WRONGPASS') });
+        expect([stdout, stderr, doctor.stdout, doctor.stderr].join('')).not.toContain('hunter2');
+      } finally {
+        await redis.stop();
+      }
+    },
+    60_000,
+  );
 
   it('refuses to consume from Kafka into a store that keeps nothing, and to rename a topic that is not there', async () => {
     const ephemeral = await unseen(['start', '--ephemeral'], { KAFKA_BROKERS: '127.0.0.1:1' }).exit;
@@ -367,6 +371,38 @@ describe('unseen', () => {
     expect(code).toBe(1);
     expect(stderr).toMatch(/^unseen: PostgreSQL refused the connection: .*Check DATABASE_URL\.\n$/);
   });
+
+  it('says in a sentence that the login lacks a right, wherever it shows', async () => {
+    const database = await createTestDatabase();
+    const login = `unseen_stranger_${crypto.randomUUID().slice(0, 8)}`;
+    const administrate = (sql: string) =>
+      withClient(database.connectionString, (client) => client.query(sql));
+    await administrate(`CREATE ROLE ${login} LOGIN`);
+    const url = Object.assign(new URL(database.connectionString), { username: login });
+    const env = { DATABASE_URL: url.href };
+    const lacks = (what: string) => ({
+      code: 1,
+      stdout: '',
+      stderr: expect.stringMatching(
+        `^unseen: The login of DATABASE_URL lacks a right: permission denied for ${what}. Run prisma/roles.sql again, or use another login.\n$`,
+      ),
+    });
+    try {
+      expect(await unseen(['start'], env).exit).toEqual(lacks('table _prisma_migrations'));
+      const { code, stdout } = await unseen(['doctor'], env).exit;
+      expect(code).toBe(1);
+      expect(stdout).toMatch(
+        /permission denied for table _prisma_migrations\n +→ Run prisma\/roles\.sql again/,
+      );
+      await administrate(`GRANT SELECT ON _prisma_migrations TO ${login}`);
+      expect(await unseen(['start'], env).exit).toEqual(lacks('table app_user'));
+      expect(await unseen(['dlq', 'ls'], env).exit).toEqual(lacks('table dead_letter'));
+      expect(await unseen(['rebuild', 'limits'], env).exit).toEqual(lacks('table user_limit'));
+    } finally {
+      await administrate(`DROP OWNED BY ${login}; DROP ROLE ${login}`);
+      await database.drop();
+    }
+  }, 60_000);
 
   it('examines the database, running or not, and exits with 1 when something failed', async () => {
     const database = await createTestDatabase();

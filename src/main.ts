@@ -22,6 +22,7 @@ import {
   devUser,
   type Examination,
   examine,
+  missingRight,
   openLog,
   openStore,
   replay,
@@ -581,7 +582,8 @@ function reportOf(examinations: readonly Examination[]): string {
 }
 
 /** What was refused gets its sentence, what nobody foresaw its stack. */
-function exitWith(error: unknown): never {
+function exitWith(thrown: unknown): never {
+  const error = missingRight(thrown) ?? thrown;
   const isExpected =
     error instanceof ConfigError ||
     (error instanceof AppError && ['START_REFUSED', 'UNAVAILABLE'].includes(error.code));

@@ -12,7 +12,7 @@ import { examineSecret, readOrCreateSecret } from './adapters/local/secret.ts';
 import { connect } from './adapters/postgres/connection.ts';
 import { examinePostgres } from './adapters/postgres/doctor.ts';
 import { findEmbeddedPostgres } from './adapters/postgres/embedded.ts';
-import { reasonOf } from './adapters/postgres/error.ts';
+import { missingRight, reasonOf } from './adapters/postgres/error.ts';
 import { createPostgresEventLog } from './adapters/postgres/event-log.ts';
 import { migrationsDirectory } from './adapters/postgres/migrate.ts';
 import { createPostgresOutbox } from './adapters/postgres/outbox.ts';
@@ -30,6 +30,9 @@ import { noBadgeCache } from './ports/badge-cache.ts';
 import { systemClock } from './ports/clock.ts';
 import type { Finding } from './ports/finding.ts';
 import { type Logger, silent, withoutKnownTraces } from './ports/logger.ts';
+
+// Also for what a start or a command finds out later than here.
+export { missingRight };
 
 /** The user whose token a start without configuration prints, and who exists from then on. */
 export const devUser = { tenantId: 'default', userId: 'alice' } as const;
@@ -352,6 +355,8 @@ export async function replay(
 
 /** A database that cannot be reached, as a sentence for whoever ran the command. */
 function asRefusal(error: unknown): unknown {
+  const refused = missingRight(error);
+  if (refused) return refused;
   if (!isRetriable(error)) return error;
   const { cause } = error as Error;
   const message = `The database cannot be reached: ${reasonOf(cause)}. Check DATABASE_URL.`;

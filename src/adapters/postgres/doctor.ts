@@ -2,7 +2,7 @@ import pg from 'pg';
 import { AppError } from '../../domain/error.ts';
 import { clockFinding, type Finding } from '../../ports/finding.ts';
 import type { ConnectionOptions } from './connection.ts';
-import { reasonOf } from './error.ts';
+import { missingRight, reasonOf } from './error.ts';
 import { inspectMigrations } from './migrate.ts';
 
 const oldestVersion = 15;
@@ -74,9 +74,10 @@ export async function examinePostgres(
       clockFinding(server.now, before, after),
     ];
   } catch (error) {
-    return [
-      { state: 'failed', found: `refused a question: ${reasonOf(error)}`, fix: 'See the log of the server.' },
-    ];
+    const fix = missingRight(error)
+      ? 'Run prisma/roles.sql again, or use another login.'
+      : 'See the log of the server.';
+    return [{ state: 'failed', found: `refused a question: ${reasonOf(error)}`, fix }];
   } finally {
     await client.end().catch(() => {});
   }

@@ -1,4 +1,4 @@
-import { AppError } from '../../domain/error.ts';
+import { AppError, isRetriable } from '../../domain/error.ts';
 
 /**
  * SQLSTATE classes and codes that say the database, not the statement, is the trouble: connection, resources, operator
@@ -21,7 +21,11 @@ interface DatabaseError {
   readonly message?: string;
   readonly meta?: {
     readonly driverAdapterError?: {
-      readonly cause?: { readonly originalCode?: string; readonly kind?: string };
+      readonly cause?: {
+        readonly originalCode?: string;
+        readonly originalMessage?: string;
+        readonly kind?: string;
+      };
     };
   };
 }
@@ -41,6 +45,22 @@ export function toPortError(error: unknown): unknown {
   return transient
     ? new AppError('UNAVAILABLE', 'The database is away or too slow; try again.', { cause: error })
     : error;
+}
+
+/**
+ * START_REFUSED for whoever starts a process or runs a command with a login that lacks a right; undefined when that is not
+ * the trouble. Who serves already waits instead: rights are given while processes run.
+ */
+export function missingRight(error: unknown): AppError | undefined {
+  const cause = isRetriable(error) ? (error as AppError).cause : error;
+  const { code, message, meta } = (cause ?? {}) as DatabaseError;
+  const refused = meta?.driverAdapterError?.cause ?? { originalCode: code, originalMessage: message };
+  if (refused.originalCode !== '42501') return undefined;
+  return new AppError(
+    'START_REFUSED',
+    `The login of DATABASE_URL lacks a right: ${refused.originalMessage}. Run prisma/roles.sql again, or use another login.`,
+    { cause },
+  );
 }
 
 /** Whether the values of a statement are at fault: SQLSTATE data exception, integrity violation, limit exceeded. */

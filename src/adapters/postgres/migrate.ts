@@ -173,7 +173,8 @@ async function apply(client: pg.ClientBase, { name, sql }: Migration): Promise<v
     // A file with a BEGIN of its own may have left it open. What follows is best effort: on a connection that
     // broke, nothing was applied and nothing blocks the next start.
     await client.query('ROLLBACK').catch(() => undefined);
-    if (!isPassing(cause)) {
+    const mayNot = cause instanceof pg.DatabaseError && cause.code === '42501';
+    if (!isPassing(cause) && !mayNot) {
       await client
         .query(
           'INSERT INTO "_prisma_migrations" ("id", "checksum", "migration_name", "logs") VALUES ($1, $2, $3, $4)',
@@ -181,7 +182,11 @@ async function apply(client: pg.ClientBase, { name, sql }: Migration): Promise<v
         )
         .catch(() => undefined);
     }
-    const advice = isPassing(cause) ? 'It was undone whole; start again.' : howToResolve(name);
+    const advice = mayNot
+      ? 'It was undone whole: run `unseen migrate` with a login that may, then start again.'
+      : isPassing(cause)
+        ? 'It was undone whole; start again.'
+        : howToResolve(name);
     throw new AppError('START_REFUSED', `Migration ${name} failed: ${messageOf(cause)}. ${advice}`, {
       cause,
     });

@@ -1,5 +1,7 @@
 import { randomBytes } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, inject, it, vi } from 'vitest';
 import { horizonAt } from '../../domain/item.ts';
 import { createAct } from '../../flow/act.ts';
@@ -132,6 +134,23 @@ describe('the logins of prisma/roles.sql', () => {
       await api.store.activityBuckets([{ ...alice, granularity: 'DAY', start: activity.occurredAt }]),
     ).toEqual([]);
     await worker.log.close();
+  });
+
+  it('may not migrate, and leave nothing behind that keeps who may from it', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'unseen-migrations-'));
+    mkdirSync(join(directory, '9_new'));
+    writeFileSync(join(directory, '9_new', 'migration.sql'), 'ALTER TABLE inbox ADD COLUMN mine int');
+    for (const login of ['unseen_api', 'unseen_worker']) {
+      await expect(withClient(as(login), (client) => migrate(client, { directory }))).rejects.toMatchObject({
+        code: 'START_REFUSED',
+        message: expect.stringMatching(
+          /must be owner of table inbox\. .*`unseen migrate` with a login that may/,
+        ),
+      });
+    }
+    const { applied } = await withClient(as('unseen_migrations'), (client) => migrate(client, { directory }));
+    expect(applied).toEqual(['9_new']);
+    rmSync(directory, { recursive: true });
   });
 
   it.each([

@@ -4,7 +4,7 @@ import { AppError } from '../../domain/error.ts';
 import type { Logger } from '../../ports/logger.ts';
 import type { ConnectionOptions } from './connection.ts';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from './embedded.ts';
-import { toPortError, translated } from './error.ts';
+import { missingRight, toPortError } from './error.ts';
 import { migrate, migrationsDirectory } from './migrate.ts';
 
 /** A server that is there, or one of our own: with its data in a directory, or keeping nothing. */
@@ -87,7 +87,7 @@ async function startKeptAlive(
 
 /**
  * Applies pending migrations on a connection of its own. Rejects with UNAVAILABLE while the server cannot be reached, with
- * START_REFUSED when it will not let us in.
+ * START_REFUSED when it will not let us in, or not far enough.
  */
 export async function migrateOn({ logger }: Deps, connection: ConnectionOptions) {
   const client = new pg.Client({
@@ -100,7 +100,9 @@ export async function migrateOn({ logger }: Deps, connection: ConnectionOptions)
     await client.connect().catch((error: unknown) => {
       throw refusalOf(error) ?? toPortError(error);
     });
-    const report = await translated(migrate(client, { directory: migrationsDirectory }));
+    const report = await migrate(client, { directory: migrationsDirectory }).catch((error: unknown) => {
+      throw missingRight(error) ?? toPortError(error);
+    });
     if (report.unknown.length > 0) {
       logger.warn({ migrations: report.unknown }, 'the database has migrations of a newer version');
     }
