@@ -610,9 +610,11 @@ describe('unseen dlq', () => {
     expect(away.stderr).toMatch(/^unseen: The database cannot be reached: .*Check DATABASE_URL\.\n$/);
     expect(away.stderr).not.toContain('hunter2');
     const { connectionString } = inject('postgres');
-    const empty = await unseen(['dlq', 'ls'], { DATABASE_URL: connectionString }).exit;
-    expect(empty).toMatchObject({ code: 1, stdout: '' });
-    expect(empty.stderr).toMatch(/^unseen: .*"dead_letter" does not exist\)\n$/);
+    for (const command of ['dlq ls', 'sweep --dry-run', 'rebuild limits --dry-run', 'import users 1..2']) {
+      const empty = await unseen(command.split(' '), { DATABASE_URL: connectionString }).exit;
+      expect(empty).toMatchObject({ code: 1, stdout: '' });
+      expect(empty.stderr).toMatch(/^unseen: \d+ migrations are not applied: run `unseen migrate`.*\n$/);
+    }
   });
 });
 

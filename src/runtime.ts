@@ -16,7 +16,12 @@ import { missingRight, reasonOf } from './adapters/postgres/error.ts';
 import { createPostgresEventLog } from './adapters/postgres/event-log.ts';
 import { migrationsDirectory } from './adapters/postgres/migrate.ts';
 import { createPostgresOutbox } from './adapters/postgres/outbox.ts';
-import { migrateOn, openPostgres, type PostgresLocation } from './adapters/postgres/server.ts';
+import {
+  expectMigrated,
+  migrateOn,
+  openPostgres,
+  type PostgresLocation,
+} from './adapters/postgres/server.ts';
 import { createPostgresStore } from './adapters/postgres/store.ts';
 import { createRedisBadgeCache } from './adapters/redis/badge-cache.ts';
 import { examineRedis } from './adapters/redis/doctor.ts';
@@ -262,7 +267,8 @@ type Live = Pick<Backends, 'log' | 'pubSub' | 'cache'>;
 
 /**
  * The store, for a command that works beside a server that may be running. An embedded PostgreSQL that does not run is
- * started, brought up to date and stopped again. Rejects with START_REFUSED when the database cannot be reached.
+ * started, brought up to date and stopped again. Rejects with START_REFUSED when the database cannot be reached, or is not
+ * up to date.
  */
 export async function openStore(
   config: Config,
@@ -320,7 +326,7 @@ async function openDatabase(config: Config) {
   try {
     // What others run, others bring up to date.
     if (!running && config.databaseUrl === undefined) await migrateOn({ logger: silent }, connection);
-    await store.ping();
+    else await expectMigrated(connection);
     return { store, database, connection, close };
   } catch (error) {
     await close();

@@ -5,7 +5,7 @@ import type { Logger } from '../../ports/logger.ts';
 import type { ConnectionOptions } from './connection.ts';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from './embedded.ts';
 import { missingRight, toPortError } from './error.ts';
-import { migrate, migrationsDirectory } from './migrate.ts';
+import { inspectMigrations, migrate, migrationsDirectory } from './migrate.ts';
 
 /** A server that is there, or one of our own: with its data in a directory, or keeping nothing. */
 export type PostgresLocation =
@@ -90,6 +90,30 @@ async function startKeptAlive(
  * START_REFUSED when it will not let us in, or not far enough.
  */
 export async function migrateOn({ logger }: Deps, connection: ConnectionOptions) {
+  const report = await onConnection(connection, (client) =>
+    migrate(client, { directory: migrationsDirectory }),
+  );
+  if (report.unknown.length > 0) {
+    logger.warn({ migrations: report.unknown }, 'the database has migrations of a newer version');
+  }
+  return report;
+}
+
+/** Changes nothing. Rejects like `migrateOn`, and with START_REFUSED when migrations are pending. */
+export async function expectMigrated(connection: ConnectionOptions): Promise<void> {
+  const { missing } = await onConnection(connection, (client) =>
+    inspectMigrations(client, { directory: migrationsDirectory }),
+  );
+  if (missing.length === 0) return;
+  const count = missing.length === 1 ? '1 migration is' : `${missing.length} migrations are`;
+  const message = `${count} not applied: run \`unseen migrate\`, or start the server of this version.`;
+  throw new AppError('START_REFUSED', message);
+}
+
+async function onConnection<T>(
+  connection: ConnectionOptions,
+  work: (client: pg.Client) => Promise<T>,
+): Promise<T> {
   const client = new pg.Client({
     ...connection,
     application_name: 'unseen migrations',
@@ -100,13 +124,9 @@ export async function migrateOn({ logger }: Deps, connection: ConnectionOptions)
     await client.connect().catch((error: unknown) => {
       throw refusalOf(error) ?? toPortError(error);
     });
-    const report = await migrate(client, { directory: migrationsDirectory }).catch((error: unknown) => {
+    return await work(client).catch((error: unknown) => {
       throw missingRight(error) ?? toPortError(error);
     });
-    if (report.unknown.length > 0) {
-      logger.warn({ migrations: report.unknown }, 'the database has migrations of a newer version');
-    }
-    return report;
   } finally {
     await client.end().catch(() => {});
   }
