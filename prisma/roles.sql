@@ -73,6 +73,10 @@ BEGIN
   IF to_regclass('public.processed_event') IS NOT NULL THEN
     GRANT INSERT ON processed_event TO unseen_api;
   END IF;
+  -- The first start says which log the database belongs to.
+  IF to_regclass('public.log_in_use') IS NOT NULL THEN
+    GRANT INSERT ON log_in_use TO unseen_api;
+  END IF;
   IF to_regclass('public.user_activity') IS NOT NULL THEN
     GRANT DELETE ON user_activity, user_activity_member TO unseen_api;
   END IF;

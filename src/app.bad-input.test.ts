@@ -641,6 +641,7 @@ describe('what looks bad and is data', () => {
         item_view: 501,
         item_viewer: 2,
         log_head: 1,
+        log_in_use: 1,
         log_position: isScaled ? 0 : 2,
         notification: notifications,
         notification_preference: 0,

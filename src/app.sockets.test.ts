@@ -425,6 +425,7 @@ it('nothing that was said over sockets has changed a row', async () => {
     '_prisma_migrations',
     'app_user',
     'log_head',
+    'log_in_use',
     ...(isScaled ? [] : ['log_position']),
   ]);
   expect(rows['app_user']?.rows).toBe(1);

@@ -489,6 +489,75 @@ describe('unseen', () => {
   });
 });
 
+describe('the log a database belongs to', () => {
+  it('is that of the first start: whoever is told of another is refused until it is moved', async () => {
+    const database = await createTestDatabase();
+    const query = (sql: string) =>
+      withClient(database.connectionString, async (client) => (await client.query(sql)).rows);
+    const table = { DATABASE_URL: database.connectionString };
+    const kafka = { ...table, KAFKA_BROKERS: '127.0.0.1:1' };
+    const elsewhere = { ...kafka, NAMESPACE: 'shop.' };
+    const run = (args: string, env: Record<string, string>) => unseen(args.split(' '), env).exit;
+    const difference = (used: string, told: string) =>
+      expect.stringMatching(`This database is used with ${used}, but this process is told to use ${told}`);
+    const inTable = '.*its own table.*no KAFKA_BROKERS.*';
+    const inKafka = '.*Kafka.*no NAMESPACE.*';
+    try {
+      // It waits for Kafka, and the database knows.
+      const first = unseen(['start'], kafka);
+      const bound = [{ id: 1, kind: 'kafka', namespace: '' }];
+      await vi.waitFor(async () => expect(await query('SELECT * FROM log_in_use')).toEqual(bound), waiting);
+      first.child.kill('SIGTERM');
+      await first.exit;
+
+      const refused = { code: 1, stderr: difference(inKafka, inTable) };
+      expect(await run('start', table)).toMatchObject(refused);
+      expect(await run('rebuild limits', table)).toMatchObject(refused);
+      expect(await run(`import limits ${limitFixtureFile}`, table)).toMatchObject(refused);
+      expect(await run('start', elsewhere)).toMatchObject({
+        code: 1,
+        stderr: difference(inKafka, '.*Kafka.*NAMESPACE=shop[.].*'),
+      });
+      expect(await query('SELECT FROM event_log')).toEqual([]);
+      expect(await run('doctor', table)).toMatchObject({ code: 1, stdout: difference(inKafka, inTable) });
+      expect((await run('doctor', kafka)).stdout).toMatch(/ok +used with the log in Kafka/);
+
+      const untold = { code: 1, stderr: expect.stringContaining('unknown without KAFKA_BROKERS') };
+      expect(await run('log use postgres', table)).toMatchObject(untold);
+      expect(await run('log use postgres --leave-unread', table)).toMatchObject({ code: 0, stderr: '' });
+      expect(await run('start', kafka)).toMatchObject({ code: 1, stderr: difference(inTable, inKafka) });
+      const second = unseen(['start'], table);
+      await second.ready();
+      second.child.kill('SIGTERM');
+      expect(await second.exit).toMatchObject({ code: 0 });
+      await query(`WITH head AS (UPDATE log_head SET head = head + 1 RETURNING head)
+        INSERT INTO event_log ("offset", topic, key, value, appended_at)
+        SELECT head, 'any', 'default/alice', '{}', now() FROM head`);
+      expect(await run('log use kafka', table)).toMatchObject({
+        code: 1,
+        stderr: expect.stringContaining('Set KAFKA_BROKERS'),
+      });
+      expect(await run('log use kafka', kafka)).toMatchObject({
+        code: 1,
+        stderr: expect.stringMatching(
+          /^unseen: Records that no worker has read in .*own table.*: 1\. Let workers/,
+        ),
+      });
+      const moved = await run('log use kafka --leave-unread', kafka);
+      expect(moved).toMatchObject({
+        code: 0,
+        stdout: expect.stringMatching(/from now on\. Records .*: 1\.\n$/),
+      });
+      expect(await run('log use kafka', kafka)).toMatchObject({
+        code: 0,
+        stdout: expect.stringContaining('already'),
+      });
+    } finally {
+      await database.drop();
+    }
+  }, 120_000);
+});
+
 describe('unseen dlq', () => {
   const dlq = (...args: string[]) => unseen(['dlq', ...args]).exit;
   const good = { code: 0, stderr: '' };

@@ -27,6 +27,7 @@ import {
   openStore,
   replay,
   runMigrations,
+  useLog,
   writtenError,
 } from './runtime.ts';
 import { version } from './version.ts';
@@ -218,7 +219,7 @@ Examples:
       if (to <= from) program.error('error: --to lies before --from');
       const { dryRun = false } = options;
       const how = { from, to, dryRun, logRetentionDays: retention.log, limitThresholds };
-      const summary = await rebuildAll({ store, clock, ...live() }, what, how, console.error);
+      const summary = await rebuildAll({ store, clock, ...(await live()) }, what, how, console.error);
       if (summary === undefined) refuse(`A rebuild of the ${what} is running already.`);
       else console.log(summary);
     });
@@ -242,6 +243,37 @@ program
   .action(async ({ topic, from }: { readonly topic: string; readonly from: Date }) => {
     const lags = await replay(readConfig(), { topic, from, groups: replayable[topic] ?? [] });
     for (const [group, lag] of lags) console.log(`${group}: ${lag} records come again when a worker starts.`);
+  });
+
+program
+  .command('log')
+  .description('Which log the database belongs to; `unseen doctor` says it.')
+  .command('use')
+  .description(
+    'Move a database to another log, for good: processes that are told of the one before are refused.',
+  )
+  .addArgument(
+    new Argument('<log>', 'kafka, as KAFKA_BROKERS and NAMESPACE say, or postgres').choices([
+      'kafka',
+      'postgres',
+    ]),
+  )
+  .option('--leave-unread', 'even when the log before holds records that no worker has read', false)
+  .addHelpText(
+    'after',
+    `
+The first start says which log a database belongs to. A process that is told of another one is refused: what it appended
+there would be acknowledged, and read by nobody.
+
+To move without losing anything: stop the APIs and whoever else appends, let the workers read to the end (unseen_log_lag_records
+and unseen_metrics_lag_records are 0), stop them, run this, and start all with the new settings.
+
+Examples:
+  KAFKA_BROKERS=kafka:9092 unseen log use kafka
+  KAFKA_BROKERS=kafka:9092 unseen log use postgres     KAFKA_BROKERS: to ask how much was not read`,
+  )
+  .action(async (log: 'kafka' | 'postgres', { leaveUnread }: { readonly leaveUnread: boolean }) => {
+    console.log(await useLog(readConfig(), log, { leaveUnread, readers: replayable }));
   });
 
 program

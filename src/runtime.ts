@@ -14,6 +14,15 @@ import { examinePostgres } from './adapters/postgres/doctor.ts';
 import { findEmbeddedPostgres } from './adapters/postgres/embedded.ts';
 import { missingRight, reasonOf } from './adapters/postgres/error.ts';
 import { createPostgresEventLog } from './adapters/postgres/event-log.ts';
+import {
+  bindToLog,
+  describeLogInUse,
+  expectSameLog,
+  isSameLog,
+  type LogInUse,
+  logInUse,
+  moveToLog,
+} from './adapters/postgres/log-in-use.ts';
 import { migrationsDirectory } from './adapters/postgres/migrate.ts';
 import { createPostgresOutbox } from './adapters/postgres/outbox.ts';
 import {
@@ -131,10 +140,11 @@ export async function createRuntime(
     return {
       backends: {
         async prepare(signal) {
-          await untilReached(describePostgres(config), () => migrateOn({ logger }, postgres.connection), {
-            signal,
-            logger,
-          });
+          const reach = async () => {
+            await migrateOn({ logger }, postgres.connection);
+            await bindToLog(database.pool, logOf(config));
+          };
+          await untilReached(describePostgres(config), reach, { signal, logger });
           if (isDevelopment)
             await store.transaction((transaction) => transaction.ensureUsers([devUser], clock.now()));
         },
@@ -201,6 +211,11 @@ function kafkaOptions(
   };
 }
 
+/** The log that a process is told to use. */
+function logOf({ kafka }: Config): LogInUse {
+  return kafka ? { kind: 'kafka', namespace: kafka.namespace } : { kind: 'postgres', namespace: '' };
+}
+
 function describeLog({ kafka }: Config): string {
   return kafka ? `Kafka at ${kafka.brokers.join(', ')}` : 'a table in the same Postgres';
 }
@@ -247,12 +262,9 @@ async function examination(backend: string, findings: Promise<readonly Finding[]
   return { backend, findings: await findings };
 }
 
-async function examineStore({
-  databaseUrl,
-  dataDir,
-  databasePoolSize: poolSize,
-}: Config): Promise<readonly Finding[]> {
-  const options = { migrations: migrationsDirectory, poolSize };
+async function examineStore(config: Config): Promise<readonly Finding[]> {
+  const { databaseUrl, dataDir, databasePoolSize: poolSize } = config;
+  const options = { migrations: migrationsDirectory, poolSize, log: logOf(config) };
   if (databaseUrl !== undefined) return examinePostgres({ connectionString: databaseUrl }, options);
   const running = findEmbeddedPostgres(dataDir);
   if (running) return examinePostgres({ ...running, ssl: false }, options);
@@ -272,13 +284,16 @@ type Live = Pick<Backends, 'log' | 'pubSub' | 'cache'>;
  */
 export async function openStore(
   config: Config,
-): Promise<Pick<Backends, 'store' | 'clock'> & { readonly live: () => Live; close(): Promise<void> }> {
+): Promise<
+  Pick<Backends, 'store' | 'clock'> & { readonly live: () => Promise<Live>; close(): Promise<void> }
+> {
   const { store, database, connection, close } = await openDatabase(config);
   let live: Live | undefined;
   return {
     store,
     clock: systemClock,
-    live: () => {
+    async live() {
+      expectSameLog(await logInUse(database.pool), logOf(config));
       live ??= {
         log: config.kafka
           ? createKafkaEventLog({ logger: silent, onFatal }, kafkaOptions(config, config.kafka))
@@ -297,7 +312,10 @@ export async function openStore(
   };
 }
 
-/** The log, for such a command. Rejects with START_REFUSED when the database is to hold it and cannot be reached. */
+/**
+ * The log, for such a command. Rejects with START_REFUSED when the database is to hold it and cannot be reached, or belongs to
+ * another log.
+ */
 export async function openLog(
   config: Config,
 ): Promise<Pick<Backends, 'log' | 'clock'> & { close(): Promise<void> }> {
@@ -307,8 +325,75 @@ export async function openLog(
     return { log, clock, close: () => log.close() };
   }
   const { database, connection, close } = await openDatabase(config);
+  try {
+    expectSameLog(await logInUse(database.pool), logOf(config));
+  } catch (error) {
+    await close();
+    throw error;
+  }
   const log = createPostgresEventLog({ database, connection, logger: silent });
   return { log, clock, close: () => log.close().then(close) };
+}
+
+/**
+ * Moves the database to another log; what was done, in a sentence. What the log before holds and no group of `readers`, by
+ * topic, has read is lost to them: rejects with START_REFUSED when there is any, or nobody can say, unless it is to be left.
+ */
+export async function useLog(
+  config: Config,
+  kind: LogInUse['kind'],
+  {
+    leaveUnread,
+    readers,
+  }: { readonly leaveUnread: boolean; readonly readers: Readonly<Record<string, readonly string[]>> },
+): Promise<string> {
+  const told: LogInUse = kind === 'kafka' ? logOf(config) : { kind, namespace: '' };
+  if (told.kind !== kind) {
+    const message = 'Set KAFKA_BROKERS, and NAMESPACE, as the processes will have them.';
+    throw new AppError('START_REFUSED', message);
+  }
+  const { database, close } = await openDatabase(config);
+  try {
+    const used = (await logInUse(database.pool)) ?? { kind: 'postgres', namespace: '' };
+    const before = describeLogInUse(used);
+    if (isSameLog(used, told)) {
+      await moveToLog(database.pool, told);
+      return `This database uses ${before} already.`;
+    }
+    const unread = await unreadIn(used, config, readers);
+    const held = `Records that no worker has read in ${before}: ${unread ?? 'unknown without KAFKA_BROKERS'}`;
+    if (unread !== 0 && !leaveUnread) {
+      const advice =
+        'Let workers with the settings until now read them, or leave them there with --leave-unread.';
+      throw new AppError('START_REFUSED', `${held}. ${advice}`);
+    }
+    await moveToLog(database.pool, told);
+    return `This database uses ${describeLogInUse(told)} from now on. ${held}.`;
+  } finally {
+    await close();
+  }
+}
+
+/** How far the group is behind that is furthest; undefined when there is no Kafka to be asked. */
+async function unreadIn(
+  { kind, namespace }: LogInUse,
+  config: Config,
+  readers: Readonly<Record<string, readonly string[]>>,
+): Promise<number | undefined> {
+  if (kind === 'kafka' && !config.kafka) return undefined;
+  const kafka = kind === 'kafka' && config.kafka ? { ...config.kafka, namespace } : undefined;
+  const { log, close } = await openLog({ ...config, kafka });
+  const lagOf = (group: string) =>
+    log.lag(
+      group,
+      Object.keys(readers).filter((topic) => readers[topic]?.includes(group)),
+    );
+  try {
+    const groups = new Set(Object.values(readers).flat());
+    return Math.max(...(await Promise.all([...groups].map(lagOf))).map(Number));
+  } finally {
+    await close();
+  }
 }
 
 async function openDatabase(config: Config) {

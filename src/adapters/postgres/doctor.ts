@@ -3,6 +3,14 @@ import { AppError } from '../../domain/error.ts';
 import { clockFinding, type Finding } from '../../ports/finding.ts';
 import type { ConnectionOptions } from './connection.ts';
 import { missingRight, reasonOf } from './error.ts';
+import {
+  describeLogInUse,
+  differenceOf,
+  howToAgree,
+  isSameLog,
+  type LogInUse,
+  logInUse,
+} from './log-in-use.ts';
 import { inspectMigrations } from './migrate.ts';
 
 const oldestVersion = 15;
@@ -10,7 +18,16 @@ const oldestVersion = 15;
 /** Looks at a database without changing anything: reachable, version, writable, migrations, connections, clock. */
 export async function examinePostgres(
   connection: ConnectionOptions,
-  { migrations, poolSize }: { readonly migrations: string; readonly poolSize: number },
+  {
+    migrations,
+    poolSize,
+    log,
+  }: {
+    readonly migrations: string;
+    readonly poolSize: number;
+    /** The one this process is told to use. */
+    readonly log: LogInUse;
+  },
 ): Promise<readonly Finding[]> {
   const client = new pg.Client({
     ...connection,
@@ -61,6 +78,7 @@ export async function examinePostgres(
           ]
         : []),
       await migrationsFinding(client, migrations),
+      ...(await logFindings(client, log)),
       poolSize < server.connections
         ? {
             state: 'ok',
@@ -81,6 +99,19 @@ export async function examinePostgres(
   } finally {
     await client.end().catch(() => {});
   }
+}
+
+/** Nothing before the migration that brought it. */
+async function logFindings(client: pg.Client, told: LogInUse): Promise<readonly Finding[]> {
+  const { rows } = await client.query<{ present: boolean }>(
+    `SELECT to_regclass('log_in_use') IS NOT NULL AS present`,
+  );
+  if (!rows[0]?.present) return [];
+  const used = await logInUse(client);
+  if (!used) return [{ state: 'ok', found: 'belongs to no log before the first start' }];
+  return isSameLog(used, told)
+    ? [{ state: 'ok', found: `used with ${describeLogInUse(used)}` }]
+    : [{ state: 'failed', found: differenceOf(used, told), fix: howToAgree(told) }];
 }
 
 async function migrationsFinding(client: pg.Client, directory: string): Promise<Finding> {

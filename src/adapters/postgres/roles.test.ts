@@ -16,6 +16,7 @@ import { onDatabase, withClient } from '../../testing/postgres-server.ts';
 import { createLocalPubSub } from '../local/pub-sub.ts';
 import { connect, type Database } from './connection.ts';
 import { createPostgresEventLog } from './event-log.ts';
+import { bindToLog } from './log-in-use.ts';
 import { migrate, migrationsDirectory } from './migrate.ts';
 import { createPostgresStore } from './store.ts';
 
@@ -80,6 +81,8 @@ describe('the logins of prisma/roles.sql', () => {
       expiresAt: new Date(Date.now() + 60_000),
     } as const;
 
+    for (const { database } of [api, worker])
+      await bindToLog(database.pool, { kind: 'postgres', namespace: '' });
     await act.upsertUsers([{ ...alice, patch: {} }]);
     const notification = { userId: 'alice', idempotencyKey: 'k-1', content: { title: 'Hello' } };
     const view = { userId: 'alice', name: 'Pricing', idempotencyKey: 'k-2', at: ['input'] };
@@ -159,6 +162,7 @@ describe('the logins of prisma/roles.sql', () => {
     ['unseen_api', `SELECT drop_old_partitions('page_view', now())`],
     ['unseen_api', `UPDATE user_activity_metrics SET unique_users = 0`],
     ['unseen_api', `DELETE FROM processed_event`],
+    ['unseen_api', `UPDATE log_in_use SET kind = 'kafka'`],
     ['unseen_api', `INSERT INTO item_view SELECT * FROM item_view`],
     ['unseen_api', `CREATE TABLE mine (id int)`],
     ['unseen_api', `TRUNCATE event_log`],
