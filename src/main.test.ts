@@ -395,9 +395,9 @@ describe('unseen', () => {
         /permission denied for table _prisma_migrations\n +→ Run prisma\/roles\.sql again/,
       );
       await administrate(`GRANT SELECT ON _prisma_migrations TO ${login}`);
-      expect(await unseen(['start'], env).exit).toEqual(lacks('table app_user'));
+      expect(await unseen(['start'], env).exit).toEqual(lacks('table log_in_use'));
       expect(await unseen(['dlq', 'ls'], env).exit).toEqual(lacks('table dead_letter'));
-      expect(await unseen(['rebuild', 'limits'], env).exit).toEqual(lacks('table user_limit'));
+      expect(await unseen(['rebuild', 'limits'], env).exit).toEqual(lacks('table log_in_use'));
     } finally {
       await administrate(`DROP OWNED BY ${login}; DROP ROLE ${login}`);
       await database.drop();
