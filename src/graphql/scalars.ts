@@ -57,7 +57,7 @@ const lastInstant = Date.parse('9999-12-31T23:59:59.999Z');
 export const DateTime = stringScalar<Date>({
   name: 'DateTime',
   description:
-    'An instant, RFC 3339 with offset: `2026-11-20T09:00:00Z`, `2026-11-20T10:00:00.123+01:00`. Answered in UTC with milliseconds. Refused: no zone, 30 February, 24:00, second 60.',
+    'An instant, RFC 3339 with offset: `2026-11-20T09:00:00Z`, `2026-11-20T10:00:00.123+01:00`. Answered in UTC with milliseconds. Refused: no zone, 30 February, 24:00, second 60, years beyond 9999 in UTC.',
   specifiedByURL: 'https://www.rfc-editor.org/rfc/rfc3339#section-5.6',
   expected: 'an RFC 3339 date-time with zone, e.g. 2026-11-20T09:00:00Z',
   parse(value) {
