@@ -1,3 +1,4 @@
+import { closest, distance } from 'fastest-levenshtein';
 import { z } from 'zod';
 
 const list = (values: string) =>
@@ -414,26 +415,11 @@ export function misspellings(env: NodeJS.ProcessEnv = process.env): readonly Mis
   return Object.entries(env).flatMap(([variable, value = '']) => {
     if (variable in settings || value === '' || /^(tcp|udp|sctp):\/\//.test(value)) return [];
     const name = variable.replace(/^UNSEEN_/, '');
-    const distances = Object.keys(settings).map((meant) => ({ meant, edits: editsBetween(name, meant) }));
-    const { meant, edits } = distances.reduce((least, one) => (one.edits < least.edits ? one : least));
+    const meant = closest(name, Object.keys(settings));
     const length = Math.max(name.length, meant.length);
-    const isNear = edits <= (length > 10 ? 2 : length >= 5 ? 1 : 0);
+    const isNear = distance(name, meant) <= (length > 10 ? 2 : length >= 5 ? 1 : 0);
     return isNear ? [{ variable, meant }] : [];
   });
-}
-
-/** How many characters are added, left out or changed from one to the other (Levenshtein). */
-function editsBetween(one: string, other: string): number {
-  let row = Array.from({ length: other.length + 1 }, (_, n) => n);
-  for (const [i, character] of [...one].entries()) {
-    const next = [i + 1];
-    for (const [j, edits] of row.slice(0, -1).entries()) {
-      const changed = edits + (character === other[j] ? 0 : 1);
-      next.push(Math.min(changed, (row[j + 1] as number) + 1, (next[j] as number) + 1));
-    }
-    row = next;
-  }
-  return row[other.length] as number;
 }
 
 /** Reads the environment. Throws ConfigError with all problems at once. */

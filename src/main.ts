@@ -258,7 +258,7 @@ program
       'postgres',
     ]),
   )
-  .option('--leave-unread', 'even when the log before holds records that no worker has read', false)
+  .option('--leave-unread', 'even when the log before holds records that no worker has read')
   .addHelpText(
     'after',
     `
@@ -272,7 +272,7 @@ Examples:
   KAFKA_BROKERS=kafka:9092 unseen log use kafka
   KAFKA_BROKERS=kafka:9092 unseen log use postgres     KAFKA_BROKERS: to ask how much was not read`,
   )
-  .action(async (log: 'kafka' | 'postgres', { leaveUnread }: { readonly leaveUnread: boolean }) => {
+  .action(async (log: 'kafka' | 'postgres', { leaveUnread = false }: { readonly leaveUnread?: boolean }) => {
     console.log(await useLog(readConfig(), log, { leaveUnread, readers: replayable }));
   });
 

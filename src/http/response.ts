@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { AppError, errorTable, isRetriable } from '../domain/error.ts';
+import { AppError, errorTable } from '../domain/error.ts';
 import { httpStatus } from '../graphql/error.ts';
 import type { Logger } from '../ports/logger.ts';
 
@@ -51,10 +51,7 @@ export function answerError(
   const { fault } = errorTable[code];
   if (fault !== 'caller') {
     const level = fault === 'elsewhere' ? 'warn' : 'error';
-    logger[level](
-      { requestId, err: isRetriable(known) ? known : (known.cause ?? known) },
-      'a request failed',
-    );
+    logger[level]({ requestId, err: known }, 'a request failed');
   }
   if (response.headersSent) {
     response.destroy();

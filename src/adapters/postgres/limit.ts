@@ -39,7 +39,7 @@ const behindAll = { sequence: 2n ** 62n, source: '', eventId: '' };
 const lastBefore = (type: LimitRecord['type']) => Prisma.sql`
   SELECT d.raw FROM user_limit_event AS d
   WHERE (d.tenant_id, d.user_id, d.user_limit_id) = (said.tenant_id, said.user_id, said.user_limit_id)
-    AND d.type = ${Prisma.raw(`'${type}'`)} AND d.type <> 'USER_LIMIT_PROGRESS_CHANGED'
+    AND d.type = ${Prisma.raw(`'${type}'`)}
     AND d.sequence_number <= said.sequence_number
   ORDER BY d.sequence_number DESC, d.source DESC, d.event_id DESC LIMIT 1`;
 
