@@ -20,17 +20,21 @@ export function createMembership() {
   let tell: EachBatchPayload['commitOffsetsIfNecessary'] | undefined;
   let telling: Promise<void> | undefined;
 
-  /** Of all partitions together. That it fails is harmless, and that it comes behind the end of the membership too. */
-  async function tellPassed(): Promise<void> {
-    await nextTurn();
-    telling = undefined;
-    const topics = [...partitions.values()].flatMap((one) => {
+  /** What Kafka does not know yet, of all partitions. */
+  function untold() {
+    return [...partitions.values()].flatMap((one) => {
       const offset = one.handed.passed();
       if (offset === undefined || offset === one.told) return [];
       one.told = offset;
       return [{ topic: one.topic, partitions: [{ partition: one.partition, offset }] }];
     });
-    if (topics.length > 0) await tell?.({ topics }).catch(() => {});
+  }
+
+  /** One commit at a time. A commit that fails is harmless, also behind the end of the membership. */
+  async function tellPassed(): Promise<void> {
+    await nextTurn();
+    for (let topics = untold(); topics.length > 0; topics = untold()) await tell?.({ topics }).catch(() => {});
+    telling = undefined;
   }
 
   function partitionOf({ topic, partition }: EachBatchPayload['batch']): Partition {
