@@ -207,7 +207,7 @@ const settings = {
     example: '30',
   }),
   BATCH_SIZE: setting(integer(1, 50_000).default(2_000), {
-    about: 'After how many events it writes them at once.',
+    about: 'After how many records read it writes the metrics at once.',
     example: '2000',
   }),
   ALERT_USERS: setting(

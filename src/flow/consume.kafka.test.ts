@@ -7,6 +7,7 @@ import { systemClock } from '../ports/clock.ts';
 import type { Consumption } from '../ports/event-log.ts';
 import { silent } from '../ports/logger.ts';
 import type { Store } from '../ports/store.ts';
+import { itemViewed, pageViewed } from '../testing/event.ts';
 import { awayFor } from '../testing/faults.ts';
 import { startTestKafka, type TestKafka } from '../testing/kafka.ts';
 import { inbound, kafkaOptions, openKafkaLog, type TestLog } from '../testing/kafka-log.ts';
@@ -21,6 +22,7 @@ import {
 import { drift } from '../testing/recount.ts';
 import { openTestStorage, type TestStorage } from '../testing/storage.ts';
 import { createConsume, projectionGroup } from './consume.ts';
+import { createCount, metricsGroup } from './count.ts';
 import { createProject } from './project.ts';
 
 const waiting = { timeout: 20_000, interval: 20 };
@@ -197,5 +199,30 @@ describe('a worker on Kafka', () => {
     expect(letters).toEqual([
       expect.objectContaining({ topic: topics.userLimits, error_code: 'MALFORMED_EVENT' }),
     ]);
+  });
+});
+
+describe('a worker that counts on Kafka', () => {
+  it('keeps up when few of the records are counted', async () => {
+    const occurredAt = new Date();
+    await log.append(
+      Array.from({ length: 6_000 }, (_, n) => {
+        const { userId } = users[n % users.length] as (typeof users)[number];
+        return n % 97 === 0 ? pageViewed({ userId, occurredAt }) : itemViewed({ userId, occurredAt });
+      }),
+    );
+    const deps = { store: storage.store, pubSub: createLocalPubSub(), clock: systemClock, logger: silent };
+    const batchSize = 100;
+    const count = createCount(
+      { ...deps, log, project: createProject(deps, { retentionDays: 183 }) },
+      // Longer than the test: only what was read makes it write.
+      { retentionDays: 183, flushIntervalMs: 3_600_000, batchSize },
+    );
+    const consumption = await count.start();
+    await vi.waitFor(async () => expect(await count.lag()).toBeLessThan(BigInt(batchSize)), waiting);
+    await consumption.stop();
+    const counted = await storage.query('SELECT FROM counted_event');
+    expect(counted).toHaveLength(62);
+    expect(await log.lag(metricsGroup, [topics.userActivity])).toBe(0n);
   });
 });

@@ -10,6 +10,7 @@ import type { Store } from '../ports/store.ts';
 import {
   activityRecorded,
   createTestClock,
+  itemViewed,
   notificationSent,
   pageViewed,
   testNow,
@@ -78,6 +79,18 @@ function observedLog(of: EventLog) {
       options,
     );
   return { ...of, consume, handedOver: () => records };
+}
+
+/** A store that counts the flushes. */
+function countingFlushes() {
+  let flushes = 0;
+  const store = withTransactions(storage.store, ({ claimCounted }) => ({
+    claimCounted(activities, now) {
+      flushes += 1;
+      return claimCounted(activities, now);
+    },
+  }));
+  return { store, flushes: () => flushes };
 }
 
 /** The projections, which keep the raw page views. */
@@ -267,6 +280,37 @@ describe('counting', () => {
     await counts();
     expect(await bucket('2026-11-20T00:00:00Z', 'DAY')).toMatchObject({ pageViewCount: 10 });
     await other.stop();
+  });
+
+  it('passes records of which nothing is counted without a flush', async () => {
+    const { store, flushes } = countingFlushes();
+    await log.append(Array.from({ length: 2_000 }, () => itemViewed()));
+    await count({ batchSize: 100 }, store);
+    await counts();
+    expect(flushes()).toBe(0);
+  });
+
+  it('flushes by what was read when few of the records are counted, and the log can be pruned', async () => {
+    const { store, flushes } = countingFlushes();
+    const events = Array.from({ length: 3_000 }, (_, n) => (n % 100 === 0 ? pageViewed() : itemViewed()));
+    await log.append(events);
+    // The log is read 500 records at a time, so each read is a flush.
+    await count({ batchSize: 300 }, store);
+    await counts();
+    expect(flushes()).toBe(6);
+    expect(await bucket('2026-11-20T00:00:00Z', 'DAY')).toMatchObject({ pageViewCount: 30 });
+    expect(await log.prune(new Date(Date.now() + 60_000))).toBe(events.length);
+  });
+
+  it('passes records behind a page view only after the page view is written', async () => {
+    await log.append([pageViewed(), ...Array.from({ length: 600 }, () => itemViewed())]);
+    const from = observedLog(log);
+    const consumption = await count({ batchSize: 10_000 }, storage.store, from);
+    await vi.waitFor(() => expect(from.handedOver()).toBe(601), waiting);
+    expect(await position()).toBe(601n);
+    await consumption.stop();
+    expect(await position()).toBe(0n);
+    expect(await rows()).toBe(3);
   });
 
   it('writes what it has when it is stopped', async () => {

@@ -26,7 +26,7 @@ export interface CountOptions {
   readonly retentionDays: number;
   /** What was taken is written at the latest after this. */
   readonly flushIntervalMs: number;
-  /** And as soon as it is so many events. */
+  /** A flush starts as soon as this many records were read, whether they are counted or not. */
   readonly batchSize: number;
   readonly maxBackoffMs?: number;
 }
@@ -34,6 +34,8 @@ export interface CountOptions {
 /** What was taken and is written together. */
 interface Batch {
   readonly activities: Map<LogRecord, Activity>;
+  /** Records that wait for this batch. Most of them may hold nothing to count. */
+  records: number;
   /** Settles as the writing does. */
   readonly written: Promise<void>;
   readonly settle: { resolve(): void; reject(error: unknown): void };
@@ -47,7 +49,7 @@ interface Batch {
 
 /**
  * Counts what users do, per minute, hour and day. It consumes the log on its own, keeps what it is handed and writes it
- * together: after a while, when there is enough of it, or when it is told to let go. The group moves on only behind what is
+ * together: after a while, when enough was read, or when it is told to let go. The group moves on only behind what is
  * written, and each event is marked in the transaction that counts it: what comes again after a crash, to this worker or
  * another, or was sent twice, counts once. An event that cannot be counted becomes a dead letter, alone.
  */
@@ -82,6 +84,7 @@ export function createCount(
     const told = new AbortController();
     const batch: Batch = {
       activities: new Map(),
+      records: 0,
       written,
       settle,
       signals: new Set(),
@@ -147,11 +150,13 @@ export function createCount(
       if (userKeyOf(activity) === userKey) open.activities.delete(record);
   }
 
-  /** Resolves when the records are counted. */
+  /** Resolves when the records are counted. Records without anything to count wait only for the records before them. */
   async function take(records: readonly LogRecord[], signal: AbortSignal): Promise<void> {
     const activities = read(records, clock.now(), retentionDays);
+    if (activities.size === 0 && !open) return writing;
     open ??= begin();
     const batch = open;
+    batch.records += records.length;
     for (const [record, activity] of activities) batch.activities.set(record, activity);
     if (signal.aborted) batch.letGo();
     else if (!batch.signals.has(signal)) {
@@ -160,7 +165,9 @@ export function createCount(
       setMaxListeners(0, signal);
       signal.addEventListener('abort', batch.letGo);
     }
-    if (batch.activities.size >= batchSize) flush(batch);
+    // The log hands over at most twice `batchSize` records that are not done: counting only the activities could wait for
+    // records that are not handed over before this flush.
+    if (batch.records >= batchSize) flush(batch);
     return batch.written;
   }
 
