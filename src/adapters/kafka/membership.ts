@@ -33,7 +33,8 @@ export function createMembership() {
   /** One commit at a time. A commit that fails is harmless, also behind the end of the membership. */
   async function tellPassed(): Promise<void> {
     await nextTurn();
-    for (let topics = untold(); topics.length > 0; topics = untold()) await tell?.({ topics }).catch(() => {});
+    for (let topics = untold(); topics.length > 0; topics = untold())
+      await tell?.({ topics }).catch(() => {});
     telling = undefined;
   }
 
