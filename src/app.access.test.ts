@@ -619,6 +619,9 @@ describe('tokens', () => {
     ['with an unknown role', () => sign({ ...good, role: 'root' })],
     ['with a list for a role', () => sign({ ...good, role: ['admin'] })],
     ['with a role of the prototype', () => sign({ ...good, role: 'constructor' })],
+    ['with padding', async () => `${await sign(good)}=`],
+    ['with a tab in the signature', async () => (await sign(good)).replace(/.$/, '\t$&')],
+    ['of more than 8192 characters', () => sign({ ...good, more: 'x'.repeat(8_000) })],
   ];
   it.each(bad)('%s open nothing, over HTTP and over WebSocket', async (_, token, code = 4401) => {
     const given = await token();

@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto';
 import { createRemoteJWKSet, errors, type JWTPayload, type JWTVerifyGetKey, jwtVerify, SignJWT } from 'jose';
 import { LRUCache } from 'lru-cache';
 import { z } from 'zod';
@@ -33,26 +34,46 @@ const asymmetric = [
   'Ed25519',
 ];
 
+/** The longest token that is looked at, in characters. */
+export const maxTokenLength = 8_192;
+
+/** Base64url without padding whose unused last bits are 0: the only spelling of its bytes. */
+const canonicalPart = '(?:[\\w-]{4})*(?:[\\w-][AQgw]|[\\w-]{2}[AEIMQUYcgkosw048])?';
+const compactForm = new RegExp(`^${canonicalPart}\\.${canonicalPart}\\.${canonicalPart}$`);
+
+/** The verified callers that are remembered, in bytes. */
+const maxCacheBytes = 8 * 1024 * 1024;
+
+/** What an entry of the cache takes: the digest, the caller, and the bookkeeping, measured; then its names. */
+const entryBytes = ({ tenantId, subject }: Caller) => 500 + 2 * (tenantId.length + subject.length);
+
 /**
- * Verifies JWTs. A verified token is remembered until it expires (at most 10 000 at a time): verifying costs more than
- * the rest of a small request. A token whose key is withdrawn is therefore good until its `exp`.
+ * Verifies JWTs in the canonical compact form (RFC 7515, 7.1) and remembers their callers until they expire, because
+ * verifying costs more than the rest of a small request. A token whose key is withdrawn is therefore good until its `exp`.
+ *
+ * The cache holds at most `maxCacheBytes`, and refusals are not in it. It is keyed by the digest of the whole token: a token
+ * has one canonical spelling, two if it is signed with ECDSA, so only the issuer can fill the cache.
  */
 export function createJwtAuthenticator(
   { keys, clock }: { readonly keys: KeySource; readonly clock: Clock },
   expected: { readonly issuer?: string | undefined; readonly audience?: string | undefined } = {},
 ): Authenticator {
-  const verified = new LRUCache<string, Caller>({ max: 10_000 });
+  const verified = new LRUCache<string, Caller>({ maxSize: maxCacheBytes, sizeCalculation: entryBytes });
   const verify = createVerify(keys);
 
   return {
     async authenticate(token) {
+      if (token.length > maxTokenLength)
+        throw refused(`The token has more than ${maxTokenLength} characters.`);
       const now = clock.now();
-      const known = verified.get(token);
+      const digest = hash('sha256', token, 'base64');
+      const known = verified.get(digest);
       if (known) {
         if (known.expiresAt > now) return known;
-        verified.delete(token);
-        throw new AppError('UNAUTHENTICATED', expiredMessage);
+        verified.delete(digest);
+        throw refused(expiredMessage);
       }
+      if (!compactForm.test(token)) throw refused('The token is not a JWT in its compact form.');
       const payload = await verify(token, {
         currentDate: now,
         requiredClaims: ['sub', 'exp'],
@@ -61,19 +82,25 @@ export function createJwtAuthenticator(
       }).catch((error: unknown) => {
         throw refusalOf(error);
       });
-      const parsed = claims.safeParse(payload);
-      if (!parsed.success) {
-        const what = parsed.error.issues
-          .map((issue) => `${issue.path.join('.')} ${issue.message}`)
-          .join('; ');
-        throw new AppError('UNAUTHENTICATED', `The token's claims are not usable: ${what}.`);
-      }
-      const { sub, tenant, role, exp } = parsed.data;
-      const caller = Object.freeze({ tenantId: tenant, subject: sub, role, expiresAt: new Date(exp * 1000) });
-      verified.set(token, caller);
+      const caller = callerOf(payload);
+      verified.set(digest, caller);
       return caller;
     },
   };
+}
+
+function callerOf(payload: JWTPayload): Caller {
+  const parsed = claims.safeParse(payload);
+  if (!parsed.success) {
+    const what = parsed.error.issues.map((issue) => `${issue.path.join('.')} ${issue.message}`).join('; ');
+    throw refused(`The token's claims are not usable: ${what}.`);
+  }
+  const { sub, tenant, role, exp } = parsed.data;
+  return Object.freeze({ tenantId: tenant, subject: sub, role, expiresAt: new Date(exp * 1000) });
+}
+
+function refused(message: string, options?: ErrorOptions): AppError {
+  return new AppError('UNAUTHENTICATED', message, options);
 }
 
 type VerifyOptions = Parameters<typeof jwtVerify>[2];
@@ -90,15 +117,14 @@ function createVerify(keys: KeySource): (token: string, options: VerifyOptions) 
 }
 
 function refusalOf(error: unknown): AppError {
-  if (error instanceof errors.JWTExpired)
-    return new AppError('UNAUTHENTICATED', expiredMessage, { cause: error });
-  const refused =
+  if (error instanceof errors.JWTExpired) return refused(expiredMessage, { cause: error });
+  const isRefused =
     error instanceof errors.JOSEError &&
     !(error instanceof errors.JWKSTimeout) &&
     !(error instanceof errors.JWKSInvalid) &&
     error.code !== 'ERR_JOSE_GENERIC';
-  return refused
-    ? new AppError('UNAUTHENTICATED', 'The token is not valid.', { cause: error })
+  return isRefused
+    ? refused('The token is not valid.', { cause: error })
     : new AppError('UNAVAILABLE', "The token issuer's keys cannot be had; try again.", { cause: error });
 }
 

@@ -1,0 +1,89 @@
+import { generateKeyPairSync } from 'node:crypto';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { exportJWK, SignJWT } from 'jose';
+import { describe, expect, it } from 'vitest';
+import { systemClock } from '../../ports/clock.ts';
+import { createJwtAuthenticator, maxTokenLength, signToken } from './authenticator.ts';
+
+const secret = 'a-secret-for-tests-of-at-least-32-characters';
+const bySecret = () => createJwtAuthenticator({ keys: { secret }, clock: systemClock });
+const aliceToken = (expiresIn = '1h') =>
+  signToken(secret, { subject: 'alice', role: 'user', tenantId: 'default', expiresIn });
+
+const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
+
+/** The text with another last character that decodes to the same bytes: of 32 bytes the last 2 bits are unused. */
+function withOtherLastBits(text: string): string {
+  const other = alphabet[alphabet.indexOf(text.at(-1) ?? '') + 1] ?? '';
+  return text.slice(0, -1) + other;
+}
+
+describe('a token', () => {
+  const spellings: [what: string, respell: (token: string) => string][] = [
+    ['has other unused bits', withOtherLastBits],
+    ['has padding', (token) => `${token}=`],
+    ['has padding in the payload', (token) => token.replace(/\.[^.]+/, '$&==')],
+    ['ends in a line break', (token) => `${token}\n`],
+    ['begins with a tab', (token) => `\t${token}`],
+    ['has line breaks in the signature', (token) => token.replace(/.{4}$/, '\n\r\n$&')],
+    ['has a space in the header', (token) => token.replace(/^.../, '$& ')],
+    ['has 50 000 line breaks', (token) => token.replace(/.$/, `${'\n'.repeat(50_000)}$&`)],
+    ['has a fourth part', (token) => `${token}.`],
+    ['is a part short', (token) => token.replace(/\.[^.]+$/, '')],
+    ['has U+200B in it', (token) => token.replace('.', '\u200b.')],
+    [
+      'uses the alphabet of plain base64',
+      (token) => token.replace(/[^.]+$/, (part) => Buffer.from(part, 'base64url').toString('base64')),
+    ],
+  ];
+  it.each(spellings)('is refused if it %s, also while its caller is remembered', async (_, respell) => {
+    const authenticator = bySecret();
+    const token = await aliceToken();
+    expect(await authenticator.authenticate(token)).toMatchObject({ subject: 'alice' });
+    await expect(authenticator.authenticate(respell(token))).rejects.toMatchObject({
+      code: 'UNAUTHENTICATED',
+    });
+  });
+
+  it('is refused if it has more than 8192 characters, with a text that says so', async () => {
+    await expect(bySecret().authenticate('x'.repeat(maxTokenLength + 1))).rejects.toThrow(
+      'The token has more than 8192 characters.',
+    );
+    await expect(bySecret().authenticate('x'.repeat(maxTokenLength))).rejects.toThrow(
+      'The token is not a JWT in its compact form.',
+    );
+  });
+
+  it('is refused again as it was the first time', async () => {
+    const authenticator = bySecret();
+    const expired = await aliceToken('-1m');
+    for (const time of ['first', 'second'])
+      await expect(authenticator.authenticate(expired), time).rejects.toThrow('The token has expired.');
+  });
+});
+
+it.each([
+  ['RS256', () => generateKeyPairSync('rsa', { modulusLength: 2048 })],
+  ['ES256', () => generateKeyPairSync('ec', { namedCurve: 'P-256' })],
+  ['EdDSA', () => generateKeyPairSync('ed25519')],
+] as const)('tokens of an issuer that signs with %s are in the canonical form', async (alg, generate) => {
+  const { publicKey, privateKey } = generate();
+  const jwk = { ...(await exportJWK(publicKey)), alg, kid: 'one' };
+  const issuer = createServer((_, response) => response.end(JSON.stringify({ keys: [jwk] })));
+  await new Promise<void>((resolve) => issuer.listen(0, '127.0.0.1', resolve));
+  try {
+    const jwksUrl = `http://127.0.0.1:${(issuer.address() as AddressInfo).port}/`;
+    const authenticator = createJwtAuthenticator({ keys: { jwksUrl }, clock: systemClock });
+    // Payloads of every length modulo 3.
+    for (const subject of ['a', 'al', 'ali', 'alic']) {
+      const token = await new SignJWT({ sub: subject })
+        .setProtectedHeader({ alg, kid: 'one' })
+        .setExpirationTime('1h')
+        .sign(privateKey);
+      expect(await authenticator.authenticate(token)).toMatchObject({ subject });
+    }
+  } finally {
+    issuer.close();
+  }
+});
