@@ -88,6 +88,13 @@ describe('a user who sends too much', () => {
     expect(await closeOf(dave, subscriptions)).toEqual(tooMany);
     expect(await closeOf(dave, subscriptions)).toEqual(tooMany);
   });
+
+  it('is closed with 4290 for opening sockets, which count as requests do', async () => {
+    const frank = await app.token({ subject: 'frank' });
+    const first = await Promise.race(Array.from({ length: 20 }, () => closeOf(frank)));
+    expect(first).toEqual({ code: 4290, reason: `Too many requests: ${ofUser}. Try again in 1 s.` });
+    expect(statusesOf(await twenty(frank))).toContain(429);
+  });
 });
 
 it.each(['service', 'admin'] as const)('a %s has no limit', async (role) => {

@@ -186,7 +186,7 @@ const settings = {
   }),
   RATE_LIMIT_PER_USER: setting(integer(0, 100_000).default(50), {
     about:
-      'Requests and subscriptions of a user that each process takes per second; up to four times as many at once. 0 = any number.',
+      'Requests, sockets and subscriptions of a user that each process takes per second; up to four times as many at once. 0 = any number.',
     example: '50',
   }),
   RATE_LIMIT_PER_ADDRESS: setting(integer(0, 100_000).default(20), {

@@ -38,6 +38,8 @@ export interface SocketLimits {
   readonly heartbeatMs: number;
   readonly maxSubscriptions: number;
   readonly maxSocketsPerUser: number;
+  /** Sockets of all clients together that have not sent `connection_init` yet. */
+  readonly maxWaiting: number;
   /** Messages and control frames a client may send in a second, on average over ten. */
   readonly maxMessagesPerSecond: number;
   /** What waits to be sent to a client that does not read. */
@@ -52,6 +54,7 @@ export const defaultSocketLimits: SocketLimits = {
   heartbeatMs: 5_000,
   maxSubscriptions: 20,
   maxSocketsPerUser: 10,
+  maxWaiting: 10_000,
   maxMessagesPerSecond: 20,
   maxBufferedBytes: 1024 * 1024,
 };
@@ -125,6 +128,8 @@ export function createGraphQLOverWebSocket(
   const wss = new WebSocketServer(options);
   const sessions = new Set<Session>();
   const socketsByUser = new Map<string, number>();
+  /** Sockets without a caller, oldest first. */
+  const waiting = new Set<Session>();
   let last = { head: '', payload: '', bytes: Buffer.alloc(0) };
   const heartbeat = setInterval(() => void beat(), limits.heartbeatMs).unref();
 
@@ -139,6 +144,7 @@ export function createGraphQLOverWebSocket(
       messages: 0,
     };
     sessions.add(session);
+    startWaiting(session);
     const closed = protocol.opened(
       {
         protocol: socket.protocol,
@@ -157,11 +163,24 @@ export function createGraphQLOverWebSocket(
     socket.on('error', () => {});
     socket.on('close', (code, reason) => {
       sessions.delete(session);
+      waiting.delete(session);
       clearTimeout(session.expiry);
       if (session.caller) countSocket(session.caller, -1);
       closed(code, String(reason)).catch((err) => logger.error({ err }, 'a socket was not cleaned up'));
     });
   });
+
+  /**
+   * Makes room by closing the oldest socket that waits. A client sends `connection_init` within a round trip, so the oldest
+   * sockets are those that are opened only to be held.
+   */
+  function startWaiting(session: Session): void {
+    waiting.add(session);
+    const [oldest] = waiting;
+    if (waiting.size <= limits.maxWaiting || oldest === undefined) return;
+    waiting.delete(oldest);
+    oldest.socket.close(closeCodes.limit, 'Too many sockets wait for connection_init');
+  }
 
   /** Whether what a client sent is looked at: not once its socket is closing, nor when it sends too much. */
   function isWelcome(session: Session): boolean {
@@ -262,8 +281,10 @@ export function createGraphQLOverWebSocket(
       }
       return false;
     }
+    rateLimit.countCaller(caller);
     if (socket.readyState !== socket.OPEN) return false;
     session.caller = caller;
+    waiting.delete(session);
     const isLimited = caller.role === 'user';
     if (countSocket(caller, 1) > limits.maxSocketsPerUser && isLimited) {
       socket.close(closeCodes.limit, 'Too many sockets for this user');

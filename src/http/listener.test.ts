@@ -29,6 +29,7 @@ beforeAll(async () => {
   sockets = createGraphQLOverWebSocket(door, {
     ...defaultSocketLimits,
     initWaitMs: 60_000,
+    maxWaiting: 3,
     pingMs: 100,
     pongWaitMs: 100,
     heartbeatMs: 20,
@@ -90,7 +91,7 @@ describe('a slow client', () => {
 });
 
 describe('a silent socket', () => {
-  const open = async (autoPong: boolean) => {
+  const open = async (autoPong = true) => {
     const socket = new WebSocket(`${url.replace('http', 'ws')}/graphql`, 'graphql-transport-ws', {
       autoPong,
     });
@@ -106,6 +107,23 @@ describe('a silent socket', () => {
     await vi.waitFor(() => expect(sockets.count()).toBe(1));
     expect(alive.readyState).toBe(alive.OPEN);
     alive.close();
+    await vi.waitFor(() => expect(sockets.count()).toBe(0));
+  });
+
+  it('makes room if too many wait for connection_init, the oldest first; an admitted one stays', async () => {
+    const admitted = await open();
+    const authorization = await app.token();
+    admitted.send(JSON.stringify({ type: 'connection_init', payload: { authorization } }));
+    await new Promise((resolve) => admitted.once('message', resolve));
+    const oldest = await open();
+    const closed = new Promise((resolve) =>
+      oldest.once('close', (code, reason) => resolve([code, String(reason)])),
+    );
+    const others = [await open(), await open(), await open()];
+    expect(await closed).toEqual([4290, 'Too many sockets wait for connection_init']);
+    const left = [admitted, ...others];
+    expect(left.map(({ readyState }) => readyState)).toEqual(left.map(() => WebSocket.OPEN));
+    for (const socket of left) socket.close();
     await vi.waitFor(() => expect(sockets.count()).toBe(0));
   });
 });
