@@ -2,6 +2,9 @@ import { compareText } from './compare.ts';
 import { daysBetween, startOfDayBefore } from './time.ts';
 import type { UserKey } from './user.ts';
 
+/** Buckets of one answer: a day of minutes, also of 25 hours. */
+export const maxBuckets = 1_500;
+
 /** How long buckets are; a bucket that is counted begins at a whole one of these in UTC. */
 export const granularities = ['MINUTE', 'HOUR', 'DAY'] as const;
 export type Granularity = (typeof granularities)[number];

@@ -4,6 +4,7 @@ import {
   granularityMs,
   isFinal,
   levelOf,
+  maxBuckets,
   type TypeCount,
   type TypedBucket,
 } from '../domain/activity.ts';
@@ -11,9 +12,6 @@ import { AppError } from '../domain/error.ts';
 import { timelinessOf } from '../domain/page-view.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Store } from '../ports/store.ts';
-
-/** Buckets of one answer: a day of minutes, also of 25 hours. */
-export const maxBuckets = 1_500;
 
 /** What users of a tenant did in one stretch of time. */
 export interface ActivityBucket {

@@ -1,0 +1,181 @@
+import {
+  type DocumentNode,
+  type FieldNode,
+  type FragmentDefinitionNode,
+  type GraphQLField,
+  type GraphQLSchema,
+  getNamedType,
+  isInterfaceType,
+  isObjectType,
+  Kind,
+  type OperationDefinitionNode,
+  SchemaMetaFieldDef,
+  type SelectionSetNode,
+  TypeMetaFieldDef,
+  TypeNameMetaFieldDef,
+} from 'graphql';
+import { type CostTable, itemSizes, listedItems, type Size } from './cost-table.ts';
+import { type ArgumentValue, argumentValue, type Variables } from './variable-values.ts';
+
+/** A number, or a function of the variables where they decide. */
+type Term = number | ((variables: Variables) => number);
+
+export type CostOf = Exclude<Term, number>;
+
+/** Bytes of an answer that cost as much as an object. */
+const bytesPerCost = 4_096;
+
+const amountOf = (term: Term, variables: Variables) => (typeof term === 'number' ? term : term(variables));
+const bounded = (value: number) => Math.min(value, Number.MAX_SAFE_INTEGER);
+
+function combine(one: Term, other: Term, operation: (one: number, other: number) => number): Term {
+  if (typeof one === 'number' && typeof other === 'number') return bounded(operation(one, other));
+  return (variables) => bounded(operation(amountOf(one, variables), amountOf(other, variables)));
+}
+
+const plus = (one: Term, other: Term) => {
+  if (one === 0) return other;
+  return other === 0 ? one : combine(one, other, (a, b) => a + b);
+};
+const times = (one: Term, other: Term) =>
+  one === 0 || other === 0 ? 0 : combine(one, other, (a, b) => a * b);
+
+/** The cost of a selection set, and of its lists whose size the arguments of the field around it decide. */
+interface Measured {
+  readonly fixed: Term;
+  readonly lists: ReadonlyMap<Size, Term>;
+}
+
+const nothing: Measured = { fixed: 0, lists: new Map() };
+
+function sum(one: Measured, other: Measured): Measured {
+  if (one === nothing) return other;
+  const lists = new Map(one.lists);
+  for (const [size, cost] of other.lists) lists.set(size, plus(lists.get(size) ?? 0, cost));
+  return { fixed: plus(one.fixed, other.fixed), lists };
+}
+
+/**
+ * The cost of an operation as a function of its variables: the work of the database and the size of the answer, were every
+ * list full. An object costs 1, 4 kB of text cost 1, and the fields of the table what it says. A field in a list counts for
+ * each entry. Costs are computed from the selections once; a call does no more than read the variables that size a list.
+ */
+export function costOf(
+  schema: GraphQLSchema,
+  table: CostTable,
+  document: DocumentNode,
+  operation: OperationDefinitionNode,
+): CostOf {
+  const fragments = new Map(
+    document.definitions.flatMap((definition) =>
+      definition.kind === Kind.FRAGMENT_DEFINITION ? [[definition.name.value, definition]] : [],
+    ),
+  );
+  const measured = new Map<string, Measured>();
+
+  function fragment(name: string): Measured {
+    let measure = measured.get(name);
+    if (!measure) {
+      const definition = fragments.get(name);
+      measure = definition
+        ? selections(definition.selectionSet, definition.typeCondition.name.value)
+        : nothing;
+      measured.set(name, measure);
+    }
+    return measure;
+  }
+
+  function selections(set: SelectionSetNode, typeName: string): Measured {
+    return set.selections.reduce<Measured>((total, selection) => {
+      if (selection.kind === Kind.FIELD) return sum(total, fieldCost(selection, typeName));
+      if (selection.kind === Kind.FRAGMENT_SPREAD) return sum(total, fragment(selection.name.value));
+      return sum(total, selections(selection.selectionSet, selection.typeCondition?.name.value ?? typeName));
+    }, nothing);
+  }
+
+  function fieldCost(node: FieldNode, typeName: string): Measured {
+    const field = fieldOf(schema, typeName, node.name.value);
+    if (!field) return nothing;
+    const type = getNamedType(field.type).name;
+    const entry = table.fields.get(`${typeName}.${field.name}`);
+    const name = (node.alias ?? node.name).value;
+    const read = (argument: string) => argumentValue(field, node.arguments ?? [], argument, operation);
+    const below = node.selectionSet ? selections(node.selectionSet, type) : nothing;
+    let inner = below.fixed;
+    for (const [size, cost] of below.lists) inner = plus(inner, times(termOf(size, read), cost));
+    const bytes = entry?.bytes ?? table.bytes.get(type) ?? 0;
+    const each = plus(bytes / bytesPerCost + (table.objects.get(type) ?? 0), inner);
+    const own = (entry?.weight ?? 0) + (name.length + punctuation) / bytesPerCost;
+    const size = entry?.size;
+    if (size === undefined) return { fixed: plus(own, each), lists: new Map() };
+    if (size.of === 'parent') return { fixed: own, lists: new Map([[size, each]]) };
+    return { fixed: plus(own, times(termOf(size, read), each)), lists: new Map() };
+  }
+
+  const root = schema.getRootType(operation.operation);
+  const { fixed } = root ? selections(operation.selectionSet, root.name) : nothing;
+  return (variables) => Math.floor(amountOf(fixed, variables));
+}
+
+/** Quotes, colon and comma around a field of the answer. */
+const punctuation = 4;
+
+function termOf({ names, entries }: Size, read: (name: string) => ArgumentValue): Term {
+  const values = names.map(read);
+  const term = (variables: Variables) => entries(...values.map((value) => value.read(variables)));
+  return values.every(({ isConstant }) => isConstant) ? term(undefined) : term;
+}
+
+function fieldOf(
+  schema: GraphQLSchema,
+  typeName: string,
+  name: string,
+): GraphQLField<unknown, unknown> | undefined {
+  if (name === TypeNameMetaFieldDef.name) return TypeNameMetaFieldDef;
+  const type = schema.getType(typeName);
+  if (type === schema.getQueryType()) {
+    if (name === SchemaMetaFieldDef.name) return SchemaMetaFieldDef;
+    if (name === TypeMetaFieldDef.name) return TypeMetaFieldDef;
+  }
+  return isObjectType(type) || isInterfaceType(type) ? type.getFields()[name] : undefined;
+}
+
+/**
+ * The items that the lists in the arguments of a mutation hold, of all its fields together; 0 for other operations. A bulk
+ * mutation of 500 items counts 500.
+ */
+export function itemsOf(
+  schema: GraphQLSchema,
+  document: DocumentNode,
+  operation: OperationDefinitionNode,
+): CostOf {
+  const mutation = operation.operation === 'mutation' ? schema.getMutationType() : undefined;
+  if (!mutation) return () => 0;
+  let total: Term = 0;
+  for (const node of rootFields(document, operation.selectionSet)) {
+    const field = mutation.getFields()[node.name.value];
+    if (!field) continue;
+    const items = itemSizes[field.name] ?? {
+      of: 'field',
+      names: field.args.map(({ name }) => name),
+      entries: listedItems,
+    };
+    total = plus(
+      total,
+      termOf(items, (name) => argumentValue(field, node.arguments ?? [], name, operation)),
+    );
+  }
+  return (variables) => amountOf(total, variables);
+}
+
+function rootFields(document: DocumentNode, { selections }: SelectionSetNode): readonly FieldNode[] {
+  return selections.flatMap((selection) => {
+    if (selection.kind === Kind.FIELD) return [selection];
+    if (selection.kind === Kind.INLINE_FRAGMENT) return rootFields(document, selection.selectionSet);
+    const fragment = document.definitions.find(
+      (definition) =>
+        definition.kind === Kind.FRAGMENT_DEFINITION && definition.name.value === selection.name.value,
+    ) as FragmentDefinitionNode | undefined;
+    return fragment ? rootFields(document, fragment.selectionSet) : [];
+  });
+}

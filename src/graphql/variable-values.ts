@@ -1,0 +1,68 @@
+import {
+  type ArgumentNode,
+  type GraphQLField,
+  Kind,
+  type OperationDefinitionNode,
+  type ValueNode,
+  visit,
+} from 'graphql';
+
+/** The variables of a request as the client sent them. */
+export type Variables = Readonly<Record<string, unknown>> | null | undefined;
+
+/** An argument as JSON. It has not been coerced, so the value may have the wrong type. */
+export interface ArgumentValue {
+  /** Whether the variables have no part in it. */
+  readonly isConstant: boolean;
+  read(variables: Variables): unknown;
+}
+
+/** How to read an argument of a field. Defaults of variables and of the argument apply. */
+export function argumentValue(
+  field: GraphQLField<unknown, unknown>,
+  args: readonly ArgumentNode[],
+  name: string,
+  operation: OperationDefinitionNode,
+): ArgumentValue {
+  const byDefault = field.args.find((argument) => argument.name === name)?.defaultValue;
+  const node = args.find((argument) => argument.name.value === name)?.value;
+  if (node && hasVariable(node)) {
+    return { isConstant: false, read: (variables) => readValue(node, operation, variables) ?? byDefault };
+  }
+  const value = node ? readValue(node, operation, undefined) : byDefault;
+  return { isConstant: true, read: () => value };
+}
+
+function hasVariable(node: ValueNode): boolean {
+  let found = false;
+  visit(node, {
+    Variable() {
+      found = true;
+    },
+  });
+  return found;
+}
+
+function readValue(node: ValueNode, operation: OperationDefinitionNode, variables: Variables): unknown {
+  switch (node.kind) {
+    case Kind.VARIABLE: {
+      const name = node.name.value;
+      if (variables && Object.hasOwn(variables, name)) return variables[name];
+      const definition = operation.variableDefinitions?.find(({ variable }) => variable.name.value === name);
+      return definition?.defaultValue && readValue(definition.defaultValue, operation, undefined);
+    }
+    case Kind.LIST:
+      return node.values.map((value) => readValue(value, operation, variables));
+    case Kind.OBJECT:
+      return Object.fromEntries(
+        node.fields.map(({ name, value }) => [name.value, readValue(value, operation, variables)]),
+      );
+    case Kind.INT:
+    case Kind.FLOAT:
+      return Number(node.value);
+    case Kind.NULL:
+      return null;
+    default:
+      return node.value;
+  }
+}
