@@ -1,4 +1,4 @@
-import { type FieldNode, type GraphQLResolveInfo, Kind, type SelectionSetNode } from 'graphql';
+import type { GraphQLResolveInfo } from 'graphql';
 import {
   Arg,
   Ctx,
@@ -15,6 +15,7 @@ import {
 import type { TypedBucket } from '../domain/activity.ts';
 import type { Measure } from '../flow/measure.ts';
 import type { WatchActivity } from '../flow/watch-activity.ts';
+import { selects } from './ahead.ts';
 import type { Context } from './context.ts';
 import { DateTimeRangeInput } from './page-view.ts';
 import { DateTime, TimeZone } from './scalars.ts';
@@ -74,20 +75,6 @@ class ActivityBucketType {
   final!: boolean;
 }
 
-/** Whether a field is selected of a field, by itself or in a fragment. */
-function selects(node: FieldNode, name: string, { fragments }: GraphQLResolveInfo): boolean {
-  const isIn = (set: SelectionSetNode | undefined): boolean =>
-    set?.selections.some((selection) => {
-      if (selection.kind === Kind.FIELD) return selection.name.value === name;
-      return isIn(
-        selection.kind === Kind.FRAGMENT_SPREAD
-          ? fragments[selection.name.value]?.selectionSet
-          : selection.selectionSet,
-      );
-    }) ?? false;
-  return isIn(node.selectionSet);
-}
-
 @Resolver()
 export class ActivityResolver {
   constructor(private readonly deps: { readonly measure: Measure; readonly watchActivity: WatchActivity }) {}
@@ -117,7 +104,7 @@ export class ActivityResolver {
   ) {
     const range = { from, to: to ?? undefined };
     // Read at once and not per bucket: hundreds of promises cost more than what they are for.
-    const withTypes = info.fieldNodes.some((node) => selects(node, 'byType', info));
+    const withTypes = selects(info, 'byType');
     return this.deps.measure.buckets(tenantId, range, granularity, timeZone ?? 'UTC', {
       withTypes,
     });

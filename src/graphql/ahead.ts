@@ -5,8 +5,36 @@ import {
   getNamedType,
   isObjectType,
   Kind,
+  type SelectionNode,
   type SelectionSetNode,
 } from 'graphql';
+
+/** Selections of the text, each fragment once however often it is spread. */
+export function* selectionsOf(
+  sets: Iterable<SelectionSetNode | undefined>,
+  fragments: GraphQLResolveInfo['fragments'],
+): Iterable<SelectionNode> {
+  const visited = new Set<SelectionSetNode>();
+  const waiting = [...sets];
+  for (const set of waiting) {
+    if (!set || visited.has(set)) continue;
+    visited.add(set);
+    for (const selection of set.selections) {
+      yield selection;
+      if (selection.kind === Kind.INLINE_FRAGMENT) waiting.push(selection.selectionSet);
+      else if (selection.kind === Kind.FRAGMENT_SPREAD)
+        waiting.push(fragments[selection.name.value]?.selectionSet);
+    }
+  }
+}
+
+/** Whether a field is selected of what is being resolved, by itself or in a fragment. */
+export function selects({ fieldNodes, fragments }: GraphQLResolveInfo, fieldName: string): boolean {
+  const sets = fieldNodes.map(({ selectionSet }) => selectionSet);
+  for (const selection of selectionsOf(sets, fragments))
+    if (selection.kind === Kind.FIELD && selection.name.value === fieldName) return true;
+  return false;
+}
 
 /**
  * The arguments of a field of what is being resolved, so that one query can read both. undefined when it is not asked for, or
@@ -17,26 +45,16 @@ export function argumentsAhead(
   fieldName: string,
 ): Readonly<Record<string, unknown>> | undefined {
   const found: FieldNode[] = [];
-  let isPlain = true;
-
-  function look({ selections }: SelectionSetNode): void {
-    for (const selection of selections) {
-      if (selection.kind === Kind.FIELD) {
-        if (selection.name.value !== fieldName) continue;
-        found.push(selection);
-      } else {
-        const fragment =
-          selection.kind === Kind.FRAGMENT_SPREAD ? fragments[selection.name.value] : selection;
-        if (fragment) look(fragment.selectionSet);
-      }
-      isPlain &&= !selection.directives?.length;
-    }
+  const sets = fieldNodes.map(({ selectionSet }) => selectionSet);
+  for (const selection of selectionsOf(sets, fragments)) {
+    const isField = selection.kind === Kind.FIELD;
+    if (isField && selection.name.value !== fieldName) continue;
+    if (selection.directives?.length) return undefined;
+    if (isField) found.push(selection);
   }
-  for (const { selectionSet } of fieldNodes) if (selectionSet) look(selectionSet);
-
   const [node] = found;
   const type = getNamedType(returnType);
   const field = isObjectType(type) ? type.getFields()[fieldName] : undefined;
-  if (!node || !field || found.length > 1 || !isPlain) return undefined;
+  if (!node || !field || found.length > 1) return undefined;
   return getArgumentValues(field, node, variableValues);
 }

@@ -21,7 +21,7 @@ import type { BadgeUpdate, Watch } from '../flow/watch.ts';
 import type { Store } from '../ports/store.ts';
 import { decodeCursor } from './connection.ts';
 import { type Context, targetUser } from './context.ts';
-import { maxBadges } from './limits.ts';
+import { maxBadges } from './cost-table.ts';
 import { nodeId } from './node-id.ts';
 import { Node } from './node-interface.ts';
 import { isSeq } from './notification-cursor.ts';

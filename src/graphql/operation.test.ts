@@ -18,6 +18,7 @@ import { describe, expect, it } from 'vitest';
 import { silent } from '../ports/logger.ts';
 import { compile } from './compile.ts';
 import type { Context } from './context.ts';
+import { always } from './cost-table.ts';
 import { maskError } from './error.ts';
 import { createOperations } from './operation.ts';
 import { DateTime } from './scalars.ts';
@@ -107,8 +108,11 @@ const schema = new GraphQLSchema({
   }),
 });
 
+const size = { size: always(5) };
+const costs = { 'Query.nodes': size, 'Query.things': size, 'Query.broken': size, 'Thing.others': size };
+
 async function run(usesToCompile: number, source: string, variables?: Record<string, unknown>) {
-  const operations = createOperations(schema, { introspection: true, usesToCompile });
+  const operations = createOperations(schema, { introspection: true, costs, usesToCompile });
   const document = operations.prepare(source);
   if ('length' in document) throw new Error(document[0]?.message);
   const operation = getOperationAST(document);

@@ -5,29 +5,41 @@ import {
   GraphQLError,
   type GraphQLSchema,
   getVariableValues,
+  Kind,
   NoSchemaIntrospectionCustomRule,
   type OperationDefinitionNode,
   OperationTypeNode,
   parse,
   specifiedRules,
-  type ValidationRule,
   validate,
 } from 'graphql';
 import type { CompiledQuery } from 'graphql-jit';
 import { LRUCache } from 'lru-cache';
 import { compile } from './compile.ts';
 import type { Context } from './context.ts';
-import { defaultLimits, limitsRule, type OperationLimits } from './limits.ts';
+import { type CostOf, costOf, itemsOf } from './cost.ts';
+import { createCostTable, type FieldCosts } from './cost-table.ts';
+import { defaultLimits, exceededLimits, type OperationLimits } from './limits.ts';
+import type { Variables } from './variable-values.ts';
 
-/** How documents are parsed and validated, whatever transport brought them. */
+/** How documents are read, limited, validated and run, whatever transport brought them. */
 export interface Operations {
   readonly introspection: boolean;
-  readonly parseOptions: { readonly maxTokens: number };
-  readonly validationOptions: { readonly maxErrors: number };
-  /** Beside those of the specification. */
-  readonly rules: readonly ValidationRule[];
-  /** The document, or what is wrong with it. Documents are kept, so a known one costs a look-up. */
+  /**
+   * The document, or what is wrong with it. Every transport prepares a document before anything else reads it. Documents are
+   * kept, so a known one costs a look-up.
+   */
   prepare(source: string): DocumentNode | readonly GraphQLError[];
+  /**
+   * What an operation of a prepared document costs with these variables: 1 for each object that the answer may hold, were
+   * every list full, 1 for 4 kB of text, and more for fields that are work for the database. Does not change, so it can be
+   * charged before the operation runs. The variables are those of the client, not checked yet.
+   */
+  cost(operation: OperationDefinitionNode, variables: Variables): number;
+  /** The items in the lists of a mutation's arguments with these variables: 500 for a bulk call of 500, 0 for a query. */
+  items(operation: OperationDefinitionNode, variables: Variables): number;
+  /** QUERY_TOO_COMPLEX when the operation costs more than one may. Every transport asks before the operation runs. */
+  excess(operation: OperationDefinitionNode, variables: Variables): GraphQLError | undefined;
   /**
    * Runs a query or a mutation of a document that was prepared. Queries that come again are compiled: a list of hundreds costs
    * a third of what interpreting them field by field does. Without `data` nothing ran, for the variables did not fit.
@@ -43,6 +55,12 @@ interface OperationRequest {
   readonly context: Context;
 }
 
+/** What an operation is charged for, by its variables. */
+interface Charges {
+  readonly cost: CostOf;
+  readonly items: CostOf;
+}
+
 /** Documents are kept for their text up to this many characters: comments make a small document a long one. */
 const maxPreparedCharacters = 4_000_000;
 
@@ -52,22 +70,24 @@ const maxCompiled = 100;
 export interface OperationOptions {
   readonly introspection: boolean;
   readonly limits?: OperationLimits;
+  /** Of the fields of the schema. Default: those of Unseen's. */
+  readonly costs?: FieldCosts | undefined;
   /** A query is compiled when it comes for this time: compiling costs as much as some runs. Default 10. */
   readonly usesToCompile?: number | undefined;
 }
 
 export function createOperations(
   schema: GraphQLSchema,
-  { introspection, limits = defaultLimits, usesToCompile = 10 }: OperationOptions,
+  { introspection, limits = defaultLimits, costs, usesToCompile = 10 }: OperationOptions,
 ): Operations {
-  const parseOptions = { maxTokens: limits.maxTokens };
-  const validationOptions = { maxErrors: 10 };
-  const rules = [limitsRule(limits), ...(introspection ? [] : [NoSchemaIntrospectionCustomRule])];
+  const rules = introspection ? specifiedRules : [...specifiedRules, NoSchemaIntrospectionCustomRule];
+  const table = createCostTable(schema, costs);
   const prepared = new LRUCache<string, DocumentNode>({
     max: 1_000,
     maxSize: maxPreparedCharacters,
     sizeCalculation: (_, source) => source.length,
   });
+  const charges = new WeakMap<OperationDefinitionNode, Charges>();
   const uses = new WeakMap<OperationDefinitionNode, number>();
   // Without a query: it cannot be compiled.
   const compiled = new LRUCache<OperationDefinitionNode, { readonly query?: CompiledQuery }>({
@@ -86,24 +106,49 @@ export function createOperations(
     return query || undefined;
   }
 
+  function chargesOf(operation: OperationDefinitionNode): Charges {
+    const known = charges.get(operation);
+    if (!known) throw new Error('the operation is not of a prepared document');
+    return known;
+  }
+
+  function read(source: string): DocumentNode | readonly GraphQLError[] {
+    let document: DocumentNode;
+    try {
+      document = parse(source, { maxTokens: limits.maxTokens });
+    } catch (error) {
+      return [error instanceof GraphQLError ? error : new GraphQLError('The document cannot be read.')];
+    }
+    const exceeded = exceededLimits(document, limits);
+    if (exceeded.length > 0) return exceeded;
+    const errors = validate(schema, document, rules, { maxErrors: 10 });
+    if (errors.length > 0) return errors;
+    for (const operation of document.definitions) {
+      if (operation.kind !== Kind.OPERATION_DEFINITION) continue;
+      charges.set(operation, {
+        cost: costOf(schema, table, document, operation),
+        items: itemsOf(schema, document, operation),
+      });
+    }
+    return document;
+  }
+
   return {
     introspection,
-    parseOptions,
-    validationOptions,
-    rules,
     prepare(source) {
       const known = prepared.get(source);
       if (known) return known;
-      let document: DocumentNode;
-      try {
-        document = parse(source, parseOptions);
-      } catch (error) {
-        return [error instanceof GraphQLError ? error : new GraphQLError('The document cannot be read.')];
-      }
-      const errors = validate(schema, document, [...specifiedRules, ...rules], validationOptions);
-      if (errors.length > 0) return errors;
-      prepared.set(source, document);
+      const document = read(source);
+      if (!('length' in document)) prepared.set(source, document);
       return document;
+    },
+    cost: (operation, variables) => chargesOf(operation).cost(variables),
+    items: (operation, variables) => chargesOf(operation).items(variables),
+    excess(operation, variables) {
+      const cost = chargesOf(operation).cost(variables);
+      if (cost <= limits.maxCost) return undefined;
+      const message = `The operation costs ${cost}; ${limits.maxCost} is allowed. Ask for smaller pages or fewer fields.`;
+      return new GraphQLError(message, { nodes: [operation], extensions: { code: 'QUERY_TOO_COMPLEX' } });
     },
     execute(request) {
       const { document, operation, variables, context } = request;

@@ -1,4 +1,4 @@
-import { type GraphQLError, getOperationAST, OperationTypeNode } from 'graphql';
+import { type DocumentNode, type GraphQLError, getOperationAST, OperationTypeNode } from 'graphql';
 import type { Context } from '../graphql/context.ts';
 import { httpStatus, maskError } from '../graphql/error.ts';
 import type { Operations } from '../graphql/operation.ts';
@@ -11,23 +11,23 @@ export interface Answered {
 }
 
 /**
- * Runs a request that has nothing wrong with it the way the sockets run theirs: its document is known or found valid, then
- * executed, masked and written. Apollo's pipeline around the same steps costs as much as the steps.
+ * Runs a request that has nothing wrong with it the way the sockets run theirs: its document, which is prepared, is
+ * executed, and the answer masked and written. Apollo's pipeline around the same steps costs as much as the steps.
  *
  * undefined when nothing ran, for whatever reason: what is wrong with a request is for Apollo to say.
  */
 export async function executeOperation(
   { operations, logger }: { readonly operations: Operations; readonly logger: Logger },
   body: object,
+  document: DocumentNode,
   contextValue: Context,
 ): Promise<Answered | undefined> {
-  const { query, variables, operationName, extensions } = body as Readonly<Record<string, unknown>>;
-  if (typeof query !== 'string' || extensions !== undefined) return undefined;
+  const { variables, operationName, extensions } = body as Readonly<Record<string, unknown>>;
+  if (extensions !== undefined) return undefined;
   if (!isVariables(variables) || !isName(operationName)) return undefined;
-  const document = operations.prepare(query);
-  if ('length' in document) return undefined;
   const operation = getOperationAST(document, operationName);
   if (!operation || operation.operation === OperationTypeNode.SUBSCRIPTION) return undefined;
+  if (operations.excess(operation, variables)) return undefined;
 
   const { data, errors } = await operations.execute({
     document,

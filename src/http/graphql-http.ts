@@ -1,6 +1,13 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { ApolloServer, type GraphQLRequestListener, HeaderMap } from '@apollo/server';
-import { type GraphQLSchema, Kind, type OperationDefinitionNode, OperationTypeNode } from 'graphql';
+import {
+  type DocumentNode,
+  type GraphQLError,
+  type GraphQLSchema,
+  Kind,
+  type OperationDefinitionNode,
+  OperationTypeNode,
+} from 'graphql';
 import type { Caller } from '../domain/caller.ts';
 import { AppError } from '../domain/error.ts';
 import type { Context, ResolverContainer } from '../graphql/context.ts';
@@ -29,6 +36,8 @@ const graphQLResponse = 'application/graphql-response+json';
 
 interface HttpContext extends Context {
   readonly bodyBytes: number;
+  /** Prepared; undefined when the request has no document. */
+  readonly document: DocumentNode | undefined;
 }
 
 /** Answers GraphQL over HTTP (https://graphql.github.io/graphql-over-http/), one operation a request. */
@@ -56,13 +65,13 @@ export async function createGraphQLOverHttp({
   readonly rateLimit: RateLimit;
   readonly logger: Logger;
 }): Promise<GraphQLOverHttp> {
+  const hooks = createHooks(operations);
   const apollo = new ApolloServer<HttpContext>({
     schema,
     // Our own rule refuses it where it is off, in the same words on every transport.
     introspection: true,
-    validationRules: [...operations.rules],
-    parseOptions: operations.parseOptions,
-    validationOptions: operations.validationOptions,
+    // Every document is prepared before Apollo sees it; `hooks` hands it over.
+    documentStore: null,
     persistedQueries: false,
     includeStacktraceInErrorResponses: false,
     stopOnTerminationSignals: false,
@@ -92,6 +101,20 @@ export async function createGraphQLOverHttp({
     }
   }
 
+  /** Answers what is wrong with a document. */
+  function answerRefused(
+    response: ServerResponse,
+    errors: readonly GraphQLError[],
+    { requestId, contentType }: { readonly requestId: string; readonly contentType: string },
+  ): void {
+    const mask = (error: GraphQLError) =>
+      maskError(error, { requestId, hideSuggestions: !operations.introspection, logger });
+    const masked = errors.map(mask);
+    const status = httpStatus[String(masked[0]?.extensions?.['code'])] ?? 500;
+    response.setHeader('x-request-id', requestId);
+    answerText(response, status, JSON.stringify({ errors: masked }), contentType);
+  }
+
   return {
     async handle(request, response) {
       const requestId = requestIdOf(request);
@@ -99,10 +122,17 @@ export async function createGraphQLOverHttp({
         const caller = await authenticate(request);
         rateLimit.countCaller(caller);
         const { body, bytes } = await readJsonBody(request);
-        const context: HttpContext = { caller, requestId, container, bodyBytes: bytes };
         const wantsResponseType = request.headers.accept?.includes(graphQLResponse) ?? false;
-        if (body !== undefined && bytes <= maxPlainBodyBytes && !wantsResponseType) {
-          const answered = await executeOperation({ operations, logger }, body, context);
+        const source = sourceOf(request, body);
+        const document = source === undefined ? undefined : operations.prepare(source);
+        if (document && 'length' in document) {
+          const contentType = `${wantsResponseType ? graphQLResponse : 'application/json'}; charset=utf-8`;
+          answerRefused(response, document, { requestId, contentType });
+          return;
+        }
+        const context: HttpContext = { caller, requestId, container, bodyBytes: bytes, document };
+        if (body && document && bytes <= maxPlainBodyBytes && !wantsResponseType) {
+          const answered = await executeOperation({ operations, logger }, body, document, context);
           if (answered) {
             response.setHeader('x-request-id', requestId);
             answerText(response, answered.status, answered.json);
@@ -146,6 +176,16 @@ export async function createGraphQLOverHttp({
   };
 }
 
+/** The document that Apollo would read; undefined when there is none, or several. */
+function sourceOf({ method, url }: IncomingMessage, body: object | undefined): string | undefined {
+  if (method === 'GET') {
+    const given = new URLSearchParams(url?.match(/\?.*/)?.[0]).getAll('query');
+    return given.length === 1 ? given[0] : undefined;
+  }
+  const query = body && 'query' in body ? body.query : undefined;
+  return typeof query === 'string' ? query : undefined;
+}
+
 function bearerToken(request: IncomingMessage): string {
   const token = /^Bearer +([^ ]+)$/i.exec(request.headers.authorization ?? '')?.[1];
   if (token !== undefined) return token;
@@ -153,34 +193,45 @@ function bearerToken(request: IncomingMessage): string {
 }
 
 /** What the transport adds to every operation; one object for all, since each request pays for what is made per request. */
-const hooks: GraphQLRequestListener<HttpContext> = {
-  /** What only the transport knows to refuse, once the operation is known and before it runs. */
-  async didResolveOperation({ operation, contextValue }) {
-    if (operation?.operation === OperationTypeNode.SUBSCRIPTION) {
-      const message = 'Subscriptions go over WebSocket, protocol graphql-transport-ws, at the same URL.';
-      throw graphQLErrorOf(new AppError('BAD_USER_INPUT', message));
-    }
-    if (contextValue.bodyBytes > maxPlainBodyBytes && !isBulk(operation)) {
-      const message = `The body may have ${maxPlainBodyBytes} bytes; ${maxBodyBytes} for ${[...bulkMutations].join(', ')}.`;
-      throw graphQLErrorOf(new AppError('PAYLOAD_TOO_LARGE', message));
-    }
-  },
+function createHooks(operations: Operations): GraphQLRequestListener<HttpContext> {
+  return {
+    /** Hands the prepared document over, so that Apollo neither parses nor validates. */
+    async didResolveSource(requestContext) {
+      const { document } = requestContext.contextValue;
+      if (!document) throw new Error('the document was not prepared');
+      Object.assign(requestContext, { document });
+    },
 
-  /** Errors carry the id of their request from the moment they are known, so that masking can log and answer it. */
-  async didEncounterErrors({ errors, contextValue }) {
-    for (const error of errors) error.extensions['requestId'] = contextValue.requestId;
-  },
+    /** What only the transport knows to refuse, once the operation is known and before it runs. */
+    async didResolveOperation({ operation, request, contextValue }) {
+      if (operation?.operation === OperationTypeNode.SUBSCRIPTION) {
+        const message = 'Subscriptions go over WebSocket, protocol graphql-transport-ws, at the same URL.';
+        throw graphQLErrorOf(new AppError('BAD_USER_INPUT', message));
+      }
+      if (contextValue.bodyBytes > maxPlainBodyBytes && !isBulk(operation)) {
+        const message = `The body may have ${maxPlainBodyBytes} bytes; ${maxBodyBytes} for ${[...bulkMutations].join(', ')}.`;
+        throw graphQLErrorOf(new AppError('PAYLOAD_TOO_LARGE', message));
+      }
+      const excess = operation && operations.excess(operation, request.variables);
+      if (excess) throw excess;
+    },
 
-  /** An answer without data takes the status of its error, for clients and proxies that look no further. */
-  async willSendResponse({ response }) {
-    if (response.body.kind !== 'single') return;
-    const { data, errors } = response.body.singleResult;
-    const code = errors?.[0]?.extensions?.['code'];
-    // 405 (a mutation by GET) says more than its code.
-    if (data || typeof code !== 'string' || response.http.status === 405) return;
-    response.http.status = httpStatus[code] ?? 500;
-  },
-};
+    /** Errors carry the id of their request from the moment they are known, so that masking can log and answer it. */
+    async didEncounterErrors({ errors, contextValue }) {
+      for (const error of errors) error.extensions['requestId'] = contextValue.requestId;
+    },
+
+    /** An answer without data takes the status of its error, for clients and proxies that look no further. */
+    async willSendResponse({ response }) {
+      if (response.body.kind !== 'single') return;
+      const { data, errors } = response.body.singleResult;
+      const code = errors?.[0]?.extensions?.['code'];
+      // 405 (a mutation by GET) says more than its code.
+      if (data || typeof code !== 'string' || response.http.status === 405) return;
+      response.http.status = httpStatus[code] ?? 500;
+    },
+  };
+}
 
 function isBulk(operation: OperationDefinitionNode | undefined): boolean | undefined {
   return operation?.selectionSet.selections.every(

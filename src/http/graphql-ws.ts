@@ -325,6 +325,8 @@ export function createGraphQLOverWebSocket(
           : 'The document has no operation of that name, or several and none was named.';
         return [graphQLErrorOf(new AppError('BAD_USER_INPUT', message))];
       }
+      const excess = operations.excess(operation, variables);
+      if (excess) return [excess];
       const contextValue: SocketContext = {
         caller,
         requestId: uuidV7(),
