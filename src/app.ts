@@ -75,7 +75,7 @@ export async function createApp(
   const { store, log, outbox, pubSub, cache, authenticator, clock, pageTokens } = backends;
   const logger = withoutStorms(backends.logger);
   const { retentionDays, viewHorizonDays, lockedCategories, announcesDeliveries, limitThresholds } = config;
-  const { flushIntervalMs, batchSize, resyncMs } = config;
+  const { flushIntervalMs, batchSize, maxActivityTypes, resyncMs } = config;
   const stopping = new AbortController();
 
   const read = createRead({ store, cache, clock }, { viewHorizonDays });
@@ -129,7 +129,7 @@ export async function createApp(
   const consume = createConsume({ log, project, logger });
   const count = createCount(
     { log, project, store, pubSub, clock, logger },
-    { retentionDays, flushIntervalMs, batchSize },
+    { retentionDays, flushIntervalMs, batchSize, maxActivityTypes },
   );
   const relay = createRelay({ outbox, log, project, logger });
   const schedule = createSchedule(
@@ -222,6 +222,11 @@ export async function createApp(
         name: 'unseen_metrics_lag_records',
         help: 'Records that are not counted in the metrics yet, over all processes: some, until the next flush.',
         read: async () => Number(await count.lag()),
+      },
+      {
+        name: 'unseen_other_activities',
+        help: 'Activities this process counted as `other` because their tenants have MAX_ACTIVITY_TYPES types.',
+        read: () => count.others(),
       },
       {
         name: 'unseen_outbox_records',

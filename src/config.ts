@@ -210,6 +210,11 @@ const settings = {
     about: 'After how many records read it writes the metrics at once.',
     example: '2000',
   }),
+  MAX_ACTIVITY_TYPES: setting(integer(1, 10_000).default(200), {
+    about:
+      'How many types of activity a tenant counts by name, page views not counted; further types count as `other`. Set the same for all workers.',
+    example: '200',
+  }),
   ALERT_USERS: setting(
     z
       .string()
@@ -363,6 +368,7 @@ export interface Config {
   readonly retentionDays: number;
   readonly flushIntervalMs: number;
   readonly batchSize: number;
+  readonly maxActivityTypes: number;
   readonly alert: {
     readonly users: readonly { readonly tenantId: string; readonly userId: string }[];
     readonly minCount: number;
@@ -511,6 +517,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     retentionDays: values.RETENTION_DAYS,
     flushIntervalMs: values.FLUSH_INTERVAL_SEC * 1000,
     batchSize: values.BATCH_SIZE,
+    maxActivityTypes: values.MAX_ACTIVITY_TYPES,
     alert: Object.freeze({
       users: values.ALERT_USERS.map((user) => {
         const slash = user.indexOf('/');

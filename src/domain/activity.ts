@@ -15,6 +15,15 @@ export const granularityMs = {
   DAY: 86_400_000,
 } as const satisfies Record<Granularity, number>;
 
+/** The most types that a bucket shows. */
+export const maxShownTypes = 50;
+
+/** Types that a tenant counts by name, unless it is set otherwise. */
+export const defaultMaxActivityTypes = 200;
+
+/** What an activity counts as when its tenant has as many types as it may have. */
+export const otherType = 'other';
+
 /** Something a user did, as it is counted. */
 export interface Activity extends UserKey {
   /** uuid */
@@ -30,6 +39,12 @@ export interface BucketKey {
   readonly start: Date;
 }
 
+/** A type of activity in a tenant. */
+export interface ActivityTypeKey {
+  readonly tenantId: string;
+  readonly activityType: string;
+}
+
 export interface TypeCount {
   readonly activityType: string;
   readonly count: number;
@@ -43,7 +58,7 @@ export interface CountedBucket extends BucketKey {
   readonly updatedAt: Date;
 }
 
-/** One with its types, at most 50 of them, most first, ties by name. */
+/** One with its types, at most `maxShownTypes` of them, most first, ties by name. */
 export interface TypedBucket extends CountedBucket {
   readonly byType: readonly TypeCount[];
 }

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createLocalPubSub } from '../adapters/local/pub-sub.ts';
 import { createPostgresEventLog } from '../adapters/postgres/event-log.ts';
@@ -19,7 +20,8 @@ import { awayFor, withTransactions } from '../testing/faults.ts';
 import { metricsDrift } from '../testing/recount.ts';
 import { openTestStorage, type TestStorage } from '../testing/storage.ts';
 import { createAct } from './act.ts';
-import { createConsume } from './consume.ts';
+import { createActivityTypes } from './activity-types.ts';
+import { createConsume, projectionGroup } from './consume.ts';
 import { type CountOptions, createCount, metricsGroup } from './count.ts';
 import { createProject } from './project.ts';
 
@@ -49,8 +51,7 @@ const openLog = () => {
   );
 };
 
-/** Counts at once unless it is told otherwise. */
-async function count(
+function build(
   options: Partial<CountOptions> = {},
   store: Store = storage.store,
   from = log,
@@ -59,7 +60,12 @@ async function count(
   const defaults = { retentionDays: 183, flushIntervalMs: 60_000, batchSize: 1, maxBackoffMs: 20 };
   const shared = { store, pubSub, clock, logger: silent };
   const deps = { ...shared, log: from, project: createProject(shared, { retentionDays: 183 }) };
-  const consumption = await createCount(deps, { ...defaults, ...options }).start();
+  return createCount(deps, { ...defaults, ...options });
+}
+
+/** Counts at once unless it is told otherwise. */
+async function count(...given: Parameters<typeof build>) {
+  const consumption = await build(...given).start();
   consumptions.push(consumption);
   return consumption;
 }
@@ -226,6 +232,96 @@ describe('other activity that is sent again', () => {
     });
     expect(await storage.query('SELECT FROM user_activity')).toHaveLength(1);
     expect(await storage.store.deadLetters({ first: 1 })).toEqual([]);
+  });
+});
+
+describe('activity types', () => {
+  const at = '2026-11-20T09:00:00Z';
+  const click = (activityType: string, userId = 'alice', tenant = tenantId) =>
+    activityRecorded({ tenantId: tenant, userId, occurredAt: new Date(at), data: { activityType } });
+  const known = async () =>
+    (
+      await storage.query<{ tenant_id: string; activity_type: string }>(
+        'SELECT tenant_id, activity_type FROM activity_type ORDER BY 1, 2',
+      )
+    ).map((row) => `${row.tenant_id}/${row.activity_type}`);
+
+  it('beyond the cap of the tenant count as other, and nothing is lost', async () => {
+    await project();
+    const { lag, others, start } = build({ maxActivityTypes: 2 });
+    consumptions.push(await start());
+    const invented = Array.from({ length: 20 }, (_, n) => click(`invented-${n}`, `user-${n}`));
+    await log.append([click('click'), click('login'), ...invented, click('click'), click('other')]);
+    await log.append([click('click', 'bob', 'acme'), view('alice', at)]);
+    await vi.waitFor(async () => expect(await lag()).toBe(0n), waiting);
+    expect(await bucket(at)).toMatchObject({
+      uniqueUsers: 21,
+      byType: [
+        { activityType: 'other', count: 21 },
+        { activityType: 'click', count: 2 },
+        { activityType: 'login', count: 1 },
+        { activityType: 'page_view', count: 1 },
+      ],
+    });
+    expect(await known()).toEqual(['acme/click', 'default/click', 'default/login']);
+    // The type `other` that a caller gave is not one for want of room.
+    expect(others()).toBe(20);
+    await vi.waitFor(async () => expect(await log.lag(projectionGroup, counted)).toBe(0n), waiting);
+    expect(await metricsDrift(storage.query)).toEqual([]);
+  });
+
+  it('are the same for all workers, whichever comes first', async () => {
+    await storage.store.preparePageViews([testNow]);
+    await Promise.all(
+      Array.from({ length: 8 }, (_, worker) => {
+        const types = createActivityTypes({ max: 5 });
+        const activities = Array.from({ length: 10 }, (_, n) => ({
+          tenantId,
+          userId: 'alice',
+          id: randomUUID(),
+          occurredAt: testNow,
+          activityType: `type-${(worker + n) % 12}`,
+        }));
+        return storage.store.transaction(async (transaction) => {
+          const named = await types.name(transaction, activities, testNow);
+          await transaction.keepActivity(named.activities);
+          await transaction.addActivity(named.activities, testNow);
+        });
+      }),
+    );
+    const counts = (await bucket(at))?.byType ?? [];
+    const names = counts.map(({ activityType }) => `default/${activityType}`);
+    expect(names.filter((name) => name !== 'default/other').toSorted()).toEqual(await known());
+    expect(await known()).toHaveLength(5);
+    expect(counts.reduce((sum, { count }) => sum + count, 0)).toBe(80);
+  });
+
+  it('cost no statement while they are known, nor when the list is full', async () => {
+    let claims = 0;
+    const store = withTransactions(storage.store, ({ claimActivityTypes }) => ({
+      claimActivityTypes(...given) {
+        claims += 1;
+        return claimActivityTypes(...given);
+      },
+    }));
+    await count({ maxActivityTypes: 2 }, store);
+    for (const type of ['click', 'login', 'click', 'invented', 'another']) {
+      await log.append([click(type)]);
+      await counts();
+    }
+    expect(claims).toBe(2);
+  });
+
+  it('make room for others when they are not counted any more', async () => {
+    await count({ maxActivityTypes: 1 });
+    await log.append([click('click')]);
+    await counts();
+    const later = new Date(testNow.getTime() + 86_400_000);
+    await storage.store.expire('activity', testNow, { dryRun: false });
+    expect(await known()).toEqual(['default/click']);
+    await storage.query('DELETE FROM user_activity_type');
+    await storage.store.expire('activity', later, { dryRun: false });
+    expect(await known()).toEqual([]);
   });
 });
 

@@ -1,5 +1,5 @@
 import { setMaxListeners } from 'node:events';
-import { type Activity, additionsOf, type TypedBucket } from '../domain/activity.ts';
+import { type Activity, additionsOf, defaultMaxActivityTypes, type TypedBucket } from '../domain/activity.ts';
 import { AppError } from '../domain/error.ts';
 import { timelinessOf } from '../domain/page-view.ts';
 import { userKeyOf } from '../domain/user.ts';
@@ -11,6 +11,8 @@ import type { Consumption, EventLog, LogRecord } from '../ports/event-log.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { PubSub } from '../ports/pub-sub.ts';
 import type { Store, StoreTransaction } from '../ports/store.ts';
+
+import { createActivityTypes } from './activity-types.ts';
 import { erasedTopic } from './erase.ts';
 import { createIsolate } from './isolate.ts';
 import { activityIdOf, isFarAhead, type Project } from './project.ts';
@@ -28,6 +30,8 @@ export interface CountOptions {
   readonly flushIntervalMs: number;
   /** A flush starts as soon as this many records were read, whether they are counted or not. */
   readonly batchSize: number;
+  /** Types of activity that a tenant counts by name; further types count as `other`. Default 200. */
+  readonly maxActivityTypes?: number;
   readonly maxBackoffMs?: number;
 }
 
@@ -69,9 +73,17 @@ export function createCount(
     readonly clock: Clock;
     readonly logger: Logger;
   },
-  { retentionDays, flushIntervalMs, batchSize, maxBackoffMs }: CountOptions,
+  {
+    retentionDays,
+    flushIntervalMs,
+    batchSize,
+    maxActivityTypes = defaultMaxActivityTypes,
+    maxBackoffMs,
+  }: CountOptions,
 ) {
   const isolate = createIsolate({ group: metricsGroup, project, logger }, { maxBackoffMs });
+  const types = createActivityTypes({ max: maxActivityTypes });
+  let others = 0;
   let open: Batch | undefined;
   // One after the other: of the same event in two batches, the first in the log is the one that counts.
   let writing: Promise<void> = Promise.resolve();
@@ -125,11 +137,16 @@ export function createCount(
     await store.preparePageViews(activities.map(({ occurredAt }) => occurredAt));
     const work = async (transaction: StoreTransaction) => {
       const claims = await transaction.claimCounted(activities, now);
-      const fresh = await transaction.keepActivity(activities.filter((_, index) => claims[index]));
+      const claimed = activities.filter((_, index) => claims[index]);
+      // What is kept has the type that it counts as, so that a recount of what is kept comes to the same numbers.
+      const named = await types.name(transaction, claimed, now);
+      const fresh = await transaction.keepActivity(named.activities);
       transaction.finish(transaction.addActivity(fresh, now));
-      return fresh;
+      return { added: fresh, named };
     };
-    const added = await store.projection(work, { publishes: true });
+    const { added, named } = await store.projection(work, { publishes: true });
+    types.learn(named.learned);
+    others += named.others;
     // Told after the commit; who misses it reads again.
     await publishChanged(added).catch((err) => logger.warn({ err }, 'buckets could not be published'));
   }
@@ -180,6 +197,8 @@ export function createCount(
     },
     /** Records that are not counted yet, over all processes; some always, until the next flush. Rejects with UNAVAILABLE. */
     lag: (): Promise<bigint> => log.lag(metricsGroup, counted),
+    /** Activities that this process counted as `other`, for want of room for their types. */
+    others: (): number => others,
   };
 }
 

@@ -1,5 +1,6 @@
 import type {
   Activity,
+  ActivityTypeKey,
   BucketKey,
   CountedBucket,
   Granularity,
@@ -161,7 +162,7 @@ export interface Store {
     bounds: readonly Date[],
   ): Promise<ReadonlyMap<number, number>>;
   /**
-   * How often there was activity of each type, at most 50 of them, most first, ties by name; by the bound, as ms since the
+   * How often there was activity of each type, at most `maxShownTypes` of them, most first, ties by name; by the bound, as ms since the
    * epoch, that comes before it. `areCounted`: from one bound to the next is one bucket of the level.
    */
   activityTypes(
@@ -334,6 +335,15 @@ export interface StoreTransaction {
 
   /** Marks activities as counted; per activity whether it is new. Of the same id twice in one call the first is new. */
   claimCounted(activities: readonly Activity[], now: Date): Promise<readonly boolean[]>;
+  /**
+   * Makes these types known to their tenants, in their order, while a tenant knows fewer than `max`. Returns all types that
+   * the tenants know. Transactions that call this run one after the other, so that they agree.
+   */
+  claimActivityTypes(
+    types: readonly ActivityTypeKey[],
+    max: number,
+    now: Date,
+  ): Promise<readonly ActivityTypeKey[]>;
   /**
    * Keeps activity other than page views raw, each at most once in a call. Those of all that are new: what is kept already
    * was counted, before its mark expired.

@@ -1,9 +1,11 @@
 import {
   type Activity,
+  type ActivityTypeKey,
   additionsOf,
   type BucketAddition,
   type BucketKey,
   type Granularity,
+  maxShownTypes,
   type TypeCount,
   type TypedBucket,
 } from '../../domain/activity.ts';
@@ -15,15 +17,15 @@ import { Prisma } from './generated/client.ts';
 import { recountMetrics } from './recount.ts';
 import { lines, type Sql } from './sql.ts';
 
-/** Types of activity shown of one bucket. */
-const maxTypes = 50;
-
 const selected = Prisma.sql`
   tenant_id AS "tenantId", granularity, bucket_start AS "start", unique_users AS "uniqueUsers",
   page_view_count::float8 AS "pageViewCount", version::float8 AS version, updated_at AS "updatedAt"`;
 
 const compareActivities = (a: Activity, b: Activity) =>
   compareText(a.id, b.id) || compareText(a.tenantId, b.tenantId);
+
+/** Namespace of the advisory lock for new activity types ("unst" in ASCII). */
+const activityTypeLock = 0x756e7374;
 
 const nameOf = ({ tenantId, id }: Pick<Activity, 'tenantId' | 'id'>) => `${tenantId}/${id}`;
 
@@ -46,6 +48,33 @@ export function createActivityQueries(sql: Sql) {
     },
 
     recountMetrics: (options: RecountOptions): Promise<MetricsDifference> => recountMetrics(sql, options),
+
+    async claimActivityTypes(
+      types: readonly ActivityTypeKey[],
+      max: number,
+      now: Date,
+    ): Promise<readonly ActivityTypeKey[]> {
+      const tenantIds = types.map(({ tenantId }) => tenantId);
+      // Before the next statement, which then sees what the transactions before have claimed.
+      await sql.execute`SELECT pg_advisory_xact_lock(${activityTypeLock}, 0)`;
+      await sql.execute`
+        WITH wanted AS (
+          SELECT * FROM unnest(${tenantIds}::text[], ${types.map(({ activityType }) => activityType)}::text[])
+            WITH ORDINALITY AS wanted (tenant_id, activity_type, n)
+        ), known AS (
+          SELECT tenant_id, count(*) AS types FROM activity_type WHERE tenant_id IN (SELECT tenant_id FROM wanted) GROUP BY 1
+        ), fresh AS (
+          SELECT tenant_id, activity_type, coalesce(types, 0) + row_number() OVER (PARTITION BY tenant_id ORDER BY n) AS place
+          FROM wanted LEFT JOIN known USING (tenant_id)
+          WHERE (tenant_id, activity_type) NOT IN (SELECT tenant_id, activity_type FROM activity_type
+            WHERE tenant_id IN (SELECT tenant_id FROM wanted))
+        )
+        INSERT INTO activity_type (tenant_id, activity_type, first_seen_at)
+        SELECT tenant_id, activity_type, ${now}::timestamptz FROM fresh WHERE place <= ${max}::int`;
+      return sql.query<ActivityTypeKey>`
+        SELECT tenant_id AS "tenantId", activity_type AS "activityType" FROM activity_type
+        WHERE tenant_id = ANY(${tenantIds}::text[])`;
+    },
 
     async keepActivity(activities: readonly Activity[]): Promise<readonly Activity[]> {
       const isView = ({ activityType }: Activity) => activityType === pageViewType;
@@ -127,7 +156,7 @@ export function createActivityQueries(sql: Sql) {
             SELECT activity_type, count FROM user_activity_type AS type
             WHERE (type.tenant_id, type.granularity, type.bucket_start)
               = (metrics.tenant_id, metrics.granularity, metrics.bucket_start)
-            ORDER BY count DESC, activity_type COLLATE "C" LIMIT ${maxTypes}
+            ORDER BY count DESC, activity_type COLLATE "C" LIMIT ${maxShownTypes}
           ) AS top
         ) AS "byType"
         FROM user_activity_metrics AS metrics WHERE (tenant_id, granularity, bucket_start) IN (
@@ -196,7 +225,7 @@ export function createActivityQueries(sql: Sql) {
       // As text, for the reason above.
       const rows = await sql.query<{ start: number; types: string }>`
         SELECT ${milliseconds('start')} AS start, array_to_string((array_agg(activity_type || ${separator} || count
-          ORDER BY count DESC, activity_type COLLATE "C"))[:${maxTypes}::int], ${separator}) AS types
+          ORDER BY count DESC, activity_type COLLATE "C"))[:${maxShownTypes}::int], ${separator}) AS types
         FROM (${counted}) AS counted GROUP BY counted.start`;
       return new Map(rows.map(({ start, types }) => [start, toTypeCounts(types.split(separator))]));
     },

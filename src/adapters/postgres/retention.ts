@@ -24,7 +24,17 @@ const olderBy = (table: string, column: string): RowsOfTable => ({
 
 const rows: Record<Expiring, readonly RowsOfTable[]> = {
   pageViews: [],
-  activity: [olderBy('user_activity_metrics', 'bucket_start'), olderBy('user_activity_type', 'bucket_start')],
+  activity: [
+    olderBy('user_activity_metrics', 'bucket_start'),
+    olderBy('user_activity_type', 'bucket_start'),
+    {
+      // A type that is not counted any more makes room for another.
+      table: 'activity_type',
+      condition: (before) => Prisma.sql`first_seen_at < ${before}::timestamptz AND NOT EXISTS (
+        SELECT FROM user_activity_type AS counted WHERE counted.tenant_id = activity_type.tenant_id
+          AND counted.granularity = 'DAY' AND counted.activity_type = activity_type.activity_type)`,
+    },
+  ],
   itemViews: [olderBy('item_view', 'viewed_at')],
   changes: [olderBy('inbox_change', 'changed_at')],
   limitHistory: [
