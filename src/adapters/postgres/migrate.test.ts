@@ -71,6 +71,46 @@ describe('migrate', () => {
     expect(await booked()).toHaveLength(1);
   });
 
+  describe('of an index that is made concurrently', () => {
+    const thing = 'CREATE TABLE thing (id INT); INSERT INTO thing VALUES (1), (1);';
+    const index = 'CREATE INDEX CONCURRENTLY IF NOT EXISTS "thing_idx" ON thing (id);';
+    const isValid = async () =>
+      (await client.query(`SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass('thing_idx')`))
+        .rows;
+
+    it('applies it outside a transaction, once, also when several processes start at the same time', async () => {
+      write('1_first', thing);
+      write('2_index', index);
+      const clients = await Promise.all([1, 2, 3, 4].map(connect));
+      const reports = await Promise.all(clients.map((each) => migrate(each, { directory })));
+      expect(reports.flatMap(({ applied }) => applied)).toEqual(['1_first', '2_index']);
+      expect(await isValid()).toEqual([{ indisvalid: true }]);
+      write('3_drop', 'DROP INDEX CONCURRENTLY IF EXISTS "thing_idx";');
+      expect(await migrate(client, { directory })).toMatchObject({ applied: ['3_drop'] });
+      expect(await isValid()).toEqual([]);
+    });
+
+    it('makes it anew when it was cut off in the middle', async () => {
+      write('1_first', thing);
+      await migrate(client, { directory });
+      // What it leaves when it cannot be finished.
+      await expect(client.query(index.replace('INDEX', 'UNIQUE INDEX'))).rejects.toThrow('could not create');
+      expect(await isValid()).toEqual([{ indisvalid: false }]);
+      write('2_index', index);
+      await migrate(client, { directory });
+      expect(await isValid()).toEqual([{ indisvalid: true }]);
+    });
+
+    it('books it when it was cut off before that', async () => {
+      write('1_first', thing);
+      await migrate(client, { directory });
+      await client.query(index);
+      write('2_index', index);
+      expect(await migrate(client, { directory })).toMatchObject({ applied: ['2_index'] });
+      expect(await isValid()).toEqual([{ indisvalid: true }]);
+    });
+  });
+
   it('refuses an applied migration that was edited since, and applies nothing', async () => {
     write('2_second', 'CREATE TABLE thing (id INT);');
     await migrate(client, { directory });

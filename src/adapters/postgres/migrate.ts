@@ -1,6 +1,7 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import pg from 'pg';
 import { AppError } from '../../domain/error.ts';
@@ -36,6 +37,9 @@ interface Row {
 /** The key Prisma's own schema engine locks, so its `migrate deploy` and ours exclude each other. */
 const lockKey = 72707369;
 
+/** How often a process that waits for another to migrate asks again. */
+const waitMs = 100;
+
 /** Column for column what Prisma's schema engine creates. */
 const createTable = `CREATE TABLE IF NOT EXISTS "_prisma_migrations" (
     "id"                  VARCHAR(36) PRIMARY KEY NOT NULL,
@@ -54,8 +58,11 @@ const createTable = `CREATE TABLE IF NOT EXISTS "_prisma_migrations" (
  *
  * Any number of processes may call it at once: one works, the others wait and find nothing to do. A migration
  * and the note that it was applied commit together, so a kill in the middle leaves nothing behind and the
- * next start repeats it. (That is why a migration cannot hold what refuses transactions, such as CREATE INDEX
- * CONCURRENTLY.)
+ * next start repeats it.
+ *
+ * A migration that holds CREATE or DROP INDEX CONCURRENTLY, so that nobody waits while a large table is indexed, must be
+ * that statement alone, with IF [NOT] EXISTS: no transaction may hold it, so a kill may leave it done without the note. What
+ * a kill left of an index that was not finished is dropped first.
  *
  * Rejects with START_REFUSED when an applied migration was edited since, when an earlier one failed and
  * nobody has resolved it, and when a migration fails now. `client` must be a connection of its own: the lock
@@ -68,7 +75,7 @@ export async function migrate(
 ): Promise<MigrationReport> {
   const migrations = await readMigrations(directory);
   await client.query('SET statement_timeout = 0');
-  await client.query('SELECT pg_advisory_lock($1)', [lockKey]);
+  await takeLock(client);
   try {
     if (!(await hasBookkeeping(client))) await createBookkeeping(client);
     const { missing, unknown } = compare(migrations, await readRecorded(client), directory);
@@ -77,6 +84,17 @@ export async function migrate(
   } finally {
     // A broken connection has already given the lock back; its own error is the one to report.
     await client.query('SELECT pg_advisory_unlock($1)', [lockKey]).catch(() => undefined);
+  }
+}
+
+/** To wait inside the database would hold a snapshot, which CREATE INDEX CONCURRENTLY of another process waits for. */
+async function takeLock(client: pg.ClientBase): Promise<void> {
+  for (;;) {
+    const { rows } = await client.query<{ taken: boolean }>('SELECT pg_try_advisory_lock($1) AS taken', [
+      lockKey,
+    ]);
+    if (rows[0]?.taken) return;
+    await delay(waitMs);
   }
 }
 
@@ -163,12 +181,20 @@ async function readRecorded(client: pg.ClientBase): Promise<Row[]> {
 async function apply(client: pg.ClientBase, { name, sql }: Migration): Promise<void> {
   const id = randomUUID();
   const checksum = checksumOf(sql);
+  const note = `
+    INSERT INTO "_prisma_migrations"
+      ("id", "checksum", "migration_name", "started_at", "finished_at", "applied_steps_count")
+    VALUES ('${id}', '${checksum}', ${pg.escapeLiteral(name)}, now(), clock_timestamp(), 1)`;
   try {
+    const concurrently = concurrentIndexOf(sql);
+    if (concurrently) {
+      await dropUnfinished(client, concurrently);
+      await client.query(sql);
+      await client.query(note);
+      return;
+    }
     // One simple query is one transaction: the note comes last, so it is there exactly when all before it is.
-    await client.query(`${sql}\n;
-      INSERT INTO "_prisma_migrations"
-        ("id", "checksum", "migration_name", "started_at", "finished_at", "applied_steps_count")
-      VALUES ('${id}', '${checksum}', ${pg.escapeLiteral(name)}, now(), clock_timestamp(), 1)`);
+    await client.query(`${sql}\n;${note}`);
   } catch (cause) {
     // A file with a BEGIN of its own may have left it open. What follows is best effort: on a connection that
     // broke, nothing was applied and nothing blocks the next start.
@@ -191,6 +217,20 @@ async function apply(client: pg.ClientBase, { name, sql }: Migration): Promise<v
       cause,
     });
   }
+}
+
+/** The index that a migration makes or drops concurrently; undefined when it does not. */
+function concurrentIndexOf(sql: string): string | undefined {
+  return /\bINDEX\s+CONCURRENTLY\s+IF\s+(?:NOT\s+)?EXISTS\s+"(\w+)"/i.exec(sql)?.[1];
+}
+
+/** An index whose making was cut off is there, is written to, and serves no query. */
+async function dropUnfinished(client: pg.ClientBase, index: string): Promise<void> {
+  const { rows } = await client.query(
+    'SELECT FROM pg_index WHERE indexrelid = to_regclass($1) AND NOT indisvalid',
+    [pg.escapeIdentifier(index)],
+  );
+  if (rows.length > 0) await client.query(`DROP INDEX CONCURRENTLY ${pg.escapeIdentifier(index)}`);
 }
 
 /**
