@@ -42,8 +42,8 @@ export interface Mail {
 }
 
 /**
- * So many unread notifications about each of its subjects a visit reads, the newest first; the next visit reads the next.
- * Each is a row that is read and written in the transaction of a batch: of some hundred thousand it would take longer than
+ * So many unread notifications of a user the visits of a batch read, the newest of a subject first; the next visit reads the
+ * next. Each is a row that is read and written in the transaction of a batch: of some hundred thousand it would take longer than
  * a statement may, however often it is tried, and nobody's events would go on.
  */
 export const maxReadByVisit = 1_000;
@@ -57,8 +57,9 @@ function putUnder(index: Map<string, Set<string>>, key: string, rowKey: string):
 const rowKeyOf = ({ tenantId, id }: Notification) => `${tenantId}/${id}`;
 
 /**
- * The locked inboxes of a batch, through which its events go in their order. `known` are the rows these can touch: unread
- * ones of the groups that are sent to, and the newest about the subjects that are visited.
+ * The locked inboxes of a batch, through which its events go in their order. `known` are the rows these can touch: those
+ * that are visited or due, and of each group that is sent to the newest unseen one beside them, which is the newest when
+ * none of them is.
  */
 export function createMailboxes({
   locked,
@@ -139,8 +140,10 @@ export function createMailboxes({
       // Another of its group may have joined it meanwhile.
       const row = rows.get(rowKeyOf(read)) ?? read;
       const dueAt = dueAtOf(row);
-      if (!inbox || !dueAt || dueAt > now) return;
-      if (row.status === 'SCHEDULED') deliverInto(row, { isNew: false });
+      if (!inbox) return;
+      // Kept all the same, its moment is written again: what stays due would be taken again and again.
+      if (!dueAt || dueAt > now) keep(row);
+      else if (row.status === 'SCHEDULED') deliverInto(row, { isNew: false });
       else if (row.expiresAt && row.expiresAt <= now) {
         const expired: Notification = { ...row, status: 'EXPIRED' };
         const counted = withCounts(inbox, countsAfter(inbox, row, expired), now);

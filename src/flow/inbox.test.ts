@@ -231,6 +231,61 @@ describe('a visit', () => {
   });
 });
 
+describe('a group of which several are unseen', () => {
+  /** A user with the oldest and the newest of a group unseen, both about a subject of their own. */
+  async function startWithTwo() {
+    const one = await startInbox();
+    // Nothing that the tests above have left is still to come.
+    await one.pass(1_000_000);
+    const newest = await one.send({ groupKey: 'likes', subjectId: 'newest', title: 'Newest' });
+    const until = new Date(one.clock.now().getTime() + minuteMs);
+    await one.act.snooze({ tenantId: 'default', id: newest }, until, () => true);
+    await one.send({ groupKey: 'likes', subjectId: 'oldest', title: 'Oldest' });
+    await one.pass(2);
+    expect(await one.list()).toMatchObject([{ title: 'Newest' }, { title: 'Oldest' }]);
+    return one;
+  }
+  const again = (one: Awaited<ReturnType<typeof startInbox>>) =>
+    notificationSent({
+      ...one.user,
+      occurredAt: one.clock.now(),
+      data: { category: 'general', severity: 'NORMAL', title: 'Again', groupKey: 'likes' },
+    });
+
+  it('has another join the newest of them', async () => {
+    const one = await startWithTwo();
+    await one.apply([again(one)]);
+    expect(await one.list()).toMatchObject([{ title: 'Again', groupCount: 2 }, { title: 'Oldest' }]);
+  });
+
+  it('has another join the next one when a visit in the same batch reads the newest', async () => {
+    const one = await startWithTwo();
+    const visit = pageViewed({
+      ...one.user,
+      occurredAt: one.clock.now(),
+      data: { name: 'Page', subjectId: 'newest' },
+    });
+    await one.apply([visit, again(one)]);
+    expect(await one.list()).toMatchObject([{ title: 'Again', groupCount: 2 }, { title: 'Newest' }]);
+    expect(await one.inbox()).toMatchObject({ unseen: 1, unread: 1 });
+  });
+
+  it('has another join the next one when the newest expires in the same batch', async () => {
+    const one = await startInbox();
+    await one.pass(1_000_000);
+    const inMinutes = (minutes: number) => new Date(one.clock.now().getTime() + minutes * minuteMs);
+    const expiring = await one.send({ groupKey: 'likes', title: 'Expiring', expiresAt: inMinutes(5) });
+    await one.act.snooze({ tenantId: 'default', id: expiring }, inMinutes(1), () => true);
+    await one.send({ groupKey: 'likes', title: 'Stays' });
+    await one.pass(2);
+    expect(await one.list()).toMatchObject([{ title: 'Expiring' }, { title: 'Stays' }]);
+    await one.send({ groupKey: 'likes', title: 'Again', scheduledFor: inMinutes(4) });
+    await one.pass(10);
+    expect(await one.list()).toMatchObject([{ title: 'Again', groupCount: 2 }]);
+    expect(await one.inbox()).toMatchObject({ unseen: 1, unread: 1 });
+  });
+});
+
 describe('what is scheduled', () => {
   it('comes at its time, once, whoever delivers it', async () => {
     const one = await startInbox();

@@ -138,7 +138,7 @@ export function createProject(
           claimed,
           ensured,
           transaction.lockInboxes(distinctUsers([...recipients, ...toldAbout]), now),
-          transaction.unreadOf({
+          transaction.reachOf({
             groups,
             visits: toldAbout.length > 0 || notifications.length > 0 ? visits : [],
           }),

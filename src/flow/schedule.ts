@@ -82,8 +82,10 @@ export function createSchedule(
       const groups = due.flatMap(({ tenantId, userId, groupKey, status }) =>
         groupKey !== null && status === 'SCHEDULED' ? [{ tenantId, userId, groupKey }] : [],
       );
-      const known = await transaction.unreadOf({ groups, visits: [] });
-      const mailboxes = createMailboxes({ locked, known, now, lockedCategories });
+      // Those that are due are there already, and may end before another of their group comes.
+      const arrived = due.filter(({ status }) => status === 'DELIVERED');
+      const others = await transaction.reachOf({ groups, visits: [], atHand: arrived });
+      const mailboxes = createMailboxes({ locked, known: [...arrived, ...others], now, lockedCategories });
       for (const row of due) mailboxes.comeDue(row);
       const mail = mailboxes.mail();
       transaction.finish(...writesOf(transaction, mail, { announcesDeliveries, now }));

@@ -373,10 +373,14 @@ export interface StoreTransaction {
   /** Writes rows that exist, whole but for who they are. */
   saveNotifications(notifications: readonly Notification[]): Promise<void>;
   removeNotifications(notifications: readonly Notification[]): Promise<void>;
-  /** Unread notifications of these groups; and those that visits read, the newest `maxReadByVisit` about each subject. */
-  unreadOf(reach: {
+  /**
+   * What a batch can touch in locked inboxes: those that visits read, about `maxReadByVisit` of a user at most, the newest
+   * about each subject first; and the newest unseen one of each group that is neither among these nor `atHand`.
+   */
+  reachOf(reach: {
     readonly groups: readonly (UserKey & { readonly groupKey: string })[];
     readonly visits: readonly Visit[];
+    readonly atHand?: readonly Notification[];
   }): Promise<readonly Notification[]>;
   /** How many notifications are unseen above a watermark, counted from the rows. */
   countUnseen(key: UserKey, openedSeq: bigint): Promise<number>;

@@ -215,10 +215,10 @@ export function createLimitWrites(sql: Sql) {
       // Read after the lock: what was due may have been changed by whoever had it before.
       const rows = await sql.query<LimitRow & Whose>`
         SELECT l.tenant_id AS "tenantId", l.user_id AS "userId", u.time_zone AS "timeZone", ${limitText} AS limit
-        FROM user_limit AS l JOIN app_user AS u USING (tenant_id, user_id)
-        WHERE l.due_at <= ${now}::timestamptz
-          AND (tenant_id, user_id) IN (SELECT * FROM unnest(${tenantIds}::text[], ${userIds}::text[]))
-        ORDER BY l.due_at LIMIT ${limit}`;
+        FROM (SELECT * FROM user_limit WHERE due_at <= ${now}::timestamptz ORDER BY due_at LIMIT ${limit}) AS l
+        JOIN app_user AS u USING (tenant_id, user_id)
+        WHERE (tenant_id, user_id) IN (SELECT * FROM unnest(${tenantIds}::text[], ${userIds}::text[]))
+        ORDER BY l.due_at`;
       return rows.map((row) => limitOf(row.limit, row));
     },
   };

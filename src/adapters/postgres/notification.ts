@@ -3,6 +3,7 @@ import { dueAtOf, type Notification, type NotificationFilter } from '../../domai
 import type { UserKey } from '../../domain/user.ts';
 import type { Visit } from '../../ports/store.ts';
 import { Prisma } from './generated/client.ts';
+import { live } from './live.ts';
 import { type Sql, sparse } from './sql.ts';
 import { columns } from './user.ts';
 
@@ -98,10 +99,17 @@ const visitColumns = (visits: readonly Visit[]) => {
   return Prisma.sql`${tenantIds}::text[], ${userIds}::text[], ${visits.map((visit) => visit.subjectId)}::text[]`;
 };
 
-/** What a `visit` reads, unread as `domain/notification.ts` says it: archived ones must not stand in the way of others. */
-const isReadByVisit = Prisma.sql`
-  (n.tenant_id, n.user_id, n.subject_id) = (visit.tenant_id, visit.user_id, visit.subject_id)
-  AND n.status = 'DELIVERED' AND n.read_at IS NULL AND n.archived_at IS NULL AND n.snoozed_until IS NULL`;
+/** Unread as `domain/notification.ts` says it; one of a subject is in an index that holds no other. */
+const isUnreadRow = Prisma.sql`${live} AND n.read_at IS NULL`;
+
+/** The place of the newest unread one about what a `visit` is to. */
+const newestAbout = (below: Prisma.Sql) => Prisma.sql`(
+  SELECT max(n.seq) FROM notification AS n
+  WHERE (n.tenant_id, n.user_id, n.subject_id) = (visit.tenant_id, visit.user_id, visit.subject_id)
+    AND ${isUnreadRow} ${below})`;
+
+/** Unseen as `domain/inbox.ts` says it, but for the watermark; one of a group is in an index that holds no other. */
+const isOpenRow = Prisma.sql`${live} AND n.seen_at IS NULL`;
 
 export function createNotificationQueries(sql: Sql) {
   return {
@@ -174,7 +182,7 @@ export function createNotificationQueries(sql: Sql) {
       return rows[0];
     },
 
-    /** Of these users, those that time has come for, the longest due first. */
+    /** Of the `limit` that are due the longest, those of these users, in their order. What others have is not walked through. */
     async notificationsDue(
       keys: readonly UserKey[],
       now: Date,
@@ -183,10 +191,10 @@ export function createNotificationQueries(sql: Sql) {
       if (keys.length === 0) return [];
       const [tenantIds, userIds] = columns(keys);
       return sql.query<Notification>`
-        SELECT ${selected} FROM notification AS n
-        WHERE n.due_at <= ${now}::timestamptz
-          AND (n.tenant_id, n.user_id) IN (SELECT * FROM unnest(${tenantIds}::text[], ${userIds}::text[]))
-        ORDER BY n.due_at, n.created_at, n.id LIMIT ${limit}`;
+        SELECT ${selected}
+        FROM (SELECT * FROM notification WHERE due_at <= ${now}::timestamptz ORDER BY due_at LIMIT ${limit}) AS n
+        WHERE (n.tenant_id, n.user_id) IN (SELECT * FROM unnest(${tenantIds}::text[], ${userIds}::text[]))
+        ORDER BY n.due_at, n.created_at, n.id`;
     },
 
     async nextDue(): Promise<Date | undefined> {
@@ -202,29 +210,52 @@ export function createNotificationQueries(sql: Sql) {
       return sql.query<UserKey>`
         SELECT DISTINCT visit.tenant_id AS "tenantId", visit.user_id AS "userId"
         FROM unnest(${visitColumns(visits)}) AS visit (tenant_id, user_id, subject_id)
-        CROSS JOIN LATERAL (SELECT FROM notification AS n WHERE ${isReadByVisit} LIMIT 1) AS n`;
+        CROSS JOIN LATERAL (
+          SELECT FROM notification AS n
+          WHERE (n.tenant_id, n.user_id, n.subject_id) = (visit.tenant_id, visit.user_id, visit.subject_id)
+            AND ${isUnreadRow} ORDER BY n.seq DESC LIMIT 1
+        ) AS n`;
     },
 
-    async unreadOf({
+    async reachOf({
       groups,
       visits,
+      atHand = [],
     }: {
       readonly groups: readonly (UserKey & { readonly groupKey: string })[];
       readonly visits: readonly Visit[];
+      readonly atHand?: readonly Notification[];
     }): Promise<readonly Notification[]> {
       if (groups.length === 0 && visits.length === 0) return [];
       const [tenantIds, userIds] = columns(groups);
-      // Two statements in one, so that each goes by its index.
+      // A row at a time from the end of an index, however many there are of a subject or a group: whatever a planner believes of
+      // their number, a max() alone in its subquery takes the last entry and reads no other.
       return sql.query<Notification>`
-        SELECT ${selected}
-        FROM (SELECT DISTINCT * FROM unnest(${visitColumns(visits)}) AS visit (tenant_id, user_id, subject_id)) AS visit
-        CROSS JOIN LATERAL (
-          SELECT * FROM notification AS n WHERE ${isReadByVisit} ORDER BY n.seq DESC LIMIT ${maxReadByVisit}
-        ) AS n
+        WITH RECURSIVE step AS (
+          SELECT visit.*, ${newestAbout(Prisma.empty)} AS seq, count(*) OVER (PARTITION BY tenant_id, user_id) AS taken
+          FROM (SELECT DISTINCT * FROM unnest(${visitColumns(visits)})) AS visit (tenant_id, user_id, subject_id)
+          UNION ALL
+          SELECT tenant_id, user_id, subject_id, ${newestAbout(Prisma.sql`AND n.seq < visit.seq`)},
+            taken + count(*) OVER (PARTITION BY tenant_id, user_id)
+          FROM step AS visit WHERE seq IS NOT NULL AND taken < ${maxReadByVisit}
+        ), visited AS MATERIALIZED (
+          SELECT n.* FROM step JOIN notification AS n USING (tenant_id, user_id, seq)
+        ), at_hand AS MATERIALIZED (
+          SELECT tenant_id, id FROM visited UNION ALL
+          SELECT * FROM unnest(${atHand.map(({ tenantId }) => tenantId)}::text[], ${atHand.map(({ id }) => id)}::uuid[])
+        ), newest AS MATERIALIZED (
+          SELECT tenant_id, user_id, (
+            SELECT max(n.seq) FROM notification AS n
+            WHERE (n.tenant_id, n.user_id, n.group_key) = (inbox.tenant_id, inbox.user_id, wanted.group_key)
+              AND ${isOpenRow} AND n.seq > inbox.opened_seq AND (n.tenant_id, n.id) NOT IN (SELECT * FROM at_hand)
+          ) AS seq
+          FROM (SELECT DISTINCT * FROM unnest(
+            ${tenantIds}::text[], ${userIds}::text[], ${groups.map((one) => one.groupKey)}::text[])
+          ) AS wanted (tenant_id, user_id, group_key) JOIN inbox USING (tenant_id, user_id)
+        )
+        SELECT ${selected} FROM visited AS n
         UNION ALL
-        SELECT ${selected} FROM notification AS n
-        WHERE n.status = 'DELIVERED' AND n.read_at IS NULL AND (n.tenant_id, n.user_id, n.group_key) IN (
-          SELECT * FROM unnest(${tenantIds}::text[], ${userIds}::text[], ${groups.map((one) => one.groupKey)}::text[]))`;
+        SELECT ${selected} FROM newest JOIN notification AS n USING (tenant_id, user_id, seq)`;
     },
   };
 }

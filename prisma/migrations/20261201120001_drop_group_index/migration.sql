@@ -1,0 +1,2 @@
+-- Nothing reads it any more.
+DROP INDEX CONCURRENTLY IF EXISTS "notification_group_idx";

@@ -1,0 +1,128 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { testNow } from '../../testing/event.ts';
+import { openTestStorage, type TestStorage } from '../../testing/storage.ts';
+import { createInboxQueries } from './inbox.ts';
+import { createNotificationQueries } from './notification.ts';
+import { sqlOn } from './sql.ts';
+
+const many = 20_000;
+const alice = { tenantId: 'default', userId: 'alice' };
+
+let storage: TestStorage;
+beforeAll(async () => {
+  storage = await openTestStorage();
+  await storage.store.transaction(async (transaction) => {
+    await transaction.ensureUsers([alice, { ...alice, userId: 'bob' }], testNow);
+    await transaction.lockInboxes([alice, { ...alice, userId: 'bob' }], testNow);
+  });
+});
+afterAll(() => storage.close());
+
+type Queries = ReturnType<typeof createNotificationQueries> & ReturnType<typeof createInboxQueries>;
+
+/** What `work` answers, and how many rows of notifications its statements read, returned or not. */
+async function reading<T>(work: (queries: Queries) => Promise<T>): Promise<{ answer: T; rows: number }> {
+  const client = await storage.database.pool.connect();
+  try {
+    await client.query('BEGIN');
+    const sql = sqlOn(client);
+    const answer = await work({ ...createNotificationQueries(sql), ...createInboxQueries(sql) });
+    const { rows } = await client.query<{ rows: bigint }>(
+      `SELECT seq_tup_read + idx_tup_fetch AS rows FROM pg_stat_xact_user_tables WHERE relname = 'notification'`,
+    );
+    return { answer, rows: Number(rows[0]?.rows) };
+  } finally {
+    await client.query('ROLLBACK');
+    client.release();
+  }
+}
+
+let seq = 0;
+
+/** Writes `count` notifications of alice that have arrived, with these columns beside. */
+async function fill(columns: Readonly<Record<string, string>>, count = many): Promise<void> {
+  const names = Object.keys(columns);
+  await storage.query(
+    `INSERT INTO notification (tenant_id, user_id, id, seq, status, category, severity, title, created_at, delivered_at
+       ${names.map((name) => `, ${name}`).join('')})
+     SELECT 'default', 'alice', gen_random_uuid(), $1::bigint + n, 'DELIVERED', 'general', 'NORMAL', 'Full', now(), now()
+       ${Object.values(columns)
+         .map((value) => `, ${value}`)
+         .join('')}
+     FROM generate_series(1, $2::int) AS n`,
+    [seq, count],
+  );
+  seq += count;
+  await storage.query('ANALYZE notification');
+}
+
+const groups = [{ ...alice, groupKey: 'likes' }];
+const visits = [{ ...alice, subjectId: 'disk' }];
+
+describe('what a batch can touch', () => {
+  it.each([
+    ['unseen', {}],
+    ['seen', { seen_at: 'now()' }],
+    ['read', { seen_at: 'now()', read_at: 'now()' }],
+    ['archived', { seen_at: 'now()', archived_at: 'now()' }],
+    ['snoozed', { snoozed_until: `now() + interval '1 day'` }],
+  ])('is found without reading every %s notification of its group', async (_, columns) => {
+    await fill({ group_key: `'likes'`, ...columns });
+    const before = await reading(({ reachOf }) => reachOf({ groups, visits: [] }));
+    expect(before.rows).toBeLessThan(100);
+    await fill({ group_key: `'likes'` }, 1);
+    const { answer, rows } = await reading(({ reachOf }) => reachOf({ groups, visits: [] }));
+    expect(answer).toMatchObject([{ seq: BigInt(seq) }]);
+    expect(rows).toBeLessThan(100);
+  });
+
+  it('is nothing of a group that was shown, found without reading it', async () => {
+    await storage.query('UPDATE inbox SET opened_seq = $1, last_seq = $1', [seq]);
+    const { answer, rows } = await reading(({ reachOf }) => reachOf({ groups, visits: [] }));
+    expect(answer).toEqual([]);
+    expect(rows).toBeLessThan(100);
+  });
+
+  it('is the newest of a group beside those at hand', async () => {
+    await fill({ group_key: `'likes'` }, 2);
+    const atHand = await reading(({ reachOf }) => reachOf({ groups, visits: [] }));
+    const beside = await reading(({ reachOf }) => reachOf({ groups, visits: [], atHand: atHand.answer }));
+    expect([...atHand.answer, ...beside.answer].map((row) => row.seq)).toEqual([
+      BigInt(seq),
+      BigInt(seq - 1),
+    ]);
+  });
+
+  it.each([
+    ['archived', { seen_at: 'now()', archived_at: 'now()' }],
+    ['snoozed', { snoozed_until: `now() + interval '1 day'` }],
+  ])('is found without reading every %s notification about its subject', async (_, columns) => {
+    await fill({ subject_id: `'disk'` }, 1);
+    await fill({ subject_id: `'disk'`, ...columns });
+    const told = await reading(({ toldAbout }) => toldAbout(visits));
+    expect(told.answer).toEqual([alice]);
+    expect(told.rows).toBeLessThan(100);
+    const { rows } = await reading(({ reachOf }) => reachOf({ groups: [], visits }));
+    expect(rows).toBeLessThan(100);
+  });
+
+  it('is about a thousand of a user, however many subjects are visited and however many it is about', async () => {
+    await fill({ subject_id: `'s' || n % 40` });
+    const visited = Array.from({ length: 40 }, (_, n) => ({ ...alice, subjectId: `s${n}` }));
+    const { answer, rows } = await reading(({ reachOf }) => reachOf({ groups: [], visits: visited }));
+    expect(answer).toHaveLength(1_000);
+    expect(answer.every((row) => row.seq && row.seq > BigInt(seq - 1_000))).toBe(true);
+    expect(rows).toBeLessThan(2_100);
+  });
+});
+
+describe('what is due', () => {
+  it('is found without reading all that is due of users whom another worker has locked', async () => {
+    await fill({ due_at: `now() - interval '1 day'`, expires_at: `now() - interval '1 day'` });
+    const { answer, rows } = await reading(({ notificationsDue }) =>
+      notificationsDue([{ ...alice, userId: 'bob' }], new Date(), 500),
+    );
+    expect(answer).toEqual([]);
+    expect(rows).toBeLessThan(1_100);
+  });
+});
