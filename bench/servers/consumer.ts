@@ -170,6 +170,7 @@ async function createBare() {
       return [];
     },
     bury: async () => {},
+    probe: async () => {},
   };
 }
 

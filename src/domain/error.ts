@@ -19,6 +19,7 @@ export const errorTable = {
   MALFORMED_EVENT: { fault: 'elsewhere', retriable: false, message: 'The event cannot be read.' },
   USER_NOT_FOUND: { fault: 'elsewhere', retriable: false, message: 'The user does not exist.' },
   REJECTED_EVENT: { fault: 'us', retriable: false, message: 'The event could not be applied.' },
+  TOO_SLOW: { fault: 'us', retriable: false, message: 'The event took too long to apply, again and again.' },
 } as const satisfies Record<
   string,
   { fault: 'caller' | 'us' | 'elsewhere'; retriable: boolean; message: string }
@@ -34,17 +35,25 @@ export class AppError extends Error {
   readonly code: ErrorCode;
   /** In whole seconds; undefined when nobody can say. */
   readonly retryAfterSec: number | undefined;
+  /** Whether the backend answered, and gave the work up because it took too long. */
+  readonly tookTooLong: boolean;
 
   constructor(
     code: ErrorCode,
     message: string = errorTable[code].message,
-    options?: ErrorOptions & { readonly retryAfterSec?: number },
+    options?: ErrorOptions & { readonly retryAfterSec?: number; readonly tookTooLong?: boolean },
   ) {
     super(message, options);
     this.name = 'AppError';
     this.code = code;
     this.retryAfterSec = options?.retryAfterSec;
+    this.tookTooLong = options?.tookTooLong ?? false;
   }
+}
+
+/** Whether a backend gave the work up because it took too long. Everything may take too long then, or this work alone. */
+export function tookTooLong(error: unknown): boolean {
+  return error instanceof AppError && error.tookTooLong;
 }
 
 /** Whether the same thing may succeed later without a change. What nobody classified is not retriable. */

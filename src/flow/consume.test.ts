@@ -145,6 +145,61 @@ describe('a worker', () => {
     expect(await deadLetters()).toEqual([]);
   });
 
+  describe('at a record for which the database needs more time than a statement has', () => {
+    const send = (title: string) =>
+      notificationSent({ data: { category: 'general', severity: 'NORMAL', title } });
+    const mixed = () => Array.from({ length: 40 }, (_, n) => send(n === 17 ? 'slow' : 'fast'));
+
+    /** From now on the database gives up on what writes a notification of this title, as on what takes too long. */
+    const slowDown = async (title: string) => {
+      await storage.query(`
+        CREATE FUNCTION take_too_long() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN RAISE 'canceling statement due to statement timeout' USING ERRCODE = '57014'; END $$`);
+      await storage.query(`
+        CREATE TRIGGER slow BEFORE INSERT ON notification FOR EACH ROW
+        WHEN (NEW.title LIKE '${title}') EXECUTE FUNCTION take_too_long()`);
+    };
+
+    it('sets it aside after four tries, and applies every other', async () => {
+      await slowDown('slow');
+      let tries = 0;
+      const store = withTransactions(storage.store, ({ addNotifications }) => ({
+        addNotifications(rows) {
+          if (rows.some(({ title }) => title === 'slow')) tries += 1;
+          return addNotifications(rows);
+        },
+      }));
+      await log.append(mixed());
+      await work({ store });
+      await caughtUp();
+      expect(tries).toBe(4);
+      expect(await deadLetters()).toMatchObject([
+        { error_code: 'TOO_SLOW', offset: '18', tenant_id: 'default' },
+      ]);
+      expect(await storage.store.inboxes([alice])).toMatchObject([{ unseen: 39, lastSeq: 39n }]);
+    });
+
+    it('tries again for as long as the database is slow as a whole, and makes no dead letter of it', async () => {
+      await slowDown('%');
+      let probes = 0;
+      const store: Store = {
+        ...storage.store,
+        probe: () => {
+          probes += 1;
+          return Promise.reject(new AppError('UNAVAILABLE', 'The database is slow, says the test.'));
+        },
+      };
+      await log.append(mixed());
+      await work({ store });
+      await vi.waitFor(() => expect(probes).toBeGreaterThan(20), waiting);
+      expect(await position()).toBe(0);
+      await storage.query('DROP TRIGGER slow ON notification');
+      await caughtUp();
+      expect(await deadLetters()).toEqual([]);
+      expect(await storage.store.inboxes([alice])).toMatchObject([{ unseen: 40, lastSeq: 40n }]);
+    });
+  });
+
   it('waits while a table is missing or a privilege withdrawn, and makes no dead letter of it', async () => {
     await storage.query('ALTER TABLE notification RENAME TO gone');
     await work();

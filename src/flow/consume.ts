@@ -14,7 +14,11 @@ export function createConsume(
     log,
     project,
     logger,
-  }: { readonly log: EventLog; readonly project: Pick<Project, 'apply' | 'bury'>; readonly logger: Logger },
+  }: {
+    readonly log: EventLog;
+    readonly project: Pick<Project, 'apply' | 'bury' | 'probe'>;
+    readonly logger: Logger;
+  },
   {
     maxBackoffMs,
     unknownUserWaitMs = 3_000,

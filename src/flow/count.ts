@@ -67,7 +67,7 @@ export function createCount(
     logger,
   }: {
     readonly log: EventLog;
-    readonly project: Pick<Project, 'bury'>;
+    readonly project: Pick<Project, 'bury' | 'probe'>;
     readonly store: Store;
     readonly pubSub: PubSub;
     readonly clock: Clock;

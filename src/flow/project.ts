@@ -52,6 +52,8 @@ export interface Project {
   apply(records: readonly LogRecord[]): Promise<readonly LogRecord[]>;
   /** Keeps a record that cannot be applied as a dead letter. */
   bury(record: LogRecord, why: Failure): Promise<void>;
+  /** Whether the store is well: it takes a small write soon. Rejects when it does not. */
+  probe(): Promise<void>;
   /** How many records held nothing to apply here: tombstones, and kinds of events that are others' or only counted. */
   passedOver(): number;
   /** How often what a limit's progress said was used and what it said remained did not make up the value. */
@@ -91,6 +93,7 @@ export function createProject(
   let limitDisagreements = 0;
 
   return {
+    probe: () => store.probe(),
     passedOver: () => passedOver,
     limitDisagreements: () => limitDisagreements,
     async apply(records) {

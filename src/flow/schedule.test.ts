@@ -87,6 +87,48 @@ async function mend(): Promise<void> {
     await storage.query(`ALTER TABLE ${table} DROP CONSTRAINT doomed`);
 }
 
+/** From now on the database gives up on whatever writes a notification of this title, as on what takes too long. */
+async function slowDown(title: string): Promise<void> {
+  await storage.query(`
+    CREATE FUNCTION take_too_long() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN RAISE 'canceling statement due to statement timeout' USING ERRCODE = '57014'; END $$`);
+  await storage.query(`
+    CREATE TRIGGER slow BEFORE INSERT OR UPDATE OF status ON notification FOR EACH ROW
+    WHEN (NEW.title = '${title}') EXECUTE FUNCTION take_too_long()`);
+}
+
+describe('what is due and takes too long', () => {
+  it('is postponed, and what is due of others is done', async () => {
+    const clock = createTestClock();
+    const { schedule, error, inSeconds, send } = await startTime({ clock });
+    await send(alice, { title: 'slow', expiresAt: inSeconds(10) });
+    await send(bob, { title: 'later', scheduledFor: inSeconds(20) });
+    await slowDown('slow');
+    clock.set(inSeconds(60));
+    while ((await schedule.deliverDue()) > 0);
+    expect(await notifications()).toEqual(['alice slow DELIVERED', 'bob later DELIVERED']);
+    expect(error.mock.calls.map(([fields]) => fields)).toMatchObject([
+      { ...alice, err: { code: 'UNAVAILABLE' } },
+    ]);
+  });
+});
+
+describe('a row whose moment is not what it says itself', () => {
+  it('is taken once, and its moment is put right', async () => {
+    const clock = createTestClock();
+    const { schedule, send, inSeconds } = await startTime({ clock });
+    await send(alice, { title: 'never due' });
+    await send(bob, { title: 'due later', expiresAt: inSeconds(3_600) });
+    const [before] = await storage.store.inboxes([alice]);
+    await storage.query('UPDATE notification SET due_at = $1', [inSeconds(-10)]);
+    expect(await schedule.deliverDue()).toBe(2);
+    expect(await schedule.deliverDue()).toBe(0);
+    expect(await storage.store.nextDue()).toEqual(inSeconds(3_600));
+    expect(await notifications()).toEqual(['alice never due DELIVERED', 'bob due later DELIVERED']);
+    expect(await storage.store.inboxes([alice])).toEqual([before]);
+  });
+});
+
 describe('what can never be done when it is due', () => {
   it('holds up nothing, also not of its own user, is reported, and is tried again later', async () => {
     const clock = createTestClock();

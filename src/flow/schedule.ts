@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { isRetriable } from '../domain/error.ts';
+import { isRetriable, tookTooLong } from '../domain/error.ts';
 import { badgeOf } from '../domain/inbox.ts';
 import { changedAt, statusAt } from '../domain/limit.ts';
 import { createMailboxes } from '../domain/mailboxes.ts';
@@ -113,8 +113,8 @@ export function createSchedule(
   }
 
   /**
-   * Has one batch done; how many rows that were. When it fails for a reason that does not pass by itself they are done one at a
-   * time, and what fails alone comes due again later: nothing waits behind it, and it is not what everybody wakes up for.
+   * Has one batch done; how many rows that were. When it fails for a reason that does not pass by itself, or takes too long
+   * while the store is well, they are done one at a time, and what fails alone comes due again later: nothing waits behind it, and it is not what everybody wakes up for.
    */
   async function isolating(work: (limit: number, taking: Taking) => Promise<void>): Promise<number> {
     let taken: readonly DueRow[] = [];
@@ -127,7 +127,9 @@ export function createSchedule(
         });
         return undefined;
       } catch (error) {
-        if (isRetriable(error) || taken.length === 0) throw error;
+        const mayPass = isRetriable(error) && !tookTooLong(error);
+        if (mayPass || taken.length === 0) throw error;
+        if (tookTooLong(error)) await store.probe();
         return error;
       }
     }

@@ -221,6 +221,8 @@ export interface Store {
 
   /** Whether the database answers; rejects with UNAVAILABLE. */
   ping(): Promise<void>;
+  /** Whether the database makes a small write durable within a second; rejects when it does not. */
+  probe(): Promise<void>;
   close(): Promise<void>;
 }
 

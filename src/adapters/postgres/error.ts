@@ -16,6 +16,9 @@ const transientMessage =
 const transientKind =
   /^(DatabaseNotReachable|ConnectionClosed|SocketTimeout|TooManyConnections|TransactionWriteConflict|TlsConnectionError)$/;
 
+/** SQLSTATE of a statement that was canceled, as the server does when the time of a statement is over. */
+const statementTimeout = '57014';
+
 interface DatabaseError {
   readonly code?: string;
   readonly message?: string;
@@ -42,9 +45,12 @@ export function toPortError(error: unknown): unknown {
     transientState.test(cause?.originalCode ?? '') ||
     transientKind.test(cause?.kind ?? '') ||
     transientMessage.test(message);
-  return transient
-    ? new AppError('UNAVAILABLE', 'The database is away or too slow; try again.', { cause: error })
-    : error;
+  if (!transient) return error;
+  const tookTooLong = [code, cause?.originalCode].includes(statementTimeout);
+  return new AppError('UNAVAILABLE', 'The database is away or too slow; try again.', {
+    cause: error,
+    tookTooLong,
+  });
 }
 
 /**

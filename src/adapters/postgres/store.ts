@@ -1,3 +1,4 @@
+import { withDeadline } from '../../ports/deadline.ts';
 import type { Store, StoreTransaction } from '../../ports/store.ts';
 import { createActivityQueries } from './activity.ts';
 import type { Database } from './connection.ts';
@@ -18,6 +19,9 @@ import { createTransactions, exclusively, type Finish, type Sql, sqlOn } from '.
 import { readStats } from './stats.ts';
 import { createStreamQueries } from './stream.ts';
 import { createUserLookups, createUserQueries } from './user.ts';
+
+/** Longer than a small write takes, and shorter than anybody waits for it. */
+const probeMs = 1_000;
 
 const createQueries = (sql: Sql) => ({
   ...createUserQueries(sql),
@@ -149,6 +153,11 @@ export function createPostgresStore(
     },
     async ping() {
       await translated(sql.query`SELECT 1`);
+    },
+    async probe() {
+      // Written to the log of the database and nowhere else.
+      const write = sql.execute`SELECT pg_logical_emit_message(true, ${'unseen'}::text, 'probe')`;
+      await translated(withDeadline(write, probeMs));
     },
     close,
   };
