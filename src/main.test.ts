@@ -823,6 +823,37 @@ describe('unseen sweep', () => {
       await database.drop();
     }
   });
+
+  it('sweeps every kind even if one fails, names that one with the reason, and doctor warns after two days', async () => {
+    const database = await createTestDatabase();
+    const env = { DATABASE_URL: database.connectionString };
+    const query = (sql: string) => withClient(database.connectionString, (client) => client.query(sql));
+    try {
+      await query(`SELECT create_page_view_partition('2020-01-01');
+        CREATE VIEW needed AS SELECT * FROM page_view_2020_01;
+        INSERT INTO idempotency_key (tenant_id, caller, mutation, key, digest, created_at)
+          VALUES ('default', 'c', 'm', 'k', 'd', '2020-01-01')`);
+      const { code, stdout, stderr } = await unseen(['sweep'], env).exit;
+      expect(code).toBe(1);
+      expect(stdout).toMatch(/^page views, months .* failed$/m);
+      expect(stdout).toMatch(/^idempotency keys .* 1$/m);
+      expect(stderr).toMatch(/^unseen: page views, months: cannot drop table page_view_2020_01 because/);
+      expect(stderr.trim().split('\n')).toHaveLength(1);
+
+      const well = await unseen(['doctor'], env).exit;
+      expect(well.stdout).toContain('all 9 kinds of old data are swept');
+      await query(`UPDATE sweep SET since = '2026-01-01' WHERE kind = 'pageViews'`);
+      const late = await unseen(['doctor'], env).exit;
+      expect(late.code).toBe(0);
+      expect(late.stdout).toContain('warning  not swept: pageViews since 2026-01-01T00:00:00.000Z');
+
+      await query('DROP VIEW needed');
+      expect(await unseen(['sweep'], env).exit).toMatchObject({ code: 0, stderr: '' });
+      expect((await unseen(['doctor'], env).exit).stdout).toContain('all 9 kinds of old data are swept');
+    } finally {
+      await database.drop();
+    }
+  }, 60_000);
 });
 
 describe('unseen rebuild', () => {

@@ -179,8 +179,10 @@ program
   .option('--dry-run', 'count it and remove nothing')
   .action(({ dryRun = false }: { readonly dryRun?: boolean }) =>
     withStore(async (deps) => {
-      console.log(await sweepTable(deps, readConfig().retention, { dryRun }));
+      const { table, failures } = await sweepTable(deps, readConfig().retention, { dryRun });
+      console.log(table);
       if (dryRun) console.error('Nothing was removed.');
+      for (const { kind, error } of failures) refuse(`${kind}: ${reasonOf(error)}`);
     }),
   );
 
@@ -619,11 +621,18 @@ function exitWith(thrown: unknown): never {
   const isExpected =
     error instanceof ConfigError ||
     (error instanceof AppError && ['START_REFUSED', 'UNAVAILABLE'].includes(error.code));
-  const reason =
-    isExpected && isRetriable(error) && error.cause instanceof Error ? ` (${error.cause.message})` : '';
   const { message, stack = message } = writtenError(error);
-  console.error(isExpected ? `unseen: ${error.message}${reason}` : stack);
+  console.error(isExpected ? `unseen: ${reasonOf(error)}` : stack);
   process.exit(1);
+}
+
+/** Why something failed, in a line: of several errors each, and of one that passes what the backend said. */
+function reasonOf(thrown: unknown): string {
+  if (thrown instanceof AggregateError) return thrown.errors.map(reasonOf).join('; ');
+  const error = missingRight(thrown) ?? thrown;
+  if (!(error instanceof Error)) return String(error);
+  const { message, cause } = error;
+  return isRetriable(error) && cause instanceof Error ? `${message} (${cause.message})` : message;
 }
 
 function tenant(value: string): string {

@@ -15,27 +15,32 @@ const kinds: Record<Swept['kind'], string> = {
   deadLetters: 'dead letters',
 };
 
-/** Removes what is too old, or counts it; a table of that. */
+/** Removes what is too old, or counts it; a table of that, and the kinds that failed. */
 export async function sweepTable(
   deps: { readonly store: Store; readonly clock: Clock },
   retention: Retention,
   { dryRun }: { readonly dryRun: boolean },
-): Promise<string> {
+): Promise<{
+  readonly table: string;
+  readonly failures: readonly { readonly kind: string; readonly error: unknown }[];
+}> {
   const swept = await expireAll(deps, retention, { dryRun });
-  const rows = swept.map(({ kind, days, before, removed }) => [
+  const rows = swept.map(({ kind, days, before, removed, error }) => [
     kinds[kind],
     `${days} days`,
     before.toISOString().slice(0, 10),
-    String(removed),
+    error === undefined ? String(removed) : 'failed',
   ]);
   const table = [['kind', 'kept', 'older than', dryRun ? 'would go' : 'gone'], ...rows];
   const widths = [0, 1, 2].map((column) => Math.max(...table.map((row) => row[column]?.length ?? 0)));
-  return table
-    .map((row) =>
-      row
-        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-        .join('  ')
-        .trimEnd(),
-    )
-    .join('\n');
+  const lines = table.map((row) =>
+    row
+      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+      .join('  ')
+      .trimEnd(),
+  );
+  const failures = swept.flatMap(({ kind, error }) =>
+    error === undefined ? [] : [{ kind: kinds[kind], error }],
+  );
+  return { table: lines.join('\n'), failures };
 }

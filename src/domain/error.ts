@@ -56,7 +56,11 @@ export function tookTooLong(error: unknown): boolean {
   return error instanceof AppError && error.tookTooLong;
 }
 
-/** Whether the same thing may succeed later without a change. What nobody classified is not retriable. */
+/**
+ * Whether the same thing may succeed later without a change; of several errors, whether each may. What nobody classified is
+ * not retriable.
+ */
 export function isRetriable(error: unknown): boolean {
+  if (error instanceof AggregateError) return error.errors.every(isRetriable);
   return error instanceof AppError && errorTable[error.code].retriable;
 }

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createLocalPubSub } from '../adapters/local/pub-sub.ts';
 import { createPostgresEventLog } from '../adapters/postgres/event-log.ts';
+import { AppError } from '../domain/error.ts';
 import { progressOf } from '../domain/limit.ts';
 import { notificationCreatedTopic, topics } from '../events/topic.ts';
 import { noBadgeCache } from '../ports/badge-cache.ts';
@@ -124,15 +125,70 @@ describe('the sweep', () => {
     sweep.stop();
   });
 
+  it('sweeps the other kinds if one fails, tries that one again after an hour, and says when each succeeded', async () => {
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+    const clock = createTestClock();
+    const error = vi.fn();
+    await storage.store.preparePageViews([new Date('2026-01-01')]);
+    await storage.query('CREATE VIEW needed AS SELECT * FROM page_view_2026_01');
+    const sweep = sweepWith({ clock, logger: { ...silent, error } });
+    await sweep.start();
+    const succeeded = async () =>
+      (await storage.store.sweeps()).flatMap(({ kind, succeededAt }) => (succeededAt ? [kind] : []));
+    const others = [
+      'activity',
+      'changes',
+      'deadLetters',
+      'idempotencyKeys',
+      'itemViews',
+      'limitHistory',
+      'log',
+    ];
+    others.push('marks', 'notifications', 'partitions');
+    await vi.waitFor(async () => expect(await succeeded()).toEqual(others));
+    await vi.waitFor(() => expect(error).toHaveBeenCalledTimes(1));
+    expect(error.mock.calls).toMatchObject([
+      [{ kind: 'pageViews' }, 'a sweep failed; the next one will catch up'],
+    ]);
+
+    await storage.query('DROP VIEW needed');
+    clock.set(new Date(testNow.getTime() + 3_600_000));
+    vi.advanceTimersByTime(3_600_000);
+    await vi.waitFor(async () =>
+      expect((await storage.store.sweeps()).find(({ kind }) => kind === 'pageViews')).toEqual({
+        kind: 'pageViews',
+        since: testNow,
+        succeededAt: clock.now(),
+      }),
+    );
+    expect(await partitions()).not.toContain('page_view_2026_01');
+    sweep.stop();
+  });
+
+  it('warns of a failure that may pass, and reports an error when it did not pass for two days', async () => {
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+    const clock = createTestClock();
+    const [warn, error] = [vi.fn(), vi.fn()];
+    const prune = () => Promise.reject(new AppError('UNAVAILABLE'));
+    const sweep = sweepWith({ clock, to: { ...log, prune }, logger: { ...silent, warn, error } });
+    await sweep.start();
+    await vi.waitFor(() => expect(warn).toHaveBeenCalledTimes(1));
+    clock.set(new Date(testNow.getTime() + 2 * 86_400_000 + 1));
+    vi.advanceTimersByTime(3_600_000);
+    await vi.waitFor(() => expect(error).toHaveBeenCalledTimes(1));
+    expect(error.mock.calls).toMatchObject([[{ kind: 'log' }, expect.any(String)]]);
+    sweep.stop();
+  });
+
   it('goes on after a failure, which it reports, and does not wait for the log to be pruned', async () => {
     vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
-    const warn = vi.fn();
+    const error = vi.fn();
     const prune = vi.fn<EventLog['prune']>(() => Promise.reject(new Error('no')));
-    const sweep = sweepWith({ to: { ...log, prune }, logger: { ...silent, warn } });
+    const sweep = sweepWith({ to: { ...log, prune }, logger: { ...silent, error } });
     prune.mockImplementationOnce(() => new Promise(() => {}));
     await sweep.start();
     vi.advanceTimersByTime(3_600_000);
-    await vi.waitFor(() => expect(warn).toHaveBeenCalledTimes(1));
+    await vi.waitFor(() => expect(error).toHaveBeenCalledTimes(1));
     vi.advanceTimersByTime(3_600_000);
     await vi.waitFor(() => expect(prune).toHaveBeenCalledTimes(3));
     sweep.stop();

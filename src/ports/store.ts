@@ -212,9 +212,14 @@ export interface Store {
   /**
    * Removes what is older than a moment, in statements that hold up nobody; how much that was, partitions and rows
    * together. Partitioned by month are page views and activity: they go when the whole month is older. A dry run counts
-   * and removes nothing.
+   * and removes nothing. A table or a partition that fails holds up no other; `expire` rejects when all were tried.
    */
   expire(kind: Expiring, before: Date, options: { readonly dryRun: boolean }): Promise<number>;
+
+  /** Keeps that a sweep of a kind ended at a moment, and how. */
+  noteSweep(kind: SweptKind, at: Date, outcome: { readonly succeeded: boolean }): Promise<void>;
+  /** The kinds that were swept by any process, by name. */
+  sweeps(): Promise<readonly SweepOutcome[]>;
 
   /** Of the database, such as `18.4`. Rejects with UNAVAILABLE. */
   version(): Promise<string>;
@@ -249,6 +254,18 @@ export const expiring = [
   'deadLetters',
 ] as const;
 export type Expiring = (typeof expiring)[number];
+
+/** What a sweep does: removes each kind, prunes the `log`, and prepares the `partitions` of this month and the next. */
+export type SweptKind = Expiring | 'log' | 'partitions';
+
+/** How the sweeps of a kind ended. */
+export interface SweepOutcome {
+  readonly kind: string;
+  /** The first try. */
+  readonly since: Date;
+  /** The last success; null if there was none. */
+  readonly succeededAt: Date | null;
+}
 
 export interface RecountOptions {
   readonly from: Date;

@@ -79,6 +79,7 @@ export async function examinePostgres(
         : []),
       await migrationsFinding(client, migrations),
       ...(await logFindings(client, log)),
+      ...(await sweepFindings(client)),
       poolSize < server.connections
         ? {
             state: 'ok',
@@ -112,6 +113,33 @@ async function logFindings(client: pg.Client, told: LogInUse): Promise<readonly 
   return isSameLog(used, told)
     ? [{ state: 'ok', found: `used with ${describeLogInUse(used)}` }]
     : [{ state: 'failed', found: differenceOf(used, told), fix: howToAgree(told) }];
+}
+
+/** Nothing before the migration that brought it, and nothing before the first sweep. */
+async function sweepFindings(client: pg.Client): Promise<readonly Finding[]> {
+  const { rows } = await client.query<{ present: boolean }>(
+    `SELECT to_regclass('sweep') IS NOT NULL AS present`,
+  );
+  if (!rows[0]?.present) return [];
+  const { rows: kinds } = await client.query<{ kind: string; since: Date; late: boolean }>(
+    `SELECT kind, coalesce(succeeded_at, since) AS since, coalesce(succeeded_at, since) < now() - interval '2 days' AS late
+     FROM sweep ORDER BY kind`,
+  );
+  const late = kinds
+    .filter(({ late }) => late)
+    .map(({ kind, since }) => `${kind} since ${since.toISOString()}`);
+  if (late.length > 0) {
+    return [
+      {
+        state: 'warning',
+        found: `not swept: ${late.join(', ')}`,
+        fix: 'Run `unseen sweep`: it says why. If it succeeds, let a worker run: it sweeps every day.',
+      },
+    ];
+  }
+  return kinds.length === 0
+    ? []
+    : [{ state: 'ok', found: `all ${kinds.length} kinds of old data are swept` }];
 }
 
 async function migrationsFinding(client: pg.Client, directory: string): Promise<Finding> {

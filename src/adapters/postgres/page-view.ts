@@ -1,6 +1,8 @@
 import type { PageView } from '../../domain/page-view.ts';
 import type { UserKey } from '../../domain/user.ts';
+import { runEach } from '../../ports/run-each.ts';
 import type { PageViewRange } from '../../ports/store.ts';
+import { translated } from './error.ts';
 import { Prisma, type PrismaClient } from './generated/client.ts';
 import { lines, type Sql, sparse } from './sql.ts';
 import { keyOf } from './user.ts';
@@ -78,9 +80,11 @@ export function monthOf(moment: Date): string {
   return `${moment.getUTCFullYear()}-${month}-01`;
 }
 
-/** Creates the partitions of a month unless they are there. */
+/** Creates the partitions of a month unless they are there, each table's even if that of one before it fails. */
 export async function createPartitions(sql: Sql, month: string): Promise<void> {
-  await sql.execute`
-    SELECT create_page_view_partition(${month}::date), create_activity_partition('user_activity', ${month}::date),
-      create_activity_partition('user_activity_member', ${month}::date)`;
+  await runEach([
+    () => translated(sql.execute`SELECT create_page_view_partition(${month}::date)`),
+    () => translated(sql.execute`SELECT create_activity_partition('user_activity', ${month}::date)`),
+    () => translated(sql.execute`SELECT create_activity_partition('user_activity_member', ${month}::date)`),
+  ]);
 }

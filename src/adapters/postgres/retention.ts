@@ -1,4 +1,6 @@
-import type { Expiring } from '../../ports/store.ts';
+import { runEach } from '../../ports/run-each.ts';
+import type { Expiring, SweepOutcome, SweptKind } from '../../ports/store.ts';
+import { translated } from './error.ts';
 import { Prisma } from './generated/client.ts';
 import type { Sql } from './sql.ts';
 
@@ -114,19 +116,37 @@ export function createRetentionQueries(sql: Sql) {
     return found;
   }
 
+  async function inPartitions(parent: string, before: Date, dryRun: boolean): Promise<number> {
+    const old = await sql.query<{ name: string }>`
+      SELECT old_partitions(${parent}, ${before}::timestamptz) AS name`;
+    const drop = (name: string) => () =>
+      translated(sql.query`SELECT drop_old_partition(${parent}, ${name}, ${before}::timestamptz)`);
+    if (!dryRun) await runEach(old.map(({ name }) => drop(name)));
+    return old.length;
+  }
+
   return {
+    /** Each table and partition, even if one before it fails. */
     async expire(kind: Expiring, before: Date, { dryRun }: { readonly dryRun: boolean }): Promise<number> {
-      let found = 0;
-      for (const parent of partitioned[kind] ?? []) {
-        const [dropped] = dryRun
-          ? await sql.query<{ names: readonly string[] }>`
-              SELECT ARRAY(SELECT old_partitions(${parent}, ${before}::timestamptz)) AS names`
-          : await sql.query<{ names: readonly string[] }>`
-              SELECT drop_old_partitions(${parent}, ${before}::timestamptz) AS names`;
-        found += dropped?.names.length ?? 0;
-      }
-      for (const one of rows[kind]) found += await inTable(one, before, dryRun);
-      return found;
+      const counts = await runEach([
+        ...(partitioned[kind] ?? []).map((parent) => () => translated(inPartitions(parent, before, dryRun))),
+        ...rows[kind].map((one) => () => translated(inTable(one, before, dryRun))),
+      ]);
+      return counts.reduce((sum, count) => sum + count, 0);
     },
+
+    async noteSweep(
+      kind: SweptKind,
+      at: Date,
+      { succeeded }: { readonly succeeded: boolean },
+    ): Promise<void> {
+      await sql.execute`
+        INSERT INTO sweep (kind, since, succeeded_at)
+        VALUES (${kind}, ${at}::timestamptz, ${succeeded ? at : null}::timestamptz)
+        ON CONFLICT (kind) DO UPDATE SET succeeded_at = greatest(sweep.succeeded_at, excluded.succeeded_at)`;
+    },
+
+    sweeps: (): Promise<readonly SweepOutcome[]> =>
+      sql.query<SweepOutcome>`SELECT kind, since, succeeded_at AS "succeededAt" FROM sweep ORDER BY kind`,
   };
 }

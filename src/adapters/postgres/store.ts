@@ -1,4 +1,5 @@
 import { withDeadline } from '../../ports/deadline.ts';
+import { runEach } from '../../ports/run-each.ts';
 import type { Store, StoreTransaction } from '../../ports/store.ts';
 import { createActivityQueries } from './activity.ts';
 import type { Database } from './connection.ts';
@@ -137,13 +138,17 @@ export function createPostgresStore(
     countDeadLetters: (filter) => translated(lookups.countDeadLetters(filter)),
     deadLetter: (id, filter) => translated(queries.deadLetter(id, filter)),
     async preparePageViews(moments) {
-      for (const month of new Set(moments.map(monthOf))) {
-        if (preparedMonths.has(month)) continue;
-        await translated(createPartitions(sql, month));
-        preparedMonths.add(month);
-      }
+      const missing = [...new Set(moments.map(monthOf))].filter((month) => !preparedMonths.has(month));
+      await runEach(
+        missing.map((month) => async () => {
+          await createPartitions(sql, month);
+          preparedMonths.add(month);
+        }),
+      );
     },
-    expire: (kind, before, options) => translated(retention.expire(kind, before, options)),
+    expire: retention.expire,
+    noteSweep: (kind, at, outcome) => translated(retention.noteSweep(kind, at, outcome)),
+    sweeps: () => translated(retention.sweeps()),
     async version() {
       const [row] = await translated(
         sql.query<{ version: string }>`SELECT current_setting('server_version') AS version`,

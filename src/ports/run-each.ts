@@ -1,0 +1,26 @@
+/**
+ * Runs the tasks one after the other, each of them even if one before it fails. Resolves to their results. Rejects when all
+ * have run: with the error if one failed, with an AggregateError if several did.
+ */
+export async function runEach<T>(tasks: readonly (() => Promise<T>)[]): Promise<readonly T[]> {
+  const results: T[] = [];
+  const errors: unknown[] = [];
+  for (const task of tasks) {
+    try {
+      results.push(await task());
+    } catch (error) {
+      errors.push(error);
+    }
+  }
+  if (errors.length === 1) throw errors[0];
+  if (errors.length > 1) throw new AggregateError(errors, errors.map(messageOf).join(' '));
+  return results;
+}
+
+const messageOf = (error: unknown) => (error instanceof Error ? error.message : String(error));
+
+/** The items in their order, in parts of `size`; the last part may be smaller. */
+export function partsOf<T>(items: readonly T[], size: number): readonly (readonly T[])[] {
+  const count = Math.ceil(items.length / size);
+  return Array.from({ length: count }, (_, n) => items.slice(n * size, (n + 1) * size));
+}
