@@ -33,7 +33,7 @@ import type { EventLog } from './ports/event-log.ts';
 import { type Logger, withoutStorms } from './ports/logger.ts';
 import type { Outbox } from './ports/outbox.ts';
 import type { PubSub } from './ports/pub-sub.ts';
-import type { Store } from './ports/store.ts';
+import type { Store, SweepOutcome } from './ports/store.ts';
 import { version } from './version.ts';
 
 /** What an app needs from outside. */
@@ -79,8 +79,8 @@ export async function createApp(
   const stopping = new AbortController();
 
   const read = createRead({ store, cache, clock }, { viewHorizonDays });
-  const watch = createWatch({ read, pubSub, logger }, { resyncMs });
-  const limitWatch = createLimitWatch({ read, pubSub, logger }, { resyncMs });
+  const watch = createWatch({ read, pubSub, clock, logger }, { resyncMs });
+  const limitWatch = createLimitWatch({ read, pubSub, clock, logger }, { resyncMs });
   const watchActivity = createWatchActivity({ store, pubSub, clock, logger }, { resyncMs });
   const stream = createStream({ read, watch, clock, logger });
   const measure = createMeasure({ store, clock }, { retentionDays, flushIntervalMs });
@@ -131,7 +131,7 @@ export async function createApp(
     { log, project, store, pubSub, clock, logger },
     { retentionDays, flushIntervalMs, batchSize, maxActivityTypes },
   );
-  const relay = createRelay({ outbox, log, project, logger });
+  const relay = createRelay({ outbox, log, project, clock, logger });
   const schedule = createSchedule(
     { store, pubSub, cache, clock, logger },
     { lockedCategories, announcesDeliveries },
@@ -154,6 +154,7 @@ export async function createApp(
     openSockets: () => door?.sockets.count() ?? 0,
     watchedUsers: () => watch.users(),
     badgeDrift: () => reconcile.offIn(100),
+    sweptAt: async () => oldestOf(await store.sweeps()),
   };
 
   async function problems(): Promise<Readonly<Record<string, string>>> {
@@ -169,6 +170,22 @@ export async function createApp(
       Object.entries(all).flatMap(([backend, problem]) =>
         problem === undefined ? [] : [[backend, problem]],
       ),
+    );
+  }
+
+  function succeededJobs(): Readonly<Record<string, number>> {
+    const all = {
+      schedule: schedule.succeededAt(),
+      relay: relay.succeededAt(),
+      count: count.succeededAt(),
+      recount: sweep.sampledAt(),
+      alert: alert.succeededAt(),
+      'resync-badges': watch.resyncedAt(),
+      'resync-limits': limitWatch.resyncedAt(),
+      'resync-metrics': watchActivity.resyncedAt(),
+    };
+    return Object.fromEntries(
+      Object.entries(all).flatMap(([job, at]) => (at === undefined ? [] : [[job, secondsOf(at)]])),
     );
   }
 
@@ -243,6 +260,21 @@ export async function createApp(
         help: 'Badges that differed from a recount and were repaired by this process since its start; must stay 0.',
         read: () => reconcile.repaired(),
       },
+      {
+        name: 'unseen_sweep_last_success_timestamp_seconds',
+        help: 'When old data of each kind was last removed, the log last pruned and the partitions of this month and the next last prepared, by any process; 0 if never.',
+        label: 'kind',
+        read: async () =>
+          Object.fromEntries(
+            (await store.sweeps()).map(({ kind, succeededAt }) => [kind, secondsOf(succeededAt)]),
+          ),
+      },
+      {
+        name: 'unseen_job_last_success_timestamp_seconds',
+        help: 'When each background job of this process last did all of its work. A job without work, or whose turn another process has, keeps its time.',
+        label: 'job',
+        read: () => succeededJobs(),
+      },
     ]),
     corsOrigins: config.corsOrigins,
     logger,
@@ -279,4 +311,13 @@ export async function createApp(
       await log.close();
     },
   };
+}
+
+/** Since the epoch; 0 for never. */
+const secondsOf = (at: Date | null) => (at?.getTime() ?? 0) / 1_000;
+
+/** The last success of the kind that was swept longest ago; null if one never was. */
+function oldestOf(outcomes: readonly SweepOutcome[]): Date | null {
+  const oldest = Math.min(...outcomes.map(({ succeededAt }) => succeededAt?.getTime() ?? 0));
+  return oldest > 0 && Number.isFinite(oldest) ? new Date(oldest) : null;
 }

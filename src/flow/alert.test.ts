@@ -35,11 +35,11 @@ afterEach(async () => {
   await storage.close();
 });
 
-const alertOn = () =>
+const alertOn = ({ store = storage.store, users = [alice, bob, nobody] } = {}) =>
   createAlert(
-    { store: storage.store, log, clock, logger: silent },
+    { store, log, clock, logger: silent },
     {
-      users: [alice, bob, nobody],
+      users,
       rule: { minScore: 4, minCount: 100, minDays: 7 },
       settleMs: 60_000,
     },
@@ -80,6 +80,21 @@ it('notifies the users of the tenant who exist of an unusual hour, once, however
 
 it('notices an hour in which nothing came', async () => {
   expect(await alertOn().look()).toBe(1);
+});
+
+it('notifies a tenant if another one cannot be looked at, and says when all were', async () => {
+  const { store } = storage;
+  const activityBuckets: typeof store.activityBuckets = async (keys) => {
+    if (keys.some(({ tenantId }) => tenantId === 'other')) throw new Error('no');
+    return store.activityBuckets(keys);
+  };
+  const partly = alertOn({ store: { ...store, activityBuckets }, users: [bob, alice] });
+  await expect(partly.look()).rejects.toThrow('no');
+  expect(partly.succeededAt()).toBeUndefined();
+  expect(await storage.query('SELECT FROM event_log')).toHaveLength(1);
+  const whole = alertOn();
+  await whole.look();
+  expect(whole.succeededAt()).toEqual(clock.now());
 });
 
 it('leaves an hour as usual alone, and one that has not settled', async () => {

@@ -7,6 +7,7 @@ import { notificationSent } from '../events/notification.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { EventLog } from '../ports/event-log.ts';
 import type { Logger } from '../ports/logger.ts';
+import { runEach } from '../ports/run-each.ts';
 import type { Store } from '../ports/store.ts';
 
 /** Namespace of the ids of alerts: of one hour and user there is one, whoever sends it. */
@@ -49,6 +50,7 @@ export function createAlert(
   let timer: NodeJS.Timeout | undefined;
   // Sent by this process already, of the hours that are looked at.
   let sent = new Set<string>();
+  let succeededAt: Date | undefined;
 
   /** Looks at the hours that are over and have settled; how many notifications were sent. */
   async function look(): Promise<number> {
@@ -57,20 +59,27 @@ export function createAlert(
     const hours = Array.from({ length: hoursBack }, (_, n) => last - n * hourMs);
     const found: Event[] = [];
     const known = await store.users(users);
-    for (const tenantId of tenants) {
+    let told = 0;
+    const lookAt = (tenantId: string) => async () => {
       const counts = await countsOf(tenantId, hours);
       for (const hour of hours) {
         const past = Array.from({ length: daysBack }, (_, n) => counts.get(hour - (n + 1) * dayMs) ?? 0);
         const alarm = unusual(counts.get(hour) ?? 0, past, rule);
         if (!alarm) continue;
-        const told = known.filter((user) => user.tenantId === tenantId);
-        found.push(...told.map((user) => alertOf(user, new Date(hour), alarm, now)));
+        const recipients = known.filter((user) => user.tenantId === tenantId);
+        found.push(...recipients.map((user) => alertOf(user, new Date(hour), alarm, now)));
       }
-    }
-    const fresh = found.filter(({ id }) => !sent.has(id));
-    if (fresh.length > 0) await log.append(fresh);
-    sent = new Set(found.map(({ id }) => id));
-    return fresh.length;
+    };
+    const tell = async () => {
+      const fresh = found.filter(({ id }) => !sent.has(id));
+      if (fresh.length > 0) await log.append(fresh);
+      sent = new Set(found.map(({ id }) => id));
+      told = fresh.length;
+    };
+    // What was found in some tenants is told even if others could not be looked at.
+    await runEach([...tenants.map(lookAt), tell]);
+    succeededAt = now;
+    return told;
   }
 
   async function countsOf(tenantId: string, hours: readonly number[]): Promise<ReadonlyMap<number, number>> {
@@ -88,6 +97,8 @@ export function createAlert(
 
   return {
     look,
+    /** When every tenant was last looked at; undefined before the first time. */
+    succeededAt: () => succeededAt,
     start(): void {
       if (users.length === 0) return;
       void attempt();

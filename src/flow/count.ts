@@ -87,6 +87,7 @@ export function createCount(
   let open: Batch | undefined;
   // One after the other: of the same event in two batches, the first in the log is the one that counts.
   let writing: Promise<void> = Promise.resolve();
+  let succeededAt: Date | undefined;
 
   function begin(): Batch {
     let settle: Batch['settle'] = { resolve() {}, reject() {} };
@@ -130,6 +131,7 @@ export function createCount(
       return [];
     };
     await isolate.apply([...activities.keys()], addAll, told);
+    succeededAt = clock.now();
   }
 
   async function add(activities: readonly Activity[]): Promise<void> {
@@ -195,6 +197,8 @@ export function createCount(
       const consumption = await log.consume(metricsGroup, counted, take, { ahead: 2 * batchSize });
       return { stop: () => consumption.stop().finally(end) };
     },
+    /** When a batch was last written; undefined before the first time. */
+    succeededAt: () => succeededAt,
     /** Records that are not counted yet, over all processes; some always, until the next flush. Rejects with UNAVAILABLE. */
     lag: (): Promise<bigint> => log.lag(metricsGroup, counted),
     /** Activities that this process counted as `other`, for want of room for their types. */

@@ -44,6 +44,7 @@ async function work({ to = log }: { readonly to?: EventLog } = {}) {
     outbox: createPostgresOutbox({ database, connection }),
     log: to,
     project,
+    clock,
     logger: silent,
   });
   relay.start();

@@ -222,7 +222,7 @@ describe('the badge of an erased user', () => {
   async function watching(user: UserKey) {
     const { store } = storage;
     const read = createRead({ store, clock });
-    const watch = createWatch({ read, pubSub, logger: silent }, { resyncMs: 3_600_000 });
+    const watch = createWatch({ read, pubSub, clock, logger: silent }, { resyncMs: 3_600_000 });
     const updates = await watch.badges(user, ['notifications']);
     const seen: { unseen: number; version: number; cause: string | null }[] = [];
     void (async () => {

@@ -42,12 +42,13 @@ function startRelay(
   options: { log?: EventLog; outbox?: Outbox; warn?: (fields: object) => void; restMs?: number } = {},
 ): Relay {
   const { log: to = log, outbox = openOutbox(), warn = () => {}, restMs = 50 } = options;
+  const clock = createTestClock();
   const project = createProject(
-    { store: storage.store, pubSub: createLocalPubSub(), clock: createTestClock(), logger: silent },
+    { store: storage.store, pubSub: createLocalPubSub(), clock, logger: silent },
     { retentionDays: 183 },
   );
   const relay = createRelay(
-    { outbox, log: to, project, logger: { ...silent, warn } },
+    { outbox, log: to, project, clock, logger: { ...silent, warn } },
     { maxBackoffMs: 50, restMs },
   );
   relays.push(relay);

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { AppError } from '../domain/error.ts';
 import { deadLetterSuffix } from '../events/topic.ts';
+import type { Clock } from '../ports/clock.ts';
 import type { EventLog } from '../ports/event-log.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { Outbox, OutboxTurn, WaitingRecord } from '../ports/outbox.ts';
@@ -22,11 +23,13 @@ export function createRelay(
     outbox,
     log,
     project,
+    clock,
     logger,
   }: {
     readonly outbox: Outbox;
     readonly log: EventLog;
     readonly project: Pick<Project, 'bury'>;
+    readonly clock: Clock;
     readonly logger: Logger;
   },
   { maxBackoffMs = 10_000, restMs = 50 }: { readonly maxBackoffMs?: number; readonly restMs?: number } = {},
@@ -36,6 +39,7 @@ export function createRelay(
   let running: Promise<void> | undefined;
   /** Interruptions, and ends of a hold, since all that was read was sent, or since the last idle moment. */
   let failures = 0;
+  let succeededAt: Date | undefined;
 
   /** The first says that it began, then one line a minute or so. */
   function warnNowAndThen(fields: object, message: string): void {
@@ -78,8 +82,10 @@ export function createRelay(
         await turn.remove(ofTopic.map(({ id }) => id));
       }
       const [reason] = held.values();
-      if (reason === undefined) failures = 0;
-      else if (records.length === 0) throw reason;
+      if (reason === undefined) {
+        failures = 0;
+        succeededAt = clock.now();
+      } else if (records.length === 0) throw reason;
       else heldUntil ??= performance.now() + maxBackoffMs;
       // A trickle of others would let them wait for ever.
       if (heldUntil !== undefined && performance.now() >= heldUntil) {
@@ -131,6 +137,8 @@ export function createRelay(
       stopping.abort();
       await running;
     },
+    /** When everything that was read was last sent; undefined before the first time, as while another process has the turn. */
+    succeededAt: () => succeededAt,
     /** How many records wait to be sent, over all processes. Rejects with UNAVAILABLE. */
     depth: (): Promise<number> => outbox.depth(),
   };

@@ -42,7 +42,7 @@ function build({ store = storage.store, resyncMs = hourMs }: { store?: Store; re
   const items = createItems(deps, { retentionDays });
   const project = createProject(deps, { retentionDays });
   const watches = [store, storage.store].map((of) =>
-    createWatch({ read: createRead({ store: of, clock }), pubSub, logger: silent }, { resyncMs }),
+    createWatch({ read: createRead({ store: of, clock }), pubSub, clock, logger: silent }, { resyncMs }),
   );
   stops.push(...watches.map(({ stop }) => stop));
   return {

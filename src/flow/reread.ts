@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Badge, BadgeCause, BadgeKey } from '../domain/badge.ts';
 import type { UserKey } from '../domain/user.ts';
+import { partsOf, runEach } from '../ports/run-each.ts';
 import { badgeTopic } from './publish.ts';
 import type { Read } from './read.ts';
 
@@ -32,14 +33,19 @@ export function createReread(
   let draining = false;
 
   async function readBatches(asked: readonly Asked[], between?: () => Promise<unknown>): Promise<void> {
-    for (let start = 0; start < asked.length; start += badgesPerQuery) {
-      if (start > 0) await between?.();
-      const batch = asked.slice(start, start + badgesPerQuery);
-      const byTopic = new Map(batch.map((one) => [badgeTopic(one, one.key), one]));
-      for (const badge of await read.badges(batch)) {
-        const { watchers = [], cause } = byTopic.get(badgeTopic(badge, badge.key)) ?? {};
-        if (cause) for (const watcher of watchers) watcher.offer(badge, cause);
-      }
+    await runEach(
+      partsOf(asked, badgesPerQuery).map((batch, n) => async () => {
+        if (n > 0) await between?.();
+        await readBatch(batch);
+      }),
+    );
+  }
+
+  async function readBatch(batch: readonly Asked[]): Promise<void> {
+    const byTopic = new Map(batch.map((one) => [badgeTopic(one, one.key), one]));
+    for (const badge of await read.badges(batch)) {
+      const { watchers = [], cause } = byTopic.get(badgeTopic(badge, badge.key)) ?? {};
+      if (cause) for (const watcher of watchers) watcher.offer(badge, cause);
     }
   }
 

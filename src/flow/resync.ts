@@ -1,3 +1,4 @@
+import type { Clock } from '../ports/clock.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { PubSub } from '../ports/pub-sub.ts';
 
@@ -11,11 +12,13 @@ export const retryMs = 3_000;
 export function createResync(
   {
     pubSub,
+    clock,
     logger,
     readAll,
     isWatched,
   }: {
     readonly pubSub: PubSub;
+    readonly clock: Clock;
     readonly logger: Logger;
     /** Reads and offers everything that is watched. */
     readonly readAll: () => Promise<void>;
@@ -27,6 +30,7 @@ export function createResync(
   let stopped = false;
   let reading: Promise<void> | undefined;
   let following: Promise<void> | undefined;
+  let succeededAt: Date | undefined;
   const stopListening = pubSub.onGap(() => void now());
 
   /** Never two at once; calls while one runs share the next, since that one may have read before what they are about. */
@@ -41,7 +45,10 @@ export function createResync(
     following = undefined;
     reading = readAll()
       .then(
-        () => resyncMs,
+        () => {
+          succeededAt = clock.now();
+          return resyncMs;
+        },
         (err) => {
           logger.warn({ err }, `watched ${what} could not be read again`);
           return Math.min(resyncMs, retryMs);
@@ -63,6 +70,8 @@ export function createResync(
 
   return {
     now,
+    /** When everything that is watched was last read again; undefined before the first time. */
+    succeededAt: () => succeededAt,
     /** Somebody watches: there is a next time. */
     watched(): void {
       if (timer === undefined) schedule(resyncMs);

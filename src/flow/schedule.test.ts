@@ -185,3 +185,19 @@ describe('what can never be done when it is due', () => {
     }
   });
 });
+
+it('turns limits while notifications cannot be delivered, and says when everything that was due was done', async () => {
+  const clock = { ...createTestClock(), now: () => new Date() };
+  const { schedule, inSeconds, define } = await startTime({ clock });
+  await define(alice, inSeconds(1));
+  await storage.query('ALTER TABLE notification RENAME TO elsewhere');
+  schedule.start();
+  try {
+    await vi.waitFor(async () => expect(await limits()).toEqual(['alice ACTIVE']), { timeout: 10_000 });
+    expect(schedule.succeededAt()).toBeUndefined();
+    await storage.query('ALTER TABLE elsewhere RENAME TO notification');
+    await vi.waitFor(() => expect(schedule.succeededAt()).toBeDefined(), { timeout: 10_000 });
+  } finally {
+    await schedule.stop();
+  }
+});

@@ -8,6 +8,7 @@ import type { BadgeCache } from '../ports/badge-cache.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { PubSub } from '../ports/pub-sub.ts';
+import { runEach } from '../ports/run-each.ts';
 import type { DueRow, Store } from '../ports/store.ts';
 import { writesOf } from './mail.ts';
 import { publishBadges, publishLimits } from './publish.ts';
@@ -73,6 +74,7 @@ export function createSchedule(
   let wakesAt = Number.POSITIVE_INFINITY;
   let running: Promise<void> | undefined;
   let stopListening: () => void = () => {};
+  let succeededAt: Date | undefined;
 
   async function deliver(limit: number, taking: Taking): Promise<void> {
     const now = clock.now();
@@ -167,7 +169,11 @@ export function createSchedule(
 
   /** Does what is due; how long it may sleep then, in ms. */
   async function work(): Promise<number> {
-    while (!stopping.signal.aborted && (await deliverDue()) + (await turnLimits()) > 0);
+    let done = Number.POSITIVE_INFINITY;
+    while (!stopping.signal.aborted && done > 0) {
+      const counts = await runEach([deliverDue, turnLimits]);
+      done = counts.reduce((sum, count) => sum + count, 0);
+    }
     const next = await store.nextDue();
     if (!next) return maxSleepMs;
     const inMs = next.getTime() - clock.now().getTime();
@@ -182,6 +188,7 @@ export function createSchedule(
       let sleepMs = maxSleepMs;
       try {
         sleepMs = await work();
+        succeededAt = clock.now();
       } catch (err) {
         logger.warn({ err }, 'what is due could not be delivered; trying again');
         sleepMs = 1_000 + 1_000 * Math.random();
@@ -196,6 +203,8 @@ export function createSchedule(
   return {
     deliverDue,
     turnLimits,
+    /** When everything that was due was last done; undefined before the first time. */
+    succeededAt: () => succeededAt,
     start(): void {
       const { end } = pubSub.subscribe([dueTopic], ({ value }) => {
         if (Number(value) < wakesAt) alarm.abort();

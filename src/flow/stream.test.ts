@@ -58,7 +58,7 @@ async function startInbox({
   const act = createAct(shared);
   const schedule = createSchedule(shared);
   const read = createRead({ store, clock });
-  const watch = createWatch({ read, pubSub, logger: silent }, { resyncMs, subscribeWaitMs: 50 });
+  const watch = createWatch({ read, pubSub, clock, logger: silent }, { resyncMs, subscribeWaitMs: 50 });
   const stream = createStream({ read, watch, clock, logger: silent });
   ends.push(watch.stop);
   const user: UserKey = { tenantId: 'default', userId: `streamer-${++users}` };

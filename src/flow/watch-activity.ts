@@ -11,6 +11,7 @@ import type { Clock } from '../ports/clock.ts';
 import type { Logger } from '../ports/logger.ts';
 import { createOneSlot } from '../ports/one-slot.ts';
 import type { PubSub } from '../ports/pub-sub.ts';
+import { runEach } from '../ports/run-each.ts';
 import type { Store } from '../ports/store.ts';
 import { isDoneWithin } from './watch.ts';
 
@@ -79,18 +80,24 @@ export function createWatchActivity(
 ) {
   const watchers = new Set<Watcher>();
   let timer: NodeJS.Timeout | undefined;
+  let resyncedAt: Date | undefined;
   const stopListening = pubSub.onGap(() => void resync());
 
-  /** Once per tenant and granularity that is watched. */
+  /** Once per tenant and granularity that is watched, each even if one before it fails. */
   async function resync(): Promise<void> {
-    const read = new Map<string, Promise<readonly TypedBucket[]>>();
+    const byTopic = new Map<string, Watcher[]>();
+    for (const watcher of watchers) {
+      const topic = topicOf(watcher.tenantId, watcher.granularity);
+      byTopic.set(topic, [...(byTopic.get(topic) ?? []), watcher]);
+    }
+    const readFor = (some: readonly Watcher[]) => async () => {
+      const [first] = some;
+      for (const bucket of first ? await recent(first) : [])
+        for (const watcher of some) watcher.offer(bucket);
+    };
     try {
-      for (const watcher of watchers) {
-        const topic = topicOf(watcher.tenantId, watcher.granularity);
-        const reading = read.get(topic) ?? recent(watcher);
-        read.set(topic, reading);
-        for (const bucket of await reading) watcher.offer(bucket);
-      }
+      await runEach([...byTopic.values()].map(readFor));
+      resyncedAt = clock.now();
     } catch (err) {
       logger.warn({ err }, 'watched metrics could not be read again');
     }
@@ -152,6 +159,8 @@ export function createWatchActivity(
       }
       return slot;
     },
+    /** When everything that is watched was last read again; undefined before the first time. */
+    resyncedAt: () => resyncedAt,
     stop(): void {
       stopListening();
       clearInterval(timer);

@@ -39,7 +39,7 @@ async function someone({ resyncMs = 60_000 } = {}) {
   const read = createRead({ store: { ...store, limits: reads }, clock });
   const shared = { store, pubSub, clock, logger: silent };
   const project = createProject(shared, { retentionDays: 183 });
-  const watch = createLimitWatch({ read, pubSub, logger: silent }, { resyncMs, subscribeWaitMs: 50 });
+  const watch = createLimitWatch({ read, pubSub, clock, logger: silent }, { resyncMs, subscribeWaitMs: 50 });
   const schedule = createSchedule(shared);
   opened.push(watch);
   const pushed: string[] = [];

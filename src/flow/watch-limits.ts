@@ -1,9 +1,11 @@
 import type { ShownLimit } from '../domain/limit.ts';
 import type { UserKey } from '../domain/user.ts';
 import { parseLimit } from '../domain/written-limit.ts';
+import type { Clock } from '../ports/clock.ts';
 import type { Logger } from '../ports/logger.ts';
 import { createOneSlot } from '../ports/one-slot.ts';
 import type { PubSub } from '../ports/pub-sub.ts';
+import { partsOf, runEach } from '../ports/run-each.ts';
 import { limitTopic, parsedOnce } from './publish.ts';
 import type { Read } from './read.ts';
 import { createResync } from './resync.ts';
@@ -22,22 +24,26 @@ const watchersPerRead = 100;
  * versions. What pub/sub loses, a reading of all that is watched finds: every `resyncMs`, and at once after a gap.
  */
 export function createLimitWatch(
-  { read, pubSub, logger }: { readonly read: Read; readonly pubSub: PubSub; readonly logger: Logger },
+  {
+    read,
+    pubSub,
+    clock,
+    logger,
+  }: { readonly read: Read; readonly pubSub: PubSub; readonly clock: Clock; readonly logger: Logger },
   { resyncMs, subscribeWaitMs = defaultSubscribeWaitMs }: WatchOptions,
 ) {
   const watchers = new Set<Watcher>();
   const news = parsedOnce(parseLimit);
   const resync = createResync(
-    { pubSub, logger, readAll, isWatched: () => watchers.size > 0 },
+    { pubSub, clock, logger, readAll, isWatched: () => watchers.size > 0 },
     { resyncMs, what: 'limits' },
   );
 
   const catchUp = async ({ user, offer }: Watcher) => (await read.limits(user)).forEach(offer);
 
   async function readAll(): Promise<void> {
-    const all = [...watchers];
-    for (let start = 0; start < all.length; start += watchersPerRead)
-      await Promise.all(all.slice(start, start + watchersPerRead).map(catchUp));
+    const parts = partsOf([...watchers], watchersPerRead);
+    await runEach(parts.map((part) => () => Promise.all(part.map(catchUp))));
   }
 
   return {
@@ -85,6 +91,7 @@ export function createLimitWatch(
     /** How many messages were no limits; they were dropped. */
     unreadable: news.unreadable,
     resync: resync.now,
+    resyncedAt: resync.succeededAt,
     stop: resync.stop,
   };
 }

@@ -1,5 +1,6 @@
 import { type Badge, type BadgeCause, notificationsKey } from '../domain/badge.ts';
 import { type UserKey, userKeyOf } from '../domain/user.ts';
+import type { Clock } from '../ports/clock.ts';
 import type { Logger } from '../ports/logger.ts';
 import { createOneSlot } from '../ports/one-slot.ts';
 import type { Message, PubSub } from '../ports/pub-sub.ts';
@@ -36,7 +37,12 @@ export interface WatchOptions {
  * snapshot all the same, and their badges are read again when they are subscribed.
  */
 export function createWatch(
-  { read, pubSub, logger }: { readonly read: Read; readonly pubSub: PubSub; readonly logger: Logger },
+  {
+    read,
+    pubSub,
+    clock,
+    logger,
+  }: { readonly read: Read; readonly pubSub: PubSub; readonly clock: Clock; readonly logger: Logger },
   { resyncMs, subscribeWaitMs = defaultSubscribeWaitMs }: WatchOptions,
 ) {
   const watchers = new Set<Watcher>();
@@ -50,7 +56,7 @@ export function createWatch(
     },
   });
   const resync = createResync(
-    { pubSub, logger, readAll: () => reread.all(watchers), isWatched: () => watchers.size > 0 },
+    { pubSub, clock, logger, readAll: () => reread.all(watchers), isWatched: () => watchers.size > 0 },
     { resyncMs, what: 'badges' },
   );
 
@@ -163,6 +169,7 @@ export function createWatch(
     /** How many messages were not what a badge topic carries; they were dropped. */
     unreadable: news.unreadable,
     resync: resync.now,
+    resyncedAt: resync.succeededAt,
     stop: resync.stop,
   };
 }

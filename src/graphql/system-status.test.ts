@@ -17,13 +17,14 @@ async function status(): Promise<Record<string, unknown>> {
   const { data, errors } = await app.send(
     admin,
     `{ systemStatus { version store log pubSub consumerLag outboxDepth deadLetterCount openSockets watchedUsers
-       badgeDrift } }`,
+       badgeDrift sweptAt } }`,
   );
   expect(errors).toBeUndefined();
   return (data as { systemStatus: Record<string, unknown> } | null)?.systemStatus ?? {};
 }
 
 it('says what runs here and how it does, as /metrics does', async () => {
+  await vi.waitFor(async () => expect(await status()).toMatchObject({ sweptAt: expect.any(String) }));
   expect(await status()).toEqual({
     version,
     store: expect.stringMatching(/^PostgreSQL \d+\.\d+$/),
@@ -35,6 +36,7 @@ it('says what runs here and how it does, as /metrics does', async () => {
     openSockets: 0,
     watchedUsers: 0,
     badgeDrift: 0,
+    sweptAt: expect.stringMatching(/^\d{4}-.*Z$/),
   });
 
   const { log } = app.runtime.backends;
@@ -61,6 +63,14 @@ it('says what runs here and how it does, as /metrics does', async () => {
   const metrics = await (await fetch(`${app.url}/metrics`)).text();
   expect(metrics).toMatch(/^unseen_log_lag_records 1$/m);
   expect(metrics).toMatch(/^unseen_outbox_records 0$/m);
+  for (const kind of ['pageViews', 'notifications', 'log', 'partitions'])
+    expect(metrics).toMatch(
+      new RegExp(`^unseen_sweep_last_success_timestamp_seconds\\{kind="${kind}"\\} \\d{10}`, 'm'),
+    );
+  for (const job of ['schedule', 'relay'])
+    expect(metrics).toMatch(
+      new RegExp(`^unseen_job_last_success_timestamp_seconds\\{job="${job}"\\} \\d{10}`, 'm'),
+    );
   expect(metrics).toMatch(/^unseen_dead_letters 1$/m);
   expect(metrics).toMatch(/^unseen_sockets 3$/m);
 });

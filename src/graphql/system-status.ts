@@ -1,5 +1,5 @@
 import { Field, Int, ObjectType, Query, Resolver } from 'type-graphql';
-import { BigIntScalar } from './scalars.ts';
+import { BigIntScalar, DateTime } from './scalars.ts';
 
 /** What is asked of the system, each only when it is selected. */
 export interface SystemFigures {
@@ -13,6 +13,7 @@ export interface SystemFigures {
   readonly openSockets: () => number;
   readonly watchedUsers: () => number;
   readonly badgeDrift: () => Promise<number>;
+  readonly sweptAt: () => Promise<Date | null>;
 }
 
 @ObjectType({
@@ -57,6 +58,13 @@ class SystemStatus {
       'Of about 100 inboxes drawn at random, those whose badge differs from a recount at this moment; must stay 0. `unseen_badge_drift` of `/metrics` counts those that a process has repaired since its start.',
   })
   badgeDrift!: number;
+
+  @Field(() => DateTime, {
+    nullable: true,
+    description:
+      'Every kind of old data was removed at this time or later. Null if one never was. More than a day ago means that a sweep fails: `unseen sweep` says why, and `unseen_sweep_last_success_timestamp_seconds` of `/metrics` has the time of each kind.',
+  })
+  sweptAt!: Date | null;
 }
 
 @Resolver()

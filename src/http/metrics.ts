@@ -2,11 +2,24 @@ import { performance } from 'node:perf_hooks';
 import { Gauge, Registry } from 'prom-client';
 
 /** What a gauge shows, read when somebody asks. */
-export interface Reading {
+export type Reading = Plain | Labelled;
+
+interface Named {
   readonly name: string;
   readonly help: string;
-  /** A rejection leaves the gauge out of the answer, which says more than an old number. */
+}
+
+/** One number. A rejection of `read` leaves the gauge out of the answer, which says more than an old number. */
+interface Plain extends Named {
+  readonly label?: undefined;
   read(): number | Promise<number>;
+}
+
+interface Labelled extends Named {
+  /** The name of the one label. */
+  readonly label: string;
+  /** A number by each value of the label. */
+  read(): Readonly<Record<string, number>> | Promise<Readonly<Record<string, number>>>;
 }
 
 /** Metrics as Prometheus reads them. */
@@ -19,7 +32,7 @@ export interface Metrics {
  * The usual ones of a process, under their usual names. Read on demand: the library's own observe every garbage collection
  * and every turn of the event loop, a twentieth of the work of a bulk append.
  */
-const ofTheProcess: readonly Reading[] = [
+const ofTheProcess: readonly Plain[] = [
   {
     name: 'process_cpu_seconds_total',
     help: 'CPU time used, in seconds.',
@@ -45,19 +58,26 @@ const ofTheProcess: readonly Reading[] = [
 /** Those of the process and the given ones. No label names a user or a tenant. */
 export function createMetrics(readings: readonly Reading[]): Metrics {
   const registry = new Registry();
-  for (const { name, help, read } of [...ofTheProcess, ...readings]) {
+  for (const reading of [...ofTheProcess, ...readings]) {
     new Gauge({
-      name,
-      help,
+      name: reading.name,
+      help: reading.help,
+      labelNames: reading.label === undefined ? [] : [reading.label],
       registers: [registry],
       async collect() {
-        try {
-          this.set(await read());
-        } catch {
-          this.remove();
-        }
+        // What an earlier reading found, and a label value that is gone, are left out.
+        const values = await valuesOf(reading).catch(() => []);
+        if (reading.label === undefined) this.remove();
+        else this.reset();
+        for (const { labels, value } of values) this.set(labels, value);
       },
     });
   }
   return { contentType: registry.contentType, text: () => registry.metrics() };
+}
+
+async function valuesOf(reading: Reading) {
+  if (reading.label === undefined) return [{ labels: {}, value: await reading.read() }];
+  const { label, read } = reading;
+  return Object.entries(await read()).map(([name, value]) => ({ labels: { [label]: name }, value }));
 }

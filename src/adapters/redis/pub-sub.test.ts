@@ -255,8 +255,9 @@ describe.each([
       const user = { tenantId: 'default', userId: crypto.randomUUID() };
       await store.transaction((transaction) => transaction.ensureUsers([user], testNow));
       const pubSub = change(await open());
-      const read = createRead({ store, clock: createTestClock() });
-      const watch = createWatch({ read, pubSub, logger: silent }, { resyncMs: 3_600_000 });
+      const clock = createTestClock();
+      const read = createRead({ store, clock });
+      const watch = createWatch({ read, pubSub, clock, logger: silent }, { resyncMs: 3_600_000 });
       try {
         const updates = await watch.badges(user, ['notifications']);
         await updates.next();
