@@ -196,7 +196,8 @@ function fieldsFromPs(pid: number): Fields | undefined {
   }
 }
 
-function childrenOf(parent: number): readonly ProcessId[] {
+/** The children of a process, zombies excluded. */
+export function childrenOf(parent: number): readonly ProcessId[] {
   const pids = isLinux
     ? readdirSync('/proc').filter((name) => /^\d+$/.test(name) && fieldsOf(Number(name))?.parent === parent)
     : execFileSync('ps', ['-A', '-o', 'pid=,ppid='], { encoding: 'utf8' })

@@ -1,7 +1,7 @@
-import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
+import { childrenOf } from '../../scripts/services/process.ts';
 
 /**
  * A PostgreSQL as its URL: over a unix socket the directory stands in the query, since a URL's host cannot
@@ -52,10 +52,6 @@ export function killPostmaster(dataDir: string): void {
 /** Kills every process of it: what they had not written is gone. */
 export function killAllOfPostgres(dataDir: string): void {
   const parent = postmasterOf(dataDir);
-  const children = execFileSync('ps', ['-A', '-o', 'pid=,ppid='], { encoding: 'utf8' })
-    .split('\n')
-    .map((line) => line.trim().split(/\s+/).map(Number))
-    .filter(([, ppid]) => ppid === parent)
-    .map(([pid]) => pid as number);
+  const children = childrenOf(parent).map(({ pid }) => pid);
   for (const pid of [parent, ...children]) process.kill(pid, 'SIGKILL');
 }
