@@ -1,4 +1,6 @@
 import { defineConfig } from 'vitest/config';
+import { SummaryReporter } from './src/testing/summary-reporter.ts';
+import { scaledTags, tags } from './src/testing/tags.ts';
 
 export default defineConfig({
   resolve: {
@@ -6,6 +8,7 @@ export default defineConfig({
     alias: [{ find: /^graphql$/, replacement: 'graphql/index.js' }],
   },
   test: {
+    reporters: ['default', new SummaryReporter({ file: process.env['TEST_SUMMARY'] })],
     projects: [
       {
         extends: true,
@@ -13,6 +16,7 @@ export default defineConfig({
           name: 'embedded',
           include: ['src/**/*.test.ts', 'scripts/**/*.test.ts', 'web/**/*.test.ts'],
           globalSetup: ['src/testing/global-setup.ts'],
+          tags: [...tags],
         },
       },
       {
@@ -26,6 +30,7 @@ export default defineConfig({
             'examples/*.test.ts',
           ],
           globalSetup: ['src/testing/global-setup-scaled.ts'],
+          tags: [...scaledTags],
         },
       },
     ],

@@ -1,10 +1,20 @@
 import { parseArgs } from 'node:util';
-import { down, type Options, status, summaryOf, up } from './services/lifecycle.ts';
+import {
+  down,
+  missingForServices,
+  missingForTests,
+  type Options,
+  status,
+  summaryOf,
+  up,
+} from './services/lifecycle.ts';
+import { installPrograms } from './services/programs.ts';
 import { type ServiceName, serviceNames, variableOf } from './services/service.ts';
 
 const usage = `Usage: npm run services -- up      make Kafka, Redis and PostgreSQL reachable, and say where they are
        npm run services -- down    stop what up started
        npm run services -- status  one line for each; exit 1 unless all are ready
+       npm run services -- install install the programs that the tests need and that are missing here
 
 In a shell: eval "$(npm run -s services -- up)"
 
@@ -12,9 +22,12 @@ up takes, for each of the three, the first that works: what KAFKA_BROKERS, REDIS
 environment lead to; Docker Compose; programs installed here (java, redis-server, PostgreSQL; Kafka itself
 comes from Maven Central). What it starts listens on 127.0.0.1 only.
 
+install uses apt-get, as root or with sudo, or Homebrew; elsewhere it says what to install. The programs are java
+and mvn for Kafka, redis-server, PostgreSQL and Chromium. It starts none of them, and may be repeated.
+
 Options:
   --only NAMES  of kafka, redis, postgres, separated by commas
-  --install     up: install missing Debian packages with apt-get, as root
+  --install     up: install missing programs first
   --no-docker   up: leave Docker Compose out
   --purge       down: remove the data, too
   --dir DIR     data and what is remembered; default .services
@@ -66,6 +79,15 @@ const commands = new Map<string, (options: Options, purge: boolean) => Promise<n
     async (options, purge) => {
       const stopped = await down({ ...options, purge });
       console.error(stopped.length === 0 ? 'nothing to stop' : `stopped: ${stopped.join(', ')}`);
+      return 0;
+    },
+  ],
+  [
+    'install',
+    async ({ only }) => {
+      const missing = only ? missingForServices({ only }) : missingForTests();
+      if (missing.length === 0) console.error('nothing to install');
+      else await installPrograms(missing);
       return 0;
     },
   ],

@@ -1,3 +1,4 @@
+// @module-tag end-to-end
 import { buildSchema, isObjectType } from 'graphql';
 import { SignJWT } from 'jose';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';

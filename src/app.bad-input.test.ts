@@ -1,3 +1,4 @@
+// @module-tag end-to-end
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { isScaled } from './testing/app.ts';
 import { type Probe, rowCounts, shown, startProbe } from './testing/bad-input.ts';

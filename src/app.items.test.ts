@@ -1,3 +1,4 @@
+// @module-tag end-to-end
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { topics } from './events/topic.ts';
 import { startTestApp, type TestApp } from './testing/app.ts';

@@ -1,3 +1,6 @@
+// @module-tag kafka
+// @module-tag redis
+// @module-tag postgres
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import type { Event } from './events/codec.ts';

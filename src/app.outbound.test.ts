@@ -1,3 +1,4 @@
+// @module-tag end-to-end
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { notificationCreatedTopic } from './events/topic.ts';
 import { startTestApp, type TestApp } from './testing/app.ts';

@@ -1,16 +1,14 @@
+// @module-tag end-to-end
+// @module-tag chromium
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { startTestApp, type TestApp } from './testing/app.ts';
-import { chromiumPath, launchChromium } from './testing/chromium.ts';
+import { launchChromium } from './testing/chromium.ts';
 
-const canRun = chromiumPath !== undefined || process.env['CI'] !== undefined;
-if (!canRun)
-  console.warn('The pages are not tested: no Chromium found; install one, or name it in CHROMIUM.');
-
-describe.runIf(canRun)('the pages, in a browser', () => {
+describe('the pages, in a browser', () => {
   let dataDir: string;
   let app: TestApp;
   let browser: Browser;

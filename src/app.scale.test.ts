@@ -1,3 +1,6 @@
+// @module-tag kafka
+// @module-tag redis
+// @module-tag postgres
 import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';

@@ -1,3 +1,4 @@
+// @module-tag end-to-end
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import WebSocket from 'ws';
 import type { PubSub } from './ports/pub-sub.ts';

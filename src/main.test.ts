@@ -288,7 +288,9 @@ describe('unseen', () => {
     );
   });
 
-  it('says that it is up and not ready, and what is missing, and when it is ready', async () => {
+  it('says that it is up and not ready, and what is missing, and when it is ready', {
+    tags: ['redis'],
+  }, async () => {
     const database = await createTestDatabase();
     const port = await freePort();
     const [redisDir, redisPort] = [join(dataDir, 'redis'), await freePort()];
@@ -322,6 +324,7 @@ describe('unseen', () => {
     ['a cluster', true],
   ])(
     'shows nowhere the password that %s of Redis does not take',
+    { timeout: 60_000, tags: ['redis'] },
     async (_, cluster) => {
       const redis = await startRedis({ dir: join(dataDir, 'redis'), cluster });
       const admin = new Redis(redis.url);
@@ -346,7 +349,6 @@ describe('unseen', () => {
         await redis.stop();
       }
     },
-    60_000,
   );
 
   it('refuses to consume from Kafka into a store that keeps nothing, and to rename a topic that is not there', async () => {

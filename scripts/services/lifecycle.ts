@@ -7,7 +7,7 @@ import { kafka } from './kafka.ts';
 import { withLock } from './lock.ts';
 import { postgres } from './postgres.ts';
 import { isAlive, recordWritten } from './process.ts';
-import { installPrograms, MissingProgramError, missingPrograms } from './programs.ts';
+import { installPrograms, MissingProgramError, missingPrograms, type ProgramName } from './programs.ts';
 import { type Recipe, remove } from './recipe.ts';
 import { redis } from './redis.ts';
 import {
@@ -31,7 +31,7 @@ export interface Options {
   readonly cache?: string;
   /** Whether Docker Compose may be used; default true. */
   readonly docker?: boolean;
-  /** Whether missing Debian packages are installed, which takes root; default false. */
+  /** Whether missing programs are installed; default false. */
   readonly install?: boolean;
   /** Gets a line whenever something happens; default standard error. */
   readonly report?: (line: string) => void;
@@ -180,8 +180,6 @@ async function ensurePrograms(names: readonly ServiceName[], settings: Settings)
   if (!settings.install) throw new MissingProgramError(missing);
   settings.report(`installing ${missing.join(', ')}`);
   await installPrograms(missing);
-  const still = missingFor(names, settings);
-  if (still.length > 0) throw new MissingProgramError(still);
 }
 
 const missingFor = (names: readonly ServiceName[], { cache }: Settings) =>
@@ -196,12 +194,17 @@ async function startOurs(name: ServiceName, { directory, cache, report }: Settin
   );
 }
 
-/** What is missing here to run the services without containers, in a sentence; undefined when nothing is. */
-export function whyNotStartable(options: Options = {}): string | undefined {
+/** The programs that are missing here to run the services without containers. */
+export function missingForServices(options: Pick<Options, 'only' | 'cache'> = {}): readonly ProgramName[] {
   const settings = settingsOf(options);
-  const missing = missingFor(settings.only, settings);
-  return missing.length === 0 ? undefined : new MissingProgramError(missing).message;
+  return missingFor(settings.only, settings);
 }
+
+/** The programs that are missing here to run every test. */
+export const missingForTests = (): readonly ProgramName[] => [
+  ...missingForServices(),
+  ...missingPrograms(['chromium']),
+];
 
 /** Where each service is, undefined for one that runs nowhere we know of. In the order of `only`. */
 export async function status(options: Options = {}): Promise<readonly (Service | undefined)[]> {

@@ -6,12 +6,9 @@ import { Redis } from 'ioredis';
 import { Kafka, logLevel } from 'kafkajs';
 import pg from 'pg';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { whyNotStartable } from './lifecycle.ts';
 import { type PrivateInstance, startKafka, startPostgres, startRedis } from './private.ts';
 import { identify } from './process.ts';
 import { type ServiceName, whyNotReady } from './service.ts';
-
-const missing = process.env['CI'] ? undefined : whyNotStartable();
 
 let dir: string;
 let instance: PrivateInstance | undefined;
@@ -26,8 +23,11 @@ afterEach(async () => {
   rmSync(dir, { recursive: true });
 });
 
-describe.skipIf(missing !== undefined)(['private instances', missing].join(' '), () => {
-  it('of Kafka keep topics over kill -9 and fall silent when frozen', { timeout: 120_000 }, async () => {
+describe('private instances', () => {
+  it('of Kafka keep topics over kill -9 and fall silent when frozen', {
+    timeout: 120_000,
+    tags: ['kafka'],
+  }, async () => {
     instance = await startKafka({ dir });
     const connect = () => new Kafka({ brokers: [instance?.url ?? ''], logLevel: logLevel.NOTHING }).admin();
     const before = connect();
@@ -39,7 +39,10 @@ describe.skipIf(missing !== undefined)(['private instances', missing].join(' '),
     await after.disconnect();
   });
 
-  it('of PostgreSQL keep rows over kill -9 and fall silent when frozen', { timeout: 60_000 }, async () => {
+  it('of PostgreSQL keep rows over kill -9 and fall silent when frozen', {
+    timeout: 60_000,
+    tags: ['postgres'],
+  }, async () => {
     instance = await startPostgres({ dir });
     const { url } = instance;
     const query = async (sql: string) => {
@@ -60,7 +63,7 @@ describe.skipIf(missing !== undefined)(['private instances', missing].join(' '),
     expect(await query('SELECT * FROM kept')).toEqual([{ id: 1 }]);
   });
 
-  it('of Redis may be a cluster', async () => {
+  it('of Redis may be a cluster', { tags: ['redis'] }, async () => {
     instance = await startRedis({ dir, cluster: true });
     const client = new Redis(instance.url);
     expect(await client.cluster('INFO')).toContain('cluster_slots_ok:16384');
@@ -68,7 +71,7 @@ describe.skipIf(missing !== undefined)(['private instances', missing].join(' '),
     await killAndFreeze('redis', instance);
   });
 
-  it('end with the process that started them', async () => {
+  it('end with the process that started them', { tags: ['redis'] }, async () => {
     const module = new URL('private.ts', import.meta.url).href;
     const code = `const { startRedis } = await import('${module}');
       const instance = await startRedis({ dir: '${dir}' });

@@ -1,58 +1,95 @@
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { accessSync, closeSync, constants, openSync, readdirSync, statSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 
-/** The programs the services need, and the Debian packages they come in. */
-const packageOf = {
-  java: 'openjdk-17-jre-headless',
-  mvn: 'maven',
-  'redis-server': 'redis-server',
-  initdb: 'postgresql',
-} as const;
+interface Program {
+  /** What to install where neither apt-get nor Homebrew has it. */
+  readonly product: string;
+  /** The package of Debian and Ubuntu. */
+  readonly debian: string;
+  /** The formula or cask of Homebrew. */
+  readonly brew: string;
+  /** Other names that serve as well. */
+  readonly aliases?: readonly string[];
+  /** A variable that may hold the path. */
+  readonly variable?: string;
+}
 
-export type ProgramName = keyof typeof packageOf;
+const programs = {
+  java: { product: 'Java 17 or newer', debian: 'default-jre-headless', brew: 'openjdk' },
+  mvn: { product: 'Maven', debian: 'maven', brew: 'maven' },
+  'redis-server': { product: 'Redis 7 or newer', debian: 'redis-server', brew: 'redis' },
+  initdb: { product: 'PostgreSQL 15 or newer', debian: 'postgresql', brew: 'postgresql@18' },
+  chromium: {
+    product: 'Chromium or Google Chrome (CHROMIUM may hold its path)',
+    debian: 'chromium',
+    brew: 'chromium',
+    aliases: [
+      'chromium-browser',
+      'google-chrome',
+      'google-chrome-stable',
+      'chrome',
+      'Chromium',
+      'Google Chrome',
+    ],
+    variable: 'CHROMIUM',
+  },
+} as const satisfies Record<string, Program>;
 
-/** Something has to be installed first; the message says what and how. */
+export type ProgramName = keyof typeof programs;
+
+const definitionOf = (name: ProgramName): Program => programs[name];
+
+/** Programs have to be installed first; the message says which, and the command that installs them. */
 export class MissingProgramError extends Error {
   constructor(readonly programs: readonly ProgramName[]) {
-    const packages = packagesOf(programs).join(' ');
-    super(
-      `Not installed: ${programs.join(', ')}. On Debian or Ubuntu run "sudo apt-get install ${packages}", ` +
-        'or, as root, this command again with --install.',
-    );
+    super(`Not installed: ${programs.join(', ')}. Run: npm run services -- install`);
     this.name = 'MissingProgramError';
   }
 }
 
 /** The path of a program. Throws MissingProgramError. */
 export function findProgram(name: ProgramName): string {
-  const path = directories()
-    .map((directory) => join(directory, name))
-    .find(isExecutable);
+  const path = pathOf(name);
   if (path === undefined) throw new MissingProgramError([name]);
   return path;
 }
 
 /** Those of the programs that are not installed. */
 export function missingPrograms(names: readonly ProgramName[]): readonly ProgramName[] {
-  const found = directories();
-  return names.filter((name) => !found.some((directory) => isExecutable(join(directory, name))));
+  return names.filter((name) => pathOf(name) === undefined);
 }
 
-/** PATH, then where Debian keeps what it does not put there; of several PostgreSQLs the newest. */
+function pathOf(name: ProgramName): string | undefined {
+  const { aliases = [], variable } = definitionOf(name);
+  const given = variable === undefined ? undefined : process.env[variable];
+  if (given) return isExecutable(given) ? given : undefined;
+  const found = directories();
+  return [name, ...aliases]
+    .flatMap((file) => found.map((directory) => join(directory, file)))
+    .find(isExecutable);
+}
+
+/** Where Homebrew and Debian keep what they do not put on PATH, and PATH; of several PostgreSQLs the newest. */
 function directories(): readonly string[] {
+  const path = (process.env['PATH'] ?? '').split(delimiter).filter((directory) => directory !== '');
+  // macOS has a java on PATH that only says where to get one, so Homebrew's comes first.
+  if (process.platform === 'darwin') return [...homebrewDirectories(), ...path, ...applications];
   const root = '/usr/lib/postgresql';
   const versions = statSync(root, { throwIfNoEntry: false }) === undefined ? [] : readdirSync(root);
   versions.sort((one, other) => Number(other) - Number(one));
-  return [
-    ...(process.env['PATH'] ?? '').split(delimiter).filter((path) => path !== ''),
-    '/usr/bin',
-    '/usr/sbin',
-    ...versions.map((version) => join(root, version, 'bin')),
-  ];
+  return [...path, '/usr/bin', '/usr/sbin', ...versions.map((version) => join(root, version, 'bin'))];
 }
+
+const homebrewDirectories = () =>
+  ['/opt/homebrew/opt', '/usr/local/opt'].flatMap((root) =>
+    Object.values(programs).map(({ brew }) => join(root, brew, 'bin')),
+  );
+
+const applications = ['Chromium', 'Google Chrome'].map((name) => `/Applications/${name}.app/Contents/MacOS`);
 
 function isExecutable(path: string): boolean {
   try {
@@ -63,19 +100,59 @@ function isExecutable(path: string): boolean {
   }
 }
 
+/** Arguments: packages. One that apt-get does not know is named and left out. */
+const aptScript = `
+set -e
+trap 'exit 1' HUP INT TERM
+# Debian would start the services on their usual ports.
+policy=/usr/sbin/policy-rc.d
+if [ ! -e "$policy" ]; then
+  trap 'rm -f "$policy"' EXIT
+  printf '#!/bin/sh\\nexit 101\\n' > "$policy"
+  chmod 755 "$policy"
+fi
+apt-get -qq update
+known=
+for package; do
+  if apt-cache show "$package" > /dev/null 2>&1; then known="$known $package"
+  else echo "apt-get has no package $package" >&2; fi
+done
+DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends $known > /dev/null
+`;
+
 /**
- * Installs the Debian packages of the programs. Rejects when this is not root, when there is no apt-get, and
- * with what apt-get says when it fails.
+ * Installs programs with apt-get, as root or with sudo, or with Homebrew. Starts no service. Rejects with what to
+ * install by hand where this is not possible, and when the package manager fails.
  */
 export async function installPrograms(names: readonly ProgramName[]): Promise<void> {
-  if (process.getuid?.() !== 0) {
-    throw new Error(`--install needs root. ${new MissingProgramError(names).message}`);
+  const packages = (manager: 'debian' | 'brew') => [
+    ...new Set(names.map((name) => definitionOf(name)[manager])),
+  ];
+  if (isOnPath('apt-get')) {
+    const install = ['sh', '-c', aptScript, 'sh', ...packages('debian')];
+    if (process.getuid?.() === 0) await runAloud(install);
+    else if (isOnPath('sudo')) await runAloud(['sudo', ...install]);
+    else
+      throw new Error(`Without sudo only root can install: apt-get install ${packages('debian').join(' ')}`);
+  } else if (isOnPath('brew')) {
+    await runAloud(['brew', 'install', ...packages('brew')]);
   }
-  await run('apt-get', ['-qq', 'update']);
-  await run('apt-get', ['-qq', 'install', '-y', '--no-install-recommends', ...packagesOf(names)]);
+  const missing = missingPrograms(names);
+  if (missing.length === 0) return;
+  const products = missing.map((name) => `  ${name}: ${definitionOf(name).product}`);
+  throw new Error(`Please install these, so that they are on PATH:\n${products.join('\n')}`);
 }
 
-const packagesOf = (names: readonly ProgramName[]) => [...new Set(names.map((name) => packageOf[name]))];
+function isOnPath(file: string): boolean {
+  return directories().some((directory) => isExecutable(join(directory, file)));
+}
+
+/** Runs a program in the terminal of this process, with everything it says on standard error. */
+async function runAloud([program = '', ...args]: readonly string[]): Promise<void> {
+  const child = spawn(program, args, { stdio: ['inherit', process.stderr, process.stderr] });
+  const [code, signal] = await once(child, 'close');
+  if (code !== 0) throw new Error(`${program} ended with ${code ?? signal}`);
+}
 
 export interface RunOptions {
   readonly cwd?: string;
@@ -100,7 +177,7 @@ export async function run(
     const child = spawn(program, args, {
       ...options,
       timeout: timeoutMs,
-      env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive', LC_ALL: 'C', TZ: 'UTC' },
+      env: { ...process.env, LC_ALL: 'C', TZ: 'UTC' },
       stdio: ['pipe', 'pipe', 'pipe', 'ignore', opened ?? 'ignore'],
     });
     // A program that ends without reading everything says why in its own words.

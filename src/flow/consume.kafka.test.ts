@@ -1,3 +1,4 @@
+// @module-tag kafka
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { replayKafka } from '../adapters/kafka/replay.ts';
 import { createLocalPubSub } from '../adapters/local/pub-sub.ts';

@@ -287,7 +287,7 @@ describe('the badge is what the model counts after every step, explained by exac
     );
   });
 
-  it('by Kafka', { timeout: 300_000 }, async () => {
+  it('by Kafka', { timeout: 300_000, tags: ['kafka'] }, async () => {
     kafka = await startTestKafka();
     await holds(await by(openKafkaLog(kafka.url)), 10);
   });

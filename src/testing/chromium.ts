@@ -1,21 +1,10 @@
-import { existsSync } from 'node:fs';
 import { type Browser, chromium } from 'playwright-core';
+import { findProgram } from '../../scripts/services/programs.ts';
 
-const candidates = [
-  process.env['CHROMIUM'],
-  '/usr/bin/chromium',
-  '/usr/bin/chromium-browser',
-  '/usr/bin/google-chrome',
-  '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome',
-];
-
-/** The browser of this machine; CHROMIUM names another. */
-export const chromiumPath = candidates.find((path) => path !== undefined && existsSync(path));
-
-export function launchChromium(): Promise<Browser> {
-  if (chromiumPath === undefined) throw new Error('No Chromium found: install one, or name it in CHROMIUM.');
+/** Starts the browser of this machine; CHROMIUM names another. Rejects with MissingProgramError. */
+export async function launchChromium(): Promise<Browser> {
   return chromium.launch({
-    executablePath: chromiumPath,
+    executablePath: findProgram('chromium'),
     // Everything that would speak to the network by itself is off; the sandbox needs a user that is not root.
     args: [
       '--no-sandbox',

@@ -2,14 +2,18 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestProject } from 'vitest/node';
+import { missingForServices } from '../../scripts/services/lifecycle.ts';
 import { startKafka, startPostgres, startRedis } from '../../scripts/services/private.ts';
 import { provideTemplate } from './global-setup.ts';
+import { demandPrograms } from './tags.ts';
 
 /**
- * Kafka, Redis and PostgreSQL for the end-to-end suites that run scaled out; rejects where they cannot be had, so that
- * nothing is left out in silence.
+ * Starts Kafka, Redis and PostgreSQL for the end-to-end suites that run scaled out. If a program is missing, nothing is
+ * started: the tag `end-to-end` skips the suites and says why. In CI a missing program is an error.
  */
-export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+export default async function setup(project: TestProject): Promise<(() => Promise<void>) | undefined> {
+  demandPrograms();
+  if (missingForServices().length > 0) return undefined;
   const directory = mkdtempSync(join(tmpdir(), 'unseen-scaled-'));
   const [kafka, redis, postgres] = await Promise.all([
     startKafka({ dir: join(directory, 'kafka') }),

@@ -6,6 +6,7 @@ import type { TestProject } from 'vitest/node';
 import { startEmbeddedPostgres } from '../adapters/postgres/embedded.ts';
 import { migrate, migrationsDirectory } from '../adapters/postgres/migrate.ts';
 import { connectionStringOf, onDatabase, withClient } from './postgres-server.ts';
+import { demandPrograms } from './tags.ts';
 
 declare module 'vitest' {
   export interface ProvidedContext {
@@ -21,6 +22,7 @@ declare module 'vitest' {
  * ephemeral embedded one. The migrations run once, into a template that `createTestDatabase` copies.
  */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  demandPrograms();
   const [server] = await Promise.all([startServer(process.env['TEST_DATABASE_URL']), compile()]);
   const template = await provideTemplate(project, server.connectionString);
   return () => server.leave(template);

@@ -1,3 +1,4 @@
+// @module-tag kafka
 import { setTimeout as delay } from 'node:timers/promises';
 import { CompressionCodecs, CompressionTypes, ConfigResourceTypes, Kafka, logLevel } from 'kafkajs';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';

@@ -44,7 +44,7 @@ describe('the secret of a data directory', () => {
   });
 
   // Root may write anywhere.
-  it.skipIf(process.getuid?.() === 0)('says so of a directory that may not be written to', () => {
+  it('says so of a directory that may not be written to', { tags: ['not-root'] }, () => {
     chmodSync(dataDir, 0o500);
     expect(() => readOrCreateSecret(join(dataDir, 'data'))).toThrow(/EACCES.*DATA_DIR/);
     expect(examineSecret(join(dataDir, 'data'))).toMatchObject({

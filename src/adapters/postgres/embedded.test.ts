@@ -23,7 +23,6 @@ import { isRunning, livePostmaster } from './embedded-postmaster.ts';
 /** A stopped data directory to copy: most tests are not about the first start, which takes the longest. */
 const template = mkdtempSync(join(tmpdir(), 'unseen-test-template-'));
 
-const isRoot = process.getuid?.() === 0;
 const nobody = { uid: 65534, gid: 65534 };
 
 /** What a test leaves behind is undone in reverse order. */
@@ -243,7 +242,7 @@ describe('the ephemeral embedded PostgreSQL', () => {
   });
 });
 
-describe.runIf(isRoot)('the embedded PostgreSQL of root', () => {
+describe('the embedded PostgreSQL of root', { tags: ['root'] }, () => {
   it('does not run as root', async () => {
     const dataDir = usedDataDir();
     await start(dataDir);

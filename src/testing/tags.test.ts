@@ -1,0 +1,24 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, it } from 'vitest';
+
+/** The functions that start a program, by the tag of the tests that call them. */
+const starters = {
+  kafka: /\b(startKafka|startTestKafka|openFleet)\(/,
+  redis: /\b(startRedis|openFleet)\(/,
+  postgres: /\b(startPostgres|openFleet)\(/,
+  chromium: /\blaunchChromium\(/,
+};
+
+const testFiles = ['src', 'scripts', 'web', 'examples']
+  .flatMap((root) => readdirSync(root, { recursive: true, encoding: 'utf8' }).map((file) => join(root, file)))
+  .filter((file) => file.endsWith('.test.ts'));
+
+it.each(Object.entries(starters))('every test file that starts %s says so', (tag, starter) => {
+  const says = new RegExp(`^// @module-tag ${tag}$|\\btags: \\[[^\\]]*'${tag}'`, 'm');
+  const starting = testFiles
+    .map((file) => ({ file, code: readFileSync(file, 'utf8') }))
+    .filter(({ code }) => starter.test(code));
+  expect(starting).not.toEqual([]);
+  expect(starting.filter(({ code }) => !says.test(code)).map(({ file }) => file)).toEqual([]);
+});
