@@ -288,7 +288,8 @@ describe('a socket is closed', () => {
 });
 
 describe('a socket stays open and answers the id', () => {
-  const pages = many(6, (i) => `p${i}: notifications(first: 100) { edges { node { id } } }`);
+  const pages = many(6, (i) => `p${i}: explain(first: 100) { edges { node { reason } } }`);
+  const doubling = many(38, (i) => `fragment F${i} on BadgeUpdate { ...F${i + 1} ...F${i + 1} }`);
   const operations: [what: string, query: string, code: string][] = [
     ['a syntax error', 'subscription {', 'BAD_USER_INPUT'],
     ['an unknown field', 'subscription { badgeMoved { kind } }', 'BAD_USER_INPUT'],
@@ -315,7 +316,16 @@ describe('a socket stays open and answers the id', () => {
       'subscription { a: badgeChanged { kind } b: badgeChanged { kind } }',
       'BAD_USER_INPUT',
     ],
-    ['a query that is too complex', `{ viewer { ${pages} } }`, 'QUERY_TOO_COMPLEX'],
+    [
+      'a subscription that costs too much',
+      `subscription { badgeChanged { badge { ${pages} } } }`,
+      'QUERY_TOO_COMPLEX',
+    ],
+    [
+      'fragments that double 38 times',
+      `subscription { badgeChanged { ...F0 } } ${doubling} fragment F38 on BadgeUpdate { kind }`,
+      'QUERY_TOO_COMPLEX',
+    ],
   ];
   it.each(operations)('that sent %s', async (_, query, code) => {
     const peer = await enter();

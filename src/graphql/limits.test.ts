@@ -1,6 +1,23 @@
 import fc from 'fast-check';
-import { Kind, parse, type SelectionSetNode } from 'graphql';
+import {
+  buildSchema,
+  type DocumentNode,
+  executeSync,
+  type FragmentDefinitionNode,
+  getOperationAST,
+  Kind,
+  type OperationDefinitionNode,
+  parse,
+  type SelectionSetNode,
+  specifiedRules,
+  validate,
+  visit,
+} from 'graphql';
 import { describe, expect, it } from 'vitest';
+import { selectionsOf } from './ahead.ts';
+import { compile } from './compile.ts';
+import { costOf } from './cost.ts';
+import { createCostTable } from './cost-table.ts';
 import { defaultLimits, exceededLimits, type OperationLimits } from './limits.ts';
 
 /** What is refused, as `code: message`. */
@@ -54,8 +71,8 @@ describe('limits of a document', () => {
   });
 
   it('count no further than an exact number', () => {
-    expect(said(doubling(2_000))).toContain(
-      `QUERY_TOO_COMPLEX: The fragment has ${2 ** 53 - 1} selections; 2000 are allowed.`,
+    expect(said(doubling(60))).toContain(
+      `QUERY_TOO_COMPLEX: The operation has ${2 ** 53 - 1} selections; 2000 are allowed.`,
     );
   });
 
@@ -95,7 +112,7 @@ const documents = fc
     fc.tuple(...Array.from({ length: fragments + 1 }, (_, n) => selectionSet(n, fragments))),
   )
   .map(([operation, ...bodies]) =>
-    [operation, ...bodies.map((body, n) => `fragment F${n} on Person ${body}`)].join(' '),
+    [`{ me ${operation} }`, ...bodies.map((body, n) => `fragment F${n} on Person ${body}`)].join(' '),
   );
 
 /** Selections with every fragment written out, up to a limit. */
@@ -134,5 +151,78 @@ it('selections are counted as many as a document has with its fragments written 
       expect(refused).toBe(isOver);
     }),
     { numRuns: 500 },
+  );
+});
+
+const schema = buildSchema(`
+  type Query { me: Person }
+  type Person { name: String age: Int boss(first: Int): Person }
+`);
+const person = { name: 'n', age: 1, boss: () => person };
+
+/** The document, and how often a selection of it was looked at since it was asked last. */
+function watched(source: string): { readonly document: DocumentNode; steps(): number } {
+  const document = parse(source);
+  let steps = 0;
+  visit(document, {
+    enter(node) {
+      const { kind } = node;
+      if (kind !== Kind.FIELD && kind !== Kind.FRAGMENT_SPREAD && kind !== Kind.INLINE_FRAGMENT) return;
+      Object.defineProperty(node, 'kind', {
+        enumerable: true,
+        get() {
+          steps += 1;
+          return kind;
+        },
+      });
+    },
+  });
+  return {
+    document,
+    steps() {
+      const since = steps;
+      steps = 0;
+      return since;
+    },
+  };
+}
+
+function fragmentsOf({ definitions }: DocumentNode): Record<string, FragmentDefinitionNode> {
+  return Object.fromEntries(
+    definitions.flatMap((definition) =>
+      definition.kind === Kind.FRAGMENT_DEFINITION ? [[definition.name.value, definition]] : [],
+    ),
+  );
+}
+
+/** How often each stage may look at a selection. Compiling looks at all below a field again for each level, of which there are 8. */
+const looks = { limits: 4, validation: 40, lookAhead: 4, cost: 4, compiling: 40, execution: 8 };
+
+it('every stage looks at as many selections as are counted, times a constant', () => {
+  const table = createCostTable(schema, {});
+  const limits = { ...defaultLimits, maxSelections: 500 };
+  fc.assert(
+    fc.property(documents, (source) => {
+      const { document, steps } = watched(source);
+      const operation = getOperationAST(document) as OperationDefinitionNode;
+      const written = source.split(/[{ ]+/).length;
+      const isRefused = exceededLimits(document, limits).length > 0;
+      expect(steps()).toBeLessThanOrEqual(looks.limits * written);
+      if (isRefused) return;
+      const counted = written + expanded(source, limits.maxSelections);
+      const stages = {
+        validation: () => validate(schema, document, specifiedRules),
+        lookAhead: () => [...selectionsOf([operation.selectionSet], fragmentsOf(document))],
+        cost: () => costOf(schema, table, document, operation),
+        compiling: () => compile(schema, document, operation),
+        execution: () => executeSync({ schema, document, rootValue: { me: person } }),
+      };
+      for (const [stage, run] of Object.entries(stages)) {
+        run();
+        const most = looks[stage as keyof typeof looks] * counted;
+        expect(steps(), stage).toBeLessThanOrEqual(most);
+      }
+    }),
+    { numRuns: 300 },
   );
 });

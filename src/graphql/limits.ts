@@ -43,6 +43,9 @@ export const defaultLimits: OperationLimits = {
   maxTokens: 1_000,
 };
 
+/** Errors answered at most, here and by the validation. */
+export const maxErrors = 10;
+
 interface Measure {
   readonly depth: number;
   readonly aliases: number;
@@ -75,28 +78,44 @@ const sum = (one: Measure, other: Measure): Measure => ({
  */
 export function exceededLimits(document: DocumentNode, limits: OperationLimits): readonly GraphQLError[] {
   const walk = createWalk(document);
-  const problems = document.definitions.flatMap((definition) => {
-    if (definition.kind === Kind.FRAGMENT_DEFINITION) {
-      const { selections } = walk.fragment(definition);
-      return refused(definition, [['selections', selections, limits.maxSelections]]);
-    }
-    if (definition.kind !== Kind.OPERATION_DEFINITION) return [];
-    const { depth, aliases, directives, rootFields, selections } = walk.selectionSet(definition.selectionSet);
-    const maxRoots = definition.operation === 'mutation' ? limits.maxMutations : limits.maxRootFields;
-    return refused(definition, [
-      ['selections', selections, limits.maxSelections],
-      ['nested levels', depth, limits.maxDepth],
-      ['aliases', aliases, limits.maxAliases],
-      ['directives', directives + (definition.directives?.length ?? 0), limits.maxDirectives],
-      ['root fields', rootFields, maxRoots],
-    ]);
+  const ofOperations = document.definitions.flatMap((definition) =>
+    definition.kind === Kind.OPERATION_DEFINITION ? operationExcess(definition, walk, limits) : [],
+  );
+  // What an operation spreads has been counted there.
+  const ofFragments = document.definitions.flatMap((definition) => {
+    if (definition.kind !== Kind.FRAGMENT_DEFINITION) return [];
+    return refused(definition, [['selections', walk.fragment(definition).selections, limits.maxSelections]]);
   });
-  const repeated = [...walk.occurrences].find(([, times]) => times > limits.maxRepeats);
-  if (!repeated) return problems;
+  const problems = ofOperations.length > 0 ? ofOperations : ofFragments;
+  return [...problems.slice(0, maxErrors), ...repeatExcess(walk.occurrences, limits)];
+}
+
+function operationExcess(
+  operation: OperationDefinitionNode,
+  walk: Walk,
+  limits: OperationLimits,
+): readonly GraphQLError[] {
+  const { depth, aliases, directives, rootFields, selections } = walk.selectionSet(operation.selectionSet);
+  const maxRoots = operation.operation === 'mutation' ? limits.maxMutations : limits.maxRootFields;
+  return refused(operation, [
+    ['selections', selections, limits.maxSelections],
+    ['nested levels', depth, limits.maxDepth],
+    ['aliases', aliases, limits.maxAliases],
+    ['directives', directives + (operation.directives?.length ?? 0), limits.maxDirectives],
+    ['root fields', rootFields, maxRoots],
+  ]);
+}
+
+function repeatExcess(
+  occurrences: ReadonlyMap<string, number>,
+  { maxRepeats }: OperationLimits,
+): readonly GraphQLError[] {
+  const repeated = [...occurrences].find(([, times]) => times > maxRepeats);
+  if (!repeated) return [];
   const [name, times] = repeated;
   const shown = name.length > 100 ? `${name.slice(0, 100)}…` : name;
-  const message = `The document selects "${shown}" ${times} times; ${limits.maxRepeats} are allowed.`;
-  return [...problems, new GraphQLError(message, { extensions: { code: 'BAD_USER_INPUT' } })];
+  const message = `The document selects "${shown}" ${times} times; ${maxRepeats} are allowed.`;
+  return [new GraphQLError(message, { extensions: { code: 'BAD_USER_INPUT' } })];
 }
 
 function refused(
@@ -114,6 +133,8 @@ function refused(
         }),
     );
 }
+
+type Walk = ReturnType<typeof createWalk>;
 
 /** Measures selections of a document, each fragment once. */
 function createWalk({ definitions }: DocumentNode) {

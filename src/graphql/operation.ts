@@ -19,7 +19,7 @@ import { compile } from './compile.ts';
 import type { Context } from './context.ts';
 import { type CostOf, costOf, itemsOf } from './cost.ts';
 import { createCostTable, type FieldCosts } from './cost-table.ts';
-import { defaultLimits, exceededLimits, type OperationLimits } from './limits.ts';
+import { defaultLimits, exceededLimits, maxErrors, type OperationLimits } from './limits.ts';
 import type { Variables } from './variable-values.ts';
 
 /** How documents are read, limited, validated and run, whatever transport brought them. */
@@ -121,7 +121,7 @@ export function createOperations(
     }
     const exceeded = exceededLimits(document, limits);
     if (exceeded.length > 0) return exceeded;
-    const errors = validate(schema, document, rules, { maxErrors: 10 });
+    const errors = validate(schema, document, rules, { maxErrors });
     if (errors.length > 0) return errors;
     for (const operation of document.definitions) {
       if (operation.kind !== Kind.OPERATION_DEFINITION) continue;
