@@ -19,6 +19,13 @@ export function readable(bytes: Uint8Array): string {
   return base64Prefix + Buffer.from(bytes).toString('base64');
 }
 
+/** The bytes that `readable` has written. */
+export function bytesOf(text: string): Buffer {
+  return text.startsWith(base64Prefix)
+    ? Buffer.from(text.slice(base64Prefix.length), 'base64')
+    : Buffer.from(text);
+}
+
 function decoded(bytes: Uint8Array): string | undefined {
   try {
     return utf8.decode(bytes);

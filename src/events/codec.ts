@@ -96,6 +96,7 @@ export function decode(record: InboundRecord): Decoded {
 
 function read(record: InboundRecord): Decoded {
   if (!knownTopics.has(record.topic)) return { kind: 'ignored', what: 'other topic' };
+  if (record.unreadable !== undefined) return unreadable(record.unreadable);
   if (record.value === null) return { kind: 'empty' };
   const fields = readObject(record.value);
   if (typeof fields === 'string') return unreadable(fields);

@@ -10,11 +10,22 @@ export interface InboundRecord {
   readonly key: string | null;
   /** null: a tombstone. */
   readonly value: Uint8Array | null;
-  /** Of the record, not of its value; empty for events of ours. Bytes that are not UTF-8 come with replacement characters. */
+  /**
+   * Of the record, not of its value; empty for events of ours. A name that comes twice, a null value and bytes that are
+   * not UTF-8 or have a U+0000 are in `exactHeaders`, as are those of the key, which has replacement characters then.
+   */
   readonly headers: Readonly<Record<string, string>>;
   /** When it was appended. */
   readonly appendedAt: Date;
+  /** Why the log cannot read it. `value` is then what is stored, as it is: of a compressed batch all its records. */
+  readonly unreadable?: string;
 }
+
+/**
+ * Headers that hold, as JSON, what text cannot: the bytes of the key, and a list of names and values. The log turns them
+ * back when the record is written again.
+ */
+export const exactHeaders = { key: 'unseen-exact-key', headers: 'unseen-exact-headers' } as const;
 
 /** Headers of a dead letter that was put back on its topic: where the record stood first. */
 export const originHeaders = {

@@ -1,11 +1,14 @@
 // @module-tag kafka
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { exactBytesOf } from '../adapters/kafka/record.ts';
 import { replayKafka } from '../adapters/kafka/replay.ts';
 import { createLocalPubSub } from '../adapters/local/pub-sub.ts';
+import { createPostgresOutbox } from '../adapters/postgres/outbox.ts';
 import { readConfig } from '../config.ts';
+import type { UserKey } from '../domain/user.ts';
 import { topics } from '../events/topic.ts';
 import { systemClock } from '../ports/clock.ts';
-import type { Consumption } from '../ports/event-log.ts';
+import type { Consumption, LogRecord } from '../ports/event-log.ts';
 import { silent } from '../ports/logger.ts';
 import type { Store } from '../ports/store.ts';
 import { itemViewed, pageViewed } from '../testing/event.ts';
@@ -20,11 +23,13 @@ import {
   limitLine,
   shuffled,
 } from '../testing/limit-fixture.ts';
+import { recordBatch, type WireRecord } from '../testing/record-batch.ts';
 import { drift } from '../testing/recount.ts';
 import { openTestStorage, type TestStorage } from '../testing/storage.ts';
 import { createConsume, projectionGroup } from './consume.ts';
 import { createCount, metricsGroup } from './count.ts';
 import { createProject } from './project.ts';
+import { createRelay } from './relay.ts';
 
 const waiting = { timeout: 20_000, interval: 20 };
 const users = Array.from({ length: 10 }, (_, n) => ({ tenantId: 'acme', userId: `user-${n}` }));
@@ -51,13 +56,15 @@ afterEach(async () => {
   await storage.close();
 });
 
-function work(store: Store = storage.store): Promise<Consumption> {
-  const project = createProject(
+const workingProject = (store: Store = storage.store) =>
+  createProject(
     { store, pubSub: createLocalPubSub(), clock: systemClock, logger: silent },
     { retentionDays: 183, limitThresholds: readConfig({}).limitThresholds },
   );
+
+function work(store?: Store): Promise<Consumption> {
   return createConsume(
-    { log, project, logger: silent },
+    { log, project: workingProject(store), logger: silent },
     { maxBackoffMs: 400, unknownUserWaitMs: 100 },
   ).start();
 }
@@ -145,6 +152,120 @@ describe('a worker on Kafka', () => {
     expect(store.failuresLeft()).toBe(0);
     expect(await counts()).toEqual(everyUser(1, 1));
     expect(await deadLetters()).toEqual([]);
+  });
+
+  /** As Kafka allows it, and tracing agents write it: a null header in a page view, and in what cannot be read. */
+  const oddHeaders = [
+    ['traceparent', null],
+    ['twice', 'a'],
+    ['twice', 'b'],
+    [Buffer.from([0xff, 0]), Buffer.from([0, 0xff])],
+  ] as const;
+
+  it('keeps what it cannot read as dead letters, and applies the rest, whatever bytes come', async () => {
+    const [, , ...others] = users;
+    const view = (
+      { userId }: { readonly userId: string },
+      headers: WireRecord['headers'] = [],
+    ): WireRecord => {
+      const value = { user_id: userId, page: 'Pricing', timestamp: new Date().toISOString() };
+      return { key: `acme/${userId}`, value: JSON.stringify(value), headers };
+    };
+    const [null0, behind] = users as [UserKey, UserKey];
+    const key = Buffer.from([0xff, 0, 0x41]);
+    const topic = topics.userActivity;
+    await kafka.produceBatch(topic, recordBatch({ records: [view(null0, oddHeaders)] }));
+    await kafka.produceBatch(topic, recordBatch({ records: [{ key, value: key, headers: oddHeaders }] }));
+    await kafka.produceBatch(topic, recordBatch({ records: others.map((user) => view(user)) }));
+    await kafka.produceBatch(topic, recordBatch({ records: [view(behind)] }));
+    kafka.changeStored(topic, (stored) => {
+      // The batch before the last.
+      const at = stored.indexOf('"user-2"');
+      stored[at] = 0;
+    });
+    await work();
+    const metrics = createCount(
+      {
+        log,
+        project: workingProject(),
+        store: storage.store,
+        pubSub: createLocalPubSub(),
+        clock: systemClock,
+        logger: silent,
+      },
+      { retentionDays: 183, flushIntervalMs: 50, batchSize: 100 },
+    );
+    await metrics.start();
+    await caughtUp();
+    await vi.waitFor(async () => expect(await metrics.lag()).toBe(0n), waiting);
+    const viewed = (await counts()).map(([views]) => views);
+    expect(viewed).toEqual([1, 1, ...others.map(() => 0)]);
+    expect(
+      await storage.query(
+        "SELECT sum(page_view_count)::int AS views FROM user_activity_metrics WHERE granularity = 'DAY'",
+      ),
+    ).toEqual([{ views: 2 }]);
+    const letters = (await storage.store.deadLetters({ first: 10 })).toSorted((a, b) =>
+      Number(a.offset - b.offset),
+    );
+    expect(letters).toMatchObject([
+      { offset: 1n, errorCode: 'MALFORMED_EVENT', errorMessage: 'not UTF-8' },
+      {
+        offset: 2n,
+        key: null,
+        errorCode: 'MALFORMED_EVENT',
+        errorMessage: 'the batch at offsets 2 to 9 cannot be read: its checksum is wrong.',
+      },
+    ]);
+    expect(Buffer.from(letters[1]?.payload ?? []).includes('"user-9"')).toBe(true);
+    expect(log.fatal).toEqual([]);
+  });
+
+  it('puts a dead letter back with the bytes it had, and sends them to the topic of the dead letters', async () => {
+    const bytes = Buffer.from([0xff, 0, 0x41]);
+    const record = { key: bytes, value: bytes, headers: oddHeaders };
+    await kafka.produceBatch(topics.userActivity, recordBatch({ records: [record] }));
+    await work();
+    await vi.waitFor(async () => expect(await deadLetters()).toHaveLength(1), waiting);
+    const relay = createRelay({
+      outbox: createPostgresOutbox(storage),
+      log,
+      project: workingProject(),
+      clock: systemClock,
+      logger: silent,
+    });
+    relay.start();
+    const [first] = await storage.store.deadLetters({ first: 1 });
+    await storage.store.transaction((transaction) =>
+      transaction.requeueDeadLetters([first?.id ?? ''], {}, new Date()),
+    );
+    await vi.waitFor(async () => {
+      const [again] = await storage.store.deadLetters({ first: 1 });
+      expect(again?.id).not.toBe(first?.id);
+      expect(again).toMatchObject({ errorMessage: 'not UTF-8' });
+    }, waiting);
+    await vi.waitFor(async () => expect(await relay.depth()).toBe(0), waiting);
+    await relay.stop();
+    const read = async (topic: string) => {
+      const records: LogRecord[] = [];
+      const consumption = await log.consume(
+        `reader-${topic}`,
+        [topic],
+        async (batch) => void records.push(...batch),
+      );
+      await vi.waitFor(() => expect(records).toHaveLength(2), waiting);
+      await consumption.stop();
+      return records.map(exactBytesOf);
+    };
+    for (const topic of [topics.userActivity, `${topics.userActivity}.dlq`]) {
+      for (const { key, headers } of await read(topic)) {
+        expect(key).toEqual(bytes);
+        const odd = headers.filter(([name]) => oddHeaders.some(([own]) => name.equals(Buffer.from(own))));
+        expect(odd).toEqual(
+          oddHeaders.map(([name, value]) => [Buffer.from(name), value && Buffer.from(value)]),
+        );
+      }
+    }
   });
 
   it('goes on by itself after Kafka was killed in the middle, and applies everything once', async () => {

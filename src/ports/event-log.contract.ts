@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Event } from '../events/codec.ts';
+import { exactHeaders } from '../events/record.ts';
 import { topics } from '../events/topic.ts';
 import { notificationSent, pageViewed } from '../testing/event.ts';
 import type { Consumption, EventLog, LogRecord } from './event-log.ts';
@@ -154,6 +155,24 @@ export function eventLogContract(open: () => Promise<EventLogUnderTest>, feature
         {},
       ]);
       expect(sent.find(({ key }) => key === null)).toMatchObject({ topic: other, headers: {} });
+    });
+
+    it('hands what text cannot hold over as it was', async () => {
+      const record = {
+        topic: other,
+        key: '\ufffdA',
+        value: Buffer.from('x'),
+        headers: {
+          plain: 'y',
+          [exactHeaders.key]: '"base64:/0E="',
+          [exactHeaders.headers]: '[["null",null],["twice","a"],["twice","b"],["base64:AP8=","base64:/w=="]]',
+        },
+      };
+      await log.send([record]);
+      const sent: LogRecord[] = [];
+      await log.consume('others', [other], async (records) => void sent.push(...records));
+      await vi.waitFor(() => expect(sent).toHaveLength(1), waiting);
+      expect(sent[0]).toMatchObject(record);
     });
 
     it('keeps the order of the calls for each key', async () => {

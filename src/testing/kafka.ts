@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
 import { connect as openSocket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -16,7 +16,15 @@ export interface TestKafka extends PrivateInstance {
     readonly key: string | null;
     readonly value: string | Buffer | null;
   }): Promise<void>;
-  createTopic(topic: string, numPartitions: number): Promise<void>;
+  /** Puts a batch into partition 0 as it is. */
+  produceBatch(topic: string, batch: Buffer): Promise<void>;
+  /** Changes what Kafka has on disk of partition 0, which it hands out as it is. */
+  changeStored(topic: string, change: (stored: Buffer) => void): void;
+  createTopic(
+    topic: string,
+    numPartitions: number,
+    settings?: Readonly<Record<string, string>>,
+  ): Promise<void>;
   /** Removes the topics that exist of these. */
   deleteTopics(topics: readonly string[]): Promise<void>;
   /** Where a group stands and where its topic ends, by partition; -1: it has not moved yet. */
@@ -62,8 +70,19 @@ export async function startTestKafka(): Promise<TestKafka> {
     async produce({ topic, key, value }) {
       await producer.send({ topic, messages: [{ key, value }] });
     },
-    async createTopic(topic, numPartitions) {
-      await settled(() => admin.createTopics({ topics: [{ topic, numPartitions }] }));
+    produceBatch: (topic, batch) => settled(() => produceBatch(instance.url, topic, batch)),
+    changeStored(topic, change) {
+      const file = join(dir, 'data', `${topic}-0`, '00000000000000000000.log');
+      const stored = readFileSync(file);
+      change(stored);
+      // In place: Kafka has the file open.
+      const descriptor = openSync(file, 'r+');
+      writeSync(descriptor, stored);
+      closeSync(descriptor);
+    },
+    async createTopic(topic, numPartitions, settings = {}) {
+      const configEntries = Object.entries(settings).map(([name, value]) => ({ name, value }));
+      await settled(() => admin.createTopics({ topics: [{ topic, numPartitions, configEntries }] }));
     },
     async deleteTopics(topics) {
       const existing = await admin.listTopics();
@@ -127,27 +146,38 @@ export async function startTestKafka(): Promise<TestKafka> {
   };
 }
 
-/** LeaveGroup, version 1, on behalf of somebody else: https://kafka.apache.org/protocol#The_Messages_LeaveGroup */
-async function leaveGroup(broker: string, group: string, member: string): Promise<void> {
-  const int16 = (value: number) => Buffer.from([value >> 8, value & 255]);
-  const string = (text: string) => Buffer.concat([int16(Buffer.byteLength(text)), Buffer.from(text)]);
-  const [apiKey, version, correlation] = [int16(13), int16(1), Buffer.alloc(4)];
-  const request = Buffer.concat([
-    apiKey,
-    version,
-    correlation,
-    string('test'),
-    string(group),
-    string(member),
-  ]);
-  const size = Buffer.alloc(4);
-  size.writeInt32BE(request.length);
+const int16 = (value: number) => Buffer.from([value >> 8, value & 255]);
+const int32 = (value: number) => {
+  const bytes = Buffer.alloc(4);
+  bytes.writeInt32BE(value);
+  return bytes;
+};
+const string = (text: string) => Buffer.concat([int16(Buffer.byteLength(text)), Buffer.from(text)]);
+
+/** Sends a request of Kafka's protocol on a connection of its own; the body of the answer. */
+async function ask(broker: string, apiKey: number, version: number, body: Buffer): Promise<Buffer> {
+  const head = Buffer.concat([int16(apiKey), int16(version), int32(0), string('test')]);
   const [host = '', port] = broker.split(':');
   const socket = openSocket(Number(port), host);
-  socket.write(Buffer.concat([size, request]));
+  socket.write(Buffer.concat([int32(head.length + body.length), head, body]));
   const [answer] = (await once(socket, 'data')) as [Buffer];
   socket.destroy();
+  return answer.subarray(8);
+}
+
+/** On behalf of somebody else: https://kafka.apache.org/protocol#The_Messages_LeaveGroup */
+async function leaveGroup(broker: string, group: string, member: string): Promise<void> {
+  const answer = await ask(broker, 13, 1, Buffer.concat([string(group), string(member)]));
   // 25: it is not a member any more.
-  const code = answer.readInt16BE(12);
+  const code = answer.readInt16BE(4);
   if (code !== 0 && code !== 25) throw new Error(`Kafka refuses LeaveGroup with error ${code}`);
+}
+
+/** https://kafka.apache.org/protocol#The_Messages_Produce */
+async function produceBatch(broker: string, topic: string, batch: Buffer): Promise<void> {
+  const partition = Buffer.concat([int32(1), int32(0), int32(batch.length), batch]);
+  const body = [int16(-1), int16(1), int32(5_000), int32(1), string(topic), partition];
+  const answer = await ask(broker, 0, 3, Buffer.concat(body));
+  const code = answer.readInt16BE(4 + 2 + Buffer.byteLength(topic) + 4 + 4);
+  if (code !== 0) throw new Error(`Kafka refuses the batch with error ${code}`);
 }

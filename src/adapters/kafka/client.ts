@@ -1,3 +1,4 @@
+import './patch-kafkajs.ts';
 import { Kafka, type logCreator, logLevel, type SASLOptions } from 'kafkajs';
 import type { Logger } from '../../ports/logger.ts';
 import type { Settings } from './options.ts';

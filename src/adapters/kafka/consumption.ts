@@ -1,11 +1,13 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Consumer, EachBatchPayload, Kafka, KafkaMessage } from 'kafkajs';
+import type { Consumer, EachBatchPayload, Kafka } from 'kafkajs';
 import type { ConsumeOptions, LogRecord } from '../../ports/event-log.ts';
 import type { Logger } from '../../ports/logger.ts';
+import type { Delivered } from './decode-records.ts';
 import { adviceOn, isPermanent, reasonOf } from './error.ts';
 import { createMembership } from './membership.ts';
 import type { Names } from './names.ts';
 import type { Settings } from './options.ts';
+import { toRecord } from './record.ts';
 
 /** Records handed over together. */
 const chunkSize = 500;
@@ -110,7 +112,7 @@ export function startConsumption(
    * given to another member or cannot be told how far we are: kafkajs joins again then, and fetches from the position.
    */
   async function consumeBatch(payload: EachBatchPayload): Promise<void> {
-    const { batch, heartbeat, isRunning } = payload;
+    const { heartbeat, isRunning } = payload;
     let revocation: unknown;
     // Not AbortSignal.any, whose signals the long-lived one would remember.
     const told = new AbortController();
@@ -128,12 +130,11 @@ export function startConsumption(
       });
     }, settings.heartbeatIntervalMs / 2);
     try {
-      for (let from = 0; from < batch.messages.length; from += chunkSize) {
+      const delivered = deliveredIn(payload);
+      for (let from = 0; from < delivered.length; from += chunkSize) {
         if (!isRunning()) break;
-        const messages = batch.messages.slice(from, from + chunkSize);
-        const records = messages.map((message) =>
-          toRecord(names.here(batch.topic), batch.partition, message),
-        );
+        const messages = delivered.slice(from, from + chunkSize);
+        const records = recordsOf(payload, messages);
         if (ahead > 0) {
           if (!(await handOver(payload, messages, records))) break;
         } else {
@@ -151,10 +152,18 @@ export function startConsumption(
     }
   }
 
+  /** Without the marks, which only move the position. */
+  function recordsOf({ batch }: EachBatchPayload, messages: readonly Delivered[]): readonly LogRecord[] {
+    const topic = names.here(batch.topic);
+    return messages
+      .filter(({ isMark }) => !isMark)
+      .map((message) => toRecord(topic, batch.partition, message));
+  }
+
   /** Goes on when few enough records are not done; false when the handler gave some up, since the membership is over. */
   async function handOver(
     payload: EachBatchPayload,
-    messages: readonly KafkaMessage[],
+    messages: readonly Delivered[],
     records: readonly LogRecord[],
   ): Promise<boolean> {
     const { signal } = membership;
@@ -171,6 +180,7 @@ export function startConsumption(
 
   /** Hands the records over until the handler resolves; false when it did not before the signal. */
   async function handleUntilDone(records: readonly LogRecord[], signal: AbortSignal): Promise<boolean> {
+    if (records.length === 0) return !signal.aborted;
     for (let attempt = 1; !signal.aborted; attempt += 1) {
       const work = handle(records, signal);
       handling.add(work);
@@ -243,10 +253,14 @@ function openConsumer(client: Kafka, groupId: string, settings: Settings): Consu
   });
 }
 
+/** What `decodeRecords` has made of a fetch; kafkajs passes it on as its own. */
+const deliveredIn = ({ batch }: EachBatchPayload) =>
+  batch.messages as readonly object[] as readonly Delivered[];
+
 /** The offset that a group is at when it has passed these messages of a batch. */
-function offsetBehind({ batch }: EachBatchPayload, messages: readonly KafkaMessage[]): string {
+function offsetBehind({ batch }: EachBatchPayload, messages: readonly Delivered[]): string {
   const last = messages.at(-1)?.offset ?? '';
-  // Behind the last one there may be marks of transactions, which nobody is handed.
+  // Behind the last one there may be records of aborted transactions, which kafkajs leaves out.
   const passed = last === batch.messages.at(-1)?.offset ? batch.lastOffset() : last;
   return String(BigInt(passed) + 1n);
 }
@@ -264,27 +278,6 @@ function isRevocation(error: unknown): boolean {
   return ['REBALANCE_IN_PROGRESS', 'ILLEGAL_GENERATION', 'UNKNOWN_MEMBER_ID', 'FENCED_INSTANCE_ID'].includes(
     type,
   );
-}
-
-function toRecord(
-  topic: string,
-  partition: number,
-  { offset, key, value, headers, timestamp }: KafkaMessage,
-): LogRecord {
-  return {
-    topic,
-    partition,
-    offset: BigInt(offset),
-    key: key === null ? null : key.toString(),
-    value,
-    headers: Object.fromEntries(
-      Object.entries(headers ?? {}).flatMap(([name, given]) => {
-        const text = Array.isArray(given) ? given.at(-1) : given;
-        return text === undefined ? [] : [[name, text.toString()]];
-      }),
-    ),
-    appendedAt: new Date(Number(timestamp)),
-  };
 }
 
 /** Opens once; waiting for it ends then. */

@@ -16,7 +16,6 @@ function chainOf(error: unknown): readonly KafkaError[] {
 
 /** Names and protocol types that stay wrong until somebody changes settings, rights or data. */
 const permanent = new Set([
-  'KafkaJSNotImplemented',
   'KafkaJSSASLAuthenticationError',
   'CLUSTER_AUTHORIZATION_FAILED',
   'GROUP_AUTHORIZATION_FAILED',
@@ -63,8 +62,6 @@ export function adviceOn(error: unknown): string | undefined {
     return 'Check KAFKA_SASL_MECHANISM, KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD, and that this listener takes such a login.';
   if (chain.some(isCertificate))
     return 'Let NODE_EXTRA_CA_CERTS name the file of the authority that signed it, and KAFKA_BROKERS the hosts it is made out to.';
-  if (chain.some(({ name }) => name === 'KafkaJSNotImplemented'))
-    return 'Set compression.type of the topic to gzip or uncompressed, then move the consumer group behind what is there.';
   return undefined;
 }
 

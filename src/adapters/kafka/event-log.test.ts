@@ -1,6 +1,6 @@
 // @module-tag kafka
 import { setTimeout as delay } from 'node:timers/promises';
-import { CompressionCodecs, CompressionTypes, ConfigResourceTypes, Kafka, logLevel } from 'kafkajs';
+import { ConfigResourceTypes, Kafka, logLevel } from 'kafkajs';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { notificationCreatedTopic, topics } from '../../events/topic.ts';
 import { type EventLogUnderTest, eventLogContract } from '../../ports/event-log.contract.ts';
@@ -8,6 +8,7 @@ import type { EventLog, LogRecord } from '../../ports/event-log.ts';
 import { pageViewed } from '../../testing/event.ts';
 import { startTestKafka, type TestKafka, type TestReader } from '../../testing/kafka.ts';
 import { inbound, openKafkaLog, type TestLog } from '../../testing/kafka-log.ts';
+import { message, recordBatch } from '../../testing/record-batch.ts';
 import type { KafkaOptions } from './options.ts';
 
 const waiting = { timeout: 25_000, interval: 10 };
@@ -412,57 +413,165 @@ describe('the Kafka event log, beyond the port', () => {
     }),
   );
 
-  describe('given a compression that the client cannot read', () => {
-    /** As snappy-java writes it, with nothing compressed: https://github.com/google/snappy/blob/main/format_description.txt */
-    async function snappy({ buffer }: { readonly buffer: Buffer }): Promise<Buffer> {
-      const header = Buffer.from([0x82, 0x53, 0x4e, 0x41, 0x50, 0x50, 0x59, 0, 0, 0, 0, 1, 0, 0, 0, 1]);
-      const size = buffer.length;
-      const literal = Buffer.from([61 << 2, (size - 1) & 255, (size - 1) >> 8]);
-      const block = Buffer.concat([Buffer.from([(size & 127) | 128, size >> 7]), literal, buffer]);
-      const length = Buffer.alloc(4);
-      length.writeInt32BE(block.length);
-      return Buffer.concat([header, length, block]);
-    }
+  describe('given what other producers write', () => {
+    const numbers = (count: number, from = 0) => Array.from({ length: count }, (_, n) => `${from + n}`);
+    const valuesIn = (reader: { readonly records: readonly LogRecord[] }) => reader.records.map(text);
 
-    async function produceSnappy(value: string): Promise<void> {
-      const refuse = CompressionCodecs[CompressionTypes.Snappy];
-      const decompress = async () => {
-        throw new Error('not needed');
-      };
-      CompressionCodecs[CompressionTypes.Snappy] = () => ({ compress: snappy, decompress });
-      const producer = new Kafka({ brokers: [kafka.url], logLevel: logLevel.NOTHING }).producer();
-      await producer.connect();
-      const compression = CompressionTypes.Snappy;
-      await producer.send({ topic: views, compression, messages: [{ key: 'default/alice', value }] });
-      CompressionCodecs[CompressionTypes.Snappy] = refuse as () => never;
-      await producer.disconnect();
-    }
+    it.each([...['uncompressed', 'gzip', 'snappy', 'lz4', 'zstd'].entries()])(
+      'hands over what Kafka has compressed with codec %i, %s, each record once',
+      (codec, compression) =>
+        withLogs(async (open) => {
+          // Kafka compresses anew what comes otherwise, as its own producer would.
+          await kafka.createTopic(views, 1, { 'compression.type': compression });
+          const log = open({ partitions: 1 });
+          const reader = await collect(log, newGroup());
+          const value = (n: string) => `{"n":${n},"text":"${n.repeat(50)}"}`;
+          await kafka.produceBatch(views, recordBatch({ records: [{ value: value('0') }] }));
+          const records = numbers(3_000, 1).map((n) => ({ value: value(n) }));
+          await kafka.produceBatch(views, recordBatch({ records }));
+          kafka.changeStored(views, (stored) => expect(stored.readInt16BE(21) & 7).toBe(codec));
+          await vi.waitFor(() => expect(reader.records).toHaveLength(3_001), waiting);
+          expect(valuesIn(reader)).toEqual(numbers(3_001).map(value));
+          expect(await log.health()).toEqual({ lag: expect.any(BigInt), problem: undefined });
+        })(),
+    );
 
     it(
-      'has Kafka translate it in topics of its own',
+      'hands over keys, values and headers of any bytes, and writes them back as they were',
       withLogs(async (open) => {
-        const log = open();
-        await topicsExist();
-        await produceSnappy('a value '.repeat(30));
+        await kafka.createTopic(views, 1);
+        const log = open({ partitions: 1 });
+        const bytes = Buffer.from([0xff, 0, 0x80, 0x41]);
+        const headers = [
+          ['traceparent', null],
+          ['twice', 'a'],
+          ['twice', 'b'],
+          ['__proto__', 'x'],
+          ['', ''],
+          [bytes, bytes],
+          ['plain', 'y'],
+        ] as const;
+        await kafka.produceBatch(
+          views,
+          recordBatch({
+            records: [
+              { key: null, value: null, headers: [['null', null]] },
+              { key: bytes, value: bytes, headers },
+              { key: '', value: '' },
+            ],
+            timestamp: -1n,
+          }),
+        );
         const reader = await collect(log, newGroup());
-        await vi.waitFor(() => expect(reader.records.map(text)).toEqual(['a value '.repeat(30)]), waiting);
+        await vi.waitFor(() => expect(reader.records).toHaveLength(3), waiting);
+        const [tombstone, odd, empty] = reader.records as [LogRecord, LogRecord, LogRecord];
+        expect(tombstone).toMatchObject({ key: null, value: null });
+        expect(odd.value).toEqual(bytes);
+        expect(odd.headers).toMatchObject({ plain: 'y', '': '' });
+        expect(empty).toMatchObject({ key: '', value: Buffer.alloc(0), headers: {} });
+        expect(Date.now() - empty.appendedAt.getTime()).toBeLessThan(60_000);
+
+        await log.send([odd]);
+        await vi.waitFor(() => expect(reader.records).toHaveLength(4), waiting);
+        const { topic, key, value, headers: again } = reader.records[3] as LogRecord;
+        expect({ topic, key, value, headers: again }).toEqual({
+          topic: odd.topic,
+          key: odd.key,
+          value: odd.value,
+          headers: odd.headers,
+        });
       }),
     );
 
     it(
-      'ends the process with the reason in topics of others, and consumes nothing behind',
+      'hands a batch that cannot be read over as one record, and what is behind it',
       withLogs(async (open) => {
         await kafka.createTopic(views, 1);
-        await produceSnappy('a value '.repeat(30));
-        const log = open({ partitions: 1 });
-        await log.append([pageViewed()]);
-        const reader = await collect(log, newGroup());
-        await vi.waitFor(() => expect(log.fatal).toHaveLength(1), waiting);
-        expect(log.fatal[0]?.message).toMatch(
-          /^Kafka cannot be consumed: Snappy compression not implemented. Set compression.type/,
+        const batches = [2, 3, 2, 3, 2].map((count, n) =>
+          recordBatch({ records: numbers(count, 10 * n).map((value) => ({ value })) }),
         );
-        expect(reader.records).toEqual([]);
-        expect(await log.health()).toMatchObject({ problem: expect.stringContaining('Snappy') });
+        for (const batch of batches) await kafka.produceBatch(views, batch);
+        const starts = batches.map((_, n) => Buffer.concat(batches.slice(0, n)).length);
+        kafka.changeStored(views, (stored) => {
+          // The last byte of a value, and an unknown compression.
+          stored[(starts[2] ?? 0) - 3] = 0xff;
+          stored[(starts[3] ?? 0) + 22] = 7;
+        });
+        const [group, log] = [newGroup(), open({ partitions: 1 })];
+        const reader = await collect(log, group);
+        await vi.waitFor(() => expect(reader.records).toHaveLength(8), waiting);
+        const found = reader.records.map(({ offset, unreadable }, n) => [
+          Number(offset),
+          unreadable ?? text(reader.records[n] as LogRecord),
+        ]);
+        expect(found).toEqual([
+          [0, '0'],
+          [1, '1'],
+          [2, 'the batch at offsets 2 to 4 cannot be read: its checksum is wrong.'],
+          [5, '20'],
+          [6, '21'],
+          [7, 'the batch at offsets 7 to 9 cannot be read: its checksum is wrong.'],
+          [10, '40'],
+          [11, '41'],
+        ]);
+        await vi.waitFor(
+          async () => expect(await kafka.positions(group, views)).toEqual([{ position: 12, end: 12 }]),
+          waiting,
+        );
+        expect(log.fatal).toEqual([]);
+      }),
+    );
+
+    it(
+      'hands over messages of the formats before Kafka 0.11',
+      withLogs(async (open) => {
+        await kafka.createTopic(views, 1);
+        await kafka.produceBatch(
+          views,
+          recordBatch({ records: [{ value: 'x'.repeat(200) }, { value: 'y' }] }),
+        );
+        kafka.changeStored(views, (stored) => {
+          const old = message({ offset: 0, magic: 0, value: 'old' });
+          const size = stored.length - old.length - message({ offset: 1, magic: 1, value: '' }).length;
+          Buffer.concat([old, message({ offset: 1, magic: 1, value: 'z'.repeat(size), timestamp: 5n })]).copy(
+            stored,
+          );
+        });
+        const reader = await collect(open({ partitions: 1 }), newGroup());
+        await vi.waitFor(() => expect(reader.records).toHaveLength(2), waiting);
+        expect(text(reader.records[0] as LogRecord)).toBe('old');
+        expect(reader.records[1]?.appendedAt).toEqual(new Date(5));
+      }),
+    );
+
+    it(
+      'is behind the marks of transactions, and hands over none that was aborted',
+      withLogs(async (open) => {
+        await kafka.createTopic(views, 1);
+        const [group, log] = [newGroup(), open({ partitions: 1, stallMs: 300 })];
+        const reader = await collect(log, group);
+        const client = new Kafka({ brokers: [kafka.url], logLevel: logLevel.NOTHING });
+        const producer = client.producer({
+          transactionalId: group,
+          idempotent: true,
+          maxInFlightRequests: 1,
+        });
+        await producer.connect();
+        for (const [value, isAborted] of [
+          ['kept', false],
+          ['aborted', true],
+        ] as const) {
+          const transaction = await producer.transaction();
+          await transaction.send({ topic: views, messages: [{ value }] });
+          await (isAborted ? transaction.abort() : transaction.commit());
+        }
+        await producer.disconnect();
+        await vi.waitFor(
+          async () => expect(await kafka.positions(group, views)).toEqual([{ position: 4, end: 4 }]),
+          waiting,
+        );
+        expect(valuesIn(reader)).toEqual(['kept']);
+        expect(await log.health()).toEqual({ lag: 0n, problem: undefined });
       }),
     );
   });

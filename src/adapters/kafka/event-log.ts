@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Admin } from 'kafkajs';
+import type { Admin, IHeaders } from 'kafkajs';
 import { AppError } from '../../domain/error.ts';
 import { encode, keyOf, topicOf } from '../../events/codec.ts';
 import { withDeadline } from '../../ports/deadline.ts';
@@ -15,6 +15,7 @@ import { standingOf } from './health.ts';
 import { createNames } from './names.ts';
 import { type KafkaOptions, settingsOf } from './options.ts';
 import { createMessageProducer, type OutgoingMessage } from './producer.ts';
+import { exactBytesOf } from './record.ts';
 import { createTopics } from './topics.ts';
 
 /** What Kafka adds to each record at most, headers not counted; generous. */
@@ -211,18 +212,19 @@ export function createKafkaEventLog({ logger, onFatal }: Deps, options: KafkaOpt
 
 /** Rejects with BAD_USER_INPUT when the record can never be written. */
 function toPending(record: OutgoingRecord, deadline: number, maxBytes: number): Pending {
-  const { topic, key, value, headers = {} } = record;
-  const strings = [key ?? '', ...Object.entries(headers).flat()];
-  const bytes =
-    (value?.byteLength ?? 0) +
-    strings.reduce((sum, text) => sum + Buffer.byteLength(text) + 5, overheadBytes);
+  const { topic, value } = record;
+  const { key, headers } = exactBytesOf(record);
+  const parts = [key, value, ...headers.flat()];
+  const bytes = parts.reduce((sum, part) => sum + (part?.byteLength ?? 0) + 5, overheadBytes);
   if (bytes > maxBytes) {
     throw new AppError(
       'BAD_USER_INPUT',
       `The event is too large: at most ${maxBytes} bytes are stored together.`,
     );
   }
-  const message = { key, value: value && Buffer.from(value), headers: { ...headers } };
+  const content = { key, value: value && Buffer.from(value) };
+  // A list is written as it is, see patch-kafkajs.ts.
+  const message = headers.length === 0 ? content : { ...content, headers: headers as unknown as IHeaders };
   return { topic, message, bytes, deadline };
 }
 

@@ -17,10 +17,7 @@ export interface KafkaOptions {
   readonly replicationFactor: number;
   /** Of topics created here. */
   readonly retentionMs: number;
-  /**
-   * How records are written, and kept in topics created here. Whatever producers use, Kafka recompresses it to this: the
-   * client reads nothing but gzip, and a batch it cannot read stops it.
-   */
+  /** How records are written, and kept in topics created here, whatever their producers use. */
   readonly compression: 'none' | 'gzip';
   /** Before the name of every topic and group, so that several installations can share a cluster. Default ''. */
   readonly namespace?: string;

@@ -1,0 +1,298 @@
+import { createRequire } from 'node:module';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { crc32 } from 'node:zlib';
+import { decompress } from './decompress.ts';
+
+const crc32c = createRequire(import.meta.url)('kafkajs/src/protocol/recordBatch/crc32C') as (
+  bytes: Buffer,
+) => number;
+
+/** A record as Kafka delivers it, in the shape that kafkajs passes on. Any of its bytes may be anything. */
+export interface Delivered {
+  readonly offset: string;
+  /** Milliseconds, as the producer or the broker says: any number. NaN: none. */
+  readonly timestamp: number;
+  readonly key: Buffer | null;
+  readonly value: Buffer | null;
+  readonly headers: readonly Header[];
+  /** kafkajs leaves out the records of aborted transactions by this. */
+  readonly batchContext: { readonly producerId: string; readonly inTransaction: boolean };
+  /** Nothing to apply: the mark of a transaction, or the end of a batch whose last records were compacted away. */
+  readonly isMark?: boolean;
+  /** This stands for a whole batch that cannot be read. `offset` is its last, `value` its bytes as they are stored. */
+  readonly damage?: { readonly firstOffset: string; readonly reason: string };
+}
+
+export type Header = readonly [name: Buffer, value: Buffer | null];
+
+/** What one batch may become when it is decompressed. Producers limit a batch to about 1 MB before they compress it. */
+export const maxBatchBytes = 32 * 1024 * 1024;
+
+/** Behind so many bytes of a partition the rest of a fetch is left for the next one, so that memory has a bound. */
+const maxFetchBytes = 8 * 1024 * 1024;
+
+/** Bytes that are decoded without letting anything else run. */
+const turnBytes = 1024 * 1024;
+
+/** Bytes of a batch that cannot be read that are kept: what brokers take by default (max.message.bytes). */
+export const maxKeptBytes = 1_048_588;
+
+/** A batch, or a message of the formats before it, as it is in the log. */
+interface Entry {
+  readonly bytes: Buffer;
+  readonly offset: number;
+  /** Of the entry behind it. */
+  readonly next: number | undefined;
+}
+
+/**
+ * Decodes what a fetch holds of one partition. Never rejects: a batch that cannot be read becomes one record with
+ * `damage`, so that it holds nothing back. Each batch ends with a record at its last offset, so that a consumer that passes
+ * it is behind the batch.
+ */
+export async function decodeRecords(bytes: Buffer): Promise<Delivered[]> {
+  const delivered: Delivered[] = [];
+  let decoded = 0;
+  let untilTurn = turnBytes;
+  for (const entry of entriesOf(bytes)) {
+    const { records, size } = await decodeEntry(entry);
+    // Not spread: a batch may have more records than a call takes arguments.
+    for (const record of records) delivered.push(record);
+    decoded += size;
+    if (decoded > maxFetchBytes) break;
+    untilTurn -= size;
+    if (untilTurn <= 0) {
+      untilTurn = turnBytes;
+      await nextTurn();
+    }
+  }
+  return delivered;
+}
+
+/** Of offset, length and, at the same place in all formats, the version. */
+const entryHeadBytes = 17;
+const magicAt = 16;
+
+/** The entries in order. Brokers cut the last one off where the fetch is full. */
+function* entriesOf(bytes: Buffer): Generator<Entry> {
+  for (let at = 0; at + entryHeadBytes <= bytes.length; ) {
+    const end = at + 12 + bytes.readInt32BE(at + 8);
+    if (end > bytes.length) return;
+    // No length of an entry: nothing behind it can be found.
+    const isWhole = end >= at + entryHeadBytes;
+    const offset = offsetAt(bytes, at);
+    const hasNext = isWhole && end + 8 <= bytes.length;
+    const next = hasNext ? offsetAt(bytes, end) : undefined;
+    yield { bytes: bytes.subarray(at, isWhole ? end : undefined), offset, next };
+    at = isWhole ? end : bytes.length;
+  }
+}
+
+const offsetAt = (bytes: Buffer, at: number) => Number(bytes.readBigInt64BE(at));
+
+interface Decoded {
+  readonly records: readonly Delivered[];
+  /** Bytes, decompressed. */
+  readonly size: number;
+}
+
+async function decodeEntry(entry: Entry): Promise<Decoded> {
+  const magic = entry.bytes.readInt8(magicAt);
+  try {
+    if (magic === 2) return await decodeBatch(entry);
+    if (magic === 0 || magic === 1) return await decodeMessage(entry);
+    throw new Error(`its format ${magic} is unknown`);
+  } catch (error) {
+    return { records: [damaged(entry, magic, error)], size: entry.bytes.length };
+  }
+}
+
+const batchHeadBytes = 61;
+
+/** https://kafka.apache.org/documentation/#recordbatch */
+async function decodeBatch({ bytes, offset: base }: Entry): Promise<Decoded> {
+  if (bytes.length < batchHeadBytes) throw new Error('it is cut off');
+  const attributes = bytes.readInt16BE(21);
+  if (crc32c(bytes.subarray(21)) !== bytes.readUInt32BE(17)) throw new Error('its checksum is wrong');
+  const lastDelta = bytes.readInt32BE(23);
+  if (lastDelta < 0) throw new Error('its offsets are not in order');
+  const baseTimestamp = offsetAt(bytes, 27);
+  const maxTimestamp = offsetAt(bytes, 35);
+  const batchContext = {
+    producerId: String(bytes.readBigInt64BE(43)),
+    inTransaction: (attributes & 0x10) !== 0,
+  };
+  const isAppendTime = (attributes & 8) !== 0;
+  const isMark = (attributes & 0x20) !== 0;
+  const count = bytes.readInt32BE(57);
+  const data = await decompress(attributes & 7, bytes.subarray(batchHeadBytes), maxBatchBytes);
+  const reader = createReader(data);
+  const records: Delivered[] = [];
+  let last = -1;
+  for (let n = 0; n < count; n += 1) {
+    const end = reader.varint() + reader.at();
+    // Attributes, which have no meaning yet.
+    reader.skip(1);
+    const timestampDelta = reader.varint();
+    const delta = reader.varint();
+    if (delta <= last || delta > lastDelta) throw new Error('its offsets are not in order');
+    last = delta;
+    const offset = String(base + delta);
+    const timestamp = isAppendTime ? maxTimestamp : baseTimestamp + timestampDelta;
+    const key = reader.bytes(reader.varint());
+    const value = reader.bytes(reader.varint());
+    const headers = readHeaders(reader);
+    if (reader.at() !== end) throw new Error('a record has another length than it says');
+    records.push({ offset, timestamp, key, value, headers, batchContext, isMark });
+  }
+  if (last < lastDelta) records.push(markAt(base + lastDelta, batchContext));
+  return { records, size: data.length };
+}
+
+const noHeaders: readonly Header[] = [];
+
+function readHeaders(reader: Reader): readonly Header[] {
+  const count = reader.varint();
+  if (count === 0) return noHeaders;
+  const headers: Header[] = [];
+  for (let n = 0; n < count; n += 1) {
+    const name = reader.bytes(reader.varint());
+    if (name === null) throw new Error('a header has no name');
+    headers.push([name, reader.bytes(reader.varint())]);
+  }
+  return headers;
+}
+
+const noTransaction = { producerId: '-1', inTransaction: false };
+const nothing = { timestamp: Number.NaN, key: null, value: null, headers: noHeaders };
+
+const markAt = (offset: number, batchContext: Delivered['batchContext']): Delivered => ({
+  ...nothing,
+  offset: String(offset),
+  batchContext,
+  isMark: true,
+});
+
+/**
+ * A message of the formats 0 and 1, of before Kafka 0.11; a compressed one holds others.
+ * https://kafka.apache.org/documentation/#messageset
+ */
+async function decodeMessage({ bytes, offset }: Entry): Promise<Decoded> {
+  if (crc32(bytes.subarray(magicAt)) !== bytes.readUInt32BE(12)) throw new Error('its checksum is wrong');
+  const hasTimestamp = bytes.readInt8(magicAt) === 1;
+  const attributes = bytes.readInt8(17);
+  const timestamp = hasTimestamp ? offsetAt(bytes, 18) : Number.NaN;
+  const reader = createReader(bytes, hasTimestamp ? 26 : 18);
+  const key = reader.bytes(reader.int32());
+  const value = reader.bytes(reader.int32());
+  const codec = attributes & 7;
+  if (codec === 0) {
+    const record = { offset: String(offset), timestamp, key, value, headers: noHeaders };
+    return { records: [{ ...record, batchContext: noTransaction }], size: bytes.length };
+  }
+  const data = await decompress(codec, value ?? Buffer.alloc(0), maxBatchBytes);
+  const records: Delivered[] = [];
+  for (const entry of entriesOf(data)) {
+    if (isCompressed(entry.bytes)) throw new Error('it holds a compressed message within another');
+    records.push(...(await decodeMessage(entry)).records);
+  }
+  const isAppendTime = (attributes & 8) !== 0;
+  return {
+    records: placed(records, { offset, isRelative: hasTimestamp, ...(isAppendTime && { timestamp }) }),
+    size: data.length,
+  };
+}
+
+const isCompressed = (message: Buffer) => (message.readInt8(17) & 7) !== 0;
+
+/** Format 1 counts the offsets within a compressed message from 0, and the outer offset is that of the last. */
+function placed(
+  records: readonly Delivered[],
+  {
+    offset,
+    isRelative,
+    ...appended
+  }: { readonly offset: number; readonly isRelative: boolean; readonly timestamp?: number },
+): readonly Delivered[] {
+  if (records.length === 0) throw new Error('it holds no message');
+  const last = Number(records.at(-1)?.offset);
+  if (!isRelative && last !== offset) throw new Error('its offsets are not in order');
+  const base = isRelative ? offset - last : 0;
+  return records.map((record) => ({
+    ...record,
+    ...appended,
+    offset: String(base + Number(record.offset)),
+  }));
+}
+
+function damaged(entry: Entry, magic: number, error: unknown): Delivered {
+  const { bytes, offset } = entry;
+  const last = magic === 0 || magic === 1 ? offset : lastOffsetOf(entry);
+  const where = last === offset ? `offset ${offset}` : `offsets ${offset} to ${last}`;
+  const isKept = bytes.length <= maxKeptBytes;
+  const rest = isKept ? '' : ` Its ${bytes.length} bytes are not kept: more than ${maxKeptBytes}.`;
+  const why = error instanceof Error ? error.message : String(error);
+  return {
+    ...nothing,
+    value: isKept ? bytes : null,
+    offset: String(last),
+    batchContext: noTransaction,
+    damage: {
+      firstOffset: String(offset),
+      reason: `the batch at ${where} cannot be read: ${why}.${rest}`,
+    },
+  };
+}
+
+/**
+ * The last offset of a batch that cannot be read. Its header may be damaged as well: the number is believed if the number of
+ * records agrees, or a batch follows, and never reaches into that one. Otherwise the consumer goes on offset by offset.
+ */
+function lastOffsetOf({ bytes, offset, next }: Entry): number {
+  if (bytes.length < batchHeadBytes) return offset;
+  const delta = bytes.readInt32BE(23);
+  const agrees = delta >= 0 && delta === bytes.readInt32BE(57) - 1;
+  if (next !== undefined) return Math.max(offset, agrees ? Math.min(offset + delta, next - 1) : next - 1);
+  return agrees ? offset + delta : offset;
+}
+
+type Reader = ReturnType<typeof createReader>;
+
+/** Reads from `start` on; throws where the bytes end too early. */
+function createReader(data: Buffer, start = 0) {
+  let at = start;
+
+  function skip(length: number): void {
+    if (length < 0 || at + length > data.length) throw new Error('its records are cut off');
+    at += length;
+  }
+
+  return {
+    at: () => at,
+    skip,
+    int32(): number {
+      skip(4);
+      return data.readInt32BE(at - 4);
+    },
+    /** Zigzag, of up to 64 bits; beyond 2^53 not exact. */
+    varint(): number {
+      let result = 0;
+      let scale = 1;
+      let byte: number;
+      do {
+        if (at >= data.length || scale > 2 ** 63) throw new Error('its records are cut off');
+        byte = data[at] as number;
+        at += 1;
+        result += (byte & 127) * scale;
+        scale *= 128;
+      } while (byte > 127);
+      return result % 2 === 0 ? result / 2 : -(result + 1) / 2;
+    },
+    /** null for a length of -1. */
+    bytes(length: number): Buffer | null {
+      if (length === -1) return null;
+      skip(length);
+      return data.subarray(at - length, at);
+    },
+  };
+}

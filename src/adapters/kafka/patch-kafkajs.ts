@@ -1,0 +1,83 @@
+import { createRequire } from 'node:module';
+import { decodeRecords, type Header } from './decode-records.ts';
+
+/*
+ * Replaces two functions of kafkajs, which has no release after this one:
+ * - The decoder of what a fetch returns. Its own throws at the first batch that it cannot read, for all partitions of the
+ *   fetch and again at every try. It knows no compression but gzip, has no bound on what a batch becomes, and takes time
+ *   that grows with the square of the number of headers.
+ * - The encoder of a record, for exact headers only: its own cannot write a null value, nor a name that is not UTF-8.
+ * Delete this file when the client does both.
+ */
+const version = '2.2.4';
+const protocol = 'kafkajs/src/protocol';
+
+interface Decoder {
+  readInt32(): number;
+  canReadBytes(length: number): boolean;
+  readBytes(length: number): Buffer;
+}
+
+interface Encoder {
+  writeInt8(value: number): Encoder;
+  writeVarInt(value: number): Encoder;
+  writeVarLong(value: number): Encoder;
+  writeVarIntBytes(value: Buffer | string | null): Encoder;
+  writeEncoder(value: Encoder): Encoder;
+  size(): number;
+}
+
+interface RecordFields {
+  readonly offsetDelta?: number;
+  readonly timestampDelta?: number;
+  readonly key: Buffer | string | null;
+  readonly value: Buffer | string | null;
+  readonly headers?: object | readonly Header[];
+}
+
+type EncodeRecord = (fields: RecordFields) => Encoder;
+
+const require = createRequire(import.meta.url);
+
+const found = (require('kafkajs/package.json') as { readonly version: string }).version;
+if (found !== version) throw new Error(`kafkajs ${found} is installed; patch-kafkajs.ts is for ${version}.`);
+
+const Encoder = require(`${protocol}/encoder`) as new () => Encoder;
+
+/** Puts another function in the place of what a module exports, before any other module has taken it. */
+function replace<F>(path: string, users: readonly string[], make: (original: F) => F): void {
+  const loaded = users
+    .map((user) => require.resolve(`${protocol}/${user}`))
+    .filter((file) => require.cache[file]);
+  if (loaded.length > 0) throw new Error(`${loaded[0]} was loaded before patch-kafkajs.ts.`);
+  const original = require(`${protocol}/${path}`) as F;
+  const module = require.cache[require.resolve(`${protocol}/${path}`)];
+  if (module) module.exports = make(original);
+}
+
+/** Those that Kafka 0.11 and later are asked with. */
+const fetchVersions = [4, 5, 7, 8, 11];
+
+replace<(decoder: Decoder) => Promise<unknown[]>>(
+  'requests/fetch/v4/decodeMessages',
+  fetchVersions.map((one) => `requests/fetch/v${one}/response`),
+  () => async (decoder) => {
+    const size = decoder.readInt32();
+    return size > 0 && decoder.canReadBytes(size) ? decodeRecords(decoder.readBytes(size)) : [];
+  },
+);
+
+replace<EncodeRecord>('recordBatch/record/v0', ['requests/produce/v3/request'], (original) => (fields) => {
+  const { offsetDelta = 0, timestampDelta = 0, key, value, headers } = fields;
+  if (!Array.isArray(headers)) return original(fields);
+  const body = new Encoder()
+    .writeInt8(0)
+    .writeVarLong(timestampDelta)
+    .writeVarInt(offsetDelta)
+    .writeVarIntBytes(key)
+    .writeVarIntBytes(value)
+    .writeVarInt(headers.length);
+  for (const [name, content] of headers as readonly Header[])
+    body.writeVarIntBytes(name).writeVarIntBytes(content);
+  return new Encoder().writeVarInt(body.size()).writeEncoder(body);
+});
