@@ -1,16 +1,23 @@
+import { type Admin, ConfigResourceTypes } from 'kafkajs';
 import { withDeadline } from '../../ports/deadline.ts';
 import type { Finding } from '../../ports/finding.ts';
 import { silent } from '../../ports/logger.ts';
 import { createConnect } from './client.ts';
+import { maxKeptBytes } from './decode-records.ts';
 import { adviceOn, reasonOf } from './error.ts';
 import { createNames } from './names.ts';
 import { type KafkaOptions, settingsOf } from './options.ts';
 
 const timeoutMs = 8_000;
 
-/** Looks at a Kafka cluster without changing anything: reachable, topics there, partitions as configured and with leaders. */
+/**
+ * Looks at a Kafka cluster without changing anything: reachable, topics there, partitions as configured and with leaders, and
+ * settings that fit.
+ */
 export async function examineKafka(options: KafkaOptions): Promise<readonly Finding[]> {
-  const admin = createConnect({ logger: silent }, settingsOf(options))().admin();
+  const settings = settingsOf(options);
+  const { maxAppendBytes } = settings;
+  const admin = createConnect({ logger: silent }, settings)().admin();
   const startedAt = performance.now();
   try {
     await withDeadline(admin.connect(), timeoutMs);
@@ -32,6 +39,7 @@ export async function examineKafka(options: KafkaOptions): Promise<readonly Find
           return { state: 'warning', found: `no topic ${topic}`, fix };
         }),
       ...topics.map(({ name, partitions }): Finding => topicFinding(name, partitions, options.partitions)),
+      ...(await settingFindings(admin, present, maxAppendBytes)),
     ];
   } catch (error) {
     const fix =
@@ -58,4 +66,57 @@ function topicFinding(
   if (partitions.length === configured) return { state: 'ok', found };
   const fix = `Leave it: adding partitions moves users to others. Set KAFKA_PARTITIONS=${partitions.length} to agree.`;
   return { state: 'warning', found: `${found}, not ${configured} as configured`, fix };
+}
+
+const examined = ['compression.type', 'message.timestamp.type', 'max.message.bytes'] as const;
+
+type TopicSettings = Partial<Record<(typeof examined)[number], string>>;
+
+/** A login may be refused the settings, and everything else works without them. */
+async function settingFindings(
+  admin: Admin,
+  topics: readonly string[],
+  maxAppendBytes: number,
+): Promise<readonly Finding[]> {
+  if (topics.length === 0) return [];
+  const resources = topics.map((name) => ({
+    type: ConfigResourceTypes.TOPIC,
+    name,
+    configNames: [...examined],
+  }));
+  try {
+    const described = await withDeadline(
+      admin.describeConfigs({ resources, includeSynonyms: false }),
+      timeoutMs,
+    );
+    return described.resources.map(({ resourceName, configEntries }) => {
+      const values = configEntries.map(({ configName, configValue }) => [configName, configValue]);
+      return settingFinding(resourceName, Object.fromEntries(values), maxAppendBytes);
+    });
+  } catch (error) {
+    const found = `the settings of the topics cannot be read: ${reasonOf(error)}`;
+    return [{ state: 'warning', found, fix: 'Allow the login to describe the configs of its topics.' }];
+  }
+}
+
+function settingFinding(topic: string, settings: TopicSettings, maxAppendBytes: number): Finding {
+  const compression = settings['compression.type'];
+  const timestamps = settings['message.timestamp.type'];
+  const maxBytes = Number(settings['max.message.bytes']);
+  const kept =
+    compression === 'producer'
+      ? 'as producers compress them'
+      : compression === 'uncompressed'
+        ? 'uncompressed'
+        : `compressed with ${compression}`;
+  const found = `topic ${topic} keeps batches ${kept}, of up to ${maxBytes} bytes, with timestamps ${timestamps}`;
+  const fixes = [
+    timestamps !== 'LogAppendTime' &&
+      'Set message.timestamp.type=LogAppendTime: otherwise Kafka deletes a record early if its producer dates it into the past.',
+    maxBytes < maxAppendBytes &&
+      `Set max.message.bytes=1048588: events of up to ${maxAppendBytes} bytes are accepted, and this topic refuses the larger ones.`,
+    maxBytes > maxKeptBytes &&
+      `Batches over ${maxKeptBytes} bytes that cannot be read are not kept in the dead letters, and records over ${maxAppendBytes} bytes cannot be retried.`,
+  ].filter((fix) => fix !== false);
+  return fixes.length === 0 ? { state: 'ok', found } : { state: 'warning', found, fix: fixes.join(' ') };
 }

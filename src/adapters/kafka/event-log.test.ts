@@ -7,8 +7,9 @@ import { type EventLogUnderTest, eventLogContract } from '../../ports/event-log.
 import type { EventLog, LogRecord } from '../../ports/event-log.ts';
 import { pageViewed } from '../../testing/event.ts';
 import { startTestKafka, type TestKafka, type TestReader } from '../../testing/kafka.ts';
-import { inbound, openKafkaLog, type TestLog } from '../../testing/kafka-log.ts';
+import { inbound, kafkaOptions, openKafkaLog, type TestLog } from '../../testing/kafka-log.ts';
 import { message, recordBatch } from '../../testing/record-batch.ts';
+import { examineKafka } from './doctor.ts';
 import type { KafkaOptions } from './options.ts';
 
 const waiting = { timeout: 25_000, interval: 10 };
@@ -575,4 +576,25 @@ describe('the Kafka event log, beyond the port', () => {
       }),
     );
   });
+
+  it(
+    'is examined with the settings of its topics, and advice where they do not fit',
+    withLogs(async (open) => {
+      await kafka.createTopic(views, 3, { 'compression.type': 'zstd', 'max.message.bytes': '20000' });
+      open();
+      await topicsExist();
+      const findings = await examineKafka(kafkaOptions(kafka.url));
+      const about = (topic: string) =>
+        findings.find(({ found }) => found.startsWith(`topic ${topic} keeps batches`));
+      expect(about(topics.userLimits)).toEqual({
+        state: 'ok',
+        found: `topic ${topics.userLimits} keeps batches uncompressed, of up to 1048588 bytes, with timestamps LogAppendTime`,
+      });
+      expect(about(views)).toEqual({
+        state: 'warning',
+        found: `topic ${views} keeps batches compressed with zstd, of up to 20000 bytes, with timestamps CreateTime`,
+        fix: expect.stringMatching(/message.timestamp.type=LogAppendTime: .* max.message.bytes=1048588: /),
+      });
+    }),
+  );
 });
