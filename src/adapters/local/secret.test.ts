@@ -1,9 +1,9 @@
-import { chmodSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { AppError } from '../../domain/error.ts';
-import { examineSecret, readOrCreateSecret } from './secret.ts';
+import { examineSecret, findSecret, readOrCreateSecret } from './secret.ts';
 
 describe('the secret of a data directory', () => {
   let dataDir: string;
@@ -23,6 +23,30 @@ describe('the secret of a data directory', () => {
     expect(examineSecret(nested)).toEqual({ state: 'ok', found: 'there, and whole' });
     expect(readOrCreateSecret(nested)).toBe(secret);
   });
+
+  it('is found, and not made', () => {
+    expect(findSecret(dataDir)).toBeUndefined();
+    expect(readdirSync(dataDir)).toEqual([]);
+    const secret = readOrCreateSecret(dataDir);
+    expect(findSecret(dataDir)).toBe(secret);
+  });
+
+  it.each([readOrCreateSecret, findSecret])(
+    'is taken away from other accounts by %o: they cannot read the file nor write to the directory',
+    (use) => {
+      const file = join(dataDir, 'auth-secret');
+      const secret = readOrCreateSecret(dataDir);
+      chmodSync(file, 0o664);
+      chmodSync(dataDir, 0o777);
+      expect(examineSecret(dataDir)).toMatchObject({
+        state: 'warning',
+        fix: expect.stringContaining('chmod 600'),
+      });
+      expect(use(dataDir)).toBe(secret);
+      expect([statSync(file).mode & 0o777, statSync(dataDir).mode & 0o777]).toEqual([0o600, 0o755]);
+      expect(examineSecret(dataDir)).toMatchObject({ state: 'ok' });
+    },
+  );
 
   it.each([
     ['is a device', () => '/dev/null'],
