@@ -27,7 +27,7 @@ describe('the pages, in a browser', () => {
   });
   beforeEach(async () => {
     complaints = [];
-    page = await browser.newPage();
+    page = await (await browser.newContext()).newPage();
     page.on('console', (message) => message.type() === 'error' && complaints.push(message.text()));
     page.on('pageerror', (error) => complaints.push(error.message));
   });
@@ -36,9 +36,18 @@ describe('the pages, in a browser', () => {
     expect(complaints).toEqual([]);
   });
 
+  const linkTo = (path: string) => `${app.url}${path}#${app.runtime.backends.demoSessions?.createCode()}`;
+  const live = (on = page) => on.waitForSelector('#connection[data-state=live]');
+  /** What the browser itself says about an answer that refuses a code. */
+  const forgetRefusals = () => {
+    complaints = complaints.filter(
+      (complaint) => !complaint.includes('the server responded with a status of 401'),
+    );
+  };
+
   it('moves the bell of the demo within a push, and clears it on opening', async () => {
-    await page.goto(`${app.url}/demo`);
-    await page.waitForSelector('#connection[data-state=live]');
+    await page.goto(linkTo('/demo'));
+    await live();
     await page.fill('#title', '<img src=x onerror=alert(1)>');
     await page.click('#send');
     await page.waitForFunction(() => document.querySelector('#bell-count')?.textContent === '1');
@@ -50,8 +59,50 @@ describe('the pages, in a browser', () => {
     await page.waitForFunction(() => /1 page/.test(document.querySelector('#stats')?.textContent ?? ''));
   });
 
-  it('runs the first example of the playground with the token of the page', async () => {
-    await page.goto(`${app.url}/graphql`);
+  it('opens by a link once: for this tab, its reloads and the playground, and for no other tab', async () => {
+    const link = linkTo('/demo');
+    await page.goto(link);
+    await live();
+    expect(page.url()).toBe(`${app.url}/demo`);
+    await page.reload();
+    await live();
+
+    const other = await page.context().newPage();
+    await other.goto(`${app.url}/demo`);
+    await other.waitForSelector('text=npx unseen open');
+    expect(await other.isVisible('#problem')).toBe(false);
+    await other.goto(link);
+    await other.waitForSelector('text=This link was used already. Run `npx unseen open` for a new one.');
+    // The same page again with another code behind the #.
+    await other.goto(linkTo('/demo'));
+    await live(other);
+
+    await page.click('text=Playground');
+    await page.waitForSelector('text=You are alice of the tenant demo');
+    forgetRefusals();
+  });
+
+  it('asks for a link again if its token is not accepted any more', async () => {
+    await page.goto(linkTo('/demo'));
+    await live();
+    await page.evaluate(() => sessionStorage.setItem('unseen.userToken', 'x.y.z'));
+    await page.reload();
+    await page.waitForSelector('text=Open this page with a link');
+    await page.waitForSelector('text=The token was not accepted; it may have expired.');
+    expect(await page.evaluate(() => sessionStorage.getItem('unseen.userToken'))).toBeNull();
+    forgetRefusals();
+  });
+
+  it('tells a visitor of the playground without a token how to get one', async () => {
+    await page.goto(`${app.url}/playground`);
+    await page.waitForSelector('text=npx unseen open playground');
+    await page.goto(`${app.url}/playground#guess`);
+    await page.waitForSelector('text=This link is not valid here');
+    forgetRefusals();
+  });
+
+  it('runs the first example of the playground with the token of the link', async () => {
+    await page.goto(linkTo('/graphql'));
     expect(page.url()).toBe(`${app.url}/playground`);
     await page.waitForSelector('.graphiql-execute-button');
     await page.waitForFunction(() =>
@@ -64,7 +115,7 @@ describe('the pages, in a browser', () => {
   });
 
   it('shows a live subscription in the playground', async () => {
-    await page.goto(`${app.url}/playground`);
+    await page.goto(linkTo('/playground'));
     await page.waitForSelector('.graphiql-execute-button');
     // GraphiQL takes a moment to be itself; until then it may miss a click, as it would a visitor's.
     await vi.waitFor(
@@ -85,22 +136,21 @@ describe('the pages, in a browser', () => {
     );
   }, 90_000);
 
-  it('gives no token to a page that came under another name', async () => {
-    const html = await fetchWithHost(`${app.url}/demo`, 'attacker.example');
-    expect(html).toContain('id="unseen-config">{}</script>');
+  it('takes tokens that a visitor pastes, where authentication is configured', async () => {
+    const configured = await startTestApp();
+    try {
+      await page.goto(`${configured.url}/demo`);
+      expect(await page.isVisible('text=npx unseen open')).toBe(false);
+      await page.fill('#user-token', await configured.token({ subject: 'bob' }));
+      await page.fill('#service-token', await configured.token({ role: 'service', subject: 'shop' }));
+      await page.click('#token-form .primary');
+      await live();
+      await page.click('#send');
+      await page.waitForFunction(() => document.querySelector('#bell-count')?.textContent === '1');
+    } finally {
+      await configured.stop();
+    }
+    // The socket that was cut.
+    complaints = complaints.filter((complaint) => !complaint.includes('WebSocket'));
   });
 });
-
-/** fetch sets Host itself, so this one goes by node:http. */
-async function fetchWithHost(url: string, host: string): Promise<string> {
-  const { get } = await import('node:http');
-  return new Promise((resolve, reject) => {
-    get(url, { headers: { host } }, (response) => {
-      let body = '';
-      response.on('data', (chunk) => {
-        body += chunk;
-      });
-      response.on('end', () => resolve(body));
-    }).on('error', reject);
-  });
-}

@@ -20,15 +20,17 @@ import { createLimitWatch } from './flow/watch-limits.ts';
 import { createOperations, type OperationOptions } from './graphql/operation.ts';
 import { createResolvers, getSchema } from './graphql/schema.ts';
 import type { SystemFigures } from './graphql/system-status.ts';
+import { createDemoDoor } from './http/demo-session.ts';
 import { createGraphQLOverHttp } from './http/graphql-http.ts';
 import { createGraphQLOverWebSocket } from './http/graphql-ws.ts';
 import { createListener, type Door } from './http/listener.ts';
 import { createMetrics } from './http/metrics.ts';
-import { createPages, type PageTokens } from './http/pages.ts';
+import { createPages } from './http/pages.ts';
 import { createRateLimit } from './http/rate-limit.ts';
 import type { Authenticator } from './ports/authenticator.ts';
 import type { BadgeCache } from './ports/badge-cache.ts';
 import type { Clock } from './ports/clock.ts';
+import type { DemoSessions } from './ports/demo-sessions.ts';
 import type { EventLog } from './ports/event-log.ts';
 import { type Logger, withoutStorms } from './ports/logger.ts';
 import type { Outbox } from './ports/outbox.ts';
@@ -50,8 +52,8 @@ export interface Backends {
   readonly logger: Logger;
   /** What the backends are, in a word or two. */
   readonly names: { readonly store: () => Promise<string>; readonly log: string; readonly pubSub: string };
-  /** Tokens for the pages; undefined when authentication is configured. */
-  readonly pageTokens: (() => Promise<PageTokens>) | undefined;
+  /** undefined when authentication is configured. */
+  readonly demoSessions: DemoSessions | undefined;
 }
 
 export interface App {
@@ -72,7 +74,7 @@ export async function createApp(
   config: Config,
   { usesToCompile }: Pick<OperationOptions, 'usesToCompile'> = {},
 ): Promise<App> {
-  const { store, log, outbox, pubSub, cache, authenticator, clock, pageTokens } = backends;
+  const { store, log, outbox, pubSub, cache, authenticator, clock, demoSessions } = backends;
   const logger = withoutStorms(backends.logger);
   const { retentionDays, viewHorizonDays, lockedCategories, announcesDeliveries, limitThresholds } = config;
   const { flushIntervalMs, batchSize, maxActivityTypes, resyncMs } = config;
@@ -117,7 +119,8 @@ export async function createApp(
     return {
       graphql: await createGraphQLOverHttp(shared),
       sockets: createGraphQLOverWebSocket(shared),
-      pages: createPages({ tokens: pageTokens }),
+      demo: createDemoDoor({ sessions: demoSessions, rateLimit }),
+      pages: createPages({ opensByLink: demoSessions !== undefined }),
     };
   }
 

@@ -171,9 +171,8 @@ describe('unseen', () => {
     ephemeral.child.kill('SIGTERM');
     const { code, stderr } = await ephemeral.exit;
     expect(code).toBe(0);
-    expect(stderr).toContain(
-      'Token for alice, good for 12 h (more: start it, and npx unseen token, with an AUTH_SECRET)',
-    );
+    expect(stderr).toMatch(/Demo +http:\S+\/demo#[\w-]{38}\n/);
+    expect(stderr).toContain('The link of the demo works once, within 10 minutes. Restart for a new one.');
     expect(existsSync(join(dataDir, 'auth-secret'))).toBe(false);
     expect(readdirSync(dataDir)).toEqual([]);
   });
@@ -192,6 +191,47 @@ describe('unseen', () => {
     expect(demo).toMatchObject({ code: 0, stdout: expect.stringContaining('as it should be') });
     const other = await unseen(['demo', '--for', '1s', '--url', url]).exit;
     expect(other).toMatchObject({ code: 1, stderr: expect.stringContaining('The token is not valid.') });
+  });
+
+  it('prints a link to the demo when it starts, and new ones while it runs', async () => {
+    const env = { PORT: String(await freePort()) };
+    const server = unseen(['start'], env);
+    const url = await server.ready();
+    const tokenFor = async (link: string | undefined) => {
+      const response = await fetch(`${url}/demo/session`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ code: link?.split('#')[1] }),
+      });
+      return [response.status, await response.text()];
+    };
+    const first = /http:\S+\/demo#\S+/.exec(server.stderr())?.[0];
+    expect(await tokenFor(first)).toEqual([200, expect.stringContaining('"token":"')]);
+    expect(await tokenFor(first)).toEqual([401, expect.stringContaining('was used already')]);
+
+    const opened = await unseen(['open'], env).exit;
+    expect(opened).toMatchObject({ code: 0, stdout: expect.stringContaining(`${url}/demo#`) });
+    expect(await tokenFor(opened.stdout.trim())).toEqual([200, expect.stringContaining('"token":"')]);
+    const playground = await unseen(['open', 'playground', '--url', `http://localhost:${env.PORT}`]).exit;
+    expect(playground.stdout).toMatch(/^http:\/\/localhost:\d+\/playground#[\w-]{38}\n$/);
+    // Nothing of the exchange is in the log.
+    expect(server.stdout()).not.toContain(first?.split('#')[1]);
+  });
+
+  it('says why it opens nothing', async () => {
+    const refusal = async (env: Record<string, string>) => {
+      const { code, stdout, stderr } = await unseen(['open'], env).exit;
+      expect([code, stdout]).toEqual([1, '']);
+      return stderr;
+    };
+    expect(await refusal({ AUTH_SECRET: 'x'.repeat(32) })).toMatch(
+      /^unseen: AUTH_SECRET or AUTH_JWKS_URL is set/,
+    );
+    expect(await refusal({ NODE_ENV: 'production' })).toMatch(/NODE_ENV is production/);
+    expect(await refusal({})).toMatch(/holds no secret\. Run this with the DATA_DIR of the server/);
+    expect(readdirSync(dataDir)).toEqual([]);
+    await unseen(['token', '--user', 'alice']).exit;
+    expect(await refusal({ PORT: String(await freePort()) })).toMatch(/^unseen: No server answers at http:/);
   });
 
   it('migrates and says what it did', async () => {

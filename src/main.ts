@@ -17,9 +17,9 @@ import { type Rebuildable, rebuildAll, rebuildable, replayable } from './rebuild
 import { sweepTable } from './retention.ts';
 import {
   createLogger,
+  createOpenCode,
   createRuntime,
   createToken,
-  devUser,
   type Examination,
   examine,
   missingRight,
@@ -45,6 +45,7 @@ Settings come from the environment; .env.example lists them all.
 Examples:
   unseen start                                  everything in one process, data in .unseen/
   unseen start --ephemeral                      the same, keeping nothing
+  unseen open                                   a new link that opens the demo
   PORT=8080 unseen start                        on another port
   unseen token --user alice                     a token for the playground or for curl
   unseen token --role service                   a token that acts for every user of the tenant
@@ -106,6 +107,25 @@ program
     console.log(
       await createToken(readConfig(), { subject: options.user ?? role, role, tenantId, expiresIn }),
     );
+  });
+
+program
+  .command('open')
+  .description(
+    'Print a link that opens a page of the running server once, within 10 minutes. Needs the DATA_DIR of the server.',
+  )
+  .addArgument(new Argument('[page]', 'which page').choices(['demo', 'playground']).default('demo'))
+  .option('--url <url>', 'of the server (default: as HOST and PORT say)')
+  .action(async (page: string, { url }: { readonly url?: string }) => {
+    const config = readConfig();
+    const code = createOpenCode(config);
+    const server = url ?? urlOf(config);
+    // A server takes no code from before its start.
+    await fetch(`${server}/healthz`, { signal: AbortSignal.timeout(5_000) }).catch((cause: unknown) => {
+      const message = `No server answers at ${server}. Start one with \`unseen start\`, or name it: --url.`;
+      throw new AppError('START_REFUSED', message, { cause });
+    });
+    console.log(`${server}/${page}#${code}`);
   });
 
 const dlq = program
@@ -439,9 +459,15 @@ async function bytesOf(source: string): Promise<AsyncIterable<Uint8Array>> {
   })();
 }
 
+/** Where a server with this configuration is reached from its own machine. */
+function urlOf({ host, port }: Config): string {
+  const name = host === '0.0.0.0' || host === '::' ? 'localhost' : host.includes(':') ? `[${host}]` : host;
+  return `http://${name}:${port}`;
+}
+
 async function demo(options: { users: number; rate: number; for: number; url?: string }): Promise<void> {
   const config = readConfig();
-  const url = options.url ?? `http://${config.host}:${config.port}`;
+  const url = options.url ?? urlOf(config);
   const tenantId = `demo-${Date.now()}`;
   const token = await createToken(config, { subject: 'demo', role: 'service', tenantId, expiresIn: '1d' });
   const failed = (cause: unknown) => {
@@ -517,7 +543,7 @@ async function start({ ephemeral = false }: { readonly ephemeral?: boolean }): P
   if (isStopping) return;
   const missing = found.map(([backend, problem]) => `the ${backend} is missing (${problem})`).join(', ');
   const state = missing === '' ? `is ready ${after()}` : `is up ${after()}, not ready: ${missing}`;
-  await printBanner({ url, state, config, runtime, ephemeral });
+  printBanner({ url, state, config, runtime, ephemeral });
   if (missing === '') return;
   await settled(problems, { isOver });
   if (!isStopping) console.error(`unseen ${version} is ready ${after()}\n`);
@@ -539,7 +565,7 @@ async function settled(
   }
 }
 
-async function printBanner({
+function printBanner({
   url,
   state,
   config,
@@ -551,13 +577,16 @@ async function printBanner({
   readonly config: Config;
   readonly runtime: Awaited<ReturnType<typeof createRuntime>>;
   readonly ephemeral: boolean;
-}): Promise<void> {
+}): void {
   const { store, log, pubSub, auth } = runtime.description;
-  const tokens = await runtime.backends.pageTokens?.();
-  // The secret of an ephemeral one is gone with it, and nobody else has it.
+  const code = runtime.backends.demoSessions?.createCode();
+  // Only the process has the secret of an ephemeral start.
   const more = ephemeral
-    ? 'more: start it, and npx unseen token, with an AUTH_SECRET'
-    : 'more: npx unseen token --help';
+    ? ['  The link of the demo works once, within 10 minutes. Restart for a new one.']
+    : [
+        '  The link of the demo works once, within 10 minutes. For a new one: npx unseen open',
+        '  A token for a program: npx unseen token --help',
+      ];
   const lines = [
     `unseen ${version} ${state}`,
     '',
@@ -565,7 +594,7 @@ async function printBanner({
       ? [
           `  API         ${url}/graphql   (WebSocket: ${url.replace('http', 'ws')}/graphql)`,
           `  Playground  ${url}/playground`,
-          `  Demo        ${url}/demo`,
+          `  Demo        ${url}/demo${code === undefined ? '' : `#${code}`}`,
         ]
       : []),
     `  Health      ${url}/readyz`,
@@ -575,9 +604,7 @@ async function printBanner({
     `  Log         ${log}`,
     `  Pub/sub     ${pubSub}`,
     `  Auth        ${auth}`,
-    ...(tokens && config.roles.has('api')
-      ? ['', `  Token for ${devUser.userId}, good for 12 h (${more}):`, `  ${tokens.userToken}`]
-      : []),
+    ...(code !== undefined && config.roles.has('api') ? ['', ...more] : []),
   ];
   // For people; on standard error, so that standard output holds log lines only.
   console.error(`\n${lines.join('\n')}\n`);

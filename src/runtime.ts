@@ -2,13 +2,14 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { type Logger as Pino, pino } from 'pino';
 import pretty from 'pino-pretty';
 import { createJwtAuthenticator, type KeySource, signToken } from './adapters/jwt/authenticator.ts';
+import { createDemoCode, createDemoSessions, demoUser } from './adapters/jwt/demo-sessions.ts';
 import { examineKafka } from './adapters/kafka/doctor.ts';
 import { createKafkaEventLog } from './adapters/kafka/event-log.ts';
 import type { KafkaOptions } from './adapters/kafka/options.ts';
 import { replayKafka } from './adapters/kafka/replay.ts';
 import { problemOfDirectory } from './adapters/local/data-directory.ts';
 import { createLocalPubSub } from './adapters/local/pub-sub.ts';
-import { examineSecret, readOrCreateSecret } from './adapters/local/secret.ts';
+import { examineSecret, findSecret, readOrCreateSecret } from './adapters/local/secret.ts';
 import { connect } from './adapters/postgres/connection.ts';
 import { examinePostgres } from './adapters/postgres/doctor.ts';
 import { findEmbeddedPostgres } from './adapters/postgres/embedded.ts';
@@ -47,9 +48,6 @@ import { type Logger, silent, withoutKnownTraces } from './ports/logger.ts';
 
 // Also for what a start or a command finds out later than here.
 export { missingRight };
-
-/** The user whose token a start without configuration prints, and who exists from then on. */
-export const devUser = { tenantId: 'default', userId: 'alice' } as const;
 
 export interface RuntimeOptions {
   /** Keeps nothing: an embedded Postgres in a temporary directory, without waiting for the disk. */
@@ -136,7 +134,10 @@ export async function createRuntime(
     const outbox = createPostgresOutbox({ database, connection });
     const pubSub = config.redis ? createRedisPubSub({ logger }, config.redis) : createLocalPubSub();
     const cache = config.redis ? createRedisBadgeCache({ logger }, config.redis) : noBadgeCache;
-    const isDevelopment = config.auth.secret === undefined && config.auth.jwksUrl === undefined;
+    const demoSessions =
+      isAuthConfigured(config) || !('secret' in keys)
+        ? undefined
+        : createDemoSessions({ secret: keys.secret, clock }, config.auth);
     return {
       backends: {
         async prepare(signal) {
@@ -145,8 +146,8 @@ export async function createRuntime(
             await bindToLog(database.pool, logOf(config));
           };
           await untilReached(describePostgres(config), reach, { signal, logger });
-          if (isDevelopment)
-            await store.transaction((transaction) => transaction.ensureUsers([devUser], clock.now()));
+          if (demoSessions)
+            await store.transaction((transaction) => transaction.ensureUsers([demoUser], clock.now()));
         },
         store,
         log,
@@ -161,7 +162,7 @@ export async function createRuntime(
           log: config.kafka ? 'Kafka' : 'PostgreSQL',
           pubSub: config.redis ? `Redis${config.redis.cluster ? ' Cluster' : ''}` : 'in process',
         },
-        pageTokens: isDevelopment && 'secret' in keys ? () => pageTokens(keys.secret, config) : undefined,
+        demoSessions,
       },
       description: {
         store: options.ephemeral ? 'embedded PostgreSQL, nothing is kept' : describePostgres(config),
@@ -240,13 +241,12 @@ export async function runMigrations(config: Config, logger: Logger): Promise<rea
 
 /** What was found of each backend, without changing anything. */
 export async function examine(config: Config): Promise<readonly Examination[]> {
-  const { kafka, redis, auth, dataDir } = config;
-  const isSecretOurs = auth.secret === undefined && auth.jwksUrl === undefined;
+  const { kafka, redis, dataDir } = config;
   return Promise.all([
     examination(describePostgres(config), examineStore(config)),
     ...(kafka ? [examination(describeLog(config), examineKafka(kafkaOptions(config, kafka)))] : []),
     ...(redis ? [examination(describePubSub(config), examineRedis(redis))] : []),
-    ...(isSecretOurs
+    ...(!isAuthConfigured(config)
       ? [examination(describeAuth(config, { ephemeral: false }), Promise.resolve([examineSecret(dataDir)]))]
       : []),
   ]);
@@ -481,18 +481,25 @@ function keySource({ auth, dataDir }: Config, { ephemeral }: RuntimeOptions): Ke
   return { secret: ephemeral ? crypto.randomUUID() + crypto.randomUUID() : readOrCreateSecret(dataDir) };
 }
 
-async function pageTokens(secret: string, { auth }: Config) {
-  const common = {
-    tenantId: devUser.tenantId,
-    expiresIn: '12h',
-    issuer: auth.issuer,
-    audience: auth.audience,
-  };
-  return {
-    userToken: await signToken(secret, { ...common, subject: devUser.userId, role: 'user' }),
-    serviceToken: await signToken(secret, { ...common, subject: 'demo', role: 'service' }),
-    userId: devUser.userId,
-  };
+/** Whether the environment says who signs tokens; otherwise a secret of ours does. */
+function isAuthConfigured({ auth }: Config): boolean {
+  return auth.secret !== undefined || auth.jwksUrl !== undefined;
+}
+
+/**
+ * A code that opens the demo of the server which runs on the same data directory. Rejects with START_REFUSED when there is
+ * none, or its tokens are signed elsewhere.
+ */
+export function createOpenCode(config: Config): string {
+  if (isAuthConfigured(config)) {
+    const message =
+      'AUTH_SECRET or AUTH_JWKS_URL is set, so the server has its own sign-in and its pages open by no link. Paste a token into the page.';
+    throw new AppError('START_REFUSED', message);
+  }
+  const secret = findSecret(config.dataDir);
+  if (secret !== undefined) return createDemoCode({ secret, clock: systemClock });
+  const message = `${config.dataDir} holds no secret. Run this with the DATA_DIR of the server; one started with --ephemeral has none and prints its only link itself.`;
+  throw new AppError('START_REFUSED', message);
 }
 
 function describeAuth({ auth, dataDir }: Config, { ephemeral }: RuntimeOptions): string {

@@ -1,22 +1,19 @@
-/** What the server writes into the page: tokens in development, nothing once authentication is configured. */
+/** What the server writes into the page; the same for every visitor. */
 export interface PageConfig {
-  readonly userToken?: string;
-  readonly serviceToken?: string;
-  readonly userId?: string;
+  /** Whether a link opens this page. It does not once authentication is configured. */
+  readonly opensByLink: boolean;
 }
 
-/** Reads the JSON data block `#unseen-config`; anything missing or malformed counts as not configured. */
+/** Reads the JSON data block `#unseen-config`; anything missing or malformed counts as false. */
 export function readConfig(page: Document = document): PageConfig {
-  let parsed: unknown;
   try {
-    parsed = JSON.parse(page.getElementById('unseen-config')?.textContent ?? '{}');
+    const parsed = JSON.parse(
+      page.getElementById('unseen-config')?.textContent ?? '{}',
+    ) as Partial<PageConfig>;
+    return { opensByLink: parsed.opensByLink === true };
   } catch {
-    return {};
+    return { opensByLink: false };
   }
-  if (typeof parsed !== 'object' || parsed === null) return {};
-  return Object.fromEntries(
-    Object.entries(parsed).filter(([, value]) => typeof value === 'string' && value !== ''),
-  );
 }
 
 /** The API's address for subscriptions, on the host that served the page. */

@@ -1,54 +1,69 @@
-import { type PageConfig, readConfig } from '../config.ts';
-
 const USER_KEY = 'unseen.userToken';
 const SERVICE_KEY = 'unseen.serviceToken';
-
-/** Who the page acts as. */
-export interface Credentials {
-  /** The token to send now, or undefined when there is none. */
-  token(role: Role): string | undefined;
-  /** True when the server hands out tokens with the page, so that an expired one can be replaced. */
-  readonly renewable: boolean;
-  /** Fetches the page again for its fresh tokens; keeps the old ones when the server cannot be reached. */
-  renew(): Promise<void>;
-  /** Keeps pasted tokens until the tab is closed. */
-  paste(userToken: string, serviceToken: string): void;
-  forget(): void;
-}
+const TIMEOUT_MS = 5_000;
 
 export type Role = 'user' | 'service';
 
-/** Tokens from the page when the server put them there, else those pasted in this tab. */
-export function createCredentials(injected: PageConfig): Credentials {
-  let current = injected;
-  const renewable = injected.userToken !== undefined;
+/** Tokens of this tab, gone when it closes. */
+export interface Credentials {
+  /** The token to send, or undefined when there is none. */
+  token(role: Role): string | undefined;
+  keep(userToken: string, serviceToken: string): void;
+  forget(): void;
+}
 
+export function createCredentials(storage: Storage = sessionStorage): Credentials {
   return {
-    renewable,
-    token(role) {
-      if (renewable) return role === 'user' ? current.userToken : current.serviceToken;
-      return sessionStorage.getItem(role === 'user' ? USER_KEY : SERVICE_KEY) ?? undefined;
-    },
-    async renew() {
-      try {
-        const page = await fetch(location.pathname, {
-          cache: 'no-store',
-          signal: AbortSignal.timeout(5_000),
-        });
-        const fresh = readConfig(new DOMParser().parseFromString(await page.text(), 'text/html'));
-        if (fresh.userToken !== undefined) current = fresh;
-      } catch {
-        // The next connection attempt finds out for itself whether the old token still works.
-      }
-    },
-    paste(userToken, serviceToken) {
-      sessionStorage.setItem(USER_KEY, userToken);
-      if (serviceToken === '') sessionStorage.removeItem(SERVICE_KEY);
-      else sessionStorage.setItem(SERVICE_KEY, serviceToken);
+    token: (role) => storage.getItem(role === 'user' ? USER_KEY : SERVICE_KEY) ?? undefined,
+    keep(userToken, serviceToken) {
+      storage.setItem(USER_KEY, userToken);
+      if (serviceToken === '') storage.removeItem(SERVICE_KEY);
+      else storage.setItem(SERVICE_KEY, serviceToken);
     },
     forget() {
-      sessionStorage.removeItem(USER_KEY);
-      sessionStorage.removeItem(SERVICE_KEY);
+      storage.removeItem(USER_KEY);
+      storage.removeItem(SERVICE_KEY);
     },
   };
+}
+
+/**
+ * Exchanges the code of a link, behind its #, for a token that does for both roles. The code leaves the address bar and the
+ * history first. Resolves with what went wrong; undefined if nothing did, or there is no code.
+ */
+export async function redeemLink(credentials: Credentials): Promise<string | undefined> {
+  // Another link in this tab changes only what is behind the #, which loads nothing by itself.
+  addEventListener('hashchange', () => location.reload());
+  const code = location.hash.slice(1);
+  if (code === '') return undefined;
+  history.replaceState(null, '', location.pathname + location.search);
+  try {
+    const token = await exchange(code);
+    credentials.keep(token, token);
+    return undefined;
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+}
+
+interface Answer {
+  readonly token?: string;
+  readonly errors?: readonly { readonly message: string }[];
+}
+
+async function exchange(code: string): Promise<string> {
+  let answer: Answer;
+  try {
+    const response = await fetch('/demo/session', {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ code }),
+      signal: AbortSignal.timeout(TIMEOUT_MS),
+    });
+    answer = (await response.json()) as Answer;
+  } catch (cause) {
+    throw new Error('The server cannot be reached right now, so this link did not open the page.', { cause });
+  }
+  if (answer.token !== undefined) return answer.token;
+  throw new Error(answer.errors?.[0]?.message ?? 'The server answered with an error.');
 }

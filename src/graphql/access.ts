@@ -1,5 +1,5 @@
 import { defaultFieldResolver, type GraphQLFieldResolver, type GraphQLSchema, isObjectType } from 'graphql';
-import type { Role } from '../domain/caller.ts';
+import type { Caller, Role } from '../domain/caller.ts';
 import { AppError } from '../domain/error.ts';
 import type { Context } from './context.ts';
 
@@ -106,6 +106,9 @@ export const access: Readonly<Record<string, Access>> = {
   UserStats: 'parent',
 };
 
+/** Fields of rule `service` that a user may use whose token has the scope to send to themselves; the resolver asks `targetUser`. */
+const forSendingToSelf: ReadonlySet<string> = new Set(['Mutation.sendNotification']);
+
 /** The rule for a field: its own, or its type's. */
 export function accessOf(typeName: string, fieldName: string): Access | undefined {
   return access[`${typeName}.${fieldName}`] ?? access[typeName];
@@ -120,9 +123,12 @@ export function enforceAccess(schema: GraphQLSchema): GraphQLSchema {
       if (rule === undefined) throw new Error(`${type.name}.${field.name} has no rule in the access table`);
       const roles = rolesFor[rule];
       if (!roles) continue;
+      const mayUse = forSendingToSelf.has(`${type.name}.${field.name}`)
+        ? ({ role, maySendToSelf }: Caller) => maySendToSelf === true || roles.includes(role)
+        : ({ role }: Caller) => roles.includes(role);
       // What a subscription pushes is written once for all who subscribed: who may is decided when they do.
-      if (field.subscribe) field.subscribe = only(roles, field.subscribe);
-      else field.resolve = only(roles, field.resolve ?? defaultFieldResolver);
+      if (field.subscribe) field.subscribe = only(roles, mayUse, field.subscribe);
+      else field.resolve = only(roles, mayUse, field.resolve ?? defaultFieldResolver);
     }
   }
   return schema;
@@ -136,10 +142,11 @@ const rolesFor: Readonly<Partial<Record<Access, readonly Role[]>>> = {
 
 function only(
   roles: readonly Role[],
+  mayUse: (caller: Caller) => boolean,
   resolve: GraphQLFieldResolver<unknown, Context>,
 ): GraphQLFieldResolver<unknown, Context> {
   return (source, args, context, info) => {
-    if (!roles.includes(context.caller.role)) {
+    if (!mayUse(context.caller)) {
       throw new AppError('FORBIDDEN', `${info.fieldName} needs a token of role ${roles.join(' or ')}.`);
     }
     return resolve(source, args, context, info);

@@ -7,11 +7,12 @@ export const maxBodyBytes = 1_000_000;
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 /**
- * Reads a JSON body of at most `maxBodyBytes`; undefined for GET, which has none. Rejects with PAYLOAD_TOO_LARGE or
+ * Reads a JSON body of at most `maxBytes`; undefined for GET, which has none. Rejects with PAYLOAD_TOO_LARGE or
  * BAD_USER_INPUT.
  */
 export async function readJsonBody(
   request: IncomingMessage,
+  maxBytes = maxBodyBytes,
 ): Promise<{ readonly body: object | undefined; readonly bytes: number }> {
   if (request.method !== 'POST') return { body: undefined, bytes: 0 };
   const { 'content-encoding': encoding = 'identity', 'content-type': contentType = '' } = request.headers;
@@ -19,7 +20,7 @@ export async function readJsonBody(
     throw new AppError('BAD_USER_INPUT', 'Send the body without Content-Encoding.');
   const charset = /charset\s*=\s*"?([^\s;"]+)/i.exec(contentType)?.[1] ?? 'utf-8';
   if (!/^utf-?8$/i.test(charset)) throw new AppError('BAD_USER_INPUT', 'Send the body in UTF-8.');
-  const bytes = await readBytes(request);
+  const bytes = await readBytes(request, maxBytes);
   if (!/^application\/json\s*(;|$)/i.test(contentType)) {
     throw new AppError('BAD_USER_INPUT', 'Send the body as Content-Type: application/json.');
   }
@@ -42,15 +43,15 @@ function parse(bytes: Buffer): unknown {
   }
 }
 
-function readBytes(request: IncomingMessage): Promise<Buffer> {
+function readBytes(request: IncomingMessage, maxBytes: number): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let size = Number(request.headers['content-length'] ?? 0);
-    if (size > maxBodyBytes) return refuse();
+    if (size > maxBytes) return refuse();
     size = 0;
     request.on('data', (chunk: Buffer) => {
       size += chunk.byteLength;
-      if (size > maxBodyBytes) refuse();
+      if (size > maxBytes) refuse();
       else chunks.push(chunk);
     });
     request.on('end', () => resolve(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks)));
@@ -62,7 +63,7 @@ function readBytes(request: IncomingMessage): Promise<Buffer> {
     // The connection stays open: the answer goes out on it.
     function refuse(): void {
       request.removeAllListeners('data').pause();
-      reject(new AppError('PAYLOAD_TOO_LARGE', `The body may have at most ${maxBodyBytes} bytes.`));
+      reject(new AppError('PAYLOAD_TOO_LARGE', `The body may have at most ${maxBytes} bytes.`));
     }
 
     function endedEarly(cause?: Error): void {

@@ -36,7 +36,12 @@ beforeAll(async () => {
   });
   listener = createListener(
     {
-      door: { graphql: await createGraphQLOverHttp(door), sockets, pages: async () => false },
+      door: {
+        graphql: await createGraphQLOverHttp(door),
+        sockets,
+        demo: async () => ({ token: '' }),
+        pages: async () => false,
+      },
       isReady: async () => ['store'],
       metrics: createMetrics([
         { name: 'unseen_good', help: 'x', read: () => 7 },

@@ -2,6 +2,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net';
 import { AppError } from '../domain/error.ts';
 import type { Logger } from '../ports/logger.ts';
+import type { DemoDoor } from './demo-session.ts';
 import type { GraphQLOverHttp } from './graphql-http.ts';
 import type { GraphQLOverWebSocket } from './graphql-ws.ts';
 import type { Metrics } from './metrics.ts';
@@ -11,6 +12,7 @@ import { answerError, answerJson, answerText, requestIdOf } from './response.ts'
 export interface Door {
   readonly graphql: GraphQLOverHttp;
   readonly sockets: GraphQLOverWebSocket;
+  readonly demo: DemoDoor;
   readonly pages: (request: IncomingMessage, response: ServerResponse, path: string) => Promise<boolean>;
 }
 
@@ -77,6 +79,10 @@ export function createListener(
         response.setHeader('allow', 'GET, POST, OPTIONS');
         answerJson(response, 405, { errors: [{ message, extensions: { code: 'BAD_USER_INPUT' } }] });
       }
+      return;
+    }
+    if (door && path === '/demo/session' && request.method === 'POST') {
+      answerJson(response, 200, await door.demo(request));
       return;
     }
     if (request.method !== 'GET' && request.method !== 'HEAD') {

@@ -4,13 +4,6 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import sirv from 'sirv';
 
-/** Tokens that pages carry so that a first visit needs none; only while authentication is not configured. */
-export interface PageTokens {
-  readonly userToken: string;
-  readonly serviceToken: string;
-  readonly userId: string;
-}
-
 /** Built by `npm run build`, beside the compiled server; found from `src/` as well. */
 const directory = fileURLToPath(new URL('../../dist/web', import.meta.url));
 
@@ -29,12 +22,16 @@ const contentSecurityPolicy = [
   "base-uri 'none'",
 ].join('; ');
 
-/** Serves `/playground`, `/demo` and what they load. */
-export function createPages({ tokens }: { readonly tokens: (() => Promise<PageTokens>) | undefined }) {
+/**
+ * Serves `/playground`, `/demo` and what they load. Pages are the same for every request and carry no token.
+ * `opensByLink`: whether they can be opened by a link, which is what they then tell a visitor without a token.
+ */
+export function createPages({ opensByLink }: { readonly opensByLink: boolean }) {
+  const config = placeholder.replace('{}', JSON.stringify({ opensByLink }));
   const pages = new Map(
     ['playground', 'demo'].map((page) => [
       `/${page}`,
-      readFileSync(join(directory, page, 'index.html'), 'utf8'),
+      readFileSync(join(directory, page, 'index.html'), 'utf8').replace(placeholder, config),
     ]),
   );
   const assets = sirv(directory, { etag: true, immutable: true, maxAge: 31_536_000, extensions: [] });
@@ -42,8 +39,6 @@ export function createPages({ tokens }: { readonly tokens: (() => Promise<PageTo
   return async (request: IncomingMessage, response: ServerResponse, path: string): Promise<boolean> => {
     const html = pages.get(path.replace(/\/$/, ''));
     if (html !== undefined) {
-      const config = tokens && isLocal(request) ? await tokens() : {};
-      const json = JSON.stringify(config).replaceAll('<', '\\u003c');
       response.writeHead(200, {
         'content-type': 'text/html; charset=utf-8',
         'content-security-policy': contentSecurityPolicy,
@@ -51,7 +46,7 @@ export function createPages({ tokens }: { readonly tokens: (() => Promise<PageTo
         'referrer-policy': 'no-referrer',
         'x-content-type-options': 'nosniff',
       });
-      response.end(html.replace(placeholder, () => placeholder.replace('{}', json)));
+      response.end(html);
       return true;
     }
     if (!path.startsWith('/assets/')) return false;
@@ -61,13 +56,4 @@ export function createPages({ tokens }: { readonly tokens: (() => Promise<PageTo
       assets(request, response, () => resolve(false));
     });
   };
-}
-
-/**
- * Whether the request was made on this machine to this machine. A page of somebody else's that had its name point here
- * (DNS rebinding) would send that name as the host, and gets no token.
- */
-function isLocal({ socket, headers }: IncomingMessage): boolean {
-  const isLoopback = /^(127\.|::1$|::ffff:127\.)/.test(socket.remoteAddress ?? '');
-  return isLoopback && /^(localhost|127(\.\d+){3}|\[::1\])(:\d+)?$/i.test(headers.host ?? '');
 }

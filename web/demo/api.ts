@@ -1,5 +1,5 @@
+import type { Credentials, Role } from '../credentials.ts';
 import type { TypedDocumentString } from '../generated/graphql.ts';
-import type { Credentials, Role } from './credentials.ts';
 
 const TIMEOUT_MS = 10_000;
 
@@ -57,17 +57,13 @@ export function createApi(credentials: Credentials) {
   }
 
   return {
-    /** The answer's data. Rejects with ApiError when there is any error; an expired token is renewed once. */
+    /** The answer's data. Rejects with ApiError when there is any error. */
     async request<Data, Variables>(
       document: TypedDocumentString<Data, Variables>,
       variables: Variables,
       role: Role = 'user',
     ): Promise<Data> {
-      let answer = await send(document.toString(), variables, role);
-      if (credentials.renewable && answer.errors?.some((problem) => codeOf(problem) === 'UNAUTHENTICATED')) {
-        await credentials.renew();
-        answer = await send(document.toString(), variables, role);
-      }
+      const answer = await send(document.toString(), variables, role);
       const problem = answer.errors?.[0];
       if (problem !== undefined) throw new ApiError(codeOf(problem), inWords(problem));
       if (answer.data === undefined || answer.data === null) {

@@ -1,4 +1,5 @@
 import { readConfig } from '../config.ts';
+import { createCredentials, redeemLink } from '../credentials.ts';
 import {
   type BadgeStateFragment,
   RecordPageViewDocument,
@@ -8,7 +9,6 @@ import {
 import { ApiError, createApi } from './api.ts';
 import { type BadgeArrival, newerBadge } from './badge.ts';
 import { createConnectionLine } from './connection-line.ts';
-import { createCredentials } from './credentials.ts';
 import { element, say } from './elements.ts';
 import { createInbox } from './inbox.ts';
 import { createPushTimer } from './push-timer.ts';
@@ -17,12 +17,13 @@ import { watchBadge } from './watch-badge.ts';
 
 const HISTORY_LENGTH = 5;
 
-const injected = readConfig();
-const credentials = createCredentials(injected);
+const { opensByLink } = readConfig();
+const credentials = createCredentials();
 const api = createApi(credentials);
 const pushTimer = createPushTimer(() => performance.now());
 
-const setup = element('setup', HTMLFormElement);
+const setup = element('setup', HTMLElement);
+const tokenForm = element('token-form', HTMLFormElement);
 const problem = element('problem', HTMLDivElement);
 const problemText = element('problem-text', HTMLParagraphElement);
 const announce = element('announce', HTMLParagraphElement);
@@ -37,7 +38,7 @@ const stats = createStats(api);
 const inbox = createInbox({ api, onBadge: (badge) => apply({ kind: 'REPLY', badge }), onError: report });
 const connection = createConnectionLine(() => watching?.retryNow());
 
-let userId = injected.userId ?? 'alice';
+let userId = 'alice';
 let shown: BadgeStateFragment | undefined;
 let watching: ReturnType<typeof watchBadge> | undefined;
 
@@ -126,13 +127,14 @@ function showPage(): void {
   const ready = credentials.token('user') !== undefined;
   const canSend = credentials.token('service') !== undefined;
   setup.hidden = ready;
+  element('by-link', HTMLDivElement).hidden = !opensByLink;
+  element('by-token', HTMLDetailsElement).open = !opensByLink;
   element('browser', HTMLElement).hidden = !ready;
   element('world', HTMLDivElement).hidden = !ready;
-  element('forget', HTMLButtonElement).hidden = credentials.renewable || !ready;
+  element('forget', HTMLButtonElement).hidden = !ready;
   element('send', HTMLButtonElement).disabled = !canSend;
   element('send-hint', HTMLParagraphElement).hidden = canSend;
   for (const place of document.querySelectorAll('.user')) place.textContent = userId;
-  if (!ready) element('user-token', HTMLInputElement).focus();
 }
 
 async function start(): Promise<void> {
@@ -143,7 +145,7 @@ async function start(): Promise<void> {
     onState: connection.show,
     onUpdate: applyUpdate,
     onError: report,
-    onRefused: () => askAgain('The user token was not accepted; it may have expired.'),
+    onRefused: () => askAgain('The token was not accepted; it may have expired.'),
   });
   try {
     const { viewer } = await api.request(ViewerDocument, {});
@@ -159,7 +161,7 @@ async function start(): Promise<void> {
 
 function askAgain(why: string): void {
   stopWatching();
-  if (!credentials.renewable) credentials.forget();
+  credentials.forget();
   showPage();
   report(new Error(why));
 }
@@ -170,12 +172,12 @@ function stopWatching(): void {
   shown = undefined;
 }
 
-setup.addEventListener('submit', (event) => {
+tokenForm.addEventListener('submit', (event) => {
   event.preventDefault();
   const user = element('user-token', HTMLInputElement);
   const service = element('service-token', HTMLInputElement);
-  credentials.paste(user.value.trim(), service.value.trim());
-  setup.reset();
+  credentials.keep(user.value.trim(), service.value.trim());
+  tokenForm.reset();
   clearProblem();
   void start();
 });
@@ -204,4 +206,7 @@ document.addEventListener('visibilitychange', () => {
   if (document.visibilityState === 'visible') watching?.retryNow();
 });
 
+const linkProblem = await redeemLink(credentials);
+// A tab that is open already does not need the link.
+if (linkProblem !== undefined && credentials.token('user') === undefined) report(new Error(linkProblem));
 void start();

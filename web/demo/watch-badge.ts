@@ -1,9 +1,9 @@
 import { createClient } from 'graphql-ws';
 import { backoffMs } from '../backoff.ts';
 import { webSocketUrl } from '../config.ts';
+import type { Credentials } from '../credentials.ts';
 import { WatchBadgeDocument, type WatchBadgeSubscription } from '../generated/graphql.ts';
 import { ApiError, codeOf, inWords } from './api.ts';
-import type { Credentials } from './credentials.ts';
 
 const PING_EVERY_MS = 10_000;
 const PONG_WITHIN_MS = 5_000;
@@ -23,7 +23,7 @@ export interface WatchBadgeOptions {
   onState(state: ConnectionState): void;
   onUpdate(update: WatchBadgeSubscription['badgeChanged']): void;
   onError(error: ApiError): void;
-  /** The token was refused and there is no other to try; watching has stopped. */
+  /** The token was refused; watching has stopped. */
   onRefused(): void;
 }
 
@@ -33,7 +33,6 @@ export interface WatchBadgeOptions {
  */
 export function watchBadge({ credentials, onState, onUpdate, onError, onRefused }: WatchBadgeOptions) {
   let stopped = false;
-  let tokenIsStale = false;
   let failures = 0;
   let waiting: ReturnType<typeof setTimeout> | undefined;
   let wake = (): void => {};
@@ -48,9 +47,6 @@ export function watchBadge({ credentials, onState, onUpdate, onError, onRefused 
       waiting = setTimeout(resolve, waitMs);
     });
     clearTimeout(waiting);
-    // Here and not in connectionParams, because the server waits only seconds for those.
-    if (tokenIsStale) await credentials.renew();
-    tokenIsStale = false;
   }
 
   function start(): void {
@@ -128,14 +124,9 @@ export function watchBadge({ credentials, onState, onUpdate, onError, onRefused 
   }
 
   function refused(): void {
-    tokenIsStale = true;
     if (stopped) return;
-    if (!credentials.renewable) {
-      stop();
-      onRefused();
-    } else if (failures > 1) {
-      onError(new ApiError('UNAUTHENTICATED', 'The server does not accept the token it gave this page.'));
-    }
+    stop();
+    onRefused();
   }
 
   function stop(): void {

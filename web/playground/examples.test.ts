@@ -2,6 +2,6 @@ import { expect, it } from 'vitest';
 import { exampleTabs } from './examples.ts';
 
 it('heads each example with its place', () => {
-  const places = exampleTabs({}).map(({ query }) => /^# (\d+)\. \S/.exec(query)?.[1]);
+  const places = exampleTabs().map(({ query }) => /^# (\d+)\. \S/.exec(query)?.[1]);
   expect(places).toEqual(places.map((_, index) => String(index + 1)));
 });

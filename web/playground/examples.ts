@@ -1,4 +1,3 @@
-import type { PageConfig } from '../config.ts';
 import whoAmI from './examples/1-who-am-i.graphql?raw';
 import watchTheBadge from './examples/2-watch-the-badge.graphql?raw';
 import recordAPageView from './examples/3-record-a-page-view.graphql?raw';
@@ -15,7 +14,7 @@ import setALimit from './examples/13-set-a-limit.graphql?raw';
 import myLimits from './examples/14-my-limits.graphql?raw';
 import theMetricsOfTheSite from './examples/15-the-metrics-of-the-site.graphql?raw';
 import watchTheMetrics from './examples/16-watch-the-metrics.graphql?raw';
-import { authorizationHeader } from './headers.ts';
+import { emptyHeaders } from './headers.ts';
 
 /** One tab of the playground, in GraphiQL's own shape: variables and headers are JSON text. */
 export interface ExampleTab {
@@ -24,78 +23,63 @@ export interface ExampleTab {
   readonly headers: string;
 }
 
-/** One tab per step of the story, in order; sending, publishing, limiting and the metrics need the service token. */
-export function exampleTabs({ userToken, serviceToken, userId = 'alice' }: PageConfig): ExampleTab[] {
-  const asUser = authorizationHeader(userToken);
-  const tab = (query: string, variables: object, headers = asUser): ExampleTab => ({
+/** One tab per step of the story, in order. Those that need a service token say so. */
+export function exampleTabs(): ExampleTab[] {
+  const userId = 'alice';
+  const tab = (query: string, variables: object): ExampleTab => ({
     query: query.trimEnd(),
     variables: JSON.stringify(variables, null, 2),
-    headers,
+    headers: emptyHeaders,
   });
-  const asService = authorizationHeader(serviceToken);
   return [
     tab(whoAmI, {}),
     tab(watchTheBadge, { keys: ['notifications', 'items:news'] }),
     tab(recordAPageView, { input: { name: 'Pricing', path: '/pricing', occurredAt: '{{now}}' } }),
-    tab(
-      sendANotification,
-      {
-        input: {
-          userId,
-          content: {
-            category: 'general',
-            severity: 'NORMAL',
-            title: 'Your report is ready',
-            body: 'Twelve pages.',
-          },
+    tab(sendANotification, {
+      input: {
+        userId,
+        content: {
+          category: 'general',
+          severity: 'NORMAL',
+          title: 'Your report is ready',
+          body: 'Twelve pages.',
         },
       },
-      asService,
-    ),
+    }),
     tab(myInbox, { first: 10 }),
     tab(openTheInbox, { upTo: null }),
     tab(stats, { window: { days: 7, mode: 'CALENDAR' }, top: 5 }),
     tab(myPreferences, { input: { categories: [{ category: 'general', enabled: false }] } }),
-    tab(
-      publishAnItem,
-      { input: { collection: 'news', items: [{ itemId: 'version-2', title: 'Version 2 is out' }] } },
-      asService,
-    ),
+    tab(publishAnItem, {
+      input: { collection: 'news', items: [{ itemId: 'version-2', title: 'Version 2 is out' }] },
+    }),
     tab(viewItems, { input: { collection: 'news', itemIds: ['version-2'] } }),
     tab(followMyInbox, { after: null }),
-    tab(
-      sendToMany,
-      {
-        input: {
-          userIds: [userId, 'nobody'],
-          content: { category: 'news', title: 'We are open on Sunday' },
-          idempotencyKey: 'sunday',
-        },
+    tab(sendToMany, {
+      input: {
+        userIds: [userId, 'nobody'],
+        content: { category: 'news', title: 'We are open on Sunday' },
+        idempotencyKey: 'sunday',
       },
-      asService,
-    ),
-    tab(
-      setALimit,
-      {
-        limit: {
-          userId,
-          userLimitId: `deposits-of-${userId}`,
-          brandId: 'shop',
-          type: 'DEPOSIT',
-          period: 'CALENDAR_WEEK',
-          value: '100.00',
-          currencyCode: 'EUR',
-        },
-        used: { userLimitId: `deposits-of-${userId}`, amount: '40.00' },
+    }),
+    tab(setALimit, {
+      limit: {
+        userId,
+        userLimitId: `deposits-of-${userId}`,
+        brandId: 'shop',
+        type: 'DEPOSIT',
+        period: 'CALENDAR_WEEK',
+        value: '100.00',
+        currencyCode: 'EUR',
       },
-      asService,
-    ),
+      used: { userLimitId: `deposits-of-${userId}`, amount: '40.00' },
+    }),
     tab(myLimits, { filter: { types: ['DEPOSIT'] } }),
-    tab(
-      theMetricsOfTheSite,
-      { range: { from: '{{weekAgo}}' }, granularity: 'DAY', timeZone: 'Europe/Berlin' },
-      asService,
-    ),
-    tab(watchTheMetrics, { granularity: 'MINUTE' }, asService),
+    tab(theMetricsOfTheSite, {
+      range: { from: '{{weekAgo}}' },
+      granularity: 'DAY',
+      timeZone: 'Europe/Berlin',
+    }),
+    tab(watchTheMetrics, { granularity: 'MINUTE' }),
   ];
 }

@@ -2,13 +2,14 @@ import { createGraphiQLFetcher, type Fetcher } from '@graphiql/toolkit';
 import { type DocumentNode, Kind, parse } from 'graphql';
 import { createClient } from 'graphql-ws';
 import { backoffMs } from '../backoff.ts';
-import { type PageConfig, webSocketUrl } from '../config.ts';
+import { webSocketUrl } from '../config.ts';
 import { sentHeaders } from './headers.ts';
 
-/** Queries and mutations over HTTP, subscriptions over a WebSocket, both with the headers of the active tab. */
-export function createFetcher({ userToken }: PageConfig): Fetcher {
-  // The schema is asked for before the header editor is there to say who asks.
-  const early = userToken === undefined ? {} : { authorization: `Bearer ${userToken}` };
+/**
+ * Queries and mutations over HTTP, subscriptions over a WebSocket, both with the headers of the active tab. `token` is sent
+ * where the tab has none.
+ */
+export function createFetcher(token: string | undefined): Fetcher {
   let connectionParams: Record<string, string> = {};
 
   const wsClient = createClient({
@@ -23,7 +24,7 @@ export function createFetcher({ userToken }: PageConfig): Fetcher {
   const send = createGraphiQLFetcher({ url: '/graphql', wsClient, enableIncrementalDelivery: false });
 
   return (request, options) => {
-    const headers = sentHeaders(options?.headers ?? early);
+    const headers = sentHeaders(options?.headers, token);
     connectionParams = headers;
     const only = operationOf(request.query);
     const variables = withCurrentTime(request.variables);

@@ -4,21 +4,27 @@ import './playground.css';
 import { GraphiQL } from 'graphiql';
 import { createRoot } from 'react-dom/client';
 import { readConfig } from '../config.ts';
+import { createCredentials, redeemLink } from '../credentials.ts';
 import { exampleTabs } from './examples.ts';
 import { createFetcher } from './fetcher.ts';
-import { authorizationHeader } from './headers.ts';
+import { emptyHeaders } from './headers.ts';
+import { Hint } from './hint.tsx';
 import { activeSavedTab, createTabStorage } from './storage.ts';
 
-const config = readConfig();
-const storage = createTabStorage(config.userToken ? localStorage : sessionStorage, config);
-const examples = exampleTabs(config);
-const headers = authorizationHeader(config.userToken);
-const fetcher = createFetcher(config);
+const { opensByLink } = readConfig();
+const credentials = createCredentials();
+const problem = await redeemLink(credentials);
+const token = credentials.token('user');
+const storage = createTabStorage(sessionStorage);
+const examples = exampleTabs();
+const fetcher = createFetcher(token);
 const linked = linkedOperation(new URLSearchParams(location.search));
 
 function linkedOperation(search: URLSearchParams) {
   const query = search.get('query');
-  return query === null ? undefined : { query, variables: search.get('variables') ?? '', headers };
+  return query === null
+    ? undefined
+    : { query, variables: search.get('variables') ?? '', headers: emptyHeaders };
 }
 
 // GraphiQL shows these three in the active tab, whichever that is, and takes a tab that differs from them for
@@ -36,23 +42,17 @@ function resetTabs(): void {
 function Playground() {
   return (
     <>
-      {config.userToken === undefined && (
-        <p className="hint" role="note">
-          Paste a token after “Bearer” under the Headers of a tab. For a user:{' '}
-          <code>npx unseen token --user alice</code>. To send notifications:{' '}
-          <code>npx unseen token --role service</code>.
-        </p>
-      )}
+      <Hint token={token} problem={problem} opensByLink={opensByLink} />
       <GraphiQL
         fetcher={fetcher}
         storage={storage}
         defaultTabs={linked ? [linked, ...examples] : examples}
-        defaultHeaders={headers}
+        defaultHeaders={emptyHeaders}
         initialQuery={active?.query ?? ''}
         initialVariables={active?.variables ?? ''}
-        initialHeaders={active?.headers ?? headers}
-        defaultEditorToolsVisibility={config.userToken === undefined ? 'headers' : 'variables'}
-        // The storage above sees to it that no token is written down.
+        initialHeaders={active?.headers ?? emptyHeaders}
+        defaultEditorToolsVisibility={token === undefined ? 'headers' : 'variables'}
+        // In storage that ends with the tab.
         shouldPersistHeaders
         showPersistHeadersSettings={false}
       >

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { authorizationHeader, sentHeaders } from './headers.ts';
+import { sentHeaders } from './headers.ts';
 import { activeSavedTab, createTabStorage } from './storage.ts';
 
 function memoryStorage(): Storage {
@@ -22,47 +22,20 @@ function memoryStorage(): Storage {
   return storage;
 }
 
-const tabs = (token: string) =>
-  JSON.stringify({
-    activeTabIndex: 1,
-    tabs: [
-      { query: '{ a }', variables: null, headers: null },
-      { query: '{ b }', variables: '{}', headers: authorizationHeader(token) },
-    ],
-  });
+const tab = { query: '{ b }', variables: '{}', headers: '{"Authorization":"Bearer pasted"}' };
 
-test('a token is never stored, and is read back as the one the page came with', () => {
+test('the active tab of an earlier visit is read back as it was, with the token pasted into it', () => {
   const backing = memoryStorage();
-  createTabStorage(backing, { userToken: 'old.user', serviceToken: 'old.service' }).setItem(
-    'graphiql:tabState',
-    tabs('old.service'),
-  );
-  expect(JSON.stringify(backing)).not.toContain('old.service');
-
-  const later = createTabStorage(backing, { userToken: 'new.user', serviceToken: 'new.service' });
-  expect(activeSavedTab(later)).toEqual({
-    query: '{ b }',
-    variables: '{}',
-    headers: authorizationHeader('new.service'),
-  });
-});
-
-test('an unknown token gives way to the fresh user token', () => {
-  const storage = createTabStorage(memoryStorage(), { userToken: 'fresh', serviceToken: 'service' });
-  storage.setItem('graphiql:headers', authorizationHeader('expired.long.ago'));
-  expect(storage.getItem('graphiql:headers')).toBe(authorizationHeader('fresh'));
-});
-
-test('without tokens in the page a pasted one is kept as it is', () => {
-  const storage = createTabStorage(memoryStorage(), {});
-  storage.setItem('graphiql:headers', authorizationHeader('pasted'));
-  expect(storage.getItem('graphiql:headers')).toBe(authorizationHeader('pasted'));
+  const tabs = { activeTabIndex: 1, tabs: [{ query: '{ a }', variables: null, headers: null }, tab] };
+  createTabStorage(backing).setItem('graphiql:tabState', JSON.stringify(tabs));
+  expect(activeSavedTab(createTabStorage(backing))).toEqual(tab);
+  expect(activeSavedTab(createTabStorage(memoryStorage()))).toBeUndefined();
 });
 
 test('clearing leaves the keys of other pages alone', () => {
   const backing = memoryStorage();
   backing.setItem('other', 'kept');
-  const storage = createTabStorage(backing, {});
+  const storage = createTabStorage(backing);
   storage.setItem('graphiql:query', '{ a }');
   expect(storage.length).toBe(1);
   storage.clear();
@@ -70,6 +43,12 @@ test('clearing leaves the keys of other pages alone', () => {
 });
 
 test('an Authorization header without a token is not sent', () => {
-  expect(sentHeaders({ Authorization: 'Bearer ', 'X-Trace': 1 })).toEqual({ 'x-trace': '1' });
-  expect(sentHeaders({ Authorization: 'Bearer abc' })).toEqual({ authorization: 'Bearer abc' });
+  expect(sentHeaders({ Authorization: 'Bearer ', 'X-Trace': 1 }, undefined)).toEqual({ 'x-trace': '1' });
+  expect(sentHeaders({ Authorization: 'Bearer abc' }, undefined)).toEqual({ authorization: 'Bearer abc' });
+});
+
+test('the token of the page is sent where the tab has none, and gives way to one in the tab', () => {
+  expect(sentHeaders(undefined, 'session')).toEqual({ authorization: 'Bearer session' });
+  expect(sentHeaders({ Authorization: 'Bearer ' }, 'session')).toEqual({ authorization: 'Bearer session' });
+  expect(sentHeaders({ Authorization: 'Bearer abc' }, 'session')).toEqual({ authorization: 'Bearer abc' });
 });

@@ -1,44 +1,22 @@
-import type { PageConfig } from '../config.ts';
-
 /** Raised when the example tabs change: saved tabs beat default ones, so old ones would hide the new. */
-const EXAMPLES_VERSION = 1;
+const EXAMPLES_VERSION = 2;
 // GraphiQL prefixes every key with `graphiql:`, which other projects on the same localhost port use too.
 const PREFIX = `unseen:${EXAMPLES_VERSION}:`;
-
-const BEARER = /Bearer [\w.~+/-]+=*/g;
-const USER = 'Bearer {{userToken}}';
-const SERVICE = 'Bearer {{serviceToken}}';
 
 /** What of `Storage` GraphiQL uses. */
 export type TabStorage = Pick<Storage, 'getItem' | 'setItem' | 'removeItem' | 'clear' | 'length'>;
 
 /**
- * Where GraphiQL keeps tabs, drafts and history. With tokens in the page, tokens are never stored: they are written
- * as placeholders and read back as the ones the page was served with, so a reload always ends with tokens that work.
- * Without, the user pastes tokens, and `backing` (the session's storage) holds them as they are.
+ * Where GraphiQL keeps tabs, drafts and history: in `backing`, beside what other pages keep there. They may hold pasted
+ * tokens, so it has to be storage that ends with the tab.
  */
-export function createTabStorage(backing: Storage, { userToken, serviceToken }: PageConfig): TabStorage {
+export function createTabStorage(backing: Storage): TabStorage {
   const keys = (): string[] => Object.keys(backing).filter((key) => key.startsWith(PREFIX));
 
-  // Plain text replacement, because the tabs are JSON inside which the headers are JSON again.
-  const conceal = (text: string): string =>
-    userToken === undefined
-      ? text
-      : text.replaceAll(BEARER, (bearer) => (bearer === `Bearer ${serviceToken}` ? SERVICE : USER));
-  const reveal = (text: string): string =>
-    text.replaceAll(USER, `Bearer ${userToken ?? ''}`).replaceAll(SERVICE, `Bearer ${serviceToken ?? ''}`);
-
   return {
-    getItem(key) {
-      const text = backing.getItem(PREFIX + key);
-      return text === null ? null : reveal(text);
-    },
-    setItem(key, text) {
-      backing.setItem(PREFIX + key, conceal(text));
-    },
-    removeItem(key) {
-      backing.removeItem(PREFIX + key);
-    },
+    getItem: (key) => backing.getItem(PREFIX + key),
+    setItem: (key, text) => backing.setItem(PREFIX + key, text),
+    removeItem: (key) => backing.removeItem(PREFIX + key),
     clear() {
       for (const key of keys()) backing.removeItem(key);
     },

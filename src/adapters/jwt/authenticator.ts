@@ -2,7 +2,7 @@ import { hash } from 'node:crypto';
 import { createRemoteJWKSet, errors, type JWTPayload, type JWTVerifyGetKey, jwtVerify, SignJWT } from 'jose';
 import { LRUCache } from 'lru-cache';
 import { z } from 'zod';
-import { type Caller, type Role, roles } from '../../domain/caller.ts';
+import { type Caller, type Role, roles, sendToSelf } from '../../domain/caller.ts';
 import { AppError } from '../../domain/error.ts';
 import { name, tenantId } from '../../events/text.ts';
 import { type Authenticator, expiredMessage } from '../../ports/authenticator.ts';
@@ -16,6 +16,8 @@ const claims = z.object({
   sub: name,
   tenant: tenantId.default('default'),
   role: z.enum(roles).default('user'),
+  // Issuers put scopes of their own here, in forms of their own.
+  scope: z.string().catch(''),
   // The last moment a Date can hold, in seconds.
   exp: z.number().max(8.64e12),
 });
@@ -95,8 +97,14 @@ function callerOf(payload: JWTPayload): Caller {
     const what = parsed.error.issues.map((issue) => `${issue.path.join('.')} ${issue.message}`).join('; ');
     throw refused(`The token's claims are not usable: ${what}.`);
   }
-  const { sub, tenant, role, exp } = parsed.data;
-  return Object.freeze({ tenantId: tenant, subject: sub, role, expiresAt: new Date(exp * 1000) });
+  const { sub, tenant, role, scope, exp } = parsed.data;
+  return Object.freeze({
+    tenantId: tenant,
+    subject: sub,
+    role,
+    maySendToSelf: scope.split(' ').includes(sendToSelf),
+    expiresAt: new Date(exp * 1000),
+  });
 }
 
 function refused(message: string, options?: ErrorOptions): AppError {
@@ -136,6 +144,7 @@ export function signToken(
     role,
     tenantId,
     expiresIn,
+    scope,
     issuer,
     audience,
   }: {
@@ -144,11 +153,12 @@ export function signToken(
     readonly tenantId: string;
     /** As jose reads it: `12h`, `30 days`. */
     readonly expiresIn: string;
+    readonly scope?: string;
     readonly issuer?: string | undefined;
     readonly audience?: string | undefined;
   },
 ): Promise<string> {
-  const jwt = new SignJWT({ tenant: tenantId, role })
+  const jwt = new SignJWT({ tenant: tenantId, role, scope })
     .setProtectedHeader({ alg: 'HS256' })
     .setSubject(subject)
     .setIssuedAt()

@@ -1,0 +1,181 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { request } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { type Answer, startTestApp, type TestApp } from './testing/app.ts';
+
+let dataDir: string;
+let app: TestApp;
+beforeAll(async () => {
+  dataDir = mkdtempSync(join(tmpdir(), 'unseen-demo-'));
+  app = await startTestApp({ AUTH_SECRET: '', DATA_DIR: dataDir, RATE_LIMIT_PER_ADDRESS: '5' });
+});
+afterAll(async () => {
+  await app.stop();
+  rmSync(dataDir, { recursive: true, force: true });
+});
+
+const newCode = () => app.runtime.backends.demoSessions?.createCode() ?? '';
+
+interface Reply {
+  readonly status: number;
+  readonly text: string;
+}
+
+/** One request with exactly these headers: fetch sets Host and others itself. */
+function ask(
+  method: string,
+  path: string,
+  headers: Record<string, string> = {},
+  body = '',
+  url = app.url,
+): Promise<Reply> {
+  return new Promise((resolve, reject) => {
+    request(url + path, { method, headers }, (response) => {
+      let text = '';
+      response.on('data', (chunk) => {
+        text += chunk;
+      });
+      response.on('end', () => resolve({ status: response.statusCode ?? 0, text }));
+    })
+      .on('error', reject)
+      .end(body);
+  });
+}
+
+const redeem = (code: unknown, headers: Record<string, string> = {}, url = app.url) =>
+  ask(
+    'POST',
+    '/demo/session',
+    { 'content-type': 'application/json', ...headers },
+    JSON.stringify({ code }),
+    url,
+  );
+const messageOf = ({ text }: Reply) => (JSON.parse(text) as Answer).errors?.[0]?.message;
+
+describe('the pages', () => {
+  // As nginx sends it by default, as a page under another name does (DNS rebinding), as a proxy that forwards does.
+  it.each([
+    {},
+    { host: '127.0.0.1:4000', connection: 'close' },
+    { host: 'localhost' },
+    { host: 'attacker.example' },
+    { host: '[::1]:4000', 'x-forwarded-for': '127.0.0.1', forwarded: 'for=127.0.0.1;host=localhost' },
+  ])('are the same for everybody, without a token or a code, asked with %j', async (headers) => {
+    for (const page of ['/demo', '/playground']) {
+      const { status, text } = await ask('GET', page, headers);
+      expect(status).toBe(200);
+      expect(text).toContain('id="unseen-config">{"opensByLink":true}</script>');
+      expect(text).not.toMatch(/eyJ\w/);
+      expect(text).toBe((await ask('GET', page)).text);
+    }
+  });
+});
+
+describe('POST /demo/session', () => {
+  it('exchanges a code once, asked by a page of the server', async () => {
+    const code = newCode();
+    const { status, text } = await redeem(code, { 'sec-fetch-site': 'same-origin' });
+    expect([status, Object.keys(JSON.parse(text))]).toEqual([200, ['token']]);
+    expect(messageOf(await redeem(code))).toMatch(/^This link was used already/);
+  });
+
+  it.each([
+    { 'sec-fetch-site': 'cross-site' },
+    { 'sec-fetch-site': 'same-site' },
+    { 'sec-fetch-site': 'none' },
+    { origin: 'https://attacker.example' },
+    { origin: 'null' },
+  ])('is for no page of another site: %j', async (headers) => {
+    const code = newCode();
+    expect(await redeem(code, headers)).toMatchObject({ status: 403 });
+    const { host } = new URL(app.url);
+    expect(await redeem(code, { origin: `http://${host}` })).toMatchObject({ status: 200 });
+  });
+
+  it('takes one small JSON object by POST, and answers no preflight', async () => {
+    const json = { 'content-type': 'application/json' };
+    const asked = [
+      await ask(
+        'POST',
+        '/demo/session',
+        { 'content-type': 'text/plain' },
+        JSON.stringify({ code: newCode() }),
+      ),
+      await ask('POST', '/demo/session', json, '[]'),
+      await ask('POST', '/demo/session', json, '{"code":7}'),
+      await ask('POST', '/demo/session', json, JSON.stringify({ code: 'x'.repeat(2_000) })),
+      await ask('GET', `/demo/session?code=${newCode()}`),
+      await ask('OPTIONS', '/demo/session', { origin: 'https://attacker.example' }),
+    ];
+    expect(asked.map(({ status }) => status)).toEqual([400, 400, 400, 413, 404, 405]);
+    for (const { text } of asked) expect(text).not.toContain('token"');
+  });
+
+  it('counts wrong codes of an address, and takes a right one from it all the same', async () => {
+    const wrong = await Promise.all(Array.from({ length: 40 }, () => redeem('guess')));
+    expect(new Set(wrong.map(({ status }) => status))).toEqual(new Set([401, 429]));
+    expect(await redeem(newCode())).toMatchObject({ status: 200 });
+  });
+
+  it('gives nothing out if authentication is configured', async () => {
+    const configured = await startTestApp();
+    try {
+      const refused = await redeem(newCode(), {}, configured.url);
+      expect(refused.status).toBe(403);
+      expect(messageOf(refused)).toBe('This server has its own sign-in and gives out no tokens.');
+      for (const page of ['/demo', '/playground']) {
+        const { text } = await ask('GET', page, {}, '', configured.url);
+        expect(text).toContain('{"opensByLink":false}');
+      }
+    } finally {
+      await configured.stop();
+    }
+  });
+});
+
+describe('the token of the demo', () => {
+  let token: string;
+  beforeAll(async () => {
+    token = (JSON.parse((await redeem(newCode())).text) as { token: string }).token;
+  });
+
+  const send = (userId: string) =>
+    app.send(
+      token,
+      'mutation ($userId: ID!) { sendNotification(input: { userId: $userId, content: { title: "x" } }) { notificationId userErrors { code } } }',
+      { userId },
+    );
+
+  it('sends notifications to its own user, who then sees them', async () => {
+    expect(await send('alice')).toMatchObject({ data: { sendNotification: { userErrors: [] } } });
+    await vi.waitFor(async () =>
+      expect(await app.send(token, '{ viewer { userId badge { unseen } } }')).toMatchObject({
+        data: { viewer: { userId: 'alice', badge: { unseen: 1 } } },
+      }),
+    );
+  });
+
+  it('sends none to another user', async () => {
+    expect(await send('bob')).toMatchObject({ errors: [{ extensions: { code: 'FORBIDDEN' } }] });
+  });
+
+  it.each([
+    'mutation { sendNotifications(input: { userIds: ["alice"], content: { title: "x" } }) { accepted } }',
+    'mutation { publishItems(input: { collection: "news", items: [{ itemId: "a" }] }) { items { id } } }',
+    'mutation { upsertUsers(input: { users: [{ userId: "bob", patch: {} }] }) { createdCount } }',
+    '{ users { edges { cursor } } }',
+    '{ activityMetrics(range: { from: "2026-01-01T00:00:00Z" }, granularity: DAY) { start } }',
+    '{ deadLetters { edges { cursor } } }',
+    '{ systemStatus { version } }',
+    'mutation { eraseUser(userId: "alice") { userErrors { code } } }',
+  ])('does nothing else that services or admins do: %s', async (query) => {
+    expect(await app.send(token, query)).toMatchObject({ errors: [{ extensions: { code: 'FORBIDDEN' } }] });
+  });
+
+  it('reads no other user, of the default tenant neither', async () => {
+    const { data } = await app.send(token, '{ a: user(userId: "bob") { userId } }');
+    expect(data ?? { a: null }).toEqual({ a: null });
+  });
+});
