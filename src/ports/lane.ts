@@ -1,0 +1,180 @@
+import { AppError } from '../domain/error.ts';
+import type { UserKey } from '../domain/user.ts';
+
+/** How much of a scarce thing is used at once, and by whom. */
+export interface LaneBounds {
+  readonly total: number;
+  readonly perTenant: number;
+  readonly perUser: number;
+  /** How many works of a user may wait for their turn; more are refused. */
+  readonly maxWaitingPerUser: number;
+  /** Work that has waited for so long is refused. Absent: it waits until its turn comes. */
+  readonly maxWaitMs?: number;
+  /** What is bounded, in the plural. */
+  readonly what: string;
+}
+
+/**
+ * Lets a bounded amount of work run at once, and no user or tenant more than their part. Work beyond the bounds waits. The
+ * tenants that wait take turns, and so do the users of a tenant.
+ */
+export interface Lane {
+  /**
+   * Begins work; undefined when it may run at once. Otherwise the promise resolves when its turn has come. It rejects with
+   * RATE_LIMITED when too much of the same user waits already, with UNAVAILABLE when the turn does not come in time.
+   */
+  enter(who: UserKey, perUser?: number): Promise<void> | undefined;
+  /** Ends work that was let in. */
+  leave(who: UserKey): void;
+  running(): number;
+  waiting(): number;
+  /** How much work was refused. */
+  refused(): number;
+}
+
+interface Waiter {
+  readonly perUser: number;
+  readonly start: () => void;
+}
+
+interface UserState {
+  running: number;
+  readonly waiters: Waiter[];
+}
+
+interface TenantState {
+  running: number;
+  readonly users: Map<string, UserState>;
+  /** Users with waiters, the one whose turn is next first. */
+  readonly queue: Map<string, UserState>;
+}
+
+/** Runs work in a lane. */
+export async function runIn<T>(lane: Lane, who: UserKey, work: () => Promise<T>): Promise<T> {
+  const turn = lane.enter(who);
+  if (turn) await turn;
+  try {
+    return await work();
+  } finally {
+    lane.leave(who);
+  }
+}
+
+export function createLane(bounds: LaneBounds): Lane {
+  const { total, perTenant, maxWaitingPerUser, maxWaitMs, what } = bounds;
+  const tenants = new Map<string, TenantState>();
+  /** Tenants with waiters, the one whose turn is next first. */
+  const queue = new Map<string, TenantState>();
+  let running = 0;
+  let waiting = 0;
+  let refused = 0;
+
+  function stateOf({ tenantId, userId }: UserKey): readonly [TenantState, UserState] {
+    let tenant = tenants.get(tenantId);
+    if (!tenant) {
+      tenant = { running: 0, users: new Map(), queue: new Map() };
+      tenants.set(tenantId, tenant);
+    }
+    let user = tenant.users.get(userId);
+    if (!user) {
+      user = { running: 0, waiters: [] };
+      tenant.users.set(userId, user);
+    }
+    return [tenant, user];
+  }
+
+  function count(tenant: TenantState, user: UserState, change: 1 | -1): void {
+    running += change;
+    tenant.running += change;
+    user.running += change;
+  }
+
+  /** Forgets a user without work, and a tenant without users. */
+  function forget({ tenantId, userId }: UserKey, tenant: TenantState, user: UserState): void {
+    if (user.running > 0 || user.waiters.length > 0) return;
+    tenant.users.delete(userId);
+    if (tenant.users.size === 0) tenants.delete(tenantId);
+  }
+
+  /** Starts what waits and may run now. */
+  function serve(): void {
+    for (const [tenantId, tenant] of queue) {
+      if (running >= total) return;
+      if (tenant.running >= perTenant) continue;
+      for (const [userId, user] of tenant.queue) {
+        const [next] = user.waiters;
+        if (!next || user.running >= next.perUser) continue;
+        count(tenant, user, 1);
+        remove(next, { tenantId, userId }, tenant, user);
+        // Behind the others that wait.
+        if (user.waiters.length > 0) requeue(tenant.queue, userId, user);
+        if (tenant.queue.size > 0) requeue(queue, tenantId, tenant);
+        next.start();
+        break;
+      }
+    }
+  }
+
+  function remove(waiter: Waiter, { tenantId, userId }: UserKey, tenant: TenantState, user: UserState): void {
+    waiting -= 1;
+    user.waiters.splice(user.waiters.indexOf(waiter), 1);
+    if (user.waiters.length === 0) tenant.queue.delete(userId);
+    if (tenant.queue.size === 0) queue.delete(tenantId);
+  }
+
+  function wait(who: UserKey, perUser: number, tenant: TenantState, user: UserState): Promise<void> {
+    if (user.waiters.length >= maxWaitingPerUser) {
+      refused += 1;
+      forget(who, tenant, user);
+      const message = `Too many ${what} at once: wait for answers before you send more.`;
+      return Promise.reject(new AppError('RATE_LIMITED', message, { retryAfterSec: 1 }));
+    }
+    return new Promise((resolve, reject) => {
+      const timeout =
+        maxWaitMs === undefined
+          ? undefined
+          : setTimeout(() => {
+              refused += 1;
+              remove(waiter, who, tenant, user);
+              forget(who, tenant, user);
+              const message = `Too many ${what} are waiting; try again.`;
+              reject(new AppError('UNAVAILABLE', message, { retryAfterSec: 1 }));
+            }, maxWaitMs);
+      const waiter: Waiter = {
+        perUser,
+        start() {
+          clearTimeout(timeout);
+          resolve();
+        },
+      };
+      user.waiters.push(waiter);
+      tenant.queue.set(who.userId, user);
+      queue.set(who.tenantId, tenant);
+      waiting += 1;
+    });
+  }
+
+  return {
+    enter(who, perUser = bounds.perUser) {
+      const [tenant, user] = stateOf(who);
+      const mayRun = running < total && tenant.running < perTenant && user.running < perUser;
+      if (!mayRun) return wait(who, perUser, tenant, user);
+      count(tenant, user, 1);
+      return undefined;
+    },
+    leave(who) {
+      const [tenant, user] = stateOf(who);
+      count(tenant, user, -1);
+      if (waiting > 0) serve();
+      forget(who, tenant, user);
+    },
+    running: () => running,
+    waiting: () => waiting,
+    refused: () => refused,
+  };
+}
+
+function requeue<Value>(queue: Map<string, Value>, key: string, value: Value): void {
+  queue.delete(key);
+  queue.set(key, value);
+}
