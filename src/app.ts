@@ -23,6 +23,7 @@ import type { SystemFigures } from './graphql/system-status.ts';
 import { createDemoDoor } from './http/demo-session.ts';
 import { createGraphQLOverHttp } from './http/graphql-http.ts';
 import { createGraphQLOverWebSocket } from './http/graphql-ws.ts';
+import { createInFlight } from './http/in-flight.ts';
 import { createListener, type Door } from './http/listener.ts';
 import { createMetrics } from './http/metrics.ts';
 import { createPages } from './http/pages.ts';
@@ -43,6 +44,8 @@ export interface Backends {
   /** Waits, for as long as it takes, until every backend was reached and is as this version needs it. */
   prepare(signal: AbortSignal): Promise<void>;
   readonly store: Store;
+  /** The same store for the API, whose callers share a part of the connections. */
+  readonly callers: { readonly store: Store; waiting(): number; refused(): number };
   readonly log: EventLog;
   readonly outbox: Outbox;
   readonly pubSub: PubSub;
@@ -74,21 +77,23 @@ export async function createApp(
   config: Config,
   { usesToCompile }: Pick<OperationOptions, 'usesToCompile'> = {},
 ): Promise<App> {
-  const { store, log, outbox, pubSub, cache, authenticator, clock, demoSessions } = backends;
+  const { store, callers, log, outbox, pubSub, cache, authenticator, clock, demoSessions } = backends;
   const logger = withoutStorms(backends.logger);
   const { retentionDays, viewHorizonDays, lockedCategories, announcesDeliveries, limitThresholds } = config;
   const { flushIntervalMs, batchSize, maxActivityTypes, resyncMs } = config;
   const stopping = new AbortController();
 
-  const read = createRead({ store, cache, clock }, { viewHorizonDays });
+  const read = createRead({ store: callers.store, cache, clock }, { viewHorizonDays });
   const watch = createWatch({ read, pubSub, clock, logger }, { resyncMs });
   const limitWatch = createLimitWatch({ read, pubSub, clock, logger }, { resyncMs });
-  const watchActivity = createWatchActivity({ store, pubSub, clock, logger }, { resyncMs });
+  const watchActivity = createWatchActivity({ store: callers.store, pubSub, clock, logger }, { resyncMs });
   const stream = createStream({ read, watch, clock, logger });
-  const measure = createMeasure({ store, clock }, { retentionDays, flushIntervalMs });
+  const measure = createMeasure({ store: callers.store, clock }, { retentionDays, flushIntervalMs });
   const rateLimit = createRateLimit(config.rateLimit);
+  const inFlight = createInFlight(config.inFlight);
 
   async function createDoor(): Promise<Door> {
+    const { store } = callers;
     const record = createRecord({ log, store, clock }, { retentionDays, lockedCategories });
     const act = createAct(
       { store, pubSub, cache, clock, logger },
@@ -115,7 +120,7 @@ export async function createApp(
       figures,
     });
     const operations = createOperations(schema, { introspection: config.introspection, usesToCompile });
-    const shared = { schema, container, authenticator, operations, rateLimit, logger };
+    const shared = { schema, container, authenticator, operations, rateLimit, inFlight, logger };
     return {
       graphql: await createGraphQLOverHttp(shared),
       sockets: createGraphQLOverWebSocket(shared),
@@ -124,7 +129,7 @@ export async function createApp(
     };
   }
 
-  const reconcile = createReconcile({ store, pubSub, cache, clock, logger });
+  const reconcile = createReconcile({ store: callers.store, pubSub, cache, clock, logger });
   const project = createProject(
     { store, pubSub, cache, clock, logger },
     { retentionDays, viewHorizonDays, lockedCategories, announcesDeliveries, limitThresholds },
@@ -205,8 +210,33 @@ export async function createApp(
       { name: 'unseen_sockets', help: 'Open WebSockets.', read: figures.openSockets },
       {
         name: 'unseen_rate_limited_requests',
-        help: 'Requests, subscriptions and sockets this process refused because a user or an address sent too many.',
+        help: 'Requests, subscriptions and sockets this process refused because a caller or an address sent too many.',
         read: () => rateLimit.refused(),
+      },
+      {
+        name: 'unseen_requests_in_flight',
+        help: 'Queries and mutations that run now.',
+        read: () => inFlight.operations.running(),
+      },
+      {
+        name: 'unseen_waiting_requests',
+        help: 'Queries, mutations and subscriptions that wait because too much of their user or tenant runs already.',
+        read: () => inFlight.operations.waiting() + inFlight.setUps.waiting(),
+      },
+      {
+        name: 'unseen_in_flight_refused_requests',
+        help: 'Queries and mutations this process refused because too many of their user or tenant ran and waited already.',
+        read: () => inFlight.operations.refused(),
+      },
+      {
+        name: 'unseen_waiting_statements',
+        help: 'Statements and transactions of callers that wait for a connection to PostgreSQL.',
+        read: () => callers.waiting(),
+      },
+      {
+        name: 'unseen_refused_statements',
+        help: 'Statements and transactions of callers this process refused because too many waited for a connection.',
+        read: () => callers.refused(),
       },
       {
         name: 'unseen_watchers',

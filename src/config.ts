@@ -61,8 +61,9 @@ const settings = {
     example: 'postgresql://unseen:password@localhost:5432/unseen',
     secret: true,
   }),
-  DATABASE_POOL_SIZE: setting(integer(2, 500).default(10), {
-    about: 'Connections to Postgres per process, one more for consuming not counted.',
+  DATABASE_POOL_SIZE: setting(integer(4, 500).default(10), {
+    about:
+      'Connections to Postgres per process, one more for consuming not counted. A fifth of them is kept for the worker and the log.',
     example: '10',
   }),
   KAFKA_BROKERS: setting(
@@ -186,12 +187,24 @@ const settings = {
   }),
   RATE_LIMIT_PER_USER: setting(integer(0, 100_000).default(50), {
     about:
-      'Requests, sockets and subscriptions of a user that each process takes per second; up to four times as many at once. 0 = any number.',
+      'Points per second of a user in each process; up to five times as many at once. A request, socket or subscription costs 1 point, and 1 more for every 20 of its cost and every 5 items it brings. 0 = any number.',
     example: '50',
   }),
+  RATE_LIMIT_PER_SERVICE: setting(integer(0, 1_000_000).default(20_000), {
+    about: 'The same for each service and admin. 0 = any number.',
+    example: '20000',
+  }),
   RATE_LIMIT_PER_ADDRESS: setting(integer(0, 100_000).default(20), {
-    about: 'The same for requests and sockets of an address that come without a valid token. 0 = any number.',
+    about: 'Requests and sockets per second of an address without a valid token. 0 = any number.',
     example: '20',
+  }),
+  MAX_IN_FLIGHT_PER_USER: setting(integer(1, 10_000).default(10), {
+    about: 'Operations of a user that each process runs at once. As many again wait; more are refused.',
+    example: '10',
+  }),
+  MAX_IN_FLIGHT_PER_TENANT: setting(integer(1, 100_000).default(200), {
+    about: 'The same for all users and services of a tenant together. A service has at most half of it.',
+    example: '200',
   }),
   INTROSPECTION: setting(onOff.optional(), {
     about: 'Whether clients may read the schema. Unset: on, off with NODE_ENV=production.',
@@ -362,8 +375,14 @@ export interface Config {
     readonly audience: string | undefined;
   };
   readonly corsOrigins: readonly string[];
-  /** Per second; 0: no limit. */
-  readonly rateLimit: { readonly perUser: number; readonly perAddress: number };
+  /** Points per second; 0: no limit. */
+  readonly rateLimit: {
+    readonly perUser: number;
+    readonly perService: number;
+    readonly perAddress: number;
+  };
+  /** Operations at once. */
+  readonly inFlight: { readonly perUser: number; readonly perTenant: number };
   readonly introspection: boolean;
   readonly retentionDays: number;
   readonly flushIntervalMs: number;
@@ -511,7 +530,12 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     corsOrigins: values.CORS_ORIGINS,
     rateLimit: Object.freeze({
       perUser: values.RATE_LIMIT_PER_USER,
+      perService: values.RATE_LIMIT_PER_SERVICE,
       perAddress: values.RATE_LIMIT_PER_ADDRESS,
+    }),
+    inFlight: Object.freeze({
+      perUser: values.MAX_IN_FLIGHT_PER_USER,
+      perTenant: values.MAX_IN_FLIGHT_PER_TENANT,
     }),
     introspection: values.INTROSPECTION === undefined ? !production : values.INTROSPECTION === 'on',
     retentionDays: values.RETENTION_DAYS,

@@ -15,6 +15,7 @@ import { examinePostgres } from './adapters/postgres/doctor.ts';
 import { findEmbeddedPostgres } from './adapters/postgres/embedded.ts';
 import { missingRight, reasonOf } from './adapters/postgres/error.ts';
 import { createPostgresEventLog } from './adapters/postgres/event-log.ts';
+import { createCallersStore } from './adapters/postgres/lanes.ts';
 import {
   bindToLog,
   describeLogInUse,
@@ -150,6 +151,7 @@ export async function createRuntime(
             await store.transaction((transaction) => transaction.ensureUsers([demoUser], clock.now()));
         },
         store,
+        callers: createCallersStore(store, { poolSize: config.databasePoolSize }),
         log,
         outbox,
         pubSub,

@@ -29,7 +29,9 @@ const config = readConfig({
   DATABASE_URL: databaseUrl,
   AUTH_SECRET: secret,
   NODE_ENV: 'production',
-  RATE_LIMIT_PER_USER: '0',
+  // More than a load sends: it is charged like any other.
+  RATE_LIMIT_PER_USER: '100000',
+  RATE_LIMIT_PER_SERVICE: '1000000',
   ...(kafka && { KAFKA_BROKERS: kafka.broker, NAMESPACE: kafka.namespace }),
   ...(redisUrl !== undefined && { REDIS_URL: redisUrl }),
 });

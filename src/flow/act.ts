@@ -86,7 +86,7 @@ export function createAct(
         transaction.addChanges(noted ? [noted.change] : []),
       ]);
       return { notification: after, inbox };
-    });
+    }, found);
     if ('problem' in changed) return { problem: { path: ['input', 'id'], ...changed.problem } };
     const badge = badgeOf(changed.inbox);
     if (action) await publishBadges({ pubSub, cache, logger }, [badge], 'SNOOZED');
@@ -122,7 +122,7 @@ export function createAct(
           transaction.addOpening(key, openedSeq, now),
         ]);
         return noted.inbox;
-      });
+      }, key);
       if (!opened) return { problem: userNotFound(['input', 'userId']) };
       const badge = badgeOf(opened);
       await publishBadges({ pubSub, cache, logger }, [badge], 'OPENED');
@@ -168,7 +168,7 @@ export function createAct(
         );
         await Promise.all([transaction.saveInboxes([noted.inbox]), transaction.addChanges([noted.change])]);
         return { inbox: noted.inbox, count, unknownIds };
-      });
+      }, key);
       if (!marked) return { problem: userNotFound(['input', 'userId']) };
       const badge = badgeOf(marked.inbox);
       if (marked.count > 0) await publishBadges({ pubSub, cache, logger }, [badge], 'MARKED');
@@ -203,7 +203,7 @@ export function createAct(
 
     /** Creates or changes users; per patch whether it created. */
     upsertUsers(patches: readonly (UserKey & { readonly patch: UserPatch })[]): Promise<readonly boolean[]> {
-      return store.transaction((transaction) => transaction.patchUsers(patches, clock.now()));
+      return store.transaction((transaction) => transaction.patchUsers(patches, clock.now()), patches[0]);
     },
 
     updatePreferences: (

@@ -31,10 +31,13 @@ export async function eraseUser(
   user: UserKey,
 ): Promise<Problem | undefined> {
   const now = clock.now();
-  const { hadAny, version, collections } = await store.transaction(async (transaction) => ({
-    ...(await transaction.eraseUser(user)),
-    collections: await transaction.forgetItemViews(user, now),
-  }));
+  const { hadAny, version, collections } = await store.transaction(
+    async (transaction) => ({
+      ...(await transaction.eraseUser(user)),
+      collections: await transaction.forgetItemViews(user, now),
+    }),
+    user,
+  );
   // Lost, what a worker gathers about the user is counted within a flush, and names them in the metrics.
   await publish.pubSub.publish([{ topic: erasedTopic, value: userKeyOf(user) }]).catch(() => {});
   if (!hadAny) return userNotFound(['userId']);

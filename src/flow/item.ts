@@ -57,20 +57,23 @@ export function createItems(
         ...drafts.flatMap((draft, index) => draftProblems(draft, String(index), horizon.now, retentionDays)),
       ];
       if (problems.length > 0) return { items: [], problems };
-      const { items, isChanged } = await store.transaction(async (transaction) => {
-        const [, collection, known] = await Promise.all([
-          transaction.ensureCollection(key, horizon),
-          transaction.lockCollection(key),
-          transaction.itemsById(key, itemIds),
-        ]);
-        if (!collection) throw new Error('a collection is gone that was there a moment ago');
-        const published = publish(collection, known, drafts, horizon);
-        await Promise.all([
-          transaction.saveItems(published.items),
-          transaction.saveCollection(published.collection),
-        ]);
-        return { items: published.items, isChanged: published.collection !== collection };
-      });
+      const { items, isChanged } = await store.transaction(
+        async (transaction) => {
+          const [, collection, known] = await Promise.all([
+            transaction.ensureCollection(key, horizon),
+            transaction.lockCollection(key),
+            transaction.itemsById(key, itemIds),
+          ]);
+          if (!collection) throw new Error('a collection is gone that was there a moment ago');
+          const published = publish(collection, known, drafts, horizon);
+          await Promise.all([
+            transaction.saveItems(published.items),
+            transaction.saveCollection(published.collection),
+          ]);
+          return { items: published.items, isChanged: published.collection !== collection };
+        },
+        { ...key, userId: '' },
+      );
       if (isChanged) await publishMove({ pubSub, logger }, key.tenantId, moveOf(key, 'PUBLISHED'));
       return { items, problems: [] };
     },
@@ -81,19 +84,22 @@ export function createItems(
       const problems = bulkProblems(key, itemIds, at, 'itemIds');
       if (problems.length > 0) return { items: [], problems };
       const now = clock.now();
-      const { items, isChanged } = await store.transaction(async (transaction) => {
-        const [collection, known] = await Promise.all([
-          transaction.lockCollection(key),
-          transaction.itemsById(key, itemIds),
-        ]);
-        if (!collection) return { items: [], isChanged: false };
-        const retracted = retract(collection, known, now);
-        await Promise.all([
-          transaction.saveItems(retracted.items),
-          transaction.saveCollection(retracted.collection),
-        ]);
-        return { items: retracted.items, isChanged: retracted.collection !== collection };
-      });
+      const { items, isChanged } = await store.transaction(
+        async (transaction) => {
+          const [collection, known] = await Promise.all([
+            transaction.lockCollection(key),
+            transaction.itemsById(key, itemIds),
+          ]);
+          if (!collection) return { items: [], isChanged: false };
+          const retracted = retract(collection, known, now);
+          await Promise.all([
+            transaction.saveItems(retracted.items),
+            transaction.saveCollection(retracted.collection),
+          ]);
+          return { items: retracted.items, isChanged: retracted.collection !== collection };
+        },
+        { ...key, userId: '' },
+      );
       if (isChanged) await publishMove({ pubSub, logger }, key.tenantId, moveOf(key, 'RETRACTED'));
       const byId = new Map(items.map((item) => [item.itemId, item]));
       return {

@@ -176,7 +176,7 @@ export function createLimitCommands(
         ),
       );
       return { limit: after, inboxes: mail.touched };
-    });
+    }, user);
     if ('problems' in done) return done;
     await publishLimits({ pubSub, logger }, [done.limit]);
     if ('inboxes' in done && done.inboxes.length > 0)

@@ -43,5 +43,5 @@ export async function updatePreferences(
       transaction.categoryChoices([key]),
     ]);
     return { user, choices };
-  });
+  }, key);
 }

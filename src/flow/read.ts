@@ -152,7 +152,7 @@ export function createRead(
       return store.transaction(async (transaction) => {
         await transaction.ensureUsers([key], clock.now());
         return (await transaction.users([key]))[0] as User;
-      });
+      }, key);
     },
   };
 }

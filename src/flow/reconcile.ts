@@ -50,7 +50,7 @@ export function createReconcile({
       const off = (await transaction.recount(users)).filter(isOff);
       await transaction.saveInboxes(off.map(({ inbox, counts }) => withCounts(inbox, counts, now)));
       return off;
-    });
+    }, users[0]);
     if (found.length === 0) return found;
     repaired += found.length;
     logger.error({ badges: found.length }, 'badges differed from their rows and were repaired');

@@ -44,7 +44,9 @@ export function maskError(
   if (cause instanceof AppError) {
     const { fault } = errorTable[cause.code];
     if (fault !== 'caller') logger.warn({ requestId, err: cause }, 'a request failed');
-    return answer(cause.code, cause.message, where, fault === 'caller' ? undefined : requestId);
+    const known = answer(cause.code, cause.message, where, fault === 'caller' ? undefined : requestId);
+    const { retryAfterSec: retryAfter } = cause;
+    return retryAfter === undefined ? known : { ...known, extensions: { ...known.extensions, retryAfter } };
   }
   if (error instanceof GraphQLError && cause instanceof GraphQLError && !isOurs(error, cause)) {
     const code = cause.extensions['code'];

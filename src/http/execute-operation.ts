@@ -1,12 +1,24 @@
-import { type DocumentNode, type GraphQLError, getOperationAST, OperationTypeNode } from 'graphql';
+import {
+  type DocumentNode,
+  type GraphQLError,
+  getOperationAST,
+  type OperationDefinitionNode,
+  OperationTypeNode,
+} from 'graphql';
 import type { Context } from '../graphql/context.ts';
 import { httpStatus, maskError } from '../graphql/error.ts';
 import type { Operations } from '../graphql/operation.ts';
+import type { Variables } from '../graphql/variable-values.ts';
 import type { Logger } from '../ports/logger.ts';
+
+/** Charges a caller for an operation before it runs; once, however often it is called. Throws when that is too much. */
+export type ChargeOperation = (operation: OperationDefinitionNode, variables: Variables) => void;
 
 /** What is answered. */
 export interface Answered {
   readonly status: number;
+  /** In seconds. */
+  readonly retryAfter: number | undefined;
   readonly json: string;
 }
 
@@ -17,7 +29,11 @@ export interface Answered {
  * undefined when nothing ran, for whatever reason: what is wrong with a request is for Apollo to say.
  */
 export async function executeOperation(
-  { operations, logger }: { readonly operations: Operations; readonly logger: Logger },
+  {
+    operations,
+    charge,
+    logger,
+  }: { readonly operations: Operations; readonly charge: ChargeOperation; readonly logger: Logger },
   body: object,
   document: DocumentNode,
   contextValue: Context,
@@ -28,6 +44,7 @@ export async function executeOperation(
   const operation = getOperationAST(document, operationName);
   if (!operation || operation.operation === OperationTypeNode.SUBSCRIPTION) return undefined;
   if (operations.excess(operation, variables)) return undefined;
+  charge(operation, variables);
 
   const { data, errors } = await operations.execute({
     document,
@@ -37,14 +54,19 @@ export async function executeOperation(
   });
   // The variables did not fit, so nothing ran.
   if (data === undefined) return undefined;
-  if (!errors) return { status: 200, json: JSON.stringify({ data }) };
+  if (!errors) return { status: 200, retryAfter: undefined, json: JSON.stringify({ data }) };
   const { requestId } = contextValue;
   const mask = (error: GraphQLError) =>
     maskError(error, { requestId, hideSuggestions: !operations.introspection, logger });
   const masked = errors.map(mask);
   // An answer without data takes the status of its error, for clients and proxies that look no further.
-  const status = data === null ? (httpStatus[String(masked[0]?.extensions?.['code'])] ?? 500) : 200;
-  return { status, json: JSON.stringify({ errors: masked, data }) };
+  const { code, retryAfter } = masked[0]?.extensions ?? {};
+  const status = data === null ? (httpStatus[String(code)] ?? 500) : 200;
+  return {
+    status,
+    retryAfter: typeof retryAfter === 'number' ? retryAfter : undefined,
+    json: JSON.stringify({ errors: masked, data }),
+  };
 }
 
 function isVariables(value: unknown): value is Record<string, unknown> | null | undefined {

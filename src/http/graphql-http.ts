@@ -16,7 +16,8 @@ import type { Operations } from '../graphql/operation.ts';
 import type { Authenticator } from '../ports/authenticator.ts';
 import type { Logger } from '../ports/logger.ts';
 import { maxBodyBytes, readJsonBody } from './body.ts';
-import { executeOperation } from './execute-operation.ts';
+import { type ChargeOperation, executeOperation } from './execute-operation.ts';
+import { type InFlight, whenSent } from './in-flight.ts';
 import type { RateLimit } from './rate-limit.ts';
 import { answerError, answerText, requestIdOf } from './response.ts';
 
@@ -36,6 +37,7 @@ const graphQLResponse = 'application/graphql-response+json';
 
 interface HttpContext extends Context {
   readonly bodyBytes: number;
+  readonly charge: ChargeOperation;
   /** Prepared; undefined when the request has no document. */
   readonly document: DocumentNode | undefined;
 }
@@ -56,6 +58,7 @@ export async function createGraphQLOverHttp({
   authenticator,
   operations,
   rateLimit,
+  inFlight: { operations: lane },
   logger,
 }: {
   readonly schema: GraphQLSchema;
@@ -63,6 +66,7 @@ export async function createGraphQLOverHttp({
   readonly authenticator: Authenticator;
   readonly operations: Operations;
   readonly rateLimit: RateLimit;
+  readonly inFlight: InFlight;
   readonly logger: Logger;
 }): Promise<GraphQLOverHttp> {
   const hooks = createHooks(operations);
@@ -115,61 +119,107 @@ export async function createGraphQLOverHttp({
     answerText(response, status, JSON.stringify({ errors: masked }), contentType);
   }
 
+  function chargeOnce(caller: Caller): ChargeOperation {
+    let isCharged = false;
+    return (operation, variables) => {
+      if (isCharged) return;
+      isCharged = true;
+      rateLimit.countOperation(caller, {
+        cost: operations.cost(operation, variables),
+        items: operations.items(operation, variables),
+      });
+    };
+  }
+
+  function leaveWhenSent(response: ServerResponse, caller: Caller): void {
+    whenSent(response, () => lane.leave(caller));
+  }
+
+  /** Tells a caller how much they may still ask for. */
+  function addLimits(response: ServerResponse, caller: Caller): void {
+    const headers = rateLimit.headers(caller);
+    if (!headers) return;
+    response.setHeader('ratelimit-policy', headers.policy);
+    response.setHeader('ratelimit', headers.state);
+  }
+
+  async function answer(
+    request: IncomingMessage,
+    response: ServerResponse,
+    caller: Caller,
+    requestId: string,
+  ): Promise<void> {
+    const { body, bytes } = await readJsonBody(request);
+    const wantsResponseType = request.headers.accept?.includes(graphQLResponse) ?? false;
+    const source = sourceOf(request, body);
+    const document = source === undefined ? undefined : operations.prepare(source);
+    if (document && 'length' in document) {
+      const contentType = `${wantsResponseType ? graphQLResponse : 'application/json'}; charset=utf-8`;
+      addLimits(response, caller);
+      answerRefused(response, document, { requestId, contentType });
+      return;
+    }
+    const charge = chargeOnce(caller);
+    const context: HttpContext = { caller, requestId, container, bodyBytes: bytes, document, charge };
+    if (body && document && bytes <= maxPlainBodyBytes && !wantsResponseType) {
+      const answered = await executeOperation({ operations, charge, logger }, body, document, context);
+      if (answered) {
+        response.setHeader('x-request-id', requestId);
+        if (answered.retryAfter !== undefined) response.setHeader('retry-after', answered.retryAfter);
+        addLimits(response, caller);
+        answerText(response, answered.status, answered.json);
+        return;
+      }
+    }
+    const headers = new HeaderMap();
+    for (const header of ['content-type', 'apollo-require-preflight', 'x-apollo-operation-name']) {
+      const value = request.headers[header];
+      if (typeof value === 'string') headers.set(header, value);
+    }
+    // Without a choice to make Apollo answers JSON, also to whoever would take neither: it would refuse only after the
+    // operation has run.
+    if (wantsResponseType) headers.set('accept', graphQLResponse);
+    const {
+      status,
+      headers: answered,
+      body: answer,
+    } = await apollo.executeHTTPGraphQLRequest({
+      httpGraphQLRequest: {
+        method: request.method ?? 'GET',
+        headers,
+        search: request.url?.match(/\?.*/)?.[0] ?? '',
+        body,
+      },
+      context: async () => context,
+    });
+    if (answer.kind !== 'complete') throw new Error('incremental delivery is not enabled');
+    addLimits(response, caller);
+    response.writeHead(status ?? 200, {
+      ...Object.fromEntries(answered),
+      'content-length': Buffer.byteLength(answer.string),
+      'cache-control': 'no-store',
+      'x-request-id': requestId,
+    });
+    response.end(answer.string);
+  }
+
   return {
     async handle(request, response) {
       const requestId = requestIdOf(request);
+      let caller: Caller | undefined;
+      let entered = false;
       try {
-        const caller = await authenticate(request);
+        caller = await authenticate(request);
         rateLimit.countCaller(caller);
-        const { body, bytes } = await readJsonBody(request);
-        const wantsResponseType = request.headers.accept?.includes(graphQLResponse) ?? false;
-        const source = sourceOf(request, body);
-        const document = source === undefined ? undefined : operations.prepare(source);
-        if (document && 'length' in document) {
-          const contentType = `${wantsResponseType ? graphQLResponse : 'application/json'}; charset=utf-8`;
-          answerRefused(response, document, { requestId, contentType });
-          return;
-        }
-        const context: HttpContext = { caller, requestId, container, bodyBytes: bytes, document };
-        if (body && document && bytes <= maxPlainBodyBytes && !wantsResponseType) {
-          const answered = await executeOperation({ operations, logger }, body, document, context);
-          if (answered) {
-            response.setHeader('x-request-id', requestId);
-            answerText(response, answered.status, answered.json);
-            return;
-          }
-        }
-        const headers = new HeaderMap();
-        for (const header of ['content-type', 'apollo-require-preflight', 'x-apollo-operation-name']) {
-          const value = request.headers[header];
-          if (typeof value === 'string') headers.set(header, value);
-        }
-        // Without a choice to make Apollo answers JSON, also to whoever would take neither: it would refuse only after the
-        // operation has run.
-        if (wantsResponseType) headers.set('accept', graphQLResponse);
-        const {
-          status,
-          headers: answered,
-          body: answer,
-        } = await apollo.executeHTTPGraphQLRequest({
-          httpGraphQLRequest: {
-            method: request.method ?? 'GET',
-            headers,
-            search: request.url?.match(/\?.*/)?.[0] ?? '',
-            body,
-          },
-          context: async () => context,
-        });
-        if (answer.kind !== 'complete') throw new Error('incremental delivery is not enabled');
-        response.writeHead(status ?? 200, {
-          ...Object.fromEntries(answered),
-          'content-length': Buffer.byteLength(answer.string),
-          'cache-control': 'no-store',
-          'x-request-id': requestId,
-        });
-        response.end(answer.string);
+        const turn = lane.enter(caller);
+        if (turn) await turn;
+        entered = true;
+        await answer(request, response, caller, requestId);
       } catch (error) {
+        if (caller && !response.headersSent) addLimits(response, caller);
         answerError(response, error, { requestId, logger });
+      } finally {
+        if (caller && entered) leaveWhenSent(response, caller);
       }
     },
     stop: () => apollo.stop(),
@@ -214,6 +264,11 @@ function createHooks(operations: Operations): GraphQLRequestListener<HttpContext
       }
       const excess = operation && operations.excess(operation, request.variables);
       if (excess) throw excess;
+      try {
+        if (operation) contextValue.charge(operation, request.variables);
+      } catch (error) {
+        throw graphQLErrorOf(error as AppError);
+      }
     },
 
     /** Errors carry the id of their request from the moment they are known, so that masking can log and answer it. */
@@ -225,10 +280,11 @@ function createHooks(operations: Operations): GraphQLRequestListener<HttpContext
     async willSendResponse({ response }) {
       if (response.body.kind !== 'single') return;
       const { data, errors } = response.body.singleResult;
-      const code = errors?.[0]?.extensions?.['code'];
+      const { code, retryAfter } = errors?.[0]?.extensions ?? {};
       // 405 (a mutation by GET) says more than its code.
       if (data || typeof code !== 'string' || response.http.status === 405) return;
       response.http.status = httpStatus[code] ?? 500;
+      if (typeof retryAfter === 'number') response.http.headers.set('retry-after', String(retryAfter));
     },
   };
 }

@@ -13,6 +13,7 @@ import { graphQLErrorOf, maskError } from '../graphql/error.ts';
 import type { Operations } from '../graphql/operation.ts';
 import { type Authenticator, expiredMessage } from '../ports/authenticator.ts';
 import type { Logger } from '../ports/logger.ts';
+import type { InFlight } from './in-flight.ts';
 import { createPushes } from './pushes.ts';
 import type { RateLimit } from './rate-limit.ts';
 
@@ -103,6 +104,7 @@ export function createGraphQLOverWebSocket(
     authenticator,
     operations,
     rateLimit,
+    inFlight: { setUps },
     logger,
   }: {
     readonly schema: GraphQLSchema;
@@ -110,6 +112,7 @@ export function createGraphQLOverWebSocket(
     readonly authenticator: Authenticator;
     readonly operations: Operations;
     readonly rateLimit: RateLimit;
+    readonly inFlight: InFlight;
     readonly logger: Logger;
   },
   limits: SocketLimits = defaultSocketLimits,
@@ -327,6 +330,12 @@ export function createGraphQLOverWebSocket(
       }
       const excess = operations.excess(operation, variables);
       if (excess) return [excess];
+      try {
+        rateLimit.countOperation(caller, { cost: operations.cost(operation, variables), items: 0 });
+      } catch (error) {
+        if (error instanceof AppError && error.code === 'QUERY_TOO_COMPLEX') return [graphQLErrorOf(error)];
+        throw error;
+      }
       const contextValue: SocketContext = {
         caller,
         requestId: uuidV7(),
@@ -340,15 +349,20 @@ export function createGraphQLOverWebSocket(
       extra.starting = [...extra.starting, id];
       return { schema, document, operationName, variableValues: variables, contextValue };
     },
-    subscribe(args) {
-      const { socket, subscriptionId, requestId, started } = args.contextValue as SocketContext;
+    async subscribe(args) {
+      const { caller, socket, subscriptionId, requestId, started } = args.contextValue as SocketContext;
       const head = `{"id":${JSON.stringify(subscriptionId)},"type":"${MessageType.Next}","payload":`;
-      return pushes
-        .subscribe(args, {
+      const turn = setUps.enter(caller);
+      if (turn) await turn;
+      try {
+        return await pushes.subscribe(args, {
           send: (payload) => send(socket, bytesOf(head, payload)),
           mask: (error) => masked(error, requestId),
-        })
-        .finally(started);
+        });
+      } finally {
+        setUps.leave(caller);
+        started();
+      }
     },
     onNext(_, __, ___, { contextValue }, result) {
       if (!result.errors) return undefined;

@@ -8,6 +8,7 @@ import { startTestApp, type TestApp } from '../testing/app.ts';
 import { exchange } from '../testing/bad-input.ts';
 import { createGraphQLOverHttp } from './graphql-http.ts';
 import { createGraphQLOverWebSocket, defaultSocketLimits, type GraphQLOverWebSocket } from './graphql-ws.ts';
+import { createInFlight } from './in-flight.ts';
 import { createListener, type Listener } from './listener.ts';
 import { createMetrics } from './metrics.ts';
 import { createRateLimit } from './rate-limit.ts';
@@ -24,8 +25,9 @@ beforeAll(async () => {
   const operations = createOperations(schema, { introspection: true });
   const { authenticator } = app.runtime.backends;
   const container = createResolvers({} as Parameters<typeof createResolvers>[0]);
-  const rateLimit = createRateLimit({ perUser: 0, perAddress: 0 });
-  const door = { schema, container, authenticator, operations, rateLimit, logger: silent };
+  const rateLimit = createRateLimit({ perUser: 0, perService: 0, perAddress: 0 });
+  const inFlight = createInFlight(app.config.inFlight);
+  const door = { schema, container, authenticator, operations, rateLimit, inFlight, logger: silent };
   sockets = createGraphQLOverWebSocket(door, {
     ...defaultSocketLimits,
     initWaitMs: 60_000,

@@ -126,7 +126,10 @@ export function createListener(
     if (corsOrigins.length > 0) response.setHeader('vary', 'origin');
     if (isAllowed) {
       response.setHeader('access-control-allow-origin', origin);
-      response.setHeader('access-control-expose-headers', 'x-request-id, retry-after');
+      response.setHeader(
+        'access-control-expose-headers',
+        'x-request-id, retry-after, ratelimit, ratelimit-policy',
+      );
     }
     if (request.method !== 'OPTIONS') return 'go on';
     if (isAllowed) {

@@ -2,57 +2,79 @@ import fc from 'fast-check';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { createTokenBuckets } from './token-buckets.ts';
 
-const bounds = { burstSec: 4, maxKeys: 1_000 };
 let nowMs = 0;
 beforeEach(() => {
   nowMs = 1_000_000;
 });
-const create = (perSecond: number, more: Partial<typeof bounds> = {}) =>
-  createTokenBuckets({ perSecond, ...bounds, ...more }, () => nowMs);
+const create = (perSecond: number, { burstSec = 4, maxKeys = 1_000 } = {}) =>
+  createTokenBuckets({ perSecond, burst: perSecond * burstSec, maxKeys }, () => nowMs);
 
 /** How many of so many tries get a token. */
-const taken = (take: (key: string) => boolean, tries: number, key = 'alice') =>
-  Array.from({ length: tries }, () => take(key)).filter(Boolean).length;
+const taken = ({ take }: ReturnType<typeof create>, tries: number, key = 'alice') =>
+  Array.from({ length: tries }, () => take(key)).filter((waitMs) => waitMs === 0).length;
 
 describe('a token bucket', () => {
-  it('begins with four seconds of tokens and gains its rate', () => {
-    const take = create(50);
-    expect(taken(take, 300)).toBe(200);
+  it('begins full and gains its rate', () => {
+    const buckets = create(50);
+    expect(taken(buckets, 300)).toBe(200);
     nowMs += 19;
-    expect(take('alice')).toBe(false);
+    expect(buckets.take('alice')).toBe(1);
     nowMs += 1;
-    expect(taken(take, 10)).toBe(1);
+    expect(taken(buckets, 10)).toBe(1);
     nowMs += 1_000;
-    expect(taken(take, 300)).toBe(50);
+    expect(taken(buckets, 300)).toBe(50);
   });
 
   it('never holds more than it began with', () => {
-    const take = create(3);
-    expect(taken(take, 20)).toBe(12);
+    const buckets = create(3);
+    expect(taken(buckets, 20)).toBe(12);
     nowMs += 86_400_000;
-    expect(taken(take, 20)).toBe(12);
+    expect(taken(buckets, 20)).toBe(12);
   });
 
-  it('is not put off by those who find it empty', () => {
-    const take = create(1);
-    taken(take, 4);
-    for (let at = 0; at < 999; at += 1, nowMs += 1) expect(take('alice')).toBe(false);
+  it('is not postponed by callers who find it empty', () => {
+    const buckets = create(1);
+    taken(buckets, 4);
+    for (let at = 0; at < 999; at += 1, nowMs += 1) expect(buckets.take('alice')).toBe(1_000 - at);
     nowMs += 1;
-    expect(take('alice')).toBe(true);
+    expect(buckets.take('alice')).toBe(0);
   });
 
-  it('gives what a bucket that is counted would give, whatever the rate and the times', () => {
+  it('gives several tokens or none, and says when there will be enough', () => {
+    const { take, level } = create(10);
+    expect(take('alice', 35)).toBe(0);
+    expect(take('alice', 8)).toBe(300);
+    expect(level('alice')).toEqual({ tokens: 5, fullInMs: 3_500 });
+    expect(take('alice', 5)).toBe(0);
+    nowMs += 300;
+    expect(take('alice', 4)).toBe(100);
+    expect(take('alice', 3)).toBe(0);
+  });
+
+  it('never gives more tokens than it can hold', () => {
+    const { take, level } = create(10);
+    expect(take('alice', 41)).toBe(Number.POSITIVE_INFINITY);
+    expect(level('alice')).toEqual({ tokens: 40, fullInMs: 0 });
+    expect(take('alice', 40)).toBe(0);
+  });
+
+  it('gives what a bucket that is counted would give, whatever the rate, the weights and the times', () => {
+    const requests = fc.array(fc.record({ pauseMs: fc.nat(2_000), weight: fc.integer({ min: 1, max: 20 }) }));
     fc.assert(
-      fc.property(fc.integer({ min: 1, max: 1_000 }), fc.array(fc.nat(2_000)), (perSecond, pauses) => {
-        const take = create(perSecond, { burstSec: 1 });
+      fc.property(fc.integer({ min: 1, max: 1_000 }), requests, (perSecond, sent) => {
+        const { take, level } = create(perSecond, { burstSec: 1 });
         // In thousandths.
         const full = perSecond * 1_000;
         let tokens = full;
-        for (const pauseMs of pauses.flatMap((pause) => [pause, 0, 0])) {
+        for (const { pauseMs, weight } of sent) {
           nowMs += pauseMs;
           tokens = Math.min(full, tokens + pauseMs * perSecond);
-          expect(take('alice')).toBe(tokens >= 1_000);
-          if (tokens >= 1_000) tokens -= 1_000;
+          expect(level('alice').tokens).toBe(Math.floor(tokens / 1_000));
+          const waitMs = take('alice', weight);
+          expect(waitMs === 0).toBe(tokens >= weight * 1_000);
+          if (waitMs === 0) tokens -= weight * 1_000;
+          else if (weight <= perSecond) expect(waitMs).toBeCloseTo((weight * 1_000 - tokens) / perSecond);
+          else expect(waitMs).toBe(Number.POSITIVE_INFINITY);
         }
       }),
     );
@@ -61,19 +83,15 @@ describe('a token bucket', () => {
 
 describe('token buckets', () => {
   it('are apart from each other', () => {
-    const take = create(1);
-    expect(taken(take, 10, 'alice')).toBe(4);
-    expect(taken(take, 10, 'bob')).toBe(4);
+    const buckets = create(1);
+    expect(taken(buckets, 10, 'alice')).toBe(4);
+    expect(taken(buckets, 10, 'bob')).toBe(4);
   });
 
-  it('are forgotten from a number on, those that nobody asks for first', () => {
-    const take = create(1, { maxKeys: 2 });
-    for (const key of ['alice', 'bob', 'alice', 'carol']) taken(take, 4, key);
-    expect(take('alice')).toBe(false);
-    expect(take('bob')).toBe(true);
-  });
-
-  it('are bottomless when the rate is 0', () => {
-    expect(taken(create(0), 10_000)).toBe(10_000);
+  it('are forgotten from a number on, the least used first', () => {
+    const buckets = create(1, { maxKeys: 2 });
+    for (const key of ['alice', 'bob', 'alice', 'carol']) taken(buckets, 4, key);
+    expect(buckets.take('alice')).toBe(1_000);
+    expect(buckets.take('bob')).toBe(0);
   });
 });

@@ -1,24 +1,45 @@
 import { LRUCache } from 'lru-cache';
 
+/** What a bucket holds. */
+export interface Level {
+  /** Whole tokens. */
+  readonly tokens: number;
+  /** Until the bucket is full again. */
+  readonly fullInMs: number;
+}
+
 /**
- * A token bucket for each key: it gains `perSecond` tokens a second up to what `burstSec` seconds bring, and begins full. The
- * answer takes a token out; false when there is none. `perSecond` 0: there always is one.
+ * A token bucket for each key. A bucket gains `perSecond` tokens a second, holds at most `burst` tokens and begins full.
  *
- * The `maxKeys` buckets that were asked last are remembered, each by one number: the time at which it is full again, which a token
- * taken puts off (the generic cell rate algorithm, ITU-T I.371).
+ * The `maxKeys` buckets that were used last are remembered, each by one number: the time at which it is full again, which a
+ * taken token postpones (the generic cell rate algorithm, ITU-T I.371).
  */
+export interface TokenBuckets {
+  /** Takes tokens and returns 0. With too few it takes none and returns the ms until there are enough; Infinity for never. */
+  take(key: string, tokens?: number): number;
+  level(key: string): Level;
+}
+
 export function createTokenBuckets(
-  { perSecond, burstSec, maxKeys }: { perSecond: number; burstSec: number; maxKeys: number },
+  { perSecond, burst, maxKeys }: { perSecond: number; burst: number; maxKeys: number },
   nowMs: () => number = () => performance.now(),
-): (key: string) => boolean {
-  if (perSecond === 0) return () => true;
+): TokenBuckets {
   const fullAt = new LRUCache<string, number>({ max: maxKeys });
-  return (key) => {
-    // Time as the thousandths of a token it brings.
-    const now = nowMs() * perSecond;
-    const full = Math.max(fullAt.get(key) ?? 0, now) + 1000;
-    if (full - now > burstSec * perSecond * 1000) return false;
-    fullAt.set(key, full);
-    return true;
+  // Time is counted in the thousandths of a token it brings.
+  const room = burst * 1000;
+  return {
+    take(key, tokens = 1) {
+      const now = nowMs() * perSecond;
+      const full = Math.max(fullAt.get(key) ?? 0, now) + tokens * 1000;
+      const missing = full - now - room;
+      if (missing > 0) return tokens > burst ? Number.POSITIVE_INFINITY : missing / perSecond;
+      fullAt.set(key, full);
+      return 0;
+    },
+    level(key) {
+      const now = nowMs() * perSecond;
+      const missing = Math.max((fullAt.get(key) ?? 0) - now, 0);
+      return { tokens: Math.floor((room - missing) / 1000), fullInMs: missing / perSecond };
+    },
   };
 }

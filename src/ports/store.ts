@@ -40,8 +40,11 @@ import type { OutgoingRecord } from './event-log.ts';
  * Functions that take arrays cost a fixed number of statements, however long the array.
  */
 export interface Store {
-  /** Runs `work` in one transaction on one connection: all of it is kept, or, when it rejects, none. */
-  transaction<T>(work: (transaction: StoreTransaction) => Promise<T>): Promise<T>;
+  /**
+   * Runs `work` in one transaction on one connection: all of it is kept, or, when it rejects, none. Where connections are
+   * short, users take turns: `owner` says whose turn it takes.
+   */
+  transaction<T>(work: (transaction: StoreTransaction) => Promise<T>, owner?: UserKey): Promise<T>;
   /**
    * Like `transaction`, for what records of the log amount to. Unless somebody is told of it (`publishes`), a crash of the
    * database may undo it, together with the position of the group that consumed them: they come again.

@@ -54,6 +54,7 @@ export async function startTestApp(
     AUTH_SECRET: secret,
     FLUSH_INTERVAL_SEC: '1',
     RATE_LIMIT_PER_USER: '0',
+    RATE_LIMIT_PER_SERVICE: '0',
     RATE_LIMIT_PER_ADDRESS: '0',
     ...(services && {
       KAFKA_BROKERS: services.kafkaBrokers,

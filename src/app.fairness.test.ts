@@ -1,0 +1,188 @@
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import type { Store } from './ports/store.ts';
+import { startTestApp, type TestApp } from './testing/app.ts';
+
+// Small enough that a test fills them: a user has 4 points a second and 20 at once, and runs 2 operations at a time.
+const env = {
+  RATE_LIMIT_PER_USER: '4',
+  RATE_LIMIT_PER_SERVICE: '0',
+  MAX_IN_FLIGHT_PER_USER: '2',
+  MAX_IN_FLIGHT_PER_TENANT: '8',
+};
+
+/** While set, stats and the badges of subscriptions of that tenant are not answered until it resolves. */
+let slow: { readonly tenantId: string; readonly until: Promise<unknown>; end(): void } | undefined;
+function slowDown(tenantId: string): void {
+  let end = () => {};
+  const until = new Promise<void>((resolve) => {
+    end = resolve;
+  });
+  slow = { tenantId, until, end };
+}
+function slowly(store: Store): Store {
+  const wait = (tenantId = '') => (tenantId === slow?.tenantId ? slow.until : undefined);
+  return {
+    ...store,
+    async stats(user, window) {
+      await wait(user.tenantId);
+      return store.stats(user, window);
+    },
+    async inboxes(keys) {
+      await wait(keys[0]?.tenantId);
+      return store.inboxes(keys);
+    },
+  };
+}
+
+let app: TestApp;
+beforeAll(async () => {
+  app = await startTestApp(env, {
+    wrap: (runtime) => {
+      const { callers } = runtime.backends;
+      const backends = { ...runtime.backends, callers: { ...callers, store: slowly(callers.store) } };
+      return { ...runtime, backends };
+    },
+  });
+});
+afterEach(() => slow?.end());
+afterAll(() => app.stop());
+
+const badge = '{ viewer { badge { unseen } } }';
+const stats = '{ viewer { stats { pageViewCount } } }';
+
+const metric = async (name: string) => {
+  const text = await (await fetch(`${app.url}/metrics`)).text();
+  return Number(new RegExp(`^${name} (\\S+)$`, 'm').exec(text)?.[1]);
+};
+const becomes = (name: string, value: number) =>
+  vi.waitFor(async () => expect(await metric(name)).toBe(value), { timeout: 15_000, interval: 5 });
+
+const post = (token: string, query: string, variables?: object) =>
+  fetch(`${app.url}/graphql`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', authorization: `Bearer ${token}` },
+    body: JSON.stringify({ query, variables }),
+  });
+
+const recordPageViews = `mutation ($input: RecordPageViewsInput!) { recordPageViews(input: $input) { accepted } }`;
+const views = (count: number) => ({ input: { views: Array.from({ length: count }, () => ({ name: 'x' })) } });
+
+describe('operations in flight', () => {
+  it('are refused beyond those of the user that run and wait, while another user is answered', async () => {
+    const [alice, bob] = [await app.token({ subject: 'many' }), await app.token({ subject: 'one' })];
+    slowDown('default');
+    const held = Array.from({ length: 4 }, () => app.send(alice, stats));
+    await becomes('unseen_requests_in_flight', 2);
+    await becomes('unseen_waiting_requests', 2);
+    const before = await metric('unseen_in_flight_refused_requests');
+    const refused = await post(alice, badge);
+    expect([refused.status, refused.headers.get('retry-after')]).toEqual([429, '1']);
+    expect(await refused.json()).toMatchObject({
+      errors: [{ extensions: { code: 'RATE_LIMITED', retryAfter: 1 } }],
+    });
+    expect(await metric('unseen_in_flight_refused_requests')).toBe(before + 1);
+    expect((await app.send(bob, '{ viewer { userId } }')).status).toBe(200);
+    slow?.end();
+    expect((await Promise.all(held)).map(({ status }) => status)).toEqual([200, 200, 200, 200]);
+    await becomes('unseen_requests_in_flight', 0);
+  });
+
+  it('end when the client is gone', async () => {
+    const token = await app.token({ subject: 'gone' });
+    slowDown('default');
+    const leaving = new AbortController();
+    const headers = { 'content-type': 'application/json', authorization: `Bearer ${token}` };
+    const sent = fetch(`${app.url}/graphql`, {
+      method: 'POST',
+      headers,
+      body: JSON.stringify({ query: stats }),
+      signal: leaving.signal,
+    }).catch(() => {});
+    await becomes('unseen_requests_in_flight', 1);
+    leaving.abort();
+    await sent;
+    slow?.end();
+    await becomes('unseen_requests_in_flight', 0);
+  });
+
+  it('leave subscriptions to wait for their turn when many of a user are set up at once', async () => {
+    slowDown('default');
+    // Five for each operation that may run.
+    const client = app.client(await app.token({ subject: 'watcher' }));
+    const kinds: string[] = [];
+    for (let n = 0; n < 12; n += 1) {
+      client.subscribe<{ badgeChanged: { kind: string } }>(
+        { query: 'subscription { badgeChanged { kind } }' },
+        {
+          next: ({ data }) => kinds.push(data?.badgeChanged.kind ?? ''),
+          error: (error) => kinds.push(JSON.stringify(error)),
+          complete() {},
+        },
+      );
+    }
+    await becomes('unseen_waiting_requests', 2);
+    slow?.end();
+    await vi.waitFor(() => expect(kinds).toEqual(Array(12).fill('SNAPSHOT')), 15_000);
+  });
+});
+
+describe('points', () => {
+  it('are taken for the items of a bulk call, and the answer says when there are enough again', async () => {
+    const token = await app.token({ subject: 'bulk' });
+    // A point for the request and one for every five items.
+    expect((await post(token, recordPageViews, views(40))).status).toBe(200);
+    expect((await post(token, recordPageViews, views(40))).status).toBe(200);
+    const refused = await post(token, recordPageViews, views(40));
+    expect(refused.status).toBe(429);
+    const { errors } = (await refused.json()) as { errors: [{ extensions: { retryAfter: number } }] };
+    const { retryAfter } = errors[0].extensions;
+    expect(refused.headers.get('retry-after')).toBe(String(retryAfter));
+    // It lacks 7 points, or a few less when the machine is slow.
+    expect([1, 2]).toContain(retryAfter);
+  });
+
+  it('are said not to be enough when a call costs more than there can ever be', async () => {
+    const answer = await app.send(await app.token({ subject: 'huge' }), recordPageViews, views(100));
+    expect(answer.status).toBe(400);
+    expect(answer.errors?.[0]).toMatchObject({
+      message:
+        'The operation costs 21 points; RATE_LIMIT_PER_USER allows 20 at once. Ask for less, or send fewer items.',
+      extensions: { code: 'QUERY_TOO_COMPLEX' },
+    });
+  });
+
+  it('are taken for the cost of a query, also when Apollo answers it', async () => {
+    const query = `{ viewer { ${['a', 'b', 'c', 'd', 'e', 'f'].map((name) => `${name}: stats { sessionCount }`).join(' ')} } }`;
+    const ask = (token: string, accept: string) =>
+      fetch(`${app.url}/graphql`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', authorization: `Bearer ${token}`, accept },
+        body: JSON.stringify({ query }),
+      });
+    for (const accept of ['application/json', 'application/graphql-response+json']) {
+      const token = await app.token({ subject: accept });
+      expect((await ask(token, accept)).headers.get('ratelimit')).toMatch(/^"user";r=[3-8];t=[45]$/);
+      const refused = await ask(token, accept);
+      expect(refused.status).toBe(429);
+      expect(refused.headers.get('retry-after')).toMatch(/^[1-9]$/);
+    }
+  });
+});
+
+describe('RateLimit fields', () => {
+  it.each([
+    ['an answer', badge, 200],
+    ['a refused document', '{ nothing }', 400],
+  ])('come with %s', async (_, query, status) => {
+    const response = await post(await app.token({ subject: `fields ${status}` }), query);
+    expect(response.status).toBe(status);
+    expect(response.headers.get('ratelimit-policy')).toBe('"user";q=20;w=5');
+    expect(response.headers.get('ratelimit')).toMatch(/^"user";r=(19|20);t=[01]$/);
+  });
+
+  it('do not come when nothing limits the caller', async () => {
+    const response = await post(await app.token({ role: 'service' }), '{ __typename }');
+    expect(response.status).toBe(200);
+    expect(response.headers.has('ratelimit')).toBe(false);
+  });
+});
