@@ -65,7 +65,7 @@ DECLARE
   erased regclass;
 BEGIN
   FOR erased IN
-    SELECT to_regclass(format('public.%I', name)) FROM unnest(ARRAY['page_view', 'item_view', 'item_viewer']) AS name
+    SELECT to_regclass(format('public.%I', name)) FROM unnest(ARRAY['page_view', 'item_view', 'early_item_view', 'item_viewer']) AS name
     WHERE to_regclass(format('public.%I', name)) IS NOT NULL
   LOOP
     EXECUTE format('GRANT DELETE ON %s TO unseen_api', erased);

@@ -274,6 +274,11 @@ export async function createApp(
         read: async () => Number(await count.lag()),
       },
       {
+        name: 'unseen_unkept_item_views',
+        help: 'Views of items that are not published which this process did not keep: their users have 1000 of them.',
+        read: () => project.unkeptViews(),
+      },
+      {
         name: 'unseen_other_activities',
         help: 'Activities this process counted as `other` because their tenants have MAX_ACTIVITY_TYPES types.',
         read: () => count.others(),

@@ -408,6 +408,7 @@ type Kept =
   | 'pageViews'
   | 'activity'
   | 'itemViews'
+  | 'earlyItemViews'
   | 'notifications'
   | 'changes'
   | 'limitHistory'
@@ -558,6 +559,8 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
       activity: values.RETENTION_DAYS,
       // Items that count were published within the horizon, and views count from a horizon before that; a day for clocks.
       itemViews: 2 * values.VIEW_HORIZON_DAYS + 1,
+      // An item may be published some time after its first views.
+      earlyItemViews: 1,
       // As long as streams go back.
       changes: 7,
       limitHistory: values.LIMIT_HISTORY_DAYS,

@@ -7,6 +7,7 @@ const kinds: Record<Swept['kind'], string> = {
   pageViews: 'page views, months',
   activity: 'other activity and metrics, months and rows',
   itemViews: 'views of items that count no more',
+  earlyItemViews: 'views of items that were never published',
   notifications: 'read notifications and openings',
   changes: 'changes that streams go back to',
   limitHistory: 'events of limits',

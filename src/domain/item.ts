@@ -40,6 +40,9 @@ export interface ItemView extends ViewerKey {
   readonly viewedAt: Date;
 }
 
+/** Views of items that are not published, kept per user. */
+export const maxEarlyViews = 1_000;
+
 /** An item as its publisher gives it. */
 export interface ItemDraft {
   readonly itemId: string;

@@ -4,7 +4,7 @@ import { createLocalPubSub } from '../adapters/local/pub-sub.ts';
 import { createPostgresStore } from '../adapters/postgres/store.ts';
 import { readConfig } from '../config.ts';
 import { itemsKey } from '../domain/badge.ts';
-import { horizonAt } from '../domain/item.ts';
+import { horizonAt, maxEarlyViews } from '../domain/item.ts';
 import { dayMs } from '../domain/page-view.ts';
 import type { PubSub } from '../ports/pub-sub.ts';
 import type { Store } from '../ports/store.ts';
@@ -15,6 +15,8 @@ import { createTestCollection, retentionDays, viewHorizonDays } from '../testing
 import { openTestStorage, type TestStorage } from '../testing/storage.ts';
 import { parseBadgeMessage, parseMove } from './publish.ts';
 import { expireAll } from './sweep.ts';
+
+const waiting = { timeout: 10_000, interval: 20 };
 
 let storage: TestStorage;
 beforeAll(async () => {
@@ -44,9 +46,12 @@ describe('an item badge', () => {
   it('counts an item as viewed that is published only after the view', async () => {
     const { publish, view, badge } = build();
     await view('alice', 'a');
-    expect(await badge('alice')).toMatchObject({ unseen: 0, version: 1 });
+    expect(await badge('alice')).toMatchObject({ unseen: 0, version: 0 });
     await publish('a', 'b');
-    expect(await badge('alice')).toMatchObject({ unseen: 1, version: 2 });
+    expect(await badge('alice')).toMatchObject({ unseen: 1, version: 1 });
+    await view('alice', 'c');
+    await publish('c');
+    expect(await badge('alice')).toMatchObject({ unseen: 1, version: 3 });
   });
 
   it('is not moved by what changes nothing: titles, repeats, second views', async () => {
@@ -192,6 +197,81 @@ describe('time', () => {
     expect(await viewed()).toBe(1);
     await pruneAt(2);
     expect(await viewed()).toBe(0);
+  });
+});
+
+describe('views of items that are not published', () => {
+  const names = (prefix: string, count: number) => Array.from({ length: count }, (_, n) => `${prefix}-${n}`);
+  const rowsOf = async (table: string, { collection }: { readonly collection: string }) =>
+    (await storage.query(`SELECT FROM ${table} WHERE collection = $1`, [collection])).length;
+
+  it('are kept up to the cap of their user, and count when their items are published', async () => {
+    const { publish, view, badge, project, key } = build();
+    await publish('known');
+    await view('alice', ...names('a', 500));
+    await view('alice', ...names('b', 499));
+    // What is kept already takes no further room, and what is published needs none.
+    await view('alice', ...names('b', 499), 'known');
+    await view('alice', 'c', 'd');
+    expect(project.unkeptViews()).toBe(1);
+    await view('bob', 'd');
+    expect(await rowsOf('early_item_view', key)).toBe(maxEarlyViews + 1);
+    await publish('a-0', 'b-498', 'c', 'd');
+    expect(await badge('alice')).toMatchObject({ unseen: 1 });
+    expect(await badge('bob')).toMatchObject({ unseen: 4 });
+  });
+
+  it('of collections that do not exist leave no row behind when they are swept', async () => {
+    const { view, badge, key } = build();
+    await view('alice', 'a', 'b');
+    expect(await badge('alice')).toMatchObject({ unseen: 0, version: 0 });
+    expect(await storage.store.expire('earlyItemViews', testNow, { dryRun: false })).toBe(0);
+    const later = new Date(testNow.getTime() + 1);
+    expect(await storage.store.expire('earlyItemViews', later, { dryRun: true })).toBeGreaterThanOrEqual(2);
+    await storage.store.expire('earlyItemViews', later, { dryRun: false });
+    for (const table of ['item_view', 'early_item_view', 'item_viewer', 'item_collection'])
+      expect(await rowsOf(table, key)).toBe(0);
+  });
+
+  it('stay after the sweep when the item was published in time', async () => {
+    const { publish, view, badge, key } = build();
+    await view('alice', 'a', 'b');
+    await publish('a');
+    const before = await badge('alice');
+    await storage.store.expire('earlyItemViews', new Date(testNow.getTime() + 1), { dryRun: false });
+    expect(await rowsOf('item_view', key)).toBe(1);
+    expect(await rowsOf('early_item_view', key)).toBe(0);
+    const after = await badge('alice');
+    expect(after.unseen).toBe(0);
+    // The view of b is gone, and b may be published at this moment.
+    expect(after.version).toBe(before.version + 1);
+    await publish('b');
+    expect(await badge('alice')).toMatchObject({ unseen: 1 });
+  });
+
+  it('hold up the creation of a collection until they are committed', async () => {
+    const locks = async () =>
+      (
+        await storage.query<{ granted: boolean }>(
+          `SELECT granted FROM pg_locks JOIN pg_database ON pg_database.oid = database
+           WHERE locktype = 'advisory' AND classid = $1 AND datname = current_database()`,
+          [0x756e7363],
+        )
+      )
+        .map(({ granted }) => granted)
+        .toSorted();
+    const { publish, view, badge } = build();
+    const holder = await storage.connectAnew().pool.connect();
+    await holder.query('BEGIN; LOCK TABLE item_view IN EXCLUSIVE MODE');
+    const viewing = view('alice', 'a');
+    await vi.waitFor(async () => expect(await locks()).toEqual([true]), waiting);
+    const publishing = publish('a');
+    await vi.waitFor(async () => expect(await locks()).toEqual([false, true]), waiting);
+    expect(await badge('alice')).toMatchObject({ unseen: 0, version: 0 });
+    await holder.query('COMMIT');
+    holder.release();
+    await Promise.all([viewing, publishing]);
+    expect(await badge('alice')).toMatchObject({ unseen: 0, version: 1 });
   });
 });
 

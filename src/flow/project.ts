@@ -56,6 +56,8 @@ export interface Project {
   probe(): Promise<void>;
   /** How many records held nothing to apply here: tombstones, and kinds of events that are others' or only counted. */
   passedOver(): number;
+  /** Views of items that are not published which were not kept, since their user has too many of them. */
+  unkeptViews(): number;
   /** How often what a limit's progress said was used and what it said remained did not make up the value. */
   limitDisagreements(): number;
 }
@@ -91,11 +93,13 @@ export function createProject(
 ): Project {
   let passedOver = 0;
   let limitDisagreements = 0;
+  let unkeptViews = 0;
 
   return {
     probe: () => store.probe(),
     passedOver: () => passedOver,
     limitDisagreements: () => limitDisagreements,
+    unkeptViews: () => unkeptViews,
     async apply(records) {
       const now = clock.now();
       const { events, deadLetters, ...counts } = read(records, now);
@@ -154,7 +158,11 @@ export function createProject(
         // Most of the rows; while the database writes them, the inboxes are worked out.
         transaction.finish(
           transaction.addPageViews(rows.filter((_, index) => fresh.has(keptViews[index] as PageViewed))),
-          transaction.addItemViews(viewsOf(keptItemViews.filter((event) => fresh.has(event))), horizon),
+          transaction
+            .addItemViews(viewsOf(keptItemViews.filter((event) => fresh.has(event))), horizon)
+            .then((unkept) => {
+              unkeptViews += unkept;
+            }),
         );
         const mailboxes = createMailboxes({ locked, known, now, lockedCategories });
         const waiting: NotificationSent[] = [];

@@ -1,7 +1,7 @@
 import { Arg, Ctx, Field, ID, InputType, Int, Mutation, ObjectType, Query, Resolver } from 'type-graphql';
 import { itemsKey } from '../domain/badge.ts';
 import { AppError } from '../domain/error.ts';
-import type { Item, ViewedItem } from '../domain/item.ts';
+import { type Item, maxEarlyViews, type ViewedItem } from '../domain/item.ts';
 import { maxItems } from '../events/item-view.ts';
 import { collectionName, name } from '../events/text.ts';
 import type { Items, PublishedItems } from '../flow/item.ts';
@@ -142,7 +142,7 @@ class RecordItemViewsInput {
   collection!: string;
 
   @Field(() => [ID], {
-    description: '1 to 500. One that is not published yet counts as viewed when it is.',
+    description: `1 to 500. An item that is not published yet counts as viewed when it is published within a day. At most ${maxEarlyViews} such views of a user are kept.`,
   })
   itemIds!: string[];
 

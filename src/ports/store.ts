@@ -239,6 +239,7 @@ export interface Store {
  * - `pageViews`: raw page views.
  * - `activity`: other raw activity, and the metrics.
  * - `itemViews`: views of items.
+ * - `earlyItemViews`: views of items that were not published when they were viewed, and still are not.
  * - `notifications`: those that were read, or can never count again; and when inboxes were opened.
  * - `changes`: of inboxes, for streams that go back.
  * - `limitHistory`: events of limits, but for those that a limit stands on, and what tells the progress at any that is kept.
@@ -249,6 +250,7 @@ export const expiring = [
   'pageViews',
   'activity',
   'itemViews',
+  'earlyItemViews',
   'notifications',
   'changes',
   'limitHistory',
@@ -444,9 +446,10 @@ export interface StoreTransaction {
   saveItems(items: readonly Item[]): Promise<void>;
   /**
    * Notes views, each item of a user at most once in a call, and moves the versions of the users for whom that changed
-   * something: the first view is kept, until it lies before the horizon and there is a newer one.
+   * something: the first view is kept, until it lies before the horizon and there is a newer one. Of items that are not
+   * published, `maxEarlyViews` views of a user are kept. Returns how many were not kept for that reason.
    */
-  addItemViews(views: readonly ItemView[], horizon: Horizon): Promise<void>;
+  addItemViews(views: readonly ItemView[], horizon: Horizon): Promise<number>;
   /**
    * Removes every trace of what a user viewed; the collections whose badges moved by that. The user's versions end with
    * them, so those of the collections grow by as much and one more: a badge never goes back, also of a user of the same name.

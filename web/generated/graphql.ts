@@ -202,7 +202,7 @@ export type PublishItemsInput = {
 export type RecordItemViewsInput = {
   /** 1 to 64 of `A-Z a-z 0-9 _ . -`. */
   readonly collection: string;
-  /** 1 to 500. One that is not published yet counts as viewed when it is. */
+  /** 1 to 500. An item that is not published yet counts as viewed when it is published within a day. At most 1000 such views of a user are kept. */
   readonly itemIds: ReadonlyArray<string>;
   /** When it happened, from the retention (183 days by default) ago to 5 minutes ahead. Default: now. */
   readonly occurredAt?: string | null | undefined;

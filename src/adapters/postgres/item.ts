@@ -1,18 +1,29 @@
 import { type Badge, itemsKey } from '../../domain/badge.ts';
-import type {
-  CollectionKey,
-  Horizon,
-  Item,
-  ItemCollection,
-  ItemView,
-  ViewedItem,
-  ViewerKey,
+import {
+  type CollectionKey,
+  type Horizon,
+  type Item,
+  type ItemCollection,
+  type ItemView,
+  maxEarlyViews,
+  type ViewedItem,
+  type ViewerKey,
 } from '../../domain/item.ts';
 import type { UserKey } from '../../domain/user.ts';
 import type { ItemPage } from '../../ports/store.ts';
 import { Prisma, type PrismaClient } from './generated/client.ts';
 import type { Sql } from './sql.ts';
 import { columns } from './user.ts';
+
+/**
+ * The advisory lock for collections that do not exist ("unsc" in ASCII). A view of such a collection moves no version. A
+ * transaction that writes or removes such a view shares the lock, and a transaction that creates a collection has it alone, so
+ * that no count changes behind a version.
+ */
+const collectionLock = 0x756e7363;
+
+/** Until the end of the transaction, collections that do not exist are not created. */
+export const shareCollectionLock = Prisma.sql`SELECT pg_advisory_xact_lock_shared(${collectionLock}, 0)`;
 
 const selected = Prisma.sql`
   item.tenant_id AS "tenantId", item.collection, item.item_id AS "itemId", title, published_at AS "publishedAt",
@@ -141,8 +152,13 @@ export function createItemWrites(sql: Sql) {
   return {
     async ensureCollection({ tenantId, collection }: CollectionKey, { now, start }: Horizon): Promise<void> {
       await sql.execute`
+        WITH locked AS MATERIALIZED (
+          SELECT pg_advisory_xact_lock(${collectionLock}, 0) WHERE NOT EXISTS (
+            SELECT FROM item_collection WHERE tenant_id = ${tenantId} AND collection = ${collection})
+        )
         INSERT INTO item_collection (tenant_id, collection, counted_from, updated_at)
-        VALUES (${tenantId}, ${collection}, ${start}::timestamptz, ${now}::timestamptz) ON CONFLICT DO NOTHING`;
+        SELECT ${tenantId}, ${collection}, ${start}::timestamptz, ${now}::timestamptz FROM locked
+        ON CONFLICT DO NOTHING`;
     },
 
     async lockCollection({ tenantId, collection }: CollectionKey): Promise<ItemCollection | undefined> {
@@ -181,38 +197,76 @@ export function createItemWrites(sql: Sql) {
           published_at = excluded.published_at, views_from = excluded.views_from, retracted_at = excluded.retracted_at`;
     },
 
-    async addItemViews(views: readonly ItemView[], { now, start }: Horizon): Promise<void> {
-      if (views.length === 0) return;
+    async addItemViews(views: readonly ItemView[], { now, start }: Horizon): Promise<number> {
+      if (views.length === 0) return 0;
       const [tenantIds, userIds] = columns(views);
-      await sql.execute`
-        WITH changed AS (
-          INSERT INTO item_view (tenant_id, user_id, collection, item_id, viewed_at)
-          SELECT * FROM unnest(
-            ${tenantIds}::text[], ${userIds}::text[], ${views.map((view) => view.collection)}::text[],
+      const collections = views.map((view) => view.collection);
+      // Before the next statement, which then sees a collection that is being created. Both are sent at once: the commit may
+      // follow them.
+      const locked = sql.execute`${shareCollectionLock} WHERE EXISTS (
+        SELECT FROM unnest(${tenantIds}::text[], ${collections}::text[]) AS wanted (tenant_id, collection)
+        WHERE NOT EXISTS (SELECT FROM item_collection AS known
+          WHERE (known.tenant_id, known.collection) = (wanted.tenant_id, wanted.collection)))`;
+      const added = sql.query<{ readonly unkept: number }>`
+        WITH new AS MATERIALIZED (
+          SELECT new.*, item.item_id IS NULL AND early.item_id IS NULL AS is_early
+          FROM unnest(
+            ${tenantIds}::text[], ${userIds}::text[], ${collections}::text[],
             ${views.map((view) => view.itemId)}::text[],
             ${views.map((view) => view.viewedAt.toISOString())}::timestamptz[])
             AS new (tenant_id, user_id, collection, item_id, viewed_at)
+          LEFT JOIN item USING (tenant_id, collection, item_id)
+          LEFT JOIN early_item_view AS early USING (tenant_id, user_id, collection, item_id)
+        ), kept AS MATERIALIZED (
+          SELECT tenant_id, user_id, count(*) AS views FROM early_item_view
+          WHERE (tenant_id, user_id) IN (SELECT tenant_id, user_id FROM new WHERE is_early) GROUP BY 1, 2
+        ), placed AS (
+          SELECT new.*, coalesce(kept.views, 0) + row_number() OVER (PARTITION BY tenant_id, user_id
+            ORDER BY collection, item_id) AS place
+          FROM new LEFT JOIN kept USING (tenant_id, user_id) WHERE is_early
+        ), admitted AS MATERIALIZED (
+          SELECT tenant_id, user_id, collection, item_id, viewed_at, is_early FROM new WHERE NOT is_early
+          UNION ALL
+          SELECT tenant_id, user_id, collection, item_id, viewed_at, is_early FROM placed WHERE place <= ${maxEarlyViews}::int
+        ), changed AS (
+          INSERT INTO item_view (tenant_id, user_id, collection, item_id, viewed_at)
+          SELECT tenant_id, user_id, collection, item_id, viewed_at FROM admitted
           ORDER BY tenant_id, user_id, collection, item_id
           ON CONFLICT (tenant_id, user_id, collection, item_id) DO UPDATE SET viewed_at = excluded.viewed_at
           WHERE item_view.viewed_at < ${start}::timestamptz AND excluded.viewed_at > item_view.viewed_at
           RETURNING tenant_id, user_id, collection
+        ), early AS (
+          INSERT INTO early_item_view (tenant_id, user_id, collection, item_id, kept_at)
+          SELECT tenant_id, user_id, collection, item_id, ${now}::timestamptz FROM admitted WHERE is_early
+          ORDER BY 1, 2, 3, 4 ON CONFLICT DO NOTHING
+        ), viewer AS (
+          INSERT INTO item_viewer (tenant_id, user_id, collection, version, updated_at)
+          SELECT DISTINCT tenant_id, user_id, collection, 1, ${now}::timestamptz
+          FROM changed JOIN item_collection USING (tenant_id, collection) ORDER BY 1, 2, 3
+          ON CONFLICT (tenant_id, user_id, collection)
+          DO UPDATE SET version = item_viewer.version + 1, updated_at = excluded.updated_at
         )
-        INSERT INTO item_viewer (tenant_id, user_id, collection, version, updated_at)
-        SELECT DISTINCT tenant_id, user_id, collection, 1, ${now}::timestamptz FROM changed ORDER BY 1, 2, 3
-        ON CONFLICT (tenant_id, user_id, collection)
-        DO UPDATE SET version = item_viewer.version + 1, updated_at = excluded.updated_at`;
+        SELECT ((SELECT count(*) FROM new) - (SELECT count(*) FROM admitted))::int AS unkept`;
+      const [[row]] = await Promise.all([added, locked]);
+      return row?.unkept ?? 0;
     },
 
     async forgetItemViews({ tenantId, userId }: UserKey, now: Date): Promise<readonly string[]> {
       // What counts in a collection that is not there yet may begin anywhere: whoever reads moves it to the horizon.
+      await sql.execute`${shareCollectionLock}`;
       const moved = await sql.query<{ readonly collection: string }>`
         WITH views AS (
-          DELETE FROM item_view WHERE tenant_id = ${tenantId} AND user_id = ${userId}
+          DELETE FROM item_view WHERE tenant_id = ${tenantId} AND user_id = ${userId} RETURNING collection
+        ), early AS (
+          DELETE FROM early_item_view WHERE tenant_id = ${tenantId} AND user_id = ${userId}
         ), viewer AS (
           DELETE FROM item_viewer WHERE tenant_id = ${tenantId} AND user_id = ${userId} RETURNING collection, version
+        ), viewed AS (
+          SELECT DISTINCT collection FROM views JOIN item_collection USING (collection) WHERE tenant_id = ${tenantId}
         )
         INSERT INTO item_collection AS known (tenant_id, collection, version, counted_from, updated_at)
-        SELECT ${tenantId}, collection, version + 1, 'epoch', ${now}::timestamptz FROM viewer ORDER BY collection
+        SELECT ${tenantId}, collection, coalesce(version, 0) + 1, 'epoch', ${now}::timestamptz
+        FROM viewer FULL JOIN viewed USING (collection) ORDER BY collection
         ON CONFLICT (tenant_id, collection)
         DO UPDATE SET version = known.version + excluded.version, updated_at = excluded.updated_at
         RETURNING collection`;

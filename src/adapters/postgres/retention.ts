@@ -1,5 +1,6 @@
 import { runEach } from '../../ports/run-each.ts';
 import type { Expiring, SweepOutcome, SweptKind } from '../../ports/store.ts';
+import { expireEarlyViews, type InTransaction } from './early-item-view.ts';
 import { translated } from './error.ts';
 import { Prisma } from './generated/client.ts';
 import type { Sql } from './sql.ts';
@@ -38,6 +39,8 @@ const rows: Record<Expiring, readonly RowsOfTable[]> = {
     },
   ],
   itemViews: [olderBy('item_view', 'viewed_at')],
+  // By a statement of their own.
+  earlyItemViews: [],
   changes: [olderBy('inbox_change', 'changed_at')],
   limitHistory: [
     {
@@ -95,7 +98,7 @@ const rows: Record<Expiring, readonly RowsOfTable[]> = {
  * time, those that somebody has locked left for the next time. Row by row in the order of the table rather than by an index
  * on the time, which every event would pay for.
  */
-export function createRetentionQueries(sql: Sql) {
+export function createRetentionQueries(sql: Sql, inTransaction: InTransaction) {
   async function inTable({ table, condition }: RowsOfTable, before: Date, dryRun: boolean): Promise<number> {
     const name = Prisma.raw(table);
     const [size] = await sql.query<{ pages: number }>`
@@ -130,6 +133,9 @@ export function createRetentionQueries(sql: Sql) {
     async expire(kind: Expiring, before: Date, { dryRun }: { readonly dryRun: boolean }): Promise<number> {
       const counts = await runEach([
         ...(partitioned[kind] ?? []).map((parent) => () => translated(inPartitions(parent, before, dryRun))),
+        ...(kind === 'earlyItemViews'
+          ? [() => translated(expireEarlyViews({ sql, inTransaction }, before, dryRun))]
+          : []),
         ...rows[kind].map((one) => () => translated(inTable(one, before, dryRun))),
       ]);
       return counts.reduce((sum, count) => sum + count, 0);

@@ -72,7 +72,10 @@ export function createPostgresStore(
   const sql = sqlOn(pool);
   const queries = createQueries(sql);
   const itemQueries = createItemQueries(sql);
-  const retention = createRetentionQueries(sql);
+  const retention = createRetentionQueries(
+    sql,
+    createTransactions(pool, (connection) => connection),
+  );
   const lookups = {
     ...createUserLookups(prisma),
     ...createPageViewLookups(prisma),
