@@ -287,6 +287,21 @@ describe('a socket is closed', () => {
   });
 });
 
+it('a socket answers names of Object.prototype like any others', async () => {
+  const query = `subscription ($constructor: [String!], $toString: ID) {
+    badgeChanged(keys: $constructor, userId: $toString) { __proto__: kind valueOf: badge { __proto__: key } }
+  }`;
+  const peer = await enter();
+  for (const id of ['__proto__', 'constructor']) {
+    const payload = { query, variables: { constructor: ['items:constructor'] } };
+    peer.send({ id, type: 'subscribe', payload });
+    const { payload: pushed } = await peer.message('next', id);
+    expect(JSON.stringify(pushed)).toBe(
+      '{"data":{"badgeChanged":{"__proto__":"SNAPSHOT","valueOf":{"__proto__":"items:constructor"}}}}',
+    );
+  }
+});
+
 describe('a socket stays open and answers the id', () => {
   const pages = many(6, (i) => `p${i}: explain(first: 100) { edges { node { reason } } }`);
   const doubling = many(38, (i) => `fragment F${i} on BadgeUpdate { ...F${i + 1} ...F${i + 1} }`);

@@ -1,4 +1,5 @@
 import {
+  type ASTNode,
   BREAK,
   type DocumentNode,
   GraphQLScalarType,
@@ -34,14 +35,16 @@ function schemaFor(schema: GraphQLSchema): GraphQLSchema {
  * A valid query as a function of its variables, which have to be read (`getVariableValues`); undefined when it is to be
  * interpreted. What goes in is for GraphQL.js to read, whose rules graphql-jit does not have in full: it leaves out defaults of
  * input fields, and writes what custom scalars make of literals into the code as text. So variables are taken as they were
- * read, and queries with other literals than numbers, strings, booleans and enum values are interpreted.
+ * read, and queries with other literals than numbers, strings, booleans and enum values are interpreted. So are queries with
+ * directives, whose condition graphql-jit applies to a fragment wherever it is spread, and queries with a name of
+ * Object.prototype: it keeps variables and fields in plain objects, where `$constructor` is a function and `__proto__` is lost.
  */
 export function compile(
   schema: GraphQLSchema,
   document: DocumentNode,
   operation: OperationDefinitionNode,
 ): CompiledQuery | undefined {
-  if (!hasPlainLiterals(schema, document)) return undefined;
+  if (!isCompilable(schema, document)) return undefined;
   const variableDefinitions = operation.variableDefinitions?.map(({ kind, variable }) => ({
     kind,
     variable,
@@ -59,22 +62,28 @@ export function compile(
 const plainKinds: ReadonlySet<string> = new Set([Kind.INT, Kind.FLOAT, Kind.STRING, Kind.BOOLEAN, Kind.ENUM]);
 const otherKinds: ReadonlySet<string> = new Set([Kind.NULL, Kind.LIST, Kind.OBJECT]);
 
-function hasPlainLiterals(schema: GraphQLSchema, document: DocumentNode): boolean {
+function isCompilable(schema: GraphQLSchema, document: DocumentNode): boolean {
   const types = new TypeInfo(schema);
   let isPlain = true;
   visit(
     document,
     visitWithTypeInfo(types, {
-      enter({ kind }) {
-        // Defaults of variables are read with them.
-        if (kind === Kind.VARIABLE_DEFINITION) return false;
-        const type = getNamedType(types.getInputType());
-        const isText = type && (isSpecifiedScalarType(type) || isEnumType(type));
-        if (!otherKinds.has(kind) && (!plainKinds.has(kind) || isText)) return undefined;
+      enter(node) {
+        // Defaults of variables are read with them; their names occur where they are used.
+        if (node.kind === Kind.VARIABLE_DEFINITION) return false;
+        if (isPlainNode(node, types)) return undefined;
         isPlain = false;
         return BREAK;
       },
     }),
   );
   return isPlain;
+}
+
+function isPlainNode(node: ASTNode, types: TypeInfo): boolean {
+  if (node.kind === Kind.NAME) return !(node.value in Object.prototype);
+  if (node.kind === Kind.DIRECTIVE || otherKinds.has(node.kind)) return false;
+  const type = getNamedType(types.getInputType());
+  const isText = type && (isSpecifiedScalarType(type) || isEnumType(type));
+  return !plainKinds.has(node.kind) || isText === true;
 }

@@ -147,6 +147,22 @@ describe('documents', () => {
     expect(reply).toMatchObject({ status: 400, code: 'QUERY_TOO_COMPLEX' });
   });
 
+  it('answers names of Object.prototype like any others, the first time and the eleventh', async () => {
+    const query = `query ($constructor: String!, $toString: Int, $__proto__: Int) { viewer {
+      __proto__: userId
+      constructor: badge(key: $constructor) { hasOwnProperty: key }
+      notifications(first: $toString) { ...valueOf }
+      pageViews(first: $__proto__) { nodes { __proto__: name } }
+    } } fragment valueOf on NotificationConnection { __proto__: nodes { title } }`;
+    const variables = '{"constructor":"items:constructor","__proto__":1}';
+    const viewer = `{"__proto__":"alice","constructor":{"hasOwnProperty":"items:constructor"},
+      "notifications":{"__proto__":[{"title":"Hi"}]},"pageViews":{"nodes":[{"__proto__":"Home"}]}}`;
+    for (let run = 1; run <= 11; run += 1) {
+      const { json } = await probe.run(query, variables);
+      expect(JSON.stringify(json.data), `run ${run}`).toBe(JSON.stringify({ viewer: JSON.parse(viewer) }));
+    }
+  });
+
   it('answers the whole introspection of GraphiQL', async () => {
     const options = { inputValueDeprecation: true, specifiedByUrl: true, schemaDescription: true };
     const reply = await probe.run(getIntrospectionQuery(options));
