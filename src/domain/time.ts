@@ -3,11 +3,15 @@ import { Temporal } from 'temporal-polyfill';
 
 const zones = new LRUCache<string, boolean>({ max: 1000 });
 
+/** The longest name of a zone has 32 characters. Longer texts are not remembered, because callers choose them. */
+const maxZoneLength = 64;
+
 /**
  * Whether the name is an IANA time zone this server knows (`Europe/Berlin`, `UTC`, links such as `US/Pacific`). Offsets
  * are refused: they are not a place and have no days of their own. Zones never reach SQL, so nothing but this decides.
  */
 export function isTimeZone(timeZone: string): boolean {
+  if (timeZone.length > maxZoneLength) return false;
   let known = zones.get(timeZone);
   if (known === undefined) {
     known = /^[A-Za-z]+[A-Za-z0-9_+-]*(\/[A-Za-z0-9_+-]+)*$/.test(timeZone) && isKnownToIntl(timeZone);

@@ -90,6 +90,11 @@ export function exceededLimits(document: DocumentNode, limits: OperationLimits):
   return [...problems.slice(0, maxErrors), ...repeatExcess(walk.occurrences, limits)];
 }
 
+/** The selections of an operation of a document that exceeds no limit, with its fragments written out. */
+export function countSelections(document: DocumentNode, { selectionSet }: OperationDefinitionNode): number {
+  return createWalk(document).selectionSet(selectionSet).selections;
+}
+
 function operationExcess(
   operation: OperationDefinitionNode,
   walk: Walk,

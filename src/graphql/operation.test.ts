@@ -1,5 +1,6 @@
 import { inspect } from 'node:util';
 import {
+  type DocumentNode,
   GraphQLBoolean,
   GraphQLEnumType,
   GraphQLError,
@@ -142,7 +143,6 @@ describe('a query', () => {
     ['{ broken { id count } }'],
     ['{ nodes { __typename id ... on Thing { late others { id late failing } } ... on Other { name } } }'],
     ['{ a: things { id } b: things { at } ...F } fragment F on Query { nodes { id } }'],
-    ['{ things { id @skip(if: true) count @include(if: true) } }'],
     ['{ __schema { queryType { name } } __type(name: "Thing") { name } }'],
     ['{ echo }'],
     ['{ echo(first: 3, id: "x", is: false) }'],
@@ -181,11 +181,68 @@ describe('a query', () => {
     ['{ echo(window: { days: 1 }) }'],
     ['{ echo(id: null) }'],
     ['query ($is: Boolean!) { things { id @include(if: $is) } }', { is: true }],
+    ['{ things { id @skip(if: true) count @include(if: true) } }'],
+    ['{ b: things { ...F @skip(if: true) count } a: things { ...F } } fragment F on Thing { id }'],
+    ['query ($constructor: Int) { echo(first: $constructor) }'],
+    [
+      'query ($toString: ID, $__proto__: Int) { echo(id: $toString, first: $__proto__) }',
+      JSON.parse('{"toString":"t","__proto__":4}'),
+    ],
+    ['query ($hasOwnProperty: Boolean!) { echo(is: $hasOwnProperty) }', { hasOwnProperty: false }],
+    ['{ __proto__: echo constructor: echo things { __proto__: id valueOf: count } }'],
+    [
+      '{ things { ...toString ...__proto__ } } fragment toString on Thing { id } fragment __proto__ on Thing { count }',
+    ],
   ])('is interpreted when it says what compiled ones would misread: %s', async (source, variables) => {
     const { isCompiled, answer } = await run(1, source, variables);
     expect({ isCompiled, answer }).toEqual({
       isCompiled: false,
       answer: (await run(2, source, variables)).answer,
     });
+  });
+});
+
+describe('documents', () => {
+  const operations = () => createOperations(schema, { introspection: true, costs, maxKeptBytes: 500_000 });
+  /** A document of about 110 tokens. */
+  const large = (n: number) => `{ echo(first: ${n}, window: { ids: [${'"a" '.repeat(100)}] }) }`;
+  const sources = Array.from({ length: 20 }, (_, n) => large(n));
+  /** How many of them are still kept, of the newest. Asking for one that is not kept would drop another. */
+  const kept = (documents: readonly unknown[], prepare: (source: string) => unknown, texts = sources) => {
+    let count = 0;
+    while (count < texts.length && prepare(texts.at(-1 - count) as string) === documents.at(-1 - count))
+      count += 1;
+    return count;
+  };
+
+  it('are kept from the second time on', () => {
+    const { prepare } = operations();
+    const [first, second, third] = Array.from({ length: 3 }, () => prepare(large(1)));
+    expect(second).not.toBe(first);
+    expect(third).toBe(second);
+  });
+
+  it('that come once take no place of those that come again', () => {
+    const { prepare } = operations();
+    prepare(large(-1));
+    const again = prepare(large(-1));
+    for (const source of sources) prepare(source);
+    expect(prepare(large(-1))).toBe(again);
+  });
+
+  it('are kept up to a number of bytes, by their tokens', () => {
+    const { prepare } = operations();
+    const documents = sources.map((source) => [prepare(source), prepare(source)][1] as DocumentNode);
+    const tokens = documents.at(-1)?.tokenCount ?? 0;
+    const count = kept(documents, prepare);
+    expect(count).toBeGreaterThan(5);
+    expect(count * tokens * 512).toBeLessThan(500_000);
+  });
+
+  it('with long comments are kept by their text', () => {
+    const { prepare } = operations();
+    const texts = Array.from({ length: 20 }, (_, n) => `#${'x'.repeat(40_000)}\n{ echo(first: ${n}) }`);
+    const documents = texts.map((source) => [prepare(source), prepare(source)][1]);
+    expect(kept(documents, prepare, texts)).toBe(5);
   });
 });

@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto';
 import {
   type DocumentNode,
   type ExecutionResult,
@@ -19,15 +20,15 @@ import { compile } from './compile.ts';
 import type { Context } from './context.ts';
 import { type CostOf, costOf, itemsOf } from './cost.ts';
 import { createCostTable, type FieldCosts } from './cost-table.ts';
-import { defaultLimits, exceededLimits, maxErrors, type OperationLimits } from './limits.ts';
+import { countSelections, defaultLimits, exceededLimits, maxErrors, type OperationLimits } from './limits.ts';
 import type { Variables } from './variable-values.ts';
 
 /** How documents are read, limited, validated and run, whatever transport brought them. */
 export interface Operations {
   readonly introspection: boolean;
   /**
-   * The document, or what is wrong with it. Every transport prepares a document before anything else reads it. Documents are
-   * kept, so a known one costs a look-up.
+   * The document, or what is wrong with it. Every transport prepares a document before anything else reads it. A document is
+   * kept from the second time on, so that a known one costs a look-up.
    */
   prepare(source: string): DocumentNode | readonly GraphQLError[];
   /**
@@ -61,37 +62,55 @@ interface Charges {
   readonly items: CostOf;
 }
 
-/** Documents are kept for their text up to this many characters: comments make a small document a long one. */
-const maxPreparedCharacters = 4_000_000;
+/** A token of a parsed document takes about 500 bytes of memory: with its place, and its part of the nodes. */
+const bytesPerToken = 512;
 
-/** A compiled query is some hundred kilobytes at most. */
-const maxCompiled = 100;
+/** A selection of a compiled query takes about 2 kB, as code and as the names and places that errors are made of. */
+const bytesPerCompiledSelection = 2_048;
+
+/** Documents that came once are remembered by a digest: 10 000 digests take 2 MB. */
+const maxSeen = 10_000;
+
+function bytesOf(document: DocumentNode): number {
+  const { tokenCount = 0, loc } = document;
+  // The text is kept too: comments make a document of few tokens a long one.
+  return tokenCount * bytesPerToken + 2 * (loc?.source.body.length ?? 0);
+}
 
 export interface OperationOptions {
   readonly introspection: boolean;
   readonly limits?: OperationLimits;
   /** Of the fields of the schema. Default: those of Unseen's. */
   readonly costs?: FieldCosts | undefined;
+  /** Memory for prepared documents, and as much again for compiled queries. Default 32 MB: 200 documents of 300 tokens. */
+  readonly maxKeptBytes?: number | undefined;
   /** A query is compiled when it comes for this time: compiling costs as much as some runs. Default 10. */
   readonly usesToCompile?: number | undefined;
 }
 
 export function createOperations(
   schema: GraphQLSchema,
-  { introspection, limits = defaultLimits, costs, usesToCompile = 10 }: OperationOptions,
+  {
+    introspection,
+    limits = defaultLimits,
+    costs,
+    usesToCompile = 10,
+    maxKeptBytes = 32_000_000,
+  }: OperationOptions,
 ): Operations {
   const rules = introspection ? specifiedRules : [...specifiedRules, NoSchemaIntrospectionCustomRule];
   const table = createCostTable(schema, costs);
   const prepared = new LRUCache<string, DocumentNode>({
-    max: 1_000,
-    maxSize: maxPreparedCharacters,
-    sizeCalculation: (_, source) => source.length,
+    maxSize: maxKeptBytes,
+    sizeCalculation: bytesOf,
   });
+  // A client that writes its values into the text sends each document once: such documents are not worth keeping.
+  const seen = new LRUCache<string, true>({ max: maxSeen });
   const charges = new WeakMap<OperationDefinitionNode, Charges>();
   const uses = new WeakMap<OperationDefinitionNode, number>();
   // Without a query: it cannot be compiled.
   const compiled = new LRUCache<OperationDefinitionNode, { readonly query?: CompiledQuery }>({
-    max: maxCompiled,
+    maxSize: maxKeptBytes,
   });
 
   /** undefined: it is to be interpreted. */
@@ -102,7 +121,8 @@ export function createOperations(
     uses.set(operation, count);
     if (count < usesToCompile) return undefined;
     const query = operation.operation === OperationTypeNode.QUERY && compile(schema, document, operation);
-    compiled.set(operation, query ? { query } : {});
+    const size = bytesOf(document) + countSelections(document, operation) * bytesPerCompiledSelection;
+    compiled.set(operation, query ? { query } : {}, { size });
     return query || undefined;
   }
 
@@ -133,13 +153,20 @@ export function createOperations(
     return document;
   }
 
+  function isSeenAgain(source: string): boolean {
+    const digest = hash('sha256', source, 'base64');
+    if (seen.has(digest)) return true;
+    seen.set(digest, true);
+    return false;
+  }
+
   return {
     introspection,
     prepare(source) {
       const known = prepared.get(source);
       if (known) return known;
       const document = read(source);
-      if (!('length' in document)) prepared.set(source, document);
+      if (!('length' in document) && isSeenAgain(source)) prepared.set(source, document);
       return document;
     },
     cost: (operation, variables) => chargesOf(operation).cost(variables),
