@@ -64,6 +64,18 @@ describe('a token', () => {
 });
 
 it.each([
+  ['one of ours among others', 'openid unseen:send-to-self', true],
+  ['others', 'openid profile', false],
+  ['a list, as some issuers write them', ['unseen:send-to-self'], false],
+])('a token with scopes, %s, is accepted', async (_, scope, maySendToSelf) => {
+  const token = await new SignJWT({ sub: 'alice', scope })
+    .setProtectedHeader({ alg: 'HS256' })
+    .setExpirationTime('1h')
+    .sign(new TextEncoder().encode(secret));
+  expect(await bySecret().authenticate(token)).toMatchObject({ role: 'user', maySendToSelf });
+});
+
+it.each([
   ['RS256', () => generateKeyPairSync('rsa', { modulusLength: 2048 })],
   ['ES256', () => generateKeyPairSync('ec', { namedCurve: 'P-256' })],
   ['EdDSA', () => generateKeyPairSync('ed25519')],
