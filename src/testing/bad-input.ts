@@ -8,14 +8,15 @@ import { withClient } from './postgres-server.ts';
 export const internals =
   /node_modules|file:\/\/|\/src\/|\/dist\/|\.[jt]s:\d|\n\s+at |prisma|postgres|apollo server|zod|jose|\bpg\b|select .* from|insert into|sqlstate|\b(app_user|page_view|inbox_opening|event_log|log_head|log_in_use|log_position|processed_event|idempotency_key|dead_letter|outbox|notification_preference|version_floor|item_view|item_viewer|item_collection|user_limit|user_limit_event|user_activity\w*|counted_event)\b|(type|range|reference|syntax)error\b|cannot read prop|undefined/i;
 
-/** Rows of every table: how many, and a digest of what they say. */
+/** Rows of every table that requests can change: how many, and a digest of what they say. The worker writes `sweep` by itself. */
 export async function tables(
   connectionString: string,
 ): Promise<Readonly<Record<string, { readonly rows: number; readonly digest: string }>>> {
   return withClient(connectionString, async (client) => {
     const { rows: names } = await client.query<{ name: string }>(
       `SELECT relname AS name FROM pg_class
-       WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition ORDER BY 1`,
+       WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition
+       AND relname <> 'sweep' ORDER BY 1`,
     );
     const selects = names.map(({ name }) => {
       const table = pg.escapeIdentifier(name);
