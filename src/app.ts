@@ -7,6 +7,7 @@ import { createIngest } from './flow/ingest.ts';
 import { createItems } from './flow/item.ts';
 import { createMeasure } from './flow/measure.ts';
 import { createProject } from './flow/project.ts';
+import { createQuotas } from './flow/quota.ts';
 import { createRead } from './flow/read.ts';
 import { createReconcile } from './flow/reconcile.ts';
 import { createRecord } from './flow/record.ts';
@@ -92,9 +93,11 @@ export async function createApp(
   const rateLimit = createRateLimit(config.rateLimit);
   const inFlight = createInFlight(config.inFlight);
 
+  const quotas = createQuotas({ clock }, config.dailyQuota);
+
   async function createDoor(): Promise<Door> {
     const { store } = callers;
-    const record = createRecord({ log, store, clock }, { retentionDays, lockedCategories });
+    const record = createRecord({ log, store, clock }, { retentionDays, lockedCategories, quotas });
     const act = createAct(
       { store, pubSub, cache, clock, logger },
       { lockedCategories, announcesDeliveries, limitThresholds },
@@ -272,6 +275,11 @@ export async function createApp(
         name: 'unseen_metrics_lag_records',
         help: 'Records that are not counted in the metrics yet, over all processes: some, until the next flush.',
         read: async () => Number(await count.lag()),
+      },
+      {
+        name: 'unseen_quota_refusals',
+        help: 'Page views, item views and notifications this process refused because their user or tenant had reached the quota.',
+        read: () => quotas.activity.refused() + quotas.notifications.refused(),
       },
       {
         name: 'unseen_unkept_item_views',

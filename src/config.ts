@@ -206,6 +206,15 @@ const settings = {
     about: 'The same for all users and services of a tenant together. A service has at most half of it.',
     example: '200',
   }),
+  QUOTA_PER_USER: setting(integer(0, 1_000_000_000).default(10_000), {
+    about:
+      'Page views, other activity and viewed items together, and notifications, that each process records for a user per day of UTC. 0 = any number.',
+    example: '10000',
+  }),
+  QUOTA_PER_TENANT: setting(integer(0, 1_000_000_000).default(100_000_000), {
+    about: 'The same for a tenant.',
+    example: '100000000',
+  }),
   INTROSPECTION: setting(onOff.optional(), {
     about: 'Whether clients may read the schema. Unset: on, off with NODE_ENV=production.',
     example: 'on',
@@ -383,6 +392,8 @@ export interface Config {
   };
   /** Operations at once. */
   readonly inFlight: { readonly perUser: number; readonly perTenant: number };
+  /** Per day and process; 0: any number. */
+  readonly dailyQuota: { readonly perUser: number; readonly perTenant: number };
   readonly introspection: boolean;
   readonly retentionDays: number;
   readonly flushIntervalMs: number;
@@ -538,6 +549,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
       perUser: values.MAX_IN_FLIGHT_PER_USER,
       perTenant: values.MAX_IN_FLIGHT_PER_TENANT,
     }),
+    dailyQuota: Object.freeze({ perUser: values.QUOTA_PER_USER, perTenant: values.QUOTA_PER_TENANT }),
     introspection: values.INTROSPECTION === undefined ? !production : values.INTROSPECTION === 'on',
     retentionDays: values.RETENTION_DAYS,
     flushIntervalMs: values.FLUSH_INTERVAL_SEC * 1000,

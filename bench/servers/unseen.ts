@@ -32,6 +32,9 @@ const config = readConfig({
   // More than a load sends: it is charged like any other.
   RATE_LIMIT_PER_USER: '100000',
   RATE_LIMIT_PER_SERVICE: '1000000',
+  // Counted, and never reached.
+  QUOTA_PER_USER: '1000000000',
+  QUOTA_PER_TENANT: '1000000000',
   ...(kafka && { KAFKA_BROKERS: kafka.broker, NAMESPACE: kafka.namespace }),
   ...(redisUrl !== undefined && { REDIS_URL: redisUrl }),
 });

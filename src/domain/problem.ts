@@ -9,6 +9,7 @@ export type ProblemCode =
   | 'CONFLICT'
   | 'IDEMPOTENCY_CONFLICT'
   | 'TOO_MANY_ITEMS'
+  | 'QUOTA_EXCEEDED'
   | 'TOO_OLD'
   | 'IN_FUTURE'
   | 'ALREADY_DELIVERED';

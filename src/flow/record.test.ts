@@ -12,6 +12,7 @@ import { silent } from '../ports/logger.ts';
 import { createTestClock, rawRecord, testNow } from '../testing/event.ts';
 import { openTestStorage, type TestStorage } from '../testing/storage.ts';
 import { createProject } from './project.ts';
+import { createQuotas } from './quota.ts';
 import { createRecord, type PageViewInput } from './record.ts';
 
 const retentionDays = 183;
@@ -32,6 +33,12 @@ afterAll(async () => {
   await log.close();
   await storage.close();
 });
+
+const withQuota = (perUser: number) =>
+  createRecord(
+    { log, store: storage.store, clock },
+    { retentionDays, quotas: createQuotas({ clock }, { perUser, perTenant: 0 }) },
+  );
 
 const recordTo = (to: EventLog = log) =>
   createRecord({ log: to, store: storage.store, clock }, { retentionDays });
@@ -573,4 +580,44 @@ describe('a notification recorded for many', () => {
       expect(await unseen(userIds)).toEqual([1, 1]);
     },
   );
+});
+
+describe('a daily quota', () => {
+  const exceeded = { code: 'QUOTA_EXCEEDED' };
+
+  it('bounds page views and viewed items of a user together, and a repeat with its key has its answer', async () => {
+    const { pageViews, itemViews } = withQuota(4);
+    const userId = anyone();
+    const views = [1, 2].map((n) => viewOf({ userId, idempotencyKey: `${userId}-${n}`, at: [String(n)] }));
+    const first = await pageViews(service, 'recordPageViews', views);
+    expect(first).toMatchObject({ eventIds: [expect.any(String), expect.any(String)], problems: [] });
+    const items = { userId, collection: 'news' };
+    expect(await itemViews(service, { ...items, itemIds: ['a', 'b', 'c'] })).toMatchObject({
+      eventIds: [],
+      problems: [exceeded],
+    });
+    expect(await itemViews(service, { ...items, itemIds: ['a', 'b'] })).toMatchObject({ problems: [] });
+    const more = [...views, viewOf({ userId, at: ['3'] })];
+    expect(await pageViews(service, 'recordPageViews', more)).toMatchObject({
+      eventIds: first.eventIds,
+      problems: [{ ...exceeded, path: ['3'] }],
+    });
+    expect(await pageViews(service, 'recordPageViews', [viewOf({ userId: anyone() })])).toMatchObject({
+      problems: [],
+    });
+  });
+
+  it('bounds notifications of a user, and sends to the other users', async () => {
+    const { notification, notifications } = withQuota(1);
+    const [full, other] = [await someone(), await someone()];
+    const content = { category: 'general', title: 'Hello' };
+    expect(await notification(service, 'sendNotification', { userId: full, content })).toMatchObject({
+      problems: [],
+    });
+    const both = await notifications(service, 'sendNotifications', { userIds: [full, other], content });
+    expect(both).toMatchObject({
+      eventIds: [expect.any(String)],
+      problems: [{ ...exceeded, path: ['input', 'userIds', '0'] }],
+    });
+  });
 });

@@ -14,6 +14,7 @@ import type { Clock } from '../ports/clock.ts';
 import type { EventLog } from '../ports/event-log.ts';
 import type { Store } from '../ports/store.ts';
 import { answerOf, conflict, digestOf, eventIdOf, keyIdentity, problemsIn } from './idempotency.ts';
+import { createQuotas, type Quotas } from './quota.ts';
 
 /** `source` of the events this door writes. */
 const source = 'api';
@@ -75,7 +76,13 @@ export function createRecord(
   {
     retentionDays,
     lockedCategories = [],
-  }: { readonly retentionDays: number; readonly lockedCategories?: readonly string[] },
+    quotas = createQuotas({ clock }, { perUser: 0, perTenant: 0 }),
+  }: {
+    readonly retentionDays: number;
+    readonly lockedCategories?: readonly string[];
+    /** Default: any number. */
+    readonly quotas?: Quotas;
+  },
 ) {
   return {
     /** Records the views that are valid; the others are problems. */
@@ -89,11 +96,11 @@ export function createRecord(
           problems.push(...event.problems);
           continue;
         }
-        const untimely = timelinessProblem(input.occurredAt ?? now, now, retentionDays, [
-          ...input.at,
-          'occurredAt',
-        ]);
-        if (untimely && !(await wasAccepted(caller, mutation, input))) problems.push(untimely);
+        const user = { tenantId: caller.tenantId, userId: input.userId };
+        const problem =
+          timelinessProblem(input.occurredAt ?? now, now, retentionDays, [...input.at, 'occurredAt']) ??
+          quotas.activity.take(user, 1, input.at);
+        if (problem && !(await wasAccepted(caller, mutation, input))) problems.push(problem);
         else accepted.push({ event, input });
       }
       const keyed = accepted.filter(({ input }) => input.idempotencyKey !== undefined);
@@ -132,6 +139,10 @@ export function createRecord(
       if (!data.success) return { eventIds: [], problems: problemsOf(data.error, ['input']) };
       const untimely = timelinessProblem(occurredAt, now, retentionDays, ['input', 'occurredAt']);
       if (untimely) return { eventIds: [], problems: [untimely] };
+      const exceeded = quotas.activity.take({ tenantId: caller.tenantId, userId }, data.data.itemIds.length, [
+        'input',
+      ]);
+      if (exceeded) return { eventIds: [], problems: [exceeded] };
       const event: Event = {
         id: eventIdOf(caller, 'recordItemViews', undefined, now),
         source,
@@ -192,7 +203,8 @@ export function createRecord(
     let answer = key && (await store.boundDigest(key));
     if (answer === undefined) {
       const untimely = timingProblem(data, now);
-      const problems = untimely ? [untimely] : await refusals(caller.tenantId, addressees, data);
+      const problems = untimely ? [untimely] : [...(await refusals(caller.tenantId, addressees, data))];
+      if (!untimely) problems.push(...exceeded(caller.tenantId, accepted(addressees, problems)));
       if (untimely || accepted(addressees, problems).length === 0) return { eventIds: [], problems };
       answer = answerOf(digest, problems);
       if (key) [answer = ''] = await store.bindKeys([{ ...key, digest: answer }], now);
@@ -213,6 +225,13 @@ export function createRecord(
     );
     await log.append(events);
     return { eventIds: events.map(({ id }) => id), problems };
+  }
+
+  /** The addressees for whom the day has no room. */
+  function exceeded(tenantId: string, addressees: readonly Addressee[]): readonly Problem[] {
+    return addressees.flatMap(
+      ({ userId, at }) => quotas.notifications.take({ tenantId, userId }, 1, at) ?? [],
+    );
   }
 
   /** Why some are not sent to. */

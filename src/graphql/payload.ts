@@ -9,6 +9,7 @@ export enum UserErrorCode {
   CONFLICT = 'CONFLICT',
   IDEMPOTENCY_CONFLICT = 'IDEMPOTENCY_CONFLICT',
   TOO_MANY_ITEMS = 'TOO_MANY_ITEMS',
+  QUOTA_EXCEEDED = 'QUOTA_EXCEEDED',
   TOO_OLD = 'TOO_OLD',
   IN_FUTURE = 'IN_FUTURE',
   ALREADY_DELIVERED = 'ALREADY_DELIVERED',
@@ -27,6 +28,10 @@ registerEnumType(UserErrorCode, {
       description: 'The idempotency key was used before with other input. Nothing was changed.',
     },
     TOO_MANY_ITEMS: { description: 'More items than one call takes. Nothing was changed.' },
+    QUOTA_EXCEEDED: {
+      description:
+        'The user or the tenant has recorded as much as a day allows; the message says when to try again.',
+    },
     TOO_OLD: { description: 'The moment lies before the retention.' },
     IN_FUTURE: { description: 'The moment lies further ahead than is taken; the message says how far.' },
     ALREADY_DELIVERED: { description: 'It has reached the inbox and cannot be taken back or moved.' },

@@ -320,6 +320,8 @@ export type UserErrorCode =
   | 'NOT_FOUND'
   /** The user chose not to receive this; the message says what they chose. */
   | 'OPTED_OUT'
+  /** The user or the tenant has recorded as much as a day allows; the message says when to try again. */
+  | 'QUOTA_EXCEEDED'
   /** More items than one call takes. Nothing was changed. */
   | 'TOO_MANY_ITEMS'
   /** The moment lies before the retention. */

@@ -1,0 +1,77 @@
+import { LRUCache } from 'lru-cache';
+import { dayMs } from '../domain/page-view.ts';
+import type { Problem } from '../domain/problem.ts';
+import { type UserKey, userKeyOf } from '../domain/user.ts';
+import type { Clock } from '../ports/clock.ts';
+
+/** Users, and tenants, that are remembered: those that were counted last. */
+const maxKeys = 100_000;
+
+/** How much may be recorded for one user, and for one tenant, per day of UTC. 0: any number. */
+export interface DailyQuota {
+  readonly perUser: number;
+  readonly perTenant: number;
+}
+
+/** Counts what this process accepts per day of UTC. */
+export interface Quota {
+  /** Counts `amount` for a user and their tenant. Returns a problem, and counts nothing, if the day has no room for it. */
+  take(user: UserKey, amount: number, path: readonly string[]): Problem | undefined;
+  /** How many calls of `take` had a problem. */
+  refused(): number;
+}
+
+/** `what` names in the plural what is counted. */
+export function createQuota(
+  { clock }: { readonly clock: Clock },
+  { perUser, perTenant }: DailyQuota,
+  what: string,
+): Quota {
+  const users = new LRUCache<string, number>({ max: maxKeys });
+  const tenants = new LRUCache<string, number>({ max: maxKeys });
+  let day = 0;
+  let refused = 0;
+
+  function beginDay(): void {
+    const today = Math.floor(clock.now().getTime() / dayMs);
+    if (today === day) return;
+    day = today;
+    users.clear();
+    tenants.clear();
+  }
+
+  function problem(whose: string, limit: number, setting: string, path: readonly string[]): Problem {
+    refused += 1;
+    const resetAt = new Date((day + 1) * dayMs).toISOString();
+    const message = `A ${whose} may record ${limit} ${what} per day (${setting}). Try again after ${resetAt}.`;
+    return { code: 'QUOTA_EXCEEDED', message, path };
+  }
+
+  return {
+    take(user, amount, path) {
+      beginDay();
+      const userKey = userKeyOf(user);
+      const ofUser = (users.get(userKey) ?? 0) + amount;
+      const ofTenant = (tenants.get(user.tenantId) ?? 0) + amount;
+      if (perUser > 0 && ofUser > perUser) return problem('user', perUser, 'QUOTA_PER_USER', path);
+      if (perTenant > 0 && ofTenant > perTenant)
+        return problem('tenant', perTenant, 'QUOTA_PER_TENANT', path);
+      users.set(userKey, ofUser);
+      tenants.set(user.tenantId, ofTenant);
+      return undefined;
+    },
+    refused: () => refused,
+  };
+}
+
+/** The quotas of what is recorded. */
+export interface Quotas {
+  /** Page views, other activity and viewed items together. */
+  readonly activity: Quota;
+  readonly notifications: Quota;
+}
+
+export const createQuotas = (deps: { readonly clock: Clock }, daily: DailyQuota): Quotas => ({
+  activity: createQuota(deps, daily, 'page views, activities and viewed items'),
+  notifications: createQuota(deps, daily, 'notifications'),
+});
