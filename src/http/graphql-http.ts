@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { setTimeout as delay } from 'node:timers/promises';
 import { ApolloServer, type GraphQLRequestListener, HeaderMap } from '@apollo/server';
 import {
   type DocumentNode,
@@ -32,6 +33,9 @@ const bulkMutations: ReadonlySet<string> = new Set([
   'upsertUsers',
   'ingestLimitEvents',
 ]);
+
+/** How long a refusal for too many requests is held back: shorter than any Retry-After. */
+const refusalDelayMs = 500;
 
 const graphQLResponse = 'application/graphql-response+json';
 
@@ -216,6 +220,8 @@ export async function createGraphQLOverHttp({
         entered = true;
         await answer(request, response, caller, requestId);
       } catch (error) {
+        // A client that sends again at once would make the event loop do nothing but refuse.
+        if (error instanceof AppError && error.code === 'RATE_LIMITED') await delay(refusalDelayMs);
         if (caller && !response.headersSent) addLimits(response, caller);
         answerError(response, error, { requestId, logger });
       } finally {
