@@ -51,7 +51,7 @@ BEGIN
     SELECT to_regclass(format('public.%I', name))
     FROM unnest(ARRAY['app_user', 'inbox', 'inbox_opening', 'inbox_change', 'notification', 'notification_preference',
       'user_limit', 'user_limit_event', 'version_floor', 'idempotency_key', 'dead_letter', 'outbox', 'event_log', 'log_head',
-      'item_collection', 'item']) AS name
+      'item_collection', 'item', 'waiting_record']) AS name
     WHERE to_regclass(format('public.%I', name)) IS NOT NULL
   LOOP
     EXECUTE format('GRANT INSERT, UPDATE, DELETE ON %s TO unseen_api', written);

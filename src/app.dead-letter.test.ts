@@ -19,7 +19,7 @@ afterEach(async () => {
 });
 
 async function start(entry?: readonly string[]): Promise<Program> {
-  const env = { DATABASE_URL: database.connectionString };
+  const env = { DATABASE_URL: database.connectionString, UNKNOWN_USER_WAIT_SEC: '1' };
   program = await startProgram(env, entry && { entry });
   return program;
 }

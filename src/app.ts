@@ -84,7 +84,7 @@ export async function createApp(
   const { flushIntervalMs, batchSize, maxActivityTypes, resyncMs } = config;
   const stopping = new AbortController();
 
-  const read = createRead({ store: callers.store, cache, clock }, { viewHorizonDays });
+  const read = createRead({ store: callers.store, cache, clock, pubSub }, { viewHorizonDays });
   const watch = createWatch({ read, pubSub, clock, logger }, { resyncMs });
   const limitWatch = createLimitWatch({ read, pubSub, clock, logger }, { resyncMs });
   const watchActivity = createWatchActivity({ store: callers.store, pubSub, clock, logger }, { resyncMs });
@@ -135,7 +135,14 @@ export async function createApp(
   const reconcile = createReconcile({ store: callers.store, pubSub, cache, clock, logger });
   const project = createProject(
     { store, pubSub, cache, clock, logger },
-    { retentionDays, viewHorizonDays, lockedCategories, announcesDeliveries, limitThresholds },
+    {
+      retentionDays,
+      viewHorizonDays,
+      lockedCategories,
+      announcesDeliveries,
+      limitThresholds,
+      unknownUserWaitMs: config.unknownUserWaitMs,
+    },
   );
   const consume = createConsume({ log, project, logger });
   const count = createCount(
@@ -290,6 +297,11 @@ export async function createApp(
         name: 'unseen_other_activities',
         help: 'Activities this process counted as `other` because their tenants have MAX_ACTIVITY_TYPES types.',
         read: () => count.others(),
+      },
+      {
+        name: 'unseen_waiting_records',
+        help: 'Notifications that wait for their users to exist, of all tenants.',
+        read: () => store.countWaiting(),
       },
       {
         name: 'unseen_outbox_records',

@@ -317,6 +317,11 @@ const settings = {
       'How long the history of limits is kept, in days. Their state stays, with the events it stands on.',
     example: '1095',
   }),
+  UNKNOWN_USER_WAIT_SEC: setting(integer(1, 3_600).default(30), {
+    about:
+      'How long a notification waits for its user to exist, in seconds, before it becomes a dead letter. Nothing waits behind it but later ones for the same user.',
+    example: '30',
+  }),
   DEAD_LETTER_RETENTION_DAYS: setting(integer(1, 3_650).default(90), {
     about: 'How long dead letters are kept, in days.',
     example: '90',
@@ -406,6 +411,7 @@ export interface Config {
   readonly lockedCategories: readonly string[];
   readonly viewHorizonDays: number;
   readonly announcesDeliveries: boolean;
+  readonly unknownUserWaitMs: number;
   readonly limitThresholds: LimitThresholds;
   /** Of each kind, in days. */
   readonly retention: Readonly<Record<Kept, number>>;
@@ -582,6 +588,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
       deadLetters: values.DEAD_LETTER_RETENTION_DAYS,
       log: values.LOG_RETENTION_DAYS,
     }),
+    unknownUserWaitMs: values.UNKNOWN_USER_WAIT_SEC * 1000,
     resyncMs: values.RESYNC_INTERVAL_SEC * 1000,
     shutdownTimeoutMs: values.SHUTDOWN_TIMEOUT_SEC * 1000,
     logLevel: values.LOG_LEVEL,

@@ -132,7 +132,7 @@ async function createBare() {
   const pool = new pg.Pool({ connectionString: databaseUrl, max: 10 });
   await store.preparePageViews([new Date()]);
   return {
-    async apply(records: readonly LogRecord[]): Promise<readonly LogRecord[]> {
+    async apply(records: readonly LogRecord[]): Promise<void> {
       const events = records.map(({ value }) => JSON.parse(String(value)));
       const views = events.filter(({ type }) => type === 'pageViewed');
       const sent = events.filter(({ type }) => type === 'notificationSent');
@@ -167,7 +167,6 @@ async function createBare() {
       } finally {
         client.release();
       }
-      return [];
     },
     bury: async () => {},
     probe: async () => {},

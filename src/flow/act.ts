@@ -18,11 +18,11 @@ import type { Clock } from '../ports/clock.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { PubSub } from '../ports/pub-sub.ts';
 import type { DeadLetterFilter, Marking, Store } from '../ports/store.ts';
+import { announceDue } from './announce-due.ts';
 import { eraseUser } from './erase.ts';
 import { createLimitCommands } from './limit-command.ts';
 import { type PreferencesChange, type Preferred, updatePreferences } from './prefer.ts';
 import { publishBadges } from './publish.ts';
-import { announceDue } from './schedule.ts';
 
 interface Named {
   readonly tenantId: string;
@@ -202,8 +202,17 @@ export function createAct(
     },
 
     /** Creates or changes users; per patch whether it created. */
-    upsertUsers(patches: readonly (UserKey & { readonly patch: UserPatch })[]): Promise<readonly boolean[]> {
-      return store.transaction((transaction) => transaction.patchUsers(patches, clock.now()), patches[0]);
+    async upsertUsers(
+      patches: readonly (UserKey & { readonly patch: UserPatch })[],
+    ): Promise<readonly boolean[]> {
+      const now = clock.now();
+      const created = await store.transaction(
+        (transaction) => transaction.patchUsers(patches, now),
+        patches[0],
+      );
+      // What waits for them is due.
+      if (created.includes(true)) await announceDue(pubSub, [now]);
+      return created;
     },
 
     updatePreferences: (

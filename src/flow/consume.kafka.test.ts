@@ -65,7 +65,7 @@ const workingProject = (store: Store = storage.store) =>
 function work(store?: Store): Promise<Consumption> {
   return createConsume(
     { log, project: workingProject(store), logger: silent },
-    { maxBackoffMs: 400, unknownUserWaitMs: 100 },
+    { maxBackoffMs: 400 },
   ).start();
 }
 

@@ -126,10 +126,8 @@ export function createCount(
 
   /** Tries until the backend is back, or it is told. */
   async function write({ activities, told }: Batch): Promise<void> {
-    const addAll = async (records: readonly LogRecord[]): Promise<readonly never[]> => {
-      await add(records.flatMap((record) => activities.get(record) ?? []));
-      return [];
-    };
+    const addAll = (records: readonly LogRecord[]): Promise<void> =>
+      add(records.flatMap((record) => activities.get(record) ?? []));
     await isolate.apply([...activities.keys()], addAll, told);
     succeededAt = clock.now();
   }

@@ -13,6 +13,7 @@ import { createAct } from './act.ts';
 import { createConsume } from './consume.ts';
 import { createProject } from './project.ts';
 import { createRelay, type Relay } from './relay.ts';
+import { createSchedule } from './schedule.ts';
 
 const waiting = { timeout: 15_000, interval: 10 };
 const alice = { tenantId: 'default', userId: 'alice' };
@@ -21,6 +22,7 @@ const bob = { ...alice, userId: 'bob' };
 let storage: TestStorage;
 let log: EventLog;
 let relay: Relay | undefined;
+let schedule: ReturnType<typeof createSchedule> | undefined;
 beforeEach(async () => {
   storage = await openTestStorage();
   const { database, connection } = storage;
@@ -28,6 +30,7 @@ beforeEach(async () => {
   await storage.store.transaction((transaction) => transaction.ensureUsers([alice], testNow));
 });
 afterEach(async () => {
+  await schedule?.stop();
   await relay?.stop();
   await log.close();
   await storage.close();
@@ -39,7 +42,10 @@ async function work({ to = log }: { readonly to?: EventLog } = {}) {
   // What gives no time of its own happened when the database appended it.
   const clock = createTestClock(new Date());
   const deps = { store, pubSub: createLocalPubSub(), clock, logger: silent };
-  const project = createProject(deps, { retentionDays: 183 });
+  const project = createProject(deps, { retentionDays: 183, unknownUserWaitMs: 0 });
+  await schedule?.stop();
+  schedule = createSchedule(deps);
+  schedule.start();
   relay = createRelay({
     outbox: createPostgresOutbox({ database, connection }),
     log: to,
@@ -48,7 +54,7 @@ async function work({ to = log }: { readonly to?: EventLog } = {}) {
     logger: silent,
   });
   relay.start();
-  return createConsume({ log, project, logger: silent }, { maxBackoffMs: 20, unknownUserWaitMs: 50 }).start();
+  return createConsume({ log, project, logger: silent }, { maxBackoffMs: 20 }).start();
 }
 
 /** A log that a relay dies on again and again: whatever is sent is sent twice. */
@@ -71,11 +77,11 @@ const retry = (letters: readonly StoredDeadLetter[]) =>
     {},
   );
 
-/** Resolves when every record of the log was handled, and everything written for it sent. */
+/** Resolves when every record of the log was handled, none waits for its user, and everything written for it was sent. */
 const settled = () =>
   vi.waitFor(async () => {
     const sql = `SELECT (SELECT head FROM log_head) - (SELECT position FROM log_position) AS behind,
-      (SELECT count(*) FROM outbox) AS waiting`;
+      (SELECT count(*) FROM outbox) + (SELECT count(*) FROM waiting_record) AS waiting`;
     expect(await storage.query(sql)).toEqual([{ behind: '0', waiting: '0' }]);
   }, waiting);
 

@@ -76,22 +76,18 @@ export function createIsolate(
     await retrying(() => project.bury(record, { code, reason, attempts }), signal);
   }
 
-  /** Does `work` on the records, in their order, together or in parts; all that it answers. */
-  async function apply<Answer>(
+  /** Does `work` on the records, in their order, together or in parts. */
+  async function apply(
     records: readonly LogRecord[],
-    work: (records: readonly LogRecord[]) => Promise<readonly Answer[]>,
+    work: (records: readonly LogRecord[]) => Promise<void>,
     signal: AbortSignal,
-  ): Promise<readonly Answer[]> {
+  ): Promise<void> {
     // Two steps down to the one, each of which may cost the time of a statement.
     const sizeOfPart = Math.ceil(Math.sqrt(records.length));
 
-    async function together(
-      part: readonly LogRecord[],
-      tooLong: number,
-      tries: number,
-    ): Promise<readonly Answer[]> {
+    async function together(part: readonly LogRecord[], tooLong: number, tries: number): Promise<void> {
       const [record, ...others] = part;
-      if (!record) return [];
+      if (!record) return;
       if (others.length === 0) return alone(record, tooLong);
       let times = tooLong;
       try {
@@ -107,14 +103,11 @@ export function createIsolate(
       } catch {
         signal.throwIfAborted();
         const size = part.length > sizeOfPart ? sizeOfPart : 1;
-        const answers: Answer[] = [];
-        for (let n = 0; n < part.length; n += size)
-          answers.push(...(await together(part.slice(n, n + size), times, 1)));
-        return answers;
+        for (let n = 0; n < part.length; n += size) await together(part.slice(n, n + size), times, 1);
       }
     }
 
-    async function alone(record: LogRecord, tooLong: number): Promise<readonly Answer[]> {
+    async function alone(record: LogRecord, tooLong: number): Promise<void> {
       let attempts = 0;
       let times = tooLong;
       try {
@@ -133,14 +126,13 @@ export function createIsolate(
           ? { code: 'TOO_SLOW', error: new Error('It took longer than a statement may.'), attempts }
           : { code: 'REJECTED_EVENT', error, attempts: 1 };
         await bury(record, cause, signal);
-        return [];
       }
     }
 
     return together(records, 0, triesTogether);
   }
 
-  return { apply, bury };
+  return { apply };
 }
 
 /** Prisma says where it happened first and what happened last. */

@@ -35,11 +35,11 @@ import type { Clock } from '../ports/clock.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { PubSub } from '../ports/pub-sub.ts';
 import type { Store, StoreTransaction } from '../ports/store.ts';
+import { announceDue } from './announce-due.ts';
 import { conflict, digestOf, eventIdOf, keyIdentity } from './idempotency.ts';
 import { applyLimitEvents } from './limit.ts';
 import { writesOf } from './mail.ts';
 import { publishBadges, publishLimits } from './publish.ts';
-import { announceDue } from './schedule.ts';
 
 /** `source` of the events that are made here. */
 const source = 'unseen';

@@ -1,5 +1,5 @@
 import { validate as isUuid, v5 as uuidV5 } from 'uuid';
-import { AppError, type ErrorCode } from '../domain/error.ts';
+import { AppError } from '../domain/error.ts';
 import { badgeOf, type Inbox } from '../domain/inbox.ts';
 import { defaultViewHorizonDays, horizonAt, viewsOf } from '../domain/item.ts';
 import { limitDueAt } from '../domain/limit.ts';
@@ -21,10 +21,12 @@ import type { LogRecord } from '../ports/event-log.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { PubSub } from '../ports/pub-sub.ts';
 import type { DeadLetter, Store, StoreTransaction } from '../ports/store.ts';
+import { announceDue } from './announce-due.ts';
+import { deadLetterOf, type Failure } from './dead-letter.ts';
+import { hold } from './hold.ts';
 import { applyLimitEvents, lockLimits, noLimitChanges } from './limit.ts';
 import { writesOf } from './mail.ts';
 import { publishBadges, publishLimits } from './publish.ts';
-import { announceDue } from './schedule.ts';
 
 /** Namespace of row ids for events whose own id is not a uuid. */
 const rowNamespace = 'b3c1b1a4-3d5f-4a0e-8f0c-6b8a2f0c9d11';
@@ -40,16 +42,18 @@ interface ProjectOptions {
   readonly announcesDeliveries?: boolean;
   /** When users are told that a limit runs out; absent: never. */
   readonly limitThresholds?: LimitThresholds;
+  /** How long a notification waits for its user to exist. Default 30 s. */
+  readonly unknownUserWaitMs?: number;
 }
 
 /** Applies records to the store. */
 export interface Project {
   /**
    * Applies each event of the records exactly once, in one transaction, then publishes the badges of every user named in
-   * them. Records that cannot be read become dead letters. Returns the records that wait for a user who does not exist;
-   * nothing of those was applied.
+   * them. Records that cannot be read become dead letters. Notifications for users who do not exist are kept as waiting, and
+   * so are those behind them until these were applied (`flow/waiting.ts`).
    */
-  apply(records: readonly LogRecord[]): Promise<readonly LogRecord[]>;
+  apply(records: readonly LogRecord[]): Promise<void>;
   /** Keeps a record that cannot be applied as a dead letter. */
   bury(record: LogRecord, why: Failure): Promise<void>;
   /** Whether the store is well: it takes a small write soon. Rejects when it does not. */
@@ -60,13 +64,6 @@ export interface Project {
   unkeptViews(): number;
   /** How often what a limit's progress said was used and what it said remained did not make up the value. */
   limitDisagreements(): number;
-}
-
-/** Why a record could not be applied, and after how many attempts. */
-interface Failure {
-  readonly code: ErrorCode;
-  readonly reason: string;
-  readonly attempts: number;
 }
 
 export function createProject(
@@ -89,6 +86,7 @@ export function createProject(
     lockedCategories = [],
     announcesDeliveries = false,
     limitThresholds,
+    unknownUserWaitMs = 30_000,
   }: ProjectOptions,
 ): Project {
   let passedOver = 0;
@@ -104,7 +102,7 @@ export function createProject(
       const now = clock.now();
       const { events, deadLetters, ...counts } = read(records, now);
       const all = events.map(({ event }) => event);
-      const appendedAt = new Map(events.map(({ event, record }) => [event, record.appendedAt]));
+      const recordOf = new Map(events.map(({ event, record }) => [event, record]));
       const views = all.filter((event) => event.type === 'pageViewed');
       const itemViews = all.filter((event) => event.type === 'itemViewed');
       const isKept = ({ occurredAt }: Event) => timelinessOf(occurredAt, now, retentionDays) !== 'too-old';
@@ -149,11 +147,12 @@ export function createProject(
             groups,
             visits: toldAbout.length > 0 || notifications.length > 0 ? visits : [],
           }),
+          transaction.usersAwaited(distinctUsers(notifications)),
           transaction.addDeadLetters(deadLetters),
         ]);
         // While the database is busy with these.
-        const rows = keptViews.map((view) => rowOf(view, appendedAt.get(view) ?? now));
-        const [claims, , locked, known] = await first;
+        const rows = keptViews.map((view) => rowOf(view, recordOf.get(view)?.appendedAt ?? now));
+        const [claims, woken, locked, known, awaited] = await first;
         const fresh = new Set<Event>(all.filter((_, index) => claims[index]));
         // Most of the rows; while the database writes them, the inboxes are worked out.
         transaction.finish(
@@ -165,19 +164,24 @@ export function createProject(
             }),
         );
         const mailboxes = createMailboxes({ locked, known, now, lockedCategories });
-        const waiting: NotificationSent[] = [];
-        for (const event of all) {
+        const waiting: { readonly event: NotificationSent; readonly record: LogRecord }[] = [];
+        const awaitedKeys = new Set(awaited.map(userKeyOf));
+        for (const { event, record } of events) {
           if (!fresh.has(event)) continue;
           if (event.type === 'notificationSent') {
-            if (!mailboxes.deliver(draftOf(event), { isNew: true })) waiting.push(event);
+            if (awaitedKeys.has(userKeyOf(event)) || !mailboxes.deliver(draftOf(event), { isNew: true }))
+              waiting.push({ event, record });
           } else if (event.type === 'pageViewed' || event.type === 'itemViewed') {
             mailboxes.visit(event, subjectsOf(event), event.occurredAt);
           }
         }
         for (const notification of limits.notifications) mailboxes.deliver(notification, { isNew: true });
         const mail = mailboxes.mail();
+        const held = await hold(transaction, waiting, locked, { now, waitMs: unknownUserWaitMs });
         transaction.finish(
-          transaction.unclaimEvents(waiting),
+          transaction.unclaimEvents(waiting.map(({ event }) => event)),
+          transaction.addWaiting(held.rows),
+          transaction.addDeadLetters(held.refused),
           ...writesOf(transaction, mail, { announcesDeliveries, now }),
           transaction.saveLimits(limits.changed),
           transaction.addLimitEvents(limits.records),
@@ -187,17 +191,22 @@ export function createProject(
         return {
           arrived: mail.inboxes.filter(isRecipient),
           visited: mail.inboxes.filter((inbox) => !isRecipient(inbox)),
-          waiting: new Set<Event>(waiting),
-          timed: [...mail.added, ...mail.changed],
+          dueAt: [
+            ...[...mail.added, ...mail.changed].map(dueAtOf),
+            ...held.rows.map((row) => row.dueAt),
+            ...(woken ? [now] : []),
+          ],
+          refused: held.refused,
           limits,
         };
       };
-      const { arrived, visited, waiting, timed, limits } = await store.projection(work, { publishes });
+      const { arrived, visited, dueAt, refused, limits } = await store.projection(work, { publishes });
 
       passedOver += counts.passedOver;
       limitDisagreements += limits.disagreements;
-      if (deadLetters.length > 0) {
-        const places = deadLetters.map(({ topic, partition, offset }) => `${topic}/${partition}/${offset}`);
+      const dead = [...deadLetters, ...refused];
+      if (dead.length > 0) {
+        const places = dead.map(({ topic, partition, offset }) => `${topic}/${partition}/${offset}`);
         logger.error({ places: places.slice(0, 10), count: places.length }, 'records became dead letters');
       }
       if (arrived.length > 0) await publishBadges({ pubSub, cache, logger }, arrived.map(badgeOf), 'ARRIVED');
@@ -211,8 +220,7 @@ export function createProject(
       if (viewed.length > 0)
         await publishBadges({ pubSub, logger }, await store.itemBadges(viewed, horizon), 'VIEWED');
       if (limits.all.length > 0) await publishLimits({ pubSub, logger }, limits.all);
-      await announceDue(pubSub, [...timed.map(dueAtOf), ...limits.changed.map(limitDueAt)]);
-      return events.flatMap(({ event, record }) => (waiting.has(event) ? [record] : []));
+      await announceDue(pubSub, [...dueAt, ...limits.changed.map(limitDueAt)]);
     },
 
     async bury(record, why) {
@@ -283,28 +291,11 @@ function read(records: readonly LogRecord[], now: Date) {
   return { events, deadLetters, passedOver };
 }
 
-function deadLetterOf(record: LogRecord, why: Failure, failedAt: Date, tenantId = ''): DeadLetter {
-  const { topic, partition, offset, key, headers, value } = record;
-  return {
-    tenantId,
-    topic,
-    partition,
-    offset,
-    key,
-    headers,
-    payload: value ?? new Uint8Array(),
-    errorCode: why.code,
-    errorMessage: why.reason,
-    attempts: why.attempts,
-    failedAt,
-  };
-}
-
 /** What we write ourselves says whose it is by its key. */
 const tenantOfOurs = ({ topic, key }: LogRecord) =>
   topic === notificationCreatedTopic ? key?.split('/')[0] : undefined;
 
-const groupOf = ({ tenantId, userId, data: { groupKey } }: NotificationSent) =>
+export const groupOf = ({ tenantId, userId, data: { groupKey } }: NotificationSent) =>
   groupKey === undefined ? undefined : { tenantId, userId, groupKey };
 
 /** What a user looked at: what a page is about, or items. */
@@ -314,7 +305,7 @@ function subjectsOf({ data }: PageViewed | ItemViewed): readonly string[] {
 }
 
 /** The notification an event is about. */
-function draftOf(event: NotificationSent): Notification {
+export function draftOf(event: NotificationSent): Notification {
   const { tenantId, userId, occurredAt, data } = event;
   return undelivered({
     tenantId,

@@ -14,7 +14,9 @@ import type { CategoryChoice } from '../domain/preference.ts';
 import { type User, type UserKey, userKeyOf } from '../domain/user.ts';
 import { type BadgeCache, noBadgeCache } from '../ports/badge-cache.ts';
 import type { Clock } from '../ports/clock.ts';
+import type { PubSub } from '../ports/pub-sub.ts';
 import type { ItemPage, LimitHistoryPage, Store, Stretch } from '../ports/store.ts';
+import { announceDue } from './announce-due.ts';
 import { type LimitHistoryEvent, withProgress } from './limit-history.ts';
 
 /** Arrivals, and changes, in one page of a stream. */
@@ -32,10 +34,13 @@ export function createRead(
     store,
     cache = noBadgeCache,
     clock,
+    pubSub,
   }: {
     readonly store: Store;
     readonly cache?: BadgeCache;
     readonly clock: Clock;
+    /** Where it is said that what waits for a user is due; absent: it is found a moment later. */
+    readonly pubSub?: PubSub;
   },
   { viewHorizonDays = defaultViewHorizonDays }: { readonly viewHorizonDays?: number } = {},
 ) {
@@ -149,10 +154,16 @@ export function createRead(
     async self(key: UserKey): Promise<User> {
       const [known] = await store.users([key]);
       if (known) return known;
-      return store.transaction(async (transaction) => {
-        await transaction.ensureUsers([key], clock.now());
-        return (await transaction.users([key]))[0] as User;
-      }, key);
+      const now = clock.now();
+      const { user, isAwaited } = await store.transaction(
+        async (transaction) => ({
+          isAwaited: await transaction.ensureUsers([key], now),
+          user: (await transaction.users([key]))[0] as User,
+        }),
+        key,
+      );
+      if (isAwaited && pubSub) await announceDue(pubSub, [now]);
+      return user;
     },
   };
 }

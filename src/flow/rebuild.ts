@@ -12,10 +12,10 @@ import type { EventLog } from '../ports/event-log.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { PubSub } from '../ports/pub-sub.ts';
 import type { MetricsDifference, Store, StoreTransaction } from '../ports/store.ts';
+import { announceDue } from './announce-due.ts';
 import { projectionGroup } from './consume.ts';
 import { publishBadges, publishLimits } from './publish.ts';
 import { refoldLimits } from './rebuild-limits.ts';
-import { announceDue } from './schedule.ts';
 
 /** Inboxes, or limits, in one transaction. */
 const rowsAtOnce = 200;

@@ -10,11 +10,10 @@ import type { Logger } from '../ports/logger.ts';
 import type { PubSub } from '../ports/pub-sub.ts';
 import { runEach } from '../ports/run-each.ts';
 import type { DueRow, Store } from '../ports/store.ts';
+import { dueTopic } from './announce-due.ts';
 import { writesOf } from './mail.ts';
 import { publishBadges, publishLimits } from './publish.ts';
-
-/** Where those who write something that time will change say when. */
-const dueTopic = 'due';
+import { createWaiting } from './waiting.ts';
 
 /** Rows in one transaction. */
 const batchSize = 500;
@@ -28,18 +27,9 @@ const putOffMs = 60_000;
 /** Says which rows a batch is about, before anything is done with them. */
 type Taking = (due: readonly DueRow[]) => void;
 
-/** Tells the schedules of all processes the earliest of the moments at which time changes something. */
-export async function announceDue(pubSub: PubSub, dueAt: readonly (Date | null)[]): Promise<void> {
-  const moments = dueAt.flatMap((at) => at?.getTime() ?? []);
-  if (moments.length === 0) return;
-  // Lost, it is found by the next look, like one of a process that was killed here.
-  await pubSub
-    .publish([{ topic: dueTopic, value: String(moments.reduce((a, b) => Math.min(a, b))) }])
-    .catch(() => {});
-}
-
 /**
- * Time: delivers what was scheduled, wakes what was snoozed, ends what has expired, begins and ends limits. It knows the next
+ * Time: delivers what was scheduled, wakes what was snoozed, ends what has expired, begins and ends limits, applies what waits
+ * for users who exist by now. It knows the next
  * moment, sleeps until then, and is woken when something earlier is announced. Any number of workers may run it: each row is
  * done once, by whoever has its inbox locked. It looks again every `maxSleepMs`, for what was announced to nobody and for
  * clocks that jump. A row that can never be done holds up no other.
@@ -69,6 +59,10 @@ export function createSchedule(
     readonly maxSleepMs?: number;
   } = {},
 ) {
+  const waiting = createWaiting(
+    { store, pubSub, cache, clock, logger },
+    { lockedCategories, announcesDeliveries },
+  );
   const stopping = new AbortController();
   let alarm = new AbortController();
   let wakesAt = Number.POSITIVE_INFINITY;
@@ -167,11 +161,14 @@ export function createSchedule(
   /** One batch of limits that begin or end; how many. */
   const turnLimits = () => isolating(turn);
 
+  /** One batch of what waits for users; how many. */
+  const settleWaiting = () => waiting.settle(stopping.signal);
+
   /** Does what is due; how long it may sleep then, in ms. */
   async function work(): Promise<number> {
     let done = Number.POSITIVE_INFINITY;
     while (!stopping.signal.aborted && done > 0) {
-      const counts = await runEach([deliverDue, turnLimits]);
+      const counts = await runEach([settleWaiting, deliverDue, turnLimits]);
       done = counts.reduce((sum, count) => sum + count, 0);
     }
     const next = await store.nextDue();
@@ -203,6 +200,7 @@ export function createSchedule(
   return {
     deliverDue,
     turnLimits,
+    settleWaiting,
     /** When everything that was due was last done; undefined before the first time. */
     succeededAt: () => succeededAt,
     start(): void {

@@ -32,7 +32,8 @@ import type { PageView } from '../domain/page-view.ts';
 import type { CategoryChoice, Recipient } from '../domain/preference.ts';
 import type { StatsWindow, UserStats } from '../domain/stats.ts';
 import type { User, UserKey, UserPatch } from '../domain/user.ts';
-import type { OutgoingRecord } from './event-log.ts';
+import type { Wait } from '../domain/waiting.ts';
+import type { LogRecord, OutgoingRecord } from './event-log.ts';
 
 /**
  * Everything that is kept. What was written is seen by every read that starts after it resolved. Every function rejects
@@ -185,7 +186,14 @@ export interface Store {
   /** A page of the history of each, in their order: the latest first (ties by event), those before the place. */
   limitHistories(pages: readonly LimitHistoryPage[]): Promise<readonly (readonly LimitHistoryEntry[])[]>;
 
-  /** The earliest moment at which time changes a notification or a limit; undefined when there is none. */
+  /** Of the `limit` waiting records that are due the longest, the users who exist, in no order. */
+  usersAppeared(now: Date, limit: number): Promise<readonly UserKey[]>;
+  /** At most `limit` records that wait for these users, in the order of the log. */
+  waitingOf(keys: readonly UserKey[], limit: number): Promise<readonly WaitingForUser[]>;
+  /** How many records wait for their users, of all tenants. */
+  countWaiting(): Promise<number>;
+
+  /** The earliest moment at which time changes a notification, a limit or what waits for a user; undefined when there is none. */
   nextDue(): Promise<Date | undefined>;
 
   /**
@@ -334,9 +342,9 @@ export interface StoreTransaction {
   /** Takes marks of this transaction back. */
   unclaimEvents(events: readonly EventIdentity[]): Promise<void>;
 
-  /** Creates those that do not exist, with defaults. */
-  ensureUsers(keys: readonly UserKey[], now: Date): Promise<void>;
-  /** Creates or changes, each user at most once in a call; per patch whether it created. */
+  /** Creates those that do not exist, with defaults. Records that wait for these are due from now on; whether there are any. */
+  ensureUsers(keys: readonly UserKey[], now: Date): Promise<boolean>;
+  /** Creates or changes, each user at most once in a call; per patch whether it created. Like `ensureUsers` for those. */
   patchUsers(
     patches: readonly (UserKey & { readonly patch: UserPatch })[],
     now: Date,
@@ -474,6 +482,23 @@ export interface StoreTransaction {
    */
   lockLimitsDue(now: Date, limit: number): Promise<readonly ZonedLimit[]>;
 
+  /** Those of the users for whom records wait. */
+  usersAwaited(keys: readonly UserKey[]): Promise<readonly UserKey[]>;
+  /** How many records wait, by tenant; none where there are none. */
+  waitingCounts(tenantIds: readonly string[]): Promise<ReadonlyMap<string, number>>;
+  /** Keeps records that wait for their users; one that is kept already is left as it is. */
+  addWaiting(rows: readonly (WaitingForUser & { readonly dueAt: Date })[]): Promise<void>;
+  /**
+   * Locks the users of these records until the end of the transaction and removes the records; per record whether it was
+   * there, its user exists and nobody else had the user locked.
+   */
+  takeWaiting(rows: readonly WaitingForUser[]): Promise<readonly boolean[]>;
+  /** Of the `limit` records that are due the longest, those whose users do not exist, locked unless somebody else has them. */
+  lockWaitingInVain(now: Date, limit: number): Promise<readonly WaitingForUser[]>;
+  /** Has records come due again later. */
+  postponeWaiting(rows: readonly (WaitingForUser & { readonly dueAt: Date })[]): Promise<void>;
+  removeWaiting(rows: readonly WaitingForUser[]): Promise<void>;
+
   /**
    * Keeps records that could not be applied; one that is kept already is left as it is. A copy of each that is new goes to
    * `<topic>.dlq` by the outbox: bytes and key as they came, its headers and topic, partition, offset, error-code,
@@ -566,6 +591,11 @@ export interface KeyIdentity {
   readonly caller: string;
   readonly mutation: string;
   readonly key: string;
+}
+
+/** A record of the log that waits for its user to exist. */
+export interface WaitingForUser extends UserKey, Wait {
+  readonly record: LogRecord;
 }
 
 export interface DeadLetter {

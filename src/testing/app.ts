@@ -53,6 +53,7 @@ export async function startTestApp(
     DATABASE_URL: database.connectionString,
     AUTH_SECRET: secret,
     FLUSH_INTERVAL_SEC: '1',
+    UNKNOWN_USER_WAIT_SEC: '1',
     RATE_LIMIT_PER_USER: '0',
     RATE_LIMIT_PER_SERVICE: '0',
     RATE_LIMIT_PER_ADDRESS: '0',

@@ -12,6 +12,8 @@ import { withTransactions } from './faults.ts';
  * - `mid-count`: a flush of the metrics has marked its events and is not committed.
  * - `after-count`: committed and published, the position not moved.
  * - `after-append`: events are durable, the request is not answered.
+ * - `mid-waiting`: records that waited for their user are taken to be applied, and the transaction is not committed.
+ * - `after-waiting`: committed, nothing published.
  * - `after-send`: records for other systems are in the log, and still in the outbox.
  */
 export type Point =
@@ -21,6 +23,8 @@ export type Point =
   | 'mid-count'
   | 'after-count'
   | 'after-append'
+  | 'mid-waiting'
+  | 'after-waiting'
   | 'after-send';
 
 const [point, count] = process.argv.slice(2) as [Point, string];
@@ -54,10 +58,24 @@ const projection: Store['projection'] = async (work, options) => {
   dieAt('after-commit');
   return result;
 };
+let hasTaken = false;
+const taking = withTransactions(store, ({ takeWaiting }) => ({
+  async takeWaiting(rows) {
+    const taken = await takeWaiting(rows);
+    hasTaken = taken.includes(true);
+    if (hasTaken) dieAt('mid-waiting');
+    return taken;
+  },
+}));
+const transaction: Store['transaction'] = async (work) => {
+  const result = await taking.transaction(work);
+  if (hasTaken) dieAt('after-waiting');
+  return result;
+};
 const app = await createApp(
   {
     ...runtime.backends,
-    store: { ...store, projection },
+    store: { ...store, projection, transaction },
     pubSub: {
       ...pubSub,
       async publish(messages) {

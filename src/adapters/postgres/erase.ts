@@ -18,6 +18,7 @@ const tablesOfUser = [
   'notification_preference',
   'user_limit',
   'user_limit_event',
+  'waiting_record',
 ] as const;
 
 /** Records of the log looked at in one statement: it has no index by key, which every append would pay for. */

@@ -201,7 +201,8 @@ export function createNotificationQueries(sql: Sql) {
       const rows = await sql.query<{ readonly dueAt: Date | null }>`
         SELECT least(
           (SELECT min(due_at) FROM notification WHERE due_at IS NOT NULL),
-          (SELECT min(due_at) FROM user_limit WHERE due_at IS NOT NULL)) AS "dueAt"`;
+          (SELECT min(due_at) FROM user_limit WHERE due_at IS NOT NULL),
+          (SELECT min(due_at) FROM waiting_record)) AS "dueAt"`;
       return rows[0]?.dueAt ?? undefined;
     },
 

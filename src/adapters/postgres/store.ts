@@ -20,6 +20,7 @@ import { createTransactions, exclusively, type Finish, type Sql, sqlOn } from '.
 import { readStats } from './stats.ts';
 import { createStreamQueries } from './stream.ts';
 import { createUserLookups, createUserQueries } from './user.ts';
+import { createWaitingQueries } from './waiting.ts';
 
 /** Longer than a small write takes, and shorter than anybody waits for it. */
 const probeMs = 1_000;
@@ -38,6 +39,7 @@ const createQueries = (sql: Sql) => ({
   ...createActivityQueries(sql),
   ...createDeadLetterQueries(sql),
   ...createOutboxQueries(sql),
+  ...createWaitingQueries(sql),
   ...createLimitQueries(sql),
 });
 
@@ -137,6 +139,9 @@ export function createPostgresStore(
     nextDue: () => translated(queries.nextDue()),
     bindKeys: (keys, now) => translated(queries.bindKeys(keys, now)),
     boundDigest: (key) => translated(lookups.boundDigest(key)),
+    usersAppeared: (now, limit) => translated(queries.usersAppeared(now, limit)),
+    waitingOf: (keys, limit) => translated(queries.waitingOf(keys, limit)),
+    countWaiting: () => translated(queries.countWaiting()),
     deadLetters: (page) => translated(queries.deadLetters(page)),
     countDeadLetters: (filter) => translated(lookups.countDeadLetters(filter)),
     deadLetter: (id, filter) => translated(queries.deadLetter(id, filter)),

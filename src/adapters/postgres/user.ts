@@ -36,6 +36,11 @@ export const toUser = ({ tenantId, userId, timeZone, canReceiveNotifications, cr
   createdAt,
 });
 
+/** Records that wait for those who are `created` are due from now on: what a statement begins with. */
+const wokenBy = (now: Date) => Prisma.sql`woken AS (
+  UPDATE waiting_record AS w SET due_at = ${now}::timestamptz FROM created
+  WHERE w.tenant_id = created.tenant_id AND w.user_id = created.user_id RETURNING 1)`;
+
 export function createUserQueries(sql: Sql) {
   return {
     async users(keys: readonly UserKey[]): Promise<readonly User[]> {
@@ -61,15 +66,20 @@ export function createUserQueries(sql: Sql) {
         WHERE ${isOf(keys)} ORDER BY tenant_id, user_id FOR UPDATE`;
     },
 
-    async ensureUsers(keys: readonly UserKey[], now: Date): Promise<void> {
-      if (keys.length === 0) return;
+    async ensureUsers(keys: readonly UserKey[], now: Date): Promise<boolean> {
+      if (keys.length === 0) return false;
       const [tenantIds, userIds] = columns(keys);
-      await sql.execute`
-        INSERT INTO app_user (tenant_id, user_id, created_at)
-        SELECT tenant_id, user_id, ${now}::timestamptz
-        FROM unnest(${tenantIds}::text[], ${userIds}::text[]) AS new (tenant_id, user_id)
-        ORDER BY tenant_id, user_id
-        ON CONFLICT DO NOTHING`;
+      const woken = await sql.query`
+        WITH created AS (
+          INSERT INTO app_user (tenant_id, user_id, created_at)
+          SELECT tenant_id, user_id, ${now}::timestamptz
+          FROM unnest(${tenantIds}::text[], ${userIds}::text[]) AS new (tenant_id, user_id)
+          ORDER BY tenant_id, user_id
+          ON CONFLICT DO NOTHING
+          RETURNING tenant_id, user_id
+        ), ${wokenBy(now)}
+        SELECT FROM woken LIMIT 1`;
+      return woken.length > 0;
     },
 
     async patchUsers(
@@ -79,12 +89,15 @@ export function createUserQueries(sql: Sql) {
       if (patches.length === 0) return [];
       const [tenantIds, userIds] = columns(patches);
       const created = await sql.query<UserKey>`
-        INSERT INTO app_user (tenant_id, user_id, created_at)
-        SELECT DISTINCT tenant_id, user_id, ${now}::timestamptz
-        FROM unnest(${tenantIds}::text[], ${userIds}::text[]) AS new (tenant_id, user_id)
-        ORDER BY tenant_id, user_id
-        ON CONFLICT DO NOTHING
-        RETURNING tenant_id AS "tenantId", user_id AS "userId"`;
+        WITH created AS (
+          INSERT INTO app_user (tenant_id, user_id, created_at)
+          SELECT DISTINCT tenant_id, user_id, ${now}::timestamptz
+          FROM unnest(${tenantIds}::text[], ${userIds}::text[]) AS new (tenant_id, user_id)
+          ORDER BY tenant_id, user_id
+          ON CONFLICT DO NOTHING
+          RETURNING tenant_id, user_id
+        ), ${wokenBy(now)}
+        SELECT tenant_id AS "tenantId", user_id AS "userId" FROM created`;
       // null in a column keeps what is there: an absent field; clearing arrives as the default itself.
       const zones = patches.map(({ patch }) => cleared(patch.timeZone, userDefaults.timeZone));
       const receiving = patches.map(({ patch }) =>
