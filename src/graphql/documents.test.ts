@@ -19,6 +19,12 @@ describe('documents', () => {
   const fullPage = 'pageViews(first: 100) { edges { node { id } } }';
   const fullPages = many(6, (i) => `p${i}: ${fullPage}`);
   const opening = (i: number) => `m${i}: openInbox(input: {}) { badge { id } }`;
+  const wholeSchemas = getIntrospectionQuery().replace(
+    /\{\s*(__schema.*?)\n {4}\}\n/s,
+    (_, body: string) => `{ ${many(6, (i) => `s${i}: ${body}`)} }\n`,
+  );
+  const activity = (alias: string, from: string) =>
+    `${alias}: activityMetrics(range: { from: "${from}" }) { start byType { activityType count } }`;
   const deepTypes = 'fields { type { fields { type { fields { type { fields { name } } } } } } }';
   const documents: [what: string, document: string, code: string, message: RegExp][] = [
     ['a syntax error', '{ viewer {', 'BAD_USER_INPUT', /^Syntax Error/],
@@ -95,6 +101,13 @@ describe('documents', () => {
       `{ viewer { ${'id @skip(if: false) '.repeat(11)} } }`,
       'BAD_USER_INPUT',
       /11 directives; 10/,
+    ],
+    ['the whole schema six times', wholeSchemas, 'QUERY_TOO_COMPLEX', /costs 1\d\d\d; 1000 is allowed/],
+    [
+      'two ranges of 1500 buckets with their types',
+      `{ ${activity('a', '2026-11-01T00:00:00Z')} ${activity('b', '2026-11-01T00:00:00Z')} }`,
+      'QUERY_TOO_COMPLEX',
+      /costs 1\d\d\d; 1000 is allowed/,
     ],
     [
       'more than 1000 objects',
