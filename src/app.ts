@@ -176,13 +176,7 @@ export async function createApp(
   };
 
   async function problems(): Promise<Readonly<Record<string, string>>> {
-    const [storeProblem, { problem: logProblem }] = await Promise.all([
-      store.ping().then(
-        () => undefined,
-        () => 'PostgreSQL does not answer',
-      ),
-      log.health(),
-    ]);
+    const [storeProblem, { problem: logProblem }] = await Promise.all([store.problem(), log.health()]);
     const all = { store: storeProblem, log: logProblem, 'pub/sub': pubSub.health().problem };
     return Object.fromEntries(
       Object.entries(all).flatMap(([backend, problem]) =>

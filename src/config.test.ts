@@ -98,6 +98,8 @@ describe('the configuration', () => {
     ['PORT', '-1'],
     ['DATABASE_URL', 'mysql://localhost/x'],
     ['DATABASE_URL', 'localhost:5432'],
+    ['DATABASE_URL', 'postgresql://a:5432,b:x/db'],
+    ['DATABASE_URL', 'postgresql://a,b/db?target_session_attrs=standby'],
     ['AUTH_JWKS_URL', 'file:///etc/passwd'],
     ['RETENTION_DAYS', '0'],
     ['LOCKED_CATEGORIES', 'security,two words'],
@@ -119,6 +121,15 @@ describe('the configuration', () => {
     ['INTROSPECTION', 'yes'],
   ])('refuses %s=%s', (key, value) => {
     expect(problemsOf({ [key]: value })).toHaveLength(1);
+  });
+
+  it.each([
+    'postgresql://user:pass@a:5432,b:5432/db?target_session_attrs=read-write',
+    'postgres://[::1]:5432,[::2]/db?sslmode=require&target_session_attrs=primary',
+    'postgresql://a/db?target_session_attrs=any',
+    'postgresql://user@localhost/db?host=%2Ftmp&port=5433',
+  ])('takes one or several hosts: %s', (url) => {
+    expect(readConfig({ DATABASE_URL: url }).databaseUrl).toBe(url);
   });
 
   it('reads thresholds of limits by type, ascending', () => {

@@ -1,5 +1,6 @@
 import { closest, distance } from 'fastest-levenshtein';
 import { z } from 'zod';
+import { serverUrls } from './ports/server-urls.ts';
 
 const list = (values: string) =>
   values
@@ -42,6 +43,20 @@ function thresholdsOf(entries: readonly string[]): LimitThresholds | undefined {
   return Object.fromEntries(limitTypes.map((type) => [type, of(type)])) as unknown as LimitThresholds;
 }
 
+const oneDatabaseUrl = z.url({ protocol: /^postgres(ql)?$/ });
+
+/** One that may name several hosts. */
+const databaseUrl = z
+  .string()
+  .refine(
+    (url) => serverUrls(url).every((one) => oneDatabaseUrl.safeParse(one).success),
+    'a postgresql:// URL',
+  )
+  .refine(
+    (url) => /^(any|primary|read-write)?$/.test(/[?&]target_session_attrs=([^&]*)/.exec(url)?.[1] ?? ''),
+    'target_session_attrs=read-write, primary or any: Unseen writes',
+  );
+
 /** Every environment variable Unseen reads. An empty value counts as unset. */
 const settings = {
   HOST: setting(z.string().default('127.0.0.1'), {
@@ -56,8 +71,9 @@ const settings = {
     about: 'Where the embedded Postgres and the generated secret live.',
     example: '.unseen',
   }),
-  DATABASE_URL: setting(z.url({ protocol: /^postgres(ql)?$/, error: 'a postgresql:// URL' }).optional(), {
-    about: 'A PostgreSQL server, 15 or newer. Unset: an embedded one in DATA_DIR.',
+  DATABASE_URL: setting(databaseUrl.optional(), {
+    about:
+      'A PostgreSQL server, 15 or newer. Unset: an embedded one in DATA_DIR. With several hosts, host1:5432,host2:5432, or with target_session_attrs=read-write, every connection goes to the first of them that accepts writes.',
     example: 'postgresql://unseen:password@localhost:5432/unseen',
     secret: true,
   }),

@@ -46,6 +46,7 @@ import { noBadgeCache } from './ports/badge-cache.ts';
 import { systemClock } from './ports/clock.ts';
 import type { Finding } from './ports/finding.ts';
 import { type Logger, silent, withoutKnownTraces } from './ports/logger.ts';
+import { serverUrls } from './ports/server-urls.ts';
 
 // Also for what a start or a command finds out later than here.
 export { missingRight };
@@ -512,8 +513,8 @@ function describeAuth({ auth, dataDir }: Config, { ephemeral }: RuntimeOptions):
 
 function describePostgres({ databaseUrl, dataDir }: Config): string {
   if (databaseUrl === undefined) return `embedded PostgreSQL in ${dataDir}`;
-  const { hostname, port, pathname } = new URL(databaseUrl);
-  return `PostgreSQL at ${hostname}${port && `:${port}`}${pathname}`;
+  const servers = serverUrls(databaseUrl).map((url) => new URL(url));
+  return `PostgreSQL at ${servers.map(({ host }) => host).join(', ')}${servers[0]?.pathname ?? ''}`;
 }
 
 /** Where `openPostgres` finds or starts the server. */

@@ -28,7 +28,7 @@ const zones: Record<string, { readonly values: readonly string[]; readonly types
   'retention.ts': { values: ['flow'], types: ['ports'] },
   'import.ts': { values: ['domain', 'events'], types: ['ports'] },
   'import-limits.ts': { values: ['domain', 'events'], types: ['ports'] },
-  'config.ts': { values: [] },
+  'config.ts': { values: ['ports'] },
   'version.ts': { values: [] },
 };
 

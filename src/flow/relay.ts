@@ -68,7 +68,7 @@ export function createRelay(
   async function sendOn(turn: OutboxTurn): Promise<void> {
     const held = new Map<string, unknown>();
     let heldUntil: number | undefined;
-    while (!signal.aborted) {
+    while (!signal.aborted && !turn.isOver()) {
       const records = await turn.read([...held.keys()]);
       for (const ofTopic of byTopic(records)) {
         try {

@@ -24,7 +24,8 @@ async function status(): Promise<Record<string, unknown>> {
 }
 
 it('says what runs here and how it does, as /metrics does', async () => {
-  await vi.waitFor(async () => expect(await status()).toMatchObject({ sweptAt: expect.any(String) }));
+  const isSwept = async () => expect(await status()).toMatchObject({ sweptAt: expect.any(String) });
+  await vi.waitFor(isSwept, { timeout: 20_000 });
   expect(await status()).toEqual({
     version,
     store: expect.stringMatching(/^PostgreSQL \d+\.\d+$/),

@@ -22,6 +22,8 @@ export interface Outbox {
 
 /** The right to send what waits. Every function rejects with UNAVAILABLE once the turn is lost. */
 export interface OutboxTurn {
+  /** Whether it has lasted long enough: the next turn may be on another server. */
+  isOver(): boolean;
   /**
    * The oldest of all topics but these, in order: at most 500, and at most 512 KiB unless the first alone is larger. A transaction that commits
    * late may bring records before ones that were read already; it had not ended when theirs began, so there is no order

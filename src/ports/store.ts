@@ -237,6 +237,11 @@ export interface Store {
 
   /** Whether the database answers; rejects with UNAVAILABLE. */
   ping(): Promise<void>;
+  /**
+   * What keeps the database from taking writes; undefined when nothing does. By how the last writes ended, and without any of
+   * late by asking on a new connection.
+   */
+  problem(): Promise<string | undefined>;
   /** Whether the database makes a small write durable within a second; rejects when it does not. */
   probe(): Promise<void>;
   close(): Promise<void>;

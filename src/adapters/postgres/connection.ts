@@ -1,6 +1,8 @@
 import { PrismaPg } from '@prisma/adapter-pg';
 import pg from 'pg';
 import { PrismaClient } from './generated/client.ts';
+import { isReadOnly, Session } from './session.ts';
+import { createWriteHealth, type WriteHealth } from './write-health.ts';
 
 /** Where the database is, as `pg` takes it: a connection string, or a socket directory or host with the rest. */
 export type ConnectionOptions = Pick<
@@ -33,6 +35,8 @@ export const silenceMs = 8_000;
 export interface Database {
   readonly prisma: PrismaClient;
   readonly pool: pg.Pool;
+  /** Whether writes succeed; who writes has them noted. */
+  readonly writes: WriteHealth;
   close(): Promise<void>;
 }
 
@@ -49,6 +53,7 @@ export function connect(
     // Statements of a transaction that do not wait for each other's answers travel together.
     pipeline: true,
     max: options.maxConnections,
+    Client: Session,
     application_name: 'unseen',
     // Counters and sequences are 64 bits wide; pg would hand them over as strings.
     types: {
@@ -60,16 +65,60 @@ export function connect(
   // A connection that breaks is replaced by the pool, and the query under way rejects; without a listener the event would
   // end the process.
   pool.on('error', () => {});
-  pool.on('connect', (client) => client.on('error', () => {}));
+  const sessions = new Set<Session>();
+  pool.on('connect', (client: pg.ClientBase) => {
+    client.on('error', () => {});
+    sessions.add(client as Session);
+  });
+  pool.on('remove', (client: pg.ClientBase) => sessions.delete(client as Session));
+  const writes = createWriteHealth({
+    isReadOnly: () => askAnew(connection),
+    onWritable: () => renew(pool, sessions),
+  });
+  pool.on('release', (_, client: pg.ClientBase) => {
+    const session = client as Session;
+    if (session.refusedWrite) writes.suspect();
+    // The pool opens a new one instead of one that is ending.
+    if (session.isSpent) void session.end();
+  });
   const prisma = new PrismaClient({
     adapter: new PrismaPg(pool),
   });
   return {
     prisma,
     pool,
+    writes,
     async close() {
+      writes.close();
       await prisma.$disconnect();
       await pool.end();
     },
   };
+}
+
+/** Has the pool open new sessions instead of those that are open: idle ones at once, others when they are released. */
+function renew(pool: pg.Pool, sessions: ReadonlySet<Session>): void {
+  for (const session of sessions) session.retire();
+  for (let idle = pool.idleCount; idle > 0; idle -= 1)
+    void pool.connect().then(
+      (client) => client.release(),
+      () => {},
+    );
+}
+
+/** Whether the database refuses writes, by a session of its own: sessions that are open may be of a time before a failover. */
+async function askAnew(connection: ConnectionOptions): Promise<boolean> {
+  const session = new Session({
+    ...connection,
+    ...liveness,
+    query_timeout: liveness.connectionTimeoutMillis,
+    application_name: 'unseen health',
+  });
+  session.on('error', () => {});
+  try {
+    await session.connect();
+    return await isReadOnly(session);
+  } finally {
+    void session.end();
+  }
 }

@@ -1,11 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import pg from 'pg';
 import type { ConsumeOptions, LogRecord } from '../../ports/event-log.ts';
 import { createHandedOver } from '../../ports/handed-over.ts';
 import type { Logger } from '../../ports/logger.ts';
 import { type ConnectionOptions, liveness, silenceMs } from './connection.ts';
 import { toPortError } from './error.ts';
 import type { RecentReads } from './recent-reads.ts';
+import { Session } from './session.ts';
 
 /** Where an append says that there is something to read. */
 export const logChannel = 'unseen_log';
@@ -98,7 +98,7 @@ export function startConsumption(
   });
 
   /** Consumes on one connection until stopped or the connection is lost. */
-  async function consumeOn(client: pg.Client): Promise<void> {
+  async function consumeOn(client: Session): Promise<void> {
     let lost = false;
     const told = new AbortController();
     const onLost = () => {
@@ -108,6 +108,9 @@ export function startConsumption(
     };
     client.on('error', onLost).on('end', onLost);
     client.on('notification', ({ payload }) => isOwn(payload) || bell.ring());
+    // One that waits for something to read would never see that its server is not the primary any more.
+    const lifeOver = setTimeout(() => bell.ring(), client.lifeLeftMs + 1);
+    client.once('end', () => clearTimeout(lifeOver));
     await client.connect();
     await client.query({ text: sessionSql, ...promptly });
     begin();
@@ -171,7 +174,7 @@ export function startConsumption(
     try {
       for (;;) {
         await handed.untilAtMost(ahead);
-        if (signal.aborted) break;
+        if (signal.aborted || client.isSpent) break;
         const records = (ahead > 0 ? await follow() : undefined) ?? (await readOn());
         if (records.length === 0 || signal.aborted) continue;
         if (ahead === 0) recentReads.add(read, records);
@@ -194,7 +197,7 @@ export function startConsumption(
    * asks again and again: to wait inside the database would hold a snapshot and the queue of notifications for as long,
    * so that no dead row and no notification could be removed.
    */
-  async function takeTurn(client: pg.Client): Promise<boolean> {
+  async function takeTurn(client: Session): Promise<boolean> {
     while (!stopping.signal.aborted) {
       const { rows } = await client.query<{ taken: boolean }>({
         text: 'SELECT pg_try_advisory_lock($1, hashtext($2)) AS taken',
@@ -209,7 +212,7 @@ export function startConsumption(
 
   async function run(): Promise<void> {
     while (!stopping.signal.aborted) {
-      const client = new pg.Client({
+      const client = new Session({
         ...connection,
         ...liveness,
         application_name: `unseen consumer ${group}`,

@@ -1,4 +1,4 @@
-import pg from 'pg';
+import type pg from 'pg';
 import { AppError } from '../../domain/error.ts';
 import { clockFinding, type Finding } from '../../ports/finding.ts';
 import type { ConnectionOptions } from './connection.ts';
@@ -12,6 +12,7 @@ import {
   logInUse,
 } from './log-in-use.ts';
 import { inspectMigrations } from './migrate.ts';
+import { Session } from './session.ts';
 
 const oldestVersion = 15;
 
@@ -29,7 +30,7 @@ export async function examinePostgres(
     readonly log: LogInUse;
   },
 ): Promise<readonly Finding[]> {
-  const client = new pg.Client({
+  const client = new Session({
     ...connection,
     application_name: 'unseen doctor',
     connectionTimeoutMillis: 5_000,

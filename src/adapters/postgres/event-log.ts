@@ -90,12 +90,14 @@ export function createPostgresEventLog(
     const values = [...columns, events.length, instance];
     let appended: Appended | undefined;
     try {
-      const result = await translated(
-        database.pool.query<{ base: bigint; appended_at: Date }>({
-          name: 'unseen_append',
-          text: appendSql,
-          values,
-        }),
+      const result = await database.writes.noted(
+        translated(
+          database.pool.query<{ base: bigint; appended_at: Date }>({
+            name: 'unseen_append',
+            text: appendSql,
+            values,
+          }),
+        ),
       );
       const { base, appended_at: at } = result.rows[0] as (typeof result.rows)[0];
       let records: readonly LogRecord[] | undefined;

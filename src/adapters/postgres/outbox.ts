@@ -1,10 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import pg from 'pg';
 import type { OutgoingRecord } from '../../ports/event-log.ts';
 import type { Outbox, OutboxTurn, WaitingRecord } from '../../ports/outbox.ts';
 import { type ConnectionOptions, type Database, liveness, silenceMs } from './connection.ts';
 import { translated } from './error.ts';
 import { Prisma } from './generated/client.ts';
+import { Session } from './session.ts';
 import type { Sql } from './sql.ts';
 
 const channel = 'unseen_outbox';
@@ -88,7 +88,7 @@ export function createPostgresOutbox(
 ): Outbox {
   return {
     async takeTurn(signal) {
-      const client = new pg.Client({ ...connection, ...liveness, application_name: 'unseen relay' });
+      const client = new Session({ ...connection, ...liveness, application_name: 'unseen relay' });
       const turn = turnOn(client, signal, pollMs);
       try {
         await translated(client.connect());
@@ -124,7 +124,7 @@ export function createPostgresOutbox(
   };
 }
 
-function turnOn(client: pg.Client, signal: AbortSignal, pollMs: number): OutboxTurn {
+function turnOn(client: Session, signal: AbortSignal, pollMs: number): OutboxTurn {
   let rung = false;
   let wake = () => {};
   const ring = () => {
@@ -134,6 +134,7 @@ function turnOn(client: pg.Client, signal: AbortSignal, pollMs: number): OutboxT
   // A session that breaks is noticed by the next query; without a listener the event would end the process.
   client.on('error', ring).on('end', ring).on('notification', ring);
   return {
+    isOver: () => client.isSpent,
     async read(without = []) {
       rung = false;
       const { rows } = await translated(

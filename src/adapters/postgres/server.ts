@@ -1,11 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import pg from 'pg';
+import type pg from 'pg';
 import { AppError } from '../../domain/error.ts';
 import type { Logger } from '../../ports/logger.ts';
 import type { ConnectionOptions } from './connection.ts';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from './embedded.ts';
 import { missingRight, toPortError } from './error.ts';
 import { inspectMigrations, migrate, migrationsDirectory } from './migrate.ts';
+import { Session } from './session.ts';
 
 /** A server that is there, or one of our own: with its data in a directory, or keeping nothing. */
 export type PostgresLocation =
@@ -114,7 +115,7 @@ async function onConnection<T>(
   connection: ConnectionOptions,
   work: (client: pg.Client) => Promise<T>,
 ): Promise<T> {
-  const client = new pg.Client({
+  const client = new Session({
     ...connection,
     application_name: 'unseen migrations',
     connectionTimeoutMillis: 10_000,

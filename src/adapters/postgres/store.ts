@@ -59,7 +59,7 @@ function createTransactionQueries(sql: Sql, finish: Finish) {
 
 /** One statement per table and batch, arrays in by `unnest`; single rows and counts by Prisma's typed client. */
 export function createPostgresStore(
-  { prisma, pool, close }: Database,
+  { prisma, pool, writes, close }: Database,
   {
     holdsLog = false,
   }: {
@@ -91,7 +91,7 @@ export function createPostgresStore(
   const transaction =
     (begin: string): Store['transaction'] =>
     (work) =>
-      translated(inTransaction(work, begin));
+      writes.noted(translated(inTransaction(work, begin)));
   const durable = transaction('BEGIN');
   const silent = holdsLog ? transaction('BEGIN; SET LOCAL synchronous_commit = off') : durable;
 
@@ -167,6 +167,7 @@ export function createPostgresStore(
     async ping() {
       await translated(sql.query`SELECT 1`);
     },
+    problem: () => writes.problem(),
     async probe() {
       // Written to the log of the database and nowhere else.
       const write = sql.execute`SELECT pg_logical_emit_message(true, ${'unseen'}::text, 'probe')`;

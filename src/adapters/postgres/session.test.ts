@@ -1,0 +1,211 @@
+import type pg from 'pg';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { silent } from '../../ports/logger.ts';
+import { type Line, openLine } from '../../testing/line.ts';
+import { connectionStringOf, onDatabase, withClient } from '../../testing/postgres-server.ts';
+import { openTestStorage, type TestStorage } from '../../testing/storage.ts';
+import { connect } from './connection.ts';
+import { examinePostgres } from './doctor.ts';
+import { type EmbeddedPostgres, startEmbeddedPostgres } from './embedded.ts';
+import { migrationsDirectory } from './migrate.ts';
+import { migrateOn } from './server.ts';
+import { Session } from './session.ts';
+
+const closing: (() => Promise<unknown>)[] = [];
+afterEach(async () => {
+  vi.restoreAllMocks();
+  for (const close of closing.splice(0).reverse()) await close();
+});
+
+async function openStorage(): Promise<TestStorage> {
+  const storage = await openTestStorage();
+  closing.push(storage.close);
+  return storage;
+}
+
+const alice = { tenantId: 'default', userId: 'alice' };
+const lifeMs = 30 * 60_000;
+
+/** From now on the clock that sessions go by is so much later. */
+function passMs(ms: number): void {
+  const now = performance.now();
+  vi.spyOn(performance, 'now').mockImplementation(() => now + ms);
+}
+
+describe('a database that was read-only', () => {
+  /** Five writes at once, on five sessions; how many succeeded. */
+  async function write({ store }: TestStorage): Promise<number> {
+    const writes = Array.from({ length: 5 }, () =>
+      store.transaction((transaction) => transaction.ensureUsers([alice], new Date())),
+    );
+    return (await Promise.allSettled(writes)).filter(({ status }) => status === 'fulfilled').length;
+  }
+  const ofThis = (sql: string) => `DO $$ BEGIN EXECUTE format('${sql}', current_database()); END $$`;
+
+  it('is written to by every session as soon as it may be, and is not ready until then', async () => {
+    const storage = await openStorage();
+    const { store, query } = storage;
+    expect(await write(storage)).toBe(5);
+    expect(await store.problem()).toBeUndefined();
+    await query(ofThis('ALTER DATABASE %I SET default_transaction_read_only = on'));
+    await query(`SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
+      WHERE datname = current_database() AND application_name = 'unseen'`);
+    await vi.waitFor(async () => expect(await store.problem()).toBe('PostgreSQL is read-only'));
+    await vi.waitFor(() => store.ping());
+    expect(await write(storage)).toBe(0);
+    expect(await store.problem()).toBe('PostgreSQL is read-only');
+
+    await query(
+      `SET default_transaction_read_only = off; ${ofThis('ALTER DATABASE %I RESET default_transaction_read_only')}`,
+    );
+    await vi.waitFor(async () => expect(await store.problem()).toBeUndefined(), { timeout: 10_000 });
+    for (let round = 0; round < 4; round += 1) expect(await write(storage)).toBe(5);
+  });
+
+  it('is not ready while every write fails for another reason, and is when writes succeed', async () => {
+    const storage = await openStorage();
+    const { store, query } = storage;
+    await query('ALTER TABLE app_user RENAME TO elsewhere');
+    expect(await write(storage)).toBe(0);
+    expect(await store.problem()).toBeUndefined();
+    passMs(11_000);
+    expect(await write(storage)).toBe(0);
+    expect(await store.problem()).toMatch(/^writes to PostgreSQL fail: relation "app_user" does not exist$/);
+    // Without writes a new session decides.
+    passMs(11_000);
+    expect(await store.problem()).toBeUndefined();
+    await query('ALTER TABLE elsewhere RENAME TO app_user');
+    expect(await write(storage)).toBe(5);
+    expect(await store.problem()).toBeUndefined();
+  });
+});
+
+describe('a session', () => {
+  const pidOf = async ({ pool }: { readonly pool: pg.Pool }) =>
+    (await pool.query<{ pid: number }>('SELECT pg_backend_pid() AS pid')).rows[0]?.pid;
+
+  it('is replaced when it has lived for half an hour or so', async () => {
+    const { database } = await openStorage();
+    const first = await pidOf(database);
+    expect(await pidOf(database)).toBe(first);
+    passMs(1.2 * lifeMs);
+    // The last use of the old one.
+    await pidOf(database);
+    vi.restoreAllMocks();
+    expect(await pidOf(database)).not.toBe(first);
+  });
+
+  it('does not end together with those that began at the same time', () => {
+    const sessions = Array.from({ length: 100 }, () => new Session());
+    const spent = () => sessions.filter(({ isSpent }) => isSpent).length;
+    passMs(0.79 * lifeMs);
+    expect(spent()).toBe(0);
+    passMs(0.21 * lifeMs);
+    expect(spent()).toBeGreaterThan(10);
+    expect(spent()).toBeLessThan(90);
+    passMs(0.21 * lifeMs);
+    expect(spent()).toBe(100);
+  });
+
+  it('is replaced when its prepared statements are outdated', async () => {
+    const { database, query } = await openStorage();
+    await query('CREATE TABLE thing (id int)');
+    const client = await database.pool.connect();
+    const read = { name: 'things', text: 'SELECT * FROM thing' };
+    await client.query(read);
+    await query('ALTER TABLE thing ALTER id TYPE text');
+    await expect(client.query(read)).rejects.toMatchObject({ code: '0A000' });
+    client.release();
+    expect((await database.pool.query(read)).rows).toEqual([]);
+  });
+});
+
+describe('a URL with several hosts', () => {
+  let servers: readonly EmbeddedPostgres[];
+  beforeAll(async () => {
+    servers = await Promise.all([1, 2].map(() => startEmbeddedPostgres({ ephemeral: true })));
+  }, 60_000);
+  afterAll(() => Promise.all(servers.map((server) => server.stop())));
+
+  const onServer = (n: number, sql: string) =>
+    withClient(
+      onDatabase(connectionStringOf((servers[n] as EmbeddedPostgres).connection), 'postgres'),
+      (client) => client.query(sql),
+    );
+  /** The server at the place accepts writes, the other one does not, and both lose their sessions. */
+  async function promote(primary: number): Promise<void> {
+    for (const n of [0, 1]) {
+      const isReadOnly = n === primary ? 'off' : 'on';
+      await onServer(
+        n,
+        `BEGIN READ WRITE; ALTER DATABASE postgres SET default_transaction_read_only = ${isReadOnly}; COMMIT;
+         SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = 'postgres' AND pid <> pg_backend_pid()`,
+      );
+    }
+  }
+
+  /** Lines to both servers, and the URL with both hosts. */
+  async function openLines() {
+    const lines = await Promise.all(
+      servers.map(({ connection }) => openLine(connectionStringOf(connection))),
+    );
+    for (const line of lines) closing.push(() => line.close().catch(() => {}));
+    const [a, b] = lines as [Line, Line];
+    const hosts = lines.map(({ connectionString }) => new URL(connectionString).host);
+    const connectionString = `${a.connectionString.replace(/@.*/, '')}@${hosts.join(',')}/postgres`;
+    return {
+      a,
+      b,
+      hosts,
+      connection: { connectionString: `${connectionString}?target_session_attrs=read-write` },
+    };
+  }
+
+  it('leads every connection to the server that accepts writes, also after a failover', async () => {
+    await promote(1);
+    const { connection } = await openLines();
+    const database = connect(connection, { maxConnections: 4 });
+    closing.push(database.close);
+    await database.pool.query('CREATE TABLE there (n int)');
+    expect((await onServer(1, `SELECT to_regclass('there') AS it`)).rows).toEqual([{ it: 'there' }]);
+    const { applied } = await migrateOn({ logger: silent }, connection);
+    expect(applied.length).toBeGreaterThan(10);
+    expect((await onServer(1, `SELECT to_regclass('app_user') AS it`)).rows).toEqual([{ it: 'app_user' }]);
+
+    await promote(0);
+    await vi.waitFor(() => database.pool.query('CREATE TABLE here (n int)'), { timeout: 5_000 });
+    expect((await onServer(0, `SELECT to_regclass('here') AS it`)).rows).toEqual([{ it: 'here' }]);
+    expect(await database.writes.problem()).toBeUndefined();
+  }, 60_000);
+
+  it('leads past servers that are away or do not answer, and says of each why it was not chosen', async () => {
+    await promote(1);
+    const { a, b, hosts, connection } = await openLines();
+    const isOpened = async () => {
+      const session = new Session({ ...connection, connectionTimeoutMillis: 5_000 });
+      session.on('error', () => {});
+      await session.connect();
+      await session.end();
+    };
+    await isOpened();
+    a.set('silent');
+    await isOpened();
+    await a.close();
+    await isOpened();
+    await promote(0);
+    const error = await isOpened().catch((thrown: Error) => thrown);
+    expect(error).toMatchObject({
+      code: '08001',
+      message: `none of the hosts ${hosts.toReversed().join(', ')} accepts writes: ${hosts[1]}: read-only, ${hosts[0]}: connect ECONNREFUSED ${hosts[0]}`,
+    });
+    const options = {
+      migrations: migrationsDirectory,
+      poolSize: 4,
+      log: { kind: 'postgres', namespace: '' },
+    } as const;
+    expect(await examinePostgres(connection, options)).toMatchObject([
+      { state: 'failed', found: expect.stringMatching(/^cannot be reached: none of the hosts .* read-only/) },
+    ]);
+    b.set('silent');
+  }, 60_000);
+});

@@ -1,0 +1,160 @@
+import pg from 'pg';
+import { serverUrls } from '../../ports/server-urls.ts';
+import { reasonOf } from './error.ts';
+
+/** How long a session lives, in ms, give or take a fifth, so that sessions that began together do not end together. */
+const lifetimeMs = 30 * 60_000;
+
+/** How long all servers of a URL may take to say whether they accept writes, in ms: less than a session may take to open. */
+const choosingMs = 4_000;
+
+/**
+ * SQLSTATE classes and codes after which the same statement fails on this session and may succeed on another: connection,
+ * shutdown, a server or a session that is read-only, a transaction that was idle for too long, prepared statements that the
+ * session does not know, or that a migration has outdated.
+ */
+const lostState = /^(08|57P0|25006|25P03|26000|0A000)/;
+
+const readOnlyState = '25006';
+
+const readOnlySql = `SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::bool AS "isReadOnly"`;
+
+/** The server of each URL that last accepted writes: it is asked first, since another may not answer at all. */
+const lastChosen = new Map<string, string>();
+
+/**
+ * A connection to PostgreSQL, as everything here opens it. A URL with several hosts, or with `target_session_attrs`, leads
+ * to the first of its servers that accepts writes. It knows when it should not be used again.
+ */
+export class Session extends pg.Client {
+  readonly #config: pg.ClientConfig;
+  readonly #endsAt = performance.now() + lifetimeMs * (0.8 + 0.4 * Math.random());
+  #isLost = false;
+  #refusedWrite = false;
+  #ended: Promise<void> | undefined;
+
+  constructor(config: pg.ClientConfig = {}) {
+    const { connectionString } = config;
+    super(
+      connectionString === undefined
+        ? config
+        : { ...config, connectionString: serverUrls(connectionString)[0] },
+    );
+    this.#config = config;
+    // Every error of the server passes here, also those of statements that nobody waits for any more.
+    this.connection.on('errorMessage', ({ code = '' }: pg.DatabaseError) => {
+      if (lostState.test(code)) this.#isLost = true;
+      if (code === readOnlyState) this.#refusedWrite = true;
+    });
+  }
+
+  /** Whether another session should be opened instead: this one is of no use any more, or old. */
+  get isSpent(): boolean {
+    return this.#isLost || performance.now() >= this.#endsAt;
+  }
+
+  /** How long the session has to live, in ms. */
+  get lifeLeftMs(): number {
+    return this.#endsAt - performance.now();
+  }
+
+  /** Whether the server refused a write because it, or this session, is read-only. */
+  get refusedWrite(): boolean {
+    return this.#refusedWrite;
+  }
+
+  /** Has the session ended at its next release. */
+  retire(): void {
+    this.#isLost = true;
+  }
+
+  override connect(): Promise<this>;
+  override connect(callback: ((err: Error) => void) | ((err: null, client: this) => void)): void;
+  override connect(callback?: (...args: never[]) => void): Promise<this> | undefined {
+    const opened = this.#open();
+    if (!callback) return opened;
+    const done = callback as (error: unknown, client: this) => void;
+    opened.then(
+      () => done(null, this),
+      (error) => done(error, this),
+    );
+    return undefined;
+  }
+
+  async #open(): Promise<this> {
+    const { connectionString = '' } = this.#config;
+    if (mustChoose(connectionString)) {
+      const { host, port } = await chooseServer(this.#config, connectionString);
+      if (this.#ended) throw new Error('Connection terminated');
+      this.host = host;
+      this.port = port;
+    }
+    await super.connect();
+    return this;
+  }
+
+  /** Any number of times. */
+  override end(): Promise<void>;
+  override end(callback: (err: Error) => void): void;
+  override end(callback?: (err: Error) => void): Promise<void> | undefined {
+    this.#ended ??= super.end();
+    if (!callback) return this.#ended;
+    void this.#ended.then(callback as () => void);
+    return undefined;
+  }
+}
+
+function mustChoose(url: string): boolean {
+  return serverUrls(url).length > 1 || /[?&]target_session_attrs=(read-write|primary)(&|$)/.test(url);
+}
+
+/** Whether the server of a session, or the session itself, refuses writes. */
+export async function isReadOnly(client: pg.Client): Promise<boolean> {
+  const { rows } = await client.query<{ isReadOnly: boolean }>(readOnlySql);
+  return rows[0]?.isReadOnly ?? false;
+}
+
+/** Asks the servers of a URL one after the other for one that accepts writes. Rejects with what each of them says. */
+async function chooseServer(config: pg.ClientConfig, url: string): Promise<Pick<pg.Client, 'host' | 'port'>> {
+  const servers = serverUrls(url);
+  const last = lastChosen.get(url);
+  const timeoutMs = choosingMs / servers.length;
+  const refusals: Refusal[] = [];
+  for (const server of servers.toSorted((a, b) => Number(b === last) - Number(a === last))) {
+    const client = new pg.Client({
+      ...config,
+      connectionString: server,
+      connectionTimeoutMillis: timeoutMs,
+      query_timeout: timeoutMs,
+    });
+    client.on('error', () => {});
+    try {
+      await client.connect();
+      if (await isReadOnly(client)) throw new Error('read-only');
+      lastChosen.set(url, server);
+      return { host: client.host, port: client.port };
+    } catch (error) {
+      refusals.push({ host: new URL(server).host, error });
+    } finally {
+      void client.end();
+    }
+  }
+  lastChosen.delete(url);
+  throw noServer(refusals);
+}
+
+/** Why a server was not chosen. */
+interface Refusal {
+  readonly host: string;
+  readonly error: unknown;
+}
+
+/** A connection failure, or what every server refused in the same way, such as the login. */
+function noServer(refusals: readonly Refusal[]): unknown {
+  const codes = refusals.map(({ error }) => String((error as pg.DatabaseError).code));
+  if (codes.every((code) => /^(28|3D000)/.test(code))) return refusals[0]?.error;
+  const hosts = refusals.map(({ host }) => host).join(', ');
+  const reasons = refusals.map(({ host, error }) => `${host}: ${reasonOf(error)}`).join(', ');
+  const message = `none of the hosts ${hosts} accepts writes: ${reasons}`;
+  return Object.assign(new Error(message), { code: '08001' });
+}

@@ -1,0 +1,102 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { isRetriable } from '../../domain/error.ts';
+import { reasonOf } from './error.ts';
+
+/** A write that succeeded so lately, in ms, says that writes succeed. */
+const freshMs = 1_000;
+
+/** Writes that have failed for so long, in ms, without one that succeeded, are a problem. */
+const failingMs = 10_000;
+
+/** How often a database that is read-only is asked whether it still is, in ms. */
+const recheckMs = 1_000;
+
+const readOnlyProblem = 'PostgreSQL is read-only';
+
+/** Whether writes succeed: by how they end, and by a new session when there was none of late. */
+export interface WriteHealth {
+  /** Awaits a write and takes notice of how it ends. */
+  noted<T>(write: Promise<T>): Promise<T>;
+  /** A session refused a write as read-only: the database is, or the session still is after a failover. */
+  suspect(): void;
+  /** What is wrong, in a few words; undefined when writes succeed. */
+  problem(): Promise<string | undefined>;
+  close(): void;
+}
+
+/**
+ * `isReadOnly` opens a session and asks it. `onWritable` is called when the database accepts writes after a session refused
+ * one: sessions that were opened before may still be read-only.
+ */
+export function createWriteHealth({
+  isReadOnly,
+  onWritable,
+}: {
+  readonly isReadOnly: () => Promise<boolean>;
+  readonly onWritable: () => void;
+}): WriteHealth {
+  const closing = new AbortController();
+  let succeededAt = Number.NEGATIVE_INFINITY;
+  /** Since the last success. */
+  let failing: { readonly since: number; readonly last: number; readonly reason: string } | undefined;
+  let isChecking = false;
+  let readOnly = false;
+
+  /** Asks until the database accepts writes. */
+  async function check(): Promise<void> {
+    // A database that cannot be asked is as it was: the next write, or `problem`, says what is wrong.
+    const ask = async () => {
+      readOnly = await isReadOnly().catch(() => readOnly);
+      return readOnly;
+    };
+    while (await ask()) await delay(recheckMs, undefined, { signal: closing.signal, ref: false });
+    onWritable();
+  }
+
+  function suspect(): void {
+    if (isChecking) return;
+    isChecking = true;
+    // It rejects when closed.
+    void check()
+      .catch(() => {})
+      .finally(() => {
+        isChecking = false;
+      });
+  }
+
+  return {
+    suspect,
+    async noted(write) {
+      try {
+        const result = await write;
+        succeededAt = performance.now();
+        failing = undefined;
+        return result;
+      } catch (error) {
+        if (isRetriable(error)) {
+          const now = performance.now();
+          const reason = reasonOf((error as Error).cause ?? error);
+          failing = { since: failing?.since ?? now, last: now, reason };
+        }
+        throw error;
+      }
+    },
+    async problem() {
+      if (readOnly) return readOnlyProblem;
+      const now = performance.now();
+      // Without writes of late, a new session decides: who is not ready may not be sent any.
+      if (failing && now - failing.since > failingMs && now - failing.last < failingMs)
+        return `writes to PostgreSQL fail: ${failing.reason}`;
+      if (!failing && now - succeededAt < freshMs) return undefined;
+      try {
+        readOnly = await isReadOnly();
+      } catch (error) {
+        return `PostgreSQL does not answer: ${reasonOf(error)}`;
+      }
+      if (!readOnly) return undefined;
+      suspect();
+      return readOnlyProblem;
+    },
+    close: () => closing.abort(),
+  };
+}

@@ -1,0 +1,10 @@
+/**
+ * The URL of each server of a URL that may name several: `postgresql://a:5432,b:5432/db` is `postgresql://a:5432/db` and
+ * `postgresql://b:5432/db`.
+ */
+export function serverUrls(url: string): readonly string[] {
+  const [, scheme, login = '', hosts = '', rest = ''] =
+    /^([a-z]+:\/\/)([^/?#]*@)?([^/?#]*)(.*)$/s.exec(url) ?? [];
+  if (scheme === undefined) return [url];
+  return hosts.split(',').map((host) => `${scheme}${login}${host}${rest}`);
+}
