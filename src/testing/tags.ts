@@ -2,9 +2,7 @@ import { missingForServices, missingForTests } from '../../scripts/services/life
 import { MissingProgramError, missingPrograms, type ProgramName } from '../../scripts/services/programs.ts';
 
 /** What a test may need beside `npm install`. It says so by these tags: `// @module-tag redis`, or `{ tags: ['redis'] }`. */
-export const tagNames = ['kafka', 'redis', 'postgres', 'chromium', 'end-to-end', 'root', 'not-root'] as const;
-
-type TagName = (typeof tagNames)[number];
+type TagName = 'kafka' | 'redis' | 'postgres' | 'chromium' | 'end-to-end' | 'root' | 'not-root';
 
 declare module 'vitest' {
   interface TestTags {
