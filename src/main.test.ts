@@ -883,7 +883,7 @@ describe('unseen sweep', () => {
       expect(stderr.trim().split('\n')).toHaveLength(1);
 
       const well = await unseen(['doctor'], env).exit;
-      expect(well.stdout).toContain('all 9 kinds of old data are swept');
+      expect(well.stdout).toMatch(/all \d+ kinds of old data are swept/);
       await query(`UPDATE sweep SET since = '2026-01-01' WHERE kind = 'pageViews'`);
       const late = await unseen(['doctor'], env).exit;
       expect(late.code).toBe(0);
@@ -891,7 +891,7 @@ describe('unseen sweep', () => {
 
       await query('DROP VIEW needed');
       expect(await unseen(['sweep'], env).exit).toMatchObject({ code: 0, stderr: '' });
-      expect((await unseen(['doctor'], env).exit).stdout).toContain('all 9 kinds of old data are swept');
+      expect((await unseen(['doctor'], env).exit).stdout).toMatch(/all \d+ kinds of old data are swept/);
     } finally {
       await database.drop();
     }

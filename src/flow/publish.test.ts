@@ -25,6 +25,7 @@ import { observed } from '../testing/faults.ts';
 import { limitRecord, wireLimitEvent } from '../testing/limit.ts';
 import { killAllOfPostgres } from '../testing/postgres-server.ts';
 import { createCount } from './count.ts';
+import { createItems } from './item.ts';
 import { createProject } from './project.ts';
 
 const alice = { tenantId: 'default', userId: 'alice' };
@@ -118,7 +119,13 @@ describe('a version that was published is there after PostgreSQL was killed', ()
     },
     {
       of: 'a badge of items, of a view',
-      work: (worker: Worker) => worker.project(itemViewed()),
+      async work(worker: Worker) {
+        // A view of an item that is not published changes no badge.
+        const deps = { store, pubSub: createLocalPubSub(), clock, logger: silent };
+        const options = { retentionDays: 183, viewHorizonDays: 183 };
+        await createItems(deps, options).publish(news, [{ itemId: 'a' }]);
+        await worker.project(itemViewed());
+      },
       read: async () => versions(await store.itemBadges([news], horizonAt(testNow, 183))),
     },
     {
