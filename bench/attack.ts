@@ -14,9 +14,11 @@ import { percentile } from './statistics.ts';
 const help = `npx tsx bench/attack.ts [options] [ATTACK...]
 
 Runs attacks against a server and measures another user meanwhile, who asks for a badge 50 times a second. Starts dist/main.js
-with the default settings and an embedded PostgreSQL of its own; build first.
+with an embedded PostgreSQL of its own; build first. The settings are the defaults, except that no quota ends an attack early.
 
   --seconds N     length of an attack (default 10)
+  --dist PATH     another build instead of dist, to compare with
+  --tenant ID     tenant of the user who is measured (default elsewhere; default is that of the attackers)
   --url URL       a running server instead, whose AUTH_SECRET is in the environment
   ATTACK          ${Object.keys(attacks).join(', ')} (default: all)`;
 
@@ -24,13 +26,14 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     seconds: { type: 'string', default: '10' },
+    dist: { type: 'string', default: fileURLToPath(new URL('../dist', import.meta.url)) },
+    tenant: { type: 'string', default: 'elsewhere' },
     url: { type: 'string' },
     help: { type: 'boolean', default: false },
     /** The process that attacks: so that it does not slow the one that measures. */
     attacker: { type: 'boolean', default: false },
   },
 });
-const root = fileURLToPath(new URL('..', import.meta.url));
 const secret = process.env['AUTH_SECRET'] ?? randomBytes(32).toString('hex');
 const agent = new Agent({ keepAlive: true });
 const pageViews = 38_400;
@@ -68,9 +71,15 @@ async function metric(url: string, name: string): Promise<number> {
 /** Starts the built server; its page views are those of the attack's users. */
 async function startServer(): Promise<{ readonly url: string; stop(): Promise<void> }> {
   const dataDir = mkdtempSync(join(tmpdir(), 'unseen-attack-'));
-  const env = { ...process.env, AUTH_SECRET: secret, DATA_DIR: dataDir, PORT: '0', LOG_LEVEL: 'info' };
-  const server = spawn(process.execPath, [join(root, 'dist/main.js'), 'start'], {
-    env,
+  const settings = {
+    AUTH_SECRET: secret,
+    DATA_DIR: dataDir,
+    PORT: '0',
+    LOG_LEVEL: 'info',
+    QUOTA_PER_USER: '0',
+  };
+  const server = spawn(process.execPath, [join(values.dist, 'main.js'), 'start'], {
+    env: { ...process.env, ...settings },
     stdio: ['ignore', 'ignore', 'pipe'],
   });
   const url = await new Promise<string>((resolve, reject) => {
@@ -115,8 +124,8 @@ async function seed({ url, tokenOf }: Target, users: Attack['users']): Promise<v
 
 /** One user asks for the badge at a fixed rate, answered or not, while a service sends them notifications. */
 async function measureOther({ url, tokenOf }: Target, seconds: number) {
-  const token = await tokenOf('other', 'user', 'elsewhere');
-  const service = await tokenOf('service', 'service', 'elsewhere');
+  const token = await tokenOf('other', 'user', values.tenant);
+  const service = await tokenOf('service', 'service', values.tenant);
   const notify =
     'mutation { sendNotification(input: { userId: "other", content: { title: "x" } }) { notificationId } }';
   const badge = async () =>
@@ -125,7 +134,7 @@ async function measureOther({ url, tokenOf }: Target, seconds: number) {
   const before = await badge();
   const times: number[] = [];
   const waiting: Promise<void>[] = [];
-  let failed = 0;
+  const failed: Record<string, number> = {};
   let sent = 0;
   let lag = 0;
   const start = performance.now();
@@ -135,9 +144,7 @@ async function measureOther({ url, tokenOf }: Target, seconds: number) {
     waiting.push(
       send(url, token, { query: '{ viewer { badge { unseen } } }' }).then(({ status }) => {
         times.push(performance.now() - at);
-        if (status !== 200) {
-          failed += 1;
-        }
+        if (status !== 200) failed[status] = (failed[status] ?? 0) + 1;
       }),
     );
     if (n % 50 !== 0) continue;
@@ -171,7 +178,7 @@ async function attack(target: Target, name: string, seconds: number): Promise<vo
   const { times, failed, sent, applied, lag } = await measureOther(target, seconds);
   const ms = (share: number) => percentile(times, share).toFixed(1);
   const row = [
-    ...[name, ms(0.5), ms(0.99), times.at(-1)?.toFixed(1), failed],
+    ...[name, ms(0.5), ms(0.99), times.at(-1)?.toFixed(1), JSON.stringify(failed)],
     ...[`${applied} of ${sent}`, lag, JSON.stringify(await answered)],
   ];
   console.log(`| ${row.join(' | ')} |`);
