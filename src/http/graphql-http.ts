@@ -1,5 +1,4 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { setTimeout as delay } from 'node:timers/promises';
 import { ApolloServer, type GraphQLRequestListener, HeaderMap } from '@apollo/server';
 import {
   type DocumentNode,
@@ -18,6 +17,7 @@ import type { Authenticator } from '../ports/authenticator.ts';
 import type { Logger } from '../ports/logger.ts';
 import { maxBodyBytes, readJsonBody } from './body.ts';
 import { type ChargeOperation, executeOperation } from './execute-operation.ts';
+import { createHoldBack } from './hold-back.ts';
 import { type InFlight, whenSent } from './in-flight.ts';
 import type { RateLimit } from './rate-limit.ts';
 import { answerError, answerText, requestIdOf } from './response.ts';
@@ -34,8 +34,11 @@ const bulkMutations: ReadonlySet<string> = new Set([
   'ingestLimitEvents',
 ]);
 
-/** How long a refusal for too many requests is held back: shorter than any Retry-After. */
-const refusalDelayMs = 500;
+/**
+ * How long, and how many, refusals for too many requests are held back: shorter than any Retry-After, and few enough that
+ * they take little memory.
+ */
+const heldRefusals = { ms: 500, max: 1_000 };
 
 const graphQLResponse = 'application/graphql-response+json';
 
@@ -49,6 +52,8 @@ interface HttpContext extends Context {
 /** Answers GraphQL over HTTP (https://graphql.github.io/graphql-over-http/), one operation a request. */
 export interface GraphQLOverHttp {
   handle(request: IncomingMessage, response: ServerResponse): Promise<void>;
+  /** Answers at once what is held back, because the process is about to end. */
+  drain(): void;
   stop(): Promise<void>;
 }
 
@@ -99,6 +104,7 @@ export async function createGraphQLOverHttp({
     plugins: [{ requestDidStart: async () => hooks }],
   });
   await apollo.start();
+  const holdBack = createHoldBack(heldRefusals);
 
   async function authenticate(request: IncomingMessage): Promise<Caller> {
     try {
@@ -221,13 +227,14 @@ export async function createGraphQLOverHttp({
         await answer(request, response, caller, requestId);
       } catch (error) {
         // A client that sends again at once would make the event loop do nothing but refuse.
-        if (error instanceof AppError && error.code === 'RATE_LIMITED') await delay(refusalDelayMs);
+        if (error instanceof AppError && error.code === 'RATE_LIMITED') await holdBack.hold();
         if (caller && !response.headersSent) addLimits(response, caller);
         answerError(response, error, { requestId, logger });
       } finally {
         if (caller && entered) leaveWhenSent(response, caller);
       }
     },
+    drain: holdBack.release,
     stop: () => apollo.stop(),
   };
 }

@@ -184,6 +184,7 @@ export function createListener(
     async drain(timeoutMs) {
       state = 'draining';
       const closed = new Promise((resolve) => server.close(resolve));
+      door?.graphql.drain();
       await door?.sockets.stop();
       const timeout = setTimeout(() => server.closeAllConnections(), timeoutMs);
       await closed;

@@ -1,0 +1,27 @@
+import { describe, expect, it } from 'vitest';
+import { createHoldBack } from './hold-back.ts';
+
+describe('holding answers back', () => {
+  it('ends at once beyond the most that are held', async () => {
+    const holdBack = createHoldBack({ ms: 2 ** 31 - 1, max: 2 });
+    const held = [holdBack.hold(), holdBack.hold()];
+    await holdBack.hold();
+    expect(holdBack.held()).toBe(2);
+    holdBack.release();
+    await Promise.all(held);
+    expect(holdBack.held()).toBe(0);
+  });
+
+  it('ends at once after the release', async () => {
+    const holdBack = createHoldBack({ ms: 2 ** 31 - 1, max: 2 });
+    holdBack.release();
+    await holdBack.hold();
+    expect(holdBack.held()).toBe(0);
+  });
+
+  it('ends after its time', async () => {
+    const holdBack = createHoldBack({ ms: 1, max: 1 });
+    await holdBack.hold();
+    expect(holdBack.held()).toBe(0);
+  });
+});

@@ -1,0 +1,28 @@
+import { setMaxListeners } from 'node:events';
+import { setTimeout as delay } from 'node:timers/promises';
+
+/** Holds answers back for a while. */
+export interface HoldBack {
+  /** Resolves after `ms`; at once when `max` are held already, or after `release`. */
+  hold(): Promise<void>;
+  /** Lets go of what is held, and holds nothing from then on. */
+  release(): void;
+  held(): number;
+}
+
+export function createHoldBack({ ms, max }: { readonly ms: number; readonly max: number }): HoldBack {
+  const released = new AbortController();
+  const { signal } = released;
+  setMaxListeners(max, signal);
+  let held = 0;
+  return {
+    async hold() {
+      if (held >= max) return;
+      held += 1;
+      await delay(ms, undefined, { signal }).catch(() => {});
+      held -= 1;
+    },
+    release: () => released.abort(),
+    held: () => held,
+  };
+}
