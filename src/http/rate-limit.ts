@@ -139,8 +139,9 @@ export function createRateLimit({
     headers(caller) {
       const limit = limitOf(caller);
       if (!limit) return undefined;
-      const { tokens, fullInMs } = limit.buckets.level(keyOf(caller));
-      const state = `"${limit.name}";r=${tokens};t=${Math.ceil(fullInMs / 1000)}`;
+      const remaining = limit.buckets.level(keyOf(caller));
+      // Points come back all the time: more of them within a second.
+      const state = `"${limit.name}";r=${remaining};t=${remaining < limit.burst ? 1 : 0}`;
       return { policy: limit.policy, state };
     },
     refused: () => refused,

@@ -44,7 +44,7 @@ describe('a token bucket', () => {
     const { take, level } = create(10);
     expect(take('alice', 35)).toBe(0);
     expect(take('alice', 8)).toBe(300);
-    expect(level('alice')).toEqual({ tokens: 5, fullInMs: 3_500 });
+    expect(level('alice')).toBe(5);
     expect(take('alice', 5)).toBe(0);
     nowMs += 300;
     expect(take('alice', 4)).toBe(100);
@@ -54,7 +54,7 @@ describe('a token bucket', () => {
   it('never gives more tokens than it can hold', () => {
     const { take, level } = create(10);
     expect(take('alice', 41)).toBe(Number.POSITIVE_INFINITY);
-    expect(level('alice')).toEqual({ tokens: 40, fullInMs: 0 });
+    expect(level('alice')).toBe(40);
     expect(take('alice', 40)).toBe(0);
   });
 
@@ -69,7 +69,7 @@ describe('a token bucket', () => {
         for (const { pauseMs, weight } of sent) {
           nowMs += pauseMs;
           tokens = Math.min(full, tokens + pauseMs * perSecond);
-          expect(level('alice').tokens).toBe(Math.floor(tokens / 1_000));
+          expect(level('alice')).toBe(Math.floor(tokens / 1_000));
           const waitMs = take('alice', weight);
           expect(waitMs === 0).toBe(tokens >= weight * 1_000);
           if (waitMs === 0) tokens -= weight * 1_000;

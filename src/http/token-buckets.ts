@@ -1,13 +1,5 @@
 import { LRUCache } from 'lru-cache';
 
-/** What a bucket holds. */
-export interface Level {
-  /** Whole tokens. */
-  readonly tokens: number;
-  /** Until the bucket is full again. */
-  readonly fullInMs: number;
-}
-
 /**
  * A token bucket for each key. A bucket gains `perSecond` tokens a second, holds at most `burst` tokens and begins full.
  *
@@ -17,7 +9,8 @@ export interface Level {
 export interface TokenBuckets {
   /** Takes tokens and returns 0. With too few it takes none and returns the ms until there are enough; Infinity for never. */
   take(key: string, tokens?: number): number;
-  level(key: string): Level;
+  /** The whole tokens a bucket holds. */
+  level(key: string): number;
 }
 
 export function createTokenBuckets(
@@ -39,7 +32,7 @@ export function createTokenBuckets(
     level(key) {
       const now = nowMs() * perSecond;
       const missing = Math.max((fullAt.get(key) ?? 0) - now, 0);
-      return { tokens: Math.floor((room - missing) / 1000), fullInMs: missing / perSecond };
+      return Math.floor((room - missing) / 1000);
     },
   };
 }
