@@ -10,7 +10,7 @@ const env = {
   MAX_IN_FLIGHT_PER_TENANT: '8',
 };
 
-/** While set, stats and the badges of subscriptions of that tenant are not answered until it resolves. */
+/** While set, stats, recipients and the badges of subscriptions of that tenant are not answered until it resolves. */
 let slow: { readonly tenantId: string; readonly until: Promise<unknown>; end(): void } | undefined;
 function slowDown(tenantId: string): void {
   let end = () => {};
@@ -26,6 +26,10 @@ function slowly(store: Store): Store {
     async stats(user, window) {
       await wait(user.tenantId);
       return store.stats(user, window);
+    },
+    async recipients(keys) {
+      await wait(keys[0]?.tenantId);
+      return store.recipients(keys);
     },
     async inboxes(keys) {
       await wait(keys[0]?.tenantId);
@@ -85,6 +89,25 @@ describe('operations in flight', () => {
     slow?.end();
     expect((await Promise.all(held)).map(({ status }) => status)).toEqual([200, 200, 200, 200]);
     await becomes('unseen_requests_in_flight', 0);
+  });
+
+  it('of many items run two at a time per service, while others are answered', async () => {
+    const service = await app.token({ role: 'service', subject: 'bulk' });
+    const sendNotifications = `mutation ($userIds: [ID!]!) {
+      sendNotifications(input: { userIds: $userIds, content: { title: "x" } }) { accepted }
+    }`;
+    const to = (count: number) => ({ userIds: Array.from({ length: count }, (_, n) => `user ${n}`) });
+    slowDown('default');
+    const bulk = Array.from({ length: 3 }, () => app.send(service, sendNotifications, to(51)));
+    await becomes('unseen_waiting_requests', 1);
+    const small = app.send(service, sendNotifications, to(50));
+    await becomes('unseen_requests_in_flight', 4);
+    expect(await metric('unseen_waiting_requests')).toBe(1);
+    expect((await app.send(await app.token({ subject: 'one' }), '{ viewer { userId } }')).status).toBe(200);
+    slow?.end();
+    const answers = await Promise.all([...bulk, small]);
+    expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 200]);
+    await becomes('unseen_waiting_requests', 0);
   });
 
   it('end when the client is gone', async () => {

@@ -225,7 +225,7 @@ export async function createApp(
       {
         name: 'unseen_waiting_requests',
         help: 'Queries, mutations and subscriptions that wait because too much of their user or tenant runs already.',
-        read: () => inFlight.operations.waiting() + inFlight.setUps.waiting(),
+        read: () => inFlight.operations.waiting() + inFlight.bulk.waiting() + inFlight.setUps.waiting(),
       },
       {
         name: 'unseen_in_flight_refused_requests',

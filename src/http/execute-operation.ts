@@ -11,8 +11,14 @@ import type { Operations } from '../graphql/operation.ts';
 import type { Variables } from '../graphql/variable-values.ts';
 import type { Logger } from '../ports/logger.ts';
 
-/** Charges a caller for an operation before it runs; once, however often it is called. Throws when that is too much. */
-export type ChargeOperation = (operation: OperationDefinitionNode, variables: Variables) => void;
+/**
+ * Charges a caller for an operation before it runs; once, however often it is called. Throws when that is too much. undefined
+ * when the operation may run now; otherwise the promise resolves when its turn has come.
+ */
+export type AdmitOperation = (
+  operation: OperationDefinitionNode,
+  variables: Variables,
+) => Promise<void> | undefined;
 
 /** What is answered. */
 export interface Answered {
@@ -31,9 +37,9 @@ export interface Answered {
 export async function executeOperation(
   {
     operations,
-    charge,
+    admit,
     logger,
-  }: { readonly operations: Operations; readonly charge: ChargeOperation; readonly logger: Logger },
+  }: { readonly operations: Operations; readonly admit: AdmitOperation; readonly logger: Logger },
   body: object,
   document: DocumentNode,
   contextValue: Context,
@@ -44,7 +50,8 @@ export async function executeOperation(
   const operation = getOperationAST(document, operationName);
   if (!operation || operation.operation === OperationTypeNode.SUBSCRIPTION) return undefined;
   if (operations.excess(operation, variables)) return undefined;
-  charge(operation, variables);
+  const turn = admit(operation, variables);
+  if (turn) await turn;
 
   const { data, errors } = await operations.execute({
     document,

@@ -16,9 +16,9 @@ import type { Operations } from '../graphql/operation.ts';
 import type { Authenticator } from '../ports/authenticator.ts';
 import type { Logger } from '../ports/logger.ts';
 import { maxBodyBytes, readJsonBody } from './body.ts';
-import { type ChargeOperation, executeOperation } from './execute-operation.ts';
+import { type AdmitOperation, executeOperation } from './execute-operation.ts';
 import { createHoldBack } from './hold-back.ts';
-import { type InFlight, whenSent } from './in-flight.ts';
+import { bulkItems, type InFlight, whenSent } from './in-flight.ts';
 import type { RateLimit } from './rate-limit.ts';
 import { answerError, answerText, requestIdOf } from './response.ts';
 
@@ -44,7 +44,7 @@ const graphQLResponse = 'application/graphql-response+json';
 
 interface HttpContext extends Context {
   readonly bodyBytes: number;
-  readonly charge: ChargeOperation;
+  readonly admit: AdmitOperation;
   /** Prepared; undefined when the request has no document. */
   readonly document: DocumentNode | undefined;
 }
@@ -67,7 +67,7 @@ export async function createGraphQLOverHttp({
   authenticator,
   operations,
   rateLimit,
-  inFlight: { operations: lane },
+  inFlight: { operations: lane, bulk },
   logger,
 }: {
   readonly schema: GraphQLSchema;
@@ -129,15 +129,22 @@ export async function createGraphQLOverHttp({
     answerText(response, status, JSON.stringify({ errors: masked }), contentType);
   }
 
-  function chargeOnce(caller: Caller): ChargeOperation {
+  /** `leave` ends what was admitted. */
+  function createAdmission(caller: Caller): { readonly admit: AdmitOperation; leave(): void } {
     let isCharged = false;
-    return (operation, variables) => {
-      if (isCharged) return;
-      isCharged = true;
-      rateLimit.countOperation(caller, {
-        cost: operations.cost(operation, variables),
-        items: operations.items(operation, variables),
-      });
+    let isBulk = false;
+    return {
+      admit(operation, variables) {
+        if (isCharged) return undefined;
+        isCharged = true;
+        const items = operations.items(operation, variables);
+        rateLimit.countOperation(caller, { cost: operations.cost(operation, variables), items });
+        isBulk = items > bulkItems;
+        return isBulk ? bulk.enter(caller) : undefined;
+      },
+      leave() {
+        if (isBulk) bulk.leave(caller);
+      },
     };
   }
 
@@ -158,6 +165,7 @@ export async function createGraphQLOverHttp({
     response: ServerResponse,
     caller: Caller,
     requestId: string,
+    admit: AdmitOperation,
   ): Promise<void> {
     const { body, bytes } = await readJsonBody(request);
     const wantsResponseType = request.headers.accept?.includes(graphQLResponse) ?? false;
@@ -169,10 +177,9 @@ export async function createGraphQLOverHttp({
       answerRefused(response, document, { requestId, contentType });
       return;
     }
-    const charge = chargeOnce(caller);
-    const context: HttpContext = { caller, requestId, container, bodyBytes: bytes, document, charge };
+    const context: HttpContext = { caller, requestId, container, bodyBytes: bytes, document, admit };
     if (body && document && bytes <= maxPlainBodyBytes && !wantsResponseType) {
-      const answered = await executeOperation({ operations, charge, logger }, body, document, context);
+      const answered = await executeOperation({ operations, admit, logger }, body, document, context);
       if (answered) {
         response.setHeader('x-request-id', requestId);
         if (answered.retryAfter !== undefined) response.setHeader('retry-after', answered.retryAfter);
@@ -224,7 +231,12 @@ export async function createGraphQLOverHttp({
         const turn = lane.enter(caller);
         if (turn) await turn;
         entered = true;
-        await answer(request, response, caller, requestId);
+        const { admit, leave } = createAdmission(caller);
+        try {
+          await answer(request, response, caller, requestId, admit);
+        } finally {
+          leave();
+        }
       } catch (error) {
         // A client that sends again at once would make the event loop do nothing but refuse.
         if (error instanceof AppError && error.code === 'RATE_LIMITED') await holdBack.hold();
@@ -278,7 +290,7 @@ function createHooks(operations: Operations): GraphQLRequestListener<HttpContext
       const excess = operation && operations.excess(operation, request.variables);
       if (excess) throw excess;
       try {
-        if (operation) contextValue.charge(operation, request.variables);
+        if (operation) await contextValue.admit(operation, request.variables);
       } catch (error) {
         throw graphQLErrorOf(error as AppError);
       }

@@ -12,7 +12,18 @@ export interface InFlight {
    * sends all its subscriptions at once; the limits of sockets bound how many that are.
    */
   readonly setUps: CallerLane;
+  /**
+   * Operations of more than `bulkItems` items, while they run as operations: each keeps the event loop and the log busy for
+   * some milliseconds, so few run at once. The others wait; `operations` bounds how many that are.
+   */
+  readonly bulk: CallerLane;
 }
+
+/** An operation of more items is bulk. */
+export const bulkItems = 50;
+
+/** Two of a caller, so that one is read while the other is written. */
+const bulkBounds = { total: 4, perTenant: 3, perUser: 2 };
 
 /** A lane of callers. */
 export interface CallerLane extends Pick<Lane, 'running' | 'waiting' | 'refused'> {
@@ -47,6 +58,10 @@ export function createInFlight({
         maxWaitingPerUser: Number.POSITIVE_INFINITY,
       }),
       perService * setUpsPerOperation,
+    ),
+    bulk: ofCallers(
+      createLane({ what: 'bulk operations', ...bulkBounds, maxWaitingPerUser: Number.POSITIVE_INFINITY }),
+      bulkBounds.perUser,
     ),
   };
 }
