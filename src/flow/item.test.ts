@@ -13,7 +13,7 @@ import { testNow } from '../testing/event.ts';
 import { observed, withTransactions } from '../testing/faults.ts';
 import { createTestCollection, retentionDays, viewHorizonDays } from '../testing/item.ts';
 import { openTestStorage, type TestStorage } from '../testing/storage.ts';
-import { parseBadgeMessage, parseMove } from './publish.ts';
+import { badgeTopic, parseMove } from './publish.ts';
 import { expireAll } from './sweep.ts';
 
 const waiting = { timeout: 10_000, interval: 20 };
@@ -289,16 +289,33 @@ describe('who is told', () => {
     ]);
   });
 
-  it('of a view is its user, by the whole state, also when it comes again', async () => {
+  it('of a view is its user, without a count of the items, also when it comes again', async () => {
     const pubSub = observed(createLocalPubSub());
-    const { publish, project, recordsOfView } = build({ pubSub });
+    const { publish, project, recordsOfView, key } = build({ pubSub });
     await publish('a', 'b');
     pubSub.published.length = 0;
     const records = recordsOfView('alice', ['a']);
     await project.apply(records);
     await project.apply(records);
-    const told = { cause: 'VIEWED', badge: { userId: 'alice', unseen: 1, version: 2 } };
-    expect(pubSub.published.map(({ value }) => parseBadgeMessage(value))).toMatchObject([told, told]);
+    const topic = badgeTopic({ tenantId: key.tenantId, userId: 'alice' }, itemsKey(key.collection));
+    const value = JSON.stringify({ key: itemsKey(key.collection), cause: 'VIEWED' });
+    expect(pubSub.published).toEqual([
+      { topic, value },
+      { topic, value },
+    ]);
+  });
+
+  it('of a view is its user, by a flow that counts no items', async () => {
+    const uncounted: Store = { ...storage.store, itemBadges: () => Promise.reject(new Error('counted')) };
+    const pubSub = observed(createLocalPubSub());
+    const { publish, project, recordsOfView } = build({ pubSub, store: uncounted });
+    await publish('a');
+    const views = ['alice', 'bob', 'alice'].flatMap((userId) => recordsOfView(userId, ['a']));
+    await project.apply(views);
+    expect(pubSub.published.slice(1).map(({ topic }) => topic.split('\n')[0])).toEqual([
+      'badge:default/alice',
+      'badge:default/bob',
+    ]);
   });
 
   it('is nobody when the transaction fails, and nothing is undone when nobody can be told', async () => {

@@ -1,4 +1,5 @@
 import { validate as isUuid, v5 as uuidV5 } from 'uuid';
+import { itemsKey } from '../domain/badge.ts';
 import { AppError } from '../domain/error.ts';
 import { badgeOf, type Inbox } from '../domain/inbox.ts';
 import { defaultViewHorizonDays, horizonAt, viewsOf } from '../domain/item.ts';
@@ -26,7 +27,7 @@ import { deadLetterOf, type Failure } from './dead-letter.ts';
 import { hold } from './hold.ts';
 import { applyLimitEvents, lockLimits, noLimitChanges } from './limit.ts';
 import { writesOf } from './mail.ts';
-import { publishBadges, publishLimits } from './publish.ts';
+import { publishBadges, publishLimits, publishRereads } from './publish.ts';
 
 /** Namespace of row ids for events whose own id is not a uuid. */
 const rowNamespace = 'b3c1b1a4-3d5f-4a0e-8f0c-6b8a2f0c9d11';
@@ -211,14 +212,10 @@ export function createProject(
       }
       if (arrived.length > 0) await publishBadges({ pubSub, cache, logger }, arrived.map(badgeOf), 'ARRIVED');
       if (visited.length > 0) await publishBadges({ pubSub, cache, logger }, visited.map(badgeOf), 'VIEWED');
-      // Those of repeats too, whose first publish may have been lost in a crash. Only notifications are cached.
-      const viewed = itemViews.map(({ tenantId, userId, data }) => ({
-        tenantId,
-        userId,
-        collection: data.collection,
-      }));
-      if (viewed.length > 0)
-        await publishBadges({ pubSub, logger }, await store.itemBadges(viewed, horizon), 'VIEWED');
+      // Those of repeats too, whose first publish may have been lost in a crash. The readers count: a count takes the longer the
+      // more items a collection and views a user has, and the position would wait for it.
+      if (itemViews.length > 0)
+        await publishRereads({ pubSub, logger }, itemViews.map(itemBadgeOf), 'VIEWED');
       if (limits.all.length > 0) await publishLimits({ pubSub, logger }, limits.all);
       await announceDue(pubSub, [...dueAt, ...limits.changed.map(limitDueAt)]);
     },
@@ -294,6 +291,12 @@ function read(records: readonly LogRecord[], now: Date) {
 /** What we write ourselves says whose it is by its key. */
 const tenantOfOurs = ({ topic, key }: LogRecord) =>
   topic === notificationCreatedTopic ? key?.split('/')[0] : undefined;
+
+const itemBadgeOf = ({ tenantId, userId, data }: ItemViewed) => ({
+  tenantId,
+  userId,
+  key: itemsKey(data.collection),
+});
 
 export const groupOf = ({ tenantId, userId, data: { groupKey } }: NotificationSent) =>
   groupKey === undefined ? undefined : { tenantId, userId, groupKey };

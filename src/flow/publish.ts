@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { type Badge, type BadgeCause, badgeCauses, writtenBadge } from '../domain/badge.ts';
+import { type Badge, type BadgeCause, type BadgeKey, badgeCauses, writtenBadge } from '../domain/badge.ts';
 import { isRetriable } from '../domain/error.ts';
 import type { ZonedLimit } from '../domain/limit.ts';
 import { type UserKey, userKeyOf } from '../domain/user.ts';
@@ -8,7 +8,10 @@ import { type BadgeCache, noBadgeCache } from '../ports/badge-cache.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { Message, PubSub } from '../ports/pub-sub.ts';
 
-/** One topic per badge; a message on it is the badge's whole state. Neither part holds control characters. */
+/**
+ * One topic per badge; a message on it is the badge's whole state, or tells to read the badge again. Neither part holds control
+ * characters.
+ */
 export function badgeTopic(user: UserKey, key: string): string {
   return `badge:${userKeyOf(user)}\n${key}`;
 }
@@ -36,7 +39,7 @@ export async function publishBadges(
   await cached;
 }
 
-/** A badge that moved for all who watch it, each in their own way: it is for them to read it again. */
+/** A badge that moved: those who watch it read it again. */
 export interface Move {
   readonly key: string;
   readonly cause: BadgeCause;
@@ -54,6 +57,22 @@ export function publishMove(
   move: Move,
 ): Promise<void> {
   return send(deps, [{ topic: moveTopic(tenantId, move.key), value: JSON.stringify(move) }]);
+}
+
+/** Tells those who watch these badges to read them again, each badge once, as `publishBadges` does. */
+export function publishRereads(
+  deps: { readonly pubSub: PubSub; readonly logger: Logger },
+  badges: readonly BadgeKey[],
+  cause: BadgeCause,
+): Promise<void> {
+  const messages = new Map(
+    badges.map((badge) => {
+      const move: Move = { key: badge.key, cause };
+      const topic = badgeTopic(badge, badge.key);
+      return [topic, { topic, value: JSON.stringify(move) }];
+    }),
+  );
+  return send(deps, [...messages.values()]);
 }
 
 async function send(

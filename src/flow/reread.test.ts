@@ -187,6 +187,32 @@ describe('what is published', () => {
   });
 });
 
+describe('what takes too long to be read at once', () => {
+  it('is read in parts, and what cannot be read at all holds no other badge up', async () => {
+    const reads: number[] = [];
+    const store: Store = {
+      ...storage.store,
+      itemBadges(keys, horizon) {
+        reads.push(keys.length);
+        if (keys.length > 10 || (isPublished && keys.some(({ userId }) => userId === 'user-7')))
+          throw new AppError('UNAVAILABLE', 'It took too long.', { tookTooLong: true });
+        return storage.store.itemBadges(keys, horizon);
+      },
+    };
+    let isPublished = false;
+    const { watch, publish } = build({ store });
+    const seen: (readonly BadgeUpdate[])[] = [];
+    for (let n = 0; n < 30; n += 1) seen.push(await watch(`user-${n}`));
+    isPublished = true;
+    reads.length = 0;
+    await publish('a');
+    const others = seen.filter((_, n) => n !== 7);
+    const isDone = () => others.every((updates) => updates.at(-1)?.badge.unseen === 1);
+    await vi.waitFor(() => expect(isDone()).toBe(true), waiting);
+    expect(reads.slice(0, 14)).toEqual([30, 3, 3, 3, 1, 1, 1, 3, 3, 3, 3, 3, 3, 3]);
+  });
+});
+
 describe('what falls behind the horizon', () => {
   it('leaves a watched badge within a resync', async () => {
     const { watch, publish, clock } = build({ resyncMs: 100 });

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Badge, BadgeCause, BadgeKey } from '../domain/badge.ts';
+import { tookTooLong } from '../domain/error.ts';
 import type { UserKey } from '../domain/user.ts';
 import { partsOf, runEach } from '../ports/run-each.ts';
 import { badgeTopic } from './publish.ts';
@@ -41,9 +42,19 @@ export function createReread(
     );
   }
 
+  /** Reads fewer at once if so many take too long: a badge of items is a count, and others wait for theirs. */
   async function readBatch(batch: readonly Asked[]): Promise<void> {
+    try {
+      offer(batch, await read.badges(batch));
+    } catch (error) {
+      if (batch.length === 1 || !tookTooLong(error)) throw error;
+      await runEach(partsOf(batch, Math.ceil(batch.length / 10)).map((part) => () => readBatch(part)));
+    }
+  }
+
+  function offer(batch: readonly Asked[], badges: readonly Badge[]): void {
     const byTopic = new Map(batch.map((one) => [badgeTopic(one, one.key), one]));
-    for (const badge of await read.badges(batch)) {
+    for (const badge of badges) {
       const { watchers = [], cause } = byTopic.get(badgeTopic(badge, badge.key)) ?? {};
       if (cause) for (const watcher of watchers) watcher.offer(badge, cause);
     }
