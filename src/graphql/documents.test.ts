@@ -94,6 +94,18 @@ describe('documents', () => {
       /depth/,
     ],
     ['a field 5000 times', `{ viewer { ${'id '.repeat(5000)} } }`, 'BAD_USER_INPUT', /1000 tokens/],
+    [
+      '1001 lines',
+      `${'\n'.repeat(1_000)}{ viewer { id } }`,
+      'BAD_USER_INPUT',
+      /has 1001 lines; 1000 are allowed/,
+    ],
+    [
+      '32 001 characters',
+      `{ viewer { id } } #${' '.repeat(31_982)}`,
+      'BAD_USER_INPUT',
+      /has 32001 characters; 32000 are allowed/,
+    ],
     ['11 root fields', `{ ${'viewer { id } '.repeat(11)} }`, 'BAD_USER_INPUT', /11 root fields; 10/],
     ['6 mutations', `mutation { ${many(6, opening)} }`, 'BAD_USER_INPUT', /6 root fields; 5/],
     [

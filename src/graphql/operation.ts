@@ -20,7 +20,14 @@ import { compile } from './compile.ts';
 import type { Context } from './context.ts';
 import { type CostOf, costOf, itemsOf } from './cost.ts';
 import { createCostTable, type FieldCosts } from './cost-table.ts';
-import { countSelections, defaultLimits, exceededLimits, maxErrors, type OperationLimits } from './limits.ts';
+import {
+  countSelections,
+  defaultLimits,
+  exceededLimits,
+  exceededTextLimit,
+  maxErrors,
+  type OperationLimits,
+} from './limits.ts';
 import type { Variables } from './variable-values.ts';
 
 /** How documents are read, limited, validated and run, whatever transport brought them. */
@@ -133,6 +140,8 @@ export function createOperations(
   }
 
   function read(source: string): DocumentNode | readonly GraphQLError[] {
+    const excess = exceededTextLimit(source, limits);
+    if (excess) return [excess];
     let document: DocumentNode;
     try {
       document = parse(source, { maxTokens: limits.maxTokens });
@@ -181,7 +190,9 @@ export function createOperations(
       const { document, operation, variables, context } = request;
       const compiledQuery = compiledOf(request);
       if (compiledQuery) {
-        const read = getVariableValues(schema, operation.variableDefinitions ?? [], variables ?? {});
+        const definitions = operation.variableDefinitions ?? [];
+        // Each error looks for its place in the text, and without a limit every entry of a list becomes one.
+        const read = getVariableValues(schema, definitions, variables ?? {}, { maxErrors });
         return read.errors ? read : compiledQuery.query(undefined, context, read.coerced);
       }
       return execute({
@@ -190,6 +201,7 @@ export function createOperations(
         contextValue: context,
         variableValues: variables ?? null,
         operationName: operation.name?.value ?? null,
+        options: { maxCoercionErrors: maxErrors },
       });
     },
   };
