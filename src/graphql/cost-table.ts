@@ -68,6 +68,9 @@ export const page = (defaultSize: number, of: Size['of']): Size => ({
 const defaultPageSize = 25;
 const pageOfParent = page(defaultPageSize, 'parent');
 
+/** A text that has not been coerced; empty for anything else, which may not be convertible to a text. */
+const textOf = (value: unknown) => (typeof value === 'string' ? value : '');
+
 /** Entries of lists among the arguments of a mutation and the fields of its input. */
 export function listedItems(...values: readonly unknown[]): number {
   let count = 0;
@@ -89,7 +92,8 @@ export const itemSizes: Readonly<Record<string, Size>> = {
         readonly fromId?: unknown;
         readonly toIdExclusive?: unknown;
       };
-      return within(Number(toIdExclusive) - Number(fromId), 10_000);
+      const areNumbers = typeof fromId === 'number' && typeof toIdExclusive === 'number';
+      return within(areNumbers ? toIdExclusive - fromId : undefined, 10_000);
     },
   },
 };
@@ -101,12 +105,12 @@ const perItem: Size = {
   entries: (...values) => within(listedItems(...values), maxItems),
 };
 
-const milliseconds: Readonly<Record<string, number>> = {
-  MINUTE: 60_000,
-  HOUR: 3_600_000,
+const milliseconds: ReadonlyMap<string, number> = new Map([
+  ['MINUTE', 60_000],
+  ['HOUR', 3_600_000],
   // The shortest, when clocks go forward.
-  DAY: 23 * 3_600_000,
-};
+  ['DAY', 23 * 3_600_000],
+]);
 
 /** The buckets that a range touches. */
 const buckets: Size = {
@@ -114,8 +118,8 @@ const buckets: Size = {
   names: ['range', 'granularity'],
   entries(range, granularity) {
     const { from, to } = (range ?? {}) as { readonly from?: unknown; readonly to?: unknown };
-    const length = milliseconds[String(granularity)] ?? 0;
-    const count = Math.ceil((Date.parse(String(to)) - Date.parse(String(from))) / length) + 1;
+    const length = milliseconds.get(textOf(granularity)) ?? 0;
+    const count = Math.ceil((Date.parse(textOf(to)) - Date.parse(textOf(from))) / length) + 1;
     return within(count, maxBuckets);
   },
 };

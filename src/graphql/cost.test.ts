@@ -83,6 +83,29 @@ describe('cost', () => {
   });
 });
 
+it.each([{ toString: 1, valueOf: 1 }, [[[]]], 'constructor', null, 1e308])(
+  'is as high as it can be with variables such as %j where a range or a number belongs',
+  (value) => {
+    const unseen = getSchema();
+    const amounts = (source: string, variables: Variables) => {
+      const document = parse(source);
+      const operation = getOperationAST(document);
+      if (!operation) throw new Error('no operation');
+      const costOfMetrics = costOf(unseen, createCostTable(unseen), document, operation)(variables);
+      return [costOfMetrics, itemsOf(unseen, document, operation)(variables)];
+    };
+    const metrics = `query ($from: DateTime!, $granularity: Granularity!) {
+    activityMetrics(range: { from: $from }, granularity: $granularity) { byType { activityType count } } }`;
+    const [most] = amounts(metrics, {});
+    expect(amounts(metrics, { from: value, granularity: value })).toEqual([most, 0]);
+    const importing =
+      'mutation ($input: ImportUserRangeInput!) { importUserRange(input: $input) { createdCount } }';
+    expect(amounts(importing, { input: { fromId: value, toIdExclusive: value } })[1]).toBe(
+      typeof value === 'number' ? 1 : 10_000,
+    );
+  },
+);
+
 describe('items', () => {
   const unseen = getSchema();
   function items(source: string, variables?: Variables): number {
