@@ -382,7 +382,7 @@ describe('a socket stays open and answers the id', () => {
     },
   );
 
-  it.each(shown(['constructor', '__proto__', 'toString', '\0', 'x'.repeat(10_000)]))(
+  it.each(shown(['constructor', '__proto__', 'toString', '\0', 'x'.repeat(1_000)]))(
     'by the name %s',
     async (_, id) => {
       const peer = await enter();
@@ -392,6 +392,51 @@ describe('a socket stays open and answers the id', () => {
       await nobodyListens();
     },
   );
+
+  const byKeys = 'subscription ($keys: [String!]) { badgeChanged(keys: $keys) { kind } }';
+  const nested = `${'['.repeat(30_000)}${']'.repeat(30_000)}`;
+  it.each<[what: string, message: string | object, problem: RegExp]>([
+    [
+      'a document of more than 200 tokens',
+      subscribe(
+        '1',
+        `subscription { badgeChanged { ${many(197, (n) => (n % 2 ? 'kind' : '__typename'))} } }`,
+      ),
+      /The document .* 200 tokens; this one has 203/,
+    ],
+    [
+      'variables of more than 16 000 characters',
+      subscribe('1', byKeys, { variables: { keys: ['x'.repeat(16_000)] } }),
+      /The variables .* 16000 characters/,
+    ],
+    [
+      'variables that are nested too deep to be written down',
+      `{"id":"1","type":"subscribe","payload":{"query":${JSON.stringify(byKeys)},"variables":{"keys":${nested}}}}`,
+      /The variables .* 16000 characters/,
+    ],
+    ['an id of more than 1000 characters', subscribe('x'.repeat(1_001)), /The id .* 1000 characters/],
+  ])('that sent %s', async (_, message, problem) => {
+    const peer = await enter();
+    peer.send(message);
+    expect(await peer.message('error')).toMatchObject({
+      payload: [{ message: expect.stringMatching(problem), extensions: { code: 'BAD_USER_INPUT' } }],
+    });
+    expect(listening).toBe(0);
+    peer.send(subscribe('2'));
+    expect(await peer.message('next', '2')).toMatchObject({ payload: snapshot });
+    peer.send({ type: 'complete', id: '2' });
+    await nobodyListens();
+  });
+
+  it('that sent variables of another operation, which are not kept', async () => {
+    const peer = await enter();
+    peer.send(
+      `{"id":"1","type":"subscribe","payload":{"query":${JSON.stringify(watchBadge)},"variables":{"keys":${nested}}}}`,
+    );
+    expect(await peer.message('next', '1')).toMatchObject({ payload: snapshot });
+    peer.send({ type: 'complete', id: '1' });
+    await nobodyListens();
+  });
 
   it('that subscribed for the 21st time', async () => {
     const peer = await enter();

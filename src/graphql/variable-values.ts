@@ -10,6 +10,16 @@ import {
 /** The variables of a request as the client sent them. */
 export type Variables = Readonly<Record<string, unknown>> | null | undefined;
 
+/** The variables that an operation declares, and nothing else that the client sent. */
+export function declaredVariables(
+  { variableDefinitions = [] }: OperationDefinitionNode,
+  variables: Variables,
+): Readonly<Record<string, unknown>> {
+  const names = variableDefinitions.map(({ variable }) => variable.name.value);
+  const given = names.filter((name) => variables && Object.hasOwn(variables, name));
+  return Object.fromEntries(given.map((name) => [name, variables?.[name]]));
+}
+
 /** An argument as JSON. It has not been coerced, so the value may have the wrong type. */
 export interface ArgumentValue {
   /** Whether the variables have no part in it. */

@@ -11,6 +11,7 @@ import { userKeyOf } from '../domain/user.ts';
 import type { Context, ResolverContainer } from '../graphql/context.ts';
 import { graphQLErrorOf, maskError } from '../graphql/error.ts';
 import type { Operations } from '../graphql/operation.ts';
+import { declaredVariables } from '../graphql/variable-values.ts';
 import { type Authenticator, expiredMessage } from '../ports/authenticator.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { InFlight } from './in-flight.ts';
@@ -41,10 +42,20 @@ export interface SocketLimits {
   readonly maxSocketsPerUser: number;
   /** Sockets of all clients together that have not sent `connection_init` yet. */
   readonly maxWaiting: number;
+  /** What one subscription keeps in memory while it is open. */
+  readonly maxSubscription: SubscriptionLimits;
   /** Messages and control frames a client may send in a second, on average over ten. */
   readonly maxMessagesPerSecond: number;
   /** What waits to be sent to a client that does not read. */
   readonly maxBufferedBytes: number;
+}
+
+interface SubscriptionLimits {
+  readonly idCharacters: number;
+  /** Of the declared variables, as JSON. */
+  readonly variablesCharacters: number;
+  /** Of the document, 500 bytes each: 200 subscriptions of 960 tokens took 85 MB. */
+  readonly tokens: number;
 }
 
 export const defaultSocketLimits: SocketLimits = {
@@ -56,6 +67,7 @@ export const defaultSocketLimits: SocketLimits = {
   maxSubscriptions: 20,
   maxSocketsPerUser: 10,
   maxWaiting: 10_000,
+  maxSubscription: { idCharacters: 1_000, variablesCharacters: 16_000, tokens: 200 },
   maxMessagesPerSecond: 20,
   maxBufferedBytes: 1024 * 1024,
 };
@@ -306,8 +318,13 @@ export function createGraphQLOverWebSocket(
   const protocol = makeServer<Record<string, unknown>, Session>({
     schema,
     connectionInitWaitTimeout: limits.initWaitMs,
-    onConnect: ({ connectionParams, extra }) => admit(extra, connectionParams),
-    onSubscribe({ extra, subscriptions }, id, { query, operationName, variables }) {
+    onConnect(socketContext) {
+      const { connectionParams, extra } = socketContext;
+      // The protocol would keep them as long as the socket.
+      Object.assign(socketContext, { connectionParams: undefined });
+      return admit(extra, connectionParams);
+    },
+    onSubscribe({ extra, subscriptions }, id, { query, operationName, variables: given }) {
       const caller = extra.caller as Caller;
       rateLimit.countCaller(caller);
       if (Object.keys(subscriptions).length > limits.maxSubscriptions) {
@@ -328,6 +345,9 @@ export function createGraphQLOverWebSocket(
           : 'The document has no operation of that name, or several and none was named.';
         return [graphQLErrorOf(new AppError('BAD_USER_INPUT', message))];
       }
+      const variables = declaredVariables(operation, given);
+      const tooLarge = sizeProblem({ id, tokens: document.tokenCount, variables }, limits.maxSubscription);
+      if (tooLarge !== undefined) return [graphQLErrorOf(new AppError('BAD_USER_INPUT', tooLarge))];
       const excess = operations.excess(operation, variables);
       if (excess) return [excess];
       try {
@@ -390,6 +410,31 @@ export function createGraphQLOverWebSocket(
       await Promise.all(closed);
     },
   };
+}
+
+/** What is too large to be kept while a subscription is open. */
+function sizeProblem(
+  {
+    id,
+    tokens = 0,
+    variables,
+  }: { readonly id: string; readonly tokens: number | undefined; readonly variables: object },
+  max: SubscriptionLimits,
+): string | undefined {
+  const allowed = (what: string, count: number) => `${what} of a subscription may have ${count}`;
+  if (id.length > max.idCharacters) return `${allowed('The id', max.idCharacters)} characters.`;
+  if (tokens > max.tokens) return `${allowed('The document', max.tokens)} tokens; this one has ${tokens}.`;
+  if (lengthAsJson(variables) <= max.variablesCharacters) return undefined;
+  return `${allowed('The variables', max.variablesCharacters)} characters as JSON.`;
+}
+
+/** Infinity when the value is nested too deep to be written down. */
+function lengthAsJson(value: unknown): number {
+  try {
+    return JSON.stringify(value).length;
+  } catch {
+    return Number.POSITIVE_INFINITY;
+  }
 }
 
 function bearerToken(params: unknown): string {

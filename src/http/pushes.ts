@@ -67,10 +67,11 @@ export function createPushes(contextValue: Pick<Context, 'container'>) {
      * the subscription, or the errors because of which there is none.
      */
     async subscribe(args: ExecutionArgs, { send, mask }: Destination) {
+      // Before there is a source: it throws for variables that cannot be written down.
+      const operation = operationOf(args);
       const source = await createSourceEventStream(args);
       if (!(Symbol.asyncIterator in source)) return source;
       const events = source[Symbol.asyncIterator]();
-      const operation = operationOf(args);
       let ended = false;
 
       async function next(): Promise<IteratorResult<ExecutionResult, void>> {
