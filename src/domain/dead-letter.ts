@@ -9,12 +9,14 @@ export function deadLetterTenants(tenantId: string): readonly string[] {
   return tenantId === caretaker ? [tenantId, ''] : [tenantId];
 }
 
-const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 const base64Prefix = 'base64:';
 
-/** Bytes for people: as text when they are UTF-8, else in base64 behind `base64:`; so is text that begins like that. */
-export function readable(bytes: Uint8Array): string {
-  const text = decoded(bytes);
+/**
+ * Bytes for people: as text when they are UTF-8, else in base64 behind `base64:`; so is text that begins like that. A text
+ * that was cut in the middle of a character (`isCut`) ends before it.
+ */
+export function readable(bytes: Uint8Array, { isCut = false } = {}): string {
+  const text = decoded(bytes, isCut);
   if (text !== undefined && !text.startsWith(base64Prefix)) return text;
   return base64Prefix + Buffer.from(bytes).toString('base64');
 }
@@ -26,9 +28,9 @@ export function bytesOf(text: string): Buffer {
     : Buffer.from(text);
 }
 
-function decoded(bytes: Uint8Array): string | undefined {
+function decoded(bytes: Uint8Array, isCut: boolean): string | undefined {
   try {
-    return utf8.decode(bytes);
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes, { stream: isCut });
   } catch {
     return undefined;
   }

@@ -17,6 +17,7 @@ interface Letter {
   readonly id: string;
   readonly topic: string;
   readonly payload: string;
+  readonly payloadBytes: number;
   readonly offset: string;
 }
 interface Page {
@@ -29,7 +30,7 @@ interface Page {
 const query = `query ($first: Int, $after: String, $filter: DeadLetterFilter) {
   deadLetters(first: $first, after: $after, filter: $filter) {
     totalCount pageInfo { hasNextPage endCursor } edges { cursor node { id } }
-    nodes { __typename id topic partition offset errorCode errorMessage attempts payload failedAt }
+    nodes { __typename id topic partition offset errorCode errorMessage attempts payload payloadBytes failedAt }
   }
 }`;
 async function list(variables: object = {}, token = admin): Promise<Page> {
@@ -88,6 +89,42 @@ describe('dead letters', () => {
       after = pageInfo.hasNextPage ? pageInfo.endCursor : null;
     } while (after !== null);
     expect(walked).toEqual(page.nodes.map(({ id }) => id));
+  });
+
+  it('have the first 16 384 bytes of a long record, whole characters of them, and say how many there are', async () => {
+    const letter = (payload: Buffer, n: number) => ({
+      tenantId: 'long',
+      topic: 'a',
+      partition: 0,
+      offset: BigInt(n),
+      key: null,
+      headers: {},
+      payload,
+      errorCode: 'MALFORMED_EVENT' as const,
+      errorMessage: 'not JSON',
+      attempts: 1,
+      failedAt: new Date(),
+    });
+    // The character of two bytes is cut in the middle.
+    const text = Buffer.from(`${'x'.repeat(16_383)}é${'y'.repeat(1_000_000)}`);
+    const bytes = Buffer.alloc(16_385, 0xff);
+    await app.runtime.backends.callers.store.transaction((transaction) =>
+      transaction.addDeadLetters([text, bytes, Buffer.from('short')].map(letter)),
+    );
+    const long = await app.token({ role: 'admin', subject: 'root', tenantId: 'long' });
+    const page = await list({}, long);
+    const shown = (payload: string, payloadBytes: number) => ({ payload, payloadBytes });
+    const expected = [
+      shown('x'.repeat(16_383), 1_016_385),
+      shown(`base64:${bytes.subarray(1).toString('base64')}`, 16_385),
+      shown('short', 5),
+    ];
+    const sorted = page.nodes.toSorted((a, b) => b.payloadBytes - a.payloadBytes);
+    expect(sorted).toMatchObject(expected);
+    for (const [n, { id }] of sorted.entries()) {
+      const node = 'query ($id: ID!) { node(id: $id) { ... on DeadLetter { payload payloadBytes } } }';
+      expect((await app.send(long, node, { id })).data).toEqual({ node: expected[n] });
+    }
   });
 
   it('are found by their id, and by topic and code', async () => {

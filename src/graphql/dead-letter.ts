@@ -16,6 +16,9 @@ import { BigIntScalar, DateTime } from './scalars.ts';
 /** Items one bulk mutation takes. */
 const maxItems = 500;
 
+/** Bytes of a record that are answered: a record has up to 1 MB, and a page 100 of them. */
+const maxPayloadBytes = 16_384;
+
 @ObjectType('DeadLetter', {
   implements: Node,
   simpleResolvers: true,
@@ -50,9 +53,12 @@ export class DeadLetterType implements Node {
 
   @Field(() => String, {
     description:
-      "The record's bytes: as text when they are UTF-8, else in base64 behind `base64:`. Text that itself begins with `base64:` comes in base64 too.",
+      "The record's bytes, the first 16 384 of them (`unseen dlq show` prints all): as text when they are UTF-8, else in base64 behind `base64:`. Text that itself begins with `base64:` comes in base64 too.",
   })
   payload!: string;
+
+  @Field(() => Int, { description: 'How many bytes the whole record has.' })
+  payloadBytes!: number;
 
   @Field(() => DateTime, { description: 'When it was given up.' })
   failedAt!: Date;
@@ -107,7 +113,8 @@ export const deadLetterNode = ({ payload, ...letter }: StoredDeadLetter) => ({
   ...letter,
   __typename: 'DeadLetter' as const,
   id: nodeId('DeadLetter', letter.id),
-  payload: () => readable(payload),
+  payload: () =>
+    readable(payload.subarray(0, maxPayloadBytes), { isCut: letter.payloadBytes > maxPayloadBytes }),
 });
 
 /** Whose dead letters the caller may see. */
@@ -146,6 +153,7 @@ export class DeadLetterResolver {
     const rows = await store.deadLetters({
       ...wanted,
       first: page.first + 1,
+      maxPayloadBytes,
       ...(place && { after: { failedAt: new Date(Number(place[0])), id: place[1] as string } }),
     });
     const cursorOf = ({ failedAt, id }: StoredDeadLetter) =>

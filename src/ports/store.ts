@@ -207,14 +207,19 @@ export interface Store {
   /** The digest an idempotency key is bound to. */
   boundDigest(key: KeyIdentity): Promise<string | undefined>;
 
-  /** Dead letters, newest first (ties by id, descending), those after the place `after`. */
+  /**
+   * Dead letters, newest first (ties by id, descending), those after the place `after`. Of each payload the first
+   * `maxPayloadBytes`; the whole one by default.
+   */
   deadLetters(
     page: DeadLetterFilter & {
       readonly first: number;
+      readonly maxPayloadBytes?: number;
       readonly after?: { readonly failedAt: Date; readonly id: string };
     },
   ): Promise<readonly StoredDeadLetter[]>;
   countDeadLetters(filter: DeadLetterFilter): Promise<number>;
+  /** Its payload is whole. */
   deadLetter(id: string, filter: Pick<DeadLetterFilter, 'tenantIds'>): Promise<StoredDeadLetter | undefined>;
 
   /** Makes room for page views and other activity of the months in which these moments lie (UTC). Cheap when there is room already. */
@@ -623,6 +628,8 @@ export interface DeadLetter {
 export interface StoredDeadLetter extends DeadLetter {
   /** A uuid. */
   readonly id: string;
+  /** Of the whole payload. */
+  readonly payloadBytes: number;
 }
 
 /** Which dead letters: what is absent is not asked for. */

@@ -6,9 +6,10 @@ import { Prisma, type PrismaClient } from './generated/client.ts';
 import { headersJson, notifyRelay, storableKey } from './outbox.ts';
 import type { Sql } from './sql.ts';
 
-const selected = Prisma.sql`
-  tenant_id AS "tenantId", id, topic, partition, "offset", key, headers, payload, error_code AS "errorCode",
-  error_message AS "errorMessage", attempts, failed_at AS "failedAt"`;
+const selected = (payload = Prisma.sql`payload`) => Prisma.sql`
+  tenant_id AS "tenantId", id, topic, partition, "offset", key, headers, ${payload} AS payload,
+  octet_length(payload) AS "payloadBytes", error_code AS "errorCode", error_message AS "errorMessage", attempts,
+  failed_at AS "failedAt"`;
 
 // Per tenant, so that each is one walk along the index, however many letters it has.
 const tenantsOf = ({ tenantIds }: DeadLetterFilter) =>
@@ -87,9 +88,11 @@ export function createDeadLetterQueries(sql: Sql) {
       after,
       topic,
       errorCode,
+      maxPayloadBytes,
       ...filter
     }: DeadLetterFilter & {
       readonly first: number;
+      readonly maxPayloadBytes?: number;
       readonly after?: { readonly failedAt: Date; readonly id: string };
     }): Promise<readonly StoredDeadLetter[]> {
       // Only what is asked for stands in the statement: for what might be there, no index is walked in order.
@@ -99,16 +102,20 @@ export function createDeadLetterQueries(sql: Sql) {
         ...(errorCode === undefined ? [] : [Prisma.sql`error_code = ${errorCode}`]),
         ...(after ? [Prisma.sql`(failed_at, id) < (${after.failedAt}::timestamptz, ${after.id}::uuid)`] : []),
       ];
+      const payload =
+        maxPayloadBytes === undefined
+          ? undefined
+          : Prisma.sql`substring(payload FROM 1 FOR ${maxPayloadBytes}::int)`;
       return sql.query<StoredDeadLetter>`
         SELECT letter.* FROM ${tenantsOf(filter)} AS tenant (id) CROSS JOIN LATERAL (
-          SELECT ${selected} FROM dead_letter WHERE ${Prisma.join(conditions, ' AND ')}
+          SELECT ${selected(payload)} FROM dead_letter WHERE ${Prisma.join(conditions, ' AND ')}
           ORDER BY failed_at DESC, id DESC LIMIT ${first}
         ) AS letter ORDER BY letter."failedAt" DESC, letter.id DESC LIMIT ${first}`;
     },
 
     async deadLetter(id: string, filter: DeadLetterFilter): Promise<StoredDeadLetter | undefined> {
       const rows = await sql.query<StoredDeadLetter>`
-        SELECT ${selected} FROM dead_letter
+        SELECT ${selected()} FROM dead_letter
         WHERE tenant_id IN (SELECT tenant.id FROM ${tenantsOf(filter)} AS tenant (id)) AND id = ${id}::uuid`;
       return rows[0];
     },
