@@ -100,9 +100,9 @@ export async function createApp(
     const record = createRecord({ log, store, clock }, { retentionDays, lockedCategories, quotas });
     const act = createAct(
       { store, pubSub, cache, clock, logger },
-      { lockedCategories, announcesDeliveries, limitThresholds },
+      { lockedCategories, announcesDeliveries, limitThresholds, quotas },
     );
-    const items = createItems({ store, pubSub, clock, logger }, { retentionDays, viewHorizonDays });
+    const items = createItems({ store, pubSub, clock, logger }, { retentionDays, viewHorizonDays, quotas });
     const schema = getSchema();
     const container = createResolvers({
       act,
@@ -113,7 +113,7 @@ export async function createApp(
       watch,
       stream,
       limitWatch,
-      ingest: createIngest({ log, clock }),
+      ingest: createIngest({ log, clock }, { quotas }),
       watchActivity,
       measure,
       store,
@@ -279,8 +279,8 @@ export async function createApp(
       },
       {
         name: 'unseen_quota_refusals',
-        help: 'Page views, item views and notifications this process refused because their user or tenant had reached the quota.',
-        read: () => quotas.activity.refused() + quotas.notifications.refused(),
+        help: 'What this process refused because its user or tenant had reached a daily quota.',
+        read: () => Object.values(quotas).reduce((sum, quota) => sum + quota.refused(), 0),
       },
       {
         name: 'unseen_unkept_item_views',

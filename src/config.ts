@@ -224,11 +224,11 @@ const settings = {
   }),
   QUOTA_PER_USER: setting(integer(0, 1_000_000_000).default(10_000), {
     about:
-      'Page views, other activity and viewed items together, and notifications, that each process records for a user per day of UTC. 0 = any number.',
+      'Page views, other activity and viewed items together, and as many notifications and events of limits, that each process records for a user per day of UTC. 0 = any number.',
     example: '10000',
   }),
   QUOTA_PER_TENANT: setting(integer(0, 1_000_000_000).default(100_000_000), {
-    about: 'The same for a tenant.',
+    about: 'The same for a tenant, and as many published items and created or changed users.',
     example: '100000000',
   }),
   INTROSPECTION: setting(onOff.optional(), {

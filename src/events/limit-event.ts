@@ -116,14 +116,15 @@ function withoutNulls(fields: Fields): Record<string, unknown> {
 }
 
 /** What became of an event that somebody wants to bring in. */
-export type Ingested = { readonly eventId: string | null } & (
+export type Ingested =
   | {
       readonly outcome: 'ACCEPTED';
+      readonly eventId: string;
+      readonly userId: string;
       readonly record: { readonly topic: string; readonly key: string; readonly value: Uint8Array };
     }
-  | { readonly outcome: 'IGNORED_TYPE' }
-  | { readonly outcome: 'INVALID'; readonly message: string }
-);
+  | { readonly outcome: 'IGNORED_TYPE'; readonly eventId: string | null }
+  | { readonly outcome: 'INVALID'; readonly eventId: string | null; readonly message: string };
 
 /** A worker takes no event that happened later than this behind its own clock. */
 const maxAheadMs = 86_400_000;
@@ -152,6 +153,7 @@ export function ingestLimitEvent(tenantId: string, value: Uint8Array, now: Date)
   return {
     outcome: 'ACCEPTED',
     eventId,
+    userId,
     record: { topic: topics.userLimits, key: `${tenantId}/${userId}`, value },
   };
 }

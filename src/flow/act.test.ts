@@ -185,8 +185,8 @@ describe('upserting users', () => {
       { ...user, patch: { canReceiveNotifications: false } },
       { tenantId: 'default', userId: `user-${++users}`, patch: { timeZone: 'Europe/Berlin' } },
     ];
-    expect(await actWith().upsertUsers(patches)).toEqual([false, true]);
-    expect(await actWith().upsertUsers(patches)).toEqual([false, false]);
+    expect((await actWith().upsertUsers(patches)).created).toEqual([false, true]);
+    expect((await actWith().upsertUsers(patches)).created).toEqual([false, false]);
     expect(await storage.store.users([user])).toMatchObject([
       { canReceiveNotifications: false, timeZone: 'UTC' },
     ]);

@@ -23,6 +23,7 @@ import { eraseUser } from './erase.ts';
 import { createLimitCommands } from './limit-command.ts';
 import { type PreferencesChange, type Preferred, updatePreferences } from './prefer.ts';
 import { publishBadges } from './publish.ts';
+import { createQuotas, type Quotas, unlimited } from './quota.ts';
 
 interface Named {
   readonly tenantId: string;
@@ -53,11 +54,14 @@ export function createAct(
     lockedCategories = [],
     announcesDeliveries = false,
     limitThresholds: thresholds,
+    quotas = createQuotas({ clock }, unlimited),
   }: {
     readonly lockedCategories?: readonly string[];
     /** Whether other systems hear of each delivered notification. */
     readonly announcesDeliveries?: boolean;
     readonly limitThresholds?: LimitThresholds;
+    /** Default: any number. */
+    readonly quotas?: Pick<Quotas, 'limitEvents' | 'users'>;
   } = {},
 ) {
   /** Changes one notification under the lock of its inbox, and counts the badge anew from the rows. */
@@ -201,18 +205,18 @@ export function createAct(
       return store.transaction((transaction) => transaction.requeueDeadLetters(ids, filter, clock.now()));
     },
 
-    /** Creates or changes users; per patch whether it created. */
+    /** Creates or changes users of one tenant, all or none; per patch whether it created. */
     async upsertUsers(
       patches: readonly (UserKey & { readonly patch: UserPatch })[],
-    ): Promise<readonly boolean[]> {
+    ): Promise<{ readonly created: readonly boolean[]; readonly problems: readonly Problem[] }> {
       const now = clock.now();
-      const created = await store.transaction(
-        (transaction) => transaction.patchUsers(patches, now),
-        patches[0],
-      );
+      const [first] = patches;
+      const exceeded = first && quotas.users.take({ tenantId: first.tenantId }, patches.length, ['input']);
+      if (exceeded) return { created: [], problems: [exceeded] };
+      const created = await store.transaction((transaction) => transaction.patchUsers(patches, now), first);
       // What waits for them is due.
       if (created.includes(true)) await announceDue(pubSub, [now]);
-      return created;
+      return { created, problems: [] };
     },
 
     updatePreferences: (
@@ -223,7 +227,7 @@ export function createAct(
 
     ...createLimitCommands(
       { store, pubSub, cache, clock, logger },
-      { lockedCategories, announcesDeliveries, thresholds },
+      { lockedCategories, announcesDeliveries, thresholds, quotas },
     ),
 
     eraseUser: (user: UserKey): Promise<Problem | undefined> =>

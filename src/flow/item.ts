@@ -17,6 +17,7 @@ import type { Logger } from '../ports/logger.ts';
 import type { PubSub } from '../ports/pub-sub.ts';
 import type { Store } from '../ports/store.ts';
 import { publishMove } from './publish.ts';
+import { createQuotas, type Quotas, unlimited } from './quota.ts';
 
 const title = text(200).nullish();
 
@@ -45,7 +46,13 @@ export function createItems(
   {
     retentionDays,
     viewHorizonDays = defaultViewHorizonDays,
-  }: { readonly retentionDays: number; readonly viewHorizonDays?: number },
+    quotas = createQuotas({ clock }, unlimited),
+  }: {
+    readonly retentionDays: number;
+    readonly viewHorizonDays?: number;
+    /** Default: any number. */
+    readonly quotas?: Pick<Quotas, 'items'>;
+  },
 ) {
   return {
     /** All of them, or none when there are problems. Creates the collection. */
@@ -57,6 +64,8 @@ export function createItems(
         ...drafts.flatMap((draft, index) => draftProblems(draft, String(index), horizon.now, retentionDays)),
       ];
       if (problems.length > 0) return { items: [], problems };
+      const exceeded = quotas.items.take({ tenantId: key.tenantId }, drafts.length, ['input', 'items']);
+      if (exceeded) return { items: [], problems: [exceeded] };
       const { items, isChanged } = await store.transaction(
         async (transaction) => {
           const [, collection, known] = await Promise.all([

@@ -40,6 +40,7 @@ import { conflict, digestOf, eventIdOf, keyIdentity } from './idempotency.ts';
 import { applyLimitEvents } from './limit.ts';
 import { writesOf } from './mail.ts';
 import { publishBadges, publishLimits } from './publish.ts';
+import type { Quotas } from './quota.ts';
 
 /** `source` of the events that are made here. */
 const source = 'unseen';
@@ -113,10 +114,12 @@ export function createLimitCommands(
     lockedCategories,
     announcesDeliveries,
     thresholds,
+    quotas,
   }: {
     readonly lockedCategories: readonly string[];
     readonly announcesDeliveries: boolean;
     readonly thresholds: LimitThresholds | undefined;
+    readonly quotas: Pick<Quotas, 'limitEvents'>;
   },
 ) {
   interface Command {
@@ -142,6 +145,8 @@ export function createLimitCommands(
     const keyProblem = { problems: [conflict(['input', 'idempotencyKey'])] };
     const bound = key && (await store.boundDigest(key));
     if (bound !== undefined && bound !== key?.digest) return keyProblem;
+    const exceeded = bound === undefined ? quotas.limitEvents.take(user, 1, ['input']) : undefined;
+    if (exceeded) return { problems: [exceeded] };
     const limitKey = { ...user, userLimitId };
 
     const done = await store.transaction(async (transaction) => {

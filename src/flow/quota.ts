@@ -1,7 +1,7 @@
 import { LRUCache } from 'lru-cache';
 import { dayMs } from '../domain/page-view.ts';
 import type { Problem } from '../domain/problem.ts';
-import { type UserKey, userKeyOf } from '../domain/user.ts';
+import { userKeyOf } from '../domain/user.ts';
 import type { Clock } from '../ports/clock.ts';
 
 /** Users, and tenants, that are remembered: those that were counted last. */
@@ -13,10 +13,18 @@ export interface DailyQuota {
   readonly perTenant: number;
 }
 
+export const unlimited: DailyQuota = { perUser: 0, perTenant: 0 };
+
+/** Whose day is counted. Without a user only the tenant's. */
+interface Counted {
+  readonly tenantId: string;
+  readonly userId?: string;
+}
+
 /** Counts what this process accepts per day of UTC. */
 export interface Quota {
   /** Counts `amount` for a user and their tenant. Returns a problem, and counts nothing, if the day has no room for it. */
-  take(user: UserKey, amount: number, path: readonly string[]): Problem | undefined;
+  take(counted: Counted, amount: number, path: readonly string[]): Problem | undefined;
   /** How many calls of `take` had a problem. */
   refused(): number;
 }
@@ -48,30 +56,32 @@ export function createQuota(
   }
 
   return {
-    take(user, amount, path) {
+    take({ tenantId, userId }, amount, path) {
       beginDay();
-      const userKey = userKeyOf(user);
-      const ofUser = (users.get(userKey) ?? 0) + amount;
-      const ofTenant = (tenants.get(user.tenantId) ?? 0) + amount;
+      const userKey = userId === undefined ? undefined : userKeyOf({ tenantId, userId });
+      const ofUser = userKey === undefined ? 0 : (users.get(userKey) ?? 0) + amount;
+      const ofTenant = (tenants.get(tenantId) ?? 0) + amount;
       if (perUser > 0 && ofUser > perUser) return problem('user', perUser, 'QUOTA_PER_USER', path);
       if (perTenant > 0 && ofTenant > perTenant)
         return problem('tenant', perTenant, 'QUOTA_PER_TENANT', path);
-      users.set(userKey, ofUser);
-      tenants.set(user.tenantId, ofTenant);
+      if (userKey !== undefined) users.set(userKey, ofUser);
+      tenants.set(tenantId, ofTenant);
       return undefined;
     },
     refused: () => refused,
   };
 }
 
-/** The quotas of what is recorded. */
-export interface Quotas {
+/** One quota for each kind of row that callers add. */
+export const createQuotas = (deps: { readonly clock: Clock }, daily: DailyQuota) => ({
   /** Page views, other activity and viewed items together. */
-  readonly activity: Quota;
-  readonly notifications: Quota;
-}
-
-export const createQuotas = (deps: { readonly clock: Clock }, daily: DailyQuota): Quotas => ({
   activity: createQuota(deps, daily, 'page views, activities and viewed items'),
   notifications: createQuota(deps, daily, 'notifications'),
+  limitEvents: createQuota(deps, daily, 'events of limits'),
+  /** Published items, of a tenant. */
+  items: createQuota(deps, daily, 'items'),
+  /** Created or changed users, of a tenant. */
+  users: createQuota(deps, daily, 'users'),
 });
+
+export type Quotas = ReturnType<typeof createQuotas>;

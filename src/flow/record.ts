@@ -14,7 +14,7 @@ import type { Clock } from '../ports/clock.ts';
 import type { EventLog } from '../ports/event-log.ts';
 import type { Store } from '../ports/store.ts';
 import { answerOf, conflict, digestOf, eventIdOf, keyIdentity, problemsIn } from './idempotency.ts';
-import { createQuotas, type Quotas } from './quota.ts';
+import { createQuotas, type Quotas, unlimited } from './quota.ts';
 
 /** `source` of the events this door writes. */
 const source = 'api';
@@ -76,12 +76,12 @@ export function createRecord(
   {
     retentionDays,
     lockedCategories = [],
-    quotas = createQuotas({ clock }, { perUser: 0, perTenant: 0 }),
+    quotas = createQuotas({ clock }, unlimited),
   }: {
     readonly retentionDays: number;
     readonly lockedCategories?: readonly string[];
     /** Default: any number. */
-    readonly quotas?: Quotas;
+    readonly quotas?: Pick<Quotas, 'activity' | 'notifications'>;
   },
 ) {
   return {

@@ -124,6 +124,7 @@ enum IngestOutcome {
   ACCEPTED = 'ACCEPTED',
   IGNORED_TYPE = 'IGNORED_TYPE',
   INVALID = 'INVALID',
+  QUOTA_EXCEEDED = 'QUOTA_EXCEEDED',
 }
 registerEnumType(IngestOutcome, {
   name: 'IngestOutcome',
@@ -132,6 +133,10 @@ registerEnumType(IngestOutcome, {
     ACCEPTED: { description: 'It is durable, and applied once, a moment later; a repeat changes nothing.' },
     IGNORED_TYPE: { description: 'An event of others, about something else. Nothing is to be done.' },
     INVALID: { description: 'It cannot be read; the message says what and where. It was not kept.' },
+    QUOTA_EXCEEDED: {
+      description:
+        'The user or the tenant has as many events of limits as a day allows. It was not kept; the message says when to send it again.',
+    },
   },
 });
 
@@ -146,7 +151,10 @@ class IngestResult {
   @Field(() => IngestOutcome, { description: 'Whether it was taken.' })
   outcome!: IngestOutcome;
 
-  @Field(() => String, { nullable: true, description: 'What is wrong with it; null unless INVALID.' })
+  @Field(() => String, {
+    nullable: true,
+    description: 'What is wrong with it; null if it is ACCEPTED or IGNORED_TYPE.',
+  })
   message!: string | null;
 }
 

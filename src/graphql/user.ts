@@ -263,16 +263,21 @@ export class UserResolver {
   ) {
     const problems = upsertProblems(users);
     if (problems.length > 0) return { createdCount: 0, updatedCount: 0, userErrors: userErrorsOf(problems) };
-    const created = await this.deps.act.upsertUsers(
+    const upserted = await this.deps.act.upsertUsers(
       users.map(({ userId, patch }) => ({
         tenantId: caller.tenantId,
         userId,
         patch: { ...patch } satisfies UserPatch,
       })),
     );
-    const createdCount = created.filter(Boolean).length;
-    return { createdCount, updatedCount: created.length - createdCount, userErrors: [] };
+    return upsertAnswer(upserted);
   }
+}
+
+/** How many users were created and how many changed. */
+export function upsertAnswer({ created, problems }: Awaited<ReturnType<Act['upsertUsers']>>) {
+  const createdCount = created.filter(Boolean).length;
+  return { createdCount, updatedCount: created.length - createdCount, userErrors: userErrorsOf(problems) };
 }
 
 /** Of notifications and of every collection. */

@@ -7,7 +7,7 @@ import type { Store } from '../ports/store.ts';
 import { checkFirst, decodeCursor, encodeCursor, PageInfo, pageOf } from './connection.ts';
 import { type Context, targetUser } from './context.ts';
 import { MutationPayload, type UserError, userErrorsOf } from './payload.ts';
-import { UpsertUsersPayload, UserPatchInput, UserType, userNode } from './user.ts';
+import { UpsertUsersPayload, UserPatchInput, UserType, upsertAnswer, userNode } from './user.ts';
 
 /** Users that one `importUserRange` takes. */
 const maxRange = 10_000;
@@ -105,15 +105,14 @@ export class UsersResolver {
   ) {
     const problem = rangeProblem(fromId, toIdExclusive);
     if (problem) return { createdCount: 0, updatedCount: 0, userErrors: userErrorsOf([problem]) };
-    const created = await this.deps.act.upsertUsers(
+    const upserted = await this.deps.act.upsertUsers(
       Array.from({ length: toIdExclusive - fromId }, (_, index) => ({
         tenantId,
         userId: String(fromId + index),
         patch: { ...patch },
       })),
     );
-    const createdCount = created.filter(Boolean).length;
-    return { createdCount, updatedCount: created.length - createdCount, userErrors: [] };
+    return upsertAnswer(upserted);
   }
 
   @Mutation(() => EraseUserPayload, {
