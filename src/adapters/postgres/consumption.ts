@@ -108,9 +108,6 @@ export function startConsumption(
     };
     client.on('error', onLost).on('end', onLost);
     client.on('notification', ({ payload }) => isOwn(payload) || bell.ring());
-    // One that waits for something to read would never see that its server is not the primary any more.
-    const lifeOver = setTimeout(() => bell.ring(), client.lifeLeftMs + 1);
-    client.once('end', () => clearTimeout(lifeOver));
     await client.connect();
     await client.query({ text: sessionSql, ...promptly });
     begin();
@@ -217,6 +214,8 @@ export function startConsumption(
         ...liveness,
         application_name: `unseen consumer ${group}`,
       });
+      // A session that waits for something to read would never see that its server is not the primary any more.
+      const lifeOver = setTimeout(() => bell.ring(), client.lifeLeftMs + 1);
       try {
         await consumeOn(client);
       } catch (error) {
@@ -225,6 +224,7 @@ export function startConsumption(
           await delay(retryMs, undefined, { signal: stopping.signal }).catch(() => {});
         }
       } finally {
+        clearTimeout(lifeOver);
         // After a broken connection the goodbye would wait for ever.
         await Promise.race([client.end().catch(() => {}), delay(1_000, undefined, { ref: false })]);
       }

@@ -5,9 +5,11 @@ import { type Line, openLine } from '../../testing/line.ts';
 import { connectionStringOf, onDatabase, withClient } from '../../testing/postgres-server.ts';
 import { openTestStorage, type TestStorage } from '../../testing/storage.ts';
 import { connect } from './connection.ts';
+import { startConsumption } from './consumption.ts';
 import { examinePostgres } from './doctor.ts';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from './embedded.ts';
 import { migrationsDirectory } from './migrate.ts';
+import { createRecentReads } from './recent-reads.ts';
 import { migrateOn } from './server.ts';
 import { Session } from './session.ts';
 
@@ -118,6 +120,25 @@ describe('a session', () => {
     client.release();
     expect((await database.pool.query(read)).rows).toEqual([]);
   });
+});
+
+it('a consumer whose servers are away leaves no timer behind when it stops', async () => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+  closing.push(async () => vi.useRealTimers());
+  const warn = vi.fn();
+  const { stop } = startConsumption(
+    {
+      connection: { connectionString: 'postgresql://127.0.0.1:1,127.0.0.1:2/unseen' },
+      logger: { ...silent, warn },
+      recentReads: createRecentReads(),
+      isOwn: () => false,
+    },
+    { group: 'reader', topics: [], handle: async () => {} },
+    { batchSize: 1, retryMs: 1 },
+  );
+  await vi.waitFor(() => expect(warn.mock.calls.length).toBeGreaterThan(2));
+  await stop();
+  expect(vi.getTimerCount()).toBe(0);
 });
 
 describe('a URL with several hosts', () => {
