@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { isRetriable } from '../../domain/error.ts';
 import { reasonOf } from './error.ts';
 
-/** A write that succeeded so lately, in ms, says that writes succeed. */
+/** A write that succeeded so lately, in ms, says that writes succeed, and so does a session that may write. */
 const freshMs = 1_000;
 
 /** Writes that have failed for so long, in ms, without one that succeeded, are a problem. */
@@ -36,20 +36,33 @@ export function createWriteHealth({
   readonly onWritable: () => void;
 }): WriteHealth {
   const closing = new AbortController();
-  let succeededAt = Number.NEGATIVE_INFINITY;
+  /** When a write last succeeded, or a new session last said that it may write. */
+  let writableAt = Number.NEGATIVE_INFINITY;
   /** Since the last success. */
   let failing: { readonly since: number; readonly last: number; readonly reason: string } | undefined;
   let isChecking = false;
   let readOnly = false;
+  let asking: Promise<boolean> | undefined;
+
+  /** One session at a time, because `/readyz` asks for anybody. */
+  function ask(): Promise<boolean> {
+    asking ??= isReadOnly()
+      .then((answer) => {
+        readOnly = answer;
+        if (!readOnly) writableAt = performance.now();
+        return readOnly;
+      })
+      .finally(() => {
+        asking = undefined;
+      });
+    return asking;
+  }
 
   /** Asks until the database accepts writes. */
   async function check(): Promise<void> {
     // A database that cannot be asked is as it was: the next write, or `problem`, says what is wrong.
-    const ask = async () => {
-      readOnly = await isReadOnly().catch(() => readOnly);
-      return readOnly;
-    };
-    while (await ask()) await delay(recheckMs, undefined, { signal: closing.signal, ref: false });
+    while (await ask().catch(() => readOnly))
+      await delay(recheckMs, undefined, { signal: closing.signal, ref: false });
     onWritable();
   }
 
@@ -69,7 +82,7 @@ export function createWriteHealth({
     async noted(write) {
       try {
         const result = await write;
-        succeededAt = performance.now();
+        writableAt = performance.now();
         failing = undefined;
         return result;
       } catch (error) {
@@ -87,13 +100,12 @@ export function createWriteHealth({
       // Without writes of late, a new session decides: who is not ready may not be sent any.
       if (failing && now - failing.since > failingMs && now - failing.last < failingMs)
         return `writes to PostgreSQL fail: ${failing.reason}`;
-      if (!failing && now - succeededAt < freshMs) return undefined;
+      if (!failing && now - writableAt < freshMs) return undefined;
       try {
-        readOnly = await isReadOnly();
+        if (!(await ask())) return undefined;
       } catch (error) {
         return `PostgreSQL does not answer: ${reasonOf(error)}`;
       }
-      if (!readOnly) return undefined;
       suspect();
       return readOnlyProblem;
     },
