@@ -156,6 +156,14 @@ describe('a notification for a user who does not exist', () => {
     expect(await storage.store.nextDue()).toBeUndefined();
   });
 
+  it('is a dead letter at its deadline, also while those of users who came cannot be applied', async () => {
+    const one = work({ ...storage.store, usersAppeared: () => Promise.reject(new Error('It is away.')) });
+    await one.apply([sentTo(bob, 'in vain')]);
+    await expect(one.pass(waitMs)).rejects.toThrow('It is away.');
+    expect(await deadLetters()).toMatchObject([{ errorCode: 'USER_NOT_FOUND' }]);
+    expect(await waiting()).toBe(0);
+  });
+
   it('joins a group and sees preferences like any other', async () => {
     const one = work();
     await one.apply([sentTo(bob, 'one', { groupKey: 'likes' }), sentTo(bob, 'two', { groupKey: 'likes' })]);

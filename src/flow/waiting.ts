@@ -11,6 +11,7 @@ import type { Clock } from '../ports/clock.ts';
 import type { LogRecord } from '../ports/event-log.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { PubSub } from '../ports/pub-sub.ts';
+import { runEach } from '../ports/run-each.ts';
 import type { Store, StoreTransaction, WaitingForUser } from '../ports/store.ts';
 import { announceDue } from './announce-due.ts';
 import { deadLetterOf, type Failure } from './dead-letter.ts';
@@ -77,6 +78,7 @@ export function createWaiting(
 
   async function applyAppeared(signal: AbortSignal): Promise<number> {
     const rows = await store.waitingOf(await store.usersAppeared(clock.now(), batchSize), batchSize);
+    if (rows.length === 0) return 0;
     const rowOf = new Map(rows.map((row) => [row.record, row]));
     const rowsOf = (records: readonly LogRecord[]) => records.flatMap((record) => rowOf.get(record) ?? []);
     let count = 0;
@@ -131,9 +133,11 @@ export function createWaiting(
   }
 
   return {
-    /** Does what is due, a batch of each kind; how many records that were. */
-    settle: async (signal: AbortSignal): Promise<number> =>
-      (await applyAppeared(signal)) + (await lookAgain()),
+    /** Does what is due, a batch of each kind even if one before it fails; how many records that were. */
+    async settle(signal: AbortSignal): Promise<number> {
+      const [applied = 0, looked = 0] = await runEach([() => applyAppeared(signal), lookAgain]);
+      return applied + looked;
+    },
   };
 }
 
