@@ -141,7 +141,7 @@ describe('a bad record in the middle of a batch of 500', () => {
     expect(await views()).toBe(499);
   });
 
-  it('of notifications that no database takes is found by halving, and is one dead letter and one copy', async () => {
+  it('of notifications that no database takes is found in its part of the batch, and is one dead letter and one copy', async () => {
     const events = Array.from({ length: 499 }, () => notificationSent());
     // Readable, but Postgres has no year 0.
     const poison = notificationSent({ occurredAt: new Date('0000-01-01T00:00:00Z') });

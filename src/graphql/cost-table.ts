@@ -12,7 +12,7 @@ import {
   isListType,
   isObjectType,
 } from 'graphql';
-import { maxBuckets } from '../domain/activity.ts';
+import { maxBuckets, maxShownTypes } from '../domain/activity.ts';
 import { maxItems } from '../events/item-view.ts';
 
 /** How many entries a list has at most, from arguments of the field itself or of the field around it (`parent`). */
@@ -154,7 +154,7 @@ const scan = 50;
  */
 const fieldCosts: FieldCosts = {
   'Query.activityMetrics': { size: buckets, weight: scan },
-  'ActivityBucket.byType': { size: always(50) },
+  'ActivityBucket.byType': { size: always(maxShownTypes) },
   // `limits` answers 500 at most; users have ten, and are read in one statement.
   'User.limits': { size: always(50) },
   'User.badges': { size: keys },

@@ -6,7 +6,7 @@ import { withClient } from './postgres-server.ts';
 
 /** What an answer must not show: how we are built, where we run, what we run on. */
 export const internals =
-  /node_modules|file:\/\/|\/src\/|\/dist\/|\.[jt]s:\d|\n\s+at |prisma|postgres|apollo server|zod|jose|\bpg\b|select .* from|insert into|sqlstate|\b(app_user|page_view|inbox_opening|event_log|log_head|log_in_use|log_position|processed_event|idempotency_key|dead_letter|outbox|notification_preference|version_floor|item_view|item_viewer|item_collection|user_limit|user_limit_event|user_activity\w*|counted_event)\b|(type|range|reference|syntax)error\b|cannot read prop|undefined/i;
+  /node_modules|file:\/\/|\/src\/|\/dist\/|\.[jt]s:\d|\n\s+at |prisma|postgres|apollo server|zod|jose|\bpg\b|select .* from|insert into|sqlstate|\b(app_user|page_view|inbox_opening|event_log|log_head|log_in_use|log_position|processed_event|idempotency_key|dead_letter|outbox|notification_preference|version_floor|item_view|early_item_view|item_viewer|waiting_record|item_collection|user_limit|user_limit_event|user_activity\w*|counted_event)\b|(type|range|reference|syntax)error\b|cannot read prop|undefined/i;
 
 /** Rows of every table that requests can change: how many, and a digest of what they say. The worker writes `sweep` by itself. */
 export async function tables(
