@@ -628,9 +628,11 @@ describe('what looks bad and is data', () => {
     await vi.waitFor(async () => {
       expect(await rowCounts(probe.app.connectionString)).toEqual({
         _prisma_migrations: expect.any(Number),
+        activity_type: 0,
         app_user: 2,
         counted_event: views,
         dead_letter: 0,
+        early_item_view: 0,
         // Each notification is announced; beside them, the event of the limit.
         event_log: isScaled ? 0 : 2 * notifications + views + 3,
         idempotency_key: 0,
@@ -657,6 +659,7 @@ describe('what looks bad and is data', () => {
         user_limit: 1,
         user_limit_event: 1,
         version_floor: 0,
+        waiting_record: 0,
       });
     }, 10_000);
   });
