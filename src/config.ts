@@ -250,7 +250,7 @@ const settings = {
   }),
   MAX_ACTIVITY_TYPES: setting(integer(1, 10_000).default(200), {
     about:
-      'How many types of activity a tenant counts by name, page views not counted; further types count as `other`. Set the same for all workers.',
+      'How many types of activity a tenant counts by name, page views not counted, of at most 64 bytes; further types count as `other`. Set the same for all workers.',
     example: '200',
   }),
   ALERT_USERS: setting(

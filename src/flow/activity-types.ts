@@ -6,6 +6,9 @@ import type { StoreTransaction } from '../ports/store.ts';
 /** Tenants whose types are remembered. */
 const maxTenants = 10_000;
 
+/** The longest type that is counted by name, in bytes: an answer names up to 75 000 types. */
+const maxNameBytes = 64;
+
 /** How long they are, in ms: the sweep forgets types that are not counted any more. */
 const rememberedMs = 3_600_000;
 
@@ -21,8 +24,9 @@ export interface NamedActivities {
 }
 
 /**
- * Decides which type an activity counts as: its own while its tenant has at most `max` types, otherwise `other`. The types
- * are in the database, so that all workers decide alike. A full list, or a type on it, is remembered and costs no statement.
+ * Decides which type an activity counts as: its own while its tenant has at most `max` types and the name has at most 64
+ * bytes, otherwise `other`. The types are in the database, so that all workers decide alike. A full list, or a type on it, is
+ * remembered and costs no statement.
  */
 export function createActivityTypes({ max }: { readonly max: number }) {
   const remembered = new LRUCache<string, ReadonlySet<string>>({ max: maxTenants, ttl: rememberedMs });
@@ -31,7 +35,7 @@ export function createActivityTypes({ max }: { readonly max: number }) {
   function undecided(activities: readonly Activity[]): readonly ActivityTypeKey[] {
     const found = new Map<string, ActivityTypeKey>();
     for (const { tenantId, activityType } of activities) {
-      if (isAlwaysKnown(activityType)) continue;
+      if (isAlwaysKnown(activityType) || isTooLong(activityType)) continue;
       const known = remembered.get(tenantId);
       if (known && (known.has(activityType) || known.size >= max)) continue;
       found.set(`${tenantId}/${activityType}`, { tenantId, activityType });
@@ -53,7 +57,7 @@ export function createActivityTypes({ max }: { readonly max: number }) {
         const { tenantId, activityType } = activity;
         if (isAlwaysKnown(activityType)) return activity;
         const known = learned.get(tenantId) ?? remembered.get(tenantId);
-        if (known?.has(activityType)) return activity;
+        if (known?.has(activityType) && !isTooLong(activityType)) return activity;
         others += 1;
         return { ...activity, activityType: otherType };
       });
@@ -68,6 +72,8 @@ export function createActivityTypes({ max }: { readonly max: number }) {
 }
 
 const noTypes: KnownTypes = new Map();
+
+const isTooLong = (activityType: string) => Buffer.byteLength(activityType) > maxNameBytes;
 
 const isAlwaysKnown = (activityType: string) => activityType === pageViewType || activityType === otherType;
 

@@ -270,6 +270,23 @@ describe('activity types', () => {
     expect(await metricsDrift(storage.query)).toEqual([]);
   });
 
+  it('with names of more than 64 bytes count as other', async () => {
+    await project();
+    const { lag, others, start } = build({ maxActivityTypes: 200 });
+    consumptions.push(await start());
+    const [longest, longer] = ['€'.repeat(21), '€'.repeat(22)];
+    await log.append([click(longest), click(longer), click('x'.repeat(128))]);
+    await vi.waitFor(async () => expect(await lag()).toBe(0n), waiting);
+    expect(await bucket(at)).toMatchObject({
+      byType: [
+        { activityType: 'other', count: 2 },
+        { activityType: longest, count: 1 },
+      ],
+    });
+    expect(await known()).toEqual([`default/${longest}`]);
+    expect(others()).toBe(2);
+  });
+
   it('are the same for all workers, whichever comes first', async () => {
     await storage.store.preparePageViews([testNow]);
     await Promise.all(

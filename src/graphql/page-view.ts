@@ -134,7 +134,7 @@ class RecordPageViewInput {
   @Field(() => String, {
     defaultValue: pageViewType,
     description:
-      'What the user did, 1 to 128 characters. Another than `page_view` counts in `activityMetrics` and nowhere else. A tenant counts 200 types by name (`MAX_ACTIVITY_TYPES`); further types count as `other`.',
+      'What the user did, 1 to 128 characters. Another than `page_view` counts in `activityMetrics` and nowhere else. A tenant counts 200 types by name (`MAX_ACTIVITY_TYPES`), of at most 64 bytes; further types count as `other`.',
   })
   activityType!: string;
 

@@ -212,7 +212,7 @@ export type RecordItemViewsInput = {
 
 /** A page a user looked at, or something else they did. */
 export type RecordPageViewInput = {
-  /** What the user did, 1 to 128 characters. Another than `page_view` counts in `activityMetrics` and nowhere else. A tenant counts 200 types by name (`MAX_ACTIVITY_TYPES`); further types count as `other`. */
+  /** What the user did, 1 to 128 characters. Another than `page_view` counts in `activityMetrics` and nowhere else. A tenant counts 200 types by name (`MAX_ACTIVITY_TYPES`), of at most 64 bytes; further types count as `other`. */
   readonly activityType?: string;
   /** Makes a retry safe: the same key counts once. */
   readonly idempotencyKey?: string | null | undefined;
