@@ -236,7 +236,7 @@ describe('limits', () => {
       );
       const { project } = someone();
       for (let start = 0; start < records.length; start += 9) {
-        expect(await project.apply(records.slice(start, start + 9))).toEqual([]);
+        await project.apply(records.slice(start, start + 9));
       }
       const limits = await limitsOf(storage.store, users);
       expect(limits.map(limitLine)).toEqual(limitFixtureTable);
@@ -255,7 +255,7 @@ describe('limits', () => {
         const { project } = someone();
         for (const wire of shuffled(limitFixture)) {
           const record = { ...limitRecord(wire, ++offsets), key: `${tenantId}/${wire['aggregateId']}` };
-          expect(await project.apply([record])).toEqual([]);
+          await project.apply([record]);
         }
       };
       await Promise.all([work(), work(), work(), work()]);
@@ -360,7 +360,7 @@ describe('a threshold', () => {
       one.wire('USER_LIMIT_CREATED', 1),
       one.wire('USER_LIMIT_PROGRESS_CHANGED', 2, { amount: '99' }),
     ].map((wire) => limitRecord(wire, ++offsets));
-    expect(await one.project.apply([...sent, ...limits])).toEqual([]);
+    await one.project.apply([...sent, ...limits]);
     expect(await one.unseen()).toBe(2);
     const topics = one.pubSub.published.map(({ topic }) => topic);
     expect(topics).toEqual([
