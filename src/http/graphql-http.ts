@@ -132,18 +132,19 @@ export async function createGraphQLOverHttp({
   /** `leave` ends what was admitted. */
   function createAdmission(caller: Caller): { readonly admit: AdmitOperation; leave(): void } {
     let isCharged = false;
-    let isBulk = false;
+    let entered = 0;
     return {
       admit(operation, variables) {
         if (isCharged) return undefined;
         isCharged = true;
         const items = operations.items(operation, variables);
         rateLimit.countOperation(caller, { cost: operations.cost(operation, variables), items });
-        isBulk = items > bulkItems;
-        return isBulk ? bulk.enter(caller) : undefined;
+        if (items <= bulkItems) return undefined;
+        entered = items;
+        return bulk.enter(caller, items);
       },
       leave() {
-        if (isBulk) bulk.leave(caller);
+        if (entered > 0) bulk.leave(caller, entered);
       },
     };
   }

@@ -13,17 +13,21 @@ export interface InFlight {
    */
   readonly setUps: CallerLane;
   /**
-   * Operations of more than `bulkItems` items, while they run as operations: each keeps the event loop and the log busy for
-   * some milliseconds, so few run at once. The others wait; `operations` bounds how many that are.
+   * Operations of more than `bulkItems` items, while they run as operations. Items keep the event loop and the log busy, so
+   * the lane bounds how many are under way. Operations beyond them wait; `operations` bounds how many wait.
    */
-  readonly bulk: CallerLane;
+  readonly bulk: {
+    enter(caller: Caller, items: number): Promise<void> | undefined;
+    leave(caller: Caller, items: number): void;
+    waiting(): number;
+  };
 }
 
 /** An operation of more items is bulk. */
 export const bulkItems = 50;
 
-/** Two of a caller, so that one is read while the other is written. */
-const bulkBounds = { total: 4, perTenant: 3, perUser: 2 };
+/** In items. The log writes 500 at once: of a caller as many again are read meanwhile. */
+const bulkBounds = { total: 2_000, perTenant: 1_500, perUser: 1_000 };
 
 /** A lane of callers. */
 export interface CallerLane extends Pick<Lane, 'running' | 'waiting' | 'refused'> {
@@ -44,6 +48,8 @@ export function createInFlight({
 }): InFlight {
   const total = Number.POSITIVE_INFINITY;
   const perService = Math.ceil(perTenant / 2);
+  const maxWaitingPerUser = Number.POSITIVE_INFINITY;
+  const bulk = createLane({ what: 'bulk operations', ...bulkBounds, maxWaitingPerUser });
   return {
     operations: ofCallers(
       createLane({ what: 'operations', total, perTenant, perUser, maxWaitingPerUser: perUser }),
@@ -55,14 +61,15 @@ export function createInFlight({
         total,
         perTenant: perTenant * setUpsPerOperation,
         perUser: perUser * setUpsPerOperation,
-        maxWaitingPerUser: Number.POSITIVE_INFINITY,
+        maxWaitingPerUser,
       }),
       perService * setUpsPerOperation,
     ),
-    bulk: ofCallers(
-      createLane({ what: 'bulk operations', ...bulkBounds, maxWaitingPerUser: Number.POSITIVE_INFINITY }),
-      bulkBounds.perUser,
-    ),
+    bulk: {
+      enter: (caller, items) => bulk.enter(placeOf(caller), bulkBounds.perUser, items),
+      leave: (caller, items) => bulk.leave(placeOf(caller), items),
+      waiting: bulk.waiting,
+    },
   };
 }
 

@@ -54,6 +54,25 @@ describe('a lane', () => {
     expect(lane.enter(other)).toBeUndefined();
   });
 
+  it('bounds the weight of what runs, and lets work that is heavier than a bound run alone', async () => {
+    const lane = create({ total: 6, perTenant: 5 });
+    expect(lane.enter(alice, 3, 9)).toBeUndefined();
+    const started: string[] = [];
+    const enter = (name: string, who: UserKey, weight: number) =>
+      void lane.enter(who, 3, weight)?.then(() => started.push(name));
+    enter('heavy', other, 3);
+    enter('light', bob, 2);
+    enter('same user', bob, 2);
+    await settled();
+    expect(started).toEqual([]);
+    lane.leave(alice, 9);
+    await settled();
+    expect(started).toEqual(['heavy', 'light']);
+    lane.leave(bob, 2);
+    await settled();
+    expect([started.at(-1), lane.running(), lane.waiting()]).toEqual(['same user', 5, 0]);
+  });
+
   it('refuses work of a user of whom too much waits', async () => {
     const lane = create({ maxWaitingPerUser: 1 });
     enterAll(lane, [alice, alice]);

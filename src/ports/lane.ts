@@ -21,11 +21,13 @@ export interface LaneBounds {
 export interface Lane {
   /**
    * Begins work; undefined when it may run at once. Otherwise the promise resolves when its turn has come. It rejects with
-   * RATE_LIMITED when too much of the same user waits already, with UNAVAILABLE when the turn does not come in time.
+   * RATE_LIMITED when too much of the same user waits already, with UNAVAILABLE when the turn does not come in time. Work of
+   * a weight, by default 1, takes so much of the bounds, and work that is heavier than a bound runs alone.
    */
-  enter(who: UserKey, perUser?: number): Promise<void> | undefined;
+  enter(who: UserKey, perUser?: number, weight?: number): Promise<void> | undefined;
   /** Ends work that was let in. */
-  leave(who: UserKey): void;
+  leave(who: UserKey, weight?: number): void;
+  /** The weight of what runs. */
   running(): number;
   waiting(): number;
   /** How much work was refused. */
@@ -34,6 +36,7 @@ export interface Lane {
 
 interface Waiter {
   readonly perUser: number;
+  readonly weight: number;
   readonly start: () => void;
 }
 
@@ -83,7 +86,7 @@ export function createLane(bounds: LaneBounds): Lane {
     return [tenant, user];
   }
 
-  function count(tenant: TenantState, user: UserState, change: 1 | -1): void {
+  function count(tenant: TenantState, user: UserState, change: number): void {
     running += change;
     tenant.running += change;
     user.running += change;
@@ -99,12 +102,13 @@ export function createLane(bounds: LaneBounds): Lane {
   /** Starts what waits and may run now. */
   function serve(): void {
     for (const [tenantId, tenant] of queue) {
-      if (running >= total) return;
-      if (tenant.running >= perTenant) continue;
       for (const [userId, user] of tenant.queue) {
         const [next] = user.waiters;
-        if (!next || user.running >= next.perUser) continue;
-        count(tenant, user, 1);
+        if (!next) continue;
+        if (!fits(running, next.weight, total)) return;
+        if (!fits(tenant.running, next.weight, perTenant)) break;
+        if (!fits(user.running, next.weight, next.perUser)) continue;
+        count(tenant, user, next.weight);
         remove(next, { tenantId, userId }, tenant, user);
         // Behind the others that wait.
         if (user.waiters.length > 0) requeue(tenant.queue, userId, user);
@@ -122,7 +126,12 @@ export function createLane(bounds: LaneBounds): Lane {
     if (tenant.queue.size === 0) queue.delete(tenantId);
   }
 
-  function wait(who: UserKey, perUser: number, tenant: TenantState, user: UserState): Promise<void> {
+  function wait(
+    who: UserKey,
+    { perUser, weight }: Pick<Waiter, 'perUser' | 'weight'>,
+    tenant: TenantState,
+    user: UserState,
+  ): Promise<void> {
     if (user.waiters.length >= maxWaitingPerUser) {
       refused += 1;
       forget(who, tenant, user);
@@ -142,6 +151,7 @@ export function createLane(bounds: LaneBounds): Lane {
             }, maxWaitMs);
       const waiter: Waiter = {
         perUser,
+        weight,
         start() {
           clearTimeout(timeout);
           resolve();
@@ -155,16 +165,19 @@ export function createLane(bounds: LaneBounds): Lane {
   }
 
   return {
-    enter(who, perUser = bounds.perUser) {
+    enter(who, perUser = bounds.perUser, weight = 1) {
       const [tenant, user] = stateOf(who);
-      const mayRun = running < total && tenant.running < perTenant && user.running < perUser;
-      if (!mayRun) return wait(who, perUser, tenant, user);
-      count(tenant, user, 1);
+      const mayRun =
+        fits(running, weight, total) &&
+        fits(tenant.running, weight, perTenant) &&
+        fits(user.running, weight, perUser);
+      if (!mayRun) return wait(who, { perUser, weight }, tenant, user);
+      count(tenant, user, weight);
       return undefined;
     },
-    leave(who) {
+    leave(who, weight = 1) {
       const [tenant, user] = stateOf(who);
-      count(tenant, user, -1);
+      count(tenant, user, -weight);
       if (waiting > 0) serve();
       forget(who, tenant, user);
     },
@@ -173,6 +186,8 @@ export function createLane(bounds: LaneBounds): Lane {
     refused: () => refused,
   };
 }
+
+const fits = (running: number, weight: number, bound: number) => running === 0 || running + weight <= bound;
 
 function requeue<Value>(queue: Map<string, Value>, key: string, value: Value): void {
   queue.delete(key);
