@@ -12,6 +12,7 @@ const env = {
 
 /** While set, stats, recipients and the badges of subscriptions of that tenant are not answered until it resolves. */
 let slow: { readonly tenantId: string; readonly until: Promise<unknown>; end(): void } | undefined;
+let statsQueries = 0;
 function slowDown(tenantId: string): void {
   let end = () => {};
   const until = new Promise<void>((resolve) => {
@@ -24,6 +25,7 @@ function slowly(store: Store): Store {
   return {
     ...store,
     async stats(user, window) {
+      statsQueries += 1;
       await wait(user.tenantId);
       return store.stats(user, window);
     },
@@ -208,4 +210,23 @@ describe('RateLimit fields', () => {
     expect(response.status).toBe(200);
     expect(response.headers.has('ratelimit')).toBe(false);
   });
+});
+
+it('stats that a request asks for twice are one query', async () => {
+  const token = await app.token({ subject: 'twice' });
+  const before = statsQueries;
+  const query = `{ viewer {
+    a: stats { sessionCount } b: stats { pageViewCount }
+    c: stats(window: { days: 3 }) { sessionCount } d: stats(window: { days: 3 }) { sessionCount }
+  } }`;
+  const { data } = await app.send(token, query);
+  expect(data).toEqual({
+    viewer: {
+      a: { sessionCount: 0 },
+      b: { pageViewCount: 0 },
+      c: { sessionCount: 0 },
+      d: { sessionCount: 0 },
+    },
+  });
+  expect(statsQueries).toBe(before + 2);
 });

@@ -15,6 +15,7 @@ import { type StatsWindow, type UserStats, windowOf } from '../domain/stats.ts';
 import type { User } from '../domain/user.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Store } from '../ports/store.ts';
+import type { Context } from './context.ts';
 import { DateTime, LocalDate, TimeZone } from './scalars.ts';
 
 enum WindowMode {
@@ -117,6 +118,26 @@ export class UserStatsType {
   byDay!: DayStat[];
 }
 
+type Stats = UserStats & Pick<UserStatsType, 'windowStart' | 'windowEnd' | 'timeZone'>;
+
+/** Stats that are being computed for a request, by user and window. */
+const computing = new WeakMap<Context, Map<string, Promise<Stats>>>();
+
+/** Like `statsOf`. Fields of a request that ask for the same at the same time share one query. */
+export function sharedStatsOf(
+  context: Context,
+  deps: Parameters<typeof statsOf>[0],
+  user: User,
+  input: StatsWindowInput | undefined,
+): Promise<Stats> {
+  const ofRequest = computing.get(context) ?? new Map<string, Promise<Stats>>();
+  computing.set(context, ofRequest);
+  const key = JSON.stringify([user.userId, input]);
+  const shared = ofRequest.get(key) ?? statsOf(deps, user, input).finally(() => ofRequest.delete(key));
+  ofRequest.set(key, shared);
+  return shared;
+}
+
 /** Computes a user's stats. Rejects with BAD_USER_INPUT for a window that reaches beyond what is kept. */
 export async function statsOf(
   {
@@ -126,7 +147,7 @@ export async function statsOf(
   }: { readonly store: Store; readonly clock: Clock; readonly retentionDays: number },
   user: User,
   input: StatsWindowInput | undefined,
-): Promise<UserStats & Pick<UserStatsType, 'windowStart' | 'windowEnd' | 'timeZone'>> {
+): Promise<Stats> {
   const now = clock.now();
   const days = input?.days ?? 7;
   const asOf = input?.asOf ?? now;

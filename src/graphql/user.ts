@@ -35,7 +35,7 @@ import { filterOf, NotificationFilterInput } from './notification-filter.ts';
 import { DateTimeRangeInput, PageViewConnection, pageViewPage } from './page-view.ts';
 import { countProblem, MutationPayload, type UserError, userErrorsOf } from './payload.ts';
 import { DateTime, TimeZone } from './scalars.ts';
-import { StatsWindowInput, statsOf, UserStatsType } from './stats.ts';
+import { StatsWindowInput, sharedStatsOf, UserStatsType } from './stats.ts';
 
 const defaultPageSize = 25;
 const firstArg = { nullable: true, defaultValue: defaultPageSize, description: 'Page size, 1 to 100.' };
@@ -248,9 +248,10 @@ export class UserResolver {
   stats(
     @Root() user: User,
     @Arg('window', () => StatsWindowInput, { nullable: true, description: 'Any other window.' })
-    window?: StatsWindowInput,
+    window: StatsWindowInput | undefined,
+    @Ctx() context: Context,
   ) {
-    return statsOf(this.deps, user, window ?? undefined);
+    return sharedStatsOf(context, this.deps, user, window ?? undefined);
   }
 
   @Mutation(() => UpsertUsersPayload, {
