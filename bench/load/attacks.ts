@@ -21,9 +21,13 @@ export interface Attack {
 const mallory = { userId: 'mallory', tenantId: 'default' };
 const twenty = Array.from({ length: 20 }, (_, n) => ({ userId: `mallory-${n}`, tenantId: 'default' }));
 
-const fourteen = (field: string) => Array.from({ length: 14 }, (_, n) => `a${n}: ${field}`).join(' ');
-const stats = 'stats { pageViewCount sessionCount topPages { name } byDay { date pageViewCount } }';
-const ofViewer = { query: `{ viewer { ${fourteen(stats)} } }` };
+/** All different, so that no two of them can share a query. */
+const fourteenStats = Array.from(
+  { length: 14 },
+  (_, n) =>
+    `a${n}: stats(window: { days: ${n + 7} }) { pageViewCount sessionCount topPages { name } byDay { date pageViewCount } }`,
+).join(' ');
+const ofViewer = { query: `{ viewer { ${fourteenStats} } }` };
 
 /** Sends again as soon as it is answered, on so many connections per token. */
 async function loops(
@@ -93,7 +97,7 @@ export const attacks: Readonly<Record<string, Attack>> = {
   'stats-service': {
     users: [mallory],
     run: async (target, endsAt) => {
-      const query = `{ user(userId: "mallory") { ${fourteen(stats)} } }`;
+      const query = `{ user(userId: "mallory") { ${fourteenStats} } }`;
       return loops(target, endsAt, [await target.tokenOf('evil', 'service')], 100, () => ({ query }));
     },
   },
