@@ -206,9 +206,9 @@ const settings = {
       'Points per second of a user in each process; up to five times as many at once. A request, socket or subscription costs 1 point, and 1 more for every 20 of its cost and every 5 items it brings. 0 = any number.',
     example: '50',
   }),
-  RATE_LIMIT_PER_SERVICE: setting(integer(0, 1_000_000).default(20_000), {
+  RATE_LIMIT_PER_SERVICE: setting(integer(0, 1_000_000).default(5_000), {
     about: 'The same for each service and admin. 0 = any number.',
-    example: '20000',
+    example: '5000',
   }),
   RATE_LIMIT_PER_ADDRESS: setting(integer(0, 100_000).default(20), {
     about: 'Requests and sockets per second of an address without a valid token. 0 = any number.',
