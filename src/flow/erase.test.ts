@@ -111,7 +111,7 @@ describe('erasing a user', () => {
     const user = anyone();
     const others = [
       { ...user, tenantId: 'other' },
-      { ...user, userId: `${user.userId}0` },
+      { ...user, userId: `${user.userId}x` },
     ];
     const tables = await tablesOfUsers();
     expect(tables).toEqual(
@@ -206,14 +206,101 @@ describe('erasing a user', () => {
     const before = await rowsNaming(user);
     const published = pubSub.published.length;
     const store = withTransactions(storage.store, (transaction) => ({
-      async eraseUser(key) {
-        await transaction.eraseUser(key);
+      async eraseUser(key, logUpTo) {
+        await transaction.eraseUser(key, logUpTo);
         throw new Error('no');
       },
     }));
     await expect(actOn(store).eraseUser(user)).rejects.toThrow('no');
     expect(await rowsNaming(user)).toEqual(before);
     expect(pubSub.published).toHaveLength(published);
+  });
+});
+
+describe('erasing a user of whom there is much', () => {
+  const many = 4_500;
+  const rowsOf: Readonly<Record<string, string>> = {
+    page_view: `(tenant_id, user_id, occurred_at, id, name, received_at)
+      SELECT 'default', $1, '2026-11-20T09:00:00Z'::timestamptz + n / 3 * interval '1 s', gen_random_uuid(), 'x', now()`,
+    user_activity: `(tenant_id, user_id, occurred_at, id, activity_type)
+      SELECT 'default', $1, '2026-11-20T09:00:00Z', gen_random_uuid(), 'x'`,
+    user_activity_member: `(tenant_id, granularity, bucket_start, user_id)
+      SELECT DISTINCT 'default', one, date_trunc(one::text, '2026-11-20T00:00:00Z'::timestamptz + n * interval '1 minute', 'UTC'), $1`,
+    inbox_opening: `(tenant_id, user_id, up_to_seq, opened_at) SELECT 'default', $1, -n, now()`,
+    notification: `(tenant_id, user_id, id, seq, status, category, severity, title, created_at, delivered_at, read_at)
+      SELECT 'default', $1, gen_random_uuid(), CASE WHEN n % 5 > 0 THEN 10 + n END,
+        (CASE WHEN n % 5 > 0 THEN 'DELIVERED' ELSE 'SUPPRESSED' END)::notification_status, 'x', 'LOW', 'x', now(),
+        CASE WHEN n % 5 > 0 THEN now() END, CASE WHEN n % 3 = 0 THEN now() END`,
+    user_limit_event: `(tenant_id, user_id, user_limit_id, sequence_number, source, event_id, type, occurred_at, raw)
+      SELECT 'default', $1, 'l', n / 2, 'x', n, 'x', now(), 'x'`,
+    item_view: `(tenant_id, user_id, collection, item_id, viewed_at) SELECT 'default', $1, 'c' || n % 2, n, now()`,
+    idempotency_key: `(tenant_id, caller, mutation, key, digest, created_at)
+      SELECT 'default', 'user:' || $1, 'x', n, 'x', now()`,
+    dead_letter: `(tenant_id, id, topic, partition, "offset", key, payload, error_code, error_message, attempts, failed_at)
+      SELECT CASE WHEN n % 2 = 0 THEN 'default' ELSE '' END, gen_random_uuid(), $1, 0, n, 'default/' || $1, '', 'x', 'x', 1, now()`,
+    outbox: `(topic, key, headers, created_at) SELECT 'x', 'default/' || $1, '{}', now()`,
+  };
+
+  async function fill({ userId }: UserKey): Promise<void> {
+    for (const [table, rows] of Object.entries(rowsOf)) {
+      const levels = table === 'user_activity_member' ? ', unnest(enum_range(NULL::granularity)) AS one' : '';
+      await storage.query(`INSERT INTO ${table} ${rows} FROM generate_series(1, ${many}) AS n${levels}`, [
+        userId,
+      ]);
+    }
+    await storage.query(
+      `UPDATE inbox SET last_seq = 10 + ${many}, unseen = own.unseen, unread = own.unread FROM (
+         SELECT count(*) FILTER (WHERE seen_at IS NULL) AS unseen, count(*) FILTER (WHERE read_at IS NULL) AS unread
+         FROM notification WHERE user_id = $1 AND status = 'DELIVERED') AS own WHERE user_id = $1`,
+      [userId],
+    );
+  }
+
+  const countOf = async (user: UserKey, table: string) =>
+    (await rowsNaming(user)).filter((row) => row.startsWith(`${table} `)).length;
+
+  it('removes it in steps, and leaves little for the transaction that others wait for', async () => {
+    const user = anyone();
+    await storage.store.preparePageViews([testNow]);
+    await projectOn().apply(next([pageViewed(user), notificationSent(user)]));
+    await fill(user);
+    const left: Record<string, number> = {};
+    const store = withTransactions(storage.store, (transaction) => ({
+      async eraseUser(key, logUpTo) {
+        for (const table of Object.keys(rowsOf)) left[table] = await countOf(user, table);
+        return transaction.eraseUser(key, logUpTo);
+      },
+    }));
+    expect(await actOn(store).eraseUser(user)).toBeUndefined();
+    expect(Object.keys(left)).toEqual(Object.keys(rowsOf));
+    for (const [table, rows] of Object.entries(left)) expect([table, rows <= 2_000]).toEqual([table, true]);
+    expect(await rowsNaming(user)).toEqual([]);
+  });
+
+  it('leaves true badges with newer versions when it is cut off, and is finished by the next call', async () => {
+    const user = anyone();
+    await projectOn().apply(next([pageViewed(user), notificationSent(user)]));
+    await fill(user);
+    const [before] = await storage.store.inboxes([user]);
+    let steps = 0;
+    const cut = withTransactions(storage.store, (transaction) => ({
+      async eraseSome(key, options) {
+        const step = await transaction.eraseSome(key, options);
+        steps += 1;
+        if ((await countOfNotifications()) < 2_000) throw new Error('cut off');
+        return step;
+      },
+    }));
+    const countOfNotifications = async () =>
+      (await storage.query('SELECT FROM notification WHERE user_id = $1', [user.userId])).length;
+    await expect(actOn(cut).eraseUser(user)).rejects.toThrow('cut off');
+    expect(steps).toBeGreaterThan(10);
+    const [recounted] = await storage.store.recount([user]);
+    expect(recounted?.counts).toEqual({ unseen: recounted?.inbox.unseen, unread: recounted?.inbox.unread });
+    expect(recounted?.inbox.version).toBeGreaterThan(before?.version ?? 0);
+    expect(recounted?.inbox.unseen).toBeLessThan(before?.unseen ?? 0);
+    expect(await actOn().eraseUser(user)).toBeUndefined();
+    expect(await rowsNaming(user)).toEqual([]);
   });
 });
 
@@ -359,8 +446,8 @@ describe('while events about the user are applied', () => {
     const { open, opened } = gate();
     const reached = gate();
     const slow = withTransactions(storage.store, (transaction) => ({
-      async eraseUser(key) {
-        const erasure = await transaction.eraseUser(key);
+      async eraseUser(key, logUpTo) {
+        const erasure = await transaction.eraseUser(key, logUpTo);
         reached.open();
         await opened;
         return erasure;

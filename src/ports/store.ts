@@ -370,8 +370,17 @@ export interface StoreTransaction {
    * Of the log, when it is a table, the records under the user's key lose key and content and keep their place. What stays
    * names nobody: marks of applied events, and keys of others' calls with the digest of what these said. Waits for
    * transactions that write users or inboxes, and they for it: what is applied after it comes to a user who does not exist.
+   * Records of the log up to `logUpTo` were looked at before.
    */
-  eraseUser(user: UserKey): Promise<Erasure>;
+  eraseUser(user: UserKey, logUpTo: bigint): Promise<Erasure>;
+  /**
+   * Removes about `size` rows of a user from one of the tables that have more, with what these count for; when none has, looks
+   * at a stretch of the log behind `logUpTo`. What is left of a user with few rows stays for `eraseUser`.
+   */
+  eraseSome(
+    user: UserKey,
+    options: { readonly size: number; readonly logUpTo: bigint; readonly now: Date },
+  ): Promise<PartialErasure>;
 
   addPageViews(views: readonly PageView[]): Promise<void>;
 
@@ -556,6 +565,15 @@ export interface Marking {
 export interface Marked {
   readonly count: number;
   readonly ids: readonly string[];
+}
+
+/** What came of erasing a part of what there is about a user. */
+export interface PartialErasure {
+  readonly rows: number;
+  /** The offset up to which the log was looked at. */
+  readonly logUpTo: bigint;
+  /** Whether so little is left that it can go in one transaction. */
+  readonly isRestFew: boolean;
 }
 
 /** What came of erasing a user. */
