@@ -37,23 +37,35 @@ export class AppError extends Error {
   readonly retryAfterSec: number | undefined;
   /** Whether the backend answered, and gave the work up because it took too long. */
   readonly tookTooLong: boolean;
+  /** Whether the backend answered, and gave the work up because a lock was held for too long. */
+  readonly wasLocked: boolean;
 
   constructor(
     code: ErrorCode,
     message: string = errorTable[code].message,
-    options?: ErrorOptions & { readonly retryAfterSec?: number; readonly tookTooLong?: boolean },
+    options?: ErrorOptions & {
+      readonly retryAfterSec?: number;
+      readonly tookTooLong?: boolean;
+      readonly wasLocked?: boolean;
+    },
   ) {
     super(message, options);
     this.name = 'AppError';
     this.code = code;
     this.retryAfterSec = options?.retryAfterSec;
     this.tookTooLong = options?.tookTooLong ?? false;
+    this.wasLocked = options?.wasLocked ?? false;
   }
 }
 
 /** Whether a backend gave the work up because it took too long. Everything may take too long then, or this work alone. */
 export function tookTooLong(error: unknown): boolean {
   return error instanceof AppError && error.tookTooLong;
+}
+
+/** Whether a backend gave the work up because a lock was held for too long: on a row of one user, or on everything. */
+export function wasLocked(error: unknown): boolean {
+  return error instanceof AppError && error.wasLocked;
 }
 
 /**

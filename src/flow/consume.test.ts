@@ -1,3 +1,4 @@
+import pg from 'pg';
 import { v7 as uuidV7 } from 'uuid';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createLocalPubSub } from '../adapters/local/pub-sub.ts';
@@ -42,13 +43,16 @@ function openLog(): EventLog {
 }
 
 /** A worker that applies the log to the store. */
-function work(options: { readonly store?: Store; readonly log?: EventLog } = {}) {
-  const { store = storage.store, log: from = log } = options;
+function work(
+  options: { readonly store?: Store; readonly log?: EventLog; readonly maxLockedMs?: number } = {},
+) {
+  const { store = storage.store, log: from = log, maxLockedMs } = options;
   const project = createProject(
     { store, pubSub: createLocalPubSub(), clock: createTestClock(), logger: silent },
     { retentionDays: 183 },
   );
-  return createConsume({ log: from, project, logger: silent }, { maxBackoffMs: 20 }).start();
+  const settings = { maxBackoffMs: 20, ...(maxLockedMs !== undefined && { maxLockedMs }) };
+  return createConsume({ log: from, project, logger: silent }, settings).start();
 }
 
 /** Puts a record at the end of the log that no codec of ours writes. */
@@ -192,6 +196,57 @@ describe('a worker', () => {
       await caughtUp();
       expect(await deadLetters()).toEqual([]);
       expect(await storage.store.inboxes([alice])).toMatchObject([{ unseen: 40, lastSeq: 40n }]);
+    });
+  });
+
+  describe('while another transaction holds a lock', () => {
+    const bob = { tenantId: 'default', userId: 'bob' };
+    const sent = () => [bob, alice].map(({ userId }) => notificationSent({ userId }));
+    const unseen = async (key: typeof alice) => (await storage.store.inboxes([key]))[0]?.unseen;
+
+    /** Holds a lock until the function that it resolves with is called. */
+    async function holdLock(sql: string): Promise<() => Promise<void>> {
+      const client = new pg.Client(storage.connection);
+      await client.connect();
+      await client.query('BEGIN');
+      await client.query(sql);
+      return () => client.end();
+    }
+
+    beforeEach(async () => {
+      await storage.store.transaction(async (transaction) => {
+        await transaction.ensureUsers([bob], testNow);
+        await transaction.lockInboxes([bob], testNow);
+      });
+    });
+
+    it('sets aside a record that needs a row which stays locked, and applies every other', async () => {
+      const release = await holdLock(`SELECT FROM inbox WHERE user_id = 'bob' FOR UPDATE`);
+      await log.append(sent());
+      await work({ maxLockedMs: 0 });
+      await caughtUp();
+      expect(await deadLetters()).toMatchObject([{ error_code: 'TOO_SLOW', offset: '1' }]);
+      expect([await unseen(alice), await unseen(bob)]).toEqual([1, 0]);
+      await release();
+    });
+
+    it('waits for a table that is locked, and makes no dead letter of it', async () => {
+      const release = await holdLock('LOCK TABLE notification IN SHARE MODE');
+      let probes = 0;
+      const store: Store = {
+        ...storage.store,
+        probe: () => {
+          probes += 1;
+          return storage.store.probe();
+        },
+      };
+      await log.append(sent());
+      await work({ store, maxLockedMs: 0 });
+      await vi.waitFor(() => expect(probes).toBeGreaterThan(1), waiting);
+      await release();
+      await caughtUp();
+      expect(await deadLetters()).toEqual([]);
+      expect([await unseen(alice), await unseen(bob)]).toEqual([1, 1]);
     });
   });
 

@@ -1,7 +1,7 @@
 import { topics } from '../events/topic.ts';
 import type { Consumption, EventLog } from '../ports/event-log.ts';
 import type { Logger } from '../ports/logger.ts';
-import { createIsolate } from './isolate.ts';
+import { createIsolate, defaultMaxLockedMs } from './isolate.ts';
 import type { Project } from './project.ts';
 
 /** Consumer group of the projections. */
@@ -18,9 +18,12 @@ export function createConsume(
     readonly project: Pick<Project, 'apply' | 'bury' | 'probe'>;
     readonly logger: Logger;
   },
-  { maxBackoffMs }: { readonly maxBackoffMs?: number } = {},
+  {
+    maxBackoffMs,
+    maxLockedMs = defaultMaxLockedMs,
+  }: { readonly maxBackoffMs?: number; readonly maxLockedMs?: number } = {},
 ) {
-  const isolate = createIsolate({ group: projectionGroup, project, logger }, { maxBackoffMs });
+  const isolate = createIsolate({ group: projectionGroup, project, logger }, { maxBackoffMs, maxLockedMs });
   const consumed = Object.values(topics);
   return {
     start: (): Promise<Consumption> =>

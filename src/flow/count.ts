@@ -81,6 +81,7 @@ export function createCount(
     maxBackoffMs,
   }: CountOptions,
 ) {
+  // A row of the metrics is of many users: a lock on it is waited for.
   const isolate = createIsolate({ group: metricsGroup, project, logger }, { maxBackoffMs });
   const types = createActivityTypes({ max: maxActivityTypes });
   let others = 0;

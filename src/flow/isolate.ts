@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { type ErrorCode, isRetriable, tookTooLong } from '../domain/error.ts';
+import { LRUCache } from 'lru-cache';
+import { type ErrorCode, isRetriable, tookTooLong, wasLocked } from '../domain/error.ts';
 import type { LogRecord } from '../ports/event-log.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { Project } from './project.ts';
@@ -13,6 +14,16 @@ const triesTogether = 3;
  */
 const triesTooLong = 4;
 
+/**
+ * A record that alone waited for a lock for so long, in ms, is set aside. It has waited twice before, with others, so that those
+ * behind it wait for less than 30 s. Transactions of ours that hang end within 10 s.
+ */
+export const defaultMaxLockedMs = 15_000;
+
+/** Keys whose locks are remembered, and for how long after the last wait for one, in ms. */
+const maxLocks = 1_000;
+const lockRememberedMs = 30_000;
+
 /** Why a record becomes a dead letter. */
 interface Cause {
   readonly code: ErrorCode;
@@ -23,7 +34,8 @@ interface Cause {
 /**
  * Decides about failures of a consumer group: what a backend caused is retried without limit, with backoff and jitter; what
  * one event caused is isolated by trying the batch in parts and kept as a dead letter, and what is behind it continues. So is
- * an event that takes longer than a statement may while the backend is well. Nothing is ever skipped without a trace. All of
+ * an event that takes longer than a statement may while the backend is well, or, with `maxLockedMs`, one that alone waits for
+ * that long for a lock, while tables are free: other transactions of ours end sooner. Nothing is ever skipped without a trace. All of
  * it rejects soon after its signal is aborted.
  */
 export function createIsolate(
@@ -32,8 +44,14 @@ export function createIsolate(
     project,
     logger,
   }: { readonly group: string; readonly project: Pick<Project, 'bury' | 'probe'>; readonly logger: Logger },
-  { maxBackoffMs = 4_000 }: { readonly maxBackoffMs?: number | undefined } = {},
+  {
+    maxBackoffMs = 4_000,
+    maxLockedMs = Number.POSITIVE_INFINITY,
+  }: { readonly maxBackoffMs?: number | undefined; readonly maxLockedMs?: number | undefined } = {},
 ) {
+  /** Since when records of a key wait for a lock, each alone: those behind one that was set aside wait no longer. */
+  const lockedSince = new LRUCache<string, number>({ max: maxLocks, ttl: lockRememberedMs });
+
   /** Tries again while the backend is away, with exponential backoff and full jitter. */
   async function retrying<T>(
     work: () => Promise<T>,
@@ -55,13 +73,20 @@ export function createIsolate(
     }
   }
 
-  /** Whether the work itself took too long, and not everything does. */
+  /** Whether the work itself took too long or was locked, and not everything does or is. */
   const isTooMuch = async (error: unknown) =>
-    tookTooLong(error) &&
+    (tookTooLong(error) || wasLocked(error)) &&
     (await project.probe().then(
       () => true,
       () => false,
     ));
+
+  function isLockedTooLong(key: string): boolean {
+    const now = performance.now();
+    const since = lockedSince.get(key) ?? now;
+    lockedSince.set(key, since);
+    return now - since >= maxLockedMs;
+  }
 
   /** Keeps a record as a dead letter. */
   async function bury(
@@ -96,7 +121,7 @@ export function createIsolate(
           signal,
           async (error, attempt) => {
             const isTooMany = await isTooMuch(error);
-            if (isTooMany) times += 1;
+            if (isTooMany && tookTooLong(error)) times += 1;
             return isTooMany || attempt >= tries;
           },
         );
@@ -108,24 +133,26 @@ export function createIsolate(
     }
 
     async function alone(record: LogRecord, tooLong: number): Promise<void> {
+      const key = record.key ?? `${record.topic}/${record.partition}`;
       let attempts = 0;
       let times = tooLong;
       try {
-        return await retrying(
+        await retrying(
           () => work([record]),
           signal,
           async (error, attempt) => {
             attempts = attempt;
-            times = (await isTooMuch(error)) ? times + 1 : 0;
+            const isAtFault = await isTooMuch(error);
+            if (isAtFault && wasLocked(error)) return isLockedTooLong(key);
+            lockedSince.delete(key);
+            times = isAtFault ? times + 1 : 0;
             return times >= triesTooLong;
           },
         );
+        lockedSince.delete(key);
       } catch (error) {
         signal.throwIfAborted();
-        const cause: Cause = tookTooLong(error)
-          ? { code: 'TOO_SLOW', error: new Error('It took longer than a statement may.'), attempts }
-          : { code: 'REJECTED_EVENT', error, attempts: 1 };
-        await bury(record, cause, signal);
+        await bury(record, causeOf(error, attempts), signal);
       }
     }
 
@@ -133,6 +160,14 @@ export function createIsolate(
   }
 
   return { apply };
+}
+
+function causeOf(error: unknown, attempts: number): Cause {
+  if (tookTooLong(error))
+    return { code: 'TOO_SLOW', error: new Error('It took longer than a statement may.'), attempts };
+  if (wasLocked(error))
+    return { code: 'TOO_SLOW', error: new Error('Another transaction held a lock that it needs.'), attempts };
+  return { code: 'REJECTED_EVENT', error, attempts: 1 };
 }
 
 /** Prisma says where it happened first and what happened last. */

@@ -15,7 +15,7 @@ import { runEach } from '../ports/run-each.ts';
 import type { Store, StoreTransaction, WaitingForUser } from '../ports/store.ts';
 import { announceDue } from './announce-due.ts';
 import { deadLetterOf, type Failure } from './dead-letter.ts';
-import { createIsolate } from './isolate.ts';
+import { createIsolate, defaultMaxLockedMs } from './isolate.ts';
 import { writesOf } from './mail.ts';
 import { draftOf, groupOf } from './project.ts';
 import { publishBadges } from './publish.ts';
@@ -87,7 +87,10 @@ export function createWaiting(
       bury: (record: LogRecord, why: Failure) =>
         store.transaction((transaction) => setAside(transaction, rowsOf([record]), why)),
     };
-    const isolate = createIsolate({ group: 'waiting records', project, logger });
+    const isolate = createIsolate(
+      { group: 'waiting records', project, logger },
+      { maxLockedMs: defaultMaxLockedMs },
+    );
     const work = async (records: readonly LogRecord[]) => {
       count += await apply(rowsOf(records));
     };

@@ -41,7 +41,7 @@ export class DeadLetterType implements Node {
 
   @Field(() => String, {
     description:
-      'What went wrong: `MALFORMED_EVENT`, `USER_NOT_FOUND`, `REJECTED_EVENT` (it can be read, but not applied) or `TOO_SLOW` (applying it takes longer than a statement may, and the database is well).',
+      'What went wrong: `MALFORMED_EVENT`, `USER_NOT_FOUND`, `REJECTED_EVENT` (it can be read, but not applied) or `TOO_SLOW` (applying it takes longer than a statement may, or needs a row that stays locked, and the database is well).',
   })
   errorCode!: string;
 

@@ -19,6 +19,9 @@ const transientKind =
 /** SQLSTATE of a statement that was canceled, as the server does when the time of a statement is over. */
 const statementTimeout = '57014';
 
+/** SQLSTATE of a statement that waited for a lock for as long as it may. */
+const lockTimeout = '55P03';
+
 interface DatabaseError {
   readonly code?: string;
   readonly message?: string;
@@ -46,10 +49,11 @@ export function toPortError(error: unknown): unknown {
     transientKind.test(cause?.kind ?? '') ||
     transientMessage.test(message);
   if (!transient) return error;
-  const tookTooLong = [code, cause?.originalCode].includes(statementTimeout);
+  const states = [code, cause?.originalCode];
   return new AppError('UNAVAILABLE', 'The database is away or too slow; try again.', {
     cause: error,
-    tookTooLong,
+    tookTooLong: states.includes(statementTimeout),
+    wasLocked: states.includes(lockTimeout),
   });
 }
 

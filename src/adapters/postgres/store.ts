@@ -1,3 +1,4 @@
+import { AppError } from '../../domain/error.ts';
 import { withDeadline } from '../../ports/deadline.ts';
 import { runEach } from '../../ports/run-each.ts';
 import type { Store, StoreTransaction } from '../../ports/store.ts';
@@ -7,6 +8,7 @@ import { createDeadLetterLookups, createDeadLetterQueries } from './dead-letter.
 import { createEraseQueries } from './erase.ts';
 import { translated } from './error.ts';
 import { createEventLookups, createEventQueries } from './event.ts';
+import { Prisma } from './generated/client.ts';
 import { createInboxQueries } from './inbox.ts';
 import { createItemLookups, createItemQueries, createItemWrites } from './item.ts';
 import { createLimitQueries, createLimitWrites } from './limit.ts';
@@ -24,6 +26,13 @@ import { createWaitingQueries } from './waiting.ts';
 
 /** Longer than a small write takes, and shorter than anybody waits for it. */
 const probeMs = 1_000;
+
+/** Whether a table of ours is locked against writes, or someone waits to lock it. */
+const isTableLocked = Prisma.sql`EXISTS (
+  SELECT FROM pg_locks JOIN pg_class ON pg_class.oid = relation
+  WHERE locktype = 'relation' AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+    AND relnamespace = current_schema()::regnamespace
+    AND mode IN ('ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock'))`;
 
 const createQueries = (sql: Sql) => ({
   ...createUserQueries(sql),
@@ -170,8 +179,10 @@ export function createPostgresStore(
     problem: () => writes.problem(),
     async probe() {
       // Written to the log of the database and nowhere else.
-      const write = sql.execute`SELECT pg_logical_emit_message(true, ${'unseen'}::text, 'probe')`;
-      await translated(withDeadline(write, probeMs));
+      const write = sql.query<{ isLocked: boolean }>`
+        SELECT ${isTableLocked} AS "isLocked" FROM pg_logical_emit_message(true, ${'unseen'}::text, 'probe')`;
+      const [row] = await translated(withDeadline(write, probeMs));
+      if (row?.isLocked) throw new AppError('UNAVAILABLE', 'A table is locked.');
     },
     close,
   };
