@@ -124,7 +124,9 @@ describe('POST /demo/session', () => {
     try {
       const refused = await redeem(newCode(), {}, configured.url);
       expect(refused.status).toBe(403);
-      expect(messageOf(refused)).toBe('This server has its own sign-in and gives out no tokens.');
+      expect(messageOf(refused)).toBe(
+        'This server has its own sign-in and gives out no tokens. Paste a token into the page.',
+      );
       for (const page of ['/demo', '/playground']) {
         const { text } = await ask('GET', page, {}, '', configured.url);
         expect(text).toContain('{"opensByLink":false}');

@@ -219,7 +219,8 @@ const settings = {
     example: '10',
   }),
   MAX_IN_FLIGHT_PER_TENANT: setting(integer(1, 100_000).default(200), {
-    about: 'The same for all users and services of a tenant together. A service has at most half of it.',
+    about:
+      'Operations of all users and services of a tenant that each process runs at once; more wait. A service runs at most half of these.',
     example: '200',
   }),
   QUOTA_PER_USER: setting(integer(0, 1_000_000_000).default(10_000), {

@@ -20,7 +20,10 @@ export function createDemoDoor({
 }): DemoDoor {
   return async (request) => {
     if (!sessions)
-      throw new AppError('FORBIDDEN', 'This server has its own sign-in and gives out no tokens.');
+      throw new AppError(
+        'FORBIDDEN',
+        'This server has its own sign-in and gives out no tokens. Paste a token into the page.',
+      );
     if (!isSameSite(request)) throw new AppError('FORBIDDEN', 'Only a page of this server may use a link.');
     const { body } = await readJsonBody(request, maxBodyBytes);
     const { code } = body as { readonly code?: unknown };
