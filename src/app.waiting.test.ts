@@ -19,7 +19,8 @@ afterEach(async () => {
 });
 
 async function start(doom?: Point): Promise<Program> {
-  const env = { DATABASE_URL: database.connectionString };
+  // Longer than restarts take, however busy the machine is.
+  const env = { DATABASE_URL: database.connectionString, UNKNOWN_USER_WAIT_SEC: '600' };
   program = await startProgram(env, doom && { entry: ['.build/testing/doomed.js', doom, '1'] });
   return program;
 }

@@ -495,7 +495,7 @@ describe('the Kafka event log, beyond the port', () => {
         for (const batch of batches) await kafka.produceBatch(views, batch);
         const starts = batches.map((_, n) => Buffer.concat(batches.slice(0, n)).length);
         kafka.changeStored(views, (stored) => {
-          // The last byte of a value, and an unknown compression.
+          // The last byte of a value, and the kind of compression: the checksum covers both.
           stored[(starts[2] ?? 0) - 3] = 0xff;
           stored[(starts[3] ?? 0) + 22] = 7;
         });
