@@ -152,10 +152,12 @@ describe('the token of the demo', () => {
 
   it('sends notifications to its own user, who then sees them', async () => {
     expect(await send('alice')).toMatchObject({ data: { sendNotification: { userErrors: [] } } });
-    await vi.waitFor(async () =>
-      expect(await app.send(token, '{ viewer { userId badge { unseen } } }')).toMatchObject({
-        data: { viewer: { userId: 'alice', badge: { unseen: 1 } } },
-      }),
+    await vi.waitFor(
+      async () =>
+        expect(await app.send(token, '{ viewer { userId badge { unseen } } }')).toMatchObject({
+          data: { viewer: { userId: 'alice', badge: { unseen: 1 } } },
+        }),
+      15_000,
     );
   });
 
