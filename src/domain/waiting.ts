@@ -1,6 +1,6 @@
 /**
- * So many records of a tenant wait for users who do not exist. A producer with wrong user ids fills no table: further ones
- * are dead letters at once.
+ * About so many records of a tenant wait for users who do not exist: partitions that are applied at the same time may each add
+ * a batch more. A producer with wrong user ids fills no table: further ones are dead letters at once.
  */
 export const maxWaitingOfTenant = 10_000;
 
