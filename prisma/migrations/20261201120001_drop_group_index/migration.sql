@@ -1,2 +1,0 @@
--- Nothing reads it any more.
-DROP INDEX CONCURRENTLY IF EXISTS "notification_group_idx";
