@@ -28,6 +28,9 @@ export type Header = readonly [name: Buffer, value: Buffer | null];
 /** What one batch may become when it is decompressed. Producers limit a batch to about 1 MB before they compress it. */
 export const maxBatchBytes = 32 * 1024 * 1024;
 
+/** The records of one batch. A record takes 7 bytes at least in a batch, and some 200 as an object. */
+const maxBatchRecords = 500_000;
+
 /** Behind so many bytes of a partition the rest of a fetch is left for the next one, so that memory has a bound. */
 const maxFetchBytes = 8 * 1024 * 1024;
 
@@ -125,6 +128,8 @@ async function decodeBatch({ bytes, offset: base }: Entry): Promise<Decoded> {
   const isAppendTime = (attributes & 8) !== 0;
   const isMark = (attributes & 0x20) !== 0;
   const count = bytes.readInt32BE(57);
+  if (count > maxBatchRecords)
+    throw new Error(`it has ${count} records; ${maxBatchRecords} are read at most`);
   const data = await decompress(attributes & 7, bytes.subarray(batchHeadBytes), maxBatchBytes);
   const reader = createReader(data);
   const records: Delivered[] = [];
