@@ -132,7 +132,7 @@ export async function createApp(
     };
   }
 
-  const reconcile = createReconcile({ store: callers.store, pubSub, cache, clock, logger });
+  const reconcile = createReconcile({ store, pubSub, cache, clock, logger });
   const project = createProject(
     { store, pubSub, cache, clock, logger },
     {

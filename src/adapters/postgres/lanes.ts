@@ -107,6 +107,7 @@ export function createCallersStore(store: Store, { poolSize }: { readonly poolSi
       countItems: through(long, ({ tenantId }) => ofTenant(tenantId), store.countItems),
       usersOf: through(long, ofTenant, store.usersOf),
       countUsers: through(long, ofTenant, store.countUsers),
+      activityBuckets: through(long, ([first]) => ofTenant(first?.tenantId ?? ''), store.activityBuckets),
       activityBucketsBetween: through(long, ofTenant, store.activityBucketsBetween),
       distinctUsers: through(long, ofTenant, store.distinctUsers),
       activityTypes: through(long, ofTenant, store.activityTypes),
