@@ -21,6 +21,11 @@ interface Counted {
   readonly userId?: string;
 }
 
+/** What was accepted today. */
+interface Count {
+  amount: number;
+}
+
 /** Counts what this process accepts per day of UTC. */
 export interface Quota {
   /** Counts `amount` for a user and their tenant. Returns a problem, and counts nothing, if the day has no room for it. */
@@ -35,8 +40,8 @@ export function createQuota(
   { perUser, perTenant }: DailyQuota,
   what: string,
 ): Quota {
-  const users = new LRUCache<string, number>({ max: maxKeys });
-  const tenants = new LRUCache<string, number>({ max: maxKeys });
+  const users = new LRUCache<string, Count>({ max: maxKeys });
+  const tenants = new LRUCache<string, Count>({ max: maxKeys });
   let day = 0;
   let refused = 0;
 
@@ -59,17 +64,27 @@ export function createQuota(
     take({ tenantId, userId }, amount, path) {
       beginDay();
       const userKey = userId === undefined ? undefined : userKeyOf({ tenantId, userId });
-      const ofUser = userKey === undefined ? 0 : (users.get(userKey) ?? 0) + amount;
-      const ofTenant = (tenants.get(tenantId) ?? 0) + amount;
-      if (perUser > 0 && ofUser > perUser) return problem('user', perUser, 'QUOTA_PER_USER', path);
-      if (perTenant > 0 && ofTenant > perTenant)
+      const ofUser = userKey === undefined ? undefined : countOf(users, userKey);
+      const ofTenant = countOf(tenants, tenantId);
+      if (ofUser && perUser > 0 && ofUser.amount + amount > perUser)
+        return problem('user', perUser, 'QUOTA_PER_USER', path);
+      if (perTenant > 0 && ofTenant.amount + amount > perTenant)
         return problem('tenant', perTenant, 'QUOTA_PER_TENANT', path);
-      if (userKey !== undefined) users.set(userKey, ofUser);
-      tenants.set(tenantId, ofTenant);
+      if (ofUser) ofUser.amount += amount;
+      ofTenant.amount += amount;
       return undefined;
     },
     refused: () => refused,
   };
+}
+
+function countOf(counts: LRUCache<string, Count>, key: string): Count {
+  let count = counts.get(key);
+  if (!count) {
+    count = { amount: 0 };
+    counts.set(key, count);
+  }
+  return count;
 }
 
 /** One quota for each kind of row that callers add. */

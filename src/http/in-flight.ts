@@ -94,6 +94,12 @@ export function whenSent(response: ServerResponse, done: () => void): void {
     done();
     return;
   }
+  // Node emits this once for either. An answer that waits behind others of its connection has no socket yet, and no event
+  // when the client is gone.
+  if (response.socket) {
+    response.once('close', done);
+    return;
+  }
   const settle = () => {
     response.off('finish', settle);
     socket.off('close', settle);

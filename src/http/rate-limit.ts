@@ -148,5 +148,15 @@ export function createRateLimit({
   };
 }
 
+/** The keys of callers: a text that is made anew for each request is hashed anew as well. */
+const keys = new WeakMap<Caller, string>();
+
 /** Services and admins of one name are one caller. */
-const keyOf = ({ tenantId, subject }: Caller) => `${tenantId}/${subject}`;
+function keyOf(caller: Caller): string {
+  let key = keys.get(caller);
+  if (key === undefined) {
+    key = `${caller.tenantId}/${caller.subject}`;
+    keys.set(caller, key);
+  }
+  return key;
+}

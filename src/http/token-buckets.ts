@@ -17,21 +17,23 @@ export function createTokenBuckets(
   { perSecond, burst, maxKeys }: { perSecond: number; burst: number; maxKeys: number },
   nowMs: () => number = () => performance.now(),
 ): TokenBuckets {
-  const fullAt = new LRUCache<string, number>({ max: maxKeys });
+  const buckets = new LRUCache<string, { fullAt: number }>({ max: maxKeys });
   // Time is counted in the thousandths of a token it brings.
   const room = burst * 1000;
   return {
     take(key, tokens = 1) {
       const now = nowMs() * perSecond;
-      const full = Math.max(fullAt.get(key) ?? 0, now) + tokens * 1000;
+      const bucket = buckets.get(key);
+      const full = Math.max(bucket?.fullAt ?? 0, now) + tokens * 1000;
       const missing = full - now - room;
       if (missing > 0) return tokens > burst ? Number.POSITIVE_INFINITY : missing / perSecond;
-      fullAt.set(key, full);
+      if (bucket) bucket.fullAt = full;
+      else buckets.set(key, { fullAt: full });
       return 0;
     },
     level(key) {
       const now = nowMs() * perSecond;
-      const missing = Math.max((fullAt.get(key) ?? 0) - now, 0);
+      const missing = Math.max((buckets.get(key)?.fullAt ?? 0) - now, 0);
       return Math.floor((room - missing) / 1000);
     },
   };
