@@ -194,7 +194,10 @@ describe('decodeRecords', () => {
     const cases = {
       'an unknown compression': [bomb(7, (plain) => plain), 'its compression type 7 is unknown'],
       'a wrong checksum': [flipped(recordBatch(three), 70), 'its checksum is wrong'],
-      'too many records': [recordBatch({ ...three, count: 500_001 }), 'it has 500001 records; 500000 are read'],
+      'too many records': [
+        recordBatch({ ...three, count: 500_001 }),
+        'it has 500001 records; 500000 are read',
+      ],
       'an unknown format': [
         ((batch) => {
           batch[16] = 3;
