@@ -3,6 +3,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { exportJWK, SignJWT } from 'jose';
 import { describe, expect, it } from 'vitest';
+import { expiredMessage } from '../../ports/authenticator.ts';
 import { systemClock } from '../../ports/clock.ts';
 import { createJwtAuthenticator, maxTokenLength, signToken } from './authenticator.ts';
 
@@ -53,6 +54,16 @@ describe('a token', () => {
     await expect(bySecret().authenticate('x'.repeat(maxTokenLength))).rejects.toThrow(
       'The token is not a JWT in its compact form.',
     );
+  });
+
+  it('is refused once it has expired, however often it was accepted', async () => {
+    let now = new Date();
+    const authenticator = createJwtAuthenticator({ keys: { secret }, clock: { now: () => now } });
+    const token = await aliceToken('1h');
+    for (let uses = 0; uses < 3; uses += 1) await authenticator.authenticate(token);
+    now = new Date(now.getTime() + 3_600_001);
+    await expect(authenticator.authenticate(token)).rejects.toThrow(expiredMessage);
+    await expect(authenticator.authenticate(token)).rejects.toThrow(expiredMessage);
   });
 
   it('is refused again as it was the first time', async () => {

@@ -43,6 +43,9 @@ export const maxTokenLength = 8_192;
 const canonicalPart = '(?:[\\w-]{4})*(?:[\\w-][AQgw]|[\\w-]{2}[AEIMQUYcgkosw048])?';
 const compactForm = new RegExp(`^${canonicalPart}\\.${canonicalPart}\\.${canonicalPart}$`);
 
+/** The characters of tokens that are remembered as they are. */
+const maxRecentLength = 1024 * 1024;
+
 /** The verified callers that are remembered, in bytes. */
 const maxCacheBytes = 8 * 1024 * 1024;
 
@@ -61,17 +64,28 @@ export function createJwtAuthenticator(
   expected: { readonly issuer?: string | undefined; readonly audience?: string | undefined } = {},
 ): Authenticator {
   const verified = new LRUCache<string, Caller>({ maxSize: maxCacheBytes, sizeCalculation: entryBytes });
+  // Tokens that came again, so that those that come all the time cost no digest: 2.5 µs of a request of 80 µs. Not needed once
+  // a digest takes a tenth of that.
+  const recent = new LRUCache<string, Caller>({
+    maxSize: maxRecentLength,
+    sizeCalculation: (_, token) => token.length,
+  });
   const verify = createVerify(keys);
 
   return {
     async authenticate(token) {
+      const latest = recent.get(token);
+      if (latest && latest.expiresAt > clock.now()) return latest;
       if (token.length > maxTokenLength)
         throw refused(`The token has more than ${maxTokenLength} characters.`);
       const now = clock.now();
       const digest = hash('sha256', token, 'base64');
       const known = verified.get(digest);
       if (known) {
-        if (known.expiresAt > now) return known;
+        if (known.expiresAt > now) {
+          recent.set(token, known);
+          return known;
+        }
         verified.delete(digest);
         throw refused(expiredMessage);
       }
