@@ -20,6 +20,8 @@ export interface Size {
   readonly of: 'field' | 'parent';
   /** The arguments that `entries` takes, in their order. */
   readonly names: readonly string[];
+  /** Whether `entries` counts lists: arguments whose type holds none have no part in it. */
+  readonly countsLists?: true;
   entries(...values: readonly unknown[]): number;
 }
 
@@ -102,6 +104,7 @@ const listArguments = ['input', 'events', 'ids'];
 const perItem: Size = {
   of: 'parent',
   names: listArguments,
+  countsLists: true,
   entries: (...values) => within(listedItems(...values), maxItems),
 };
 

@@ -3,9 +3,13 @@ import {
   type FieldNode,
   type FragmentDefinitionNode,
   type GraphQLField,
+  type GraphQLInputType,
   type GraphQLSchema,
   getNamedType,
+  getNullableType,
+  isInputObjectType,
   isInterfaceType,
+  isListType,
   isObjectType,
   Kind,
   type OperationDefinitionNode,
@@ -102,14 +106,14 @@ export function costOf(
     const read = (argument: string) => argumentValue(field, node.arguments ?? [], argument, operation);
     const below = node.selectionSet ? selections(node.selectionSet, type) : nothing;
     let inner = below.fixed;
-    for (const [size, cost] of below.lists) inner = plus(inner, times(termOf(size, read), cost));
+    for (const [size, cost] of below.lists) inner = plus(inner, times(termOf(size, field, read), cost));
     const bytes = entry?.bytes ?? table.bytes.get(type) ?? 0;
     const each = plus(bytes / bytesPerCost + (table.objects.get(type) ?? 0), inner);
     const own = (entry?.weight ?? 0) + (name.length + punctuation) / bytesPerCost;
     const size = entry?.size;
     if (size === undefined) return { fixed: plus(own, each), lists: new Map() };
     if (size.of === 'parent') return { fixed: own, lists: new Map([[size, each]]) };
-    return { fixed: plus(own, times(termOf(size, read), each)), lists: new Map() };
+    return { fixed: plus(own, times(termOf(size, field, read), each)), lists: new Map() };
   }
 
   const root = schema.getRootType(operation.operation);
@@ -120,10 +124,22 @@ export function costOf(
 /** Quotes, colon and comma around a field of the answer. */
 const punctuation = 4;
 
-function termOf({ names, entries }: Size, read: (name: string) => ArgumentValue): Term {
-  const values = names.map(read);
+function termOf(
+  { names, countsLists, entries }: Size,
+  { args }: GraphQLField<unknown, unknown>,
+  read: (name: string) => ArgumentValue,
+): Term {
+  // Without an argument that may hold a list, the term is a number.
+  const sizing = countsLists ? args.filter(({ type }) => mayHoldLists(type)).map(({ name }) => name) : names;
+  const values = names.filter((name) => sizing.includes(name)).map(read);
   const term = (variables: Variables) => entries(...values.map((value) => value.read(variables)));
   return values.every(({ isConstant }) => isConstant) ? term(undefined) : term;
+}
+
+function mayHoldLists(type: GraphQLInputType): boolean {
+  const nullable = getNullableType(type);
+  if (!isInputObjectType(nullable)) return isListType(nullable);
+  return Object.values(nullable.getFields()).some((field) => isListType(getNullableType(field.type)));
 }
 
 function fieldOf(
@@ -158,11 +174,12 @@ export function itemsOf(
     const items = itemSizes[field.name] ?? {
       of: 'field',
       names: field.args.map(({ name }) => name),
+      countsLists: true,
       entries: listedItems,
     };
     total = plus(
       total,
-      termOf(items, (name) => argumentValue(field, node.arguments ?? [], name, operation)),
+      termOf(items, field, (name) => argumentValue(field, node.arguments ?? [], name, operation)),
     );
   }
   return (variables) => amountOf(total, variables);
