@@ -1,4 +1,4 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import { ApolloServer, type GraphQLRequestListener, HeaderMap } from '@apollo/server';
 import {
   type DocumentNode,
@@ -119,14 +119,18 @@ export async function createGraphQLOverHttp({
   function answerRefused(
     response: ServerResponse,
     errors: readonly GraphQLError[],
-    { requestId, contentType }: { readonly requestId: string; readonly contentType: string },
+    {
+      caller,
+      requestId,
+      contentType,
+    }: { readonly caller: Caller; readonly requestId: string; readonly contentType: string },
   ): void {
     const mask = (error: GraphQLError) =>
       maskError(error, { requestId, hideSuggestions: !operations.introspection, logger });
     const masked = errors.map(mask);
     const status = httpStatus[String(masked[0]?.extensions?.['code'])] ?? 500;
-    response.setHeader('x-request-id', requestId);
-    answerText(response, status, JSON.stringify({ errors: masked }), contentType);
+    const headers = headersOf(caller, requestId);
+    answerText(response, status, JSON.stringify({ errors: masked }), contentType, headers);
   }
 
   /** `leave` ends what was admitted. */
@@ -153,12 +157,12 @@ export async function createGraphQLOverHttp({
     whenSent(response, () => lane.leave(caller));
   }
 
-  /** Tells a caller how much they may still ask for. */
-  function addLimits(response: ServerResponse, caller: Caller): void {
-    const headers = rateLimit.headers(caller);
-    if (!headers) return;
-    response.setHeader('ratelimit-policy', headers.policy);
-    response.setHeader('ratelimit', headers.state);
+  /** Of every answer to a caller: its id, and how much the caller may still ask for. */
+  function headersOf(caller: Caller, requestId: string): OutgoingHttpHeaders {
+    const limits = rateLimit.headers(caller);
+    return limits
+      ? { 'x-request-id': requestId, 'ratelimit-policy': limits.policy, ratelimit: limits.state }
+      : { 'x-request-id': requestId };
   }
 
   async function answer(
@@ -174,18 +178,16 @@ export async function createGraphQLOverHttp({
     const document = source === undefined ? undefined : operations.prepare(source);
     if (document && 'length' in document) {
       const contentType = `${wantsResponseType ? graphQLResponse : 'application/json'}; charset=utf-8`;
-      addLimits(response, caller);
-      answerRefused(response, document, { requestId, contentType });
+      answerRefused(response, document, { caller, requestId, contentType });
       return;
     }
     const context: HttpContext = { caller, requestId, container, bodyBytes: bytes, document, admit };
     if (body && document && bytes <= maxPlainBodyBytes && !wantsResponseType) {
       const answered = await executeOperation({ operations, admit, logger }, body, document, context);
       if (answered) {
-        response.setHeader('x-request-id', requestId);
-        if (answered.retryAfter !== undefined) response.setHeader('retry-after', answered.retryAfter);
-        addLimits(response, caller);
-        answerText(response, answered.status, answered.json);
+        const headers = headersOf(caller, requestId);
+        if (answered.retryAfter !== undefined) headers['retry-after'] = String(answered.retryAfter);
+        answerText(response, answered.status, answered.json, undefined, headers);
         return;
       }
     }
@@ -211,12 +213,11 @@ export async function createGraphQLOverHttp({
       context: async () => context,
     });
     if (answer.kind !== 'complete') throw new Error('incremental delivery is not enabled');
-    addLimits(response, caller);
     response.writeHead(status ?? 200, {
       ...Object.fromEntries(answered),
       'content-length': Buffer.byteLength(answer.string),
       'cache-control': 'no-store',
-      'x-request-id': requestId,
+      ...headersOf(caller, requestId),
     });
     response.end(answer.string);
   }
@@ -241,7 +242,9 @@ export async function createGraphQLOverHttp({
       } catch (error) {
         // A client that sends again at once would make the event loop do nothing but refuse.
         if (error instanceof AppError && error.code === 'RATE_LIMITED') await holdBack.hold();
-        if (caller && !response.headersSent) addLimits(response, caller);
+        if (caller && !response.headersSent)
+          for (const [name, value] of Object.entries(headersOf(caller, requestId)))
+            response.setHeader(name, value as string);
         answerError(response, error, { requestId, logger });
       } finally {
         if (caller && entered) leaveWhenSent(response, caller);

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import { AppError, errorTable } from '../domain/error.ts';
 import { httpStatus } from '../graphql/error.ts';
 import type { Logger } from '../ports/logger.ts';
@@ -24,17 +24,19 @@ export function answerJson(response: ServerResponse, status: number, value: unkn
   answerText(response, status, JSON.stringify(value));
 }
 
-/** Answers a text that is written already, by default JSON, and ends. */
+/** Answers a text that is written already, by default JSON, and ends. Headers that are given here cost less than `setHeader`. */
 export function answerText(
   response: ServerResponse,
   status: number,
   body: string,
   contentType = 'application/json; charset=utf-8',
+  headers: OutgoingHttpHeaders = {},
 ): void {
   response.writeHead(status, {
     'content-type': contentType,
     'content-length': Buffer.byteLength(body),
     'cache-control': 'no-store',
+    ...headers,
   });
   response.end(body);
 }
