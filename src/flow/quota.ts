@@ -40,8 +40,10 @@ export function createQuota(
   { perUser, perTenant }: DailyQuota,
   what: string,
 ): Quota {
-  const users = new LRUCache<string, Count>({ max: maxKeys });
-  const tenants = new LRUCache<string, Count>({ max: maxKeys });
+  // Bounded by size: a cache with a `max` takes the memory for all its keys at once.
+  const bounds = { maxSize: maxKeys, sizeCalculation: () => 1 };
+  const users = new LRUCache<string, Count>(bounds);
+  const tenants = new LRUCache<string, Count>(bounds);
   let day = 0;
   let refused = 0;
 
