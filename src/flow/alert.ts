@@ -76,7 +76,7 @@ export function createAlert(
       sent = new Set(found.map(({ id }) => id));
       told = fresh.length;
     };
-    // What was found in some tenants is told even if others could not be looked at.
+    // Alerts found in some tenants are sent even if other tenants could not be read.
     await runEach([...tenants.map(lookAt), tell]);
     succeededAt = now;
     return told;

@@ -152,7 +152,7 @@ describe('a notification for a user who does not exist', () => {
     });
     expect(Buffer.from(letter?.payload ?? [])).toEqual(record?.value);
     expect(await waiting()).toBe(0);
-    // Nobody looks any more.
+    // The schedule has nothing left to look at.
     expect(await storage.store.nextDue()).toBeUndefined();
   });
 

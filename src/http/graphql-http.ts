@@ -196,7 +196,7 @@ export async function createGraphQLOverHttp({
       const value = request.headers[header];
       if (typeof value === 'string') headers.set(header, value);
     }
-    // Without a choice to make Apollo answers JSON, also to whoever would take neither: it would refuse only after the
+    // Apollo answers JSON if it gets no Accept header. With a type that it cannot answer, it would refuse only after the
     // operation has run.
     if (wantsResponseType) headers.set('accept', graphQLResponse);
     const {

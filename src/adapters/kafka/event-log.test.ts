@@ -423,7 +423,7 @@ describe('the Kafka event log, beyond the port', () => {
       'hands over what Kafka has compressed with codec %i, %s, each record once',
       (codec, compression) =>
         withLogs(async (open) => {
-          // Kafka compresses anew what comes otherwise, as its own producer would.
+          // The broker compresses again what arrives in another format, as its own producer would.
           await kafka.createTopic(views, 1, { 'compression.type': compression });
           const log = open({ partitions: 1 });
           const reader = await collect(log, newGroup());

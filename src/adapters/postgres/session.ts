@@ -41,7 +41,7 @@ export class Session extends pg.Client {
         : { ...config, connectionString: serverUrls(connectionString)[0] },
     );
     this.#config = config;
-    // Every error of the server passes here, also those of statements that nobody waits for any more.
+    // The server reports every error here, also errors of statements whose caller has stopped waiting.
     this.connection.on('errorMessage', ({ code = '' }: pg.DatabaseError) => {
       if (lostState.test(code)) this.#isLost = true;
       if (code === readOnlyState) this.#refusedWrite = true;

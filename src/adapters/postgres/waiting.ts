@@ -93,7 +93,7 @@ export function createWaitingQueries(sql: Sql) {
 
     async takeWaiting(rows: readonly WaitingForUser[]): Promise<readonly boolean[]> {
       if (rows.length === 0) return [];
-      // Whoever has the user locked is at these records already.
+      // A worker that holds the lock of a user is applying the records of that user.
       const users = await sql.query<UserKey>`
         SELECT tenant_id AS "tenantId", user_id AS "userId" FROM app_user
         WHERE ${isOf(rows)} ORDER BY tenant_id, user_id FOR UPDATE SKIP LOCKED`;
