@@ -1,3 +1,4 @@
+import type pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { testNow } from '../../testing/event.ts';
 import { openTestStorage, type TestStorage } from '../../testing/storage.ts';
@@ -26,15 +27,21 @@ async function reading<T>(work: (queries: Queries) => Promise<T>): Promise<{ ans
   try {
     await client.query('BEGIN');
     const sql = sqlOn(client);
+    const before = await rowsRead(client);
     const answer = await work({ ...createNotificationQueries(sql), ...createInboxQueries(sql) });
-    const { rows } = await client.query<{ rows: bigint }>(
-      `SELECT seq_tup_read + idx_tup_fetch AS rows FROM pg_stat_xact_user_tables WHERE relname = 'notification'`,
-    );
-    return { answer, rows: Number(rows[0]?.rows) };
+    return { answer, rows: (await rowsRead(client)) - before };
   } finally {
     await client.query('ROLLBACK');
     client.release();
   }
+}
+
+/** What the session read since its counts were last reported, which is not at the end of each transaction. */
+async function rowsRead(client: pg.ClientBase): Promise<number> {
+  const { rows } = await client.query<{ rows: bigint }>(
+    `SELECT seq_tup_read + idx_tup_fetch AS rows FROM pg_stat_xact_user_tables WHERE relname = 'notification'`,
+  );
+  return Number(rows[0]?.rows);
 }
 
 let seq = 0;
