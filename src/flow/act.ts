@@ -1,6 +1,9 @@
 import type { Badge } from '../domain/badge.ts';
 import {
   badgeOf,
+  countsAfter,
+  countsBy,
+  type Inbox,
   type InboxChange,
   maxIdsOfChange,
   noteChange,
@@ -17,7 +20,7 @@ import type { BadgeCache } from '../ports/badge-cache.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { PubSub } from '../ports/pub-sub.ts';
-import type { DeadLetterFilter, Marking, Store } from '../ports/store.ts';
+import type { DeadLetterFilter, Marking, Store, StoreTransaction } from '../ports/store.ts';
 import { announceDue } from './announce-due.ts';
 import { eraseUser } from './erase.ts';
 import { createLimitCommands } from './limit-command.ts';
@@ -30,10 +33,58 @@ interface Named {
   readonly id: string;
 }
 
+/** What is marked, by default up to what has arrived when it begins. */
+interface Wish extends Pick<Marking, 'action' | 'which'> {
+  readonly upToSeq?: bigint | undefined;
+}
+
+interface MarkedStep {
+  readonly inbox: Inbox;
+  readonly count: number;
+  readonly unknownIds: readonly string[];
+  /** Where the next step begins, and where the last one ends; undefined after the last. */
+  readonly next: Pick<Marking, 'afterSeq' | 'upToSeq'> | undefined;
+}
+
+/** Marks what comes after a place, of many only the first; undefined when there is no such user. */
+async function markStep(
+  transaction: StoreTransaction,
+  key: UserKey,
+  { action, which, afterSeq, upToSeq }: Wish & Pick<Marking, 'afterSeq'>,
+  now: Date,
+): Promise<MarkedStep | undefined> {
+  const [locked] = await transaction.lockInboxes([key], now);
+  if (!locked) return undefined;
+  const { inbox } = locked;
+  const end = upToSeq === undefined || upToSeq > inbox.lastSeq ? inbox.lastSeq : upToSeq;
+  const ids = 'ids' in which ? which.ids : [];
+  const arrivedIds = ids.length === 0 ? [] : await transaction.arrivedIds(key, ids);
+  const endOfStep = 'ids' in which ? undefined : await transaction.endOfStep(key, afterSeq);
+  const isLast = endOfStep === undefined || endOfStep >= end;
+  const stretch = { afterSeq, upToSeq: isLast ? end : endOfStep };
+  const marked = await transaction.markNotifications(inbox, { action, which, ...stretch }, now);
+  const count = marked.ids.length;
+  const step = {
+    count,
+    unknownIds: ids.filter((id) => !arrivedIds.includes(id)),
+    next: isLast ? undefined : { afterSeq: endOfStep, upToSeq: end },
+  };
+  if (count === 0) return { ...step, inbox };
+  const lastSeq = action === 'UNSNOOZE' ? inbox.lastSeq + BigInt(count) : inbox.lastSeq;
+  const noted = noteChange(
+    withCounts({ ...inbox, lastSeq }, countsBy(inbox, marked), now),
+    // Of more than these nobody is told one by one.
+    { action, ids: count > maxIdsOfChange ? [] : marked.ids },
+    now,
+  );
+  await Promise.all([transaction.saveInboxes([noted.inbox]), transaction.addChanges([noted.change])]);
+  return { ...step, inbox: noted.inbox };
+}
+
 type Changed = { readonly notification: Notification; readonly badge: Badge } | { readonly problem: Problem };
 
 /**
- * What a user or an admin does and expects to see in the reply: one transaction, then publish. Rejects with UNAVAILABLE:
+ * What a user or an admin does and expects to see in the reply: a transaction, then publish. Rejects with UNAVAILABLE:
  * unknown whether done; doing it again is harmless.
  */
 export function createAct(
@@ -64,7 +115,7 @@ export function createAct(
     readonly quotas?: Pick<Quotas, 'limitEvents' | 'users'>;
   } = {},
 ) {
-  /** Changes one notification under the lock of its inbox, and counts the badge anew from the rows. */
+  /** Changes one notification under the lock of its inbox. */
   async function change(
     { tenantId, id }: Named,
     mayAct: (userId: string) => boolean,
@@ -81,8 +132,7 @@ export function createAct(
       const after = decide(row, now);
       if ('problem' in after) return after;
       await transaction.saveNotifications([after]);
-      const counts = await transaction.countInbox(locked.inbox, locked.inbox.openedSeq);
-      const counted = withCounts(locked.inbox, counts, now);
+      const counted = withCounts(locked.inbox, countsAfter(locked.inbox, row, after), now);
       const noted = action && noteChange(counted, { action, ids: [id] }, now);
       const inbox = noted?.inbox ?? counted;
       await Promise.all([
@@ -101,7 +151,7 @@ export function createAct(
   return {
     /**
      * Opens the inbox: everything up to `upToSeq` was shown, by default everything that has arrived. What arrives after
-     * that stays unseen. Unseen is counted anew from the rows.
+     * that stays unseen, and is counted anew from the rows.
      */
     async openInbox(
       key: UserKey,
@@ -113,7 +163,8 @@ export function createAct(
         if (!locked) return undefined;
         const { inbox } = locked;
         const openedSeq = watermarkAfterOpening(inbox, upToSeq);
-        const opened = open(inbox, openedSeq, await transaction.countUnseen(key, openedSeq), now);
+        const unseen = openedSeq === inbox.lastSeq ? 0 : await transaction.countUnseen(key, openedSeq);
+        const opened = open(inbox, openedSeq, unseen, now);
         if (openedSeq === inbox.openedSeq) {
           await transaction.saveInboxes([opened]);
           return opened;
@@ -134,49 +185,28 @@ export function createAct(
     },
 
     /**
-     * Does this to notifications of an inbox up to `upToSeq`, by default everything that has arrived, and counts the badge
-     * anew from the rows. Doing it again changes nothing. `unknownIds` are those of no notification that arrived there.
+     * Does this to notifications of an inbox. Many are marked in steps of some thousand, each with a badge that is true. Doing
+     * it again changes nothing, and finishes what was cut off. `unknownIds` are those of no notification that arrived there.
      */
     async markNotifications(
       key: UserKey,
-      {
-        upToSeq,
-        ...marking
-      }: Omit<Marking, 'upToSeq' | 'maxIds'> & { readonly upToSeq?: bigint | undefined },
+      wish: Wish,
     ): Promise<
       | { readonly badge: Badge; readonly affectedCount: number; readonly unknownIds: readonly string[] }
       | { readonly problem: Problem }
     > {
       const now = clock.now();
-      const marked = await store.transaction(async (transaction) => {
-        const [locked] = await transaction.lockInboxes([key], now);
-        if (!locked) return undefined;
-        const { inbox } = locked;
-        const ids = 'ids' in marking.which ? marking.which.ids : [];
-        const arrivedIds = ids.length === 0 ? [] : await transaction.arrivedIds(key, ids);
-        const upTo = upToSeq === undefined || upToSeq > inbox.lastSeq ? inbox.lastSeq : upToSeq;
-        const { count, ids: markedIds } = await transaction.markNotifications(
-          inbox,
-          { ...marking, upToSeq: upTo, maxIds: maxIdsOfChange },
-          now,
-        );
-        const unknownIds = ids.filter((id) => !arrivedIds.includes(id));
-        if (count === 0) return { inbox, count, unknownIds };
-        const lastSeq = marking.action === 'UNSNOOZE' ? inbox.lastSeq + BigInt(count) : inbox.lastSeq;
-        const counts = await transaction.countInbox(key, inbox.openedSeq);
-        const noted = noteChange(
-          withCounts({ ...inbox, lastSeq }, counts, now),
-          // Of more than these nobody is told one by one.
-          { action: marking.action, ids: count > markedIds.length ? [] : markedIds },
-          now,
-        );
-        await Promise.all([transaction.saveInboxes([noted.inbox]), transaction.addChanges([noted.change])]);
-        return { inbox: noted.inbox, count, unknownIds };
-      }, key);
-      if (!marked) return { problem: userNotFound(['input', 'userId']) };
-      const badge = badgeOf(marked.inbox);
-      if (marked.count > 0) await publishBadges({ pubSub, cache, logger }, [badge], 'MARKED');
-      return { badge, affectedCount: marked.count, unknownIds: marked.unknownIds };
+      let affectedCount = 0;
+      let rest: Wish & Pick<Marking, 'afterSeq'> = { ...wish, afterSeq: 0n };
+      for (;;) {
+        const step = await store.transaction((transaction) => markStep(transaction, key, rest, now), key);
+        if (!step) return { problem: userNotFound(['input', 'userId']) };
+        const badge = badgeOf(step.inbox);
+        if (step.count > 0) await publishBadges({ pubSub, cache, logger }, [badge], 'MARKED');
+        affectedCount += step.count;
+        if (!step.next) return { badge, affectedCount, unknownIds: step.unknownIds };
+        rest = { ...rest, ...step.next };
+      }
     },
 
     /** Puts a notification off: it counts as nothing and arrives again then. `mayAct` says for whose it may be asked. */

@@ -12,6 +12,7 @@ import {
   recordsOf,
   testNow,
 } from '../testing/event.ts';
+import { withTransactions } from '../testing/faults.ts';
 import { drift } from '../testing/recount.ts';
 import { openTestStorage, type TestStorage } from '../testing/storage.ts';
 import { createAct } from './act.ts';
@@ -82,8 +83,29 @@ async function startInbox() {
   };
 }
 
+/** Notifications of a user to whom nothing has come yet, as if they had arrived one after the other. */
+async function fill(
+  user: UserKey,
+  count: number,
+  columns: Readonly<Record<string, string>> = {},
+): Promise<void> {
+  await storage.store.transaction((transaction) => transaction.lockInboxes([user], testNow));
+  await storage.query(
+    `INSERT INTO notification (
+       ${['tenant_id, user_id, id, seq, status, category, severity, title, created_at, delivered_at', ...Object.keys(columns)]})
+     SELECT
+       ${[`'default', $1, gen_random_uuid(), n, 'DELIVERED', 'general', 'NORMAL', 'Full', now(), now()`, ...Object.values(columns)]}
+     FROM generate_series(1, $2::int) AS n`,
+    [user.userId, count],
+  );
+  await storage.query(
+    'UPDATE inbox SET unseen = $2::int, unread = $2::int, last_seq = $2::int WHERE user_id = $1',
+    [user.userId, count],
+  );
+}
+
 describe('marking', () => {
-  it('reaches one or thousands in one step, and nothing that came after what was shown', async () => {
+  it('reaches one or thousands, and nothing that came after what was shown', async () => {
     const one = await startInbox();
     await one.apply(Array.from({ length: 1_500 }, () => notificationSent(one.user)));
     const read = await one.act.markNotifications(one.user, {
@@ -98,6 +120,63 @@ describe('marking', () => {
       upToSeq: 1_400n,
     });
     expect(again).toMatchObject({ affectedCount: 0, badge: { unseen: 100, unread: 100 } });
+  });
+
+  it('of very many is done in steps with badges that are true, and done again finishes what was cut off', async () => {
+    const one = await startInbox();
+    await fill(one.user, 12_000);
+    const seen: number[] = [];
+    let steps = 0;
+    const store = withTransactions(storage.store, (transaction) => ({
+      async markNotifications(inbox, marking, now) {
+        if (++steps === 2) throw new Error('cut off');
+        return transaction.markNotifications(inbox, marking, now);
+      },
+      async saveInboxes(inboxes) {
+        await transaction.saveInboxes(inboxes);
+        const [recounted] = await transaction.recount([one.user]);
+        expect(recounted?.inbox).toMatchObject(recounted?.counts ?? {});
+        seen.push(recounted?.inbox.unread ?? 0);
+      },
+    }));
+    const act = createAct({ store, pubSub: createLocalPubSub(), clock: createTestClock(), logger: silent });
+    const all = { action: 'READ', which: { filter: {} }, upToSeq: 11_000n } as const;
+    await expect(act.markNotifications(one.user, all)).rejects.toThrow('cut off');
+    expect(await act.markNotifications(one.user, all)).toMatchObject({
+      affectedCount: 6_000,
+      badge: { unseen: 1_000, unread: 1_000 },
+    });
+    expect(seen).toEqual([7_000, 2_000, 1_000]);
+  });
+
+  it('of very many that were snoozed has them arrive in their order, above all others', async () => {
+    const one = await startInbox();
+    await fill(one.user, 6_000, {
+      snoozed_until: `now() + interval '1 day'`,
+      due_at: `now() + interval '1 day'`,
+    });
+    await storage.query('UPDATE inbox SET unseen = 0, unread = 0 WHERE user_id = $1', [one.user.userId]);
+    const [first] = await storage.query<{ id: string }>(
+      'SELECT id FROM notification WHERE user_id = $1 AND seq = 1',
+      [one.user.userId],
+    );
+    const marking = { action: 'UNSNOOZE', which: { filter: { snoozed: true } } } as const;
+    expect(await one.act.markNotifications(one.user, marking)).toMatchObject({
+      affectedCount: 6_000,
+      badge: { unseen: 6_000, unread: 6_000 },
+    });
+    const oldest = await storage.store.notification('default', first?.id ?? '');
+    expect(oldest).toMatchObject({ seq: 6_001n, snoozedUntil: null });
+    expect(await one.inbox()).toMatchObject({ lastSeq: 12_000n });
+    expect(await drift(storage.query)).toEqual([]);
+  });
+
+  it('leaves counters that a hand in the database made too low at 0, for the recount', async () => {
+    const one = await startInbox();
+    await one.send();
+    await storage.query('UPDATE inbox SET unseen = 0, unread = 0 WHERE user_id = $1', [one.user.userId]);
+    const marked = await one.act.markNotifications(one.user, { action: 'READ', which: { filter: {} } });
+    expect(marked).toMatchObject({ affectedCount: 1, badge: { unseen: 0, unread: 0 } });
   });
 
   it('reaches what the filter names', async () => {
@@ -125,6 +204,22 @@ describe('marking', () => {
     // Nothing ever arrived there.
     expect(marked).toMatchObject({ affectedCount: 0, unknownIds: [id] });
     expect(await one.inbox()).toMatchObject({ unread: 1 });
+  });
+});
+
+describe('opening', () => {
+  it('up to a place among very many leaves what stands above it', async () => {
+    const one = await startInbox();
+    await fill(one.user, 12_000);
+    for (const [upToSeq, unseen] of [
+      [2_000n, 10_000],
+      [11_990n, 10],
+      [11_990n, 10],
+      [undefined, 0],
+    ] as const) {
+      expect(await one.act.openInbox(one.user, upToSeq)).toMatchObject({ badge: { unseen, unread: 12_000 } });
+      expect(await drift(storage.query)).toEqual([]);
+    }
   });
 });
 

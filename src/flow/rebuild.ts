@@ -1,7 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { bucketBounds } from '../domain/activity.ts';
 import { AppError, isRetriable } from '../domain/error.ts';
-import { badgeOf, withCounts } from '../domain/inbox.ts';
 import { type LimitKey, limitDueAt } from '../domain/limit.ts';
 import type { LimitThresholds } from '../domain/limit-use.ts';
 import type { UserKey } from '../domain/user.ts';
@@ -14,8 +13,9 @@ import type { PubSub } from '../ports/pub-sub.ts';
 import type { MetricsDifference, Store, StoreTransaction } from '../ports/store.ts';
 import { announceDue } from './announce-due.ts';
 import { projectionGroup } from './consume.ts';
-import { publishBadges, publishLimits } from './publish.ts';
+import { publishLimits } from './publish.ts';
 import { refoldLimits } from './rebuild-limits.ts';
+import { createReconcile } from './reconcile.ts';
 
 /** Inboxes, or limits, in one transaction. */
 const rowsAtOnce = 200;
@@ -74,6 +74,8 @@ export function createRebuild(
     readonly attempts?: number;
   },
 ) {
+  const reconcile = createReconcile({ store, pubSub, cache, clock, logger });
+
   /** Resolves when the projections have applied all there is. Rejects with UNAVAILABLE when they do not get there. */
   async function settled(): Promise<void> {
     const deadline = performance.now() + settleMs;
@@ -84,11 +86,11 @@ export function createRebuild(
     }
   }
 
-  /** In a transaction, again when the database is away or somebody has locked what it needs for long. */
-  async function persistently<T>(work: (transaction: StoreTransaction) => Promise<T>): Promise<T> {
+  /** Again when the database is away or somebody has locked what it needs for long. */
+  async function persistently<T>(work: () => Promise<T>): Promise<T> {
     for (let attempt = 1; ; attempt += 1) {
       try {
-        return await store.transaction(work);
+        return await work();
       } catch (error) {
         if (!isRetriable(error) || attempt === attempts) throw error;
         await delay(500 * Math.random() + 100 * attempt);
@@ -96,8 +98,11 @@ export function createRebuild(
     }
   }
 
+  const inTransaction = <T>(work: (transaction: StoreTransaction) => Promise<T>) =>
+    persistently(() => store.transaction(work));
+
   const day = (from: Date, to: Date, dryRun: boolean) =>
-    persistently((transaction) => {
+    inTransaction((transaction) => {
       const pendingSince = new Date(clock.now().getTime() - logRetentionDays * 86_400_000);
       return transaction.recountMetrics({ from, to, pendingSince, dryRun, settled });
     });
@@ -128,21 +133,11 @@ export function createRebuild(
           const keys = await store.inboxKeys({ first: rowsAtOnce, ...(after && { after }) });
           after = keys.at(-1);
           if (!after) return;
-          const now = clock.now();
-          const changed = await persistently(async (transaction) => {
-            const locked = await transaction.lockInboxes(keys, now);
-            const inboxes = locked.map(({ inbox }) => inbox);
-            const counts = await transaction.countInboxes(inboxes);
-            const differing = inboxes.flatMap((inbox, n) => {
-              const right = withCounts(inbox, counts[n] ?? inbox, now);
-              return right === inbox ? [] : [right];
-            });
-            if (!dryRun) await transaction.saveInboxes(differing);
-            return differing;
-          });
-          if (!dryRun && changed.length > 0)
-            await publishBadges({ pubSub, cache, logger }, changed.map(badgeOf), 'RESYNCED');
-          onSome({ checked: keys.length, differed: changed.length, upTo: after });
+          let differed = 0;
+          for (const inbox of await persistently(() => reconcile.off(keys))) {
+            if (dryRun || (await persistently(() => reconcile.repair(inbox)))) differed += 1;
+          }
+          onSome({ checked: keys.length, differed, upTo: after });
         }
       });
     },
@@ -157,7 +152,7 @@ export function createRebuild(
           const keys = await store.limitKeys({ first: rowsAtOnce, ...(after && { after }) });
           after = keys.at(-1);
           if (!after) return;
-          const { differing, unfounded } = await persistently(async (transaction) => {
+          const { differing, unfounded } = await inTransaction(async (transaction) => {
             const refolded = await refoldLimits(transaction, keys, {
               now: clock.now(),
               thresholds: limitThresholds,

@@ -1,7 +1,7 @@
 import type { Badge } from '../domain/badge.ts';
-import { badgeOf, withCounts } from '../domain/inbox.ts';
+import { badgeOf, type Inbox, withCounts } from '../domain/inbox.ts';
 import { type Problem, userNotFound } from '../domain/problem.ts';
-import { distinctUsers, type UserKey } from '../domain/user.ts';
+import type { UserKey } from '../domain/user.ts';
 import type { BadgeCache } from '../ports/badge-cache.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Logger } from '../ports/logger.ts';
@@ -42,21 +42,25 @@ export function createReconcile({
 }) {
   let repaired = 0;
 
-  /** Under the locks of the inboxes, counts again and writes what differs; each badge gets a newer version, and is pushed. */
-  async function repair(users: readonly UserKey[]): Promise<readonly Recounted[]> {
+  /** Under the lock of the inbox, counts again and writes what differs; the badge gets a newer version, and is pushed. undefined: it was true. */
+  async function repair({ tenantId, userId }: UserKey): Promise<Recounted | undefined> {
+    const user = { tenantId, userId };
     const now = clock.now();
-    const found = await store.transaction(async (transaction) => {
-      await transaction.lockInboxes(distinctUsers(users), now);
-      const off = (await transaction.recount(users)).filter(isOff);
-      await transaction.saveInboxes(off.map(({ inbox, counts }) => withCounts(inbox, counts, now)));
-      return off;
-    }, users[0]);
-    if (found.length === 0) return found;
-    repaired += found.length;
-    logger.error({ badges: found.length }, 'badges differed from their rows and were repaired');
-    const badges = found.map(({ inbox, counts }) => badgeOf(withCounts(inbox, counts, now)));
-    await publishBadges({ pubSub, cache, logger }, badges, 'RECONCILED');
-    return found;
+    const off = await store.transaction(async (transaction) => {
+      await transaction.lockInboxes([user], now);
+      const [found] = (await transaction.recount([user])).filter(isOff);
+      if (found) await transaction.saveInboxes([withCounts(found.inbox, found.counts, now)]);
+      return found;
+    }, user);
+    if (!off) return undefined;
+    repaired += 1;
+    logger.error({ ...user, drift: driftOf(off) }, 'a badge differed from its rows and was repaired');
+    await publishBadges(
+      { pubSub, cache, logger },
+      [badgeOf(withCounts(off.inbox, off.counts, now))],
+      'RECONCILED',
+    );
+    return off;
   }
 
   return {
@@ -67,7 +71,7 @@ export function createReconcile({
     ): Promise<Reconciled | { readonly problem: Problem }> {
       const [[exists], [inbox]] = await Promise.all([store.users([user]), store.inboxes([user])]);
       if (!exists || !inbox) return { problem: userNotFound(['userId']) };
-      const [off] = dryRun ? (await store.recount([user])).filter(isOff) : await repair([user]);
+      const off = dryRun ? (await store.recount([user])).find(isOff) : await repair(user);
       if (!off) return { before: badgeOf(inbox), after: badgeOf(inbox), drift: 0 };
       return {
         before: badgeOf(off.inbox),
@@ -76,10 +80,15 @@ export function createReconcile({
       };
     },
 
+    /** Those of these inboxes whose counters differ from their rows at this moment. */
+    off: async (users: readonly UserKey[]): Promise<readonly Inbox[]> =>
+      (await store.recount(users)).filter(isOff).map(({ inbox }) => inbox),
+
+    repair,
+
     /** Recounts about so many inboxes, drawn at random, and repairs those that are off. */
     async sample(size: number): Promise<void> {
-      const off = (await store.recountSample(size)).filter(isOff);
-      if (off.length > 0) await repair(off.map(({ inbox }) => inbox));
+      for (const { inbox } of (await store.recountSample(size)).filter(isOff)) await repair(inbox);
     },
 
     /** How many badges of about so many, drawn at random, are off at this moment. Repairs nothing. */

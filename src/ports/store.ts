@@ -433,17 +433,15 @@ export interface StoreTransaction {
     readonly visits: readonly Visit[];
     readonly atHand?: readonly Notification[];
   }): Promise<readonly Notification[]>;
-  /** How many notifications are unseen above a watermark, counted from the rows. */
+  /** How many notifications are unseen above a watermark, counted from the rows of a locked inbox. */
   countUnseen(key: UserKey, openedSeq: bigint): Promise<number>;
-  /** What the badges of these inboxes amount to, counted from all rows, in their order. */
-  countInboxes(inboxes: readonly Inbox[]): Promise<readonly Counts[]>;
-  /** What a badge amounts to with this watermark, counted from all rows. */
-  countInbox(key: UserKey, openedSeq: bigint): Promise<Counts>;
   /**
-   * Does this to those of the delivered notifications up to a place that are not so already, in one statement whatever their
-   * number. UNSNOOZE gives them new places, from `lastSeq` on. Which it was done to: at most `maxIds` of the ids.
+   * Does this to those of the delivered notifications `(afterSeq, upToSeq]` that are not so already. UNSNOOZE gives them new
+   * places, from `lastSeq` on. Not to be asked for longer stretches than `endOfStep` says.
    */
   markNotifications(inbox: Inbox, marking: Marking, now: Date): Promise<Marked>;
+  /** The place up to which one step may go; undefined when the rest is not longer. */
+  endOfStep(key: UserKey, afterSeq: bigint): Promise<bigint | undefined>;
   /** Which of these ids are of notifications that arrived in the user's inbox. */
   arrivedIds(key: UserKey, ids: readonly string[]): Promise<readonly string[]>;
   /**
@@ -558,12 +556,12 @@ export interface Marking {
   readonly action: NotificationAction;
   /** These, or those that the filter names. */
   readonly which: { readonly ids: readonly string[] } | { readonly filter: NotificationFilter };
+  readonly afterSeq: bigint;
   readonly upToSeq: bigint;
-  readonly maxIds: number;
 }
 
-export interface Marked {
-  readonly count: number;
+/** What it was done to, and by how much that changed the counts. */
+export interface Marked extends Counts {
   readonly ids: readonly string[];
 }
 

@@ -1,10 +1,12 @@
 import type pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Inbox } from '../../domain/inbox.ts';
 import { testNow } from '../../testing/event.ts';
 import { openTestStorage, type TestStorage } from '../../testing/storage.ts';
 import { createInboxQueries } from './inbox.ts';
+import { createMarkingQueries } from './marking.ts';
 import { createNotificationQueries } from './notification.ts';
-import { sqlOn } from './sql.ts';
+import { type Sql, sqlOn } from './sql.ts';
 
 const many = 20_000;
 const alice = { tenantId: 'default', userId: 'alice' };
@@ -19,17 +21,31 @@ beforeAll(async () => {
 });
 afterAll(() => storage.close());
 
-type Queries = ReturnType<typeof createNotificationQueries> & ReturnType<typeof createInboxQueries>;
+const queriesOn = (sql: Sql) => ({
+  ...createNotificationQueries(sql),
+  ...createInboxQueries(sql),
+  ...createMarkingQueries(sql),
+});
+type Queries = ReturnType<typeof queriesOn>;
 
-/** What `work` answers, and how many rows of notifications its statements read, returned or not. */
+/** What `work` answers, and how many rows of notifications its largest statement read, returned or not. */
 async function reading<T>(work: (queries: Queries) => Promise<T>): Promise<{ answer: T; rows: number }> {
   const client = await storage.database.pool.connect();
+  let rows = 0;
   try {
     await client.query('BEGIN');
     const sql = sqlOn(client);
-    const before = await rowsRead(client);
-    const answer = await work({ ...createNotificationQueries(sql), ...createInboxQueries(sql) });
-    return { answer, rows: (await rowsRead(client)) - before };
+    const measured: Sql = {
+      ...sql,
+      async query<Row>(strings: TemplateStringsArray, ...values: readonly unknown[]) {
+        const before = await rowsRead(client);
+        const found = await sql.query<Row>(strings, ...values);
+        rows = Math.max(rows, (await rowsRead(client)) - before);
+        return found;
+      },
+    };
+    const answer = await work(queriesOn(measured));
+    return { answer, rows };
   } finally {
     await client.query('ROLLBACK');
     client.release();
@@ -131,5 +147,36 @@ describe('what is due', () => {
     );
     expect(answer).toEqual([]);
     expect(rows).toBeLessThan(1_100);
+  });
+});
+
+describe('many notifications of one user', () => {
+  const inbox = async () => {
+    const [inbox] = await storage.store.inboxes([alice]);
+    return { ...(inbox as Inbox), lastSeq: BigInt(seq) };
+  };
+
+  it('are marked by a filter in steps', async () => {
+    await fill({});
+    const afterSeq = BigInt(seq - many);
+    const { answer, rows } = await reading(async ({ endOfStep, markNotifications }) => {
+      const upToSeq = (await endOfStep(alice, afterSeq)) as bigint;
+      expect(await endOfStep(alice, BigInt(seq - 4_000))).toBeUndefined();
+      const wish = { action: 'READ', which: { filter: { read: false } }, afterSeq, upToSeq } as const;
+      return markNotifications(await inbox(), wish, testNow);
+    });
+    expect(answer).toMatchObject({ unseen: -5_000, unread: -5_000 });
+    expect(answer.ids).toHaveLength(5_000);
+    expect(rows).toBeLessThan(5_100);
+  });
+
+  it.each<[string, (queries: Queries) => Promise<unknown>]>([
+    ['from a place on', ({ countUnseen }: Queries) => countUnseen(alice, 0n)],
+    ['of a badge', ({ recount }: Queries) => recount([alice, { ...alice, userId: 'bob' }])],
+    ['of a sample', ({ recountSample }: Queries) => recountSample(100)],
+  ])('are counted a part at a time %s', async (_, count) => {
+    const { rows } = await reading(count);
+    expect(rows).toBeGreaterThan(0);
+    expect(rows).toBeLessThan(5_100);
   });
 });

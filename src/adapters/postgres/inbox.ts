@@ -1,10 +1,10 @@
-import { emptyInbox, type Inbox, type InboxChange, type UserInbox } from '../../domain/inbox.ts';
+import { type Counts, emptyInbox, type Inbox, type InboxChange, type UserInbox } from '../../domain/inbox.ts';
 import type { Recipient } from '../../domain/preference.ts';
 import { streamWindow } from '../../domain/stream.ts';
 import { type UserKey, userKeyOf } from '../../domain/user.ts';
 import type { DueRow, Recounted } from '../../ports/store.ts';
+import { countRows } from './counting.ts';
 import { Prisma } from './generated/client.ts';
-import { live } from './live.ts';
 import { disabledCategories, toRecipient } from './preference.ts';
 import type { Sql } from './sql.ts';
 import { columns, selectedOfUser } from './user.ts';
@@ -43,39 +43,32 @@ interface Wanted {
 const toEmptyInbox = ({ wantedTenantId, wantedUserId, floor, now }: Wanted): Inbox =>
   emptyInbox({ tenantId: wantedTenantId, userId: wantedUserId }, now, Number(floor ?? 0));
 
-/** Each of the inboxes `from` names with a count of its rows, in one statement and so of one moment. */
-const recounted = (from: Prisma.Sql) => Prisma.sql`
-  SELECT ${selected}, counted.* FROM ${from} CROSS JOIN LATERAL (
-    SELECT count(*) FILTER (WHERE n.seen_at IS NULL AND n.seq > inbox.opened_seq)::int AS "unseenRows",
-      count(*) FILTER (WHERE n.read_at IS NULL)::int AS "unreadRows"
-    FROM notification AS n WHERE n.tenant_id = inbox.tenant_id AND n.user_id = inbox.user_id AND ${live}
-  ) AS counted`;
-
-type RecountedRow = Row & { readonly unseenRows: number; readonly unreadRows: number };
-
-const toRecounted = (row: RecountedRow): Recounted => ({
-  inbox: toInbox(row),
-  counts: { unseen: row.unseenRows, unread: row.unreadRows },
-});
-
 export function createInboxQueries(sql: Sql) {
+  const recounted = async (rows: readonly Row[]): Promise<readonly Recounted[]> => {
+    const inboxes = rows.map(toInbox);
+    const counts = await countRows(
+      sql,
+      inboxes.map((inbox) => ({ ...inbox, afterSeq: 0n })),
+    );
+    return inboxes.map((inbox, n) => ({ inbox, counts: counts[n] as Counts }));
+  };
+
   return {
     async recount(keys: readonly UserKey[]): Promise<readonly Recounted[]> {
       const [tenantIds, userIds] = columns(keys);
-      const rows = await sql.query<RecountedRow>`
-        ${recounted(Prisma.sql`inbox`)}
+      const rows = await sql.query<Row>`
+        SELECT ${selected} FROM inbox
         WHERE (inbox.tenant_id, inbox.user_id) IN (SELECT * FROM unnest(${tenantIds}::text[], ${userIds}::text[]))`;
-      return rows.map(toRecounted);
+      return recounted(rows);
     },
 
     async recountSample(size: number): Promise<readonly Recounted[]> {
       // Whole pages are drawn, without a look at the others. Of a table that was never analyzed all of them.
-      const rows = await sql.query<RecountedRow>`
-        ${recounted(Prisma.sql`(
-          SELECT * FROM inbox TABLESAMPLE SYSTEM ((
-            SELECT least(100, 100.0 * ${size}::int / greatest(reltuples, 1)) FROM pg_class WHERE oid = 'inbox'::regclass
-          )) LIMIT ${2 * size}) AS inbox`)}`;
-      return rows.map(toRecounted);
+      const rows = await sql.query<Row>`
+        SELECT ${selected} FROM inbox TABLESAMPLE SYSTEM ((
+          SELECT least(100, 100.0 * ${size}::int / greatest(reltuples, 1)) FROM pg_class WHERE oid = 'inbox'::regclass
+        )) LIMIT ${2 * size}`;
+      return recounted(rows);
     },
 
     async inboxKeys({

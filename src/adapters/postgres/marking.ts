@@ -2,20 +2,21 @@ import type { Counts, Inbox } from '../../domain/inbox.ts';
 import type { NotificationAction } from '../../domain/notification.ts';
 import type { UserKey } from '../../domain/user.ts';
 import type { Marked, Marking } from '../../ports/store.ts';
+import { countRows, rowsAtOnce } from './counting.ts';
 import { Prisma } from './generated/client.ts';
-import { live } from './live.ts';
+import { isUnreadRow, isUnseenRow, live } from './live.ts';
 import { inInbox } from './notification.ts';
 import type { Sql } from './sql.ts';
 
-const unseenAbove = (openedSeq: bigint) => Prisma.sql`(n.seen_at IS NULL AND n.seq > ${openedSeq}::bigint)`;
-
-/** What an action writes, and to which; those that are so already are left alone. */
-function effectOf(action: Exclude<NotificationAction, 'UNSNOOZE'>, { openedSeq }: Inbox, now: Date) {
+/**
+ * What an action writes to a notification `n` that is `named`, and to which; those that are so already are left alone.
+ */
+function effectOf(action: NotificationAction, { openedSeq, lastSeq }: Inbox, now: Date) {
   const at = Prisma.sql`${now}::timestamptz`;
   const seen = Prisma.sql`seen_at = coalesce(n.seen_at, ${at})`;
   switch (action) {
     case 'SEEN':
-      return { set: seen, where: unseenAbove(openedSeq) };
+      return { set: seen, where: Prisma.sql`n.seen_at IS NULL AND n.seq > ${openedSeq}::bigint` };
     case 'READ':
       return { set: Prisma.sql`read_at = ${at}, ${seen}`, where: Prisma.sql`n.read_at IS NULL` };
     case 'UNREAD':
@@ -27,68 +28,62 @@ function effectOf(action: Exclude<NotificationAction, 'UNSNOOZE'>, { openedSeq }
       };
     case 'UNARCHIVE':
       return { set: Prisma.sql`archived_at = NULL`, where: Prisma.sql`n.archived_at IS NOT NULL` };
+    case 'UNSNOOZE':
+      return {
+        set: Prisma.sql`seq = ${lastSeq}::bigint + named.place, delivered_at = ${at}, snoozed_until = NULL, seen_at = NULL,
+          read_at = NULL, due_at = n.expires_at`,
+        where: Prisma.sql`n.snoozed_until IS NOT NULL`,
+      };
     default:
       return action satisfies never;
   }
+}
+
+interface Named {
+  readonly id: string;
+  readonly isUnseen: boolean;
+  readonly isUnread: boolean;
 }
 
 /** What users do to many of their notifications at once, and what then counts. */
 export function createMarkingQueries(sql: Sql) {
   return {
     async markNotifications(inbox: Inbox, marking: Marking, now: Date): Promise<Marked> {
-      const { action, which, upToSeq, maxIds } = marking;
-      const named = Prisma.sql`
-        ${inInbox(inbox, 'filter' in which ? which.filter : {})} AND n.seq <= ${upToSeq}
-        ${'ids' in which ? Prisma.sql`AND n.id = ANY(${which.ids}::uuid[])` : Prisma.empty}`;
-      const { tenantId, lastSeq } = inbox;
-      if (action === 'UNSNOOZE') {
-        return markedOf(
-          await sql.query<Marked>`
-            WITH named AS (
-              SELECT n.id, ${lastSeq}::bigint + row_number() OVER (ORDER BY n.seq) AS seq
-              FROM notification AS n WHERE ${named} AND n.snoozed_until IS NOT NULL
-            ), marked AS (
-              UPDATE notification AS n SET seq = named.seq, delivered_at = ${now}::timestamptz, snoozed_until = NULL,
-                seen_at = NULL, read_at = NULL, due_at = n.expires_at
-              FROM named WHERE n.tenant_id = ${tenantId} AND n.id = named.id RETURNING n.id
-            )
-            SELECT count(*)::int AS count, coalesce((array_agg(id))[1:${maxIds}::int], '{}') AS ids FROM marked`,
-        );
-      }
+      const { action, which, afterSeq, upToSeq } = marking;
       const { set, where } = effectOf(action, inbox, now);
-      return markedOf(
-        await sql.query<Marked>`
-          WITH marked AS (UPDATE notification AS n SET ${set} WHERE ${named} AND ${where} RETURNING n.id)
-          SELECT count(*)::int AS count, coalesce((array_agg(id))[1:${maxIds}::int], '{}') AS ids FROM marked`,
-      );
+      const [isUnseen, isUnread] = [isUnseenRow(inbox.openedSeq), isUnreadRow];
+      const named = await sql.query<Named>`
+        SELECT n.id, ${isUnseen} AS "isUnseen", ${isUnread} AS "isUnread" FROM notification AS n
+        WHERE ${inInbox(inbox, 'filter' in which ? which.filter : {})} AND n.seq > ${afterSeq} AND n.seq <= ${upToSeq}
+          ${'ids' in which ? Prisma.sql`AND n.id = ANY(${which.ids}::uuid[])` : Prisma.empty} AND ${where}
+        ORDER BY n.seq`;
+      const ids = named.map(({ id }) => id);
+      if (ids.length === 0) return { ids, unseen: 0, unread: 0 };
+      // By ids that stand there as values: a join with the rows that were found may be planned as a read of the whole table.
+      const [after] = await sql.query<Counts>`
+        WITH marked AS (
+          UPDATE notification AS n SET ${set} FROM unnest(${ids}::uuid[]) WITH ORDINALITY AS named (id, place)
+          WHERE n.tenant_id = ${inbox.tenantId} AND n.id = named.id RETURNING ${isUnseen} AS unseen, ${isUnread} AS unread
+        )
+        SELECT count(*) FILTER (WHERE unseen)::int AS unseen, count(*) FILTER (WHERE unread)::int AS unread FROM marked`;
+      const { unseen, unread } = after as Counts;
+      return {
+        ids,
+        unseen: unseen - named.filter((one) => one.isUnseen).length,
+        unread: unread - named.filter((one) => one.isUnread).length,
+      };
     },
 
-    async countUnseen({ tenantId, userId }: UserKey, openedSeq: bigint): Promise<number> {
-      const rows = await sql.query<{ readonly count: number }>`
-        SELECT count(*)::int AS count FROM notification AS n
-        WHERE n.tenant_id = ${tenantId} AND n.user_id = ${userId} AND ${live} AND ${unseenAbove(openedSeq)}`;
-      return rows[0]?.count ?? 0;
+    async endOfStep({ tenantId, userId }: UserKey, afterSeq: bigint): Promise<bigint | undefined> {
+      const rows = await sql.query<{ readonly seq: bigint }>`
+        SELECT seq FROM notification WHERE tenant_id = ${tenantId} AND user_id = ${userId} AND seq > ${afterSeq}
+        ORDER BY seq OFFSET ${rowsAtOnce - 1}::int LIMIT 1`;
+      return rows[0]?.seq;
     },
 
-    async countInbox({ tenantId, userId }: UserKey, openedSeq: bigint): Promise<Counts> {
-      const rows = await sql.query<Counts>`
-        SELECT count(*) FILTER (WHERE ${unseenAbove(openedSeq)})::int AS unseen,
-          count(*) FILTER (WHERE n.read_at IS NULL)::int AS unread
-        FROM notification AS n WHERE n.tenant_id = ${tenantId} AND n.user_id = ${userId} AND ${live}`;
-      return rows[0] as Counts;
-    },
-
-    async countInboxes(inboxes: readonly Inbox[]): Promise<readonly Counts[]> {
-      if (inboxes.length === 0) return [];
-      return sql.query<Counts>`
-        SELECT counted.* FROM unnest(${inboxes.map(({ tenantId }) => tenantId)}::text[],
-          ${inboxes.map(({ userId }) => userId)}::text[], ${inboxes.map(({ openedSeq }) => String(openedSeq))}::bigint[])
-          WITH ORDINALITY AS inbox (tenant_id, user_id, opened_seq, place)
-        CROSS JOIN LATERAL (
-          SELECT count(*) FILTER (WHERE n.seen_at IS NULL AND n.seq > inbox.opened_seq)::int AS unseen,
-            count(*) FILTER (WHERE n.read_at IS NULL)::int AS unread
-          FROM notification AS n WHERE n.tenant_id = inbox.tenant_id AND n.user_id = inbox.user_id AND ${live}
-        ) AS counted ORDER BY place`;
+    async countUnseen(key: UserKey, openedSeq: bigint): Promise<number> {
+      const [counts] = await countRows(sql, [{ ...key, openedSeq, afterSeq: openedSeq }]);
+      return (counts as Counts).unseen;
     },
 
     async countByCategory({
@@ -111,8 +106,4 @@ export function createMarkingQueries(sql: Sql) {
       return rows.map(({ id }) => id);
     },
   };
-}
-
-function markedOf([marked]: readonly Marked[]): Marked {
-  return marked as Marked;
 }

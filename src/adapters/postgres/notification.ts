@@ -3,7 +3,7 @@ import { dueAtOf, type Notification, type NotificationFilter } from '../../domai
 import type { UserKey } from '../../domain/user.ts';
 import type { Visit } from '../../ports/store.ts';
 import { Prisma } from './generated/client.ts';
-import { live } from './live.ts';
+import { isUnreadRow, live } from './live.ts';
 import { type Sql, sparse } from './sql.ts';
 import { columns } from './user.ts';
 
@@ -98,9 +98,6 @@ const visitColumns = (visits: readonly Visit[]) => {
   const [tenantIds, userIds] = columns(visits);
   return Prisma.sql`${tenantIds}::text[], ${userIds}::text[], ${visits.map((visit) => visit.subjectId)}::text[]`;
 };
-
-/** Unread as `domain/notification.ts` says it; one of a subject is in an index that holds no other. */
-const isUnreadRow = Prisma.sql`${live} AND n.read_at IS NULL`;
 
 /** The place of the newest unread one about what a `visit` is to. */
 const newestAbout = (below: Prisma.Sql) => Prisma.sql`(

@@ -50,7 +50,7 @@ describe('statements that a connection keeps', () => {
     for (const filter of filters) {
       await store.transaction(async (transaction) => {
         const [locked] = (await transaction.lockInboxes([user], now)) as [UserInbox];
-        const marking = { action: 'READ', which: { filter }, upToSeq: 0n, maxIds: 1 } as const;
+        const marking = { action: 'READ', which: { filter }, afterSeq: 0n, upToSeq: 0n } as const;
         await transaction.markNotifications(locked.inbox, marking, now);
       });
     }

@@ -66,6 +66,9 @@ function createTransactionQueries(sql: Sql, finish: Finish) {
   } satisfies StoreTransaction;
 }
 
+/** Every statement sees the same rows. */
+const snapshot = 'BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY';
+
 /** One statement per table and batch, arrays in by `unnest`; single rows and counts by Prisma's typed client. */
 export function createPostgresStore(
   { prisma, pool, writes, close }: Database,
@@ -118,8 +121,8 @@ export function createPostgresStore(
     exclusively: (name, work) => translated(exclusively(pool, name, work)),
     notifications: (key, page) => translated(queries.notifications(key, page)),
     countNotifications: (key, filter) => translated(queries.countNotifications(key, filter)),
-    recount: (keys) => translated(queries.recount(keys)),
-    recountSample: (size) => translated(queries.recountSample(size)),
+    recount: (keys) => translated(inTransaction(({ recount }) => recount(keys), snapshot)),
+    recountSample: (size) => translated(inTransaction(({ recountSample }) => recountSample(size), snapshot)),
     countByCategory: (key) => translated(queries.countByCategory(key)),
     arrivals: (stretches, first) => translated(queries.arrivals(stretches, first)),
     changes: (stretches, first) => translated(queries.changes(stretches, first)),
