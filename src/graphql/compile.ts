@@ -9,6 +9,7 @@ import {
   isSpecifiedScalarType,
   Kind,
   type OperationDefinitionNode,
+  OperationTypeNode,
   TypeInfo,
   visit,
   visitWithTypeInfo,
@@ -32,19 +33,20 @@ function schemaFor(schema: GraphQLSchema): GraphQLSchema {
 }
 
 /**
- * A valid query as a function of its variables, which have to be read (`getVariableValues`); undefined when it is to be
+ * A valid operation as a function of its variables, which have to be read (`getVariableValues`); undefined when it is to be
  * interpreted. What goes in is for GraphQL.js to read, whose rules graphql-jit does not have in full: it leaves out defaults of
  * input fields, and writes what custom scalars make of literals into the code as text. So variables are taken as they were
  * read, and queries with other literals than numbers, strings, booleans and enum values are interpreted. So are queries with
  * directives, whose condition graphql-jit applies to a fragment wherever it is spread, and queries with a name of
  * Object.prototype: it keeps variables and fields in plain objects, where `$constructor` is a function and `__proto__` is lost.
+ * So are mutations of several fields: compiled ones go on after a field that failed.
  */
 export function compile(
   schema: GraphQLSchema,
   document: DocumentNode,
   operation: OperationDefinitionNode,
 ): CompiledQuery | undefined {
-  if (!isCompilable(schema, document)) return undefined;
+  if (hasSequence(operation) || !isCompilable(schema, document)) return undefined;
   const variableDefinitions = operation.variableDefinitions?.map(({ kind, variable }) => ({
     kind,
     variable,
@@ -57,6 +59,12 @@ export function compile(
   );
   const query = compileQuery(schemaFor(schema), { ...document, definitions }, operation.name?.value);
   return isCompiledQuery(query) ? query : undefined;
+}
+
+/** Whether fields have to run one after the other. */
+function hasSequence({ operation, selectionSet: { selections } }: OperationDefinitionNode): boolean {
+  if (operation !== OperationTypeNode.MUTATION) return false;
+  return selections.length > 1 || selections[0]?.kind !== Kind.FIELD;
 }
 
 const plainKinds: ReadonlySet<string> = new Set([Kind.INT, Kind.FLOAT, Kind.STRING, Kind.BOOLEAN, Kind.ENUM]);

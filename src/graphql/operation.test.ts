@@ -79,6 +79,9 @@ const nodes = [
   { __typename: 'Other', id: 'o', name: null },
 ];
 
+/** Which mutations ran. */
+const ran: string[] = [];
+
 const schema = new GraphQLSchema({
   types: [thing, other],
   query: new GraphQLObjectType({
@@ -104,6 +107,26 @@ const schema = new GraphQLSchema({
         },
         // Sorted, and dates as what they are and not as the text they become.
         resolve: (_, args) => inspect(args, { sorted: true, depth: 5 }),
+      },
+    },
+  }),
+  mutation: new GraphQLObjectType({
+    name: 'Mutation',
+    fields: {
+      count: {
+        type: thing,
+        args: { id: { type: GraphQLID } },
+        resolve: async (_, { id }) => {
+          ran.push(id);
+          return { ...leaf(id), ...(id === '9' && { count: null }) };
+        },
+      },
+      refuse: {
+        type: new GraphQLNonNull(GraphQLString),
+        resolve: async () => {
+          ran.push('refused');
+          throw new Error('no');
+        },
       },
     },
   }),
@@ -207,6 +230,31 @@ describe('a query', () => {
       answer: (await run(2, source, variables)).answer,
     });
   });
+});
+
+describe('a mutation', () => {
+  it.each<[string, boolean, readonly string[], Record<string, unknown>?]>([
+    ['mutation ($id: ID) { count(id: $id) { id at late failing } }', true, ['1'], { id: '1' }],
+    ['mutation { one: count(id: "9") { id count } }', true, ['9']],
+    ['mutation { refuse }', true, ['refused']],
+    ['mutation { a: count(id: "1") { id } b: count(id: "2") { id } }', false, ['1', '2']],
+    ['mutation { a: count(id: "1") { id } refuse b: count(id: "2") { id } }', false, ['1', 'refused']],
+    ['mutation { ...F } fragment F on Mutation { a: count(id: "1") { id } refuse }', false, ['1', 'refused']],
+  ])(
+    'runs once and is answered the same, compiled or not: %s',
+    async (source, isCompiled, runs, variables) => {
+      const answers: string[] = [];
+      for (const usesToCompile of [1, 2]) {
+        ran.length = 0;
+        const found = await run(usesToCompile, source, variables);
+        expect(found.isCompiled).toBe(isCompiled);
+        expect(ran).toEqual(runs);
+        answers.push(found.answer);
+      }
+      expect(answers[0]).toBe(answers[1]);
+      expect(answers[0]).toContain('"data"');
+    },
+  );
 });
 
 describe('documents', () => {

@@ -94,12 +94,13 @@ const computing = [
   'ItemConnection',
   'NotificationConnection',
   'PageViewConnection',
+  'PreferencesPayload',
   'SystemStatus',
   'UserConnection',
   'UserLimitEvent',
 ];
 
-/** Compiled queries call only what has a resolver, and know a type at once or not at all. */
+/** Compiled operations call only what has a resolver, and know a type at once or not at all. */
 function compilable(schema: GraphQLSchema): GraphQLSchema {
   for (const type of Object.values(schema.getTypeMap())) {
     if (isInterfaceType(type) || type.name === 'BadgeSubject') {
