@@ -86,12 +86,15 @@ export function isUnseen({ openedSeq }: Inbox, notification: Notification): bool
 /** The counts after a notification became another: each is off by one at most. */
 export function countsAfter(inbox: Inbox, before: Notification, after: Notification): Counts {
   const delta = (is: (one: Notification) => boolean) => Number(is(after)) - Number(is(before));
-  return countsBy(inbox, { unseen: delta((one) => isUnseen(inbox, one)), unread: delta(isUnread) });
+  return addCounts(inbox, { unseen: delta((one) => isUnseen(inbox, one)), unread: delta(isUnread) });
 }
 
-/** The counts after a change by so much. Those that were too low already, which a recount mends, do not fall below 0. */
-export function countsBy(inbox: Counts, { unseen, unread }: Counts): Counts {
-  return { unseen: Math.max(0, inbox.unseen + unseen), unread: Math.max(0, inbox.unread + unread) };
+/** Adds to counts. Counts that were too low before stay at 0 until a recount repairs them. */
+export function addCounts(counts: Counts, delta: Counts): Counts {
+  return {
+    unseen: Math.max(0, counts.unseen + delta.unseen),
+    unread: Math.max(0, counts.unread + delta.unread),
+  };
 }
 
 /** What has come, or what is due, and the inbox after it. */
@@ -174,7 +177,7 @@ export function watermarkAfterOpening(inbox: Inbox, upToSeq: bigint | undefined)
   return upTo;
 }
 
-/** The inbox was opened; `unseen` is what stands above the watermark. */
+/** The inbox after it was opened; `unseen` counts the notifications above the watermark. */
 export function open(inbox: Inbox, openedSeq: bigint, unseen: number, now: Date): Inbox {
   return {
     ...withCounts(inbox, { unseen, unread: inbox.unread }, now),

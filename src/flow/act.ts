@@ -1,8 +1,8 @@
 import type { Badge } from '../domain/badge.ts';
 import {
+  addCounts,
   badgeOf,
   countsAfter,
-  countsBy,
   type Inbox,
   type InboxChange,
   maxIdsOfChange,
@@ -33,8 +33,8 @@ interface Named {
   readonly id: string;
 }
 
-/** What is marked, by default up to what has arrived when it begins. */
-interface Wish extends Pick<Marking, 'action' | 'which'> {
+/** Which notifications to mark; without `upToSeq` all that have arrived when marking begins. */
+interface MarkRequest extends Pick<Marking, 'action' | 'which'> {
   readonly upToSeq?: bigint | undefined;
 }
 
@@ -42,15 +42,15 @@ interface MarkedStep {
   readonly inbox: Inbox;
   readonly count: number;
   readonly unknownIds: readonly string[];
-  /** Where the next step begins, and where the last one ends; undefined after the last. */
+  /** The stretch that is left; undefined after the last step. */
   readonly next: Pick<Marking, 'afterSeq' | 'upToSeq'> | undefined;
 }
 
-/** Marks what comes after a place, of many only the first; undefined when there is no such user. */
+/** Marks one step of the notifications after a place. Resolves to undefined when there is no such user. */
 async function markStep(
   transaction: StoreTransaction,
   key: UserKey,
-  { action, which, afterSeq, upToSeq }: Wish & Pick<Marking, 'afterSeq'>,
+  { action, which, afterSeq, upToSeq }: MarkRequest & Pick<Marking, 'afterSeq'>,
   now: Date,
 ): Promise<MarkedStep | undefined> {
   const [locked] = await transaction.lockInboxes([key], now);
@@ -72,8 +72,8 @@ async function markStep(
   if (count === 0) return { ...step, inbox };
   const lastSeq = action === 'UNSNOOZE' ? inbox.lastSeq + BigInt(count) : inbox.lastSeq;
   const noted = noteChange(
-    withCounts({ ...inbox, lastSeq }, countsBy(inbox, marked), now),
-    // Of more than these nobody is told one by one.
+    withCounts({ ...inbox, lastSeq }, addCounts(inbox, marked.delta), now),
+    // A change to more notifications does not name them.
     { action, ids: count > maxIdsOfChange ? [] : marked.ids },
     now,
   );
@@ -151,7 +151,7 @@ export function createAct(
   return {
     /**
      * Opens the inbox: everything up to `upToSeq` was shown, by default everything that has arrived. What arrives after
-     * that stays unseen, and is counted anew from the rows.
+     * that stays unseen; when it is opened up to an earlier place, what follows is counted again.
      */
     async openInbox(
       key: UserKey,
@@ -185,20 +185,20 @@ export function createAct(
     },
 
     /**
-     * Does this to notifications of an inbox. Many are marked in steps of some thousand, each with a badge that is true. Doing
-     * it again changes nothing, and finishes what was cut off. `unknownIds` are those of no notification that arrived there.
+     * Marks notifications of an inbox. In a large inbox it takes steps of some thousand places, each of which leaves a correct
+     * badge. The same call again changes nothing, or finishes what was cut off. `unknownIds` name nothing that arrived there.
      */
     async markNotifications(
       key: UserKey,
-      wish: Wish,
+      request: MarkRequest,
     ): Promise<
       | { readonly badge: Badge; readonly affectedCount: number; readonly unknownIds: readonly string[] }
       | { readonly problem: Problem }
     > {
-      const now = clock.now();
       let affectedCount = 0;
-      let rest: Wish & Pick<Marking, 'afterSeq'> = { ...wish, afterSeq: 0n };
+      let rest: MarkRequest & Pick<Marking, 'afterSeq'> = { ...request, afterSeq: 0n };
       for (;;) {
+        const now = clock.now();
         const step = await store.transaction((transaction) => markStep(transaction, key, rest, now), key);
         if (!step) return { problem: userNotFound(['input', 'userId']) };
         const badge = badgeOf(step.inbox);

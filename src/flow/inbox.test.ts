@@ -1,9 +1,11 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createLocalPubSub } from '../adapters/local/pub-sub.ts';
 import { maxReadByVisit } from '../domain/mailboxes.ts';
+import type { NotificationAction } from '../domain/notification.ts';
 import type { UserKey } from '../domain/user.ts';
 import type { NotificationSent } from '../events/notification.ts';
 import { silent } from '../ports/logger.ts';
+import type { Store } from '../ports/store.ts';
 import {
   createTestClock,
   itemViewed,
@@ -17,6 +19,7 @@ import { drift } from '../testing/recount.ts';
 import { openTestStorage, type TestStorage } from '../testing/storage.ts';
 import { createAct } from './act.ts';
 import { createProject } from './project.ts';
+import { createReconcile } from './reconcile.ts';
 import { createSchedule } from './schedule.ts';
 
 let storage: TestStorage;
@@ -83,6 +86,8 @@ async function startInbox() {
   };
 }
 
+const quiet = () => ({ pubSub: createLocalPubSub(), clock: createTestClock(), logger: silent });
+
 /** Notifications of a user to whom nothing has come yet, as if they had arrived one after the other. */
 async function fill(
   user: UserKey,
@@ -122,7 +127,7 @@ describe('marking', () => {
     expect(again).toMatchObject({ affectedCount: 0, badge: { unseen: 100, unread: 100 } });
   });
 
-  it('of very many is done in steps with badges that are true, and done again finishes what was cut off', async () => {
+  it('leaves a correct badge after each step, and a second call finishes a marking that was cut off', async () => {
     const one = await startInbox();
     await fill(one.user, 12_000);
     const seen: number[] = [];
@@ -139,7 +144,7 @@ describe('marking', () => {
         seen.push(recounted?.inbox.unread ?? 0);
       },
     }));
-    const act = createAct({ store, pubSub: createLocalPubSub(), clock: createTestClock(), logger: silent });
+    const act = createAct({ store, ...quiet() });
     const all = { action: 'READ', which: { filter: {} }, upToSeq: 11_000n } as const;
     await expect(act.markNotifications(one.user, all)).rejects.toThrow('cut off');
     expect(await act.markNotifications(one.user, all)).toMatchObject({
@@ -149,7 +154,7 @@ describe('marking', () => {
     expect(seen).toEqual([7_000, 2_000, 1_000]);
   });
 
-  it('of very many that were snoozed has them arrive in their order, above all others', async () => {
+  it('lets thousands of snoozed notifications arrive in their order, above all others', async () => {
     const one = await startInbox();
     await fill(one.user, 6_000, {
       snoozed_until: `now() + interval '1 day'`,
@@ -171,7 +176,41 @@ describe('marking', () => {
     expect(await drift(storage.query)).toEqual([]);
   });
 
-  it('leaves counters that a hand in the database made too low at 0, for the recount', async () => {
+  it.each<[NotificationAction, Readonly<Record<string, string>>, object]>([
+    ['SEEN', {}, { unseen: 0, unread: 11_000 }],
+    ['UNREAD', { seen_at: 'now()', read_at: 'now()' }, { unseen: 0, unread: 11_000 }],
+    ['ARCHIVE', {}, { unseen: 0, unread: 0 }],
+    ['UNARCHIVE', { archived_at: 'now()' }, { unseen: 11_000, unread: 11_000 }],
+  ])('counts right in several steps: %s', async (action, columns, badge) => {
+    const one = await startInbox();
+    await fill(one.user, 11_000, columns);
+    await createReconcile({ store: storage.store, ...quiet() }).badge(one.user, { dryRun: false });
+    const marked = await one.act.markNotifications(one.user, { action, which: { filter: {} } });
+    expect(marked).toMatchObject({ affectedCount: 11_000, badge });
+    expect(await drift(storage.query)).toEqual([]);
+  });
+
+  it('leaves what arrives between two steps', async () => {
+    const one = await startInbox();
+    await fill(one.user, 6_000);
+    let steps = 0;
+    const store: Store = {
+      ...storage.store,
+      async transaction(work, owner) {
+        if (++steps === 2) {
+          await one.act.openInbox(one.user, undefined);
+          await one.send();
+        }
+        return storage.store.transaction(work, owner);
+      },
+    };
+    const act = createAct({ store, ...quiet() });
+    const marked = await act.markNotifications(one.user, { action: 'READ', which: { filter: {} } });
+    expect(marked).toMatchObject({ affectedCount: 6_000, badge: { unseen: 1, unread: 1 } });
+    expect(await drift(storage.query)).toEqual([]);
+  });
+
+  it('leaves counters at 0 that were too low before', async () => {
     const one = await startInbox();
     await one.send();
     await storage.query('UPDATE inbox SET unseen = 0, unread = 0 WHERE user_id = $1', [one.user.userId]);
@@ -208,7 +247,7 @@ describe('marking', () => {
 });
 
 describe('opening', () => {
-  it('up to a place among very many leaves what stands above it', async () => {
+  it('up to a place in a large inbox leaves the notifications above it unseen', async () => {
     const one = await startInbox();
     await fill(one.user, 12_000);
     for (const [upToSeq, unseen] of [

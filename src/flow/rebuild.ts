@@ -17,7 +17,7 @@ import { publishLimits } from './publish.ts';
 import { refoldLimits } from './rebuild-limits.ts';
 import { createReconcile } from './reconcile.ts';
 
-/** Inboxes, or limits, in one transaction. */
+/** Inboxes that are compared at once, or limits in one transaction. */
 const rowsAtOnce = 200;
 
 /** Days of one rebuild: as many as can be kept. */
@@ -57,9 +57,9 @@ export interface RebuiltLimits {
 }
 
 /**
- * Recounts from the raw rows, beside live traffic, and repairs what differs; a dry run only says what. A day or some
- * inboxes at a time, each in a transaction of its own: who is interrupted begins again, and finds no difference in what was
- * done.
+ * Recounts from the raw rows, beside live traffic, and repairs what differs; a dry run only says what. Each day, each
+ * inbox that differs and some limits at a time have a transaction of their own: an interrupted rebuild begins again, and finds
+ * no difference in what it repaired.
  */
 export function createRebuild(
   { store, log, pubSub, cache, clock, logger }: Deps,
@@ -134,7 +134,7 @@ export function createRebuild(
           after = keys.at(-1);
           if (!after) return;
           let differed = 0;
-          for (const inbox of await persistently(() => reconcile.off(keys))) {
+          for (const inbox of await persistently(() => reconcile.findDrifted(keys))) {
             if (dryRun || (await persistently(() => reconcile.repair(inbox)))) differed += 1;
           }
           onSome({ checked: keys.length, differed, upTo: after });

@@ -42,7 +42,10 @@ export function createReconcile({
 }) {
   let repaired = 0;
 
-  /** Under the lock of the inbox, counts again and writes what differs; the badge gets a newer version, and is pushed. undefined: it was true. */
+  /**
+   * Counts an inbox again under its lock. If a counter differs, writes it with a newer version, pushes the badge and resolves to
+   * what it found; else resolves to undefined.
+   */
   async function repair({ tenantId, userId }: UserKey): Promise<Recounted | undefined> {
     const user = { tenantId, userId };
     const now = clock.now();
@@ -54,7 +57,7 @@ export function createReconcile({
     }, user);
     if (!off) return undefined;
     repaired += 1;
-    logger.error({ ...user, drift: driftOf(off) }, 'a badge differed from its rows and was repaired');
+    logger.error({ tenantId, drift: driftOf(off) }, 'a badge differed from its rows and was repaired');
     await publishBadges(
       { pubSub, cache, logger },
       [badgeOf(withCounts(off.inbox, off.counts, now))],
@@ -80,8 +83,8 @@ export function createReconcile({
       };
     },
 
-    /** Those of these inboxes whose counters differ from their rows at this moment. */
-    off: async (users: readonly UserKey[]): Promise<readonly Inbox[]> =>
+    /** The inboxes whose counters differ from their rows at this moment. Repairs nothing. */
+    findDrifted: async (users: readonly UserKey[]): Promise<readonly Inbox[]> =>
       (await store.recount(users)).filter(isOff).map(({ inbox }) => inbox),
 
     repair,

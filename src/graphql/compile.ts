@@ -36,8 +36,8 @@ function schemaFor(schema: GraphQLSchema): GraphQLSchema {
  * A valid operation as a function of its variables, which have to be read (`getVariableValues`); undefined when it is to be
  * interpreted. What goes in is for GraphQL.js to read, whose rules graphql-jit does not have in full: it leaves out defaults of
  * input fields, and writes what custom scalars make of literals into the code as text. So variables are taken as they were
- * read, and queries with other literals than numbers, strings, booleans and enum values are interpreted. So are queries with
- * directives, whose condition graphql-jit applies to a fragment wherever it is spread, and queries with a name of
+ * read, and operations with other literals than numbers, strings, booleans and enum values are interpreted. So are those with
+ * directives, whose condition graphql-jit applies to a fragment wherever it is spread, and those with a name of
  * Object.prototype: it keeps variables and fields in plain objects, where `$constructor` is a function and `__proto__` is lost.
  * So are mutations of several fields: compiled ones go on after a field that failed.
  */

@@ -180,6 +180,7 @@ const fieldCosts: FieldCosts = {
   'UserConnection.totalCount': { weight: statement },
   'DeadLetterConnection.totalCount': { weight: statement },
   'Query.systemStatus': { weight: scan },
+  'Mutation.markNotifications': { weight: scan },
   'Mutation.reconcileBadge': { weight: scan },
   'Mutation.eraseUser': { weight: scan },
   // Texts that are longer than those of their type.

@@ -143,7 +143,7 @@ export class MarkingResolver {
 
   @Mutation(() => MarkNotificationsPayload, {
     description:
-      'Marks notifications as seen, read, archived or the reverse; the badge moves on every device. More than 5000 are marked in steps, each with a badge that is true. Repeating it is harmless, and finishes what was cut off.',
+      'Marks notifications as seen, read, archived or the reverse; the badge moves on every device. In an inbox of more than 5000 notifications it takes steps, each of which leaves a correct badge. Repeating it is harmless, and finishes what was cut off.',
   })
   async markNotifications(
     @Arg('input', () => MarkNotificationsInput) input: MarkNotificationsInput,

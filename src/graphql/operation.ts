@@ -88,7 +88,7 @@ export interface OperationOptions {
   readonly limits?: OperationLimits;
   /** Of the fields of the schema. Default: those of Unseen's. */
   readonly costs?: FieldCosts | undefined;
-  /** Memory for prepared documents, and as much again for compiled queries. Default 32 MB: 200 documents of 300 tokens. */
+  /** Memory for prepared documents, and as much again for compiled operations. Default 32 MB: 200 documents of 300 tokens. */
   readonly maxKeptBytes?: number | undefined;
   /** An operation is compiled when it comes for this time: compiling costs as much as some runs. Default 10. */
   readonly usesToCompile?: number | undefined;

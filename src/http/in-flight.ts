@@ -90,9 +90,7 @@ const placeOf = ({ tenantId, role, subject }: Caller): UserKey => ({
 /** Calls `done` when an answer was handed to the system, or the client is gone: until then the answer takes memory. */
 export function whenSent(response: ServerResponse, done: () => void): void {
   const { socket } = response.req;
-  // A small answer goes out as it is written, before anybody could be told of it.
-  const isOut = response.writableEnded && response.socket !== null && socket.writableLength === 0;
-  if (isOut || response.writableFinished || socket.destroyed) {
+  if (response.writableFinished || socket.destroyed) {
     done();
     return;
   }

@@ -36,14 +36,14 @@ export interface RequestTimeouts {
 }
 
 /**
- * Connections that the system accepts before we do; it may allow fewer (`net.core.somaxconn`). Beyond them a client tries again
- * after 1 s, then 3 s, which makes the first seconds after a restart slow for everybody.
+ * Connections that the system accepts before the process does; it may allow fewer (`net.core.somaxconn`). Further clients try
+ * again after 1 s and 3 s, so the first seconds after a restart would be slow.
  */
 const backlog = 4_096;
 
 /**
- * Sockets that are opened in one turn of the event loop: about 5 ms, with what their subscriptions cost. After a restart
- * thousands of clients come back within a second.
+ * Sockets that are opened in one turn of the event loop. After a restart thousands of clients come back within a second, and
+ * requests would wait until all of them are connected.
  */
 const upgradesPerTurn = 8;
 
@@ -175,11 +175,14 @@ export function createListener(
     socket.on('error', () => {});
     inTurn(() => {
       const isThere = door !== undefined && /^\/graphql(\?|$)/.test(request.url ?? '');
-      if (isThere && state === 'open') door.sockets.upgrade(request, socket, head);
-      else
-        socket.end(
-          `HTTP/1.1 ${isThere ? '503 Service Unavailable' : '404 Not Found'}\r\nconnection: close\r\n\r\n`,
-        );
+      if (isThere && state === 'open') {
+        door.sockets.upgrade(request, socket, head);
+        return;
+      }
+      // A client that does not close its side would keep the process from ending.
+      socket.once('finish', () => socket.destroy());
+      const status = isThere ? '503 Service Unavailable' : '404 Not Found';
+      socket.end(`HTTP/1.1 ${status}\r\nconnection: close\r\n\r\n`);
     });
   });
 

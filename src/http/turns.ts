@@ -1,19 +1,22 @@
 /**
- * Runs work in the order it came, at most `perTurn` of it in a turn of the event loop: whoever else waits for the event loop
- * gets it in between, however much of this comes at once. What throws ends the process, as it would without this.
+ * Runs work in the order in which it came, at most `perTurn` pieces in a turn of the event loop, so that other work is done in
+ * between. The work must not throw: an error would be uncaught.
  */
 export function createTurns(perTurn: number): (work: () => void) => void {
   const waiting = new Set<() => void>();
 
   function run(): void {
     let left = perTurn;
-    for (const work of waiting) {
-      if (left === 0) break;
-      left -= 1;
-      waiting.delete(work);
-      work();
+    try {
+      for (const work of waiting) {
+        if (left === 0) break;
+        left -= 1;
+        waiting.delete(work);
+        work();
+      }
+    } finally {
+      if (waiting.size > 0) setImmediate(run);
     }
-    if (waiting.size > 0) setImmediate(run);
   }
 
   return (work) => {

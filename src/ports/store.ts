@@ -418,6 +418,7 @@ export interface StoreTransaction {
   lockInboxes(keys: readonly UserKey[], now: Date): Promise<readonly UserInbox[]>;
   saveInboxes(inboxes: readonly Inbox[]): Promise<void>;
   inboxes(keys: readonly UserKey[]): Promise<readonly Inbox[]>;
+  /** Like `Store.recount`, of inboxes that the transaction has locked. */
   recount(keys: readonly UserKey[]): Promise<readonly Recounted[]>;
   addNotifications(notifications: readonly Notification[]): Promise<void>;
   notification(tenantId: string, id: string): Promise<Notification | undefined>;
@@ -436,11 +437,11 @@ export interface StoreTransaction {
   /** How many notifications are unseen above a watermark, counted from the rows of a locked inbox. */
   countUnseen(key: UserKey, openedSeq: bigint): Promise<number>;
   /**
-   * Does this to those of the delivered notifications `(afterSeq, upToSeq]` that are not so already. UNSNOOZE gives them new
-   * places, from `lastSeq` on. Not to be asked for longer stretches than `endOfStep` says.
+   * Applies an action to the delivered notifications in `(afterSeq, upToSeq]` that it changes. UNSNOOZE gives them new places,
+   * from `lastSeq` on. Without ids, the stretch must not be longer than `endOfStep` allows.
    */
   markNotifications(inbox: Inbox, marking: Marking, now: Date): Promise<Marked>;
-  /** The place up to which one step may go; undefined when the rest is not longer. */
+  /** The last place of a step that begins after a place; undefined when all that follows fits into the step. */
   endOfStep(key: UserKey, afterSeq: bigint): Promise<bigint | undefined>;
   /** Which of these ids are of notifications that arrived in the user's inbox. */
   arrivedIds(key: UserKey, ids: readonly string[]): Promise<readonly string[]>;
@@ -560,9 +561,11 @@ export interface Marking {
   readonly upToSeq: bigint;
 }
 
-/** What it was done to, and by how much that changed the counts. */
-export interface Marked extends Counts {
+/** The notifications that a step of marking changed. */
+export interface Marked {
   readonly ids: readonly string[];
+  /** What the change adds to the counts; negative where fewer count. */
+  readonly delta: Counts;
 }
 
 /** What came of erasing a part of what there is about a user. */

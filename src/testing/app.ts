@@ -66,7 +66,7 @@ export async function startTestApp(
     ...env,
   });
   const runtime = wrap(await createRuntime(config, { ephemeral: false }, logger));
-  // Embedded, every query is compiled: interpreted or compiled, it must answer the same.
+  // Embedded, every operation is compiled that can be: interpreted or compiled, it must answer the same.
   const app = await createApp(runtime.backends, config, services ? {} : { usesToCompile: 1 });
   const { url } = await app.start();
   const clients: Client[] = [];

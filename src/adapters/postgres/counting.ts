@@ -4,13 +4,13 @@ import { isUnreadRow, isUnseenRow } from './live.ts';
 import type { Sql } from './sql.ts';
 import { columns } from './user.ts';
 
-/** Rows of one user that a statement reads, whatever the number of users. */
-export const rowsAtOnce = 5_000;
+/** Notifications of one user that a statement reads at most. */
+export const rowsPerStatement = 5_000;
 
-/** Rows that a count reads in one statement. */
+/** Notifications of all users together that a statement counts. */
 const maxCounted = 50_000;
 
-/** What is counted, and from which place on; 0 is before the first. */
+/** An inbox, and the place after which its notifications count; 0 is before the first. */
 export interface Counting extends Pick<Inbox, 'tenantId' | 'userId' | 'openedSeq'> {
   readonly afterSeq: bigint;
 }
@@ -21,14 +21,14 @@ interface Window extends Counts {
 }
 
 /**
- * What the rows of these inboxes amount to, in their order. Many rows of one are read by several statements: of one moment
- * only where nobody can write meanwhile, or in a transaction that sees one snapshot.
+ * Counts the rows of inboxes, in their order. Several statements read a large inbox. So the counts agree with each other only
+ * if the inbox is locked, or in a transaction with one snapshot.
  */
 export async function countRows(sql: Sql, inboxes: readonly Counting[]): Promise<readonly Counts[]> {
   const counts = inboxes.map((): Counts => ({ unseen: 0, unread: 0 }));
   let open = inboxes.map((inbox, place) => ({ ...inbox, place }));
   while (open.length > 0) {
-    const limit = Math.min(rowsAtOnce, Math.ceil(maxCounted / open.length));
+    const limit = Math.min(rowsPerStatement, Math.ceil(maxCounted / open.length));
     const windows = await countNext(sql, open, limit);
     open = open.flatMap((inbox, n) => {
       const { unseen, unread, rows, upToSeq } = windows[n] as Window;

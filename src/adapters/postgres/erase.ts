@@ -216,8 +216,8 @@ function createPartialErasure(sql: Sql) {
         RETURNING n.seq, n.seen_at, n.read_at, ${live} AS is_live
       )
       UPDATE inbox SET version = version + 1, updated_at = ${now}::timestamptz,
-        unseen = unseen - (SELECT count(*) FROM gone WHERE is_live AND seen_at IS NULL AND seq > opened_seq),
-        unread = unread - (SELECT count(*) FROM gone WHERE is_live AND read_at IS NULL)
+        unseen = greatest(0, unseen - (SELECT count(*) FROM gone WHERE is_live AND seen_at IS NULL AND seq > opened_seq)),
+        unread = greatest(0, unread - (SELECT count(*) FROM gone WHERE is_live AND read_at IS NULL))
       WHERE ${ofUser(user)}`;
     return size;
   }

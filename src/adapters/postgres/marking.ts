@@ -2,15 +2,13 @@ import type { Counts, Inbox } from '../../domain/inbox.ts';
 import type { NotificationAction } from '../../domain/notification.ts';
 import type { UserKey } from '../../domain/user.ts';
 import type { Marked, Marking } from '../../ports/store.ts';
-import { countRows, rowsAtOnce } from './counting.ts';
+import { countRows, rowsPerStatement } from './counting.ts';
 import { Prisma } from './generated/client.ts';
 import { isUnreadRow, isUnseenRow, live } from './live.ts';
 import { inInbox } from './notification.ts';
 import type { Sql } from './sql.ts';
 
-/**
- * What an action writes to a notification `n` that is `named`, and to which; those that are so already are left alone.
- */
+/** The columns that an action sets in a notification `n`, and the condition of those that it changes. */
 function effectOf(action: NotificationAction, { openedSeq, lastSeq }: Inbox, now: Date) {
   const at = Prisma.sql`${now}::timestamptz`;
   const seen = Prisma.sql`seen_at = coalesce(n.seen_at, ${at})`;
@@ -45,6 +43,13 @@ interface Named {
   readonly isUnread: boolean;
 }
 
+/**
+ * Reads notifications by their primary key. Without OFFSET, the planner may prefer the index of places and read the whole
+ * inbox: it expects less than one row in a stretch of places.
+ */
+const byIds = (tenantId: string, ids: readonly string[]) => Prisma.sql`(
+  SELECT * FROM notification WHERE tenant_id = ${tenantId} AND id = ANY(${ids}::uuid[]) OFFSET 0)`;
+
 /** What users do to many of their notifications at once, and what then counts. */
 export function createMarkingQueries(sql: Sql) {
   return {
@@ -53,13 +58,14 @@ export function createMarkingQueries(sql: Sql) {
       const { set, where } = effectOf(action, inbox, now);
       const [isUnseen, isUnread] = [isUnseenRow(inbox.openedSeq), isUnreadRow];
       const named = await sql.query<Named>`
-        SELECT n.id, ${isUnseen} AS "isUnseen", ${isUnread} AS "isUnread" FROM notification AS n
-        WHERE ${inInbox(inbox, 'filter' in which ? which.filter : {})} AND n.seq > ${afterSeq} AND n.seq <= ${upToSeq}
-          ${'ids' in which ? Prisma.sql`AND n.id = ANY(${which.ids}::uuid[])` : Prisma.empty} AND ${where}
+        SELECT n.id, ${isUnseen} AS "isUnseen", ${isUnread} AS "isUnread"
+        FROM ${'ids' in which ? byIds(inbox.tenantId, which.ids) : Prisma.sql`notification`} AS n
+        WHERE ${inInbox(inbox, 'filter' in which ? which.filter : {})}
+          AND n.seq > ${afterSeq} AND n.seq <= ${upToSeq} AND ${where}
         ORDER BY n.seq`;
       const ids = named.map(({ id }) => id);
-      if (ids.length === 0) return { ids, unseen: 0, unread: 0 };
-      // By ids that stand there as values: a join with the rows that were found may be planned as a read of the whole table.
+      if (ids.length === 0) return { ids, delta: { unseen: 0, unread: 0 } };
+      // The planner may read the whole table for a join with the rows of a query, but not for one with given ids.
       const [after] = await sql.query<Counts>`
         WITH marked AS (
           UPDATE notification AS n SET ${set} FROM unnest(${ids}::uuid[]) WITH ORDINALITY AS named (id, place)
@@ -69,15 +75,17 @@ export function createMarkingQueries(sql: Sql) {
       const { unseen, unread } = after as Counts;
       return {
         ids,
-        unseen: unseen - named.filter((one) => one.isUnseen).length,
-        unread: unread - named.filter((one) => one.isUnread).length,
+        delta: {
+          unseen: unseen - named.filter((one) => one.isUnseen).length,
+          unread: unread - named.filter((one) => one.isUnread).length,
+        },
       };
     },
 
     async endOfStep({ tenantId, userId }: UserKey, afterSeq: bigint): Promise<bigint | undefined> {
       const rows = await sql.query<{ readonly seq: bigint }>`
         SELECT seq FROM notification WHERE tenant_id = ${tenantId} AND user_id = ${userId} AND seq > ${afterSeq}
-        ORDER BY seq OFFSET ${rowsAtOnce - 1}::int LIMIT 1`;
+        ORDER BY seq OFFSET ${rowsPerStatement - 1}::int LIMIT 1`;
       return rows[0]?.seq;
     },
 
@@ -102,7 +110,7 @@ export function createMarkingQueries(sql: Sql) {
 
     async arrivedIds({ tenantId, userId }: UserKey, ids: readonly string[]): Promise<readonly string[]> {
       const rows = await sql.query<{ readonly id: string }>`
-        SELECT n.id FROM notification AS n WHERE ${inInbox({ tenantId, userId }, {})} AND n.id = ANY(${ids}::uuid[])`;
+        SELECT n.id FROM ${byIds(tenantId, ids)} AS n WHERE ${inInbox({ tenantId, userId }, {})}`;
       return rows.map(({ id }) => id);
     },
   };
