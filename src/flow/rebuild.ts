@@ -86,7 +86,7 @@ export function createRebuild(
     }
   }
 
-  /** Again when the database is away or somebody has locked what it needs for long. */
+  /** Tries again, up to `attempts` times, while the database is away or holds a lock for too long. */
   async function persistently<T>(work: () => Promise<T>): Promise<T> {
     for (let attempt = 1; ; attempt += 1) {
       try {

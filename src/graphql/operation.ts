@@ -49,7 +49,8 @@ export interface Operations {
   excess(operation: OperationDefinitionNode, variables: Variables): GraphQLError | undefined;
   /**
    * Runs a query or a mutation of a document that was prepared. Operations that come again are compiled: a list of hundreds
-   * costs a third of what interpreting it field by field does, and a recorded page view an eighth less. Without `data` nothing ran, for the variables did not fit.
+   * costs a third of what interpreting it field by field does, and a recorded page view an eighth less. Without `data` nothing
+   * ran, because the variables did not fit.
    */
   execute(request: OperationRequest): ExecutionResult | Promise<ExecutionResult>;
 }

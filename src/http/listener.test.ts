@@ -71,6 +71,29 @@ it('answers metrics for Prometheus, without those that cannot be read', async ()
   expect(text).not.toMatch(/^unseen_bad/m);
 });
 
+it('closes a refused upgrade on both sides, so that no client keeps the process from ending', async () => {
+  const workerOnly = createListener({
+    door: undefined,
+    isReady: async () => [],
+    metrics: createMetrics([]),
+    corsOrigins: [],
+    logger: silent,
+  });
+  const { url: workerUrl } = await workerOnly.listen('127.0.0.1', 0);
+  const client = connect({ port: Number(new URL(workerUrl).port), host: '127.0.0.1', allowHalfOpen: true });
+  let answer = '';
+  client.on('data', (chunk) => {
+    answer += chunk;
+  });
+  const ended = new Promise((resolve) => client.once('end', resolve));
+  client.write('GET /graphql HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n');
+  await ended;
+  expect(answer).toMatch(/^HTTP\/1\.1 404 /);
+  // The client never closes its side.
+  await workerOnly.drain(60_000);
+  client.destroy();
+});
+
 describe('a slow client', () => {
   const head = 'POST /graphql HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n';
   const slow: [what: string, bytes: () => Promise<string>][] = [

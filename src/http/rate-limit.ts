@@ -148,7 +148,7 @@ export function createRateLimit({
   };
 }
 
-/** The keys of callers: a text that is made anew for each request is hashed anew as well. */
+/** The key of each caller. Built for every request, it would also be hashed for every request. */
 const keys = new WeakMap<Caller, string>();
 
 /** Services and admins of one name are one caller. */

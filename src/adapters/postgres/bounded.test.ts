@@ -162,8 +162,8 @@ describe('many notifications of one user', () => {
     const { answer, rows } = await reading(async ({ endOfStep, markNotifications }) => {
       const upToSeq = (await endOfStep(alice, afterSeq)) as bigint;
       expect(await endOfStep(alice, BigInt(seq - 4_000))).toBeUndefined();
-      const wish = { action: 'READ', which: { filter: { read: false } }, afterSeq, upToSeq } as const;
-      return markNotifications(await inbox(), wish, testNow);
+      const marking = { action: 'READ', which: { filter: { read: false } }, afterSeq, upToSeq } as const;
+      return markNotifications(await inbox(), marking, testNow);
     });
     expect(answer.delta).toEqual({ unseen: -5_000, unread: -5_000 });
     expect(answer.ids).toHaveLength(5_000);
