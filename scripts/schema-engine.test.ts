@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { PrismaPg } from '@prisma/adapter-pg';
 import type { SchemaEngine } from '@prisma/schema-engine-wasm/schema_engine_bg';
 import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
-import { migrate, migrationsDirectory } from '../src/adapters/postgres/migrate.ts';
+import { migrate, migrationsDirectory } from '../src/adapters/postgres/server/migrate.ts';
 import { onDatabase, withClient } from '../src/testing/postgres-server.ts';
 import { openSchemaEngine, readMigrations } from './schema-engine.ts';
 

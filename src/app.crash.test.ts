@@ -4,7 +4,7 @@ import { Agent, request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { startEmbeddedPostgres } from './adapters/postgres/embedded.ts';
+import { startEmbeddedPostgres } from './adapters/postgres/embedded/embedded.ts';
 import { audit } from './testing/audit.ts';
 import {
   type Answer,

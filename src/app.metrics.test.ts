@@ -5,7 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import type { Event } from './events/codec.ts';
 import { topics } from './events/topic.ts';
-import { metricsGroup } from './flow/count.ts';
+import { metricsGroup } from './flow/apply/count.ts';
 import type { EventLog } from './ports/event-log.ts';
 import { activityRecorded, pageViewed } from './testing/event.ts';
 import { type Fleet, openFleet } from './testing/fleet.ts';

@@ -8,7 +8,7 @@ import { createLocalPubSub } from './adapters/local/pub-sub.ts';
 import { connect } from './adapters/postgres/connection.ts';
 import { createPostgresStore } from './adapters/postgres/store.ts';
 import { deadLetterSuffix, topics } from './events/topic.ts';
-import { createProject } from './flow/project.ts';
+import { createProject } from './flow/apply/project.ts';
 import { systemClock } from './ports/clock.ts';
 import { silent } from './ports/logger.ts';
 import { audit } from './testing/audit.ts';

@@ -10,7 +10,7 @@ import { Redis } from 'ioredis';
 import { afterEach, beforeEach, describe, expect, inject, it, vi } from 'vitest';
 import { type PrivateInstance, startRedis } from '../scripts/services/private.ts';
 import { connect } from './adapters/postgres/connection.ts';
-import { findEmbeddedPostgres } from './adapters/postgres/embedded.ts';
+import { findEmbeddedPostgres } from './adapters/postgres/embedded/embedded.ts';
 import { createPostgresStore } from './adapters/postgres/store.ts';
 import { createTestDatabase } from './testing/database.ts';
 import { limitsOf } from './testing/limit.ts';

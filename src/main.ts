@@ -4,17 +4,17 @@ import { setTimeout as delay } from 'node:timers/promises';
 import closeWithGrace from 'close-with-grace';
 import { Argument, Command, InvalidArgumentError, Option } from 'commander';
 import { type App, createApp } from './app.ts';
-import { type Config, ConfigError, misspellings, readConfig } from './config.ts';
-import { demoSummary, runDemo, settledChecks } from './demo.ts';
-import { letterTable, letterText, plainLetter, retryAll, retryLetters } from './dlq.ts';
+import { demoSummary, runDemo, settledChecks } from './cli/demo.ts';
+import { letterTable, letterText, plainLetter, retryAll, retryLetters } from './cli/dlq.ts';
+import { elementsOf, importLimits } from './cli/import-limits.ts';
+import { type ImportLine, importUsers, usersOfLines, usersOfRange } from './cli/import-users.ts';
+import { type Rebuildable, rebuildAll, rebuildable, replayable } from './cli/rebuild.ts';
+import { sweepTable } from './cli/sweep.ts';
+import { type Config, ConfigError, misspellings, readConfig } from './config/config.ts';
 import { type Role, roles } from './domain/caller.ts';
 import { AppError, isRetriable } from './domain/error.ts';
 import { isTimeZone } from './domain/time.ts';
 import type { UserPatch } from './domain/user.ts';
-import { type ImportLine, importUsers, usersOfLines, usersOfRange } from './import.ts';
-import { elementsOf, importLimits } from './import-limits.ts';
-import { type Rebuildable, rebuildAll, rebuildable, replayable } from './rebuild.ts';
-import { sweepTable } from './retention.ts';
 import {
   createLogger,
   createOpenCode,
@@ -29,7 +29,7 @@ import {
   runMigrations,
   useLog,
   writtenError,
-} from './runtime.ts';
+} from './runtime/backends.ts';
 import { version } from './version.ts';
 
 const program = new Command('unseen')

@@ -9,26 +9,17 @@ const root = dirname(fileURLToPath(import.meta.url));
 const zones: Record<string, { readonly values: readonly string[]; readonly types?: readonly string[] }> = {
   events: { values: [] },
   domain: { values: ['events'] },
+  async: { values: ['domain'] },
   ports: { values: ['events', 'domain'] },
-  flow: { values: ['events', 'domain', 'ports'] },
+  flow: { values: ['events', 'domain', 'async', 'ports'] },
   graphql: { values: ['events', 'domain'], types: ['flow', 'ports'] },
-  http: { values: ['graphql', 'domain', 'ports'], types: ['flow'] },
-  adapters: { values: ['ports', 'events', 'domain'] },
-  'runtime.ts': { values: ['adapters', 'config.ts', 'domain', 'events', 'ports'], types: ['app.ts'] },
-  'app.ts': { values: ['flow', 'graphql', 'http', 'ports', 'version.ts'], types: ['config.ts'] },
-  'main.ts': {
-    values: [
-      ...['config.ts', 'runtime.ts', 'app.ts', 'dlq.ts', 'import.ts', 'import-limits.ts'],
-      ...['demo.ts', 'rebuild.ts', 'retention.ts', 'domain', 'version.ts'],
-    ],
-  },
-  'dlq.ts': { values: ['domain'], types: ['ports'] },
-  'demo.ts': { values: [] },
-  'rebuild.ts': { values: ['domain', 'events', 'flow', 'ports'] },
-  'retention.ts': { values: ['flow'], types: ['ports'] },
-  'import.ts': { values: ['domain', 'events'], types: ['ports'] },
-  'import-limits.ts': { values: ['domain', 'events'], types: ['ports'] },
-  'config.ts': { values: ['ports'] },
+  http: { values: ['graphql', 'domain', 'async', 'ports'], types: ['flow'] },
+  adapters: { values: ['async', 'ports', 'events', 'domain'] },
+  config: { values: ['ports'] },
+  runtime: { values: ['adapters', 'config', 'domain', 'events', 'ports', 'version.ts'], types: ['app.ts'] },
+  cli: { values: ['domain', 'events', 'flow', 'ports'] },
+  'app.ts': { values: ['flow', 'graphql', 'http', 'ports', 'version.ts'], types: ['config'] },
+  'main.ts': { values: ['cli', 'config', 'runtime', 'app.ts', 'domain', 'version.ts'] },
   'version.ts': { values: [] },
 };
 
@@ -57,7 +48,7 @@ interface Import {
   readonly isType: boolean;
 }
 
-const isTest = (file: string) => /\.(test|contract)\.ts$|^testing\//.test(file);
+const isTest = (file: string) => /\.test\.ts$|^testing\//.test(file);
 
 function importsOf(file: string): readonly Import[] {
   const source = readFileSync(join(root, file), 'utf8');
@@ -117,7 +108,7 @@ describe('the rooms', () => {
 
   it('read the environment in one file', () => {
     const readers = files.filter((file) => readFileSync(join(root, file), 'utf8').includes('process.env'));
-    expect(readers).toEqual(['config.ts']);
+    expect(readers).toEqual(['config/config.ts']);
   });
 
   it('have no import cycles', () => {

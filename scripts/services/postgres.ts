@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { chownSync, mkdirSync, readFileSync, realpathSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { type Account, canReach, serverAccount } from '../../src/adapters/postgres/embedded-account.ts';
-import { dropStaleLock } from '../../src/adapters/postgres/embedded-postmaster.ts';
+import { type Account, canReach, serverAccount } from '../../src/adapters/postgres/embedded/account.ts';
+import { dropStaleLock } from '../../src/adapters/postgres/embedded/postmaster.ts';
 import { findProgram, run } from './programs.ts';
 import { makeOnce, type Recipe } from './recipe.ts';
 

@@ -13,10 +13,10 @@ import {
   Subscription,
 } from 'type-graphql';
 import type { TypedBucket } from '../domain/activity.ts';
-import type { Measure } from '../flow/measure.ts';
-import type { WatchActivity } from '../flow/watch-activity.ts';
-import { selects } from './ahead.ts';
+import type { Measure } from '../flow/read/measure.ts';
+import type { WatchActivity } from '../flow/watch/watch-activity.ts';
 import type { Context } from './context.ts';
+import { selects } from './engine/ahead.ts';
 import { DateTimeRangeInput } from './page-view.ts';
 import { DateTime, TimeZone } from './scalars.ts';
 

@@ -15,13 +15,13 @@ import {
 } from 'type-graphql';
 import { type Badge, collectionOf, displayCount, notificationsKey } from '../domain/badge.ts';
 import { AppError } from '../domain/error.ts';
-import type { Act } from '../flow/act.ts';
-import type { Read } from '../flow/read.ts';
-import type { BadgeUpdate, Watch } from '../flow/watch.ts';
+import type { Act } from '../flow/act/act.ts';
+import type { Read } from '../flow/read/read.ts';
+import type { BadgeUpdate, Watch } from '../flow/watch/watch.ts';
 import type { Store } from '../ports/store.ts';
 import { decodeCursor } from './connection.ts';
 import { type Context, targetUser } from './context.ts';
-import { maxBadges } from './cost-table.ts';
+import { maxBadges } from './engine/cost-table.ts';
 import { nodeId } from './node-id.ts';
 import { Node } from './node-interface.ts';
 import { isSeq } from './notification-cursor.ts';

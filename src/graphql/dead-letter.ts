@@ -4,7 +4,7 @@ import { deadLetterTenants, readable } from '../domain/dead-letter.ts';
 import { AppError } from '../domain/error.ts';
 import type { Problem } from '../domain/problem.ts';
 import { text } from '../events/text.ts';
-import type { Act } from '../flow/act.ts';
+import type { Act } from '../flow/act/act.ts';
 import type { Store, StoredDeadLetter } from '../ports/store.ts';
 import { checkFirst, decodeCursor, encodeCursor, PageInfo, pageOf } from './connection.ts';
 import type { Context } from './context.ts';

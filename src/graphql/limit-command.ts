@@ -11,8 +11,8 @@ import {
   registerEnumType,
 } from 'type-graphql';
 import type { Problem } from '../domain/problem.ts';
-import type { Act } from '../flow/act.ts';
-import type { Ingest } from '../flow/ingest.ts';
+import type { Act } from '../flow/act/act.ts';
+import type { Ingest } from '../flow/record/ingest.ts';
 import type { Clock } from '../ports/clock.ts';
 import { type Context, targetUser } from './context.ts';
 import { UserLimitType } from './limit.ts';

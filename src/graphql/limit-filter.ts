@@ -3,7 +3,7 @@ import { Field, InputType } from 'type-graphql';
 import { AppError } from '../domain/error.ts';
 import type { LimitFilter } from '../domain/limit.ts';
 import { name } from '../events/text.ts';
-import { argumentsAhead } from './ahead.ts';
+import { argumentsAhead } from './engine/ahead.ts';
 import { LimitPeriod, LimitStatus, LimitType } from './limit-enum.ts';
 
 @InputType({ description: 'Which limits of a user: those for which all of it is true.' })

@@ -13,8 +13,8 @@ import {
 import type { LimitKey, LimitRecord, ShownLimit } from '../domain/limit.ts';
 import type { User } from '../domain/user.ts';
 import { name } from '../events/text.ts';
-import type { Read } from '../flow/read.ts';
-import type { LimitWatch } from '../flow/watch-limits.ts';
+import type { Read } from '../flow/read/read.ts';
+import type { LimitWatch } from '../flow/watch/watch-limits.ts';
 import type { Clock } from '../ports/clock.ts';
 import { checkFirst, decodeCursor, encodeCursor, PageInfo, pageOf } from './connection.ts';
 import { type Context, targetUser } from './context.ts';

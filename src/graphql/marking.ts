@@ -13,7 +13,7 @@ import {
 import { validate as isUuid } from 'uuid';
 import type { Problem } from '../domain/problem.ts';
 import { notThere } from '../domain/timing.ts';
-import type { Act } from '../flow/act.ts';
+import type { Act } from '../flow/act/act.ts';
 import type { Marking } from '../ports/store.ts';
 import { BadgeType, badgeNode } from './badge.ts';
 import { decodeCursor } from './connection.ts';

@@ -1,6 +1,6 @@
 import { Arg, Ctx, ID, Query, Resolver } from 'type-graphql';
 import { validate as isUuid } from 'uuid';
-import type { Read } from '../flow/read.ts';
+import type { Read } from '../flow/read/read.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Store } from '../ports/store.ts';
 import { badgeNode, isBadgeKey } from './badge.ts';

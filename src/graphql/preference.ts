@@ -14,8 +14,8 @@ import { type CategoryChoice, categoryPreferences, maxChosenCategories } from '.
 import { type Problem, problemsOf } from '../domain/problem.ts';
 import type { User } from '../domain/user.ts';
 import { categoryName } from '../events/notification.ts';
-import type { Act } from '../flow/act.ts';
-import type { Read } from '../flow/read.ts';
+import type { Act } from '../flow/act/act.ts';
+import type { Read } from '../flow/read/read.ts';
 import { BadgeType, badgeNode } from './badge.ts';
 import { type Context, targetUser } from './context.ts';
 import { MutationPayload, type UserError, userErrorsOf } from './payload.ts';

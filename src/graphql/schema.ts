@@ -11,17 +11,17 @@ import {
   printSchema,
 } from 'graphql';
 import { buildSchemaSync } from 'type-graphql';
-import type { Act } from '../flow/act.ts';
-import type { Ingest } from '../flow/ingest.ts';
-import type { Items } from '../flow/item.ts';
-import type { Measure } from '../flow/measure.ts';
-import type { Read } from '../flow/read.ts';
-import type { Reconcile } from '../flow/reconcile.ts';
-import type { Record } from '../flow/record.ts';
-import type { Stream } from '../flow/stream.ts';
-import type { Watch } from '../flow/watch.ts';
-import type { WatchActivity } from '../flow/watch-activity.ts';
-import type { LimitWatch } from '../flow/watch-limits.ts';
+import type { Act } from '../flow/act/act.ts';
+import type { Items } from '../flow/act/items.ts';
+import type { Reconcile } from '../flow/background/reconcile.ts';
+import type { Measure } from '../flow/read/measure.ts';
+import type { Read } from '../flow/read/read.ts';
+import type { Ingest } from '../flow/record/ingest.ts';
+import type { Record } from '../flow/record/record.ts';
+import type { Stream } from '../flow/watch/stream.ts';
+import type { Watch } from '../flow/watch/watch.ts';
+import type { WatchActivity } from '../flow/watch/watch-activity.ts';
+import type { LimitWatch } from '../flow/watch/watch-limits.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Store } from '../ports/store.ts';
 import { enforceAccess } from './access.ts';

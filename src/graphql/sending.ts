@@ -1,5 +1,5 @@
 import { Arg, Ctx, Field, ID, InputType, Int, Mutation, ObjectType, Resolver } from 'type-graphql';
-import type { Record } from '../flow/record.ts';
+import type { Record } from '../flow/record/record.ts';
 import { type Context, targetUser } from './context.ts';
 import { nodeId } from './node-id.ts';
 import { Severity } from './notification.ts';

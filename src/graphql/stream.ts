@@ -1,7 +1,7 @@
 import { Arg, createUnionType, Field, ID, ObjectType, Resolver, Root, Subscription } from 'type-graphql';
 import type { Place, StreamEvent } from '../domain/stream.ts';
 import type { UserKey } from '../domain/user.ts';
-import type { Stream } from '../flow/stream.ts';
+import type { Stream } from '../flow/watch/stream.ts';
 import { BadgeType, badgeNode } from './badge.ts';
 import { decodeCursor, encodeCursor } from './connection.ts';
 import { type Context, targetUser } from './context.ts';

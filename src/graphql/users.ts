@@ -2,7 +2,7 @@ import { Arg, Ctx, Field, ID, InputType, Int, Mutation, ObjectType, Query, Resol
 import type { Problem } from '../domain/problem.ts';
 import type { User } from '../domain/user.ts';
 import { name } from '../events/text.ts';
-import type { Act } from '../flow/act.ts';
+import type { Act } from '../flow/act/act.ts';
 import type { Store } from '../ports/store.ts';
 import { checkFirst, decodeCursor, encodeCursor, PageInfo, pageOf } from './connection.ts';
 import { type Context, targetUser } from './context.ts';

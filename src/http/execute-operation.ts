@@ -6,9 +6,9 @@ import {
   OperationTypeNode,
 } from 'graphql';
 import type { Context } from '../graphql/context.ts';
+import type { Operations } from '../graphql/engine/operation.ts';
+import type { Variables } from '../graphql/engine/variable-values.ts';
 import { httpStatus, maskError } from '../graphql/error.ts';
-import type { Operations } from '../graphql/operation.ts';
-import type { Variables } from '../graphql/variable-values.ts';
 import type { Logger } from '../ports/logger.ts';
 
 /**

@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http';
+import { createLane, type Lane } from '../async/lane.ts';
 import type { Caller } from '../domain/caller.ts';
 import type { UserKey } from '../domain/user.ts';
-import { createLane, type Lane } from '../ports/lane.ts';
 
 /** How many operations run at once, over HTTP and while subscriptions are set up. */
 export interface InFlight {

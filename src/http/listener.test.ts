@@ -1,7 +1,7 @@
 import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import WebSocket from 'ws';
-import { createOperations } from '../graphql/operation.ts';
+import { createOperations } from '../graphql/engine/operation.ts';
 import { createResolvers, getSchema } from '../graphql/schema.ts';
 import { silent } from '../ports/logger.ts';
 import { startTestApp, type TestApp } from '../testing/app.ts';

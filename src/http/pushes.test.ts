@@ -1,6 +1,6 @@
 import { buildSchema, type ExecutionArgs, GraphQLError, parse } from 'graphql';
 import { describe, expect, it, vi } from 'vitest';
-import { createOneSlot } from '../ports/one-slot.ts';
+import { createOneSlot } from '../async/one-slot.ts';
 import { createPushes } from './pushes.ts';
 
 interface Event {

@@ -1,7 +1,7 @@
 import { createApp } from '../app.ts';
-import { readConfig } from '../config.ts';
+import { readConfig } from '../config/config.ts';
 import type { Store } from '../ports/store.ts';
-import { createLogger, createRuntime } from '../runtime.ts';
+import { createLogger, createRuntime } from '../runtime/backends.ts';
 import { withTransactions } from './faults.ts';
 
 /**

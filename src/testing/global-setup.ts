@@ -3,8 +3,8 @@ import { randomBytes } from 'node:crypto';
 import { promisify } from 'node:util';
 import pg from 'pg';
 import type { TestProject } from 'vitest/node';
-import { startEmbeddedPostgres } from '../adapters/postgres/embedded.ts';
-import { migrate, migrationsDirectory } from '../adapters/postgres/migrate.ts';
+import { startEmbeddedPostgres } from '../adapters/postgres/embedded/embedded.ts';
+import { migrate, migrationsDirectory } from '../adapters/postgres/server/migrate.ts';
 import { connectionStringOf, onDatabase, withClient } from './postgres-server.ts';
 import { demandPrograms } from './tags.ts';
 

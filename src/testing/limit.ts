@@ -4,8 +4,8 @@ import type { UserKey } from '../domain/user.ts';
 import type { LimitEvent } from '../events/limit.ts';
 import { decodeLimitEvent, type LimitEventType } from '../events/limit-event.ts';
 import type { Fields } from '../events/record.ts';
-import { limitKeyOf } from '../flow/limit.ts';
-import { type LimitHistoryEvent, withProgress } from '../flow/limit-history.ts';
+import { limitKeyOf } from '../flow/apply/apply-limits.ts';
+import { type LimitHistoryEvent, withProgress } from '../flow/read/limit-history.ts';
 import type { Store } from '../ports/store.ts';
 import { rawRecord, testNow } from './event.ts';
 

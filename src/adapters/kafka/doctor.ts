@@ -1,5 +1,5 @@
 import kafkajs, { type Admin } from 'kafkajs';
-import { withDeadline } from '../../ports/deadline.ts';
+import { withDeadline } from '../../async/deadline.ts';
 import type { Finding } from '../../ports/finding.ts';
 import { silent } from '../../ports/logger.ts';
 import { createConnect } from './client.ts';

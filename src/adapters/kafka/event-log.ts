@@ -1,13 +1,13 @@
 import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Admin, IHeaders } from 'kafkajs';
+import { withDeadline } from '../../async/deadline.ts';
+import { createGroupCommit } from '../../async/group-commit.ts';
+import { createProgress } from '../../async/progress.ts';
 import { AppError } from '../../domain/error.ts';
 import { encode, keyOf, topicOf } from '../../events/codec.ts';
-import { withDeadline } from '../../ports/deadline.ts';
 import type { EventLog, LogHealth, OutgoingRecord } from '../../ports/event-log.ts';
-import { createGroupCommit } from '../../ports/group-commit.ts';
 import type { Logger } from '../../ports/logger.ts';
-import { createProgress } from '../../ports/progress.ts';
 import { createConnect } from './client.ts';
 import { type RunningConsumption, startConsumption } from './consumption.ts';
 import { adviceOn, isRefusal, reasonOf, unavailable } from './error.ts';

@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { EachBatchPayload } from 'kafkajs';
-import { createHandedOver, type HandedOver } from '../../ports/handed-over.ts';
+import { createHandedOver, type HandedOver } from '../../async/in-flight.ts';
 
 interface Partition {
   readonly topic: string;

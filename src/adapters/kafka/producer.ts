@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { CompressionTypes, type Kafka, type Message, Partitioners, type Producer } from 'kafkajs';
+import { withDeadline } from '../../async/deadline.ts';
 import { AppError } from '../../domain/error.ts';
-import { withDeadline } from '../../ports/deadline.ts';
 import { isTooLarge, unavailable } from './error.ts';
 import type { Settings } from './options.ts';
 

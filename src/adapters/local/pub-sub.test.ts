@@ -1,5 +1,5 @@
 import { describe } from 'vitest';
-import { pubSubContract } from '../../ports/pub-sub.contract.ts';
+import { pubSubContract } from '../../testing/contracts/pub-sub.ts';
 import { createLocalPubSub } from './pub-sub.ts';
 
 describe('the local pub/sub', () => {

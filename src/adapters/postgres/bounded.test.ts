@@ -3,10 +3,10 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Inbox } from '../../domain/inbox.ts';
 import { testNow } from '../../testing/event.ts';
 import { openTestStorage, type TestStorage } from '../../testing/storage.ts';
-import { createInboxQueries } from './inbox.ts';
-import { createMarkingQueries } from './marking.ts';
-import { createNotificationQueries } from './notification.ts';
 import { type Sql, sqlOn } from './sql.ts';
+import { createInboxQueries } from './tables/inbox.ts';
+import { createMarkingQueries } from './tables/marking.ts';
+import { createNotificationQueries } from './tables/notification.ts';
 
 const many = 20_000;
 const alice = { tenantId: 'default', userId: 'alice' };

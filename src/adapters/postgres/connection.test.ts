@@ -6,7 +6,7 @@ import { pageViewed } from '../../testing/event.ts';
 import { openLine } from '../../testing/line.ts';
 import { openTestStorage } from '../../testing/storage.ts';
 import { connect, silenceMs } from './connection.ts';
-import { createPostgresEventLog } from './event-log.ts';
+import { createPostgresEventLog } from './log/event-log.ts';
 import { createPostgresStore } from './store.ts';
 
 const closing: (() => Promise<unknown>)[] = [];

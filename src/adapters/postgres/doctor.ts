@@ -10,8 +10,8 @@ import {
   isSameLog,
   type LogInUse,
   logInUse,
-} from './log-in-use.ts';
-import { inspectMigrations } from './migrate.ts';
+} from './log/log-in-use.ts';
+import { inspectMigrations } from './server/migrate.ts';
 import { Session } from './session.ts';
 
 const oldestVersion = 15;

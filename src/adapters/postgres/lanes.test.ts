@@ -3,8 +3,8 @@ import type { UserKey } from '../../domain/user.ts';
 import { silent } from '../../ports/logger.ts';
 import { pageViewed } from '../../testing/event.ts';
 import { openTestStorage, type TestStorage } from '../../testing/storage.ts';
-import { createPostgresEventLog } from './event-log.ts';
 import { createCallersStore } from './lanes.ts';
+import { createPostgresEventLog } from './log/event-log.ts';
 
 let storage: TestStorage;
 beforeAll(async () => {

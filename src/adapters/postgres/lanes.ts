@@ -1,5 +1,5 @@
+import { createLane, type Lane, runIn } from '../../async/lane.ts';
 import type { UserKey } from '../../domain/user.ts';
-import { createLane, type Lane, runIn } from '../../ports/lane.ts';
 import type { Store } from '../../ports/store.ts';
 import { timeouts } from './connection.ts';
 

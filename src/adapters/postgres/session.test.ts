@@ -5,12 +5,12 @@ import { type Line, openLine } from '../../testing/line.ts';
 import { connectionStringOf, onDatabase, withClient } from '../../testing/postgres-server.ts';
 import { openTestStorage, type TestStorage } from '../../testing/storage.ts';
 import { connect } from './connection.ts';
-import { startConsumption } from './consumption.ts';
 import { examinePostgres } from './doctor.ts';
-import { type EmbeddedPostgres, startEmbeddedPostgres } from './embedded.ts';
-import { migrationsDirectory } from './migrate.ts';
-import { createRecentReads } from './recent-reads.ts';
-import { migrateOn } from './server.ts';
+import { type EmbeddedPostgres, startEmbeddedPostgres } from './embedded/embedded.ts';
+import { startConsumption } from './log/consumption.ts';
+import { createRecentReads } from './log/recent-reads.ts';
+import { migrationsDirectory } from './server/migrate.ts';
+import { migrateOn } from './server/server.ts';
 import { Session } from './session.ts';
 
 const closing: (() => Promise<unknown>)[] = [];

@@ -1,28 +1,33 @@
+import { withDeadline } from '../../async/deadline.ts';
+import { runEach } from '../../async/run-each.ts';
 import { AppError } from '../../domain/error.ts';
-import { withDeadline } from '../../ports/deadline.ts';
-import { runEach } from '../../ports/run-each.ts';
 import type { Store, StoreTransaction } from '../../ports/store.ts';
-import { createActivityQueries } from './activity.ts';
 import type { Database } from './connection.ts';
-import { createDeadLetterLookups, createDeadLetterQueries } from './dead-letter.ts';
-import { createEraseQueries } from './erase.ts';
 import { translated } from './error.ts';
-import { createEventLookups, createEventQueries } from './event.ts';
 import { Prisma } from './generated/client.ts';
-import { createInboxQueries } from './inbox.ts';
-import { createItemLookups, createItemQueries, createItemWrites } from './item.ts';
-import { createLimitQueries, createLimitWrites } from './limit.ts';
-import { createMarkingQueries } from './marking.ts';
-import { createNotificationQueries } from './notification.ts';
-import { createOutboxQueries } from './outbox.ts';
-import { createPageViewLookups, createPageViewQueries, createPartitions, monthOf } from './page-view.ts';
-import { createPreferenceQueries } from './preference.ts';
-import { createRetentionQueries } from './retention.ts';
 import { createTransactions, exclusively, type Finish, type Sql, sqlOn } from './sql.ts';
-import { readStats } from './stats.ts';
-import { createStreamQueries } from './stream.ts';
-import { createUserLookups, createUserQueries } from './user.ts';
-import { createWaitingQueries } from './waiting.ts';
+import { createActivityQueries } from './tables/activity.ts';
+import { createDeadLetterLookups, createDeadLetterQueries } from './tables/dead-letter.ts';
+import { createEraseQueries } from './tables/erase.ts';
+import { createEventLookups, createEventQueries } from './tables/event.ts';
+import { createInboxQueries } from './tables/inbox.ts';
+import { createItemLookups, createItemQueries, createItemWrites } from './tables/item.ts';
+import { createLimitQueries, createLimitWrites } from './tables/limit.ts';
+import { createMarkingQueries } from './tables/marking.ts';
+import { createNotificationQueries } from './tables/notification.ts';
+import { createOutboxQueries } from './tables/outbox.ts';
+import {
+  createPageViewLookups,
+  createPageViewQueries,
+  createPartitions,
+  monthOf,
+} from './tables/page-view.ts';
+import { createPreferenceQueries } from './tables/preference.ts';
+import { createRetentionQueries } from './tables/retention.ts';
+import { readStats } from './tables/stats.ts';
+import { createStreamQueries } from './tables/stream.ts';
+import { createUserLookups, createUserQueries } from './tables/user.ts';
+import { createWaitingQueries } from './tables/waiting.ts';
 
 /** Longer than a small write takes, and shorter than anybody waits for it. */
 const probeMs = 1_000;

@@ -1,8 +1,8 @@
 import type { Cluster, Redis } from 'ioredis';
+import { withDeadline } from '../../async/deadline.ts';
 import { type Badge, writtenBadge } from '../../domain/badge.ts';
 import { type UserKey, userKeyOf } from '../../domain/user.ts';
 import { type BadgeCache, badgeCacheMs } from '../../ports/badge-cache.ts';
-import { withDeadline } from '../../ports/deadline.ts';
 import type { Logger } from '../../ports/logger.ts';
 import { connectCluster, connectNode, createOutageReport, type RedisLocation } from './connect.ts';
 

@@ -1,5 +1,5 @@
 import { Redis } from 'ioredis';
-import { withDeadline } from '../../ports/deadline.ts';
+import { withDeadline } from '../../async/deadline.ts';
 import { clockFinding, type Finding } from '../../ports/finding.ts';
 import { silent } from '../../ports/logger.ts';
 import type { RedisLocation } from './connect.ts';

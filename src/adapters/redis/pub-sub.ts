@@ -1,5 +1,5 @@
+import { withDeadline } from '../../async/deadline.ts';
 import { AppError } from '../../domain/error.ts';
-import { withDeadline } from '../../ports/deadline.ts';
 import type { Logger } from '../../ports/logger.ts';
 import type { Message, PubSub } from '../../ports/pub-sub.ts';
 import { connectCluster, connectNode, createOutageReport, type RedisLocation } from './connect.ts';

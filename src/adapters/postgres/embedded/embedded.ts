@@ -1,0 +1,254 @@
+import { existsSync, mkdirSync, realpathSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import pg from 'pg';
+import { AppError } from '../../../domain/error.ts';
+import { serverAccount } from './account.ts';
+import { findBinaries } from './binaries.ts';
+import { type Cluster, ensureCluster, launch, type Server } from './cluster.ts';
+import { claim, login, type SocketAddress } from './owner.ts';
+import { dropStaleLock, isRunning, livePostmaster } from './postmaster.ts';
+import { type SocketDirectory, socketDirectory } from './socket.ts';
+import { createTemporaryDirectory } from './temporary.ts';
+
+/** Where the data lives, and who wants to know when it goes away. */
+export type EmbeddedPostgresOptions = (
+  | { readonly ephemeral?: false; readonly dataDir: string }
+  | { readonly ephemeral: true; readonly dataDir?: string }
+) & {
+  /**
+   * Called once, with the reason, when the server or our ownership of it is lost while running. Nothing is
+   * restarted here; calling `startEmbeddedPostgres` again brings back the same data (unless ephemeral) at the
+   * same address.
+   */
+  readonly onLost?: (reason: string) => void;
+};
+
+/** A running PostgreSQL that belongs to this process. */
+export interface EmbeddedPostgres {
+  /** Where clients connect: no password, no TCP. `host` is the directory of the unix socket. */
+  readonly connection: {
+    readonly host: string;
+    readonly port: number;
+    readonly user: string;
+    readonly database: string;
+  };
+  /** Whether the server was already running, left by a process that was killed. */
+  readonly attached: boolean;
+  /**
+   * Shuts the server down, open transactions are rolled back, and resolves when it is gone (ephemeral: its
+   * directory too). Repeated calls are one. After `onLost` a server that is not ephemeral is left alone,
+   * since it may have a new owner.
+   */
+  stop(): Promise<void>;
+}
+
+const port = 5432;
+const database = 'unseen';
+const clusterName = 'postgres';
+const socketName = `.s.PGSQL.${port}`;
+
+/** How long a server may stay silent, or take to shut down, before we stop being polite. */
+const patienceMs = 30_000;
+
+/**
+ * Starts the PostgreSQL that comes with the npm package, or takes over the one a killed process left running,
+ * and resolves when the database `unseen` exists and a login succeeded.
+ *
+ * `dataDir` keeps cluster, socket and log; one process at a time may own it. With `ephemeral` everything is
+ * in a temporary directory that disappears with the process, however that ends, and does not survive a crash
+ * of the machine.
+ *
+ * Rejects with START_REFUSED, saying what to do, when another process owns the directory, when it cannot be
+ * used, or when this platform has no embedded PostgreSQL.
+ */
+export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): Promise<EmbeddedPostgres> {
+  if (options.ephemeral !== true) {
+    const dataDir = resolve(options.dataDir);
+    try {
+      return await start({ dataDir, durable: true, end: shutDown, onLost: options.onLost });
+    } catch (error) {
+      throw asRefusal(error, dataDir);
+    }
+  }
+  const temporary = createTemporaryDirectory(serverAccount(), join(clusterName, 'postmaster.pid'));
+  const dataDir = temporary.directory;
+  try {
+    return await start({ dataDir, durable: false, end: temporary.remove, onLost: options.onLost });
+  } catch (error) {
+    await temporary.remove();
+    throw asRefusal(error, dataDir);
+  }
+}
+
+/** Where the server of a data directory listens, if one runs there. It stays the property of the process that started it. */
+export function findEmbeddedPostgres(dataDir: string): EmbeddedPostgres['connection'] | undefined {
+  if (!existsSync(dataDir)) return undefined;
+  const home = realpathSync(dataDir);
+  if (livePostmaster(join(home, clusterName)) === undefined) return undefined;
+  const { path: host } = socketDirectory(home, serverAccount(join(dataDir, clusterName)), socketName);
+  return { host, port, user: 'postgres', database };
+}
+
+interface Plan {
+  readonly dataDir: string;
+  readonly durable: boolean;
+  end(cluster: Cluster): Promise<void>;
+  readonly onLost: ((reason: string) => void) | undefined;
+}
+
+async function start({ dataDir, durable, end, onLost }: Plan): Promise<EmbeddedPostgres> {
+  const { cluster, socket } = await prepare(dataDir, durable);
+  const address = { host: socket.path, port, user: 'postgres' };
+  const { owner, attached } = await connect(cluster, socket, address, join(dataDir, 'postgres.log'));
+  try {
+    await claim(owner, dataDir);
+  } catch (error) {
+    await owner.end();
+    throw error;
+  }
+  try {
+    await ensureDatabase(owner);
+  } catch (error) {
+    await end(cluster);
+    throw error;
+  }
+
+  let lost = false;
+  let stopped: Promise<void> | undefined;
+  let reason = 'The connection to the embedded PostgreSQL ended.';
+  owner.on('error', (error) => {
+    reason = error.message;
+  });
+  owner.once('end', () => {
+    if (stopped !== undefined) return;
+    lost = true;
+    onLost?.(reason);
+  });
+  async function stopOnce(): Promise<void> {
+    if (lost && durable) return;
+    // The claim is held until the server is gone, so nobody can take over a server that is going down.
+    await end(cluster);
+    socket.tidy();
+    await owner.end();
+  }
+  return {
+    connection: { ...address, database },
+    attached,
+    stop() {
+      stopped ??= stopOnce();
+      return stopped;
+    },
+  };
+}
+
+/** Everything that has to be there before the server can be. */
+async function prepare(
+  dataDir: string,
+  durable: boolean,
+): Promise<{ cluster: Cluster; socket: SocketDirectory }> {
+  const account = serverAccount(join(dataDir, clusterName));
+  mkdirSync(dirname(dataDir), { recursive: true });
+  // Root's stays root's, open to pass through, since what is in it is closed; so there is no moment between
+  // two steps.
+  mkdirSync(dataDir, { recursive: true, mode: account ? 0o755 : 0o700 });
+  const home = realpathSync(dataDir);
+  const binaries = await findBinaries(account, account ? '/var/lib/unseen' : home);
+  const cluster = { directory: join(home, clusterName), account, binaries, durable };
+  await ensureCluster(cluster);
+  return { cluster, socket: socketDirectory(home, account, socketName) };
+}
+
+/** Logs in, and starts a server as long as there is none to log in to. */
+async function connect(
+  cluster: Cluster,
+  socket: SocketDirectory,
+  address: SocketAddress,
+  logFile: string,
+): Promise<{ owner: pg.Client; attached: boolean }> {
+  const locks = [join(cluster.directory, 'postmaster.pid'), join(socket.path, `${socketName}.lock`)];
+  let server: Server | undefined;
+  let deadline = performance.now() + patienceMs;
+  for (let pauseMs = 10; ; pauseMs = Math.min(pauseMs * 1.2, 250)) {
+    const attempt = await login(address).then(
+      (owner) => ({ owner }),
+      (error: unknown) => ({ error }),
+    );
+    if ('owner' in attempt) return { owner: attempt.owner, attached: server === undefined };
+    if (isStartingOrStopping(attempt.error)) deadline = performance.now() + patienceMs;
+    const failure = server?.failure();
+    if (failure !== undefined) {
+      // A racing start came first, processes of a killed server are still on their way out, or the owner
+      // before us has just tidied up.
+      const isPassing = /lock file .* already exists|still in use|create lock file .* No such file/.test(
+        failure,
+      );
+      if (!isPassing || performance.now() > deadline) throw refused(cluster, `does not start: ${failure}`);
+      server = undefined;
+    }
+    const pid = livePostmaster(cluster.directory);
+    if (performance.now() > deadline) throw refused(cluster, `(pid ${pid ?? 'unknown'}) does not answer`);
+    if (server === undefined && pid === undefined) {
+      socket.open();
+      for (const lock of locks) dropStaleLock(lock, cluster.directory);
+      server = launch(cluster, address, logFile);
+    }
+    // A login that comes too early is a line in the server's log, hence the growing pause.
+    await delay(pauseMs);
+  }
+}
+
+/** 57P03: the server is there and busy with its start, with crash recovery or with its end. */
+function isStartingOrStopping(error: unknown): boolean {
+  return error instanceof pg.DatabaseError && error.code === '57P03';
+}
+
+async function ensureDatabase(owner: pg.Client): Promise<void> {
+  const { rowCount } = await owner.query('SELECT 1 FROM pg_database WHERE datname = $1', [database]);
+  if (rowCount === 0) await owner.query(`CREATE DATABASE ${database}`);
+}
+
+/**
+ * Fast shutdown: sessions are ended, everything is written. Should that hang, the log is left to the next
+ * start.
+ */
+async function shutDown({ directory }: Cluster): Promise<void> {
+  const pid = livePostmaster(directory);
+  if (pid === undefined) return;
+  for (const signal of ['SIGINT', 'SIGQUIT', 'SIGKILL'] as const) {
+    signalTo(pid, signal);
+    const deadline = performance.now() + patienceMs;
+    while (isRunning(pid)) {
+      if (performance.now() > deadline) break;
+      await delay(5);
+    }
+    if (!isRunning(pid)) return;
+  }
+}
+
+function signalTo(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal);
+  } catch {
+    // Gone already.
+  }
+}
+
+function refused({ directory }: Cluster, what: string): AppError {
+  return new AppError(
+    'START_REFUSED',
+    `The embedded PostgreSQL in ${directory} ${what}. Mend that, set another DATA_DIR, or set DATABASE_URL ` +
+      'to a PostgreSQL server.',
+  );
+}
+
+/** What the file system refuses is for whoever chose the directory to mend. */
+function asRefusal(error: unknown, dataDir: string): unknown {
+  if (!(error instanceof Error && 'syscall' in error)) return error;
+  return new AppError(
+    'START_REFUSED',
+    `The embedded PostgreSQL cannot use the data directory ${dataDir} (${error.message}). ` +
+      'Make it writable, set another DATA_DIR, or set DATABASE_URL to a PostgreSQL server.',
+    { cause: error },
+  );
+}

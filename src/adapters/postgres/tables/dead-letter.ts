@@ -1,0 +1,136 @@
+import { v7 as uuidV7 } from 'uuid';
+import { originHeaders } from '../../../events/record.ts';
+import { deadLetterSuffix } from '../../../events/topic.ts';
+import type { DeadLetter, DeadLetterFilter, StoredDeadLetter } from '../../../ports/store.ts';
+import { Prisma, type PrismaClient } from '../generated/client.ts';
+import type { Sql } from '../sql.ts';
+import { headersJson, notifyRelay, storableKey } from './outbox.ts';
+
+const selected = (payload = Prisma.sql`payload`) => Prisma.sql`
+  tenant_id AS "tenantId", id, topic, partition, "offset", key, headers, ${payload} AS payload,
+  octet_length(payload) AS "payloadBytes", error_code AS "errorCode", error_message AS "errorMessage", attempts,
+  failed_at AS "failedAt"`;
+
+// Per tenant, so that each is one walk along the index, however many letters it has.
+const tenantsOf = ({ tenantIds }: DeadLetterFilter) =>
+  tenantIds ? Prisma.sql`unnest(${[...tenantIds]}::text[])` : everyTenant;
+// From one tenant to the next along the index; DISTINCT would read every row.
+const everyTenant = Prisma.sql`(
+  WITH RECURSIVE next AS (
+    (SELECT tenant_id FROM dead_letter ORDER BY tenant_id LIMIT 1)
+    UNION ALL
+    SELECT (SELECT tenant_id FROM dead_letter WHERE tenant_id > next.tenant_id ORDER BY tenant_id LIMIT 1)
+    FROM next WHERE next.tenant_id IS NOT NULL
+  )
+  SELECT tenant_id FROM next WHERE tenant_id IS NOT NULL)`;
+
+/** The writes move bytes from table to table; they never pass through here. */
+export function createDeadLetterQueries(sql: Sql) {
+  return {
+    async addDeadLetters(deadLetters: readonly DeadLetter[]): Promise<void> {
+      if (deadLetters.length === 0) return;
+      await sql.execute`
+        WITH letter AS (
+          INSERT INTO dead_letter (tenant_id, id, topic, partition, "offset", key, headers, payload, error_code,
+            error_message, attempts, failed_at)
+          SELECT * FROM unnest(
+            ${deadLetters.map((letter) => letter.tenantId)}::text[], ${deadLetters.map(() => uuidV7())}::uuid[],
+            ${deadLetters.map((letter) => letter.topic)}::text[], ${deadLetters.map((letter) => letter.partition)}::int[],
+            ${deadLetters.map((letter) => String(letter.offset))}::bigint[],
+            ${deadLetters.map((letter) => storableKey(letter.key))}::text[],
+            ${deadLetters.map((letter) => headersJson(letter.headers))}::jsonb[],
+            ${deadLetters.map((letter) => Buffer.from(letter.payload))}::bytea[],
+            ${deadLetters.map((letter) => letter.errorCode)}::text[],
+            ${deadLetters.map((letter) => letter.errorMessage)}::text[],
+            ${deadLetters.map((letter) => letter.attempts)}::int[],
+            ${deadLetters.map((letter) => letter.failedAt.toISOString())}::timestamptz[])
+          ON CONFLICT DO NOTHING
+          RETURNING *
+        ), copy AS (
+          INSERT INTO outbox (topic, key, value, headers, created_at)
+          SELECT topic || ${deadLetterSuffix}, key, payload, headers || jsonb_build_object('topic', topic,
+            'partition', partition::text, 'offset', "offset"::text, 'error-code', error_code,
+            'error-message', error_message, 'attempts', attempts::text), failed_at
+          FROM letter ORDER BY topic, partition, "offset"
+          RETURNING 1
+        )
+        SELECT ${notifyRelay} FROM (SELECT count(*) FROM copy) AS copied (count) WHERE count > 0`;
+    },
+
+    async requeueDeadLetters(
+      ids: readonly string[],
+      filter: DeadLetterFilter,
+      now: Date,
+    ): Promise<readonly string[]> {
+      // Locked in one order, so that two of these cannot wait for each other in a circle. The headers it came with win:
+      // what fails again and again still says where it stood first.
+      const rows = await sql.query<{ id: string }>`
+        WITH chosen AS (
+          SELECT letter.tenant_id, letter.id FROM ${tenantsOf(filter)} AS tenant (id)
+          JOIN dead_letter AS letter ON letter.tenant_id = tenant.id AND letter.id = ANY(${[...ids]}::uuid[])
+          ORDER BY letter.tenant_id, letter.id FOR UPDATE OF letter
+        ), taken AS (
+          DELETE FROM dead_letter WHERE (tenant_id, id) IN (SELECT tenant_id, id FROM chosen) RETURNING *
+        ), requeued AS (
+          INSERT INTO outbox (topic, key, value, headers, created_at)
+          SELECT topic, key, payload, jsonb_build_object(${originHeaders.topic}::text, topic,
+            ${originHeaders.partition}::text, partition::text, ${originHeaders.offset}::text, "offset"::text) || headers,
+            ${now}::timestamptz
+          FROM taken ORDER BY topic, partition, "offset"
+          RETURNING 1
+        )
+        SELECT taken.id, ${notifyRelay} FROM taken, (SELECT count(*) FROM requeued) AS done`;
+      return rows.map(({ id }) => id);
+    },
+
+    async deadLetters({
+      first,
+      after,
+      topic,
+      errorCode,
+      maxPayloadBytes,
+      ...filter
+    }: DeadLetterFilter & {
+      readonly first: number;
+      readonly maxPayloadBytes?: number;
+      readonly after?: { readonly failedAt: Date; readonly id: string };
+    }): Promise<readonly StoredDeadLetter[]> {
+      // Only what is asked for stands in the statement: for what might be there, no index is walked in order.
+      const conditions = [
+        Prisma.sql`tenant_id = tenant.id`,
+        ...(topic === undefined ? [] : [Prisma.sql`topic = ${topic}`]),
+        ...(errorCode === undefined ? [] : [Prisma.sql`error_code = ${errorCode}`]),
+        ...(after ? [Prisma.sql`(failed_at, id) < (${after.failedAt}::timestamptz, ${after.id}::uuid)`] : []),
+      ];
+      const payload =
+        maxPayloadBytes === undefined
+          ? undefined
+          : Prisma.sql`substring(payload FROM 1 FOR ${maxPayloadBytes}::int)`;
+      return sql.query<StoredDeadLetter>`
+        SELECT letter.* FROM ${tenantsOf(filter)} AS tenant (id) CROSS JOIN LATERAL (
+          SELECT ${selected(payload)} FROM dead_letter WHERE ${Prisma.join(conditions, ' AND ')}
+          ORDER BY failed_at DESC, id DESC LIMIT ${first}
+        ) AS letter ORDER BY letter."failedAt" DESC, letter.id DESC LIMIT ${first}`;
+    },
+
+    async deadLetter(id: string, filter: DeadLetterFilter): Promise<StoredDeadLetter | undefined> {
+      const rows = await sql.query<StoredDeadLetter>`
+        SELECT ${selected()} FROM dead_letter
+        WHERE tenant_id IN (SELECT tenant.id FROM ${tenantsOf(filter)} AS tenant (id)) AND id = ${id}::uuid`;
+      return rows[0];
+    },
+  };
+}
+
+export function createDeadLetterLookups({ deadLetter: table }: Pick<PrismaClient, 'deadLetter'>) {
+  return {
+    countDeadLetters: ({ tenantIds, topic, errorCode }: DeadLetterFilter): Promise<number> =>
+      table.count({
+        where: {
+          ...(tenantIds && { tenantId: { in: [...tenantIds] } }),
+          ...(topic !== undefined && { topic }),
+          ...(errorCode !== undefined && { errorCode }),
+        },
+      }),
+  };
+}

@@ -1,0 +1,271 @@
+import { callerNameOf } from '../../../domain/caller.ts';
+import { type UserKey, userKeyOf } from '../../../domain/user.ts';
+import type { Erasure, PartialErasure } from '../../../ports/store.ts';
+import { Prisma } from '../generated/client.ts';
+import type { Sql } from '../sql.ts';
+import { shareCollectionLock } from './item.ts';
+import { live } from './live.ts';
+
+/**
+ * Every table with rows that name a user, but for the inbox, whose version is needed, for members of buckets, which are found
+ * from the day down, and for views of items, which `forgetItemViews` removes. A test asks the catalog for more.
+ */
+const tablesOfUser = [
+  'app_user',
+  'page_view',
+  'user_activity',
+  'inbox_opening',
+  'inbox_change',
+  'notification',
+  'notification_preference',
+  'user_limit',
+  'user_limit_event',
+  'waiting_record',
+] as const;
+
+interface Column {
+  readonly name: string;
+  readonly type: 'text' | 'integer' | 'bigint' | 'uuid' | 'timestamptz';
+}
+
+const column = (name: string, type: Column['type'] = 'text'): Column => ({ name, type });
+const activityKey = [column('occurred_at', 'timestamptz'), column('id', 'uuid')];
+const itemKey = [column('collection'), column('item_id')];
+
+/** Tables of which a user may have many rows, and the rest of the key behind the user. */
+const longTables: readonly (readonly [table: string, rest: readonly Column[]])[] = [
+  ['page_view', activityKey],
+  ['user_activity', activityKey],
+  ['inbox_opening', [column('up_to_seq', 'bigint')]],
+  [
+    'user_limit_event',
+    [column('user_limit_id'), column('sequence_number', 'bigint'), column('source'), column('event_id')],
+  ],
+  ['user_limit', [column('user_limit_id')]],
+  ['waiting_record', [column('topic'), column('partition', 'integer'), column('"offset"', 'bigint')]],
+];
+
+/** Records of the log looked at in one statement: it has no index by key, which every append would pay for. */
+const stride = 50_000n;
+
+const ofUser = ({ tenantId, userId }: UserKey) => Prisma.sql`tenant_id = ${tenantId} AND user_id = ${userId}`;
+
+const ofCaller = ({ tenantId, userId }: UserKey) => {
+  const caller = callerNameOf({ role: 'user', subject: userId });
+  return Prisma.sql`tenant_id = ${tenantId} AND caller = ${caller}`;
+};
+
+export function createEraseQueries(sql: Sql) {
+  const some = createPartialErasure(sql);
+
+  /** Removes the user from these days of activity. The site's counts stay: they name nobody. */
+  async function removeDays({ tenantId, userId }: UserKey, days: readonly Date[]): Promise<number> {
+    if (days.length === 0) return 0;
+    const own = Prisma.sql`member.tenant_id = ${tenantId} AND member.user_id = ${userId}`;
+    const [found] = await sql.query<{ readonly rows: number }>`
+      WITH day AS (
+        DELETE FROM user_activity_member AS member USING unnest(${days}::timestamptz[]) AS at
+        WHERE ${own} AND granularity = 'DAY' AND bucket_start = at RETURNING bucket_start
+      ), hour AS (
+        DELETE FROM user_activity_member AS member USING day, generate_series(0, 23) AS n
+        WHERE ${own} AND granularity = 'HOUR' AND member.bucket_start = day.bucket_start + n * interval '1 hour'
+        RETURNING member.bucket_start
+      ), minute AS (
+        DELETE FROM user_activity_member AS member USING hour, generate_series(0, 59) AS n
+        WHERE ${own} AND granularity = 'MINUTE' AND member.bucket_start = hour.bucket_start + n * interval '1 minute'
+        RETURNING 1
+      )
+      SELECT (SELECT count(*) FROM day)::int + (SELECT count(*) FROM hour)::int
+        + (SELECT count(*) FROM minute)::int AS rows`;
+    return found?.rows ?? 0;
+  }
+
+  /** The oldest days of the user's activity, `limit` at most. An index by user is what every count would pay for. */
+  async function daysOf({ tenantId, userId }: UserKey, limit: number | null): Promise<readonly Date[]> {
+    const rows = await sql.query<{ readonly at: Date }>`
+      WITH kept AS (
+        SELECT min(bucket_start) AS first, max(bucket_start) AS last FROM user_activity_member
+        WHERE tenant_id = ${tenantId} AND granularity = 'DAY'
+      )
+      SELECT at FROM kept, generate_series(first, last, '1 day') AS at WHERE EXISTS (
+        SELECT FROM user_activity_member AS member WHERE member.tenant_id = ${tenantId} AND granularity = 'DAY'
+          AND bucket_start = at AND member.user_id = ${userId} OFFSET 0)
+      ORDER BY at LIMIT ${limit}::int`;
+    return rows.map(({ at }) => at);
+  }
+
+  /** Empties the user's records of the log behind an offset, in one stretch of it. */
+  async function blankStretch(
+    user: UserKey,
+    after: bigint,
+  ): Promise<{ rows: number; upTo: bigint; isAll: boolean }> {
+    const [log] = await sql.query<{ readonly oldest: bigint | null; readonly head: bigint }>`
+      SELECT (SELECT min("offset") FROM event_log WHERE "offset" > ${after}) AS oldest, head FROM log_head`;
+    const head = log?.head ?? after;
+    const from = log?.oldest ?? head + 1n;
+    const rows = await sql.execute`
+      UPDATE event_log SET key = NULL, value = NULL, raw = NULL, headers = '{}'
+      WHERE "offset" >= ${from} AND "offset" < ${from + stride} AND "offset" <= ${head} AND key = ${userKeyOf(user)}`;
+    const isAll = from + stride > head;
+    return { rows, upTo: isAll ? head : from + stride - 1n, isAll };
+  }
+
+  return {
+    async eraseSome(
+      user: UserKey,
+      { size, logUpTo, now }: { readonly size: number; readonly logUpTo: bigint; readonly now: Date },
+    ): Promise<PartialErasure> {
+      const rows = await some.remove(user, size, now);
+      if (rows > 0) return { rows, logUpTo, isRestFew: false };
+      // A day has some 1500 rows.
+      const days = await daysOf(user, 2);
+      if (days.length > 1)
+        return { rows: await removeDays(user, days.slice(0, 1)), logUpTo, isRestFew: false };
+      const { upTo, isAll, ...blanked } = await blankStretch(user, logUpTo);
+      return { rows: blanked.rows, logUpTo: upTo, isRestFew: isAll };
+    },
+
+    async eraseUser(user: UserKey, logUpTo: bigint): Promise<Erasure> {
+      const key = userKeyOf(user);
+      let rows = 0;
+      // What may take long comes first, while nobody waits for it.
+      let passed = await blankRecords(logUpTo);
+      await remove('page_view');
+      await removeMember();
+      // Whoever writes about a user locks rows of one of these two first, and would go on with what they have read there.
+      // So they end before this, or find nobody after it; reading goes on. In the order in which others come to them.
+      await sql.execute`LOCK TABLE app_user, inbox IN EXCLUSIVE MODE`;
+      passed = await blankRecords(passed);
+      for (const table of tablesOfUser) await remove(table);
+      await removeMember();
+      rows += await sql.execute`DELETE FROM dead_letter WHERE key = ${key}`;
+      rows += await sql.execute`DELETE FROM outbox WHERE key = ${key}`;
+      rows += await sql.execute`DELETE FROM idempotency_key WHERE ${ofCaller(user)}`;
+      // Whoever watches goes on from the version they have seen, also when the user comes again: new inboxes of the tenant
+      // begin beyond it. A version kept per user would name the user.
+      const [floor] = await sql.query<{ readonly version: bigint }>`
+        WITH erased AS (
+          DELETE FROM inbox WHERE ${ofUser(user)} RETURNING version + 1 AS version
+        ), raised AS (
+          INSERT INTO version_floor AS floor (tenant_id, version) SELECT ${user.tenantId}, version FROM erased
+          ON CONFLICT (tenant_id) DO UPDATE SET version = greatest(floor.version, excluded.version)
+        )
+        SELECT version FROM erased`;
+      return { hadAny: rows > 0 || floor !== undefined, version: floor && Number(floor.version) };
+
+      async function remove(table: (typeof tablesOfUser)[number]): Promise<void> {
+        rows += await sql.execute`DELETE FROM ${Prisma.raw(table)} WHERE ${ofUser(user)}`;
+      }
+
+      async function removeMember(): Promise<void> {
+        rows += await removeDays(user, await daysOf(user, null));
+      }
+
+      /** Empties the user's records of the log behind an offset; the offset of the last that was looked at. */
+      async function blankRecords(after: bigint): Promise<bigint> {
+        for (let upTo = after; ; ) {
+          const stretch = await blankStretch(user, upTo);
+          rows += stretch.rows;
+          upTo = stretch.upTo;
+          if (stretch.isAll) return upTo;
+        }
+      }
+    },
+  };
+}
+
+/** Removes rows of a user from the first table that has more than so many. */
+function createPartialErasure(sql: Sql) {
+  /** What is true of the first `size` rows in the order of the key; undefined when there are no more than that. */
+  async function firstOf(
+    table: string,
+    whose: Prisma.Sql,
+    rest: readonly Column[],
+    size: number,
+  ): Promise<Prisma.Sql | undefined> {
+    const key = Prisma.raw(rest.map(({ name }) => name).join(', '));
+    const texts = Prisma.raw(rest.map(({ name }, n) => `${name}::text AS c${n}`).join(', '));
+    const [next] = await sql.query<Readonly<Record<string, string>>>`
+      SELECT ${texts} FROM ${Prisma.raw(table)} WHERE ${whose} ORDER BY ${key} OFFSET ${size}::int LIMIT 1`;
+    if (!next) return undefined;
+    const place = rest.map(({ type }, n) => Prisma.sql`${next[`c${n}`]}::text::${Prisma.raw(type)}`);
+    // Of partitions the second condition leaves those out that are later.
+    return Prisma.sql`${whose} AND (${key}) < (${Prisma.join(place)}) AND ${Prisma.raw(rest[0]?.name ?? '')} <= ${place[0]}`;
+  }
+
+  async function removeRows(
+    table: string,
+    whose: Prisma.Sql,
+    rest: readonly Column[],
+    size: number,
+  ): Promise<number> {
+    const first = await firstOf(table, whose, rest, size);
+    return first ? sql.execute`DELETE FROM ${Prisma.raw(table)} WHERE ${first}` : 0;
+  }
+
+  /** Notifications that count leave the counters of their inbox with it, under its lock. */
+  async function removeNotifications(user: UserKey, size: number, now: Date): Promise<number> {
+    const found = await sql.query<{ readonly id: string }>`
+      SELECT id FROM notification WHERE ${ofUser(user)} ORDER BY seq LIMIT ${size + 1}`;
+    if (found.length <= size) return 0;
+    const ids = found.slice(0, size).map(({ id }) => id);
+    await sql.execute`SELECT FROM inbox WHERE ${ofUser(user)} FOR UPDATE`;
+    await sql.execute`
+      WITH gone AS (
+        DELETE FROM notification AS n WHERE n.tenant_id = ${user.tenantId} AND n.id = ANY(${ids}::uuid[])
+        RETURNING n.seq, n.seen_at, n.read_at, ${live} AS is_live
+      )
+      UPDATE inbox SET version = version + 1, updated_at = ${now}::timestamptz,
+        unseen = greatest(0, unseen - (SELECT count(*) FROM gone WHERE is_live AND seen_at IS NULL AND seq > opened_seq)),
+        unread = greatest(0, unread - (SELECT count(*) FROM gone WHERE is_live AND read_at IS NULL))
+      WHERE ${ofUser(user)}`;
+    return size;
+  }
+
+  /** Views of items that go change what counts in their collections. */
+  async function removeItemViews(user: UserKey, size: number, now: Date): Promise<number> {
+    const first = await firstOf('item_view', ofUser(user), itemKey, size);
+    if (!first) return 0;
+    await sql.execute`${shareCollectionLock}`;
+    await sql.execute`
+      WITH gone AS (DELETE FROM item_view WHERE ${first} RETURNING collection)
+      UPDATE item_collection SET version = version + 1, updated_at = ${now}::timestamptz
+      WHERE tenant_id = ${user.tenantId} AND collection IN (SELECT collection FROM gone)`;
+    return size;
+  }
+
+  async function removeDeadLetters(key: string, size: number): Promise<number> {
+    const found = await sql.query<{ readonly tenantId: string; readonly id: string }>`
+      SELECT tenant_id AS "tenantId", id FROM dead_letter WHERE key = ${key} LIMIT ${size + 1}`;
+    if (found.length <= size) return 0;
+    const tenantIds = [...new Set(found.map(({ tenantId }) => tenantId))];
+    return sql.execute`
+      DELETE FROM dead_letter
+      WHERE tenant_id = ANY(${tenantIds}::text[]) AND id = ANY(${found.slice(0, size).map(({ id }) => id)}::uuid[])`;
+  }
+
+  async function removeOutgoing(key: string, size: number): Promise<number> {
+    const found = await sql.query<{ readonly id: bigint }>`
+      SELECT id FROM outbox WHERE key = ${key} LIMIT ${size + 1}`;
+    if (found.length <= size) return 0;
+    return sql.execute`DELETE FROM outbox WHERE id = ANY(${found.slice(0, size).map(({ id }) => String(id))}::bigint[])`;
+  }
+
+  return {
+    /** How many rows went: 0 when no table has more than `size`. */
+    async remove(user: UserKey, size: number, now: Date): Promise<number> {
+      for (const [table, rest] of longTables) {
+        const removed = await removeRows(table, ofUser(user), rest, size);
+        if (removed > 0) return removed;
+      }
+      const keys = [column('mutation'), column('key')];
+      return (
+        (await removeNotifications(user, size, now)) ||
+        (await removeItemViews(user, size, now)) ||
+        (await removeRows('idempotency_key', ofCaller(user), keys, size)) ||
+        (await removeDeadLetters(userKeyOf(user), size)) ||
+        (await removeOutgoing(userKeyOf(user), size))
+      );
+    },
+  };
+}

@@ -1,0 +1,87 @@
+import { compareText } from '../../../domain/compare.ts';
+import type { EventIdentity, KeyIdentity } from '../../../ports/store.ts';
+import type { PrismaClient } from '../generated/client.ts';
+import { lines, type Sql } from '../sql.ts';
+
+/** What the exactly-once rules need: which events were applied, which keys were used. */
+export function createEventQueries(sql: Sql) {
+  return {
+    async claimEvents(events: readonly EventIdentity[], now: Date): Promise<readonly boolean[]> {
+      if (events.length === 0) return [];
+      // Sorted, so that two workers with the same events cannot wait for each other in a circle.
+      const distinct = distinctInOrder(events, compareEvents);
+      const column = (name: keyof EventIdentity) =>
+        lines(distinct, (n) => (events[n] as EventIdentity)[name]);
+      const [row] = await sql.query<{ readonly known: readonly number[] | null }>`
+        SELECT claim_events(string_to_array(${column('tenantId')}, E'\\n'), string_to_array(${column('source')}, E'\\n'),
+          string_to_array(${column('id')}, E'\\n'), ${now}::timestamptz) AS known`;
+      return freshOf(events, distinct, row?.known);
+    },
+
+    async unclaimEvents(events: readonly EventIdentity[]): Promise<void> {
+      if (events.length === 0) return;
+      await sql.execute`
+        DELETE FROM processed_event WHERE (tenant_id, source, event_id) IN (
+          SELECT * FROM unnest(${events.map((event) => event.tenantId)}::text[],
+            ${events.map((event) => event.source)}::text[], ${events.map((event) => event.id)}::text[]))`;
+    },
+
+    async bindKeys(
+      keys: readonly (KeyIdentity & { readonly digest: string })[],
+      now: Date,
+    ): Promise<readonly string[]> {
+      if (keys.length === 0) return [];
+      // The update changes nothing; it makes RETURNING answer with the digest of whoever came first.
+      const rows = await sql.query<KeyIdentity & { readonly digest: string }>`
+        INSERT INTO idempotency_key AS bound (tenant_id, caller, mutation, key, digest, created_at)
+        SELECT DISTINCT ON (tenant_id, caller, mutation, key) tenant_id, caller, mutation, key, digest, ${now}::timestamptz
+        FROM unnest(${keys.map((key) => key.tenantId)}::text[], ${keys.map((key) => key.caller)}::text[],
+          ${keys.map((key) => key.mutation)}::text[], ${keys.map((key) => key.key)}::text[],
+          ${keys.map((key) => key.digest)}::text[]) WITH ORDINALITY AS new (tenant_id, caller, mutation, key, digest, n)
+        ORDER BY tenant_id, caller, mutation, key, n
+        ON CONFLICT (tenant_id, caller, mutation, key) DO UPDATE SET digest = bound.digest
+        RETURNING tenant_id AS "tenantId", caller, mutation, key, digest`;
+      const digests = new Map(rows.map((row) => [identifyKey(row), row.digest]));
+      return keys.map((key) => digests.get(identifyKey(key)) ?? key.digest);
+    },
+  };
+}
+
+export function createEventLookups({ idempotencyKey }: Pick<PrismaClient, 'idempotencyKey'>) {
+  return {
+    async boundDigest({ tenantId, caller, mutation, key }: KeyIdentity): Promise<string | undefined> {
+      const bound = await idempotencyKey.findUnique({
+        where: { tenantId_caller_mutation_key: { tenantId, caller, mutation, key } },
+      });
+      return bound?.digest;
+    },
+  };
+}
+
+const compareEvents = (a: EventIdentity, b: EventIdentity) =>
+  compareText(a.id, b.id) || compareText(a.source, b.source) || compareText(a.tenantId, b.tenantId);
+
+/** Which rows to claim, by their index: in one order whoever has them, and the first of those that are the same. */
+export function distinctInOrder<Row>(
+  rows: readonly Row[],
+  compareRows: (a: Row, b: Row) => number,
+): readonly number[] {
+  const compareAt = (a: number, b: number) => compareRows(rows[a] as Row, rows[b] as Row);
+  const sorted = rows.map((_, n) => n).sort(compareAt);
+  return sorted.filter((n, place) => place === 0 || compareAt(sorted[place - 1] as number, n) !== 0);
+}
+
+/** Per row whether it is claimed, when those at some places, from 1, of what was to be claimed were known before. */
+export function freshOf(
+  rows: readonly unknown[],
+  distinct: readonly number[],
+  known: readonly number[] | null | undefined,
+): readonly boolean[] {
+  const fresh = rows.map(() => false);
+  for (const n of distinct) fresh[n] = true;
+  for (const place of known ?? []) fresh[distinct[place - 1] as number] = false;
+  return fresh;
+}
+
+const identifyKey = ({ tenantId, caller, mutation, key }: KeyIdentity) =>
+  JSON.stringify([tenantId, caller, mutation, key]);

@@ -1,0 +1,249 @@
+import {
+  type LimitKey,
+  type LimitPeriod,
+  type LimitRecord,
+  type LimitState,
+  type LimitStatus,
+  type LimitType,
+  limitDueAt,
+  type Place,
+  type UserLimit,
+  type ZonedLimit,
+} from '../../../domain/limit.ts';
+import type { UserKey } from '../../../domain/user.ts';
+import { Prisma } from '../generated/client.ts';
+import { sparse } from '../sql.ts';
+
+type Cell = string | number | null | undefined;
+export type Column<Row> = readonly [name: string, type: string, cell: (row: Row) => Cell];
+
+const iso = (at: Date | null | undefined) => at?.toISOString();
+const sequence = (place: { readonly sequence: bigint } | null) => place?.sequence.toString();
+const event = (place: Place | null) => place?.event;
+const writeOlder = (older: LimitState['older']) =>
+  JSON.stringify(older.map((one) => ({ ...one, sequence: String(one.sequence) })));
+
+const idColumn: Column<LimitKey> = ['user_limit_id', 'text', (row) => row.userLimitId];
+
+export const keyColumns: readonly Column<LimitKey>[] = [
+  ['tenant_id', 'text', (row) => row.tenantId],
+  ['user_id', 'text', (row) => row.userId],
+  idColumn,
+];
+
+/** What a limit amounts to. */
+const stateColumns: readonly Column<LimitState>[] = [
+  ['brand_id', 'text', (row) => row.brandId],
+  ['currency_code', 'text', (row) => row.currencyCode],
+  ['type', 'text', (row) => row.type],
+  ['period', 'text', (row) => row.period],
+  ['status', 'text', (row) => row.status],
+  ['active_from', 'timestamptz', (row) => iso(row.activeFrom)],
+  ['active_until', 'timestamptz', (row) => iso(row.activeUntil)],
+  ['value', 'numeric', ({ definition }) => definition?.value],
+  ['stated_previous', 'numeric', ({ definition }) => definition?.statedPrevious],
+  ['initial_progress', 'numeric', ({ definition }) => definition?.initialProgress],
+  ['definition_sequence', 'bigint', (row) => sequence(row.definition)],
+  ['earlier_value', 'numeric', ({ earlier }) => earlier?.value],
+  ['earlier_sequence', 'bigint', (row) => sequence(row.earlier)],
+  ['older', 'jsonb', ({ older }) => (older.length > 0 ? writeOlder(older) : null)],
+  ['previous_progress', 'numeric', ({ change }) => change?.previousProgress],
+  ['amount', 'numeric', ({ change }) => change?.amount],
+  ['remaining', 'numeric', ({ change }) => change?.remaining],
+  ['change_sequence', 'bigint', (row) => sequence(row.change)],
+  ['last_reset_at', 'timestamptz', (row) => iso(row.lastReset?.at)],
+  ['last_reset_value', 'numeric', ({ lastReset }) => lastReset?.value],
+  ['last_reset_sequence', 'bigint', (row) => sequence(row.lastReset)],
+  ['next_reset_at', 'timestamptz', (row) => iso(row.nextReset?.at)],
+  ['next_reset_sequence', 'bigint', (row) => sequence(row.nextReset)],
+  ['version', 'bigint', (row) => String(row.version)],
+];
+
+/** Where that comes from, and what was made of it. */
+const originColumns: readonly Column<UserLimit>[] = [
+  ['definition_event', 'text', (row) => event(row.definition)],
+  ['earlier_event', 'text', (row) => event(row.earlier)],
+  ['change_event', 'text', (row) => event(row.change)],
+  ['last_reset_event', 'text', (row) => event(row.lastReset)],
+  ['next_reset_event', 'text', (row) => event(row.nextReset)],
+  ['told_percent', 'int', ({ told }) => told?.percent],
+  ['told_sequence', 'bigint', (row) => sequence(row.told)],
+  ['told_event', 'text', (row) => event(row.told) || null],
+  ['updated_at', 'timestamptz', (row) => iso(row.updatedAt)],
+];
+
+/** For whoever looks for limits, not for those who read them. */
+const dueColumns: readonly Column<UserLimit>[] = [['due_at', 'timestamptz', (row) => iso(limitDueAt(row))]];
+
+const eventColumns: readonly Column<LimitRecord>[] = [
+  ['sequence_number', 'bigint', (row) => String(row.sequence)],
+  ['source', 'text', (row) => row.source],
+  ['event_id', 'text', (row) => row.eventId],
+  ['type', 'text', (row) => row.type],
+  ['occurred_at', 'timestamptz', (row) => iso(row.occurredAt)],
+  ['progress_after', 'numeric', (row) => row.progressAfter],
+  ['raw', 'text', (row) => row.raw],
+];
+
+export const names = <Row>(table: readonly Column<Row>[]) =>
+  Prisma.raw(table.map(([name]) => name).join(', '));
+
+/** What stands in no cell: JSON escapes it, and names hold no control characters. Nor does a line break. */
+const separator = '\x1e';
+
+/**
+ * The rows as arguments of `unnest`, a text for each column: an array would have every element escaped, which costs ten times
+ * as much. No cell is empty, so an empty one is NULL; a column without any is NULL as a whole, and filled up.
+ */
+export const cells = <Row>(table: readonly Column<Row>[], rows: readonly Row[]) =>
+  Prisma.join(
+    table.map(([, type, cell]) => {
+      const text = sparse(rows, (row) => cell(row) ?? null)?.join(separator) ?? null;
+      return Prisma.sql`string_to_array(${text}, E'\\x1e', '')::${Prisma.raw(type)}[]`;
+    }),
+  );
+
+export const limitColumns: readonly Column<UserLimit>[] = [
+  ...keyColumns,
+  ...stateColumns,
+  ...originColumns,
+  ...dueColumns,
+];
+export const recordColumns: readonly Column<LimitRecord>[] = [...keyColumns, ...eventColumns];
+export const replaced = Prisma.raw(
+  limitColumns
+    .slice(keyColumns.length)
+    .map(([name]) => `${name} = excluded.${name}`)
+    .join(', '),
+);
+
+/**
+ * A row of `user_limit AS l` as one text, without whose it is, times as seconds since the epoch. To take thirty columns a row
+ * off the wire costs the client more than it takes the server to find them.
+ */
+const asText = <Row>(...table: readonly Column<Row>[]) => {
+  const column = ([name, type]: Column<Row>) =>
+    type === 'timestamptz' ? `date_part('epoch', l.${name})` : `l.${name}`;
+  return Prisma.raw(`ROW(${table.map(column).join(', ')})::text`);
+};
+
+export const stateText = asText<LimitState>(idColumn, ...stateColumns);
+export const limitText = asText<UserLimit>(idColumn, ...stateColumns, ...originColumns);
+
+/** What is written as text, cell by cell (https://www.postgresql.org/docs/current/rowtypes.html#ROWTYPES-IO-SYNTAX). */
+function cellsOf(row: string): readonly string[] {
+  const inner = row.slice(1, -1);
+  if (!inner.includes('"')) return inner.split(',');
+  return [...inner.matchAll(/(?<=^|,)(?:"((?:[^"\\]|""|\\.)*)"|([^,]*))/gs)].map(
+    ([, quoted, plain = '']) => quoted?.replace(/""|\\./gs, (pair) => pair.slice(1)) ?? plain,
+  );
+}
+
+const readOlder = (json: string): UserLimit['older'] =>
+  JSON.parse(json, (field, value) => (field === 'sequence' ? BigInt(value) : value));
+const orNull = (cell: string | undefined) => cell || null;
+const moment = (cell: string | undefined) => (cell ? new Date(Math.round(Number(cell) * 1000)) : null);
+
+/** A user as they stand in a row beside their limit. */
+export interface Whose extends UserKey {
+  readonly timeZone: string;
+}
+
+/**
+ * The limit in a `limitText`, or in a `stateText`, which has no more than the state; parts without a sequence are not there.
+ * Made at one go: objects that get a property later are slow wherever they are read.
+ */
+export function limitOf(text: string, whose: Whose): ZonedLimit;
+export function limitOf(text: string, whose: UserKey): UserLimit;
+export function limitOf(
+  text: string,
+  { tenantId, userId, timeZone }: UserKey & Partial<Whose>,
+): UserLimit & Partial<ZonedLimit> {
+  const [
+    userLimitId = '',
+    brandId = '',
+    currencyCode,
+    type,
+    period,
+    status,
+    activeFrom,
+    activeUntil,
+    value = '',
+    statedPrevious,
+    initialProgress,
+    definitionSequence,
+    earlierValue = '',
+    earlierSequence,
+    older,
+    previousProgress = '',
+    amount = '',
+    remaining,
+    changeSequence,
+    lastResetAt,
+    lastResetValue,
+    lastResetSequence,
+    nextResetAt,
+    nextResetSequence,
+    version,
+    definitionEvent = '',
+    earlierEvent = '',
+    changeEvent = '',
+    lastResetEvent = '',
+    nextResetEvent = '',
+    toldPercent,
+    toldSequence,
+    toldEvent = '',
+    updatedAt,
+  ] = cellsOf(text);
+  return {
+    tenantId,
+    userId,
+    userLimitId,
+    brandId,
+    type: type as LimitType,
+    period: period as LimitPeriod,
+    status: status as LimitStatus,
+    currencyCode: orNull(currencyCode),
+    activeFrom: moment(activeFrom),
+    activeUntil: moment(activeUntil),
+    definition: definitionSequence
+      ? {
+          sequence: BigInt(definitionSequence),
+          event: definitionEvent,
+          value,
+          statedPrevious: orNull(statedPrevious),
+          initialProgress: orNull(initialProgress),
+        }
+      : null,
+    earlier: earlierSequence
+      ? { sequence: BigInt(earlierSequence), event: earlierEvent, value: earlierValue }
+      : null,
+    older: older ? readOlder(older) : [],
+    change: changeSequence
+      ? {
+          sequence: BigInt(changeSequence),
+          event: changeEvent,
+          previousProgress,
+          amount,
+          remaining: orNull(remaining),
+        }
+      : null,
+    lastReset: lastResetSequence
+      ? {
+          sequence: BigInt(lastResetSequence),
+          event: lastResetEvent,
+          at: moment(lastResetAt) as Date,
+          value: orNull(lastResetValue),
+        }
+      : null,
+    nextReset: nextResetSequence
+      ? { sequence: BigInt(nextResetSequence), event: nextResetEvent, at: moment(nextResetAt) as Date }
+      : null,
+    told: toldSequence
+      ? { sequence: BigInt(toldSequence), event: toldEvent, percent: Number(toldPercent) }
+      : null,
+    version: Number(version),
+    updatedAt: moment(updatedAt) as Date,
+    timeZone: timeZone as string,
+  };
+}

@@ -1,0 +1,90 @@
+import { runEach } from '../../../async/run-each.ts';
+import type { PageView } from '../../../domain/page-view.ts';
+import type { UserKey } from '../../../domain/user.ts';
+import type { PageViewRange } from '../../../ports/store.ts';
+import { translated } from '../error.ts';
+import { Prisma, type PrismaClient } from '../generated/client.ts';
+import { lines, type Sql, sparse } from '../sql.ts';
+import { keyOf } from './user.ts';
+
+const selected = Prisma.sql`
+  tenant_id AS "tenantId", user_id AS "userId", id, name, path, subject_id AS "subjectId",
+  occurred_at AS "occurredAt", received_at AS "receivedAt"`;
+
+const within = ({ tenantId, userId }: UserKey, { from, to }: PageViewRange) => Prisma.sql`
+  tenant_id = ${tenantId} AND user_id = ${userId}
+  AND occurred_at >= coalesce(${from ?? null}::timestamptz, '-infinity')
+  AND occurred_at < coalesce(${to ?? null}::timestamptz, 'infinity')`;
+
+export function createPageViewQueries(sql: Sql) {
+  return {
+    async addPageViews(views: readonly PageView[]): Promise<void> {
+      if (views.length === 0) return;
+      // Times travel as milliseconds: as text they would cost either side more than any other column.
+      await sql.execute`
+        INSERT INTO page_view (tenant_id, user_id, occurred_at, id, name, path, subject_id, received_at)
+        SELECT tenant_id, user_id, to_timestamp(occurred_ms / 1000), id, name, path, subject_id, to_timestamp(received_ms / 1000)
+        FROM unnest(
+          string_to_array(${lines(views, (view) => view.tenantId)}, E'\\n'),
+          string_to_array(${lines(views, (view) => view.userId)}, E'\\n'),
+          string_to_array(${lines(views, (view) => view.occurredAt.getTime())}, E'\\n')::float8[],
+          string_to_array(${lines(views, (view) => view.id)}, E'\\n')::uuid[], ${views.map((view) => view.name)}::text[],
+          ${sparse(views, (view) => view.path)}::text[], ${sparse(views, (view) => view.subjectId)}::text[],
+          string_to_array(${lines(views, (view) => view.receivedAt.getTime())}, E'\\n')::float8[]
+        ) AS view (tenant_id, user_id, occurred_ms, id, name, path, subject_id, received_ms)`;
+    },
+
+    async pageViews(
+      key: UserKey,
+      {
+        first,
+        after,
+        ...range
+      }: PageViewRange & {
+        readonly first: number;
+        readonly after?: PageViewPlace;
+      },
+    ): Promise<readonly PageView[]> {
+      const place = after
+        ? Prisma.sql`AND (occurred_at, id) < (${after.occurredAt}::timestamptz, ${after.id}::uuid)`
+        : Prisma.empty;
+      return sql.query<PageView>`
+        SELECT ${selected} FROM page_view WHERE ${within(key, range)} ${place}
+        ORDER BY occurred_at DESC, id DESC LIMIT ${first}`;
+    },
+  };
+}
+
+export function createPageViewLookups({ pageView: table }: Pick<PrismaClient, 'pageView'>) {
+  return {
+    countPageViews: (user: UserKey, { from, to }: PageViewRange): Promise<number> =>
+      table.count({
+        where: { ...keyOf(user), occurredAt: { ...(from && { gte: from }), ...(to && { lt: to }) } },
+      }),
+
+    pageView: async (user: UserKey, { occurredAt, id }: PageViewPlace): Promise<PageView | undefined> =>
+      (await table.findUnique({
+        where: { tenantId_userId_occurredAt_id: { ...keyOf(user), occurredAt, id } },
+      })) ?? undefined,
+  };
+}
+
+interface PageViewPlace {
+  readonly occurredAt: Date;
+  readonly id: string;
+}
+
+/** The first day of a moment's month in UTC, `YYYY-MM-01`: names the partition it lies in. */
+export function monthOf(moment: Date): string {
+  const month = String(moment.getUTCMonth() + 1).padStart(2, '0');
+  return `${moment.getUTCFullYear()}-${month}-01`;
+}
+
+/** Creates the partitions of a month unless they are there, each table's even if that of one before it fails. */
+export async function createPartitions(sql: Sql, month: string): Promise<void> {
+  await runEach([
+    () => translated(sql.execute`SELECT create_page_view_partition(${month}::date)`),
+    () => translated(sql.execute`SELECT create_activity_partition('user_activity', ${month}::date)`),
+    () => translated(sql.execute`SELECT create_activity_partition('user_activity_member', ${month}::date)`),
+  ]);
+}

@@ -1,0 +1,51 @@
+import type { CategoryChoice, Recipient } from '../../../domain/preference.ts';
+import type { UserKey } from '../../../domain/user.ts';
+import { Prisma } from '../generated/client.ts';
+import type { Sql } from '../sql.ts';
+import { isOf, selectedOfUser, toUser } from './user.ts';
+
+/** What a user in `app_user` wants nothing of, in the statement that reads the user: one look at an index for each. */
+export const disabledCategories = Prisma.sql`
+  ARRAY(
+    SELECT chosen.category FROM notification_preference AS chosen
+    WHERE chosen.tenant_id = app_user.tenant_id AND chosen.user_id = app_user.user_id AND NOT chosen.enabled
+  ) AS "disabledCategories"`;
+
+/** The recipient in a row that holds more. */
+export const toRecipient = (row: Recipient): Recipient => ({
+  ...toUser(row),
+  disabledCategories: row.disabledCategories,
+});
+
+export function createPreferenceQueries(sql: Sql) {
+  return {
+    async recipients(keys: readonly UserKey[]): Promise<readonly Recipient[]> {
+      if (keys.length === 0) return [];
+      return sql.query<Recipient>`
+        SELECT tenant_id AS "tenantId", user_id AS "userId", ${selectedOfUser}, ${disabledCategories} FROM app_user
+        WHERE ${isOf(keys)}`;
+    },
+
+    async categoryChoices(keys: readonly UserKey[]): Promise<readonly (UserKey & CategoryChoice)[]> {
+      if (keys.length === 0) return [];
+      return sql.query<UserKey & CategoryChoice>`
+        SELECT tenant_id AS "tenantId", user_id AS "userId", category, enabled FROM notification_preference
+        WHERE ${isOf(keys)}`;
+    },
+
+    async saveCategoryChoices(
+      { tenantId, userId }: UserKey,
+      choices: readonly CategoryChoice[],
+      now: Date,
+    ): Promise<void> {
+      if (choices.length === 0) return;
+      await sql.execute`
+        INSERT INTO notification_preference (tenant_id, user_id, category, enabled, updated_at)
+        SELECT ${tenantId}, ${userId}, category, enabled, ${now}::timestamptz
+        FROM unnest(${choices.map(({ category }) => category)}::text[],
+          ${choices.map(({ enabled }) => enabled)}::boolean[]) AS new (category, enabled)
+        ON CONFLICT (tenant_id, user_id, category)
+        DO UPDATE SET enabled = excluded.enabled, updated_at = excluded.updated_at`;
+    },
+  };
+}

@@ -1,0 +1,158 @@
+import { runEach } from '../../../async/run-each.ts';
+import type { Expiring, SweepOutcome, SweptKind } from '../../../ports/store.ts';
+import { translated } from '../error.ts';
+import { Prisma } from '../generated/client.ts';
+import type { Sql } from '../sql.ts';
+import { expireEarlyViews, type InTransaction } from './early-item-view.ts';
+
+/** Pages of a table that one statement looks at: 16 MB, read in some ten milliseconds. */
+const stridePages = 2_000;
+
+/** Partitioned by month: whole partitions go. */
+const partitioned: Partial<Record<Expiring, readonly string[]>> = {
+  pageViews: ['page_view'],
+  activity: ['user_activity', 'user_activity_member'],
+};
+
+interface RowsOfTable {
+  readonly table: string;
+  /** What goes, of those older than a moment. */
+  readonly condition: (before: Date) => Prisma.Sql;
+}
+
+const olderBy = (table: string, column: string): RowsOfTable => ({
+  table,
+  condition: (before) => Prisma.sql`${Prisma.raw(column)} < ${before}::timestamptz`,
+});
+
+const rows: Record<Expiring, readonly RowsOfTable[]> = {
+  pageViews: [],
+  activity: [
+    olderBy('user_activity_metrics', 'bucket_start'),
+    olderBy('user_activity_type', 'bucket_start'),
+    {
+      // A type that is not counted any more makes room for another.
+      table: 'activity_type',
+      condition: (before) => Prisma.sql`first_seen_at < ${before}::timestamptz AND NOT EXISTS (
+        SELECT FROM user_activity_type AS counted WHERE counted.tenant_id = activity_type.tenant_id
+          AND counted.granularity = 'DAY' AND counted.activity_type = activity_type.activity_type)`,
+    },
+  ],
+  itemViews: [olderBy('item_view', 'viewed_at')],
+  // By a statement of their own.
+  earlyItemViews: [],
+  changes: [olderBy('inbox_change', 'changed_at')],
+  limitHistory: [
+    {
+      // What the limit stands on stays, and the last that says the progress at each of those, and at the oldest kept. OFFSET 0
+      // has both looked up by the index for each old row: a join would read the whole table for every stretch of it.
+      table: 'user_limit_event',
+      condition: (before) => Prisma.sql`occurred_at < ${before}::timestamptz AND EXISTS (
+        SELECT FROM user_limit_event AS later
+        WHERE (later.tenant_id, later.user_id, later.user_limit_id)
+            = (user_limit_event.tenant_id, user_limit_event.user_id, user_limit_event.user_limit_id)
+          AND later.sequence_number > user_limit_event.sequence_number
+          AND later.progress_after IS NOT NULL AND later.occurred_at < ${before}::timestamptz OFFSET 0)
+        AND NOT EXISTS (
+          SELECT FROM user_limit AS own, unnest(ARRAY[own.definition_sequence, own.earlier_sequence,
+            own.change_sequence, own.last_reset_sequence, own.next_reset_sequence]
+            || ARRAY(SELECT (one ->> 'sequence')::bigint FROM jsonb_array_elements(own.older) AS one)) AS needed
+          WHERE (own.tenant_id, own.user_id, own.user_limit_id)
+              = (user_limit_event.tenant_id, user_limit_event.user_id, user_limit_event.user_limit_id)
+            AND (needed = user_limit_event.sequence_number
+              OR needed > user_limit_event.sequence_number AND user_limit_event.progress_after IS NOT NULL AND NOT EXISTS (
+                SELECT FROM user_limit_event AS nearer
+                WHERE (nearer.tenant_id, nearer.user_id, nearer.user_limit_id)
+                    = (own.tenant_id, own.user_id, own.user_limit_id)
+                  AND nearer.sequence_number > user_limit_event.sequence_number
+                  AND nearer.sequence_number < needed AND nearer.progress_after IS NOT NULL))
+          OFFSET 0)`,
+    },
+  ],
+  marks: [olderBy('processed_event', 'processed_at'), olderBy('counted_event', 'processed_at')],
+  idempotencyKeys: [olderBy('idempotency_key', 'created_at')],
+  deadLetters: [olderBy('dead_letter', 'failed_at')],
+  notifications: [
+    {
+      // Neither of these counts, nor will it again. What is put off was read too, and comes again.
+      table: 'notification',
+      condition: (before) => Prisma.sql`(read_at < ${before}::timestamptz AND snoozed_until IS NULL
+        OR status IN ('SUPPRESSED', 'CANCELED', 'EXPIRED') AND greatest(created_at, expires_at) < ${before}::timestamptz)`,
+    },
+    {
+      // An opening says when the notifications it covered first were seen: it stays while there is one of them.
+      table: 'inbox_opening',
+      condition: (before) => Prisma.sql`opened_at < ${before}::timestamptz AND NOT EXISTS (
+        SELECT FROM notification AS covered
+        WHERE (covered.tenant_id, covered.user_id) = (inbox_opening.tenant_id, inbox_opening.user_id)
+          AND covered.seq <= inbox_opening.up_to_seq AND covered.seq > coalesce((
+            SELECT max(earlier.up_to_seq) FROM inbox_opening AS earlier
+            WHERE (earlier.tenant_id, earlier.user_id) = (inbox_opening.tenant_id, inbox_opening.user_id)
+              AND earlier.up_to_seq < inbox_opening.up_to_seq), 0))`,
+    },
+  ],
+};
+
+/**
+ * Removes what is old, by statements that are short and wait for nobody: partitions whole, rows a stretch of the table at a
+ * time, those that somebody has locked left for the next time. Row by row in the order of the table rather than by an index
+ * on the time, which every event would pay for.
+ */
+export function createRetentionQueries(sql: Sql, inTransaction: InTransaction) {
+  async function inTable({ table, condition }: RowsOfTable, before: Date, dryRun: boolean): Promise<number> {
+    const name = Prisma.raw(table);
+    const [size] = await sql.query<{ pages: number }>`
+      SELECT (pg_relation_size(${table}::regclass) / current_setting('block_size')::int)::int AS pages`;
+    let found = 0;
+    for (let from = 0; from < (size?.pages ?? 0); from += stridePages) {
+      const old = Prisma.sql`
+        SELECT ctid FROM ${name} WHERE ctid >= ${`(${from},0)`}::tid AND ctid < ${`(${from + stridePages},0)`}::tid
+          AND ${condition(before)}`;
+      if (dryRun) {
+        const [count] = await sql.query<{ n: number }>`SELECT count(*)::int AS n FROM (${old}) AS old`;
+        found += count?.n ?? 0;
+      } else {
+        found += await sql.execute`
+          DELETE FROM ${name} WHERE ctid = ANY(ARRAY(${old} FOR UPDATE SKIP LOCKED)) AND ${condition(before)}`;
+      }
+    }
+    return found;
+  }
+
+  async function inPartitions(parent: string, before: Date, dryRun: boolean): Promise<number> {
+    const old = await sql.query<{ name: string }>`
+      SELECT old_partitions(${parent}, ${before}::timestamptz) AS name`;
+    const drop = (name: string) => () =>
+      translated(sql.query`SELECT drop_old_partition(${parent}, ${name}, ${before}::timestamptz)`);
+    if (!dryRun) await runEach(old.map(({ name }) => drop(name)));
+    return old.length;
+  }
+
+  return {
+    /** Each table and partition, even if one before it fails. */
+    async expire(kind: Expiring, before: Date, { dryRun }: { readonly dryRun: boolean }): Promise<number> {
+      const counts = await runEach([
+        ...(partitioned[kind] ?? []).map((parent) => () => translated(inPartitions(parent, before, dryRun))),
+        ...(kind === 'earlyItemViews'
+          ? [() => translated(expireEarlyViews({ sql, inTransaction }, before, dryRun))]
+          : []),
+        ...rows[kind].map((one) => () => translated(inTable(one, before, dryRun))),
+      ]);
+      return counts.reduce((sum, count) => sum + count, 0);
+    },
+
+    async noteSweep(
+      kind: SweptKind,
+      at: Date,
+      { succeeded }: { readonly succeeded: boolean },
+    ): Promise<void> {
+      await sql.execute`
+        INSERT INTO sweep (kind, since, succeeded_at)
+        VALUES (${kind}, ${at}::timestamptz, ${succeeded ? at : null}::timestamptz)
+        ON CONFLICT (kind) DO UPDATE SET succeeded_at = greatest(sweep.succeeded_at, excluded.succeeded_at)`;
+    },
+
+    sweeps: (): Promise<readonly SweepOutcome[]> =>
+      sql.query<SweepOutcome>`SELECT kind, since, succeeded_at AS "succeededAt" FROM sweep ORDER BY kind`,
+  };
+}

@@ -1,0 +1,68 @@
+import { type StatsWindow, sessionGapMs, type UserStats } from '../../../domain/stats.ts';
+import type { UserKey } from '../../../domain/user.ts';
+import type { Sql } from '../sql.ts';
+
+interface Row {
+  readonly pageViewCount: number;
+  readonly uniquePageCount: number;
+  readonly sessionCount: number;
+  readonly timeOnSiteMs: string;
+  readonly pages:
+    | readonly { readonly name: string; readonly views: number; readonly lastViewedAt: string }[]
+    | null;
+  readonly days: readonly { readonly day: number; readonly views: number; readonly ms: number }[] | null;
+}
+
+/**
+ * One pass over one index range. The time between a view and the next counts when it is at most the session gap, for the
+ * day of the earlier view, so that the days add up to the whole; a view without such a next one ends a session.
+ * Days come in as their starts: zones are never cut in SQL.
+ */
+export async function readStats(
+  sql: Sql,
+  { tenantId, userId }: UserKey,
+  window: StatsWindow,
+): Promise<UserStats> {
+  const starts = window.days.map((day) => day.start.toISOString());
+  const rows = await sql.query<Row>`
+    WITH view AS MATERIALIZED (
+      SELECT name, occurred_at, width_bucket(occurred_at, ${starts}::timestamptz[]) AS day,
+        (date_part('epoch', lead(occurred_at) OVER (ORDER BY occurred_at) - occurred_at) * 1000)::bigint AS gap
+      FROM page_view
+      WHERE tenant_id = ${tenantId} AND user_id = ${userId}
+        AND occurred_at >= ${window.start}::timestamptz AND occurred_at < ${window.end}::timestamptz
+    ), page AS (
+      SELECT name, count(*)::int AS views, max(occurred_at) AS last FROM view GROUP BY name
+    ), day AS (
+      SELECT day, count(*)::int AS views,
+        count(*) FILTER (WHERE gap <= ${sessionGapMs}::int)::int AS continued,
+        coalesce(sum(gap) FILTER (WHERE gap <= ${sessionGapMs}::int), 0) AS ms
+      FROM view GROUP BY day
+    )
+    SELECT
+      coalesce((SELECT sum(views) FROM day), 0)::int AS "pageViewCount",
+      (SELECT count(*) FROM page)::int AS "uniquePageCount",
+      coalesce((SELECT sum(views - continued) FROM day), 0)::int AS "sessionCount",
+      coalesce((SELECT sum(ms) FROM day), 0)::text AS "timeOnSiteMs",
+      (SELECT json_agg(json_build_object('name', name, 'views', views, 'lastViewedAt', last)) FROM (
+        SELECT * FROM page ORDER BY views DESC, last DESC, name COLLATE "C" LIMIT 100) AS top) AS pages,
+      (SELECT json_agg(json_build_object('day', day, 'views', views, 'ms', ms)) FROM day) AS days`;
+  const row = rows[0] as Row;
+  const byIndex = new Map((row.days ?? []).map((day) => [day.day, day]));
+  return {
+    pageViewCount: row.pageViewCount,
+    uniquePageCount: row.uniquePageCount,
+    timeOnSiteSeconds: Math.floor(Number(row.timeOnSiteMs) / 1000),
+    sessionCount: row.sessionCount,
+    activeDayCount: byIndex.size,
+    topPages: (row.pages ?? []).map((page) => ({ ...page, lastViewedAt: new Date(page.lastViewedAt) })),
+    byDay: window.days.map(({ date }, index) => {
+      const day = byIndex.get(index + 1);
+      return {
+        date,
+        pageViewCount: day?.views ?? 0,
+        timeOnSiteSeconds: Math.floor((day?.ms ?? 0) / 1000),
+      };
+    }),
+  };
+}

@@ -1,0 +1,132 @@
+import { type User, type UserKey, type UserPatch, userDefaults, userKeyOf } from '../../../domain/user.ts';
+import { Prisma, type PrismaClient } from '../generated/client.ts';
+import type { Sql } from '../sql.ts';
+
+/** The columns of user keys, for `unnest`. */
+export function columns(keys: readonly UserKey[]): readonly [tenantIds: string[], userIds: string[]] {
+  return [keys.map(({ tenantId }) => tenantId), keys.map(({ userId }) => userId)];
+}
+
+/** The key alone, of anything that has one. */
+export const keyOf = ({ tenantId, userId }: UserKey): UserKey => ({ tenantId, userId });
+
+/**
+ * Whether a row of a table, by its name and a point, is of one of these users. Mostly it is one, who is found in half the time
+ * that a set of one takes.
+ */
+export function isOf(keys: readonly UserKey[], table = Prisma.empty): Prisma.Sql {
+  const [key, ...others] = keys;
+  if (key && others.length === 0)
+    return Prisma.sql`${table}tenant_id = ${key.tenantId} AND ${table}user_id = ${key.userId}`;
+  const [tenantIds, userIds] = columns(keys);
+  return Prisma.sql`
+    (${table}tenant_id, ${table}user_id) IN (SELECT * FROM unnest(${tenantIds}::text[], ${userIds}::text[]))`;
+}
+
+/** What a user has beside the key. */
+export const selectedOfUser = Prisma.sql`
+  time_zone AS "timeZone", can_receive_notifications AS "canReceiveNotifications", created_at AS "createdAt"`;
+
+/** The user in a row that holds more. */
+export const toUser = ({ tenantId, userId, timeZone, canReceiveNotifications, createdAt }: User): User => ({
+  tenantId,
+  userId,
+  timeZone,
+  canReceiveNotifications,
+  createdAt,
+});
+
+/** Records that wait for those who are `created` are due from now on: what a statement begins with. */
+const wokenBy = (now: Date) => Prisma.sql`woken AS (
+  UPDATE waiting_record AS w SET due_at = ${now}::timestamptz FROM created
+  WHERE w.tenant_id = created.tenant_id AND w.user_id = created.user_id RETURNING 1)`;
+
+export function createUserQueries(sql: Sql) {
+  return {
+    async users(keys: readonly UserKey[]): Promise<readonly User[]> {
+      if (keys.length === 0) return [];
+      return sql.query<User>`
+        SELECT tenant_id AS "tenantId", user_id AS "userId", ${selectedOfUser} FROM app_user WHERE ${isOf(keys)}`;
+    },
+
+    async usersOf(
+      tenantId: string,
+      { first, after }: { readonly first: number; readonly after?: string },
+    ): Promise<readonly User[]> {
+      const place = after === undefined ? Prisma.empty : Prisma.sql`AND user_id > ${after}`;
+      return sql.query<User>`
+        SELECT tenant_id AS "tenantId", user_id AS "userId", ${selectedOfUser} FROM app_user
+        WHERE tenant_id = ${tenantId} ${place} ORDER BY user_id LIMIT ${first}`;
+    },
+
+    async lockUsers(keys: readonly UserKey[]): Promise<readonly User[]> {
+      if (keys.length === 0) return [];
+      return sql.query<User>`
+        SELECT tenant_id AS "tenantId", user_id AS "userId", ${selectedOfUser} FROM app_user
+        WHERE ${isOf(keys)} ORDER BY tenant_id, user_id FOR UPDATE`;
+    },
+
+    async ensureUsers(keys: readonly UserKey[], now: Date): Promise<boolean> {
+      if (keys.length === 0) return false;
+      const [tenantIds, userIds] = columns(keys);
+      const woken = await sql.query`
+        WITH created AS (
+          INSERT INTO app_user (tenant_id, user_id, created_at)
+          SELECT tenant_id, user_id, ${now}::timestamptz
+          FROM unnest(${tenantIds}::text[], ${userIds}::text[]) AS new (tenant_id, user_id)
+          ORDER BY tenant_id, user_id
+          ON CONFLICT DO NOTHING
+          RETURNING tenant_id, user_id
+        ), ${wokenBy(now)}
+        SELECT FROM woken LIMIT 1`;
+      return woken.length > 0;
+    },
+
+    async patchUsers(
+      patches: readonly (UserKey & { readonly patch: UserPatch })[],
+      now: Date,
+    ): Promise<readonly boolean[]> {
+      if (patches.length === 0) return [];
+      const [tenantIds, userIds] = columns(patches);
+      const created = await sql.query<UserKey>`
+        WITH created AS (
+          INSERT INTO app_user (tenant_id, user_id, created_at)
+          SELECT DISTINCT tenant_id, user_id, ${now}::timestamptz
+          FROM unnest(${tenantIds}::text[], ${userIds}::text[]) AS new (tenant_id, user_id)
+          ORDER BY tenant_id, user_id
+          ON CONFLICT DO NOTHING
+          RETURNING tenant_id, user_id
+        ), ${wokenBy(now)}
+        SELECT tenant_id AS "tenantId", user_id AS "userId" FROM created`;
+      // null in a column keeps what is there: an absent field; clearing arrives as the default itself.
+      const zones = patches.map(({ patch }) => cleared(patch.timeZone, userDefaults.timeZone));
+      const receiving = patches.map(({ patch }) =>
+        cleared(patch.canReceiveNotifications, userDefaults.canReceiveNotifications),
+      );
+      await sql.execute`
+        WITH patch AS (
+          SELECT new.* FROM app_user
+          JOIN unnest(${tenantIds}::text[], ${userIds}::text[], ${zones}::text[],
+            ${receiving.map((value) => value?.toString() ?? null)}::text[])
+            AS new (tenant_id, user_id, time_zone, receiving) USING (tenant_id, user_id)
+          ORDER BY tenant_id, user_id FOR UPDATE OF app_user
+        )
+        UPDATE app_user SET time_zone = coalesce(patch.time_zone, app_user.time_zone),
+          can_receive_notifications = coalesce(patch.receiving::boolean, app_user.can_receive_notifications)
+        FROM patch WHERE app_user.tenant_id = patch.tenant_id AND app_user.user_id = patch.user_id`;
+      const createdKeys = new Set(created.map(userKeyOf));
+      return patches.map((patch) => createdKeys.delete(userKeyOf(patch)));
+    },
+  };
+}
+
+export function createUserLookups({ appUser: table }: Pick<PrismaClient, 'appUser'>) {
+  return {
+    countUsers: (tenantId: string): Promise<number> => table.count({ where: { tenantId } }),
+  };
+}
+
+function cleared<T>(value: T | null | undefined, byDefault: T): T | null {
+  if (value === undefined) return null;
+  return value === null ? byDefault : value;
+}

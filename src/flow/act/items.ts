@@ -1,0 +1,172 @@
+import { itemsKey } from '../../domain/badge.ts';
+import {
+  type CollectionKey,
+  defaultViewHorizonDays,
+  horizonAt,
+  type Item,
+  type ItemDraft,
+  publish,
+  retract,
+} from '../../domain/item.ts';
+import { timelinessProblem } from '../../domain/page-view.ts';
+import { type Problem, problemsOf } from '../../domain/problem.ts';
+import { maxItems } from '../../events/item-view.ts';
+import { collectionName, name, text } from '../../events/text.ts';
+import type { Clock } from '../../ports/clock.ts';
+import type { Logger } from '../../ports/logger.ts';
+import type { PubSub } from '../../ports/pub-sub.ts';
+import type { Store } from '../../ports/store.ts';
+import { publishMove } from '../deliver/publish.ts';
+import { createQuotas, type Quotas, unlimited } from '../record/quota.ts';
+
+const title = text(200).nullish();
+
+/** What became of items, and why others were left as they were. */
+export interface PublishedItems {
+  readonly items: readonly Item[];
+  readonly problems: readonly Problem[];
+}
+
+/**
+ * Publishes and retracts items: one transaction, then one message to whoever watches the collection, however many. Rejects
+ * with UNAVAILABLE: unknown whether done; doing it again is harmless.
+ */
+export function createItems(
+  {
+    store,
+    pubSub,
+    clock,
+    logger,
+  }: {
+    readonly store: Store;
+    readonly pubSub: PubSub;
+    readonly clock: Clock;
+    readonly logger: Logger;
+  },
+  {
+    retentionDays,
+    viewHorizonDays = defaultViewHorizonDays,
+    quotas = createQuotas({ clock }, unlimited),
+  }: {
+    readonly retentionDays: number;
+    readonly viewHorizonDays?: number;
+    /** Default: any number. */
+    readonly quotas?: Pick<Quotas, 'items'>;
+  },
+) {
+  return {
+    /** All of them, or none when there are problems. Creates the collection. */
+    async publish(key: CollectionKey, drafts: readonly ItemDraft[]): Promise<PublishedItems> {
+      const horizon = horizonAt(clock.now(), viewHorizonDays);
+      const itemIds = drafts.map(({ itemId }) => itemId);
+      const problems = [
+        ...bulkProblems(key, itemIds, (index) => ['input', 'items', index, 'itemId'], 'items'),
+        ...drafts.flatMap((draft, index) => draftProblems(draft, String(index), horizon.now, retentionDays)),
+      ];
+      if (problems.length > 0) return { items: [], problems };
+      const exceeded = quotas.items.take({ tenantId: key.tenantId }, drafts.length, ['input', 'items']);
+      if (exceeded) return { items: [], problems: [exceeded] };
+      const { items, isChanged } = await store.transaction(
+        async (transaction) => {
+          const [, collection, known] = await Promise.all([
+            transaction.ensureCollection(key, horizon),
+            transaction.lockCollection(key),
+            transaction.itemsById(key, itemIds),
+          ]);
+          if (!collection) throw new Error('a collection is gone that was there a moment ago');
+          const published = publish(collection, known, drafts, horizon);
+          await Promise.all([
+            transaction.saveItems(published.items),
+            transaction.saveCollection(published.collection),
+          ]);
+          return { items: published.items, isChanged: published.collection !== collection };
+        },
+        { ...key, userId: '' },
+      );
+      if (isChanged) await publishMove({ pubSub, logger }, key.tenantId, moveOf(key, 'PUBLISHED'));
+      return { items, problems: [] };
+    },
+
+    /** Those that exist; the others are problems. One that was retracted already stays as it is. */
+    async retract(key: CollectionKey, itemIds: readonly string[]): Promise<PublishedItems> {
+      const at = (index: string) => ['input', 'itemIds', index];
+      const problems = bulkProblems(key, itemIds, at, 'itemIds');
+      if (problems.length > 0) return { items: [], problems };
+      const now = clock.now();
+      const { items, isChanged } = await store.transaction(
+        async (transaction) => {
+          const [collection, known] = await Promise.all([
+            transaction.lockCollection(key),
+            transaction.itemsById(key, itemIds),
+          ]);
+          if (!collection) return { items: [], isChanged: false };
+          const retracted = retract(collection, known, now);
+          await Promise.all([
+            transaction.saveItems(retracted.items),
+            transaction.saveCollection(retracted.collection),
+          ]);
+          return { items: retracted.items, isChanged: retracted.collection !== collection };
+        },
+        { ...key, userId: '' },
+      );
+      if (isChanged) await publishMove({ pubSub, logger }, key.tenantId, moveOf(key, 'RETRACTED'));
+      const byId = new Map(items.map((item) => [item.itemId, item]));
+      return {
+        items: itemIds.flatMap((itemId) => byId.get(itemId) ?? []),
+        problems: itemIds.flatMap((itemId, index): readonly Problem[] =>
+          byId.has(itemId)
+            ? []
+            : [{ code: 'NOT_FOUND', message: 'No such item in the collection.', path: at(String(index)) }],
+        ),
+      };
+    },
+  };
+}
+
+export type Items = ReturnType<typeof createItems>;
+
+const moveOf = ({ collection }: CollectionKey, cause: 'PUBLISHED' | 'RETRACTED') => ({
+  key: itemsKey(collection),
+  cause,
+});
+
+/** What is wrong with the collection, the number of items or their ids. */
+function bulkProblems(
+  { collection }: CollectionKey,
+  itemIds: readonly string[],
+  at: (index: string) => readonly string[],
+  field: string,
+): readonly Problem[] {
+  const named = collectionName.safeParse(collection);
+  const problems = named.success ? [] : [...problemsOf(named.error, ['input', 'collection'])];
+  if (itemIds.length === 0 || itemIds.length > maxItems) {
+    const code = itemIds.length === 0 ? 'INVALID_INPUT' : 'TOO_MANY_ITEMS';
+    const message = `${field} must have 1 to ${maxItems} entries.`;
+    return [...problems, { code, message, path: ['input', field] }];
+  }
+  const seen = new Set<string>();
+  itemIds.forEach((itemId, index) => {
+    const path = at(String(index));
+    const parsed = name.safeParse(itemId);
+    if (!parsed.success) problems.push(...problemsOf(parsed.error, path));
+    else if (seen.has(itemId))
+      problems.push({ code: 'INVALID_INPUT', message: 'The item stands in this call twice.', path });
+    seen.add(itemId);
+  });
+  return problems;
+}
+
+function draftProblems(
+  draft: ItemDraft,
+  index: string,
+  now: Date,
+  retentionDays: number,
+): readonly Problem[] {
+  const at = ['input', 'items', index];
+  const titled = title.safeParse(draft.title);
+  const untimely = timelinessProblem(draft.publishedAt ?? now, now, retentionDays, [...at, 'publishedAt']);
+  return [
+    ...(titled.success ? [] : problemsOf(titled.error, [...at, 'title'])),
+    ...(untimely ? [untimely] : []),
+  ];
+}

@@ -1,0 +1,350 @@
+// @module-tag kafka
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { exactBytesOf } from '../../adapters/kafka/record.ts';
+import { replayKafka } from '../../adapters/kafka/replay.ts';
+import { createLocalPubSub } from '../../adapters/local/pub-sub.ts';
+import { createPostgresOutbox } from '../../adapters/postgres/tables/outbox.ts';
+import { readConfig } from '../../config/config.ts';
+import type { UserKey } from '../../domain/user.ts';
+import { topics } from '../../events/topic.ts';
+import { systemClock } from '../../ports/clock.ts';
+import type { Consumption, LogRecord } from '../../ports/event-log.ts';
+import { silent } from '../../ports/logger.ts';
+import type { Store } from '../../ports/store.ts';
+import { itemViewed, pageViewed } from '../../testing/event.ts';
+import { awayFor } from '../../testing/faults.ts';
+import { startTestKafka, type TestKafka } from '../../testing/kafka.ts';
+import { inbound, kafkaOptions, openKafkaLog, type TestLog } from '../../testing/kafka-log.ts';
+import { limitsOf } from '../../testing/limit.ts';
+import {
+  limitFixture,
+  limitFixtureTable,
+  limitFixtureUsers,
+  limitLine,
+  shuffled,
+} from '../../testing/limit-fixture.ts';
+import { recordBatch, type WireRecord } from '../../testing/record-batch.ts';
+import { drift } from '../../testing/recount.ts';
+import { openTestStorage, type TestStorage } from '../../testing/storage.ts';
+import { createRelay } from '../background/relay.ts';
+import { createConsume, projectionGroup } from './consume.ts';
+import { createCount, metricsGroup } from './count.ts';
+import { createProject } from './project.ts';
+
+const waiting = { timeout: 20_000, interval: 20 };
+const users = Array.from({ length: 10 }, (_, n) => ({ tenantId: 'acme', userId: `user-${n}` }));
+
+let kafka: TestKafka;
+let storage: TestStorage;
+let log: TestLog;
+beforeAll(async () => {
+  kafka = await startTestKafka();
+}, 300_000);
+afterAll(() => kafka.stop());
+beforeEach(async () => {
+  storage = await openTestStorage();
+  await storage.store.transaction((transaction) => transaction.ensureUsers(users, new Date()));
+  await kafka.deleteTopics(inbound);
+  log = openKafkaLog(kafka.url, { sessionTimeoutMs: 1_500 });
+  await vi.waitFor(
+    async () => expect(await kafka.admin.listTopics()).toEqual(expect.arrayContaining(inbound)),
+    waiting,
+  );
+});
+afterEach(async () => {
+  await log.close();
+  await storage.close();
+});
+
+const workingProject = (store: Store = storage.store) =>
+  createProject(
+    { store, pubSub: createLocalPubSub(), clock: systemClock, logger: silent },
+    { retentionDays: 183, limitThresholds: readConfig({}).limitThresholds },
+  );
+
+function work(store?: Store): Promise<Consumption> {
+  return createConsume(
+    { log, project: workingProject(store), logger: silent },
+    { maxBackoffMs: 400 },
+  ).start();
+}
+
+/** As other systems write them: one page view and one notification of each user. */
+async function produce(round: number): Promise<void> {
+  for (const { tenantId, userId } of users) {
+    const key = `${tenantId}/${userId}`;
+    const view = { user_id: userId, page: 'Pricing', timestamp: new Date().toISOString() };
+    const command = { notificationId: `${userId}-${round}`, userId, content: { title: 'Hello' } };
+    await kafka.produce({ topic: topics.userActivity, key, value: JSON.stringify(view) });
+    await kafka.produce({ topic: topics.notificationCommand, key, value: JSON.stringify(command) });
+  }
+}
+
+const caughtUp = () =>
+  vi.waitFor(async () => {
+    for (const topic of inbound) {
+      for (const { position, end } of await kafka.positions(projectionGroup, topic))
+        expect(Math.max(0, position)).toBe(end);
+    }
+  }, waiting);
+
+/** Page views and unseen notifications of each user. */
+const counts = () =>
+  Promise.all(
+    users.map(async (user) => {
+      const [inbox] = await storage.store.inboxes([user]);
+      return [await storage.store.countPageViews(user, {}), inbox?.unseen];
+    }),
+  );
+const everyUser = (...pair: readonly number[]) => users.map(() => pair);
+const deadLetters = () => storage.query('SELECT topic, error_message FROM dead_letter');
+
+describe('a worker on Kafka', () => {
+  it('applies what other systems write once, also when the whole topic is replayed', async () => {
+    const worker = await work();
+    await produce(1);
+    await kafka.produce({ topic: topics.userActivity, key: null, value: '{ not json' });
+    await kafka.produce({ topic: topics.userActivity, key: null, value: null });
+    await produce(2);
+    await caughtUp();
+    expect(await counts()).toEqual(everyUser(2, 2));
+    await worker.stop();
+
+    for (const topic of inbound) {
+      await vi.waitFor(
+        () => kafka.admin.resetOffsets({ groupId: projectionGroup, topic, earliest: true }),
+        waiting,
+      );
+    }
+    await work();
+    await caughtUp();
+    expect(await counts()).toEqual(everyUser(2, 2));
+    expect(await drift(storage.query)).toEqual([]);
+    expect(await deadLetters()).toEqual([{ topic: topics.userActivity, error_message: 'not JSON' }]);
+  });
+
+  it('applies a topic that is replayed from a moment on once, and is not replayed while it runs', async () => {
+    const worker = await work();
+    await produce(1);
+    await caughtUp();
+    const from = new Date(Date.now() - 60_000);
+    const again = () =>
+      replayKafka(kafkaOptions(kafka.url), { topic: topics.userActivity, from, groups: [projectionGroup] });
+    await expect(again()).rejects.toMatchObject({
+      code: 'START_REFUSED',
+      message: expect.stringContaining('stop them'),
+    });
+    await worker.stop();
+    await vi.waitFor(async () => expect(await again()).toEqual(new Map([[projectionGroup, 10n]])), waiting);
+    expect(await log.lag(projectionGroup, [topics.userActivity])).toBe(10n);
+    await work();
+    await caughtUp();
+    expect(await counts()).toEqual(everyUser(1, 1));
+  });
+
+  it('keeps its partitions and makes no dead letter while the database is away for longer than the session', async () => {
+    const store = awayFor(storage.store, 30);
+    await work(store);
+    const startedAt = performance.now();
+    await produce(1);
+    await caughtUp();
+    expect(performance.now() - startedAt).toBeGreaterThan(1_500);
+    expect(store.failuresLeft()).toBe(0);
+    expect(await counts()).toEqual(everyUser(1, 1));
+    expect(await deadLetters()).toEqual([]);
+  });
+
+  /** As Kafka allows it, and tracing agents write it: a null header in a page view, and in what cannot be read. */
+  const oddHeaders = [
+    ['traceparent', null],
+    ['twice', 'a'],
+    ['twice', 'b'],
+    [Buffer.from([0xff, 0]), Buffer.from([0, 0xff])],
+  ] as const;
+
+  it('keeps what it cannot read as dead letters, and applies the rest, whatever bytes come', async () => {
+    const [, , ...others] = users;
+    const view = (
+      { userId }: { readonly userId: string },
+      headers: WireRecord['headers'] = [],
+    ): WireRecord => {
+      const value = { user_id: userId, page: 'Pricing', timestamp: new Date().toISOString() };
+      return { key: `acme/${userId}`, value: JSON.stringify(value), headers };
+    };
+    const [null0, behind] = users as [UserKey, UserKey];
+    const key = Buffer.from([0xff, 0, 0x41]);
+    const topic = topics.userActivity;
+    await kafka.produceBatch(topic, recordBatch({ records: [view(null0, oddHeaders)] }));
+    await kafka.produceBatch(topic, recordBatch({ records: [{ key, value: key, headers: oddHeaders }] }));
+    await kafka.produceBatch(topic, recordBatch({ records: others.map((user) => view(user)) }));
+    await kafka.produceBatch(topic, recordBatch({ records: [view(behind)] }));
+    kafka.changeStored(topic, (stored) => {
+      // The batch before the last.
+      const at = stored.indexOf('"user-2"');
+      stored[at] = 0;
+    });
+    await work();
+    const metrics = createCount(
+      {
+        log,
+        project: workingProject(),
+        store: storage.store,
+        pubSub: createLocalPubSub(),
+        clock: systemClock,
+        logger: silent,
+      },
+      { retentionDays: 183, flushIntervalMs: 50, batchSize: 100 },
+    );
+    await metrics.start();
+    await caughtUp();
+    await vi.waitFor(async () => expect(await metrics.lag()).toBe(0n), waiting);
+    const viewed = (await counts()).map(([views]) => views);
+    expect(viewed).toEqual([1, 1, ...others.map(() => 0)]);
+    expect(
+      await storage.query(
+        "SELECT sum(page_view_count)::int AS views FROM user_activity_metrics WHERE granularity = 'DAY'",
+      ),
+    ).toEqual([{ views: 2 }]);
+    const letters = (await storage.store.deadLetters({ first: 10 })).toSorted((a, b) =>
+      Number(a.offset - b.offset),
+    );
+    expect(letters).toMatchObject([
+      { offset: 1n, errorCode: 'MALFORMED_EVENT', errorMessage: 'not UTF-8' },
+      {
+        offset: 2n,
+        key: null,
+        errorCode: 'MALFORMED_EVENT',
+        errorMessage: 'the batch at offsets 2 to 9 cannot be read: its checksum is wrong.',
+      },
+    ]);
+    expect(Buffer.from(letters[1]?.payload ?? []).includes('"user-9"')).toBe(true);
+    expect(log.fatal).toEqual([]);
+  });
+
+  it('puts a dead letter back with the bytes it had, and sends them to the topic of the dead letters', async () => {
+    const bytes = Buffer.from([0xff, 0, 0x41]);
+    const record = { key: bytes, value: bytes, headers: oddHeaders };
+    await kafka.produceBatch(topics.userActivity, recordBatch({ records: [record] }));
+    await work();
+    await vi.waitFor(async () => expect(await deadLetters()).toHaveLength(1), waiting);
+    const relay = createRelay({
+      outbox: createPostgresOutbox(storage),
+      log,
+      project: workingProject(),
+      clock: systemClock,
+      logger: silent,
+    });
+    relay.start();
+    const [first] = await storage.store.deadLetters({ first: 1 });
+    await storage.store.transaction((transaction) =>
+      transaction.requeueDeadLetters([first?.id ?? ''], {}, new Date()),
+    );
+    await vi.waitFor(async () => {
+      const [again] = await storage.store.deadLetters({ first: 1 });
+      expect(again?.id).not.toBe(first?.id);
+      expect(again).toMatchObject({ errorMessage: 'not UTF-8' });
+    }, waiting);
+    await vi.waitFor(async () => expect(await relay.depth()).toBe(0), waiting);
+    await relay.stop();
+    const read = async (topic: string) => {
+      const records: LogRecord[] = [];
+      const consumption = await log.consume(
+        `reader-${topic}`,
+        [topic],
+        async (batch) => void records.push(...batch),
+      );
+      await vi.waitFor(() => expect(records).toHaveLength(2), waiting);
+      await consumption.stop();
+      return records.map(exactBytesOf);
+    };
+    for (const topic of [topics.userActivity, `${topics.userActivity}.dlq`]) {
+      for (const { key, headers } of await read(topic)) {
+        expect(key).toEqual(bytes);
+        const odd = headers.filter(([name]) => oddHeaders.some(([own]) => name.equals(Buffer.from(own))));
+        expect(odd).toEqual(
+          oddHeaders.map(([name, value]) => [Buffer.from(name), value && Buffer.from(value)]),
+        );
+      }
+    }
+  });
+
+  it('goes on by itself after Kafka was killed in the middle, and applies everything once', async () => {
+    await work();
+    await produce(1);
+    await kafka.kill();
+    await kafka.restart();
+    await vi.waitFor(() => kafka.admin.listTopics(), waiting);
+    await produce(2);
+    await caughtUp();
+    expect(await counts()).toEqual(everyUser(2, 2));
+    expect(log.fatal).toEqual([]);
+  });
+
+  it('ends limits the same after a failing database, a killed Kafka and a rewind, and tells each threshold once', async () => {
+    const limitUsers = limitFixtureUsers.map((userId) => ({ tenantId: 'acme', userId }));
+    const table = async () => (await limitsOf(storage.store, limitUsers)).map(limitLine);
+    const told = () =>
+      storage.query('SELECT user_id, title FROM notification WHERE tenant_id = $1 ORDER BY 1, 2', ['acme']);
+    const produceAll = async (events: typeof limitFixture) => {
+      for (const event of events) {
+        const key = `acme/${event['aggregateId']}`;
+        await kafka.produce({ topic: topics.userLimits, key, value: JSON.stringify(event) });
+      }
+    };
+    const worker = await work(awayFor(storage.store, 6));
+    // In the order of the producer, so that what crosses a threshold does so here as well.
+    await produceAll(limitFixture);
+    await caughtUp();
+    expect(await table()).toEqual(limitFixtureTable);
+    const once = await told();
+    expect(once).toEqual([{ user_id: '019mr8mf4r', title: '80 % of your deposit limit is used' }]);
+    await kafka.kill();
+    await kafka.restart();
+    await vi.waitFor(() => kafka.admin.listTopics(), waiting);
+    await produceAll(shuffled([...limitFixture, ...limitFixture]));
+    await caughtUp();
+    expect(await table()).toEqual(limitFixtureTable);
+    await worker.stop();
+
+    // Nothing is known any more of what was applied.
+    await storage.query('DELETE FROM processed_event');
+    await vi.waitFor(
+      () => kafka.admin.resetOffsets({ groupId: projectionGroup, topic: topics.userLimits, earliest: true }),
+      waiting,
+    );
+    await work();
+    await caughtUp();
+    expect(await table()).toEqual(limitFixtureTable);
+    expect(await told()).toEqual(once);
+    expect(await drift(storage.query)).toEqual([]);
+    const letters = await storage.query('SELECT DISTINCT topic, error_code, payload FROM dead_letter');
+    expect(letters).toEqual([
+      expect.objectContaining({ topic: topics.userLimits, error_code: 'MALFORMED_EVENT' }),
+    ]);
+  });
+});
+
+describe('a worker that counts on Kafka', () => {
+  it('keeps up when few of the records are counted', async () => {
+    const occurredAt = new Date();
+    await log.append(
+      Array.from({ length: 6_000 }, (_, n) => {
+        const { userId } = users[n % users.length] as (typeof users)[number];
+        return n % 97 === 0 ? pageViewed({ userId, occurredAt }) : itemViewed({ userId, occurredAt });
+      }),
+    );
+    const deps = { store: storage.store, pubSub: createLocalPubSub(), clock: systemClock, logger: silent };
+    const batchSize = 100;
+    const count = createCount(
+      { ...deps, log, project: createProject(deps, { retentionDays: 183 }) },
+      // Longer than the test: only what was read makes it write.
+      { retentionDays: 183, flushIntervalMs: 3_600_000, batchSize },
+    );
+    const consumption = await count.start();
+    await vi.waitFor(async () => expect(await count.lag()).toBeLessThan(BigInt(batchSize)), waiting);
+    await consumption.stop();
+    const counted = await storage.query('SELECT FROM counted_event');
+    expect(counted).toHaveLength(62);
+    expect(await log.lag(metricsGroup, [topics.userActivity])).toBe(0n);
+  });
+});

@@ -1,0 +1,36 @@
+import { topics } from '../../events/topic.ts';
+import type { Consumption, EventLog } from '../../ports/event-log.ts';
+import type { Logger } from '../../ports/logger.ts';
+import { createIsolate, defaultMaxLockedMs } from './isolate.ts';
+import type { Project } from './project.ts';
+
+/** Consumer group of the projections. */
+export const projectionGroup = 'unseen-projections';
+
+/** Takes batches from the log to the projections. */
+export function createConsume(
+  {
+    log,
+    project,
+    logger,
+  }: {
+    readonly log: EventLog;
+    readonly project: Pick<Project, 'apply' | 'bury' | 'probe'>;
+    readonly logger: Logger;
+  },
+  {
+    maxBackoffMs,
+    maxLockedMs = defaultMaxLockedMs,
+  }: { readonly maxBackoffMs?: number; readonly maxLockedMs?: number } = {},
+) {
+  const isolate = createIsolate({ group: projectionGroup, project, logger }, { maxBackoffMs, maxLockedMs });
+  const consumed = Object.values(topics);
+  return {
+    start: (): Promise<Consumption> =>
+      log.consume(projectionGroup, consumed, (records, signal) =>
+        isolate.apply(records, project.apply, signal),
+      ),
+    /** Records that are not applied yet, over all processes. Rejects with UNAVAILABLE. */
+    lag: (): Promise<bigint> => log.lag(projectionGroup, consumed),
+  };
+}

@@ -1,0 +1,28 @@
+import type { ErrorCode } from '../../domain/error.ts';
+import type { LogRecord } from '../../ports/event-log.ts';
+import type { DeadLetter } from '../../ports/store.ts';
+
+/** Why a record could not be applied, and after how many attempts. */
+export interface Failure {
+  readonly code: ErrorCode;
+  readonly reason: string;
+  readonly attempts: number;
+}
+
+/** A record that could not be applied, kept whole. Tenant is empty when the record does not say. */
+export function deadLetterOf(record: LogRecord, why: Failure, failedAt: Date, tenantId = ''): DeadLetter {
+  const { topic, partition, offset, key, headers, value } = record;
+  return {
+    tenantId,
+    topic,
+    partition,
+    offset,
+    key,
+    headers,
+    payload: value ?? new Uint8Array(),
+    errorCode: why.code,
+    errorMessage: why.reason,
+    attempts: why.attempts,
+    failedAt,
+  };
+}

@@ -1,0 +1,154 @@
+import { runEach } from '../../async/run-each.ts';
+import { AppError } from '../../domain/error.ts';
+import { badgeOf } from '../../domain/inbox.ts';
+import { createMailboxes } from '../../domain/mailboxes.ts';
+import { dueAtOf } from '../../domain/notification.ts';
+import { distinctUsers } from '../../domain/user.ts';
+import { nextLookAt } from '../../domain/waiting.ts';
+import { decode } from '../../events/codec.ts';
+import type { NotificationSent } from '../../events/notification.ts';
+import type { BadgeCache } from '../../ports/badge-cache.ts';
+import type { Clock } from '../../ports/clock.ts';
+import type { LogRecord } from '../../ports/event-log.ts';
+import type { Logger } from '../../ports/logger.ts';
+import type { PubSub } from '../../ports/pub-sub.ts';
+import type { Store, StoreTransaction, WaitingForUser } from '../../ports/store.ts';
+import { announceDue } from '../deliver/due.ts';
+import { writesOf } from '../deliver/inbox-writes.ts';
+import { publishBadges } from '../deliver/publish.ts';
+import { deadLetterOf, type Failure } from './dead-letters.ts';
+import { createIsolate, defaultMaxLockedMs } from './isolate.ts';
+import { draftOf, groupOf } from './project.ts';
+
+/** Records in one look. */
+const batchSize = 500;
+
+/** Longer than it takes to set aside a record that takes too long. */
+const maxTimeMs = 60_000;
+
+/** It was tried when it came, and at its deadline. */
+const inVain: Failure = { code: 'USER_NOT_FOUND', reason: 'userId: no such user', attempts: 2 };
+
+/**
+ * Notifications that wait for their users, beside the flow. Those of a user who exists by now are applied in the order of the
+ * log, each exactly once: a record leaves the table in the transaction that applies it, under the lock of its user. Those
+ * whose time is over become dead letters. Any number of workers may do this.
+ */
+export function createWaiting(
+  {
+    store,
+    pubSub,
+    cache,
+    clock,
+    logger,
+  }: {
+    readonly store: Store;
+    readonly pubSub: PubSub;
+    readonly cache?: BadgeCache | undefined;
+    readonly clock: Clock;
+    readonly logger: Logger;
+  },
+  {
+    lockedCategories,
+    announcesDeliveries,
+  }: { readonly lockedCategories: readonly string[]; readonly announcesDeliveries: boolean },
+) {
+  /** Applies those that are still there and that nobody else is at; how many. */
+  async function apply(rows: readonly WaitingForUser[]): Promise<number> {
+    const now = clock.now();
+    const { inboxes, added, count } = await store.transaction(async (transaction) => {
+      const taken = await transaction.takeWaiting(rows);
+      const events = rows.filter((_, index) => taken[index]).map(({ record }) => sentIn(record));
+      const [claims, locked, known] = await Promise.all([
+        transaction.claimEvents(events, now),
+        transaction.lockInboxes(distinctUsers(events), now),
+        transaction.reachOf({ groups: events.flatMap((event) => groupOf(event) ?? []), visits: [] }),
+      ]);
+      const mailboxes = createMailboxes({ locked, known, now, lockedCategories });
+      for (const [index, event] of events.entries())
+        if (claims[index]) mailboxes.deliver(draftOf(event), { isNew: true });
+      const mail = mailboxes.mail();
+      transaction.finish(...writesOf(transaction, mail, { announcesDeliveries, now }));
+      return { inboxes: mail.touched, added: mail.added, count: events.length };
+    });
+    if (inboxes.length > 0) await publishBadges({ pubSub, cache, logger }, inboxes.map(badgeOf), 'ARRIVED');
+    await announceDue(pubSub, added.map(dueAtOf));
+    return count;
+  }
+
+  async function applyAppeared(signal: AbortSignal): Promise<number> {
+    const rows = await store.waitingOf(await store.usersAppeared(clock.now(), batchSize), batchSize);
+    if (rows.length === 0) return 0;
+    const rowOf = new Map(rows.map((row) => [row.record, row]));
+    const rowsOf = (records: readonly LogRecord[]) => records.flatMap((record) => rowOf.get(record) ?? []);
+    let count = 0;
+    const project = {
+      probe: () => store.probe(),
+      bury: (record: LogRecord, why: Failure) =>
+        store.transaction((transaction) => setAside(transaction, rowsOf([record]), why)),
+    };
+    const isolate = createIsolate(
+      { group: 'waiting records', project, logger },
+      { maxLockedMs: defaultMaxLockedMs },
+    );
+    const work = async (records: readonly LogRecord[]) => {
+      count += await apply(rowsOf(records));
+    };
+    // What else is due does not wait for this for ever.
+    await isolate.apply([...rowOf.keys()], work, AbortSignal.any([signal, AbortSignal.timeout(maxTimeMs)]));
+    return count;
+  }
+
+  async function setAside(
+    transaction: StoreTransaction,
+    rows: readonly WaitingForUser[],
+    why: Failure,
+  ): Promise<void> {
+    const now = clock.now();
+    await Promise.all([
+      transaction.addDeadLetters(
+        rows.map(({ record, tenantId }) => deadLetterOf(record, why, now, tenantId)),
+      ),
+      transaction.removeWaiting(rows),
+    ]);
+  }
+
+  async function lookAgain(): Promise<number> {
+    const now = clock.now();
+    const { count, dead } = await store.transaction(async (transaction) => {
+      const rows = await transaction.lockWaitingInVain(now, batchSize);
+      const dead = rows.filter(({ deadlineAt }) => deadlineAt <= now);
+      const others = rows.filter(({ deadlineAt }) => deadlineAt > now);
+      await setAside(transaction, dead, inVain);
+      await transaction.postponeWaiting(others.map((row) => ({ ...row, dueAt: nextLookAt(row, now) })));
+      return { count: rows.length, dead };
+    });
+    if (dead.length > 0) {
+      const places = dead.map(
+        ({ record: { topic, partition, offset } }) => `${topic}/${partition}/${offset}`,
+      );
+      logger.error(
+        { places: places.slice(0, 10), count: dead.length },
+        'records became dead letters: their users did not appear',
+      );
+    }
+    return count;
+  }
+
+  return {
+    /** Does what is due, a batch of each kind even if one before it fails; how many records that were. */
+    async settle(signal: AbortSignal): Promise<number> {
+      const [applied = 0, looked = 0] = await runEach([() => applyAppeared(signal), lookAgain]);
+      return applied + looked;
+    },
+  };
+}
+
+/** What waits was read before it was kept. */
+function sentIn(record: LogRecord): NotificationSent {
+  const decoded = decode(record);
+  if (decoded.kind === 'newer') throw new AppError('UNAVAILABLE', 'A newer worker keeps it.');
+  if (decoded.kind !== 'event' || decoded.event.type !== 'notificationSent')
+    throw new Error('a record that waits for its user is no notification');
+  return decoded.event;
+}

@@ -1,0 +1,85 @@
+import { isDeepStrictEqual } from 'node:util';
+import {
+  changedAt,
+  type LimitKey,
+  standsOn,
+  statusAt,
+  type UserLimit,
+  type ZonedLimit,
+} from '../../domain/limit.ts';
+import type { LimitThresholds } from '../../domain/limit-use.ts';
+import { distinctUsers, userKeyOf } from '../../domain/user.ts';
+import { rereadLimitEvent } from '../../events/limit-event.ts';
+import type { KeptLimitEvent, StoreTransaction } from '../../ports/store.ts';
+import { applyLimitEvents, limitKeyOf } from '../apply/apply-limits.ts';
+
+/** Events in memory at a time. */
+const eventsAtOnce = 2_000;
+
+/** What the kept events of some limits say against what is there. */
+interface RefoldedLimits {
+  /** Those that differ, as they should be: a new version each. */
+  readonly differing: readonly ZonedLimit[];
+  /** How many stand on events that are not there, or that nobody can read. */
+  readonly unfounded: number;
+}
+
+/**
+ * Applies the kept events of limits, sorted, from the first on, under the lock of their users. Nothing is written. What a
+ * user was told stays as it is; of a limit that was lost it is what its events would have told, so nobody is told twice.
+ */
+export async function refoldLimits(
+  transaction: StoreTransaction,
+  keys: readonly LimitKey[],
+  { now, thresholds }: { readonly now: Date; readonly thresholds: LimitThresholds | undefined },
+): Promise<RefoldedLimits> {
+  const [first, last] = [keys[0], keys.at(-1)];
+  if (!first || !last) return { differing: [], unfounded: 0 };
+  const users = await transaction.lockUsers(distinctUsers(keys));
+  const existing = new Set(users.map(userKeyOf));
+  const own = keys.filter((key) => existing.has(userKeyOf(key)));
+  const stored = new Map((await transaction.limits(own)).map((limit) => [limitKeyOf(limit), limit]));
+  const missing = new Map(
+    own.map(limitKeyOf).map((key) => {
+      const limit = stored.get(key);
+      return [key, new Set(limit && standsOn(limit))];
+    }),
+  );
+
+  function eventOf(record: KeptLimitEvent) {
+    const { tenantId, userId, source, eventId, raw } = record;
+    const missed = missing.get(limitKeyOf(record));
+    const event = missed && rereadLimitEvent(raw, { id: eventId, source, tenantId, userId });
+    if (event) missed.delete(`${source}/${eventId}`);
+    else missed?.add(`${source}/${eventId}`);
+    return event;
+  }
+
+  let refolded: readonly ZonedLimit[] = [];
+  for (let after: (LimitKey & Partial<KeptLimitEvent>) | undefined = first; after; ) {
+    const records = await transaction.keptLimitEvents(last, { first: eventsAtOnce, after });
+    const events = records.flatMap((record) => eventOf(record) ?? []);
+    const options = { now, thresholds };
+    refolded = applyLimitEvents({ users, found: refolded }, events, new Set(events), options).all;
+    after = records.length < eventsAtOnce ? undefined : records.at(-1);
+  }
+
+  const differing = refolded.flatMap((limit): readonly ZonedLimit[] => {
+    const key = limitKeyOf(limit);
+    const before = stored.get(key);
+    if (missing.get(key)?.size !== 0) return [];
+    if (before && isDeepStrictEqual(saidBy(before, now), saidBy(limit, now))) return [];
+    const { told, version } = before ?? { told: limit.told, version: 0 };
+    return [changedAt({ ...limit, told, version }, now)];
+  });
+  return { differing, unfounded: [...missing.values()].filter(({ size }) => size > 0).length };
+}
+
+/** What events say of a limit. */
+function saidBy(limit: UserLimit & Partial<ZonedLimit>, now: Date) {
+  const { told, version, updatedAt, timeZone, ...said } = limit;
+  const { change } = said;
+  // A numeric has no -0.
+  const remaining = change?.remaining?.replace(/^-(?=[0.]+$)/, '') ?? null;
+  return { ...said, status: statusAt(limit, now), change: change && { ...change, remaining } };
+}

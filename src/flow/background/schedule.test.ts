@@ -1,0 +1,203 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { createLocalPubSub } from '../../adapters/local/pub-sub.ts';
+import type { UserKey } from '../../domain/user.ts';
+import type { NotificationSent } from '../../events/notification.ts';
+import { silent } from '../../ports/logger.ts';
+import type { Store } from '../../ports/store.ts';
+import { createTestClock, notificationSent, recordsOf, testNow } from '../../testing/event.ts';
+import { limitRecord, wireLimitEvent } from '../../testing/limit.ts';
+import { openTestStorage, type TestStorage } from '../../testing/storage.ts';
+import { createProject } from '../apply/project.ts';
+import { createSchedule } from './schedule.ts';
+
+let storage: TestStorage;
+beforeEach(async () => {
+  storage = await openTestStorage();
+});
+afterEach(() => storage.close());
+
+const user = (userId: string): UserKey => ({ tenantId: 'default', userId });
+const [alice, bob] = [user('alice'), user('bob')];
+
+/** A schedule, what comes due in it, and what it says and does. */
+async function startTime({ clock = createTestClock() } = {}) {
+  const { store } = storage;
+  await store.transaction((transaction) => transaction.ensureUsers([alice, bob], testNow));
+  const shared = { store, pubSub: createLocalPubSub(), clock, logger: silent };
+  const project = createProject(shared, { retentionDays: 183 });
+  const error = vi.fn();
+  const transaction = vi.fn(store.transaction);
+  const schedule = createSchedule({
+    ...shared,
+    store: { ...store, transaction: transaction as Store['transaction'] },
+    logger: { ...silent, error },
+  });
+  let offset = 0;
+  return {
+    schedule,
+    error,
+    transaction,
+    inSeconds: (seconds: number) => new Date(clock.now().getTime() + seconds * 1_000),
+    async send(to: UserKey, data: Partial<NotificationSent['data']>): Promise<void> {
+      const content = { category: 'general', severity: 'NORMAL', title: 'Hello', ...data } as const;
+      const sent = notificationSent({ ...to, occurredAt: clock.now(), data: content });
+      await project.apply(recordsOf([sent], ++offset));
+    },
+    define: ({ userId }: UserKey, activeFrom: Date) =>
+      project.apply([
+        limitRecord(
+          wireLimitEvent('USER_LIMIT_CREATED', 1, {
+            userId,
+            status: 'FUTURE',
+            activeFrom: activeFrom.getTime(),
+            nextResetTime: null,
+          }),
+          ++offset,
+        ),
+      ]),
+  };
+}
+
+/** By user and name, as they are now. */
+const notifications = async () =>
+  (
+    await storage.query<{ user_id: string; title: string; status: string }>(
+      'SELECT user_id, title, status FROM notification ORDER BY 1, 2',
+    )
+  ).map((row) => `${row.user_id} ${row.title} ${row.status}`);
+const limits = async () =>
+  (
+    await storage.query<{ user_id: string; status: string }>(
+      'SELECT user_id, status FROM user_limit ORDER BY 1',
+    )
+  ).map((row) => `${row.user_id} ${row.status}`);
+
+/** From now on no notification of this title ends, and no limit of alice begins. */
+async function doom(title: string): Promise<void> {
+  await storage.query(
+    `ALTER TABLE notification ADD CONSTRAINT doomed CHECK (title <> '${title}' OR status <> 'EXPIRED')`,
+  );
+  await storage.query(
+    `ALTER TABLE user_limit ADD CONSTRAINT doomed CHECK (user_id <> 'alice' OR status <> 'ACTIVE')`,
+  );
+}
+async function mend(): Promise<void> {
+  for (const table of ['notification', 'user_limit'])
+    await storage.query(`ALTER TABLE ${table} DROP CONSTRAINT doomed`);
+}
+
+/** From now on the database gives up on whatever writes a notification of this title, as on what takes too long. */
+async function slowDown(title: string): Promise<void> {
+  await storage.query(`
+    CREATE FUNCTION take_too_long() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN RAISE 'canceling statement due to statement timeout' USING ERRCODE = '57014'; END $$`);
+  await storage.query(`
+    CREATE TRIGGER slow BEFORE INSERT OR UPDATE OF status ON notification FOR EACH ROW
+    WHEN (NEW.title = '${title}') EXECUTE FUNCTION take_too_long()`);
+}
+
+describe('what is due and takes too long', () => {
+  it('is postponed, and what is due of others is done', async () => {
+    const clock = createTestClock();
+    const { schedule, error, inSeconds, send } = await startTime({ clock });
+    await send(alice, { title: 'slow', expiresAt: inSeconds(10) });
+    await send(bob, { title: 'later', scheduledFor: inSeconds(20) });
+    await slowDown('slow');
+    clock.set(inSeconds(60));
+    while ((await schedule.deliverDue()) > 0);
+    expect(await notifications()).toEqual(['alice slow DELIVERED', 'bob later DELIVERED']);
+    expect(error.mock.calls.map(([fields]) => fields)).toMatchObject([
+      { ...alice, err: { code: 'UNAVAILABLE' } },
+    ]);
+  });
+});
+
+describe('a row whose moment is not what it says itself', () => {
+  it('is taken once, and its moment is put right', async () => {
+    const clock = createTestClock();
+    const { schedule, send, inSeconds } = await startTime({ clock });
+    await send(alice, { title: 'never due' });
+    await send(bob, { title: 'due later', expiresAt: inSeconds(3_600) });
+    const [before] = await storage.store.inboxes([alice]);
+    await storage.query('UPDATE notification SET due_at = $1', [inSeconds(-10)]);
+    expect(await schedule.deliverDue()).toBe(2);
+    expect(await schedule.deliverDue()).toBe(0);
+    expect(await storage.store.nextDue()).toEqual(inSeconds(3_600));
+    expect(await notifications()).toEqual(['alice never due DELIVERED', 'bob due later DELIVERED']);
+    expect(await storage.store.inboxes([alice])).toEqual([before]);
+  });
+});
+
+describe('what can never be done when it is due', () => {
+  it('holds up nothing, also not of its own user, is reported, and is tried again later', async () => {
+    const clock = createTestClock();
+    const { schedule, error, inSeconds, send, define } = await startTime({ clock });
+    await send(alice, { title: 'doomed', expiresAt: inSeconds(10) });
+    await send(bob, { title: 'later', scheduledFor: inSeconds(20) });
+    await send(alice, { title: 'later', scheduledFor: inSeconds(30) });
+    await define(alice, inSeconds(10));
+    await define(bob, inSeconds(20));
+    await doom('doomed');
+    clock.set(inSeconds(60));
+    while ((await schedule.deliverDue()) + (await schedule.turnLimits()) > 0);
+    expect(await notifications()).toEqual([
+      'alice doomed DELIVERED',
+      'alice later DELIVERED',
+      'bob later DELIVERED',
+    ]);
+    expect(await limits()).toEqual(['alice FUTURE', 'bob ACTIVE']);
+    expect(error.mock.calls.map(([fields]) => fields)).toMatchObject([
+      { ...alice, notificationId: expect.any(String), err: { code: '23514' } },
+      { ...alice, userLimitId: 'limit-1', err: { code: '23514' } },
+    ]);
+    const again = (await storage.store.nextDue()) as Date;
+    expect(again.getTime()).toBeGreaterThan(clock.now().getTime());
+
+    await mend();
+    clock.set(again);
+    while ((await schedule.deliverDue()) + (await schedule.turnLimits()) > 0);
+    expect((await notifications())[0]).toBe('alice doomed EXPIRED');
+    expect(await limits()).toEqual(['alice ACTIVE', 'bob ACTIVE']);
+    expect(await storage.store.nextDue()).toBeUndefined();
+    expect(error).toHaveBeenCalledTimes(2);
+  });
+
+  it('is not what the schedule wakes up for again and again, and what is due next comes at its time', async () => {
+    const clock = { ...createTestClock(), now: () => new Date() };
+    const { schedule, error, transaction, inSeconds, send } = await startTime({ clock });
+    await send(alice, { title: 'doomed', expiresAt: inSeconds(1) });
+    await doom('doomed');
+    await send(bob, { title: 'soon', scheduledFor: inSeconds(3) });
+    await send(bob, { title: 'next month', scheduledFor: inSeconds(30 * 86_400) });
+    schedule.start();
+    try {
+      await vi.waitFor(async () => expect(await notifications()).toContain('bob soon DELIVERED'), {
+        timeout: 10_000,
+      });
+      expect(error).toHaveBeenCalledTimes(1);
+      const before = transaction.mock.calls.length;
+      await delay(1_000);
+      // The round that follows what was done, of each kind.
+      expect(transaction.mock.calls.length - before).toBeLessThanOrEqual(4);
+    } finally {
+      await schedule.stop();
+    }
+  });
+});
+
+it('turns limits while notifications cannot be delivered, and says when everything that was due was done', async () => {
+  const clock = { ...createTestClock(), now: () => new Date() };
+  const { schedule, inSeconds, define } = await startTime({ clock });
+  await define(alice, inSeconds(1));
+  await storage.query('ALTER TABLE notification RENAME TO elsewhere');
+  schedule.start();
+  try {
+    await vi.waitFor(async () => expect(await limits()).toEqual(['alice ACTIVE']), { timeout: 10_000 });
+    expect(schedule.succeededAt()).toBeUndefined();
+    await storage.query('ALTER TABLE elsewhere RENAME TO notification');
+    await vi.waitFor(() => expect(schedule.succeededAt()).toBeDefined(), { timeout: 10_000 });
+  } finally {
+    await schedule.stop();
+  }
+});

@@ -1,0 +1,186 @@
+import DataLoader from 'dataloader';
+import { type Badge, type BadgeKey, collectionOf, notificationsKey } from '../../domain/badge.ts';
+import { badgeOf, type Inbox, type InboxChange } from '../../domain/inbox.ts';
+import {
+  defaultViewHorizonDays,
+  emptyItemBadge,
+  horizonAt,
+  type ViewedItem,
+  type ViewerKey,
+} from '../../domain/item.ts';
+import type { LimitFilter, ShownLimit } from '../../domain/limit.ts';
+import type { Notification } from '../../domain/notification.ts';
+import type { CategoryChoice } from '../../domain/preference.ts';
+import { type User, type UserKey, userKeyOf } from '../../domain/user.ts';
+import { type BadgeCache, noBadgeCache } from '../../ports/badge-cache.ts';
+import type { Clock } from '../../ports/clock.ts';
+import type { PubSub } from '../../ports/pub-sub.ts';
+import type { ItemPage, LimitHistoryPage, Store, Stretch } from '../../ports/store.ts';
+import { announceDue } from '../deliver/due.ts';
+import { type LimitHistoryEvent, withProgress } from './limit-history.ts';
+
+/** Arrivals, and changes, in one page of a stream. */
+export const streamPageSize = 100;
+
+interface LimitsKey extends UserKey {
+  readonly filter: LimitFilter;
+  /** The same for those that are read together. */
+  readonly key: string;
+}
+
+/** Reads that many callers make at once: those of one turn of the event loop become one query. */
+export function createRead(
+  {
+    store,
+    cache = noBadgeCache,
+    clock,
+    pubSub,
+  }: {
+    readonly store: Store;
+    readonly cache?: BadgeCache;
+    readonly clock: Clock;
+    /** Where it is said that what waits for a user is due; absent: it is found a moment later. */
+    readonly pubSub?: PubSub;
+  },
+  { viewHorizonDays = defaultViewHorizonDays }: { readonly viewHorizonDays?: number } = {},
+) {
+  const inboxes = loader<UserKey, Inbox>(async (keys) => {
+    const found = new Map((await store.inboxes(keys)).map((inbox) => [userKeyOf(inbox), inbox]));
+    return keys.map((key) => found.get(userKeyOf(key)) as Inbox);
+  });
+
+  const categoryChoices = loader<UserKey, readonly CategoryChoice[]>(async (keys) => {
+    const found = new Map<string, CategoryChoice[]>(keys.map((key) => [userKeyOf(key), []]));
+    for (const choice of await store.categoryChoices(keys)) found.get(userKeyOf(choice))?.push(choice);
+    return keys.map((key) => found.get(userKeyOf(key)) ?? []);
+  });
+
+  const cachedBadges = loader<UserKey, Badge>(async (keys) => {
+    const cached = await cache.read(keys);
+    const missing = keys.filter((_, index) => !cached[index]);
+    if (missing.length === 0) return cached as readonly Badge[];
+    const current = new Map(
+      (await Promise.all(missing.map(inboxBadge))).map((badge) => [userKeyOf(badge), badge]),
+    );
+    // Nobody waits for it.
+    void cache.write([...current.values()]);
+    return keys.map((key, index) => cached[index] ?? (current.get(userKeyOf(key)) as Badge));
+  });
+
+  const itemBadges = loader<BadgeKey, Badge>(async (keys) => {
+    const found = new Map((await badges(keys)).map((badge) => [nameOf(badge), badge]));
+    const now = clock.now();
+    return keys.map((key) => found.get(nameOf(key)) ?? emptyItemBadge(key, now));
+  });
+
+  // Each brings up to 500.
+  const limits = loader<LimitsKey, readonly ShownLimit[]>(
+    async (keys) => {
+      const found = new Map<string, readonly ShownLimit[]>();
+      const filters = new Map(keys.map(({ key, filter }) => [key, filter]));
+      await Promise.all(
+        [...filters].map(async ([key, filter]) => {
+          const users = keys.filter((one) => one.key === key);
+          for (const { user, limits } of await store.limits(users, filter))
+            found.set(nameOf({ ...user, key }), limits);
+        }),
+      );
+      return keys.map((key) => found.get(nameOf(key)) ?? []);
+    },
+    { maxBatchSize: 100 },
+  );
+
+  // Each brings a page.
+  const limitHistories = loader<LimitHistoryPage, readonly LimitHistoryEvent[]>(
+    async (pages) => (await store.limitHistories(pages)).map((entries) => entries.map(withProgress)),
+    { maxBatchSize: 100 },
+  );
+  const arrivals = loader<Stretch, readonly Notification[]>(
+    (stretches) => store.arrivals(stretches, streamPageSize),
+    { maxBatchSize: 20 },
+  );
+  const changes = loader<Stretch, readonly InboxChange[]>(
+    (stretches) => store.changes(stretches, streamPageSize),
+    { maxBatchSize: 20 },
+  );
+
+  const inboxBadge = async (user: UserKey): Promise<Badge> => badgeOf(await inboxes.load(user));
+
+  const itemBadge = ({ tenantId, userId }: UserKey, key: string): Promise<Badge> =>
+    itemBadges.load({ tenantId, userId, key });
+
+  async function badges(keys: readonly BadgeKey[]): Promise<readonly Badge[]> {
+    const viewers = keys.flatMap(({ tenantId, userId, key }) => {
+      const collection = collectionOf(key);
+      return collection === undefined ? [] : [{ tenantId, userId, collection }];
+    });
+    const [inboxes, items] = await Promise.all([
+      store.inboxes(keys.filter(({ key }) => key === notificationsKey)),
+      store.itemBadges(viewers, horizonAt(clock.now(), viewHorizonDays)),
+    ]);
+    return [...inboxes.map(badgeOf), ...items];
+  }
+
+  return {
+    inbox: (key: UserKey): Promise<Inbox> => inboxes.load(key),
+    /** Where there is a cache, that of notifications may be as old as `BadgeCache` says. */
+    badge: async (user: UserKey, key = notificationsKey): Promise<Badge> =>
+      key === notificationsKey ? cachedBadges.load(user) : itemBadge(user, key),
+    /** As it is at or after the moment of the call. */
+    currentBadge: async (user: UserKey, key = notificationsKey): Promise<Badge> =>
+      key === notificationsKey ? inboxBadge(user) : itemBadge(user, key),
+    categoryChoices: (key: UserKey): Promise<readonly CategoryChoice[]> => categoryChoices.load(key),
+    /** Badges as they are at or after the moment of the call, in no order; of items without those for which nothing ever changed. */
+    badges,
+    /** What counts in an item badge, newest first. */
+    unseenItems: (
+      { tenantId, userId, collection }: ViewerKey,
+      page: Pick<ItemPage, 'first' | 'after'>,
+    ): Promise<readonly ViewedItem[]> =>
+      store.items(
+        { tenantId, collection },
+        { ...page, viewerId: userId, unseenFrom: horizonAt(clock.now(), viewHorizonDays).start },
+      ),
+    /** What follows a place in an inbox: at most `streamPageSize` of it. */
+    arrivals: (stretch: Stretch): Promise<readonly Notification[]> => arrivals.load(stretch),
+    changes: (stretch: Stretch): Promise<readonly InboxChange[]> => changes.load(stretch),
+    /** Of a user who does not exist: none. */
+    limits: ({ tenantId, userId }: UserKey, filter: LimitFilter = {}): Promise<readonly ShownLimit[]> =>
+      limits.load({ tenantId, userId, filter, key: JSON.stringify(filter) }),
+    limitHistory: (page: LimitHistoryPage): Promise<readonly LimitHistoryEvent[]> =>
+      limitHistories.load(page),
+    user: async (key: UserKey): Promise<User | undefined> => (await store.users([key]))[0],
+    /** The user whom a verified token names: exists from the first time they are seen. */
+    async self(key: UserKey): Promise<User> {
+      const [known] = await store.users([key]);
+      if (known) return known;
+      const now = clock.now();
+      const { user, isAwaited } = await store.transaction(
+        async (transaction) => ({
+          isAwaited: await transaction.ensureUsers([key], now),
+          user: (await transaction.users([key]))[0] as User,
+        }),
+        key,
+      );
+      if (isAwaited && pubSub) await announceDue(pubSub, [now]);
+      return user;
+    },
+  };
+}
+
+// Neither part holds a control character.
+const nameOf = (one: UserKey & { readonly key: string }) => `${userKeyOf(one)}\n${one.key}`;
+
+// Not cached: every load is answered by a query that starts after it was asked for.
+function loader<Key, Value>(
+  load: (keys: readonly Key[]) => Promise<readonly Value[]>,
+  { maxBatchSize = 1_000 } = {},
+) {
+  return new DataLoader<Key, Value>(load, {
+    cache: false,
+    maxBatchSize,
+    batchScheduleFn: (dispatch) => setImmediate(dispatch),
+  });
+}
+
+export type Read = ReturnType<typeof createRead>;

@@ -1,0 +1,105 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { partsOf, runEach } from '../../async/run-each.ts';
+import type { Badge, BadgeCause, BadgeKey } from '../../domain/badge.ts';
+import { tookTooLong } from '../../domain/error.ts';
+import type { UserKey } from '../../domain/user.ts';
+import { badgeTopic } from '../deliver/publish.ts';
+import type { Read } from '../read/read.ts';
+
+/** Somebody who watches badges of a user. */
+export interface Watcher {
+  readonly user: UserKey;
+  readonly keys: readonly string[];
+  offer(badge: Badge, cause: BadgeCause): void;
+}
+
+/** A badge to be read again, once for all who watch it. */
+interface Asked extends BadgeKey {
+  readonly cause: BadgeCause;
+  readonly watchers: readonly Watcher[];
+}
+
+/** Badges of one query, and so users at most. */
+const badgesPerQuery = 1_000;
+
+/**
+ * Reads watched badges again, in batches. What moved for many users at once waits a moment, so that what moves next to it
+ * is read with it and the processes do not all ask together, and is read with a pause between the batches.
+ */
+export function createReread(
+  { read, onFailure }: { readonly read: Read; readonly onFailure: (err: unknown) => void },
+  { gatherMs = 50, pauseMs = 20 } = {},
+) {
+  let waiting = new Map<string, Asked>();
+  let draining = false;
+
+  async function readBatches(asked: readonly Asked[], between?: () => Promise<unknown>): Promise<void> {
+    await runEach(
+      partsOf(asked, badgesPerQuery).map((batch, n) => async () => {
+        if (n > 0) await between?.();
+        await readBatch(batch);
+      }),
+    );
+  }
+
+  /** Reads fewer at once if so many take too long: a badge of items is a count, and others wait for theirs. */
+  async function readBatch(batch: readonly Asked[]): Promise<void> {
+    try {
+      offer(batch, await read.badges(batch));
+    } catch (error) {
+      if (batch.length === 1 || !tookTooLong(error)) throw error;
+      await runEach(partsOf(batch, Math.ceil(batch.length / 10)).map((part) => () => readBatch(part)));
+    }
+  }
+
+  function offer(batch: readonly Asked[], badges: readonly Badge[]): void {
+    const byTopic = new Map(batch.map((one) => [badgeTopic(one, one.key), one]));
+    for (const badge of badges) {
+      const { watchers = [], cause } = byTopic.get(badgeTopic(badge, badge.key)) ?? {};
+      if (cause) for (const watcher of watchers) watcher.offer(badge, cause);
+    }
+  }
+
+  async function drain(): Promise<void> {
+    draining = true;
+    try {
+      while (waiting.size > 0) {
+        await delay(gatherMs * (0.5 + Math.random()), undefined, { ref: false });
+        // What comes from here on may not be in what is read now.
+        const asked = [...waiting.values()];
+        waiting = new Map();
+        await readBatches(asked, () => delay(pauseMs, undefined, { ref: false }));
+      }
+    } catch (err) {
+      waiting = new Map();
+      onFailure(err);
+    } finally {
+      draining = false;
+    }
+  }
+
+  return {
+    /** A badge moved for this watcher as for many others: it is read soon. */
+    soon(watcher: Watcher, key: string, cause: BadgeCause): void {
+      ask(waiting, watcher, key, cause);
+      if (!draining) void drain();
+    },
+    /** Every badge of the watchers; rejects when they cannot be read. */
+    async all(watchers: Iterable<Watcher>): Promise<void> {
+      const asked = new Map<string, Asked>();
+      for (const watcher of watchers) for (const key of watcher.keys) ask(asked, watcher, key, 'RESYNCED');
+      await readBatches([...asked.values()]);
+    },
+  };
+}
+
+function ask(asked: Map<string, Asked>, watcher: Watcher, key: string, cause: BadgeCause): void {
+  const topic = badgeTopic(watcher.user, key);
+  const watchers = asked.get(topic)?.watchers ?? [];
+  asked.set(topic, {
+    ...watcher.user,
+    key,
+    cause,
+    watchers: watchers.includes(watcher) ? watchers : [...watchers, watcher],
+  });
+}

@@ -1,0 +1,694 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import fc from 'fast-check';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { createLocalPubSub } from '../../adapters/local/pub-sub.ts';
+import { AppError } from '../../domain/error.ts';
+import type { NotificationAction } from '../../domain/notification.ts';
+import { type Place, placeOf, type StreamEvent } from '../../domain/stream.ts';
+import type { UserKey } from '../../domain/user.ts';
+import type { NotificationSent } from '../../events/notification.ts';
+import { silent } from '../../ports/logger.ts';
+import type { Store } from '../../ports/store.ts';
+import {
+  createTestClock,
+  itemViewed,
+  notificationSent,
+  pageViewed,
+  recordsOf,
+  testNow,
+} from '../../testing/event.ts';
+import { observed } from '../../testing/faults.ts';
+import { openTestStorage, type TestStorage } from '../../testing/storage.ts';
+import { createAct } from '../act/act.ts';
+import { createProject } from '../apply/project.ts';
+import { createSchedule } from '../background/schedule.ts';
+import { createRead } from '../read/read.ts';
+import { createStream } from './stream.ts';
+import { createWatch } from './watch.ts';
+
+const waiting = { timeout: 5_000, interval: 2 };
+const minuteMs = 60_000;
+
+let storage: TestStorage;
+beforeAll(async () => {
+  storage = await openTestStorage();
+});
+afterAll(() => storage.close());
+
+const ends: (() => void)[] = [];
+afterEach(() => {
+  for (const end of ends.splice(0)) end();
+});
+
+let users = 0;
+let offsets = 0;
+
+/** A user's inbox, all that can happen to it, and streams over a store of the test's. */
+async function startInbox({
+  store = storage.store,
+  resyncMs = 3_600_000,
+}: {
+  store?: Store;
+  resyncMs?: number;
+} = {}) {
+  const clock = createTestClock();
+  const pubSub = observed(createLocalPubSub());
+  const shared = { store: storage.store, pubSub, clock, logger: silent };
+  const project = createProject(shared, { retentionDays: 183 });
+  const act = createAct(shared);
+  const schedule = createSchedule(shared);
+  const read = createRead({ store, clock });
+  const watch = createWatch({ read, pubSub, clock, logger: silent }, { resyncMs, subscribeWaitMs: 50 });
+  const stream = createStream({ read, watch, clock, logger: silent });
+  ends.push(watch.stop);
+  const user: UserKey = { tenantId: 'default', userId: `streamer-${++users}` };
+  const exist = () => storage.store.transaction((transaction) => transaction.ensureUsers([user], testNow));
+  await exist();
+  const apply = (events: Parameters<typeof recordsOf>[0]) => {
+    offsets += events.length;
+    return project.apply(recordsOf(events, offsets));
+  };
+  const sent = (data: Partial<NotificationSent['data']> = {}) =>
+    notificationSent({
+      ...user,
+      occurredAt: clock.now(),
+      data: { category: 'general', severity: 'NORMAL', title: 'Hello', ...data },
+    });
+  return {
+    user,
+    clock,
+    pubSub,
+    act,
+    watch,
+    exist,
+    apply,
+    sent,
+    /** Where the inbox stands. */
+    async head(): Promise<Place> {
+      const [inbox] = await storage.store.inboxes([user]);
+      if (!inbox) throw new Error('There is always one.');
+      return placeOf(inbox);
+    },
+    async send(data: Partial<NotificationSent['data']> = {}): Promise<string> {
+      const event = sent(data);
+      await apply([event]);
+      return event.id;
+    },
+    mark: (action: NotificationAction, ...ids: readonly string[]) =>
+      act.markNotifications(user, { action, which: ids.length > 0 ? { ids } : { filter: {} } }),
+    visit: (subjectId: string) =>
+      apply([pageViewed({ ...user, occurredAt: clock.now(), data: { name: 'Page', subjectId } })]),
+    async pass(minutes: number): Promise<void> {
+      clock.set(new Date(clock.now().getTime() + minutes * minuteMs));
+      while ((await schedule.deliverDue()) > 0);
+    },
+    list: (filter: object = { archived: false, snoozed: false }) =>
+      storage.store.notifications(user, { first: 100, ...filter }),
+    events: (after?: Place) => stream.events(user, after),
+    /** Everything from a place on, as it comes. */
+    async follow(after?: Place) {
+      const events = await stream.events(user, after);
+      const seen: StreamEvent[] = [];
+      const over = (async () => {
+        for await (const event of events) seen.push(event);
+      })();
+      return { seen, over, end: () => events.return?.() };
+    },
+  };
+}
+
+/** What an event says, short. */
+function said(event: StreamEvent): string {
+  switch (event.kind) {
+    case 'ADDED':
+      return `+${event.notification.title}`;
+    case 'CHANGED':
+      return `${event.action} ${event.ids.length}`;
+    case 'RESET':
+      return event.reason;
+    default:
+      return event satisfies never;
+  }
+}
+
+/** Reads until so many events have come. */
+async function take(
+  events: AsyncIterableIterator<StreamEvent>,
+  count: number,
+): Promise<readonly StreamEvent[]> {
+  const taken: StreamEvent[] = [];
+  while (taken.length < count) {
+    const { value, done } = await events.next();
+    if (done) break;
+    taken.push(value);
+  }
+  return taken;
+}
+
+describe('a stream', () => {
+  it('begins with a reset without a cursor, and tells what happens from then on in its order', async () => {
+    const one = await startInbox();
+    await one.send({ title: 'before' });
+    const { seen } = await one.follow();
+    const id = await one.send({ title: 'a', subjectId: 's' });
+    // What arrives again before it was read is told once.
+    await vi.waitFor(() => expect(seen.map(said)).toEqual(['NO_CURSOR', '+a']), waiting);
+    await one.mark('UNREAD', id);
+    await one.mark('SEEN', id);
+    await one.pass(1);
+    await one.act.openInbox(one.user, undefined);
+    await one.visit('s');
+    await one.act.snooze({ ...one.user, id }, new Date(testNow.getTime() + 2 * minuteMs), () => true);
+    await one.pass(1);
+    await one.mark('ARCHIVE');
+    await one.mark('UNARCHIVE', id);
+    await vi.waitFor(
+      () =>
+        expect(seen.map(said)).toEqual([
+          'NO_CURSOR',
+          '+a',
+          'SEEN 1',
+          // Of the two that are covered now, one had been seen.
+          'SEEN 1',
+          'READ 1',
+          'SNOOZE 1',
+          '+a',
+          'ARCHIVE 2',
+          'UNARCHIVE 1',
+        ]),
+      waiting,
+    );
+    expect(seen.at(-1)?.badge).toMatchObject({ unseen: 0, unread: 1 });
+  });
+
+  it('tells whoever comes back the same, from wherever they left', async () => {
+    const one = await startInbox();
+    const start = await one.head();
+    const live = await one.follow(start);
+    for (const title of ['a', 'b', 'c']) await one.send({ title });
+    await one.act.openInbox(one.user, 2n);
+    await one.send({ title: 'd' });
+    await one.mark('READ');
+    const told = ['+a', '+b', '+c', 'SEEN 2', '+d', 'READ 4'];
+    await vi.waitFor(() => expect(live.seen.map(said)).toEqual(told), waiting);
+    for (const [n, { place }] of [...live.seen].entries()) {
+      const again = await one.follow(place);
+      told.push(`+${n}`);
+      await one.send({ title: String(n) });
+      await vi.waitFor(() => expect(again.seen.map(said)).toEqual(told.slice(n + 1)), waiting);
+    }
+  });
+
+  it('goes over many pages of arrivals and changes without losing their order', async () => {
+    const one = await startInbox();
+    const start = await one.head();
+    const wanted: string[] = [];
+    for (let n = 0; n < 4; n += 1) {
+      const batch = Array.from({ length: 30 }, (_, m) => one.sent({ title: `${n}.${m}` }));
+      await one.apply(batch);
+      for (const { data } of batch) wanted.push(`+${data.title}`);
+      for (let m = 0; m < 30; m += 1) {
+        await one.mark('READ', batch[m]?.id ?? '');
+        wanted.push('READ 1');
+      }
+    }
+    // Few changes that name many, of which a page takes fewer.
+    for (const action of ['UNREAD', 'READ', 'UNREAD'] as const) {
+      for (let m = 0; m < 5; m += 1) {
+        await one.mark(action);
+        if (m === 0) wanted.push(`${action} 120`);
+      }
+    }
+    const told = await take(await one.events(start), wanted.length);
+    expect(told.map(said)).toEqual(wanted);
+    const places = told.map(({ place }) => Number(place.lastSeq) + Number(place.changeSeq));
+    expect(places).toEqual(wanted.map((_, n) => n + 1));
+  });
+
+  it('tells of what joins a group, wakes or comes on time that it arrived, and of what expires that it is over', async () => {
+    const one = await startInbox();
+    const { seen } = await one.follow(await one.head());
+    const at = (minutes: number) => new Date(testNow.getTime() + minutes * minuteMs);
+    const id = await one.send({ title: 'first', groupKey: 'g', expiresAt: at(3) });
+    await vi.waitFor(() => expect(seen.map(said)).toEqual(['+first']), waiting);
+    await one.send({ title: 'second', groupKey: 'g', expiresAt: at(3) });
+    await one.send({ title: 'later', scheduledFor: at(1) });
+    await one.send({ title: 'never', scheduledFor: at(2), expiresAt: at(2.5) });
+    await one.pass(1);
+    await one.act.snooze({ ...one.user, id }, at(2), () => true);
+    await vi.waitFor(() => expect(seen.at(-1)).toMatchObject({ action: 'SNOOZE' }), waiting);
+    await one.mark('UNSNOOZE', id);
+    await vi.waitFor(() => expect(seen.at(-1)).toMatchObject({ action: 'UNSNOOZE' }), waiting);
+    await one.pass(2);
+    await vi.waitFor(
+      () =>
+        expect(seen.map(said)).toEqual([
+          '+first',
+          '+second',
+          '+later',
+          'SNOOZE 1',
+          '+second',
+          'UNSNOOZE 1',
+          'EXPIRE 1',
+        ]),
+      waiting,
+    );
+  });
+});
+
+describe('a stream begins anew', () => {
+  const reasonOf = async (events: AsyncIterableIterator<StreamEvent>) => {
+    const [event] = await take(events, 1);
+    return event?.kind === 'RESET' ? event.reason : event?.kind;
+  };
+
+  it('behind a thousand arrivals and changes, and tells up to a thousand one by one', async () => {
+    const one = await startInbox();
+    const start = await one.head();
+    await one.apply(Array.from({ length: 999 }, () => one.sent()));
+    await one.mark('READ');
+    expect(await take(await one.events(start), 1_000)).toHaveLength(1_000);
+    await one.send();
+    const [reset] = await take(await one.events(start), 1);
+    expect(reset).toMatchObject({ kind: 'RESET', reason: 'TOO_MANY', place: await one.head() });
+  });
+
+  it.each(['arrival', 'change'] as const)('seven days behind (%s)', async (happened) => {
+    const one = await startInbox();
+    const id = await one.send();
+    const start = await one.head();
+    if (happened === 'arrival') await one.send();
+    else await one.mark('READ', id);
+    await one.pass(7 * 24 * 60);
+    expect(await reasonOf(await one.events(start))).not.toBe('TOO_OLD');
+    await one.pass(1);
+    expect(await reasonOf(await one.events(start))).toBe('TOO_OLD');
+    // Where nothing has happened since, age does not matter.
+    const { seen } = await one.follow(await one.head());
+    await one.send({ title: 'new' });
+    await vi.waitFor(() => expect(seen.map(said)).toEqual(['+new']), waiting);
+  });
+
+  it('behind changes that are not kept any more', async () => {
+    const one = await startInbox();
+    const id = await one.send();
+    const start = await one.head();
+    await one.mark('READ', id);
+    await one.pass(1);
+    await storage.query('DELETE FROM inbox_change WHERE user_id = $1', [one.user.userId]);
+    await one.mark('UNREAD', id);
+    expect(await reasonOf(await one.events(start))).toBe('TOO_OLD');
+  });
+
+  it('when one step changed more than a thousand, by marking or by opening', async () => {
+    const one = await startInbox();
+    for (const part of [600, 401]) await one.apply(Array.from({ length: part }, () => one.sent()));
+    const { seen } = await one.follow(await one.head());
+    await one.mark('READ');
+    await vi.waitFor(() => expect(seen.map(said)).toEqual(['TOO_MANY']), waiting);
+    await one.act.openInbox(one.user, undefined);
+    await vi.waitFor(() => expect(seen.map(said)).toEqual(['TOO_MANY', 'TOO_MANY']), waiting);
+    await one.send({ title: 'new' });
+    await vi.waitFor(() => expect(seen.map(said).at(-1)).toBe('+new'), waiting);
+  });
+
+  it('when the cursor is ahead of the inbox', async () => {
+    const one = await startInbox();
+    await one.send();
+    const head = await one.head();
+    expect(await reasonOf(await one.events({ ...head, lastSeq: 2n }))).toBe('UNKNOWN_CURSOR');
+    expect(await reasonOf(await one.events({ ...head, changeSeq: 1n }))).toBe('UNKNOWN_CURSOR');
+  });
+
+  it('when the user was erased, which ends a stream that is open; a new one of the name is another', async () => {
+    const one = await startInbox();
+    await one.send();
+    const before = await one.head();
+    const { seen, over } = await one.follow(before);
+    await one.act.eraseUser(one.user);
+    await over;
+    expect(seen.map(said)).toEqual(['USER_ERASED']);
+    expect(seen[0]?.badge).toMatchObject({ unseen: 0 });
+    expect(one.watch.count()).toBe(0);
+    await one.exist();
+    // As far as the old inbox was, and beyond.
+    for (let n = 0; n < 3; n += 1) await one.send({ title: 'anew' });
+    const again = await one.follow(before);
+    await vi.waitFor(() => expect(again.seen.map(said)).toEqual(['USER_ERASED']), waiting);
+    await one.send({ title: 'live' });
+    await vi.waitFor(() => expect(again.seen.map(said)).toEqual(['USER_ERASED', '+live']), waiting);
+    const fromReset = await one.follow(seen[0]?.place);
+    const all = ['+anew', '+anew', '+anew', '+live'];
+    await vi.waitFor(() => expect(fromReset.seen.map(said)).toEqual(all), waiting);
+  });
+});
+
+describe('an open stream', () => {
+  it('reads once for however many messages come while it reads, and not before its reader is ready', async () => {
+    let reads = 0;
+    let hold: Promise<void> | undefined;
+    const store: Store = {
+      ...storage.store,
+      async inboxes(keys) {
+        reads += 1;
+        await hold;
+        return storage.store.inboxes(keys);
+      },
+    };
+    const one = await startInbox({ store });
+    const events = await one.events(await one.head());
+    const next = events.next();
+    let release = () => {};
+    hold = new Promise((resolve) => {
+      release = resolve;
+    });
+    reads = 0;
+    await one.send({ title: '0' });
+    await vi.waitFor(() => expect(reads).toBe(1), waiting);
+    for (let n = 1; n <= 20; n += 1) await one.send({ title: String(n) });
+    release();
+    await next;
+    const rest = await take(events, 20);
+    expect(rest.map(said)).toEqual(Array.from({ length: 20 }, (_, n) => `+${n + 1}`));
+    expect(reads).toBeLessThanOrEqual(2);
+    reads = 0;
+    for (let n = 0; n < 20; n += 1) await one.send();
+    await nextTurn();
+    expect(reads).toBe(0);
+    await events.return?.();
+  });
+
+  it('finds what a lost message was about by the next look, and at once after a gap in pub/sub', async () => {
+    for (const gap of [true, false]) {
+      const one = await startInbox({ resyncMs: gap ? 3_600_000 : 20 });
+      const { seen } = await one.follow(await one.head());
+      one.pubSub.lose = true;
+      await one.send({ title: 'lost' });
+      if (gap) one.pubSub.gap();
+      await vi.waitFor(() => expect(seen.map(said)).toEqual(['+lost']), waiting);
+    }
+  });
+
+  it('begins while pub/sub is away, and misses nothing when that is back', async () => {
+    const one = await startInbox();
+    let back = () => {};
+    one.pubSub.away = new Promise((resolve) => {
+      back = resolve;
+    });
+    one.pubSub.lose = true;
+    const { seen } = await one.follow(await one.head());
+    await one.send({ title: 'meanwhile' });
+    back();
+    await vi.waitFor(() => expect(seen.map(said)).toEqual(['+meanwhile']), waiting);
+  });
+
+  it('goes on where it was after the store was away; it does not begin without', async () => {
+    let isAway = false;
+    let failures = 0;
+    const store: Store = {
+      ...storage.store,
+      arrivals(stretches, first) {
+        if (!isAway) return storage.store.arrivals(stretches, first);
+        failures += 1;
+        return Promise.reject(new AppError('UNAVAILABLE'));
+      },
+    };
+    const one = await startInbox({ store });
+    const start = await one.head();
+    const { seen } = await one.follow(start);
+    isAway = true;
+    await one.send({ title: 'a' });
+    await vi.waitFor(() => expect(failures).toBe(1), waiting);
+    await expect(one.events(start)).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+    expect(one.watch.count()).toBe(1);
+    isAway = false;
+    // By itself: nothing wakes it.
+    await vi.waitFor(() => expect(seen.map(said)).toEqual(['+a']), { ...waiting, timeout: 10_000 });
+  });
+
+  it('tells nobody of another inbox', async () => {
+    const [one, other] = [await startInbox(), await startInbox()];
+    const { seen } = await one.follow(await one.head());
+    const id = await other.send({ subjectId: 's' });
+    await other.visit('s');
+    await one.mark('READ', id);
+    await one.send({ title: 'mine' });
+    await vi.waitFor(() => expect(seen.map(said)).toEqual(['+mine']), waiting);
+  });
+
+  it('ends when it is returned, also while it waits, and leaves nothing behind', async () => {
+    const one = await startInbox();
+    const waitingOne = await one.events(await one.head());
+    const next = waitingOne.next();
+    await nextTurn();
+    await waitingOne.return?.();
+    expect(await next).toEqual({ value: undefined, done: true });
+    const fresh = await one.events();
+    await fresh.return?.();
+    expect(await fresh.next()).toEqual({ value: undefined, done: true });
+    expect(one.watch.count()).toBe(0);
+    expect(one.pubSub.subscriptions()).toBe(0);
+  });
+});
+
+describe('changes', () => {
+  it('are read until they name a thousand notifications, which is what one visit reads at most', async () => {
+    const one = await startInbox();
+    await one.apply(Array.from({ length: 600 }, () => one.sent()));
+    for (const action of ['READ', 'UNREAD', 'READ'] as const) await one.mark(action);
+    const start = { ...(await one.head()), changeSeq: 0n };
+    const changes = await storage.store.changes([{ ...one.user, after: 0n, upTo: 3n }], 100);
+    expect(changes.map((some) => some.map(({ ids }) => ids.length))).toEqual([[600, 600]]);
+    const told = await take(await one.events(start), 3);
+    expect(told.map(said)).toEqual(['READ 600', 'UNREAD 600', 'READ 600']);
+    // The newest thousand of a user, those about several subjects together.
+    for (const subjectId of ['s', 't'])
+      await one.apply(Array.from({ length: 501 }, () => one.sent({ subjectId })));
+    const { seen } = await one.follow(await one.head());
+    const data = { collection: 'news', itemIds: ['s', 't'] };
+    await one.apply([itemViewed({ ...one.user, occurredAt: one.clock.now(), data })]);
+    await vi.waitFor(() => expect(seen.map(said)).toEqual(['READ 1000']), waiting);
+  });
+
+  it('are kept to the newest thousand of an inbox, and seven days', async () => {
+    const one = await startInbox();
+    const changes = Array.from({ length: 2_500 }, (_, n) => ({
+      ...one.user,
+      changeSeq: BigInt(n + 1),
+      lastSeq: 1n,
+      action: 'READ' as const,
+      ids: [],
+      stretch: null,
+      changedAt: new Date(testNow.getTime() + n),
+    }));
+    const add = (from: number, to: number) =>
+      storage.store.transaction((transaction) => transaction.addChanges(changes.slice(from, to)));
+    const kept = async () =>
+      (
+        await storage.query<{ of: string }>(
+          `SELECT min(change_seq) || '..' || max(change_seq) || ': ' || count(*) AS of FROM inbox_change WHERE user_id = $1`,
+          [one.user.userId],
+        )
+      )[0]?.of;
+    await add(0, 999);
+    expect(await kept()).toBe('1..999: 999');
+    await add(999, 1_001);
+    expect(await kept()).toBe('2..1001: 1000');
+    await add(1_001, 2_499);
+    await add(2_499, 2_500);
+    expect(
+      await storage.store.expire('changes', new Date(testNow.getTime() + 2_490), { dryRun: false }),
+    ).toBeGreaterThan(900);
+    expect(await kept()).toBe('2491..2500: 10');
+  });
+});
+
+describe('a client that follows a stream', () => {
+  interface Shown {
+    seq: bigint;
+    seen: boolean;
+    read: boolean;
+    archived: boolean;
+    snoozed: boolean;
+  }
+  type Inbox = Awaited<ReturnType<typeof startInbox>>;
+
+  /** Keeps a list by what the API says a client should do, over however many streams. */
+  function createClient(one: Inbox) {
+    const shown = new Map<string, Shown>();
+    let cursor: Place | undefined;
+    let resets = 0;
+    const show = ({
+      id,
+      seq,
+      seenAt,
+      readAt,
+      archivedAt,
+      snoozedUntil,
+    }: Awaited<ReturnType<Inbox['list']>>[number]) =>
+      shown.set(id, {
+        seq: seq ?? 0n,
+        seen: seenAt !== null,
+        read: readAt !== null,
+        archived: archivedAt !== null,
+        snoozed: snoozedUntil !== null,
+      });
+    async function apply(event: StreamEvent): Promise<void> {
+      if (event.kind === 'RESET') {
+        resets += 1;
+        shown.clear();
+        for (const row of await one.list({})) show(row);
+      } else {
+        // Nothing twice, and nothing from before.
+        const [is, was] = [event.place, cursor as Place];
+        expect(is.lastSeq >= was.lastSeq && is.changeSeq >= was.changeSeq).toBe(true);
+        expect(is.lastSeq + is.changeSeq).toBeGreaterThan(was.lastSeq + was.changeSeq);
+      }
+      cursor = event.place;
+      if (event.kind === 'ADDED') show(event.notification);
+      if (event.kind !== 'CHANGED') return;
+      for (const id of event.ids) {
+        const row = shown.get(id);
+        if (!row) continue;
+        if (event.action === 'EXPIRE') shown.delete(id);
+        if (event.action === 'SNOOZE') row.snoozed = true;
+        if (event.action === 'SEEN' || event.action === 'READ' || event.action === 'ARCHIVE') row.seen = true;
+        if (event.action === 'READ') row.read = true;
+        if (event.action === 'UNREAD') row.read = false;
+        if (event.action === 'ARCHIVE') Object.assign(row, { archived: true, snoozed: false });
+        if (event.action === 'UNARCHIVE') row.archived = false;
+      }
+    }
+    return {
+      resets: () => resets,
+      /** Subscribes with its cursor and drops the stream after so many events. */
+      async come(count: number): Promise<void> {
+        const events = await one.events(cursor);
+        for (let n = 0; n < count; n += 1) {
+          const { value, done } = await Promise.race([
+            events.next(),
+            nextTurn({ value: undefined, done: true }),
+          ]);
+          if (done || !value) break;
+          await apply(value);
+        }
+        await events.return?.();
+      },
+      /** Stays until it shows what the store has. */
+      async catchUp(): Promise<void> {
+        const events = await one.events(cursor);
+        const over = (async () => {
+          for await (const event of events) await apply(event);
+        })();
+        const stored = (await one.list()).map(({ id, seq, seenAt, readAt }) => [
+          id,
+          seq,
+          seenAt !== null,
+          readAt !== null,
+        ]);
+        await vi.waitFor(() => {
+          const listed = [...shown].filter(([, row]) => !row.archived && !row.snoozed);
+          listed.sort(([, a], [, b]) => Number(b.seq - a.seq));
+          expect(listed.map(([id, { seq, seen, read }]) => [id, seq, seen, read])).toEqual(stored);
+        }, waiting);
+        await events.return?.();
+        await over;
+      },
+    };
+  }
+
+  const any = fc.nat(9);
+  const step = fc.oneof(
+    {
+      weight: 4,
+      arbitrary: fc.record({
+        what: fc.constant('send' as const),
+        groupKey: fc.option(fc.constantFrom('g', 'h'), { nil: undefined }),
+        subjectId: fc.option(fc.constantFrom('s', 't'), { nil: undefined }),
+        in: fc.option(fc.integer({ min: 1, max: 4 }), { nil: undefined }),
+        expires: fc.option(fc.integer({ min: 5, max: 9 }), { nil: undefined }),
+      }),
+    },
+    {
+      weight: 3,
+      arbitrary: fc.record({
+        what: fc.constant('mark' as const),
+        action: fc.constantFrom('SEEN', 'READ', 'UNREAD', 'ARCHIVE', 'UNARCHIVE', 'UNSNOOZE'),
+        which: fc.option(any, { nil: undefined }),
+      }),
+    },
+    fc.record({ what: fc.constant('open' as const), upTo: fc.option(any, { nil: undefined }) }),
+    fc.record({ what: fc.constant('visit' as const), subjectId: fc.constantFrom('s', 't') }),
+    fc.record({ what: fc.constant('snooze' as const), which: any, minutes: fc.integer({ min: 1, max: 3 }) }),
+    fc.record({ what: fc.constant('pass' as const), minutes: fc.integer({ min: 1, max: 3 }) }),
+    { weight: 2, arbitrary: fc.record({ what: fc.constant('come' as const), count: fc.nat(4) }) },
+    { weight: 2, arbitrary: fc.record({ what: fc.constant('catchUp' as const) }) },
+  );
+
+  it('has the list of the store however often it loses the stream, with one reset, and is told nothing twice', async () => {
+    let streams = 0;
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 30 }), async (happenings) => {
+        const one = await startInbox();
+        const client = createClient(one);
+        const ids: string[] = [];
+        const at = (minutes: number) => new Date(one.clock.now().getTime() + minutes * minuteMs);
+        await client.catchUp();
+        for (const happening of happenings) {
+          switch (happening.what) {
+            case 'send': {
+              const { groupKey, subjectId, expires } = happening;
+              ids.push(
+                await one.send({
+                  groupKey,
+                  subjectId,
+                  ...(happening.in !== undefined && { scheduledFor: at(happening.in) }),
+                  ...(expires !== undefined && { expiresAt: at(expires) }),
+                }),
+              );
+              break;
+            }
+            case 'mark': {
+              const id = happening.which === undefined ? undefined : ids[happening.which];
+              await one.mark(happening.action as NotificationAction, ...(id ? [id] : []));
+              break;
+            }
+            case 'open':
+              await one.act.openInbox(
+                one.user,
+                happening.upTo === undefined ? undefined : BigInt(happening.upTo),
+              );
+              break;
+            case 'visit':
+              await one.visit(happening.subjectId);
+              break;
+            case 'snooze':
+              await one.act.snooze(
+                { ...one.user, id: ids[happening.which] ?? '00000000-0000-7000-8000-000000000000' },
+                at(happening.minutes),
+                () => true,
+              );
+              break;
+            case 'pass':
+              await one.pass(happening.minutes);
+              break;
+            case 'come':
+              streams += 1;
+              await client.come(happening.count);
+              break;
+            case 'catchUp':
+              streams += 1;
+              await client.catchUp();
+              break;
+            default:
+              happening satisfies never;
+          }
+        }
+        await client.catchUp();
+        expect(client.resets()).toBe(1);
+      }),
+      { numRuns: 40, endOnFailure: true },
+    );
+    expect(streams).toBeGreaterThan(50);
+  }, 180_000);
+});

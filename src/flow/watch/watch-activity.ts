@@ -1,0 +1,171 @@
+import { z } from 'zod';
+import { createOneSlot } from '../../async/one-slot.ts';
+import { runEach } from '../../async/run-each.ts';
+import {
+  bucketStart,
+  type Granularity,
+  granularities,
+  granularityMs,
+  type TypedBucket,
+} from '../../domain/activity.ts';
+import { isRetriable } from '../../domain/error.ts';
+import type { Clock } from '../../ports/clock.ts';
+import type { Logger } from '../../ports/logger.ts';
+import type { PubSub } from '../../ports/pub-sub.ts';
+import type { Store } from '../../ports/store.ts';
+import { isDoneWithin } from './watch.ts';
+
+/** One topic per tenant and granularity; a message on it is the whole state of a bucket. */
+const topicOf = (tenantId: string, granularity: Granularity) => `activity:${tenantId}\n${granularity}`;
+
+const written = z.object({
+  tenantId: z.string(),
+  granularity: z.enum(granularities),
+  start: z.coerce.date(),
+  uniqueUsers: z.int(),
+  pageViewCount: z.int(),
+  version: z.int(),
+  updatedAt: z.coerce.date(),
+  byType: z.array(z.object({ activityType: z.string(), count: z.int() })),
+});
+
+/** Tells the watchers. A message that cannot be sent undoes nothing: they read again now and then. */
+export async function publishBuckets(pubSub: PubSub, buckets: readonly TypedBucket[]): Promise<void> {
+  const messages = buckets.map((bucket) => ({
+    topic: topicOf(bucket.tenantId, bucket.granularity),
+    value: JSON.stringify(bucket),
+  }));
+  try {
+    await pubSub.publish(messages);
+  } catch (error) {
+    if (!isRetriable(error)) throw error;
+  }
+}
+
+function parseBucket(value: string): TypedBucket | undefined {
+  try {
+    return written.parse(JSON.parse(value));
+  } catch {
+    return undefined;
+  }
+}
+
+interface Watcher {
+  readonly tenantId: string;
+  readonly granularity: Granularity;
+  offer(bucket: TypedBucket): void;
+}
+
+/** Buckets this old are not read again, and of those that changed none is remembered. */
+const reachMs = { MINUTE: 3_600_000, HOUR: 86_400_000, DAY: 7 * 86_400_000 } as const satisfies Record<
+  Granularity,
+  number
+>;
+
+/** How long a watcher waits for pub/sub before it begins without, in ms. */
+const subscribeWaitMs = 2_000;
+
+/**
+ * Watching the metrics of a tenant: subscribe, read the bucket of this moment, emit it, then emit whichever bucket changed.
+ * Every `resyncMs`, and after a gap in pub/sub, what changed of late is read again.
+ */
+export function createWatchActivity(
+  {
+    store,
+    pubSub,
+    clock,
+    logger,
+  }: { readonly store: Store; readonly pubSub: PubSub; readonly clock: Clock; readonly logger: Logger },
+  { resyncMs }: { readonly resyncMs: number },
+) {
+  const watchers = new Set<Watcher>();
+  let timer: NodeJS.Timeout | undefined;
+  let resyncedAt: Date | undefined;
+  const stopListening = pubSub.onGap(() => void resync());
+
+  /** Once per tenant and granularity that is watched, each even if one before it fails. */
+  async function resync(): Promise<void> {
+    const byTopic = new Map<string, Watcher[]>();
+    for (const watcher of watchers) {
+      const topic = topicOf(watcher.tenantId, watcher.granularity);
+      byTopic.set(topic, [...(byTopic.get(topic) ?? []), watcher]);
+    }
+    const readFor = (some: readonly Watcher[]) => async () => {
+      const [first] = some;
+      for (const bucket of first ? await recent(first) : [])
+        for (const watcher of some) watcher.offer(bucket);
+    };
+    try {
+      await runEach([...byTopic.values()].map(readFor));
+      resyncedAt = clock.now();
+    } catch (err) {
+      logger.warn({ err }, 'watched metrics could not be read again');
+    }
+  }
+
+  async function recent({ tenantId, granularity }: Watcher): Promise<readonly TypedBucket[]> {
+    const now = clock.now().getTime();
+    const range = {
+      from: new Date(now - reachMs[granularity]),
+      to: new Date(now + granularityMs.DAY),
+      changedSince: new Date(now - 3 * resyncMs),
+    };
+    const changed = await store.activityBucketsBetween(tenantId, granularity, range);
+    return store.activityBuckets(changed.map(({ start }) => ({ tenantId, granularity, start })));
+  }
+
+  return {
+    /** Buckets as they change, whole states; ends when `return` is called. Rejects with UNAVAILABLE before the first. */
+    async buckets(tenantId: string, granularity: Granularity): Promise<AsyncIterableIterator<TypedBucket>> {
+      const versions = new Map<number, number>();
+      const slot = createOneSlot<number, TypedBucket>({
+        onEnd() {
+          end();
+          watchers.delete(watcher);
+        },
+      });
+      const watcher: Watcher = {
+        tenantId,
+        granularity,
+        offer(bucket) {
+          const start = bucket.start.getTime();
+          if (bucket.version <= (versions.get(start) ?? -1)) return;
+          versions.set(start, bucket.version);
+          forget();
+          slot.put(start, bucket);
+        },
+      };
+      /** Who watches for weeks remembers a day. */
+      function forget(): void {
+        const oldest = clock.now().getTime() - reachMs[granularity];
+        for (const start of versions.keys()) if (start < oldest) versions.delete(start);
+      }
+      const { confirmed, end } = pubSub.subscribe([topicOf(tenantId, granularity)], ({ value }) => {
+        const bucket = parseBucket(value);
+        if (bucket) watcher.offer(bucket);
+      });
+      watchers.add(watcher);
+      timer ??= setInterval(() => void resync(), resyncMs).unref();
+      try {
+        // What is published while pub/sub is away is read again.
+        await isDoneWithin(confirmed, subscribeWaitMs);
+        const start = bucketStart(clock.now(), granularity);
+        const [now] = await store.activityBuckets([{ tenantId, granularity, start }]);
+        const nothing = { uniqueUsers: 0, pageViewCount: 0, version: 0, updatedAt: start, byType: [] };
+        watcher.offer(now ?? { tenantId, granularity, start, ...nothing });
+      } catch (error) {
+        await slot.return();
+        throw error;
+      }
+      return slot;
+    },
+    /** When everything that is watched was last read again; undefined before the first time. */
+    resyncedAt: () => resyncedAt,
+    stop(): void {
+      stopListening();
+      clearInterval(timer);
+    },
+  };
+}
+
+export type WatchActivity = ReturnType<typeof createWatchActivity>;

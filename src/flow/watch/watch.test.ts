@@ -1,0 +1,464 @@
+import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promises';
+import fc from 'fast-check';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { createLocalPubSub } from '../../adapters/local/pub-sub.ts';
+import type { Badge } from '../../domain/badge.ts';
+import { AppError } from '../../domain/error.ts';
+import { badgeOf } from '../../domain/inbox.ts';
+import type { UserKey } from '../../domain/user.ts';
+import { silent } from '../../ports/logger.ts';
+import type { Store } from '../../ports/store.ts';
+import { createTestClock, notificationSent, recordsOf, testNow } from '../../testing/event.ts';
+import { observed } from '../../testing/faults.ts';
+import { openTestStorage, type TestStorage } from '../../testing/storage.ts';
+import { createAct } from '../act/act.ts';
+import { createProject } from '../apply/project.ts';
+import { badgeTopic, publishBadges } from '../deliver/publish.ts';
+import { createRead } from '../read/read.ts';
+import { type BadgeUpdate, createWatch } from './watch.ts';
+
+const waiting = { timeout: 5_000, interval: 2 };
+const hourMs = 3_600_000;
+const keys = ['notifications'];
+
+let storage: TestStorage;
+beforeAll(async () => {
+  storage = await openTestStorage();
+});
+afterAll(() => storage.close());
+
+const stops: (() => void)[] = [];
+afterEach(() => {
+  for (const stop of stops.splice(0)) stop();
+});
+
+/** Everything around a watch, its backends open to the test. */
+function build({
+  resyncMs = hourMs,
+  subscribeWaitMs = 50,
+  store = storage.store,
+}: {
+  resyncMs?: number;
+  subscribeWaitMs?: number;
+  store?: Store;
+} = {}) {
+  const clock = createTestClock();
+  const pubSub = observed(createLocalPubSub());
+  const deps = { store, pubSub, clock, logger: silent };
+  const watch = createWatch({ ...deps, read: createRead({ store, clock }) }, { resyncMs, subscribeWaitMs });
+  stops.push(watch.stop);
+  const project = createProject({ ...deps, store: storage.store }, { retentionDays: 183 });
+  const act = createAct({ ...deps, store: storage.store });
+  return {
+    watch,
+    pubSub,
+    act,
+    /** A notification arrives. */
+    arrive: async (user: UserKey) =>
+      void (await project.apply(recordsOf([notificationSent(user)], ++offsets))),
+    publish: (badge: Badge) => publishBadges({ pubSub, logger: silent }, [badge], 'ARRIVED'),
+  };
+}
+
+let users = 0;
+let offsets = 0;
+async function someone(): Promise<UserKey> {
+  const key = { tenantId: 'default', userId: `user-${++users}` };
+  await storage.store.transaction((transaction) => transaction.ensureUsers([key], testNow));
+  return key;
+}
+
+/** Reads all updates into a list, as fast as they come. */
+function follow(updates: AsyncIterableIterator<BadgeUpdate>): readonly BadgeUpdate[] {
+  const seen: BadgeUpdate[] = [];
+  void (async () => {
+    for await (const update of updates) seen.push(update);
+  })();
+  return seen;
+}
+
+const versionOf = async (user: UserKey) => (await storage.store.inboxes([user]))[0]?.version ?? 0;
+const badge = (user: UserKey, version: number): Badge => ({
+  ...user,
+  key: 'notifications',
+  unseen: version,
+  unread: version,
+  version,
+  asOf: testNow,
+});
+
+describe('the first update', () => {
+  it('is a snapshot with the count as it is, zero for a user nobody knows', async () => {
+    const { watch, arrive } = build();
+    const user = await someone();
+    const nobody = await (await watch.badges({ ...user, userId: 'nobody' }, keys)).next();
+    expect(nobody.value).toMatchObject({
+      kind: 'SNAPSHOT',
+      cause: null,
+      badge: { unseen: 0, unread: 0, version: 0 },
+    });
+    await arrive(user);
+    const somebody = await (await watch.badges(user, keys)).next();
+    expect(somebody.value).toEqual({ kind: 'SNAPSHOT', cause: null, badge: badge(user, 1) });
+  });
+
+  it('is true at or after the moment of subscribing, and what follows ends with the truth, whatever races it', async () => {
+    const { watch, arrive, act } = build();
+    const user = await someone();
+    let writing = true;
+    const writer = (async () => {
+      for (let n = 0; n < 60; n += 1) {
+        if (n % 7 === 6) await act.openInbox(user, undefined);
+        else await arrive(user);
+      }
+      writing = false;
+    })();
+    const followed: { readonly first: BadgeUpdate; readonly later: readonly BadgeUpdate[] }[] = [];
+    while (writing) {
+      const before = await versionOf(user);
+      const updates = await watch.badges(user, keys);
+      const first = (await updates.next()).value as BadgeUpdate;
+      expect(first.kind).toBe('SNAPSHOT');
+      expect(first.badge.version).toBeGreaterThanOrEqual(before);
+      followed.push({ first, later: follow(updates) });
+    }
+    await writer;
+    await nextTurn();
+    expect(followed.length).toBeGreaterThan(10);
+    expect(followed.some(({ later }) => later.length > 0)).toBe(true);
+    const [inbox] = await storage.store.inboxes([user]);
+    for (const { first, later } of followed) {
+      expect(later.every(({ kind }) => kind === 'CHANGE')).toBe(true);
+      expect((later.at(-1) ?? first).badge).toEqual(inbox && badgeOf(inbox));
+    }
+  });
+
+  it('is the newest of what the snapshot read and what arrived while it was read', async () => {
+    const held = defer();
+    const store: Store = {
+      ...storage.store,
+      async inboxes(of) {
+        const read = await storage.store.inboxes(of);
+        await held.promise;
+        return read;
+      },
+    };
+    const { watch, arrive } = build({ store });
+    const user = await someone();
+    await arrive(user);
+    const reading = vi.spyOn(store, 'inboxes');
+    const subscribing = watch.badges(user, keys);
+    await vi.waitFor(() => expect(reading).toHaveBeenCalled(), waiting);
+    await arrive(user);
+    await arrive(user);
+    held.resolve();
+    const updates = await subscribing;
+    expect((await updates.next()).value).toMatchObject({
+      kind: 'SNAPSHOT',
+      badge: { version: 3, unseen: 3 },
+    });
+    await arrive(user);
+    expect((await updates.next()).value).toMatchObject({
+      kind: 'CHANGE',
+      cause: 'ARRIVED',
+      badge: { version: 4 },
+    });
+  });
+
+  it('does not come when it cannot be read: the subscription rejects and nothing of it stays', async () => {
+    const { watch, pubSub } = build({
+      store: { ...storage.store, inboxes: () => Promise.reject(new AppError('UNAVAILABLE')) },
+    });
+    await expect(watch.badges(await someone(), keys)).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+    expect(pubSub.subscriptions()).toBe(0);
+    expect(watch.count()).toBe(0);
+  });
+});
+
+describe('versions', () => {
+  it('only grow, in whatever order states are published, and however often', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(fc.nat(12), { minLength: 1, maxLength: 20 }), async (versions) => {
+        const { watch, publish } = build();
+        const user = await someone();
+        const updates = await watch.badges(user, keys);
+        await updates.next();
+        const seen = follow(updates);
+        for (const version of versions) {
+          await publish(badge(user, version));
+          await nextTurn();
+        }
+        const growing = versions.filter((version, n) => version > Math.max(0, ...versions.slice(0, n)));
+        expect(seen.map((update) => update.badge.version)).toEqual(growing);
+        await updates.return?.();
+      }),
+      { numRuns: 40 },
+    );
+  });
+
+  it('stay with their user: nobody is told of another, nor of another badge', async () => {
+    const { watch, pubSub, publish } = build();
+    const [user, other] = [await someone(), await someone()];
+    const updates = await watch.badges(user, keys);
+    await updates.next();
+    const seen = follow(updates);
+    await publish(badge(other, 5));
+    await publish({ ...badge(user, 6), key: 'items:news' });
+    await publish(badge({ ...user, tenantId: 'other' }, 7));
+    for (const value of ['', 'not json', '{}', '{"badge":{"version":9}}', 'null']) {
+      await pubSub.publish([{ topic: badgeTopic(user, 'notifications'), value }]);
+    }
+    await publish(badge(user, 1));
+    await vi.waitFor(() => expect(seen.map((update) => update.badge)).toEqual([badge(user, 1)]), waiting);
+  });
+});
+
+describe('a lost message', () => {
+  /** Loses the message of an arrival; whether the watcher sees it within the time. */
+  async function isHealed({ resyncMs, withinMs }: { resyncMs: number; withinMs: number }): Promise<boolean> {
+    const { watch, pubSub, arrive } = build({ resyncMs });
+    const user = await someone();
+    const updates = await watch.badges(user, keys);
+    await updates.next();
+    const seen = follow(updates);
+    pubSub.lose = true;
+    await arrive(user);
+    try {
+      await vi.waitFor(() => expect(seen).toHaveLength(1), { timeout: withinMs, interval: 5 });
+    } catch {
+      return false;
+    }
+    expect(seen).toEqual([{ kind: 'CHANGE', cause: 'RESYNCED', badge: badge(user, 1) }]);
+    return true;
+  }
+
+  it('is made up for by the next resync', async () => {
+    expect(await isHealed({ resyncMs: 100, withinMs: 2_000 })).toBe(true);
+  });
+
+  it('would be missed for ever without resync (control: the check above can fail)', async () => {
+    expect(await isHealed({ resyncMs: hourMs, withinMs: 500 })).toBe(false);
+  });
+
+  it('is made up for at once when pub/sub tells of the gap', async () => {
+    const { watch, pubSub, arrive } = build();
+    const user = await someone();
+    const updates = await watch.badges(user, keys);
+    await updates.next();
+    pubSub.lose = true;
+    await arrive(user);
+    pubSub.gap();
+    expect((await updates.next()).value).toMatchObject({ cause: 'RESYNCED', badge: { version: 1 } });
+  });
+
+  it('is made up for although the gap comes while badges are being read for another reason', async () => {
+    const held = defer();
+    let reads = 0;
+    const { watch, pubSub, arrive } = build({
+      store: {
+        ...storage.store,
+        async inboxes(of) {
+          const read = await storage.store.inboxes(of);
+          reads += 1;
+          // The first is the snapshot, the second a resync that has read before the message was lost.
+          if (reads === 2) await held.promise;
+          return read;
+        },
+      },
+    });
+    const user = await someone();
+    const updates = await watch.badges(user, keys);
+    await updates.next();
+    void watch.resync();
+    await vi.waitFor(() => expect(reads).toBe(2), waiting);
+    pubSub.lose = true;
+    await arrive(user);
+    pubSub.gap();
+    pubSub.gap();
+    held.resolve();
+    expect((await updates.next()).value).toMatchObject({ cause: 'RESYNCED', badge: { version: 1 } });
+    expect(reads).toBe(3);
+  });
+
+  it('is made up for after the database was away when it was looked for', async () => {
+    let failures = 0;
+    const { watch, pubSub, arrive } = build({
+      resyncMs: 60,
+      store: {
+        ...storage.store,
+        async inboxes(of) {
+          if (pubSub.lose && failures++ < 3) throw new AppError('UNAVAILABLE');
+          return storage.store.inboxes(of);
+        },
+      },
+    });
+    const user = await someone();
+    const updates = await watch.badges(user, keys);
+    await updates.next();
+    pubSub.lose = true;
+    await arrive(user);
+    expect((await updates.next()).value).toMatchObject({ cause: 'RESYNCED', badge: { version: 1 } });
+    expect(failures).toBe(4);
+  });
+});
+
+describe('while pub/sub is away', () => {
+  it('a watcher begins with the snapshot, and is told what it missed when it is subscribed', async () => {
+    const { watch, pubSub, arrive } = build();
+    const back = defer();
+    pubSub.away = back.promise;
+    const user = await someone();
+    await arrive(user);
+    const updates = await watch.badges(user, keys);
+    expect((await updates.next()).value).toMatchObject({ kind: 'SNAPSHOT', badge: { version: 1 } });
+    pubSub.lose = true;
+    await arrive(user);
+    back.resolve();
+    expect((await updates.next()).value).toMatchObject({
+      kind: 'CHANGE',
+      cause: 'RESYNCED',
+      badge: { version: 2 },
+    });
+    pubSub.lose = false;
+    await arrive(user);
+    expect((await updates.next()).value).toMatchObject({ cause: 'ARRIVED', badge: { version: 3 } });
+  });
+
+  it('one would wait as long as it is away, were it not for the time limit (control)', async () => {
+    const { watch, pubSub } = build({ subscribeWaitMs: hourMs });
+    pubSub.away = new Promise(() => {});
+    const begun = watch.badges(await someone(), keys);
+    expect(await Promise.race([begun, delay(300, 'waits')])).toBe('waits');
+  });
+
+  it('reads again until it succeeds, when the database is away too when it is subscribed', async () => {
+    let isAway = false;
+    const { watch, pubSub, arrive } = build({
+      resyncMs: 100,
+      store: {
+        ...storage.store,
+        async inboxes(of) {
+          if (isAway) throw new AppError('UNAVAILABLE');
+          return storage.store.inboxes(of);
+        },
+      },
+    });
+    const back = defer();
+    pubSub.away = back.promise;
+    const user = await someone();
+    const updates = await watch.badges(user, keys);
+    await updates.next();
+    pubSub.lose = true;
+    await arrive(user);
+    isAway = true;
+    back.resolve();
+    await delay(50);
+    isAway = false;
+    expect((await updates.next()).value).toMatchObject({ cause: 'RESYNCED', badge: { version: 1 } });
+  });
+
+  it('one that ends leaves nothing behind, and its late subscription reads nothing', async () => {
+    const inboxes = vi.fn(storage.store.inboxes);
+    const { watch, pubSub } = build({ store: { ...storage.store, inboxes } });
+    const back = defer();
+    pubSub.away = back.promise;
+    const updates = await watch.badges(await someone(), keys);
+    await updates.return?.();
+    expect([watch.count(), pubSub.subscriptions()]).toEqual([0, 0]);
+    inboxes.mockClear();
+    back.resolve();
+    await delay(20);
+    expect(inboxes).not.toHaveBeenCalled();
+  });
+});
+
+describe('messages that are none', () => {
+  it('are dropped and counted, once however many watch', async () => {
+    const { watch, pubSub, publish } = build();
+    const user = await someone();
+    const all = await Promise.all([1, 2, 3].map(() => watch.badges(user, keys)));
+    await Promise.all(all.map((updates) => updates.next()));
+    for (const value of ['', 'not json', '{}', 'null']) {
+      await pubSub.publish([{ topic: badgeTopic(user, 'notifications'), value }]);
+    }
+    await publish(badge(user, 1));
+    for (const updates of all) expect((await updates.next()).value).toMatchObject({ badge: { version: 1 } });
+    expect(watch.unreadable()).toBe(4);
+  });
+});
+
+describe('a slow reader', () => {
+  it('finds one value, the newest; a snapshot it had not taken is still one', async () => {
+    const { watch, publish } = build();
+    const user = await someone();
+    const updates = await watch.badges(user, keys);
+    for (let version = 1; version <= 1_000; version += 1) await publish(badge(user, version));
+    expect((await updates.next()).value).toEqual({
+      kind: 'SNAPSHOT',
+      cause: null,
+      badge: badge(user, 1_000),
+    });
+    for (let version = 1_001; version <= 2_000; version += 1) await publish(badge(user, version));
+    expect((await updates.next()).value).toEqual({
+      kind: 'CHANGE',
+      cause: 'ARRIVED',
+      badge: badge(user, 2_000),
+    });
+    const next = updates.next();
+    await updates.return?.();
+    expect(await next).toEqual({ value: undefined, done: true });
+  });
+});
+
+describe('the end', () => {
+  it('unsubscribes, and is the end of that watcher alone', async () => {
+    const { watch, pubSub, publish } = build();
+    const user = await someone();
+    const [first, second] = [await watch.badges(user, keys), await watch.badges(user, keys)];
+    expect([watch.count(), pubSub.subscriptions()]).toEqual([2, 2]);
+    await first.return?.();
+    await first.return?.();
+    expect([watch.count(), pubSub.subscriptions()]).toEqual([1, 1]);
+    await second.next();
+    await publish(badge(user, 1));
+    expect((await second.next()).value).toMatchObject({ badge: { version: 1 } });
+    expect(await first.next()).toEqual({ value: undefined, done: true });
+    await second.return?.();
+    expect([watch.count(), pubSub.subscriptions()]).toEqual([0, 0]);
+  });
+});
+
+describe('many watchers', () => {
+  it('share their reads: 2500 of them cost three queries to begin with and three for a resync', async () => {
+    const inboxes = vi.fn(storage.store.inboxes);
+    const { watch, pubSub, arrive } = build({ store: { ...storage.store, inboxes } });
+    const user = await someone();
+    const many = Array.from({ length: 2_500 }, (_, n) => ({
+      ...user,
+      userId: n === 0 ? user.userId : `watched-${n}`,
+    }));
+    const iterators = await Promise.all(many.map((one) => watch.badges(one, keys)));
+    expect(inboxes.mock.calls.map(([of]) => of.length)).toEqual([1_000, 1_000, 500]);
+    await Promise.all(iterators.map((updates) => updates.next()));
+
+    inboxes.mockClear();
+    pubSub.lose = true;
+    await arrive(user);
+    await watch.resync();
+    expect(inboxes).toHaveBeenCalledTimes(3);
+    expect((await iterators[0]?.next())?.value).toMatchObject({ cause: 'RESYNCED', badge: { version: 1 } });
+
+    inboxes.mockClear();
+    await Promise.all(iterators.map((updates) => updates.return?.()));
+    await watch.resync();
+    expect(inboxes).not.toHaveBeenCalled();
+  });
+});
+
+function defer() {
+  let resolve: () => void = () => {};
+  const promise = new Promise<void>((done) => {
+    resolve = done;
+  });
+  return { promise, resolve };
+}

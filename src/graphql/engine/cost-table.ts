@@ -1,0 +1,288 @@
+import {
+  type GraphQLField,
+  type GraphQLNamedType,
+  type GraphQLSchema,
+  getNamedType,
+  getNullableType,
+  isAbstractType,
+  isEnumType,
+  isInputObjectType,
+  isInterfaceType,
+  isLeafType,
+  isListType,
+  isObjectType,
+} from 'graphql';
+import { maxBuckets, maxShownTypes } from '../../domain/activity.ts';
+import { maxItems } from '../../events/item-view.ts';
+
+/** How many entries a list has at most, from arguments of the field itself or of the field around it (`parent`). */
+export interface Size {
+  readonly of: 'field' | 'parent';
+  /** The arguments that `entries` takes, in their order. */
+  readonly names: readonly string[];
+  /** Whether `entries` counts lists: arguments whose type holds none have no part in it. */
+  readonly countsLists?: true;
+  entries(...values: readonly unknown[]): number;
+}
+
+/** What a field costs beside the objects and the text that it answers. */
+interface FieldCost {
+  /** Of a list: its entries. */
+  readonly size?: Size;
+  /** Work of the database, in objects that could be read by key instead. */
+  readonly weight?: number;
+  /** Of the text of a leaf at most, when that of its type is not right. */
+  readonly bytes?: number;
+}
+
+/** By `Type.field`. */
+export type FieldCosts = Readonly<Record<string, FieldCost>>;
+
+/** What the fields of a schema cost. */
+export interface CostTable {
+  /** By `Type.field`. */
+  readonly fields: ReadonlyMap<string, FieldCost>;
+  /** Cost of an object, by its type. */
+  readonly objects: ReadonlyMap<string, number>;
+  /** Bytes of a leaf, by its type. */
+  readonly bytes: ReadonlyMap<string, number>;
+}
+
+/** The largest page. */
+const maxPageSize = 100;
+
+/** Badges one field may answer, and one subscription may watch. */
+export const maxBadges = 100;
+
+export const always = (entries: number): Size => ({ of: 'field', names: [], entries: () => entries });
+
+/** The number between 1 and the maximum; the maximum of what is no number. */
+const within = (value: unknown, max: number): number =>
+  typeof value === 'number' && !Number.isNaN(value) ? Math.min(Math.max(value, 1), max) : max;
+
+/** The page that `first` asks for. */
+export const page = (defaultSize: number, of: Size['of']): Size => ({
+  of,
+  names: ['first'],
+  entries: (first) => within(first ?? defaultSize, maxPageSize),
+});
+
+const defaultPageSize = 25;
+const pageOfParent = page(defaultPageSize, 'parent');
+
+/** A text that has not been coerced; empty for anything else, which may not be convertible to a text. */
+const textOf = (value: unknown) => (typeof value === 'string' ? value : '');
+
+/** Entries of lists among the arguments of a mutation and the fields of its input. */
+export function listedItems(...values: readonly unknown[]): number {
+  let count = 0;
+  for (const value of values) {
+    if (Array.isArray(value)) count += value.length;
+    else if (typeof value === 'object' && value !== null)
+      for (const field of Object.values(value)) if (Array.isArray(field)) count += field.length;
+  }
+  return count;
+}
+
+/** Items of mutations that say how many in another way than by lists. */
+export const itemSizes: Readonly<Record<string, Size>> = {
+  importUserRange: {
+    of: 'field',
+    names: ['input'],
+    entries(input) {
+      const { fromId, toIdExclusive } = (input ?? {}) as {
+        readonly fromId?: unknown;
+        readonly toIdExclusive?: unknown;
+      };
+      const areNumbers = typeof fromId === 'number' && typeof toIdExclusive === 'number';
+      return within(areNumbers ? toIdExclusive - fromId : undefined, 10_000);
+    },
+  },
+};
+
+const listArguments = ['input', 'events', 'ids'];
+const perItem: Size = {
+  of: 'parent',
+  names: listArguments,
+  countsLists: true,
+  entries: (...values) => within(listedItems(...values), maxItems),
+};
+
+const milliseconds: ReadonlyMap<string, number> = new Map([
+  ['MINUTE', 60_000],
+  ['HOUR', 3_600_000],
+  // The shortest, when clocks go forward.
+  ['DAY', 23 * 3_600_000],
+]);
+
+/** The buckets that a range touches. */
+const buckets: Size = {
+  of: 'field',
+  names: ['range', 'granularity'],
+  entries(range, granularity) {
+    const { from, to } = (range ?? {}) as { readonly from?: unknown; readonly to?: unknown };
+    const length = milliseconds.get(textOf(granularity)) ?? 0;
+    const count = Math.ceil((Date.parse(textOf(to)) - Date.parse(textOf(from))) / length) + 1;
+    return within(count, maxBuckets);
+  },
+};
+
+/** The days of a window of stats, which begins with a default of seven. */
+const days: Size = {
+  of: 'parent',
+  names: ['window'],
+  entries(window) {
+    const { days = 7 } = (window ?? {}) as { readonly days?: unknown };
+    return within(days, maxDays);
+  },
+};
+
+/** Days a window may have with the longest retention there is. */
+const maxDays = 3_650;
+
+const keys: Size = {
+  of: 'field',
+  names: ['keys'],
+  entries: (keys) => within(Array.isArray(keys) ? keys.length : undefined, maxBadges),
+};
+
+/** Runs of one statement over many rows. */
+const statement = 10;
+/** Reads every page view of a window: 20 ms of the database for 20 000 views, where a row by its key takes 0.2 ms. */
+const scan = 50;
+
+/**
+ * Lists that are no page, and fields that cost more than the objects they answer. The fields `nodes` and `edges` of a
+ * connection have the size of the page, and `userErrors` one for each item of the mutation at most.
+ */
+const fieldCosts: FieldCosts = {
+  'Query.activityMetrics': { size: buckets, weight: scan },
+  'ActivityBucket.byType': { size: always(maxShownTypes) },
+  // `limits` answers 500 at most; users have ten, and are read in one statement.
+  'User.limits': { size: always(50) },
+  'User.badges': { size: keys },
+  'User.stats': { weight: scan },
+  'UserStats.byDay': { size: days },
+  'UserStats.topPages': { size: page(5, 'field') },
+  'UserLimit.history': { weight: statement },
+  'Badge.explain': { weight: statement },
+  'Badge.byCategory': { size: always(100), weight: statement },
+  'NotificationPreferences.categories': { size: always(200) },
+  'NotificationsChanged.ids': { size: always(1_000) },
+  'PublishItemsPayload.items': { size: perItem },
+  'IngestLimitEventsPayload.results': { size: perItem },
+  'RecordPageViewsPayload.eventIds': { size: perItem },
+  'SendNotificationsPayload.notificationIds': { size: perItem },
+  'UserError.path': { size: always(5) },
+  'NotificationConnection.totalCount': { weight: statement },
+  'PageViewConnection.totalCount': { weight: statement },
+  'ItemConnection.totalCount': { weight: statement },
+  'UserConnection.totalCount': { weight: statement },
+  'DeadLetterConnection.totalCount': { weight: statement },
+  'Query.systemStatus': { weight: scan },
+  'Mutation.markNotifications': { weight: scan },
+  'Mutation.reconcileBadge': { weight: scan },
+  'Mutation.eraseUser': { weight: scan },
+  // Texts that are longer than those of their type.
+  'Notification.title': { bytes: 600 },
+  'Notification.body': { bytes: 12_000 },
+  'Notification.actionUrl': { bytes: 2_000 },
+  'Item.title': { bytes: 600 },
+  'PageView.name': { bytes: 1_500 },
+  'PageView.path': { bytes: 6_000 },
+  'PageStat.name': { bytes: 1_500 },
+  'TypeCount.activityType': { bytes: 16 },
+  'TypeCount.count': { bytes: 6 },
+  'DeadLetter.payload': { bytes: 16_384 },
+  '__Type.description': { bytes: 200 },
+  '__Field.description': { bytes: 200 },
+  '__InputValue.description': { bytes: 100 },
+  '__EnumValue.description': { bytes: 100 },
+  '__Directive.description': { bytes: 200 },
+};
+
+/** Objects that come by the hundred from one statement or from memory cost no more than their text. */
+const lightObjects: ReadonlySet<string> = new Set([
+  'ActivityBucket',
+  'CategoryCount',
+  'CategoryPreference',
+  'DayStat',
+  'IngestResult',
+  'PageStat',
+  'TypeCount',
+  'UserError',
+]);
+
+/** Texts of other leaves, of 36 characters and less. */
+const leafBytes = 40;
+const bytesOfLeaf: Readonly<Record<string, number>> = { JSONObject: 16_384, Int: 8, Float: 12, Boolean: 5 };
+
+/** The costs of a schema. Throws when a list has no size, or a connection no page size. */
+export function createCostTable(schema: GraphQLSchema, costs: FieldCosts = fieldCosts): CostTable {
+  const fields = new Map<string, FieldCost>();
+  const objects = new Map<string, number>();
+  const bytes = new Map<string, number>();
+  const introspection = introspectionSizes(schema);
+  for (const type of Object.values(schema.getTypeMap())) {
+    const isLight = lightObjects.has(type.name) || type.name.startsWith('__');
+    if (isLeafType(type)) bytes.set(type.name, bytesOfLeaf[type.name] ?? leafBytes);
+    else objects.set(type.name, isLight ? 0 : 1);
+    if (!isObjectType(type) && !isInterfaceType(type)) continue;
+    for (const field of Object.values(type.getFields())) {
+      const name = `${type.name}.${field.name}`;
+      const cost = costs[name] ?? {};
+      const size = cost.size ?? introspection.get(name) ?? sizeByName(type.name, field.name);
+      if (size && isListType(getNullableType(field.type))) fields.set(name, { ...cost, size });
+      else fields.set(name, cost);
+      checkSize(name, field, size);
+    }
+  }
+  return { fields, objects, bytes };
+}
+
+function checkSize(name: string, field: GraphQLField<unknown, unknown>, size: Size | undefined): void {
+  if (isListType(getNullableType(field.type)) && !size)
+    throw new Error(`${name} is a list without a size: add it to src/graphql/engine/cost-table.ts.`);
+  const isConnection = getNamedType(field.type).name.endsWith('Connection');
+  if (isConnection && !field.args.some((argument) => argument.name === 'first'))
+    throw new Error(`${name} is a connection without a size: give it the argument first.`);
+}
+
+/** Lists that have the same size wherever they occur. */
+function sizeByName(typeName: string, fieldName: string): Size | undefined {
+  if (fieldName === 'userErrors') return perItem;
+  const isPage = typeName.endsWith('Connection') && (fieldName === 'nodes' || fieldName === 'edges');
+  return isPage ? pageOfParent : undefined;
+}
+
+/** The mean sizes of the lists of introspection in this schema: nested in each other they make the whole schema. */
+function introspectionSizes(schema: GraphQLSchema): ReadonlyMap<string, Size> {
+  const types = Object.values(schema.getTypeMap());
+  const fields = types.flatMap((type) =>
+    isObjectType(type) || isInterfaceType(type) ? Object.values(type.getFields()) : [],
+  );
+  const count = (list: (type: GraphQLNamedType) => number) =>
+    types.reduce((sum, type) => sum + list(type), 0);
+  const perType = (list: (type: GraphQLNamedType) => number) => always(count(list) / types.length);
+  const directives = schema.getDirectives();
+  const mean = (lists: readonly (readonly unknown[])[]) =>
+    always(lists.reduce((sum, list) => sum + list.length, 0) / Math.max(lists.length, 1));
+  return new Map([
+    ['__Schema.types', always(types.length)],
+    ['__Schema.directives', always(directives.length)],
+    ['__Type.fields', always(fields.length / types.length)],
+    ['__Type.interfaces', perType((type) => (isObjectType(type) ? type.getInterfaces().length : 0))],
+    [
+      '__Type.possibleTypes',
+      perType((type) => (isAbstractType(type) ? schema.getPossibleTypes(type).length : 0)),
+    ],
+    ['__Type.enumValues', perType((type) => (isEnumType(type) ? type.getValues().length : 0))],
+    [
+      '__Type.inputFields',
+      perType((type) => (isInputObjectType(type) ? Object.keys(type.getFields()).length : 0)),
+    ],
+    ['__Field.args', mean(fields.map(({ args }) => args))],
+    ['__Directive.args', mean(directives.map(({ args }) => args))],
+    ['__Directive.locations', mean(directives.map(({ locations }) => locations))],
+  ]);
+}
