@@ -21,11 +21,11 @@ import { createLimitWatch } from './flow/watch/watch-limits.ts';
 import { createOperations, type OperationOptions } from './graphql/engine/operation.ts';
 import { createResolvers, getSchema } from './graphql/schema.ts';
 import type { SystemFigures } from './graphql/system-status.ts';
-import { createDemoDoor } from './http/demo-session.ts';
+import { createDemoEndpoint } from './http/demo-session.ts';
 import { createGraphQLOverHttp } from './http/graphql-http.ts';
 import { createGraphQLOverWebSocket } from './http/graphql-ws.ts';
 import { createInFlight } from './http/in-flight.ts';
-import { createListener, type Door } from './http/listener.ts';
+import { createListener, type GraphQLEndpoints } from './http/listener.ts';
 import { createMetrics } from './http/metrics.ts';
 import { createPages } from './http/pages.ts';
 import { createRateLimit } from './http/rate-limit.ts';
@@ -95,7 +95,7 @@ export async function createApp(
 
   const quotas = createQuotas({ clock }, config.dailyQuota);
 
-  async function createDoor(): Promise<Door> {
+  async function createEndpoints(): Promise<GraphQLEndpoints> {
     const { store } = callers;
     const record = createRecord({ log, store, clock }, { retentionDays, lockedCategories, quotas });
     const act = createAct(
@@ -127,7 +127,7 @@ export async function createApp(
     return {
       graphql: await createGraphQLOverHttp(shared),
       sockets: createGraphQLOverWebSocket(shared),
-      demo: createDemoDoor({ sessions: demoSessions, rateLimit }),
+      demo: createDemoEndpoint({ sessions: demoSessions, rateLimit }),
       pages: createPages({ opensByLink: demoSessions !== undefined }),
     };
   }
@@ -169,9 +169,9 @@ export async function createApp(
     consumerLag: () => consume.lag(),
     outboxDepth: () => outbox.depth(),
     deadLetterCount: () => store.countDeadLetters({}),
-    openSockets: () => door?.sockets.count() ?? 0,
+    openSockets: () => endpoints?.sockets.count() ?? 0,
     watchedUsers: () => watch.users(),
-    badgeDrift: () => reconcile.offIn(100),
+    badgeDrift: () => reconcile.countDrift(100),
     sweptAt: async () => oldestOf(await store.sweeps()),
   };
 
@@ -201,9 +201,9 @@ export async function createApp(
     );
   }
 
-  const door = config.roles.has('api') ? await createDoor() : undefined;
+  const endpoints = config.roles.has('api') ? await createEndpoints() : undefined;
   const listener = createListener({
-    door,
+    endpoints,
     isReady: async () => {
       const found = await problems();
       const missing = Object.keys(found);
@@ -255,7 +255,7 @@ export async function createApp(
       {
         name: 'unseen_passed_over_records',
         help: "Records this process read that held nothing to apply: tombstones, and events of kinds that are others'.",
-        read: () => project.passedOver(),
+        read: () => project.ignoredRecords(),
       },
       {
         name: 'unseen_limit_disagreements',
@@ -336,7 +336,7 @@ export async function createApp(
     async start() {
       const listening = await listener.listen(config.host, config.port);
       await backends.prepare(stopping.signal);
-      // The door last: what it accepts is applied from the first moment.
+      // The endpoints last: what it accepts is applied from the first moment.
       if (config.roles.has('worker')) {
         await sweep.start();
         await consume.start();

@@ -27,8 +27,8 @@ import {
   openStore,
   replay,
   runMigrations,
+  serializeError,
   useLog,
-  writtenError,
 } from './runtime/backends.ts';
 import { version } from './version.ts';
 
@@ -648,7 +648,7 @@ function exitWith(thrown: unknown): never {
   const isExpected =
     error instanceof ConfigError ||
     (error instanceof AppError && ['START_REFUSED', 'UNAVAILABLE'].includes(error.code));
-  const { message, stack = message } = writtenError(error);
+  const { message, stack = message } = serializeError(error);
   console.error(isExpected ? `unseen: ${reasonOf(error)}` : stack);
   process.exit(1);
 }

@@ -168,7 +168,7 @@ async function createBare() {
         client.release();
       }
     },
-    bury: async () => {},
+    deadLetter: async () => {},
     probe: async () => {},
   };
 }

@@ -1,9 +1,9 @@
 import { expect, it } from 'vitest';
-import { createHandedOver } from './in-flight.ts';
+import { createInFlight } from './in-flight.ts';
 
 function batches() {
   let rings = 0;
-  const handed = createHandedOver<number>({ onDone: () => (rings += 1) });
+  const handed = createInFlight<number>({ onDone: () => (rings += 1) });
   const add = (place: number) => {
     let resolve: () => void = () => {};
     let reject: (error: Error) => void = () => {};

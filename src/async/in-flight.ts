@@ -1,5 +1,5 @@
 /** Batches that were handed over and what is known of them: done in any order, passed in theirs. */
-export interface HandedOver<Place> {
+export interface InFlight<Place> {
   /** Notes a batch behind all others; `place` is where it ends. */
   add(batch: { readonly place: Place; readonly size: number; readonly work: Promise<void> }): void;
   /** Where the last batch ends that is done with all before it; undefined while none is. */
@@ -10,7 +10,7 @@ export interface HandedOver<Place> {
   settled(): Promise<void>;
 }
 
-export function createHandedOver<Place>({ onDone }: { onDone(): void }): HandedOver<Place> {
+export function createInFlight<Place>({ onDone }: { onDone(): void }): InFlight<Place> {
   const batches: { readonly place: Place; readonly size: number; isDone: boolean }[] = [];
   const working = new Set<Promise<void>>();
   let place: Place | undefined;

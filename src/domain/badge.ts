@@ -47,7 +47,7 @@ export interface Badge extends BadgeKey {
 }
 
 /** A badge that was written as JSON, read back. */
-export const writtenBadge = z.object({
+export const serializedBadge = z.object({
   tenantId: z.string(),
   userId: z.string(),
   key: z.string(),

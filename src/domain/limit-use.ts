@@ -67,13 +67,13 @@ export function projectedExhaustionOf(limit: LimitState, next: Date | null, now:
  * The highest threshold that is reached and that the user was not told of since the last reset; undefined when there is none.
  */
 export function crossedThreshold(limit: UserLimit, thresholds: LimitThresholds): number | undefined {
-  const { told, lastReset, status } = limit;
+  const { notifiedThreshold, lastReset, status } = limit;
   const value = limitValueOf(limit);
   const progress = progressOf(limit);
   if (value === null || isZero(progress) || status === 'CANCELED') return undefined;
-  const isArmed = !told || (lastReset !== null && isLater(lastReset, told));
-  const toldPercent = isArmed ? 0 : told.percent;
+  const isArmed = !notifiedThreshold || (lastReset !== null && isLater(lastReset, notifiedThreshold));
+  const notifiedPercent = isArmed ? 0 : notifiedThreshold.percent;
   return thresholds[limit.type].findLast(
-    (percent) => percent > toldPercent && compare(times(progress, 100), times(value, percent)) >= 0,
+    (percent) => percent > notifiedPercent && compare(times(progress, 100), times(value, percent)) >= 0,
   );
 }

@@ -356,16 +356,16 @@ describe('the projection', () => {
 });
 
 describe('thresholds', () => {
-  const told = (limit: UserLimit, percent: number) => ({
+  const notifiedAt = (limit: UserLimit, percent: number) => ({
     ...limit,
-    told: { sequence: sequenceOf(limit), event: limit.change?.event ?? '', percent },
+    notifiedThreshold: { sequence: sequenceOf(limit), event: limit.change?.event ?? '', percent },
   });
   it('are crossed once until a reset, the highest at once, exactly', () => {
     const at = (amount: string) => limitAfter(created(1), used(2, '0', amount));
     expect(crossedThreshold(at('79.999999999999999999'), thresholds)).toBeUndefined();
     expect(crossedThreshold(at('80'), thresholds)).toBe(80);
     expect(crossedThreshold(at('120'), thresholds)).toBe(100);
-    const limit = told(at('80'), 80);
+    const limit = notifiedAt(at('80'), 80);
     const [more, all] = [used(3, '80', '15'), used(4, '95', '5')] as const;
     const apply = (one: UserLimit, event: LimitEvent) => applyLimitEvent(one, event, testNow);
     expect(crossedThreshold(apply(limit, more), thresholds)).toBeUndefined();
@@ -382,7 +382,7 @@ describe('thresholds', () => {
 
   it('are armed by a reset at the same place only when that stands behind', () => {
     const at = (source: string) => ({ ...reset(2, '85', '15'), source });
-    const limit = told(limitAfter(created(1), { ...used(2, '0', '85'), source: 'm' }), 80);
+    const limit = notifiedAt(limitAfter(created(1), { ...used(2, '0', '85'), source: 'm' }), 80);
     for (const event of [used(3, '85', '1'), used(3, '0', '85')]) {
       const behind = (source: string) =>
         [at(source), event].reduce<UserLimit>((one, next) => applyLimitEvent(one, next, testNow), limit);

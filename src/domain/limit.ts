@@ -66,7 +66,7 @@ export interface UserLimit extends LimitState {
   readonly lastReset: (Place & Reset) | null;
   readonly nextReset: (Place & NextReset) | null;
   /** The highest threshold the user was told of since the last reset, and where the progress that reached it stands. */
-  readonly told: (Place & Told) | null;
+  readonly notifiedThreshold: (Place & Threshold) | null;
   readonly updatedAt: Date;
 }
 
@@ -135,7 +135,7 @@ interface NextReset {
   readonly at: Date;
 }
 
-interface Told {
+interface Threshold {
   readonly percent: number;
 }
 
@@ -169,7 +169,7 @@ export function unknownLimit({ tenantId, userId, userLimitId }: LimitKey, now: D
     change: null,
     lastReset: null,
     nextReset: null,
-    told: null,
+    notifiedThreshold: null,
     version: 0,
     updatedAt: now,
   };

@@ -185,7 +185,7 @@ export function wireTypeOf({ type }: Pick<LimitEvent, 'type'>): LimitEventType {
 }
 
 /** An event of ours as the producer of the others would write it, JSON; `extra` is what only its payload says. */
-export function writeLimitEvent(event: WithoutRaw<LimitEvent>, extra: Fields = {}): string {
+export function serializeLimitEvent(event: WithoutRaw<LimitEvent>, extra: Fields = {}): string {
   const { id, source, userId, occurredAt, data } = event;
   const { sequenceNumber, nextResetAt, ...payload } = data;
   const times = Object.entries({ ...payload, nextResetTime: nextResetAt }).map(([field, value]) => [

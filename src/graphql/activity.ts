@@ -16,7 +16,7 @@ import type { TypedBucket } from '../domain/activity.ts';
 import type { Measure } from '../flow/read/measure.ts';
 import type { WatchActivity } from '../flow/watch/watch-activity.ts';
 import type { Context } from './context.ts';
-import { selects } from './engine/ahead.ts';
+import { selects } from './engine/lookahead.ts';
 import { DateTimeRangeInput } from './page-view.ts';
 import { DateTime, TimeZone } from './scalars.ts';
 

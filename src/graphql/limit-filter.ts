@@ -3,7 +3,7 @@ import { Field, InputType } from 'type-graphql';
 import { AppError } from '../domain/error.ts';
 import type { LimitFilter } from '../domain/limit.ts';
 import { name } from '../events/text.ts';
-import { argumentsAhead } from './engine/ahead.ts';
+import { lookaheadArguments } from './engine/lookahead.ts';
 import { LimitPeriod, LimitStatus, LimitType } from './limit-enum.ts';
 
 @InputType({ description: 'Which limits of a user: those for which all of it is true.' })
@@ -55,9 +55,11 @@ export function filterOf(input: UserLimitFilter | null | undefined, now: Date): 
  * The filter of the limits that are asked for with the user who is being resolved; undefined when none are, and when it is
  * wrong: that is for `limits` to say.
  */
-export function filterAhead(info: GraphQLResolveInfo, now: Date): LimitFilter | undefined {
+export function lookaheadFilter(info: GraphQLResolveInfo, now: Date): LimitFilter | undefined {
   try {
-    const args = argumentsAhead(info, 'limits') as { readonly filter?: UserLimitFilter | null } | undefined;
+    const args = lookaheadArguments(info, 'limits') as
+      | { readonly filter?: UserLimitFilter | null }
+      | undefined;
     return args && filterOf(args.filter, now);
   } catch {
     return undefined;

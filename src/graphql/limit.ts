@@ -250,7 +250,7 @@ export class UserLimitsResolver {
     filter?: UserLimitFilter,
   ) {
     const now = this.deps.clock.now();
-    const limits = user.limitsAhead ?? (await this.deps.read.limits(user, filterOf(filter, now)));
+    const limits = user.preloadedLimits ?? (await this.deps.read.limits(user, filterOf(filter, now)));
     return limits.map((limit) => new LimitNode(limit, now));
   }
 

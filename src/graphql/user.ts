@@ -27,7 +27,7 @@ import type { Store } from '../ports/store.ts';
 import { BadgeType, badgeNode, checkBadgeKey, distinctKeys } from './badge.ts';
 import { type Context, maySee } from './context.ts';
 import { maxBadges } from './engine/cost-table.ts';
-import { filterAhead } from './limit-filter.ts';
+import { lookaheadFilter } from './limit-filter.ts';
 import { nodeId } from './node-id.ts';
 import { Node } from './node-interface.ts';
 import { NotificationConnection, notificationPage, scheduledPage } from './notification.ts';
@@ -69,7 +69,7 @@ export interface UserNode extends User {
   readonly __typename: 'User';
   readonly id: string;
   /** Those that `limits` asks for, when they were read together with the user. */
-  readonly limitsAhead?: readonly ShownLimit[];
+  readonly preloadedLimits?: readonly ShownLimit[];
 }
 
 export const userNode = (user: User): UserNode => ({
@@ -148,13 +148,13 @@ export class UserResolver {
   /** A user that is known, with the limits if they are asked for: to look the user up first would be another trip. */
   private async known(key: UserKey, info: GraphQLResolveInfo): Promise<UserNode | undefined> {
     const { read, store, clock } = this.deps;
-    const filter = filterAhead(info, clock.now());
+    const filter = lookaheadFilter(info, clock.now());
     if (!filter) {
       const user = await read.user(key);
       return user && userNode(user);
     }
     const [found] = await store.limits([key], filter);
-    return found && { ...userNode(found.user), limitsAhead: found.limits };
+    return found && { ...userNode(found.user), preloadedLimits: found.limits };
   }
 
   @FieldResolver(() => DateTime, {

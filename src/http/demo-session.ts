@@ -8,16 +8,16 @@ import type { RateLimit } from './rate-limit.ts';
 const maxBodyBytes = 1_000;
 
 /** Exchanges the code of a link for a token. Throws UNAUTHENTICATED, FORBIDDEN, BAD_USER_INPUT or RATE_LIMITED. */
-export type DemoDoor = (request: IncomingMessage) => Promise<{ readonly token: string }>;
+export type DemoEndpoint = (request: IncomingMessage) => Promise<{ readonly token: string }>;
 
 /** Answers `POST /demo/session`. Without sessions, authentication is configured and every code is refused. */
-export function createDemoDoor({
+export function createDemoEndpoint({
   sessions,
   rateLimit,
 }: {
   readonly sessions: DemoSessions | undefined;
   readonly rateLimit: RateLimit;
-}): DemoDoor {
+}): DemoEndpoint {
   return async (request) => {
     if (!sessions)
       throw new AppError(

@@ -27,8 +27,8 @@ beforeAll(async () => {
   const container = createResolvers({} as Parameters<typeof createResolvers>[0]);
   const rateLimit = createRateLimit({ perUser: 0, perService: 0, perAddress: 0 });
   const inFlight = createInFlight(app.config.inFlight);
-  const door = { schema, container, authenticator, operations, rateLimit, inFlight, logger: silent };
-  sockets = createGraphQLOverWebSocket(door, {
+  const endpoints = { schema, container, authenticator, operations, rateLimit, inFlight, logger: silent };
+  sockets = createGraphQLOverWebSocket(endpoints, {
     ...defaultSocketLimits,
     initWaitMs: 60_000,
     maxWaiting: 3,
@@ -38,8 +38,8 @@ beforeAll(async () => {
   });
   listener = createListener(
     {
-      door: {
-        graphql: await createGraphQLOverHttp(door),
+      endpoints: {
+        graphql: await createGraphQLOverHttp(endpoints),
         sockets,
         demo: async () => ({ token: '' }),
         pages: async () => false,
@@ -73,7 +73,7 @@ it('answers metrics for Prometheus, without those that cannot be read', async ()
 
 it('closes a refused upgrade on both sides, so that no client keeps the process from ending', async () => {
   const workerOnly = createListener({
-    door: undefined,
+    endpoints: undefined,
     isReady: async () => [],
     metrics: createMetrics([]),
     corsOrigins: [],

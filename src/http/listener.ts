@@ -2,7 +2,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net';
 import { AppError } from '../domain/error.ts';
 import type { Logger } from '../ports/logger.ts';
-import type { DemoDoor } from './demo-session.ts';
+import type { DemoEndpoint } from './demo-session.ts';
 import type { GraphQLOverHttp } from './graphql-http.ts';
 import type { GraphQLOverWebSocket } from './graphql-ws.ts';
 import type { Metrics } from './metrics.ts';
@@ -10,10 +10,10 @@ import { answerError, answerJson, answerText, requestIdOf } from './response.ts'
 import { createTurns } from './turns.ts';
 
 /** What a process answers at /graphql and on the pages. */
-export interface Door {
+export interface GraphQLEndpoints {
   readonly graphql: GraphQLOverHttp;
   readonly sockets: GraphQLOverWebSocket;
-  readonly demo: DemoDoor;
+  readonly demo: DemoEndpoint;
   readonly pages: (request: IncomingMessage, response: ServerResponse, path: string) => Promise<boolean>;
 }
 
@@ -56,14 +56,14 @@ export const defaultRequestTimeouts: RequestTimeouts = {
 /** One port for everything: `/graphql` over HTTP and WebSocket, the pages, the health checks. */
 export function createListener(
   {
-    door,
+    endpoints,
     isReady,
     metrics,
     corsOrigins,
     logger,
   }: {
     /** undefined: this process answers nothing but the health checks. */
-    readonly door: Door | undefined;
+    readonly endpoints: GraphQLEndpoints | undefined;
     /** What is not ready, by name; empty when requests will succeed. */
     readonly isReady: () => Promise<readonly string[]>;
     readonly metrics: Metrics;
@@ -76,7 +76,7 @@ export function createListener(
 
   async function route(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const path = (request.url ?? '/').replace(/[?#].*/s, '');
-    if (door && path === '/graphql') {
+    if (endpoints && path === '/graphql') {
       if (state === 'draining') response.setHeader('connection', 'close');
       if (allowOrigin(request, response) === 'answered') return;
       if (state === 'starting') {
@@ -86,7 +86,7 @@ export function createListener(
       const isBrowser = request.method === 'GET' && /text\/html/.test(request.headers.accept ?? '');
       if (isBrowser) redirect(response, `/playground${(request.url ?? '').slice('/graphql'.length)}`);
       else if (request.method === 'GET' || request.method === 'POST')
-        await door.graphql.handle(request, response);
+        await endpoints.graphql.handle(request, response);
       else {
         const message = 'Send operations by POST; queries may also go by GET.';
         response.setHeader('allow', 'GET, POST, OPTIONS');
@@ -94,8 +94,8 @@ export function createListener(
       }
       return;
     }
-    if (door && path === '/demo/session' && request.method === 'POST') {
-      answerJson(response, 200, await door.demo(request));
+    if (endpoints && path === '/demo/session' && request.method === 'POST') {
+      answerJson(response, 200, await endpoints.demo(request));
       return;
     }
     if (request.method !== 'GET' && request.method !== 'HEAD') {
@@ -120,13 +120,13 @@ export function createListener(
         return;
       }
     }
-    if (door && path === '/') {
+    if (endpoints && path === '/') {
       redirect(response, '/playground');
       return;
     }
-    if (await door?.pages(request, response, path)) return;
+    if (await endpoints?.pages(request, response, path)) return;
     answerJson(response, 404, {
-      error: door
+      error: endpoints
         ? 'Nothing here. The API is at /graphql, pages at /playground and /demo.'
         : 'Nothing here: this process is a worker. It answers /healthz, /readyz and /metrics.',
     });
@@ -174,9 +174,9 @@ export function createListener(
   server.on('upgrade', (request, socket, head) => {
     socket.on('error', () => {});
     inTurn(() => {
-      const isThere = door !== undefined && /^\/graphql(\?|$)/.test(request.url ?? '');
+      const isThere = endpoints !== undefined && /^\/graphql(\?|$)/.test(request.url ?? '');
       if (isThere && state === 'open') {
-        door.sockets.upgrade(request, socket, head);
+        endpoints.sockets.upgrade(request, socket, head);
         return;
       }
       // A client that does not close its side would keep the process from ending.
@@ -203,12 +203,12 @@ export function createListener(
     async drain(timeoutMs) {
       state = 'draining';
       const closed = new Promise((resolve) => server.close(resolve));
-      door?.graphql.drain();
-      await door?.sockets.stop();
+      endpoints?.graphql.drain();
+      await endpoints?.sockets.stop();
       const timeout = setTimeout(() => server.closeAllConnections(), timeoutMs);
       await closed;
       clearTimeout(timeout);
-      await door?.graphql.stop();
+      await endpoints?.graphql.stop();
     },
   };
 }

@@ -100,7 +100,7 @@ export interface Store {
    */
   changes(stretches: readonly Stretch[], first: number): Promise<readonly (readonly InboxChange[])[]>;
   /** The users among these visitors who have unread notifications about what they visited. */
-  toldAbout(visits: readonly Visit[]): Promise<readonly UserKey[]>;
+  usersWithUnreadAbout(visits: readonly Visit[]): Promise<readonly UserKey[]>;
 
   /** Page views in `[from, to)`, newest first (ties by id, descending), those after the place `after`. */
   pageViews(
@@ -454,7 +454,7 @@ export interface StoreTransaction {
     limit: number,
   ): Promise<{ readonly locked: readonly UserInbox[]; readonly due: readonly Notification[] }>;
   /** Has a row that is due come due again then instead; one that is not due any more is left as it is. */
-  putOff(row: DueRow, now: Date, until: Date): Promise<void>;
+  postpone(row: DueRow, now: Date, until: Date): Promise<void>;
   /** Keeps changes; of an inbox the newest thousand. */
   addChanges(changes: readonly InboxChange[]): Promise<void>;
   /** Notes when the watermark came to stand where it does. */

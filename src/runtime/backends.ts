@@ -71,7 +71,7 @@ export interface Runtime {
 
 /** JSON lines on standard output; readable ones on a terminal. */
 export function createLogger(level: string): Logger & Pick<Pino, 'flush'> {
-  const options = { level, serializers: { err: writtenError } };
+  const options = { level, serializers: { err: serializeError } };
   return process.stdout.isTTY ? pino(options, pretty({ sync: true, ignore: 'pid,hostname' })) : pino(options);
 }
 
@@ -79,7 +79,7 @@ export function createLogger(level: string): Logger & Pick<Pino, 'flush'> {
  * An error for whoever reads a log or a terminal: its message and trace, those of its causes, and its codes. Never the
  * objects a client library hangs on it, which hold what was sent: ioredis' `command` has the password of an AUTH.
  */
-export function writtenError(error: unknown): WrittenError {
+export function serializeError(error: unknown): SerializedError {
   if (!(error instanceof Error)) return { message: String(error) };
   const { type, message, stack } = pino.stdSerializers.err(error);
   const codes = Object.entries(error).filter(([, value]) => /^(string|number|boolean)$/.test(typeof value));
@@ -90,12 +90,12 @@ export function writtenError(error: unknown): WrittenError {
     type,
     message: withoutArguments(message),
     stack: withoutArguments(stack),
-    ...(lastNodeError instanceof Error && { lastNodeError: writtenError(lastNodeError) }),
-    ...(Array.isArray(errors) && { aggregateErrors: errors.map(writtenError) }),
+    ...(lastNodeError instanceof Error && { lastNodeError: serializeError(lastNodeError) }),
+    ...(Array.isArray(errors) && { aggregateErrors: errors.map(serializeError) }),
   };
 }
 
-interface WrittenError extends Readonly<Record<string, unknown>> {
+interface SerializedError extends Readonly<Record<string, unknown>> {
   readonly message: string;
   readonly stack?: string;
 }
@@ -147,7 +147,7 @@ export async function createRuntime(
             await migrateOn({ logger }, postgres.connection);
             await bindToLog(database.pool, logOf(config));
           };
-          await untilReached(describePostgres(config), reach, { signal, logger });
+          await waitForBackend(describePostgres(config), reach, { signal, logger });
           if (demoSessions)
             await store.transaction((transaction) => transaction.ensureUsers([demoUser], clock.now()));
         },
@@ -236,7 +236,7 @@ export async function runMigrations(config: Config, logger: Logger): Promise<rea
   try {
     return (await migrateOn({ logger }, postgres.connection)).applied;
   } catch (error) {
-    throw asRefusal(error);
+    throw toStartError(error);
   } finally {
     await postgres.close();
   }
@@ -418,7 +418,7 @@ async function openDatabase(config: Config) {
     return { store, database, connection, close };
   } catch (error) {
     await close();
-    throw asRefusal(error);
+    throw toStartError(error);
   }
 }
 
@@ -448,7 +448,7 @@ export async function replay(
 }
 
 /** A database that cannot be reached, as a sentence for whoever ran the command. */
-function asRefusal(error: unknown): unknown {
+function toStartError(error: unknown): unknown {
   const refused = missingRight(error);
   if (refused) return refused;
   if (!isRetriable(error)) return error;
@@ -522,7 +522,7 @@ const locationOf = ({ databaseUrl, dataDir }: Config, { ephemeral }: RuntimeOpti
   ephemeral ? { ephemeral } : databaseUrl === undefined ? { dataDir } : { url: databaseUrl };
 
 /** Tries until the backend answers: it may start after us. What waiting cannot mend is rejected with at once. */
-async function untilReached<T>(
+async function waitForBackend<T>(
   backend: string,
   reach: () => Promise<T>,
   { signal, logger }: { readonly signal: AbortSignal; readonly logger: Logger },

@@ -192,7 +192,7 @@ export function createInboxModel(now: () => number) {
         .find((due) => due < Infinity),
 
     /** What is due happens, in its order; what has come and gone meanwhile never was. */
-    comeDue(): void {
+    applyDue(): void {
       const isDue = (row: Row) => rows.includes(row) && dueOf(row) <= now();
       for (let due = rows.filter(isDue); due.length > 0; due = rows.filter(isDue)) {
         for (const row of due.sort((a, b) => dueOf(a) - dueOf(b))) {

@@ -1,11 +1,11 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { EachBatchPayload } from 'kafkajs';
-import { createHandedOver, type HandedOver } from '../../async/in-flight.ts';
+import { createInFlight, type InFlight } from '../../async/in-flight.ts';
 
 interface Partition {
   readonly topic: string;
   readonly partition: number;
-  readonly handed: HandedOver<string>;
+  readonly handed: InFlight<string>;
   /** What Kafka knows. */
   told: string | undefined;
 }
@@ -42,7 +42,7 @@ export function createMembership() {
     const key = `${topic}/${partition}`;
     let found = partitions.get(key);
     if (!found) {
-      const handed = createHandedOver<string>({
+      const handed = createInFlight<string>({
         onDone() {
           telling ??= tellPassed();
         },
@@ -60,12 +60,12 @@ export function createMembership() {
     /** Notes a batch of a partition; `place` is the offset behind it. Resolves when at most `ahead` records are not done. */
     async handOver(
       { batch, commitOffsetsIfNecessary }: EachBatchPayload,
-      handedOver: { readonly place: string; readonly size: number; readonly work: Promise<void> },
+      inFlight: { readonly place: string; readonly size: number; readonly work: Promise<void> },
       ahead: number,
     ): Promise<void> {
       tell = commitOffsetsIfNecessary;
       const { handed } = partitionOf(batch);
-      handed.add(handedOver);
+      handed.add(inFlight);
       await handed.untilAtMost(ahead);
     },
     /** Resolves when every batch has ended and Kafka was told of those that are done. */

@@ -122,7 +122,7 @@ describe('what a batch can touch', () => {
   ])('is found without reading every %s notification about its subject', async (_, columns) => {
     await fill({ subject_id: `'disk'` }, 1);
     await fill({ subject_id: `'disk'`, ...columns });
-    const told = await reading(({ toldAbout }) => toldAbout(visits));
+    const told = await reading(({ usersWithUnreadAbout }) => usersWithUnreadAbout(visits));
     expect(told.answer).toEqual([alice]);
     expect(told.rows).toBeLessThan(100);
     const { rows } = await reading(({ reachOf }) => reachOf({ groups: [], visits }));

@@ -131,7 +131,7 @@ export function createPostgresStore(
     countByCategory: (key) => translated(queries.countByCategory(key)),
     arrivals: (stretches, first) => translated(queries.arrivals(stretches, first)),
     changes: (stretches, first) => translated(queries.changes(stretches, first)),
-    toldAbout: (visits) => translated(queries.toldAbout(visits)),
+    usersWithUnreadAbout: (visits) => translated(queries.usersWithUnreadAbout(visits)),
     notification: (tenantId, id) => translated(queries.notification(tenantId, id)),
     pageViews: (key, page) => translated(queries.pageViews(key, page)),
     countPageViews: (key, range) => translated(lookups.countPageViews(key, range)),

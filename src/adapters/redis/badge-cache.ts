@@ -1,6 +1,6 @@
 import type { Cluster, Redis } from 'ioredis';
 import { withDeadline } from '../../async/deadline.ts';
-import { type Badge, writtenBadge } from '../../domain/badge.ts';
+import { type Badge, serializedBadge } from '../../domain/badge.ts';
 import { type UserKey, userKeyOf } from '../../domain/user.ts';
 import { type BadgeCache, badgeCacheMs } from '../../ports/badge-cache.ts';
 import type { Logger } from '../../ports/logger.ts';
@@ -80,7 +80,7 @@ export function createRedisBadgeCache(
 function parse(held: string | null): Badge | undefined {
   if (held === null) return undefined;
   try {
-    return writtenBadge.parse(JSON.parse(held.slice(held.indexOf(' ') + 1)));
+    return serializedBadge.parse(JSON.parse(held.slice(held.indexOf(' ') + 1)));
   } catch {
     return undefined;
   }

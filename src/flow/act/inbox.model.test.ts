@@ -175,7 +175,7 @@ async function play(feed: Feed, steps: readonly Happening[]): Promise<void> {
         for (const moment of moments()) {
           clock.set(new Date(moment));
           while ((await schedule.deliverDue()) > 0);
-          model.comeDue();
+          model.applyDue();
         }
         return;
       }

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createLocalPubSub } from '../../adapters/local/pub-sub.ts';
-import { maxReadByVisit } from '../../domain/mailboxes.ts';
+import { maxReadByVisit } from '../../domain/inbox-batch.ts';
 import type { NotificationAction } from '../../domain/notification.ts';
 import type { UserKey } from '../../domain/user.ts';
 import type { NotificationSent } from '../../events/notification.ts';

@@ -1,6 +1,7 @@
 import type { Caller } from '../../domain/caller.ts';
 import { add, ratio, subtract, times } from '../../domain/decimal.ts';
 import { badgeOf } from '../../domain/inbox.ts';
+import { createInboxBatch, type InboxWrites } from '../../domain/inbox-batch.ts';
 import {
   limitDueAt,
   limitValueOf,
@@ -12,7 +13,6 @@ import {
   type ZonedLimit,
 } from '../../domain/limit.ts';
 import { type LimitThresholds, nextResetOf } from '../../domain/limit-use.ts';
-import { createMailboxes, type Mail } from '../../domain/mailboxes.ts';
 import type { Notification } from '../../domain/notification.ts';
 import { periodEnd } from '../../domain/period.ts';
 import { type Problem, problemsOf, userNotFound } from '../../domain/problem.ts';
@@ -26,7 +26,7 @@ import {
   userLimitProgressChanged,
   userLimitReset,
 } from '../../events/limit.ts';
-import { type WithoutRaw, writeLimitEvent } from '../../events/limit-event.ts';
+import { serializeLimitEvent, type WithoutRaw } from '../../events/limit-event.ts';
 import type { Fields } from '../../events/record.ts';
 import { name, signedDecimal } from '../../events/text.ts';
 import { topics } from '../../events/topic.ts';
@@ -170,9 +170,9 @@ export function createLimitCommands(
       const [after] = changes.all;
       if (!after) return refuse('NOT_FOUND', 'The limit was removed since.');
       if (!isFresh) return { limit: after };
-      const mail = await tell(transaction, changes.notifications, user, now);
+      const writes = await tell(transaction, changes.notifications, user, now);
       transaction.finish(
-        ...writesOf(transaction, mail, { announcesDeliveries, now }),
+        ...writesOf(transaction, writes, { announcesDeliveries, now }),
         transaction.saveLimits(changes.changed),
         transaction.addLimitEvents(changes.records),
         transaction.addOutgoing(
@@ -180,7 +180,7 @@ export function createLimitCommands(
           now,
         ),
       );
-      return { limit: after, inboxes: mail.touched };
+      return { limit: after, inboxes: writes.touched };
     }, user);
     if ('problems' in done) return done;
     await publishLimits({ pubSub, logger }, [done.limit]);
@@ -196,11 +196,11 @@ export function createLimitCommands(
     notifications: readonly Notification[],
     user: UserKey,
     now: Date,
-  ): Promise<Mail> {
+  ): Promise<InboxWrites> {
     const locked = notifications.length === 0 ? [] : await transaction.lockInboxes([user], now);
-    const mailboxes = createMailboxes({ locked, known: [], now, lockedCategories });
-    for (const notification of notifications) mailboxes.deliver(notification, { isNew: true });
-    return mailboxes.mail();
+    const inboxBatch = createInboxBatch({ locked, known: [], now, lockedCategories });
+    for (const notification of notifications) inboxBatch.deliver(notification, { isNew: true });
+    return inboxBatch.writes();
   }
 
   /** The user of the limit of that id, which the caller names. */
@@ -373,5 +373,5 @@ function eventOf(
   const { raw: _, ...said } = parsed.data;
   const head = { id, source, type: family.type, tenantId, userId, occurredAt: now, schemaVersion: 1 };
   const event = { ...head, data: said } as WithoutRaw<LimitEvent>;
-  return { ...event, data: { ...event.data, raw: writeLimitEvent(event, extra) } } as LimitEvent;
+  return { ...event, data: { ...event.data, raw: serializeLimitEvent(event, extra) } } as LimitEvent;
 }

@@ -60,7 +60,7 @@ function someone(store: Store = storage.store) {
     apply: (...wires: readonly Fields[]) => project.apply(records(wires)),
     async limits() {
       return (await limitsOf(storage.store, [user])).map(
-        ({ version, updatedAt, userId, told, ...limit }) => limit,
+        ({ version, updatedAt, userId, notifiedThreshold, ...limit }) => limit,
       );
     },
     async limit(): Promise<UserLimit | undefined> {
@@ -244,7 +244,7 @@ describe('limits', () => {
         tenantId,
       ]);
       expect(letters).toHaveLength(limitFixtureCounts.invalid);
-      expect(project.passedOver()).toBe(limitFixtureCounts.ignored * (round === 0 ? 1 : 2));
+      expect(project.ignoredRecords()).toBe(limitFixtureCounts.ignored * (round === 0 ? 1 : 2));
     }
   });
 
@@ -275,7 +275,7 @@ describe('limits', () => {
       `SELECT error_message FROM dead_letter WHERE key = 'default/${one.user.userId}'`,
     );
     expect(letters).toEqual([{ error_message: expect.stringMatching(/^payload\.amount: must be digits/) }]);
-    expect(one.project.passedOver()).toBe(1);
+    expect(one.project.ignoredRecords()).toBe(1);
   });
 });
 
@@ -320,7 +320,7 @@ describe('a threshold', () => {
     expect(await drift(storage.query)).toEqual([]);
   });
 
-  it('is told of once when a reset stands at the same place, before the progress that reached it', async () => {
+  it('is notifiedThreshold of once when a reset stands at the same place, before the progress that reached it', async () => {
     const one = someone();
     const used = (sequence: number, previousProgress: string, amount: string) =>
       one.wire('USER_LIMIT_PROGRESS_CHANGED', sequence, { previousProgress, amount });

@@ -96,7 +96,7 @@ export function applyLimitEvents(
       );
       notifications.push(limitNotification(limit, { id, percent, now }));
       const { sequence = 0n, event: reachedBy = '' } = limit.change ?? {};
-      limit = { ...limit, told: { sequence, event: reachedBy, percent } };
+      limit = { ...limit, notifiedThreshold: { sequence, event: reachedBy, percent } };
     }
     limits.set(key, limit);
     records.push(recordOf(event));

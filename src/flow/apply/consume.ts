@@ -15,7 +15,7 @@ export function createConsume(
     logger,
   }: {
     readonly log: EventLog;
-    readonly project: Pick<Project, 'apply' | 'bury' | 'probe'>;
+    readonly project: Pick<Project, 'apply' | 'deadLetter' | 'probe'>;
     readonly logger: Logger;
   },
   {

@@ -50,7 +50,7 @@ interface Batch {
   /** Those of its records: when one is aborted, they may go to another consumer. */
   readonly signals: Set<AbortSignal>;
   /** Has it written now, and not tried again. */
-  readonly letGo: () => void;
+  readonly flushNow: () => void;
   readonly told: AbortSignal;
   timer: NodeJS.Timeout | undefined;
 }
@@ -71,7 +71,7 @@ export function createCount(
     logger,
   }: {
     readonly log: EventLog;
-    readonly project: Pick<Project, 'bury' | 'probe'>;
+    readonly project: Pick<Project, 'deadLetter' | 'probe'>;
     readonly store: Store;
     readonly pubSub: PubSub;
     readonly clock: Clock;
@@ -106,7 +106,7 @@ export function createCount(
       written,
       settle,
       signals: new Set(),
-      letGo() {
+      flushNow() {
         told.abort();
         flush(batch);
       },
@@ -125,7 +125,7 @@ export function createCount(
       .then(() => write(batch))
       .then(batch.settle.resolve, batch.settle.reject)
       .then(() => {
-        for (const signal of batch.signals) signal.removeEventListener('abort', batch.letGo);
+        for (const signal of batch.signals) signal.removeEventListener('abort', batch.flushNow);
       });
   }
 
@@ -180,12 +180,12 @@ export function createCount(
     const batch = open;
     batch.records += records.length;
     for (const [record, activity] of activities) batch.activities.set(record, activity);
-    if (signal.aborted) batch.letGo();
+    if (signal.aborted) batch.flushNow();
     else if (!batch.signals.has(signal)) {
       batch.signals.add(signal);
       // One per batch that waits: with many partitions more than the ten that Node takes for a leak.
       setMaxListeners(0, signal);
-      signal.addEventListener('abort', batch.letGo);
+      signal.addEventListener('abort', batch.flushNow);
     }
     // The log hands over at most twice `batchSize` records that are not done: counting only the activities could wait for
     // records that are not handed over before this flush.

@@ -43,7 +43,11 @@ export function createIsolate(
     group,
     project,
     logger,
-  }: { readonly group: string; readonly project: Pick<Project, 'bury' | 'probe'>; readonly logger: Logger },
+  }: {
+    readonly group: string;
+    readonly project: Pick<Project, 'deadLetter' | 'probe'>;
+    readonly logger: Logger;
+  },
   {
     maxBackoffMs = 4_000,
     maxLockedMs = Number.POSITIVE_INFINITY,
@@ -89,7 +93,7 @@ export function createIsolate(
   }
 
   /** Keeps a record as a dead letter. */
-  async function bury(
+  async function deadLetter(
     record: LogRecord,
     { code, error, attempts }: Cause,
     signal: AbortSignal,
@@ -98,7 +102,7 @@ export function createIsolate(
     const place = { group, topic, partition, offset: String(offset) };
     logger.error({ err: error, ...place }, 'an event became a dead letter');
     const reason = error instanceof Error ? lastLine(error.message) : 'unknown';
-    await retrying(() => project.bury(record, { code, reason, attempts }), signal);
+    await retrying(() => project.deadLetter(record, { code, reason, attempts }), signal);
   }
 
   /** Does `work` on the records, in their order, together or in parts. */
@@ -152,7 +156,7 @@ export function createIsolate(
         lockedSince.delete(key);
       } catch (error) {
         signal.throwIfAborted();
-        await bury(record, causeOf(error, attempts), signal);
+        await deadLetter(record, causeOf(error, attempts), signal);
       }
     }
 

@@ -274,7 +274,7 @@ describe('other activities', () => {
     const project = projectOn(storage.store);
     await project.apply(fresh([activityRecorded(user)]));
     expect(await storage.store.users([user])).toEqual([]);
-    expect(project.passedOver()).toBe(1);
+    expect(project.ignoredRecords()).toBe(1);
   });
 });
 

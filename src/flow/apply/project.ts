@@ -2,10 +2,10 @@ import { validate as isUuid, v5 as uuidV5 } from 'uuid';
 import { itemsKey } from '../../domain/badge.ts';
 import { AppError } from '../../domain/error.ts';
 import { badgeOf, type Inbox } from '../../domain/inbox.ts';
+import { createInboxBatch } from '../../domain/inbox-batch.ts';
 import { defaultViewHorizonDays, horizonAt, viewsOf } from '../../domain/item.ts';
 import { limitDueAt } from '../../domain/limit.ts';
 import type { LimitThresholds } from '../../domain/limit-use.ts';
-import { createMailboxes } from '../../domain/mailboxes.ts';
 import { dueAtOf, type Notification, undelivered } from '../../domain/notification.ts';
 import { type PageView, timelinessOf } from '../../domain/page-view.ts';
 import { distinctUsers, userKeyOf } from '../../domain/user.ts';
@@ -56,11 +56,11 @@ export interface Project {
    */
   apply(records: readonly LogRecord[]): Promise<void>;
   /** Keeps a record that cannot be applied as a dead letter. */
-  bury(record: LogRecord, why: Failure): Promise<void>;
+  deadLetter(record: LogRecord, why: Failure): Promise<void>;
   /** Whether the store is well: it takes a small write soon. Rejects when it does not. */
   probe(): Promise<void>;
   /** How many records held nothing to apply here: tombstones, and kinds of events that are others' or only counted. */
-  passedOver(): number;
+  ignoredRecords(): number;
   /** Views of items that are not published which were not kept, since their user has too many of them. */
   unkeptViews(): number;
   /** How often what a limit's progress said was used and what it said remained did not make up the value. */
@@ -90,13 +90,13 @@ export function createProject(
     unknownUserWaitMs = 30_000,
   }: ProjectOptions,
 ): Project {
-  let passedOver = 0;
+  let ignoredRecords = 0;
   let limitDisagreements = 0;
   let unkeptViews = 0;
 
   return {
     probe: () => store.probe(),
-    passedOver: () => passedOver,
+    ignoredRecords: () => ignoredRecords,
     limitDisagreements: () => limitDisagreements,
     unkeptViews: () => unkeptViews,
     async apply(records) {
@@ -118,9 +118,10 @@ export function createProject(
       const visits = [...keptViews, ...keptItemViews].flatMap((view) =>
         subjectsOf(view).map((subjectId) => ({ tenantId: view.tenantId, userId: view.userId, subjectId })),
       );
-      const toldAbout = await store.toldAbout(visits);
+      const usersWithUnreadAbout = await store.usersWithUnreadAbout(visits);
       // Whether anybody is told: not of page views that no notification is about.
-      const publishes = notifications.length + itemViews.length + limitEvents.length + toldAbout.length > 0;
+      const publishes =
+        notifications.length + itemViews.length + limitEvents.length + usersWithUnreadAbout.length > 0;
 
       const work = async (transaction: StoreTransaction) => {
         // Claims come first in the transaction; what need not wait for their answer travels with them. Page views create
@@ -143,10 +144,10 @@ export function createProject(
         const first = Promise.all([
           claimed,
           ensured,
-          transaction.lockInboxes(distinctUsers([...recipients, ...toldAbout]), now),
+          transaction.lockInboxes(distinctUsers([...recipients, ...usersWithUnreadAbout]), now),
           transaction.reachOf({
             groups,
-            visits: toldAbout.length > 0 || notifications.length > 0 ? visits : [],
+            visits: usersWithUnreadAbout.length > 0 || notifications.length > 0 ? visits : [],
           }),
           transaction.usersAwaited(distinctUsers(notifications)),
           transaction.addDeadLetters(deadLetters),
@@ -164,36 +165,36 @@ export function createProject(
               unkeptViews += unkept;
             }),
         );
-        const mailboxes = createMailboxes({ locked, known, now, lockedCategories });
+        const inboxBatch = createInboxBatch({ locked, known, now, lockedCategories });
         const waiting: { readonly event: NotificationSent; readonly record: LogRecord }[] = [];
         const awaitedKeys = new Set(awaited.map(userKeyOf));
         for (const { event, record } of events) {
           if (!fresh.has(event)) continue;
           if (event.type === 'notificationSent') {
-            if (awaitedKeys.has(userKeyOf(event)) || !mailboxes.deliver(draftOf(event), { isNew: true }))
+            if (awaitedKeys.has(userKeyOf(event)) || !inboxBatch.deliver(draftOf(event), { isNew: true }))
               waiting.push({ event, record });
           } else if (event.type === 'pageViewed' || event.type === 'itemViewed') {
-            mailboxes.visit(event, subjectsOf(event), event.occurredAt);
+            inboxBatch.visit(event, subjectsOf(event), event.occurredAt);
           }
         }
-        for (const notification of limits.notifications) mailboxes.deliver(notification, { isNew: true });
-        const mail = mailboxes.mail();
+        for (const notification of limits.notifications) inboxBatch.deliver(notification, { isNew: true });
+        const writes = inboxBatch.writes();
         const held = await hold(transaction, waiting, locked, { now, waitMs: unknownUserWaitMs });
         transaction.finish(
           transaction.unclaimEvents(waiting.map(({ event }) => event)),
           transaction.addWaiting(held.rows),
           transaction.addDeadLetters(held.refused),
-          ...writesOf(transaction, mail, { announcesDeliveries, now }),
+          ...writesOf(transaction, writes, { announcesDeliveries, now }),
           transaction.saveLimits(limits.changed),
           transaction.addLimitEvents(limits.records),
         );
         const recipientKeys = new Set(recipients.map(userKeyOf));
         const isRecipient = (inbox: Inbox) => recipientKeys.has(userKeyOf(inbox));
         return {
-          arrived: mail.inboxes.filter(isRecipient),
-          visited: mail.inboxes.filter((inbox) => !isRecipient(inbox)),
+          arrived: writes.inboxes.filter(isRecipient),
+          visited: writes.inboxes.filter((inbox) => !isRecipient(inbox)),
           dueAt: [
-            ...[...mail.added, ...mail.changed].map(dueAtOf),
+            ...[...writes.added, ...writes.changed].map(dueAtOf),
             ...held.rows.map((row) => row.dueAt),
             ...(woken ? [now] : []),
           ],
@@ -203,7 +204,7 @@ export function createProject(
       };
       const { arrived, visited, dueAt, refused, limits } = await store.projection(work, { publishes });
 
-      passedOver += counts.passedOver;
+      ignoredRecords += counts.ignoredRecords;
       limitDisagreements += limits.disagreements;
       const dead = [...deadLetters, ...refused];
       if (dead.length > 0) {
@@ -220,7 +221,7 @@ export function createProject(
       await announceDue(pubSub, [...dueAt, ...limits.changed.map(limitDueAt)]);
     },
 
-    async bury(record, why) {
+    async deadLetter(record, why) {
       const decoded = decode(record);
       const tenantId = decoded.kind === 'event' ? decoded.event.tenantId : tenantOfOurs(record);
       const deadLetter = deadLetterOf(record, why, clock.now(), tenantId);
@@ -251,19 +252,19 @@ export function isFarAhead({ occurredAt }: Pick<AnyEvent, 'occurredAt'>, now: Da
 function read(records: readonly LogRecord[], now: Date) {
   const events: ReadRecord[] = [];
   const deadLetters: DeadLetter[] = [];
-  let passedOver = 0;
+  let ignoredRecords = 0;
   for (const record of records) {
     const decoded = decode(record);
     switch (decoded.kind) {
       case 'event':
         if (isFarAhead(decoded.event, now))
           deadLetters.push(deadLetterOf(record, farAhead, now, decoded.event.tenantId));
-        else if (decoded.event.type === 'activityRecorded') passedOver += 1;
+        else if (decoded.event.type === 'activityRecorded') ignoredRecords += 1;
         else events.push({ record, event: decoded.event });
         break;
       case 'empty':
       case 'ignored':
-        passedOver += 1;
+        ignoredRecords += 1;
         break;
       case 'unreadable':
         deadLetters.push(
@@ -285,7 +286,7 @@ function read(records: readonly LogRecord[], now: Date) {
         decoded satisfies never;
     }
   }
-  return { events, deadLetters, passedOver };
+  return { events, deadLetters, ignoredRecords };
 }
 
 /** What we write ourselves says whose it is by its key. */

@@ -1,7 +1,7 @@
 import { runEach } from '../../async/run-each.ts';
 import { AppError } from '../../domain/error.ts';
 import { badgeOf } from '../../domain/inbox.ts';
-import { createMailboxes } from '../../domain/mailboxes.ts';
+import { createInboxBatch } from '../../domain/inbox-batch.ts';
 import { dueAtOf } from '../../domain/notification.ts';
 import { distinctUsers } from '../../domain/user.ts';
 import { nextLookAt } from '../../domain/waiting.ts';
@@ -64,12 +64,12 @@ export function createWaiting(
         transaction.lockInboxes(distinctUsers(events), now),
         transaction.reachOf({ groups: events.flatMap((event) => groupOf(event) ?? []), visits: [] }),
       ]);
-      const mailboxes = createMailboxes({ locked, known, now, lockedCategories });
+      const inboxBatch = createInboxBatch({ locked, known, now, lockedCategories });
       for (const [index, event] of events.entries())
-        if (claims[index]) mailboxes.deliver(draftOf(event), { isNew: true });
-      const mail = mailboxes.mail();
-      transaction.finish(...writesOf(transaction, mail, { announcesDeliveries, now }));
-      return { inboxes: mail.touched, added: mail.added, count: events.length };
+        if (claims[index]) inboxBatch.deliver(draftOf(event), { isNew: true });
+      const writes = inboxBatch.writes();
+      transaction.finish(...writesOf(transaction, writes, { announcesDeliveries, now }));
+      return { inboxes: writes.touched, added: writes.added, count: events.length };
     });
     if (inboxes.length > 0) await publishBadges({ pubSub, cache, logger }, inboxes.map(badgeOf), 'ARRIVED');
     await announceDue(pubSub, added.map(dueAtOf));
@@ -84,7 +84,7 @@ export function createWaiting(
     let count = 0;
     const project = {
       probe: () => store.probe(),
-      bury: (record: LogRecord, why: Failure) =>
+      deadLetter: (record: LogRecord, why: Failure) =>
         store.transaction((transaction) => setAside(transaction, rowsOf([record]), why)),
     };
     const isolate = createIsolate(

@@ -69,15 +69,18 @@ export async function refoldLimits(
     const before = stored.get(key);
     if (missing.get(key)?.size !== 0) return [];
     if (before && isDeepStrictEqual(saidBy(before, now), saidBy(limit, now))) return [];
-    const { told, version } = before ?? { told: limit.told, version: 0 };
-    return [changedAt({ ...limit, told, version }, now)];
+    const { notifiedThreshold, version } = before ?? {
+      notifiedThreshold: limit.notifiedThreshold,
+      version: 0,
+    };
+    return [changedAt({ ...limit, notifiedThreshold, version }, now)];
   });
   return { differing, unfounded: [...missing.values()].filter(({ size }) => size > 0).length };
 }
 
 /** What events say of a limit. */
 function saidBy(limit: UserLimit & Partial<ZonedLimit>, now: Date) {
-  const { told, version, updatedAt, timeZone, ...said } = limit;
+  const { notifiedThreshold, version, updatedAt, timeZone, ...said } = limit;
   const { change } = said;
   // A numeric has no -0.
   const remaining = change?.remaining?.replace(/^-(?=[0.]+$)/, '') ?? null;

@@ -4,7 +4,7 @@ import { createLocalPubSub } from '../../adapters/local/pub-sub.ts';
 import { createPostgresEventLog } from '../../adapters/postgres/log/event-log.ts';
 import type { Caller } from '../../domain/caller.ts';
 import type { LimitThresholds } from '../../domain/limit-use.ts';
-import { parseLimit } from '../../domain/written-limit.ts';
+import { parseLimit } from '../../domain/serialized-limit.ts';
 import type { Fields } from '../../events/record.ts';
 import { topics } from '../../events/topic.ts';
 import { noBadgeCache } from '../../ports/badge-cache.ts';

@@ -110,12 +110,12 @@ describe('reconciling', () => {
     await other.send(1);
     await one.damage();
     // Smaller than a page, the table is drawn whole.
-    expect(await one.reconcile.offIn(100)).toBe(1);
+    expect(await one.reconcile.countDrift(100)).toBe(1);
     await one.reconcile.sample(100);
     expect(one.reconcile.repaired()).toBe(1);
     expect(await one.inbox()).toMatchObject({ unseen: 1, unread: 1 });
     expect(await other.inbox()).toMatchObject({ unseen: 1, unread: 1, version: 1 });
-    expect(await one.reconcile.offIn(100)).toBe(0);
+    expect(await one.reconcile.countDrift(100)).toBe(0);
   });
 
   it('finds nothing while arrivals and openings race it', async () => {

@@ -95,7 +95,8 @@ export function createReconcile({
     },
 
     /** How many badges of about so many, drawn at random, are off at this moment. Repairs nothing. */
-    offIn: async (size: number): Promise<number> => (await store.recountSample(size)).filter(isOff).length,
+    countDrift: async (size: number): Promise<number> =>
+      (await store.recountSample(size)).filter(isOff).length,
 
     /** How many badges this process has repaired. */
     repaired: () => repaired,

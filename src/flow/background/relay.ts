@@ -28,7 +28,7 @@ export function createRelay(
   }: {
     readonly outbox: Outbox;
     readonly log: EventLog;
-    readonly project: Pick<Project, 'bury'>;
+    readonly project: Pick<Project, 'deadLetter'>;
     readonly clock: Clock;
     readonly logger: Logger;
   },
@@ -124,7 +124,7 @@ export function createRelay(
     if (topic.endsWith(deadLetterSuffix)) return;
     // It has no place in the log, and partitions are never negative.
     const place = { topic, partition: -1, offset: id, key, value, headers, appendedAt: writtenAt };
-    await project.bury(place, { code: 'REJECTED_EVENT', reason: error.message, attempts: 1 });
+    await project.deadLetter(place, { code: 'REJECTED_EVENT', reason: error.message, attempts: 1 });
   }
 
   return {

@@ -140,7 +140,7 @@ describe('what can never be done when it is due', () => {
     await define(bob, inSeconds(20));
     await doom('doomed');
     clock.set(inSeconds(60));
-    while ((await schedule.deliverDue()) + (await schedule.turnLimits()) > 0);
+    while ((await schedule.deliverDue()) + (await schedule.updateLimits()) > 0);
     expect(await notifications()).toEqual([
       'alice doomed DELIVERED',
       'alice later DELIVERED',
@@ -156,7 +156,7 @@ describe('what can never be done when it is due', () => {
 
     await mend();
     clock.set(again);
-    while ((await schedule.deliverDue()) + (await schedule.turnLimits()) > 0);
+    while ((await schedule.deliverDue()) + (await schedule.updateLimits()) > 0);
     expect((await notifications())[0]).toBe('alice doomed EXPIRED');
     expect(await limits()).toEqual(['alice ACTIVE', 'bob ACTIVE']);
     expect(await storage.store.nextDue()).toBeUndefined();

@@ -2,8 +2,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { runEach } from '../../async/run-each.ts';
 import { isRetriable, tookTooLong } from '../../domain/error.ts';
 import { badgeOf } from '../../domain/inbox.ts';
+import { createInboxBatch } from '../../domain/inbox-batch.ts';
 import { changedAt, statusAt } from '../../domain/limit.ts';
-import { createMailboxes } from '../../domain/mailboxes.ts';
 import { userKeyOf } from '../../domain/user.ts';
 import type { BadgeCache } from '../../ports/badge-cache.ts';
 import type { Clock } from '../../ports/clock.ts';
@@ -22,7 +22,7 @@ const batchSize = 500;
 const lockedMs = 100;
 
 /** What cannot be done, for a reason that does not pass by itself, comes due again after this. */
-const putOffMs = 60_000;
+const postponeMs = 60_000;
 
 /** Says which rows a batch is about, before anything is done with them. */
 type Taking = (due: readonly DueRow[]) => void;
@@ -81,11 +81,11 @@ export function createSchedule(
       // Those that are due are there already, and may end before another of their group comes.
       const arrived = due.filter(({ status }) => status === 'DELIVERED');
       const others = await transaction.reachOf({ groups, visits: [], atHand: arrived });
-      const mailboxes = createMailboxes({ locked, known: [...arrived, ...others], now, lockedCategories });
-      for (const row of due) mailboxes.comeDue(row);
-      const mail = mailboxes.mail();
-      transaction.finish(...writesOf(transaction, mail, { announcesDeliveries, now }));
-      return { inboxes: mail.touched, changed: mail.changed };
+      const inboxBatch = createInboxBatch({ locked, known: [...arrived, ...others], now, lockedCategories });
+      for (const row of due) inboxBatch.applyDue(row);
+      const writes = inboxBatch.writes();
+      transaction.finish(...writesOf(transaction, writes, { announcesDeliveries, now }));
+      return { inboxes: writes.touched, changed: writes.changed };
     });
     const ended = new Set(changed.filter(({ status }) => status === 'EXPIRED').map(userKeyOf));
     for (const cause of ['ARRIVED', 'EXPIRED'] as const) {
@@ -96,7 +96,7 @@ export function createSchedule(
     }
   }
 
-  async function turn(limit: number, taking: Taking): Promise<void> {
+  async function updateLimitStatuses(limit: number, taking: Taking): Promise<void> {
     const now = clock.now();
     const turned = await store.transaction(async (transaction) => {
       const due = await transaction.lockLimitsDue(now, limit);
@@ -141,15 +141,15 @@ export function createSchedule(
       // What is left somebody else has locked.
       if (!row) break;
       count += 1;
-      if (err !== undefined) await putOff(row, err);
+      if (err !== undefined) await postpone(row, err);
     }
     return count;
   }
 
-  async function putOff(row: DueRow, err: unknown): Promise<void> {
+  async function postpone(row: DueRow, err: unknown): Promise<void> {
     const now = clock.now();
-    const until = new Date(now.getTime() + putOffMs);
-    await store.transaction((transaction) => transaction.putOff(row, now, until));
+    const until = new Date(now.getTime() + postponeMs);
+    await store.transaction((transaction) => transaction.postpone(row, now, until));
     const { tenantId, userId } = row;
     const which = 'userLimitId' in row ? { userLimitId: row.userLimitId } : { notificationId: row.id };
     logger.error({ err, tenantId, userId, ...which, until }, 'what is due could not be done and is put off');
@@ -159,7 +159,7 @@ export function createSchedule(
   const deliverDue = () => isolating(deliver);
 
   /** One batch of limits that begin or end; how many. */
-  const turnLimits = () => isolating(turn);
+  const updateLimits = () => isolating(updateLimitStatuses);
 
   /** One batch of what waits for users; how many. */
   const settleWaiting = () => waiting.settle(stopping.signal);
@@ -168,7 +168,7 @@ export function createSchedule(
   async function work(): Promise<number> {
     let done = Number.POSITIVE_INFINITY;
     while (!stopping.signal.aborted && done > 0) {
-      const counts = await runEach([settleWaiting, deliverDue, turnLimits]);
+      const counts = await runEach([settleWaiting, deliverDue, updateLimits]);
       done = counts.reduce((sum, count) => sum + count, 0);
     }
     const next = await store.nextDue();
@@ -199,7 +199,7 @@ export function createSchedule(
 
   return {
     deliverDue,
-    turnLimits,
+    updateLimits,
     settleWaiting,
     /** When everything that was due was last done; undefined before the first time. */
     succeededAt: () => succeededAt,

@@ -1,4 +1,4 @@
-import type { Arrival } from '../../domain/mailboxes.ts';
+import type { Arrival } from '../../domain/inbox-batch.ts';
 import { userKeyOf } from '../../domain/user.ts';
 import type { NotificationCreated } from '../../events/notification-created.ts';
 import { notificationCreatedTopic } from '../../events/topic.ts';

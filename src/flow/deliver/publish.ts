@@ -1,9 +1,15 @@
 import { z } from 'zod';
-import { type Badge, type BadgeCause, type BadgeKey, badgeCauses, writtenBadge } from '../../domain/badge.ts';
+import {
+  type Badge,
+  type BadgeCause,
+  type BadgeKey,
+  badgeCauses,
+  serializedBadge,
+} from '../../domain/badge.ts';
 import { isRetriable } from '../../domain/error.ts';
 import type { ZonedLimit } from '../../domain/limit.ts';
+import { serializeLimit } from '../../domain/serialized-limit.ts';
 import { type UserKey, userKeyOf } from '../../domain/user.ts';
-import { writeLimit } from '../../domain/written-limit.ts';
 import { type BadgeCache, noBadgeCache } from '../../ports/badge-cache.ts';
 import type { Logger } from '../../ports/logger.ts';
 import type { Message, PubSub } from '../../ports/pub-sub.ts';
@@ -87,7 +93,7 @@ async function send(
 }
 
 const cause = z.enum(badgeCauses);
-const state = z.object({ badge: writtenBadge, cause });
+const state = z.object({ badge: serializedBadge, cause });
 const move = z.object({ key: z.string(), cause });
 
 /** Reads a message of a badge topic; undefined when it is not one. */
@@ -119,7 +125,7 @@ export async function publishLimits(
   limits: readonly ZonedLimit[],
 ): Promise<void> {
   try {
-    await pubSub.publish(limits.map((limit) => ({ topic: limitTopic(limit), value: writeLimit(limit) })));
+    await pubSub.publish(limits.map((limit) => ({ topic: limitTopic(limit), value: serializeLimit(limit) })));
   } catch (err) {
     if (!isRetriable(err)) logger.error({ err, limits: limits.length }, 'limits could not be published');
   }

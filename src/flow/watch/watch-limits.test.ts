@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { createLocalPubSub } from '../../adapters/local/pub-sub.ts';
 import type { ShownLimit, ZonedLimit } from '../../domain/limit.ts';
-import { parseLimit, writeLimit } from '../../domain/written-limit.ts';
+import { parseLimit, serializeLimit } from '../../domain/serialized-limit.ts';
 import type { Fields } from '../../events/record.ts';
 import { silent } from '../../ports/logger.ts';
 import { createTestClock, testNow } from '../../testing/event.ts';
@@ -168,7 +168,7 @@ describe('watching limits', () => {
       one.wire('USER_LIMIT_CREATED', 4),
     );
     const [limit] = await limitsOf(one.store, [one.user]);
-    expect(parseLimit(writeLimit(limit as ZonedLimit))).toEqual(limit);
+    expect(parseLimit(serializeLimit(limit as ZonedLimit))).toEqual(limit);
     expect(parseLimit(one.pubSub.published.at(-1)?.value ?? '')).toEqual(limit);
   });
 });
@@ -184,17 +184,17 @@ describe('time', () => {
     expect(await one.store.nextDue()).toEqual(new Date(at(1)));
     await one.follow();
     await vi.waitFor(() => expect(one.pushed).toEqual(['limit-1 0 FUTURE', 'limit-2 0 ACTIVE']));
-    expect(await one.schedule.turnLimits()).toBe(0);
+    expect(await one.schedule.updateLimits()).toBe(0);
     one.clock.set(new Date(at(1)));
-    const turned = await Promise.all(Array.from({ length: 4 }, () => one.schedule.turnLimits()));
+    const turned = await Promise.all(Array.from({ length: 4 }, () => one.schedule.updateLimits()));
     expect(turned.reduce((sum, count) => sum + count)).toBe(1);
     await vi.waitFor(() => expect(one.pushed.slice(2)).toEqual(['limit-1 0 ACTIVE']));
     expect(await one.store.nextDue()).toEqual(new Date(at(3)));
     one.clock.set(new Date(at(4)));
-    expect(await one.schedule.turnLimits()).toBe(1);
+    expect(await one.schedule.updateLimits()).toBe(1);
     await vi.waitFor(() => expect(one.pushed.slice(3)).toEqual(['limit-1 0 CANCELED']));
     expect(await one.store.nextDue()).toBeUndefined();
-    expect(await one.schedule.turnLimits()).toBe(0);
+    expect(await one.schedule.updateLimits()).toBe(0);
   });
 
   it('is waited for by the schedule, which a nearer limit wakes', async () => {

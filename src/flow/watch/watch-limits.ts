@@ -1,8 +1,8 @@
 import { createOneSlot } from '../../async/one-slot.ts';
 import { partsOf, runEach } from '../../async/run-each.ts';
 import type { ShownLimit } from '../../domain/limit.ts';
+import { parseLimit } from '../../domain/serialized-limit.ts';
 import type { UserKey } from '../../domain/user.ts';
-import { parseLimit } from '../../domain/written-limit.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { Logger } from '../../ports/logger.ts';
 import type { PubSub } from '../../ports/pub-sub.ts';

@@ -14,11 +14,11 @@ import {
   visit,
 } from 'graphql';
 import { describe, expect, it } from 'vitest';
-import { selectionsOf } from './ahead.ts';
 import { compile } from './compile.ts';
 import { costOf } from './cost.ts';
 import { createCostTable } from './cost-table.ts';
 import { defaultLimits, exceededLimits, type OperationLimits } from './document-limits.ts';
+import { selectionsOf } from './lookahead.ts';
 
 /** What is refused, as `code: message`. */
 const said = (document: string, limits: Partial<OperationLimits> = {}) =>

@@ -68,7 +68,7 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
     try {
       return await start({ dataDir, durable: true, end: shutDown, onLost: options.onLost });
     } catch (error) {
-      throw asRefusal(error, dataDir);
+      throw toStartError(error, dataDir);
     }
   }
   const temporary = createTemporaryDirectory(serverAccount(), join(clusterName, 'postmaster.pid'));
@@ -77,7 +77,7 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
     return await start({ dataDir, durable: false, end: temporary.remove, onLost: options.onLost });
   } catch (error) {
     await temporary.remove();
-    throw asRefusal(error, dataDir);
+    throw toStartError(error, dataDir);
   }
 }
 
@@ -243,7 +243,7 @@ function refused({ directory }: Cluster, what: string): AppError {
 }
 
 /** What the file system refuses is for whoever chose the directory to mend. */
-function asRefusal(error: unknown, dataDir: string): unknown {
+function toStartError(error: unknown, dataDir: string): unknown {
   if (!(error instanceof Error && 'syscall' in error)) return error;
   return new AppError(
     'START_REFUSED',

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { createHandedOver } from '../../../async/in-flight.ts';
+import { createInFlight } from '../../../async/in-flight.ts';
 import type { ConsumeOptions, LogRecord } from '../../../ports/event-log.ts';
 import type { Logger } from '../../../ports/logger.ts';
 import { type ConnectionOptions, liveness, silenceMs } from '../connection.ts';
@@ -123,7 +123,7 @@ export function startConsumption(
     let read = start;
     let moved = start;
     let isAtWork = true;
-    const handed = createHandedOver<bigint>({ onDone: () => bell.ring() });
+    const handed = createInFlight<bigint>({ onDone: () => bell.ring() });
     const position = () => handed.passed() ?? start;
     const signal = AbortSignal.any([stopping.signal, told.signal]);
 

@@ -1,7 +1,7 @@
 import type { Counts, Inbox } from '../../../domain/inbox.ts';
 import { Prisma } from '../generated/client.ts';
 import type { Sql } from '../sql.ts';
-import { isUnreadRow, isUnseenRow } from './live.ts';
+import { isUnreadRow, isUnseenRow } from './countable.ts';
 import { columns } from './user.ts';
 
 /** Notifications of one user that a statement reads at most. */

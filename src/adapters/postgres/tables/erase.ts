@@ -3,8 +3,8 @@ import { type UserKey, userKeyOf } from '../../../domain/user.ts';
 import type { Erasure, PartialErasure } from '../../../ports/store.ts';
 import { Prisma } from '../generated/client.ts';
 import type { Sql } from '../sql.ts';
+import { isCountableRow } from './countable.ts';
 import { shareCollectionLock } from './item.ts';
-import { live } from './live.ts';
 
 /**
  * Every table with rows that name a user, but for the inbox, whose version is needed, for members of buckets, which are found
@@ -179,27 +179,27 @@ function createPartialErasure(sql: Sql) {
   /** What is true of the first `size` rows in the order of the key; undefined when there are no more than that. */
   async function firstOf(
     table: string,
-    whose: Prisma.Sql,
+    owner: Prisma.Sql,
     rest: readonly Column[],
     size: number,
   ): Promise<Prisma.Sql | undefined> {
     const key = Prisma.raw(rest.map(({ name }) => name).join(', '));
     const texts = Prisma.raw(rest.map(({ name }, n) => `${name}::text AS c${n}`).join(', '));
     const [next] = await sql.query<Readonly<Record<string, string>>>`
-      SELECT ${texts} FROM ${Prisma.raw(table)} WHERE ${whose} ORDER BY ${key} OFFSET ${size}::int LIMIT 1`;
+      SELECT ${texts} FROM ${Prisma.raw(table)} WHERE ${owner} ORDER BY ${key} OFFSET ${size}::int LIMIT 1`;
     if (!next) return undefined;
     const place = rest.map(({ type }, n) => Prisma.sql`${next[`c${n}`]}::text::${Prisma.raw(type)}`);
     // Of partitions the second condition leaves those out that are later.
-    return Prisma.sql`${whose} AND (${key}) < (${Prisma.join(place)}) AND ${Prisma.raw(rest[0]?.name ?? '')} <= ${place[0]}`;
+    return Prisma.sql`${owner} AND (${key}) < (${Prisma.join(place)}) AND ${Prisma.raw(rest[0]?.name ?? '')} <= ${place[0]}`;
   }
 
   async function removeRows(
     table: string,
-    whose: Prisma.Sql,
+    owner: Prisma.Sql,
     rest: readonly Column[],
     size: number,
   ): Promise<number> {
-    const first = await firstOf(table, whose, rest, size);
+    const first = await firstOf(table, owner, rest, size);
     return first ? sql.execute`DELETE FROM ${Prisma.raw(table)} WHERE ${first}` : 0;
   }
 
@@ -213,7 +213,7 @@ function createPartialErasure(sql: Sql) {
     await sql.execute`
       WITH gone AS (
         DELETE FROM notification AS n WHERE n.tenant_id = ${user.tenantId} AND n.id = ANY(${ids}::uuid[])
-        RETURNING n.seq, n.seen_at, n.read_at, ${live} AS is_live
+        RETURNING n.seq, n.seen_at, n.read_at, ${isCountableRow} AS is_live
       )
       UPDATE inbox SET version = version + 1, updated_at = ${now}::timestamptz,
         unseen = greatest(0, unseen - (SELECT count(*) FROM gone WHERE is_live AND seen_at IS NULL AND seq > opened_seq)),

@@ -136,7 +136,7 @@ export function createInboxQueries(sql: Sql) {
       return rows.map((row) => ({ user: toRecipient(row), inbox: toInbox(row) }));
     },
 
-    async putOff(row: DueRow, now: Date, until: Date): Promise<void> {
+    async postpone(row: DueRow, now: Date, until: Date): Promise<void> {
       const [table, key] =
         'userLimitId' in row
           ? [Prisma.sql`user_limit`, Prisma.sql`user_limit_id = ${row.userLimitId}`]

@@ -66,9 +66,9 @@ const originColumns: readonly Column<UserLimit>[] = [
   ['change_event', 'text', (row) => event(row.change)],
   ['last_reset_event', 'text', (row) => event(row.lastReset)],
   ['next_reset_event', 'text', (row) => event(row.nextReset)],
-  ['told_percent', 'int', ({ told }) => told?.percent],
-  ['told_sequence', 'bigint', (row) => sequence(row.told)],
-  ['told_event', 'text', (row) => event(row.told) || null],
+  ['told_percent', 'int', ({ notifiedThreshold }) => notifiedThreshold?.percent],
+  ['told_sequence', 'bigint', (row) => sequence(row.notifiedThreshold)],
+  ['told_event', 'text', (row) => event(row.notifiedThreshold) || null],
   ['updated_at', 'timestamptz', (row) => iso(row.updatedAt)],
 ];
 
@@ -145,7 +145,7 @@ const orNull = (cell: string | undefined) => cell || null;
 const moment = (cell: string | undefined) => (cell ? new Date(Math.round(Number(cell) * 1000)) : null);
 
 /** A user as they stand in a row beside their limit. */
-export interface Whose extends UserKey {
+export interface Owner extends UserKey {
   readonly timeZone: string;
 }
 
@@ -153,11 +153,11 @@ export interface Whose extends UserKey {
  * The limit in a `limitText`, or in a `stateText`, which has no more than the state; parts without a sequence are not there.
  * Made at one go: objects that get a property later are slow wherever they are read.
  */
-export function limitOf(text: string, whose: Whose): ZonedLimit;
-export function limitOf(text: string, whose: UserKey): UserLimit;
+export function limitOf(text: string, owner: Owner): ZonedLimit;
+export function limitOf(text: string, owner: UserKey): UserLimit;
 export function limitOf(
   text: string,
-  { tenantId, userId, timeZone }: UserKey & Partial<Whose>,
+  { tenantId, userId, timeZone }: UserKey & Partial<Owner>,
 ): UserLimit & Partial<ZonedLimit> {
   const [
     userLimitId = '',
@@ -239,7 +239,7 @@ export function limitOf(
     nextReset: nextResetSequence
       ? { sequence: BigInt(nextResetSequence), event: nextResetEvent, at: moment(nextResetAt) as Date }
       : null,
-    told: toldSequence
+    notifiedThreshold: toldSequence
       ? { sequence: BigInt(toldSequence), event: toldEvent, percent: Number(toldPercent) }
       : null,
     version: Number(version),

@@ -15,10 +15,10 @@ import {
   limitOf,
   limitText,
   names,
+  type Owner,
   recordColumns,
   replaced,
   stateText,
-  type Whose,
 } from './limit-row.ts';
 import { columns, isOf, selectedOfUser, toUser } from './user.ts';
 
@@ -218,7 +218,7 @@ export function createLimitWrites(sql: Sql) {
       if (users.length === 0) return [];
       const [tenantIds, userIds] = columns(users);
       // Read after the lock: what was due may have been changed by whoever had it before.
-      const rows = await sql.query<LimitRow & Whose>`
+      const rows = await sql.query<LimitRow & Owner>`
         SELECT l.tenant_id AS "tenantId", l.user_id AS "userId", u.time_zone AS "timeZone", ${limitText} AS limit
         FROM (SELECT * FROM user_limit WHERE due_at <= ${now}::timestamptz ORDER BY due_at LIMIT ${limit}) AS l
         JOIN app_user AS u USING (tenant_id, user_id)

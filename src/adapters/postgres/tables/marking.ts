@@ -4,8 +4,8 @@ import type { UserKey } from '../../../domain/user.ts';
 import type { Marked, Marking } from '../../../ports/store.ts';
 import { Prisma } from '../generated/client.ts';
 import type { Sql } from '../sql.ts';
+import { isCountableRow, isUnreadRow, isUnseenRow } from './countable.ts';
 import { countRows, rowsPerStatement } from './counting.ts';
-import { isUnreadRow, isUnseenRow, live } from './live.ts';
 import { inInbox } from './notification.ts';
 
 /** The columns that an action sets in a notification `n`, and the condition of those that it changes. */
@@ -102,7 +102,7 @@ export function createMarkingQueries(sql: Sql) {
         SELECT n.category, count(*) FILTER (WHERE n.seen_at IS NULL AND n.seq > inbox.opened_seq)::int AS unseen,
           count(*) FILTER (WHERE n.read_at IS NULL)::int AS unread
         FROM notification AS n JOIN inbox USING (tenant_id, user_id)
-        WHERE n.tenant_id = ${tenantId} AND n.user_id = ${userId} AND ${live}
+        WHERE n.tenant_id = ${tenantId} AND n.user_id = ${userId} AND ${isCountableRow}
         GROUP BY n.category
         HAVING bool_or(n.read_at IS NULL OR (n.seen_at IS NULL AND n.seq > inbox.opened_seq))
         ORDER BY n.category`;

@@ -1,10 +1,10 @@
-import { maxReadByVisit } from '../../../domain/mailboxes.ts';
+import { maxReadByVisit } from '../../../domain/inbox-batch.ts';
 import { dueAtOf, type Notification, type NotificationFilter } from '../../../domain/notification.ts';
 import type { UserKey } from '../../../domain/user.ts';
 import type { Visit } from '../../../ports/store.ts';
 import { Prisma } from '../generated/client.ts';
 import { type Sql, sparse } from '../sql.ts';
-import { isUnreadRow, live } from './live.ts';
+import { isCountableRow, isUnreadRow } from './countable.ts';
 import { columns } from './user.ts';
 
 /** When it was first seen: on its own, or by the first opening that covered it. */
@@ -106,7 +106,7 @@ const newestAbout = (below: Prisma.Sql) => Prisma.sql`(
     AND ${isUnreadRow} ${below})`;
 
 /** Unseen as `domain/inbox.ts` says it, but for the watermark; one of a group is in an index that holds no other. */
-const isOpenRow = Prisma.sql`${live} AND n.seen_at IS NULL`;
+const isOpenRow = Prisma.sql`${isCountableRow} AND n.seen_at IS NULL`;
 
 export function createNotificationQueries(sql: Sql) {
   return {
@@ -203,7 +203,7 @@ export function createNotificationQueries(sql: Sql) {
       return rows[0]?.dueAt ?? undefined;
     },
 
-    async toldAbout(visits: readonly Visit[]): Promise<readonly UserKey[]> {
+    async usersWithUnreadAbout(visits: readonly Visit[]): Promise<readonly UserKey[]> {
       if (visits.length === 0) return [];
       return sql.query<UserKey>`
         SELECT DISTINCT visit.tenant_id AS "tenantId", visit.user_id AS "userId"

@@ -27,7 +27,7 @@ export interface Arrival {
 }
 
 /** What a batch did to inboxes: the rows to write, and what is new to their users. */
-export interface Mail {
+export interface InboxWrites {
   /** Of all inboxes given, as they are now. */
   readonly inboxes: readonly Inbox[];
   /** Those of them that it changed. */
@@ -61,7 +61,7 @@ const rowKeyOf = ({ tenantId, id }: Notification) => `${tenantId}/${id}`;
  * that are visited or due, and of each group that is sent to the newest unseen one beside them, which is the newest when
  * none of them is.
  */
-export function createMailboxes({
+export function createInboxBatch({
   locked,
   known,
   now,
@@ -134,7 +134,7 @@ export function createMailboxes({
     deliver: deliverInto,
 
     /** What time does to a row that it had come for when the row was read. */
-    comeDue(read: Notification): void {
+    applyDue(read: Notification): void {
       const key = userKeyOf(read);
       const inbox = inboxes.get(key);
       // Another of its group may have joined it meanwhile.
@@ -183,7 +183,7 @@ export function createMailboxes({
       changes.push(noted.change);
     },
 
-    mail: (): Mail => ({
+    writes: (): InboxWrites => ({
       inboxes: [...inboxes.values()],
       touched: [...inboxes.values()].filter((inbox) => !untouched.has(inbox)),
       added: [...added.values()],

@@ -7,7 +7,7 @@ const place = { sequence: z.string().transform(BigInt), event: z.string() };
 const moment = z.iso.datetime().transform((at) => new Date(at));
 const amount = signedDecimal;
 
-const writtenLimit = z.object({
+const serializedLimit = z.object({
   tenantId: z.string(),
   userId: z.string(),
   userLimitId: z.string(),
@@ -39,17 +39,19 @@ const writtenLimit = z.object({
 });
 
 /** A limit as JSON. */
-export function writeLimit(limit: ZonedLimit): string {
-  const { definition, earlier, older, change, lastReset, nextReset, told } = limit;
+export function serializeLimit(limit: ZonedLimit): string {
+  const { notifiedThreshold, ...state } = limit;
+  const { definition, earlier, older, change, lastReset, nextReset } = state;
   return JSON.stringify({
-    ...limit,
+    ...state,
     definition: withText(definition),
     earlier: withText(earlier),
     older: older.map(withText),
     change: withText(change),
     lastReset: withText(lastReset),
     nextReset: withText(nextReset),
-    told: withText(told),
+    // The name that processes of earlier versions read.
+    told: withText(notifiedThreshold),
   });
 }
 
@@ -59,7 +61,8 @@ const withText = <Part extends { readonly sequence: bigint }>(part: Part | null)
 /** A limit that was written as JSON, read back; undefined when the text is not one. */
 export function parseLimit(text: string): ZonedLimit | undefined {
   try {
-    return writtenLimit.parse(JSON.parse(text));
+    const { told, ...limit } = serializedLimit.parse(JSON.parse(text));
+    return { ...limit, notifiedThreshold: told };
   } catch {
     return undefined;
   }

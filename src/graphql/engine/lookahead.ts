@@ -40,7 +40,7 @@ export function selects({ fieldNodes, fragments }: GraphQLResolveInfo, fieldName
  * The arguments of a field of what is being resolved, so that one query can read both. undefined when it is not asked for, or
  * not plainly: more than once or under a condition. Throws when the arguments do not fit.
  */
-export function argumentsAhead(
+export function lookaheadArguments(
   { fieldNodes, fragments, returnType, variableValues }: GraphQLResolveInfo,
   fieldName: string,
 ): Readonly<Record<string, unknown>> | undefined {
