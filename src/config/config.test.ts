@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { ConfigError, envExample, misspellings, readConfig } from './config.ts';
+import { ConfigError, readConfig } from './config.ts';
+import { misspellings } from './misspellings.ts';
+import { envExample } from './settings.ts';
 
 function problemsOf(env: Record<string, string>): readonly string[] {
   try {
