@@ -66,7 +66,7 @@ describe('the pages', () => {
     for (const page of ['/demo', '/playground']) {
       const { status, text } = await ask('GET', page, headers);
       expect(status).toBe(200);
-      expect(text).toContain('id="unseen-config">{"opensByLink":true}</script>');
+      expect(text).toContain('id="unseen-config">{"opensByLink":true,');
       expect(text).not.toMatch(/eyJ\w/);
       expect(text).toBe((await ask('GET', page)).text);
     }
@@ -129,7 +129,7 @@ describe('POST /demo/session', () => {
       );
       for (const page of ['/demo', '/playground']) {
         const { text } = await ask('GET', page, {}, '', configured.url);
-        expect(text).toContain('{"opensByLink":false}');
+        expect(text).toContain('{"opensByLink":false,');
       }
     } finally {
       await configured.stop();

@@ -2,6 +2,8 @@
 export interface PageConfig {
   /** Whether a link opens this page. It does not once authentication is configured. */
   readonly opensByLink: boolean;
+  /** Whether the server has the manual at `/docs`. */
+  readonly hasDocs: boolean;
 }
 
 /** Reads the JSON data block `#unseen-config`; anything missing or malformed counts as false. */
@@ -10,9 +12,9 @@ export function readConfig(page: Document = document): PageConfig {
     const parsed = JSON.parse(
       page.getElementById('unseen-config')?.textContent ?? '{}',
     ) as Partial<PageConfig>;
-    return { opensByLink: parsed.opensByLink === true };
+    return { opensByLink: parsed.opensByLink === true, hasDocs: parsed.hasDocs === true };
   } catch {
-    return { opensByLink: false };
+    return { opensByLink: false, hasDocs: false };
   }
 }
 

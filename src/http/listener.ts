@@ -127,7 +127,7 @@ export function createListener(
     if (await endpoints?.pages(request, response, path)) return;
     answerJson(response, 404, {
       error: endpoints
-        ? 'Nothing here. The API is at /graphql, pages at /playground and /demo.'
+        ? 'Nothing here. The API is at /graphql, pages at /playground, /demo and /docs.'
         : 'Nothing here: this process is a worker. It answers /healthz, /readyz and /metrics.',
     });
   }

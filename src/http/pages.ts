@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import sirv from 'sirv';
+import { createDocs } from './docs.ts';
 
 /** Built by `npm run build`, beside the compiled server; found from `src/` as well. */
 const directory = fileURLToPath(new URL('../../dist/web', import.meta.url));
@@ -23,11 +24,12 @@ const contentSecurityPolicy = [
 ].join('; ');
 
 /**
- * Serves `/playground`, `/demo` and what they load. Pages are the same for every request and carry no token.
- * `opensByLink`: whether they can be opened by a link, which is what they then tell a visitor without a token.
+ * Serves `/playground`, `/demo` and what they load, and the manual at `/docs`. Pages are the same for every request and carry
+ * no token. `opensByLink`: whether they can be opened by a link, which is what they then tell a visitor without a token.
  */
 export function createPages({ opensByLink }: { readonly opensByLink: boolean }) {
-  const config = placeholder.replace('{}', JSON.stringify({ opensByLink }));
+  const docs = createDocs();
+  const config = placeholder.replace('{}', JSON.stringify({ opensByLink, hasDocs: docs.exists }));
   const pages = new Map(
     ['playground', 'demo'].map((page) => [
       `/${page}`,
@@ -49,6 +51,7 @@ export function createPages({ opensByLink }: { readonly opensByLink: boolean }) 
       response.end(html);
       return true;
     }
+    if (await docs.serve(request, response, path)) return true;
     if (!path.startsWith('/assets/')) return false;
     response.setHeader('x-content-type-options', 'nosniff');
     return new Promise((resolve) => {

@@ -1,8 +1,9 @@
+import { existsSync } from 'node:fs';
 import { missingForServices, missingForTests } from '../../scripts/services/lifecycle.ts';
 import { MissingProgramError, missingPrograms, type ProgramName } from '../../scripts/services/programs.ts';
 
 /** What a test may need beside `npm install`. It says so by these tags: `// @module-tag redis`, or `{ tags: ['redis'] }`. */
-type TagName = 'kafka' | 'redis' | 'postgres' | 'chromium' | 'end-to-end' | 'root' | 'not-root';
+type TagName = 'kafka' | 'redis' | 'postgres' | 'chromium' | 'end-to-end' | 'docs' | 'root' | 'not-root';
 
 declare module 'vitest' {
   interface TestTags {
@@ -21,6 +22,8 @@ interface Tag {
 const isCI = Boolean(process.env['CI']);
 const isRoot = process.getuid?.() === 0;
 
+const isManualBuilt = existsSync(new URL('../../dist/docs/index.html', import.meta.url));
+
 const forPrograms = (name: TagName, missing: readonly ProgramName[]): Tag => ({
   name,
   description: missing.length === 0 ? 'all programs are installed' : `not installed: ${missing.join(', ')}`,
@@ -34,6 +37,7 @@ export const tags: readonly Tag[] = [
   forPrograms('postgres', missingForServices({ only: ['postgres'] })),
   forPrograms('chromium', missingPrograms(['chromium'])),
   forPrograms('end-to-end', []),
+  { name: 'docs', description: 'not built: npm run docs', skip: !isManualBuilt && !isCI },
   { name: 'root', description: 'runs as root only', skip: !isRoot },
   { name: 'not-root', description: 'does not run as root', skip: isRoot },
 ];

@@ -17,7 +17,7 @@ import { watchBadge } from './watch-badge.ts';
 
 const HISTORY_LENGTH = 5;
 
-const { opensByLink } = readConfig();
+const { opensByLink, hasDocs } = readConfig();
 const credentials = createCredentials();
 const api = createApi(credentials);
 const pushTimer = createPushTimer(() => performance.now());
@@ -127,6 +127,7 @@ function showPage(): void {
   const ready = credentials.token('user') !== undefined;
   const canSend = credentials.token('service') !== undefined;
   setup.hidden = ready;
+  element('docs', HTMLAnchorElement).hidden = !hasDocs;
   element('by-link', HTMLDivElement).hidden = !opensByLink;
   element('by-token', HTMLDetailsElement).open = !opensByLink;
   element('browser', HTMLElement).hidden = !ready;

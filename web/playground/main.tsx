@@ -11,7 +11,7 @@ import { emptyHeaders } from './headers.ts';
 import { Hint } from './hint.tsx';
 import { activeSavedTab, createTabStorage } from './storage.ts';
 
-const { opensByLink } = readConfig();
+const { opensByLink, hasDocs } = readConfig();
 const credentials = createCredentials();
 const problem = await redeemLink(credentials);
 const token = credentials.token('user');
@@ -59,6 +59,7 @@ function Playground() {
         <GraphiQL.Logo>
           <nav className="links" aria-label="Unseen">
             <a href="/demo">Live demo</a>
+            {hasDocs && <a href="/docs/">Manual</a>}
             <button type="button" onClick={resetTabs}>
               Reset tabs
             </button>

@@ -1,0 +1,97 @@
+import { createHash } from 'node:crypto';
+import { existsSync, readFileSync } from 'node:fs';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import sirv from 'sirv';
+import { answerJson } from './response.ts';
+
+/** Built by `npm run docs`, beside the compiled server; found from `src/` as well. */
+const builtSite = fileURLToPath(new URL('../../dist/docs', import.meta.url));
+
+/** Serves the manual. */
+export interface Docs {
+  /** Whether the manual is built. */
+  readonly exists: boolean;
+  /** Answers a request for `/docs` or a path below it. Resolves with false for any other path. */
+  serve(request: IncomingMessage, response: ServerResponse, path: string): Promise<boolean>;
+}
+
+/** Serves the manual in `directory` at `/docs`. Looks only once whether the manual is built. */
+export function createDocs(directory: string = builtSite): Docs {
+  const exists = existsSync(join(directory, 'index.html'));
+  const serveSite = exists ? siteServer(directory) : answerNotBuilt;
+  return {
+    exists,
+    async serve(request, response, path) {
+      if (path === '/docs') {
+        if (exists) response.writeHead(302, { location: '/docs/' }).end();
+        else await answerNotBuilt(request, response);
+        return true;
+      }
+      if (!path.startsWith('/docs/')) return false;
+      await serveSite(request, response);
+      return true;
+    },
+  };
+}
+
+type Serve = (request: IncomingMessage, response: ServerResponse) => Promise<void>;
+
+async function answerNotBuilt(_request: IncomingMessage, response: ServerResponse): Promise<void> {
+  answerJson(response, 404, {
+    error: 'The manual is not built: run `npm run docs`, then start the server again.',
+  });
+}
+
+function siteServer(directory: string): Serve {
+  const headers = {
+    'content-security-policy': contentSecurityPolicy(readFileSync(join(directory, 'index.html'), 'utf8')),
+    'referrer-policy': 'no-referrer',
+    'x-content-type-options': 'nosniff',
+  };
+  const notFound = readFileSync(join(directory, '404.html'));
+  const serveFile = sirv(directory, {
+    // Looks at the disk for every request. A file that was known at the start and is gone after a rebuild would end the process.
+    dev: true,
+    etag: true,
+    extensions: ['html'],
+    setHeaders(response, path) {
+      // The names of assets contain a digest of their content.
+      const isImmutable = path.startsWith('/assets/');
+      response.setHeader('cache-control', isImmutable ? 'public, max-age=31536000, immutable' : 'no-cache');
+    },
+  });
+  return (request, response) => {
+    for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
+    // As for every mounted handler, the path is relative to the mount point.
+    request.url = (request.url ?? '').slice('/docs'.length);
+    return new Promise((resolve) => {
+      response.once('close', resolve);
+      serveFile(request, response, () => {
+        response.writeHead(404, { 'content-type': 'text/html; charset=utf-8', 'cache-control': 'no-store' });
+        response.end(notFound);
+      });
+    });
+  };
+}
+
+/**
+ * Allows the inline scripts of `page` by their digests; they are the same in every page of the site. Code blocks have
+ * their colours in style attributes.
+ */
+function contentSecurityPolicy(page: string): string {
+  const digests = [...page.matchAll(/<script(?![^>]*\ssrc=)[^>]*>(.*?)<\/script>/gs)].map(
+    ([, script = '']) => `'sha256-${createHash('sha256').update(script).digest('base64')}'`,
+  );
+  return [
+    "default-src 'self'",
+    ["script-src 'self'", ...digests].join(' '),
+    "style-src 'self' 'unsafe-inline'",
+    "img-src 'self' data:",
+    "object-src 'none'",
+    "frame-ancestors 'none'",
+    "base-uri 'none'",
+    "form-action 'none'",
+  ].join('; ');
+}
