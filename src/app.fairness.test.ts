@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
-import type { Store } from './ports/store.ts';
+import type { Store } from './ports/store/store.ts';
 import { startTestApp, type TestApp } from './testing/app.ts';
 
 // Small enough that a test fills them: a user has 4 points a second and 20 at once, and runs 2 operations at a time.

@@ -37,7 +37,8 @@ import type { EventLog } from './ports/event-log.ts';
 import { type Logger, withoutStorms } from './ports/logger.ts';
 import type { Outbox } from './ports/outbox.ts';
 import type { PubSub } from './ports/pub-sub.ts';
-import type { Store, SweepOutcome } from './ports/store.ts';
+import type { SweepOutcome } from './ports/store/retention.ts';
+import type { Store } from './ports/store/store.ts';
 import { version } from './version.ts';
 
 /** What an app needs from outside. */

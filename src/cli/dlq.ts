@@ -1,6 +1,7 @@
 import { readable } from '../domain/dead-letter.ts';
 import type { Clock } from '../ports/clock.ts';
-import type { Store, StoredDeadLetter } from '../ports/store.ts';
+import type { StoredDeadLetter } from '../ports/store/dead-letters.ts';
+import type { Store } from '../ports/store/store.ts';
 
 /** What a command line needs to look after dead letters, of all tenants. */
 interface Deps {

@@ -3,7 +3,7 @@ import { isTimeZone } from '../domain/time.ts';
 import type { UserPatch } from '../domain/user.ts';
 import { name } from '../events/text.ts';
 import type { Clock } from '../ports/clock.ts';
-import type { Store } from '../ports/store.ts';
+import type { Store } from '../ports/store/store.ts';
 
 /** Users written in one transaction. */
 const batchSize = 2_000;

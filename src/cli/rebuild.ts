@@ -8,7 +8,7 @@ import type { Clock } from '../ports/clock.ts';
 import type { EventLog } from '../ports/event-log.ts';
 import { silent } from '../ports/logger.ts';
 import type { PubSub } from '../ports/pub-sub.ts';
-import type { Store } from '../ports/store.ts';
+import type { Store } from '../ports/store/store.ts';
 
 interface Deps {
   readonly store: Store;

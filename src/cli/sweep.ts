@@ -1,6 +1,6 @@
 import { expireAll, type Retention, type Swept } from '../flow/background/sweep.ts';
 import type { Clock } from '../ports/clock.ts';
-import type { Store } from '../ports/store.ts';
+import type { Store } from '../ports/store/store.ts';
 
 /** For people: what each kind is, and what is counted of it. */
 const kinds: Record<Swept['kind'], string> = {

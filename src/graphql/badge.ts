@@ -18,7 +18,7 @@ import { AppError } from '../domain/error.ts';
 import type { Act } from '../flow/act/act.ts';
 import type { Read } from '../flow/read/read.ts';
 import type { BadgeUpdate, Watch } from '../flow/watch/watch.ts';
-import type { Store } from '../ports/store.ts';
+import type { Store } from '../ports/store/store.ts';
 import { decodeCursor } from './connection.ts';
 import { type Context, targetUser } from './context.ts';
 import { maxBadges } from './engine/cost-table.ts';

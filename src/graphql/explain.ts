@@ -18,7 +18,7 @@ import type { UserKey } from '../domain/user.ts';
 import { name } from '../events/text.ts';
 import type { Reconcile } from '../flow/background/reconcile.ts';
 import type { Read } from '../flow/read/read.ts';
-import type { Store } from '../ports/store.ts';
+import type { Store } from '../ports/store/store.ts';
 import { BadgeType, badgeNode } from './badge.ts';
 import { checkFirst, decodeCursor, encodeCursor, PageInfo, pageOf } from './connection.ts';
 import { type Context, targetUser } from './context.ts';

@@ -7,7 +7,7 @@ import { collectionName, name } from '../events/text.ts';
 import type { Items, PublishedItems } from '../flow/act/items.ts';
 import type { Read } from '../flow/read/read.ts';
 import type { Record } from '../flow/record/record.ts';
-import type { Store } from '../ports/store.ts';
+import type { Store } from '../ports/store/store.ts';
 import { BadgeType, badgeNode } from './badge.ts';
 import { checkFirst, decodeCursor, encodeCursor, PageInfo, pageOf } from './connection.ts';
 import { type Context, targetUser } from './context.ts';

@@ -14,7 +14,7 @@ import { validate as isUuid } from 'uuid';
 import type { Problem } from '../domain/problem.ts';
 import { notThere } from '../domain/timing.ts';
 import type { Act } from '../flow/act/act.ts';
-import type { Marking } from '../ports/store.ts';
+import type { Marking } from '../ports/store/notifications.ts';
 import { BadgeType, badgeNode } from './badge.ts';
 import { decodeCursor } from './connection.ts';
 import { type Context, maySee, targetUser } from './context.ts';

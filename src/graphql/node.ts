@@ -2,7 +2,7 @@ import { Arg, Ctx, ID, Query, Resolver } from 'type-graphql';
 import { validate as isUuid } from 'uuid';
 import type { Read } from '../flow/read/read.ts';
 import type { Clock } from '../ports/clock.ts';
-import type { Store } from '../ports/store.ts';
+import type { Store } from '../ports/store/store.ts';
 import { badgeNode, isBadgeKey } from './badge.ts';
 import { type Context, maySee } from './context.ts';
 import { deadLetterNode, visibleTenants } from './dead-letter.ts';

@@ -13,7 +13,7 @@ import { validate as isUuid } from 'uuid';
 import type { Notification, NotificationFilter } from '../domain/notification.ts';
 import type { UserKey } from '../domain/user.ts';
 import type { Read } from '../flow/read/read.ts';
-import type { Store } from '../ports/store.ts';
+import type { Store } from '../ports/store/store.ts';
 import { BadgeType, badgeNode } from './badge.ts';
 import { checkFirst, decodeCursor, encodeCursor, PageInfo, pageOf } from './connection.ts';
 import { type Context, maySee } from './context.ts';

@@ -5,7 +5,7 @@ import type { PageView } from '../domain/page-view.ts';
 import type { UserKey } from '../domain/user.ts';
 import { pageViewType } from '../events/activity.ts';
 import type { PageViewInput, Record } from '../flow/record/record.ts';
-import type { Store } from '../ports/store.ts';
+import type { Store } from '../ports/store/store.ts';
 import { checkFirst, decodeCursor, encodeCursor, PageInfo, pageOf } from './connection.ts';
 import { type Context, targetUser } from './context.ts';
 import { nodeId } from './node-id.ts';

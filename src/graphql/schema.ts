@@ -23,7 +23,7 @@ import type { Watch } from '../flow/watch/watch.ts';
 import type { WatchActivity } from '../flow/watch/watch-activity.ts';
 import type { LimitWatch } from '../flow/watch/watch-limits.ts';
 import type { Clock } from '../ports/clock.ts';
-import type { Store } from '../ports/store.ts';
+import type { Store } from '../ports/store/store.ts';
 import { enforceAccess } from './access.ts';
 import { ActivityResolver } from './activity.ts';
 import { BadgeResolver, badgePush } from './badge.ts';

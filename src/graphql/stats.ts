@@ -14,7 +14,7 @@ import { timelinessOf } from '../domain/page-view.ts';
 import { type StatsWindow, type UserStats, windowOf } from '../domain/stats.ts';
 import type { User } from '../domain/user.ts';
 import type { Clock } from '../ports/clock.ts';
-import type { Store } from '../ports/store.ts';
+import type { Store } from '../ports/store/store.ts';
 import type { Context } from './context.ts';
 import { DateTime, LocalDate, TimeZone } from './scalars.ts';
 

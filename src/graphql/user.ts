@@ -23,7 +23,7 @@ import { name } from '../events/text.ts';
 import type { Act } from '../flow/act/act.ts';
 import type { Read } from '../flow/read/read.ts';
 import type { Clock } from '../ports/clock.ts';
-import type { Store } from '../ports/store.ts';
+import type { Store } from '../ports/store/store.ts';
 import { BadgeType, badgeNode, checkBadgeKey, distinctKeys } from './badge.ts';
 import { type Context, maySee } from './context.ts';
 import { maxBadges } from './engine/cost-table.ts';

@@ -3,7 +3,7 @@ import type { Problem } from '../domain/problem.ts';
 import type { User } from '../domain/user.ts';
 import { name } from '../events/text.ts';
 import type { Act } from '../flow/act/act.ts';
-import type { Store } from '../ports/store.ts';
+import type { Store } from '../ports/store/store.ts';
 import { checkFirst, decodeCursor, encodeCursor, PageInfo, pageOf } from './connection.ts';
 import { type Context, targetUser } from './context.ts';
 import { MutationPayload, type UserError, userErrorsOf } from './payload.ts';

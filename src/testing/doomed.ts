@@ -1,6 +1,6 @@
 import { createApp } from '../app.ts';
 import { readConfig } from '../config/config.ts';
-import type { Store } from '../ports/store.ts';
+import type { Store } from '../ports/store/store.ts';
 import { createLogger, createRuntime } from '../runtime/backends.ts';
 import { withTransactions } from './faults.ts';
 

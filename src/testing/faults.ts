@@ -1,6 +1,6 @@
 import { AppError } from '../domain/error.ts';
 import type { Message, PubSub } from '../ports/pub-sub.ts';
-import type { Store, StoreTransaction } from '../ports/store.ts';
+import type { Store, StoreTransaction } from '../ports/store/store.ts';
 
 /** A store whose transactions have some functions replaced. */
 export function withTransactions(

@@ -8,7 +8,7 @@ import { createRead } from '../flow/read/read.ts';
 import type { LogRecord } from '../ports/event-log.ts';
 import { silent } from '../ports/logger.ts';
 import type { PubSub } from '../ports/pub-sub.ts';
-import type { Store } from '../ports/store.ts';
+import type { Store } from '../ports/store/store.ts';
 import { createTestClock, itemViewed, recordsOf } from './event.ts';
 
 export const retentionDays = 30;

@@ -6,7 +6,7 @@ import { decodeLimitEvent, type LimitEventType } from '../events/limit-event.ts'
 import type { Fields } from '../events/record.ts';
 import { limitKeyOf } from '../flow/apply/apply-limits.ts';
 import { type LimitHistoryEvent, withProgress } from '../flow/read/limit-history.ts';
-import type { Store } from '../ports/store.ts';
+import type { Store } from '../ports/store/store.ts';
 import { rawRecord, testNow } from './event.ts';
 
 const brand = { brandId: 'brand-1', currencyCode: 'EUR' };

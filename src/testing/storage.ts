@@ -1,7 +1,7 @@
 import pg from 'pg';
 import { type ConnectionOptions, connect, type Database } from '../adapters/postgres/connection.ts';
 import { createPostgresStore } from '../adapters/postgres/store.ts';
-import type { Store } from '../ports/store.ts';
+import type { Store } from '../ports/store/store.ts';
 import { createTestDatabase } from './database.ts';
 
 /** A database of its own with what stands on it, and a way to look in from outside. */

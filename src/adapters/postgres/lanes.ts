@@ -1,6 +1,6 @@
 import { createLane, type Lane, runIn } from '../../async/lane.ts';
 import type { UserKey } from '../../domain/user.ts';
-import type { Store } from '../../ports/store.ts';
+import type { Store } from '../../ports/store/store.ts';
 import { timeouts } from './connection.ts';
 
 /** How many connections of the pool callers may use at once, by what for. The worker and the log have the rest. */

@@ -5,7 +5,9 @@ import { deliver, emptyInbox, type Inbox, type UserInbox } from '../../domain/in
 import type { Notification } from '../../domain/notification.ts';
 import type { PageView } from '../../domain/page-view.ts';
 import { distinctUsers, type UserKey, userDefaults } from '../../domain/user.ts';
-import type { DeadLetter, EventIdentity, Store, StoreTransaction } from '../../ports/store.ts';
+import type { DeadLetter } from '../../ports/store/dead-letters.ts';
+import type { EventIdentity } from '../../ports/store/events.ts';
+import type { Store, StoreTransaction } from '../../ports/store/store.ts';
 import { testNow as now } from '../../testing/event.ts';
 import { openLine } from '../../testing/line.ts';
 import { draft } from '../../testing/notification.ts';

@@ -1,7 +1,7 @@
 import { withDeadline } from '../../async/deadline.ts';
 import { runEach } from '../../async/run-each.ts';
 import { AppError } from '../../domain/error.ts';
-import type { Store, StoreTransaction } from '../../ports/store.ts';
+import type { Store, StoreTransaction } from '../../ports/store/store.ts';
 import type { Database } from './connection.ts';
 import { translated } from './error.ts';
 import { Prisma } from './generated/client.ts';

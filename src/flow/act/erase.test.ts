@@ -5,7 +5,7 @@ import { createPostgresEventLog } from '../../adapters/postgres/log/event-log.ts
 import type { UserKey } from '../../domain/user.ts';
 import { topics } from '../../events/topic.ts';
 import { silent } from '../../ports/logger.ts';
-import type { Store } from '../../ports/store.ts';
+import type { Store } from '../../ports/store/store.ts';
 import {
   createTestClock,
   itemViewed,

@@ -6,7 +6,7 @@ import type { BadgeCache } from '../../ports/badge-cache.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { Logger } from '../../ports/logger.ts';
 import type { PubSub } from '../../ports/pub-sub.ts';
-import type { Store } from '../../ports/store.ts';
+import type { Store } from '../../ports/store/store.ts';
 import { publishBadges, publishMove } from '../deliver/publish.ts';
 
 /** Where those who keep something about users in memory hear whom to forget: the user's key. */

@@ -7,7 +7,7 @@ import type { UserKey } from '../../domain/user.ts';
 import type { Event } from '../../events/codec.ts';
 import type { EventLog } from '../../ports/event-log.ts';
 import { silent } from '../../ports/logger.ts';
-import type { Store } from '../../ports/store.ts';
+import type { Store } from '../../ports/store/store.ts';
 import {
   createTestClock,
   itemViewed,

@@ -5,7 +5,7 @@ import type { NotificationAction } from '../../domain/notification.ts';
 import type { UserKey } from '../../domain/user.ts';
 import type { NotificationSent } from '../../events/notification.ts';
 import { silent } from '../../ports/logger.ts';
-import type { Store } from '../../ports/store.ts';
+import type { Store } from '../../ports/store/store.ts';
 import {
   createTestClock,
   itemViewed,

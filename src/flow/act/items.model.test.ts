@@ -5,7 +5,7 @@ import { isRetriable } from '../../domain/error.ts';
 import { horizonAt } from '../../domain/item.ts';
 import { dayMs } from '../../domain/page-view.ts';
 import type { LogRecord } from '../../ports/event-log.ts';
-import type { Store } from '../../ports/store.ts';
+import type { Store } from '../../ports/store/store.ts';
 import { testNow } from '../../testing/event.ts';
 import { awayFor, withTransactions } from '../../testing/faults.ts';
 import { createTestCollection, viewHorizonDays } from '../../testing/item.ts';

@@ -7,7 +7,7 @@ import { itemsKey } from '../../domain/badge.ts';
 import { horizonAt, maxEarlyViews } from '../../domain/item.ts';
 import { dayMs } from '../../domain/page-view.ts';
 import type { PubSub } from '../../ports/pub-sub.ts';
-import type { Store } from '../../ports/store.ts';
+import type { Store } from '../../ports/store/store.ts';
 import { rowCounts } from '../../testing/bad-input.ts';
 import { testNow } from '../../testing/event.ts';
 import { observed, withTransactions } from '../../testing/faults.ts';

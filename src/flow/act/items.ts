@@ -15,7 +15,7 @@ import { collectionName, name, text } from '../../events/text.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { Logger } from '../../ports/logger.ts';
 import type { PubSub } from '../../ports/pub-sub.ts';
-import type { Store } from '../../ports/store.ts';
+import type { Store } from '../../ports/store/store.ts';
 import { publishMove } from '../deliver/publish.ts';
 import { createQuotas, type Quotas, unlimited } from '../record/quota.ts';
 

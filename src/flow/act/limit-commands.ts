@@ -34,7 +34,7 @@ import type { BadgeCache } from '../../ports/badge-cache.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { Logger } from '../../ports/logger.ts';
 import type { PubSub } from '../../ports/pub-sub.ts';
-import type { Store, StoreTransaction } from '../../ports/store.ts';
+import type { Store, StoreTransaction } from '../../ports/store/store.ts';
 import { applyLimitEvents } from '../apply/apply-limits.ts';
 import { announceDue } from '../deliver/due.ts';
 import { writesOf } from '../deliver/inbox-writes.ts';

@@ -2,7 +2,7 @@ import { type CategoryChoice, maxChosenCategories } from '../../domain/preferenc
 import { type Problem, userNotFound } from '../../domain/problem.ts';
 import type { User, UserKey, UserPatch } from '../../domain/user.ts';
 import type { Clock } from '../../ports/clock.ts';
-import type { Store } from '../../ports/store.ts';
+import type { Store } from '../../ports/store/store.ts';
 
 /** What to change: an absent field keeps its value, and so does a category that is not named. */
 export interface PreferencesChange {

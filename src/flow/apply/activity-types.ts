@@ -1,7 +1,7 @@
 import { LRUCache } from 'lru-cache';
 import { type Activity, type ActivityTypeKey, otherType } from '../../domain/activity.ts';
 import { pageViewType } from '../../events/activity.ts';
-import type { StoreTransaction } from '../../ports/store.ts';
+import type { StoreTransaction } from '../../ports/store/store.ts';
 
 /** Tenants whose types are remembered. */
 const maxTenants = 10_000;

@@ -7,7 +7,7 @@ import type { UserKey } from '../../domain/user.ts';
 import type { LimitEventType } from '../../events/limit-event.ts';
 import type { Fields } from '../../events/record.ts';
 import { silent } from '../../ports/logger.ts';
-import type { Store } from '../../ports/store.ts';
+import type { Store } from '../../ports/store/store.ts';
 import { createTestClock, notificationSent, recordsOf, testNow } from '../../testing/event.ts';
 import { observed } from '../../testing/faults.ts';
 import { historyOf, limitRecord, limitsOf, wireLimitEvent } from '../../testing/limit.ts';

@@ -16,7 +16,7 @@ import type { Notification } from '../../domain/notification.ts';
 import { distinctUsers, type User, userKeyOf } from '../../domain/user.ts';
 import type { LimitEvent } from '../../events/limit.ts';
 import { wireTypeOf } from '../../events/limit-event.ts';
-import type { StoreTransaction } from '../../ports/store.ts';
+import type { StoreTransaction } from '../../ports/store/store.ts';
 
 /** Namespace of ids of the notifications that events of limits cause. */
 const notificationNamespace = 'a3d0b0f6-2f0e-4d57-9d0f-1f7f5f0d6c55';

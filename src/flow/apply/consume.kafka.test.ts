@@ -10,7 +10,7 @@ import { topics } from '../../events/topic.ts';
 import { systemClock } from '../../ports/clock.ts';
 import type { Consumption, LogRecord } from '../../ports/event-log.ts';
 import { silent } from '../../ports/logger.ts';
-import type { Store } from '../../ports/store.ts';
+import type { Store } from '../../ports/store/store.ts';
 import { itemViewed, pageViewed } from '../../testing/event.ts';
 import { awayFor } from '../../testing/faults.ts';
 import { startTestKafka, type TestKafka } from '../../testing/kafka.ts';

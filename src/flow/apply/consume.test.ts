@@ -7,7 +7,7 @@ import { AppError } from '../../domain/error.ts';
 import { type Event, encode } from '../../events/codec.ts';
 import type { EventLog } from '../../ports/event-log.ts';
 import { silent } from '../../ports/logger.ts';
-import type { Store } from '../../ports/store.ts';
+import type { Store } from '../../ports/store/store.ts';
 import { createTestClock, notificationSent, pageViewed, testNow } from '../../testing/event.ts';
 import { awayFor, withTransactions } from '../../testing/faults.ts';
 import { drift } from '../../testing/recount.ts';

@@ -7,7 +7,7 @@ import type { Event } from '../../events/codec.ts';
 import { topics } from '../../events/topic.ts';
 import type { Consumption, EventLog } from '../../ports/event-log.ts';
 import { silent } from '../../ports/logger.ts';
-import type { Store } from '../../ports/store.ts';
+import type { Store } from '../../ports/store/store.ts';
 import {
   activityRecorded,
   createTestClock,

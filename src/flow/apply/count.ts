@@ -15,7 +15,7 @@ import type { Clock } from '../../ports/clock.ts';
 import type { Consumption, EventLog, LogRecord } from '../../ports/event-log.ts';
 import type { Logger } from '../../ports/logger.ts';
 import type { PubSub } from '../../ports/pub-sub.ts';
-import type { Store, StoreTransaction } from '../../ports/store.ts';
+import type { Store, StoreTransaction } from '../../ports/store/store.ts';
 import { erasedTopic } from '../act/erase.ts';
 import { publishBuckets } from '../watch/watch-activity.ts';
 import { createActivityTypes } from './activity-types.ts';

@@ -6,7 +6,7 @@ import { encode } from '../../events/codec.ts';
 import { topics } from '../../events/topic.ts';
 import type { EventLog, OutgoingRecord } from '../../ports/event-log.ts';
 import { silent } from '../../ports/logger.ts';
-import type { StoredDeadLetter } from '../../ports/store.ts';
+import type { StoredDeadLetter } from '../../ports/store/dead-letters.ts';
 import { createTestClock, notificationSent, pageViewed, testNow } from '../../testing/event.ts';
 import { openTestStorage, type TestStorage } from '../../testing/storage.ts';
 import { createAct } from '../act/act.ts';

@@ -1,6 +1,6 @@
 import type { ErrorCode } from '../../domain/error.ts';
 import type { LogRecord } from '../../ports/event-log.ts';
-import type { DeadLetter } from '../../ports/store.ts';
+import type { DeadLetter } from '../../ports/store/dead-letters.ts';
 
 /** Why a record could not be applied, and after how many attempts. */
 export interface Failure {

@@ -3,7 +3,9 @@ import { userKeyOf } from '../../domain/user.ts';
 import { maxWaitingOfTenant, nextLookAt } from '../../domain/waiting.ts';
 import type { NotificationSent } from '../../events/notification.ts';
 import type { LogRecord } from '../../ports/event-log.ts';
-import type { DeadLetter, StoreTransaction, WaitingForUser } from '../../ports/store.ts';
+import type { DeadLetter } from '../../ports/store/dead-letters.ts';
+import type { StoreTransaction } from '../../ports/store/store.ts';
+import type { WaitingForUser } from '../../ports/store/waiting.ts';
 import { deadLetterOf, type Failure } from './dead-letters.ts';
 
 /** What is to be kept of records that cannot be applied yet. */

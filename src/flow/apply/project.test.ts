@@ -7,7 +7,7 @@ import { type Event, encode } from '../../events/codec.ts';
 import type { LogRecord } from '../../ports/event-log.ts';
 import { silent } from '../../ports/logger.ts';
 import type { PubSub } from '../../ports/pub-sub.ts';
-import type { Store } from '../../ports/store.ts';
+import type { Store } from '../../ports/store/store.ts';
 import {
   activityRecorded,
   createTestClock,

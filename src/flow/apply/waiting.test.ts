@@ -4,7 +4,7 @@ import type { UserKey } from '../../domain/user.ts';
 import { maxWaitingOfTenant } from '../../domain/waiting.ts';
 import type { Event } from '../../events/codec.ts';
 import { silent } from '../../ports/logger.ts';
-import type { Store } from '../../ports/store.ts';
+import type { Store } from '../../ports/store/store.ts';
 import {
   createTestClock,
   itemViewed,

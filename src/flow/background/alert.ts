@@ -8,7 +8,7 @@ import { notificationSent } from '../../events/notification.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { EventLog } from '../../ports/event-log.ts';
 import type { Logger } from '../../ports/logger.ts';
-import type { Store } from '../../ports/store.ts';
+import type { Store } from '../../ports/store/store.ts';
 
 /** Namespace of the ids of alerts: of one hour and user there is one, whoever sends it. */
 const alertNamespace = '0c7c3c55-8b0e-4d7f-9a37-6a4c0b1d2f31';

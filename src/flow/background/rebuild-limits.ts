@@ -10,7 +10,8 @@ import {
 import type { LimitThresholds } from '../../domain/limit-use.ts';
 import { distinctUsers, userKeyOf } from '../../domain/user.ts';
 import { rereadLimitEvent } from '../../events/limit-event.ts';
-import type { KeptLimitEvent, StoreTransaction } from '../../ports/store.ts';
+import type { KeptLimitEvent } from '../../ports/store/limits.ts';
+import type { StoreTransaction } from '../../ports/store/store.ts';
 import { applyLimitEvents, limitKeyOf } from '../apply/apply-limits.ts';
 
 /** Events in memory at a time. */

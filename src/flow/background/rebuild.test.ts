@@ -11,7 +11,7 @@ import { noBadgeCache } from '../../ports/badge-cache.ts';
 import { type Clock, systemClock } from '../../ports/clock.ts';
 import type { EventLog } from '../../ports/event-log.ts';
 import { silent } from '../../ports/logger.ts';
-import type { MetricsDifference } from '../../ports/store.ts';
+import type { MetricsDifference } from '../../ports/store/activity.ts';
 import { activityRecorded, createTestClock, notificationSent, pageViewed } from '../../testing/event.ts';
 import { observed } from '../../testing/faults.ts';
 import { limitRecord, limitsOf, wireLimitEvent } from '../../testing/limit.ts';

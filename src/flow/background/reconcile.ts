@@ -6,7 +6,8 @@ import type { BadgeCache } from '../../ports/badge-cache.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { Logger } from '../../ports/logger.ts';
 import type { PubSub } from '../../ports/pub-sub.ts';
-import type { Recounted, Store } from '../../ports/store.ts';
+import type { Recounted } from '../../ports/store/inboxes.ts';
+import type { Store } from '../../ports/store/store.ts';
 import { publishBadges } from '../deliver/publish.ts';
 
 /** What a recount found: the badge as it was shown and as it is by the rows, the same when it was true. */

@@ -4,7 +4,7 @@ import { createLocalPubSub } from '../../adapters/local/pub-sub.ts';
 import type { UserKey } from '../../domain/user.ts';
 import type { NotificationSent } from '../../events/notification.ts';
 import { silent } from '../../ports/logger.ts';
-import type { Store } from '../../ports/store.ts';
+import type { Store } from '../../ports/store/store.ts';
 import { createTestClock, notificationSent, recordsOf, testNow } from '../../testing/event.ts';
 import { limitRecord, wireLimitEvent } from '../../testing/limit.ts';
 import { openTestStorage, type TestStorage } from '../../testing/storage.ts';

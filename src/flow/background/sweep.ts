@@ -2,7 +2,8 @@ import { isRetriable } from '../../domain/error.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { EventLog } from '../../ports/event-log.ts';
 import type { Logger } from '../../ports/logger.ts';
-import { type Expiring, expiring, type Store, type SweepOutcome, type SweptKind } from '../../ports/store.ts';
+import { type Expiring, expiring, type SweepOutcome, type SweptKind } from '../../ports/store/retention.ts';
+import type { Store } from '../../ports/store/store.ts';
 import type { Reconcile } from './reconcile.ts';
 
 const hourMs = 3_600_000;

@@ -6,7 +6,7 @@ import type { Event } from '../../events/codec.ts';
 import type { NotificationSent } from '../../events/notification.ts';
 import { notificationCreatedTopic } from '../../events/topic.ts';
 import { silent } from '../../ports/logger.ts';
-import type { Store } from '../../ports/store.ts';
+import type { Store } from '../../ports/store/store.ts';
 import { createTestClock, notificationSent, recordsOf, testNow } from '../../testing/event.ts';
 import { withTransactions } from '../../testing/faults.ts';
 import { openTestStorage, type TestStorage } from '../../testing/storage.ts';

@@ -1,5 +1,5 @@
 import type { InboxWrites } from '../../domain/inbox-batch.ts';
-import type { StoreTransaction } from '../../ports/store.ts';
+import type { StoreTransaction } from '../../ports/store/store.ts';
 import { announcementsOf } from './announce.ts';
 
 /** Writes what a batch did to inboxes and, where others hear of it, the announcements of what arrived. */

@@ -12,7 +12,7 @@ import { horizonAt } from '../../domain/item.ts';
 import type { Event } from '../../events/codec.ts';
 import type { EventLog } from '../../ports/event-log.ts';
 import { silent } from '../../ports/logger.ts';
-import type { Store } from '../../ports/store.ts';
+import type { Store } from '../../ports/store/store.ts';
 import {
   createTestClock,
   itemViewed,

@@ -2,7 +2,7 @@ import type { Decimal } from '../../domain/decimal.ts';
 import { changeOf, type LimitRecord, progressAfter, resetValueOf } from '../../domain/limit.ts';
 import type { LimitEvent } from '../../events/limit.ts';
 import { rereadLimitEvent } from '../../events/limit-event.ts';
-import type { LimitHistoryEntry } from '../../ports/store.ts';
+import type { LimitHistoryEntry } from '../../ports/store/limits.ts';
 
 /** An event of a limit, with what was used after it as far as it and the events before it say. */
 export type LimitHistoryEvent = LimitRecord & { readonly progressAfter: Decimal };

@@ -11,7 +11,7 @@ import {
 import { AppError } from '../../domain/error.ts';
 import { timelinessOf } from '../../domain/page-view.ts';
 import type { Clock } from '../../ports/clock.ts';
-import type { Store } from '../../ports/store.ts';
+import type { Store } from '../../ports/store/store.ts';
 
 /** What users of a tenant did in one stretch of time. */
 export interface ActivityBucket {

@@ -1,7 +1,7 @@
 import { expect, it, vi } from 'vitest';
 import type { LimitFilter } from '../../domain/limit.ts';
 import type { UserKey } from '../../domain/user.ts';
-import type { Store } from '../../ports/store.ts';
+import type { Store } from '../../ports/store/store.ts';
 import { createTestClock } from '../../testing/event.ts';
 import { createRead } from './read.ts';
 

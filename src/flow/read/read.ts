@@ -15,7 +15,10 @@ import { type User, type UserKey, userKeyOf } from '../../domain/user.ts';
 import { type BadgeCache, noBadgeCache } from '../../ports/badge-cache.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { PubSub } from '../../ports/pub-sub.ts';
-import type { ItemPage, LimitHistoryPage, Store, Stretch } from '../../ports/store.ts';
+import type { Stretch } from '../../ports/store/inboxes.ts';
+import type { ItemPage } from '../../ports/store/items.ts';
+import type { LimitHistoryPage } from '../../ports/store/limits.ts';
+import type { Store } from '../../ports/store/store.ts';
 import { announceDue } from '../deliver/due.ts';
 import { type LimitHistoryEvent, withProgress } from './limit-history.ts';
 

@@ -2,7 +2,7 @@ import { createHash, randomUUID } from 'node:crypto';
 import { v5 as uuidV5 } from 'uuid';
 import { type Caller, callerNameOf } from '../../domain/caller.ts';
 import type { Problem } from '../../domain/problem.ts';
-import type { KeyIdentity } from '../../ports/store.ts';
+import type { KeyIdentity } from '../../ports/store/idempotency.ts';
 
 /** Namespace of event ids made from idempotency keys: a repeated key is a repeated id, which is applied once. */
 const keyNamespace = '4f1f0c5e-6a39-4d0b-9a55-0d6f3c1f8b7e';

@@ -12,7 +12,7 @@ import { pageViewed } from '../../events/page-view.ts';
 import { name } from '../../events/text.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { EventLog } from '../../ports/event-log.ts';
-import type { Store } from '../../ports/store.ts';
+import type { Store } from '../../ports/store/store.ts';
 import { answerOf, conflict, digestOf, eventIdOf, keyIdentity, problemsIn } from './idempotency.ts';
 import { createQuotas, type Quotas, unlimited } from './quota.ts';
 

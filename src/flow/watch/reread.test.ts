@@ -5,7 +5,7 @@ import { itemsKey } from '../../domain/badge.ts';
 import { AppError } from '../../domain/error.ts';
 import { dayMs } from '../../domain/page-view.ts';
 import { silent } from '../../ports/logger.ts';
-import type { Store } from '../../ports/store.ts';
+import type { Store } from '../../ports/store/store.ts';
 import { createTestClock, itemViewed, recordsOf } from '../../testing/event.ts';
 import { observed } from '../../testing/faults.ts';
 import { openTestStorage, type TestStorage } from '../../testing/storage.ts';

@@ -8,7 +8,7 @@ import { type Place, placeOf, type StreamEvent } from '../../domain/stream.ts';
 import type { UserKey } from '../../domain/user.ts';
 import type { NotificationSent } from '../../events/notification.ts';
 import { silent } from '../../ports/logger.ts';
-import type { Store } from '../../ports/store.ts';
+import type { Store } from '../../ports/store/store.ts';
 import {
   createTestClock,
   itemViewed,

@@ -12,7 +12,7 @@ import { isRetriable } from '../../domain/error.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { Logger } from '../../ports/logger.ts';
 import type { PubSub } from '../../ports/pub-sub.ts';
-import type { Store } from '../../ports/store.ts';
+import type { Store } from '../../ports/store/store.ts';
 import { isDoneWithin } from './watch.ts';
 
 /** One topic per tenant and granularity; a message on it is the whole state of a bucket. */

@@ -7,7 +7,7 @@ import { AppError } from '../../domain/error.ts';
 import { badgeOf } from '../../domain/inbox.ts';
 import type { UserKey } from '../../domain/user.ts';
 import { silent } from '../../ports/logger.ts';
-import type { Store } from '../../ports/store.ts';
+import type { Store } from '../../ports/store/store.ts';
 import { createTestClock, notificationSent, recordsOf, testNow } from '../../testing/event.ts';
 import { observed } from '../../testing/faults.ts';
 import { openTestStorage, type TestStorage } from '../../testing/storage.ts';

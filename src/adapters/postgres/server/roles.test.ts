@@ -11,7 +11,7 @@ import { createProject } from '../../../flow/apply/project.ts';
 import { createRecord } from '../../../flow/record/record.ts';
 import { systemClock } from '../../../ports/clock.ts';
 import { silent } from '../../../ports/logger.ts';
-import { expiring } from '../../../ports/store.ts';
+import { expiring } from '../../../ports/store/retention.ts';
 import { onDatabase, withClient } from '../../../testing/postgres-server.ts';
 import { createLocalPubSub } from '../../local/pub-sub.ts';
 import { connect, type Database } from '../connection.ts';

@@ -11,7 +11,7 @@ import {
 } from '../../../domain/activity.ts';
 import { compareText } from '../../../domain/compare.ts';
 import { pageViewType } from '../../../events/activity.ts';
-import type { MetricsDifference, RecountOptions } from '../../../ports/store.ts';
+import type { MetricsDifference, RecountOptions } from '../../../ports/store/activity.ts';
 import { Prisma } from '../generated/client.ts';
 import { lines, type Sql } from '../sql.ts';
 import { distinctInOrder, freshOf } from './event.ts';

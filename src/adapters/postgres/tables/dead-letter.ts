@@ -1,7 +1,7 @@
 import { v7 as uuidV7 } from 'uuid';
 import { originHeaders } from '../../../events/record.ts';
 import { deadLetterSuffix } from '../../../events/topic.ts';
-import type { DeadLetter, DeadLetterFilter, StoredDeadLetter } from '../../../ports/store.ts';
+import type { DeadLetter, DeadLetterFilter, StoredDeadLetter } from '../../../ports/store/dead-letters.ts';
 import { Prisma, type PrismaClient } from '../generated/client.ts';
 import type { Sql } from '../sql.ts';
 import { headersJson, notifyRelay, storableKey } from './outbox.ts';

@@ -1,6 +1,6 @@
 import { callerNameOf } from '../../../domain/caller.ts';
 import { type UserKey, userKeyOf } from '../../../domain/user.ts';
-import type { Erasure, PartialErasure } from '../../../ports/store.ts';
+import type { Erasure, PartialErasure } from '../../../ports/store/erasure.ts';
 import { Prisma } from '../generated/client.ts';
 import type { Sql } from '../sql.ts';
 import { isCountableRow } from './countable.ts';

@@ -1,5 +1,6 @@
 import { compareText } from '../../../domain/compare.ts';
-import type { EventIdentity, KeyIdentity } from '../../../ports/store.ts';
+import type { EventIdentity } from '../../../ports/store/events.ts';
+import type { KeyIdentity } from '../../../ports/store/idempotency.ts';
 import type { PrismaClient } from '../generated/client.ts';
 import { lines, type Sql } from '../sql.ts';
 

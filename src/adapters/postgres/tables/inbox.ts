@@ -8,7 +8,8 @@ import {
 import type { Recipient } from '../../../domain/preference.ts';
 import { streamWindow } from '../../../domain/stream.ts';
 import { type UserKey, userKeyOf } from '../../../domain/user.ts';
-import type { DueRow, Recounted } from '../../../ports/store.ts';
+import type { DueRow } from '../../../ports/store/due.ts';
+import type { Recounted } from '../../../ports/store/inboxes.ts';
 import { Prisma } from '../generated/client.ts';
 import type { Sql } from '../sql.ts';
 import { countRows } from './counting.ts';

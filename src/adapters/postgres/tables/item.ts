@@ -10,7 +10,7 @@ import {
   type ViewerKey,
 } from '../../../domain/item.ts';
 import type { UserKey } from '../../../domain/user.ts';
-import type { ItemPage } from '../../../ports/store.ts';
+import type { ItemPage } from '../../../ports/store/items.ts';
 import { Prisma, type PrismaClient } from '../generated/client.ts';
 import type { Sql } from '../sql.ts';
 import { columns } from './user.ts';

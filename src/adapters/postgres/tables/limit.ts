@@ -5,7 +5,7 @@ import type {
   LimitedUser,
   LimitHistoryEntry,
   LimitHistoryPage,
-} from '../../../ports/store.ts';
+} from '../../../ports/store/limits.ts';
 import { Prisma } from '../generated/client.ts';
 import type { Sql } from '../sql.ts';
 import {

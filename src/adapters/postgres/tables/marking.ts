@@ -1,7 +1,7 @@
 import type { Counts, Inbox } from '../../../domain/inbox.ts';
 import type { NotificationAction } from '../../../domain/notification.ts';
 import type { UserKey } from '../../../domain/user.ts';
-import type { Marked, Marking } from '../../../ports/store.ts';
+import type { Marked, Marking } from '../../../ports/store/notifications.ts';
 import { Prisma } from '../generated/client.ts';
 import type { Sql } from '../sql.ts';
 import { isCountableRow, isUnreadRow, isUnseenRow } from './countable.ts';

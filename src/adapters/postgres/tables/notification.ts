@@ -1,7 +1,7 @@
 import { maxReadByVisit } from '../../../domain/inbox-batch.ts';
 import { dueAtOf, type Notification, type NotificationFilter } from '../../../domain/notification.ts';
 import type { UserKey } from '../../../domain/user.ts';
-import type { Visit } from '../../../ports/store.ts';
+import type { Visit } from '../../../ports/store/notifications.ts';
 import { Prisma } from '../generated/client.ts';
 import { type Sql, sparse } from '../sql.ts';
 import { isCountableRow, isUnreadRow } from './countable.ts';

@@ -1,7 +1,7 @@
 import { runEach } from '../../../async/run-each.ts';
 import type { PageView } from '../../../domain/page-view.ts';
 import type { UserKey } from '../../../domain/user.ts';
-import type { PageViewRange } from '../../../ports/store.ts';
+import type { PageViewRange } from '../../../ports/store/page-views.ts';
 import { translated } from '../error.ts';
 import { Prisma, type PrismaClient } from '../generated/client.ts';
 import { lines, type Sql, sparse } from '../sql.ts';

@@ -1,4 +1,4 @@
-import type { MetricsDifference, RecountOptions } from '../../../ports/store.ts';
+import type { MetricsDifference, RecountOptions } from '../../../ports/store/activity.ts';
 import type { Sql } from '../sql.ts';
 
 /**

@@ -1,5 +1,5 @@
 import { runEach } from '../../../async/run-each.ts';
-import type { Expiring, SweepOutcome, SweptKind } from '../../../ports/store.ts';
+import type { Expiring, SweepOutcome, SweptKind } from '../../../ports/store/retention.ts';
 import { translated } from '../error.ts';
 import { Prisma } from '../generated/client.ts';
 import type { Sql } from '../sql.ts';

@@ -1,6 +1,6 @@
 import { type InboxChange, maxIdsOfChange } from '../../../domain/inbox.ts';
 import type { Notification } from '../../../domain/notification.ts';
-import type { Stretch } from '../../../ports/store.ts';
+import type { Stretch } from '../../../ports/store/inboxes.ts';
 import { Prisma } from '../generated/client.ts';
 import type { Sql } from '../sql.ts';
 import { selected } from './notification.ts';

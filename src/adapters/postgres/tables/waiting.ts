@@ -1,6 +1,6 @@
 import type { UserKey } from '../../../domain/user.ts';
 import type { LogRecord } from '../../../ports/event-log.ts';
-import type { WaitingForUser } from '../../../ports/store.ts';
+import type { WaitingForUser } from '../../../ports/store/waiting.ts';
 import { Prisma } from '../generated/client.ts';
 import type { Sql } from '../sql.ts';
 import { headersJson, storableKey } from './outbox.ts';

@@ -1,0 +1,36 @@
+import type { PageView } from '../../domain/page-view.ts';
+import type { StatsWindow, UserStats } from '../../domain/stats.ts';
+import type { UserKey } from '../../domain/user.ts';
+
+/** Reads raw page views and the statistics that are computed from them. */
+export interface PageViewStore {
+  /** Page views in `[from, to)` after the place `after`, newest first. Ties are sorted by id, descending. */
+  pageViews(
+    key: UserKey,
+    page: PageViewRange & {
+      readonly first: number;
+      readonly after?: { readonly occurredAt: Date; readonly id: string };
+    },
+  ): Promise<readonly PageView[]>;
+  countPageViews(key: UserKey, range: PageViewRange): Promise<number>;
+  pageView(
+    key: UserKey,
+    place: { readonly occurredAt: Date; readonly id: string },
+  ): Promise<PageView | undefined>;
+  /** Computed from the raw page views of the window. `topPages` has at most 100. */
+  stats(key: UserKey, window: StatsWindow): Promise<UserStats>;
+  /**
+   * Creates the partitions for page views and other activity of the months of these moments (UTC). Cheap when the partitions
+   * exist.
+   */
+  preparePageViews(moments: readonly Date[]): Promise<void>;
+}
+
+export interface PageViewTransaction {
+  addPageViews(views: readonly PageView[]): Promise<void>;
+}
+
+export interface PageViewRange {
+  readonly from?: Date;
+  readonly to?: Date;
+}
