@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { signToken } from './adapters/jwt/authenticator.ts';
-import { encode, keyOf, topicOf } from './events/codec.ts';
+import { encode } from './events/codec.ts';
+import { keyOf, topicOf } from './events/event.ts';
 import { topics } from './events/topic.ts';
 import { createTestDatabase, type TestDatabase } from './testing/database.ts';
 import { notificationSent } from './testing/event.ts';

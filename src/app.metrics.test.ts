@@ -3,7 +3,7 @@
 // @module-tag postgres
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
-import type { Event } from './events/codec.ts';
+import type { Event } from './events/event.ts';
 import { topics } from './events/topic.ts';
 import { metricsGroup } from './flow/apply/count.ts';
 import type { EventLog } from './ports/event-log.ts';

@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { wireLimitEvent } from '../testing/limit.ts';
-import { decode, type Event, encode } from './codec.ts';
+import { decode, encode } from './codec.ts';
+import type { Event } from './event.ts';
 import { ingestLimitEvent } from './limit-event.ts';
 import type { InboundRecord } from './record.ts';
 import { topics } from './topic.ts';

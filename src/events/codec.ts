@@ -1,40 +1,11 @@
-import { type ActivityRecorded, activityRecorded } from './activity.ts';
 import { type Decoded, describe, unreadable } from './decoded.ts';
 import { envelope, isEnvelope } from './envelope.ts';
-import { type ItemViewed, itemViewed } from './item-view.ts';
-import { type LimitEvent, limitFamilies } from './limit.ts';
+import { type Event, familyByType } from './event.ts';
 import { decodeLimitEvent } from './limit-event.ts';
-import { type NotificationSent, notificationSent } from './notification.ts';
 import { decodeNotificationCommand } from './notification-command.ts';
-import { type PageViewed, pageViewed } from './page-view.ts';
 import { type Fields, type InboundRecord, readObject } from './record.ts';
 import { topics } from './topic.ts';
 import { decodeActivity } from './user-activity.ts';
-
-/** Every kind of event the worker applies. A new family is registered here and in `flow/project.ts`. */
-export const families = [
-  pageViewed,
-  itemViewed,
-  activityRecorded,
-  notificationSent,
-  ...limitFamilies,
-] as const;
-
-export type Event = PageViewed | ItemViewed | ActivityRecorded | NotificationSent | LimitEvent;
-
-const familyByType = new Map<string, (typeof families)[number]>(
-  families.map((family) => [family.type, family]),
-);
-
-/** The topic an event travels on. */
-export function topicOf(event: Event): string {
-  return (familyByType.get(event.type) as (typeof families)[number]).topic;
-}
-
-/** What keeps order: events with the same key are applied in the order they were appended. */
-export function keyOf(event: Event): string {
-  return `${event.tenantId}/${event.userId}`;
-}
 
 /**
  * The event as it is written to the log: JSON, times in RFC 3339. Field by field, and with a string for the time, this is

@@ -1,5 +1,5 @@
 import type { z } from 'zod';
-import type { Event } from './codec.ts';
+import type { Event } from './event.ts';
 
 /**
  * What a record of the log holds.

@@ -1,4 +1,4 @@
-import type { Event } from '../events/codec.ts';
+import type { Event } from '../events/event.ts';
 import type { InboundRecord } from '../events/record.ts';
 
 /** One record as a consumer sees it: bytes, and where they stood. */

@@ -1,6 +1,7 @@
 import { v7 as uuidV7 } from 'uuid';
 import type { ActivityRecorded } from '../events/activity.ts';
-import { type Event, encode, keyOf, topicOf } from '../events/codec.ts';
+import { encode } from '../events/codec.ts';
+import { type Event, keyOf, topicOf } from '../events/event.ts';
 import type { ItemViewed } from '../events/item-view.ts';
 import type { NotificationSent } from '../events/notification.ts';
 import type { PageViewed } from '../events/page-view.ts';

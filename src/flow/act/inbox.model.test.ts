@@ -4,7 +4,7 @@ import { createLocalPubSub } from '../../adapters/local/pub-sub.ts';
 import { createPostgresEventLog } from '../../adapters/postgres/log/event-log.ts';
 import { isRetriable } from '../../domain/error.ts';
 import type { UserKey } from '../../domain/user.ts';
-import type { Event } from '../../events/codec.ts';
+import type { Event } from '../../events/event.ts';
 import type { EventLog } from '../../ports/event-log.ts';
 import { silent } from '../../ports/logger.ts';
 import type { Store } from '../../ports/store/store.ts';

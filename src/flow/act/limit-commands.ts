@@ -17,7 +17,7 @@ import type { Notification } from '../../domain/notification.ts';
 import { periodEnd } from '../../domain/period.ts';
 import { type Problem, problemsOf, userNotFound } from '../../domain/problem.ts';
 import type { UserKey } from '../../domain/user.ts';
-import { keyOf } from '../../events/codec.ts';
+import { keyOf } from '../../events/event.ts';
 import {
   type LimitEvent,
   type LimitPeriod,

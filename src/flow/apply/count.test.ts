@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createLocalPubSub } from '../../adapters/local/pub-sub.ts';
 import { createPostgresEventLog } from '../../adapters/postgres/log/event-log.ts';
 import { type Granularity, granularities } from '../../domain/activity.ts';
-import type { Event } from '../../events/codec.ts';
+import type { Event } from '../../events/event.ts';
 import { topics } from '../../events/topic.ts';
 import type { Consumption, EventLog } from '../../ports/event-log.ts';
 import { silent } from '../../ports/logger.ts';

@@ -10,7 +10,8 @@ import { dueAtOf, type Notification, undelivered } from '../../domain/notificati
 import { type PageView, timelinessOf } from '../../domain/page-view.ts';
 import { distinctUsers, userKeyOf } from '../../domain/user.ts';
 import type { ActivityRecorded } from '../../events/activity.ts';
-import { type Event as AnyEvent, decode } from '../../events/codec.ts';
+import { decode } from '../../events/codec.ts';
+import type { Event as AnyEvent } from '../../events/event.ts';
 import type { ItemViewed } from '../../events/item-view.ts';
 import { isLimitEvent } from '../../events/limit.ts';
 import type { NotificationSent } from '../../events/notification.ts';

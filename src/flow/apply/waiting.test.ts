@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createLocalPubSub } from '../../adapters/local/pub-sub.ts';
 import type { UserKey } from '../../domain/user.ts';
 import { maxWaitingOfTenant } from '../../domain/waiting.ts';
-import type { Event } from '../../events/codec.ts';
+import type { Event } from '../../events/event.ts';
 import { silent } from '../../ports/logger.ts';
 import type { Store } from '../../ports/store/store.ts';
 import {

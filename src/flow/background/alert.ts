@@ -3,7 +3,7 @@ import { runEach } from '../../async/run-each.ts';
 import { type BucketKey, bucketStart, granularityMs } from '../../domain/activity.ts';
 import { type AlertRule, type Unusual, unusual } from '../../domain/alert.ts';
 import type { UserKey } from '../../domain/user.ts';
-import type { Event } from '../../events/codec.ts';
+import type { Event } from '../../events/event.ts';
 import { notificationSent } from '../../events/notification.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { EventLog } from '../../ports/event-log.ts';

@@ -6,7 +6,8 @@ import { createPostgresEventLog } from '../../adapters/postgres/log/event-log.ts
 import type { Caller } from '../../domain/caller.ts';
 import { AppError } from '../../domain/error.ts';
 import { maxClockAheadMs } from '../../domain/page-view.ts';
-import { decode, type Event } from '../../events/codec.ts';
+import { decode } from '../../events/codec.ts';
+import type { Event } from '../../events/event.ts';
 import type { EventLog, LogRecord } from '../../ports/event-log.ts';
 import { silent } from '../../ports/logger.ts';
 import { createTestClock, rawRecord, testNow } from '../../testing/event.ts';

@@ -5,7 +5,7 @@ import { type Problem, problemsOf, userNotFound } from '../../domain/problem.ts'
 import { timingProblem } from '../../domain/timing.ts';
 import { distinctUsers } from '../../domain/user.ts';
 import { activityRecorded, activityTypeName, pageViewType } from '../../events/activity.ts';
-import { type Event } from '../../events/codec.ts';
+import type { Event } from '../../events/event.ts';
 import { itemViewed, maxItems } from '../../events/item-view.ts';
 import { type NotificationSent, notificationSent } from '../../events/notification.ts';
 import { pageViewed } from '../../events/page-view.ts';

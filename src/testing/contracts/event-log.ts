@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import type { Event } from '../../events/codec.ts';
+import type { Event } from '../../events/event.ts';
 import { exactHeaders } from '../../events/record.ts';
 import { topics } from '../../events/topic.ts';
 import type { Consumption, EventLog, LogRecord } from '../../ports/event-log.ts';

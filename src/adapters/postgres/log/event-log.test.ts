@@ -1,5 +1,6 @@
 import { describe, expect, inject, it, vi } from 'vitest';
-import { encode, keyOf, topicOf } from '../../../events/codec.ts';
+import { encode } from '../../../events/codec.ts';
+import { keyOf, topicOf } from '../../../events/event.ts';
 import { topics } from '../../../events/topic.ts';
 import type { EventLog, LogRecord } from '../../../ports/event-log.ts';
 import { silent } from '../../../ports/logger.ts';

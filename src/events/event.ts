@@ -1,0 +1,33 @@
+import { type ActivityRecorded, activityRecorded } from './activity.ts';
+import { type ItemViewed, itemViewed } from './item-view.ts';
+import { type LimitEvent, limitFamilies } from './limit.ts';
+import { type NotificationSent, notificationSent } from './notification.ts';
+import { type PageViewed, pageViewed } from './page-view.ts';
+
+/** Every kind of event that a worker reads. A new family is registered here and in `flow/apply/project.ts`. */
+export const families = [
+  pageViewed,
+  itemViewed,
+  activityRecorded,
+  notificationSent,
+  ...limitFamilies,
+] as const;
+
+export type Event = PageViewed | ItemViewed | ActivityRecorded | NotificationSent | LimitEvent;
+
+type Family = (typeof families)[number];
+
+/** The families by the type of their events. */
+export const familyByType: ReadonlyMap<string, Family> = new Map(
+  families.map((family) => [family.type, family]),
+);
+
+/** The topic an event travels on. */
+export function topicOf(event: Event): string {
+  return (familyByType.get(event.type) as Family).topic;
+}
+
+/** The key of an event's record. Events with the same key are applied in the order in which they were appended. */
+export function keyOf(event: Event): string {
+  return `${event.tenantId}/${event.userId}`;
+}
