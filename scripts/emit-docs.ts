@@ -1,0 +1,27 @@
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { configurationPage } from './docs/configuration.ts';
+
+// Writes the pages of the manual that are made from the code; with --check only compares.
+const pages: Readonly<Record<string, string>> = {
+  'docs/configuration.md': configurationPage(),
+};
+
+const stale = Object.entries(pages).filter(([file, text]) => readIfThere(file) !== text);
+if (!process.argv.includes('--check')) {
+  for (const [file, text] of stale) {
+    mkdirSync(dirname(file), { recursive: true });
+    writeFileSync(file, text);
+  }
+} else if (stale.length > 0) {
+  console.error(`${stale.map(([file]) => file).join(', ')}: stale, run \`npm run generate:docs\``);
+  process.exit(1);
+}
+
+function readIfThere(file: string): string | undefined {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch {
+    return undefined;
+  }
+}
