@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createLocalPubSub } from '../../adapters/local/pub-sub.ts';
 import { createPostgresStore } from '../../adapters/postgres/store.ts';
 import type { LimitThresholds } from '../../domain/limit-use.ts';
-import type { Event } from '../../events/codec.ts';
+import type { Event } from '../../events/event.ts';
 import type { NotificationSent } from '../../events/notification.ts';
 import { notificationCreatedTopic } from '../../events/topic.ts';
 import { silent } from '../../ports/logger.ts';

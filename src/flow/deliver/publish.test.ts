@@ -9,7 +9,7 @@ import { createPostgresEventLog } from '../../adapters/postgres/log/event-log.ts
 import { migrateOn } from '../../adapters/postgres/server/server.ts';
 import { createPostgresStore } from '../../adapters/postgres/store.ts';
 import { horizonAt } from '../../domain/item.ts';
-import type { Event } from '../../events/codec.ts';
+import type { Event } from '../../events/event.ts';
 import type { EventLog } from '../../ports/event-log.ts';
 import { silent } from '../../ports/logger.ts';
 import type { Store } from '../../ports/store/store.ts';
