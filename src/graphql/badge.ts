@@ -197,18 +197,6 @@ class BadgePayload implements MutationPayload {
   userErrors!: readonly UserError[];
 }
 
-function display(badge: Badge, { max }: { readonly max: number }): string {
-  if (max < 1 || max > 9_999) throw new AppError('BAD_USER_INPUT', 'max must be 1 to 9999.');
-  return displayCount(badge.unseen, max);
-}
-
-function badgeUpdate({ kind, badge, cause }: BadgeUpdate): BadgeUpdateType {
-  return { kind: UpdateKind[kind], badge: badgeNode(badge), cause: cause && BadgeCause[cause] };
-}
-
-/** What every push runs. type-graphql answers with promises, which makes the execution of a pushed badge asynchronous. */
-export const badgePush = { 'Badge.display': display, 'Subscription.badgeChanged': badgeUpdate };
-
 @Resolver(() => BadgeType)
 export class BadgeResolver {
   constructor(
@@ -226,7 +214,8 @@ export class BadgeResolver {
     @Arg('max', () => Int, { defaultValue: 99, description: 'The largest number written out, 1 to 9999.' })
     max: number,
   ): string {
-    return display(badge, { max });
+    if (max < 1 || max > 9_999) throw new AppError('BAD_USER_INPUT', 'max must be 1 to 9999.');
+    return displayCount(badge.unseen, max);
   }
 
   @FieldResolver(() => [CategoryCount], {
@@ -266,7 +255,7 @@ export class BadgeResolver {
       context.container.get(BadgeResolver).watchBadges(args, context),
   })
   badgeChanged(
-    @Root() update: BadgeUpdate,
+    @Root() { kind, badge, cause }: BadgeUpdate,
     @Arg('userId', () => ID, {
       nullable: true,
       description: 'Default: the caller. Another needs a service or admin token.',
@@ -279,7 +268,7 @@ export class BadgeResolver {
     })
     _keys?: string[],
   ): BadgeUpdateType {
-    return badgeUpdate(update);
+    return { kind: UpdateKind[kind], badge: badgeNode(badge), cause: cause && BadgeCause[cause] };
   }
 
   private watchBadges({ userId, keys }: { userId?: string; keys?: string[] }, context: Context) {
@@ -287,3 +276,14 @@ export class BadgeResolver {
     return this.deps.watch.badges(user, distinctKeys(keys ?? [notificationsKey]));
   }
 }
+
+/**
+ * Resolvers that every push runs. They call the methods directly, because type-graphql answers with promises, which makes the
+ * execution of a pushed badge asynchronous.
+ */
+export const badgeResolvers = {
+  'Badge.display': (badge: Badge, { max }: { readonly max: number }, { container }: Context) =>
+    container.get(BadgeResolver).display(badge, max),
+  'Subscription.badgeChanged': (update: BadgeUpdate, _args: object, { container }: Context) =>
+    container.get(BadgeResolver).badgeChanged(update),
+};

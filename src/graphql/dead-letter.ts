@@ -7,6 +7,7 @@ import { text } from '../events/text.ts';
 import type { Act } from '../flow/act/act.ts';
 import type { StoredDeadLetter } from '../ports/store/dead-letters.ts';
 import type { Store } from '../ports/store/store.ts';
+import { Computed } from './computed.ts';
 import { checkFirst, decodeCursor, encodeCursor, PageInfo, pageOf } from './connection.ts';
 import type { Context } from './context.ts';
 import { nodeId, parseNodeId } from './node-id.ts';
@@ -56,6 +57,7 @@ export class DeadLetterType implements Node {
     description:
       "The record's bytes, the first 16 384 of them (`unseen dlq show` prints all): as text when they are UTF-8, else in base64 behind `base64:`. Text that itself begins with `base64:` comes in base64 too.",
   })
+  @Computed()
   payload!: string;
 
   @Field(() => Int, { description: 'How many bytes the whole record has.' })
@@ -86,6 +88,7 @@ class DeadLetterConnection {
   pageInfo!: PageInfo;
 
   @Field(() => Int, { description: 'All entries the filter lets through; counted only when asked for.' })
+  @Computed()
   totalCount!: number;
 }
 

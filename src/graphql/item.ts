@@ -9,6 +9,7 @@ import type { Read } from '../flow/read/read.ts';
 import type { Record } from '../flow/record/record.ts';
 import type { Store } from '../ports/store/store.ts';
 import { BadgeType, badgeNode } from './badge.ts';
+import { Computed } from './computed.ts';
 import { checkFirst, decodeCursor, encodeCursor, PageInfo, pageOf } from './connection.ts';
 import { type Context, targetUser } from './context.ts';
 import { nodeId } from './node-id.ts';
@@ -70,6 +71,7 @@ class ItemConnection {
   pageInfo!: PageInfo;
 
   @Field(() => Int, { description: 'All items that are not retracted; counted only when asked for.' })
+  @Computed()
   totalCount!: number;
 
   @Field(() => BadgeType, {
@@ -77,6 +79,7 @@ class ItemConnection {
     description:
       "The caller's badge over this collection, read after the page; null when the caller is no user.",
   })
+  @Computed()
   badge!: BadgeType | null;
 }
 

@@ -16,6 +16,7 @@ import { name } from '../events/text.ts';
 import type { Read } from '../flow/read/read.ts';
 import type { LimitWatch } from '../flow/watch/watch-limits.ts';
 import type { Clock } from '../ports/clock.ts';
+import { Computed } from './computed.ts';
 import { checkFirst, decodeCursor, encodeCursor, PageInfo, pageOf } from './connection.ts';
 import { type Context, targetUser } from './context.ts';
 import { LimitPeriod, LimitStatus, LimitType, LimitUnit } from './limit-enum.ts';
@@ -139,6 +140,7 @@ class UserLimitEvent {
   progressAfter!: string;
 
   @Field(() => JSONObject, { description: 'The event in the words of its producer.' })
+  @Computed()
   raw!: Readonly<Record<string, unknown>>;
 }
 

@@ -15,6 +15,7 @@ import type { UserKey } from '../domain/user.ts';
 import type { Read } from '../flow/read/read.ts';
 import type { Store } from '../ports/store/store.ts';
 import { BadgeType, badgeNode } from './badge.ts';
+import { Computed } from './computed.ts';
 import { checkFirst, decodeCursor, encodeCursor, PageInfo, pageOf } from './connection.ts';
 import { type Context, maySee } from './context.ts';
 import { nodeId } from './node-id.ts';
@@ -163,9 +164,11 @@ export class NotificationConnection {
   pageInfo!: PageInfo;
 
   @Field(() => Int, { description: 'All entries that the filter names; counted only when asked for.' })
+  @Computed()
   totalCount!: number;
 
   @Field(() => BadgeType, { description: 'The badge over this inbox, read after the page.' })
+  @Computed()
   badge!: BadgeType;
 }
 

@@ -6,6 +6,7 @@ import type { UserKey } from '../domain/user.ts';
 import { pageViewType } from '../events/activity.ts';
 import type { PageViewInput, Record } from '../flow/record/record.ts';
 import type { Store } from '../ports/store/store.ts';
+import { Computed } from './computed.ts';
 import { checkFirst, decodeCursor, encodeCursor, PageInfo, pageOf } from './connection.ts';
 import { type Context, targetUser } from './context.ts';
 import { nodeId } from './node-id.ts';
@@ -54,6 +55,7 @@ export class PageViewConnection {
   pageInfo!: PageInfo;
 
   @Field(() => Int, { description: 'All entries of the range; counted only when asked for.' })
+  @Computed()
   totalCount!: number;
 }
 

@@ -17,6 +17,7 @@ import { categoryName } from '../events/notification.ts';
 import type { Act } from '../flow/act/act.ts';
 import type { Read } from '../flow/read/read.ts';
 import { BadgeType, badgeNode } from './badge.ts';
+import { Computed } from './computed.ts';
 import { type Context, targetUser } from './context.ts';
 import { MutationPayload, type UserError, userErrorsOf } from './payload.ts';
 import { TimeZone } from './scalars.ts';
@@ -99,6 +100,7 @@ class PreferencesPayload implements MutationPayload {
     description:
       'The badge, which no preference changes: they are about what is sent later. Null when there are errors.',
   })
+  @Computed()
   badge!: BadgeType | null;
 
   userErrors!: readonly UserError[];

@@ -1,4 +1,5 @@
 import { Field, Int, ObjectType, Query, Resolver } from 'type-graphql';
+import { Computed } from './computed.ts';
 import { BigIntScalar, DateTime } from './scalars.ts';
 
 /** What is asked of the system, each only when it is selected. */
@@ -26,6 +27,7 @@ class SystemStatus {
   version!: string;
 
   @Field(() => String, { description: 'Where everything is kept, e.g. `PostgreSQL 18.4 (embedded)`.' })
+  @Computed()
   store!: string;
 
   @Field(() => String, { description: 'Where events wait to be applied: `Kafka` or `PostgreSQL`.' })
@@ -37,26 +39,32 @@ class SystemStatus {
   @Field(() => BigIntScalar, {
     description: 'Records of the log that no worker has passed yet. Stays near 0 while workers keep up.',
   })
+  @Computed()
   consumerLag!: bigint;
 
   @Field(() => Int, { description: 'Records for other systems that wait to be sent to the log.' })
+  @Computed()
   outboxDepth!: number;
 
   @Field(() => Int, { description: 'Events that could not be applied, of all tenants.' })
+  @Computed()
   deadLetterCount!: number;
 
   @Field(() => Int, { description: 'Open WebSockets of the process that answers.' })
+  @Computed()
   openSockets!: number;
 
   @Field(() => Int, {
     description: 'Users with a subscription to a badge or a notification stream at the process that answers.',
   })
+  @Computed()
   watchedUsers!: number;
 
   @Field(() => Int, {
     description:
       'Of about 100 inboxes drawn at random, those whose badge differs from a recount at this moment; must stay 0. `unseen_badge_drift` of `/metrics` counts those that a process has repaired since its start.',
   })
+  @Computed()
   badgeDrift!: number;
 
   @Field(() => DateTime, {
@@ -64,6 +72,7 @@ class SystemStatus {
     description:
       'Every kind of old data was removed at this time or later. Null if one never was. More than a day ago means that a sweep fails: `unseen sweep` says why, and `unseen_sweep_last_success_timestamp_seconds` of `/metrics` has the time of each kind.',
   })
+  @Computed()
   sweptAt!: Date | null;
 }
 

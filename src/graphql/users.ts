@@ -4,6 +4,7 @@ import type { User } from '../domain/user.ts';
 import { name } from '../events/text.ts';
 import type { Act } from '../flow/act/act.ts';
 import type { Store } from '../ports/store/store.ts';
+import { Computed } from './computed.ts';
 import { checkFirst, decodeCursor, encodeCursor, PageInfo, pageOf } from './connection.ts';
 import { type Context, targetUser } from './context.ts';
 import { MutationPayload, type UserError, userErrorsOf } from './payload.ts';
@@ -36,6 +37,7 @@ class UserConnection {
   pageInfo!: PageInfo;
 
   @Field(() => Int, { description: 'All users of the tenant; counted only when asked for.' })
+  @Computed()
   totalCount!: number;
 }
 

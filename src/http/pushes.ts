@@ -8,6 +8,7 @@ import {
   type GraphQLFormattedError,
 } from 'graphql';
 import type { Context } from '../graphql/context.ts';
+import { readProperty } from '../graphql/engine/read-property.ts';
 
 /** Where the pushes of a subscription go. */
 export interface Destination {
@@ -57,7 +58,7 @@ export function createPushes(contextValue: Pick<Context, 'container'>) {
       if (value === event && texts.size < maxTexts) texts.set(operation, text);
       return text;
     };
-    const result = execute({ ...args, rootValue: value, contextValue });
+    const result = execute({ ...args, rootValue: value, contextValue, fieldResolver: readProperty });
     return 'then' in result ? result.then(finish) : finish(result);
   }
 

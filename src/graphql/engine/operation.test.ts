@@ -47,6 +47,7 @@ const thing: GraphQLObjectType = new GraphQLObjectType({
     at: { type: DateTime },
     count: { type: new GraphQLNonNull(GraphQLInt) },
     others: { type: new GraphQLNonNull(new GraphQLList(new GraphQLNonNull(thing))) },
+    unread: { type: GraphQLInt },
     late: { type: GraphQLInt, resolve: async ({ id }) => Number(id) },
     failing: {
       type: GraphQLInt,
@@ -73,6 +74,7 @@ const leaf = (id: string) => ({
   at: new Date(Number(id)),
   count: Number(id),
   others: [],
+  unread: () => 1,
 });
 const nodes = [
   { ...leaf('1'), others: [leaf('2'), leaf('3')] },
@@ -163,6 +165,8 @@ describe('a query', () => {
   it.each<[string, Record<string, unknown>?]>([
     ['{ things { id at count late failing } }'],
     ['{ things { strict } }'],
+    // The value is a function and the field has no resolver: an error, the first time as well as the tenth.
+    ['{ things { unread } }'],
     ['{ broken { id count } }'],
     ['{ nodes { __typename id ... on Thing { late others { id late failing } } ... on Other { name } } }'],
     ['{ a: things { id } b: things { at } ...F } fragment F on Query { nodes { id } }'],

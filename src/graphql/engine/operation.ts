@@ -27,6 +27,7 @@ import {
   maxErrors,
   type OperationLimits,
 } from './document-limits.ts';
+import { readProperty } from './read-property.ts';
 import type { Variables } from './variable-values.ts';
 
 /** How documents are read, limited, validated and run, whatever transport brought them. */
@@ -199,6 +200,7 @@ export function createOperations(
         schema,
         document,
         contextValue: context,
+        fieldResolver: readProperty,
         variableValues: variables ?? null,
         operationName: operation.name?.value ?? null,
         options: { maxCoercionErrors: maxErrors },
