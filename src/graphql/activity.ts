@@ -16,8 +16,8 @@ import type { TypedBucket } from '../domain/activity.ts';
 import type { Measure } from '../flow/read/measure.ts';
 import type { WatchActivity } from '../flow/watch/watch-activity.ts';
 import type { Context } from './context.ts';
+import { DateTimeRangeInput } from './date-time-range.ts';
 import { selects } from './engine/lookahead.ts';
-import { DateTimeRangeInput } from './page-view.ts';
 import { DateTime, TimeZone } from './scalars.ts';
 
 enum Granularity {

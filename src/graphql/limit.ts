@@ -11,7 +11,6 @@ import {
   Subscription,
 } from 'type-graphql';
 import type { LimitKey, LimitRecord, ShownLimit } from '../domain/limit.ts';
-import type { User } from '../domain/user.ts';
 import { name } from '../events/text.ts';
 import type { Read } from '../flow/read/read.ts';
 import type { LimitWatch } from '../flow/watch/watch-limits.ts';
@@ -20,11 +19,9 @@ import { Computed } from './computed.ts';
 import { checkFirst, decodeCursor, encodeCursor, PageInfo, pageOf } from './connection.ts';
 import { type Context, targetUser } from './context.ts';
 import { LimitPeriod, LimitStatus, LimitType, LimitUnit } from './limit-enum.ts';
-import { filterOf, UserLimitFilter } from './limit-filter.ts';
 import { LimitNode } from './limit-node.ts';
 import { Node } from './node-interface.ts';
 import { BigIntScalar, DateTime, Decimal, JSONObject } from './scalars.ts';
-import { type UserNode, UserType } from './user.ts';
 
 @ObjectType('UserLimit', {
   implements: Node,
@@ -235,38 +232,5 @@ export class UserLimitResolver {
 
   private watchLimits({ userId }: { userId?: string }, context: Context) {
     return this.deps.limitWatch.limits(targetUser(context, userId));
-  }
-}
-
-@Resolver(() => UserType)
-export class UserLimitsResolver {
-  constructor(private readonly deps: { readonly read: Read; readonly clock: Clock }) {}
-
-  @FieldResolver(() => [UserLimitType], {
-    description:
-      'The limits of the user by their ids, at most 500: of more, a filter names those you want. Counts as 50 objects towards the cost.',
-  })
-  async limits(
-    @Root() user: UserNode,
-    @Arg('filter', () => UserLimitFilter, { nullable: true, description: 'Default: all of them.' })
-    filter?: UserLimitFilter,
-  ) {
-    const now = this.deps.clock.now();
-    const limits = user.preloadedLimits ?? (await this.deps.read.limits(user, filterOf(filter, now)));
-    return limits.map((limit) => new LimitNode(limit, now));
-  }
-
-  @FieldResolver(() => UserLimitType, {
-    nullable: true,
-    description: 'One limit of the user. Null when there is none of that id.',
-  })
-  async limit(
-    @Root() user: User,
-    @Arg('userLimitId', () => ID, { description: "The caller's own name for the limit." })
-    userLimitId: string,
-  ) {
-    if (!name.safeParse(userLimitId).success) return null;
-    const [limit] = await this.deps.read.limits(user, { userLimitId });
-    return limit ? new LimitNode(limit, this.deps.clock.now()) : null;
   }
 }

@@ -1,7 +1,7 @@
 import { Field, ID, InputType } from 'type-graphql';
 import { AppError } from '../domain/error.ts';
 import type { NotificationFilter } from '../domain/notification.ts';
-import { DateTimeRangeInput } from './page-view.ts';
+import { DateTimeRangeInput } from './date-time-range.ts';
 
 /** Categories in one filter. */
 const maxCategories = 50;

@@ -9,6 +9,7 @@ import type { Store } from '../ports/store/store.ts';
 import { Computed } from './computed.ts';
 import { checkFirst, decodeCursor, encodeCursor, PageInfo, pageOf } from './connection.ts';
 import { type Context, targetUser } from './context.ts';
+import type { DateTimeRangeInput } from './date-time-range.ts';
 import { nodeId } from './node-id.ts';
 import { Node } from './node-interface.ts';
 import { countProblem, MutationPayload, type UserError, userErrorsOf } from './payload.ts';
@@ -57,15 +58,6 @@ export class PageViewConnection {
   @Field(() => Int, { description: 'All entries of the range; counted only when asked for.' })
   @Computed()
   totalCount!: number;
-}
-
-@InputType({ description: 'A stretch of time, `[from, to)`.' })
-export class DateTimeRangeInput {
-  @Field(() => DateTime, { description: 'Included.' })
-  from!: Date;
-
-  @Field(() => DateTime, { nullable: true, description: 'Not included. Default: no end.' })
-  to?: Date | null;
 }
 
 export const pageViewNode = (view: PageView) => ({

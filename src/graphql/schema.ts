@@ -18,7 +18,7 @@ import type { Context, ResolverContainer } from './context.ts';
 import { DeadLetterResolver } from './dead-letter.ts';
 import { ExplainResolver } from './explain.ts';
 import { ItemResolver } from './item.ts';
-import { UserLimitResolver, UserLimitsResolver } from './limit.ts';
+import { UserLimitResolver } from './limit.ts';
 import { LimitCommandResolver } from './limit-command.ts';
 import { MarkingResolver } from './marking.ts';
 import { NodeResolver } from './node.ts';
@@ -30,6 +30,7 @@ import { UserStatsResolver } from './stats.ts';
 import { NotificationStreamResolver } from './stream.ts';
 import { SystemStatusResolver } from './system-status.ts';
 import { UserResolver } from './user.ts';
+import { UserLimitsResolver } from './user-limits.ts';
 import { UsersResolver } from './users.ts';
 
 let schema: GraphQLSchema | undefined;
