@@ -1,6 +1,7 @@
-import { Field, ObjectType } from 'type-graphql';
+import { type ClassType, Field, Int, ObjectType } from 'type-graphql';
 import { AppError } from '../domain/error.ts';
 import { type UserKey, userKeyOf } from '../domain/user.ts';
+import { Computed } from './computed.ts';
 
 @ObjectType({ description: 'Where a page lies in its list.', simpleResolvers: true })
 export class PageInfo {
@@ -23,31 +24,108 @@ export class PageInfo {
   endCursor!: string | null;
 }
 
-export interface Edge<Node> {
-  readonly cursor: string;
-  readonly node: Node;
+interface ConnectionOptions {
+  /** The type of the entries. */
+  readonly node: ClassType;
+  readonly description: string;
+  readonly edge: { readonly description: string; readonly cursor?: string };
+  /** Describes `edges`. */
+  readonly edges?: string;
+  /** Whether the entries are also in `nodes`, without their cursors. Default: yes. */
+  readonly hasNodes?: boolean;
+  /** Describes `totalCount`; without it the connection has none. */
+  readonly totalCount?: string;
+  /** The badge that counts the list; without it the connection has none. */
+  readonly badge?: { readonly type: ClassType; readonly nullable?: true; readonly description: string };
 }
 
-/** One page of a list whose rows were read with one more than asked for, to know whether there are more. */
-export function pageOf<Node>(
-  rows: readonly Node[],
-  { first, after }: { readonly first: number; readonly after?: string | undefined },
-  cursorOf: (node: Node) => string,
-): { readonly edges: readonly Edge<Node>[]; readonly nodes: readonly Node[]; readonly pageInfo: PageInfo } {
-  const nodes = rows.slice(0, first);
-  const edges = nodes.map((node) => ({ cursor: cursorOf(node), node }));
+/**
+ * Creates the types `NameConnection` and `NameEdge` of a list. `totalCount` and `badge` are computed, so a page is read without
+ * them unless they are selected.
+ */
+export function createConnection(name: string, options: ConnectionOptions): ClassType {
+  const { node, description, edge, edges, hasNodes = true, totalCount, badge } = options;
+
+  @ObjectType(`${name}Edge`, { simpleResolvers: true, description: edge.description })
+  class EdgeType {
+    @Field(() => String, { description: edge.cursor ?? 'Its place: for `after`.' })
+    cursor!: string;
+
+    @Field(() => node)
+    node!: unknown;
+  }
+
+  @ObjectType(`${name}Connection`, { simpleResolvers: true, description })
+  class ConnectionType {
+    @Field(() => [EdgeType], { description: edges ?? 'The entries with their cursors.' })
+    edges!: readonly EdgeType[];
+
+    @Field(() => PageInfo, { description: 'Whether there is more.' })
+    pageInfo!: PageInfo;
+  }
+
+  const target = ConnectionType.prototype;
+  if (hasNodes) Field(() => [node], { description: 'The entries.' })(target, 'nodes');
+  if (totalCount !== undefined) {
+    Field(() => Int, { description: totalCount })(target, 'totalCount');
+    Computed()(target, 'totalCount');
+  }
+  if (badge) {
+    const { type, ...fieldOptions } = badge;
+    Field(() => type, fieldOptions)(target, 'badge');
+    Computed()(target, 'badge');
+  }
+  return ConnectionType;
+}
+
+/** The page that a list is asked for. */
+export interface PageRequest {
+  readonly first: number;
+  readonly after: string | undefined;
+}
+
+const defaultPageSize = 25;
+
+/** Options of the argument `first` of a list. */
+export const firstArg = {
+  nullable: true,
+  defaultValue: defaultPageSize,
+  description: 'Page size, 1 to 100.',
+};
+
+/** Options of the argument `after` of a list. */
+export const afterArg = {
+  nullable: true,
+  description: 'Cursor of the entry before the page; absent: from the newest.',
+};
+
+/** The arguments of a list with their defaults. Rejects with BAD_USER_INPUT for a page size outside 1 to 100. */
+export function pageRequest(first: number | null, after: string | null | undefined): PageRequest {
+  const size = first ?? defaultPageSize;
+  if (size < 1 || size > 100) throw new AppError('BAD_USER_INPUT', 'first must be 1 to 100.');
+  return { first: size, after: after ?? undefined };
+}
+
+interface Page<Node> {
+  readonly edges: readonly { readonly cursor: string; readonly node: Node }[];
+  readonly nodes: readonly Node[];
+  readonly pageInfo: PageInfo;
+}
+
+/** One page of a list. `rows` has one more than asked for if there are more. */
+export function pageOf<Row, Node>(
+  rows: readonly Row[],
+  { first, after }: PageRequest,
+  { cursorOf, nodeOf }: { readonly cursorOf: (row: Row) => string; readonly nodeOf: (row: Row) => Node },
+): Page<Node> {
+  const edges = rows.slice(0, first).map((row) => ({ cursor: cursorOf(row), node: nodeOf(row) }));
   const pageInfo = {
     hasNextPage: rows.length > first,
     hasPreviousPage: after !== undefined,
     startCursor: edges[0]?.cursor ?? null,
     endCursor: edges.at(-1)?.cursor ?? null,
   };
-  return { edges, nodes, pageInfo };
-}
-
-/** Refuses a page size outside 1..100. */
-export function checkFirst(first: number): void {
-  if (first < 1 || first > 100) throw new AppError('BAD_USER_INPUT', 'first must be 1 to 100.');
+  return { edges, nodes: edges.map(({ node }) => node), pageInfo };
 }
 
 /** Lists that have cursors. */

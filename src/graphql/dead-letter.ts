@@ -8,7 +8,15 @@ import type { Act } from '../flow/act/act.ts';
 import type { StoredDeadLetter } from '../ports/store/dead-letters.ts';
 import type { Store } from '../ports/store/store.ts';
 import { Computed } from './computed.ts';
-import { checkFirst, decodeCursor, encodeCursor, PageInfo, pageOf } from './connection.ts';
+import {
+  afterArg,
+  createConnection,
+  decodeCursor,
+  encodeCursor,
+  firstArg,
+  pageOf,
+  pageRequest,
+} from './connection.ts';
 import type { Context } from './context.ts';
 import { nodeId, parseNodeId } from './node-id.ts';
 import { Node } from './node-interface.ts';
@@ -67,30 +75,12 @@ export class DeadLetterType implements Node {
   failedAt!: Date;
 }
 
-@ObjectType({ simpleResolvers: true, description: 'A dead letter and its place in the list.' })
-class DeadLetterEdge {
-  @Field(() => String, { description: 'Its place: for `after`.' })
-  cursor!: string;
-
-  @Field(() => DeadLetterType)
-  node!: DeadLetterType;
-}
-
-@ObjectType({ simpleResolvers: true, description: 'A page of dead letters, newest first.' })
-class DeadLetterConnection {
-  @Field(() => [DeadLetterEdge], { description: 'The entries with their cursors.' })
-  edges!: DeadLetterEdge[];
-
-  @Field(() => [DeadLetterType], { description: 'The entries.' })
-  nodes!: DeadLetterType[];
-
-  @Field(() => PageInfo, { description: 'Whether there is more.' })
-  pageInfo!: PageInfo;
-
-  @Field(() => Int, { description: 'All entries the filter lets through; counted only when asked for.' })
-  @Computed()
-  totalCount!: number;
-}
+const DeadLetterConnection = createConnection('DeadLetter', {
+  node: DeadLetterType,
+  description: 'A page of dead letters, newest first.',
+  edge: { description: 'A dead letter and its place in the list.' },
+  totalCount: 'All entries the filter lets through; counted only when asked for.',
+});
 
 @InputType({ description: 'Which dead letters: what is absent is not asked for.' })
 class DeadLetterFilter {
@@ -136,20 +126,16 @@ export class DeadLetterResolver {
   })
   async deadLetters(
     @Ctx() context: Context,
-    @Arg('first', () => Int, { nullable: true, defaultValue: 25, description: 'Page size, 1 to 100.' })
+    @Arg('first', () => Int, firstArg)
     first: number | null,
-    @Arg('after', () => String, {
-      nullable: true,
-      description: 'Cursor of the entry before the page; absent: from the newest.',
-    })
+    @Arg('after', () => String, afterArg)
     after?: string,
     @Arg('filter', () => DeadLetterFilter, { nullable: true, description: 'Only some of them.' })
     filter?: DeadLetterFilter,
   ) {
     const { store } = this.deps;
     const { tenantId } = context.caller;
-    const page = { first: first ?? 25, after: after ?? undefined };
-    checkFirst(page.first);
+    const page = pageRequest(first, after);
     const owner = { tenantId };
     const place =
       page.after === undefined ? undefined : decodeCursor(page.after, 'deadLetters', owner, isPlace);
@@ -162,11 +148,8 @@ export class DeadLetterResolver {
     });
     const cursorOf = ({ failedAt, id }: StoredDeadLetter) =>
       encodeCursor('deadLetters', owner, [String(failedAt.getTime()), id]);
-    const { edges, nodes, pageInfo } = pageOf(rows, page, cursorOf);
     return {
-      edges: edges.map(({ cursor, node }) => ({ cursor, node: deadLetterNode(node) })),
-      nodes: nodes.map(deadLetterNode),
-      pageInfo,
+      ...pageOf(rows, page, { cursorOf, nodeOf: deadLetterNode }),
       totalCount: () => store.countDeadLetters(wanted),
     };
   }

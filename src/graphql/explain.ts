@@ -20,7 +20,15 @@ import type { Reconcile } from '../flow/background/reconcile.ts';
 import type { Read } from '../flow/read/read.ts';
 import type { Store } from '../ports/store/store.ts';
 import { BadgeType, badgeNode } from './badge.ts';
-import { checkFirst, decodeCursor, encodeCursor, PageInfo, pageOf } from './connection.ts';
+import {
+  afterArg,
+  createConnection,
+  decodeCursor,
+  encodeCursor,
+  firstArg,
+  pageOf,
+  pageRequest,
+} from './connection.ts';
 import { type Context, targetUser } from './context.ts';
 import { ItemType, itemNode } from './item.ts';
 import { NotificationType, notificationNode } from './notification.ts';
@@ -47,26 +55,12 @@ class BadgeContribution {
   reason!: string;
 }
 
-@ObjectType({
-  simpleResolvers: true,
-  description: 'One of those that make up a badge and its place among them.',
-})
-class BadgeContributionEdge {
-  @Field(() => String, { description: 'Its place: for `after`.' })
-  cursor!: string;
-
-  @Field(() => BadgeContribution)
-  node!: BadgeContribution;
-}
-
-@ObjectType({ simpleResolvers: true, description: 'A page of what makes up a badge, newest first.' })
-class BadgeContributionConnection {
-  @Field(() => [BadgeContributionEdge], { description: 'The entries with their cursors.' })
-  edges!: BadgeContributionEdge[];
-
-  @Field(() => PageInfo, { description: 'Whether there is more.' })
-  pageInfo!: PageInfo;
-}
+const BadgeContributionConnection = createConnection('BadgeContribution', {
+  node: BadgeContribution,
+  description: 'A page of what makes up a badge, newest first.',
+  edge: { description: 'One of those that make up a badge and its place among them.' },
+  hasNodes: false,
+});
 
 @ObjectType({
   implements: MutationPayload,
@@ -132,26 +126,22 @@ export class ExplainResolver {
   })
   async explain(
     @Root() badge: Badge,
-    @Arg('first', () => Int, { nullable: true, defaultValue: 25, description: 'Page size, 1 to 100.' })
-    firstOrNull: number | null,
-    @Arg('after', () => String, {
-      nullable: true,
-      description: 'Cursor of the entry before the page; absent: from the newest.',
-    })
+    @Arg('first', () => Int, firstArg)
+    first: number | null,
+    @Arg('after', () => String, afterArg)
     after?: string,
   ) {
-    const page = { first: firstOrNull ?? 25, after: after ?? undefined };
-    checkFirst(page.first);
+    const page = pageRequest(first, after);
     const isPlace = badge.key === notificationsKey ? isSeq : isItemPlace;
     const place =
       page.after === undefined
         ? undefined
         : decodeCursor(page.after, 'explain', badge, ([key, ...rest]) => key === badge.key && isPlace(rest));
     const rows = await this.contributions(badge, page.first + 1, place?.slice(1));
-    const { edges, pageInfo } = pageOf(rows, page, ({ place }) =>
-      encodeCursor('explain', badge, [badge.key, ...place]),
-    );
-    return { edges, pageInfo };
+    return pageOf(rows, page, {
+      cursorOf: ({ place }) => encodeCursor('explain', badge, [badge.key, ...place]),
+      nodeOf: (row) => row,
+    });
   }
 
   private async contributions(

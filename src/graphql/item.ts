@@ -9,8 +9,15 @@ import type { Read } from '../flow/read/read.ts';
 import type { Record } from '../flow/record/record.ts';
 import type { Store } from '../ports/store/store.ts';
 import { BadgeType, badgeNode } from './badge.ts';
-import { Computed } from './computed.ts';
-import { checkFirst, decodeCursor, encodeCursor, PageInfo, pageOf } from './connection.ts';
+import {
+  afterArg,
+  createConnection,
+  decodeCursor,
+  encodeCursor,
+  firstArg,
+  pageOf,
+  pageRequest,
+} from './connection.ts';
 import { type Context, targetUser } from './context.ts';
 import { nodeId } from './node-id.ts';
 import { Node } from './node-interface.ts';
@@ -50,38 +57,18 @@ export class ItemType implements Node {
   viewedAt!: Date | null;
 }
 
-@ObjectType({ simpleResolvers: true, description: 'An item and its place in the collection.' })
-class ItemEdge {
-  @Field(() => String, { description: 'Its place: for `after`.' })
-  cursor!: string;
-
-  @Field(() => ItemType)
-  node!: ItemType;
-}
-
-@ObjectType({ simpleResolvers: true, description: 'A page of a collection, newest first.' })
-class ItemConnection {
-  @Field(() => [ItemEdge], { description: 'The entries with their cursors.' })
-  edges!: ItemEdge[];
-
-  @Field(() => [ItemType], { description: 'The entries.' })
-  nodes!: ItemType[];
-
-  @Field(() => PageInfo, { description: 'Whether there is more.' })
-  pageInfo!: PageInfo;
-
-  @Field(() => Int, { description: 'All items that are not retracted; counted only when asked for.' })
-  @Computed()
-  totalCount!: number;
-
-  @Field(() => BadgeType, {
+const ItemConnection = createConnection('Item', {
+  node: ItemType,
+  description: 'A page of a collection, newest first.',
+  edge: { description: 'An item and its place in the collection.' },
+  totalCount: 'All items that are not retracted; counted only when asked for.',
+  badge: {
+    type: BadgeType,
     nullable: true,
     description:
       "The caller's badge over this collection, read after the page; null when the caller is no user.",
-  })
-  @Computed()
-  badge!: BadgeType | null;
-}
+  },
+});
 
 @InputType({ description: 'An item to publish.' })
 class ItemInput {
@@ -200,17 +187,13 @@ export class ItemResolver {
   async items(
     @Ctx() { caller: { tenantId, subject, role } }: Context,
     @Arg('collection', () => String, collectionField) collection: string,
-    @Arg('first', () => Int, { nullable: true, defaultValue: 25, description: 'Page size, 1 to 100.' })
+    @Arg('first', () => Int, firstArg)
     first: number | null,
-    @Arg('after', () => String, {
-      nullable: true,
-      description: 'Cursor of the entry before the page; absent: from the newest.',
-    })
+    @Arg('after', () => String, afterArg)
     after?: string,
   ) {
     const { store, read } = this.deps;
-    const page = { first: first ?? 25, after: after ?? undefined };
-    checkFirst(page.first);
+    const page = pageRequest(first, after);
     const named = collectionName.safeParse(collection);
     if (!named.success) throw new AppError('BAD_USER_INPUT', `collection ${named.error.issues[0]?.message}.`);
     const isPlace = ([of, time = '', itemId, ...rest]: readonly string[]) =>
@@ -223,11 +206,8 @@ export class ItemResolver {
       ...(place && { after: { publishedAt: new Date(Number(place[1])), itemId: place[2] as string } }),
       ...(role === 'user' && { viewerId: subject }),
     });
-    const { edges, nodes, pageInfo } = pageOf(rows, page, itemCursor);
     return {
-      edges: edges.map(({ cursor, node }) => ({ cursor, node: itemNode(node) })),
-      nodes: nodes.map(itemNode),
-      pageInfo,
+      ...pageOf(rows, page, { cursorOf: itemCursor, nodeOf: itemNode }),
       totalCount: () => store.countItems(key),
       badge: async () =>
         role === 'user'

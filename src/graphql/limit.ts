@@ -16,7 +16,7 @@ import type { Read } from '../flow/read/read.ts';
 import type { LimitWatch } from '../flow/watch/watch-limits.ts';
 import type { Clock } from '../ports/clock.ts';
 import { Computed } from './computed.ts';
-import { checkFirst, decodeCursor, encodeCursor, PageInfo, pageOf } from './connection.ts';
+import { createConnection, decodeCursor, encodeCursor, firstArg, pageOf, pageRequest } from './connection.ts';
 import { type Context, targetUser } from './context.ts';
 import { LimitPeriod, LimitStatus, LimitType, LimitUnit } from './limit-enum.ts';
 import { LimitNode } from './limit-node.ts';
@@ -141,26 +141,13 @@ class UserLimitEvent {
   raw!: Readonly<Record<string, unknown>>;
 }
 
-@ObjectType({ simpleResolvers: true, description: 'An event of a limit and its place in the history.' })
-class UserLimitEventEdge {
-  @Field(() => String, { description: 'Its place: for `after`.' })
-  cursor!: string;
-
-  @Field(() => UserLimitEvent)
-  node!: UserLimitEvent;
-}
-
-@ObjectType({
-  simpleResolvers: true,
+const UserLimitEventConnection = createConnection('UserLimitEvent', {
+  node: UserLimitEvent,
   description: 'A page of the history of a limit, by sequence number, the latest first.',
-})
-class UserLimitEventConnection {
-  @Field(() => [UserLimitEventEdge], { description: 'The events with their cursors.' })
-  edges!: UserLimitEventEdge[];
-
-  @Field(() => PageInfo, { description: 'Whether there is more.' })
-  pageInfo!: PageInfo;
-}
+  edge: { description: 'An event of a limit and its place in the history.' },
+  edges: 'The events with their cursors.',
+  hasNodes: false,
+});
 
 const isPlace = ([limitId, sequence, ...event]: readonly string[]) =>
   event.length === 2 &&
@@ -182,7 +169,7 @@ export class UserLimitResolver {
   })
   async history(
     @Root() { tenantId, userId, userLimitId }: LimitKey,
-    @Arg('first', () => Int, { nullable: true, defaultValue: 25, description: 'Page size, 1 to 100.' })
+    @Arg('first', () => Int, firstArg)
     first: number | null,
     @Arg('after', () => String, {
       nullable: true,
@@ -190,8 +177,7 @@ export class UserLimitResolver {
     })
     after?: string,
   ) {
-    const page = { first: first ?? 25, after: after ?? undefined };
-    checkFirst(page.first);
+    const page = pageRequest(first, after);
     const key = { tenantId, userId, userLimitId };
     const ofThis = (place: readonly string[]) => isPlace(place) && place[0] === userLimitId;
     const [, sequence, source = '', eventId = ''] =
@@ -203,14 +189,12 @@ export class UserLimitResolver {
     });
     const cursorOf = (row: LimitRecord) =>
       encodeCursor('history', row, [row.userLimitId, String(row.sequence), row.source, row.eventId]);
-    const { edges, pageInfo } = pageOf(rows, page, cursorOf);
-    return {
-      edges: edges.map(({ cursor, node: { sequence: sequenceNumber, ...event } }) => ({
-        cursor,
-        node: { ...event, sequenceNumber, raw: () => JSON.parse(event.raw) },
-      })),
-      pageInfo,
-    };
+    const nodeOf = ({ sequence: sequenceNumber, ...event }: LimitRecord) => ({
+      ...event,
+      sequenceNumber,
+      raw: () => JSON.parse(event.raw),
+    });
+    return pageOf(rows, page, { cursorOf, nodeOf });
   }
 
   @Subscription(() => UserLimitType, {

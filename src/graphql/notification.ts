@@ -15,8 +15,7 @@ import type { UserKey } from '../domain/user.ts';
 import type { Read } from '../flow/read/read.ts';
 import type { Store } from '../ports/store/store.ts';
 import { BadgeType, badgeNode } from './badge.ts';
-import { Computed } from './computed.ts';
-import { checkFirst, decodeCursor, encodeCursor, PageInfo, pageOf } from './connection.ts';
+import { createConnection, decodeCursor, encodeCursor, type PageRequest, pageOf } from './connection.ts';
 import { type Context, maySee } from './context.ts';
 import { nodeId } from './node-id.ts';
 import { Node } from './node-interface.ts';
@@ -137,40 +136,17 @@ export class NotificationType implements Node {
   groupCount!: number;
 }
 
-@ObjectType({ simpleResolvers: true, description: 'A notification and its place in the list.' })
-class NotificationEdge {
-  @Field(() => String, {
-    description:
-      'Its place: for `after` and, in an inbox, for `upTo` of `openInbox` and `markNotifications`. Of what is still to come it is refused there.',
-  })
-  cursor!: string;
-
-  @Field(() => NotificationType)
-  node!: NotificationType;
-}
-
-@ObjectType({
-  simpleResolvers: true,
+export const NotificationConnection = createConnection('Notification', {
+  node: NotificationType,
   description: 'A page of an inbox, newest first, or of what is still to come, soonest first.',
-})
-export class NotificationConnection {
-  @Field(() => [NotificationEdge], { description: 'The entries with their cursors.' })
-  edges!: NotificationEdge[];
-
-  @Field(() => [NotificationType], { description: 'The entries.' })
-  nodes!: NotificationType[];
-
-  @Field(() => PageInfo, { description: 'Whether there is more.' })
-  pageInfo!: PageInfo;
-
-  @Field(() => Int, { description: 'All entries that the filter names; counted only when asked for.' })
-  @Computed()
-  totalCount!: number;
-
-  @Field(() => BadgeType, { description: 'The badge over this inbox, read after the page.' })
-  @Computed()
-  badge!: BadgeType;
-}
+  edge: {
+    description: 'A notification and its place in the list.',
+    cursor:
+      'Its place: for `after` and, in an inbox, for `upTo` of `openInbox` and `markNotifications`. Of what is still to come it is refused there.',
+  },
+  totalCount: 'All entries that the filter names; counted only when asked for.',
+  badge: { type: BadgeType, description: 'The badge over this inbox, read after the page.' },
+});
 
 export const notificationNode = (notification: Notification) => ({
   ...notification,
@@ -192,25 +168,27 @@ const notificationCursor = (notification: Notification) =>
 export async function notificationPage(
   { store, read }: { readonly store: Store; readonly read: Read },
   user: UserKey,
-  page: { readonly first: number; readonly after?: string | undefined },
+  page: PageRequest,
   filter: NotificationFilter,
 ) {
-  checkFirst(page.first);
   const [seq] = page.after === undefined ? [] : decodeCursor(page.after, 'notifications', user, isSeq);
   const rows = await store.notifications(user, {
     ...filter,
     first: page.first + 1,
     ...(seq !== undefined && { before: BigInt(seq) }),
   });
-  const { edges, nodes, pageInfo } = pageOf(rows, page, notificationCursor);
   return {
-    edges: edges.map(({ cursor, node }) => ({ cursor, node: notificationNode(node) })),
-    nodes: nodes.map(notificationNode),
-    pageInfo,
+    ...pageOf(rows, page, { cursorOf: notificationCursor, nodeOf: notificationNode }),
     totalCount: () => store.countNotifications(user, filter),
     badge: async () => badgeNode(await read.currentBadge(user)),
   };
 }
+
+const scheduledCursor = (notification: Notification) =>
+  encodeCursor('scheduledNotifications', notification, [
+    String(notification.scheduledFor?.getTime()),
+    notification.id,
+  ]);
 
 const isPlace = (place: readonly string[]) =>
   place.length === 2 && /^\d{1,15}$/.test(place[0] ?? '') && isUuid(place[1] ?? '');
@@ -219,22 +197,16 @@ const isPlace = (place: readonly string[]) =>
 export async function scheduledPage(
   { store, read }: { readonly store: Store; readonly read: Read },
   user: UserKey,
-  page: { readonly first: number; readonly after?: string | undefined },
+  page: PageRequest,
 ) {
-  checkFirst(page.first);
   const [at, id] =
     page.after === undefined ? [] : decodeCursor(page.after, 'scheduledNotifications', user, isPlace);
   const rows = await store.scheduled(user, {
     first: page.first + 1,
     ...(id !== undefined && { after: { scheduledFor: new Date(Number(at)), id } }),
   });
-  const { edges, nodes, pageInfo } = pageOf(rows, page, (row) =>
-    encodeCursor('scheduledNotifications', row, [String(row.scheduledFor?.getTime()), row.id]),
-  );
   return {
-    edges: edges.map(({ cursor, node }) => ({ cursor, node: notificationNode(node) })),
-    nodes: nodes.map(notificationNode),
-    pageInfo,
+    ...pageOf(rows, page, { cursorOf: scheduledCursor, nodeOf: notificationNode }),
     totalCount: () => store.countScheduled(user),
     badge: async () => badgeNode(await read.currentBadge(user)),
   };

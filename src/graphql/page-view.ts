@@ -6,8 +6,7 @@ import type { UserKey } from '../domain/user.ts';
 import { pageViewType } from '../events/activity.ts';
 import type { PageViewInput, Record } from '../flow/record/record.ts';
 import type { Store } from '../ports/store/store.ts';
-import { Computed } from './computed.ts';
-import { checkFirst, decodeCursor, encodeCursor, PageInfo, pageOf } from './connection.ts';
+import { createConnection, decodeCursor, encodeCursor, type PageRequest, pageOf } from './connection.ts';
 import { type Context, targetUser } from './context.ts';
 import type { DateTimeRangeInput } from './date-time-range.ts';
 import { nodeId } from './node-id.ts';
@@ -35,30 +34,12 @@ export class PageViewType implements Node {
   receivedAt!: Date;
 }
 
-@ObjectType({ simpleResolvers: true, description: 'A page view and its place in the list.' })
-class PageViewEdge {
-  @Field(() => String, { description: 'Its place: for `after`.' })
-  cursor!: string;
-
-  @Field(() => PageViewType)
-  node!: PageViewType;
-}
-
-@ObjectType({ simpleResolvers: true, description: 'A page of page views, newest first.' })
-export class PageViewConnection {
-  @Field(() => [PageViewEdge], { description: 'The entries with their cursors.' })
-  edges!: PageViewEdge[];
-
-  @Field(() => [PageViewType], { description: 'The entries.' })
-  nodes!: PageViewType[];
-
-  @Field(() => PageInfo, { description: 'Whether there is more.' })
-  pageInfo!: PageInfo;
-
-  @Field(() => Int, { description: 'All entries of the range; counted only when asked for.' })
-  @Computed()
-  totalCount!: number;
-}
+export const PageViewConnection = createConnection('PageView', {
+  node: PageViewType,
+  description: 'A page of page views, newest first.',
+  edge: { description: 'A page view and its place in the list.' },
+  totalCount: 'All entries of the range; counted only when asked for.',
+});
 
 export const pageViewNode = (view: PageView) => ({
   ...view,
@@ -76,10 +57,9 @@ const isPlace = ([time = '', id = '', ...rest]: readonly string[]) =>
 export async function pageViewPage(
   store: Store,
   user: UserKey,
-  page: { readonly first: number; readonly after?: string | undefined },
+  page: PageRequest,
   range: DateTimeRangeInput | undefined,
 ) {
-  checkFirst(page.first);
   if (range?.to && range.to <= range.from)
     throw new AppError('BAD_USER_INPUT', 'range.to must be later than range.from.');
   const place = page.after === undefined ? undefined : decodeCursor(page.after, 'pageViews', user, isPlace);
@@ -89,11 +69,8 @@ export async function pageViewPage(
     first: page.first + 1,
     ...(place && { after: { occurredAt: new Date(Number(place[0])), id: place[1] as string } }),
   });
-  const { edges, nodes, pageInfo } = pageOf(rows, page, pageViewCursor);
   return {
-    edges: edges.map(({ cursor, node }) => ({ cursor, node: pageViewNode(node) })),
-    nodes: nodes.map(pageViewNode),
-    pageInfo,
+    ...pageOf(rows, page, { cursorOf: pageViewCursor, nodeOf: pageViewNode }),
     totalCount: () => store.countPageViews(user, within),
   };
 }

@@ -25,6 +25,7 @@ import type { Read } from '../flow/read/read.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Store } from '../ports/store/store.ts';
 import { BadgeType, badgeNode, checkBadgeKey, distinctKeys } from './badge.ts';
+import { afterArg, firstArg, pageRequest } from './connection.ts';
 import { type Context, maySee } from './context.ts';
 import { DateTimeRangeInput } from './date-time-range.ts';
 import { maxBadges } from './engine/cost-table.ts';
@@ -38,12 +39,6 @@ import { countProblem, MutationPayload, type UserError, userErrorsOf } from './p
 import { DateTime, TimeZone } from './scalars.ts';
 import { StatsWindowInput, sharedStatsOf, UserStatsType } from './stats.ts';
 
-const defaultPageSize = 25;
-const firstArg = { nullable: true, defaultValue: defaultPageSize, description: 'Page size, 1 to 100.' };
-const afterArg = {
-  nullable: true,
-  description: 'Cursor of the entry before the page; absent: from the newest.',
-};
 const afterSoonestArg = {
   nullable: true,
   description: 'Cursor of the entry before the page; absent: from the next to come.',
@@ -205,12 +200,7 @@ export class UserResolver {
     })
     filter?: NotificationFilterInput,
   ) {
-    return notificationPage(
-      this.deps,
-      user,
-      { first: first ?? defaultPageSize, after: after ?? undefined },
-      filterOf(filter),
-    );
+    return notificationPage(this.deps, user, pageRequest(first, after), filterOf(filter));
   }
 
   @FieldResolver(() => NotificationConnection, {
@@ -221,7 +211,7 @@ export class UserResolver {
     @Arg('first', () => Int, firstArg) first: number | null,
     @Arg('after', () => String, afterSoonestArg) after?: string,
   ) {
-    return scheduledPage(this.deps, user, { first: first ?? defaultPageSize, after: after ?? undefined });
+    return scheduledPage(this.deps, user, pageRequest(first, after));
   }
 
   @FieldResolver(() => PageViewConnection, { description: 'What the user looked at, newest first.' })
@@ -235,12 +225,7 @@ export class UserResolver {
     })
     range?: DateTimeRangeInput,
   ) {
-    return pageViewPage(
-      this.deps.store,
-      user,
-      { first: first ?? defaultPageSize, after: after ?? undefined },
-      range ?? undefined,
-    );
+    return pageViewPage(this.deps.store, user, pageRequest(first, after), range ?? undefined);
   }
 
   @FieldResolver(() => UserStatsType, {

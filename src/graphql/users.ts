@@ -4,8 +4,7 @@ import type { User } from '../domain/user.ts';
 import { name } from '../events/text.ts';
 import type { Act } from '../flow/act/act.ts';
 import type { Store } from '../ports/store/store.ts';
-import { Computed } from './computed.ts';
-import { checkFirst, decodeCursor, encodeCursor, PageInfo, pageOf } from './connection.ts';
+import { createConnection, decodeCursor, encodeCursor, firstArg, pageOf, pageRequest } from './connection.ts';
 import { type Context, targetUser } from './context.ts';
 import { MutationPayload, type UserError, userErrorsOf } from './payload.ts';
 import { UpsertUsersPayload, UserPatchInput, UserType, upsertAnswer, userNode } from './user.ts';
@@ -13,33 +12,12 @@ import { UpsertUsersPayload, UserPatchInput, UserType, upsertAnswer, userNode } 
 /** Users that one `importUserRange` takes. */
 const maxRange = 10_000;
 
-@ObjectType({ simpleResolvers: true, description: 'A user and their place in the list.' })
-class UserEdge {
-  @Field(() => String, { description: 'Their place: for `after`.' })
-  cursor!: string;
-
-  @Field(() => UserType)
-  node!: UserType;
-}
-
-@ObjectType({
-  simpleResolvers: true,
+const UserConnection = createConnection('User', {
+  node: UserType,
   description: 'A page of the users of the tenant, by user id; ids are text, so 10 comes before 9.',
-})
-class UserConnection {
-  @Field(() => [UserEdge], { description: 'The entries with their cursors.' })
-  edges!: UserEdge[];
-
-  @Field(() => [UserType], { description: 'The entries.' })
-  nodes!: UserType[];
-
-  @Field(() => PageInfo, { description: 'Whether there is more.' })
-  pageInfo!: PageInfo;
-
-  @Field(() => Int, { description: 'All users of the tenant; counted only when asked for.' })
-  @Computed()
-  totalCount!: number;
-}
+  edge: { description: 'A user and their place in the list.', cursor: 'Their place: for `after`.' },
+  totalCount: 'All users of the tenant; counted only when asked for.',
+});
 
 @InputType({ description: 'Users whose ids are numbers in a row, and what to change about them.' })
 class ImportUserRangeInput {
@@ -70,7 +48,7 @@ export class UsersResolver {
   @Query(() => UserConnection, { description: 'The users of the tenant. Service and admin tokens only.' })
   async users(
     @Ctx() { caller: { tenantId } }: Context,
-    @Arg('first', () => Int, { nullable: true, defaultValue: 25, description: 'Page size, 1 to 100.' })
+    @Arg('first', () => Int, firstArg)
     first: number | null,
     @Arg('after', () => String, {
       nullable: true,
@@ -79,8 +57,7 @@ export class UsersResolver {
     after?: string,
   ) {
     const { store } = this.deps;
-    const page = { first: first ?? 25, after: after ?? undefined };
-    checkFirst(page.first);
+    const page = pageRequest(first, after);
     const owner = { tenantId };
     const [place] = page.after === undefined ? [] : decodeCursor(page.after, 'users', owner, isPlace);
     const rows = await store.usersOf(tenantId, {
@@ -88,11 +65,8 @@ export class UsersResolver {
       ...(place !== undefined && { after: place }),
     });
     const cursorOf = ({ userId }: User) => encodeCursor('users', owner, [userId]);
-    const { edges, nodes, pageInfo } = pageOf(rows, page, cursorOf);
     return {
-      edges: edges.map(({ cursor, node }) => ({ cursor, node: userNode(node) })),
-      nodes: nodes.map(userNode),
-      pageInfo,
+      ...pageOf(rows, page, { cursorOf, nodeOf: userNode }),
       totalCount: () => store.countUsers(tenantId),
     };
   }
