@@ -86,7 +86,7 @@ function prepared(template: Template, text: Text, values: unknown[]): pg.QueryCo
 
 /**
  * SQL straight on a connection. A raw query through Prisma costs five times the CPU of one through pg, which every batch
- * and every request would pay (docs/decisions/0004).
+ * and every request would pay (docs/decisions/0004-run-sql-for-batches-through-pg.md).
  */
 export function sqlOn(client: Pick<pg.ClientBase, 'query'>): Sql {
   const run = (strings: TemplateStringsArray, values: readonly unknown[]) =>
