@@ -7,10 +7,7 @@ import type { Clock } from '../../ports/clock.ts';
 import type { Logger } from '../../ports/logger.ts';
 import type { PubSub } from '../../ports/pub-sub.ts';
 import type { Store } from '../../ports/store/store.ts';
-import { publishBadges, publishMove } from '../deliver/publish.ts';
-
-/** Where those who keep something about users in memory hear whom to forget: the user's key. */
-export const erasedTopic = 'erased';
+import { erasedTopic, publishBadges, publishMove } from '../deliver/publish.ts';
 
 /** Rows of a user that go in one step: some ten milliseconds. */
 const rowsAtOnce = 2_000;

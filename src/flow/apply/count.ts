@@ -17,8 +17,7 @@ import type { Consumption, EventLog, LogRecord } from '../../ports/event-log.ts'
 import type { Logger } from '../../ports/logger.ts';
 import type { PubSub } from '../../ports/pub-sub.ts';
 import type { Store, StoreTransaction } from '../../ports/store/store.ts';
-import { erasedTopic } from '../act/erase.ts';
-import { publishBuckets } from '../watch/watch-activity.ts';
+import { erasedTopic, publishBuckets } from '../deliver/publish.ts';
 import { createActivityTypes } from './activity-types.ts';
 import { createIsolate } from './isolate.ts';
 import { activityIdOf, isFarAhead, type Project } from './project.ts';

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { Granularity, TypedBucket } from '../../domain/activity.ts';
 import {
   type Badge,
   type BadgeCause,
@@ -130,6 +131,27 @@ export async function publishLimits(
     if (!isRetriable(err)) logger.error({ err, limits: limits.length }, 'limits could not be published');
   }
 }
+
+/** One topic per tenant and granularity; a message on it is the whole state of a bucket. */
+export function activityTopic(tenantId: string, granularity: Granularity): string {
+  return `activity:${tenantId}\n${granularity}`;
+}
+
+/** Publishes buckets to their watchers. A message that cannot be sent undoes nothing: watchers read again now and then. */
+export async function publishBuckets(pubSub: PubSub, buckets: readonly TypedBucket[]): Promise<void> {
+  const messages = buckets.map((bucket) => ({
+    topic: activityTopic(bucket.tenantId, bucket.granularity),
+    value: JSON.stringify(bucket),
+  }));
+  try {
+    await pubSub.publish(messages);
+  } catch (error) {
+    if (!isRetriable(error)) throw error;
+  }
+}
+
+/** A message on it is the key of a user who was erased: every process forgets what it keeps of that user in memory. */
+export const erasedTopic = 'erased';
 
 /** Reads each message once, however many listeners it reaches one after the other, and counts those that say nothing. */
 export function parsedOnce<News>(parse: (value: string) => News | undefined) {

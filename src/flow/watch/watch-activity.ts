@@ -8,15 +8,12 @@ import {
   granularityMs,
   type TypedBucket,
 } from '../../domain/activity.ts';
-import { isRetriable } from '../../domain/error.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { Logger } from '../../ports/logger.ts';
 import type { PubSub } from '../../ports/pub-sub.ts';
 import type { Store } from '../../ports/store/store.ts';
+import { activityTopic } from '../deliver/publish.ts';
 import { isDoneWithin } from './watch.ts';
-
-/** One topic per tenant and granularity; a message on it is the whole state of a bucket. */
-const topicOf = (tenantId: string, granularity: Granularity) => `activity:${tenantId}\n${granularity}`;
 
 const written = z.object({
   tenantId: z.string(),
@@ -28,19 +25,6 @@ const written = z.object({
   updatedAt: z.coerce.date(),
   byType: z.array(z.object({ activityType: z.string(), count: z.int() })),
 });
-
-/** Tells the watchers. A message that cannot be sent undoes nothing: they read again now and then. */
-export async function publishBuckets(pubSub: PubSub, buckets: readonly TypedBucket[]): Promise<void> {
-  const messages = buckets.map((bucket) => ({
-    topic: topicOf(bucket.tenantId, bucket.granularity),
-    value: JSON.stringify(bucket),
-  }));
-  try {
-    await pubSub.publish(messages);
-  } catch (error) {
-    if (!isRetriable(error)) throw error;
-  }
-}
 
 function parseBucket(value: string): TypedBucket | undefined {
   try {
@@ -87,7 +71,7 @@ export function createWatchActivity(
   async function resync(): Promise<void> {
     const byTopic = new Map<string, Watcher[]>();
     for (const watcher of watchers) {
-      const topic = topicOf(watcher.tenantId, watcher.granularity);
+      const topic = activityTopic(watcher.tenantId, watcher.granularity);
       byTopic.set(topic, [...(byTopic.get(topic) ?? []), watcher]);
     }
     const readFor = (some: readonly Watcher[]) => async () => {
@@ -140,7 +124,7 @@ export function createWatchActivity(
         const oldest = clock.now().getTime() - reachMs[granularity];
         for (const start of versions.keys()) if (start < oldest) versions.delete(start);
       }
-      const { confirmed, end } = pubSub.subscribe([topicOf(tenantId, granularity)], ({ value }) => {
+      const { confirmed, end } = pubSub.subscribe([activityTopic(tenantId, granularity)], ({ value }) => {
         const bucket = parseBucket(value);
         if (bucket) watcher.offer(bucket);
       });
