@@ -6,8 +6,6 @@ export function builtIn(dist: string) {
   return {
     act: (): Promise<typeof import('../src/flow/act/act.ts')> => load('flow/act/act.js'),
     app: (): Promise<typeof import('../src/app.ts')> => load('app.js'),
-    authenticator: (): Promise<typeof import('../src/adapters/jwt/authenticator.ts')> =>
-      load('adapters/jwt/authenticator.js'),
     config: (): Promise<typeof import('../src/config/config.ts')> => load('config/config.js'),
     connection: (): Promise<typeof import('../src/adapters/postgres/connection.ts')> =>
       load('adapters/postgres/connection.js'),
@@ -24,7 +22,9 @@ export function builtIn(dist: string) {
     read: (): Promise<typeof import('../src/flow/read/read.ts')> => load('flow/read/read.js'),
     redisPubSub: (): Promise<typeof import('../src/adapters/redis/pub-sub.ts')> =>
       load('adapters/redis/pub-sub.js'),
-    runtime: (): Promise<typeof import('../src/runtime/backends.ts')> => load('runtime/backends.js'),
+    runtime: (): Promise<typeof import('../src/runtime/runtime.ts')> => load('runtime/runtime.js'),
+    signToken: (): Promise<typeof import('../src/adapters/jwt/sign-token.ts')> =>
+      load('adapters/jwt/sign-token.js'),
     sql: (): Promise<typeof import('../src/adapters/postgres/sql.ts')> => load('adapters/postgres/sql.js'),
     stats: (): Promise<typeof import('../src/adapters/postgres/tables/stats.ts')> =>
       load('adapters/postgres/tables/stats.js'),

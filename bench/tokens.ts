@@ -6,7 +6,7 @@ export async function userTokens(
   { options, secret }: Bench,
   count: number,
 ): Promise<readonly { readonly userId: string; readonly token: string }[]> {
-  const { signToken } = await builtIn(options.dist).authenticator();
+  const { signToken } = await builtIn(options.dist).signToken();
   return Promise.all(
     Array.from({ length: count }, async (_, n) => {
       const userId = `user-${n}`;
@@ -18,6 +18,6 @@ export async function userTokens(
 
 /** The token of a service of the default tenant. */
 export async function serviceToken({ options, secret }: Bench): Promise<string> {
-  const { signToken } = await builtIn(options.dist).authenticator();
+  const { signToken } = await builtIn(options.dist).signToken();
   return signToken(secret, { subject: 'bench', role: 'service', tenantId: 'default', expiresIn: '2h' });
 }

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
-import { signToken } from './adapters/jwt/authenticator.ts';
+import { signToken } from './adapters/jwt/sign-token.ts';
 import { encode } from './events/codec.ts';
 import { keyOf, topicOf } from './events/event.ts';
 import { createTestDatabase, type TestDatabase } from './testing/database.ts';

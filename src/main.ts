@@ -16,21 +16,14 @@ import { type Role, roles } from './domain/caller.ts';
 import { AppError, isRetriable } from './domain/error.ts';
 import { isTimeZone } from './domain/time.ts';
 import type { UserPatch } from './domain/user.ts';
-import {
-  createLogger,
-  createOpenCode,
-  createRuntime,
-  createToken,
-  type Examination,
-  examine,
-  missingRight,
-  openLog,
-  openStore,
-  replay,
-  runMigrations,
-  serializeError,
-  useLog,
-} from './runtime/backends.ts';
+import { createOpenCode, createToken } from './runtime/auth.ts';
+import { openLog, openStore } from './runtime/backends.ts';
+import { missingRight, runMigrations } from './runtime/database.ts';
+import { type Examination, examine } from './runtime/doctor.ts';
+import { createLogger, serializeError } from './runtime/error-text.ts';
+import { replay } from './runtime/log.ts';
+import { useLog } from './runtime/move-log.ts';
+import { createRuntime } from './runtime/runtime.ts';
 import { version } from './version.ts';
 
 const program = new Command('unseen')

@@ -63,13 +63,17 @@ const isTest = (file: string) => /\.test\.ts$|^testing\//.test(file);
 
 function importsOf(file: string): readonly Import[] {
   const source = readFileSync(join(root, file), 'utf8');
-  return [...source.matchAll(/^(?:import|export)\s+(type\s)?(?:([^;'"]*?)\sfrom\s+)?['"]([^'"]+)['"]/gm)].map(
-    ([, type, names = '', to = '']) => ({
+  const resolved = (to: string) => (to.startsWith('.') ? posix.join(posix.dirname(file), to) : to);
+  const atLoad = source.matchAll(/^(?:import|export)\s+(type\s)?(?:([^;'"]*?)\sfrom\s+)?['"]([^'"]+)['"]/gm);
+  const later = source.matchAll(/\bimport\(['"]([^'"]+)['"]\)/g);
+  return [
+    ...[...atLoad].map(([, type, names = '', to = '']) => ({
       from: file,
-      to: to.startsWith('.') ? posix.join(posix.dirname(file), to) : to,
+      to: resolved(to),
       isType: type !== undefined || /^\{(\s*type\s[^,}]+,?)+\s*\}$/.test(names.trim()),
-    }),
-  );
+    })),
+    ...[...later].map(([, to = '']) => ({ from: file, to: resolved(to), isType: false })),
+  ];
 }
 
 const files = readdirSync(root, { recursive: true, encoding: 'utf8' }).filter(

@@ -2,12 +2,12 @@ import { randomUUID } from 'node:crypto';
 import { type Client, createClient } from 'graphql-ws';
 import { inject } from 'vitest';
 import WebSocket from 'ws';
-import { signToken } from '../adapters/jwt/authenticator.ts';
+import { signToken } from '../adapters/jwt/sign-token.ts';
 import { createApp } from '../app.ts';
 import { type Config, readConfig } from '../config/config.ts';
 import type { Role } from '../domain/caller.ts';
 import { type Logger, silent } from '../ports/logger.ts';
-import { createRuntime, type Runtime } from '../runtime/backends.ts';
+import { createRuntime, type Runtime } from '../runtime/runtime.ts';
 import { createTestDatabase } from './database.ts';
 
 const secret = 'a-secret-for-tests-of-at-least-32-characters';

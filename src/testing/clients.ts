@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { createClient } from 'graphql-ws';
 import { expect } from 'vitest';
 import WebSocket from 'ws';
-import { signToken } from '../adapters/jwt/authenticator.ts';
+import { signToken } from '../adapters/jwt/sign-token.ts';
 import type { Role } from '../domain/caller.ts';
 import { secret } from './program.ts';
 

@@ -1,7 +1,8 @@
 import { createApp } from '../app.ts';
 import { readConfig } from '../config/config.ts';
 import type { Store } from '../ports/store/store.ts';
-import { createLogger, createRuntime } from '../runtime/backends.ts';
+import { createLogger } from '../runtime/error-text.ts';
+import { createRuntime } from '../runtime/runtime.ts';
 import { withTransactions } from './faults.ts';
 
 /**

@@ -5,7 +5,8 @@ import { exportJWK, SignJWT } from 'jose';
 import { describe, expect, it } from 'vitest';
 import { expiredMessage } from '../../ports/authenticator.ts';
 import { systemClock } from '../../ports/clock.ts';
-import { createJwtAuthenticator, maxTokenLength, signToken } from './authenticator.ts';
+import { createJwtAuthenticator, maxTokenLength } from './authenticator.ts';
+import { signToken } from './sign-token.ts';
 
 const secret = 'a-secret-for-tests-of-at-least-32-characters';
 const bySecret = () => createJwtAuthenticator({ keys: { secret }, clock: systemClock });

@@ -1,8 +1,8 @@
 import { hash } from 'node:crypto';
-import { createRemoteJWKSet, errors, type JWTPayload, type JWTVerifyGetKey, jwtVerify, SignJWT } from 'jose';
+import { createRemoteJWKSet, errors, type JWTPayload, type JWTVerifyGetKey, jwtVerify } from 'jose';
 import { LRUCache } from 'lru-cache';
 import { z } from 'zod';
-import { type Caller, type Role, roles, sendToSelf } from '../../domain/caller.ts';
+import { type Caller, roles, sendToSelf } from '../../domain/caller.ts';
 import { AppError } from '../../domain/error.ts';
 import { name, tenantId } from '../../events/text.ts';
 import { type Authenticator, expiredMessage } from '../../ports/authenticator.ts';
@@ -148,36 +148,4 @@ function refusalOf(error: unknown): AppError {
   return isRefused
     ? refused('The token is not valid.', { cause: error })
     : new AppError('UNAVAILABLE', "The token issuer's keys cannot be had; try again.", { cause: error });
-}
-
-/** A token signed with the shared secret. */
-export function signToken(
-  secret: string,
-  {
-    subject,
-    role,
-    tenantId,
-    expiresIn,
-    scope,
-    issuer,
-    audience,
-  }: {
-    readonly subject: string;
-    readonly role: Role;
-    readonly tenantId: string;
-    /** As jose reads it: `12h`, `30 days`. */
-    readonly expiresIn: string;
-    readonly scope?: string;
-    readonly issuer?: string | undefined;
-    readonly audience?: string | undefined;
-  },
-): Promise<string> {
-  const jwt = new SignJWT({ tenant: tenantId, role, scope })
-    .setProtectedHeader({ alg: 'HS256' })
-    .setSubject(subject)
-    .setIssuedAt()
-    .setExpirationTime(expiresIn);
-  if (issuer !== undefined) jwt.setIssuer(issuer);
-  if (audience !== undefined) jwt.setAudience(audience);
-  return jwt.sign(new TextEncoder().encode(secret));
 }

@@ -3,7 +3,7 @@ import { sendToSelf } from '../../domain/caller.ts';
 import { AppError } from '../../domain/error.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { DemoSessions } from '../../ports/demo-sessions.ts';
-import { signToken } from './authenticator.ts';
+import { signToken } from './sign-token.ts';
 
 /** The user of the demo, in a tenant without other data. */
 export const demoUser = { tenantId: 'demo', userId: 'alice' } as const;
