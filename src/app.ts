@@ -9,8 +9,13 @@ import { createReconcile } from './flow/background/reconcile.ts';
 import { createRelay } from './flow/background/relay.ts';
 import { createSchedule } from './flow/background/schedule.ts';
 import { createSweep } from './flow/background/sweep.ts';
+import { createDeadLetterReads } from './flow/read/dead-letters.ts';
+import { createItemReads } from './flow/read/items.ts';
 import { createMeasure } from './flow/read/measure.ts';
+import { createNotificationReads } from './flow/read/notifications.ts';
+import { createPageViewReads } from './flow/read/page-views.ts';
 import { createRead } from './flow/read/read.ts';
+import { createUserReads } from './flow/read/users.ts';
 import { createIngest } from './flow/record/ingest.ts';
 import { createQuotas } from './flow/record/quota.ts';
 import { createRecord } from './flow/record/record.ts';
@@ -117,9 +122,12 @@ export async function createApp(
       ingest: createIngest({ log, clock }, { quotas }),
       watchActivity,
       measure,
-      store,
+      userReads: createUserReads({ store }),
+      notificationReads: createNotificationReads({ store }),
+      itemReads: createItemReads({ store }),
+      pageViewReads: createPageViewReads({ store, clock }, { retentionDays }),
+      deadLetterReads: createDeadLetterReads({ store }),
       clock,
-      retentionDays,
       lockedCategories,
       figures,
     });

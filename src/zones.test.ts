@@ -113,6 +113,13 @@ describe('the rooms', () => {
     expect(inFlow.length).toBeGreaterThan(30);
   });
 
+  it('reach the store through the flow', () => {
+    const direct = imports.filter(
+      ({ from, to }) => ['graphql', 'http'].includes(roomOf(from)) && to.startsWith('ports/store'),
+    );
+    expect(direct.map(({ from, to }) => `${from} → ${to}`)).toEqual([]);
+  });
+
   it('keep adapters apart from each other', () => {
     const technology = (file: string) => file.split('/')[1];
     const between = imports.filter(

@@ -16,9 +16,9 @@ import {
 import { type Badge, collectionOf, displayCount, notificationsKey } from '../domain/badge.ts';
 import { AppError } from '../domain/error.ts';
 import type { Act } from '../flow/act/act.ts';
+import type { NotificationReads } from '../flow/read/notifications.ts';
 import type { Read } from '../flow/read/read.ts';
 import type { BadgeUpdate, Watch } from '../flow/watch/watch.ts';
-import type { Store } from '../ports/store/store.ts';
 import { decodeCursor } from './connection.ts';
 import { type Context, targetUser } from './context.ts';
 import { maxBadges } from './engine/cost-table.ts';
@@ -204,7 +204,7 @@ export class BadgeResolver {
       readonly act: Act;
       readonly read: Read;
       readonly watch: Watch;
-      readonly store: Store;
+      readonly notificationReads: NotificationReads;
     },
   ) {}
 
@@ -223,7 +223,7 @@ export class BadgeResolver {
       'The same counts per category, by name; categories with neither are left out. Read when selected. Items have none.',
   })
   async byCategory(@Root() badge: Badge): Promise<readonly CategoryCount[]> {
-    return badge.key === notificationsKey ? this.deps.store.countByCategory(badge) : [];
+    return badge.key === notificationsKey ? this.deps.notificationReads.countByCategory(badge) : [];
   }
 
   @Mutation(() => BadgePayload, {

@@ -1,6 +1,7 @@
 import { type ClassType, Field, Int, ObjectType } from 'type-graphql';
 import { AppError } from '../domain/error.ts';
 import { type UserKey, userKeyOf } from '../domain/user.ts';
+import type { Slice } from '../flow/read/slice.ts';
 import { Computed } from './computed.ts';
 
 @ObjectType({ description: 'Where a page lies in its list.', simpleResolvers: true })
@@ -112,15 +113,15 @@ interface Page<Node> {
   readonly pageInfo: PageInfo;
 }
 
-/** One page of a list. `rows` has one more than asked for if there are more. */
+/** One page of a list. */
 export function pageOf<Row, Node>(
-  rows: readonly Row[],
-  { first, after }: PageRequest,
+  { rows, hasMore }: Slice<Row>,
+  { after }: PageRequest,
   { cursorOf, nodeOf }: { readonly cursorOf: (row: Row) => string; readonly nodeOf: (row: Row) => Node },
 ): Page<Node> {
-  const edges = rows.slice(0, first).map((row) => ({ cursor: cursorOf(row), node: nodeOf(row) }));
+  const edges = rows.map((row) => ({ cursor: cursorOf(row), node: nodeOf(row) }));
   const pageInfo = {
-    hasNextPage: rows.length > first,
+    hasNextPage: hasMore,
     hasPreviousPage: after !== undefined,
     startCursor: edges[0]?.cursor ?? null,
     endCursor: edges.at(-1)?.cursor ?? null,

@@ -5,8 +5,7 @@ import { AppError } from '../domain/error.ts';
 import type { Problem } from '../domain/problem.ts';
 import { text } from '../events/text.ts';
 import type { Act } from '../flow/act/act.ts';
-import type { StoredDeadLetter } from '../ports/store/dead-letters.ts';
-import type { Store } from '../ports/store/store.ts';
+import { type DeadLetterReads, type StoredDeadLetter } from '../flow/read/dead-letters.ts';
 import { Computed } from './computed.ts';
 import {
   afterArg,
@@ -119,7 +118,7 @@ const isPlace = ([time = '', id = '', ...rest]: readonly string[]) =>
 
 @Resolver(() => DeadLetterType)
 export class DeadLetterResolver {
-  constructor(private readonly deps: { readonly act: Act; readonly store: Store }) {}
+  constructor(private readonly deps: { readonly act: Act; readonly deadLetterReads: DeadLetterReads }) {}
 
   @Query(() => DeadLetterConnection, {
     description: 'Records of the log that could not be applied, newest first. Admin tokens only.',
@@ -133,16 +132,16 @@ export class DeadLetterResolver {
     @Arg('filter', () => DeadLetterFilter, { nullable: true, description: 'Only some of them.' })
     filter?: DeadLetterFilter,
   ) {
-    const { store } = this.deps;
+    const { deadLetterReads } = this.deps;
     const { tenantId } = context.caller;
     const page = pageRequest(first, after);
     const owner = { tenantId };
     const place =
       page.after === undefined ? undefined : decodeCursor(page.after, 'deadLetters', owner, isPlace);
     const wanted = { ...visibleTenants(context), ...checkedFilter(filter ?? {}) };
-    const rows = await store.deadLetters({
+    const rows = await deadLetterReads.list({
       ...wanted,
-      first: page.first + 1,
+      first: page.first,
       maxPayloadBytes,
       ...(place && { after: { failedAt: new Date(Number(place[0])), id: place[1] as string } }),
     });
@@ -150,7 +149,7 @@ export class DeadLetterResolver {
       encodeCursor('deadLetters', owner, [String(failedAt.getTime()), id]);
     return {
       ...pageOf(rows, page, { cursorOf, nodeOf: deadLetterNode }),
-      totalCount: () => store.countDeadLetters(wanted),
+      totalCount: () => deadLetterReads.count(wanted),
     };
   }
 

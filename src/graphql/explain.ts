@@ -17,8 +17,9 @@ import type { Notification } from '../domain/notification.ts';
 import type { UserKey } from '../domain/user.ts';
 import { name } from '../events/text.ts';
 import type { Reconcile } from '../flow/background/reconcile.ts';
+import type { NotificationReads } from '../flow/read/notifications.ts';
 import type { Read } from '../flow/read/read.ts';
-import type { Store } from '../ports/store/store.ts';
+import type { Slice } from '../flow/read/slice.ts';
 import { BadgeType, badgeNode } from './badge.ts';
 import {
   afterArg,
@@ -118,7 +119,11 @@ const isItemPlace = ([time = '', itemId, ...rest]: readonly string[]) =>
 @Resolver(() => BadgeType)
 export class ExplainResolver {
   constructor(
-    private readonly deps: { readonly store: Store; readonly read: Read; readonly reconcile: Reconcile },
+    private readonly deps: {
+      readonly notificationReads: NotificationReads;
+      readonly read: Read;
+      readonly reconcile: Reconcile;
+    },
   ) {}
 
   @FieldResolver(() => BadgeContributionConnection, {
@@ -137,7 +142,7 @@ export class ExplainResolver {
       page.after === undefined
         ? undefined
         : decodeCursor(page.after, 'explain', badge, ([key, ...rest]) => key === badge.key && isPlace(rest));
-    const rows = await this.contributions(badge, page.first + 1, place?.slice(1));
+    const rows = await this.contributions(badge, page.first, place?.slice(1));
     return pageOf(rows, page, {
       cursorOf: ({ place }) => encodeCursor('explain', badge, [badge.key, ...place]),
       nodeOf: (row) => row,
@@ -148,17 +153,19 @@ export class ExplainResolver {
     badge: Badge,
     first: number,
     [at, itemId]: readonly string[] = [],
-  ): Promise<readonly Contribution[]> {
-    const { store, read } = this.deps;
+  ): Promise<Slice<Contribution>> {
+    const { notificationReads, read } = this.deps;
     const collection = collectionOf(badge.key);
     if (collection === undefined) {
       const counted = { seen: false, archived: false, snoozed: false };
       const before = at === undefined ? {} : { before: BigInt(at) };
-      return (await store.notifications(badge, { ...counted, ...before, first })).map(ofNotification);
+      const { rows, hasMore } = await notificationReads.inbox(badge, { ...counted, ...before, first });
+      return { rows: rows.map(ofNotification), hasMore };
     }
     const after = itemId === undefined ? {} : { after: { publishedAt: new Date(Number(at)), itemId } };
     const { tenantId, userId } = badge;
-    return (await read.unseenItems({ tenantId, userId, collection }, { ...after, first })).map(ofItem);
+    const { rows, hasMore } = await read.unseenItems({ tenantId, userId, collection }, { ...after, first });
+    return { rows: rows.map(ofItem), hasMore };
   }
 
   @Mutation(() => ReconcileBadgePayload, {

@@ -5,9 +5,9 @@ import { type Item, maxEarlyViews, type ViewedItem } from '../domain/item.ts';
 import { maxItems } from '../events/item-view.ts';
 import { collectionName, name } from '../events/text.ts';
 import type { Items, PublishedItems } from '../flow/act/items.ts';
+import type { ItemReads } from '../flow/read/items.ts';
 import type { Read } from '../flow/read/read.ts';
 import type { Record } from '../flow/record/record.ts';
-import type { Store } from '../ports/store/store.ts';
 import { BadgeType, badgeNode } from './badge.ts';
 import {
   afterArg,
@@ -177,7 +177,7 @@ export class ItemResolver {
       readonly items: Items;
       readonly record: Record;
       readonly read: Read;
-      readonly store: Store;
+      readonly itemReads: ItemReads;
     },
   ) {}
 
@@ -192,7 +192,7 @@ export class ItemResolver {
     @Arg('after', () => String, afterArg)
     after?: string,
   ) {
-    const { store, read } = this.deps;
+    const { itemReads, read } = this.deps;
     const page = pageRequest(first, after);
     const named = collectionName.safeParse(collection);
     if (!named.success) throw new AppError('BAD_USER_INPUT', `collection ${named.error.issues[0]?.message}.`);
@@ -201,14 +201,14 @@ export class ItemResolver {
     const place =
       page.after === undefined ? undefined : decodeCursor(page.after, 'items', { tenantId }, isPlace);
     const key = { tenantId, collection };
-    const rows = await store.items(key, {
-      first: page.first + 1,
+    const rows = await itemReads.list(key, {
+      first: page.first,
       ...(place && { after: { publishedAt: new Date(Number(place[1])), itemId: place[2] as string } }),
       ...(role === 'user' && { viewerId: subject }),
     });
     return {
       ...pageOf(rows, page, { cursorOf: itemCursor, nodeOf: itemNode }),
-      totalCount: () => store.countItems(key),
+      totalCount: () => itemReads.count(key),
       badge: async () =>
         role === 'user'
           ? badgeNode(await read.currentBadge({ tenantId, userId: subject }, itemsKey(collection)))

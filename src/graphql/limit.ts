@@ -184,7 +184,7 @@ export class UserLimitResolver {
       page.after === undefined ? [] : decodeCursor(page.after, 'history', key, ofThis);
     const rows = await this.deps.read.limitHistory({
       ...key,
-      first: page.first + 1,
+      first: page.first,
       before: sequence === undefined ? undefined : { sequence: BigInt(sequence), source, eventId },
     });
     const cursorOf = (row: LimitRecord) =>

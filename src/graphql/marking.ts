@@ -13,8 +13,7 @@ import {
 import { validate as isUuid } from 'uuid';
 import type { Problem } from '../domain/problem.ts';
 import { notThere } from '../domain/timing.ts';
-import type { Act } from '../flow/act/act.ts';
-import type { Marking } from '../ports/store/notifications.ts';
+import type { Act, MarkRequest } from '../flow/act/act.ts';
 import { BadgeType, badgeNode } from './badge.ts';
 import { decodeCursor } from './connection.ts';
 import { type Context, maySee, targetUser } from './context.ts';
@@ -247,7 +246,7 @@ const refused = (problem: Problem) => ({
 });
 
 type Named = {
-  readonly which: Marking['which'];
+  readonly which: MarkRequest['which'];
   /** Where each id stands in the input. */
   readonly at: ReadonlyMap<string, number>;
   /** Ids of anything else. */

@@ -1,22 +1,35 @@
 import { Arg, Ctx, ID, Query, Resolver } from 'type-graphql';
 import { validate as isUuid } from 'uuid';
+import type { UserKey } from '../domain/user.ts';
+import type { DeadLetterReads } from '../flow/read/dead-letters.ts';
+import type { ItemReads } from '../flow/read/items.ts';
+import type { NotificationReads } from '../flow/read/notifications.ts';
+import type { PageViewReads } from '../flow/read/page-views.ts';
 import type { Read } from '../flow/read/read.ts';
 import type { Clock } from '../ports/clock.ts';
-import type { Store } from '../ports/store/store.ts';
 import { badgeNode, isBadgeKey } from './badge.ts';
 import { type Context, maySee } from './context.ts';
 import { deadLetterNode, visibleTenants } from './dead-letter.ts';
 import { itemNode } from './item.ts';
 import { LimitNode } from './limit-node.ts';
-import { parseNodeId } from './node-id.ts';
+import { type NodeKind, parseNodeId } from './node-id.ts';
 import { Node } from './node-interface.ts';
 import { maySeeNotification, notificationNode } from './notification.ts';
 import { pageViewNode } from './page-view.ts';
 import { userNode } from './user.ts';
 
+interface Deps {
+  readonly notificationReads: NotificationReads;
+  readonly itemReads: ItemReads;
+  readonly deadLetterReads: DeadLetterReads;
+  readonly pageViewReads: PageViewReads;
+  readonly read: Read;
+  readonly clock: Clock;
+}
+
 @Resolver()
 export class NodeResolver {
-  constructor(private readonly deps: { readonly store: Store; readonly read: Read; readonly clock: Clock }) {}
+  constructor(private readonly deps: Deps) {}
 
   @Query(() => Node, {
     nullable: true,
@@ -27,52 +40,58 @@ export class NodeResolver {
     @Arg('id', () => ID, { description: 'An `id` this API answered.' }) id: string,
     @Ctx() context: Context,
   ) {
-    const { store, read, clock } = this.deps;
-    const { tenantId } = context.caller;
-    const { kind, parts: [first = '', second = '', third = ''] = [] } = parseNodeId(id) ?? {};
-    if (kind === 'Notification') {
-      const notification = isUuid(first) ? await store.notification(tenantId, first) : undefined;
-      return notification && maySeeNotification(context, notification)
-        ? notificationNode(notification)
-        : null;
-    }
-    if (kind === 'Item') {
-      const { role, subject } = context.caller;
-      const item = await store.item(
-        { tenantId, collection: first },
-        second,
-        role === 'user' ? subject : undefined,
-      );
-      return item ? itemNode(item) : null;
-    }
-    if (kind === 'DeadLetter') {
-      if (context.caller.role !== 'admin' || !isUuid(first)) return null;
-      const letter = await store.deadLetter(first, visibleTenants(context));
-      return letter ? deadLetterNode(letter) : null;
-    }
-    if (kind === undefined || !maySee(context, first)) return null;
-    const user = { tenantId, userId: first };
-    switch (kind) {
-      case 'User': {
-        const found = await read.user(user);
-        return found ? userNode(found) : null;
-      }
-      case 'Badge':
-        return isBadgeKey(second) && (await read.user(user))
-          ? badgeNode(await read.badge(user, second))
-          : null;
-      case 'PageView': {
-        const occurredAt = new Date(Number(second));
-        if (Number.isNaN(occurredAt.getTime()) || !isUuid(third)) return null;
-        const view = await store.pageView(user, { occurredAt, id: third });
-        return view ? pageViewNode(view) : null;
-      }
-      case 'UserLimit': {
-        const [limit] = await read.limits(user, { userLimitId: second });
-        return limit ? new LimitNode(limit, clock.now()) : null;
-      }
-      default:
-        return kind satisfies never;
-    }
+    const { kind, parts } = parseNodeId(id) ?? {};
+    if (kind === undefined || parts === undefined) return null;
+    return (await readers[kind](this.deps, context, parts)) ?? null;
   }
+}
+
+type ReadNode = (
+  deps: Deps,
+  context: Context,
+  parts: readonly string[],
+) => Promise<{ readonly __typename: string } | undefined>;
+
+/** Reads a node of each kind by the parts of its id; undefined when it is unknown or not visible to the caller. */
+const readers: Readonly<Record<NodeKind, ReadNode>> = {
+  async Notification({ notificationReads }, context, [id = '']) {
+    const found = isUuid(id) ? await notificationReads.one(context.caller.tenantId, id) : undefined;
+    return found && maySeeNotification(context, found) ? notificationNode(found) : undefined;
+  },
+  async Item({ itemReads }, { caller }, [collection = '', itemId = '']) {
+    const viewerId = caller.role === 'user' ? caller.subject : undefined;
+    const found = await itemReads.one({ tenantId: caller.tenantId, collection }, itemId, viewerId);
+    return found && itemNode(found);
+  },
+  async DeadLetter({ deadLetterReads }, context, [id = '']) {
+    if (context.caller.role !== 'admin' || !isUuid(id)) return undefined;
+    const found = await deadLetterReads.one(id, visibleTenants(context));
+    return found && deadLetterNode(found);
+  },
+  async User({ read }, context, [userId = '']) {
+    const user = visibleUser(context, userId);
+    const found = user && (await read.user(user));
+    return found && userNode(found);
+  },
+  async Badge({ read }, context, [userId = '', key = '']) {
+    const user = visibleUser(context, userId);
+    if (!user || !isBadgeKey(key) || !(await read.user(user))) return undefined;
+    return badgeNode(await read.badge(user, key));
+  },
+  async PageView({ pageViewReads }, context, [userId = '', time, id = '']) {
+    const user = visibleUser(context, userId);
+    const occurredAt = new Date(Number(time));
+    if (!user || Number.isNaN(occurredAt.getTime()) || !isUuid(id)) return undefined;
+    const found = await pageViewReads.one(user, { occurredAt, id });
+    return found && pageViewNode(found);
+  },
+  async UserLimit({ read, clock }, context, [userId = '', userLimitId = '']) {
+    const user = visibleUser(context, userId);
+    const [limit] = user ? await read.limits(user, { userLimitId }) : [];
+    return limit && new LimitNode(limit, clock.now());
+  },
+};
+
+function visibleUser(context: Context, userId: string): UserKey | undefined {
+  return maySee(context, userId) ? { tenantId: context.caller.tenantId, userId } : undefined;
 }

@@ -12,8 +12,8 @@ import {
 import { validate as isUuid } from 'uuid';
 import type { Notification, NotificationFilter } from '../domain/notification.ts';
 import type { UserKey } from '../domain/user.ts';
+import type { NotificationReads } from '../flow/read/notifications.ts';
 import type { Read } from '../flow/read/read.ts';
-import type { Store } from '../ports/store/store.ts';
 import { BadgeType, badgeNode } from './badge.ts';
 import { createConnection, decodeCursor, encodeCursor, type PageRequest, pageOf } from './connection.ts';
 import { type Context, maySee } from './context.ts';
@@ -164,22 +164,27 @@ export function maySeeNotification(context: Context, { userId, seq, status }: No
 const notificationCursor = (notification: Notification) =>
   encodeCursor('notifications', notification, [String(notification.seq)]);
 
+interface ListDeps {
+  readonly notificationReads: NotificationReads;
+  readonly read: Read;
+}
+
 /** One page of a user's inbox. Counts and badge are read only when selected. */
 export async function notificationPage(
-  { store, read }: { readonly store: Store; readonly read: Read },
+  { notificationReads, read }: ListDeps,
   user: UserKey,
   page: PageRequest,
   filter: NotificationFilter,
 ) {
   const [seq] = page.after === undefined ? [] : decodeCursor(page.after, 'notifications', user, isSeq);
-  const rows = await store.notifications(user, {
+  const rows = await notificationReads.inbox(user, {
     ...filter,
-    first: page.first + 1,
+    first: page.first,
     ...(seq !== undefined && { before: BigInt(seq) }),
   });
   return {
     ...pageOf(rows, page, { cursorOf: notificationCursor, nodeOf: notificationNode }),
-    totalCount: () => store.countNotifications(user, filter),
+    totalCount: () => notificationReads.count(user, filter),
     badge: async () => badgeNode(await read.currentBadge(user)),
   };
 }
@@ -194,20 +199,16 @@ const isPlace = (place: readonly string[]) =>
   place.length === 2 && /^\d{1,15}$/.test(place[0] ?? '') && isUuid(place[1] ?? '');
 
 /** One page of what is still to come to a user. Counts and badge are read only when selected. */
-export async function scheduledPage(
-  { store, read }: { readonly store: Store; readonly read: Read },
-  user: UserKey,
-  page: PageRequest,
-) {
+export async function scheduledPage({ notificationReads, read }: ListDeps, user: UserKey, page: PageRequest) {
   const [at, id] =
     page.after === undefined ? [] : decodeCursor(page.after, 'scheduledNotifications', user, isPlace);
-  const rows = await store.scheduled(user, {
-    first: page.first + 1,
+  const rows = await notificationReads.scheduled(user, {
+    first: page.first,
     ...(id !== undefined && { after: { scheduledFor: new Date(Number(at)), id } }),
   });
   return {
     ...pageOf(rows, page, { cursorOf: scheduledCursor, nodeOf: notificationNode }),
-    totalCount: () => store.countScheduled(user),
+    totalCount: () => notificationReads.countScheduled(user),
     badge: async () => badgeNode(await read.currentBadge(user)),
   };
 }

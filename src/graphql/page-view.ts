@@ -4,8 +4,8 @@ import { AppError } from '../domain/error.ts';
 import type { PageView } from '../domain/page-view.ts';
 import type { UserKey } from '../domain/user.ts';
 import { pageViewType } from '../events/activity.ts';
+import type { PageViewReads } from '../flow/read/page-views.ts';
 import type { PageViewInput, Record } from '../flow/record/record.ts';
-import type { Store } from '../ports/store/store.ts';
 import { createConnection, decodeCursor, encodeCursor, type PageRequest, pageOf } from './connection.ts';
 import { type Context, targetUser } from './context.ts';
 import type { DateTimeRangeInput } from './date-time-range.ts';
@@ -55,7 +55,7 @@ const isPlace = ([time = '', id = '', ...rest]: readonly string[]) =>
 
 /** One page of a user's page views. The count is read only when selected. */
 export async function pageViewPage(
-  store: Store,
+  pageViewReads: PageViewReads,
   user: UserKey,
   page: PageRequest,
   range: DateTimeRangeInput | undefined,
@@ -64,14 +64,14 @@ export async function pageViewPage(
     throw new AppError('BAD_USER_INPUT', 'range.to must be later than range.from.');
   const place = page.after === undefined ? undefined : decodeCursor(page.after, 'pageViews', user, isPlace);
   const within = { ...(range && { from: range.from }), ...(range?.to && { to: range.to }) };
-  const rows = await store.pageViews(user, {
+  const rows = await pageViewReads.list(user, {
     ...within,
-    first: page.first + 1,
+    first: page.first,
     ...(place && { after: { occurredAt: new Date(Number(place[0])), id: place[1] as string } }),
   });
   return {
     ...pageOf(rows, page, { cursorOf: pageViewCursor, nodeOf: pageViewNode }),
-    totalCount: () => store.countPageViews(user, within),
+    totalCount: () => pageViewReads.count(user, within),
   };
 }
 

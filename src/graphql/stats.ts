@@ -10,11 +10,9 @@ import {
   registerEnumType,
 } from 'type-graphql';
 import { AppError } from '../domain/error.ts';
-import { timelinessOf } from '../domain/page-view.ts';
-import { type StatsWindow, type UserStats, windowOf } from '../domain/stats.ts';
+import type { UserStats } from '../domain/stats.ts';
 import type { User } from '../domain/user.ts';
-import type { Clock } from '../ports/clock.ts';
-import type { Store } from '../ports/store/store.ts';
+import type { PageViewReads, WindowStats } from '../flow/read/page-views.ts';
 import type { Context } from './context.ts';
 import { DateTime, LocalDate, TimeZone } from './scalars.ts';
 
@@ -118,56 +116,23 @@ export class UserStatsType {
   byDay!: DayStat[];
 }
 
-type Stats = UserStats & Pick<UserStatsType, 'windowStart' | 'windowEnd' | 'timeZone'>;
-
 /** Stats that are being computed for a request, by user and window. */
-const computing = new WeakMap<Context, Map<string, Promise<Stats>>>();
+const computing = new WeakMap<Context, Map<string, Promise<WindowStats>>>();
 
-/** Like `statsOf`. Fields of a request that ask for the same at the same time share one query. */
-export function sharedStatsOf(
+/** The stats of a user. Fields of a request that ask for the same at the same time share one query. */
+export function sharedStats(
   context: Context,
-  deps: Parameters<typeof statsOf>[0],
+  pageViewReads: PageViewReads,
   user: User,
   input: StatsWindowInput | undefined,
-): Promise<Stats> {
-  const ofRequest = computing.get(context) ?? new Map<string, Promise<Stats>>();
+): Promise<WindowStats> {
+  const ofRequest = computing.get(context) ?? new Map<string, Promise<WindowStats>>();
   computing.set(context, ofRequest);
   const key = JSON.stringify([user.userId, input]);
-  const shared = ofRequest.get(key) ?? statsOf(deps, user, input).finally(() => ofRequest.delete(key));
+  const shared =
+    ofRequest.get(key) ?? pageViewReads.stats(user, input ?? {}).finally(() => ofRequest.delete(key));
   ofRequest.set(key, shared);
   return shared;
-}
-
-/** Computes a user's stats. Rejects with BAD_USER_INPUT for a window that reaches beyond what is kept. */
-export async function statsOf(
-  {
-    store,
-    clock,
-    retentionDays,
-  }: { readonly store: Store; readonly clock: Clock; readonly retentionDays: number },
-  user: User,
-  input: StatsWindowInput | undefined,
-): Promise<Stats> {
-  const now = clock.now();
-  const days = input?.days ?? 7;
-  const asOf = input?.asOf ?? now;
-  if (days < 1 || days > retentionDays) {
-    throw new AppError('BAD_USER_INPUT', `window.days must be 1 to ${retentionDays}.`);
-  }
-  if (timelinessOf(asOf, now, retentionDays) !== 'kept') {
-    throw new AppError(
-      'BAD_USER_INPUT',
-      `window.asOf must lie between the retention of ${retentionDays} days ago and 5 minutes ahead.`,
-    );
-  }
-  const window: StatsWindow = windowOf({
-    days,
-    mode: input?.mode ?? WindowMode.CALENDAR,
-    timeZone: input?.timeZone ?? user.timeZone,
-    asOf,
-  });
-  const stats = await store.stats(user, window);
-  return { ...stats, windowStart: window.start, windowEnd: window.end, timeZone: window.timeZone };
 }
 
 @Resolver(() => UserStatsType)

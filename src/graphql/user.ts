@@ -21,9 +21,12 @@ import { problemsOf } from '../domain/problem.ts';
 import type { User, UserKey, UserPatch } from '../domain/user.ts';
 import { name } from '../events/text.ts';
 import type { Act } from '../flow/act/act.ts';
+import type { ItemReads } from '../flow/read/items.ts';
+import type { NotificationReads } from '../flow/read/notifications.ts';
+import type { PageViewReads } from '../flow/read/page-views.ts';
 import type { Read } from '../flow/read/read.ts';
+import type { UserReads } from '../flow/read/users.ts';
 import type { Clock } from '../ports/clock.ts';
-import type { Store } from '../ports/store/store.ts';
 import { BadgeType, badgeNode, checkBadgeKey, distinctKeys } from './badge.ts';
 import { afterArg, firstArg, pageRequest } from './connection.ts';
 import { type Context, maySee } from './context.ts';
@@ -37,7 +40,7 @@ import { filterOf, NotificationFilterInput } from './notification-filter.ts';
 import { PageViewConnection, pageViewPage } from './page-view.ts';
 import { countProblem, MutationPayload, type UserError, userErrorsOf } from './payload.ts';
 import { DateTime, TimeZone } from './scalars.ts';
-import { StatsWindowInput, sharedStatsOf, UserStatsType } from './stats.ts';
+import { StatsWindowInput, sharedStats, UserStatsType } from './stats.ts';
 
 const afterSoonestArg = {
   nullable: true,
@@ -112,9 +115,11 @@ export class UpsertUsersPayload implements MutationPayload {
 interface Deps {
   readonly act: Act;
   readonly read: Read;
-  readonly store: Store;
+  readonly userReads: UserReads;
+  readonly notificationReads: NotificationReads;
+  readonly pageViewReads: PageViewReads;
+  readonly itemReads: ItemReads;
   readonly clock: Clock;
-  readonly retentionDays: number;
 }
 
 @Resolver(() => UserType)
@@ -143,13 +148,13 @@ export class UserResolver {
 
   /** A user that is known, with the limits if they are asked for: to look the user up first would be another trip. */
   private async known(key: UserKey, info: GraphQLResolveInfo): Promise<UserNode | undefined> {
-    const { read, store, clock } = this.deps;
+    const { read, userReads, clock } = this.deps;
     const filter = lookaheadFilter(info, clock.now());
     if (!filter) {
       const user = await read.user(key);
       return user && userNode(user);
     }
-    const [found] = await store.limits([key], filter);
+    const found = await userReads.withLimits(key, filter);
     return found && { ...userNode(found.user), preloadedLimits: found.limits };
   }
 
@@ -184,8 +189,8 @@ export class UserResolver {
     })
     keys?: string[],
   ) {
-    const { read, store } = this.deps;
-    const wanted = distinctKeys(keys ?? (await everyKey(store, user.tenantId)));
+    const { read, itemReads } = this.deps;
+    const wanted = distinctKeys(keys ?? (await everyKey(itemReads, user.tenantId)));
     return (await Promise.all(wanted.map((key) => read.badge(user, key)))).map(badgeNode);
   }
 
@@ -225,7 +230,7 @@ export class UserResolver {
     })
     range?: DateTimeRangeInput,
   ) {
-    return pageViewPage(this.deps.store, user, pageRequest(first, after), range ?? undefined);
+    return pageViewPage(this.deps.pageViewReads, user, pageRequest(first, after), range ?? undefined);
   }
 
   @FieldResolver(() => UserStatsType, {
@@ -237,7 +242,7 @@ export class UserResolver {
     window: StatsWindowInput | undefined,
     @Ctx() context: Context,
   ) {
-    return sharedStatsOf(context, this.deps, user, window ?? undefined);
+    return sharedStats(context, this.deps.pageViewReads, user, window ?? undefined);
   }
 
   @Mutation(() => UpsertUsersPayload, {
@@ -268,8 +273,8 @@ export function upsertAnswer({ created, problems }: Awaited<ReturnType<Act['upse
 }
 
 /** Of notifications and of every collection. */
-async function everyKey(store: Store, tenantId: string): Promise<readonly string[]> {
-  const collections = await store.collections(tenantId, maxBadges);
+async function everyKey(itemReads: ItemReads, tenantId: string): Promise<readonly string[]> {
+  const collections = await itemReads.collections(tenantId, maxBadges);
   return [notificationsKey, ...collections.map(itemsKey)];
 }
 

@@ -3,7 +3,7 @@ import type { Problem } from '../domain/problem.ts';
 import type { User } from '../domain/user.ts';
 import { name } from '../events/text.ts';
 import type { Act } from '../flow/act/act.ts';
-import type { Store } from '../ports/store/store.ts';
+import type { UserReads } from '../flow/read/users.ts';
 import { createConnection, decodeCursor, encodeCursor, firstArg, pageOf, pageRequest } from './connection.ts';
 import { type Context, targetUser } from './context.ts';
 import { MutationPayload, type UserError, userErrorsOf } from './payload.ts';
@@ -43,7 +43,7 @@ const isPlace = ([userId, ...rest]: readonly string[]) => rest.length === 0 && n
 
 @Resolver()
 export class UsersResolver {
-  constructor(private readonly deps: { readonly act: Act; readonly store: Store }) {}
+  constructor(private readonly deps: { readonly act: Act; readonly userReads: UserReads }) {}
 
   @Query(() => UserConnection, { description: 'The users of the tenant. Service and admin tokens only.' })
   async users(
@@ -56,18 +56,15 @@ export class UsersResolver {
     })
     after?: string,
   ) {
-    const { store } = this.deps;
+    const { userReads } = this.deps;
     const page = pageRequest(first, after);
     const owner = { tenantId };
     const [place] = page.after === undefined ? [] : decodeCursor(page.after, 'users', owner, isPlace);
-    const rows = await store.usersOf(tenantId, {
-      first: page.first + 1,
-      ...(place !== undefined && { after: place }),
-    });
+    const rows = await userReads.list(tenantId, { first: page.first, after: place });
     const cursorOf = ({ userId }: User) => encodeCursor('users', owner, [userId]);
     return {
       ...pageOf(rows, page, { cursorOf, nodeOf: userNode }),
-      totalCount: () => store.countUsers(tenantId),
+      totalCount: () => userReads.count(tenantId),
     };
   }
 

@@ -36,7 +36,7 @@ interface Named {
 }
 
 /** Which notifications to mark; without `upToSeq` all that have arrived when marking begins. */
-interface MarkRequest extends Pick<Marking, 'action' | 'which'> {
+export interface MarkRequest extends Pick<Marking, 'action' | 'which'> {
   readonly upToSeq?: bigint | undefined;
 }
 

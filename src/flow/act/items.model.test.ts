@@ -138,7 +138,7 @@ describe('whatever happens to a collection', () => {
             const after = await badge(userId);
             const members = model.unseen(userId);
             expect(after.unseen).toBe(members.length);
-            const explained = await read.unseenItems({ ...key, userId }, { first: 100 });
+            const { rows: explained } = await read.unseenItems({ ...key, userId }, { first: 100 });
             expect(explained.map(({ itemId }) => itemId).sort()).toEqual(members);
             expect(after.version).toBeGreaterThanOrEqual(before.version);
             if (after.unseen !== before.unseen) expect(after.version).toBeGreaterThan(before.version);

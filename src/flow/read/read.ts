@@ -21,6 +21,7 @@ import type { LimitHistoryPage } from '../../ports/store/limits.ts';
 import type { Store } from '../../ports/store/store.ts';
 import { announceDue } from '../deliver/due.ts';
 import { type LimitHistoryEvent, withProgress } from './limit-history.ts';
+import { readSlice, type Slice } from './slice.ts';
 
 /** Arrivals, and changes, in one page of a stream. */
 export const streamPageSize = 100;
@@ -139,19 +140,20 @@ export function createRead(
     unseenItems: (
       { tenantId, userId, collection }: ViewerKey,
       page: Pick<ItemPage, 'first' | 'after'>,
-    ): Promise<readonly ViewedItem[]> =>
-      store.items(
-        { tenantId, collection },
-        { ...page, viewerId: userId, unseenFrom: horizonAt(clock.now(), viewHorizonDays).start },
-      ),
+    ): Promise<Slice<ViewedItem>> => {
+      const unseenFrom = horizonAt(clock.now(), viewHorizonDays).start;
+      return readSlice(page.first, (first) =>
+        store.items({ tenantId, collection }, { ...page, first, viewerId: userId, unseenFrom }),
+      );
+    },
     /** What follows a place in an inbox: at most `streamPageSize` of it. */
     arrivals: (stretch: Stretch): Promise<readonly Notification[]> => arrivals.load(stretch),
     changes: (stretch: Stretch): Promise<readonly InboxChange[]> => changes.load(stretch),
     /** Of a user who does not exist: none. */
     limits: ({ tenantId, userId }: UserKey, filter: LimitFilter = {}): Promise<readonly ShownLimit[]> =>
       limits.load({ tenantId, userId, filter, key: JSON.stringify(filter) }),
-    limitHistory: (page: LimitHistoryPage): Promise<readonly LimitHistoryEvent[]> =>
-      limitHistories.load(page),
+    limitHistory: (page: LimitHistoryPage): Promise<Slice<LimitHistoryEvent>> =>
+      readSlice(page.first, (first) => limitHistories.load({ ...page, first })),
     user: async (key: UserKey): Promise<User | undefined> => (await store.users([key]))[0],
     /** The user whom a verified token names: exists from the first time they are seen. */
     async self(key: UserKey): Promise<User> {
