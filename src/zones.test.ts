@@ -120,6 +120,14 @@ describe('the rooms', () => {
     expect(direct.map(({ from, to }) => `${from} → ${to}`)).toEqual([]);
   });
 
+  it('keep the GraphQL engine below the resolvers', () => {
+    const upward = imports.filter(
+      ({ from, to }) =>
+        from.startsWith('graphql/engine/') && to.startsWith('graphql/') && !to.startsWith('graphql/engine/'),
+    );
+    expect(upward.map(({ from, to }) => `${from} → ${to}`)).toEqual([]);
+  });
+
   it('keep adapters apart from each other', () => {
     const technology = (file: string) => file.split('/')[1];
     const between = imports.filter(

@@ -1,7 +1,7 @@
 import { defaultFieldResolver, type GraphQLFieldResolver, type GraphQLSchema, isObjectType } from 'graphql';
 import type { Caller, Role } from '../domain/caller.ts';
 import { AppError } from '../domain/error.ts';
-import type { Context } from './context.ts';
+import type { Context } from './engine/context.ts';
 
 /**
  * Who may use a field.

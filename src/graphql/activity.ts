@@ -15,8 +15,8 @@ import {
 import type { TypedBucket } from '../domain/activity.ts';
 import type { Measure } from '../flow/read/measure.ts';
 import type { WatchActivity } from '../flow/watch/watch-activity.ts';
-import type { Context } from './context.ts';
 import { DateTimeRangeInput } from './date-time-range.ts';
+import type { Context } from './engine/context.ts';
 import { selects } from './engine/lookahead.ts';
 import { DateTime, TimeZone } from './scalars.ts';
 

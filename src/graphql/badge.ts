@@ -20,7 +20,7 @@ import type { NotificationReads } from '../flow/read/notifications.ts';
 import type { Read } from '../flow/read/read.ts';
 import type { BadgeUpdate, Watch } from '../flow/watch/watch.ts';
 import { decodeCursor } from './connection.ts';
-import { type Context, targetUser } from './context.ts';
+import { type Context, targetUser } from './engine/context.ts';
 import { maxBadges } from './engine/cost-table.ts';
 import { nodeId } from './node-id.ts';
 import { Node } from './node-interface.ts';

@@ -16,7 +16,7 @@ import {
   pageOf,
   pageRequest,
 } from './connection.ts';
-import type { Context } from './context.ts';
+import type { Context } from './engine/context.ts';
 import { nodeId, parseNodeId } from './node-id.ts';
 import { Node } from './node-interface.ts';
 import { MutationPayload, type UserError, userErrorsOf } from './payload.ts';

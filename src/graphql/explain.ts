@@ -30,7 +30,7 @@ import {
   pageOf,
   pageRequest,
 } from './connection.ts';
-import { type Context, targetUser } from './context.ts';
+import { type Context, targetUser } from './engine/context.ts';
 import { ItemType, itemNode } from './item.ts';
 import { NotificationType, notificationNode } from './notification.ts';
 import { isSeq } from './notification-cursor.ts';

@@ -18,7 +18,7 @@ import {
   pageOf,
   pageRequest,
 } from './connection.ts';
-import { type Context, targetUser } from './context.ts';
+import { type Context, targetUser } from './engine/context.ts';
 import { nodeId } from './node-id.ts';
 import { Node } from './node-interface.ts';
 import { MutationPayload, type UserError, userErrorsOf } from './payload.ts';

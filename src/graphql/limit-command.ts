@@ -14,7 +14,7 @@ import type { Problem } from '../domain/problem.ts';
 import type { Act } from '../flow/act/act.ts';
 import type { Ingest } from '../flow/record/ingest.ts';
 import type { Clock } from '../ports/clock.ts';
-import { type Context, targetUser } from './context.ts';
+import { type Context, targetUser } from './engine/context.ts';
 import { UserLimitType } from './limit.ts';
 import { LimitPeriod, LimitType } from './limit-enum.ts';
 import { LimitNode } from './limit-node.ts';

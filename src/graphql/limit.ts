@@ -17,7 +17,7 @@ import type { LimitWatch } from '../flow/watch/watch-limits.ts';
 import type { Clock } from '../ports/clock.ts';
 import { Computed } from './computed.ts';
 import { createConnection, decodeCursor, encodeCursor, firstArg, pageOf, pageRequest } from './connection.ts';
-import { type Context, targetUser } from './context.ts';
+import { type Context, targetUser } from './engine/context.ts';
 import { LimitPeriod, LimitStatus, LimitType, LimitUnit } from './limit-enum.ts';
 import { LimitNode } from './limit-node.ts';
 import { Node } from './node-interface.ts';

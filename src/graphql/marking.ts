@@ -16,7 +16,7 @@ import { notThere } from '../domain/timing.ts';
 import type { Act, MarkRequest } from '../flow/act/act.ts';
 import { BadgeType, badgeNode } from './badge.ts';
 import { decodeCursor } from './connection.ts';
-import { type Context, maySee, targetUser } from './context.ts';
+import { type Context, maySee, targetUser } from './engine/context.ts';
 import { parseNodeId } from './node-id.ts';
 import { NotificationType, notificationNode } from './notification.ts';
 import { isSeq } from './notification-cursor.ts';

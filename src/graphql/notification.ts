@@ -16,7 +16,7 @@ import type { NotificationReads } from '../flow/read/notifications.ts';
 import type { Read } from '../flow/read/read.ts';
 import { BadgeType, badgeNode } from './badge.ts';
 import { createConnection, decodeCursor, encodeCursor, type PageRequest, pageOf } from './connection.ts';
-import { type Context, maySee } from './context.ts';
+import { type Context, maySee } from './engine/context.ts';
 import { nodeId } from './node-id.ts';
 import { Node } from './node-interface.ts';
 import { isSeq } from './notification-cursor.ts';

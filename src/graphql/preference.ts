@@ -18,7 +18,7 @@ import type { Act } from '../flow/act/act.ts';
 import type { Read } from '../flow/read/read.ts';
 import { BadgeType, badgeNode } from './badge.ts';
 import { Computed } from './computed.ts';
-import { type Context, targetUser } from './context.ts';
+import { type Context, targetUser } from './engine/context.ts';
 import { MutationPayload, type UserError, userErrorsOf } from './payload.ts';
 import { TimeZone } from './scalars.ts';
 import { UserType } from './user.ts';

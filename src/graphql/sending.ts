@@ -1,6 +1,6 @@
 import { Arg, Ctx, Field, ID, InputType, Int, Mutation, ObjectType, Resolver } from 'type-graphql';
 import type { Record } from '../flow/record/record.ts';
-import { type Context, targetUser } from './context.ts';
+import { type Context, targetUser } from './engine/context.ts';
 import { nodeId } from './node-id.ts';
 import { Severity } from './notification.ts';
 import { countProblem, MutationPayload, type UserError, userErrorsOf } from './payload.ts';

@@ -13,7 +13,7 @@ import { AppError } from '../domain/error.ts';
 import type { UserStats } from '../domain/stats.ts';
 import type { User } from '../domain/user.ts';
 import type { PageViewReads, WindowStats } from '../flow/read/page-views.ts';
-import type { Context } from './context.ts';
+import type { Context } from './engine/context.ts';
 import { DateTime, LocalDate, TimeZone } from './scalars.ts';
 
 enum WindowMode {

@@ -4,7 +4,7 @@ import type { UserKey } from '../domain/user.ts';
 import type { Stream } from '../flow/watch/stream.ts';
 import { BadgeType, badgeNode } from './badge.ts';
 import { decodeCursor, encodeCursor } from './connection.ts';
-import { type Context, targetUser } from './context.ts';
+import { type Context, targetUser } from './engine/context.ts';
 import { NotificationAction } from './marking.ts';
 import { nodeId } from './node-id.ts';
 import { NotificationType, notificationNode } from './notification.ts';

@@ -5,7 +5,7 @@ import { name } from '../events/text.ts';
 import type { Act } from '../flow/act/act.ts';
 import type { UserReads } from '../flow/read/users.ts';
 import { createConnection, decodeCursor, encodeCursor, firstArg, pageOf, pageRequest } from './connection.ts';
-import { type Context, targetUser } from './context.ts';
+import { type Context, targetUser } from './engine/context.ts';
 import { MutationPayload, type UserError, userErrorsOf } from './payload.ts';
 import { UpsertUsersPayload, UserPatchInput, UserType, upsertAnswer, userNode } from './user.ts';
 

@@ -5,10 +5,10 @@ import {
   type OperationDefinitionNode,
   OperationTypeNode,
 } from 'graphql';
-import type { Context } from '../graphql/context.ts';
+import type { Context } from '../graphql/engine/context.ts';
+import { httpStatus, maskError } from '../graphql/engine/error.ts';
 import type { Operations } from '../graphql/engine/operation.ts';
 import type { Variables } from '../graphql/engine/variable-values.ts';
-import { httpStatus, maskError } from '../graphql/error.ts';
 import type { Logger } from '../ports/logger.ts';
 
 /**

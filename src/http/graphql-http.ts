@@ -10,9 +10,9 @@ import {
 } from 'graphql';
 import type { Caller } from '../domain/caller.ts';
 import { AppError } from '../domain/error.ts';
-import type { Context, ResolverContainer } from '../graphql/context.ts';
+import type { Context, ResolverContainer } from '../graphql/engine/context.ts';
+import { graphQLErrorOf, httpStatus, maskError } from '../graphql/engine/error.ts';
 import type { Operations } from '../graphql/engine/operation.ts';
-import { graphQLErrorOf, httpStatus, maskError } from '../graphql/error.ts';
 import type { Authenticator } from '../ports/authenticator.ts';
 import type { Logger } from '../ports/logger.ts';
 import { maxBodyBytes, readJsonBody } from './body.ts';

@@ -7,7 +7,7 @@ import {
   type GraphQLError,
   type GraphQLFormattedError,
 } from 'graphql';
-import type { Context } from '../graphql/context.ts';
+import type { Context } from '../graphql/engine/context.ts';
 import { readProperty } from '../graphql/engine/read-property.ts';
 
 /** Where the pushes of a subscription go. */

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import { AppError, errorTable } from '../domain/error.ts';
-import { httpStatus } from '../graphql/error.ts';
+import { httpStatus } from '../graphql/engine/error.ts';
 import type { Logger } from '../ports/logger.ts';
 
 // Unique without randomness for each: this process, then a counter.

@@ -17,11 +17,11 @@ import {
 } from 'graphql';
 import { describe, expect, it } from 'vitest';
 import { silent } from '../../ports/logger.ts';
-import type { Context } from '../context.ts';
-import { maskError } from '../error.ts';
 import { DateTime } from '../scalars.ts';
 import { compile } from './compile.ts';
+import type { Context } from './context.ts';
 import { always } from './cost-table.ts';
+import { maskError } from './error.ts';
 import { createOperations } from './operation.ts';
 
 const mode = new GraphQLEnumType({ name: 'Mode', values: { LOUD: {}, QUIET: {} } });

@@ -15,8 +15,8 @@ import {
 } from 'graphql';
 import type { CompiledQuery } from 'graphql-jit';
 import { LRUCache } from 'lru-cache';
-import type { Context } from '../context.ts';
 import { compile } from './compile.ts';
+import type { Context } from './context.ts';
 import { type CostOf, costOf, itemsOf } from './cost.ts';
 import { createCostTable, type FieldCosts } from './cost-table.ts';
 import {

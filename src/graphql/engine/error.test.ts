@@ -1,6 +1,6 @@
 import { buildSchema, execute, GraphQLError, parse } from 'graphql';
 import { describe, expect, it } from 'vitest';
-import { AppError } from '../domain/error.ts';
+import { AppError } from '../../domain/error.ts';
 import { graphQLErrorOf, maskError } from './error.ts';
 
 const schema = buildSchema(

@@ -1,7 +1,7 @@
-import type { Caller } from '../domain/caller.ts';
-import { AppError } from '../domain/error.ts';
-import type { UserKey } from '../domain/user.ts';
-import { name } from '../events/text.ts';
+import type { Caller } from '../../domain/caller.ts';
+import { AppError } from '../../domain/error.ts';
+import type { UserKey } from '../../domain/user.ts';
+import { name } from '../../events/text.ts';
 
 /** Finds the resolver instances of an app; the schema itself is one per process. */
 export interface ResolverContainer {

@@ -1,6 +1,6 @@
 import { GraphQLError, type GraphQLFormattedError, Kind } from 'graphql';
-import { AppError, type ErrorCode, errorTable } from '../domain/error.ts';
-import type { Logger } from '../ports/logger.ts';
+import { AppError, type ErrorCode, errorTable } from '../../domain/error.ts';
+import type { Logger } from '../../ports/logger.ts';
 
 /** Characters of a message about a request that are answered at most. */
 const maxMessage = 1_000;
