@@ -1,5 +1,5 @@
 import pg from 'pg';
-import type { Sql } from '../../src/adapters/postgres/sql.ts';
+import type { Queryable } from '../../src/adapters/postgres/sql.ts';
 import type { UserKey } from '../../src/domain/user.ts';
 import { builtIn } from '../built.ts';
 import { answerParent, readArgument } from '../child-main.ts';
@@ -59,20 +59,20 @@ answerParent(
 /** Has our code write the statement and catches it on its way to the database. */
 async function statementOf(asked: Asked): Promise<pg.QueryConfig> {
   if ('text' in asked) return { name: 'given', text: asked.text, values: [...asked.values] };
-  const { sqlOn } = await built.sql();
+  const { queryable } = await built.sql();
   let caught: pg.QueryConfig | undefined;
   const query = (statement: pg.QueryConfig) => {
     caught = statement;
     throw new Error('caught');
   };
-  await ask(asked, sqlOn({ query } as unknown as pg.ClientBase)).catch(() => {});
+  await ask(asked, queryable({ query } as unknown as pg.ClientBase)).catch(() => {});
   if (!caught) throw new Error('The field asks the database in another way than expected.');
   return caught;
 }
 
-async function ask(asked: Exclude<Asked, { text: string }>, sql: Sql): Promise<void> {
+async function ask(asked: Exclude<Asked, { text: string }>, db: Queryable): Promise<void> {
   const { windowOf } = await built.statsDomain();
   const { readStats } = await built.stats();
   const { days, timeZone, asOf } = asked.window;
-  await readStats(sql, asked.user, windowOf({ days, timeZone, mode: 'CALENDAR', asOf: new Date(asOf) }));
+  await readStats(db, asked.user, windowOf({ days, timeZone, mode: 'CALENDAR', asOf: new Date(asOf) }));
 }

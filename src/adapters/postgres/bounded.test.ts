@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Inbox } from '../../domain/inbox.ts';
 import { testNow } from '../../testing/event.ts';
 import { openTestStorage, type TestStorage } from '../../testing/storage.ts';
-import { type Sql, sqlOn } from './sql.ts';
+import { type Queryable, queryable } from './sql.ts';
 import { createInboxQueries } from './tables/inbox.ts';
 import { createMarkingQueries } from './tables/marking.ts';
 import { createNotificationQueries } from './tables/notification.ts';
@@ -21,10 +21,10 @@ beforeAll(async () => {
 });
 afterAll(() => storage.close());
 
-const queriesOn = (sql: Sql) => ({
-  ...createNotificationQueries(sql),
-  ...createInboxQueries(sql),
-  ...createMarkingQueries(sql),
+const queriesOn = (db: Queryable) => ({
+  ...createNotificationQueries(db),
+  ...createInboxQueries(db),
+  ...createMarkingQueries(db),
 });
 type Queries = ReturnType<typeof queriesOn>;
 
@@ -34,12 +34,12 @@ async function reading<T>(work: (queries: Queries) => Promise<T>): Promise<{ ans
   let rows = 0;
   try {
     await client.query('BEGIN');
-    const sql = sqlOn(client);
-    const measured: Sql = {
-      ...sql,
+    const db = queryable(client);
+    const measured: Queryable = {
+      ...db,
       async query<Row>(strings: TemplateStringsArray, ...values: readonly unknown[]) {
         const before = await rowsRead(client);
-        const found = await sql.query<Row>(strings, ...values);
+        const found = await db.query<Row>(strings, ...values);
         rows = Math.max(rows, (await rowsRead(client)) - before);
         return found;
       },

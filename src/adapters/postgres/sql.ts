@@ -1,13 +1,39 @@
 import type pg from 'pg';
-import { Prisma } from './generated/client.ts';
 
-/** Runs SQL written as a template: what stands in `${}` is a bound parameter, or a fragment made by `Prisma.sql`. */
-export interface Sql {
-  /** The rows. `bigint` columns are BigInt, `timestamptz` Date, `jsonb` what it holds. */
+/** Runs statements written as templates: a value in `${}` is a fragment made by `sql`, or else a bound parameter. */
+export interface Queryable {
+  /** The rows. `bigint` columns are BigInt, `timestamptz` Date, `jsonb` the parsed value. */
   query<Row>(strings: TemplateStringsArray, ...values: readonly unknown[]): Promise<Row[]>;
   /** How many rows were written. */
   execute(strings: TemplateStringsArray, ...values: readonly unknown[]): Promise<number>;
 }
+
+/** A part of a statement. Its values are fragments, or else bound parameters. */
+export class Fragment {
+  readonly strings: readonly string[];
+  readonly values: readonly unknown[];
+
+  constructor(strings: readonly string[], values: readonly unknown[]) {
+    this.strings = strings;
+    this.values = values;
+  }
+}
+
+const raw = (text: string) => new Fragment([text], []);
+
+/** A part of a statement, written as a template like the statement itself. */
+export const sql = Object.assign(
+  (strings: TemplateStringsArray, ...values: readonly unknown[]) => new Fragment(strings, values),
+  {
+    /** Text as it is. The text must never come from a caller. */
+    raw,
+    /** The parts with a separator between them; a part that is not a fragment is a bound parameter. At least one. */
+    join: ([first, ...others]: readonly unknown[], separator = ',') =>
+      new Fragment(['', ...others.map(() => separator), ''], [first, ...others]),
+    /** No text. */
+    empty: raw(''),
+  },
+);
 
 /**
  * A column as lines, for `string_to_array(…, E'\n')`: of values that hold no line break. An array would have every element
@@ -49,12 +75,30 @@ function statementOf(strings: TemplateStringsArray, values: readonly unknown[]):
     template = { texts: new Map(), named: 0 };
     templates.set(strings, template);
   }
-  if (values.some((value) => value instanceof Prisma.Sql)) {
-    const { text, values: parameters } = Prisma.sql(strings, ...values);
-    return prepared(template, textOf(template, text), parameters);
+  if (values.some((value) => value instanceof Fragment)) {
+    const statement = { text: '', values: [] };
+    write(strings, values, statement);
+    return prepared(template, textOf(template, statement.text), statement.values);
   }
-  template.fixed ??= textOf(template, Prisma.sql(strings, ...values).text);
+  template.fixed ??= textOf(
+    template,
+    strings.reduce((text, part, n) => `${text}$${n}${part}`),
+  );
   return prepared(template, template.fixed, [...values]);
+}
+
+/** Appends a fragment to a statement. */
+function write(
+  strings: readonly string[],
+  values: readonly unknown[],
+  statement: { text: string; values: unknown[] },
+): void {
+  statement.text += strings[0];
+  for (const [n, value] of values.entries()) {
+    if (value instanceof Fragment) write(value.strings, value.values, statement);
+    else statement.text += `$${statement.values.push(value)}`;
+    statement.text += strings[n + 1];
+  }
 }
 
 function textOf({ texts }: Template, text: string): Text {
@@ -88,7 +132,7 @@ function prepared(template: Template, text: Text, values: unknown[]): pg.QueryCo
  * SQL straight on a connection. A raw query through Prisma costs five times the CPU of one through pg, which every batch
  * and every request would pay (docs/decisions/0004-run-sql-for-batches-through-pg.md).
  */
-export function sqlOn(client: Pick<pg.ClientBase, 'query'>): Sql {
+export function queryable(client: Pick<pg.ClientBase, 'query'>): Queryable {
   const run = (strings: TemplateStringsArray, values: readonly unknown[]) =>
     client.query(statementOf(strings, values));
   return {
@@ -107,7 +151,7 @@ export type Finish = (...writes: readonly Promise<void>[]) => void;
  */
 export function createTransactions<Queries>(
   pool: pg.Pool,
-  queriesOn: (sql: Sql, finish: Finish) => Queries,
+  queriesOn: (db: Queryable, finish: Finish) => Queries,
 ): <T>(work: (queries: Queries) => Promise<T>, begin?: string) => Promise<T> {
   const connections = new WeakMap<pg.ClientBase, { readonly queries: Queries; last: Promise<void>[] }>();
 
@@ -116,7 +160,7 @@ export function createTransactions<Queries>(
     if (known) return known;
     const connection = {
       last: [] as Promise<void>[],
-      queries: queriesOn(sqlOn(client), (...writes) => {
+      queries: queriesOn(queryable(client), (...writes) => {
         connection.last.push(...writes);
         // Should the work fail after this, nobody waits for them any more.
         for (const write of writes) write.catch(() => {});

@@ -4,8 +4,7 @@ import { AppError } from '../../domain/error.ts';
 import type { Store, StoreTransaction } from '../../ports/store/store.ts';
 import type { Database } from './connection.ts';
 import { translated } from './error.ts';
-import { Prisma } from './generated/client.ts';
-import { createTransactions, exclusively, type Finish, type Sql, sqlOn } from './sql.ts';
+import { createTransactions, exclusively, type Finish, type Queryable, queryable, sql } from './sql.ts';
 import { createActivityQueries } from './tables/activity.ts';
 import { createDeadLetterLookups, createDeadLetterQueries } from './tables/dead-letter.ts';
 import { createEraseQueries } from './tables/erase.ts';
@@ -33,36 +32,36 @@ import { createWaitingQueries } from './tables/waiting.ts';
 const probeMs = 1_000;
 
 /** Whether a table of ours is locked against writes, or someone waits to lock it. */
-const isTableLocked = Prisma.sql`EXISTS (
+const isTableLocked = sql`EXISTS (
   SELECT FROM pg_locks JOIN pg_class ON pg_class.oid = relation
   WHERE locktype = 'relation' AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
     AND relnamespace = current_schema()::regnamespace
     AND mode IN ('ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock'))`;
 
-const createQueries = (sql: Sql) => ({
-  ...createUserQueries(sql),
-  ...createPreferenceQueries(sql),
-  ...createEraseQueries(sql),
-  ...createPageViewQueries(sql),
-  ...createInboxQueries(sql),
-  ...createNotificationQueries(sql),
-  ...createMarkingQueries(sql),
-  ...createItemWrites(sql),
-  ...createStreamQueries(sql),
-  ...createEventQueries(sql),
-  ...createActivityQueries(sql),
-  ...createDeadLetterQueries(sql),
-  ...createOutboxQueries(sql),
-  ...createWaitingQueries(sql),
-  ...createLimitQueries(sql),
+const createQueries = (db: Queryable) => ({
+  ...createUserQueries(db),
+  ...createPreferenceQueries(db),
+  ...createEraseQueries(db),
+  ...createPageViewQueries(db),
+  ...createInboxQueries(db),
+  ...createNotificationQueries(db),
+  ...createMarkingQueries(db),
+  ...createItemWrites(db),
+  ...createStreamQueries(db),
+  ...createEventQueries(db),
+  ...createActivityQueries(db),
+  ...createDeadLetterQueries(db),
+  ...createOutboxQueries(db),
+  ...createWaitingQueries(db),
+  ...createLimitQueries(db),
 });
 
-function createTransactionQueries(sql: Sql, finish: Finish) {
-  const queries = createQueries(sql);
+function createTransactionQueries(db: Queryable, finish: Finish) {
+  const queries = createQueries(db);
   return {
     ...queries,
     finish,
-    ...createLimitWrites(sql),
+    ...createLimitWrites(db),
     async lockDue(now: Date, limit: number) {
       const locked = await queries.lockInboxesDue(now, limit);
       const inboxes = locked.map(({ inbox }) => inbox);
@@ -88,11 +87,11 @@ export function createPostgresStore(
     readonly holdsLog?: boolean;
   } = {},
 ): Store {
-  const sql = sqlOn(pool);
-  const queries = createQueries(sql);
-  const itemQueries = createItemQueries(sql);
+  const db = queryable(pool);
+  const queries = createQueries(db);
+  const itemQueries = createItemQueries(db);
   const retention = createRetentionQueries(
-    sql,
+    db,
     createTransactions(pool, (connection) => connection),
   );
   const lookups = {
@@ -147,7 +146,7 @@ export function createPostgresStore(
     distinctUsers: (tenantId, level, bounds) => translated(queries.distinctUsers(tenantId, level, bounds)),
     activityTypes: (tenantId, level, bounds, options) =>
       translated(queries.activityTypes(tenantId, level, bounds, options)),
-    stats: (key, window) => translated(readStats(sql, key, window)),
+    stats: (key, window) => translated(readStats(db, key, window)),
     scheduled: (key, page) => translated(queries.scheduled(key, page)),
     countScheduled: (key) => translated(queries.countScheduled(key)),
     limits: (users, filter) => translated(queries.limits(users, filter)),
@@ -166,7 +165,7 @@ export function createPostgresStore(
       const missing = [...new Set(moments.map(monthOf))].filter((month) => !preparedMonths.has(month));
       await runEach(
         missing.map((month) => async () => {
-          await createPartitions(sql, month);
+          await createPartitions(db, month);
           preparedMonths.add(month);
         }),
       );
@@ -176,18 +175,18 @@ export function createPostgresStore(
     sweeps: () => translated(retention.sweeps()),
     async version() {
       const [row] = await translated(
-        sql.query<{ version: string }>`SELECT current_setting('server_version') AS version`,
+        db.query<{ version: string }>`SELECT current_setting('server_version') AS version`,
       );
       // Distributions add words of their own.
       return row?.version.split(' ')[0] ?? '';
     },
     async ping() {
-      await translated(sql.query`SELECT 1`);
+      await translated(db.query`SELECT 1`);
     },
     problem: () => writes.problem(),
     async probe() {
       // Written to the log of the database and nowhere else.
-      const write = sql.query<{ isLocked: boolean }>`
+      const write = db.query<{ isLocked: boolean }>`
         SELECT ${isTableLocked} AS "isLocked" FROM pg_logical_emit_message(true, ${'unseen'}::text, 'probe')`;
       const [row] = await translated(withDeadline(write, probeMs));
       if (row?.isLocked) throw new AppError('UNAVAILABLE', 'A table is locked.');

@@ -12,12 +12,11 @@ import {
 import { compareText } from '../../../domain/compare.ts';
 import { pageViewType } from '../../../events/activity.ts';
 import type { MetricsDifference, RecountOptions } from '../../../ports/store/activity.ts';
-import { Prisma } from '../generated/client.ts';
-import { lines, type Sql } from '../sql.ts';
+import { lines, type Queryable, sql } from '../sql.ts';
 import { distinctInOrder, freshOf } from './event.ts';
 import { recountMetrics } from './recount.ts';
 
-const selected = Prisma.sql`
+const selected = sql`
   tenant_id AS "tenantId", granularity, bucket_start AS "start", unique_users AS "uniqueUsers",
   page_view_count::float8 AS "pageViewCount", version::float8 AS version, updated_at AS "updatedAt"`;
 
@@ -35,19 +34,19 @@ const separator = '\u0001';
 /** In the order in which everybody writes them. */
 const inOrder = (names: Iterable<string>) => [...names].sort();
 
-export function createActivityQueries(sql: Sql) {
+export function createActivityQueries(db: Queryable) {
   return {
     async claimCounted(activities: readonly Activity[], now: Date): Promise<readonly boolean[]> {
       if (activities.length === 0) return [];
       const distinct = distinctInOrder(activities, compareActivities);
       const column = (name: 'tenantId' | 'id') => lines(distinct, (n) => (activities[n] as Activity)[name]);
-      const [row] = await sql.query<{ readonly known: readonly number[] | null }>`
+      const [row] = await db.query<{ readonly known: readonly number[] | null }>`
         SELECT claim_counted(string_to_array(${column('tenantId')}, E'\\n'), string_to_array(${column('id')}, E'\\n')::uuid[],
           ${now}::timestamptz) AS known`;
       return freshOf(activities, distinct, row?.known);
     },
 
-    recountMetrics: (options: RecountOptions): Promise<MetricsDifference> => recountMetrics(sql, options),
+    recountMetrics: (options: RecountOptions): Promise<MetricsDifference> => recountMetrics(db, options),
 
     async claimActivityTypes(
       types: readonly ActivityTypeKey[],
@@ -56,8 +55,8 @@ export function createActivityQueries(sql: Sql) {
     ): Promise<readonly ActivityTypeKey[]> {
       const tenantIds = types.map(({ tenantId }) => tenantId);
       // Before the next statement, which then sees what the transactions before have claimed.
-      await sql.execute`SELECT pg_advisory_xact_lock(${activityTypeLock}, 0)`;
-      await sql.execute`
+      await db.execute`SELECT pg_advisory_xact_lock(${activityTypeLock}, 0)`;
+      await db.execute`
         WITH wanted AS (
           SELECT * FROM unnest(${tenantIds}::text[], ${types.map(({ activityType }) => activityType)}::text[])
             WITH ORDINALITY AS wanted (tenant_id, activity_type, n)
@@ -71,7 +70,7 @@ export function createActivityQueries(sql: Sql) {
         )
         INSERT INTO activity_type (tenant_id, activity_type, first_seen_at)
         SELECT tenant_id, activity_type, ${now}::timestamptz FROM fresh WHERE place <= ${max}::int`;
-      return sql.query<ActivityTypeKey>`
+      return db.query<ActivityTypeKey>`
         SELECT tenant_id AS "tenantId", activity_type AS "activityType" FROM activity_type
         WHERE tenant_id = ANY(${tenantIds}::text[])`;
     },
@@ -80,7 +79,7 @@ export function createActivityQueries(sql: Sql) {
       const isView = ({ activityType }: Activity) => activityType === pageViewType;
       const others = activities.filter((activity) => !isView(activity));
       if (others.length === 0) return activities;
-      const rows = await sql.query<Pick<Activity, 'tenantId' | 'id'>>`
+      const rows = await db.query<Pick<Activity, 'tenantId' | 'id'>>`
         INSERT INTO user_activity (tenant_id, user_id, occurred_at, id, activity_type)
         SELECT * FROM unnest(${others.map(({ tenantId }) => tenantId)}::text[], ${others.map(({ userId }) => userId)}::text[],
           ${others.map(({ occurredAt }) => occurredAt.toISOString())}::timestamptz[],
@@ -108,7 +107,7 @@ export function createActivityQueries(sql: Sql) {
       );
       await Promise.all([
         // How many members are new is what unique users grow by: whoever else adds the same one waits here.
-        sql.execute`
+        db.execute`
           WITH bucket AS (
             SELECT * FROM unnest(string_to_array(${tenants}, E'\\n'), string_to_array(${levels}, E'\\n')::granularity[],
               string_to_array(${starts}, E'\\n')::timestamptz[], string_to_array(${views}, E'\\n')::bigint[],
@@ -133,7 +132,7 @@ export function createActivityQueries(sql: Sql) {
             unique_users = kept.unique_users + excluded.unique_users,
             page_view_count = kept.page_view_count + excluded.page_view_count,
             version = kept.version + 1, updated_at = greatest(kept.updated_at, excluded.updated_at)`,
-        sql.execute`
+        db.execute`
           INSERT INTO user_activity_type AS kept (tenant_id, granularity, bucket_start, activity_type, count)
           SELECT tenant_id, granularity, bucket_start, activity_type, count
           FROM unnest(string_to_array(${tenants}, E'\\n'), string_to_array(${levels}, E'\\n')::granularity[],
@@ -150,7 +149,7 @@ export function createActivityQueries(sql: Sql) {
 
     async activityBuckets(keys: readonly BucketKey[]): Promise<readonly TypedBucket[]> {
       if (keys.length === 0) return [];
-      return sql.query<TypedBucket>`
+      return db.query<TypedBucket>`
         SELECT ${selected}, (
           SELECT coalesce(json_agg(json_build_object('activityType', activity_type, 'count', count)), '[]') FROM (
             SELECT activity_type, count FROM user_activity_type AS type
@@ -171,7 +170,7 @@ export function createActivityQueries(sql: Sql) {
       { from, to, changedSince }: { readonly from: Date; readonly to: Date; readonly changedSince?: Date },
     ) {
       // Milliseconds: a month of hours is read for every chart, and dates as text cost more than all the rest.
-      const rows = await sql.query<{
+      const rows = await db.query<{
         start: number;
         uniqueUsers: number;
         pageViewCount: number;
@@ -197,7 +196,7 @@ export function createActivityQueries(sql: Sql) {
       bounds: readonly Date[],
     ): Promise<ReadonlyMap<number, number>> {
       const starts = bounds.map((bound) => bound.toISOString());
-      const rows = await sql.query<{ n: number; users: number }>`
+      const rows = await db.query<{ n: number; users: number }>`
         SELECT width_bucket(bucket_start, ${starts}::timestamptz[]) - 1 AS n, count(DISTINCT user_id)::int AS users
         FROM user_activity_member
         WHERE tenant_id = ${tenantId} AND granularity = ${level}::granularity
@@ -212,18 +211,18 @@ export function createActivityQueries(sql: Sql) {
       bounds: readonly Date[],
       { areCounted }: { readonly areCounted: boolean },
     ): Promise<ReadonlyMap<number, readonly TypeCount[]>> {
-      const starts = Prisma.sql`${bounds.map((bound) => bound.toISOString())}::timestamptz[]`;
-      const kept = Prisma.sql`
+      const starts = sql`${bounds.map((bound) => bound.toISOString())}::timestamptz[]`;
+      const kept = sql`
         FROM user_activity_type
         WHERE tenant_id = ${tenantId} AND granularity = ${level}::granularity
           AND bucket_start >= ${bounds.at(0)}::timestamptz AND bucket_start < ${bounds.at(-1)}::timestamptz`;
       const counted = areCounted
-        ? Prisma.sql`SELECT bucket_start AS start, activity_type, count ${kept}`
-        : Prisma.sql`
+        ? sql`SELECT bucket_start AS start, activity_type, count ${kept}`
+        : sql`
             SELECT (${starts})[width_bucket(bucket_start, ${starts})] AS start, activity_type, sum(count)::bigint AS count
             ${kept} GROUP BY 1, 2`;
       // As text, for the reason above.
-      const rows = await sql.query<{ start: number; types: string }>`
+      const rows = await db.query<{ start: number; types: string }>`
         SELECT ${milliseconds('start')} AS start, array_to_string((array_agg(activity_type || ${separator} || count
           ORDER BY count DESC, activity_type COLLATE "C"))[:${maxShownTypes}::int], ${separator}) AS types
         FROM (${counted}) AS counted GROUP BY counted.start`;
@@ -232,8 +231,7 @@ export function createActivityQueries(sql: Sql) {
   };
 }
 
-const milliseconds = (column: string) =>
-  Prisma.sql`(extract(epoch FROM ${Prisma.raw(column)}) * 1000)::float8`;
+const milliseconds = (column: string) => sql`(extract(epoch FROM ${sql.raw(column)}) * 1000)::float8`;
 
 /** Name, count, name, count, … */
 function toTypeCounts(parts: readonly string[]): readonly TypeCount[] {

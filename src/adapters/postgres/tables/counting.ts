@@ -1,6 +1,5 @@
 import type { Counts, Inbox } from '../../../domain/inbox.ts';
-import { Prisma } from '../generated/client.ts';
-import type { Sql } from '../sql.ts';
+import { type Queryable, sql } from '../sql.ts';
 import { isUnreadRow, isUnseenRow } from './countable.ts';
 import { columns } from './user.ts';
 
@@ -24,12 +23,12 @@ interface Window extends Counts {
  * Counts the rows of inboxes, in their order. Several statements read a large inbox. So the counts agree with each other only
  * if the inbox is locked, or in a transaction with one snapshot.
  */
-export async function countRows(sql: Sql, inboxes: readonly Counting[]): Promise<readonly Counts[]> {
+export async function countRows(db: Queryable, inboxes: readonly Counting[]): Promise<readonly Counts[]> {
   const counts = inboxes.map((): Counts => ({ unseen: 0, unread: 0 }));
   let open = inboxes.map((inbox, place) => ({ ...inbox, place }));
   while (open.length > 0) {
     const limit = Math.min(rowsPerStatement, Math.ceil(maxCounted / open.length));
-    const windows = await countNext(sql, open, limit);
+    const windows = await countNext(db, open, limit);
     open = open.flatMap((inbox, n) => {
       const { unseen, unread, rows, upToSeq } = windows[n] as Window;
       const before = counts[inbox.place] as Counts;
@@ -40,16 +39,16 @@ export async function countRows(sql: Sql, inboxes: readonly Counting[]): Promise
   return counts;
 }
 
-function countNext(sql: Sql, inboxes: readonly Counting[], limit: number): Promise<readonly Window[]> {
+function countNext(db: Queryable, inboxes: readonly Counting[], limit: number): Promise<readonly Window[]> {
   const [tenantIds, userIds] = columns(inboxes);
-  return sql.query<Window>`
+  return db.query<Window>`
     SELECT counted.* FROM unnest(${tenantIds}::text[], ${userIds}::text[],
       ${inboxes.map(({ openedSeq }) => String(openedSeq))}::bigint[],
       ${inboxes.map(({ afterSeq }) => String(afterSeq))}::bigint[]
     ) WITH ORDINALITY AS inbox (tenant_id, user_id, opened_seq, after_seq, place)
     CROSS JOIN LATERAL (
       SELECT count(*)::int AS rows, max(n.seq) AS "upToSeq",
-        count(*) FILTER (WHERE ${isUnseenRow(Prisma.sql`inbox.opened_seq`)})::int AS unseen,
+        count(*) FILTER (WHERE ${isUnseenRow(sql`inbox.opened_seq`)})::int AS unseen,
         count(*) FILTER (WHERE ${isUnreadRow})::int AS unread
       FROM (
         SELECT * FROM notification AS n

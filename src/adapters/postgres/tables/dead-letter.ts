@@ -2,20 +2,20 @@ import { v7 as uuidV7 } from 'uuid';
 import { originHeaders } from '../../../events/record.ts';
 import { deadLetterSuffix } from '../../../events/topic.ts';
 import type { DeadLetter, DeadLetterFilter, StoredDeadLetter } from '../../../ports/store/dead-letters.ts';
-import { Prisma, type PrismaClient } from '../generated/client.ts';
-import type { Sql } from '../sql.ts';
+import type { PrismaClient } from '../generated/client.ts';
+import { type Queryable, sql } from '../sql.ts';
 import { headersJson, notifyRelay, storableKey } from './outbox.ts';
 
-const selected = (payload = Prisma.sql`payload`) => Prisma.sql`
+const selected = (payload = sql`payload`) => sql`
   tenant_id AS "tenantId", id, topic, partition, "offset", key, headers, ${payload} AS payload,
   octet_length(payload) AS "payloadBytes", error_code AS "errorCode", error_message AS "errorMessage", attempts,
   failed_at AS "failedAt"`;
 
 // Per tenant, so that each is one walk along the index, however many letters it has.
 const tenantsOf = ({ tenantIds }: DeadLetterFilter) =>
-  tenantIds ? Prisma.sql`unnest(${[...tenantIds]}::text[])` : everyTenant;
+  tenantIds ? sql`unnest(${[...tenantIds]}::text[])` : everyTenant;
 // From one tenant to the next along the index; DISTINCT would read every row.
-const everyTenant = Prisma.sql`(
+const everyTenant = sql`(
   WITH RECURSIVE next AS (
     (SELECT tenant_id FROM dead_letter ORDER BY tenant_id LIMIT 1)
     UNION ALL
@@ -25,11 +25,11 @@ const everyTenant = Prisma.sql`(
   SELECT tenant_id FROM next WHERE tenant_id IS NOT NULL)`;
 
 /** The writes move bytes from table to table; they never pass through here. */
-export function createDeadLetterQueries(sql: Sql) {
+export function createDeadLetterQueries(db: Queryable) {
   return {
     async addDeadLetters(deadLetters: readonly DeadLetter[]): Promise<void> {
       if (deadLetters.length === 0) return;
-      await sql.execute`
+      await db.execute`
         WITH letter AS (
           INSERT INTO dead_letter (tenant_id, id, topic, partition, "offset", key, headers, payload, error_code,
             error_message, attempts, failed_at)
@@ -64,7 +64,7 @@ export function createDeadLetterQueries(sql: Sql) {
     ): Promise<readonly string[]> {
       // Locked in one order, so that two of these cannot wait for each other in a circle. The headers it came with win:
       // what fails again and again still says where it stood first.
-      const rows = await sql.query<{ id: string }>`
+      const rows = await db.query<{ id: string }>`
         WITH chosen AS (
           SELECT letter.tenant_id, letter.id FROM ${tenantsOf(filter)} AS tenant (id)
           JOIN dead_letter AS letter ON letter.tenant_id = tenant.id AND letter.id = ANY(${[...ids]}::uuid[])
@@ -97,24 +97,24 @@ export function createDeadLetterQueries(sql: Sql) {
     }): Promise<readonly StoredDeadLetter[]> {
       // Only what is asked for stands in the statement: for what might be there, no index is walked in order.
       const conditions = [
-        Prisma.sql`tenant_id = tenant.id`,
-        ...(topic === undefined ? [] : [Prisma.sql`topic = ${topic}`]),
-        ...(errorCode === undefined ? [] : [Prisma.sql`error_code = ${errorCode}`]),
-        ...(after ? [Prisma.sql`(failed_at, id) < (${after.failedAt}::timestamptz, ${after.id}::uuid)`] : []),
+        sql`tenant_id = tenant.id`,
+        ...(topic === undefined ? [] : [sql`topic = ${topic}`]),
+        ...(errorCode === undefined ? [] : [sql`error_code = ${errorCode}`]),
+        ...(after ? [sql`(failed_at, id) < (${after.failedAt}::timestamptz, ${after.id}::uuid)`] : []),
       ];
       const payload =
         maxPayloadBytes === undefined
           ? undefined
-          : Prisma.sql`substring(payload FROM 1 FOR ${maxPayloadBytes}::int)`;
-      return sql.query<StoredDeadLetter>`
+          : sql`substring(payload FROM 1 FOR ${maxPayloadBytes}::int)`;
+      return db.query<StoredDeadLetter>`
         SELECT letter.* FROM ${tenantsOf(filter)} AS tenant (id) CROSS JOIN LATERAL (
-          SELECT ${selected(payload)} FROM dead_letter WHERE ${Prisma.join(conditions, ' AND ')}
+          SELECT ${selected(payload)} FROM dead_letter WHERE ${sql.join(conditions, ' AND ')}
           ORDER BY failed_at DESC, id DESC LIMIT ${first}
         ) AS letter ORDER BY letter."failedAt" DESC, letter.id DESC LIMIT ${first}`;
     },
 
     async deadLetter(id: string, filter: DeadLetterFilter): Promise<StoredDeadLetter | undefined> {
-      const rows = await sql.query<StoredDeadLetter>`
+      const rows = await db.query<StoredDeadLetter>`
         SELECT ${selected()} FROM dead_letter
         WHERE tenant_id IN (SELECT tenant.id FROM ${tenantsOf(filter)} AS tenant (id)) AND id = ${id}::uuid`;
       return rows[0];

@@ -1,8 +1,8 @@
-import type { Sql } from '../sql.ts';
+import type { Queryable } from '../sql.ts';
 import { shareCollectionLock } from './item.ts';
 
 /** Runs `work` in a transaction. */
-export type InTransaction = <T>(work: (sql: Sql) => Promise<T>) => Promise<T>;
+export type InTransaction = <T>(work: (db: Queryable) => Promise<T>) => Promise<T>;
 
 /** Views that one statement passes. */
 const viewsAtOnce = 2_000;
@@ -13,12 +13,12 @@ const viewsAtOnce = 2_000;
  * it removed, or with `dryRun` would remove.
  */
 export async function expireEarlyViews(
-  { sql, inTransaction }: { readonly sql: Sql; readonly inTransaction: InTransaction },
+  { db, inTransaction }: { readonly db: Queryable; readonly inTransaction: InTransaction },
   before: Date,
   dryRun: boolean,
 ): Promise<number> {
   if (dryRun) {
-    const [count] = await sql.query<{ n: number }>`
+    const [count] = await db.query<{ n: number }>`
       SELECT count(*)::int AS n FROM early_item_view AS early WHERE kept_at < ${before}::timestamptz AND NOT EXISTS (
         SELECT FROM item WHERE (item.tenant_id, item.collection, item.item_id)
           = (early.tenant_id, early.collection, early.item_id))`;
@@ -32,11 +32,11 @@ export async function expireEarlyViews(
 }
 
 async function passSome(
-  sql: Sql,
+  db: Queryable,
   before: Date,
 ): Promise<{ readonly passed: number; readonly removed: number }> {
-  await sql.execute`${shareCollectionLock}`;
-  const [done] = await sql.query<{ passed: number; removed: number }>`
+  await db.execute`${shareCollectionLock}`;
+  const [done] = await db.query<{ passed: number; removed: number }>`
     WITH old AS MATERIALIZED (
       SELECT tenant_id, user_id, collection, item_id FROM early_item_view WHERE kept_at < ${before}::timestamptz
       LIMIT ${viewsAtOnce}::int FOR UPDATE SKIP LOCKED

@@ -1,8 +1,7 @@
 import { callerNameOf } from '../../../domain/caller.ts';
 import { type UserKey, userKeyOf } from '../../../domain/user.ts';
 import type { Erasure, PartialErasure } from '../../../ports/store/erasure.ts';
-import { Prisma } from '../generated/client.ts';
-import type { Sql } from '../sql.ts';
+import { type Fragment, type Queryable, sql } from '../sql.ts';
 import { isCountableRow } from './countable.ts';
 import { shareCollectionLock } from './item.ts';
 
@@ -48,21 +47,21 @@ const longTables: readonly (readonly [table: string, rest: readonly Column[]])[]
 /** Records of the log looked at in one statement: it has no index by key, which every append would pay for. */
 const stride = 50_000n;
 
-const ofUser = ({ tenantId, userId }: UserKey) => Prisma.sql`tenant_id = ${tenantId} AND user_id = ${userId}`;
+const ofUser = ({ tenantId, userId }: UserKey) => sql`tenant_id = ${tenantId} AND user_id = ${userId}`;
 
 const ofCaller = ({ tenantId, userId }: UserKey) => {
   const caller = callerNameOf({ role: 'user', subject: userId });
-  return Prisma.sql`tenant_id = ${tenantId} AND caller = ${caller}`;
+  return sql`tenant_id = ${tenantId} AND caller = ${caller}`;
 };
 
-export function createEraseQueries(sql: Sql) {
-  const some = createPartialErasure(sql);
+export function createEraseQueries(db: Queryable) {
+  const some = createPartialErasure(db);
 
   /** Removes the user from these days of activity. The site's counts stay: they name nobody. */
   async function removeDays({ tenantId, userId }: UserKey, days: readonly Date[]): Promise<number> {
     if (days.length === 0) return 0;
-    const own = Prisma.sql`member.tenant_id = ${tenantId} AND member.user_id = ${userId}`;
-    const [found] = await sql.query<{ readonly rows: number }>`
+    const own = sql`member.tenant_id = ${tenantId} AND member.user_id = ${userId}`;
+    const [found] = await db.query<{ readonly rows: number }>`
       WITH day AS (
         DELETE FROM user_activity_member AS member USING unnest(${days}::timestamptz[]) AS at
         WHERE ${own} AND granularity = 'DAY' AND bucket_start = at RETURNING bucket_start
@@ -82,7 +81,7 @@ export function createEraseQueries(sql: Sql) {
 
   /** The oldest days of the user's activity, `limit` at most. An index by user is what every count would pay for. */
   async function daysOf({ tenantId, userId }: UserKey, limit: number | null): Promise<readonly Date[]> {
-    const rows = await sql.query<{ readonly at: Date }>`
+    const rows = await db.query<{ readonly at: Date }>`
       WITH kept AS (
         SELECT min(bucket_start) AS first, max(bucket_start) AS last FROM user_activity_member
         WHERE tenant_id = ${tenantId} AND granularity = 'DAY'
@@ -99,11 +98,11 @@ export function createEraseQueries(sql: Sql) {
     user: UserKey,
     after: bigint,
   ): Promise<{ rows: number; upTo: bigint; isAll: boolean }> {
-    const [log] = await sql.query<{ readonly oldest: bigint | null; readonly head: bigint }>`
+    const [log] = await db.query<{ readonly oldest: bigint | null; readonly head: bigint }>`
       SELECT (SELECT min("offset") FROM event_log WHERE "offset" > ${after}) AS oldest, head FROM log_head`;
     const head = log?.head ?? after;
     const from = log?.oldest ?? head + 1n;
-    const rows = await sql.execute`
+    const rows = await db.execute`
       UPDATE event_log SET key = NULL, value = NULL, raw = NULL, headers = '{}'
       WHERE "offset" >= ${from} AND "offset" < ${from + stride} AND "offset" <= ${head} AND key = ${userKeyOf(user)}`;
     const isAll = from + stride > head;
@@ -134,16 +133,16 @@ export function createEraseQueries(sql: Sql) {
       await removeMember();
       // Whoever writes about a user locks rows of one of these two first, and would go on with what they have read there.
       // So they end before this, or find nobody after it; reading goes on. In the order in which others come to them.
-      await sql.execute`LOCK TABLE app_user, inbox IN EXCLUSIVE MODE`;
+      await db.execute`LOCK TABLE app_user, inbox IN EXCLUSIVE MODE`;
       passed = await blankRecords(passed);
       for (const table of tablesOfUser) await remove(table);
       await removeMember();
-      rows += await sql.execute`DELETE FROM dead_letter WHERE key = ${key}`;
-      rows += await sql.execute`DELETE FROM outbox WHERE key = ${key}`;
-      rows += await sql.execute`DELETE FROM idempotency_key WHERE ${ofCaller(user)}`;
+      rows += await db.execute`DELETE FROM dead_letter WHERE key = ${key}`;
+      rows += await db.execute`DELETE FROM outbox WHERE key = ${key}`;
+      rows += await db.execute`DELETE FROM idempotency_key WHERE ${ofCaller(user)}`;
       // Whoever watches goes on from the version they have seen, also when the user comes again: new inboxes of the tenant
       // begin beyond it. A version kept per user would name the user.
-      const [floor] = await sql.query<{ readonly version: bigint }>`
+      const [floor] = await db.query<{ readonly version: bigint }>`
         WITH erased AS (
           DELETE FROM inbox WHERE ${ofUser(user)} RETURNING version + 1 AS version
         ), raised AS (
@@ -154,7 +153,7 @@ export function createEraseQueries(sql: Sql) {
       return { hadAny: rows > 0 || floor !== undefined, version: floor && Number(floor.version) };
 
       async function remove(table: (typeof tablesOfUser)[number]): Promise<void> {
-        rows += await sql.execute`DELETE FROM ${Prisma.raw(table)} WHERE ${ofUser(user)}`;
+        rows += await db.execute`DELETE FROM ${sql.raw(table)} WHERE ${ofUser(user)}`;
       }
 
       async function removeMember(): Promise<void> {
@@ -175,42 +174,42 @@ export function createEraseQueries(sql: Sql) {
 }
 
 /** Removes rows of a user from the first table that has more than so many. */
-function createPartialErasure(sql: Sql) {
+function createPartialErasure(db: Queryable) {
   /** What is true of the first `size` rows in the order of the key; undefined when there are no more than that. */
   async function firstOf(
     table: string,
-    owner: Prisma.Sql,
+    owner: Fragment,
     rest: readonly Column[],
     size: number,
-  ): Promise<Prisma.Sql | undefined> {
-    const key = Prisma.raw(rest.map(({ name }) => name).join(', '));
-    const texts = Prisma.raw(rest.map(({ name }, n) => `${name}::text AS c${n}`).join(', '));
-    const [next] = await sql.query<Readonly<Record<string, string>>>`
-      SELECT ${texts} FROM ${Prisma.raw(table)} WHERE ${owner} ORDER BY ${key} OFFSET ${size}::int LIMIT 1`;
+  ): Promise<Fragment | undefined> {
+    const key = sql.raw(rest.map(({ name }) => name).join(', '));
+    const texts = sql.raw(rest.map(({ name }, n) => `${name}::text AS c${n}`).join(', '));
+    const [next] = await db.query<Readonly<Record<string, string>>>`
+      SELECT ${texts} FROM ${sql.raw(table)} WHERE ${owner} ORDER BY ${key} OFFSET ${size}::int LIMIT 1`;
     if (!next) return undefined;
-    const place = rest.map(({ type }, n) => Prisma.sql`${next[`c${n}`]}::text::${Prisma.raw(type)}`);
+    const place = rest.map(({ type }, n) => sql`${next[`c${n}`]}::text::${sql.raw(type)}`);
     // Of partitions the second condition leaves those out that are later.
-    return Prisma.sql`${owner} AND (${key}) < (${Prisma.join(place)}) AND ${Prisma.raw(rest[0]?.name ?? '')} <= ${place[0]}`;
+    return sql`${owner} AND (${key}) < (${sql.join(place)}) AND ${sql.raw(rest[0]?.name ?? '')} <= ${place[0]}`;
   }
 
   async function removeRows(
     table: string,
-    owner: Prisma.Sql,
+    owner: Fragment,
     rest: readonly Column[],
     size: number,
   ): Promise<number> {
     const first = await firstOf(table, owner, rest, size);
-    return first ? sql.execute`DELETE FROM ${Prisma.raw(table)} WHERE ${first}` : 0;
+    return first ? db.execute`DELETE FROM ${sql.raw(table)} WHERE ${first}` : 0;
   }
 
   /** Notifications that count leave the counters of their inbox with it, under its lock. */
   async function removeNotifications(user: UserKey, size: number, now: Date): Promise<number> {
-    const found = await sql.query<{ readonly id: string }>`
+    const found = await db.query<{ readonly id: string }>`
       SELECT id FROM notification WHERE ${ofUser(user)} ORDER BY seq LIMIT ${size + 1}`;
     if (found.length <= size) return 0;
     const ids = found.slice(0, size).map(({ id }) => id);
-    await sql.execute`SELECT FROM inbox WHERE ${ofUser(user)} FOR UPDATE`;
-    await sql.execute`
+    await db.execute`SELECT FROM inbox WHERE ${ofUser(user)} FOR UPDATE`;
+    await db.execute`
       WITH gone AS (
         DELETE FROM notification AS n WHERE n.tenant_id = ${user.tenantId} AND n.id = ANY(${ids}::uuid[])
         RETURNING n.seq, n.seen_at, n.read_at, ${isCountableRow} AS is_live
@@ -226,8 +225,8 @@ function createPartialErasure(sql: Sql) {
   async function removeItemViews(user: UserKey, size: number, now: Date): Promise<number> {
     const first = await firstOf('item_view', ofUser(user), itemKey, size);
     if (!first) return 0;
-    await sql.execute`${shareCollectionLock}`;
-    await sql.execute`
+    await db.execute`${shareCollectionLock}`;
+    await db.execute`
       WITH gone AS (DELETE FROM item_view WHERE ${first} RETURNING collection)
       UPDATE item_collection SET version = version + 1, updated_at = ${now}::timestamptz
       WHERE tenant_id = ${user.tenantId} AND collection IN (SELECT collection FROM gone)`;
@@ -235,20 +234,20 @@ function createPartialErasure(sql: Sql) {
   }
 
   async function removeDeadLetters(key: string, size: number): Promise<number> {
-    const found = await sql.query<{ readonly tenantId: string; readonly id: string }>`
+    const found = await db.query<{ readonly tenantId: string; readonly id: string }>`
       SELECT tenant_id AS "tenantId", id FROM dead_letter WHERE key = ${key} LIMIT ${size + 1}`;
     if (found.length <= size) return 0;
     const tenantIds = [...new Set(found.map(({ tenantId }) => tenantId))];
-    return sql.execute`
+    return db.execute`
       DELETE FROM dead_letter
       WHERE tenant_id = ANY(${tenantIds}::text[]) AND id = ANY(${found.slice(0, size).map(({ id }) => id)}::uuid[])`;
   }
 
   async function removeOutgoing(key: string, size: number): Promise<number> {
-    const found = await sql.query<{ readonly id: bigint }>`
+    const found = await db.query<{ readonly id: bigint }>`
       SELECT id FROM outbox WHERE key = ${key} LIMIT ${size + 1}`;
     if (found.length <= size) return 0;
-    return sql.execute`DELETE FROM outbox WHERE id = ANY(${found.slice(0, size).map(({ id }) => String(id))}::bigint[])`;
+    return db.execute`DELETE FROM outbox WHERE id = ANY(${found.slice(0, size).map(({ id }) => String(id))}::bigint[])`;
   }
 
   return {

@@ -2,10 +2,10 @@ import { compareText } from '../../../domain/compare.ts';
 import type { EventIdentity } from '../../../ports/store/events.ts';
 import type { KeyIdentity } from '../../../ports/store/idempotency.ts';
 import type { PrismaClient } from '../generated/client.ts';
-import { lines, type Sql } from '../sql.ts';
+import { lines, type Queryable } from '../sql.ts';
 
 /** What the exactly-once rules need: which events were applied, which keys were used. */
-export function createEventQueries(sql: Sql) {
+export function createEventQueries(db: Queryable) {
   return {
     async claimEvents(events: readonly EventIdentity[], now: Date): Promise<readonly boolean[]> {
       if (events.length === 0) return [];
@@ -13,7 +13,7 @@ export function createEventQueries(sql: Sql) {
       const distinct = distinctInOrder(events, compareEvents);
       const column = (name: keyof EventIdentity) =>
         lines(distinct, (n) => (events[n] as EventIdentity)[name]);
-      const [row] = await sql.query<{ readonly known: readonly number[] | null }>`
+      const [row] = await db.query<{ readonly known: readonly number[] | null }>`
         SELECT claim_events(string_to_array(${column('tenantId')}, E'\\n'), string_to_array(${column('source')}, E'\\n'),
           string_to_array(${column('id')}, E'\\n'), ${now}::timestamptz) AS known`;
       return freshOf(events, distinct, row?.known);
@@ -21,7 +21,7 @@ export function createEventQueries(sql: Sql) {
 
     async unclaimEvents(events: readonly EventIdentity[]): Promise<void> {
       if (events.length === 0) return;
-      await sql.execute`
+      await db.execute`
         DELETE FROM processed_event WHERE (tenant_id, source, event_id) IN (
           SELECT * FROM unnest(${events.map((event) => event.tenantId)}::text[],
             ${events.map((event) => event.source)}::text[], ${events.map((event) => event.id)}::text[]))`;
@@ -33,7 +33,7 @@ export function createEventQueries(sql: Sql) {
     ): Promise<readonly string[]> {
       if (keys.length === 0) return [];
       // The update changes nothing; it makes RETURNING answer with the digest of whoever came first.
-      const rows = await sql.query<KeyIdentity & { readonly digest: string }>`
+      const rows = await db.query<KeyIdentity & { readonly digest: string }>`
         INSERT INTO idempotency_key AS bound (tenant_id, caller, mutation, key, digest, created_at)
         SELECT DISTINCT ON (tenant_id, caller, mutation, key) tenant_id, caller, mutation, key, digest, ${now}::timestamptz
         FROM unnest(${keys.map((key) => key.tenantId)}::text[], ${keys.map((key) => key.caller)}::text[],

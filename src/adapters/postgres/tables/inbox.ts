@@ -10,8 +10,7 @@ import { streamWindow } from '../../../domain/stream.ts';
 import { type UserKey, userKeyOf } from '../../../domain/user.ts';
 import type { DueRow } from '../../../ports/store/due.ts';
 import type { Recounted } from '../../../ports/store/inboxes.ts';
-import { Prisma } from '../generated/client.ts';
-import type { Sql } from '../sql.ts';
+import { type Queryable, sql } from '../sql.ts';
 import { countRows } from './counting.ts';
 import { disabledCategories, toRecipient } from './preference.ts';
 import { columns, selectedOfUser } from './user.ts';
@@ -21,7 +20,7 @@ type Row = Omit<Inbox, 'version' | 'firstVersion'> & {
   readonly firstVersion: bigint;
 };
 
-const selected = Prisma.sql`
+const selected = sql`
   inbox.tenant_id AS "tenantId", inbox.user_id AS "userId", unseen, unread, last_seq AS "lastSeq",
   opened_seq AS "openedSeq", change_seq AS "changeSeq", version, first_version AS "firstVersion", last_opened_at AS "lastOpenedAt",
   updated_at AS "updatedAt"`;
@@ -50,11 +49,11 @@ interface Wanted {
 const toEmptyInbox = ({ wantedTenantId, wantedUserId, floor, now }: Wanted): Inbox =>
   emptyInbox({ tenantId: wantedTenantId, userId: wantedUserId }, now, Number(floor ?? 0));
 
-export function createInboxQueries(sql: Sql) {
+export function createInboxQueries(db: Queryable) {
   const recounted = async (rows: readonly Row[]): Promise<readonly Recounted[]> => {
     const inboxes = rows.map(toInbox);
     const counts = await countRows(
-      sql,
+      db,
       inboxes.map((inbox) => ({ ...inbox, afterSeq: 0n })),
     );
     return inboxes.map((inbox, n) => ({ inbox, counts: counts[n] as Counts }));
@@ -63,7 +62,7 @@ export function createInboxQueries(sql: Sql) {
   return {
     async recount(keys: readonly UserKey[]): Promise<readonly Recounted[]> {
       const [tenantIds, userIds] = columns(keys);
-      const rows = await sql.query<Row>`
+      const rows = await db.query<Row>`
         SELECT ${selected} FROM inbox
         WHERE (inbox.tenant_id, inbox.user_id) IN (SELECT * FROM unnest(${tenantIds}::text[], ${userIds}::text[]))`;
       return recounted(rows);
@@ -71,7 +70,7 @@ export function createInboxQueries(sql: Sql) {
 
     async recountSample(size: number): Promise<readonly Recounted[]> {
       // Whole pages are drawn, without a look at the others. Of a table that was never analyzed all of them.
-      const rows = await sql.query<Row>`
+      const rows = await db.query<Row>`
         SELECT ${selected} FROM inbox TABLESAMPLE SYSTEM ((
           SELECT least(100, 100.0 * ${size}::int / greatest(reltuples, 1)) FROM pg_class WHERE oid = 'inbox'::regclass
         )) LIMIT ${2 * size}`;
@@ -85,7 +84,7 @@ export function createInboxQueries(sql: Sql) {
       readonly first: number;
       readonly after?: UserKey;
     }): Promise<readonly UserKey[]> {
-      return sql.query<UserKey>`
+      return db.query<UserKey>`
         SELECT tenant_id AS "tenantId", user_id AS "userId" FROM inbox
         WHERE (tenant_id, user_id) > (${after?.tenantId ?? ''}, ${after?.userId ?? ''})
         ORDER BY tenant_id, user_id LIMIT ${first}`;
@@ -94,7 +93,7 @@ export function createInboxQueries(sql: Sql) {
     async inboxes(keys: readonly UserKey[]): Promise<readonly Inbox[]> {
       if (keys.length === 0) return [];
       const [tenantIds, userIds] = columns(keys);
-      const rows = await sql.query<Wanted & (Row | { readonly tenantId: null })>`
+      const rows = await db.query<Wanted & (Row | { readonly tenantId: null })>`
         SELECT ${selected}, wanted.tenant_id AS "wantedTenantId", wanted.user_id AS "wantedUserId",
           floor, now()
         FROM unnest(${tenantIds}::text[], ${userIds}::text[]) AS wanted (tenant_id, user_id)
@@ -108,7 +107,7 @@ export function createInboxQueries(sql: Sql) {
       const [tenantIds, userIds] = columns(keys);
       // The update changes nothing; it locks the row and makes RETURNING answer. Locked in one order whoever asks, so that
       // two of these never wait for each other in a circle.
-      const rows = await sql.query<Row & Recipient>`
+      const rows = await db.query<Row & Recipient>`
         WITH inbox AS (
           INSERT INTO inbox (tenant_id, user_id, version, first_version, updated_at)
           SELECT tenant_id, user_id, coalesce(floor.version, 0), coalesce(floor.version, 0), ${now}::timestamptz
@@ -127,7 +126,7 @@ export function createInboxQueries(sql: Sql) {
     },
 
     async lockInboxesDue(now: Date, limit: number): Promise<readonly UserInbox[]> {
-      const rows = await sql.query<Row & Recipient>`
+      const rows = await db.query<Row & Recipient>`
         SELECT ${selected}, ${selectedOfUser}, ${disabledCategories} FROM inbox JOIN app_user USING (tenant_id, user_id)
         WHERE (tenant_id, user_id) IN (
           SELECT tenant_id, user_id FROM (
@@ -140,9 +139,9 @@ export function createInboxQueries(sql: Sql) {
     async postpone(row: DueRow, now: Date, until: Date): Promise<void> {
       const [table, key] =
         'userLimitId' in row
-          ? [Prisma.sql`user_limit`, Prisma.sql`user_limit_id = ${row.userLimitId}`]
-          : [Prisma.sql`notification`, Prisma.sql`id = ${row.id}::uuid`];
-      await sql.execute`
+          ? [sql`user_limit`, sql`user_limit_id = ${row.userLimitId}`]
+          : [sql`notification`, sql`id = ${row.id}::uuid`];
+      await db.execute`
         UPDATE ${table} SET due_at = ${until}::timestamptz
         WHERE tenant_id = ${row.tenantId} AND user_id = ${row.userId} AND ${key} AND due_at <= ${now}::timestamptz`;
     },
@@ -150,7 +149,7 @@ export function createInboxQueries(sql: Sql) {
     async saveInboxes(inboxes: readonly Inbox[]): Promise<void> {
       if (inboxes.length === 0) return;
       const [tenantIds, userIds] = columns(inboxes);
-      await sql.execute`
+      await db.execute`
         UPDATE inbox SET unseen = new.unseen, unread = new.unread, last_seq = new.last_seq, opened_seq = new.opened_seq,
           change_seq = new.change_seq, version = new.version, last_opened_at = new.last_opened_at, updated_at = new.updated_at
         FROM unnest(
@@ -166,7 +165,7 @@ export function createInboxQueries(sql: Sql) {
     },
 
     async addOpening({ tenantId, userId }: UserKey, upToSeq: bigint, now: Date): Promise<void> {
-      await sql.execute`
+      await db.execute`
         INSERT INTO inbox_opening (tenant_id, user_id, up_to_seq, opened_at)
         VALUES (${tenantId}, ${userId}, ${upToSeq}, ${now}::timestamptz) ON CONFLICT DO NOTHING`;
     },
@@ -175,7 +174,7 @@ export function createInboxQueries(sql: Sql) {
       if (changes.length === 0) return;
       const [tenantIds, userIds] = columns(changes);
       // An array of arrays would have to be rectangular. Each takes the room of one that nobody can ask for any more.
-      await sql.execute`
+      await db.execute`
         WITH new AS (
           SELECT * FROM unnest(
             ${tenantIds}::text[], ${userIds}::text[], ${changes.map((one) => String(one.changeSeq))}::bigint[],

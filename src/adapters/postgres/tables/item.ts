@@ -11,8 +11,8 @@ import {
 } from '../../../domain/item.ts';
 import type { UserKey } from '../../../domain/user.ts';
 import type { ItemPage } from '../../../ports/store/items.ts';
-import { Prisma, type PrismaClient } from '../generated/client.ts';
-import type { Sql } from '../sql.ts';
+import type { PrismaClient } from '../generated/client.ts';
+import { type Queryable, sql } from '../sql.ts';
 import { columns } from './user.ts';
 
 /**
@@ -23,14 +23,14 @@ import { columns } from './user.ts';
 const collectionLock = 0x756e7363;
 
 /** Until the end of the transaction, collections that do not exist are not created. */
-export const shareCollectionLock = Prisma.sql`SELECT pg_advisory_xact_lock_shared(${collectionLock}, 0)`;
+export const shareCollectionLock = sql`SELECT pg_advisory_xact_lock_shared(${collectionLock}, 0)`;
 
-const selected = Prisma.sql`
+const selected = sql`
   item.tenant_id AS "tenantId", item.collection, item.item_id AS "itemId", title, published_at AS "publishedAt",
   views_from AS "viewsFrom", retracted_at AS "retractedAt"`;
 
 /** Items beside the view of a user; of nobody: null. */
-const viewedBy = (viewerId: string | undefined) => Prisma.sql`
+const viewedBy = (viewerId: string | undefined) => sql`
   SELECT ${selected}, viewed_at AS "viewedAt" FROM item LEFT JOIN item_view AS v ON v.tenant_id = item.tenant_id
     AND v.user_id = ${viewerId ?? null} AND v.collection = item.collection AND v.item_id = item.item_id
     AND v.viewed_at >= item.views_from`;
@@ -43,7 +43,7 @@ interface BadgeRow extends ViewerKey {
   readonly isDue: boolean;
 }
 
-export function createItemQueries(sql: Sql) {
+export function createItemQueries(db: Queryable) {
   /**
    * Counts by the collections' own `counted_from`; what has fallen behind the horizon since is due. The join of views and
    * items is a full one since that is never done by nested loops: those a planner chooses who takes either for few, and
@@ -51,7 +51,7 @@ export function createItemQueries(sql: Sql) {
    */
   function countItemBadges(keys: readonly ViewerKey[], { start }: Horizon): Promise<BadgeRow[]> {
     const [tenantIds, userIds] = columns(keys);
-    return sql.query<BadgeRow>`
+    return db.query<BadgeRow>`
       WITH wanted AS MATERIALIZED (
         SELECT DISTINCT * FROM unnest(
           ${tenantIds}::text[], ${userIds}::text[], ${keys.map((key) => key.collection)}::text[])
@@ -82,7 +82,7 @@ export function createItemQueries(sql: Sql) {
 
   /** What was published before the horizon counts no more. Of several who notice, one changes the version. */
   async function expireItems(collections: readonly CollectionKey[], { now, start }: Horizon): Promise<void> {
-    await sql.execute`
+    await db.execute`
       WITH due AS (
         SELECT tenant_id, collection FROM item_collection AS c
         WHERE (tenant_id, collection) IN (SELECT * FROM unnest(
@@ -121,14 +121,14 @@ export function createItemQueries(sql: Sql) {
       { first, after, viewerId, unseenFrom }: ItemPage,
     ): Promise<readonly ViewedItem[]> {
       const place = after
-        ? Prisma.sql`AND (published_at, item.item_id) < (${after.publishedAt}::timestamptz, ${after.itemId})`
-        : Prisma.empty;
+        ? sql`AND (published_at, item.item_id) < (${after.publishedAt}::timestamptz, ${after.itemId})`
+        : sql.empty;
       const unseen = unseenFrom
-        ? Prisma.sql`AND viewed_at IS NULL AND published_at >= (
+        ? sql`AND viewed_at IS NULL AND published_at >= (
             SELECT greatest(counted_from, ${unseenFrom}::timestamptz) FROM item_collection
             WHERE tenant_id = ${tenantId} AND collection = ${collection})`
-        : Prisma.empty;
-      return sql.query<ViewedItem>`
+        : sql.empty;
+      return db.query<ViewedItem>`
         ${viewedBy(viewerId)}
         WHERE item.tenant_id = ${tenantId} AND item.collection = ${collection} AND retracted_at IS NULL ${place} ${unseen}
         ORDER BY published_at DESC, item.item_id DESC LIMIT ${first}`;
@@ -139,7 +139,7 @@ export function createItemQueries(sql: Sql) {
       itemId: string,
       viewerId: string | undefined,
     ): Promise<ViewedItem | undefined> {
-      const rows = await sql.query<ViewedItem>`
+      const rows = await db.query<ViewedItem>`
         ${viewedBy(viewerId)}
         WHERE item.tenant_id = ${tenantId} AND item.collection = ${collection} AND item.item_id = ${itemId}
           AND retracted_at IS NULL`;
@@ -148,10 +148,10 @@ export function createItemQueries(sql: Sql) {
   };
 }
 
-export function createItemWrites(sql: Sql) {
+export function createItemWrites(db: Queryable) {
   return {
     async ensureCollection({ tenantId, collection }: CollectionKey, { now, start }: Horizon): Promise<void> {
-      await sql.execute`
+      await db.execute`
         WITH locked AS MATERIALIZED (
           SELECT pg_advisory_xact_lock(${collectionLock}, 0) WHERE NOT EXISTS (
             SELECT FROM item_collection WHERE tenant_id = ${tenantId} AND collection = ${collection})
@@ -162,14 +162,14 @@ export function createItemWrites(sql: Sql) {
     },
 
     async lockCollection({ tenantId, collection }: CollectionKey): Promise<ItemCollection | undefined> {
-      const rows = await sql.query<Omit<ItemCollection, 'version'> & { readonly version: bigint }>`
+      const rows = await db.query<Omit<ItemCollection, 'version'> & { readonly version: bigint }>`
         SELECT tenant_id AS "tenantId", collection, version, updated_at AS "updatedAt"
         FROM item_collection WHERE tenant_id = ${tenantId} AND collection = ${collection} FOR UPDATE`;
       return rows[0] && { ...rows[0], version: Number(rows[0].version) };
     },
 
     async saveCollection({ tenantId, collection, version, updatedAt }: ItemCollection): Promise<void> {
-      await sql.execute`
+      await db.execute`
         UPDATE item_collection SET version = ${String(version)}::bigint, updated_at = ${updatedAt}::timestamptz
         WHERE tenant_id = ${tenantId} AND collection = ${collection}`;
     },
@@ -178,14 +178,14 @@ export function createItemWrites(sql: Sql) {
       { tenantId, collection }: CollectionKey,
       itemIds: readonly string[],
     ): Promise<readonly Item[]> {
-      return sql.query<Item>`
+      return db.query<Item>`
         SELECT ${selected} FROM item
         WHERE tenant_id = ${tenantId} AND collection = ${collection} AND item_id = ANY (${itemIds}::text[])`;
     },
 
     async saveItems(items: readonly Item[]): Promise<void> {
       if (items.length === 0) return;
-      await sql.execute`
+      await db.execute`
         INSERT INTO item (tenant_id, collection, item_id, title, published_at, views_from, retracted_at)
         SELECT * FROM unnest(
           ${items.map((item) => item.tenantId)}::text[], ${items.map((item) => item.collection)}::text[],
@@ -203,11 +203,11 @@ export function createItemWrites(sql: Sql) {
       const collections = views.map((view) => view.collection);
       // Before the next statement, which then sees a collection that is being created. Both are sent at once: the commit may
       // follow them.
-      const locked = sql.execute`${shareCollectionLock} WHERE EXISTS (
+      const locked = db.execute`${shareCollectionLock} WHERE EXISTS (
         SELECT FROM unnest(${tenantIds}::text[], ${collections}::text[]) AS wanted (tenant_id, collection)
         WHERE NOT EXISTS (SELECT FROM item_collection AS known
           WHERE (known.tenant_id, known.collection) = (wanted.tenant_id, wanted.collection)))`;
-      const added = sql.query<{ readonly unkept: number }>`
+      const added = db.query<{ readonly unkept: number }>`
         WITH new AS MATERIALIZED (
           SELECT new.*, item.item_id IS NULL AND early.item_id IS NULL AS is_early
           FROM unnest(
@@ -253,8 +253,8 @@ export function createItemWrites(sql: Sql) {
 
     async forgetItemViews({ tenantId, userId }: UserKey, now: Date): Promise<readonly string[]> {
       // What counts in a collection that is not there yet may begin anywhere: whoever reads moves it to the horizon.
-      await sql.execute`${shareCollectionLock}`;
-      const moved = await sql.query<{ readonly collection: string }>`
+      await db.execute`${shareCollectionLock}`;
+      const moved = await db.query<{ readonly collection: string }>`
         WITH views AS (
           DELETE FROM item_view WHERE tenant_id = ${tenantId} AND user_id = ${userId} RETURNING collection
         ), early AS (

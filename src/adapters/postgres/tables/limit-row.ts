@@ -11,8 +11,7 @@ import {
   type ZonedLimit,
 } from '../../../domain/limit.ts';
 import type { UserKey } from '../../../domain/user.ts';
-import { Prisma } from '../generated/client.ts';
-import { sparse } from '../sql.ts';
+import { sparse, sql } from '../sql.ts';
 
 type Cell = string | number | null | undefined;
 export type Column<Row> = readonly [name: string, type: string, cell: (row: Row) => Cell];
@@ -85,8 +84,7 @@ const eventColumns: readonly Column<LimitRecord>[] = [
   ['raw', 'text', (row) => row.raw],
 ];
 
-export const names = <Row>(table: readonly Column<Row>[]) =>
-  Prisma.raw(table.map(([name]) => name).join(', '));
+export const names = <Row>(table: readonly Column<Row>[]) => sql.raw(table.map(([name]) => name).join(', '));
 
 /** What stands in no cell: JSON escapes it, and names hold no control characters. Nor does a line break. */
 const separator = '\x1e';
@@ -96,10 +94,10 @@ const separator = '\x1e';
  * as much. No cell is empty, so an empty one is NULL; a column without any is NULL as a whole, and filled up.
  */
 export const cells = <Row>(table: readonly Column<Row>[], rows: readonly Row[]) =>
-  Prisma.join(
+  sql.join(
     table.map(([, type, cell]) => {
       const text = sparse(rows, (row) => cell(row) ?? null)?.join(separator) ?? null;
-      return Prisma.sql`string_to_array(${text}, E'\\x1e', '')::${Prisma.raw(type)}[]`;
+      return sql`string_to_array(${text}, E'\\x1e', '')::${sql.raw(type)}[]`;
     }),
   );
 
@@ -110,7 +108,7 @@ export const limitColumns: readonly Column<UserLimit>[] = [
   ...dueColumns,
 ];
 export const recordColumns: readonly Column<LimitRecord>[] = [...keyColumns, ...eventColumns];
-export const replaced = Prisma.raw(
+export const replaced = sql.raw(
   limitColumns
     .slice(keyColumns.length)
     .map(([name]) => `${name} = excluded.${name}`)
@@ -124,7 +122,7 @@ export const replaced = Prisma.raw(
 const asText = <Row>(...table: readonly Column<Row>[]) => {
   const column = ([name, type]: Column<Row>) =>
     type === 'timestamptz' ? `date_part('epoch', l.${name})` : `l.${name}`;
-  return Prisma.raw(`ROW(${table.map(column).join(', ')})::text`);
+  return sql.raw(`ROW(${table.map(column).join(', ')})::text`);
 };
 
 export const stateText = asText<LimitState>(idColumn, ...stateColumns);

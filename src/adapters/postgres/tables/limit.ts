@@ -6,8 +6,7 @@ import type {
   LimitHistoryEntry,
   LimitHistoryPage,
 } from '../../../ports/store/limits.ts';
-import { Prisma } from '../generated/client.ts';
-import type { Sql } from '../sql.ts';
+import { type Fragment, type Queryable, sql } from '../sql.ts';
 import {
   cells,
   keyColumns,
@@ -41,15 +40,15 @@ interface HistoryRow extends LimitRecord {
 const behindAll = { sequence: 2n ** 62n, source: '', eventId: '' };
 
 /** The last event of a type that is not behind what `said` the progress. */
-const lastBefore = (type: LimitRecord['type']) => Prisma.sql`
+const lastBefore = (type: LimitRecord['type']) => sql`
   SELECT d.raw FROM user_limit_event AS d
   WHERE (d.tenant_id, d.user_id, d.user_limit_id) = (said.tenant_id, said.user_id, said.user_limit_id)
-    AND d.type = ${Prisma.raw(`'${type}'`)}
+    AND d.type = ${sql.raw(`'${type}'`)}
     AND d.sequence_number <= said.sequence_number
   ORDER BY d.sequence_number DESC, d.source DESC, d.event_id DESC LIMIT 1`;
 
 /** As `statusAt` of the domain has it. */
-const statusAt = (at: Date) => Prisma.sql`
+const statusAt = (at: Date) => sql`
   CASE WHEN l.status IN ('UNKNOWN', 'CANCELED') THEN l.status
     WHEN l.active_until <= ${at}::timestamptz THEN 'CANCELED'
     WHEN l.status = 'FUTURE' AND l.active_from <= ${at}::timestamptz THEN 'ACTIVE'
@@ -61,30 +60,28 @@ const conditionsOf = ({
   types,
   periods,
   statuses,
-}: LimitFilter): readonly Prisma.Sql[] => [
-  ...(userLimitId === undefined ? [] : [Prisma.sql`AND l.user_limit_id = ${userLimitId}`]),
-  ...(brandId === undefined ? [] : [Prisma.sql`AND l.brand_id = ${brandId}`]),
-  ...(types === undefined ? [] : [Prisma.sql`AND l.type = ANY(${types}::text[])`]),
-  ...(periods === undefined ? [] : [Prisma.sql`AND l.period = ANY(${periods}::text[])`]),
-  ...(statuses === undefined
-    ? []
-    : [Prisma.sql`AND ${statusAt(statuses.at)} = ANY(${statuses.any}::text[])`]),
+}: LimitFilter): readonly Fragment[] => [
+  ...(userLimitId === undefined ? [] : [sql`AND l.user_limit_id = ${userLimitId}`]),
+  ...(brandId === undefined ? [] : [sql`AND l.brand_id = ${brandId}`]),
+  ...(types === undefined ? [] : [sql`AND l.type = ANY(${types}::text[])`]),
+  ...(periods === undefined ? [] : [sql`AND l.period = ANY(${periods}::text[])`]),
+  ...(statuses === undefined ? [] : [sql`AND ${statusAt(statuses.at)} = ANY(${statuses.any}::text[])`]),
 ];
 
 const limitOwners = (
-  sql: Sql,
+  db: Queryable,
   tenantId: string,
   userLimitId: string,
-): Promise<readonly UserKey[]> => sql.query<UserKey>`
+): Promise<readonly UserKey[]> => db.query<UserKey>`
   SELECT tenant_id AS "tenantId", user_id AS "userId" FROM user_limit
   WHERE tenant_id = ${tenantId} AND user_limit_id = ${userLimitId} LIMIT 2`;
 
-export function createLimitQueries(sql: Sql) {
+export function createLimitQueries(db: Queryable) {
   return {
     async limits(users: readonly UserKey[], filter: LimitFilter = {}): Promise<readonly LimitedUser[]> {
       if (users.length === 0) return [];
-      const conditions = Prisma.join([Prisma.empty, ...conditionsOf(filter)], ' ');
-      const rows = await sql.query<User & { readonly limits: string }>`
+      const conditions = sql.join([sql.empty, ...conditionsOf(filter)], ' ');
+      const rows = await db.query<User & { readonly limits: string }>`
         SELECT tenant_id AS "tenantId", user_id AS "userId", ${selectedOfUser}, array_to_string(ARRAY(
           SELECT ${stateText} FROM user_limit AS l
           WHERE l.tenant_id = app_user.tenant_id AND l.user_id = app_user.user_id ${conditions}
@@ -104,15 +101,15 @@ export function createLimitQueries(sql: Sql) {
       readonly after?: LimitKey;
     }): Promise<readonly LimitKey[]> {
       const place = [after?.tenantId ?? '', after?.userId ?? '', after?.userLimitId ?? ''];
-      const page = (table: string) => Prisma.sql`(
-        SELECT DISTINCT tenant_id, user_id, user_limit_id FROM ${Prisma.raw(table)}
-        WHERE (tenant_id, user_id, user_limit_id) > (${Prisma.join(place)}) ORDER BY 1, 2, 3 LIMIT ${first})`;
-      return sql.query<LimitKey>`
+      const page = (table: string) => sql`(
+        SELECT DISTINCT tenant_id, user_id, user_limit_id FROM ${sql.raw(table)}
+        WHERE (tenant_id, user_id, user_limit_id) > (${sql.join(place)}) ORDER BY 1, 2, 3 LIMIT ${first})`;
+      return db.query<LimitKey>`
         SELECT tenant_id AS "tenantId", user_id AS "userId", user_limit_id AS "userLimitId"
         FROM (${page('user_limit')} UNION ${page('user_limit_event')}) AS known ORDER BY 1, 2, 3 LIMIT ${first}`;
     },
 
-    limitOwners: (tenantId: string, userLimitId: string) => limitOwners(sql, tenantId, userLimitId),
+    limitOwners: (tenantId: string, userLimitId: string) => limitOwners(db, tenantId, userLimitId),
 
     async limitHistories(
       pages: readonly LimitHistoryPage[],
@@ -120,7 +117,7 @@ export function createLimitQueries(sql: Sql) {
       if (pages.length === 0) return [];
       const [tenantIds, userIds] = columns(pages);
       const places = pages.map(({ before = behindAll }) => before);
-      const rows = await sql.query<HistoryRow>`
+      const rows = await db.query<HistoryRow>`
         SELECT n::int AS page, e.tenant_id AS "tenantId", e.user_id AS "userId", e.user_limit_id AS "userLimitId", e.source,
           e.event_id AS "eventId", e.type, e.sequence_number AS sequence, e.occurred_at AS "occurredAt",
           e.progress_after AS "progressAfter", e.raw, said.type AS "saidType", said.progress_after AS "saidProgress",
@@ -160,18 +157,18 @@ export function createLimitQueries(sql: Sql) {
   };
 }
 
-export function createLimitWrites(sql: Sql) {
+export function createLimitWrites(db: Queryable) {
   return {
     async lockLimitId(tenantId: string, userLimitId: string): Promise<readonly UserKey[]> {
       const lock = JSON.stringify(['user_limit', tenantId, userLimitId]);
       // In a statement of its own: the next one sees what was committed before the lock was given.
-      await sql.execute`SELECT pg_advisory_xact_lock(hashtextextended(${lock}, 0))`;
-      return limitOwners(sql, tenantId, userLimitId);
+      await db.execute`SELECT pg_advisory_xact_lock(hashtextextended(${lock}, 0))`;
+      return limitOwners(db, tenantId, userLimitId);
     },
 
     async limits(keys: readonly LimitKey[]): Promise<readonly UserLimit[]> {
       if (keys.length === 0) return [];
-      const rows = await sql.query<LimitRow>`
+      const rows = await db.query<LimitRow>`
         SELECT tenant_id AS "tenantId", user_id AS "userId", ${limitText} AS limit
         FROM user_limit AS l WHERE (tenant_id, user_id, user_limit_id) IN (
           SELECT * FROM unnest(${cells(keyColumns, keys)}))`;
@@ -180,7 +177,7 @@ export function createLimitWrites(sql: Sql) {
 
     async saveLimits(limits: readonly UserLimit[]): Promise<void> {
       if (limits.length === 0) return;
-      await sql.execute`
+      await db.execute`
         INSERT INTO user_limit (${names(limitColumns)})
         SELECT * FROM unnest(${cells(limitColumns, limits)})
         ON CONFLICT (tenant_id, user_id, user_limit_id) DO UPDATE SET ${replaced}`;
@@ -191,7 +188,7 @@ export function createLimitWrites(sql: Sql) {
       { first, after }: { readonly first: number; readonly after: LimitKey & Partial<KeptLimitEvent> },
     ): Promise<readonly KeptLimitEvent[]> {
       const { tenantId, userId, userLimitId, sequence = -1n, source = '', eventId = '' } = after;
-      return sql.query<KeptLimitEvent>`
+      return db.query<KeptLimitEvent>`
         SELECT tenant_id AS "tenantId", user_id AS "userId", user_limit_id AS "userLimitId",
           sequence_number AS sequence, source, event_id AS "eventId", raw
         FROM user_limit_event
@@ -203,13 +200,13 @@ export function createLimitWrites(sql: Sql) {
 
     async addLimitEvents(events: readonly LimitRecord[]): Promise<void> {
       if (events.length === 0) return;
-      await sql.execute`
+      await db.execute`
         INSERT INTO user_limit_event (${names(recordColumns)})
         SELECT * FROM unnest(${cells(recordColumns, events)}) ON CONFLICT DO NOTHING`;
     },
 
     async lockLimitsDue(now: Date, limit: number): Promise<readonly ZonedLimit[]> {
-      const users = await sql.query<UserKey>`
+      const users = await db.query<UserKey>`
         SELECT tenant_id AS "tenantId", user_id AS "userId" FROM app_user WHERE (tenant_id, user_id) IN (
           SELECT tenant_id, user_id FROM (
             SELECT tenant_id, user_id FROM user_limit WHERE due_at <= ${now}::timestamptz ORDER BY due_at LIMIT ${limit}
@@ -218,7 +215,7 @@ export function createLimitWrites(sql: Sql) {
       if (users.length === 0) return [];
       const [tenantIds, userIds] = columns(users);
       // Read after the lock: what was due may have been changed by whoever had it before.
-      const rows = await sql.query<LimitRow & Owner>`
+      const rows = await db.query<LimitRow & Owner>`
         SELECT l.tenant_id AS "tenantId", l.user_id AS "userId", u.time_zone AS "timeZone", ${limitText} AS limit
         FROM (SELECT * FROM user_limit WHERE due_at <= ${now}::timestamptz ORDER BY due_at LIMIT ${limit}) AS l
         JOIN app_user AS u USING (tenant_id, user_id)

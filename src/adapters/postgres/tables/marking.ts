@@ -2,35 +2,34 @@ import type { Counts, Inbox } from '../../../domain/inbox.ts';
 import type { NotificationAction } from '../../../domain/notification.ts';
 import type { UserKey } from '../../../domain/user.ts';
 import type { Marked, Marking } from '../../../ports/store/notifications.ts';
-import { Prisma } from '../generated/client.ts';
-import type { Sql } from '../sql.ts';
+import { type Queryable, sql } from '../sql.ts';
 import { isCountableRow, isUnreadRow, isUnseenRow } from './countable.ts';
 import { countRows, rowsPerStatement } from './counting.ts';
 import { inInbox } from './notification.ts';
 
 /** The columns that an action sets in a notification `n`, and the condition of those that it changes. */
 function effectOf(action: NotificationAction, { openedSeq, lastSeq }: Inbox, now: Date) {
-  const at = Prisma.sql`${now}::timestamptz`;
-  const seen = Prisma.sql`seen_at = coalesce(n.seen_at, ${at})`;
+  const at = sql`${now}::timestamptz`;
+  const seen = sql`seen_at = coalesce(n.seen_at, ${at})`;
   switch (action) {
     case 'SEEN':
-      return { set: seen, where: Prisma.sql`n.seen_at IS NULL AND n.seq > ${openedSeq}::bigint` };
+      return { set: seen, where: sql`n.seen_at IS NULL AND n.seq > ${openedSeq}::bigint` };
     case 'READ':
-      return { set: Prisma.sql`read_at = ${at}, ${seen}`, where: Prisma.sql`n.read_at IS NULL` };
+      return { set: sql`read_at = ${at}, ${seen}`, where: sql`n.read_at IS NULL` };
     case 'UNREAD':
-      return { set: Prisma.sql`read_at = NULL`, where: Prisma.sql`n.read_at IS NOT NULL` };
+      return { set: sql`read_at = NULL`, where: sql`n.read_at IS NOT NULL` };
     case 'ARCHIVE':
       return {
-        set: Prisma.sql`archived_at = ${at}, snoozed_until = NULL, due_at = n.expires_at, ${seen}`,
-        where: Prisma.sql`n.archived_at IS NULL`,
+        set: sql`archived_at = ${at}, snoozed_until = NULL, due_at = n.expires_at, ${seen}`,
+        where: sql`n.archived_at IS NULL`,
       };
     case 'UNARCHIVE':
-      return { set: Prisma.sql`archived_at = NULL`, where: Prisma.sql`n.archived_at IS NOT NULL` };
+      return { set: sql`archived_at = NULL`, where: sql`n.archived_at IS NOT NULL` };
     case 'UNSNOOZE':
       return {
-        set: Prisma.sql`seq = ${lastSeq}::bigint + named.place, delivered_at = ${at}, snoozed_until = NULL, seen_at = NULL,
+        set: sql`seq = ${lastSeq}::bigint + named.place, delivered_at = ${at}, snoozed_until = NULL, seen_at = NULL,
           read_at = NULL, due_at = n.expires_at`,
-        where: Prisma.sql`n.snoozed_until IS NOT NULL`,
+        where: sql`n.snoozed_until IS NOT NULL`,
       };
     default:
       return action satisfies never;
@@ -47,26 +46,26 @@ interface Named {
  * Reads notifications by their primary key. Without OFFSET, the planner may prefer the index of places and read the whole
  * inbox: it expects less than one row in a stretch of places.
  */
-const byIds = (tenantId: string, ids: readonly string[]) => Prisma.sql`(
+const byIds = (tenantId: string, ids: readonly string[]) => sql`(
   SELECT * FROM notification WHERE tenant_id = ${tenantId} AND id = ANY(${ids}::uuid[]) OFFSET 0)`;
 
 /** What users do to many of their notifications at once, and what then counts. */
-export function createMarkingQueries(sql: Sql) {
+export function createMarkingQueries(db: Queryable) {
   return {
     async markNotifications(inbox: Inbox, marking: Marking, now: Date): Promise<Marked> {
       const { action, which, afterSeq, upToSeq } = marking;
       const { set, where } = effectOf(action, inbox, now);
       const [isUnseen, isUnread] = [isUnseenRow(inbox.openedSeq), isUnreadRow];
-      const named = await sql.query<Named>`
+      const named = await db.query<Named>`
         SELECT n.id, ${isUnseen} AS "isUnseen", ${isUnread} AS "isUnread"
-        FROM ${'ids' in which ? byIds(inbox.tenantId, which.ids) : Prisma.sql`notification`} AS n
+        FROM ${'ids' in which ? byIds(inbox.tenantId, which.ids) : sql`notification`} AS n
         WHERE ${inInbox(inbox, 'filter' in which ? which.filter : {})}
           AND n.seq > ${afterSeq} AND n.seq <= ${upToSeq} AND ${where}
         ORDER BY n.seq`;
       const ids = named.map(({ id }) => id);
       if (ids.length === 0) return { ids, delta: { unseen: 0, unread: 0 } };
       // The planner may read the whole table for a join with the rows of a query, but not for one with given ids.
-      const [after] = await sql.query<Counts>`
+      const [after] = await db.query<Counts>`
         WITH marked AS (
           UPDATE notification AS n SET ${set} FROM unnest(${ids}::uuid[]) WITH ORDINALITY AS named (id, place)
           WHERE n.tenant_id = ${inbox.tenantId} AND n.id = named.id RETURNING ${isUnseen} AS unseen, ${isUnread} AS unread
@@ -83,14 +82,14 @@ export function createMarkingQueries(sql: Sql) {
     },
 
     async endOfStep({ tenantId, userId }: UserKey, afterSeq: bigint): Promise<bigint | undefined> {
-      const rows = await sql.query<{ readonly seq: bigint }>`
+      const rows = await db.query<{ readonly seq: bigint }>`
         SELECT seq FROM notification WHERE tenant_id = ${tenantId} AND user_id = ${userId} AND seq > ${afterSeq}
         ORDER BY seq OFFSET ${rowsPerStatement - 1}::int LIMIT 1`;
       return rows[0]?.seq;
     },
 
     async countUnseen(key: UserKey, openedSeq: bigint): Promise<number> {
-      const [counts] = await countRows(sql, [{ ...key, openedSeq, afterSeq: openedSeq }]);
+      const [counts] = await countRows(db, [{ ...key, openedSeq, afterSeq: openedSeq }]);
       return (counts as Counts).unseen;
     },
 
@@ -98,7 +97,7 @@ export function createMarkingQueries(sql: Sql) {
       tenantId,
       userId,
     }: UserKey): Promise<readonly (Counts & { readonly category: string })[]> {
-      return sql.query`
+      return db.query`
         SELECT n.category, count(*) FILTER (WHERE n.seen_at IS NULL AND n.seq > inbox.opened_seq)::int AS unseen,
           count(*) FILTER (WHERE n.read_at IS NULL)::int AS unread
         FROM notification AS n JOIN inbox USING (tenant_id, user_id)
@@ -109,7 +108,7 @@ export function createMarkingQueries(sql: Sql) {
     },
 
     async arrivedIds({ tenantId, userId }: UserKey, ids: readonly string[]): Promise<readonly string[]> {
-      const rows = await sql.query<{ readonly id: string }>`
+      const rows = await db.query<{ readonly id: string }>`
         SELECT n.id FROM ${byIds(tenantId, ids)} AS n WHERE ${inInbox({ tenantId, userId }, {})}`;
       return rows.map(({ id }) => id);
     },

@@ -2,19 +2,18 @@ import { maxReadByVisit } from '../../../domain/inbox-batch.ts';
 import { dueAtOf, type Notification, type NotificationFilter } from '../../../domain/notification.ts';
 import type { UserKey } from '../../../domain/user.ts';
 import type { Visit } from '../../../ports/store/notifications.ts';
-import { Prisma } from '../generated/client.ts';
-import { type Sql, sparse } from '../sql.ts';
+import { type Fragment, type Queryable, sparse, sql } from '../sql.ts';
 import { isCountableRow, isUnreadRow } from './countable.ts';
 import { columns } from './user.ts';
 
 /** When it was first seen: on its own, or by the first opening that covered it. */
-const seenAt = Prisma.sql`
+const seenAt = sql`
   least(n.seen_at, (
     SELECT o.opened_at FROM inbox_opening AS o
     WHERE o.tenant_id = n.tenant_id AND o.user_id = n.user_id AND o.up_to_seq >= n.seq ORDER BY o.up_to_seq LIMIT 1))`;
 
 /** A notification `n`. */
-export const selected = Prisma.sql`
+export const selected = sql`
   n.tenant_id AS "tenantId", n.user_id AS "userId", n.id, n.seq, n.status::text AS status, n.category,
   n.severity::text AS severity, n.title, n.body, n.data, n.action_url AS "actionUrl", n.subject_id AS "subjectId",
   n.created_at AS "createdAt", n.delivered_at AS "deliveredAt", n.read_at AS "readAt", n.archived_at AS "archivedAt",
@@ -27,9 +26,9 @@ const iso = (at: Date | null) => at?.toISOString() ?? null;
 /** What a sender says, and what became of it: everything but whose it is. */
 const statesOf = (rows: readonly Notification[]) => {
   const at = (moment: (row: Notification) => Date | null) =>
-    Prisma.sql`${sparse(rows, (row) => iso(moment(row)))}::timestamptz[]`;
-  const text = (column: (row: Notification) => string | null) => Prisma.sql`${sparse(rows, column)}::text[]`;
-  return Prisma.sql`
+    sql`${sparse(rows, (row) => iso(moment(row)))}::timestamptz[]`;
+  const text = (column: (row: Notification) => string | null) => sql`${sparse(rows, column)}::text[]`;
+  return sql`
     ${rows.map((row) => row.id)}::uuid[], ${sparse(rows, (row) => row.seq?.toString() ?? null)}::bigint[],
     ${rows.map((row) => row.status)}::notification_status[], ${text((row) => row.category)},
     ${rows.map((row) => row.severity)}::severity[], ${text((row) => row.title)}, ${text((row) => row.body)},
@@ -68,52 +67,52 @@ const stateColumns = [
   ],
   ...['group_key', 'group_count', 'suppressed_reason'],
 ];
-const states = Prisma.raw(stateColumns.join(', '));
-const writes = Prisma.raw(stateColumns.map((column) => `${column} = new.${column}`).join(', '));
+const states = sql.raw(stateColumns.join(', '));
+const writes = sql.raw(stateColumns.map((column) => `${column} = new.${column}`).join(', '));
 
 /** Whether a delivered notification was seen. */
-const isSeen = Prisma.sql`
+const isSeen = sql`
   (n.seen_at IS NOT NULL OR n.seq <= (
     SELECT opened_seq FROM inbox WHERE inbox.tenant_id = n.tenant_id AND inbox.user_id = n.user_id))`;
 
-const is = (condition: Prisma.Sql, wanted: boolean | undefined) =>
-  wanted === undefined ? Prisma.empty : Prisma.sql`AND ${condition} = ${wanted}::boolean`;
+const is = (condition: Fragment, wanted: boolean | undefined) =>
+  wanted === undefined ? sql.empty : sql`AND ${condition} = ${wanted}::boolean`;
 
 /** The delivered notifications `n` of a user that the filter names. */
-export const inInbox = ({ tenantId, userId }: UserKey, filter: NotificationFilter): Prisma.Sql => Prisma.sql`
+export const inInbox = ({ tenantId, userId }: UserKey, filter: NotificationFilter): Fragment => sql`
   n.tenant_id = ${tenantId} AND n.user_id = ${userId} AND n.seq IS NOT NULL AND n.status = 'DELIVERED'
   ${is(isSeen, filter.seen)}
-  ${is(Prisma.sql`(n.read_at IS NOT NULL)`, filter.read)}
-  ${is(Prisma.sql`(n.archived_at IS NOT NULL)`, filter.archived)}
-  ${is(Prisma.sql`(n.snoozed_until IS NOT NULL)`, filter.snoozed)}
-  ${filter.categories === undefined ? Prisma.empty : Prisma.sql`AND n.category = ANY(${filter.categories}::text[])`}
-  ${filter.subjectId === undefined ? Prisma.empty : Prisma.sql`AND n.subject_id = ${filter.subjectId}`}
-  ${filter.createdFrom === undefined ? Prisma.empty : Prisma.sql`AND n.created_at >= ${filter.createdFrom}::timestamptz`}
-  ${filter.createdTo === undefined ? Prisma.empty : Prisma.sql`AND n.created_at < ${filter.createdTo}::timestamptz`}`;
+  ${is(sql`(n.read_at IS NOT NULL)`, filter.read)}
+  ${is(sql`(n.archived_at IS NOT NULL)`, filter.archived)}
+  ${is(sql`(n.snoozed_until IS NOT NULL)`, filter.snoozed)}
+  ${filter.categories === undefined ? sql.empty : sql`AND n.category = ANY(${filter.categories}::text[])`}
+  ${filter.subjectId === undefined ? sql.empty : sql`AND n.subject_id = ${filter.subjectId}`}
+  ${filter.createdFrom === undefined ? sql.empty : sql`AND n.created_at >= ${filter.createdFrom}::timestamptz`}
+  ${filter.createdTo === undefined ? sql.empty : sql`AND n.created_at < ${filter.createdTo}::timestamptz`}`;
 
 /** As the index of those still to come says it. */
-const isScheduled = Prisma.sql`n.scheduled_for IS NOT NULL AND n.seq IS NULL AND n.status = 'SCHEDULED'`;
+const isScheduled = sql`n.scheduled_for IS NOT NULL AND n.seq IS NULL AND n.status = 'SCHEDULED'`;
 
 const visitColumns = (visits: readonly Visit[]) => {
   const [tenantIds, userIds] = columns(visits);
-  return Prisma.sql`${tenantIds}::text[], ${userIds}::text[], ${visits.map((visit) => visit.subjectId)}::text[]`;
+  return sql`${tenantIds}::text[], ${userIds}::text[], ${visits.map((visit) => visit.subjectId)}::text[]`;
 };
 
 /** The place of the newest unread one about what a `visit` is to. */
-const newestAbout = (below: Prisma.Sql) => Prisma.sql`(
+const newestAbout = (below: Fragment) => sql`(
   SELECT max(n.seq) FROM notification AS n
   WHERE (n.tenant_id, n.user_id, n.subject_id) = (visit.tenant_id, visit.user_id, visit.subject_id)
     AND ${isUnreadRow} ${below})`;
 
 /** Unseen as `domain/inbox.ts` says it, but for the watermark; one of a group is in an index that holds no other. */
-const isOpenRow = Prisma.sql`${isCountableRow} AND n.seen_at IS NULL`;
+const isOpenRow = sql`${isCountableRow} AND n.seen_at IS NULL`;
 
-export function createNotificationQueries(sql: Sql) {
+export function createNotificationQueries(db: Queryable) {
   return {
     async addNotifications(rows: readonly Notification[]): Promise<void> {
       if (rows.length === 0) return;
       const [tenantIds, userIds] = columns(rows);
-      await sql.execute`
+      await db.execute`
         INSERT INTO notification (tenant_id, user_id, ${states})
         SELECT * FROM unnest(${tenantIds}::text[], ${userIds}::text[], ${statesOf(rows)})`;
     },
@@ -121,7 +120,7 @@ export function createNotificationQueries(sql: Sql) {
     async saveNotifications(rows: readonly Notification[]): Promise<void> {
       if (rows.length === 0) return;
       const [tenantIds, userIds] = columns(rows);
-      await sql.execute`
+      await db.execute`
         UPDATE notification AS n SET ${writes}
         FROM unnest(${tenantIds}::text[], ${userIds}::text[], ${statesOf(rows)}) AS new (tenant_id, user_id, ${states})
         WHERE n.tenant_id = new.tenant_id AND n.id = new.id`;
@@ -129,7 +128,7 @@ export function createNotificationQueries(sql: Sql) {
 
     async removeNotifications(rows: readonly Notification[]): Promise<void> {
       if (rows.length === 0) return;
-      await sql.execute`
+      await db.execute`
         DELETE FROM notification WHERE (tenant_id, id) IN (
           SELECT * FROM unnest(${rows.map((row) => row.tenantId)}::text[], ${rows.map((row) => row.id)}::uuid[]))`;
     },
@@ -138,14 +137,14 @@ export function createNotificationQueries(sql: Sql) {
       key: UserKey,
       { first, before, ...filter }: NotificationFilter & { readonly first: number; readonly before?: bigint },
     ): Promise<readonly Notification[]> {
-      const place = before === undefined ? Prisma.empty : Prisma.sql`AND n.seq < ${before}`;
-      return sql.query<Notification>`
+      const place = before === undefined ? sql.empty : sql`AND n.seq < ${before}`;
+      return db.query<Notification>`
         SELECT ${selected} FROM notification AS n WHERE ${inInbox(key, filter)} ${place}
         ORDER BY n.seq DESC LIMIT ${first}`;
     },
 
     async countNotifications(key: UserKey, filter: NotificationFilter): Promise<number> {
-      const rows = await sql.query<{ readonly count: number }>`
+      const rows = await db.query<{ readonly count: number }>`
         SELECT count(*)::int AS count FROM notification AS n WHERE ${inInbox(key, filter)}`;
       return rows[0]?.count ?? 0;
     },
@@ -158,23 +157,23 @@ export function createNotificationQueries(sql: Sql) {
       }: { readonly first: number; readonly after?: { readonly scheduledFor: Date; readonly id: string } },
     ): Promise<readonly Notification[]> {
       const place = after
-        ? Prisma.sql`AND (n.scheduled_for, n.id) > (${after.scheduledFor}::timestamptz, ${after.id}::uuid)`
-        : Prisma.empty;
-      return sql.query<Notification>`
+        ? sql`AND (n.scheduled_for, n.id) > (${after.scheduledFor}::timestamptz, ${after.id}::uuid)`
+        : sql.empty;
+      return db.query<Notification>`
         SELECT ${selected} FROM notification AS n
         WHERE n.tenant_id = ${tenantId} AND n.user_id = ${userId} AND ${isScheduled} ${place}
         ORDER BY n.scheduled_for, n.id LIMIT ${first}`;
     },
 
     async countScheduled({ tenantId, userId }: UserKey): Promise<number> {
-      const rows = await sql.query<{ readonly count: number }>`
+      const rows = await db.query<{ readonly count: number }>`
         SELECT count(*)::int AS count FROM notification AS n
         WHERE n.tenant_id = ${tenantId} AND n.user_id = ${userId} AND ${isScheduled}`;
       return rows[0]?.count ?? 0;
     },
 
     async notification(tenantId: string, id: string): Promise<Notification | undefined> {
-      const rows = await sql.query<Notification>`
+      const rows = await db.query<Notification>`
         SELECT ${selected} FROM notification AS n WHERE n.tenant_id = ${tenantId} AND n.id = ${id}::uuid`;
       return rows[0];
     },
@@ -187,7 +186,7 @@ export function createNotificationQueries(sql: Sql) {
     ): Promise<readonly Notification[]> {
       if (keys.length === 0) return [];
       const [tenantIds, userIds] = columns(keys);
-      return sql.query<Notification>`
+      return db.query<Notification>`
         SELECT ${selected}
         FROM (SELECT * FROM notification WHERE due_at <= ${now}::timestamptz ORDER BY due_at LIMIT ${limit}) AS n
         WHERE (n.tenant_id, n.user_id) IN (SELECT * FROM unnest(${tenantIds}::text[], ${userIds}::text[]))
@@ -195,7 +194,7 @@ export function createNotificationQueries(sql: Sql) {
     },
 
     async nextDue(): Promise<Date | undefined> {
-      const rows = await sql.query<{ readonly dueAt: Date | null }>`
+      const rows = await db.query<{ readonly dueAt: Date | null }>`
         SELECT least(
           (SELECT min(due_at) FROM notification WHERE due_at IS NOT NULL),
           (SELECT min(due_at) FROM user_limit WHERE due_at IS NOT NULL),
@@ -205,7 +204,7 @@ export function createNotificationQueries(sql: Sql) {
 
     async usersWithUnreadAbout(visits: readonly Visit[]): Promise<readonly UserKey[]> {
       if (visits.length === 0) return [];
-      return sql.query<UserKey>`
+      return db.query<UserKey>`
         SELECT DISTINCT visit.tenant_id AS "tenantId", visit.user_id AS "userId"
         FROM unnest(${visitColumns(visits)}) AS visit (tenant_id, user_id, subject_id)
         CROSS JOIN LATERAL (
@@ -228,12 +227,12 @@ export function createNotificationQueries(sql: Sql) {
       const [tenantIds, userIds] = columns(groups);
       // A row at a time from the end of an index, however many there are of a subject or a group: whatever a planner believes of
       // their number, a max() alone in its subquery takes the last entry and reads no other.
-      return sql.query<Notification>`
+      return db.query<Notification>`
         WITH RECURSIVE step AS (
-          SELECT visit.*, ${newestAbout(Prisma.empty)} AS seq, count(*) OVER (PARTITION BY tenant_id, user_id) AS taken
+          SELECT visit.*, ${newestAbout(sql.empty)} AS seq, count(*) OVER (PARTITION BY tenant_id, user_id) AS taken
           FROM (SELECT DISTINCT * FROM unnest(${visitColumns(visits)})) AS visit (tenant_id, user_id, subject_id)
           UNION ALL
-          SELECT tenant_id, user_id, subject_id, ${newestAbout(Prisma.sql`AND n.seq < visit.seq`)},
+          SELECT tenant_id, user_id, subject_id, ${newestAbout(sql`AND n.seq < visit.seq`)},
             taken + count(*) OVER (PARTITION BY tenant_id, user_id)
           FROM step AS visit WHERE seq IS NOT NULL AND taken < ${maxReadByVisit}
         ), visited AS MATERIALIZED (

@@ -3,14 +3,13 @@ import type { OutgoingRecord } from '../../../ports/event-log.ts';
 import type { Outbox, OutboxTurn, WaitingRecord } from '../../../ports/outbox.ts';
 import { type ConnectionOptions, type Database, liveness, silenceMs } from '../connection.ts';
 import { translated } from '../error.ts';
-import { Prisma } from '../generated/client.ts';
 import { Session } from '../session.ts';
-import type { Sql } from '../sql.ts';
+import { type Queryable, sql } from '../sql.ts';
 
 const channel = 'unseen_outbox';
 
 /** Wakes the relay when the transaction commits; any number of times in one transaction is once. */
-export const notifyRelay = Prisma.raw(`pg_notify('${channel}', '')`);
+export const notifyRelay = sql.raw(`pg_notify('${channel}', '')`);
 
 // Keys and headers of foreign records are any bytes read as text, and Postgres takes no U+0000.
 const storable = (text: string) => text.replaceAll('\0', '\ufffd').toWellFormed();
@@ -24,11 +23,11 @@ export const headersJson = (headers: OutgoingRecord['headers'] = {}) =>
     Object.fromEntries(Object.entries(headers).map(([name, value]) => [storable(name), storable(value)])),
   );
 
-export function createOutboxQueries(sql: Sql) {
+export function createOutboxQueries(db: Queryable) {
   return {
     async addOutgoing(records: readonly OutgoingRecord[], now: Date): Promise<void> {
       if (records.length === 0) return;
-      await sql.execute`
+      await db.execute`
         WITH added AS (
           INSERT INTO outbox (topic, key, value, headers, created_at)
           SELECT topic, key, value, headers, ${now}::timestamptz FROM unnest(

@@ -3,25 +3,25 @@ import type { PageView } from '../../../domain/page-view.ts';
 import type { UserKey } from '../../../domain/user.ts';
 import type { PageViewRange } from '../../../ports/store/page-views.ts';
 import { translated } from '../error.ts';
-import { Prisma, type PrismaClient } from '../generated/client.ts';
-import { lines, type Sql, sparse } from '../sql.ts';
+import type { PrismaClient } from '../generated/client.ts';
+import { lines, type Queryable, sparse, sql } from '../sql.ts';
 import { keyOf } from './user.ts';
 
-const selected = Prisma.sql`
+const selected = sql`
   tenant_id AS "tenantId", user_id AS "userId", id, name, path, subject_id AS "subjectId",
   occurred_at AS "occurredAt", received_at AS "receivedAt"`;
 
-const within = ({ tenantId, userId }: UserKey, { from, to }: PageViewRange) => Prisma.sql`
+const within = ({ tenantId, userId }: UserKey, { from, to }: PageViewRange) => sql`
   tenant_id = ${tenantId} AND user_id = ${userId}
   AND occurred_at >= coalesce(${from ?? null}::timestamptz, '-infinity')
   AND occurred_at < coalesce(${to ?? null}::timestamptz, 'infinity')`;
 
-export function createPageViewQueries(sql: Sql) {
+export function createPageViewQueries(db: Queryable) {
   return {
     async addPageViews(views: readonly PageView[]): Promise<void> {
       if (views.length === 0) return;
       // Times travel as milliseconds: as text they would cost either side more than any other column.
-      await sql.execute`
+      await db.execute`
         INSERT INTO page_view (tenant_id, user_id, occurred_at, id, name, path, subject_id, received_at)
         SELECT tenant_id, user_id, to_timestamp(occurred_ms / 1000), id, name, path, subject_id, to_timestamp(received_ms / 1000)
         FROM unnest(
@@ -46,9 +46,9 @@ export function createPageViewQueries(sql: Sql) {
       },
     ): Promise<readonly PageView[]> {
       const place = after
-        ? Prisma.sql`AND (occurred_at, id) < (${after.occurredAt}::timestamptz, ${after.id}::uuid)`
-        : Prisma.empty;
-      return sql.query<PageView>`
+        ? sql`AND (occurred_at, id) < (${after.occurredAt}::timestamptz, ${after.id}::uuid)`
+        : sql.empty;
+      return db.query<PageView>`
         SELECT ${selected} FROM page_view WHERE ${within(key, range)} ${place}
         ORDER BY occurred_at DESC, id DESC LIMIT ${first}`;
     },
@@ -81,10 +81,10 @@ export function monthOf(moment: Date): string {
 }
 
 /** Creates the partitions of a month unless they are there, each table's even if that of one before it fails. */
-export async function createPartitions(sql: Sql, month: string): Promise<void> {
+export async function createPartitions(db: Queryable, month: string): Promise<void> {
   await runEach([
-    () => translated(sql.execute`SELECT create_page_view_partition(${month}::date)`),
-    () => translated(sql.execute`SELECT create_activity_partition('user_activity', ${month}::date)`),
-    () => translated(sql.execute`SELECT create_activity_partition('user_activity_member', ${month}::date)`),
+    () => translated(db.execute`SELECT create_page_view_partition(${month}::date)`),
+    () => translated(db.execute`SELECT create_activity_partition('user_activity', ${month}::date)`),
+    () => translated(db.execute`SELECT create_activity_partition('user_activity_member', ${month}::date)`),
   ]);
 }

@@ -1,11 +1,10 @@
 import type { CategoryChoice, Recipient } from '../../../domain/preference.ts';
 import type { UserKey } from '../../../domain/user.ts';
-import { Prisma } from '../generated/client.ts';
-import type { Sql } from '../sql.ts';
+import { type Queryable, sql } from '../sql.ts';
 import { isOf, selectedOfUser, toUser } from './user.ts';
 
 /** What a user in `app_user` wants nothing of, in the statement that reads the user: one look at an index for each. */
-export const disabledCategories = Prisma.sql`
+export const disabledCategories = sql`
   ARRAY(
     SELECT chosen.category FROM notification_preference AS chosen
     WHERE chosen.tenant_id = app_user.tenant_id AND chosen.user_id = app_user.user_id AND NOT chosen.enabled
@@ -17,18 +16,18 @@ export const toRecipient = (row: Recipient): Recipient => ({
   disabledCategories: row.disabledCategories,
 });
 
-export function createPreferenceQueries(sql: Sql) {
+export function createPreferenceQueries(db: Queryable) {
   return {
     async recipients(keys: readonly UserKey[]): Promise<readonly Recipient[]> {
       if (keys.length === 0) return [];
-      return sql.query<Recipient>`
+      return db.query<Recipient>`
         SELECT tenant_id AS "tenantId", user_id AS "userId", ${selectedOfUser}, ${disabledCategories} FROM app_user
         WHERE ${isOf(keys)}`;
     },
 
     async categoryChoices(keys: readonly UserKey[]): Promise<readonly (UserKey & CategoryChoice)[]> {
       if (keys.length === 0) return [];
-      return sql.query<UserKey & CategoryChoice>`
+      return db.query<UserKey & CategoryChoice>`
         SELECT tenant_id AS "tenantId", user_id AS "userId", category, enabled FROM notification_preference
         WHERE ${isOf(keys)}`;
     },
@@ -39,7 +38,7 @@ export function createPreferenceQueries(sql: Sql) {
       now: Date,
     ): Promise<void> {
       if (choices.length === 0) return;
-      await sql.execute`
+      await db.execute`
         INSERT INTO notification_preference (tenant_id, user_id, category, enabled, updated_at)
         SELECT ${tenantId}, ${userId}, category, enabled, ${now}::timestamptz
         FROM unnest(${choices.map(({ category }) => category)}::text[],

@@ -1,8 +1,7 @@
 import { runEach } from '../../../async/run-each.ts';
 import type { Expiring, SweepOutcome, SweptKind } from '../../../ports/store/retention.ts';
 import { translated } from '../error.ts';
-import { Prisma } from '../generated/client.ts';
-import type { Sql } from '../sql.ts';
+import { type Fragment, type Queryable, sql } from '../sql.ts';
 import { expireEarlyViews, type InTransaction } from './early-item-view.ts';
 
 /** Pages of a table that one statement looks at: 16 MB, read in some ten milliseconds. */
@@ -17,12 +16,12 @@ const partitioned: Partial<Record<Expiring, readonly string[]>> = {
 interface RowsOfTable {
   readonly table: string;
   /** What goes, of those older than a moment. */
-  readonly condition: (before: Date) => Prisma.Sql;
+  readonly condition: (before: Date) => Fragment;
 }
 
 const olderBy = (table: string, column: string): RowsOfTable => ({
   table,
-  condition: (before) => Prisma.sql`${Prisma.raw(column)} < ${before}::timestamptz`,
+  condition: (before) => sql`${sql.raw(column)} < ${before}::timestamptz`,
 });
 
 const rows: Record<Expiring, readonly RowsOfTable[]> = {
@@ -33,7 +32,7 @@ const rows: Record<Expiring, readonly RowsOfTable[]> = {
     {
       // A type that is not counted any more makes room for another.
       table: 'activity_type',
-      condition: (before) => Prisma.sql`first_seen_at < ${before}::timestamptz AND NOT EXISTS (
+      condition: (before) => sql`first_seen_at < ${before}::timestamptz AND NOT EXISTS (
         SELECT FROM user_activity_type AS counted WHERE counted.tenant_id = activity_type.tenant_id
           AND counted.granularity = 'DAY' AND counted.activity_type = activity_type.activity_type)`,
     },
@@ -47,7 +46,7 @@ const rows: Record<Expiring, readonly RowsOfTable[]> = {
       // What the limit stands on stays, and the last that says the progress at each of those, and at the oldest kept. OFFSET 0
       // has both looked up by the index for each old row: a join would read the whole table for every stretch of it.
       table: 'user_limit_event',
-      condition: (before) => Prisma.sql`occurred_at < ${before}::timestamptz AND EXISTS (
+      condition: (before) => sql`occurred_at < ${before}::timestamptz AND EXISTS (
         SELECT FROM user_limit_event AS later
         WHERE (later.tenant_id, later.user_id, later.user_limit_id)
             = (user_limit_event.tenant_id, user_limit_event.user_id, user_limit_event.user_limit_id)
@@ -76,13 +75,13 @@ const rows: Record<Expiring, readonly RowsOfTable[]> = {
     {
       // Neither of these counts, nor will it again. What is put off was read too, and comes again.
       table: 'notification',
-      condition: (before) => Prisma.sql`(read_at < ${before}::timestamptz AND snoozed_until IS NULL
+      condition: (before) => sql`(read_at < ${before}::timestamptz AND snoozed_until IS NULL
         OR status IN ('SUPPRESSED', 'CANCELED', 'EXPIRED') AND greatest(created_at, expires_at) < ${before}::timestamptz)`,
     },
     {
       // An opening says when the notifications it covered first were seen: it stays while there is one of them.
       table: 'inbox_opening',
-      condition: (before) => Prisma.sql`opened_at < ${before}::timestamptz AND NOT EXISTS (
+      condition: (before) => sql`opened_at < ${before}::timestamptz AND NOT EXISTS (
         SELECT FROM notification AS covered
         WHERE (covered.tenant_id, covered.user_id) = (inbox_opening.tenant_id, inbox_opening.user_id)
           AND covered.seq <= inbox_opening.up_to_seq AND covered.seq > coalesce((
@@ -98,21 +97,21 @@ const rows: Record<Expiring, readonly RowsOfTable[]> = {
  * time, those that somebody has locked left for the next time. Row by row in the order of the table rather than by an index
  * on the time, which every event would pay for.
  */
-export function createRetentionQueries(sql: Sql, inTransaction: InTransaction) {
+export function createRetentionQueries(db: Queryable, inTransaction: InTransaction) {
   async function inTable({ table, condition }: RowsOfTable, before: Date, dryRun: boolean): Promise<number> {
-    const name = Prisma.raw(table);
-    const [size] = await sql.query<{ pages: number }>`
+    const name = sql.raw(table);
+    const [size] = await db.query<{ pages: number }>`
       SELECT (pg_relation_size(${table}::regclass) / current_setting('block_size')::int)::int AS pages`;
     let found = 0;
     for (let from = 0; from < (size?.pages ?? 0); from += stridePages) {
-      const old = Prisma.sql`
+      const old = sql`
         SELECT ctid FROM ${name} WHERE ctid >= ${`(${from},0)`}::tid AND ctid < ${`(${from + stridePages},0)`}::tid
           AND ${condition(before)}`;
       if (dryRun) {
-        const [count] = await sql.query<{ n: number }>`SELECT count(*)::int AS n FROM (${old}) AS old`;
+        const [count] = await db.query<{ n: number }>`SELECT count(*)::int AS n FROM (${old}) AS old`;
         found += count?.n ?? 0;
       } else {
-        found += await sql.execute`
+        found += await db.execute`
           DELETE FROM ${name} WHERE ctid = ANY(ARRAY(${old} FOR UPDATE SKIP LOCKED)) AND ${condition(before)}`;
       }
     }
@@ -120,10 +119,10 @@ export function createRetentionQueries(sql: Sql, inTransaction: InTransaction) {
   }
 
   async function inPartitions(parent: string, before: Date, dryRun: boolean): Promise<number> {
-    const old = await sql.query<{ name: string }>`
+    const old = await db.query<{ name: string }>`
       SELECT old_partitions(${parent}, ${before}::timestamptz) AS name`;
     const drop = (name: string) => () =>
-      translated(sql.query`SELECT drop_old_partition(${parent}, ${name}, ${before}::timestamptz)`);
+      translated(db.query`SELECT drop_old_partition(${parent}, ${name}, ${before}::timestamptz)`);
     if (!dryRun) await runEach(old.map(({ name }) => drop(name)));
     return old.length;
   }
@@ -134,7 +133,7 @@ export function createRetentionQueries(sql: Sql, inTransaction: InTransaction) {
       const counts = await runEach([
         ...(partitioned[kind] ?? []).map((parent) => () => translated(inPartitions(parent, before, dryRun))),
         ...(kind === 'earlyItemViews'
-          ? [() => translated(expireEarlyViews({ sql, inTransaction }, before, dryRun))]
+          ? [() => translated(expireEarlyViews({ db, inTransaction }, before, dryRun))]
           : []),
         ...rows[kind].map((one) => () => translated(inTable(one, before, dryRun))),
       ]);
@@ -146,13 +145,13 @@ export function createRetentionQueries(sql: Sql, inTransaction: InTransaction) {
       at: Date,
       { succeeded }: { readonly succeeded: boolean },
     ): Promise<void> {
-      await sql.execute`
+      await db.execute`
         INSERT INTO sweep (kind, since, succeeded_at)
         VALUES (${kind}, ${at}::timestamptz, ${succeeded ? at : null}::timestamptz)
         ON CONFLICT (kind) DO UPDATE SET succeeded_at = greatest(sweep.succeeded_at, excluded.succeeded_at)`;
     },
 
     sweeps: (): Promise<readonly SweepOutcome[]> =>
-      sql.query<SweepOutcome>`SELECT kind, since, succeeded_at AS "succeededAt" FROM sweep ORDER BY kind`,
+      db.query<SweepOutcome>`SELECT kind, since, succeeded_at AS "succeededAt" FROM sweep ORDER BY kind`,
   };
 }

@@ -1,6 +1,6 @@
 import { type StatsWindow, sessionGapMs, type UserStats } from '../../../domain/stats.ts';
 import type { UserKey } from '../../../domain/user.ts';
-import type { Sql } from '../sql.ts';
+import type { Queryable } from '../sql.ts';
 
 interface Row {
   readonly pageViewCount: number;
@@ -19,12 +19,12 @@ interface Row {
  * Days come in as their starts: zones are never cut in SQL.
  */
 export async function readStats(
-  sql: Sql,
+  db: Queryable,
   { tenantId, userId }: UserKey,
   window: StatsWindow,
 ): Promise<UserStats> {
   const starts = window.days.map((day) => day.start.toISOString());
-  const rows = await sql.query<Row>`
+  const rows = await db.query<Row>`
     WITH view AS MATERIALIZED (
       SELECT name, occurred_at, width_bucket(occurred_at, ${starts}::timestamptz[]) AS day,
         (date_part('epoch', lead(occurred_at) OVER (ORDER BY occurred_at) - occurred_at) * 1000)::bigint AS gap

@@ -1,15 +1,14 @@
 import { type InboxChange, maxIdsOfChange } from '../../../domain/inbox.ts';
 import type { Notification } from '../../../domain/notification.ts';
 import type { Stretch } from '../../../ports/store/inboxes.ts';
-import { Prisma } from '../generated/client.ts';
-import type { Sql } from '../sql.ts';
+import { type Queryable, sql } from '../sql.ts';
 import { selected } from './notification.ts';
 import { columns } from './user.ts';
 
 /** Each stretch with its number. */
 const stretchesOf = (stretches: readonly Stretch[]) => {
   const [tenantIds, userIds] = columns(stretches);
-  return Prisma.sql`
+  return sql`
     unnest(${tenantIds}::text[], ${userIds}::text[], ${stretches.map(({ after }) => String(after))}::bigint[],
       ${stretches.map(({ upTo }) => String(upTo))}::bigint[])
     WITH ORDINALITY AS wanted (tenant_id, user_id, after, up_to, number)`;
@@ -30,13 +29,13 @@ function byStretch<Row>(
 }
 
 /** What follows places in inboxes. */
-export function createStreamQueries(sql: Sql) {
+export function createStreamQueries(db: Queryable) {
   return {
     async arrivals(
       stretches: readonly Stretch[],
       first: number,
     ): Promise<readonly (readonly Notification[])[]> {
-      const rows = await sql.query<Notification & Numbered>`
+      const rows = await db.query<Notification & Numbered>`
         SELECT wanted.number, ${selected}
         FROM ${stretchesOf(stretches)} CROSS JOIN LATERAL (
           SELECT * FROM notification
@@ -55,7 +54,7 @@ export function createStreamQueries(sql: Sql) {
         Numbered & { readonly from: bigint | null; readonly to: bigint | null };
       // `named` are the ids of those before it: a page ends when it has enough of them. An opening kept none: of its
       // stretch, those that were not seen before it and have not arrived again since.
-      const rows = await sql.query<Row>`
+      const rows = await db.query<Row>`
         SELECT wanted.number, c.tenant_id AS "tenantId", c.user_id AS "userId", c.change_seq AS "changeSeq",
           c.last_seq AS "lastSeq", c.action, c.from_seq AS "from", c.to_seq AS "to", c.changed_at AS "changedAt",
           CASE WHEN c.to_seq - c.from_seq <= ${maxIdsOfChange} THEN ARRAY(

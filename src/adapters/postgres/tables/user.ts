@@ -1,6 +1,6 @@
 import { type User, type UserKey, type UserPatch, userDefaults, userKeyOf } from '../../../domain/user.ts';
-import { Prisma, type PrismaClient } from '../generated/client.ts';
-import type { Sql } from '../sql.ts';
+import type { PrismaClient } from '../generated/client.ts';
+import { type Fragment, type Queryable, sql } from '../sql.ts';
 
 /** The columns of user keys, for `unnest`. */
 export function columns(keys: readonly UserKey[]): readonly [tenantIds: string[], userIds: string[]] {
@@ -14,17 +14,17 @@ export const keyOf = ({ tenantId, userId }: UserKey): UserKey => ({ tenantId, us
  * Whether a row of a table, by its name and a point, is of one of these users. Mostly it is one, who is found in half the time
  * that a set of one takes.
  */
-export function isOf(keys: readonly UserKey[], table = Prisma.empty): Prisma.Sql {
+export function isOf(keys: readonly UserKey[], table = sql.empty): Fragment {
   const [key, ...others] = keys;
   if (key && others.length === 0)
-    return Prisma.sql`${table}tenant_id = ${key.tenantId} AND ${table}user_id = ${key.userId}`;
+    return sql`${table}tenant_id = ${key.tenantId} AND ${table}user_id = ${key.userId}`;
   const [tenantIds, userIds] = columns(keys);
-  return Prisma.sql`
+  return sql`
     (${table}tenant_id, ${table}user_id) IN (SELECT * FROM unnest(${tenantIds}::text[], ${userIds}::text[]))`;
 }
 
 /** What a user has beside the key. */
-export const selectedOfUser = Prisma.sql`
+export const selectedOfUser = sql`
   time_zone AS "timeZone", can_receive_notifications AS "canReceiveNotifications", created_at AS "createdAt"`;
 
 /** The user in a row that holds more. */
@@ -37,15 +37,15 @@ export const toUser = ({ tenantId, userId, timeZone, canReceiveNotifications, cr
 });
 
 /** Records that wait for those who are `created` are due from now on: what a statement begins with. */
-const wokenBy = (now: Date) => Prisma.sql`woken AS (
+const wokenBy = (now: Date) => sql`woken AS (
   UPDATE waiting_record AS w SET due_at = ${now}::timestamptz FROM created
   WHERE w.tenant_id = created.tenant_id AND w.user_id = created.user_id RETURNING 1)`;
 
-export function createUserQueries(sql: Sql) {
+export function createUserQueries(db: Queryable) {
   return {
     async users(keys: readonly UserKey[]): Promise<readonly User[]> {
       if (keys.length === 0) return [];
-      return sql.query<User>`
+      return db.query<User>`
         SELECT tenant_id AS "tenantId", user_id AS "userId", ${selectedOfUser} FROM app_user WHERE ${isOf(keys)}`;
     },
 
@@ -53,15 +53,15 @@ export function createUserQueries(sql: Sql) {
       tenantId: string,
       { first, after }: { readonly first: number; readonly after?: string },
     ): Promise<readonly User[]> {
-      const place = after === undefined ? Prisma.empty : Prisma.sql`AND user_id > ${after}`;
-      return sql.query<User>`
+      const place = after === undefined ? sql.empty : sql`AND user_id > ${after}`;
+      return db.query<User>`
         SELECT tenant_id AS "tenantId", user_id AS "userId", ${selectedOfUser} FROM app_user
         WHERE tenant_id = ${tenantId} ${place} ORDER BY user_id LIMIT ${first}`;
     },
 
     async lockUsers(keys: readonly UserKey[]): Promise<readonly User[]> {
       if (keys.length === 0) return [];
-      return sql.query<User>`
+      return db.query<User>`
         SELECT tenant_id AS "tenantId", user_id AS "userId", ${selectedOfUser} FROM app_user
         WHERE ${isOf(keys)} ORDER BY tenant_id, user_id FOR UPDATE`;
     },
@@ -69,7 +69,7 @@ export function createUserQueries(sql: Sql) {
     async ensureUsers(keys: readonly UserKey[], now: Date): Promise<boolean> {
       if (keys.length === 0) return false;
       const [tenantIds, userIds] = columns(keys);
-      const woken = await sql.query`
+      const woken = await db.query`
         WITH created AS (
           INSERT INTO app_user (tenant_id, user_id, created_at)
           SELECT tenant_id, user_id, ${now}::timestamptz
@@ -88,7 +88,7 @@ export function createUserQueries(sql: Sql) {
     ): Promise<readonly boolean[]> {
       if (patches.length === 0) return [];
       const [tenantIds, userIds] = columns(patches);
-      const created = await sql.query<UserKey>`
+      const created = await db.query<UserKey>`
         WITH created AS (
           INSERT INTO app_user (tenant_id, user_id, created_at)
           SELECT DISTINCT tenant_id, user_id, ${now}::timestamptz
@@ -103,7 +103,7 @@ export function createUserQueries(sql: Sql) {
       const receiving = patches.map(({ patch }) =>
         cleared(patch.canReceiveNotifications, userDefaults.canReceiveNotifications),
       );
-      await sql.execute`
+      await db.execute`
         WITH patch AS (
           SELECT new.* FROM app_user
           JOIN unnest(${tenantIds}::text[], ${userIds}::text[], ${zones}::text[],

@@ -1,15 +1,14 @@
 import type { UserKey } from '../../../domain/user.ts';
 import type { LogRecord } from '../../../ports/event-log.ts';
 import type { WaitingForUser } from '../../../ports/store/waiting.ts';
-import { Prisma } from '../generated/client.ts';
-import type { Sql } from '../sql.ts';
+import { type Queryable, sql } from '../sql.ts';
 import { headersJson, storableKey } from './outbox.ts';
 import { columns, isOf } from './user.ts';
 
 type Row = UserKey &
   Omit<LogRecord, 'offset'> & { readonly offset: bigint; receivedAt: Date; deadlineAt: Date };
 
-const selected = Prisma.sql`
+const selected = sql`
   w.tenant_id AS "tenantId", w.user_id AS "userId", w.topic, w.partition, w."offset", w.key, w.headers, w.value,
   w.appended_at AS "appendedAt", w.received_at AS "receivedAt", w.deadline_at AS "deadlineAt"`;
 
@@ -21,12 +20,12 @@ const toWaiting = ({ tenantId, userId, receivedAt, deadlineAt, ...record }: Row)
   record,
 });
 
-const placeColumns = Prisma.raw('tenant_id, user_id, topic, partition, "offset"');
+const placeColumns = sql.raw('tenant_id, user_id, topic, partition, "offset"');
 
 /** Where records wait, for `unnest`. */
 const placesOf = (rows: readonly WaitingForUser[]) => {
   const [tenantIds, userIds] = columns(rows);
-  return Prisma.sql`
+  return sql`
     ${tenantIds}::text[], ${userIds}::text[], ${rows.map(({ record }) => record.topic)}::text[],
     ${rows.map(({ record }) => record.partition)}::int[], ${rows.map(({ record }) => String(record.offset))}::bigint[]`;
 };
@@ -38,27 +37,27 @@ const iso = (rows: readonly WaitingForUser[], at: (row: WaitingForUser) => Date)
   rows.map((row) => at(row).toISOString());
 
 /** The `limit` rows that are due the longest. */
-const due = (now: Date, limit: number) => Prisma.sql`
+const due = (now: Date, limit: number) => sql`
   (SELECT ${placeColumns} FROM waiting_record WHERE due_at <= ${now}::timestamptz ORDER BY due_at LIMIT ${limit}) AS due`;
 
 /** Records of the log that wait for their users to exist. */
-export function createWaitingQueries(sql: Sql) {
+export function createWaitingQueries(db: Queryable) {
   return {
     async usersAwaited(keys: readonly UserKey[]): Promise<readonly UserKey[]> {
       if (keys.length === 0) return [];
-      return sql.query<UserKey>`
+      return db.query<UserKey>`
         SELECT DISTINCT tenant_id AS "tenantId", user_id AS "userId" FROM waiting_record WHERE ${isOf(keys)}`;
     },
 
     async waitingCounts(tenantIds: readonly string[]): Promise<ReadonlyMap<string, number>> {
-      const rows = await sql.query<{ readonly tenantId: string; readonly count: number }>`
+      const rows = await db.query<{ readonly tenantId: string; readonly count: number }>`
         SELECT tenant_id AS "tenantId", count(*)::int AS count FROM waiting_record
         WHERE tenant_id = ANY(${tenantIds}::text[]) GROUP BY tenant_id`;
       return new Map(rows.map(({ tenantId, count }) => [tenantId, count]));
     },
 
     async countWaiting(): Promise<number> {
-      const [row] = await sql.query<{
+      const [row] = await db.query<{
         readonly count: number;
       }>`SELECT count(*)::int AS count FROM waiting_record`;
       return row?.count ?? 0;
@@ -66,7 +65,7 @@ export function createWaitingQueries(sql: Sql) {
 
     async addWaiting(rows: readonly (WaitingForUser & { readonly dueAt: Date })[]): Promise<void> {
       if (rows.length === 0) return;
-      await sql.execute`
+      await db.execute`
         INSERT INTO waiting_record (${placeColumns}, key, headers, value, appended_at, received_at, deadline_at, due_at)
         SELECT * FROM unnest(${placesOf(rows)},
           ${rows.map(({ record }) => storableKey(record.key))}::text[],
@@ -79,14 +78,14 @@ export function createWaitingQueries(sql: Sql) {
 
     /** Of the `limit` that are due the longest, whose users exist. */
     async usersAppeared(now: Date, limit: number): Promise<readonly UserKey[]> {
-      return sql.query<UserKey>`
+      return db.query<UserKey>`
         SELECT DISTINCT tenant_id AS "tenantId", user_id AS "userId" FROM ${due(now, limit)}
         JOIN app_user USING (tenant_id, user_id)`;
     },
 
     async waitingOf(keys: readonly UserKey[], limit: number): Promise<readonly WaitingForUser[]> {
       if (keys.length === 0) return [];
-      const rows = await sql.query<Row>`
+      const rows = await db.query<Row>`
         SELECT ${selected} FROM waiting_record AS w WHERE ${isOf(keys)} ORDER BY ${placeColumns} LIMIT ${limit}`;
       return rows.map(toWaiting);
     },
@@ -94,11 +93,11 @@ export function createWaitingQueries(sql: Sql) {
     async takeWaiting(rows: readonly WaitingForUser[]): Promise<readonly boolean[]> {
       if (rows.length === 0) return [];
       // A worker that holds the lock of a user is applying the records of that user.
-      const users = await sql.query<UserKey>`
+      const users = await db.query<UserKey>`
         SELECT tenant_id AS "tenantId", user_id AS "userId" FROM app_user
         WHERE ${isOf(rows)} ORDER BY tenant_id, user_id FOR UPDATE SKIP LOCKED`;
       if (users.length === 0) return rows.map(() => false);
-      const taken = await sql.query<UserKey & Omit<LogRecord, 'value'>>`
+      const taken = await db.query<UserKey & Omit<LogRecord, 'value'>>`
         DELETE FROM waiting_record AS w
         WHERE (${placeColumns}) IN (SELECT * FROM unnest(${placesOf(rows)})) AND ${isOf(users)}
         RETURNING ${selected}`;
@@ -107,7 +106,7 @@ export function createWaitingQueries(sql: Sql) {
     },
 
     async lockWaitingInVain(now: Date, limit: number): Promise<readonly WaitingForUser[]> {
-      const rows = await sql.query<Row>`
+      const rows = await db.query<Row>`
         SELECT ${selected} FROM ${due(now, limit)} JOIN waiting_record AS w USING (${placeColumns})
         WHERE NOT EXISTS (SELECT FROM app_user AS u WHERE u.tenant_id = w.tenant_id AND u.user_id = w.user_id)
         ORDER BY ${placeColumns} FOR UPDATE OF w SKIP LOCKED`;
@@ -116,13 +115,13 @@ export function createWaitingQueries(sql: Sql) {
 
     async removeWaiting(rows: readonly WaitingForUser[]): Promise<void> {
       if (rows.length === 0) return;
-      await sql.execute`
+      await db.execute`
         DELETE FROM waiting_record WHERE (${placeColumns}) IN (SELECT * FROM unnest(${placesOf(rows)}))`;
     },
 
     async postponeWaiting(rows: readonly (WaitingForUser & { readonly dueAt: Date })[]): Promise<void> {
       if (rows.length === 0) return;
-      await sql.execute`
+      await db.execute`
         UPDATE waiting_record AS w SET due_at = later.due_at
         FROM unnest(${placesOf(rows)}, ${rows.map((row) => row.dueAt.toISOString())}::timestamptz[])
           AS later (${placeColumns}, due_at)
