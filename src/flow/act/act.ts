@@ -21,8 +21,9 @@ import type { Clock } from '../../ports/clock.ts';
 import type { Logger } from '../../ports/logger.ts';
 import type { PubSub } from '../../ports/pub-sub.ts';
 import type { DeadLetterFilter } from '../../ports/store/dead-letters.ts';
-import type { Marking } from '../../ports/store/notifications.ts';
-import type { Store, StoreTransaction } from '../../ports/store/store.ts';
+import type { InboxTransaction } from '../../ports/store/inboxes.ts';
+import type { Marking, NotificationTransaction } from '../../ports/store/notifications.ts';
+import type { Store } from '../../ports/store/store.ts';
 import { announceDue } from '../deliver/due.ts';
 import { publishBadges } from '../deliver/publish.ts';
 import { createQuotas, type Quotas, unlimited } from '../record/quota.ts';
@@ -50,7 +51,7 @@ interface MarkedStep {
 
 /** Marks one step of the notifications after a place. Resolves to undefined when there is no such user. */
 async function markStep(
-  transaction: StoreTransaction,
+  transaction: InboxTransaction & NotificationTransaction,
   key: UserKey,
   { action, which, afterSeq, upToSeq }: MarkRequest & Pick<Marking, 'afterSeq'>,
   now: Date,

@@ -6,7 +6,8 @@ import type { BadgeCache } from '../../ports/badge-cache.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { Logger } from '../../ports/logger.ts';
 import type { PubSub } from '../../ports/pub-sub.ts';
-import type { Store } from '../../ports/store/store.ts';
+import type { ErasureTransaction } from '../../ports/store/erasure.ts';
+import type { Transactions } from '../../ports/store/transactions.ts';
 import { erasedTopic, publishBadges, publishMove } from '../deliver/publish.ts';
 
 /** Rows of a user that go in one step: some ten milliseconds. */
@@ -23,7 +24,7 @@ export async function eraseUser(
     clock,
     ...publish
   }: {
-    readonly store: Store;
+    readonly store: Transactions<ErasureTransaction>;
     readonly pubSub: PubSub;
     readonly cache?: BadgeCache | undefined;
     readonly clock: Clock;
@@ -55,7 +56,7 @@ export async function eraseUser(
 }
 
 /** Erases in steps until little is left. */
-async function eraseMost(store: Store, clock: Clock, user: UserKey) {
+async function eraseMost(store: Transactions<ErasureTransaction>, clock: Clock, user: UserKey) {
   let hadAnyBefore = false;
   for (let logUpTo = 0n; ; ) {
     const from = logUpTo;

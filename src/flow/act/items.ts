@@ -15,7 +15,8 @@ import { collectionName, name, text } from '../../events/text.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { Logger } from '../../ports/logger.ts';
 import type { PubSub } from '../../ports/pub-sub.ts';
-import type { Store } from '../../ports/store/store.ts';
+import type { ItemTransaction } from '../../ports/store/items.ts';
+import type { Transactions } from '../../ports/store/transactions.ts';
 import { publishMove } from '../deliver/publish.ts';
 import { createQuotas, type Quotas, unlimited } from '../record/quota.ts';
 
@@ -38,7 +39,7 @@ export function createItems(
     clock,
     logger,
   }: {
-    readonly store: Store;
+    readonly store: Transactions<ItemTransaction>;
     readonly pubSub: PubSub;
     readonly clock: Clock;
     readonly logger: Logger;

@@ -34,10 +34,14 @@ import type { BadgeCache } from '../../ports/badge-cache.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { Logger } from '../../ports/logger.ts';
 import type { PubSub } from '../../ports/pub-sub.ts';
-import type { Store, StoreTransaction } from '../../ports/store/store.ts';
+import type { EventTransaction } from '../../ports/store/events.ts';
+import type { IdempotencyStore, IdempotencyTransaction } from '../../ports/store/idempotency.ts';
+import type { LimitStore, LimitTransaction } from '../../ports/store/limits.ts';
+import type { FinishTransaction, Transactions } from '../../ports/store/transactions.ts';
+import type { UserTransaction } from '../../ports/store/users.ts';
 import { applyLimitEvents } from '../apply/apply-limits.ts';
 import { announceDue } from '../deliver/due.ts';
-import { writesOf } from '../deliver/inbox-writes.ts';
+import { type InboxWritesTransaction, writesOf } from '../deliver/inbox-writes.ts';
 import { publishBadges, publishLimits } from '../deliver/publish.ts';
 import { conflict, digestOf, eventIdOf, keyIdentity } from '../record/idempotency.ts';
 import type { Quotas } from '../record/quota.ts';
@@ -92,6 +96,13 @@ const refuse = (code: Problem['code'], message: string, ...path: string[]): Limi
   problems: [{ code, message, path: ['input', ...path] }],
 });
 
+type LimitCommandTransaction = UserTransaction &
+  LimitTransaction &
+  IdempotencyTransaction &
+  EventTransaction &
+  InboxWritesTransaction &
+  FinishTransaction;
+
 /**
  * Changes of limits by hand: each makes the event that a producer would send, with the next sequence number under the lock of
  * the limit's user, applies it the way the stream does, and sends it on to whoever else listens.
@@ -104,7 +115,7 @@ export function createLimitCommands(
     clock,
     logger,
   }: {
-    readonly store: Store;
+    readonly store: LimitStore & IdempotencyStore & Transactions<LimitCommandTransaction>;
     readonly pubSub: PubSub;
     readonly cache?: BadgeCache | undefined;
     readonly clock: Clock;
@@ -135,7 +146,7 @@ export function createLimitCommands(
     user: UserKey,
     userLimitId: string,
     decide: (limit: UserLimit, timeZone: string, now: Date) => Decision | Limited,
-    refused?: (transaction: StoreTransaction) => Promise<Limited | undefined>,
+    refused?: (transaction: LimitCommandTransaction) => Promise<Limited | undefined>,
   ): Promise<Limited> {
     const now = clock.now();
     const key =
@@ -192,7 +203,7 @@ export function createLimitCommands(
 
   /** Delivers what the user is to be told. */
   async function tell(
-    transaction: StoreTransaction,
+    transaction: LimitCommandTransaction,
     notifications: readonly Notification[],
     user: UserKey,
     now: Date,

@@ -2,7 +2,9 @@ import { type CategoryChoice, maxChosenCategories } from '../../domain/preferenc
 import { type Problem, userNotFound } from '../../domain/problem.ts';
 import type { User, UserKey, UserPatch } from '../../domain/user.ts';
 import type { Clock } from '../../ports/clock.ts';
-import type { Store } from '../../ports/store/store.ts';
+import type { PreferenceTransaction } from '../../ports/store/preferences.ts';
+import type { Transactions } from '../../ports/store/transactions.ts';
+import type { UserTransaction } from '../../ports/store/users.ts';
 
 /** What to change: an absent field keeps its value, and so does a category that is not named. */
 export interface PreferencesChange {
@@ -22,7 +24,10 @@ export interface Preferred {
  * changes, and there is nothing to publish.
  */
 export async function updatePreferences(
-  { store, clock }: { readonly store: Store; readonly clock: Clock },
+  {
+    store,
+    clock,
+  }: { readonly store: Transactions<UserTransaction & PreferenceTransaction>; readonly clock: Clock },
   key: UserKey,
   { patch, categories }: PreferencesChange,
 ): Promise<Preferred | { readonly problem: Problem }> {

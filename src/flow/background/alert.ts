@@ -8,7 +8,8 @@ import { notificationSent } from '../../events/notification.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { EventLog } from '../../ports/event-log.ts';
 import type { Logger } from '../../ports/logger.ts';
-import type { Store } from '../../ports/store/store.ts';
+import type { ActivityStore } from '../../ports/store/activity.ts';
+import type { UserStore } from '../../ports/store/users.ts';
 
 /** Namespace of the ids of alerts: of one hour and user there is one, whoever sends it. */
 const alertNamespace = '0c7c3c55-8b0e-4d7f-9a37-6a4c0b1d2f31';
@@ -43,7 +44,12 @@ export function createAlert(
     log,
     clock,
     logger,
-  }: { readonly store: Store; readonly log: EventLog; readonly clock: Clock; readonly logger: Logger },
+  }: {
+    readonly store: UserStore & ActivityStore;
+    readonly log: EventLog;
+    readonly clock: Clock;
+    readonly logger: Logger;
+  },
   { users, rule, settleMs }: AlertOptions,
 ) {
   const tenants = [...new Set(users.map(({ tenantId }) => tenantId))];

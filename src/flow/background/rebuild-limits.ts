@@ -10,8 +10,8 @@ import {
 import type { LimitThresholds } from '../../domain/limit-use.ts';
 import { distinctUsers, userKeyOf } from '../../domain/user.ts';
 import { rereadLimitEvent } from '../../events/limit-event.ts';
-import type { KeptLimitEvent } from '../../ports/store/limits.ts';
-import type { StoreTransaction } from '../../ports/store/store.ts';
+import type { KeptLimitEvent, LimitTransaction } from '../../ports/store/limits.ts';
+import type { UserTransaction } from '../../ports/store/users.ts';
 import { applyLimitEvents, limitKeyOf } from '../apply/apply-limits.ts';
 
 /** Events in memory at a time. */
@@ -30,7 +30,7 @@ interface RefoldedLimits {
  * user was told stays as it is; of a limit that was lost it is what its events would have told, so nobody is told twice.
  */
 export async function refoldLimits(
-  transaction: StoreTransaction,
+  transaction: UserTransaction & LimitTransaction,
   keys: readonly LimitKey[],
   { now, thresholds }: { readonly now: Date; readonly thresholds: LimitThresholds | undefined },
 ): Promise<RefoldedLimits> {

@@ -10,8 +10,11 @@ import type { Clock } from '../../ports/clock.ts';
 import type { EventLog } from '../../ports/event-log.ts';
 import type { Logger } from '../../ports/logger.ts';
 import type { PubSub } from '../../ports/pub-sub.ts';
-import type { MetricsDifference } from '../../ports/store/activity.ts';
-import type { Store, StoreTransaction } from '../../ports/store/store.ts';
+import type { ActivityTransaction, MetricsDifference } from '../../ports/store/activity.ts';
+import type { InboxStore, InboxTransaction } from '../../ports/store/inboxes.ts';
+import type { LimitStore, LimitTransaction } from '../../ports/store/limits.ts';
+import type { ExclusiveWork, Transactions } from '../../ports/store/transactions.ts';
+import type { UserStore, UserTransaction } from '../../ports/store/users.ts';
 import { projectionGroup } from '../apply/consume.ts';
 import { announceDue } from '../deliver/due.ts';
 import { publishLimits } from '../deliver/publish.ts';
@@ -27,8 +30,10 @@ const maxDays = 4_000;
 /** How long nobody counts while the projections catch up, in ms, before the day is tried again. */
 const settleMs = 1_500;
 
+type RebuildTransaction = UserTransaction & InboxTransaction & ActivityTransaction & LimitTransaction;
+
 interface Deps {
-  readonly store: Store;
+  readonly store: UserStore & InboxStore & LimitStore & ExclusiveWork & Transactions<RebuildTransaction>;
   readonly log: EventLog;
   readonly pubSub: PubSub;
   readonly cache: BadgeCache;
@@ -99,7 +104,7 @@ export function createRebuild(
     }
   }
 
-  const inTransaction = <T>(work: (transaction: StoreTransaction) => Promise<T>) =>
+  const inTransaction = <T>(work: (transaction: RebuildTransaction) => Promise<T>) =>
     persistently(() => store.transaction(work));
 
   const day = (from: Date, to: Date, dryRun: boolean) =>

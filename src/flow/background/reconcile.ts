@@ -6,8 +6,9 @@ import type { BadgeCache } from '../../ports/badge-cache.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { Logger } from '../../ports/logger.ts';
 import type { PubSub } from '../../ports/pub-sub.ts';
-import type { Recounted } from '../../ports/store/inboxes.ts';
-import type { Store } from '../../ports/store/store.ts';
+import type { InboxStore, InboxTransaction, Recounted } from '../../ports/store/inboxes.ts';
+import type { Transactions } from '../../ports/store/transactions.ts';
+import type { UserStore } from '../../ports/store/users.ts';
 import { publishBadges } from '../deliver/publish.ts';
 
 /** What a recount found: the badge as it was shown and as it is by the rows, the same when it was true. */
@@ -35,7 +36,7 @@ export function createReconcile({
   clock,
   logger,
 }: {
-  readonly store: Store;
+  readonly store: UserStore & InboxStore & Transactions<InboxTransaction>;
   readonly pubSub: PubSub;
   readonly cache?: BadgeCache | undefined;
   readonly clock: Clock;

@@ -2,8 +2,14 @@ import { isRetriable } from '../../domain/error.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { EventLog } from '../../ports/event-log.ts';
 import type { Logger } from '../../ports/logger.ts';
-import { type Expiring, expiring, type SweepOutcome, type SweptKind } from '../../ports/store/retention.ts';
-import type { Store } from '../../ports/store/store.ts';
+import type { PartitionStore } from '../../ports/store/partitions.ts';
+import {
+  type Expiring,
+  expiring,
+  type RetentionStore,
+  type SweepOutcome,
+  type SweptKind,
+} from '../../ports/store/retention.ts';
 import type { Reconcile } from './reconcile.ts';
 
 const hourMs = 3_600_000;
@@ -52,7 +58,7 @@ export async function expireAll(
 }
 
 interface Deps {
-  readonly store: Pick<Store, 'expire' | 'noteSweep'>;
+  readonly store: Pick<RetentionStore, 'expire' | 'noteSweep'>;
   readonly clock: Clock;
 }
 
@@ -89,7 +95,7 @@ export function createSweep(
     clock,
     logger,
   }: {
-    readonly store: Store;
+    readonly store: RetentionStore & PartitionStore;
     readonly log: EventLog;
     readonly reconcile: Pick<Reconcile, 'sample'>;
     readonly clock: Clock;

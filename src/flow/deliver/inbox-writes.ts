@@ -1,10 +1,15 @@
 import type { InboxWrites } from '../../domain/inbox-batch.ts';
-import type { StoreTransaction } from '../../ports/store/store.ts';
+import type { InboxTransaction } from '../../ports/store/inboxes.ts';
+import type { NotificationTransaction } from '../../ports/store/notifications.ts';
+import type { OutgoingTransaction } from '../../ports/store/outgoing.ts';
 import { announcementsOf } from './announce.ts';
+
+/** The parts of a transaction that write the changes of a batch to inboxes. */
+export type InboxWritesTransaction = InboxTransaction & NotificationTransaction & OutgoingTransaction;
 
 /** Writes what a batch did to inboxes and, where others hear of it, the announcements of what arrived. */
 export function writesOf(
-  transaction: StoreTransaction,
+  transaction: InboxWritesTransaction,
   writes: InboxWrites,
   { announcesDeliveries, now }: { readonly announcesDeliveries: boolean; readonly now: Date },
 ): readonly Promise<void>[] {

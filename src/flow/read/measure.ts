@@ -11,7 +11,7 @@ import {
 import { AppError } from '../../domain/error.ts';
 import { timelinessOf } from '../../domain/page-view.ts';
 import type { Clock } from '../../ports/clock.ts';
-import type { Store } from '../../ports/store/store.ts';
+import type { ActivityStore } from '../../ports/store/activity.ts';
 
 /** What users of a tenant did in one stretch of time. */
 export interface ActivityBucket {
@@ -27,7 +27,7 @@ export interface ActivityBucket {
 
 /** Reads the metrics of a tenant. */
 export function createMeasure(
-  { store, clock }: { readonly store: Store; readonly clock: Clock },
+  { store, clock }: { readonly store: ActivityStore; readonly clock: Clock },
   { retentionDays, flushIntervalMs }: { readonly retentionDays: number; readonly flushIntervalMs: number },
 ) {
   // What was taken before a bucket ended is written within one interval, and what a clock behind ours says a moment later.

@@ -12,7 +12,8 @@ import { pageViewed } from '../../events/page-view.ts';
 import { name } from '../../events/text.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { EventLog } from '../../ports/event-log.ts';
-import type { Store } from '../../ports/store/store.ts';
+import type { IdempotencyStore } from '../../ports/store/idempotency.ts';
+import type { PreferenceStore } from '../../ports/store/preferences.ts';
 import { answerOf, conflict, digestOf, eventIdOf, keyIdentity, problemsIn } from './idempotency.ts';
 import { createQuotas, type Quotas, unlimited } from './quota.ts';
 
@@ -72,7 +73,11 @@ export interface Recorded {
  * is applied a moment later. Rejects with UNAVAILABLE: unknown whether recorded, retry with the same idempotency key.
  */
 export function createRecord(
-  { log, store, clock }: { readonly log: EventLog; readonly store: Store; readonly clock: Clock },
+  {
+    log,
+    store,
+    clock,
+  }: { readonly log: EventLog; readonly store: PreferenceStore & IdempotencyStore; readonly clock: Clock },
   {
     retentionDays,
     lockedCategories = [],

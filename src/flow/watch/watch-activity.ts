@@ -11,7 +11,7 @@ import {
 import type { Clock } from '../../ports/clock.ts';
 import type { Logger } from '../../ports/logger.ts';
 import type { PubSub } from '../../ports/pub-sub.ts';
-import type { Store } from '../../ports/store/store.ts';
+import type { ActivityStore } from '../../ports/store/activity.ts';
 import { activityTopic } from '../deliver/publish.ts';
 import { isDoneWithin } from './watch.ts';
 
@@ -59,7 +59,12 @@ export function createWatchActivity(
     pubSub,
     clock,
     logger,
-  }: { readonly store: Store; readonly pubSub: PubSub; readonly clock: Clock; readonly logger: Logger },
+  }: {
+    readonly store: ActivityStore;
+    readonly pubSub: PubSub;
+    readonly clock: Clock;
+    readonly logger: Logger;
+  },
   { resyncMs }: { readonly resyncMs: number },
 ) {
   const watchers = new Set<Watcher>();

@@ -19,11 +19,6 @@ export interface PageViewStore {
   ): Promise<PageView | undefined>;
   /** Computed from the raw page views of the window. `topPages` has at most 100. */
   stats(key: UserKey, window: StatsWindow): Promise<UserStats>;
-  /**
-   * Creates the partitions for page views and other activity of the months of these moments (UTC). Cheap when the partitions
-   * exist.
-   */
-  preparePageViews(moments: readonly Date[]): Promise<void>;
 }
 
 export interface PageViewTransaction {

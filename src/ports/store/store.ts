@@ -11,6 +11,7 @@ import type { LimitStore, LimitTransaction } from './limits.ts';
 import type { NotificationStore, NotificationTransaction } from './notifications.ts';
 import type { OutgoingTransaction } from './outgoing.ts';
 import type { PageViewStore, PageViewTransaction } from './page-views.ts';
+import type { PartitionStore } from './partitions.ts';
 import type { PreferenceStore, PreferenceTransaction } from './preferences.ts';
 import type { RetentionStore } from './retention.ts';
 import type { ExclusiveWork, FinishTransaction, Transactions } from './transactions.ts';
@@ -40,6 +41,7 @@ export interface Store
     IdempotencyStore,
     DeadLetterStore,
     RetentionStore,
+    PartitionStore,
     HealthStore {
   close(): Promise<void>;
 }
