@@ -1,10 +1,12 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { configurationPage } from './docs/configuration.ts';
+import { errorsPage } from './docs/errors.ts';
 
 // Writes the pages of the manual that are made from the code; with --check only compares.
 const pages: Readonly<Record<string, string>> = {
   'docs/configuration.md': configurationPage(),
+  'docs/errors.md': errorsPage(),
 };
 
 const stale = Object.entries(pages).filter(([file, text]) => readIfThere(file) !== text);

@@ -1,29 +1,111 @@
-/**
- * Every failure Unseen can name. `fault` says who can mend it, `retriable` whether the same request may succeed later
- * without a change. The message is what a caller may read when nothing more precise is known.
- */
+/** One kind of failure. */
+interface ErrorEntry {
+  /** Who gets the code: the caller of the API, the operator who looks at a dead letter, or the operator at the start. */
+  readonly place: 'request' | 'event' | 'start';
+  /** Who can fix it. */
+  readonly fault: 'caller' | 'us' | 'elsewhere';
+  /** Whether the same request may succeed later without a change. */
+  readonly retriable: boolean;
+  /** The text for the caller if no more precise one is known. */
+  readonly message: string;
+  /** What to do about it, for the manual. */
+  readonly advice: string;
+}
+
+/** Every failure that Unseen can name. */
 export const errorTable = {
-  UNAUTHENTICATED: { fault: 'caller', retriable: false, message: 'A valid bearer token is needed.' },
-  FORBIDDEN: { fault: 'caller', retriable: false, message: 'The token does not allow this.' },
-  BAD_USER_INPUT: { fault: 'caller', retriable: false, message: 'The input is not valid.' },
+  UNAUTHENTICATED: {
+    place: 'request',
+    fault: 'caller',
+    retriable: false,
+    message: 'A valid bearer token is needed.',
+    advice: 'Send a token that is signed with the configured key and has not expired.',
+  },
+  FORBIDDEN: {
+    place: 'request',
+    fault: 'caller',
+    retriable: false,
+    message: 'The token does not allow this.',
+    advice: 'Use a token with the role that the field requires.',
+  },
+  BAD_USER_INPUT: {
+    place: 'request',
+    fault: 'caller',
+    retriable: false,
+    message: 'The input is not valid.',
+    advice: 'Correct the document or the variables. The message names the place.',
+  },
   QUERY_TOO_COMPLEX: {
+    place: 'request',
     fault: 'caller',
     retriable: false,
     message: 'The operation asks for too much at once.',
+    advice: 'Ask for smaller pages or fewer fields, or split the operation.',
   },
-  PAYLOAD_TOO_LARGE: { fault: 'caller', retriable: false, message: 'The request body is too large.' },
-  RATE_LIMITED: { fault: 'caller', retriable: true, message: 'Too many requests.' },
-  UNAVAILABLE: { fault: 'elsewhere', retriable: true, message: 'A backend is away; try again.' },
-  INTERNAL_SERVER_ERROR: { fault: 'us', retriable: false, message: 'Internal server error.' },
-  START_REFUSED: { fault: 'caller', retriable: false, message: 'Unseen cannot start like this.' },
-  MALFORMED_EVENT: { fault: 'elsewhere', retriable: false, message: 'The event cannot be read.' },
-  USER_NOT_FOUND: { fault: 'elsewhere', retriable: false, message: 'The user does not exist.' },
-  REJECTED_EVENT: { fault: 'us', retriable: false, message: 'The event could not be applied.' },
-  TOO_SLOW: { fault: 'us', retriable: false, message: 'The event took too long to apply, again and again.' },
-} as const satisfies Record<
-  string,
-  { fault: 'caller' | 'us' | 'elsewhere'; retriable: boolean; message: string }
->;
+  PAYLOAD_TOO_LARGE: {
+    place: 'request',
+    fault: 'caller',
+    retriable: false,
+    message: 'The request body is too large.',
+    advice: 'Send fewer items in a request.',
+  },
+  RATE_LIMITED: {
+    place: 'request',
+    fault: 'caller',
+    retriable: true,
+    message: 'Too many requests.',
+    advice: 'Wait for the seconds of `retryAfter`, then send the same request again.',
+  },
+  UNAVAILABLE: {
+    place: 'request',
+    fault: 'elsewhere',
+    retriable: true,
+    message: 'A backend is away; try again.',
+    advice: 'Send the same request again, a mutation with the same `idempotencyKey`. It may have been done.',
+  },
+  INTERNAL_SERVER_ERROR: {
+    place: 'request',
+    fault: 'us',
+    retriable: false,
+    message: 'Internal server error.',
+    advice: 'Report the `requestId` to the operator. The log has the cause under this id.',
+  },
+  START_REFUSED: {
+    place: 'start',
+    fault: 'caller',
+    retriable: false,
+    message: 'Unseen cannot start like this.',
+    advice: 'Follow the message. It names the setting or the command.',
+  },
+  MALFORMED_EVENT: {
+    place: 'event',
+    fault: 'elsewhere',
+    retriable: false,
+    message: 'The event cannot be read.',
+    advice: 'Fix the producer, and send the event again in the right form.',
+  },
+  USER_NOT_FOUND: {
+    place: 'event',
+    fault: 'elsewhere',
+    retriable: false,
+    message: 'The user does not exist.',
+    advice: 'Create the user, then retry the dead letter.',
+  },
+  REJECTED_EVENT: {
+    place: 'event',
+    fault: 'us',
+    retriable: false,
+    message: 'The event could not be applied.',
+    advice: 'Look for the cause in the log, fix it, then retry the dead letter.',
+  },
+  TOO_SLOW: {
+    place: 'event',
+    fault: 'us',
+    retriable: false,
+    message: 'The event took too long to apply, again and again.',
+    advice: 'Find out what kept the database busy, then retry the dead letter.',
+  },
+} as const satisfies Record<string, ErrorEntry>;
 
 export type ErrorCode = keyof typeof errorTable;
 

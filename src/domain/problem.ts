@@ -1,18 +1,69 @@
 import type { z } from 'zod';
 
-/** Why an input that was understood was not done. */
-export type ProblemCode =
-  | 'INVALID_INPUT'
-  | 'NOT_FOUND'
-  | 'USER_NOT_FOUND'
-  | 'OPTED_OUT'
-  | 'CONFLICT'
-  | 'IDEMPOTENCY_CONFLICT'
-  | 'TOO_MANY_ITEMS'
-  | 'QUOTA_EXCEEDED'
-  | 'TOO_OLD'
-  | 'IN_FUTURE'
-  | 'ALREADY_DELIVERED';
+/** Why a mutation did not do what was asked. */
+export const problemTable = {
+  INVALID_INPUT: {
+    meaning: 'A value is out of bounds. The message says which bounds.',
+    retriable: false,
+    advice: 'Correct the value at `path`.',
+  },
+  NOT_FOUND: {
+    meaning: 'The object does not exist, or the caller may not see it.',
+    retriable: false,
+    advice: 'Check the id and the token.',
+  },
+  USER_NOT_FOUND: {
+    meaning: 'The tenant has no such user.',
+    retriable: false,
+    advice: 'Create the user with `upsertUsers`, then send the mutation again.',
+  },
+  OPTED_OUT: {
+    meaning: 'The user has opted out. The message says of what.',
+    retriable: false,
+    advice: 'Do not send it. Only critical notifications of a locked category reach this user.',
+  },
+  CONFLICT: {
+    meaning: 'The object is in a state that does not allow the change. The message says which state.',
+    retriable: false,
+    advice: 'Read the object again and decide again.',
+  },
+  IDEMPOTENCY_CONFLICT: {
+    meaning: 'The idempotency key was used before with other input. Nothing was changed.',
+    retriable: false,
+    advice: 'Use a new key for a new request, and the same input for a repeat.',
+  },
+  TOO_MANY_ITEMS: {
+    meaning: 'The call has more items than one call takes. Nothing was changed.',
+    retriable: false,
+    advice: 'Split the call.',
+  },
+  QUOTA_EXCEEDED: {
+    meaning:
+      'The user or the tenant has recorded as much as a day allows. The message says when to try again.',
+    retriable: true,
+    advice: 'Wait until the time that the message names.',
+  },
+  TOO_OLD: {
+    meaning: 'The time is before the retention.',
+    retriable: false,
+    advice: 'Drop the event. It would not count.',
+  },
+  IN_FUTURE: {
+    meaning: 'The time is too far in the future. The message says how far it may be.',
+    retriable: false,
+    advice: 'Check the clock of the sender.',
+  },
+  ALREADY_DELIVERED: {
+    meaning: 'The notification has reached the inbox and cannot be canceled or moved.',
+    retriable: false,
+    advice: 'Accept it. The user may have seen it.',
+  },
+} as const satisfies Record<
+  string,
+  { readonly meaning: string; readonly retriable: boolean; readonly advice: string }
+>;
+
+export type ProblemCode = keyof typeof problemTable;
 
 /** One expected failure, as the caller reads it. `path` leads from the mutation's arguments to the value. */
 export interface Problem {

@@ -1,5 +1,5 @@
 import { Field, InterfaceType, ObjectType, registerEnumType } from 'type-graphql';
-import type { Problem } from '../domain/problem.ts';
+import { type Problem, problemTable } from '../domain/problem.ts';
 
 export enum UserErrorCode {
   INVALID_INPUT = 'INVALID_INPUT',
@@ -18,24 +18,9 @@ export enum UserErrorCode {
 registerEnumType(UserErrorCode, {
   name: 'UserErrorCode',
   description: 'Why a mutation did not do what was asked. The rest of the answer stands.',
-  valuesConfig: {
-    INVALID_INPUT: { description: 'A value is out of bounds; the message says which bounds.' },
-    NOT_FOUND: { description: 'There is no such thing, or it is not visible to the caller.' },
-    USER_NOT_FOUND: { description: 'There is no such user in the tenant.' },
-    OPTED_OUT: { description: 'The user chose not to receive this; the message says what they chose.' },
-    CONFLICT: { description: 'It is in a state in which this cannot be done; the message says which.' },
-    IDEMPOTENCY_CONFLICT: {
-      description: 'The idempotency key was used before with other input. Nothing was changed.',
-    },
-    TOO_MANY_ITEMS: { description: 'More items than one call takes. Nothing was changed.' },
-    QUOTA_EXCEEDED: {
-      description:
-        'The user or the tenant has recorded as much as a day allows; the message says when to try again.',
-    },
-    TOO_OLD: { description: 'The moment lies before the retention.' },
-    IN_FUTURE: { description: 'The moment lies further ahead than is taken; the message says how far.' },
-    ALREADY_DELIVERED: { description: 'It has reached the inbox and cannot be taken back or moved.' },
-  },
+  valuesConfig: Object.fromEntries(
+    Object.entries(problemTable).map(([code, { meaning }]) => [code, { description: meaning }]),
+  ),
 });
 
 @ObjectType({ description: 'One expected failure, for the caller to handle.', simpleResolvers: true })

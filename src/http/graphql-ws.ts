@@ -14,21 +14,10 @@ import type { Operations } from '../graphql/engine/operation.ts';
 import { declaredVariables } from '../graphql/engine/variable-values.ts';
 import { type Authenticator, expiredMessage } from '../ports/authenticator.ts';
 import type { Logger } from '../ports/logger.ts';
+import { closeTable } from './close-codes.ts';
 import type { InFlight } from './in-flight.ts';
 import { createPushes } from './pushes.ts';
 import type { RateLimit } from './rate-limit.ts';
-
-/**
- * Close codes. The public graphql-ws client comes back after each of them but `unauthenticated`: only that one does not
- * pass by itself.
- */
-export const closeCodes = {
-  restart: 1012,
-  overload: 1013,
-  unauthenticated: 4401,
-  expired: 4403,
-  limit: 4290,
-} as const;
 
 /** What one socket, and one user, may take. */
 export interface SocketLimits {
@@ -194,7 +183,7 @@ export function createGraphQLOverWebSocket(
     const [oldest] = waiting;
     if (waiting.size <= limits.maxWaiting || oldest === undefined) return;
     waiting.delete(oldest);
-    oldest.socket.close(closeCodes.limit, 'Too many sockets wait for connection_init');
+    oldest.socket.close(closeTable.limit.code, 'Too many sockets wait for connection_init');
   }
 
   /** Whether what a client sent is looked at: not once its socket is closing, nor when it sends too much. */
@@ -203,7 +192,7 @@ export function createGraphQLOverWebSocket(
     session.messages += 1;
     if (session.socket.readyState !== session.socket.OPEN) return false;
     if (session.messages <= limits.maxMessagesPerSecond * 10) return true;
-    session.socket.close(closeCodes.limit, 'Too many messages');
+    session.socket.close(closeTable.limit.code, 'Too many messages');
     return false;
   }
 
@@ -219,7 +208,7 @@ export function createGraphQLOverWebSocket(
     }
     handle(text).catch((err) => {
       if (err instanceof AppError && err.code === 'RATE_LIMITED') {
-        session.socket.close(closeCodes.limit, err.message);
+        session.socket.close(closeTable.limit.code, err.message);
         return;
       }
       // What the protocol has no answer for: a message that only a server sends.
@@ -228,7 +217,7 @@ export function createGraphQLOverWebSocket(
         return;
       }
       logger.error({ err }, 'a message could not be handled');
-      session.socket.close(closeCodes.overload, 'Try again later');
+      session.socket.close(closeTable.overload.code, 'Try again later');
     });
   }
 
@@ -289,10 +278,10 @@ export function createGraphQLOverWebSocket(
       rateLimit.countRefusal(error, session.address);
       if (error instanceof AppError && error.code === 'UNAUTHENTICATED') {
         const expired = error.message === expiredMessage;
-        socket.close(expired ? closeCodes.expired : closeCodes.unauthenticated, error.message);
+        socket.close(expired ? closeTable.expired.code : closeTable.unauthenticated.code, error.message);
       } else {
         logger.warn({ err: error }, 'a socket could not be authenticated');
-        socket.close(closeCodes.overload, 'Try again later');
+        socket.close(closeTable.overload.code, 'Try again later');
       }
       return false;
     }
@@ -302,12 +291,12 @@ export function createGraphQLOverWebSocket(
     waiting.delete(session);
     const isLimited = caller.role === 'user';
     if (countSocket(caller, 1) > limits.maxSocketsPerUser && isLimited) {
-      socket.close(closeCodes.limit, 'Too many sockets for this user');
+      socket.close(closeTable.limit.code, 'Too many sockets for this user');
       return false;
     }
     const lifeMs = caller.expiresAt.getTime() - Date.now();
     session.expiry = setTimeout(
-      () => socket.close(closeCodes.expired, expiredMessage),
+      () => socket.close(closeTable.expired.code, expiredMessage),
       // In whole seconds, as tokens are: Node keeps a list for each duration there is.
       Math.min(Math.ceil(lifeMs / 1000) * 1000, maxTimerMs),
     );
@@ -404,7 +393,7 @@ export function createGraphQLOverWebSocket(
       clearInterval(heartbeat);
       // A client that does not answer is cut off after `closeWaitMs`.
       const closed = [...sessions].map(({ socket }) => {
-        socket.close(closeCodes.restart, 'Restarting');
+        socket.close(closeTable.restart.code, 'Restarting');
         return new Promise((resolve) => socket.once('close', resolve));
       });
       await Promise.all(closed);
