@@ -1,5 +1,6 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { apiPages } from './docs/api.ts';
 import { configurationPage } from './docs/configuration.ts';
 import { errorsPage } from './docs/errors.ts';
 
@@ -7,6 +8,7 @@ import { errorsPage } from './docs/errors.ts';
 const pages: Readonly<Record<string, string>> = {
   'docs/configuration.md': configurationPage(),
   'docs/errors.md': errorsPage(),
+  ...apiPages(),
 };
 
 const stale = Object.entries(pages).filter(([file, text]) => readIfThere(file) !== text);
