@@ -2,10 +2,10 @@ import { compareText } from './compare.ts';
 import { daysBetween, startOfDayBefore } from './time.ts';
 import type { UserKey } from './user.ts';
 
-/** Buckets of one answer: a day of minutes, also of 25 hours. */
+/** The most buckets in one answer: a day of 25 hours by minutes. */
 export const maxBuckets = 1_500;
 
-/** How long buckets are; a bucket that is counted begins at a whole one of these in UTC. */
+/** The lengths of counted buckets. Each bucket begins at a whole multiple of its length in UTC. */
 export const granularities = ['MINUTE', 'HOUR', 'DAY'] as const;
 export type Granularity = (typeof granularities)[number];
 
@@ -18,13 +18,13 @@ export const granularityMs = {
 /** The most types that a bucket shows. */
 export const maxShownTypes = 50;
 
-/** Types that a tenant counts by name, unless it is set otherwise. */
+/** How many types a tenant counts by name. Default of `MAX_ACTIVITY_TYPES`. */
 export const defaultMaxActivityTypes = 200;
 
-/** What an activity counts as when its tenant has as many types as it may have. */
+/** The type that an activity counts as when its tenant has reached the limit of types. */
 export const otherType = 'other';
 
-/** Something a user did, as it is counted. */
+/** One counted action of a user. */
 export interface Activity extends UserKey {
   /** uuid */
   readonly id: string;
@@ -58,18 +58,18 @@ export interface CountedBucket extends BucketKey {
   readonly updatedAt: Date;
 }
 
-/** One with its types, at most `maxShownTypes` of them, most first, ties by name. */
+/** A bucket with its `maxShownTypes` most frequent types, most frequent first, ties by name. */
 export interface TypedBucket extends CountedBucket {
   readonly byType: readonly TypeCount[];
 }
 
-/** The start of the counted bucket in which a moment lies. */
+/** The start of the bucket that contains a moment. */
 export function bucketStart(moment: Date, granularity: Granularity): Date {
   const ms = granularityMs[granularity];
   return new Date(Math.floor(moment.getTime() / ms) * ms);
 }
 
-/** What activities add to a bucket. */
+/** The additions of activities to one bucket. */
 export interface BucketAddition extends BucketKey {
   readonly userIds: Set<string>;
   /** Events by type. */
@@ -77,8 +77,8 @@ export interface BucketAddition extends BucketKey {
 }
 
 /**
- * What activities add to the buckets in which they lie, in the order of tenant, granularity and start. Each of them is
- * looked at once: hours are made of their minutes, days of their hours.
+ * The additions of activities to their buckets, ordered by tenant, granularity and start. The function reads each activity
+ * once: it adds hours from their minutes, and days from their hours.
  */
 export function additionsOf(activities: readonly Activity[]): readonly BucketAddition[] {
   const levels = granularities.map(() => new Map<string, BucketAddition>());
@@ -128,9 +128,9 @@ function additionIn(
 }
 
 /**
- * Where the buckets that `[from, to)` touches begin, oldest first, and where the last one ends: one more than there are.
- * Days are those of the zone, 23 or 25 hours long when clocks change; hours are counted from the start of their day, so
- * that they fill it. At most `max` buckets: undefined when there are more.
+ * The starts of the buckets that `[from, to)` touches, oldest first, followed by the end of the last bucket. Days follow the
+ * zone and have 23 or 25 hours when clocks change. Hours are counted from the start of their day, so that they fill the day.
+ * Returns undefined if there are more than `max` buckets.
  */
 export function bucketBounds(
   { from, to }: { readonly from: Date; readonly to: Date },
@@ -139,7 +139,7 @@ export function bucketBounds(
   max: number,
 ): readonly Date[] | undefined {
   const ms = granularityMs[granularity];
-  // A day may have 25 hours; beyond this there are more than `max`, without making a list of them.
+  // Refuses a long range before it builds the list. A day may have 25 hours.
   if ((to.getTime() - from.getTime()) / ms > max * 1.05) return undefined;
   const bounds = granularity === 'DAY' ? dayBounds(from, to, timeZone) : [];
   if (granularity === 'MINUTE') {
@@ -167,14 +167,14 @@ function dayBounds(from: Date, to: Date, timeZone: string): Date[] {
   return [...starts, startOfDayBefore(starts.at(-1) as Date, -1, timeZone)];
 }
 
-/** The coarsest counted buckets that begin and end wherever these do. */
+/** The coarsest granularity whose buckets begin and end at all of these moments. */
 export function levelOf(bounds: readonly Date[]): Granularity {
   const isOnGrid = (granularity: Granularity) =>
     bounds.every((bound) => bound.getTime() % granularityMs[granularity] === 0);
   return isOnGrid('DAY') ? 'DAY' : isOnGrid('HOUR') ? 'HOUR' : 'MINUTE';
 }
 
-/** A bucket is final when it has ended and nothing was added for so long, in ms: a late event opens it again. */
+/** A bucket is final when it has ended and has not changed for this long, in ms. A late event opens it again. */
 export function isFinal(
   { end, updatedAt }: { readonly end: Date; readonly updatedAt: Date | undefined },
   now: Date,

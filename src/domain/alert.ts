@@ -1,25 +1,25 @@
-/** How an hour compares with the same hour of other days. */
+/** The comparison of an hour with the same hour of other days. */
 export interface Unusual {
   readonly count: number;
-  /** Of the other days. */
+  /** The mean of the other days. */
   readonly mean: number;
-  /** Standard deviations from the mean; positive: more than usual. */
+  /** Standard deviations from the mean. Positive means more than usual. */
   readonly score: number;
 }
 
 export interface AlertRule {
-  /** Standard deviations from which on an hour is unusual. */
+  /** An hour is unusual from this many standard deviations on. */
   readonly minScore: number;
-  /** An hour is looked at when it, or the mean of the others, has so many. */
+  /** The rule ignores an hour if both its count and the mean of the other days are below this. */
   readonly minCount: number;
-  /** Other days with any activity in that hour that there must be. */
+  /** The least number of other days with activity in that hour. */
   readonly minDays: number;
 }
 
 /**
- * What is unusual about a count, given those of the same hour of past days: a z-score. The deviation is taken to be at least
- * that of chance, the root of the mean (of independent events, a Poisson distribution), so that a few quiet days do not
- * make every other one unusual. Days without activity do not count: the site may not have been there.
+ * Compares a count with the counts of the same hour on past days, by a z-score. The deviation is at least the root of the
+ * mean, which is the deviation of independent events (a Poisson distribution). So a few quiet days do not make every other
+ * day unusual. Days without activity are ignored, because the site may not have existed.
  */
 export function unusual(count: number, past: readonly number[], rule: AlertRule): Unusual | undefined {
   const days = past.filter((one) => one > 0);

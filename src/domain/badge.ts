@@ -7,12 +7,12 @@ export const notificationsKey = 'notifications';
 
 const itemsPrefix = 'items:';
 
-/** The key of the badge of a collection's items. */
+/** The key of the badge that counts a collection's items. */
 export function itemsKey(collection: string): string {
   return itemsPrefix + collection;
 }
 
-/** The collection whose items the badge with this key counts; undefined when it is another badge, or none. */
+/** The collection whose items a badge counts. Undefined for any other key. */
 export function collectionOf(key: string): string | undefined {
   if (!key.startsWith(itemsPrefix)) return undefined;
   return collectionName.safeParse(key.slice(itemsPrefix.length)).data;
@@ -33,12 +33,12 @@ export const badgeCauses = [
 ] as const;
 export type BadgeCause = (typeof badgeCauses)[number];
 
-/** Names a badge. */
+/** Identifies a badge. */
 export interface BadgeKey extends UserKey {
   readonly key: string;
 }
 
-/** A count with a version: absolute, never a difference. Of two states of one badge the one with the higher version is true. */
+/** An absolute count with a version, never a difference. Of two states of a badge, the higher version is newer. */
 export interface Badge extends BadgeKey {
   readonly unseen: number;
   readonly unread: number;
@@ -46,7 +46,7 @@ export interface Badge extends BadgeKey {
   readonly asOf: Date;
 }
 
-/** A badge that was written as JSON, read back. */
+/** Reads a badge from its JSON. */
 export const serializedBadge = z.object({
   tenantId: z.string(),
   userId: z.string(),
@@ -57,7 +57,7 @@ export const serializedBadge = z.object({
   asOf: z.coerce.date(),
 });
 
-/** The number as people read it: `99+` above `max`. */
+/** The number as a badge shows it: `99+` above `max`. */
 export function displayCount(count: number, max: number): string {
   return count > max ? `${max}+` : String(count);
 }

@@ -1,23 +1,23 @@
-/** user: their own data. service: every user of the tenant. admin: that, and operations. */
+/** A user accesses their own data. A service acts for every user of the tenant. An admin also runs operations. */
 export const roles = ['user', 'service', 'admin'] as const;
 export type Role = (typeof roles)[number];
 
 /** The scope (RFC 8693, 4.2) of a user token that may send notifications to its own user. */
 export const sendToSelf = 'unseen:send-to-self';
 
-/** Names a caller within a tenant: what idempotency keys are scoped to. */
+/** Identifies a caller within a tenant. Idempotency keys belong to one caller. */
 export function callerNameOf({ role, subject }: Pick<Caller, 'role' | 'subject'>): string {
   return `${role}:${subject}`;
 }
 
-/** Who asks, as a verified token says. */
+/** The sender of a request, from a verified token. */
 export interface Caller {
   readonly tenantId: string;
-  /** The token's `sub`; for role `user` the user id. */
+  /** The token's `sub`. For role `user` this is the user id. */
   readonly subject: string;
   readonly role: Role;
-  /** Whether a user may send notifications to themselves, which otherwise only services do. */
+  /** Whether a user may send notifications to themselves. By default only services send notifications. */
   readonly maySendToSelf?: boolean;
-  /** When the token ends. */
+  /** When the token expires. */
   readonly expiresAt: Date;
 }

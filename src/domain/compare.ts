@@ -1,2 +1,2 @@
-/** Order by UTF-16 code units, for `sort`: the same wherever it is computed, unlike that of a locale. */
+/** Orders by UTF-16 code units, for `sort`. Unlike the order of a locale, the result is the same on every machine. */
 export const compareText = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);

@@ -1,9 +1,9 @@
-/** Whose admins look after dead letters that do not say whose they are. */
+/** The admins of this tenant see dead letters whose tenant is unknown. */
 const caretaker = 'default';
 
 /**
- * The tenants whose dead letters the admins of a tenant see: their own, and those of nobody (empty) for the admins of the
- * tenant `default`, since nobody else would.
+ * The tenants whose dead letters the admins of a tenant see. Admins see their own tenant. Admins of the tenant `default` also
+ * see the empty tenant, which holds dead letters of unknown tenants.
  */
 export function deadLetterTenants(tenantId: string): readonly string[] {
   return tenantId === caretaker ? [tenantId, ''] : [tenantId];
@@ -12,8 +12,8 @@ export function deadLetterTenants(tenantId: string): readonly string[] {
 const base64Prefix = 'base64:';
 
 /**
- * Bytes for people: as text when they are UTF-8, else in base64 behind `base64:`; so is text that begins like that. A text
- * that was cut in the middle of a character (`isCut`) ends before it.
+ * Shows bytes to people. UTF-8 becomes text. Other bytes, and text that itself begins with `base64:`, become `base64:` and their
+ * base64. If the bytes were cut (`isCut`), the text ends before a character that is incomplete.
  */
 export function readable(bytes: Uint8Array, { isCut = false } = {}): string {
   const text = decoded(bytes, isCut);
@@ -21,7 +21,7 @@ export function readable(bytes: Uint8Array, { isCut = false } = {}): string {
   return base64Prefix + Buffer.from(bytes).toString('base64');
 }
 
-/** The bytes that `readable` has written. */
+/** Turns the result of `readable` back into bytes. */
 export function bytesOf(text: string): Buffer {
   return text.startsWith(base64Prefix)
     ? Buffer.from(text.slice(base64Prefix.length), 'base64')

@@ -1,6 +1,7 @@
 /**
- * An exact decimal as text, `9800.00`, of any length. Results have the decimals of the operand with more of them, as
- * Postgres' `numeric` has it: nothing is rounded. Whole numbers that a `number` holds exactly are one on the way.
+ * An exact decimal as text, for example `9800.00`, of any length. A result has as many decimals as the operand with more
+ * decimals, like `numeric` in PostgreSQL. Nothing is rounded. Whole numbers that a `number` holds exactly are computed as
+ * numbers, which is faster.
  */
 export type Decimal = string;
 
@@ -15,7 +16,7 @@ function scaleOf(value: Decimal): number {
   return point === -1 ? 0 : value.length - point - 1;
 }
 
-/** The same as a `number`, at a fraction of the cost; NaN when there are more digits than one holds exactly. */
+/** The decimal as a `number`, which costs a fraction. NaN if a `number` cannot hold all digits exactly. */
 function numberOf(value: Decimal, scale: number): number {
   const units = Number(value) * 10 ** scale;
   return Math.abs(units) < 1e15 ? Math.round(units) : Number.NaN;
@@ -23,7 +24,7 @@ function numberOf(value: Decimal, scale: number): number {
 
 const commonScale = (a: Decimal, b: Decimal) => Math.max(scaleOf(a), scaleOf(b));
 
-/** Both as whole numbers of the same unit. */
+/** Both decimals as whole numbers of the same unit. */
 function aligned(a: Decimal, b: Decimal): readonly [a: bigint, b: bigint] {
   const scale = commonScale(a, b);
   return [unitsOf(a, scale), unitsOf(b, scale)];
@@ -47,13 +48,13 @@ export function subtract(a: Decimal, b: Decimal): Decimal {
   return written(Number.isNaN(difference) ? unitsOf(a, scale) - unitsOf(b, scale) : difference, scale);
 }
 
-/** By a whole number. */
+/** Multiplies by a whole number. */
 export function times(a: Decimal, factor: number): Decimal {
   const scale = scaleOf(a);
   return written(unitsOf(a, scale) * BigInt(factor), scale);
 }
 
-/** Below 0, 0 or above 0, as a is below, equal to or above b: `1.0` equals `1`. */
+/** Negative if a < b, 0 if a = b, positive if a > b. `1.0` equals `1`. */
 export function compare(a: Decimal, b: Decimal): number {
   const scale = commonScale(a, b);
   const difference = numberOf(a, scale) - numberOf(b, scale);
@@ -62,16 +63,16 @@ export function compare(a: Decimal, b: Decimal): number {
   return x < y ? -1 : Number(x > y);
 }
 
-/** How much a is of b, which is not 0, in percent, to four decimals that are not rounded. */
+/** a as a percentage of b, cut after four decimals. b must not be 0. */
 export function percentage(a: Decimal, b: Decimal): number {
   const scale = commonScale(a, b);
   const [x, y] = [numberOf(a, scale) * 1e6, numberOf(b, scale)];
-  // A quotient of whole numbers this small is never rounded up to the next one.
+  // The quotient of whole numbers this small is never rounded up to the next whole number.
   if (Number.isSafeInteger(x) && Number.isSafeInteger(y)) return Math.trunc(x / y) / 1e4;
   return Number(ratio(times(a, 100), b, 4));
 }
 
-/** How much a is of b, which is not 0, to so many decimals that are not rounded. */
+/** a divided by b, cut after this many decimals. b must not be 0. */
 export function ratio(a: Decimal, b: Decimal, decimals: number): Decimal {
   const [x, y] = aligned(a, b);
   const units = (x * 10n ** BigInt(decimals)) / y;

@@ -115,11 +115,11 @@ export type ErrorCode = keyof typeof errorTable;
  */
 export class AppError extends Error {
   readonly code: ErrorCode;
-  /** In whole seconds; undefined when nobody can say. */
+  /** When a retry may succeed, in whole seconds. Undefined if unknown. */
   readonly retryAfterSec: number | undefined;
-  /** Whether the backend answered, and gave the work up because it took too long. */
+  /** Whether the backend canceled the work because it took too long. */
   readonly tookTooLong: boolean;
-  /** Whether the backend answered, and gave the work up because a lock was held for too long. */
+  /** Whether the backend canceled the work because it waited too long for a lock. */
   readonly wasLocked: boolean;
 
   constructor(
@@ -140,19 +140,19 @@ export class AppError extends Error {
   }
 }
 
-/** Whether a backend gave the work up because it took too long. Everything may take too long then, or this work alone. */
+/** Whether the backend canceled the work because it took too long. Either all work is slow, or only this work. */
 export function tookTooLong(error: unknown): boolean {
   return error instanceof AppError && error.tookTooLong;
 }
 
-/** Whether a backend gave the work up because a lock was held for too long: on a row of one user, or on everything. */
+/** Whether the backend canceled the work because it waited too long for a lock. The lock may be on one user's row or on a table. */
 export function wasLocked(error: unknown): boolean {
   return error instanceof AppError && error.wasLocked;
 }
 
 /**
- * Whether the same thing may succeed later without a change; of several errors, whether each may. What nobody classified is
- * not retriable.
+ * Whether the same request may succeed later without a change. An AggregateError is retriable if each of its errors is. Errors
+ * that are not an AppError are not retriable.
  */
 export function isRetriable(error: unknown): boolean {
   if (error instanceof AggregateError) return error.errors.every(isRetriable);

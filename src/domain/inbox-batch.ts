@@ -15,26 +15,26 @@ import { maxClockAheadMs } from './page-view.ts';
 import type { Recipient } from './preference.ts';
 import { type UserKey, userKeyOf } from './user.ts';
 
-/** A notification reached its user; what came again, being put off, is none. */
+/** A notification that reached its user. A snoozed notification that comes back is not an arrival. */
 export interface Arrival {
-  /** The one it was sent with, also when it joined a group. */
+  /** The id that the notification was sent with, also if it joined a group. */
   readonly id: string;
   readonly user: Recipient;
-  /** After it. */
+  /** The inbox after the arrival. */
   readonly inbox: Inbox;
-  /** As it stands in the inbox. */
+  /** The row in the inbox. */
   readonly notification: Notification;
 }
 
-/** What a batch did to inboxes: the rows to write, and what is new to their users. */
+/** The result of a batch: the rows to write, and the arrivals. */
 export interface InboxWrites {
-  /** Of all inboxes given, as they are now. */
+  /** All locked inboxes in their new state. */
   readonly inboxes: readonly Inbox[];
-  /** Those of them that it changed. */
+  /** The inboxes that the batch changed. */
   readonly touched: readonly Inbox[];
   readonly added: readonly Notification[];
   readonly changed: readonly Notification[];
-  /** Rows whose content lives on in the group they joined. */
+  /** Rows to remove, because their content moved to the group that they joined. */
   readonly joined: readonly Notification[];
   readonly changes: readonly InboxChange[];
   /** In the order of arrival. */
@@ -42,9 +42,9 @@ export interface InboxWrites {
 }
 
 /**
- * So many unread notifications of a user the visits of a batch read, the newest of a subject first; the next visit reads the
- * next. Each is a row that is read and written in the transaction of a batch: of some hundred thousand it would take longer than
- * a statement may, however often it is tried, and nobody's events would go on.
+ * The most unread notifications of a user that the visits of a batch mark as read, the newest of a subject first. The next
+ * visit marks the next ones. The transaction of a batch reads and writes each of these rows. Some hundred thousand rows would
+ * exceed the time of a statement at every attempt, and would block the events of all users.
  */
 export const maxReadByVisit = 1_000;
 
@@ -57,9 +57,8 @@ function putUnder(index: Map<string, Set<string>>, key: string, rowKey: string):
 const rowKeyOf = ({ tenantId, id }: Notification) => `${tenantId}/${id}`;
 
 /**
- * The locked inboxes of a batch, through which its events go in their order. `known` are the rows these can touch: those
- * that are visited or due, and of each group that is sent to the newest unseen one beside them, which is the newest when
- * none of them is.
+ * Applies the events of a batch to its locked inboxes, in order. `known` must hold every row that the events can touch: the
+ * visited rows, the due rows, and the newest unseen row of each group that receives a notification.
  */
 export function createInboxBatch({
   locked,
@@ -80,7 +79,7 @@ export function createInboxBatch({
   const joined: Notification[] = [];
   const changes: InboxChange[] = [];
   const arrivals: Arrival[] = [];
-  /** As they are by now; and the keys of those that are, or were in this batch, of each group and about each subject. */
+  /** The rows in their current state, and the keys of the rows by group and by subject, including groups and subjects they left. */
   const rows = new Map<string, Notification>();
   const groups = new Map<string, Set<string>>();
   const subjects = new Map<string, Set<string>>();
@@ -101,7 +100,7 @@ export function createInboxBatch({
   const rowsUnder = (index: Map<string, Set<string>>, key: string): readonly Notification[] =>
     [...(index.get(key) ?? [])].flatMap((rowKey) => rows.get(rowKey) ?? []);
 
-  /** The newest that counts as unseen of the group of a notification. */
+  /** The newest unseen notification of the group. */
   function unseenOfGroup(inbox: Inbox, notification: Notification): Notification | undefined {
     const { groupKey } = notification;
     if (groupKey === null) return undefined;
@@ -111,8 +110,8 @@ export function createInboxBatch({
   }
 
   /**
-   * Delivers a notification that is new, or a row whose time has come; false when its user does not exist. One with a
-   * group joins the unseen one of it.
+   * Delivers a new notification, or a row that is due. Returns false if its user does not exist. A notification with a group
+   * joins the unseen notification of that group.
    */
   function deliverInto(notification: Notification, { isNew }: { readonly isNew: boolean }): boolean {
     const key = userKeyOf(notification);
@@ -133,15 +132,15 @@ export function createInboxBatch({
   return {
     deliver: deliverInto,
 
-    /** What time does to a row that it had come for when the row was read. */
+    /** Delivers, expires or wakes a row that was due when it was read. */
     applyDue(read: Notification): void {
       const key = userKeyOf(read);
       const inbox = inboxes.get(key);
-      // Another of its group may have joined it meanwhile.
+      // Another notification may have joined this group since.
       const row = rows.get(rowKeyOf(read)) ?? read;
       const dueAt = dueAtOf(row);
       if (!inbox) return;
-      // Kept all the same, its moment is written again: what stays due would be taken again and again.
+      // Writes the moment again. A row that stays due would be taken again and again.
       if (!dueAt || dueAt > now) keep(row);
       else if (row.status === 'SCHEDULED') deliverInto(row, { isNew: false });
       else if (row.expiresAt && row.expiresAt <= now) {
@@ -158,7 +157,7 @@ export function createInboxBatch({
       }
     },
 
-    /** A visit reads what was sent about its subjects before, as far as it is known here. */
+    /** Marks known notifications about these subjects as read, if they were sent before the visit. */
     visit(visitor: UserKey, subjectIds: readonly string[], at: Date): void {
       const key = userKeyOf(visitor);
       const inbox = inboxes.get(key);
@@ -166,7 +165,7 @@ export function createInboxBatch({
       const latest = at.getTime() + maxClockAheadMs;
       const read = [...new Set(subjectIds)]
         .flatMap((subjectId) =>
-          // The newest of a group may be about another.
+          // The newest notification of a group may have another subject.
           rowsUnder(subjects, under(visitor, subjectId)).filter((row) => row.subjectId === subjectId),
         )
         .filter((row) => isUnread(row) && row.createdAt.getTime() <= latest);

@@ -3,19 +3,19 @@ import { isUnread, type Notification, type NotificationAction } from './notifica
 import { type Recipient, refusalOf } from './preference.ts';
 import type { UserKey } from './user.ts';
 
-/** The state of a user's inbox. Changed only under its lock, so version order is commit order. */
+/** The state of a user's inbox. Every change holds the lock of its row, so versions follow the order of the commits. */
 export interface Inbox extends UserKey {
-  /** Arrived after the watermark, and not seen on their own. */
+  /** Notifications after the watermark that were not marked as seen. */
   readonly unseen: number;
   readonly unread: number;
-  /** Of the newest arrival; 0 when nothing has arrived. */
+  /** The sequence number of the newest arrival. 0 if nothing has arrived. */
   readonly lastSeq: bigint;
-  /** The watermark: everything up to here was shown. */
+  /** The watermark: the user has seen every notification up to this sequence number. */
   readonly openedSeq: bigint;
-  /** Of the newest change to what had arrived; 0 when there was none. */
+  /** The number of the newest change to notifications that had arrived. 0 if there was none. */
   readonly changeSeq: bigint;
   readonly version: number;
-  /** The version it began with: another for each inbox that a user has after being erased. */
+  /** The first version of this inbox. It differs for each inbox that a user has after an erasure. */
   readonly firstVersion: number;
   readonly lastOpenedAt: Date | null;
   readonly updatedAt: Date;
@@ -26,34 +26,35 @@ export interface UserInbox {
   readonly inbox: Inbox;
 }
 
-/** What makes up a badge. */
+/** The numbers of a badge. */
 export interface Counts {
   readonly unseen: number;
   readonly unread: number;
 }
 
-/** Something that happened to notifications that had arrived, for whoever follows an inbox. */
+/** A change to notifications that had arrived, for clients that follow an inbox. */
 export interface InboxChange extends UserKey {
   readonly changeSeq: bigint;
-  /** It happened after this arrival and before the next. */
+  /** The newest arrival before the change. */
   readonly lastSeq: bigint;
   readonly action: NotificationAction | 'SNOOZE' | 'EXPIRE';
-  /** Which, or those that were unseen in a stretch of arrivals `(from, to]`. */
+  /** The changed notifications. Empty if `stretch` says which ones changed. */
   readonly ids: readonly string[];
+  /** The change covers the notifications that were unseen among the arrivals `(from, to]`. */
   readonly stretch: { readonly from: bigint; readonly to: bigint } | null;
   readonly changedAt: Date;
 }
 
-/** A change to more notifications names none of them. */
+/** A change to more notifications than this does not list their ids. */
 export const maxIdsOfChange = 1_000;
 
-/** The badge an inbox amounts to. */
+/** The badge of an inbox. */
 export function badgeOf(inbox: Inbox): Badge {
   const { tenantId, userId, unseen, unread, version, updatedAt } = inbox;
   return { tenantId, userId, key: notificationsKey, unseen, unread, version, asOf: updatedAt };
 }
 
-/** The inbox of a user for whom nothing ever arrived. Versions begin at 0, or where the tenant's erased users left off. */
+/** The inbox of a user without arrivals. Versions begin at 0, or after the versions of the tenant's erased users. */
 export function emptyInbox({ tenantId, userId }: UserKey, now: Date, version = 0): Inbox {
   return {
     tenantId,
@@ -70,7 +71,7 @@ export function emptyInbox({ tenantId, userId }: UserKey, now: Date, version = 0
   };
 }
 
-/** The inbox with these counts: a new version when they differ. */
+/** The inbox with these counts. It gets a new version if the counts differ. */
 export function withCounts(inbox: Inbox, { unseen, unread }: Counts, now: Date): Inbox {
   if (unseen === inbox.unseen && unread === inbox.unread) return inbox;
   return { ...inbox, unseen, unread, version: inbox.version + 1, updatedAt: now };
@@ -83,13 +84,13 @@ export function isUnseen({ openedSeq }: Inbox, notification: Notification): bool
   return seenAt === null && archivedAt === null && snoozedUntil === null;
 }
 
-/** The counts after a notification became another: each is off by one at most. */
+/** The counts after a notification changed. Each count changes by one at most. */
 export function countsAfter(inbox: Inbox, before: Notification, after: Notification): Counts {
   const delta = (is: (one: Notification) => boolean) => Number(is(after)) - Number(is(before));
   return addCounts(inbox, { unseen: delta((one) => isUnseen(inbox, one)), unread: delta(isUnread) });
 }
 
-/** Adds to counts. Counts that were too low before stay at 0 until a recount repairs them. */
+/** Adds to counts. A count never becomes negative. A recount repairs counts that were too low. */
 export function addCounts(counts: Counts, delta: Counts): Counts {
   return {
     unseen: Math.max(0, counts.unseen + delta.unseen),
@@ -97,15 +98,15 @@ export function addCounts(counts: Counts, delta: Counts): Counts {
   };
 }
 
-/** What has come, or what is due, and the inbox after it. */
+/** A notification after its delivery, and the inbox after it. */
 interface Delivered {
   readonly inbox: Inbox;
   readonly notification: Notification;
 }
 
 /**
- * What becomes of a notification that is not delivered yet: SUPPRESSED when its user cannot receive it, which never counts,
- * also not after opting in; EXPIRED when its time is over; SCHEDULED when it is still to come; else it arrives.
+ * Delivers a notification. It becomes SUPPRESSED if its user cannot receive it, and then never counts, even if the user opts in
+ * later. It becomes EXPIRED if its time is over. It stays SCHEDULED if its time is in the future. Otherwise it arrives.
  */
 export function deliver(
   inbox: Inbox,
@@ -123,7 +124,7 @@ export function deliver(
   return arrive(inbox, notification, now);
 }
 
-/** It arrives, for the first time or again: at the newest place, unseen and unread. */
+/** Puts a notification at the newest place of the inbox, unseen and unread. A notification may arrive more than once. */
 export function arrive(inbox: Inbox, notification: Notification, now: Date): Delivered {
   const seq = inbox.lastSeq + 1n;
   const arrived: Notification = {
@@ -150,13 +151,13 @@ export function arrive(inbox: Inbox, notification: Notification, now: Date): Del
   };
 }
 
-/** Another of its group has come: its content at the newest place, in the row of the group, which counts once. */
+/** Adds a notification to its group. The row of the group gets the new content and the newest place, and counts once. */
 export function join(inbox: Inbox, group: Notification, newest: Notification, now: Date): Delivered {
   const { id, seq, status, groupCount } = group;
   return arrive(inbox, { ...newest, id, seq, status, groupCount: groupCount + 1 }, now);
 }
 
-/** Notes that something happened to notifications that had arrived. */
+/** Records a change to notifications that had arrived. */
 export function noteChange(
   inbox: Inbox,
   what: Pick<InboxChange, 'action' | 'ids'> & { readonly stretch?: InboxChange['stretch'] },
@@ -170,14 +171,14 @@ export function noteChange(
   };
 }
 
-/** Where opening puts the watermark: never back, never beyond what has arrived. */
+/** The watermark after opening. It never moves back, and never beyond the newest arrival. */
 export function watermarkAfterOpening(inbox: Inbox, upToSeq: bigint | undefined): bigint {
   const upTo = upToSeq === undefined || upToSeq > inbox.lastSeq ? inbox.lastSeq : upToSeq;
   if (upTo < inbox.openedSeq) return inbox.openedSeq;
   return upTo;
 }
 
-/** The inbox after it was opened; `unseen` counts the notifications above the watermark. */
+/** The inbox after opening. `unseen` counts the notifications above the watermark. */
 export function open(inbox: Inbox, openedSeq: bigint, unseen: number, now: Date): Inbox {
   return {
     ...withCounts(inbox, { unseen, unread: inbox.unread }, now),

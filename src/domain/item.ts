@@ -3,36 +3,36 @@ import type { Badge, BadgeKey } from './badge.ts';
 import { dayMs } from './page-view.ts';
 import type { UserKey } from './user.ts';
 
-/** Names a collection; it comes to be with its first item. */
+/** Identifies a collection. Publishing its first item creates the collection. */
 export interface CollectionKey {
   readonly tenantId: string;
   readonly collection: string;
 }
 
-/** What is the same for all who look at a collection. Changed only under its lock, so version order is commit order. */
+/** The state of a collection for all users. Every change holds its lock, so versions follow the order of the commits. */
 export interface ItemCollection extends CollectionKey {
-  /** Grows with every change of what counts. */
+  /** Increases with every change that affects a badge. */
   readonly version: number;
   readonly updatedAt: Date;
 }
 
 export interface Item extends CollectionKey {
-  /** The tenant's own name for it, unique within the collection. */
+  /** The tenant's own id of the item, unique within the collection. */
   readonly itemId: string;
   readonly title: string | null;
   readonly publishedAt: Date;
-  /** Views from before this had expired when the item was published, and do not count. */
+  /** Views before this moment do not count. They had expired when the item was published. */
   readonly viewsFrom: Date;
   readonly retractedAt: Date | null;
 }
 
-/** An item as one user sees it. */
+/** An item for one user. */
 export interface ViewedItem extends Item {
-  /** null: not viewed by that user. */
+  /** Null if the user has not viewed the item. */
   readonly viewedAt: Date | null;
 }
 
-/** A user and a collection: what an item badge is about. */
+/** A user and a collection. Together they identify an item badge. */
 export interface ViewerKey extends UserKey, CollectionKey {}
 
 export interface ItemView extends ViewerKey {
@@ -40,19 +40,19 @@ export interface ItemView extends ViewerKey {
   readonly viewedAt: Date;
 }
 
-/** Views of items that are not published, kept per user. */
+/** The most views of unpublished items that are kept per user. */
 export const maxEarlyViews = 1_000;
 
-/** An item as its publisher gives it. */
+/** An item as its publisher describes it. */
 export interface ItemDraft {
   readonly itemId: string;
-  /** Absent: keeps the one it has. */
+  /** If absent, a published item keeps its title. */
   readonly title?: string | null | undefined;
-  /** Absent: now. */
+  /** Defaults to now. */
   readonly publishedAt?: Date | undefined;
 }
 
-/** A moment, and how far back from it items count and views are remembered. */
+/** A moment, and how far back from it items count and views are kept. */
 export interface Horizon {
   readonly now: Date;
   readonly start: Date;
@@ -64,14 +64,14 @@ export function horizonAt(now: Date, viewHorizonDays: number): Horizon {
   return { now, start: new Date(now.getTime() - viewHorizonDays * dayMs) };
 }
 
-/** The badge of a collection of which a user has nothing to see, and nothing ever changed for them. */
+/** The badge of a user who has no items to see in a collection and for whom nothing ever changed. */
 export function emptyItemBadge({ tenantId, userId, key }: BadgeKey, now: Date): Badge {
   return { tenantId, userId, key, unseen: 0, unread: 0, version: 0, asOf: now };
 }
 
 /**
- * The drafts as items, in their order. What is published already gets the title and is not new; what was retracted is
- * published again. Each item at most once among the drafts.
+ * Turns drafts into items, in their order. An item that is already published gets the new title and is not new. A retracted
+ * item is published again. Each item must be among the drafts at most once.
  */
 export function publish(
   collection: ItemCollection,
@@ -98,7 +98,7 @@ export function publish(
   return { collection: isChanged ? changed(collection, now) : collection, items };
 }
 
-/** The items, retracted; those that were already stay as they are. */
+/** Retracts the items. Items that are already retracted stay as they are. */
 export function retract(
   collection: ItemCollection,
   known: readonly Item[],
@@ -113,13 +113,13 @@ function changed(collection: ItemCollection, now: Date): ItemCollection {
   return { ...collection, version: collection.version + 1, updatedAt: now };
 }
 
-/** What users viewed, each item of a user once, when they did last. */
+/** The last view of each item by each user. */
 export function viewsOf(events: readonly ItemViewed[]): readonly ItemView[] {
   const views = new Map<string, ItemView>();
   for (const { tenantId, userId, occurredAt: viewedAt, data } of events) {
     for (const itemId of data.itemIds) {
       const view = { tenantId, userId, collection: data.collection, itemId, viewedAt };
-      // None of the names holds a control character.
+      // These names contain no control character, so the key is unambiguous.
       const name = [tenantId, userId, data.collection, itemId].join('\n');
       const other = views.get(name);
       if (!other || other.viewedAt < viewedAt) views.set(name, view);

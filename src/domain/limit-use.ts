@@ -10,16 +10,16 @@ import {
 } from './limit.ts';
 import { periodEnd } from './period.ts';
 
-/** Percentages of the value at which a user is told, by type, ascending. */
+/** The percentages of the value at which a user gets a notification, by type, ascending. */
 export type LimitThresholds = Readonly<Record<LimitType, readonly number[]>>;
 
-/** Value less progress: below 0 when more than all is used; null while the value is unknown. */
+/** Value minus progress. Negative if more than the value is used. Null while the value is unknown. */
 export function remainingOf(limit: LimitState, progress = progressOf(limit)): Decimal | null {
   const value = limitValueOf(limit);
   return value === null ? null : subtract(value, progress);
 }
 
-/** To four decimals, for people; of a value of 0, all is used. */
+/** The used percentage, to four decimals, for people. 100 if the value is 0. */
 export function percentUsedOf(limit: LimitState, progress = progressOf(limit)): number | null {
   const value = limitValueOf(limit);
   if (value === null) return null;
@@ -29,8 +29,8 @@ export function percentUsedOf(limit: LimitState, progress = progressOf(limit)): 
 const isZero = (value: Decimal) => Number(value) === 0;
 
 /**
- * When it starts anew: as the latest event says that does, unless a reset came since, or a definition by which it never does;
- * else by its period.
+ * The next reset. The latest event that names a reset decides, unless a reset came after it, or the definition says that the
+ * limit never resets. Otherwise the period decides.
  */
 export function nextResetOf(limit: LimitState, timeZone: string): Date | null {
   const { nextReset, lastReset, definition, activeFrom, period } = limit;
@@ -41,14 +41,14 @@ export function nextResetOf(limit: LimitState, timeZone: string): Date | null {
   return since && periodEnd(period, { anchor: activeFrom ?? since, since, timeZone });
 }
 
-/** Whether it should have started anew at its next reset and no reset was seen. */
+/** Whether the next reset has passed and no event of it was seen. */
 export function isResetOverdue(limit: LimitState, next: Date | null, now: Date): boolean {
   return next !== null && next <= now && statusAt(limit, now) !== 'CANCELED';
 }
 
 /**
- * When it runs out at the pace since the last reset, or since it began; null when that is not before its next reset, and when
- * there is no pace.
+ * When the limit is used up at the pace since the last reset, or since its beginning. Null if this is not before the next
+ * reset, and if nothing is used.
  */
 export function projectedExhaustionOf(limit: LimitState, next: Date | null, now: Date): Date | null {
   const value = limitValueOf(limit);
@@ -63,9 +63,7 @@ export function projectedExhaustionOf(limit: LimitState, next: Date | null, now:
   return new Date(at);
 }
 
-/**
- * The highest threshold that is reached and that the user was not told of since the last reset; undefined when there is none.
- */
+/** The highest reached threshold for which the user got no notification since the last reset. Undefined if there is none. */
 export function crossedThreshold(limit: UserLimit, thresholds: LimitThresholds): number | undefined {
   const { notifiedThreshold, lastReset, status } = limit;
   const value = limitValueOf(limit);

@@ -13,7 +13,7 @@ import type { UserKey } from './user.ts';
 
 export type { LimitPeriod, LimitStatus, LimitType };
 
-/** Names a limit: its id is the caller's own, and another user may have one of the same id. */
+/** Identifies a limit. The caller chooses its id, and another user may have a limit with the same id. */
 export interface LimitKey extends UserKey {
   readonly userLimitId: string;
 }
@@ -23,17 +23,17 @@ interface Sequenced {
 }
 
 /**
- * Where an event stands among those of its limit. Of two events that say the same thing, the one that stands later is
- * right, in whichever order they come; two at the same place have their ids to tell which that is.
+ * The place of an event among the events of its limit. If two events set the same part, the event with the later place wins, in
+ * whichever order they arrive. At the same place their ids decide.
  */
 export interface Place extends Sequenced {
-  /** Source and id of the event. */
+  /** The source and the id of the event. */
   readonly event: string;
 }
 
-/** What a limit amounts to, whichever events say it. */
+/** The current state of a limit, computed from its events. */
 export interface LimitState extends LimitKey {
-  /** The definition's; while there is none, from what progress and resets say besides. */
+  /** From the definition. Before a definition was seen, from progress and reset events. */
   readonly brandId: string;
   readonly currencyCode: string | null;
   readonly type: LimitType;
@@ -41,22 +41,22 @@ export interface LimitState extends LimitKey {
   readonly status: LimitStatus;
   readonly activeFrom: Date | null;
   readonly activeUntil: Date | null;
-  /** null: the limit is partial. */
+  /** Null if the limit is partial, which means that no definition was seen. */
   readonly definition: (Sequenced & Definition) | null;
-  /** The value before the definition, or of a definition that came late. */
+  /** The value before the definition, also if its definition arrived late. */
   readonly earlier: (Sequenced & Earlier) | null;
-  /** Definitions before that one, ascending, back to the one in force at the change: the change says how much of its value is left. */
+  /** The definitions before `earlier`, ascending, back to the definition that was in force at the change. */
   readonly older: readonly (Sequenced & Earlier)[];
   readonly change: (Sequenced & Change) | null;
   readonly lastReset: (Sequenced & Reset) | null;
   readonly nextReset: (Sequenced & NextReset) | null;
-  /** Grows with every change. */
+  /** Increases with every change. */
   readonly version: number;
 }
 
 /**
- * A limit as its events say, each part from the latest event that says it. So events may come in any order, and any number of
- * times: the parts end up the same.
+ * A limit as the sum of its events. Each part comes from the latest event that sets it. So events may arrive in any order and any
+ * number of times, and the result is the same.
  */
 export interface UserLimit extends LimitState {
   readonly definition: (Place & Definition) | null;
@@ -65,55 +65,55 @@ export interface UserLimit extends LimitState {
   readonly change: (Place & Change) | null;
   readonly lastReset: (Place & Reset) | null;
   readonly nextReset: (Place & NextReset) | null;
-  /** The highest threshold the user was told of since the last reset, and where the progress that reached it stands. */
+  /** The highest threshold with a notification since the last reset, and the place of the progress that reached it. */
   readonly notifiedThreshold: (Place & Threshold) | null;
   readonly updatedAt: Date;
 }
 
-/** What is shown of a limit, with the zone in which its user's days are cut. */
+/** A limit as the API shows it, with the time zone of its user's days. */
 export interface ShownLimit extends LimitState {
   readonly timeZone: string;
 }
 
-/** A limit as a whole, with the zone in which its user's days are cut. */
+/** The whole limit, with the time zone of its user's days. */
 export interface ZonedLimit extends UserLimit {
   readonly timeZone: string;
 }
 
-/** Which limits of a user; what is absent is not asked for. */
+/** Selects limits of a user. An absent field does not restrict. */
 export interface LimitFilter {
   readonly brandId?: string;
   readonly types?: readonly LimitType[];
   readonly periods?: readonly LimitPeriod[];
   readonly userLimitId?: string;
-  /** As they are at a moment. */
+  /** The status is that of this moment. */
   readonly statuses?: { readonly any: readonly LimitStatus[]; readonly at: Date };
 }
 
-/** An event of a limit, for its history. */
+/** An event in the history of a limit. */
 export interface LimitRecord extends LimitKey {
   readonly source: string;
   readonly eventId: string;
-  /** As the producer calls it. */
+  /** The type, as the producer names it. */
   readonly type: LimitEventType;
   readonly sequence: bigint;
   readonly occurredAt: Date;
-  /** null: the event does not say; it is what it was before. */
+  /** Null if the event does not set it. */
   readonly progressAfter: Decimal | null;
   readonly raw: string;
 }
 
 interface Definition {
   readonly value: Decimal;
-  /** What the event itself says was the value before. */
+  /** The previous value, according to the event. */
   readonly statedPrevious: Decimal | null;
-  /** Where progress starts, as long as nothing else says where it is. */
+  /** The initial progress. It holds until another event sets the progress. */
   readonly initialProgress: Decimal | null;
 }
 
 /**
- * The latest progress or reset, as it came: what it amounts to depends on the value that was in force, which may become known
- * later.
+ * The latest progress or reset, unchanged. The progress that follows from it depends on the value in force at that time, which
+ * may become known later.
  */
 interface Change {
   readonly previousProgress: Decimal;
@@ -123,7 +123,7 @@ interface Change {
 
 interface Reset {
   readonly at: Date;
-  /** Of the limit, as far as the reset says. */
+  /** The value of the limit, if the reset contains it. */
   readonly value: Decimal | null;
 }
 
@@ -139,7 +139,7 @@ interface Threshold {
   readonly percent: number;
 }
 
-/** Whether an event stands behind another, or there is no other. */
+/** Whether a place is later than another. True if there is no other. */
 export function isLater(one: Place, other: Place | null): boolean {
   if (!other || one.sequence !== other.sequence) return !other || one.sequence > other.sequence;
   return one.event > other.event;
@@ -150,7 +150,7 @@ const placeOf = ({ source, id, data }: LimitEvent): Place => ({
   event: `${source}/${id}`,
 });
 
-/** A limit of which nothing is known yet. */
+/** A limit without events. */
 export function unknownLimit({ tenantId, userId, userLimitId }: LimitKey, now: Date): UserLimit {
   return {
     tenantId,
@@ -175,12 +175,12 @@ export function unknownLimit({ tenantId, userId, userLimitId }: LimitKey, now: D
   };
 }
 
-/** The limit as a new version: beyond every one it had, also when its user was erased and came again. */
+/** The limit with a new version. The version is greater than every earlier one, also across an erasure of its user. */
 export function changedAt<Limit extends UserLimit>(limit: Limit, now: Date): Limit {
   return { ...limit, version: Math.max(limit.version + 1, now.getTime()), updatedAt: now };
 }
 
-/** The limit after an event, wherever it came from; the same object when the event changes nothing. */
+/** The limit after an event of any source. Returns the same object if the event changes nothing. */
 export function applyLimitEvent(limit: UserLimit, event: LimitEvent, now: Date): UserLimit {
   switch (event.type) {
     case 'userLimitCreated':
@@ -194,7 +194,7 @@ export function applyLimitEvent(limit: UserLimit, event: LimitEvent, now: Date):
   }
 }
 
-/** Defines a limit, or defines it anew; progress stays as it is. */
+/** Defines or redefines a limit. The progress stays. */
 export function createUserLimit(limit: UserLimit, event: UserLimitCreated, now: Date): UserLimit {
   const { data } = event;
   const place = placeOf(event);
@@ -230,10 +230,10 @@ export function createUserLimit(limit: UserLimit, event: UserLimitCreated, now: 
   return withNextReset(defined, event, place);
 }
 
-/** Definitions that are kept behind the last two at most. Should progress be older than all of them, it is the sum it says. */
+/** The most definitions kept before the last two. For progress older than all of them, the sum in its event counts. */
 const maxOlder = 100;
 
-/** With a definition that is not the latest; the same limit when nothing needs to know of it. */
+/** Adds a definition that is not the latest. Returns the same limit if no part depends on the definition. */
 function withEarlier(limit: UserLimit, one: Place & Earlier): UserLimit {
   const { earlier, older, change } = limit;
   if (!earlier) return { ...limit, earlier: one };
@@ -245,7 +245,7 @@ function withEarlier(limit: UserLimit, one: Place & Earlier): UserLimit {
   return { ...limit, earlier: newer, older: kept };
 }
 
-/** Those of the older definitions that the change, or one that comes later and stands behind it, can depend on. */
+/** The older definitions that the change can depend on, or a change with a later place that arrives later. */
 function sinceChange(
   older: readonly (Place & Earlier)[],
   earlier: Sequenced | null,
@@ -256,27 +256,27 @@ function sinceChange(
   return older.slice(Math.max(0, older.findLastIndex(isBefore), older.length - maxOlder));
 }
 
-/** Sets how much is used: what was before and what came on top. */
+/** Sets the progress: the previous progress plus the amount. */
 export function updateUserLimitProgress(limit: UserLimit, event: UserLimitProgressChanged): UserLimit {
   const place = placeOf(event);
   return withNextReset(withChange(limit, event, place, changeOf(event)), event, place);
 }
 
-/** What progress says, as it came. */
+/** The contents of a progress event, unchanged. */
 export function changeOf({
   data: { previousProgress, amount, remainingAmount },
 }: UserLimitProgressChanged): Change {
   return { previousProgress, amount, remaining: remainingAmount ?? null };
 }
 
-/** What a reset says that the value is; null when it does not. */
+/** The value of the limit according to a reset. Null if the reset does not contain it. */
 export function resetValueOf({ data: { resetAmount, unusedAmount } }: UserLimitReset): Decimal | null {
   return unusedAmount === undefined ? null : add(resetAmount, unusedAmount);
 }
 
 const nothingUsed: Change = { previousProgress: '0', amount: '0', remaining: null };
 
-/** Nothing is used any more. Of a limit that was never seen this says what its value must have been. */
+/** Sets the progress to 0. For a limit without a definition, the reset also gives the value. */
 export function resetUserLimit(limit: UserLimit, event: UserLimitReset): UserLimit {
   const { type, period } = event.data;
   const place = placeOf(event);
@@ -306,7 +306,7 @@ function withNextReset(limit: UserLimit, { data: { nextResetAt: at } }: LimitEve
   return at && isLater(place, limit.nextReset) ? { ...limit, nextReset: { ...place, at } } : limit;
 }
 
-/** A limit that is to come is active from its first moment on; nothing outlives its last. */
+/** The status at a moment. A FUTURE limit becomes active at `activeFrom`. Every limit ends at `activeUntil`. */
 export function statusAt(
   { status, activeFrom, activeUntil }: Pick<LimitState, 'status' | 'activeFrom' | 'activeUntil'>,
   now: Date,
@@ -316,7 +316,7 @@ export function statusAt(
   return status === 'FUTURE' && activeFrom && activeFrom <= now ? 'ACTIVE' : status;
 }
 
-/** The next moment at which time changes its status; null when it never does. */
+/** The next moment at which the status changes by itself. Null if there is none. */
 export function limitDueAt({ status, activeFrom, activeUntil }: LimitState): Date | null {
   if (status === 'UNKNOWN' || status === 'CANCELED') return null;
   const begins = status === 'FUTURE' ? activeFrom : null;
@@ -324,17 +324,17 @@ export function limitDueAt({ status, activeFrom, activeUntil }: LimitState): Dat
   return begins ?? activeUntil;
 }
 
-/** null while no definition was seen and no reset says it. */
+/** The value. Null until a definition or a reset gives it. */
 export function limitValueOf({ definition, lastReset }: LimitState): Decimal | null {
   return definition?.value ?? lastReset?.value ?? null;
 }
 
-/** The value before the limit was defined anew; null when it was not. */
+/** The value before the redefinition. Null if the limit was never redefined. */
 export function previousValueOf({ definition, earlier }: LimitState): Decimal | null {
   return definition && (definition.statedPrevious ?? earlier?.value ?? null);
 }
 
-/** The value that was in force at the change, as far as it is known: what is defined later has no say in what was used. */
+/** The value in force at the change, if known. Later definitions do not affect the progress of earlier changes. */
 function valueAtChange({ definition, earlier, older, change, lastReset }: LimitState): Decimal | null {
   const isBefore = (one: Sequenced | null) =>
     one !== null && change !== null && one.sequence <= change.sequence;
@@ -342,15 +342,15 @@ function valueAtChange({ definition, earlier, older, change, lastReset }: LimitS
   return inForce?.value ?? lastReset?.value ?? null;
 }
 
-/** How much is used. */
+/** The progress: how much of the value is used. */
 export function progressOf(limit: LimitState): Decimal {
   const { change, definition } = limit;
   return change ? progressAfter(change, valueAtChange(limit)) : (definition?.initialProgress ?? '0');
 }
 
 /**
- * How much is used after a change, by the value that is in force. Some producers mean by `amount` all that is used: then it
- * alone agrees with what they say remains.
+ * The progress after a change, for the value in force. Some producers send the whole progress as `amount`. If `amount` alone
+ * agrees with their `remaining`, it is the progress.
  */
 export function progressAfter(
   { previousProgress, amount, remaining }: Change,
@@ -361,7 +361,7 @@ export function progressAfter(
   return compare(add(amount, remaining), value) === 0 ? amount : sum;
 }
 
-/** Whether what the latest progress says was used and what it says remains do not make up the value. */
+/** Whether the used and the remaining amount of the latest progress do not add up to the value. */
 export function disagrees(limit: LimitState): boolean {
   const { change } = limit;
   const value = valueAtChange(limit);
@@ -370,7 +370,7 @@ export function disagrees(limit: LimitState): boolean {
   return compare(subtract(value, sum), change.remaining) !== 0;
 }
 
-/** The events that a limit stands on: without any of the others it would be the same. */
+/** The events that the state of a limit comes from. Without the other events the state would be the same. */
 export function standsOn({
   definition,
   earlier,
@@ -382,7 +382,7 @@ export function standsOn({
   return [definition, earlier, ...older, change, lastReset, nextReset].flatMap((place) => place?.event ?? []);
 }
 
-/** Place of the last event that was applied. */
+/** The place of the last applied event. */
 export function sequenceOf({ definition, change }: LimitState): bigint {
   const [a, b] = [definition?.sequence ?? 0n, change?.sequence ?? 0n];
   return a > b ? a : b;

@@ -4,13 +4,13 @@ import type { UserKey } from './user.ts';
 export type { Severity };
 
 /**
- * SCHEDULED: still to come. DELIVERED: in the inbox. SUPPRESSED: kept for the record, the user could not receive it.
- * CANCELED: taken back before it came. EXPIRED: its time is over, whether it had come or not.
+ * SCHEDULED: not due yet. DELIVERED: in the inbox. SUPPRESSED: not shown, because the user could not receive it. CANCELED: canceled
+ * before delivery. EXPIRED: `expiresAt` has passed, before or after delivery.
  */
 export const notificationStatuses = ['SCHEDULED', 'DELIVERED', 'SUPPRESSED', 'CANCELED', 'EXPIRED'] as const;
 export type NotificationStatus = (typeof notificationStatuses)[number];
 
-/** What the sender says. */
+/** The fields that the sender chooses. */
 export interface NotificationContent {
   readonly category: string;
   readonly severity: Severity;
@@ -24,32 +24,32 @@ export interface NotificationContent {
 }
 
 /**
- * A DELIVERED notification counts as unread until it is read, and as unseen until it is seen; while it is archived or
- * snoozed it counts as neither. Reading and archiving imply seeing.
+ * A DELIVERED notification is unread until it is read, and unseen until it is seen. An archived or snoozed notification counts
+ * as neither. Reading and archiving imply seeing.
  */
 export interface Notification extends UserKey, NotificationContent {
   /** uuid */
   readonly id: string;
-  /** Place in the user's inbox, in order of arrival, given anew when it arrives again; null when it never arrived there. */
+  /** Place in the user's inbox, in order of arrival. It gets a new place if it arrives again. Null if it never arrived. */
   readonly seq: bigint | null;
   readonly status: NotificationStatus;
   readonly createdAt: Date;
   readonly scheduledFor: Date | null;
   readonly deliveredAt: Date | null;
-  /** Why it is SUPPRESSED; null otherwise. */
+  /** The reason for SUPPRESSED. Null for any other status. */
   readonly suppressedReason: string | null;
-  /** The first opening that covered it, or when it was seen on its own, whichever came first. */
+  /** The first opening of the inbox that covered it, or the moment it was marked as seen, whichever came first. */
   readonly seenAt: Date | null;
   readonly readAt: Date | null;
   readonly archivedAt: Date | null;
   readonly snoozedUntil: Date | null;
-  /** More than 1 when others joined it. */
+  /** How many notifications joined in this row, at least 1. */
   readonly groupCount: number;
 }
 
 /**
- * A notification that did not come yet, and of which nothing is known but what its sender says. Written out: spreads of this
- * many fields cost several times the memory, for every notification that is sent.
+ * A notification before its delivery, with the fields of its sender. The fields are written out, because a spread of so many
+ * fields takes several times the memory for every sent notification.
  */
 export function undelivered(
   sent: UserKey & NotificationContent & Pick<Notification, 'id' | 'createdAt' | 'scheduledFor'>,
@@ -81,11 +81,11 @@ export function undelivered(
   };
 }
 
-/** What a user does with notifications that have arrived. */
+/** The actions of a user on notifications that have arrived. */
 export const notificationActions = ['SEEN', 'READ', 'UNREAD', 'ARCHIVE', 'UNARCHIVE', 'UNSNOOZE'] as const;
 export type NotificationAction = (typeof notificationActions)[number];
 
-/** Which notifications of an inbox; what is absent is not asked for. */
+/** Selects notifications of an inbox. An absent field does not restrict. */
 export interface NotificationFilter {
   readonly seen?: boolean;
   readonly read?: boolean;
@@ -97,7 +97,7 @@ export interface NotificationFilter {
   readonly createdTo?: Date;
 }
 
-/** The next moment at which time changes it; null when it never does. */
+/** The next moment at which the notification changes by itself. Null if there is none. */
 export function dueAtOf({ status, scheduledFor, snoozedUntil, expiresAt }: Notification): Date | null {
   if (status === 'SCHEDULED') return scheduledFor;
   if (status !== 'DELIVERED') return null;
@@ -105,7 +105,7 @@ export function dueAtOf({ status, scheduledFor, snoozedUntil, expiresAt }: Notif
   return snoozedUntil ?? expiresAt;
 }
 
-/** Whether it counts as unread. */
+/** Whether the notification counts as unread. */
 export function isUnread({ status, readAt, archivedAt, snoozedUntil }: Notification): boolean {
   return status === 'DELIVERED' && readAt === null && archivedAt === null && snoozedUntil === null;
 }

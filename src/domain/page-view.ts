@@ -13,10 +13,10 @@ export interface PageView extends UserKey {
 
 export const dayMs = 86_400_000;
 
-/** A clock may be this far ahead of ours before we say so. */
+/** The most that a client's clock may be ahead of the server's clock, in ms. */
 export const maxClockAheadMs = 5 * 60_000;
 
-/** Where a moment lies against what we keep: `[now - retention, now + 5 min]` is `kept`. */
+/** Compares a moment with the retention. `[now - retention, now + 5 min]` is `kept`. */
 export function timelinessOf(
   occurredAt: Date,
   now: Date,
@@ -26,7 +26,7 @@ export function timelinessOf(
   return occurredAt.getTime() > now.getTime() + maxClockAheadMs ? 'in-future' : 'kept';
 }
 
-/** Why a moment that a caller gave is not taken, `path` being where it stands; undefined when it is. */
+/** Why a moment from a caller is refused. `path` is its place in the input. Undefined if it is accepted. */
 export function timelinessProblem(
   moment: Date,
   now: Date,

@@ -1,27 +1,27 @@
 import type { NotificationContent } from './notification.ts';
 import type { User } from './user.ts';
 
-/** Categories a user can have chosen something about. */
+/** The most categories for which a user can store a preference. */
 export const maxChosenCategories = 100;
 
-/** Whether notifications of a category are to reach the user. */
+/** Whether the user wants notifications of a category. */
 export interface CategoryChoice {
   readonly category: string;
   readonly enabled: boolean;
 }
 
 export interface CategoryPreference extends CategoryChoice {
-  /** Critical notifications of this category reach the user whatever is chosen. */
+  /** Critical notifications of this category reach the user even if the user has opted out. */
   readonly locked: boolean;
 }
 
-/** A user with what decides whether a notification reaches them. */
+/** A user, with the fields that decide whether a notification reaches them. */
 export interface Recipient extends User {
-  /** What the user wants nothing of, in no order. */
+  /** The categories that the user has opted out of, in no order. */
   readonly disabledCategories: readonly string[];
 }
 
-/** Why a notification does not reach the user, in a sentence; undefined when it does. */
+/** Why a notification does not reach the user, as a sentence. Undefined if it reaches the user. */
 export function refusalOf(
   { canReceiveNotifications, disabledCategories }: Recipient,
   { category, severity }: Pick<NotificationContent, 'category' | 'severity'>,
@@ -33,7 +33,7 @@ export function refusalOf(
   return undefined;
 }
 
-/** What the user chose, and the locked categories beside it, sorted by name. Nothing chosen is enabled. */
+/** The user's preferences and the locked categories, sorted by name. A category without a preference is enabled. */
 export function categoryPreferences(
   choices: readonly CategoryChoice[],
   lockedCategories: readonly string[],

@@ -65,7 +65,7 @@ export const problemTable = {
 
 export type ProblemCode = keyof typeof problemTable;
 
-/** One expected failure, as the caller reads it. `path` leads from the mutation's arguments to the value. */
+/** One expected failure for the caller. `path` leads from the arguments of the mutation to the value. */
 export interface Problem {
   readonly code: ProblemCode;
   readonly message: string;

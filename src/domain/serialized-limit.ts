@@ -28,7 +28,7 @@ const serializedLimit = z.object({
     })
     .nullable(),
   earlier: z.object({ ...place, value: amount }).nullable(),
-  // A process of the version before says nothing of these.
+  // Processes of the previous version do not send this field.
   older: z.array(z.object({ ...place, value: amount })).default([]),
   change: z.object({ ...place, previousProgress: amount, amount, remaining: amount.nullable() }).nullable(),
   lastReset: z.object({ ...place, at: moment, value: z.string().nullable() }).nullable(),
@@ -50,7 +50,7 @@ export function serializeLimit(limit: ZonedLimit): string {
     change: withText(change),
     lastReset: withText(lastReset),
     nextReset: withText(nextReset),
-    // The name that processes of earlier versions read.
+    // Processes of earlier versions read this name.
     told: withText(notifiedThreshold),
   });
 }
@@ -58,7 +58,7 @@ export function serializeLimit(limit: ZonedLimit): string {
 const withText = <Part extends { readonly sequence: bigint }>(part: Part | null) =>
   part && { ...part, sequence: String(part.sequence) };
 
-/** A limit that was written as JSON, read back; undefined when the text is not one. */
+/** Reads a limit from its JSON. Undefined if the text is not a limit. */
 export function parseLimit(text: string): ZonedLimit | undefined {
   try {
     const { told, ...limit } = serializedLimit.parse(JSON.parse(text));

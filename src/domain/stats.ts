@@ -1,15 +1,15 @@
 import { type Day, daysBetween, startOfDayBefore } from './time.ts';
 
-/** CALENDAR: whole calendar days, today's the last and still running. ROLLING: exactly days × 24 h. */
+/** CALENDAR: whole calendar days, up to and including today. ROLLING: exactly days × 24 h. */
 export const windowModes = ['CALENDAR', 'ROLLING'] as const;
 export type WindowMode = (typeof windowModes)[number];
 
-/** A stretch of time `[start, end)` and the calendar days it touches. */
+/** A time range `[start, end)` and the calendar days that it touches. */
 export interface StatsWindow {
   readonly start: Date;
   readonly end: Date;
   readonly timeZone: string;
-  /** Oldest first, without holes; the first may begin before `start`. */
+  /** Oldest first, without gaps. The first day may begin before `start`. */
   readonly days: readonly Day[];
 }
 
@@ -26,23 +26,23 @@ export interface DayStat {
   readonly timeOnSiteSeconds: number;
 }
 
-/** What a user did in a window. */
+/** The stats of a user in a window. */
 export interface UserStats {
   readonly pageViewCount: number;
   readonly uniquePageCount: number;
   readonly timeOnSiteSeconds: number;
   readonly sessionCount: number;
   readonly activeDayCount: number;
-  /** Most views first; ties by latest view, then by name. */
+  /** Most views first. The latest view breaks ties, then the name. */
   readonly topPages: readonly PageStat[];
-  /** One per day of the window, oldest first, days without views included. */
+  /** One entry per day of the window, oldest first, including days without views. */
   readonly byDay: readonly DayStat[];
 }
 
-/** Two views at most this far apart belong to one session; the time between them was spent on the site. */
+/** Two views at most this far apart, in ms, belong to one session. The time between them counts as time on site. */
 export const sessionGapMs = 30 * 60_000;
 
-/** The window of `days` days up to `asOf`, which is not part of it. */
+/** The window of `days` days up to and excluding `asOf`. */
 export function windowOf(options: {
   readonly days: number;
   readonly mode: WindowMode;
@@ -55,6 +55,6 @@ export function windowOf(options: {
     return { start, end: asOf, timeZone, days: daysBetween(start, asOf, timeZone) };
   }
   const start = startOfDayBefore(asOf, days - 1, timeZone);
-  // The day of asOf is the last one even when it has only just begun.
+  // The day of asOf is the last day, even if it has just begun.
   return { start, end: asOf, timeZone, days: daysBetween(start, new Date(asOf.getTime() + 1), timeZone) };
 }

@@ -2,24 +2,24 @@ import type { Badge } from './badge.ts';
 import { badgeOf, type Inbox, type InboxChange, maxIdsOfChange } from './inbox.ts';
 import type { Notification } from './notification.ts';
 
-/** What can be told one by one; whoever comes from before it begins anew with the list. */
+/** The events that a stream replays one by one. A client that is further behind must read the list again. */
 export const streamWindow = { maxEvents: 1_000, maxAgeMs: 7 * 86_400_000 } as const;
 
-/** A place in what happened to an inbox: behind so many arrivals and changes. */
+/** A place in the history of an inbox: after this many arrivals and changes. */
 export interface Place {
-  /** Of the inbox: tells it from that of an erased user of the same name. */
+  /** The first version of the inbox. It differs from the inbox of an erased user with the same id. */
   readonly firstVersion: number;
   readonly lastSeq: bigint;
   readonly changeSeq: bigint;
 }
 
 /**
- * NO_CURSOR: where to begin was not said. TOO_OLD, TOO_MANY: what followed is not all there any more, or more than is told
- * one by one. USER_ERASED: with everything. UNKNOWN_CURSOR: ahead of the inbox.
+ * NO_CURSOR: the client sent no cursor. TOO_OLD: some events after the cursor are removed. TOO_MANY: more events follow than a
+ * stream replays. USER_ERASED: the user was erased. UNKNOWN_CURSOR: the cursor is ahead of the inbox.
  */
 export type ResetReason = 'NO_CURSOR' | 'TOO_OLD' | 'TOO_MANY' | 'USER_ERASED' | 'UNKNOWN_CURSOR';
 
-/** One thing that happened, the place behind it, and the badge at or after it. */
+/** One event of an inbox, the place after it, and a badge that includes it. */
 export type StreamEvent = { readonly place: Place; readonly badge: Badge } & (
   | { readonly kind: 'ADDED'; readonly notification: Notification }
   | { readonly kind: 'CHANGED'; readonly action: InboxChange['action']; readonly ids: readonly string[] }
@@ -30,12 +30,12 @@ export function placeOf({ firstVersion, lastSeq, changeSeq }: Inbox): Place {
   return { firstVersion, lastSeq, changeSeq };
 }
 
-/** Whether nothing follows the place. */
+/** Whether no event follows the place. */
 export function isAtEnd(place: Place, inbox: Inbox): boolean {
   return place.lastSeq === inbox.lastSeq && place.changeSeq === inbox.changeSeq;
 }
 
-/** Why what follows a place in this inbox cannot be told one by one; undefined when it may be, for all the inbox says. */
+/** Why a stream cannot replay the events after a place. Undefined if the state of the inbox gives no reason. */
 export function resetReasonOf(place: Place, inbox: Inbox): ResetReason | undefined {
   const isBeginning = place.lastSeq === 0n && place.changeSeq === 0n;
   if (!isBeginning && place.firstVersion !== inbox.firstVersion) return 'USER_ERASED';
@@ -45,14 +45,14 @@ export function resetReasonOf(place: Place, inbox: Inbox): ResetReason | undefin
   return arrivals + changes > streamWindow.maxEvents ? 'TOO_MANY' : undefined;
 }
 
-/** It was to more than are named one by one, and may be kept without saying to which. */
+/** Whether a change covers more notifications than a stream lists. Their ids may not be stored. */
 const isToMany = ({ ids, stretch }: InboxChange): boolean =>
   stretch ? stretch.to - stretch.from > maxIdsOfChange : ids.length === 0 || ids.length > maxIdsOfChange;
 
 /**
- * What follows a place, in the order in which it happened: the arrivals, of which at most `pageSize` were read, and the
- * changes, read from the first on as far as a page goes, both up to where the inbox stands. Rows may be newer than that; the
- * changes that made them so follow later.
+ * The events after a place, in order, up to the state of `inbox`. `arrivals` and `changes` are pages: at most `pageSize`
+ * arrivals, and the changes from the first one on. The result ends where both pages have been read. Rows may be newer than the
+ * inbox. The changes that made them newer follow later.
  */
 export function eventsBehind(
   place: Place,
@@ -75,13 +75,13 @@ export function eventsBehind(
     changeSeq: place.changeSeq,
   }));
   const changed = changes.map((change) => ({ change, seq: change.lastSeq, changeSeq: change.changeSeq }));
-  // Changes are numbered without a gap: one that is missing was too old to be kept.
+  // Changes are numbered without gaps. A missing change was removed because it was too old.
   const isMissing = inbox.changeSeq > place.changeSeq && changes[0]?.changeSeq !== place.changeSeq + 1n;
   const times = [arrivals[0]?.deliveredAt, changes[0]?.changedAt];
   if (isMissing || times.some((at) => at && at.getTime() < oldest)) return { reason: 'TOO_OLD' };
   if (changes.some(isToMany)) return { reason: 'TOO_MANY' };
 
-  // As far as both were read.
+  // Ends where both pages end.
   const lastArrival = arrived.length < pageSize ? undefined : arrived.at(-1);
   const lastChange = changes.at(-1)?.changeSeq === inbox.changeSeq ? undefined : changed.at(-1);
   const end = [lastArrival, lastChange].reduce(

@@ -3,12 +3,12 @@ import { Temporal } from 'temporal-polyfill';
 
 const zones = new LRUCache<string, boolean>({ max: 1000 });
 
-/** The longest name of a zone has 32 characters. Longer texts are not remembered, because callers choose them. */
+/** The longest zone name has 32 characters. Longer texts are not cached, because callers choose them. */
 const maxZoneLength = 64;
 
 /**
- * Whether the name is an IANA time zone this server knows (`Europe/Berlin`, `UTC`, links such as `US/Pacific`). Offsets
- * are refused: they are not a place and have no days of their own. Zones never reach SQL, so nothing but this decides.
+ * Whether the name is an IANA time zone that this server knows: `Europe/Berlin`, `UTC`, or a link such as `US/Pacific`. Offsets
+ * are refused, because an offset is not a place and does not define days. Zones never reach SQL, so only this check decides.
  */
 export function isTimeZone(timeZone: string): boolean {
   if (timeZone.length > maxZoneLength) return false;
@@ -29,17 +29,17 @@ function isKnownToIntl(timeZone: string): boolean {
   }
 }
 
-// A day's start costs tens of microseconds in Intl; the same few hundred days are asked for again and again.
+// Intl needs tens of microseconds for the start of a day, and most calls ask for the same few hundred days.
 const dayStarts = new LRUCache<string, number>({ max: 50_000 });
 
-/** A calendar day of a zone: `[start, end)`. 23 or 25 hours long when clocks change. */
+/** A calendar day of a zone, `[start, end)`. It has 23 or 25 hours when clocks change. */
 export interface Day {
   /** YYYY-MM-DD. */
   readonly date: string;
   readonly start: Date;
 }
 
-/** The instant at which a calendar day begins in a zone: midnight, or the first instant after a gap at midnight. */
+/** The instant at which a calendar day begins in a zone: midnight, or the first instant after a clock change that skips midnight. */
 function startOfDay(date: Temporal.PlainDate, timeZone: string): number {
   const key = `${date} ${timeZone}`;
   let start = dayStarts.get(key);

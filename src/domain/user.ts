@@ -1,17 +1,17 @@
-/** Names a user: user ids are the caller's own and unique within a tenant. */
+/** Identifies a user. The caller chooses user ids, which are unique within a tenant. */
 export interface UserKey {
   readonly tenantId: string;
   readonly userId: string;
 }
 
 export interface User extends UserKey {
-  /** IANA name; days of this user are cut there. */
+  /** IANA name. The days of this user follow this zone. */
   readonly timeZone: string;
   readonly canReceiveNotifications: boolean;
   readonly createdAt: Date;
 }
 
-/** What to change about a user: an absent field keeps its value, `null` goes back to the default. */
+/** Changes to a user. An absent field keeps its value. `null` restores the default. */
 export interface UserPatch {
   readonly timeZone?: string | null | undefined;
   readonly canReceiveNotifications?: boolean | null | undefined;
@@ -19,12 +19,12 @@ export interface UserPatch {
 
 export const userDefaults = { timeZone: 'UTC', canReceiveNotifications: true } as const;
 
-/** One string per user, `tenant/user`; a tenant has no slash. Also the key of the user's records in the log. */
+/** One string per user, `tenant/user`. A tenant contains no slash. It is also the key of the user's records in the log. */
 export function userKeyOf({ tenantId, userId }: UserKey): string {
   return `${tenantId}/${userId}`;
 }
 
-/** Keys without repeats, sorted: whoever locks rows of several users locks them in this order. */
+/** The distinct keys, sorted. Every transaction locks the rows of several users in this order. */
 export function distinctUsers(keys: Iterable<UserKey>): readonly UserKey[] {
   const byKey = new Map<string, UserKey>();
   for (const { tenantId, userId } of keys) byKey.set(`${tenantId}/${userId}`, { tenantId, userId });

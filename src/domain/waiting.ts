@@ -1,21 +1,21 @@
 /**
- * About so many records of a tenant wait for users who do not exist: partitions that are applied at the same time may each add
- * a batch more. A producer with wrong user ids fills no table: further ones are dead letters at once.
+ * The most records of a tenant that wait for users who do not exist. Partitions that are applied at the same time may each
+ * exceed it by a batch. Further records become dead letters at once, so a producer with wrong user ids cannot fill the table.
  */
 export const maxWaitingOfTenant = 10_000;
 
 const minLookMs = 1_000;
 const maxLookMs = 10_000;
 
-/** Since when a record waits, and until when. */
+/** The moments between which a record waits. */
 export interface Wait {
   readonly receivedAt: Date;
   readonly deadlineAt: Date;
 }
 
 /**
- * When to look again whether the user of a record exists: after as long as it has waited, 1 s at least and 10 s at most, and
- * at the deadline. Whatever creates a user says so; this finds those of whom nobody said it.
+ * When to check again whether the user of a record exists: after the time it has waited so far, at least 1 s and at most 10 s,
+ * and at the deadline. Code that creates a user announces the user. This check finds users whose announcement was lost.
  */
 export function nextLookAt({ receivedAt, deadlineAt }: Wait, now: Date): Date {
   const waited = now.getTime() - receivedAt.getTime();
