@@ -193,3 +193,5 @@ export function createInboxBatch({
     }),
   };
 }
+
+export type InboxBatch = ReturnType<typeof createInboxBatch>;

@@ -4,7 +4,7 @@ import { type LimitEvent, limitFamilies } from './limit.ts';
 import { type NotificationSent, notificationSent } from './notification.ts';
 import { type PageViewed, pageViewed } from './page-view.ts';
 
-/** Every kind of event that a worker reads. A new family is registered here and in `flow/apply/project.ts`. */
+/** Every kind of event that a worker reads. A new family is registered here and in `flow/apply/stages.ts`. */
 export const families = [
   pageViewed,
   itemViewed,

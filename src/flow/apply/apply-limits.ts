@@ -13,10 +13,9 @@ import {
 import { limitNotification } from '../../domain/limit-notification.ts';
 import { crossedThreshold, type LimitThresholds } from '../../domain/limit-use.ts';
 import type { Notification } from '../../domain/notification.ts';
-import { distinctUsers, type User, userKeyOf } from '../../domain/user.ts';
+import { type User, userKeyOf } from '../../domain/user.ts';
 import type { LimitEvent } from '../../events/limit.ts';
 import { wireTypeOf } from '../../events/limit-event.ts';
-import type { StoreTransaction } from '../../ports/store/store.ts';
 
 /** Namespace of ids of the notifications that events of limits cause. */
 const notificationNamespace = 'a3d0b0f6-2f0e-4d57-9d0f-1f7f5f0d6c55';
@@ -48,23 +47,6 @@ export const limitKeyOf = ({ tenantId, userId, userLimitId }: LimitKey) =>
 export interface LockedLimits {
   readonly users: readonly User[];
   readonly found: readonly UserLimit[];
-}
-
-/** Locks what the events name. Their users exist, or are made earlier in the transaction. */
-export async function lockLimits(
-  transaction: StoreTransaction,
-  events: readonly LimitEvent[],
-): Promise<LockedLimits> {
-  const named = new Map<string, LimitKey>();
-  for (const { tenantId, userId, data } of events) {
-    const key = { tenantId, userId, userLimitId: data.userLimitId };
-    named.set(limitKeyOf(key), key);
-  }
-  const [users, found] = await Promise.all([
-    transaction.lockUsers(distinctUsers(events)),
-    transaction.limits([...named.values()]),
-  ]);
-  return { users, found };
 }
 
 /** Applies those of the events that are fresh, whoever made them, in their order. Nothing is written yet. */

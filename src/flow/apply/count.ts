@@ -5,11 +5,9 @@ import {
   defaultMaxActivityTypes,
   type TypedBucket,
 } from '../../domain/activity.ts';
-import { AppError } from '../../domain/error.ts';
 import { timelinessOf } from '../../domain/page-view.ts';
 import { userKeyOf } from '../../domain/user.ts';
 import { pageViewType } from '../../events/activity.ts';
-import { decode } from '../../events/codec.ts';
 import type { Event } from '../../events/event.ts';
 import { topics } from '../../events/topic.ts';
 import type { Clock } from '../../ports/clock.ts';
@@ -20,7 +18,9 @@ import type { Store, StoreTransaction } from '../../ports/store/store.ts';
 import { erasedTopic, publishBuckets } from '../deliver/publish.ts';
 import { createActivityTypes } from './activity-types.ts';
 import { createIsolate } from './isolate.ts';
-import { activityIdOf, isFarAhead, type Project } from './project.ts';
+import type { Project } from './project.ts';
+import { readRecords } from './read-records.ts';
+import { activityIdOf } from './row-id.ts';
 
 /** Consumer group of the metrics. */
 export const metricsGroup = 'unseen-metrics';
@@ -174,7 +174,7 @@ export function createCount(
 
   /** Resolves when the records are counted. Records without anything to count wait only for the records before them. */
   async function take(records: readonly LogRecord[], signal: AbortSignal): Promise<void> {
-    const activities = read(records, clock.now(), retentionDays);
+    const activities = activitiesIn(records, clock.now(), retentionDays);
     if (activities.size === 0 && !open) return writing;
     open ??= begin();
     const batch = open;
@@ -212,25 +212,16 @@ export function createCount(
 /** Buckets of one flush that are pushed. */
 const maxPublished = 500;
 
-/** What is to be counted, with where it stands; what cannot be read the projections keep as dead letters. */
-function read(
+/** The activities of the records, but for those that are too old. The projections keep unreadable records as dead letters. */
+function activitiesIn(
   records: readonly LogRecord[],
   now: Date,
   retentionDays: number,
 ): ReadonlyMap<LogRecord, Activity> {
   const activities = new Map<LogRecord, Activity>();
-  for (const record of records) {
-    const decoded = decode(record);
-    if (decoded.kind === 'newer') {
-      throw new AppError(
-        'UNAVAILABLE',
-        `An event ${decoded.type} has schema version ${decoded.schemaVersion}, newer than this worker: upgrade it.`,
-      );
-    }
-    if (decoded.kind !== 'event') continue;
-    const { event } = decoded;
+  for (const { record, event } of readRecords(records, now).events) {
     const activityType = activityTypeOf(event);
-    if (activityType === undefined || isFarAhead(event, now)) continue;
+    if (activityType === undefined) continue;
     if (timelinessOf(event.occurredAt, now, retentionDays) === 'too-old') continue;
     const { tenantId, userId, occurredAt } = event;
     activities.set(record, { tenantId, userId, id: activityIdOf(event), activityType, occurredAt });

@@ -1,12 +1,10 @@
 import type { UserInbox } from '../../domain/inbox.ts';
 import { userKeyOf } from '../../domain/user.ts';
 import { maxWaitingOfTenant, nextLookAt } from '../../domain/waiting.ts';
-import type { NotificationSent } from '../../events/notification.ts';
-import type { LogRecord } from '../../ports/event-log.ts';
 import type { DeadLetter } from '../../ports/store/dead-letters.ts';
-import type { StoreTransaction } from '../../ports/store/store.ts';
-import type { WaitingForUser } from '../../ports/store/waiting.ts';
+import type { WaitingForUser, WaitingTransaction } from '../../ports/store/waiting.ts';
 import { deadLetterOf, type Failure } from './dead-letters.ts';
+import type { ReadRecord } from './read-records.ts';
 
 /** What is to be kept of records that cannot be applied yet. */
 interface Held {
@@ -22,12 +20,12 @@ const tooMany: Failure = {
 };
 
 /**
- * Decides about notifications whose users do not exist: they wait for them, as long as not too many of their tenant do. Those
- * of users who do exist are behind others that wait, in the order of the log, and are next.
+ * Decides about records whose users do not exist: the records wait, unless too many records of the tenant wait already. A
+ * record of an existing user is behind others that wait, in the order of the log, and is due at once.
  */
 export async function hold(
-  transaction: StoreTransaction,
-  sent: readonly { readonly event: NotificationSent; readonly record: LogRecord }[],
+  transaction: Pick<WaitingTransaction, 'waitingCounts'>,
+  sent: readonly ReadRecord[],
   existing: readonly UserInbox[],
   { now, waitMs }: { readonly now: Date; readonly waitMs: number },
 ): Promise<Held> {

@@ -19,7 +19,7 @@ import { writesOf } from '../deliver/inbox-writes.ts';
 import { publishBadges } from '../deliver/publish.ts';
 import { deadLetterOf, type Failure } from './dead-letters.ts';
 import { createIsolate, defaultMaxLockedMs } from './isolate.ts';
-import { draftOf, groupOf } from './project.ts';
+import { draftOf, groupOf } from './notifications.ts';
 
 /** Records in one look. */
 const batchSize = 500;

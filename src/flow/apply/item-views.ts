@@ -1,0 +1,60 @@
+import { itemsKey } from '../../domain/badge.ts';
+import { horizonAt, viewsOf } from '../../domain/item.ts';
+import { timelinessOf } from '../../domain/page-view.ts';
+import type { ItemViewed } from '../../events/item-view.ts';
+import type { Logger } from '../../ports/logger.ts';
+import type { PubSub } from '../../ports/pub-sub.ts';
+import { publishRereads } from '../deliver/publish.ts';
+import type { Stage } from './stage.ts';
+
+/** Keeps views of items, each of which also reads the notifications about the item. */
+export function createItemViewStage(
+  deps: { readonly pubSub: PubSub; readonly logger: Logger },
+  { retentionDays, viewHorizonDays }: { readonly retentionDays: number; readonly viewHorizonDays: number },
+) {
+  let unkeptViews = 0;
+
+  const stage: Stage<ItemViewed> = {
+    types: ['itemViewed'],
+    select(records, now) {
+      const events = records.map(({ event }) => event);
+      const kept = events.filter(
+        ({ occurredAt }) => timelinessOf(occurredAt, now, retentionDays) !== 'too-old',
+      );
+      return {
+        creates: events,
+        visits: kept.flatMap(({ tenantId, userId, data }) =>
+          data.itemIds.map((subjectId) => ({ tenantId, userId, subjectId })),
+        ),
+        isPublished: true,
+        apply(event, inboxes) {
+          inboxes.visit(event, event.data.itemIds, event.occurredAt);
+          return 'applied';
+        },
+        write(transaction, fresh) {
+          const views = viewsOf(kept.filter((event) => fresh.has(event)));
+          const added = transaction.addItemViews(views, horizonAt(now, viewHorizonDays));
+          return [
+            added.then((unkept) => {
+              unkeptViews += unkept;
+            }),
+          ];
+        },
+        // The readers count: a count takes the longer the more items a collection has, and the position would wait for it.
+        publish: () => publishRereads(deps, events.map(badgeKeyOf), 'VIEWED'),
+      };
+    },
+  };
+
+  return {
+    stage,
+    /** How many views of unpublished items were not kept because their user has too many. */
+    unkeptViews: (): number => unkeptViews,
+  };
+}
+
+const badgeKeyOf = ({ tenantId, userId, data }: ItemViewed) => ({
+  tenantId,
+  userId,
+  key: itemsKey(data.collection),
+});

@@ -1,0 +1,44 @@
+import { type Notification, undelivered } from '../../domain/notification.ts';
+import type { NotificationSent } from '../../events/notification.ts';
+import { rowIdOf } from './row-id.ts';
+import type { Stage } from './stage.ts';
+
+/** Delivers notifications to the inboxes of users who exist. A notification waits behind others that wait for its user. */
+export const notificationStage: Stage<NotificationSent> = {
+  types: ['notificationSent'],
+  select(records) {
+    const events = records.map(({ event }) => event);
+    return {
+      recipients: events,
+      groups: events.flatMap((event) => groupOf(event) ?? []),
+      isPublished: true,
+      apply: (event, inboxes) =>
+        !inboxes.isAwaited(event) && inboxes.deliver(draftOf(event), { isNew: true }) ? 'applied' : 'waits',
+    };
+  },
+};
+
+/** The group that the notification of an event may join. */
+export const groupOf = ({ tenantId, userId, data: { groupKey } }: NotificationSent) =>
+  groupKey === undefined ? undefined : { tenantId, userId, groupKey };
+
+/** The notification of an event, not delivered yet. */
+export function draftOf(event: NotificationSent): Notification {
+  const { tenantId, userId, occurredAt, data } = event;
+  return undelivered({
+    tenantId,
+    userId,
+    id: rowIdOf(event),
+    category: data.category,
+    severity: data.severity,
+    title: data.title,
+    body: data.body ?? null,
+    data: data.data ?? null,
+    actionUrl: data.actionUrl ?? null,
+    subjectId: data.subjectId ?? null,
+    groupKey: data.groupKey ?? null,
+    expiresAt: data.expiresAt ?? null,
+    createdAt: occurredAt,
+    scheduledFor: data.scheduledFor ?? null,
+  });
+}

@@ -1,0 +1,78 @@
+import { AppError } from '../../domain/error.ts';
+import { decode } from '../../events/codec.ts';
+import type { Event } from '../../events/event.ts';
+import { notificationCreatedTopic } from '../../events/topic.ts';
+import type { LogRecord } from '../../ports/event-log.ts';
+import type { DeadLetter } from '../../ports/store/dead-letters.ts';
+import { deadLetterOf, type Failure } from './dead-letters.ts';
+
+/** An event and the record that holds it. */
+export interface ReadRecord<E extends Event = Event> {
+  readonly record: LogRecord;
+  readonly event: E;
+}
+
+/** The contents of a batch of records. */
+interface ReadRecords {
+  /** In the order of the records. */
+  readonly events: readonly ReadRecord[];
+  /** The records that hold no readable event. */
+  readonly deadLetters: readonly DeadLetter[];
+  /** How many records are tombstones or hold an event that is not for Unseen. */
+  readonly ignoredRecords: number;
+}
+
+const farAhead: Failure = {
+  code: 'MALFORMED_EVENT',
+  reason: 'occurredAt: more than a day ahead of the clock',
+  attempts: 1,
+};
+
+/**
+ * Decodes a batch of records. Throws UNAVAILABLE if a newer version of Unseen wrote one of them: a rolling deploy is under
+ * way, and the batch waits for this worker to be replaced.
+ */
+export function readRecords(records: readonly LogRecord[], now: Date): ReadRecords {
+  const events: ReadRecord[] = [];
+  const deadLetters: DeadLetter[] = [];
+  let ignoredRecords = 0;
+  for (const record of records) {
+    const decoded = decode(record);
+    switch (decoded.kind) {
+      case 'event':
+        if (!isFarAhead(decoded.event, now)) events.push({ record, event: decoded.event });
+        else deadLetters.push(deadLetterOf(record, farAhead, now, decoded.event.tenantId));
+        break;
+      case 'empty':
+      case 'ignored':
+        ignoredRecords += 1;
+        break;
+      case 'unreadable':
+        deadLetters.push(deadLetterOf(record, malformed(decoded.reason), now, decoded.tenantId));
+        break;
+      case 'newer':
+        throw new AppError(
+          'UNAVAILABLE',
+          `An event ${decoded.type} has schema version ${decoded.schemaVersion}, newer than this worker: upgrade it.`,
+        );
+      default:
+        decoded satisfies never;
+    }
+  }
+  return { events, deadLetters, ignoredRecords };
+}
+
+/** The tenant that a record is about; undefined if the record does not say. */
+export function tenantOf(record: LogRecord): string | undefined {
+  const decoded = decode(record);
+  if (decoded.kind === 'event') return decoded.event.tenantId;
+  // The key of a record that we write ourselves begins with the tenant.
+  return record.topic === notificationCreatedTopic ? record.key?.split('/')[0] : undefined;
+}
+
+const malformed = (reason: string): Failure => ({ code: 'MALFORMED_EVENT', reason, attempts: 1 });
+
+/** The clock of a producer may be hours off. A correct clock is never a day ahead of ours. */
+function isFarAhead({ occurredAt }: Event, now: Date): boolean {
+  return occurredAt.getTime() > now.getTime() + 86_400_000;
+}

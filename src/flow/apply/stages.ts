@@ -1,0 +1,42 @@
+import type { LimitThresholds } from '../../domain/limit-use.ts';
+import type { Logger } from '../../ports/logger.ts';
+import type { PubSub } from '../../ports/pub-sub.ts';
+import type { PartitionStore } from '../../ports/store/partitions.ts';
+import { createItemViewStage } from './item-views.ts';
+import { createLimitStage } from './limits.ts';
+import { notificationStage } from './notifications.ts';
+import { createPageViewStage } from './page-views.ts';
+import type { Stage } from './stage.ts';
+
+export interface StageOptions {
+  /** Views older than this are not kept. */
+  readonly retentionDays: number;
+  /** How long items count, and views of them are remembered. */
+  readonly viewHorizonDays: number;
+  /** The thresholds at which users are notified that a limit runs out. Defaults to none. */
+  readonly limitThresholds: LimitThresholds | undefined;
+}
+
+interface StageDeps {
+  readonly store: PartitionStore;
+  readonly pubSub: PubSub;
+  readonly logger: Logger;
+}
+
+/** The stages of all families, in the order in which they write and publish, and their counters. */
+export function createStages(deps: StageDeps, options: StageOptions) {
+  const itemViews = createItemViewStage(deps, options);
+  const limits = createLimitStage(deps, { thresholds: options.limitThresholds });
+  const stages: readonly Stage[] = [
+    createPageViewStage(deps, options),
+    itemViews.stage,
+    notificationStage,
+    limits.stage,
+  ];
+  return {
+    stages,
+    counters: { unkeptViews: itemViews.unkeptViews, limitDisagreements: limits.limitDisagreements },
+  };
+}
+
+export type StageCounters = ReturnType<typeof createStages>['counters'];
