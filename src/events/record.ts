@@ -34,6 +34,13 @@ export const originHeaders = {
   offset: 'unseen-origin-offset',
 } as const;
 
+/**
+ * Header of an event that its sender applied and marked in the transaction that wrote the record. A consumer that finds the
+ * mark in its database skips the event. Without the mark, the event is applied like any other: the header says where to
+ * look, not what to believe. The mark is absent in the database of another installation and after a backup was restored.
+ */
+export const appliedHeader = 'unseen-applied';
+
 /** A JSON object that somebody else wrote. */
 export type Fields = Readonly<Record<string, unknown>>;
 

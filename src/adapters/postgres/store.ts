@@ -154,6 +154,7 @@ export function createPostgresStore(
     limitHistories: (pages) => translated(queries.limitHistories(pages)),
     nextDue: () => translated(queries.nextDue()),
     bindKeys: (keys, now) => translated(queries.bindKeys(keys, now)),
+    areApplied: (events) => translated(queries.areApplied(events)),
     boundDigest: (key) => translated(lookups.boundDigest(key)),
     usersAppeared: (now, limit) => translated(queries.usersAppeared(now, limit)),
     waitingOf: (keys, limit) => translated(queries.waitingOf(keys, limit)),

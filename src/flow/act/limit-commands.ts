@@ -27,7 +27,7 @@ import {
   userLimitReset,
 } from '../../events/limit.ts';
 import { serializeLimitEvent, type WithoutRaw } from '../../events/limit-event.ts';
-import type { Fields } from '../../events/record.ts';
+import { appliedHeader, type Fields } from '../../events/record.ts';
 import { name, signedDecimal } from '../../events/text.ts';
 import { topics } from '../../events/topic.ts';
 import type { BadgeCache } from '../../ports/badge-cache.ts';
@@ -187,7 +187,14 @@ export function createLimitCommands(
         transaction.saveLimits(changes.changed),
         transaction.addLimitEvents(changes.records),
         transaction.addOutgoing(
-          [{ topic: topics.userLimits, key: keyOf(made), value: Buffer.from(made.data.raw) }],
+          [
+            {
+              topic: topics.userLimits,
+              key: keyOf(made),
+              value: Buffer.from(made.data.raw),
+              headers: { [appliedHeader]: '1' },
+            },
+          ],
           now,
         ),
       );

@@ -12,7 +12,7 @@ import type { Consumption, LogRecord } from '../../ports/event-log.ts';
 import { silent } from '../../ports/logger.ts';
 import type { Store } from '../../ports/store/store.ts';
 import { itemViewed, pageViewed } from '../../testing/event.ts';
-import { awayFor } from '../../testing/faults.ts';
+import { awayFor, observed } from '../../testing/faults.ts';
 import { startTestKafka, type TestKafka } from '../../testing/kafka.ts';
 import { inbound, kafkaOptions, openKafkaLog, type TestLog } from '../../testing/kafka-log.ts';
 import { limitsOf } from '../../testing/limit.ts';
@@ -26,6 +26,7 @@ import {
 import { recordBatch, type WireRecord } from '../../testing/record-batch.ts';
 import { drift } from '../../testing/recount.ts';
 import { openTestStorage, type TestStorage } from '../../testing/storage.ts';
+import { createAct } from '../act/act.ts';
 import { createRelay } from '../background/relay.ts';
 import { createConsume, projectionGroup } from './consume.ts';
 import { createCount, metricsGroup } from './count.ts';
@@ -121,6 +122,28 @@ describe('a worker on Kafka', () => {
     expect(await counts()).toEqual(everyUser(2, 2));
     expect(await drift(storage.query)).toEqual([]);
     expect(await deadLetters()).toEqual([{ topic: topics.userActivity, error_message: 'not JSON' }]);
+  });
+
+  it('leaves a limit that was changed by hand as it is, and publishes it once', async () => {
+    const pubSub = observed(createLocalPubSub());
+    const deps = { store: storage.store, pubSub, clock: systemClock, logger: silent };
+    const project = createProject(deps, { retentionDays: 183 });
+    const relay = createRelay({ ...deps, outbox: createPostgresOutbox(storage), log, project });
+    relay.start();
+    await createConsume({ log, project, logger: silent }).start();
+    const caller = { tenantId: 'acme', subject: 'shop', role: 'service', expiresAt: new Date() } as const;
+    const limit = { brandId: 'b', type: 'DEPOSIT', period: 'CALENDAR_DAY', value: '100' } as const;
+    const [user] = users as [UserKey];
+    await createAct(deps).createUserLimit(caller, { ...limit, userId: user.userId, userLimitId: 'by-hand' });
+    const before = await limitsOf(storage.store, [user]);
+    await vi.waitFor(async () => {
+      const positions = await kafka.positions(projectionGroup, topics.userLimits);
+      expect(Math.max(...positions.map(({ position }) => position))).toBe(1);
+    }, waiting);
+    await relay.stop();
+    expect(before).toHaveLength(1);
+    expect(await limitsOf(storage.store, [user])).toEqual(before);
+    expect(pubSub.published.filter(({ topic }) => topic.startsWith('limit:'))).toHaveLength(1);
   });
 
   it('applies a topic that is replayed from a moment on once, and is not replayed while it runs', async () => {

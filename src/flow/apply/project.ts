@@ -10,6 +10,7 @@ import type { LogRecord } from '../../ports/event-log.ts';
 import type { Logger } from '../../ports/logger.ts';
 import type { PubSub } from '../../ports/pub-sub.ts';
 import type { DeadLetter } from '../../ports/store/dead-letters.ts';
+import type { EventStore } from '../../ports/store/events.ts';
 import type { HealthStore } from '../../ports/store/health.ts';
 import type { NotificationStore } from '../../ports/store/notifications.ts';
 import type { PartitionStore } from '../../ports/store/partitions.ts';
@@ -18,6 +19,7 @@ import type { Transactions } from '../../ports/store/transactions.ts';
 import { announceDue } from '../deliver/due.ts';
 import { writesOf } from '../deliver/inbox-writes.ts';
 import { publishBadges } from '../deliver/publish.ts';
+import { withoutApplied } from './applied.ts';
 import { type Batch, selectBatch } from './batch.ts';
 import { deadLetterOf, type Failure } from './dead-letters.ts';
 import { hold } from './hold.ts';
@@ -26,7 +28,11 @@ import type { Effects, Fresh } from './stage.ts';
 import { createStages, type StageCounters } from './stages.ts';
 
 interface ProjectDeps {
-  readonly store: Transactions<StoreTransaction> & NotificationStore & PartitionStore & HealthStore;
+  readonly store: Transactions<StoreTransaction> &
+    EventStore &
+    NotificationStore &
+    PartitionStore &
+    HealthStore;
   readonly pubSub: PubSub;
   readonly cache?: BadgeCache;
   readonly clock: Clock;
@@ -84,7 +90,9 @@ export function createProject(
     ...counters,
     probe: () => store.probe(),
     ignoredRecords: () => ignoredRecords,
-    async apply(records) {
+    async apply(all) {
+      const records = await withoutApplied(store, all);
+      if (records.length === 0) return;
       const batch = selectBatch(stages, records, clock.now());
       for (const run of batch.runs) await run.makeRoom?.();
       const visitors = await store.usersWithUnreadAbout(batch.visits);

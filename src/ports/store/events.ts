@@ -1,3 +1,9 @@
+/** Reads which events were applied. */
+export interface EventStore {
+  /** Returns per event whether it is marked as applied. */
+  areApplied(events: readonly EventIdentity[]): Promise<readonly boolean[]>;
+}
+
 /** Marks events as applied, so that each is applied once. */
 export interface EventTransaction {
   /** Marks events as applied. Returns per event whether it is new; of two with the same id, the first is new. */

@@ -2,7 +2,7 @@ import type { ActivityStore, ActivityTransaction } from './activity.ts';
 import type { DeadLetterStore, DeadLetterTransaction } from './dead-letters.ts';
 import type { DueStore, DueTransaction } from './due.ts';
 import type { ErasureTransaction } from './erasure.ts';
-import type { EventTransaction } from './events.ts';
+import type { EventStore, EventTransaction } from './events.ts';
 import type { HealthStore } from './health.ts';
 import type { IdempotencyStore, IdempotencyTransaction } from './idempotency.ts';
 import type { InboxStore, InboxTransaction } from './inboxes.ts';
@@ -38,6 +38,7 @@ export interface Store
     LimitStore,
     DueStore,
     WaitingStore,
+    EventStore,
     IdempotencyStore,
     DeadLetterStore,
     RetentionStore,

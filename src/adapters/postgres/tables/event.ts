@@ -19,6 +19,17 @@ export function createEventQueries(db: Queryable) {
       return freshOf(events, distinct, row?.known);
     },
 
+    async areApplied(events: readonly EventIdentity[]): Promise<readonly boolean[]> {
+      if (events.length === 0) return [];
+      const rows = await db.query<EventIdentity>`
+        SELECT tenant_id AS "tenantId", source, event_id AS id FROM processed_event
+        WHERE (tenant_id, source, event_id) IN (
+          SELECT * FROM unnest(${events.map((event) => event.tenantId)}::text[],
+            ${events.map((event) => event.source)}::text[], ${events.map((event) => event.id)}::text[]))`;
+      const known = new Set(rows.map(identifyEvent));
+      return events.map((event) => known.has(identifyEvent(event)));
+    },
+
     async unclaimEvents(events: readonly EventIdentity[]): Promise<void> {
       if (events.length === 0) return;
       await db.execute`
@@ -83,6 +94,8 @@ export function freshOf(
   for (const place of known ?? []) fresh[distinct[place - 1] as number] = false;
   return fresh;
 }
+
+const identifyEvent = ({ tenantId, source, id }: EventIdentity) => JSON.stringify([tenantId, source, id]);
 
 const identifyKey = ({ tenantId, caller, mutation, key }: KeyIdentity) =>
   JSON.stringify([tenantId, caller, mutation, key]);
