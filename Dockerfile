@@ -2,12 +2,13 @@
 FROM node:22-slim AS build
 WORKDIR /unseen
 COPY package.json package-lock.json .npmrc ./
+COPY scripts/prisma-unused ./scripts/prisma-unused
 RUN npm install --ignore-scripts
 COPY . .
 RUN npm run build && npm prune --ignore-scripts --omit=dev --omit=optional
 # Prisma comes with the query compilers of five databases; types and source maps are for those who develop.
 RUN find node_modules/@prisma/client/runtime -regextype egrep -regex '.*(cockroachdb|mysql|sqlite|sqlserver).*' -delete \
-  && find node_modules dist \( -name '*.map' -o -name '*.d.ts' -o -name '*.d.mts' -o -name '*.d.cts' \) -delete
+  && find node_modules \( -name '*.map' -o -name '*.d.ts' -o -name '*.d.mts' -o -name '*.d.cts' \) -delete
 
 FROM node:22-slim
 ENV NODE_ENV=production HOST=0.0.0.0 PORT=4000
