@@ -23,6 +23,7 @@ import { createStream } from './flow/watch/stream.ts';
 import { createWatch } from './flow/watch/watch.ts';
 import { createWatchActivity } from './flow/watch/watch-activity.ts';
 import { createLimitWatch } from './flow/watch/watch-limits.ts';
+import { createExecution } from './graphql/engine/execute.ts';
 import { createOperations, type OperationOptions } from './graphql/engine/operation.ts';
 import { createResolvers, getSchema } from './graphql/schema.ts';
 import type { SystemFigures } from './graphql/system-status.ts';
@@ -132,7 +133,8 @@ export async function createApp(
       figures,
     });
     const operations = createOperations(schema, { introspection: config.introspection, usesToCompile });
-    const shared = { schema, container, authenticator, operations, rateLimit, inFlight, logger };
+    const execution = createExecution({ operations, logger });
+    const shared = { schema, container, authenticator, execution, rateLimit, inFlight, logger };
     return {
       graphql: await createGraphQLOverHttp(shared),
       sockets: createGraphQLOverWebSocket(shared),

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { type GraphQLError, type GraphQLSchema, getOperationAST, OperationTypeNode } from 'graphql';
+import { type GraphQLSchema, getOperationAST, OperationTypeNode } from 'graphql';
 import { CloseCode, GRAPHQL_TRANSPORT_WS_PROTOCOL, MessageType, makeServer } from 'graphql-ws';
 import { v7 as uuidV7 } from 'uuid';
 import { type ServerOptions, type WebSocket, WebSocketServer } from 'ws';
@@ -9,8 +9,8 @@ import type { Caller } from '../domain/caller.ts';
 import { AppError } from '../domain/error.ts';
 import { userKeyOf } from '../domain/user.ts';
 import type { Context, ResolverContainer } from '../graphql/engine/context.ts';
-import { graphQLErrorOf, maskError } from '../graphql/engine/error.ts';
-import type { Operations } from '../graphql/engine/operation.ts';
+import { graphQLErrorOf } from '../graphql/engine/error.ts';
+import type { Execution } from '../graphql/engine/execute.ts';
 import { declaredVariables } from '../graphql/engine/variable-values.ts';
 import { type Authenticator, expiredMessage } from '../ports/authenticator.ts';
 import type { Logger } from '../ports/logger.ts';
@@ -103,7 +103,7 @@ export function createGraphQLOverWebSocket(
     schema,
     container,
     authenticator,
-    operations,
+    execution,
     rateLimit,
     inFlight: { setUps },
     logger,
@@ -111,7 +111,7 @@ export function createGraphQLOverWebSocket(
     readonly schema: GraphQLSchema;
     readonly container: ResolverContainer;
     readonly authenticator: Authenticator;
-    readonly operations: Operations;
+    readonly execution: Execution;
     readonly rateLimit: RateLimit;
     readonly inFlight: InFlight;
     readonly logger: Logger;
@@ -325,7 +325,7 @@ export function createGraphQLOverWebSocket(
       if (extra.starting.includes(id)) {
         return [graphQLErrorOf(new AppError('BAD_USER_INPUT', 'Take another id: this one is still ending.'))];
       }
-      const document = operations.prepare(query);
+      const document = execution.prepare(query);
       if ('length' in document) return document;
       const operation = getOperationAST(document, operationName);
       if (operation?.operation !== OperationTypeNode.SUBSCRIPTION) {
@@ -337,10 +337,10 @@ export function createGraphQLOverWebSocket(
       const variables = declaredVariables(operation, given);
       const tooLarge = sizeProblem({ id, tokens: document.tokenCount, variables }, limits.maxSubscription);
       if (tooLarge !== undefined) return [graphQLErrorOf(new AppError('BAD_USER_INPUT', tooLarge))];
-      const excess = operations.excess(operation, variables);
+      const excess = execution.excess(operation, variables);
       if (excess) return [excess];
       try {
-        rateLimit.countOperation(caller, { cost: operations.cost(operation, variables), items: 0 });
+        rateLimit.countOperation(caller, { cost: execution.cost(operation, variables), items: 0 });
       } catch (error) {
         if (error instanceof AppError && error.code === 'QUERY_TOO_COMPLEX') return [graphQLErrorOf(error)];
         throw error;
@@ -366,7 +366,7 @@ export function createGraphQLOverWebSocket(
       try {
         return await pushes.subscribe(args, {
           send: (payload) => send(socket, bytesOf(head, payload)),
-          mask: (error) => masked(error, requestId),
+          mask: (error) => execution.mask(error, requestId),
         });
       } finally {
         setUps.leave(caller);
@@ -376,13 +376,13 @@ export function createGraphQLOverWebSocket(
     onNext(_, __, ___, { contextValue }, result) {
       if (!result.errors) return undefined;
       const { requestId } = contextValue as Context;
-      return { data: result.data ?? null, errors: result.errors.map((error) => masked(error, requestId)) };
+      return {
+        data: result.data ?? null,
+        errors: result.errors.map((error) => execution.mask(error, requestId)),
+      };
     },
-    onError: (_, __, ___, errors) => errors.map((error) => masked(error as GraphQLError, uuidV7())),
+    onError: (_, __, ___, errors) => errors.map((error) => execution.mask(error, uuidV7())),
   });
-
-  const masked = (error: GraphQLError, requestId: string) =>
-    maskError(error, { requestId, hideSuggestions: !operations.introspection, logger });
 
   return {
     upgrade(request, socket, head) {

@@ -1,6 +1,7 @@
 import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import WebSocket from 'ws';
+import { createExecution } from '../graphql/engine/execute.ts';
 import { createOperations } from '../graphql/engine/operation.ts';
 import { createResolvers, getSchema } from '../graphql/schema.ts';
 import { silent } from '../ports/logger.ts';
@@ -23,11 +24,12 @@ beforeAll(async () => {
   app = await startTestApp({ CORS_ORIGINS: origin });
   const schema = getSchema();
   const operations = createOperations(schema, { introspection: true });
+  const execution = createExecution({ operations, logger: silent });
   const { authenticator } = app.runtime.backends;
   const container = createResolvers({} as Parameters<typeof createResolvers>[0]);
   const rateLimit = createRateLimit({ perUser: 0, perService: 0, perAddress: 0 });
   const inFlight = createInFlight(app.config.inFlight);
-  const endpoints = { schema, container, authenticator, operations, rateLimit, inFlight, logger: silent };
+  const endpoints = { schema, container, authenticator, execution, rateLimit, inFlight, logger: silent };
   sockets = createGraphQLOverWebSocket(endpoints, {
     ...defaultSocketLimits,
     initWaitMs: 60_000,

@@ -3,12 +3,11 @@ import {
   type DocumentNode,
   type ExecutionArgs,
   type ExecutionResult,
-  execute,
   type GraphQLError,
   type GraphQLFormattedError,
 } from 'graphql';
 import type { Context } from '../graphql/engine/context.ts';
-import { readProperty } from '../graphql/engine/read-property.ts';
+import { executeEvent } from '../graphql/engine/execute.ts';
 
 /** Where the pushes of a subscription go. */
 export interface Destination {
@@ -58,7 +57,7 @@ export function createPushes(contextValue: Pick<Context, 'container'>) {
       if (value === event && texts.size < maxTexts) texts.set(operation, text);
       return text;
     };
-    const result = execute({ ...args, rootValue: value, contextValue, fieldResolver: readProperty });
+    const result = executeEvent(args, value, contextValue);
     return 'then' in result ? result.then(finish) : finish(result);
   }
 

@@ -1,0 +1,112 @@
+import {
+  type DocumentNode,
+  type ExecutionArgs,
+  type ExecutionResult,
+  execute,
+  type FormattedExecutionResult,
+  type GraphQLError,
+  type GraphQLFormattedError,
+  type OperationDefinitionNode,
+} from 'graphql';
+import type { Logger } from '../../ports/logger.ts';
+import type { Context } from './context.ts';
+import { httpStatus, maskError } from './error.ts';
+import type { Operations } from './operation.ts';
+import { readProperty } from './read-property.ts';
+import type { Variables } from './variable-values.ts';
+
+/**
+ * Charges a caller for an operation before it runs; once, however often it is called. Throws when that is too much. undefined
+ * when the operation may run now; otherwise the promise resolves when its turn has come.
+ */
+export type AdmitOperation = (
+  operation: OperationDefinitionNode,
+  variables: Variables,
+) => Promise<void> | undefined;
+
+/** The result of a request as its client may see it, and what HTTP says of it. */
+export interface Answer {
+  readonly result: FormattedExecutionResult;
+  readonly status: number;
+  /** In seconds. */
+  readonly retryAfter: number | undefined;
+}
+
+interface ExecutionRequest {
+  /** Prepared. */
+  readonly document: DocumentNode;
+  /** A query or a mutation of the document. */
+  readonly operation: OperationDefinitionNode;
+  readonly variables: Variables;
+  readonly context: Context;
+  readonly admit: AdmitOperation;
+}
+
+/** The steps of every operation, whatever transport brought it: prepare, limit, execute, mask, status. */
+export interface Execution extends Pick<Operations, 'prepare' | 'cost' | 'items' | 'excess'> {
+  /** Executes a query or a mutation. Rejects with what `admit` throws; all other errors are in the answer. */
+  run(request: ExecutionRequest): Promise<Answer>;
+  /** The answer to a request that does not run. */
+  refuse(errors: readonly GraphQLError[], requestId: string): Answer;
+  /** The part of an error that the client may see. Errors that the client did not cause are logged. */
+  mask(error: unknown, requestId: string): GraphQLFormattedError;
+}
+
+export function createExecution({
+  operations,
+  logger,
+}: {
+  readonly operations: Operations;
+  readonly logger: Logger;
+}): Execution {
+  const { prepare, cost, items, excess } = operations;
+  const hideSuggestions = !operations.introspection;
+
+  const mask = (error: unknown, requestId: string) =>
+    maskError(error, { requestId, hideSuggestions, logger });
+
+  function answerOf({ data, errors }: ExecutionResult, requestId: string): Answer {
+    if (!errors) return { result: { data: data ?? null }, status: 200, retryAfter: undefined };
+    const masked = errors.map((error) => mask(error, requestId));
+    const result = { errors: masked, ...(data !== undefined && { data }) };
+    return { result, status: statusOf(result), retryAfter: retryAfterOf(result) };
+  }
+
+  return {
+    prepare,
+    cost,
+    items,
+    excess,
+    mask,
+    refuse: (errors, requestId) => answerOf({ errors }, requestId),
+    async run({ document, operation, variables, context, admit }) {
+      const tooMuch = excess(operation, variables);
+      if (tooMuch) return answerOf({ errors: [tooMuch] }, context.requestId);
+      const turn = admit(operation, variables);
+      if (turn) await turn;
+      const ran = operations.execute({ document, operation, variables: variables ?? undefined, context });
+      return answerOf(await ran, context.requestId);
+    },
+  };
+}
+
+/** An answer without data takes the status of its first error, for clients and proxies that look no further. */
+export function statusOf({ data, errors }: FormattedExecutionResult): number {
+  if (data || !errors) return 200;
+  return httpStatus[String(errors[0]?.extensions?.['code'])] ?? 500;
+}
+
+/** Seconds after which the client may try again; undefined when its first error does not say. */
+export function retryAfterOf({ errors }: FormattedExecutionResult): number | undefined {
+  const retryAfter = errors?.[0]?.extensions?.['retryAfter'];
+  return typeof retryAfter === 'number' ? retryAfter : undefined;
+}
+
+/** Executes a subscription for one event. The result is not masked. */
+export function executeEvent(
+  args: ExecutionArgs,
+  event: unknown,
+  contextValue: Pick<Context, 'container'>,
+): ExecutionResult | Promise<ExecutionResult> {
+  return execute({ ...args, rootValue: event, contextValue, fieldResolver: readProperty });
+}
