@@ -3,12 +3,14 @@ import { dirname } from 'node:path';
 import { apiPages } from './docs/api.ts';
 import { configurationPage } from './docs/configuration.ts';
 import { errorsPage } from './docs/errors.ts';
+import { schemaPages } from './docs/schemas.ts';
 
 // Writes the pages of the manual that are made from the code; with --check only compares.
 const pages: Readonly<Record<string, string>> = {
   'docs/configuration.md': configurationPage(),
   'docs/errors.md': errorsPage(),
   ...apiPages(),
+  ...schemaPages(),
 };
 
 const stale = Object.entries(pages).filter(([file, text]) => readIfThere(file) !== text);

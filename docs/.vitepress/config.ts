@@ -1,3 +1,5 @@
+import { cpSync } from 'node:fs';
+import { join } from 'node:path';
 import { defineConfig } from 'vitepress';
 import { sidebar } from './sidebar.ts';
 
@@ -23,6 +25,10 @@ export default defineConfig({
   metaChunk: true,
   head: [['link', { rel: 'icon', href: '/docs/bell.svg', type: 'image/svg+xml' }]],
   markdown: { anchor: { slugify }, theme: { light: 'github-light', dark: 'github-dark' } },
+  /** The schemas are files of the site, not pages. */
+  buildEnd({ srcDir, outDir }) {
+    cpSync(join(srcDir, 'schemas'), join(outDir, 'schemas'), { recursive: true });
+  },
   themeConfig: {
     logo: '/bell.svg',
     nav: [

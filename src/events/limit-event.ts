@@ -28,10 +28,11 @@ const epochMs = z
   .refine(Number.isInteger, 'must be a whole number of milliseconds since 1970')
   .refine((ms) => ms >= firstMs, 'lies before 1973: send milliseconds since 1970, not seconds')
   .refine((ms) => ms <= lastMs, 'lies beyond the year 9999: send milliseconds since 1970')
+  .meta({ type: 'integer', minimum: firstMs, maximum: lastMs, description: 'Milliseconds since 1970.' })
   .transform((ms) => new Date(ms));
 
 /** What the payload of a type says. */
-const payloads: Readonly<Record<LimitEventType, z.ZodType>> = {
+export const limitPayloads = {
   USER_LIMIT_CREATED: userLimitCreated.data.extend({
     nextResetAt: epochMs.optional(),
     activeFrom: epochMs.optional(),
@@ -39,10 +40,10 @@ const payloads: Readonly<Record<LimitEventType, z.ZodType>> = {
   }),
   USER_LIMIT_PROGRESS_CHANGED: userLimitProgressChanged.data.extend({ nextResetAt: epochMs.optional() }),
   USER_LIMIT_RESET: userLimitReset.data.extend({ nextResetAt: epochMs.optional() }),
-};
+} as const satisfies Record<LimitEventType, z.ZodType>;
 
 /** What is said around the payload. */
-const limitHead = z.object({
+export const limitHead = z.object({
   eventId: name.optional(),
   source: name.optional(),
   createdAt: epochMs,
@@ -71,7 +72,7 @@ export function decodeLimitEvent(fields: Fields, record: InboundRecord): Decoded
     userId: said['userId'] ?? fields['aggregateId'] ?? undefined,
   };
   const head = limitHead.safeParse(outer);
-  const data = payloads[type as LimitEventType].safeParse(said);
+  const data = limitPayloads[type as LimitEventType].safeParse(said);
   if (!head.success || !data.success) {
     const inPayload = (path: Path) => placeOf(path, where);
     const reasons = [

@@ -24,7 +24,10 @@ export type LimitStatus = (typeof limitStatuses)[number];
 
 /** What a producer adds to the values later on is UNKNOWN here; the event is kept as it came. */
 function oneOf<const Value extends string>(values: readonly Value[]) {
-  return z.string().transform((given) => values.find((value) => value === given) ?? ('UNKNOWN' as const));
+  return z
+    .string()
+    .meta({ description: `${values.join(', ')}. Any other value counts as UNKNOWN.` })
+    .transform((given) => values.find((value) => value === given) ?? ('UNKNOWN' as const));
 }
 
 /** The longest event that is taken, in characters of its JSON. */
@@ -53,7 +56,7 @@ const common = {
     .min(0, 'must not be negative')
     .max(maxLimitSequence, `must be at most ${maxLimitSequence}`),
   brandId: name,
-  currencyCode: name.max(16, 'must have at most 16 characters').optional(),
+  currencyCode: name.max(16, 'must have at most 16 characters').meta({ maxLength: 16 }).optional(),
   /** When it starts anew; absent: by its period. */
   nextResetAt: limitMoment.optional(),
   /** The event as it came, JSON. */

@@ -4,7 +4,7 @@ import { notificationSent } from './notification.ts';
 import { type Fields, firstOf, type InboundRecord, idOfPlace, tenantOf } from './record.ts';
 import { name } from './text.ts';
 
-const command = z.object({ userId: name, notificationId: name.optional() });
+export const commandHead = z.object({ userId: name, notificationId: name.optional() });
 
 /**
  * A notification as other systems order it. It happened when it was appended: the command itself does not say. Fields go
@@ -13,7 +13,7 @@ const command = z.object({ userId: name, notificationId: name.optional() });
  */
 export function decodeNotificationCommand(fields: Fields, record: InboundRecord): Decoded {
   const said = { userId: firstOf(fields, 'userId'), notificationId: firstOf(fields, 'notificationId') };
-  const head = command.safeParse(said);
+  const head = commandHead.safeParse(said);
   if (!head.success) return unreadable(describe(head.error, said));
   const { userId, notificationId } = head.data;
   const tenantId = tenantOf(record, userId);

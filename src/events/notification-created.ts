@@ -1,43 +1,51 @@
-import type { Envelope } from './envelope.ts';
-import type { Severity } from './notification.ts';
+import { z } from 'zod';
+import { severities } from './notification.ts';
 
-/**
- * A notification was delivered, for those who carry it on by e-mail, SMS or push. Its id is the id that the notification
- * was sent with. Times are RFC 3339, UTC.
- */
-export type NotificationCreated = Envelope<
-  'notificationCreated',
-  {
-    readonly notification: {
-      /** Of the row in the inbox: that of the group when it joined one, whose content this replaced. */
-      readonly id: string;
-      readonly category: string;
-      readonly severity: Severity;
-      readonly title: string;
-      readonly body: string | null;
-      readonly data: Readonly<Record<string, unknown>> | null;
-      readonly actionUrl: string | null;
-      readonly subjectId: string | null;
-      readonly groupKey: string | null;
-      /** More than 1: it replaces what was told before under this `id`. */
-      readonly groupCount: number;
-      readonly createdAt: Date;
-      readonly deliveredAt: Date | null;
-      /** Not to be carried on from then. */
-      readonly expiresAt: Date | null;
-    };
-    /** As of the delivery. */
-    readonly user: {
-      readonly id: string;
-      /** IANA name. */
-      readonly timeZone: string;
-      readonly preferences: {
-        /** False: it came although the user wants nothing, being critical. */
-        readonly enabled: boolean;
-        readonly disabledCategories: readonly string[];
-      };
-    };
-    /** After the delivery, for the icon of an app: of two the one with the higher version is newer. */
-    readonly badge: { readonly unseen: number; readonly unread: number; readonly version: number };
-  }
->;
+const notification = z.object({
+  id: z
+    .string()
+    .describe(
+      'The id of the notification in the inbox. If the notification joined a group, the id of the group.',
+    ),
+  category: z.string(),
+  severity: z.enum(severities),
+  title: z.string(),
+  body: z.string().nullable(),
+  data: z.record(z.string(), z.unknown()).readonly().nullable(),
+  actionUrl: z.string().nullable(),
+  subjectId: z.string().nullable(),
+  groupKey: z.string().nullable(),
+  groupCount: z
+    .int()
+    .describe('If more than 1, the notification replaces the one that was announced before with this id.'),
+  createdAt: z.date(),
+  deliveredAt: z.date().nullable(),
+  expiresAt: z.date().nullable().describe('Do not deliver the notification from this time on.'),
+});
+
+const user = z.object({
+  id: z.string(),
+  timeZone: z.string().describe('An IANA name.'),
+  preferences: z.object({
+    enabled: z.boolean().describe('If false, the user has opted out, and the notification is critical.'),
+    disabledCategories: z.array(z.string()).readonly(),
+  }),
+});
+
+const badge = z
+  .object({ unseen: z.int(), unread: z.int(), version: z.int() })
+  .describe('The badge after the delivery. Of two badges, the one with the higher version is newer.');
+
+/** A notification was delivered. Services that send e-mail, SMS or push read this event. */
+export const notificationCreated = z.object({
+  id: z.string().describe('The id that the notification was sent with. A repeat has the same id.'),
+  source: z.literal('unseen'),
+  type: z.literal('notificationCreated'),
+  tenantId: z.string(),
+  userId: z.string(),
+  occurredAt: z.date(),
+  data: z.object({ notification, user: user.describe('The user at the time of the delivery.'), badge }),
+  schemaVersion: z.literal(1),
+});
+
+export type NotificationCreated = z.output<typeof notificationCreated>;

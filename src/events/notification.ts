@@ -26,6 +26,7 @@ export const notificationSent = {
     actionUrl: text(2000)
       // Browsers read \\ as / and skip tabs and line breaks: /\\host and /<tab>/host lead elsewhere, as //host does.
       .regex(/^(https?:\/\/|\/(?!\/))[^\p{Cc}\\]*$/iu, 'must be an http(s) URL or start with a single /')
+      .meta({ pattern: '^([Hh][Tt][Tt][Pp][Ss]?://|/(?!/))[^\\u0000-\\u001f\\u007f-\\u009f\\\\]*$' })
       .optional(),
     subjectId: name.optional(),
     /** Joins the unseen one of the same user and group instead of standing beside it. */

@@ -28,7 +28,8 @@ const textProblems = (max: number, min: number) => {
 };
 
 /** Text as people write it: `min`..`max` UTF-16 code units, no U+0000, no lone surrogates. */
-export const text = (max: number, min = 1) => checkedString(textProblems(max, min));
+export const text = (max: number, min = 1) =>
+  checkedString(textProblems(max, min)).meta({ minLength: min, maxLength: max });
 
 const nameProblems = textProblems(128, 1);
 
@@ -37,7 +38,7 @@ export const name = checkedString((value) =>
   /^\P{Cc}*$/u.test(value)
     ? nameProblems(value)
     : [...nameProblems(value), 'must not contain control characters'],
-);
+).meta({ minLength: 1, maxLength: 128, pattern: '^[^\\u0000-\\u001f\\u007f-\\u009f]*$' });
 
 /** A tenant: 1..64 of `A-Za-z0-9_.-`, so that `tenant/user` splits at the first slash. */
 export const tenantId = z.string().regex(/^[A-Za-z0-9_.-]{1,64}$/, 'must be 1 to 64 of A-Z a-z 0-9 _ . -');
@@ -66,10 +67,13 @@ export const signedDecimal = z
   .refine(
     (value) => value.length <= maxDigits || value.replace(/[-.]/g, '').length <= maxDigits,
     `must have at most ${maxDigits} digits`,
-  );
+  )
+  .meta({ description: `An exact decimal, at most ${maxDigits} digits.` });
 
 /** A decimal that is 0 or more. */
-export const decimal = signedDecimal.refine((value) => !value.startsWith('-'), 'must not be negative');
+export const decimal = signedDecimal
+  .refine((value) => !value.startsWith('-'), 'must not be negative')
+  .meta({ description: `An exact decimal of 0 or more, at most ${maxDigits} digits.` });
 
 /** Levels of a JSON object: far from where writing or reading it would exhaust a stack, here or in Postgres. */
 const maxJsonDepth = 100;
@@ -86,6 +90,10 @@ export const jsonObject = z
   .superRefine((value, context) => {
     const message = jsonProblem(value) ?? writtenProblem(JSON.stringify(value));
     if (message !== undefined) context.addIssue({ code: 'custom', message });
+  })
+  .meta({
+    type: 'object',
+    description: `At most 16 KB as JSON and ${maxJsonDepth} levels. No numbers beyond 2^53.`,
   });
 
 function jsonProblem(value: unknown, depth = 1): string | undefined {

@@ -7,7 +7,7 @@ import { type Fields, firstOf, type InboundRecord, idOfPlace, tenantOf } from '.
 import { instant, name } from './text.ts';
 
 /** What every activity says, whatever it is. */
-const activity = z.object({
+export const activityHead = z.object({
   userId: name,
   timestamp: instant,
   activityType: activityTypeName.default(pageViewType),
@@ -26,7 +26,7 @@ export function decodeActivity(fields: Fields, record: InboundRecord): Decoded {
     activityType: firstOf(fields, 'activity_type', 'activityType'),
     eventId: firstOf(fields, 'event_id', 'eventId'),
   };
-  const head = activity.safeParse(said);
+  const head = activityHead.safeParse(said);
   if (!head.success) return unreadable(describe(head.error, said));
   const { userId, timestamp, activityType, eventId } = head.data;
   const tenantId = tenantOf(record, userId);
