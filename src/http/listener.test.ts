@@ -8,11 +8,12 @@ import { silent } from '../ports/logger.ts';
 import { startTestApp, type TestApp } from '../testing/app.ts';
 import { exchange } from '../testing/bad-input.ts';
 import { createGraphQLOverHttp } from './graphql-http.ts';
-import { createGraphQLOverWebSocket, defaultSocketLimits, type GraphQLOverWebSocket } from './graphql-ws.ts';
+import { createGraphQLOverWebSocket, type GraphQLOverWebSocket } from './graphql-ws.ts';
 import { createInFlight } from './in-flight.ts';
 import { createListener, type Listener } from './listener.ts';
 import { createMetrics } from './metrics.ts';
 import { createRateLimit } from './rate-limit.ts';
+import { defaultSocketLimits } from './socket-limits.ts';
 
 // A listener of our own beside the app's, with limits that do not make a test wait, and no resolvers.
 const origin = 'https://app.example';
