@@ -1,0 +1,39 @@
+import type { DocumentNode, GraphQLSchema, OperationDefinitionNode } from 'graphql';
+import type { CompiledQuery } from 'graphql-jit';
+import { LRUCache } from 'lru-cache';
+import { compile } from './compile.ts';
+import { countSelections } from './document-limits.ts';
+import { bytesOf } from './prepared-documents.ts';
+
+/** A selection of a compiled query takes about 2 kB, as code and as the names and places that errors are made of. */
+const bytesPerCompiledSelection = 2_048;
+
+/** Compiles operations that come again. */
+export interface CompiledOperations {
+  /** undefined when the operation must be interpreted. Each call counts as a use. */
+  compiledOf(document: DocumentNode, operation: OperationDefinitionNode): CompiledQuery | undefined;
+}
+
+export function createCompiledOperations(
+  schema: GraphQLSchema,
+  { usesToCompile, maxKeptBytes }: { readonly usesToCompile: number; readonly maxKeptBytes: number },
+): CompiledOperations {
+  const uses = new WeakMap<OperationDefinitionNode, number>();
+  // Without a query: it cannot be compiled.
+  const compiled = new LRUCache<OperationDefinitionNode, { readonly query?: CompiledQuery }>({
+    maxSize: maxKeptBytes,
+  });
+  return {
+    compiledOf(document, operation) {
+      const known = compiled.get(operation);
+      if (known) return known.query;
+      const count = (uses.get(operation) ?? 0) + 1;
+      uses.set(operation, count);
+      if (count < usesToCompile) return undefined;
+      const query = compile(schema, document, operation);
+      const size = bytesOf(document) + countSelections(document, operation) * bytesPerCompiledSelection;
+      compiled.set(operation, query ? { query } : {}, { size });
+      return query;
+    },
+  };
+}
