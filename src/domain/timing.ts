@@ -38,7 +38,9 @@ export function snooze(row: Notification, until: Date, now: Date): Changed {
   if (row.archivedAt)
     return { problem: { code: 'CONFLICT', message: 'The notification is archived. Unarchive it first.' } };
   if (until <= now) {
-    return { problem: { code: 'INVALID_INPUT', message: 'until must be in the future.', path: ['input', 'until'] } };
+    return {
+      problem: { code: 'INVALID_INPUT', message: 'until must be in the future.', path: ['input', 'until'] },
+    };
   }
   const far = tooFarAhead('until', until, now);
   return far ? { problem: { ...far, path: ['input', 'until'] } } : { ...row, snoozedUntil: until };
