@@ -1,4 +1,6 @@
-/** Settles like the work, or rejects after `ms`; the work goes on then and its outcome is nobody's. */
+/**
+ * Resolves or rejects with `work`, or rejects after `ms`. The work is not canceled. Its result is ignored.
+ */
 export async function withDeadline<T>(work: Promise<T>, ms: number): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {

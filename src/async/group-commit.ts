@@ -15,10 +15,11 @@ interface Entry<Item> {
 }
 
 /**
- * No timer: when no commit runs, one begins on the next turn of the event loop; while one runs, calls collect for the
- * next. A lone caller waits for nothing, and under load each commit carries what came during the one before.
- * `commit` is all or nothing. When it fails for a reason that lies in the items, halves are tried until the call that
- * holds the bad one fails alone.
+ * There is no timer. If no commit runs, one begins on the next turn of the event loop. While a commit runs,
+ * calls collect for the next one. So a single caller does not wait, and under load each commit carries the
+ * calls that arrived during the previous one.
+ * `commit` is all or nothing. If it fails because of an item, the halves are tried separately, until the call
+ * with the bad item fails alone.
  */
 export function createGroupCommit<Item>(
   commit: (items: readonly Item[]) => Promise<void>,
@@ -31,7 +32,7 @@ export function createGroupCommit<Item>(
   function takeBatch(): readonly Entry<Item>[] {
     let items = 0;
     let entries = 0;
-    // Always at least one entry, so a call that is larger than a batch is a batch of its own.
+    // Takes at least one entry, so a call that is larger than a batch is a batch of its own.
     for (const entry of waiting) {
       if (entries > 0 && items + entry.items.length > maxItems) break;
       items += entry.items.length;

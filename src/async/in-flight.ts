@@ -1,12 +1,14 @@
-/** Batches that were handed over and what is known of them: done in any order, passed in theirs. */
+/** The batches that a handler works on. They finish in any order and are passed in their own order. */
 export interface InFlight<Place> {
-  /** Notes a batch behind all others; `place` is where it ends. */
+  /** Adds a batch after all others. `place` is the end of the batch. */
   add(batch: { readonly place: Place; readonly size: number; readonly work: Promise<void> }): void;
-  /** Where the last batch ends that is done with all before it; undefined while none is. */
+  /**
+   * The end of the last batch that is finished along with all batches before it. Undefined if there is none.
+   */
   passed(): Place | undefined;
-  /** Resolves when at most so many records are not done. Rejects with what a batch rejected with. */
+  /** Resolves when at most this many records are unfinished. Rejects with the error of a failed batch. */
   untilAtMost(records: number): Promise<void>;
-  /** Resolves when every batch has ended, in whichever way. */
+  /** Resolves when every batch has finished or failed. */
   settled(): Promise<void>;
 }
 

@@ -1,36 +1,37 @@
 import { AppError } from '../domain/error.ts';
 import type { UserKey } from '../domain/user.ts';
 
-/** How much of a scarce thing is used at once, and by whom. */
+/** The bounds on concurrent work. */
 export interface LaneBounds {
   readonly total: number;
   readonly perTenant: number;
   readonly perUser: number;
-  /** How many works of a user may wait for their turn; more are refused. */
+  /** The most tasks of a user that wait for their turn. More are refused. */
   readonly maxWaitingPerUser: number;
-  /** Work that has waited for so long is refused. Absent: it waits until its turn comes. */
+  /** A task that has waited this long, in ms, is refused. If absent, a task waits until its turn. */
   readonly maxWaitMs?: number;
-  /** What is bounded, in the plural. */
+  /** The name of the tasks in error texts, in the plural. */
   readonly what: string;
 }
 
 /**
- * Lets a bounded amount of work run at once, and no user or tenant more than their part. Work beyond the bounds waits. The
- * tenants that wait take turns, and so do the users of a tenant.
+ * Runs a bounded amount of work at once, and bounds the part of each user and each tenant. Tasks beyond the
+ * bounds wait. Waiting tenants take turns, and so do the waiting users of a tenant.
  */
 export interface Lane {
   /**
-   * Begins work; undefined when it may run at once. Otherwise the promise resolves when its turn has come. It rejects with
-   * RATE_LIMITED when too much of the same user waits already, with UNAVAILABLE when the turn does not come in time. Work of
-   * a weight, by default 1, takes so much of the bounds, and work that is heavier than a bound runs alone.
+   * Begins a task. Returns undefined if the task may run at once. Otherwise the promise resolves when its
+   * turn comes. It rejects with RATE_LIMITED if too many tasks of the same user wait, and with UNAVAILABLE if
+   * the turn does not come in time. A task takes `weight` (default 1) of the bounds. A task that is heavier
+   * than a bound runs alone.
    */
   enter(who: UserKey, perUser?: number, weight?: number): Promise<void> | undefined;
-  /** Ends work that was let in. */
+  /** Ends a task that was running. */
   leave(who: UserKey, weight?: number): void;
-  /** The weight of what runs. */
+  /** The total weight of the running tasks. */
   running(): number;
   waiting(): number;
-  /** How much work was refused. */
+  /** How many tasks were refused. */
   refused(): number;
 }
 
@@ -48,7 +49,7 @@ interface UserState {
 interface TenantState {
   running: number;
   readonly users: Map<string, UserState>;
-  /** Users with waiters, the one whose turn is next first. */
+  /** Users with waiting tasks. The user with the next turn is first. */
   readonly queue: Map<string, UserState>;
 }
 
@@ -66,7 +67,7 @@ export async function runIn<T>(lane: Lane, who: UserKey, work: () => Promise<T>)
 export function createLane(bounds: LaneBounds): Lane {
   const { total, perTenant, maxWaitingPerUser, maxWaitMs, what } = bounds;
   const tenants = new Map<string, TenantState>();
-  /** Tenants with waiters, the one whose turn is next first. */
+  /** Tenants with waiting tasks. The tenant with the next turn is first. */
   const queue = new Map<string, TenantState>();
   let running = 0;
   let waiting = 0;
@@ -92,14 +93,14 @@ export function createLane(bounds: LaneBounds): Lane {
     user.running += change;
   }
 
-  /** Forgets a user without work, and a tenant without users. */
+  /** Removes a user without tasks, and a tenant without users. */
   function forget({ tenantId, userId }: UserKey, tenant: TenantState, user: UserState): void {
     if (user.running > 0 || user.waiters.length > 0) return;
     tenant.users.delete(userId);
     if (tenant.users.size === 0) tenants.delete(tenantId);
   }
 
-  /** Starts what waits and may run now. */
+  /** Starts the waiting tasks that may run now. */
   function serve(): void {
     for (const [tenantId, tenant] of queue) {
       for (const [userId, user] of tenant.queue) {
@@ -110,7 +111,7 @@ export function createLane(bounds: LaneBounds): Lane {
         if (!fits(user.running, next.weight, next.perUser)) continue;
         count(tenant, user, next.weight);
         remove(next, { tenantId, userId }, tenant, user);
-        // Behind the others that wait.
+        // Puts the user after the other waiting users.
         if (user.waiters.length > 0) requeue(tenant.queue, userId, user);
         if (tenant.queue.size > 0) requeue(queue, tenantId, tenant);
         next.start();

@@ -1,15 +1,15 @@
 /**
- * An async iterator for a reader that may be slower than its source: per key it holds the newest value that was not read
- * yet, and nothing else. Values come out in the order in which their keys were first put.
+ * An async iterator for a reader that may be slower than its source. Per key it holds only the newest value
+ * that was not read yet. Values come out in the order in which their keys were first put.
  */
 export interface OneSlot<Key, Value> extends AsyncIterableIterator<Value> {
-  /** Replaces what is waiting under the key. Ignored after the end. */
+  /** Replaces the waiting value of the key. Ignored after the end. */
   put(key: Key, value: Value): void;
-  /** What waits under the key. */
+  /** The waiting value of the key. */
   peek(key: Key): Value | undefined;
-  /** Ends the iterator, a pending `next` included; what is waiting is dropped. */
+  /** Ends the iterator and a pending `next`. Drops the waiting values. */
   return(): Promise<IteratorResult<Value>>;
-  /** Ends the iterator with an error: the pending or following `next` rejects with it. */
+  /** Ends the iterator with an error. The pending or following `next` rejects with the error. */
   fail(error: unknown): void;
 }
 
@@ -24,7 +24,10 @@ export function createOneSlot<Key, Value>(options: { onEnd?: () => void } = {}):
 
 const done = { value: undefined, done: true } as const;
 
-/** A class, and nothing in it before it is needed: there are ten thousands of these at rest, with one reader each. */
+/**
+ * A class that allocates nothing before it is needed, because tens of thousands of these exist idle, each
+ * with one reader.
+ */
 class Slot<Key, Value> implements OneSlot<Key, Value> {
   private waiting: Map<Key, Value> | undefined;
   private readers: readonly Reader<Value>[] = [];
@@ -81,7 +84,7 @@ class Slot<Key, Value> implements OneSlot<Key, Value> {
     return this;
   }
 
-  /** The readers that still wait. */
+  /** Ends the iterator and returns the readers that still wait. */
   private end(next: 'ended' | { readonly failed: unknown }): readonly Reader<Value>[] {
     const { readers, state } = this;
     this.state = next;

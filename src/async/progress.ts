@@ -1,10 +1,10 @@
-/** Tells a consumer that is behind from one that is stuck. */
+/** Distinguishes a slow consumer from a stuck one. */
 export interface Progress {
-  /** What is wrong given how far behind the consumer is now and where it stands; undefined when nothing is. */
+  /** The problem of a consumer with this lag and position. Undefined if there is none. */
   problemAt(state: { readonly lag: bigint; readonly position: string }): string | undefined;
 }
 
-/** A consumer is stuck when it was seen behind, and again `stallMs` later or more, where it was then. */
+/** A consumer is stuck if it had a lag and is at the same position `stallMs` or more later. */
 export function createProgress({ stallMs }: { readonly stallMs: number }): Progress {
   let last: { readonly position: string; readonly since: number } | undefined;
   return {

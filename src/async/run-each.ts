@@ -1,6 +1,7 @@
 /**
- * Runs the tasks one after the other, each of them even if one before it fails. Resolves to their results. Rejects when all
- * have run: with the error if one failed, with an AggregateError if several did.
+ * Runs the tasks one after another, each of them even if an earlier task fails. Resolves to their results. If
+ * one task fails, rejects with its error after all tasks have run. If several fail, rejects with an
+ * AggregateError.
  */
 export async function runEach<T>(tasks: readonly (() => Promise<T>)[]): Promise<readonly T[]> {
   const results: T[] = [];
@@ -19,7 +20,7 @@ export async function runEach<T>(tasks: readonly (() => Promise<T>)[]): Promise<
 
 const messageOf = (error: unknown) => (error instanceof Error ? error.message : String(error));
 
-/** The items in their order, in parts of `size`; the last part may be smaller. */
+/** Splits the items into parts of `size`, in order. The last part may be smaller. */
 export function partsOf<T>(items: readonly T[], size: number): readonly (readonly T[])[] {
   const count = Math.ceil(items.length / size);
   return Array.from({ length: count }, (_, n) => items.slice(n * size, (n + 1) * size));

@@ -1,13 +1,16 @@
 import type { Caller } from '../domain/caller.ts';
 
-/** Tells who a bearer token speaks for. */
+/** Verifies bearer tokens. */
 export interface Authenticator {
   /**
-   * The caller a token names: its signature holds, it has not expired, its claims are well-formed. Rejects with
-   * UNAUTHENTICATED, or with UNAVAILABLE when the issuer's keys cannot be had.
+   * Returns the caller of a token whose signature is valid, that has not expired, and whose claims are
+   * well-formed. Rejects with UNAUTHENTICATED for any other token, and with UNAVAILABLE if the keys of the
+   * issuer cannot be fetched.
    */
   authenticate(token: string): Promise<Caller>;
 }
 
-/** A token that was valid and has expired: get a new one and come back. */
+/**
+ * The message for a token that was valid and has expired. The client should get a new token and try again.
+ */
 export const expiredMessage = 'The token has expired.';

@@ -1,30 +1,34 @@
 import type { Badge } from '../domain/badge.ts';
 import type { UserKey } from '../domain/user.ts';
 
-/** How long a badge is served from the cache, and so how old it can be at most. Units: ms. */
+/** How long the cache serves a badge, in ms, and so the greatest age of a cached badge. */
 export const badgeCacheMs = 5_000;
 
 /**
- * A nearer copy of the notification badges, for reads that bear a state up to `badgeCacheMs` old. Neither function rejects:
- * a cache that is away or slow is a cache that has nothing.
+ * A cache of notification badges, for reads that accept a state up to `badgeCacheMs` old. Neither function
+ * rejects. A cache that is away or slow acts like an empty cache.
  *
- * A read that begins after a write has resolved gives that version, a newer one or nothing: so who acted, and was answered
- * after the write, reads what they did. When a write does not reach the cache, the process that wrote reads nothing from
- * it until what is out of date has expired; other processes may read that for up to `badgeCacheMs`, counted from when
- * the cache was well. That is also what a process leaves that dies between a commit and the write.
+ * A read that begins after a write has resolved returns that version, a newer one, or nothing. So a caller
+ * whose action was answered after the write reads the result of the action. If a write does not reach the
+ * cache, the writing process does not read from the cache until the outdated entries have expired. Other
+ * processes may read an outdated entry for up to `badgeCacheMs` after the last successful write. The same
+ * holds if a process dies between a commit and the write.
  */
 export interface BadgeCache {
-  /** Per user, in the order asked for, what is cached; undefined for what is not, or was not had within 50 ms. */
+  /**
+   * The cached badge of each user, in the given order. Undefined if it is not cached or did not arrive within
+   * 50 ms.
+   */
   read(users: readonly UserKey[]): Promise<readonly (Badge | undefined)[]>;
   /**
-   * Keeps each badge for `badgeCacheMs`, unless a newer version is there, whoever wrote it. The badges must have been
-   * committed, and current a moment ago. Resolves within 200 ms.
+   * Stores each badge for `badgeCacheMs`, unless the cache holds a newer version from any process. The badges
+   * must be committed and recent. Resolves within 200 ms.
    */
   write(badges: readonly Badge[]): Promise<void>;
   close(): Promise<void>;
 }
 
-/** Where there is no cache. */
+/** The cache of a process without a cache. */
 export const noBadgeCache: BadgeCache = {
   read: async (users) => users.map(() => undefined),
   write: async () => {},

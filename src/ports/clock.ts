@@ -1,6 +1,6 @@
-/** The time. Everything that asks for it takes a clock, so that tests can set it. */
+/** The current time. All code takes a clock, so that tests can set the time. */
 export interface Clock {
-  /** The present moment. May step in either direction: order is never taken from it. */
+  /** The current time. It may jump in either direction, so no code derives an order from it. */
   now(): Date;
 }
 

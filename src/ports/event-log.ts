@@ -1,63 +1,73 @@
 import type { Event } from '../events/event.ts';
 import type { InboundRecord } from '../events/record.ts';
 
-/** One record as a consumer sees it: bytes, and where they stood. */
+/** One record for a consumer: its bytes and its place in the log. */
 export type LogRecord = InboundRecord;
 
-/** A record for other systems, as it is to be written. */
+/** A record to send to other systems. */
 export interface OutgoingRecord {
   readonly topic: string;
-  /** Records with the same key keep their order; null: no order. */
+  /** Records with the same key keep their order. Null means no order. */
   readonly key: string | null;
-  /** null: a tombstone. */
+  /** Null means a tombstone. */
   readonly value: Uint8Array | null;
   readonly headers?: Readonly<Record<string, string>>;
 }
 
 export interface ConsumeOptions {
-  /** Records. Default 0: each batch is waited for. */
+  /**
+   * How many records the log hands over before the earlier ones are done. Defaults to 0: the log waits for
+   * each batch.
+   */
   readonly ahead?: number;
 }
 
-/** How consuming goes, as far as this process can tell. */
+/** The state of consuming, as far as this process knows. */
 export interface LogHealth {
   /**
-   * Records that are appended and that the groups consumed here have not passed yet, whichever process handles them;
-   * null when that is unknown or nothing is consumed here.
+   * The appended records that the groups consumed here have not passed, over all processes. Null if unknown,
+   * and if nothing is consumed here.
    */
   readonly lag: bigint | null;
-  /** What an operator should look at, in a sentence: also that the log was never reached yet. undefined when all goes on. */
+  /**
+   * A sentence for the operator about a problem, for example that the log was never reached. Undefined if
+   * there is none.
+   */
   readonly problem: string | undefined;
 }
 
 /** The durable, ordered record of what happened. */
 export interface EventLog {
   /**
-   * Resolves when every one of the events survives a crash of this process and of the log. Concurrent calls share
-   * commits, but one that cannot be stored fails alone. Order: events of one user keep the order of the calls, and of the
-   * array.
-   * Rejects with BAD_USER_INPUT when an event can never be stored, and appends none of the call then; with UNAVAILABLE
-   * when the log is away or its queue is full: some of the events may have been appended, or still will be.
+   * Appends events. Resolves when every event would survive a crash of this process and of the log.
+   * Concurrent calls share commits, but an event that cannot be stored fails only its own call. Events of one
+   * user keep the order of the calls and of the array.
+   * Rejects with BAD_USER_INPUT if an event can never be stored, and then appends no event of the call.
+   * Rejects with UNAVAILABLE if the log is away or its queue is full. Then some of the events may have been
+   * appended, or may be appended later.
    */
   append(events: readonly Event[]): Promise<void>;
 
   /**
-   * Appends records for other systems. Resolves when every one of them survives a crash of this process and of the log.
-   * Order: records of one key keep the order of the calls, and of the array. Rejects like `append`; some of the records
-   * may have been appended then.
+   * Appends records for other systems. Resolves when every record would survive a crash of this process and
+   * of the log. Records with one key keep the order of the calls and of the array. Rejects like `append`.
+   * Then some of the records may have been appended.
    */
   send(records: readonly OutgoingRecord[]): Promise<void>;
 
   /**
-   * Hands every record of the topics to `handle`, in batches, from where the group stands: for a new group, from the oldest kept.
-   * At least once: the group moves on only when `handle` has resolved; when it rejects, or the process dies, the batch
-   * comes again. Order per user. Several consumers of a group share the work; a record may then be seen twice, never not
-   * at all. A record that commits late is never skipped.
-   * The signal is aborted when the consumption is stopped, or the records may go to another consumer: the handler should
-   * end soon, in whichever way.
-   * A group asks for the same topics every time: records of others may be behind its position already.
-   * With `ahead`, so many records are handed over before those in front of them are done: the handler may keep what it was
-   * given, and resolve for many batches at once. It is in less of a hurry: what is appended may wait for a moment.
+   * Hands every record of the topics to `handle`, in batches, from the position of the group. A new group
+   * begins at the oldest kept record.
+   * Delivery is at least once: the position moves only after `handle` resolves. If `handle` rejects, or the
+   * process dies, the batch comes again. Records of a user keep their order. Several consumers of a group
+   * share the work. A record may then arrive twice, but never not at all. A record that commits late is not
+   * skipped.
+   * The signal aborts when the consumption stops, or when the records may go to another consumer. The handler
+   * should then end soon, with or without success.
+   * A group must name the same topics every time, because its position may already be past the records of
+   * another topic.
+   * With `ahead`, the log hands over this many records before the earlier ones are done. The handler may
+   * collect batches and resolve many at once. New records may then arrive a moment later.
    * Resolves when consuming has begun.
    */
   consume(
@@ -67,24 +77,24 @@ export interface EventLog {
     options?: ConsumeOptions,
   ): Promise<Consumption>;
 
-  /** Asks how consuming goes. Never rejects: a log that does not answer is a problem. */
+  /** Returns the state of consuming. Never rejects. A log that does not answer is a problem. */
   health(): Promise<LogHealth>;
 
   /**
-   * Records that are appended and that the group, which consumes these topics, has not passed yet, whichever process
-   * handles them; of a group that has not begun all that are kept. Rejects with UNAVAILABLE.
+   * The appended records that the group has not passed, over all processes. For a group that has not begun,
+   * all kept records count. Rejects with UNAVAILABLE.
    */
   lag(group: string, topics: readonly string[]): Promise<bigint>;
 
-  /** Removes records older than the retention that every group has passed; how many. */
+  /** Removes records that are older than this and that every group has passed. Returns how many. */
   prune(olderThan: Date): Promise<number>;
 
-  /** Ends every consumption, waits for appends under way and lets go of all connections. */
+  /** Ends every consumption, waits for running appends, and closes all connections. */
   close(): Promise<void>;
 }
 
-/** A group being consumed by this process. */
+/** The consumption of a group by this process. */
 export interface Consumption {
-  /** Takes no further batch, tells the handler by its signal, and waits until the one under way is done. */
+  /** Takes no further batch, aborts the handler's signal, and waits until the current batch is done. */
   stop(): Promise<void>;
 }

@@ -1,17 +1,19 @@
-/** One thing an examination of a backend looked at. */
+/** One result of examining a backend. */
 export interface Finding {
-  /** - `warning`: works, and an operator should know. - `failed`: Unseen cannot work like this. */
+  /**
+   * `ok`: it works. `warning`: it works, and an operator should know. `failed`: Unseen cannot work with it.
+   */
   readonly state: 'ok' | 'warning' | 'failed';
-  /** What was found, in a sentence without a full stop. */
+  /** The result, as a sentence without a full stop. */
   readonly found: string;
-  /** What to do about it; with everything but `ok`. */
+  /** What to do about it. Present unless the state is `ok`. */
   readonly fix?: string;
 }
 
-/** Clocks further apart than this make events look late or early. */
+/** If clocks differ by more than this, in ms, events look late or early. */
 export const maxClockDifferenceMs = 2_000;
 
-/** What to make of a backend's clock, read between two readings of ours. */
+/** Compares the clock of a backend with two readings of the local clock around it. */
 export function clockFinding(theirs: Date, before: Date, after: Date): Finding {
   const ours = (before.getTime() + after.getTime()) / 2;
   const differenceMs = Math.round(theirs.getTime() - ours);

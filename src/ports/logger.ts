@@ -1,8 +1,9 @@
 import { isRetriable } from '../domain/error.ts';
 
 /**
- * Structured log lines: constant message, data in fields. info: the process changed state; warn: we coped; error:
- * someone should look. No line per event, no bodies, no personal data.
+ * Writes structured log lines with a constant message and data in fields. info: the process changed state.
+ * warn: a problem that the process handled. error: an operator should look at it. No line per event, no
+ * bodies, no personal data.
  */
 export interface Logger {
   info(fields: object, message: string): void;
@@ -10,12 +11,12 @@ export interface Logger {
   error(fields: object, message: string): void;
 }
 
-/** Says nothing. */
+/** A logger that writes nothing. */
 export const silent: Logger = { info() {}, warn() {}, error() {} };
 
 /**
- * The same, but of warnings with one message at most one in `quietMs`, with the number of those held back: what a backend
- * that is away makes every request say is said now and then.
+ * A logger that writes at most one warning per message in `quietMs`, with the number of skipped ones. A
+ * backend that is away makes every request log the same warning.
  */
 export function withoutStorms(logger: Logger, quietMs = 10_000): Logger {
   const said = new Map<string, { readonly at: number; heldBack: number }>();
@@ -35,12 +36,12 @@ export function withoutStorms(logger: Logger, quietMs = 10_000): Logger {
   };
 }
 
-/** What the system says of a connection that cannot be made, or is lost. */
+/** The codes of connections that cannot be made or are lost. */
 const network = /^(ECONN|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|EAI_AGAIN|ENOTFOUND)/;
 
 /**
- * The same, but of an error that passes by itself, as when a backend is away, what began it in a line. What nobody foresaw
- * keeps its causes and its trace.
+ * A logger that writes errors of a backend that is away as one line with their first cause. Unexpected errors
+ * keep their causes and their stack.
  */
 export function withoutKnownTraces(logger: Logger): Logger {
   const plain = (fields: object) => {
@@ -60,7 +61,10 @@ export function withoutKnownTraces(logger: Logger): Logger {
   };
 }
 
-/** The error and what caused it, the outermost first; of several addresses tried, the first one's. */
+/**
+ * The error and its causes, the outermost first. Of several addresses that were tried, only the error of the
+ * first.
+ */
 function chainOf(error: unknown): readonly NodeJS.ErrnoException[] {
   const chain: NodeJS.ErrnoException[] = [];
   for (let one = error; one instanceof Error && !chain.includes(one); ) {

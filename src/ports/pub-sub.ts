@@ -1,27 +1,27 @@
 /**
- * Tells processes that something changed. At most once and without history: a message may be lost, so messages are whole
- * states with a version, or say only that something is to be read, and watchers re-read now and then.
+ * Notifies processes of changes, at most once and without history. A message may be lost. So a message is a
+ * whole state with a version, or only says what to read again, and watchers read again from time to time.
  */
 export interface PubSub {
   /**
-   * Sends each value to whoever is subscribed to its topic right now. Resolves when handed over. Rejects with UNAVAILABLE
-   * when some may not have been sent; the adapter logs that, in few lines, so callers need not.
+   * Sends each value to the current subscribers of its topic. Resolves when the messages are handed over.
+   * Rejects with UNAVAILABLE if some messages may not have been sent. The adapter logs this, so callers need
+   * not.
    */
   publish(messages: readonly Message[]): Promise<void>;
 
   /**
-   * The listener is called as messages arrive, one topic's in order; nothing is queued for it (see `createOneSlot`). It
-   * must not throw.
+   * Calls the listener for each message, in order per topic. Nothing is queued for the listener (see
+   * `createOneSlot`). The listener must not throw.
    */
   subscribe(topics: readonly string[], listener: (message: Message) => void): Subscription;
 
-  /**
-   * Calls the listener whenever messages may have been missed (the connection was lost), once everything is subscribed
-   * again.
-   */
+  /** Calls the listener after messages may have been lost, once all subscriptions are restored. */
   onGap(listener: () => void): Unsubscribe;
 
-  /** What keeps this process from having begun: a backend that was never reached. undefined from then on, also in an outage. */
+  /**
+   * The problem, if the backend was never reached. Undefined after the first connection, also in an outage.
+   */
   health(): { readonly problem: string | undefined };
 
   close(): Promise<void>;
@@ -34,13 +34,13 @@ export interface Message {
 
 export interface Subscription {
   /**
-   * Resolves when every message published from then on will be seen. While the backend is away it waits, for as long as
-   * that takes; rejects with UNAVAILABLE when the pub/sub is closed. May stay pending when the subscription is ended.
+   * Resolves when the listener will receive every later message. It waits while the backend is away. Rejects
+   * with UNAVAILABLE if the pub/sub is closed. It may stay pending if the subscription ends.
    */
   readonly confirmed: Promise<void>;
-  /** Confirmed or not. After it returns the listener is not called again. */
+  /** Ends the subscription, confirmed or not. After it returns, the listener is not called again. */
   readonly end: Unsubscribe;
 }
 
-/** After it returns the listener is not called again. Calling it twice is harmless. */
+/** After it returns, the listener is not called again. A second call has no effect. */
 export type Unsubscribe = () => void;

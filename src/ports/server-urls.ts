@@ -1,6 +1,6 @@
 /**
- * The URL of each server of a URL that may name several: `postgresql://a:5432,b:5432/db` is `postgresql://a:5432/db` and
- * `postgresql://b:5432/db`.
+ * Splits a URL with several hosts into one URL per server: `postgresql://a:5432,b:5432/db` becomes
+ * `postgresql://a:5432/db` and `postgresql://b:5432/db`.
  */
 export function serverUrls(url: string): readonly string[] {
   const [, scheme, login = '', hosts = '', rest = ''] =
