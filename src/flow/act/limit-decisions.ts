@@ -1,0 +1,182 @@
+import { add, ratio, subtract, times } from '../../domain/decimal.ts';
+import {
+  limitValueOf,
+  progressOf,
+  sequenceOf,
+  statusAt,
+  type UserLimit,
+  type ZonedLimit,
+} from '../../domain/limit.ts';
+import { nextResetOf } from '../../domain/limit-use.ts';
+import { periodEnd } from '../../domain/period.ts';
+import { type Problem, problemsOf } from '../../domain/problem.ts';
+import {
+  type LimitEvent,
+  type LimitPeriod,
+  type LimitType,
+  userLimitCreated,
+  userLimitProgressChanged,
+  userLimitReset,
+} from '../../events/limit.ts';
+import { serializeLimitEvent, type WithoutRaw } from '../../events/limit-event.ts';
+import type { Fields } from '../../events/record.ts';
+import { signedDecimal } from '../../events/text.ts';
+
+/** `source` of the events that are made here. */
+const source = 'unseen';
+
+export interface CreateUserLimit {
+  readonly userId: string;
+  /** Absent: one is made. A limit of that id that is there is defined anew. */
+  readonly userLimitId?: string | undefined;
+  readonly brandId: string;
+  readonly type: LimitType;
+  readonly period: LimitPeriod;
+  readonly value: string;
+  /** Absent: as it was. */
+  readonly currencyCode?: string | undefined;
+  /** Absent: as it was, or now. */
+  readonly activeFrom?: Date | undefined;
+  readonly activeUntil?: Date | undefined;
+  /** Absent: by the period. */
+  readonly nextResetAt?: Date | undefined;
+}
+
+export interface UpdateUserLimitProgress {
+  readonly userLimitId: string;
+  /** On top of what is used. */
+  readonly amount: string;
+}
+
+export interface ResetUserLimit {
+  readonly userLimitId: string;
+  /** Absent: by the period. */
+  readonly nextResetAt?: Date | undefined;
+}
+
+/** The limit after the change, or why nothing was changed. */
+export type Limited = { readonly limit: ZonedLimit } | Refused;
+
+/** Why nothing was changed. */
+export interface Refused {
+  readonly problems: readonly Problem[];
+}
+
+/** The event that a command makes. */
+export interface Decision {
+  readonly family: typeof userLimitCreated | typeof userLimitProgressChanged | typeof userLimitReset;
+  readonly data: Fields;
+  /** What only the payload for others says. */
+  readonly extra?: Fields;
+}
+
+export const refuse = (code: Problem['code'], message: string, ...path: string[]): Refused => ({
+  problems: [{ code, message, path: ['input', ...path] }],
+});
+
+export function definition(
+  { userId: _, userLimitId: __, activeFrom: from, ...input }: CreateUserLimit,
+  limit: UserLimit,
+  timeZone: string,
+  now: Date,
+): Decision | Refused {
+  const activeFrom = from ?? limit.activeFrom ?? now;
+  const { activeUntil, type, period } = input;
+  if (type === 'UNKNOWN') return refuse('INVALID_INPUT', 'type must be one that is known.', 'type');
+  if (period === 'UNKNOWN') return refuse('INVALID_INPUT', 'period must be one that is known.', 'period');
+  const since = activeFrom > now ? activeFrom : now;
+  if (activeUntil && activeUntil <= since)
+    return refuse('INVALID_INPUT', 'activeUntil must lie ahead, and behind activeFrom.', 'activeUntil');
+  if (input.nextResetAt && input.nextResetAt <= now)
+    return refuse('INVALID_INPUT', 'nextResetAt must lie ahead.', 'nextResetAt');
+  const nextResetAt = input.nextResetAt ?? periodEnd(period, { anchor: activeFrom, since, timeZone });
+  const previousLimitValue = limitValueOf(limit);
+  const currencyCode = input.currencyCode ?? (type === 'SESSION' ? null : limit.currencyCode);
+  return {
+    family: userLimitCreated,
+    data: {
+      ...input,
+      currencyCode: currencyCode ?? undefined,
+      activeFrom,
+      nextResetAt: nextResetAt ?? undefined,
+      status: statusAt({ status: 'FUTURE', activeFrom, activeUntil: activeUntil ?? null }, now),
+      ...(previousLimitValue !== null && { previousLimitValue }),
+    },
+  };
+}
+
+/** What an event cannot say for want of digits it leaves out: it follows from the value. */
+const sayable = (amount: string) => (signedDecimal.safeParse(amount).success ? amount : undefined);
+
+export function progress(
+  { amount }: UpdateUserLimitProgress,
+  limit: UserLimit,
+  timeZone: string,
+): Decision | Refused {
+  const previousProgress = progressOf(limit);
+  const value = limitValueOf(limit);
+  const after = add(previousProgress, amount);
+  if (sayable(after) === undefined)
+    return refuse('INVALID_INPUT', 'With it, progress would have more than 38 digits.', 'amount');
+  return {
+    family: userLimitProgressChanged,
+    data: {
+      ...brandOf(limit),
+      amount,
+      previousProgress,
+      nextResetAt: nextResetOf(limit, timeZone) ?? undefined,
+      ...(value !== null && { remainingAmount: sayable(subtract(value, after)) }),
+    },
+  };
+}
+
+export function reset(
+  input: ResetUserLimit,
+  limit: UserLimit,
+  timeZone: string,
+  now: Date,
+): Decision | Refused {
+  if (input.nextResetAt && input.nextResetAt <= now)
+    return refuse('INVALID_INPUT', 'nextResetAt must lie ahead.', 'nextResetAt');
+  const { type, period, activeFrom } = limit;
+  const since = activeFrom && activeFrom > now ? activeFrom : now;
+  const resetAmount = progressOf(limit);
+  const value = limitValueOf(limit);
+  const nextResetAt = input.nextResetAt ?? periodEnd(period, { anchor: activeFrom ?? now, since, timeZone });
+  const isZero = value === null || /^[0.]+$/.test(value);
+  return {
+    family: userLimitReset,
+    data: {
+      ...brandOf(limit),
+      type,
+      period,
+      resetAmount,
+      nextResetAt: nextResetAt ?? undefined,
+      ...(value !== null && { unusedAmount: sayable(subtract(value, resetAmount)) }),
+    },
+    extra: { resetPercentage: isZero ? null : ratio(times(resetAmount, 100), value, 6) },
+  };
+}
+
+const brandOf = ({ brandId, currencyCode }: UserLimit): Fields => ({
+  brandId,
+  ...(currencyCode !== null && { currencyCode }),
+});
+
+/** The event of a decision, at the next place of the limit. */
+export function eventOf(
+  { family, data, extra }: Decision,
+  limit: UserLimit,
+  id: string,
+  now: Date,
+): LimitEvent | { readonly problems: readonly Problem[] } {
+  const { tenantId, userId, userLimitId } = limit;
+  const sequenceNumber = Number(sequenceOf(limit)) + 1;
+  // What is written is made of the rest.
+  const parsed = family.data.safeParse({ ...data, userLimitId, sequenceNumber, raw: '-' });
+  if (!parsed.success) return { problems: problemsOf(parsed.error, ['input']) };
+  const { raw: _, ...said } = parsed.data;
+  const head = { id, source, type: family.type, tenantId, userId, occurredAt: now, schemaVersion: 1 };
+  const event = { ...head, data: said } as WithoutRaw<LimitEvent>;
+  return { ...event, data: { ...event.data, raw: serializeLimitEvent(event, extra) } } as LimitEvent;
+}
