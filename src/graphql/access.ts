@@ -5,11 +5,11 @@ import type { Context } from './engine/context.ts';
 
 /**
  * Who may use a field.
- * - `token`: whoever has a valid token.
+ * - `token`: every caller with a valid token.
  * - `target`: the user it is about, or a service or admin of the tenant; the resolver asks `targetUser` or `maySee`.
  * - `service`: services and admins.
  * - `admin`: admins.
- * - `parent`: whoever was given the object it belongs to.
+ * - `parent`: every caller who was given the object of the field.
  */
 export type Access = 'token' | 'target' | 'service' | 'admin' | 'parent';
 

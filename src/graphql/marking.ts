@@ -156,16 +156,16 @@ export class MarkingResolver {
       const message = `${action} is not for marking: to put one off, call snoozeNotification.`;
       return refused({ code: 'INVALID_INPUT', message, path: ['input', 'action'] });
     }
-    const named = whichOf(input);
-    if ('problem' in named) return refused(named.problem);
+    const selected = selectionOf(input);
+    if ('problem' in selected) return refused(selected.problem);
     const marked = await this.deps.act.markNotifications(user, {
       action,
-      which: named.which,
+      which: selected.which,
       ...(seq !== undefined && { upToSeq: BigInt(seq) }),
     });
     if ('problem' in marked) return refused(marked.problem);
-    const unknown = new Set([...named.strange, ...marked.unknownIds]);
-    const problems = [...named.at].flatMap(([id, index]): readonly Problem[] =>
+    const unknown = new Set([...selected.foreignIds, ...marked.unknownIds]);
+    const problems = [...selected.at].flatMap(([id, index]): readonly Problem[] =>
       unknown.has(id)
         ? [
             {
@@ -192,7 +192,7 @@ export class MarkingResolver {
     @Ctx() context: Context,
   ) {
     const mayAct = (userId: string) => maySee(context, userId);
-    return changed(id, context, (notification) => this.deps.act.snooze(notification, until, mayAct));
+    return changeOne(id, context, (notification) => this.deps.act.snooze(notification, until, mayAct));
   }
 
   @Mutation(() => NotificationPayload, {
@@ -203,7 +203,7 @@ export class MarkingResolver {
     @Arg('id', () => ID, { description: 'The notification.' }) id: string,
     @Ctx() context: Context,
   ) {
-    return changed(id, context, (notification) => this.deps.act.cancel(notification));
+    return changeOne(id, context, (notification) => this.deps.act.cancel(notification));
   }
 
   @Mutation(() => NotificationPayload, {
@@ -213,14 +213,14 @@ export class MarkingResolver {
     @Arg('input', () => RescheduleNotificationInput) { id, scheduledFor }: RescheduleNotificationInput,
     @Ctx() context: Context,
   ) {
-    return changed(id, context, (notification) => this.deps.act.reschedule(notification, scheduledFor));
+    return changeOne(id, context, (notification) => this.deps.act.reschedule(notification, scheduledFor));
   }
 }
 
 type Changed = Awaited<ReturnType<Act['snooze']>>;
 
-/** Does it to the notification of the id; an id of anything else is of no notification. */
-async function changed(
+/** Changes the notification with this id. Ids of other nodes answer NOT_FOUND, like unknown ones. */
+async function changeOne(
   id: string,
   { caller }: Context,
   change: (notification: { readonly tenantId: string; readonly id: string }) => Promise<Changed>,
@@ -245,33 +245,33 @@ const refused = (problem: Problem) => ({
   userErrors: userErrorsOf([problem]),
 });
 
-type Named = {
+type Selection = {
   readonly which: MarkRequest['which'];
-  /** Where each id stands in the input. */
+  /** The index of each id in the input. */
   readonly at: ReadonlyMap<string, number>;
-  /** Ids of anything else. */
-  readonly strange: readonly string[];
+  /** Ids that name no notification. */
+  readonly foreignIds: readonly string[];
 };
 
-function whichOf({ ids, filter }: MarkNotificationsInput): Named | { readonly problem: Problem } {
+function selectionOf({ ids, filter }: MarkNotificationsInput): Selection | { readonly problem: Problem } {
   if (Boolean(ids) === Boolean(filter)) {
     const message = 'Pass either ids or filter; filter: {} names everything listed.';
     return { problem: { code: 'INVALID_INPUT', message, path: ['input'] } };
   }
-  if (!ids) return { which: { filter: filterOf(filter) }, at: new Map(), strange: [] };
+  if (!ids) return { which: { filter: filterOf(filter) }, at: new Map(), foreignIds: [] };
   if (ids.length === 0 || ids.length > maxIds) {
     const code = ids.length === 0 ? ('INVALID_INPUT' as const) : ('TOO_MANY_ITEMS' as const);
     const message = `ids must have 1 to ${maxIds} entries; use filter for more.`;
     return { problem: { code, message, path: ['input', 'ids'] } };
   }
   const at = new Map<string, number>();
-  const strange: string[] = [];
+  const foreignIds: string[] = [];
   const rowIds = ids.flatMap((id, index) => {
     const { kind, parts: [rowId = ''] = [] } = parseNodeId(id) ?? {};
-    const isOurs = kind === 'Notification' && isUuid(rowId);
-    if (!isOurs) strange.push(id);
-    at.set(isOurs ? rowId : id, index);
-    return isOurs ? [rowId] : [];
+    const isNotification = kind === 'Notification' && isUuid(rowId);
+    if (!isNotification) foreignIds.push(id);
+    at.set(isNotification ? rowId : id, index);
+    return isNotification ? [rowId] : [];
   });
-  return { which: { ids: rowIds }, at, strange };
+  return { which: { ids: rowIds }, at, foreignIds };
 }

@@ -37,7 +37,7 @@ function stringScalar<T>(options: {
 
 const asString = (value: unknown) => String(value);
 
-// ID also takes JSON numbers. One beyond 2^53 has lost digits before we see it: it would name somebody else.
+// ID also takes JSON numbers. One beyond 2^53 has lost digits before we see it: it would name another object.
 const parseId = GraphQLID.parseValue;
 GraphQLID.parseValue = (value) => {
   if (typeof value === 'number' && !Number.isSafeInteger(value)) {

@@ -148,7 +148,7 @@ export class SendingResolver {
     const { userId } = targetUser(context, input.userId);
     const { eventIds, problems } = await this.deps.record.notification(context.caller, 'sendNotification', {
       userId,
-      ...sayingOf(input),
+      ...notificationOf(input),
     });
     const [id] = eventIds;
     return {
@@ -169,7 +169,10 @@ export class SendingResolver {
     const problem = countProblem('userIds', userIds.length);
     const { eventIds, problems } = problem
       ? { eventIds: [], problems: [problem] }
-      : await this.deps.record.notifications(caller, 'sendNotifications', { userIds, ...sayingOf(input) });
+      : await this.deps.record.notifications(caller, 'sendNotifications', {
+          userIds,
+          ...notificationOf(input),
+        });
     return {
       notificationIds: eventIds.map((id) => nodeId('Notification', id)),
       accepted: eventIds.length,
@@ -178,8 +181,8 @@ export class SendingResolver {
   }
 }
 
-/** What is to be said, to whomever. */
-function sayingOf({
+/** The content, time and idempotency key of a notification, for whichever users. */
+function notificationOf({
   content,
   scheduledFor,
   idempotencyKey,

@@ -130,7 +130,7 @@ export class UserResolver {
   async viewer(@Ctx() { caller }: Context, @Info() info: GraphQLResolveInfo) {
     if (caller.role !== 'user') return null;
     const key = { tenantId: caller.tenantId, userId: caller.subject };
-    return (await this.known(key, info)) ?? userNode(await this.deps.read.self(key));
+    return (await this.findUser(key, info)) ?? userNode(await this.deps.read.self(key));
   }
 
   @Query(() => UserType, {
@@ -143,11 +143,11 @@ export class UserResolver {
     @Info() info: GraphQLResolveInfo,
   ) {
     if (!maySee(context, userId) || !name.safeParse(userId).success) return null;
-    return (await this.known({ tenantId: context.caller.tenantId, userId }, info)) ?? null;
+    return (await this.findUser({ tenantId: context.caller.tenantId, userId }, info)) ?? null;
   }
 
-  /** A user that is known, with the limits if they are asked for: to look the user up first would be another trip. */
-  private async known(key: UserKey, info: GraphQLResolveInfo): Promise<UserNode | undefined> {
+  /** The user, with the limits if they are selected: reading them afterwards would be another query. */
+  private async findUser(key: UserKey, info: GraphQLResolveInfo): Promise<UserNode | undefined> {
     const { read, userReads, clock } = this.deps;
     const filter = lookaheadFilter(info, clock.now());
     if (!filter) {
@@ -190,7 +190,7 @@ export class UserResolver {
     keys?: string[],
   ) {
     const { read, itemReads } = this.deps;
-    const wanted = distinctKeys(keys ?? (await everyKey(itemReads, user.tenantId)));
+    const wanted = distinctKeys(keys ?? (await allBadgeKeys(itemReads, user.tenantId)));
     return (await Promise.all(wanted.map((key) => read.badge(user, key)))).map(badgeNode);
   }
 
@@ -272,8 +272,8 @@ export function upsertAnswer({ created, problems }: Awaited<ReturnType<Act['upse
   return { createdCount, updatedCount: created.length - createdCount, userErrors: userErrorsOf(problems) };
 }
 
-/** Of notifications and of every collection. */
-async function everyKey(itemReads: ItemReads, tenantId: string): Promise<readonly string[]> {
+/** The badge of notifications and those of all collections, by name. */
+async function allBadgeKeys(itemReads: ItemReads, tenantId: string): Promise<readonly string[]> {
   const collections = await itemReads.collections(tenantId, maxBadges);
   return [notificationsKey, ...collections.map(itemsKey)];
 }

@@ -223,8 +223,8 @@ function acceptSubscription(
     const message = `A socket may have ${limits.maxSubscriptions} subscriptions at a time.`;
     return [graphQLErrorOf(new AppError('RATE_LIMITED', message))];
   }
-  // Completed and subscribed again before it was set up: the first would take the place of the second and, with
-  // nobody to end it, stay for good.
+  // The client completed a subscription and subscribes with the same id before the first one is set up. The first one
+  // would take the place of the second, and no message could end it.
   if (session.starting.includes(id)) {
     return [graphQLErrorOf(new AppError('BAD_USER_INPUT', 'Take another id: this one is still ending.'))];
   }

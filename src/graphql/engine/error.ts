@@ -54,7 +54,7 @@ export function maskError(
     const known = typeof code === 'string' && isPublic(code) ? code : 'BAD_USER_INPUT';
     return answer(known, shortened(shown), where);
   }
-  logger.error({ requestId, err: cause }, 'a request failed for a reason nobody foresaw');
+  logger.error({ requestId, err: cause }, 'a request failed with an unexpected error');
   return answer('INTERNAL_SERVER_ERROR', errorTable.INTERNAL_SERVER_ERROR.message, where, requestId);
 }
 
