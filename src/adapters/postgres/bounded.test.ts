@@ -4,9 +4,9 @@ import type { Inbox } from '../../domain/inbox.ts';
 import { testNow } from '../../testing/event.ts';
 import { openTestStorage, type TestStorage } from '../../testing/storage.ts';
 import { type Queryable, queryable } from './sql.ts';
-import { createInboxQueries } from './tables/inbox.ts';
-import { createMarkingQueries } from './tables/marking.ts';
-import { createNotificationQueries } from './tables/notification.ts';
+import { createInboxReads } from './tables/inbox.ts';
+import { createMarkingWrites } from './tables/marking.ts';
+import { createNotificationReads, createNotificationWrites } from './tables/notification.ts';
 
 const many = 20_000;
 const alice = { tenantId: 'default', userId: 'alice' };
@@ -22,9 +22,10 @@ beforeAll(async () => {
 afterAll(() => storage.close());
 
 const queriesOn = (db: Queryable) => ({
-  ...createNotificationQueries(db),
-  ...createInboxQueries(db),
-  ...createMarkingQueries(db),
+  ...createNotificationReads(db),
+  ...createNotificationWrites(db),
+  ...createInboxReads(db),
+  ...createMarkingWrites(db),
 });
 type Queries = ReturnType<typeof queriesOn>;
 

@@ -40,6 +40,8 @@ interface DatabaseError {
 export function toPortError(error: unknown): unknown {
   if (error instanceof AppError || !(error instanceof Error)) return error;
   const { code = '', message = '', meta } = error as DatabaseError;
+  // Several statements failed, each for its own reason.
+  if (error instanceof AggregateError && code === '') return aggregated(error.errors.map(toPortError));
   const cause = meta?.driverAdapterError?.cause;
   const transient =
     transientErrno.test(code) ||
@@ -55,6 +57,10 @@ export function toPortError(error: unknown): unknown {
     tookTooLong: states.includes(statementTimeout),
     wasLocked: states.includes(lockTimeout),
   });
+}
+
+function aggregated(errors: readonly unknown[]): AggregateError {
+  return new AggregateError(errors, errors.map((error) => (error as Error).message).join(' '));
 }
 
 /**
@@ -83,13 +89,23 @@ function isSqlState(code: string): boolean {
   return /^[0-9A-Z]{5}$/.test(code) && !code.startsWith('P');
 }
 
-/** Awaits work of the database, its errors as the ports promise them. */
+/** Awaits work of the database and translates its error. */
 export async function translated<T>(work: Promise<T>): Promise<T> {
   try {
     return await work;
   } catch (error) {
     throw toPortError(error);
   }
+}
+
+/** The same functions with their errors translated. */
+export function withTranslatedErrors<Functions extends object>(functions: Functions): Functions {
+  const entries = Object.entries(
+    functions as Record<string, (...args: readonly unknown[]) => Promise<unknown>>,
+  );
+  return Object.fromEntries(
+    entries.map(([name, run]) => [name, (...args: readonly unknown[]) => translated(run(...args))]),
+  ) as Functions;
 }
 
 /** What happened, in the words of the driver; never holds a password. */

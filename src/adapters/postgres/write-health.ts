@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { isRetriable } from '../../domain/error.ts';
-import { reasonOf } from './error.ts';
+import { reasonOf, toPortError } from './error.ts';
 
 /** A write that succeeded so lately, in ms, says that writes succeed, and so does a session that may write. */
 const freshMs = 1_000;
@@ -86,9 +86,10 @@ export function createWriteHealth({
         failing = undefined;
         return result;
       } catch (error) {
-        if (isRetriable(error)) {
+        const translated = toPortError(error) as Error;
+        if (isRetriable(translated)) {
           const now = performance.now();
-          const reason = reasonOf((error as Error).cause ?? error);
+          const reason = reasonOf(translated.cause ?? translated);
           failing = { since: failing?.since ?? now, last: now, reason };
         }
         throw error;

@@ -34,7 +34,93 @@ const separator = '\u0001';
 /** In the order in which everybody writes them. */
 const inOrder = (names: Iterable<string>) => [...names].sort();
 
-export function createActivityQueries(db: Queryable) {
+export function createActivityReads(db: Queryable) {
+  return {
+    async activityBuckets(keys: readonly BucketKey[]): Promise<readonly TypedBucket[]> {
+      if (keys.length === 0) return [];
+      return db.query<TypedBucket>`
+        SELECT ${selected}, (
+          SELECT coalesce(json_agg(json_build_object('activityType', activity_type, 'count', count)), '[]') FROM (
+            SELECT activity_type, count FROM user_activity_type AS type
+            WHERE (type.tenant_id, type.granularity, type.bucket_start)
+              = (metrics.tenant_id, metrics.granularity, metrics.bucket_start)
+            ORDER BY count DESC, activity_type COLLATE "C" LIMIT ${maxShownTypes}
+          ) AS top
+        ) AS "byType"
+        FROM user_activity_metrics AS metrics WHERE (tenant_id, granularity, bucket_start) IN (
+          SELECT * FROM unnest(${keys.map(({ tenantId }) => tenantId)}::text[],
+            ${keys.map(({ granularity }) => granularity)}::granularity[],
+            ${keys.map(({ start }) => start.toISOString())}::timestamptz[]))`;
+    },
+
+    async activityBucketsBetween(
+      tenantId: string,
+      level: Granularity,
+      { from, to, changedSince }: { readonly from: Date; readonly to: Date; readonly changedSince?: Date },
+    ) {
+      // Milliseconds: a month of hours is read for every chart, and dates as text cost more than all the rest.
+      const rows = await db.query<{
+        start: number;
+        uniqueUsers: number;
+        pageViewCount: number;
+        updatedAt: number;
+      }>`
+        SELECT ${milliseconds('bucket_start')} AS "start", unique_users AS "uniqueUsers",
+          page_view_count::float8 AS "pageViewCount", ${milliseconds('updated_at')} AS "updatedAt"
+        FROM user_activity_metrics
+        WHERE tenant_id = ${tenantId} AND granularity = ${level}::granularity AND bucket_start >= ${from}::timestamptz
+          AND bucket_start < ${to}::timestamptz AND updated_at >= coalesce(${changedSince ?? null}::timestamptz, '-infinity')
+        ORDER BY bucket_start`;
+      return rows.map(({ start, uniqueUsers, pageViewCount, updatedAt }) => ({
+        start: new Date(start),
+        uniqueUsers,
+        pageViewCount,
+        updatedAt: new Date(updatedAt),
+      }));
+    },
+
+    async distinctUsers(
+      tenantId: string,
+      level: Granularity,
+      bounds: readonly Date[],
+    ): Promise<ReadonlyMap<number, number>> {
+      const starts = bounds.map((bound) => bound.toISOString());
+      const rows = await db.query<{ n: number; users: number }>`
+        SELECT width_bucket(bucket_start, ${starts}::timestamptz[]) - 1 AS n, count(DISTINCT user_id)::int AS users
+        FROM user_activity_member
+        WHERE tenant_id = ${tenantId} AND granularity = ${level}::granularity
+          AND bucket_start >= ${bounds.at(0)}::timestamptz AND bucket_start < ${bounds.at(-1)}::timestamptz
+        GROUP BY 1`;
+      return new Map(rows.map(({ n, users }) => [n, users]));
+    },
+
+    async activityTypes(
+      tenantId: string,
+      level: Granularity,
+      bounds: readonly Date[],
+      { areCounted }: { readonly areCounted: boolean },
+    ): Promise<ReadonlyMap<number, readonly TypeCount[]>> {
+      const starts = sql`${bounds.map((bound) => bound.toISOString())}::timestamptz[]`;
+      const kept = sql`
+        FROM user_activity_type
+        WHERE tenant_id = ${tenantId} AND granularity = ${level}::granularity
+          AND bucket_start >= ${bounds.at(0)}::timestamptz AND bucket_start < ${bounds.at(-1)}::timestamptz`;
+      const counted = areCounted
+        ? sql`SELECT bucket_start AS start, activity_type, count ${kept}`
+        : sql`
+            SELECT (${starts})[width_bucket(bucket_start, ${starts})] AS start, activity_type, sum(count)::bigint AS count
+            ${kept} GROUP BY 1, 2`;
+      // As text, for the reason above.
+      const rows = await db.query<{ start: number; types: string }>`
+        SELECT ${milliseconds('start')} AS start, array_to_string((array_agg(activity_type || ${separator} || count
+          ORDER BY count DESC, activity_type COLLATE "C"))[:${maxShownTypes}::int], ${separator}) AS types
+        FROM (${counted}) AS counted GROUP BY counted.start`;
+      return new Map(rows.map(({ start, types }) => [start, toTypeCounts(types.split(separator))]));
+    },
+  };
+}
+
+export function createActivityWrites(db: Queryable) {
   return {
     async claimCounted(activities: readonly Activity[], now: Date): Promise<readonly boolean[]> {
       if (activities.length === 0) return [];
@@ -145,88 +231,6 @@ export function createActivityQueries(db: Queryable) {
           ON CONFLICT (tenant_id, granularity, bucket_start, activity_type)
             DO UPDATE SET count = kept.count + excluded.count`,
       ]);
-    },
-
-    async activityBuckets(keys: readonly BucketKey[]): Promise<readonly TypedBucket[]> {
-      if (keys.length === 0) return [];
-      return db.query<TypedBucket>`
-        SELECT ${selected}, (
-          SELECT coalesce(json_agg(json_build_object('activityType', activity_type, 'count', count)), '[]') FROM (
-            SELECT activity_type, count FROM user_activity_type AS type
-            WHERE (type.tenant_id, type.granularity, type.bucket_start)
-              = (metrics.tenant_id, metrics.granularity, metrics.bucket_start)
-            ORDER BY count DESC, activity_type COLLATE "C" LIMIT ${maxShownTypes}
-          ) AS top
-        ) AS "byType"
-        FROM user_activity_metrics AS metrics WHERE (tenant_id, granularity, bucket_start) IN (
-          SELECT * FROM unnest(${keys.map(({ tenantId }) => tenantId)}::text[],
-            ${keys.map(({ granularity }) => granularity)}::granularity[],
-            ${keys.map(({ start }) => start.toISOString())}::timestamptz[]))`;
-    },
-
-    async activityBucketsBetween(
-      tenantId: string,
-      level: Granularity,
-      { from, to, changedSince }: { readonly from: Date; readonly to: Date; readonly changedSince?: Date },
-    ) {
-      // Milliseconds: a month of hours is read for every chart, and dates as text cost more than all the rest.
-      const rows = await db.query<{
-        start: number;
-        uniqueUsers: number;
-        pageViewCount: number;
-        updatedAt: number;
-      }>`
-        SELECT ${milliseconds('bucket_start')} AS "start", unique_users AS "uniqueUsers",
-          page_view_count::float8 AS "pageViewCount", ${milliseconds('updated_at')} AS "updatedAt"
-        FROM user_activity_metrics
-        WHERE tenant_id = ${tenantId} AND granularity = ${level}::granularity AND bucket_start >= ${from}::timestamptz
-          AND bucket_start < ${to}::timestamptz AND updated_at >= coalesce(${changedSince ?? null}::timestamptz, '-infinity')
-        ORDER BY bucket_start`;
-      return rows.map(({ start, uniqueUsers, pageViewCount, updatedAt }) => ({
-        start: new Date(start),
-        uniqueUsers,
-        pageViewCount,
-        updatedAt: new Date(updatedAt),
-      }));
-    },
-
-    async distinctUsers(
-      tenantId: string,
-      level: Granularity,
-      bounds: readonly Date[],
-    ): Promise<ReadonlyMap<number, number>> {
-      const starts = bounds.map((bound) => bound.toISOString());
-      const rows = await db.query<{ n: number; users: number }>`
-        SELECT width_bucket(bucket_start, ${starts}::timestamptz[]) - 1 AS n, count(DISTINCT user_id)::int AS users
-        FROM user_activity_member
-        WHERE tenant_id = ${tenantId} AND granularity = ${level}::granularity
-          AND bucket_start >= ${bounds.at(0)}::timestamptz AND bucket_start < ${bounds.at(-1)}::timestamptz
-        GROUP BY 1`;
-      return new Map(rows.map(({ n, users }) => [n, users]));
-    },
-
-    async activityTypes(
-      tenantId: string,
-      level: Granularity,
-      bounds: readonly Date[],
-      { areCounted }: { readonly areCounted: boolean },
-    ): Promise<ReadonlyMap<number, readonly TypeCount[]>> {
-      const starts = sql`${bounds.map((bound) => bound.toISOString())}::timestamptz[]`;
-      const kept = sql`
-        FROM user_activity_type
-        WHERE tenant_id = ${tenantId} AND granularity = ${level}::granularity
-          AND bucket_start >= ${bounds.at(0)}::timestamptz AND bucket_start < ${bounds.at(-1)}::timestamptz`;
-      const counted = areCounted
-        ? sql`SELECT bucket_start AS start, activity_type, count ${kept}`
-        : sql`
-            SELECT (${starts})[width_bucket(bucket_start, ${starts})] AS start, activity_type, sum(count)::bigint AS count
-            ${kept} GROUP BY 1, 2`;
-      // As text, for the reason above.
-      const rows = await db.query<{ start: number; types: string }>`
-        SELECT ${milliseconds('start')} AS start, array_to_string((array_agg(activity_type || ${separator} || count
-          ORDER BY count DESC, activity_type COLLATE "C"))[:${maxShownTypes}::int], ${separator}) AS types
-        FROM (${counted}) AS counted GROUP BY counted.start`;
-      return new Map(rows.map(({ start, types }) => [start, toTypeCounts(types.split(separator))]));
     },
   };
 }

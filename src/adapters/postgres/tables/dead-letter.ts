@@ -25,7 +25,7 @@ const everyTenant = sql`(
   SELECT tenant_id FROM next WHERE tenant_id IS NOT NULL)`;
 
 /** The writes move bytes from table to table; they never pass through here. */
-export function createDeadLetterQueries(db: Queryable) {
+export function createDeadLetterWrites(db: Queryable) {
   return {
     async addDeadLetters(deadLetters: readonly DeadLetter[]): Promise<void> {
       if (deadLetters.length === 0) return;
@@ -82,7 +82,11 @@ export function createDeadLetterQueries(db: Queryable) {
         SELECT taken.id, ${notifyRelay} FROM taken, (SELECT count(*) FROM requeued) AS done`;
       return rows.map(({ id }) => id);
     },
+  };
+}
 
+export function createDeadLetterReads(db: Queryable) {
+  return {
     async deadLetters({
       first,
       after,

@@ -54,7 +54,7 @@ const ofCaller = ({ tenantId, userId }: UserKey) => {
   return sql`tenant_id = ${tenantId} AND caller = ${caller}`;
 };
 
-export function createEraseQueries(db: Queryable) {
+export function createErasureWrites(db: Queryable) {
   const some = createPartialErasure(db);
 
   /** Removes the user from these days of activity. The site's counts stay: they name nobody. */

@@ -4,8 +4,23 @@ import type { KeyIdentity } from '../../../ports/store/idempotency.ts';
 import type { PrismaClient } from '../generated/client.ts';
 import { lines, type Queryable } from '../sql.ts';
 
-/** What the exactly-once rules need: which events were applied, which keys were used. */
-export function createEventQueries(db: Queryable) {
+export function createEventReads(db: Queryable) {
+  return {
+    async areApplied(events: readonly EventIdentity[]): Promise<readonly boolean[]> {
+      if (events.length === 0) return [];
+      const rows = await db.query<EventIdentity>`
+        SELECT tenant_id AS "tenantId", source, event_id AS id FROM processed_event
+        WHERE (tenant_id, source, event_id) IN (
+          SELECT * FROM unnest(${events.map((event) => event.tenantId)}::text[],
+            ${events.map((event) => event.source)}::text[], ${events.map((event) => event.id)}::text[]))`;
+      const known = new Set(rows.map(identifyEvent));
+      return events.map((event) => known.has(identifyEvent(event)));
+    },
+  };
+}
+
+/** Marks which events were applied. */
+export function createEventWrites(db: Queryable) {
   return {
     async claimEvents(events: readonly EventIdentity[], now: Date): Promise<readonly boolean[]> {
       if (events.length === 0) return [];
@@ -19,17 +34,6 @@ export function createEventQueries(db: Queryable) {
       return freshOf(events, distinct, row?.known);
     },
 
-    async areApplied(events: readonly EventIdentity[]): Promise<readonly boolean[]> {
-      if (events.length === 0) return [];
-      const rows = await db.query<EventIdentity>`
-        SELECT tenant_id AS "tenantId", source, event_id AS id FROM processed_event
-        WHERE (tenant_id, source, event_id) IN (
-          SELECT * FROM unnest(${events.map((event) => event.tenantId)}::text[],
-            ${events.map((event) => event.source)}::text[], ${events.map((event) => event.id)}::text[]))`;
-      const known = new Set(rows.map(identifyEvent));
-      return events.map((event) => known.has(identifyEvent(event)));
-    },
-
     async unclaimEvents(events: readonly EventIdentity[]): Promise<void> {
       if (events.length === 0) return;
       await db.execute`
@@ -37,7 +41,12 @@ export function createEventQueries(db: Queryable) {
           SELECT * FROM unnest(${events.map((event) => event.tenantId)}::text[],
             ${events.map((event) => event.source)}::text[], ${events.map((event) => event.id)}::text[]))`;
     },
+  };
+}
 
+/** Binds idempotency keys, in a transaction or on its own. */
+export function createIdempotencyWrites(db: Queryable) {
+  return {
     async bindKeys(
       keys: readonly (KeyIdentity & { readonly digest: string })[],
       now: Date,
@@ -59,7 +68,7 @@ export function createEventQueries(db: Queryable) {
   };
 }
 
-export function createEventLookups({ idempotencyKey }: Pick<PrismaClient, 'idempotencyKey'>) {
+export function createIdempotencyLookups({ idempotencyKey }: Pick<PrismaClient, 'idempotencyKey'>) {
   return {
     async boundDigest({ tenantId, caller, mutation, key }: KeyIdentity): Promise<string | undefined> {
       const bound = await idempotencyKey.findUnique({

@@ -49,7 +49,7 @@ interface Wanted {
 const toEmptyInbox = ({ wantedTenantId, wantedUserId, floor, now }: Wanted): Inbox =>
   emptyInbox({ tenantId: wantedTenantId, userId: wantedUserId }, now, Number(floor ?? 0));
 
-export function createInboxQueries(db: Queryable) {
+export function createInboxReads(db: Queryable) {
   const recounted = async (rows: readonly Row[]): Promise<readonly Recounted[]> => {
     const inboxes = rows.map(toInbox);
     const counts = await countRows(
@@ -101,7 +101,11 @@ export function createInboxQueries(db: Queryable) {
         LEFT JOIN version_floor AS next (tenant_id, floor) USING (tenant_id)`;
       return rows.map((row) => (row.tenantId === null ? toEmptyInbox(row) : toInbox(row)));
     },
+  };
+}
 
+export function createInboxWrites(db: Queryable) {
+  return {
     async lockInboxes(keys: readonly UserKey[], now: Date): Promise<readonly UserInbox[]> {
       if (keys.length === 0) return [];
       const [tenantIds, userIds] = columns(keys);
@@ -123,27 +127,6 @@ export function createInboxQueries(db: Queryable) {
         rows.map((row) => [userKeyOf(row), { user: toRecipient(row), inbox: toInbox(row) }]),
       );
       return keys.flatMap((key) => found.get(userKeyOf(key)) ?? []);
-    },
-
-    async lockInboxesDue(now: Date, limit: number): Promise<readonly UserInbox[]> {
-      const rows = await db.query<Row & Recipient>`
-        SELECT ${selected}, ${selectedOfUser}, ${disabledCategories} FROM inbox JOIN app_user USING (tenant_id, user_id)
-        WHERE (tenant_id, user_id) IN (
-          SELECT tenant_id, user_id FROM (
-            SELECT tenant_id, user_id FROM notification WHERE due_at <= ${now}::timestamptz ORDER BY due_at LIMIT ${limit}
-          ) AS due)
-        ORDER BY tenant_id, user_id FOR UPDATE OF inbox SKIP LOCKED`;
-      return rows.map((row) => ({ user: toRecipient(row), inbox: toInbox(row) }));
-    },
-
-    async postpone(row: DueRow, now: Date, until: Date): Promise<void> {
-      const [table, key] =
-        'userLimitId' in row
-          ? [sql`user_limit`, sql`user_limit_id = ${row.userLimitId}`]
-          : [sql`notification`, sql`id = ${row.id}::uuid`];
-      await db.execute`
-        UPDATE ${table} SET due_at = ${until}::timestamptz
-        WHERE tenant_id = ${row.tenantId} AND user_id = ${row.userId} AND ${key} AND due_at <= ${now}::timestamptz`;
     },
 
     async saveInboxes(inboxes: readonly Inbox[]): Promise<void> {
@@ -192,6 +175,31 @@ export function createInboxQueries(db: Queryable) {
         INSERT INTO inbox_change (tenant_id, user_id, change_seq, last_seq, action, ids, from_seq, to_seq, changed_at)
         SELECT tenant_id, user_id, change_seq, last_seq, action, string_to_array(ids, ',')::uuid[], from_seq, to_seq, changed_at
         FROM new`;
+    },
+  };
+}
+
+export function createDueInboxWrites(db: Queryable) {
+  return {
+    async lockInboxesDue(now: Date, limit: number): Promise<readonly UserInbox[]> {
+      const rows = await db.query<Row & Recipient>`
+        SELECT ${selected}, ${selectedOfUser}, ${disabledCategories} FROM inbox JOIN app_user USING (tenant_id, user_id)
+        WHERE (tenant_id, user_id) IN (
+          SELECT tenant_id, user_id FROM (
+            SELECT tenant_id, user_id FROM notification WHERE due_at <= ${now}::timestamptz ORDER BY due_at LIMIT ${limit}
+          ) AS due)
+        ORDER BY tenant_id, user_id FOR UPDATE OF inbox SKIP LOCKED`;
+      return rows.map((row) => ({ user: toRecipient(row), inbox: toInbox(row) }));
+    },
+
+    async postpone(row: DueRow, now: Date, until: Date): Promise<void> {
+      const [table, key] =
+        'userLimitId' in row
+          ? [sql`user_limit`, sql`user_limit_id = ${row.userLimitId}`]
+          : [sql`notification`, sql`id = ${row.id}::uuid`];
+      await db.execute`
+        UPDATE ${table} SET due_at = ${until}::timestamptz
+        WHERE tenant_id = ${row.tenantId} AND user_id = ${row.userId} AND ${key} AND due_at <= ${now}::timestamptz`;
     },
   };
 }

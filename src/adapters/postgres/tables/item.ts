@@ -43,7 +43,7 @@ interface BadgeRow extends ViewerKey {
   readonly isDue: boolean;
 }
 
-export function createItemQueries(db: Queryable) {
+export function createItemReads(db: Queryable) {
   /**
    * Counts by the collections' own `counted_from`; what has fallen behind the horizon since is due. The join of views and
    * items is a full one since that is never done by nested loops: those a planner chooses who takes either for few, and

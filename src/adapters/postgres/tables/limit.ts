@@ -76,7 +76,7 @@ const limitOwners = (
   SELECT tenant_id AS "tenantId", user_id AS "userId" FROM user_limit
   WHERE tenant_id = ${tenantId} AND user_limit_id = ${userLimitId} LIMIT 2`;
 
-export function createLimitQueries(db: Queryable) {
+export function createLimitReads(db: Queryable) {
   return {
     async limits(users: readonly UserKey[], filter: LimitFilter = {}): Promise<readonly LimitedUser[]> {
       if (users.length === 0) return [];
@@ -110,7 +110,11 @@ export function createLimitQueries(db: Queryable) {
     },
 
     limitOwners: (tenantId: string, userLimitId: string) => limitOwners(db, tenantId, userLimitId),
+  };
+}
 
+export function createLimitHistoryReads(db: Queryable) {
+  return {
     async limitHistories(
       pages: readonly LimitHistoryPage[],
     ): Promise<readonly (readonly LimitHistoryEntry[])[]> {
@@ -183,6 +187,29 @@ export function createLimitWrites(db: Queryable) {
         ON CONFLICT (tenant_id, user_id, user_limit_id) DO UPDATE SET ${replaced}`;
     },
 
+    async lockLimitsDue(now: Date, limit: number): Promise<readonly ZonedLimit[]> {
+      const users = await db.query<UserKey>`
+        SELECT tenant_id AS "tenantId", user_id AS "userId" FROM app_user WHERE (tenant_id, user_id) IN (
+          SELECT tenant_id, user_id FROM (
+            SELECT tenant_id, user_id FROM user_limit WHERE due_at <= ${now}::timestamptz ORDER BY due_at LIMIT ${limit}
+          ) AS due)
+        ORDER BY tenant_id, user_id FOR UPDATE SKIP LOCKED`;
+      if (users.length === 0) return [];
+      const [tenantIds, userIds] = columns(users);
+      // Read after the lock: what was due may have been changed by whoever had it before.
+      const rows = await db.query<LimitRow & Owner>`
+        SELECT l.tenant_id AS "tenantId", l.user_id AS "userId", u.time_zone AS "timeZone", ${limitText} AS limit
+        FROM (SELECT * FROM user_limit WHERE due_at <= ${now}::timestamptz ORDER BY due_at LIMIT ${limit}) AS l
+        JOIN app_user AS u USING (tenant_id, user_id)
+        WHERE (tenant_id, user_id) IN (SELECT * FROM unnest(${tenantIds}::text[], ${userIds}::text[]))
+        ORDER BY l.due_at`;
+      return rows.map((row) => limitOf(row.limit, row));
+    },
+  };
+}
+
+export function createLimitEventWrites(db: Queryable) {
+  return {
     async keptLimitEvents(
       upTo: LimitKey,
       { first, after }: { readonly first: number; readonly after: LimitKey & Partial<KeptLimitEvent> },
@@ -203,25 +230,6 @@ export function createLimitWrites(db: Queryable) {
       await db.execute`
         INSERT INTO user_limit_event (${names(recordColumns)})
         SELECT * FROM unnest(${cells(recordColumns, events)}) ON CONFLICT DO NOTHING`;
-    },
-
-    async lockLimitsDue(now: Date, limit: number): Promise<readonly ZonedLimit[]> {
-      const users = await db.query<UserKey>`
-        SELECT tenant_id AS "tenantId", user_id AS "userId" FROM app_user WHERE (tenant_id, user_id) IN (
-          SELECT tenant_id, user_id FROM (
-            SELECT tenant_id, user_id FROM user_limit WHERE due_at <= ${now}::timestamptz ORDER BY due_at LIMIT ${limit}
-          ) AS due)
-        ORDER BY tenant_id, user_id FOR UPDATE SKIP LOCKED`;
-      if (users.length === 0) return [];
-      const [tenantIds, userIds] = columns(users);
-      // Read after the lock: what was due may have been changed by whoever had it before.
-      const rows = await db.query<LimitRow & Owner>`
-        SELECT l.tenant_id AS "tenantId", l.user_id AS "userId", u.time_zone AS "timeZone", ${limitText} AS limit
-        FROM (SELECT * FROM user_limit WHERE due_at <= ${now}::timestamptz ORDER BY due_at LIMIT ${limit}) AS l
-        JOIN app_user AS u USING (tenant_id, user_id)
-        WHERE (tenant_id, user_id) IN (SELECT * FROM unnest(${tenantIds}::text[], ${userIds}::text[]))
-        ORDER BY l.due_at`;
-      return rows.map((row) => limitOf(row.limit, row));
     },
   };
 }

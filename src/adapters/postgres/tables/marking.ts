@@ -50,7 +50,7 @@ const byIds = (tenantId: string, ids: readonly string[]) => sql`(
   SELECT * FROM notification WHERE tenant_id = ${tenantId} AND id = ANY(${ids}::uuid[]) OFFSET 0)`;
 
 /** What users do to many of their notifications at once, and what then counts. */
-export function createMarkingQueries(db: Queryable) {
+export function createMarkingWrites(db: Queryable) {
   return {
     async markNotifications(inbox: Inbox, marking: Marking, now: Date): Promise<Marked> {
       const { action, which, afterSeq, upToSeq } = marking;
@@ -93,6 +93,16 @@ export function createMarkingQueries(db: Queryable) {
       return (counts as Counts).unseen;
     },
 
+    async arrivedIds({ tenantId, userId }: UserKey, ids: readonly string[]): Promise<readonly string[]> {
+      const rows = await db.query<{ readonly id: string }>`
+        SELECT n.id FROM ${byIds(tenantId, ids)} AS n WHERE ${inInbox({ tenantId, userId }, {})}`;
+      return rows.map(({ id }) => id);
+    },
+  };
+}
+
+export function createCategoryReads(db: Queryable) {
+  return {
     async countByCategory({
       tenantId,
       userId,
@@ -105,12 +115,6 @@ export function createMarkingQueries(db: Queryable) {
         GROUP BY n.category
         HAVING bool_or(n.read_at IS NULL OR (n.seen_at IS NULL AND n.seq > inbox.opened_seq))
         ORDER BY n.category`;
-    },
-
-    async arrivedIds({ tenantId, userId }: UserKey, ids: readonly string[]): Promise<readonly string[]> {
-      const rows = await db.query<{ readonly id: string }>`
-        SELECT n.id FROM ${byIds(tenantId, ids)} AS n WHERE ${inInbox({ tenantId, userId }, {})}`;
-      return rows.map(({ id }) => id);
     },
   };
 }

@@ -107,32 +107,8 @@ const newestAbout = (below: Fragment) => sql`(
 /** Unseen as `domain/inbox.ts` says it, but for the watermark; one of a group is in an index that holds no other. */
 const isOpenRow = sql`${isCountableRow} AND n.seen_at IS NULL`;
 
-export function createNotificationQueries(db: Queryable) {
+export function createNotificationReads(db: Queryable) {
   return {
-    async addNotifications(rows: readonly Notification[]): Promise<void> {
-      if (rows.length === 0) return;
-      const [tenantIds, userIds] = columns(rows);
-      await db.execute`
-        INSERT INTO notification (tenant_id, user_id, ${states})
-        SELECT * FROM unnest(${tenantIds}::text[], ${userIds}::text[], ${statesOf(rows)})`;
-    },
-
-    async saveNotifications(rows: readonly Notification[]): Promise<void> {
-      if (rows.length === 0) return;
-      const [tenantIds, userIds] = columns(rows);
-      await db.execute`
-        UPDATE notification AS n SET ${writes}
-        FROM unnest(${tenantIds}::text[], ${userIds}::text[], ${statesOf(rows)}) AS new (tenant_id, user_id, ${states})
-        WHERE n.tenant_id = new.tenant_id AND n.id = new.id`;
-    },
-
-    async removeNotifications(rows: readonly Notification[]): Promise<void> {
-      if (rows.length === 0) return;
-      await db.execute`
-        DELETE FROM notification WHERE (tenant_id, id) IN (
-          SELECT * FROM unnest(${rows.map((row) => row.tenantId)}::text[], ${rows.map((row) => row.id)}::uuid[]))`;
-    },
-
     async notifications(
       key: UserKey,
       { first, before, ...filter }: NotificationFilter & { readonly first: number; readonly before?: bigint },
@@ -178,6 +154,55 @@ export function createNotificationQueries(db: Queryable) {
       return rows[0];
     },
 
+    async usersWithUnreadAbout(visits: readonly Visit[]): Promise<readonly UserKey[]> {
+      if (visits.length === 0) return [];
+      return db.query<UserKey>`
+        SELECT DISTINCT visit.tenant_id AS "tenantId", visit.user_id AS "userId"
+        FROM unnest(${visitColumns(visits)}) AS visit (tenant_id, user_id, subject_id)
+        CROSS JOIN LATERAL (
+          SELECT FROM notification AS n
+          WHERE (n.tenant_id, n.user_id, n.subject_id) = (visit.tenant_id, visit.user_id, visit.subject_id)
+            AND ${isUnreadRow} ORDER BY n.seq DESC LIMIT 1
+        ) AS n`;
+    },
+
+    async nextDue(): Promise<Date | undefined> {
+      const rows = await db.query<{ readonly dueAt: Date | null }>`
+        SELECT least(
+          (SELECT min(due_at) FROM notification WHERE due_at IS NOT NULL),
+          (SELECT min(due_at) FROM user_limit WHERE due_at IS NOT NULL),
+          (SELECT min(due_at) FROM waiting_record)) AS "dueAt"`;
+      return rows[0]?.dueAt ?? undefined;
+    },
+  };
+}
+
+export function createNotificationWrites(db: Queryable) {
+  return {
+    async addNotifications(rows: readonly Notification[]): Promise<void> {
+      if (rows.length === 0) return;
+      const [tenantIds, userIds] = columns(rows);
+      await db.execute`
+        INSERT INTO notification (tenant_id, user_id, ${states})
+        SELECT * FROM unnest(${tenantIds}::text[], ${userIds}::text[], ${statesOf(rows)})`;
+    },
+
+    async saveNotifications(rows: readonly Notification[]): Promise<void> {
+      if (rows.length === 0) return;
+      const [tenantIds, userIds] = columns(rows);
+      await db.execute`
+        UPDATE notification AS n SET ${writes}
+        FROM unnest(${tenantIds}::text[], ${userIds}::text[], ${statesOf(rows)}) AS new (tenant_id, user_id, ${states})
+        WHERE n.tenant_id = new.tenant_id AND n.id = new.id`;
+    },
+
+    async removeNotifications(rows: readonly Notification[]): Promise<void> {
+      if (rows.length === 0) return;
+      await db.execute`
+        DELETE FROM notification WHERE (tenant_id, id) IN (
+          SELECT * FROM unnest(${rows.map((row) => row.tenantId)}::text[], ${rows.map((row) => row.id)}::uuid[]))`;
+    },
+
     /** Of the `limit` that are due the longest, those of these users, in their order. What others have is not walked through. */
     async notificationsDue(
       keys: readonly UserKey[],
@@ -191,27 +216,6 @@ export function createNotificationQueries(db: Queryable) {
         FROM (SELECT * FROM notification WHERE due_at <= ${now}::timestamptz ORDER BY due_at LIMIT ${limit}) AS n
         WHERE (n.tenant_id, n.user_id) IN (SELECT * FROM unnest(${tenantIds}::text[], ${userIds}::text[]))
         ORDER BY n.due_at, n.created_at, n.id`;
-    },
-
-    async nextDue(): Promise<Date | undefined> {
-      const rows = await db.query<{ readonly dueAt: Date | null }>`
-        SELECT least(
-          (SELECT min(due_at) FROM notification WHERE due_at IS NOT NULL),
-          (SELECT min(due_at) FROM user_limit WHERE due_at IS NOT NULL),
-          (SELECT min(due_at) FROM waiting_record)) AS "dueAt"`;
-      return rows[0]?.dueAt ?? undefined;
-    },
-
-    async usersWithUnreadAbout(visits: readonly Visit[]): Promise<readonly UserKey[]> {
-      if (visits.length === 0) return [];
-      return db.query<UserKey>`
-        SELECT DISTINCT visit.tenant_id AS "tenantId", visit.user_id AS "userId"
-        FROM unnest(${visitColumns(visits)}) AS visit (tenant_id, user_id, subject_id)
-        CROSS JOIN LATERAL (
-          SELECT FROM notification AS n
-          WHERE (n.tenant_id, n.user_id, n.subject_id) = (visit.tenant_id, visit.user_id, visit.subject_id)
-            AND ${isUnreadRow} ORDER BY n.seq DESC LIMIT 1
-        ) AS n`;
     },
 
     async reachOf({

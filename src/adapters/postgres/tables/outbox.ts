@@ -23,7 +23,7 @@ export const headersJson = (headers: OutgoingRecord['headers'] = {}) =>
     Object.fromEntries(Object.entries(headers).map(([name, value]) => [storable(name), storable(value)])),
   );
 
-export function createOutboxQueries(db: Queryable) {
+export function createOutboxWrites(db: Queryable) {
   return {
     async addOutgoing(records: readonly OutgoingRecord[], now: Date): Promise<void> {
       if (records.length === 0) return;

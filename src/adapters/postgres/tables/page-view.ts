@@ -2,7 +2,7 @@ import { runEach } from '../../../async/run-each.ts';
 import type { PageView } from '../../../domain/page-view.ts';
 import type { UserKey } from '../../../domain/user.ts';
 import type { PageViewRange } from '../../../ports/store/page-views.ts';
-import { translated } from '../error.ts';
+import type { PartitionStore } from '../../../ports/store/partitions.ts';
 import type { PrismaClient } from '../generated/client.ts';
 import { lines, type Queryable, sparse, sql } from '../sql.ts';
 import { keyOf } from './user.ts';
@@ -16,7 +16,7 @@ const within = ({ tenantId, userId }: UserKey, { from, to }: PageViewRange) => s
   AND occurred_at >= coalesce(${from ?? null}::timestamptz, '-infinity')
   AND occurred_at < coalesce(${to ?? null}::timestamptz, 'infinity')`;
 
-export function createPageViewQueries(db: Queryable) {
+export function createPageViewWrites(db: Queryable) {
   return {
     async addPageViews(views: readonly PageView[]): Promise<void> {
       if (views.length === 0) return;
@@ -33,7 +33,11 @@ export function createPageViewQueries(db: Queryable) {
           string_to_array(${lines(views, (view) => view.receivedAt.getTime())}, E'\\n')::float8[]
         ) AS view (tenant_id, user_id, occurred_ms, id, name, path, subject_id, received_ms)`;
     },
+  };
+}
 
+export function createPageViewReads(db: Queryable) {
+  return {
     async pageViews(
       key: UserKey,
       {
@@ -75,16 +79,26 @@ interface PageViewPlace {
 }
 
 /** The first day of a moment's month in UTC, `YYYY-MM-01`: names the partition it lies in. */
-export function monthOf(moment: Date): string {
+function monthOf(moment: Date): string {
   const month = String(moment.getUTCMonth() + 1).padStart(2, '0');
   return `${moment.getUTCFullYear()}-${month}-01`;
 }
 
-/** Creates the partitions of a month unless they are there, each table's even if that of one before it fails. */
-export async function createPartitions(db: Queryable, month: string): Promise<void> {
-  await runEach([
-    () => translated(db.execute`SELECT create_page_view_partition(${month}::date)`),
-    () => translated(db.execute`SELECT create_activity_partition('user_activity', ${month}::date)`),
-    () => translated(db.execute`SELECT create_activity_partition('user_activity_member', ${month}::date)`),
-  ]);
+/** Creates monthly partitions, each table's even if another table's could not be created. */
+export function createPartitions(db: Queryable): PartitionStore {
+  const prepared = new Set<string>();
+  const prepare = async (month: string) => {
+    await runEach([
+      () => db.execute`SELECT create_page_view_partition(${month}::date)`,
+      () => db.execute`SELECT create_activity_partition('user_activity', ${month}::date)`,
+      () => db.execute`SELECT create_activity_partition('user_activity_member', ${month}::date)`,
+    ]);
+    prepared.add(month);
+  };
+  return {
+    async preparePageViews(moments) {
+      const missing = [...new Set(moments.map(monthOf))].filter((month) => !prepared.has(month));
+      await runEach(missing.map((month) => () => prepare(month)));
+    },
+  };
 }

@@ -16,7 +16,7 @@ export const toRecipient = (row: Recipient): Recipient => ({
   disabledCategories: row.disabledCategories,
 });
 
-export function createPreferenceQueries(db: Queryable) {
+export function createPreferenceReads(db: Queryable) {
   return {
     async recipients(keys: readonly UserKey[]): Promise<readonly Recipient[]> {
       if (keys.length === 0) return [];
@@ -31,7 +31,11 @@ export function createPreferenceQueries(db: Queryable) {
         SELECT tenant_id AS "tenantId", user_id AS "userId", category, enabled FROM notification_preference
         WHERE ${isOf(keys)}`;
     },
+  };
+}
 
+export function createPreferenceWrites(db: Queryable) {
+  return {
     async saveCategoryChoices(
       { tenantId, userId }: UserKey,
       choices: readonly CategoryChoice[],

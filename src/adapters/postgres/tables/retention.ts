@@ -1,6 +1,5 @@
 import { runEach } from '../../../async/run-each.ts';
 import type { Expiring, SweepOutcome, SweptKind } from '../../../ports/store/retention.ts';
-import { translated } from '../error.ts';
 import { type Fragment, type Queryable, sql } from '../sql.ts';
 import { expireEarlyViews, type InTransaction } from './early-item-view.ts';
 
@@ -122,7 +121,7 @@ export function createRetentionQueries(db: Queryable, inTransaction: InTransacti
     const old = await db.query<{ name: string }>`
       SELECT old_partitions(${parent}, ${before}::timestamptz) AS name`;
     const drop = (name: string) => () =>
-      translated(db.query`SELECT drop_old_partition(${parent}, ${name}, ${before}::timestamptz)`);
+      db.query`SELECT drop_old_partition(${parent}, ${name}, ${before}::timestamptz)`;
     if (!dryRun) await runEach(old.map(({ name }) => drop(name)));
     return old.length;
   }
@@ -131,11 +130,9 @@ export function createRetentionQueries(db: Queryable, inTransaction: InTransacti
     /** Each table and partition, even if one before it fails. */
     async expire(kind: Expiring, before: Date, { dryRun }: { readonly dryRun: boolean }): Promise<number> {
       const counts = await runEach([
-        ...(partitioned[kind] ?? []).map((parent) => () => translated(inPartitions(parent, before, dryRun))),
-        ...(kind === 'earlyItemViews'
-          ? [() => translated(expireEarlyViews({ db, inTransaction }, before, dryRun))]
-          : []),
-        ...rows[kind].map((one) => () => translated(inTable(one, before, dryRun))),
+        ...(partitioned[kind] ?? []).map((parent) => () => inPartitions(parent, before, dryRun)),
+        ...(kind === 'earlyItemViews' ? [() => expireEarlyViews({ db, inTransaction }, before, dryRun)] : []),
+        ...rows[kind].map((one) => () => inTable(one, before, dryRun)),
       ]);
       return counts.reduce((sum, count) => sum + count, 0);
     },

@@ -29,7 +29,7 @@ function byStretch<Row>(
 }
 
 /** What follows places in inboxes. */
-export function createStreamQueries(db: Queryable) {
+export function createStreamReads(db: Queryable) {
   return {
     async arrivals(
       stretches: readonly Stretch[],

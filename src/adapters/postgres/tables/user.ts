@@ -41,7 +41,7 @@ const wokenBy = (now: Date) => sql`woken AS (
   UPDATE waiting_record AS w SET due_at = ${now}::timestamptz FROM created
   WHERE w.tenant_id = created.tenant_id AND w.user_id = created.user_id RETURNING 1)`;
 
-export function createUserQueries(db: Queryable) {
+export function createUserReads(db: Queryable) {
   return {
     async users(keys: readonly UserKey[]): Promise<readonly User[]> {
       if (keys.length === 0) return [];
@@ -58,7 +58,11 @@ export function createUserQueries(db: Queryable) {
         SELECT tenant_id AS "tenantId", user_id AS "userId", ${selectedOfUser} FROM app_user
         WHERE tenant_id = ${tenantId} ${place} ORDER BY user_id LIMIT ${first}`;
     },
+  };
+}
 
+export function createUserWrites(db: Queryable) {
+  return {
     async lockUsers(keys: readonly UserKey[]): Promise<readonly User[]> {
       if (keys.length === 0) return [];
       return db.query<User>`

@@ -41,7 +41,32 @@ const due = (now: Date, limit: number) => sql`
   (SELECT ${placeColumns} FROM waiting_record WHERE due_at <= ${now}::timestamptz ORDER BY due_at LIMIT ${limit}) AS due`;
 
 /** Records of the log that wait for their users to exist. */
-export function createWaitingQueries(db: Queryable) {
+export function createWaitingReads(db: Queryable) {
+  return {
+    /** Of the `limit` that are due the longest, whose users exist. */
+    async usersAppeared(now: Date, limit: number): Promise<readonly UserKey[]> {
+      return db.query<UserKey>`
+        SELECT DISTINCT tenant_id AS "tenantId", user_id AS "userId" FROM ${due(now, limit)}
+        JOIN app_user USING (tenant_id, user_id)`;
+    },
+
+    async waitingOf(keys: readonly UserKey[], limit: number): Promise<readonly WaitingForUser[]> {
+      if (keys.length === 0) return [];
+      const rows = await db.query<Row>`
+        SELECT ${selected} FROM waiting_record AS w WHERE ${isOf(keys)} ORDER BY ${placeColumns} LIMIT ${limit}`;
+      return rows.map(toWaiting);
+    },
+
+    async countWaiting(): Promise<number> {
+      const [row] = await db.query<{
+        readonly count: number;
+      }>`SELECT count(*)::int AS count FROM waiting_record`;
+      return row?.count ?? 0;
+    },
+  };
+}
+
+export function createWaitingWrites(db: Queryable) {
   return {
     async usersAwaited(keys: readonly UserKey[]): Promise<readonly UserKey[]> {
       if (keys.length === 0) return [];
@@ -56,13 +81,6 @@ export function createWaitingQueries(db: Queryable) {
       return new Map(rows.map(({ tenantId, count }) => [tenantId, count]));
     },
 
-    async countWaiting(): Promise<number> {
-      const [row] = await db.query<{
-        readonly count: number;
-      }>`SELECT count(*)::int AS count FROM waiting_record`;
-      return row?.count ?? 0;
-    },
-
     async addWaiting(rows: readonly (WaitingForUser & { readonly dueAt: Date })[]): Promise<void> {
       if (rows.length === 0) return;
       await db.execute`
@@ -74,20 +92,6 @@ export function createWaitingQueries(db: Queryable) {
           ${iso(rows, ({ record }) => record.appendedAt)}::timestamptz[], ${iso(rows, (row) => row.receivedAt)}::timestamptz[],
           ${iso(rows, (row) => row.deadlineAt)}::timestamptz[], ${rows.map((row) => row.dueAt.toISOString())}::timestamptz[])
         ON CONFLICT DO NOTHING`;
-    },
-
-    /** Of the `limit` that are due the longest, whose users exist. */
-    async usersAppeared(now: Date, limit: number): Promise<readonly UserKey[]> {
-      return db.query<UserKey>`
-        SELECT DISTINCT tenant_id AS "tenantId", user_id AS "userId" FROM ${due(now, limit)}
-        JOIN app_user USING (tenant_id, user_id)`;
-    },
-
-    async waitingOf(keys: readonly UserKey[], limit: number): Promise<readonly WaitingForUser[]> {
-      if (keys.length === 0) return [];
-      const rows = await db.query<Row>`
-        SELECT ${selected} FROM waiting_record AS w WHERE ${isOf(keys)} ORDER BY ${placeColumns} LIMIT ${limit}`;
-      return rows.map(toWaiting);
     },
 
     async takeWaiting(rows: readonly WaitingForUser[]): Promise<readonly boolean[]> {
@@ -113,12 +117,6 @@ export function createWaitingQueries(db: Queryable) {
       return rows.map(toWaiting);
     },
 
-    async removeWaiting(rows: readonly WaitingForUser[]): Promise<void> {
-      if (rows.length === 0) return;
-      await db.execute`
-        DELETE FROM waiting_record WHERE (${placeColumns}) IN (SELECT * FROM unnest(${placesOf(rows)}))`;
-    },
-
     async postponeWaiting(rows: readonly (WaitingForUser & { readonly dueAt: Date })[]): Promise<void> {
       if (rows.length === 0) return;
       await db.execute`
@@ -127,6 +125,12 @@ export function createWaitingQueries(db: Queryable) {
           AS later (${placeColumns}, due_at)
         WHERE (w.tenant_id, w.user_id, w.topic, w.partition, w."offset")
           = (later.tenant_id, later.user_id, later.topic, later.partition, later."offset")`;
+    },
+
+    async removeWaiting(rows: readonly WaitingForUser[]): Promise<void> {
+      if (rows.length === 0) return;
+      await db.execute`
+        DELETE FROM waiting_record WHERE (${placeColumns}) IN (SELECT * FROM unnest(${placesOf(rows)}))`;
     },
   };
 }
