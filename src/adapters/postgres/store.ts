@@ -18,7 +18,7 @@ import { createErasureWrites } from './tables/erase.ts';
 import {
   createEventReads,
   createEventWrites,
-  createIdempotencyLookups,
+  createIdempotencyReads,
   createIdempotencyWrites,
 } from './tables/event.ts';
 import { createDueInboxWrites, createInboxReads, createInboxWrites } from './tables/inbox.ts';
@@ -39,11 +39,11 @@ import {
   createPartitions,
 } from './tables/page-view.ts';
 import { createPreferenceReads, createPreferenceWrites } from './tables/preference.ts';
-import { createRetentionQueries } from './tables/retention.ts';
+import { createRetentionLookups, createRetentionQueries } from './tables/retention.ts';
 import { readStats } from './tables/stats.ts';
 import { createStreamReads } from './tables/stream.ts';
 import { createUserLookups, createUserReads, createUserWrites } from './tables/user.ts';
-import { createWaitingReads, createWaitingWrites } from './tables/waiting.ts';
+import { createWaitingLookups, createWaitingReads, createWaitingWrites } from './tables/waiting.ts';
 import type { WriteHealth } from './write-health.ts';
 
 /** Longer than a small write takes, and shorter than anybody waits for it. */
@@ -76,6 +76,7 @@ const createReads = (db: Queryable) => ({
   ...createLimitHistoryReads(db),
   ...createWaitingReads(db),
   ...createEventReads(db),
+  ...createIdempotencyReads(db),
   ...createDeadLetterReads(db),
   stats: (key: UserKey, window: StatsWindow) => readStats(db, key, window),
 });
@@ -85,7 +86,8 @@ const createLookups = (prisma: PrismaClient) => ({
   ...createUserLookups(prisma),
   ...createPageViewLookups(prisma),
   ...createItemLookups(prisma),
-  ...createIdempotencyLookups(prisma),
+  ...createWaitingLookups(prisma),
+  ...createRetentionLookups(prisma),
   ...createDeadLetterLookups(prisma),
 });
 

@@ -1,7 +1,6 @@
 import { compareText } from '../../../domain/compare.ts';
 import type { EventIdentity } from '../../../ports/store/events.ts';
 import type { KeyIdentity } from '../../../ports/store/idempotency.ts';
-import type { PrismaClient } from '../generated/client.ts';
 import { lines, type Queryable } from '../sql.ts';
 
 export function createEventReads(db: Queryable) {
@@ -44,6 +43,17 @@ export function createEventWrites(db: Queryable) {
   };
 }
 
+export function createIdempotencyReads(db: Queryable) {
+  return {
+    async boundDigest({ tenantId, caller, mutation, key }: KeyIdentity): Promise<string | undefined> {
+      const [bound] = await db.query<{ readonly digest: string }>`
+        SELECT digest FROM idempotency_key
+        WHERE tenant_id = ${tenantId} AND caller = ${caller} AND mutation = ${mutation} AND key = ${key}`;
+      return bound?.digest;
+    },
+  };
+}
+
 /** Binds idempotency keys, in a transaction or on its own. */
 export function createIdempotencyWrites(db: Queryable) {
   return {
@@ -64,17 +74,6 @@ export function createIdempotencyWrites(db: Queryable) {
         RETURNING tenant_id AS "tenantId", caller, mutation, key, digest`;
       const digests = new Map(rows.map((row) => [identifyKey(row), row.digest]));
       return keys.map((key) => digests.get(identifyKey(key)) ?? key.digest);
-    },
-  };
-}
-
-export function createIdempotencyLookups({ idempotencyKey }: Pick<PrismaClient, 'idempotencyKey'>) {
-  return {
-    async boundDigest({ tenantId, caller, mutation, key }: KeyIdentity): Promise<string | undefined> {
-      const bound = await idempotencyKey.findUnique({
-        where: { tenantId_caller_mutation_key: { tenantId, caller, mutation, key } },
-      });
-      return bound?.digest;
     },
   };
 }

@@ -48,16 +48,6 @@ export function createUserReads(db: Queryable) {
       return db.query<User>`
         SELECT tenant_id AS "tenantId", user_id AS "userId", ${selectedOfUser} FROM app_user WHERE ${isOf(keys)}`;
     },
-
-    async usersOf(
-      tenantId: string,
-      { first, after }: { readonly first: number; readonly after?: string },
-    ): Promise<readonly User[]> {
-      const place = after === undefined ? sql.empty : sql`AND user_id > ${after}`;
-      return db.query<User>`
-        SELECT tenant_id AS "tenantId", user_id AS "userId", ${selectedOfUser} FROM app_user
-        WHERE tenant_id = ${tenantId} ${place} ORDER BY user_id LIMIT ${first}`;
-    },
   };
 }
 
@@ -126,6 +116,16 @@ export function createUserWrites(db: Queryable) {
 
 export function createUserLookups({ appUser: table }: Pick<PrismaClient, 'appUser'>) {
   return {
+    usersOf: (
+      tenantId: string,
+      { first, after }: { readonly first: number; readonly after?: string },
+    ): Promise<readonly User[]> =>
+      table.findMany({
+        where: { tenantId, ...(after !== undefined && { userId: { gt: after } }) },
+        orderBy: { userId: 'asc' },
+        take: first,
+      }),
+
     countUsers: (tenantId: string): Promise<number> => table.count({ where: { tenantId } }),
   };
 }
