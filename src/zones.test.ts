@@ -34,6 +34,15 @@ const flowZones: Record<string, readonly string[]> = {
   deliver: [],
 };
 
+/** What each inner room of the Postgres adapter may import of the others, beside the files at the root of the adapter. */
+const postgresZones: Record<string, readonly string[]> = {
+  generated: [],
+  tables: ['generated'],
+  log: [],
+  embedded: [],
+  server: ['embedded'],
+};
+
 /** Client libraries, each with the one folder that may know it. */
 const owners: Record<string, string> = {
   pg: 'adapters/postgres',
@@ -111,6 +120,31 @@ describe('the rooms', () => {
       .map(([from, to]) => `${from} → ${to}`);
     expect([...new Set(trespasses)]).toEqual([]);
     expect(inFlow.length).toBeGreaterThan(30);
+  });
+
+  it('of the Postgres adapter import only what the adapter allows', () => {
+    const adapter = 'adapters/postgres/';
+    const within = imports.filter(({ from, to }) => from.startsWith(adapter) && to.startsWith(adapter));
+    const innerRoomOf = (file: string) => /^([^/]+)\//.exec(file.slice(adapter.length))?.[1];
+    const trespasses = within
+      .map(({ from, to }) => [innerRoomOf(from), innerRoomOf(to)] as const)
+      .filter(([from, to]) => from && to && from !== to && !postgresZones[from]?.includes(to))
+      .map(([from, to]) => `${from} → ${to}`);
+    expect([...new Set(trespasses)]).toEqual([]);
+    expect(within.length).toBeGreaterThan(50);
+  });
+
+  it('of the Postgres adapter rest on root files that import no inner room', () => {
+    const adapter = 'adapters/postgres/';
+    const inner = /^adapters\/postgres\/(tables|log|embedded|server)\//;
+    const base = new Set(
+      imports
+        .filter(({ from, to }) => inner.test(from) && to.startsWith(adapter) && !inner.test(to))
+        .map(({ to }) => to),
+    );
+    const downward = imports.filter(({ from, to }) => base.has(from) && inner.test(to));
+    expect(downward.map(({ from, to }) => `${from} → ${to}`)).toEqual([]);
+    expect([...base]).toContain('adapters/postgres/sql.ts');
   });
 
   it('reach the store through the flow', () => {
