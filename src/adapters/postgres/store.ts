@@ -8,7 +8,7 @@ import type { Database } from './connection.ts';
 import { withTranslatedErrors } from './error.ts';
 import type { PrismaClient } from './generated/client.ts';
 import { createTransactions, exclusively, type Finish, type Queryable, queryable, sql } from './sql.ts';
-import { createActivityReads, createActivityWrites } from './tables/activity.ts';
+import { createActivityReads, createActivityWrites, createMetricsWrites } from './tables/activity.ts';
 import {
   createDeadLetterLookups,
   createDeadLetterReads,
@@ -22,7 +22,7 @@ import {
   createIdempotencyWrites,
 } from './tables/event.ts';
 import { createDueInboxWrites, createInboxReads, createInboxWrites } from './tables/inbox.ts';
-import { createItemLookups, createItemReads, createItemWrites } from './tables/item.ts';
+import { createItemLookups, createItemReads, createItemViewWrites, createItemWrites } from './tables/item.ts';
 import {
   createLimitEventWrites,
   createLimitHistoryReads,
@@ -104,8 +104,10 @@ function createTransactionQueries(db: Queryable, finish: Finish) {
     ...notifications,
     ...createMarkingWrites(db),
     ...createItemWrites(db),
+    ...createItemViewWrites(db),
     ...createEventWrites(db),
     ...createActivityWrites(db),
+    ...createMetricsWrites(db),
     ...createDeadLetterWrites(db),
     ...createOutboxWrites(db),
     ...createWaitingWrites(db),

@@ -132,8 +132,6 @@ export function createActivityWrites(db: Queryable) {
       return freshOf(activities, distinct, row?.known);
     },
 
-    recountMetrics: (options: RecountOptions): Promise<MetricsDifference> => recountMetrics(db, options),
-
     async claimActivityTypes(
       types: readonly ActivityTypeKey[],
       max: number,
@@ -174,7 +172,11 @@ export function createActivityWrites(db: Queryable) {
       const kept = new Set(rows.map(nameOf));
       return activities.filter((activity) => isView(activity) || kept.has(nameOf(activity)));
     },
+  };
+}
 
+export function createMetricsWrites(db: Queryable) {
+  return {
     async addActivity(activities: readonly Activity[], now: Date): Promise<void> {
       if (activities.length === 0) return;
       const additions = additionsOf(activities);
@@ -232,6 +234,8 @@ export function createActivityWrites(db: Queryable) {
             DO UPDATE SET count = kept.count + excluded.count`,
       ]);
     },
+
+    recountMetrics: (options: RecountOptions): Promise<MetricsDifference> => recountMetrics(db, options),
   };
 }
 

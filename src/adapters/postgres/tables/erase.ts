@@ -54,73 +54,80 @@ const ofCaller = ({ tenantId, userId }: UserKey) => {
   return sql`tenant_id = ${tenantId} AND caller = ${caller}`;
 };
 
+/** Removes the user from these days of activity. The site's counts stay: they name nobody. */
+async function removeDays(
+  db: Queryable,
+  { tenantId, userId }: UserKey,
+  days: readonly Date[],
+): Promise<number> {
+  if (days.length === 0) return 0;
+  const own = sql`member.tenant_id = ${tenantId} AND member.user_id = ${userId}`;
+  const [found] = await db.query<{ readonly rows: number }>`
+    WITH day AS (
+      DELETE FROM user_activity_member AS member USING unnest(${days}::timestamptz[]) AS at
+      WHERE ${own} AND granularity = 'DAY' AND bucket_start = at RETURNING bucket_start
+    ), hour AS (
+      DELETE FROM user_activity_member AS member USING day, generate_series(0, 23) AS n
+      WHERE ${own} AND granularity = 'HOUR' AND member.bucket_start = day.bucket_start + n * interval '1 hour'
+      RETURNING member.bucket_start
+    ), minute AS (
+      DELETE FROM user_activity_member AS member USING hour, generate_series(0, 59) AS n
+      WHERE ${own} AND granularity = 'MINUTE' AND member.bucket_start = hour.bucket_start + n * interval '1 minute'
+      RETURNING 1
+    )
+    SELECT (SELECT count(*) FROM day)::int + (SELECT count(*) FROM hour)::int
+      + (SELECT count(*) FROM minute)::int AS rows`;
+  return found?.rows ?? 0;
+}
+
+/** The oldest days of the user's activity, `limit` at most. An index by user is what every count would pay for. */
+async function daysOf(
+  db: Queryable,
+  { tenantId, userId }: UserKey,
+  limit: number | null,
+): Promise<readonly Date[]> {
+  const rows = await db.query<{ readonly at: Date }>`
+    WITH kept AS (
+      SELECT min(bucket_start) AS first, max(bucket_start) AS last FROM user_activity_member
+      WHERE tenant_id = ${tenantId} AND granularity = 'DAY'
+    )
+    SELECT at FROM kept, generate_series(first, last, '1 day') AS at WHERE EXISTS (
+      SELECT FROM user_activity_member AS member WHERE member.tenant_id = ${tenantId} AND granularity = 'DAY'
+        AND bucket_start = at AND member.user_id = ${userId} OFFSET 0)
+    ORDER BY at LIMIT ${limit}::int`;
+  return rows.map(({ at }) => at);
+}
+
+/** Empties the user's records of the log behind an offset, in one stretch of it. */
+async function blankStretch(
+  db: Queryable,
+  user: UserKey,
+  after: bigint,
+): Promise<{ rows: number; upTo: bigint; isAll: boolean }> {
+  const [log] = await db.query<{ readonly oldest: bigint | null; readonly head: bigint }>`
+    SELECT (SELECT min("offset") FROM event_log WHERE "offset" > ${after}) AS oldest, head FROM log_head`;
+  const head = log?.head ?? after;
+  const from = log?.oldest ?? head + 1n;
+  const rows = await db.execute`
+    UPDATE event_log SET key = NULL, value = NULL, raw = NULL, headers = '{}'
+    WHERE "offset" >= ${from} AND "offset" < ${from + stride} AND "offset" <= ${head} AND key = ${userKeyOf(user)}`;
+  const isAll = from + stride > head;
+  return { rows, upTo: isAll ? head : from + stride - 1n, isAll };
+}
+
 export function createErasureWrites(db: Queryable) {
-  const some = createPartialErasure(db);
-
-  /** Removes the user from these days of activity. The site's counts stay: they name nobody. */
-  async function removeDays({ tenantId, userId }: UserKey, days: readonly Date[]): Promise<number> {
-    if (days.length === 0) return 0;
-    const own = sql`member.tenant_id = ${tenantId} AND member.user_id = ${userId}`;
-    const [found] = await db.query<{ readonly rows: number }>`
-      WITH day AS (
-        DELETE FROM user_activity_member AS member USING unnest(${days}::timestamptz[]) AS at
-        WHERE ${own} AND granularity = 'DAY' AND bucket_start = at RETURNING bucket_start
-      ), hour AS (
-        DELETE FROM user_activity_member AS member USING day, generate_series(0, 23) AS n
-        WHERE ${own} AND granularity = 'HOUR' AND member.bucket_start = day.bucket_start + n * interval '1 hour'
-        RETURNING member.bucket_start
-      ), minute AS (
-        DELETE FROM user_activity_member AS member USING hour, generate_series(0, 59) AS n
-        WHERE ${own} AND granularity = 'MINUTE' AND member.bucket_start = hour.bucket_start + n * interval '1 minute'
-        RETURNING 1
-      )
-      SELECT (SELECT count(*) FROM day)::int + (SELECT count(*) FROM hour)::int
-        + (SELECT count(*) FROM minute)::int AS rows`;
-    return found?.rows ?? 0;
-  }
-
-  /** The oldest days of the user's activity, `limit` at most. An index by user is what every count would pay for. */
-  async function daysOf({ tenantId, userId }: UserKey, limit: number | null): Promise<readonly Date[]> {
-    const rows = await db.query<{ readonly at: Date }>`
-      WITH kept AS (
-        SELECT min(bucket_start) AS first, max(bucket_start) AS last FROM user_activity_member
-        WHERE tenant_id = ${tenantId} AND granularity = 'DAY'
-      )
-      SELECT at FROM kept, generate_series(first, last, '1 day') AS at WHERE EXISTS (
-        SELECT FROM user_activity_member AS member WHERE member.tenant_id = ${tenantId} AND granularity = 'DAY'
-          AND bucket_start = at AND member.user_id = ${userId} OFFSET 0)
-      ORDER BY at LIMIT ${limit}::int`;
-    return rows.map(({ at }) => at);
-  }
-
-  /** Empties the user's records of the log behind an offset, in one stretch of it. */
-  async function blankStretch(
-    user: UserKey,
-    after: bigint,
-  ): Promise<{ rows: number; upTo: bigint; isAll: boolean }> {
-    const [log] = await db.query<{ readonly oldest: bigint | null; readonly head: bigint }>`
-      SELECT (SELECT min("offset") FROM event_log WHERE "offset" > ${after}) AS oldest, head FROM log_head`;
-    const head = log?.head ?? after;
-    const from = log?.oldest ?? head + 1n;
-    const rows = await db.execute`
-      UPDATE event_log SET key = NULL, value = NULL, raw = NULL, headers = '{}'
-      WHERE "offset" >= ${from} AND "offset" < ${from + stride} AND "offset" <= ${head} AND key = ${userKeyOf(user)}`;
-    const isAll = from + stride > head;
-    return { rows, upTo: isAll ? head : from + stride - 1n, isAll };
-  }
-
   return {
     async eraseSome(
       user: UserKey,
       { size, logUpTo, now }: { readonly size: number; readonly logUpTo: bigint; readonly now: Date },
     ): Promise<PartialErasure> {
-      const rows = await some.remove(user, size, now);
+      const rows = await removeSome(db, user, size, now);
       if (rows > 0) return { rows, logUpTo, isRestFew: false };
       // A day has some 1500 rows.
-      const days = await daysOf(user, 2);
+      const days = await daysOf(db, user, 2);
       if (days.length > 1)
-        return { rows: await removeDays(user, days.slice(0, 1)), logUpTo, isRestFew: false };
-      const { upTo, isAll, ...blanked } = await blankStretch(user, logUpTo);
+        return { rows: await removeDays(db, user, days.slice(0, 1)), logUpTo, isRestFew: false };
+      const { upTo, isAll, ...blanked } = await blankStretch(db, user, logUpTo);
       return { rows: blanked.rows, logUpTo: upTo, isRestFew: isAll };
     },
 
@@ -157,13 +164,13 @@ export function createErasureWrites(db: Queryable) {
       }
 
       async function removeMember(): Promise<void> {
-        rows += await removeDays(user, await daysOf(user, null));
+        rows += await removeDays(db, user, await daysOf(db, user, null));
       }
 
       /** Empties the user's records of the log behind an offset; the offset of the last that was looked at. */
       async function blankRecords(after: bigint): Promise<bigint> {
         for (let upTo = after; ; ) {
-          const stretch = await blankStretch(user, upTo);
+          const stretch = await blankStretch(db, user, upTo);
           rows += stretch.rows;
           upTo = stretch.upTo;
           if (stretch.isAll) return upTo;
@@ -173,98 +180,95 @@ export function createErasureWrites(db: Queryable) {
   };
 }
 
-/** Removes rows of a user from the first table that has more than so many. */
-function createPartialErasure(db: Queryable) {
-  /** What is true of the first `size` rows in the order of the key; undefined when there are no more than that. */
-  async function firstOf(
-    table: string,
-    owner: Fragment,
-    rest: readonly Column[],
-    size: number,
-  ): Promise<Fragment | undefined> {
-    const key = sql.raw(rest.map(({ name }) => name).join(', '));
-    const texts = sql.raw(rest.map(({ name }, n) => `${name}::text AS c${n}`).join(', '));
-    const [next] = await db.query<Readonly<Record<string, string>>>`
-      SELECT ${texts} FROM ${sql.raw(table)} WHERE ${owner} ORDER BY ${key} OFFSET ${size}::int LIMIT 1`;
-    if (!next) return undefined;
-    const place = rest.map(({ type }, n) => sql`${next[`c${n}`]}::text::${sql.raw(type)}`);
-    // Of partitions the second condition leaves those out that are later.
-    return sql`${owner} AND (${key}) < (${sql.join(place)}) AND ${sql.raw(rest[0]?.name ?? '')} <= ${place[0]}`;
-  }
+/** What is true of the first `size` rows in the order of the key; undefined when there are no more than that. */
+async function firstOf(
+  db: Queryable,
+  table: string,
+  owner: Fragment,
+  rest: readonly Column[],
+  size: number,
+): Promise<Fragment | undefined> {
+  const key = sql.raw(rest.map(({ name }) => name).join(', '));
+  const texts = sql.raw(rest.map(({ name }, n) => `${name}::text AS c${n}`).join(', '));
+  const [next] = await db.query<Readonly<Record<string, string>>>`
+    SELECT ${texts} FROM ${sql.raw(table)} WHERE ${owner} ORDER BY ${key} OFFSET ${size}::int LIMIT 1`;
+  if (!next) return undefined;
+  const place = rest.map(({ type }, n) => sql`${next[`c${n}`]}::text::${sql.raw(type)}`);
+  // Of partitions the second condition leaves those out that are later.
+  return sql`${owner} AND (${key}) < (${sql.join(place)}) AND ${sql.raw(rest[0]?.name ?? '')} <= ${place[0]}`;
+}
 
-  async function removeRows(
-    table: string,
-    owner: Fragment,
-    rest: readonly Column[],
-    size: number,
-  ): Promise<number> {
-    const first = await firstOf(table, owner, rest, size);
-    return first ? db.execute`DELETE FROM ${sql.raw(table)} WHERE ${first}` : 0;
-  }
+async function removeRows(
+  db: Queryable,
+  table: string,
+  owner: Fragment,
+  rest: readonly Column[],
+  size: number,
+): Promise<number> {
+  const first = await firstOf(db, table, owner, rest, size);
+  return first ? db.execute`DELETE FROM ${sql.raw(table)} WHERE ${first}` : 0;
+}
 
-  /** Notifications that count leave the counters of their inbox with it, under its lock. */
-  async function removeNotifications(user: UserKey, size: number, now: Date): Promise<number> {
-    const found = await db.query<{ readonly id: string }>`
-      SELECT id FROM notification WHERE ${ofUser(user)} ORDER BY seq LIMIT ${size + 1}`;
-    if (found.length <= size) return 0;
-    const ids = found.slice(0, size).map(({ id }) => id);
-    await db.execute`SELECT FROM inbox WHERE ${ofUser(user)} FOR UPDATE`;
-    await db.execute`
-      WITH gone AS (
-        DELETE FROM notification AS n WHERE n.tenant_id = ${user.tenantId} AND n.id = ANY(${ids}::uuid[])
-        RETURNING n.seq, n.seen_at, n.read_at, ${isCountableRow} AS is_live
-      )
-      UPDATE inbox SET version = version + 1, updated_at = ${now}::timestamptz,
-        unseen = greatest(0, unseen - (SELECT count(*) FROM gone WHERE is_live AND seen_at IS NULL AND seq > opened_seq)),
-        unread = greatest(0, unread - (SELECT count(*) FROM gone WHERE is_live AND read_at IS NULL))
-      WHERE ${ofUser(user)}`;
-    return size;
-  }
+/** Notifications that count leave the counters of their inbox with it, under its lock. */
+async function removeNotifications(db: Queryable, user: UserKey, size: number, now: Date): Promise<number> {
+  const found = await db.query<{ readonly id: string }>`
+    SELECT id FROM notification WHERE ${ofUser(user)} ORDER BY seq LIMIT ${size + 1}`;
+  if (found.length <= size) return 0;
+  const ids = found.slice(0, size).map(({ id }) => id);
+  await db.execute`SELECT FROM inbox WHERE ${ofUser(user)} FOR UPDATE`;
+  await db.execute`
+    WITH gone AS (
+      DELETE FROM notification AS n WHERE n.tenant_id = ${user.tenantId} AND n.id = ANY(${ids}::uuid[])
+      RETURNING n.seq, n.seen_at, n.read_at, ${isCountableRow} AS is_live
+    )
+    UPDATE inbox SET version = version + 1, updated_at = ${now}::timestamptz,
+      unseen = greatest(0, unseen - (SELECT count(*) FROM gone WHERE is_live AND seen_at IS NULL AND seq > opened_seq)),
+      unread = greatest(0, unread - (SELECT count(*) FROM gone WHERE is_live AND read_at IS NULL))
+    WHERE ${ofUser(user)}`;
+  return size;
+}
 
-  /** Views of items that go change what counts in their collections. */
-  async function removeItemViews(user: UserKey, size: number, now: Date): Promise<number> {
-    const first = await firstOf('item_view', ofUser(user), itemKey, size);
-    if (!first) return 0;
-    await db.execute`${shareCollectionLock}`;
-    await db.execute`
-      WITH gone AS (DELETE FROM item_view WHERE ${first} RETURNING collection)
-      UPDATE item_collection SET version = version + 1, updated_at = ${now}::timestamptz
-      WHERE tenant_id = ${user.tenantId} AND collection IN (SELECT collection FROM gone)`;
-    return size;
-  }
+/** Views of items that go change what counts in their collections. */
+async function removeItemViews(db: Queryable, user: UserKey, size: number, now: Date): Promise<number> {
+  const first = await firstOf(db, 'item_view', ofUser(user), itemKey, size);
+  if (!first) return 0;
+  await db.execute`${shareCollectionLock}`;
+  await db.execute`
+    WITH gone AS (DELETE FROM item_view WHERE ${first} RETURNING collection)
+    UPDATE item_collection SET version = version + 1, updated_at = ${now}::timestamptz
+    WHERE tenant_id = ${user.tenantId} AND collection IN (SELECT collection FROM gone)`;
+  return size;
+}
 
-  async function removeDeadLetters(key: string, size: number): Promise<number> {
-    const found = await db.query<{ readonly tenantId: string; readonly id: string }>`
-      SELECT tenant_id AS "tenantId", id FROM dead_letter WHERE key = ${key} LIMIT ${size + 1}`;
-    if (found.length <= size) return 0;
-    const tenantIds = [...new Set(found.map(({ tenantId }) => tenantId))];
-    return db.execute`
-      DELETE FROM dead_letter
-      WHERE tenant_id = ANY(${tenantIds}::text[]) AND id = ANY(${found.slice(0, size).map(({ id }) => id)}::uuid[])`;
-  }
+async function removeDeadLetters(db: Queryable, key: string, size: number): Promise<number> {
+  const found = await db.query<{ readonly tenantId: string; readonly id: string }>`
+    SELECT tenant_id AS "tenantId", id FROM dead_letter WHERE key = ${key} LIMIT ${size + 1}`;
+  if (found.length <= size) return 0;
+  const tenantIds = [...new Set(found.map(({ tenantId }) => tenantId))];
+  return db.execute`
+    DELETE FROM dead_letter
+    WHERE tenant_id = ANY(${tenantIds}::text[]) AND id = ANY(${found.slice(0, size).map(({ id }) => id)}::uuid[])`;
+}
 
-  async function removeOutgoing(key: string, size: number): Promise<number> {
-    const found = await db.query<{ readonly id: bigint }>`
-      SELECT id FROM outbox WHERE key = ${key} LIMIT ${size + 1}`;
-    if (found.length <= size) return 0;
-    return db.execute`DELETE FROM outbox WHERE id = ANY(${found.slice(0, size).map(({ id }) => String(id))}::bigint[])`;
-  }
+async function removeOutgoing(db: Queryable, key: string, size: number): Promise<number> {
+  const found = await db.query<{ readonly id: bigint }>`
+    SELECT id FROM outbox WHERE key = ${key} LIMIT ${size + 1}`;
+  if (found.length <= size) return 0;
+  return db.execute`DELETE FROM outbox WHERE id = ANY(${found.slice(0, size).map(({ id }) => String(id))}::bigint[])`;
+}
 
-  return {
-    /** How many rows went: 0 when no table has more than `size`. */
-    async remove(user: UserKey, size: number, now: Date): Promise<number> {
-      for (const [table, rest] of longTables) {
-        const removed = await removeRows(table, ofUser(user), rest, size);
-        if (removed > 0) return removed;
-      }
-      const keys = [column('mutation'), column('key')];
-      return (
-        (await removeNotifications(user, size, now)) ||
-        (await removeItemViews(user, size, now)) ||
-        (await removeRows('idempotency_key', ofCaller(user), keys, size)) ||
-        (await removeDeadLetters(userKeyOf(user), size)) ||
-        (await removeOutgoing(userKeyOf(user), size))
-      );
-    },
-  };
+/** Removes about `size` rows of a user from the first table that has more. Returns how many; 0 when no table has more. */
+async function removeSome(db: Queryable, user: UserKey, size: number, now: Date): Promise<number> {
+  for (const [table, rest] of longTables) {
+    const removed = await removeRows(db, table, ofUser(user), rest, size);
+    if (removed > 0) return removed;
+  }
+  const keys = [column('mutation'), column('key')];
+  return (
+    (await removeNotifications(db, user, size, now)) ||
+    (await removeItemViews(db, user, size, now)) ||
+    (await removeRows(db, 'idempotency_key', ofCaller(user), keys, size)) ||
+    (await removeDeadLetters(db, userKeyOf(user), size)) ||
+    (await removeOutgoing(db, userKeyOf(user), size))
+  );
 }

@@ -43,67 +43,71 @@ interface BadgeRow extends ViewerKey {
   readonly isDue: boolean;
 }
 
+/**
+ * Counts by the collections' own `counted_from`; what has fallen behind the horizon since is due. The join of views and
+ * items is a full one since that is never done by nested loops: those a planner chooses who takes either for few, and
+ * 5 000 views among 10 000 items are seconds then and not milliseconds.
+ */
+function countItemBadges(db: Queryable, keys: readonly ViewerKey[], { start }: Horizon): Promise<BadgeRow[]> {
+  const [tenantIds, userIds] = columns(keys);
+  return db.query<BadgeRow>`
+    WITH wanted AS MATERIALIZED (
+      SELECT DISTINCT * FROM unnest(
+        ${tenantIds}::text[], ${userIds}::text[], ${keys.map((key) => key.collection)}::text[])
+        AS wanted (tenant_id, user_id, collection)
+    ), known AS MATERIALIZED (
+      SELECT * FROM item_collection
+      WHERE (tenant_id, collection) IN (SELECT tenant_id, collection FROM wanted)
+    ), counted AS MATERIALIZED (
+      SELECT tenant_id, collection, item_id, published_at, views_from
+      FROM known JOIN item USING (tenant_id, collection)
+      WHERE retracted_at IS NULL AND published_at >= counted_from
+    ), total AS (
+      SELECT tenant_id, collection, count(*) AS items, min(published_at) AS oldest FROM counted GROUP BY 1, 2
+    ), viewed AS (
+      SELECT view.tenant_id, user_id, view.collection, count(*) FILTER (WHERE viewed_at >= views_from) AS items
+      FROM (SELECT item_view.* FROM wanted JOIN item_view USING (tenant_id, user_id, collection)) AS view
+      FULL JOIN counted USING (tenant_id, collection, item_id) GROUP BY 1, 2, 3
+    )
+    SELECT tenant_id AS "tenantId", user_id AS "userId", collection,
+      (coalesce(total.items, 0) - coalesce(viewed.items, 0))::int AS unseen,
+      coalesce(known.version, 0) + coalesce(viewer.version, 0) AS version,
+      greatest(known.updated_at, viewer.updated_at) AS "asOf", coalesce(oldest < ${start}::timestamptz, false) AS "isDue"
+    FROM wanted LEFT JOIN known USING (tenant_id, collection) LEFT JOIN total USING (tenant_id, collection)
+    LEFT JOIN item_viewer AS viewer USING (tenant_id, user_id, collection)
+    LEFT JOIN viewed USING (tenant_id, user_id, collection)
+    WHERE known.version IS NOT NULL OR viewer.version IS NOT NULL`;
+}
+
+/** What was published before the horizon counts no more. Of several who notice, one changes the version. */
+async function expireItems(
+  db: Queryable,
+  collections: readonly CollectionKey[],
+  { now, start }: Horizon,
+): Promise<void> {
+  await db.execute`
+    WITH due AS (
+      SELECT tenant_id, collection FROM item_collection AS c
+      WHERE (tenant_id, collection) IN (SELECT * FROM unnest(
+          ${collections.map((key) => key.tenantId)}::text[], ${collections.map((key) => key.collection)}::text[]))
+        AND EXISTS (SELECT FROM item WHERE tenant_id = c.tenant_id AND collection = c.collection
+          AND retracted_at IS NULL AND published_at >= c.counted_from AND published_at < ${start}::timestamptz)
+      ORDER BY tenant_id, collection FOR UPDATE
+    )
+    UPDATE item_collection AS c SET version = version + 1, counted_from = ${start}::timestamptz,
+      updated_at = ${now}::timestamptz
+    FROM due WHERE c.tenant_id = due.tenant_id AND c.collection = due.collection`;
+}
+
 export function createItemReads(db: Queryable) {
-  /**
-   * Counts by the collections' own `counted_from`; what has fallen behind the horizon since is due. The join of views and
-   * items is a full one since that is never done by nested loops: those a planner chooses who takes either for few, and
-   * 5 000 views among 10 000 items are seconds then and not milliseconds.
-   */
-  function countItemBadges(keys: readonly ViewerKey[], { start }: Horizon): Promise<BadgeRow[]> {
-    const [tenantIds, userIds] = columns(keys);
-    return db.query<BadgeRow>`
-      WITH wanted AS MATERIALIZED (
-        SELECT DISTINCT * FROM unnest(
-          ${tenantIds}::text[], ${userIds}::text[], ${keys.map((key) => key.collection)}::text[])
-          AS wanted (tenant_id, user_id, collection)
-      ), known AS MATERIALIZED (
-        SELECT * FROM item_collection
-        WHERE (tenant_id, collection) IN (SELECT tenant_id, collection FROM wanted)
-      ), counted AS MATERIALIZED (
-        SELECT tenant_id, collection, item_id, published_at, views_from
-        FROM known JOIN item USING (tenant_id, collection)
-        WHERE retracted_at IS NULL AND published_at >= counted_from
-      ), total AS (
-        SELECT tenant_id, collection, count(*) AS items, min(published_at) AS oldest FROM counted GROUP BY 1, 2
-      ), viewed AS (
-        SELECT view.tenant_id, user_id, view.collection, count(*) FILTER (WHERE viewed_at >= views_from) AS items
-        FROM (SELECT item_view.* FROM wanted JOIN item_view USING (tenant_id, user_id, collection)) AS view
-        FULL JOIN counted USING (tenant_id, collection, item_id) GROUP BY 1, 2, 3
-      )
-      SELECT tenant_id AS "tenantId", user_id AS "userId", collection,
-        (coalesce(total.items, 0) - coalesce(viewed.items, 0))::int AS unseen,
-        coalesce(known.version, 0) + coalesce(viewer.version, 0) AS version,
-        greatest(known.updated_at, viewer.updated_at) AS "asOf", coalesce(oldest < ${start}::timestamptz, false) AS "isDue"
-      FROM wanted LEFT JOIN known USING (tenant_id, collection) LEFT JOIN total USING (tenant_id, collection)
-      LEFT JOIN item_viewer AS viewer USING (tenant_id, user_id, collection)
-      LEFT JOIN viewed USING (tenant_id, user_id, collection)
-      WHERE known.version IS NOT NULL OR viewer.version IS NOT NULL`;
-  }
-
-  /** What was published before the horizon counts no more. Of several who notice, one changes the version. */
-  async function expireItems(collections: readonly CollectionKey[], { now, start }: Horizon): Promise<void> {
-    await db.execute`
-      WITH due AS (
-        SELECT tenant_id, collection FROM item_collection AS c
-        WHERE (tenant_id, collection) IN (SELECT * FROM unnest(
-            ${collections.map((key) => key.tenantId)}::text[], ${collections.map((key) => key.collection)}::text[]))
-          AND EXISTS (SELECT FROM item WHERE tenant_id = c.tenant_id AND collection = c.collection
-            AND retracted_at IS NULL AND published_at >= c.counted_from AND published_at < ${start}::timestamptz)
-        ORDER BY tenant_id, collection FOR UPDATE
-      )
-      UPDATE item_collection AS c SET version = version + 1, counted_from = ${start}::timestamptz,
-        updated_at = ${now}::timestamptz
-      FROM due WHERE c.tenant_id = due.tenant_id AND c.collection = due.collection`;
-  }
-
   return {
     async itemBadges(keys: readonly ViewerKey[], horizon: Horizon): Promise<readonly Badge[]> {
       if (keys.length === 0) return [];
-      let rows = await countItemBadges(keys, horizon);
+      let rows = await countItemBadges(db, keys, horizon);
       const due = rows.filter(({ isDue }) => isDue);
       if (due.length > 0) {
-        await expireItems(due, horizon);
-        rows = await countItemBadges(keys, horizon);
+        await expireItems(db, due, horizon);
+        rows = await countItemBadges(db, keys, horizon);
       }
       return rows.map(({ tenantId, userId, collection, unseen, version, asOf }) => ({
         tenantId,
@@ -196,7 +200,11 @@ export function createItemWrites(db: Queryable) {
         ON CONFLICT (tenant_id, collection, item_id) DO UPDATE SET title = excluded.title,
           published_at = excluded.published_at, views_from = excluded.views_from, retracted_at = excluded.retracted_at`;
     },
+  };
+}
 
+export function createItemViewWrites(db: Queryable) {
+  return {
     async addItemViews(views: readonly ItemView[], { now, start }: Horizon): Promise<number> {
       if (views.length === 0) return 0;
       const [tenantIds, userIds] = columns(views);
