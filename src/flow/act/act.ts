@@ -27,6 +27,7 @@ import type { Store } from '../../ports/store/store.ts';
 import { announceDue } from '../deliver/due.ts';
 import { publishBadges } from '../deliver/publish.ts';
 import { createQuotas, type Quotas, unlimited } from '../record/quota.ts';
+import { retryDeadLetters } from './dead-letters.ts';
 import { eraseUser } from './erase.ts';
 import { createLimitCommands } from './limit-commands.ts';
 import { type PreferencesChange, type Preferred, updatePreferences } from './preferences.ts';
@@ -227,16 +228,10 @@ export function createAct(
         (row, now) => reschedule(row, scheduledFor, now),
       ),
 
-    /**
-     * Puts dead letters back on their topics; the ids of those that were there. Each is either kept here or on its way, and
-     * when it fails again it comes back as a new dead letter. `tenantIds` says whose; absent: everybody's.
-     */
-    retryDeadLetters(
+    retryDeadLetters: (
       ids: readonly string[],
       filter: Pick<DeadLetterFilter, 'tenantIds'>,
-    ): Promise<readonly string[]> {
-      return store.transaction((transaction) => transaction.requeueDeadLetters(ids, filter, clock.now()));
-    },
+    ): Promise<readonly string[]> => retryDeadLetters({ store, clock }, ids, filter),
 
     /** Creates or changes users of one tenant, all or none; per patch whether it created. */
     async upsertUsers(
