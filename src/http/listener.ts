@@ -90,7 +90,7 @@ export function createListener(
 
 async function listen(server: Server, host: string, port: number): Promise<{ readonly url: string }> {
   await new Promise<void>((resolve, reject) => {
-    server.once('error', (error: NodeJS.ErrnoException) => reject(refusal(error, host, port)));
+    server.once('error', (error: NodeJS.ErrnoException) => reject(startErrorOf(error, host, port)));
     server.listen({ port, host, backlog }, resolve);
   });
   const { port: actual } = server.address() as AddressInfo;
@@ -117,24 +117,24 @@ function upgrade(
   socket.end(`HTTP/1.1 ${status}\r\nconnection: close\r\n\r\n`);
 }
 
-function refusal(error: NodeJS.ErrnoException, host: string, port: number): unknown {
+function startErrorOf(error: NodeJS.ErrnoException, host: string, port: number): unknown {
   const where = `${host}:${port}`;
   switch (error.code) {
     case 'EADDRINUSE':
       return new AppError(
         'START_REFUSED',
-        `${where} is in use by another program. Stop it, or choose a port: PORT=${port + 1}.`,
+        `${where} is already in use. Set PORT to another port, or stop the process that listens there.`,
       );
     case 'EACCES':
       return new AppError(
         'START_REFUSED',
-        `Listening on ${where} is not allowed. Choose a port from 1024 on: PORT=4000.`,
+        `This user may not listen on ${where}. Set PORT to 1024 or higher, for example PORT=4000.`,
       );
     case 'EADDRNOTAVAIL':
     case 'ENOTFOUND':
       return new AppError(
         'START_REFUSED',
-        `${host} is not an address of this machine. Set HOST=127.0.0.1, or 0.0.0.0 for all.`,
+        `${host} is not an address of this machine. Set HOST=127.0.0.1, or HOST=0.0.0.0 to listen on all addresses.`,
       );
     default:
       return error;

@@ -2,6 +2,7 @@ import { problemOfDirectory } from '../adapters/local/data-directory.ts';
 import { examineSecret } from '../adapters/local/secret.ts';
 import { examinePostgres } from '../adapters/postgres/doctor.ts';
 import { findEmbeddedPostgres } from '../adapters/postgres/embedded/embedded.ts';
+import { currentPlatform, problemOfPlatform } from '../adapters/postgres/embedded/platform.ts';
 import { migrationsDirectory } from '../adapters/postgres/server/migrate.ts';
 import type { Config } from '../config/config.ts';
 import type { Finding } from '../ports/finding.ts';
@@ -10,7 +11,7 @@ import { describePostgres } from './database.ts';
 import { chooseLog } from './log.ts';
 import { choosePubSub } from './pub-sub.ts';
 
-/** What was found of each backend, without changing anything. */
+/** Checks each backend without changing anything. */
 export async function examine(config: Config): Promise<readonly Examination[]> {
   const { dataDir } = config;
   const choices = [chooseLog(config), choosePubSub(config)];
@@ -23,7 +24,7 @@ export async function examine(config: Config): Promise<readonly Examination[]> {
   ]);
 }
 
-/** A backend, and what was found of it. */
+/** A backend and the findings about it. */
 export interface Examination {
   readonly backend: string;
   readonly findings: readonly Finding[];
@@ -39,6 +40,9 @@ async function examineStore(config: Config): Promise<readonly Finding[]> {
   if (databaseUrl !== undefined) return examinePostgres({ connectionString: databaseUrl }, options);
   const running = findEmbeddedPostgres(dataDir);
   if (running) return examinePostgres({ ...running, ssl: false }, options);
+  const unsupported = problemOfPlatform(currentPlatform());
+  if (unsupported !== undefined)
+    return [{ state: 'failed', found: 'not running, and cannot be started here', fix: unsupported }];
   const problem = problemOfDirectory(dataDir);
   if (problem === undefined) return [{ state: 'ok', found: 'not running; `unseen start` starts it' }];
   const fix = 'Make DATA_DIR writable, set another, or set DATABASE_URL to a PostgreSQL server.';

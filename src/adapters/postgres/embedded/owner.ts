@@ -58,8 +58,8 @@ export async function claim(client: pg.Client, dataDir: string): Promise<void> {
     if ((owner !== undefined && isRunning(owner)) || performance.now() > deadline) {
       throw new AppError(
         'START_REFUSED',
-        `The data directory ${dataDir} is in use by another Unseen (pid ${owner ?? 'unknown'}). ` +
-          'Stop that one, or give this one a directory of its own with DATA_DIR, or a temporary one with --ephemeral.',
+        `Another Unseen process (pid ${owner ?? 'unknown'}) uses the data directory ${dataDir}. ` +
+          'Stop that process, set DATA_DIR to another directory, or start with --ephemeral.',
       );
     }
     await delay(10);
