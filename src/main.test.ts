@@ -155,7 +155,7 @@ describe('unseen', () => {
     squatter.close();
     expect(busy.code).toBe(1);
     expect(busy.stderr).toBe(
-      `unseen: 127.0.0.1:${port} is in use by another program. Stop it, or choose a port: PORT=${port + 1}.\n`,
+      `unseen: 127.0.0.1:${port} is already in use. Set PORT to another port, or stop the process that listens there.\n`,
     );
 
     const owner = unseen(['start']);
@@ -165,6 +165,48 @@ describe('unseen', () => {
     expect(second.stderr).toMatch(new RegExp(`^unseen: .*${owner.child.pid}.*\\n$`));
   });
 
+  it('says in a sentence that an address is not of this machine', async () => {
+    // Reserved for documentation, so no machine has it (RFC 5737).
+    expect(await unseen(['start', '--ephemeral'], { HOST: '192.0.2.1' }).exit).toEqual({
+      code: 1,
+      stdout: '',
+      stderr:
+        'unseen: 192.0.2.1 is not an address of this machine. Set HOST=127.0.0.1, or HOST=0.0.0.0 to listen on all addresses.\n',
+    });
+  });
+
+  it.each([
+    [
+      'win32-x64',
+      `Object.defineProperties(process, { platform: { value: 'win32' }, arch: { value: 'x64' } })`,
+    ],
+    [
+      'linux-x64 with musl',
+      `Object.defineProperties(process, { platform: { value: 'linux' }, arch: { value: 'x64' } });
+       process.report.getReport = () => ({ header: {} })`,
+    ],
+  ])('says in a sentence that it brings no PostgreSQL for %s', async (platform, disguise) => {
+    const env = { NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(disguise)}` };
+    const { code, stdout, stderr } = await unseen(['start'], env).exit;
+    expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+    expect(stderr).toMatch(
+      new RegExp(
+        `^unseen: Unseen brings PostgreSQL [^\\n]*, but this is ${platform}\\. Set DATABASE_URL [^\\n]*\\n$`,
+      ),
+    );
+    expect((await unseen(['doctor'], env).exit).stdout).toContain(`but this is ${platform}`);
+  });
+
+  it('says in a sentence that Node.js is too old', async () => {
+    const disguise = `Object.defineProperty(process.versions, 'node', { value: '18.20.8' })`;
+    const env = { NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(disguise)}` };
+    const { code, stdout, stderr } = await unseen(['start'], env).exit;
+    expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+    expect(stderr).toMatch(
+      /^unseen: Unseen needs Node\.js 20\.19 or newer, but this is Node\.js 18\.20\.8\.[^\n]*\n$/,
+    );
+  });
+
   it('keeps nothing when told so', async () => {
     const ephemeral = unseen(['start', '--ephemeral']);
     await ephemeral.ready();
@@ -172,7 +214,9 @@ describe('unseen', () => {
     const { code, stderr } = await ephemeral.exit;
     expect(code).toBe(0);
     expect(stderr).toMatch(/Demo +http:\S+\/demo#[\w-]{38}\n/);
-    expect(stderr).toContain('The link of the demo works once, within 10 minutes. Restart for a new one.');
+    expect(stderr).toContain(
+      'The demo link works once, within 10 minutes. Restart the server to get a new one.',
+    );
     expect(existsSync(join(dataDir, 'auth-secret'))).toBe(false);
     expect(readdirSync(dataDir)).toEqual([]);
   });
@@ -644,7 +688,7 @@ describe('unseen dlq', () => {
     const [second = '', first = ''] = idsIn(table);
     expect(await dlq('ls', '--limit', '1')).toMatchObject({
       code: 0,
-      stderr: 'There are more than 1: see --limit.\n',
+      stderr: 'The list ends after 1. Raise --limit to list more.\n',
     });
     expect((await dlq('ls', '--topic', 'other')).stdout).toBe('No dead letters.\n');
     expect((await dlq('ls', '--code', 'USER_NOT_FOUND')).stdout).toBe('No dead letters.\n');
@@ -673,7 +717,7 @@ describe('unseen dlq', () => {
     });
     expect(await dlq('retry', first, unknown)).toEqual({
       code: 1,
-      stdout: 'Retried 1: a worker puts them back into the log.\n',
+      stdout: 'Retried 1 dead letter. A worker appends retried events to the log again.\n',
       stderr: `unseen: No dead letter has the id ${unknown}.\n`,
     });
     await vi.waitFor(async () => expect(await query('SELECT FROM dead_letter')).toHaveLength(2), {
@@ -688,7 +732,7 @@ describe('unseen dlq', () => {
     expect((await dlq('retry', '--all', '--topic', 'other')).stdout).toBe('No dead letters.\n');
     expect(await dlq('retry', '--all')).toEqual({
       ...good,
-      stdout: 'Retried 2: a worker puts them back into the log.\n',
+      stdout: 'Retried 2 dead letters. A worker appends retried events to the log again.\n',
     });
     expect((await dlq('ls')).stdout).toBe('No dead letters.\n');
     // The next start finds them on their way.
@@ -702,9 +746,9 @@ describe('unseen dlq', () => {
   it.each([
     [['show', 'x'], /unseen dlq ls/],
     [['show'], /missing required argument 'id'/],
-    [['retry'], /name the ids of dead letters, or say --all/],
-    [['retry', '00000000-0000-7000-8000-000000000000', '--all'], /or say --all/],
-    [['retry', '--topic', 'a', '00000000-0000-7000-8000-000000000000'], /--topic goes with --all/],
+    [['retry'], /name the ids of dead letters, or use --all/],
+    [['retry', '00000000-0000-7000-8000-000000000000', '--all'], /or use --all/],
+    [['retry', '--topic', 'a', '00000000-0000-7000-8000-000000000000'], /--topic requires --all/],
     [['ls', '--limit', '0'], /1 to 1000/],
     [['ls', '--limit', '1001'], /1 to 1000/],
   ])('refuses %j in a sentence and starts nothing', async (args, message) => {
@@ -744,23 +788,23 @@ describe('unseen import users', () => {
     const range = await importUsers('1..25000', '--time-zone', 'Europe/Berlin', '--tenant', 'acme').exit;
     expect(range).toEqual({
       code: 0,
-      stdout: 'created 25000, updated 0, 0 lines refused\n',
+      stdout: 'created 25000, updated 0, refused 0 lines\n',
       stderr: '10000 users so far\n20000 users so far\n',
     });
     const again = await importUsers('24999..25001', '--tenant', 'acme', '--can-receive', 'null').exit;
-    expect(again).toMatchObject({ code: 0, stdout: 'created 1, updated 2, 0 lines refused\n' });
+    expect(again).toMatchObject({ code: 0, stdout: 'created 1, updated 2, refused 0 lines\n' });
     const file = join(dataDir, 'users.jsonl');
     writeFileSync(file, '{"userId": "alice"}\nnonsense\n{"userId": "bob", "timeZone": null}\n');
     expect(await importUsers(file, '--can-receive', 'false').exit).toEqual({
       code: 1,
-      stdout: 'created 2, updated 0, 1 lines refused\n',
+      stdout: 'created 2, updated 0, refused 1 line\n',
       stderr: 'unseen: line 2: not JSON\n',
     });
     const piped = importUsers('-');
     piped.child.stdin.end('{"userId": "alice", "canReceiveNotifications": true}\n{"userId": "carol"}');
     expect(await piped.exit).toEqual({
       code: 0,
-      stdout: 'created 1, updated 1, 0 lines refused\n',
+      stdout: 'created 1, updated 1, refused 0 lines\n',
       stderr: '',
     });
   }, 120_000);
@@ -787,7 +831,7 @@ describe('unseen import limits', () => {
   it('explains itself', async () => {
     const { code, stdout } = await importLimits('--help').exit;
     expect(code).toBe(0);
-    expect(stdout).toMatch(/JSON array[\s\S]*--tenant[\s\S]*starts over[\s\S]*Examples:/);
+    expect(stdout).toMatch(/JSON array[\s\S]*--tenant[\s\S]*run the import again[\s\S]*Examples:/);
   });
 
   it('brings a file in, twice and shuffled, beside the server that applies it', async () => {
@@ -855,7 +899,7 @@ describe('unseen sweep', () => {
       );
       const dryRun = await unseen(['sweep', '--dry-run'], env).exit;
       expect(dryRun).toMatchObject({ code: 0, stderr: 'Nothing was removed.\n' });
-      expect(dryRun.stdout).toMatch(/^kind +kept +older than +would go\n/);
+      expect(dryRun.stdout).toMatch(/^kind +kept +older than +would remove\n/);
       expect(dryRun.stdout).toMatch(/^dead letters +90 days +\d{4}-\d\d-\d\d +3$/m);
       expect((await letters()).rowCount).toBe(5);
       const done = await unseen(['sweep'], env).exit;
@@ -914,18 +958,18 @@ describe('unseen rebuild', () => {
       const dryRun = await unseen(['rebuild', 'metrics', '--from', today, '--dry-run'], env).exit;
       expect(dryRun).toEqual({
         code: 0,
-        stdout: '1 days: 1 differ; nothing was changed.\n',
-        stderr: `${today}  1 buckets (7 page views in them, 0 counted), 0 types, 0 users missing, 0 too many\n`,
+        stdout: '1 day: 1 difference; nothing was changed.\n',
+        stderr: `${today}  1 bucket (7 page views in the metrics, 0 counted), 0 types, 0 users missing, 0 too many\n`,
       });
       const repair = await unseen(['rebuild', 'metrics', '--from', today], env).exit;
-      expect(repair.stdout).toBe('1 days: 1 differed and were repaired.\n');
+      expect(repair.stdout).toBe('1 day: 1 difference, repaired.\n');
       const again = await unseen(['rebuild', 'metrics', '--from', today], env).exit;
-      expect(again).toEqual({ code: 0, stdout: '1 days: nothing differs.\n', stderr: '' });
-      expect((await unseen(['rebuild', 'badges'], env).exit).stdout).toBe('0 badges: nothing differs.\n');
+      expect(again).toEqual({ code: 0, stdout: '1 day: no differences.\n', stderr: '' });
+      expect((await unseen(['rebuild', 'badges'], env).exit).stdout).toBe('0 badges: no differences.\n');
       expect(await unseen(['rebuild', 'limits'], env).exit).toEqual({
         code: 0,
-        stdout: '1 limits: nothing differs. 1 left alone: their events are not kept or cannot be read.\n',
-        stderr: '1 limits so far, 0 differ\n',
+        stdout: '1 limit: no differences. Skipped 1 limit whose events are not stored or cannot be read.\n',
+        stderr: '1 limit checked, 0 differences so far\n',
       });
     } finally {
       await database.drop();
@@ -934,8 +978,8 @@ describe('unseen rebuild', () => {
 
   it.each([
     [['cake'], /Allowed choices are metrics, badges, limits/],
-    [['limits', '--from', '2026-11-20'], /--from and --to go with metrics/],
-    [['metrics', '--from', '2026-02-30'], /a day that there is/],
+    [['limits', '--from', '2026-11-20'], /--from and --to apply only to metrics/],
+    [['metrics', '--from', '2026-02-30'], /a day that exists/],
     [['metrics', '--from', 'yesterday'], /a day such as/],
   ])('refuses %j in a sentence', async (args, message) => {
     const { code, stdout, stderr } = await unseen(['rebuild', ...args]).exit;

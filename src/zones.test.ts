@@ -17,9 +17,9 @@ const zones: Record<string, { readonly values: readonly string[]; readonly types
   adapters: { values: ['async', 'ports', 'events', 'domain'] },
   config: { values: ['ports'] },
   runtime: { values: ['adapters', 'config', 'domain', 'events', 'ports', 'version.ts'], types: ['app.ts'] },
-  cli: { values: ['domain', 'events', 'flow', 'ports'] },
+  cli: { values: ['domain', 'events', 'flow', 'ports', 'config', 'runtime', 'app.ts', 'version.ts'] },
   'app.ts': { values: ['flow', 'graphql', 'http', 'ports', 'version.ts'], types: ['config'] },
-  'main.ts': { values: ['cli', 'config', 'runtime', 'app.ts', 'domain', 'version.ts'] },
+  'main.ts': { values: ['cli'] },
   'version.ts': { values: [] },
 };
 
@@ -59,7 +59,7 @@ const owners: Record<string, string> = {
   '@apollo': 'http',
   'type-graphql': 'graphql',
   'graphql-jit': 'graphql',
-  commander: 'main.ts',
+  commander: 'cli',
 };
 
 interface Import {

@@ -1,61 +1,129 @@
+import type { Command } from 'commander';
 import { readable } from '../domain/dead-letter.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { StoredDeadLetter } from '../ports/store/dead-letters.ts';
 import type { Store } from '../ports/store/store.ts';
+import { letterId, limit } from './arguments.ts';
+import { counted, refuse, textTable } from './output.ts';
+import { withStore } from './with-store.ts';
 
-/** What a command line needs to look after dead letters, of all tenants. */
+export function register(program: Command): void {
+  const dlq = program
+    .command('dlq')
+    .description(
+      'List, show and retry dead letters: events that could not be applied. Covers all tenants and works while the server runs.',
+    );
+  dlq
+    .command('ls')
+    .description('List dead letters, newest first.')
+    .option('--topic <topic>', 'list only dead letters of this topic')
+    .option('--code <code>', 'list only dead letters with this error code')
+    .option('--limit <number>', 'how many to list, 1 to 1000', limit, 50)
+    .option('--json', 'print a JSON array, with payloads')
+    .action(list);
+  dlq
+    .command('show')
+    .description('Show everything about one dead letter.')
+    .argument('<id>', 'the id as `unseen dlq ls` prints it', letterId)
+    .option('--json', 'print JSON')
+    .action(show);
+  const retry = dlq
+    .command('retry')
+    .description(
+      'Put dead letters back on their topics to apply them again. An event that fails again becomes a new dead letter.',
+    )
+    .argument('[ids...]', 'ids as `unseen dlq ls` prints them', (id: string, ids: readonly string[] = []) => [
+      ...ids,
+      letterId(id),
+    ])
+    .option('--all', 'retry all dead letters')
+    .option('--topic <topic>', 'with --all: retry only dead letters of this topic')
+    .action((ids: readonly string[], { all = false, topic }: { all?: boolean; topic?: string }) => {
+      if (all === ids.length > 0) retry.error('error: name the ids of dead letters, or use --all');
+      if (topic !== undefined && !all) retry.error('error: --topic requires --all');
+      return retryNamed(ids, { all, topic });
+    });
+}
+
+function list(options: { topic?: string; code?: string; limit: number; json?: boolean }): Promise<void> {
+  return withStore(async ({ store }) => {
+    const filter = {
+      ...(options.topic !== undefined && { topic: options.topic }),
+      ...(options.code !== undefined && { errorCode: options.code }),
+    };
+    const found = await store.deadLetters({ ...filter, first: options.limit + 1 });
+    const letters = found.slice(0, options.limit);
+    if (options.json) console.log(JSON.stringify(letters.map(plainLetter), undefined, 2));
+    else console.log(letters.length === 0 ? 'No dead letters.' : letterTable(letters));
+    if (found.length > letters.length)
+      console.error(`The list ends after ${options.limit}. Raise --limit to list more.`);
+  });
+}
+
+function show(id: string, options: { json?: boolean }): Promise<void> {
+  return withStore(async ({ store }) => {
+    const letter = await store.deadLetter(id, {});
+    if (!letter) refuse(`No dead letter has the id ${id}.`);
+    else console.log(options.json ? JSON.stringify(plainLetter(letter), undefined, 2) : letterText(letter));
+  });
+}
+
+function retryNamed(
+  ids: readonly string[],
+  { all, topic }: { readonly all: boolean; readonly topic: string | undefined },
+): Promise<void> {
+  return withStore(async (deps) => {
+    const retried = all ? await retryAll(deps, topic) : await retryInBatches(deps, ids);
+    const unknown = ids.filter((id) => !retried.includes(id));
+    if (retried.length === 0 && all) console.log('No dead letters.');
+    if (retried.length > 0)
+      console.log(
+        `Retried ${counted(retried.length, 'dead letter')}. A worker appends retried events to the log again.`,
+      );
+    if (unknown.length > 0) refuse(`No dead letter has the id ${unknown.join(', ')}.`);
+  });
+}
+
 interface Deps {
   readonly store: Store;
   readonly clock: Clock;
 }
 
 /** Dead letters retried in one transaction. */
-const chunkSize = 100;
+const batchSize = 100;
 
-/** Puts dead letters back on their topics; the ids of those that were there. */
-export async function retryLetters(
-  { store, clock }: Deps,
-  ids: readonly string[],
-): Promise<readonly string[]> {
+async function retryInBatches(deps: Deps, ids: readonly string[]): Promise<readonly string[]> {
+  const { retryDeadLetters } = await import('../flow/act/dead-letters.ts');
   const retried: string[] = [];
-  for (let start = 0; start < ids.length; start += chunkSize) {
-    const chunk = ids.slice(start, start + chunkSize);
-    const done = await store.transaction((transaction) =>
-      transaction.requeueDeadLetters(chunk, {}, clock.now()),
-    );
-    retried.push(...done);
-  }
+  for (let start = 0; start < ids.length; start += batchSize)
+    retried.push(...(await retryDeadLetters(deps, ids.slice(start, start + batchSize), {})));
   return retried;
 }
 
 /**
- * Puts all dead letters back, or those of one topic. Goes from the newest to the oldest, so it never comes to those that
- * fail again meanwhile: they are newer.
+ * Retries all dead letters, or those of one topic, from the newest to the oldest. A dead letter that fails again meanwhile
+ * is newer, so it is not retried twice.
  */
-export async function retryAll(deps: Deps, topic: string | undefined): Promise<readonly string[]> {
+async function retryAll(deps: Deps, topic: string | undefined): Promise<readonly string[]> {
   const retried: string[] = [];
   let after: StoredDeadLetter | undefined;
   for (;;) {
-    const page = { first: chunkSize, ...(topic !== undefined && { topic }), ...(after && { after }) };
+    const page = { first: batchSize, ...(topic !== undefined && { topic }), ...(after && { after }) };
     const letters = await deps.store.deadLetters(page);
     if (letters.length === 0) return retried;
-    retried.push(
-      ...(await retryLetters(
-        deps,
-        letters.map(({ id }) => id),
-      )),
-    );
+    const ids = letters.map(({ id }) => id);
+    retried.push(...(await retryInBatches(deps, ids)));
     after = letters.at(-1);
   }
 }
 
-/** A dead letter as JSON holds it. */
-export function plainLetter({ payload, offset, ...letter }: StoredDeadLetter) {
+/** A dead letter as a JSON object. */
+function plainLetter({ payload, offset, ...letter }: StoredDeadLetter) {
   return { ...letter, offset: String(offset), payload: readable(payload) };
 }
 
-/** A line for each, under a heading. */
-export function letterTable(letters: readonly StoredDeadLetter[]): string {
+/** A table with one line for each dead letter. */
+function letterTable(letters: readonly StoredDeadLetter[]): string {
   const rows = letters.map((letter) => [
     letter.id,
     letter.failedAt.toISOString(),
@@ -63,21 +131,11 @@ export function letterTable(letters: readonly StoredDeadLetter[]): string {
     letter.errorCode,
     printable(letter.errorMessage).slice(0, 80),
   ]);
-  const table = [['ID', 'FAILED AT', 'TOPIC/PARTITION/OFFSET', 'CODE', 'MESSAGE'], ...rows];
-  const widths =
-    table[0]?.map((_, column) => Math.max(...table.map((row) => row[column]?.length ?? 0))) ?? [];
-  return table
-    .map((row) =>
-      row
-        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-        .join('  ')
-        .trimEnd(),
-    )
-    .join('\n');
+  return textTable(['ID', 'FAILED AT', 'TOPIC/PARTITION/OFFSET', 'CODE', 'MESSAGE'], rows);
 }
 
-/** Everything about one, for people. */
-export function letterText(letter: StoredDeadLetter): string {
+/** Everything about one dead letter. */
+function letterText(letter: StoredDeadLetter): string {
   const lines = [
     ['id', letter.id],
     ['failed at', letter.failedAt.toISOString()],
@@ -94,7 +152,7 @@ export function letterText(letter: StoredDeadLetter): string {
 
 const placeOf = ({ topic, partition, offset }: StoredDeadLetter) => `${topic}/${partition}/${offset}`;
 
-/** Without control characters: what a stranger sent must not steer a terminal. */
+/** Escapes control characters: the text of a foreign event must not control the terminal. */
 const printable = (text: string) =>
   text.replaceAll(/[\p{Cc}\p{Cf}]/gu, (character) =>
     character === '\t' ? character : `\\u{${character.codePointAt(0)?.toString(16)}}`,

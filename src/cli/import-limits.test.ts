@@ -3,7 +3,8 @@ import { describe, expect, it } from 'vitest';
 import type { OutgoingRecord } from '../ports/event-log.ts';
 import { createTestClock } from '../testing/event.ts';
 import { wireLimitEvent } from '../testing/limit.ts';
-import { elementsOf, importLimits } from './import-limits.ts';
+import { importLimits } from './import-limits.ts';
+import { elementsOf } from './json-elements.ts';
 
 /** Bytes as a stream has them, in chunks of some size. */
 async function* chunked(bytes: string | Buffer, size = 7): AsyncIterable<Uint8Array> {

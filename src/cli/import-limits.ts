@@ -1,15 +1,15 @@
-import { AppError } from '../domain/error.ts';
-import { ingestLimitEvent } from '../events/limit-event.ts';
+import type { Command } from 'commander';
 import type { Clock } from '../ports/clock.ts';
 import type { EventLog } from '../ports/event-log.ts';
+import { tenant } from './arguments.ts';
+import { bytesOf } from './input.ts';
+import { elementsOf, maxElementBytes } from './json-elements.ts';
+import { progressOf, refuse } from './output.ts';
 
 /** Events sent to the log at once. */
 const batchSize = 500;
 
-/** An element that is longer is not kept to its end. */
-const maxElementBytes = 65_536;
-
-/** How far an import has come. */
+/** The progress of an import. */
 export interface LimitCounts {
   accepted: number;
   /** Events about something else. */
@@ -18,8 +18,8 @@ export interface LimitCounts {
 }
 
 /**
- * Takes events to the log, a batch at a time and in their order: whoever is interrupted begins again, which changes nothing
- * that is done. `counts` is kept up to date, and `onBatch` called after each batch.
+ * Appends events to the log in batches and in their order. Running it again after an interruption changes nothing that is
+ * done. Updates `counts` as it goes, and calls `onBatch` after each batch.
  */
 export async function importLimits(
   { log, clock }: { readonly log: Pick<EventLog, 'send'>; readonly clock: Clock },
@@ -35,6 +35,7 @@ export async function importLimits(
     onBatch(): void;
   },
 ): Promise<void> {
+  const { ingestLimitEvent } = await import('../events/limit-event.ts');
   let batch: Parameters<EventLog['send']>[0][number][] = [];
   let index = 0;
 
@@ -61,99 +62,51 @@ export async function importLimits(
       if (batch.length >= batchSize) await write();
     }
   } finally {
-    // Also what stood before the place where the file cannot be read any further.
+    // Also the events before the place where the file becomes unreadable.
     if (batch.length > 0) await write();
   }
 }
 
-const [tab, newline, carriageReturn, space] = [9, 10, 13, 32];
-const [quote, backslash, comma] = [0x22, 0x5c, 0x2c];
-const [openBracket, closeBracket, openBrace, closeBrace] = [0x5b, 0x5d, 0x7b, 0x7d];
+const help = `
+The import appends the events to the log, unchanged and in their order. A worker applies them, at once if one is running. It
+applies each event once, and their order does not matter. After an interruption run the import again: importing a file twice
+changes nothing.
 
-/** Of UTF-8; they can begin nothing else in JSON. */
-const byteOrderMark = [0xef, 0xbb, 0xbf];
+The import ignores events of other types. It reports events that it cannot read by their position in the array, imports the
+others and exits with code 1.
 
-/** Begins what gzip made, and no text. */
-const gzipMagic = 0x1f;
+Examples:
+  unseen import limits limits.json --tenant acme
+  zcat limits.json.gz | unseen import limits -
+  jq -s . events.jsonl | unseen import limits -     for a file with one event per line`;
 
-/** What makes an array of something else, by what that begins with. */
-const hints: ReadonlyMap<number, string> = new Map([
-  [openBrace, ': make one of events a line with `jq -s .`'],
-  [gzipMagic, ': it is compressed, so pipe it through `zcat`'],
-]);
+export function register(imports: Command): void {
+  imports
+    .command('limits')
+    .description('Import events about limits, in the format of their producer.')
+    .argument('<file>', 'a JSON array of events of any size, or - for standard input')
+    .option('--tenant <tenant>', 'the tenant of the users', tenant, 'default')
+    .addHelpText('after', help)
+    .action(importFrom);
+}
 
-const isSpace = (byte: number) =>
-  byte === space || byte === newline || byte === carriageReturn || byte === tab;
-
-/**
- * The elements of a JSON array as they are written, one after the other, however long the array: of an element that is too
- * long as much as shows it. Rejects with START_REFUSED where what comes, from `source`, is no array, or not all of one.
- */
-export async function* elementsOf(
-  bytes: AsyncIterable<Uint8Array>,
-  source = 'The file',
-): AsyncIterable<Buffer> {
-  let state: 'before' | 'within' | 'behind' = 'before';
-  let depth = 0;
-  let inString = false;
-  let isEscaped = false;
-  let count = 0;
-  let rest: Buffer[] = [];
-  let restBytes = 0;
-
-  function keep(piece: Uint8Array): void {
-    if (restBytes > maxElementBytes || piece.length === 0) return;
-    // A copy: the chunk is not to be held for the sake of its last bytes.
-    rest.push(Buffer.from(piece.subarray(0, maxElementBytes + 1)));
-    restBytes += piece.length;
+async function importFrom(source: string, options: { readonly tenant: string }): Promise<void> {
+  const events = elementsOf(await bytesOf(source), source === '-' ? 'Standard input' : 'The file');
+  const { readConfig } = await import('../config/config.ts');
+  const { openLog } = await import('../runtime/backends.ts');
+  const { log, clock, close } = await openLog(readConfig());
+  const counts = { accepted: 0, ignored: 0, invalid: 0 };
+  const report = progressOf('event');
+  try {
+    await importLimits({ log, clock }, options.tenant, events, {
+      counts,
+      onInvalid: (index, eventId, reason) =>
+        refuse(`event ${index}${eventId === null ? '' : ` (${eventId})`}: ${reason}`),
+      onBatch: () => report(counts.accepted + counts.ignored + counts.invalid),
+    });
+  } finally {
+    const { accepted, ignored, invalid } = counts;
+    console.log(`accepted ${accepted}, ignored ${ignored} of other types, ${invalid} invalid`);
+    await close();
   }
-
-  /** What was kept since the last comma; undefined when nothing but space was. */
-  function element(): Buffer | undefined {
-    const text = rest.length === 1 ? (rest[0] as Buffer) : Buffer.concat(rest);
-    rest = [];
-    restBytes = 0;
-    return text.every(isSpace) ? undefined : text;
-  }
-
-  function unreadable(what: string): AppError {
-    const before = count === 1 ? '1 event before that was' : `${count} events before that were`;
-    const soFar = count === 0 ? '' : ` The ${before} read; to import again is harmless.`;
-    return new AppError('START_REFUSED', `${source} cannot be read any further: ${what}.${soFar}`);
-  }
-
-  for await (const chunk of bytes) {
-    let start = 0;
-    for (let position = 0; position < chunk.length; position += 1) {
-      const byte = chunk[position] as number;
-      if (state === 'within') {
-        if (inString) {
-          if (isEscaped) isEscaped = false;
-          else if (byte === backslash) isEscaped = true;
-          else if (byte === quote) inString = false;
-        } else if (byte === quote) inString = true;
-        else if (byte === openBrace || byte === openBracket) depth += 1;
-        else if (depth > 0) {
-          if (byte === closeBrace || byte === closeBracket) depth -= 1;
-        } else if (byte === comma || byte === closeBracket) {
-          keep(chunk.subarray(start, position));
-          start = position + 1;
-          const one = element();
-          if (one) {
-            count += 1;
-            yield one;
-          } else if (byte === comma || count > 0) throw unreadable('an event is missing beside a comma');
-          if (byte === closeBracket) state = 'behind';
-        }
-      } else if (!isSpace(byte) && !(state === 'before' && byteOrderMark.includes(byte))) {
-        if (state === 'behind') throw unreadable('something follows the array');
-        if (byte !== openBracket) throw unreadable(`it is not a JSON array${hints.get(byte) ?? ''}`);
-        state = 'within';
-        start = position + 1;
-      }
-    }
-    if (state === 'within') keep(chunk.subarray(start));
-  }
-  if (state === 'before') throw unreadable('it is empty');
-  if (state === 'within') throw unreadable('the array is cut off');
 }

@@ -3,7 +3,8 @@ import type { UserPatch } from '../domain/user.ts';
 import { createTestClock } from '../testing/event.ts';
 import { withTransactions } from '../testing/faults.ts';
 import { openTestStorage, type TestStorage } from '../testing/storage.ts';
-import { importUsers, usersOfLines, usersOfRange } from './import-users.ts';
+import { importUsers } from './import-users.ts';
+import { usersOfLines, usersOfRange } from './user-lines.ts';
 
 let storage: TestStorage;
 beforeAll(async () => {

@@ -1,22 +1,17 @@
-import { z } from 'zod';
-import { isTimeZone } from '../domain/time.ts';
+import { type Command, Option } from 'commander';
 import type { UserPatch } from '../domain/user.ts';
-import { name } from '../events/text.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Store } from '../ports/store/store.ts';
+import { tenant } from './arguments.ts';
+import { bytesOf } from './input.ts';
+import { counted, progressOf, refuse } from './output.ts';
+import type { ImportLine } from './user-lines.ts';
+import { withStore } from './with-store.ts';
 
 /** Users written in one transaction. */
 const batchSize = 2_000;
 
-/** A longer line is not read to its end. */
-const maxLineBytes = 10_000;
-
-/** A user to create or change, or why a line names none. */
-export type ImportLine =
-  | { readonly userId: string; readonly patch: UserPatch }
-  | { readonly line: number; readonly reason: string };
-
-/** How far an import has come. */
+/** The progress of an import. */
 export interface ImportCounts {
   created: number;
   updated: number;
@@ -24,8 +19,8 @@ export interface ImportCounts {
 }
 
 /**
- * Creates or changes users, a batch at a time: whoever is interrupted begins again, which changes nothing that is done.
- * `counts` is kept up to date, and `onBatch` called after each batch.
+ * Creates or changes users in batches. Running it again after an interruption changes nothing that is done. Updates `counts`
+ * as it goes, and calls `onBatch` after each batch.
  */
 export async function importUsers(
   { store, clock }: { readonly store: Store; readonly clock: Clock },
@@ -41,7 +36,7 @@ export async function importUsers(
     onBatch(): void;
   },
 ): Promise<void> {
-  // A user who comes twice is changed by both, the later on top.
+  // If a user occurs twice, both patches apply, the later one last.
   let batch = new Map<string, UserPatch>();
   let repeats = 0;
 
@@ -70,69 +65,85 @@ export async function importUsers(
   if (batch.size > 0) await write();
 }
 
-/** The users of `first..last`, both included, each with the same patch. */
-export function* usersOfRange(first: number, last: number, patch: UserPatch): Iterable<ImportLine> {
-  for (let id = first; id <= last; id += 1) yield { userId: String(id), patch };
+const help = `
+Each line of a file is an object such as
+  {"userId": "alice", "timeZone": "Europe/Berlin", "canReceiveNotifications": true}
+Only userId is required. A field that a line omits takes the value of the option, or keeps its current value if the option is
+omitted too. null restores the default (UTC, true).
+
+The import reports lines that it cannot read, imports the others and exits with code 1. After an interruption run it again:
+importing a user twice changes nothing.
+
+Examples:
+  unseen import users users.jsonl --tenant acme
+  unseen import users 1..10000 --can-receive true --time-zone Europe/Berlin
+  zcat users.jsonl.gz | unseen import users -`;
+
+interface Flags {
+  readonly tenant: string;
+  readonly canReceive?: string;
+  readonly timeZone?: string;
 }
 
-const userLine = z.strictObject({
-  userId: name,
-  timeZone: z
-    .string()
-    .refine(isTimeZone, 'must be an IANA time zone, e.g. Europe/Berlin')
-    .nullable()
-    .optional(),
-  canReceiveNotifications: z.boolean().nullable().optional(),
-});
-
-/** Users from JSON Lines: an object per line, empty lines skipped. What a line does not say, `patch` says. */
-export async function* usersOfLines(
-  bytes: AsyncIterable<Uint8Array>,
-  patch: UserPatch,
-): AsyncIterable<ImportLine> {
-  let line = 0;
-  for await (const text of linesOf(bytes)) {
-    line += 1;
-    if (text.length > 0) yield { ...userOfLine(text, patch), line };
-  }
+export function register(imports: Command): void {
+  const command = imports
+    .command('users')
+    .description('Create or change the users of a file, or the users whose ids are the numbers of a range.')
+    .argument(
+      '<source>',
+      'FILE: a file of JSON lines, or - for standard input. FIRST..LAST: a range of ids, including both',
+    )
+    .option('--tenant <tenant>', 'the tenant of the users', tenant, 'default')
+    .addOption(
+      new Option('--can-receive <value>', 'whether the users receive notifications').choices([
+        'true',
+        'false',
+        'null',
+      ]),
+    )
+    .option('--time-zone <zone>', 'an IANA time zone, for example Europe/Berlin, or null')
+    .addHelpText('after', help)
+    .action((source: string, flags: Flags) => importFrom(command, source, flags));
 }
 
-const utf8 = new TextDecoder('utf-8', { fatal: true });
-
-function userOfLine(
-  bytes: Buffer,
-  patch: UserPatch,
-): { readonly userId: string; readonly patch: UserPatch } | { readonly reason: string } {
-  if (bytes.byteLength > maxLineBytes) return { reason: `longer than ${maxLineBytes} bytes` };
-  let json: unknown;
-  try {
-    json = JSON.parse(utf8.decode(bytes));
-  } catch (error) {
-    return { reason: error instanceof SyntaxError ? 'not JSON' : 'not UTF-8' };
-  }
-  const parsed = userLine.safeParse(json);
-  if (!parsed.success) {
-    const problems = parsed.error.issues.map(({ path, message }) => [...path, message].join(' '));
-    return { reason: problems.join('; ') };
-  }
-  const { userId, ...own } = parsed.data;
-  return { userId, patch: { ...patch, ...own } };
-}
-
-/** Lines without their ends; of one that is too long as much as shows it. */
-async function* linesOf(bytes: AsyncIterable<Uint8Array>): AsyncIterable<Buffer> {
-  let rest = Buffer.alloc(0);
-  const withRest = (piece: Uint8Array) => Buffer.concat([rest, piece.subarray(0, maxLineBytes + 1)]);
-  for await (const chunk of bytes) {
-    let start = 0;
-    for (let end = chunk.indexOf(10); end !== -1; end = chunk.indexOf(10, start)) {
-      yield withoutReturn(withRest(chunk.subarray(start, end)));
-      rest = Buffer.alloc(0);
-      start = end + 1;
+async function importFrom(command: Command, source: string, flags: Flags): Promise<void> {
+  const patch: UserPatch = {
+    ...(flags.canReceive !== undefined && { canReceiveNotifications: JSON.parse(flags.canReceive) }),
+    ...(flags.timeZone !== undefined && { timeZone: await zoneOrNull(command, flags.timeZone) }),
+  };
+  const users = await usersOf(command, source, patch);
+  await withStore(async (deps) => {
+    const counts = { created: 0, updated: 0, refused: 0 };
+    const report = progressOf('user');
+    try {
+      await importUsers(deps, flags.tenant, users, {
+        counts,
+        onRefused: (line, reason) => refuse(`line ${line}: ${reason}`),
+        onBatch: () => report(counts.created + counts.updated),
+      });
+    } finally {
+      const { created, updated, refused } = counts;
+      console.log(`created ${created}, updated ${updated}, refused ${counted(refused, 'line')}`);
     }
-    rest = withRest(chunk.subarray(start)).subarray(0, maxLineBytes + 1);
-  }
-  if (rest.length > 0) yield rest;
+  });
 }
 
-const withoutReturn = (line: Buffer) => (line.at(-1) === 13 ? line.subarray(0, -1) : line);
+async function zoneOrNull(command: Command, zone: string): Promise<string | null> {
+  const { isTimeZone } = await import('../domain/time.ts');
+  if (zone === 'null') return null;
+  if (!isTimeZone(zone))
+    command.error(`error: --time-zone ${zone} is not an IANA time zone, for example Europe/Berlin, or null`);
+  return zone;
+}
+
+async function usersOf(
+  command: Command,
+  source: string,
+  patch: UserPatch,
+): Promise<AsyncIterable<ImportLine> | Iterable<ImportLine>> {
+  const { usersOfLines, usersOfRange } = await import('./user-lines.ts');
+  const [, first, last] = /^(0|[1-9]\d{0,14})\.\.(0|[1-9]\d{0,14})$/.exec(source) ?? [];
+  if (first === undefined) return usersOfLines(await bytesOf(source), patch);
+  if (Number(first) > Number(last)) command.error(`error: the range ${source} ends before it begins`);
+  return usersOfRange(Number(first), Number(last), patch);
+}

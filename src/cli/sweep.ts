@@ -1,23 +1,26 @@
-import { expireAll, type Retention, type Swept } from '../flow/background/sweep.ts';
+import type { Command } from 'commander';
+import type { Retention, Swept } from '../flow/background/sweep.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Store } from '../ports/store/store.ts';
+import { reasonOf, refuse, textTable } from './output.ts';
+import { withStore } from './with-store.ts';
 
-/** For people: what each kind is, and what is counted of it. */
+/** The name of each kind for people, and the unit it is counted in. */
 const kinds: Record<Swept['kind'], string> = {
   pageViews: 'page views, months',
   activity: 'other activity and metrics, months and rows',
-  itemViews: 'views of items that count no more',
+  itemViews: 'views of expired items',
   earlyItemViews: 'views of items that were never published',
   notifications: 'read notifications and openings',
-  changes: 'changes that streams go back to',
-  limitHistory: 'events of limits',
-  marks: 'marks of applied and counted events',
+  changes: 'changes for streams',
+  limitHistory: 'limit events',
+  marks: 'marks of applied events',
   idempotencyKeys: 'idempotency keys',
   deadLetters: 'dead letters',
 };
 
-/** Removes what is too old, or counts it; a table of that, and the kinds that failed. */
-export async function sweepTable(
+/** Removes or counts expired data. Returns a table of it and the kinds that failed. */
+async function sweepTable(
   deps: { readonly store: Store; readonly clock: Clock },
   retention: Retention,
   { dryRun }: { readonly dryRun: boolean },
@@ -25,6 +28,7 @@ export async function sweepTable(
   readonly table: string;
   readonly failures: readonly { readonly kind: string; readonly error: unknown }[];
 }> {
+  const { expireAll } = await import('../flow/background/sweep.ts');
   const swept = await expireAll(deps, retention, { dryRun });
   const rows = swept.map(({ kind, days, before, removed, error }) => [
     kinds[kind],
@@ -32,16 +36,29 @@ export async function sweepTable(
     before.toISOString().slice(0, 10),
     error === undefined ? String(removed) : 'failed',
   ]);
-  const table = [['kind', 'kept', 'older than', dryRun ? 'would go' : 'gone'], ...rows];
-  const widths = [0, 1, 2].map((column) => Math.max(...table.map((row) => row[column]?.length ?? 0)));
-  const lines = table.map((row) =>
-    row
-      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-      .join('  ')
-      .trimEnd(),
-  );
   const failures = swept.flatMap(({ kind, error }) =>
     error === undefined ? [] : [{ kind: kinds[kind], error }],
   );
-  return { table: lines.join('\n'), failures };
+  const heading = ['kind', 'kept', 'older than', dryRun ? 'would remove' : 'removed'];
+  return { table: textTable(heading, rows), failures };
+}
+
+export function register(program: Command): void {
+  program
+    .command('sweep')
+    .description(
+      'Remove data that is older than its retention. The worker does the same every day. Works while the server runs.',
+    )
+    .option('--dry-run', 'count what would be removed and remove nothing')
+    .action(sweep);
+}
+
+function sweep({ dryRun = false }: { readonly dryRun?: boolean }): Promise<void> {
+  return withStore(async (deps) => {
+    const { readConfig } = await import('../config/config.ts');
+    const { table, failures } = await sweepTable(deps, readConfig().retention, { dryRun });
+    console.log(table);
+    if (dryRun) console.error('Nothing was removed.');
+    for (const { kind, error } of failures) refuse(`${kind}: ${await reasonOf(error)}`);
+  });
 }

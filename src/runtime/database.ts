@@ -14,9 +14,6 @@ import { type Logger, silent } from '../ports/logger.ts';
 import { serverUrls } from '../ports/server-urls.ts';
 import type { RuntimeOptions } from './auth.ts';
 
-// Also for what a start or a command finds out later than here.
-export { missingRight };
-
 /** A pool of connections to the database, and how to end it. */
 export interface OpenDatabase {
   readonly database: Database;

@@ -1,6 +1,10 @@
 import { type Logger as Pino, pino } from 'pino';
 import pretty from 'pino-pretty';
+import { missingRight } from '../adapters/postgres/error.ts';
 import type { Logger } from '../ports/logger.ts';
+
+// For the command line, which reports a missing right wherever it shows.
+export { missingRight };
 
 /** JSON lines on standard output; readable ones on a terminal. */
 export function createLogger(level: string): Logger & Pick<Pino, 'flush'> {

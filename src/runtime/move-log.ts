@@ -15,7 +15,7 @@ import { chooseLog } from './log.ts';
  * Moves the database to another log; what was done, in a sentence. What the log before holds and no group of `readers`, by
  * topic, has read is lost to them: rejects with START_REFUSED when there is any, or nobody can say, unless it is to be left.
  */
-export async function useLog(
+export async function moveLog(
   config: Config,
   kind: LogInUse['kind'],
   {

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { startTestApp, type TestApp } from '../testing/app.ts';
 import { withClient } from '../testing/postgres-server.ts';
-import { demoSummary, runDemo, settledChecks } from './demo.ts';
+import { demoSummary, runDemo, settledChecks } from './demo-traffic.ts';
 
 let app: TestApp;
 beforeAll(async () => {

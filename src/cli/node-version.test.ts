@@ -1,0 +1,29 @@
+import { readFileSync } from 'node:fs';
+import { expect, it } from 'vitest';
+import { problemOfNode } from './node-version.ts';
+
+it.each(['20.19.0', '20.20.2', '21.0.0', '24.1.0', 'v22.3.0'])('accepts Node.js %s', (version) => {
+  expect(problemOfNode(version)).toBeUndefined();
+});
+
+it.each(['12.22.12', '16.20.2', '18.20.8', '20.18.3'])('refuses Node.js %s in one sentence', (version) => {
+  expect(problemOfNode(version)).toBe(
+    `Unseen needs Node.js 20.19 or newer, but this is Node.js ${version}. Install a newer version, for example from https://nodejs.org.`,
+  );
+});
+
+it('asks for the version that package.json names', () => {
+  const { engines } = JSON.parse(readFileSync('package.json', 'utf8'));
+  expect(problemOfNode('1.0.0')).toContain(engines.node.replace('>=', ''));
+});
+
+it('keeps newer syntax out of what an old Node.js parses', () => {
+  for (const file of ['main.js', 'cli/node-version.js']) {
+    const built = readFileSync(`.build/${file}`, 'utf8');
+    const code = built.replaceAll(/\/\/.*|`[^`]*`/g, '');
+    expect(code).not.toMatch(/\?\.|\?\?|\|\|=|&&=|\bawait\b|\d_\d|#\w|\bstatic\b/);
+    expect(code.match(/^import .*/gm) ?? []).toEqual(
+      file === 'main.js' ? ["import { problemOfNode } from './cli/node-version.js';"] : [],
+    );
+  }
+});

@@ -1,0 +1,137 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Command } from 'commander';
+import type { App } from '../app.ts';
+import type { Config } from '../config/config.ts';
+import type { Logger } from '../ports/logger.ts';
+import type { Runtime } from '../runtime/runtime.ts';
+import { version } from '../version.ts';
+
+export function register(program: Command): void {
+  program
+    .command('start')
+    .description(
+      'Start the server: the API, the worker and, if DATABASE_URL is not set, an embedded PostgreSQL.',
+    )
+    .option(
+      '--ephemeral',
+      'keep no data: a temporary directory holds the database and is removed when the process ends',
+    )
+    .action(start);
+}
+
+async function start({ ephemeral = false }: { readonly ephemeral?: boolean }): Promise<void> {
+  const startedAt = performance.now();
+  const { readConfig } = await import('../config/config.ts');
+  const { misspellings } = await import('../config/misspellings.ts');
+  const config = readConfig();
+  const { createLogger } = await import('../runtime/error-text.ts');
+  const logger = createLogger(config.logLevel);
+  for (const { variable, meant } of misspellings())
+    logger.warn({ variable, meant }, `${variable} is not a setting: did you mean ${meant}?`);
+  const { createRuntime } = await import('../runtime/runtime.ts');
+  const runtime = await createRuntime(config, { ephemeral }, logger);
+  const app = await openApp(runtime, config, logger);
+  if (!app) return;
+  const { url, problems, isStopping } = app;
+  const after = () => `after ${((performance.now() - startedAt) / 1000).toFixed(1)} s`;
+  const found = Object.entries(await settled(problems, { isOver: isStopping, withinMs: 1_000 }));
+  if (isStopping()) return;
+  const missing = found.map(([backend, problem]) => `the ${backend} is missing (${problem})`).join(', ');
+  const state = missing === '' ? `is ready ${after()}` : `is up ${after()}, not ready: ${missing}`;
+  // For people, so on standard error: standard output holds log lines only.
+  console.error(`\n${bannerOf({ url, state, config, runtime, ephemeral })}\n`);
+  if (missing === '') return;
+  await settled(problems, { isOver: isStopping });
+  if (!isStopping()) console.error(`unseen ${version} is ready ${after()}\n`);
+}
+
+/** Starts the app, and stops it when the process is told to end. undefined if that happens before it has started. */
+async function openApp(runtime: Runtime, config: Config, logger: Logger) {
+  const { default: closeWithGrace } = await import('close-with-grace');
+  const { createApp } = await import('../app.ts');
+  let app: App | undefined;
+  let isStopping = false;
+  // Before the app exists: a backend may refuse this process at any time.
+  closeWithGrace({ delay: config.shutdownTimeoutMs + 10_000, logger: false }, async ({ err, signal }) => {
+    if (err) logger.error({ err }, 'stopping after an unhandled error');
+    else logger.info({ signal }, 'stopping: finishing what is under way');
+    isStopping = true;
+    await app?.stop();
+    await runtime.close();
+    logger.info({}, 'stopped');
+    if (err) process.exitCode = 1;
+  });
+  try {
+    app = await createApp(runtime.backends, config);
+    const { url } = await app.start();
+    return { url, problems: app.problems, isStopping: () => isStopping };
+  } catch (error) {
+    // Told to stop while it waited for a backend: the handler above is closing everything.
+    if (isStopping) return undefined;
+    await app?.stop().catch(() => {});
+    await runtime.close();
+    throw error;
+  }
+}
+
+/** Waits until there are no problems, or the time is over; the problems that are left. */
+async function settled(
+  problems: App['problems'],
+  {
+    isOver,
+    withinMs = Number.POSITIVE_INFINITY,
+  }: { readonly isOver: () => boolean; readonly withinMs?: number },
+): Promise<Readonly<Record<string, string>>> {
+  const deadline = performance.now() + withinMs;
+  for (;;) {
+    const found = await problems();
+    if (Object.keys(found).length === 0 || isOver() || performance.now() > deadline) return found;
+    await delay(Math.min(1_000, withinMs / 10));
+  }
+}
+
+const roleDescriptions = { api: 'api (answers requests)', worker: 'worker (applies events)' } as const;
+
+function bannerOf({
+  url,
+  state,
+  config,
+  runtime,
+  ephemeral,
+}: {
+  readonly url: string;
+  readonly state: string;
+  readonly config: Config;
+  readonly runtime: Runtime;
+  readonly ephemeral: boolean;
+}): string {
+  const { store, log, pubSub, auth } = runtime.description;
+  const code = runtime.backends.demoSessions?.createCode();
+  // Only the process itself knows the secret of an ephemeral start.
+  const more = ephemeral
+    ? ['  The demo link works once, within 10 minutes. Restart the server to get a new one.']
+    : [
+        '  The demo link works once, within 10 minutes. Get a new one: npx unseen open',
+        '  Get a token for a program: npx unseen token --help',
+      ];
+  const lines = [
+    `unseen ${version} ${state}`,
+    '',
+    ...(config.roles.has('api')
+      ? [
+          `  API         ${url}/graphql   (WebSocket: ${url.replace('http', 'ws')}/graphql)`,
+          `  Playground  ${url}/playground`,
+          `  Demo        ${url}/demo${code === undefined ? '' : `#${code}`}`,
+        ]
+      : []),
+    `  Health      ${url}/readyz`,
+    '',
+    `  Roles       ${[...config.roles].map((role) => roleDescriptions[role]).join(', ')}`,
+    `  Store       ${store}`,
+    `  Log         ${log}`,
+    `  Pub/sub     ${pubSub}`,
+    `  Auth        ${auth}`,
+    ...(code !== undefined && config.roles.has('api') ? ['', ...more] : []),
+  ];
+  return lines.join('\n');
+}

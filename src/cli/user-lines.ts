@@ -1,0 +1,79 @@
+import { z } from 'zod';
+import { isTimeZone } from '../domain/time.ts';
+import type { UserPatch } from '../domain/user.ts';
+import { name } from '../events/text.ts';
+
+/** A longer line is not read to its end. */
+const maxLineBytes = 10_000;
+
+/** A user to create or change, or why a line names none. */
+export type ImportLine =
+  | { readonly userId: string; readonly patch: UserPatch }
+  | { readonly line: number; readonly reason: string };
+
+/** The users of `first..last`, both included, each with the same patch. */
+export function* usersOfRange(first: number, last: number, patch: UserPatch): Iterable<ImportLine> {
+  for (let id = first; id <= last; id += 1) yield { userId: String(id), patch };
+}
+
+const userLine = z.strictObject({
+  userId: name,
+  timeZone: z
+    .string()
+    .refine(isTimeZone, 'must be an IANA time zone, e.g. Europe/Berlin')
+    .nullable()
+    .optional(),
+  canReceiveNotifications: z.boolean().nullable().optional(),
+});
+
+/** Users from JSON Lines: an object per line, empty lines skipped. What a line does not say, `patch` says. */
+export async function* usersOfLines(
+  bytes: AsyncIterable<Uint8Array>,
+  patch: UserPatch,
+): AsyncIterable<ImportLine> {
+  let line = 0;
+  for await (const text of linesOf(bytes)) {
+    line += 1;
+    if (text.length > 0) yield { ...userOfLine(text, patch), line };
+  }
+}
+
+const utf8 = new TextDecoder('utf-8', { fatal: true });
+
+function userOfLine(
+  bytes: Buffer,
+  patch: UserPatch,
+): { readonly userId: string; readonly patch: UserPatch } | { readonly reason: string } {
+  if (bytes.byteLength > maxLineBytes) return { reason: `longer than ${maxLineBytes} bytes` };
+  let json: unknown;
+  try {
+    json = JSON.parse(utf8.decode(bytes));
+  } catch (error) {
+    return { reason: error instanceof SyntaxError ? 'not JSON' : 'not UTF-8' };
+  }
+  const parsed = userLine.safeParse(json);
+  if (!parsed.success) {
+    const problems = parsed.error.issues.map(({ path, message }) => [...path, message].join(' '));
+    return { reason: problems.join('; ') };
+  }
+  const { userId, ...own } = parsed.data;
+  return { userId, patch: { ...patch, ...own } };
+}
+
+/** Lines without their ends; of one that is too long as much as shows it. */
+async function* linesOf(bytes: AsyncIterable<Uint8Array>): AsyncIterable<Buffer> {
+  let rest = Buffer.alloc(0);
+  const withRest = (piece: Uint8Array) => Buffer.concat([rest, piece.subarray(0, maxLineBytes + 1)]);
+  for await (const chunk of bytes) {
+    let start = 0;
+    for (let end = chunk.indexOf(10); end !== -1; end = chunk.indexOf(10, start)) {
+      yield withoutReturn(withRest(chunk.subarray(start, end)));
+      rest = Buffer.alloc(0);
+      start = end + 1;
+    }
+    rest = withRest(chunk.subarray(start)).subarray(0, maxLineBytes + 1);
+  }
+  if (rest.length > 0) yield rest;
+}
+
+const withoutReturn = (line: Buffer) => (line.at(-1) === 13 ? line.subarray(0, -1) : line);

@@ -1,0 +1,11 @@
+import type { openStore } from '../runtime/backends.ts';
+
+/** Opens the store that the environment names, works with it, and closes it whatever happens. */
+export async function withStore(
+  work: (opened: Awaited<ReturnType<typeof openStore>>) => Promise<void>,
+): Promise<void> {
+  const { readConfig } = await import('../config/config.ts');
+  const { openStore } = await import('../runtime/backends.ts');
+  const opened = await openStore(readConfig());
+  await work(opened).finally(opened.close);
+}
