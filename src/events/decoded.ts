@@ -2,12 +2,12 @@ import type { z } from 'zod';
 import type { Event } from './event.ts';
 
 /**
- * What a record of the log holds.
- * - `event`: readable.
- * - `empty`: a tombstone, nothing to apply.
- * - `ignored`: readable, and nothing that is applied.
- * - `unreadable`: will never be readable; `reason` says where and why, without quoting the content.
- * - `newer`: written by a newer version of Unseen; readable once this worker is upgraded.
+ * The content of a record.
+ * - `event`: an event.
+ * - `empty`: a tombstone, so there is nothing to apply.
+ * - `ignored`: readable, but no event that is applied.
+ * - `unreadable`: never readable. `reason` says where and why, without quoting the content.
+ * - `newer`: written by a newer version of Unseen. It becomes readable when this worker is upgraded.
  */
 export type Decoded =
   | { readonly kind: 'event'; readonly event: Event }
@@ -20,10 +20,13 @@ export function unreadable(reason: string, tenantId?: string): Decoded {
   return { kind: 'unreadable', reason, tenantId };
 }
 
-/** Leads from what was parsed to a value in it. */
+/** The path from the parsed value to a value in it. */
 export type Path = readonly PropertyKey[];
 
-/** The problems of a failed parse of `value` in one line: `where: what; …`, each with the place that its path has. */
+/**
+ * Describes the problems of a failed parse of `value` in one line, `where: what; …`, each with the place of
+ * its path.
+ */
 export function describe(
   error: z.ZodError,
   value: unknown,

@@ -2,23 +2,26 @@ import { z } from 'zod';
 import type { Fields } from './record.ts';
 import { instant, name, tenantId } from './text.ts';
 
-/** What every event says about itself, whatever happened. */
+/** The fields that every event has. */
 export interface Envelope<Type extends string, Data> {
-  /** Unique within (tenantId, source): the same id is the same event, however often it arrives. 1..128 characters. */
+  /**
+   * Unique within (tenantId, source). Events with the same id are the same event, however often they arrive.
+   * 1..128 characters.
+   */
   readonly id: string;
-  /** Who produced it, e.g. `api`. */
+  /** The producer, e.g. `api`. */
   readonly source: string;
   readonly type: Type;
   readonly tenantId: string;
   readonly userId: string;
-  /** When it happened; when it was produced is the record's own timestamp. */
+  /** When it happened. The timestamp of the record says when it was produced. */
   readonly occurredAt: Date;
   readonly data: Data;
-  /** Of `data`; raised when an old worker could not read it. */
+  /** The version of `data`. It increases if an old worker cannot read the new form. */
   readonly schemaVersion: number;
 }
 
-/** One kind of event: the topic it travels on and the shape of its data. */
+/** One kind of event: its topic and the shape of its data. */
 export interface EventFamily<Type extends string, Schema extends z.ZodType> {
   readonly type: Type;
   readonly topic: string;
@@ -41,10 +44,10 @@ export const envelope = z.object({
   schemaVersion: z.int().min(1),
 });
 
-/** Others write some of these, of their own meaning, and never all. */
+/** Foreign producers may write some of these fields with another meaning, but never all of them. */
 const ownFields = ['type', 'source', 'tenantId', 'occurredAt', 'schemaVersion'];
 
-/** Whether this is written as we write events ourselves, be it readable or not. */
+/** Whether this is our own envelope, even if it is not readable. */
 export function isEnvelope(fields: Fields): boolean {
   return ownFields.every((field) => Object.hasOwn(fields, field));
 }

@@ -22,12 +22,12 @@ export const familyByType: ReadonlyMap<string, Family> = new Map(
   families.map((family) => [family.type, family]),
 );
 
-/** The topic an event travels on. */
+/** The topic of an event. */
 export function topicOf(event: Event): string {
   return (familyByType.get(event.type) as Family).topic;
 }
 
-/** The key of an event's record. Events with the same key are applied in the order in which they were appended. */
+/** The key of an event's record. Events with the same key are applied in the order of their append. */
 export function keyOf(event: Event): string {
   return `${event.tenantId}/${event.userId}`;
 }

@@ -3,10 +3,10 @@ import type { EventFamily, EventOf } from './envelope.ts';
 import { collectionName, name } from './text.ts';
 import { topics } from './topic.ts';
 
-/** Items one event, and one call, may name. */
+/** The most items of one event and one call. */
 export const maxItems = 500;
 
-/** A user looked at items of a collection, published or not. */
+/** A user viewed items of a collection, published or not. */
 export const itemViewed = {
   type: 'itemViewed',
   topic: topics.userActivity,

@@ -12,7 +12,7 @@ import { type Fields, firstOf, type InboundRecord, idOfPlace, readObject, tenant
 import { name } from './text.ts';
 import { topics } from './topic.ts';
 
-/** What the producer calls our events. */
+/** The producer's names of the event types. */
 export const limitEventTypes = {
   USER_LIMIT_CREATED: userLimitCreated,
   USER_LIMIT_PROGRESS_CHANGED: userLimitProgressChanged,
@@ -22,7 +22,10 @@ export type LimitEventType = keyof typeof limitEventTypes;
 
 const [firstMs, lastMs] = [momentBounds.first.getTime(), momentBounds.last.getTime()];
 
-/** Milliseconds since 1970. Any moment of our time in seconds lies before 1973 when read as milliseconds. */
+/**
+ * Milliseconds since 1970. A current time in seconds would be a moment before 1973, so it is recognised as an
+ * error.
+ */
 const epochMs = z
   .number('must be a number of milliseconds since 1970')
   .refine(Number.isInteger, 'must be a whole number of milliseconds since 1970')
@@ -31,7 +34,7 @@ const epochMs = z
   .meta({ type: 'integer', minimum: firstMs, maximum: lastMs, description: 'Milliseconds since 1970.' })
   .transform((ms) => new Date(ms));
 
-/** What the payload of a type says. */
+/** The payload of each type. */
 export const limitPayloads = {
   USER_LIMIT_CREATED: userLimitCreated.data.extend({
     nextResetAt: epochMs.optional(),
@@ -42,7 +45,7 @@ export const limitPayloads = {
   USER_LIMIT_RESET: userLimitReset.data.extend({ nextResetAt: epochMs.optional() }),
 } as const satisfies Record<LimitEventType, z.ZodType>;
 
-/** What is said around the payload. */
+/** The fields around the payload. */
 export const limitHead = z.object({
   eventId: name.optional(),
   source: name.optional(),
@@ -50,7 +53,7 @@ export const limitHead = z.object({
   userId: name,
 });
 
-/** An event about a limit as its producer writes it. */
+/** Decodes a limit event in the form of its producer. */
 export function decodeLimitEvent(fields: Fields, record: InboundRecord): Decoded {
   const type = firstOf(fields, 'type');
   if (type === undefined) return unreadable('type: is missing');
@@ -100,14 +103,14 @@ export function decodeLimitEvent(fields: Fields, record: InboundRecord): Decoded
   };
 }
 
-/** Where a field of the data stands in the event, whose payload is called `where`. */
+/** The path of a data field in the producer's event. `where` is the producer's name of the payload. */
 function placeOf([field = '']: Path, where: string): Path {
   if (field === 'raw') return [];
   if (field === 'sequenceNumber') return [field];
   return [where, field === 'nextResetAt' ? 'nextResetTime' : field];
 }
 
-/** null counts as absent, as many producers write it. */
+/** Removes null fields, because many producers write null for an absent field. */
 function withoutNulls(fields: Fields): Record<string, unknown> {
   const given: Record<string, unknown> = {};
   for (const [field, value] of Object.entries(fields)) {
@@ -116,7 +119,7 @@ function withoutNulls(fields: Fields): Record<string, unknown> {
   return given;
 }
 
-/** What became of an event that somebody wants to bring in. */
+/** The result of ingesting an event. */
 export type Ingested =
   | {
       readonly outcome: 'ACCEPTED';
@@ -127,12 +130,12 @@ export type Ingested =
   | { readonly outcome: 'IGNORED_TYPE'; readonly eventId: string | null }
   | { readonly outcome: 'INVALID'; readonly eventId: string | null; readonly message: string };
 
-/** A worker takes no event that happened later than this behind its own clock. */
+/** The most that an event may be ahead of the worker's clock, in ms. */
 const maxAheadMs = 86_400_000;
 
 /**
- * Reads an event as its producer writes it, JSON, for the topic of limits, where it goes unmodified: what is accepted is an
- * event to the worker too.
+ * Reads an event in the JSON form of its producer, to append it unmodified to the topic of limits. A worker
+ * can read every event that is accepted here.
  */
 export function ingestLimitEvent(tenantId: string, value: Uint8Array, now: Date): Ingested {
   const fields = readObject(value);
@@ -140,7 +143,7 @@ export function ingestLimitEvent(tenantId: string, value: Uint8Array, now: Date)
   const id = name.safeParse(fields['eventId']);
   const eventId = id.success ? id.data : null;
   const invalid = (message: string): Ingested => ({ outcome: 'INVALID', eventId, message });
-  // A worker believes the tenant that an envelope names, whoever brought it in.
+  // Refuses our own envelope, because a worker trusts the tenant in it.
   if (isEnvelope(fields))
     return invalid('must be as its producer writes it, not in the envelope of this service');
   const place = { partition: 0, offset: 0n, key: null, headers: {}, appendedAt: now };
@@ -160,7 +163,8 @@ export function ingestLimitEvent(tenantId: string, value: Uint8Array, now: Date)
 }
 
 /**
- * Reads an event that was kept as it came, with what its place in the log said besides; undefined when nobody can read it.
+ * Reads an event that was stored unmodified, with the fields that its place in the log added. Undefined if it
+ * is not readable.
  */
 export function rereadLimitEvent(
   raw: string,
@@ -180,12 +184,15 @@ const wireTypes = new Map(
   Object.entries(limitEventTypes).map(([wireType, { type }]) => [type, wireType as LimitEventType]),
 );
 
-/** What its producer calls an event. */
+/** The producer's name of the event type. */
 export function wireTypeOf({ type }: Pick<LimitEvent, 'type'>): LimitEventType {
   return wireTypes.get(type) as LimitEventType;
 }
 
-/** An event of ours as the producer of the others would write it, JSON; `extra` is what only its payload says. */
+/**
+ * Encodes one of our events as JSON in the form of the producer. `extra` holds fields that only its payload
+ * has.
+ */
 export function serializeLimitEvent(event: WithoutRaw<LimitEvent>, extra: Fields = {}): string {
   const { id, source, userId, occurredAt, data } = event;
   const { sequenceNumber, nextResetAt, ...payload } = data;
@@ -205,7 +212,7 @@ export function serializeLimitEvent(event: WithoutRaw<LimitEvent>, extra: Fields
   });
 }
 
-/** An event that was not written yet. */
+/** An event before it is encoded. */
 export type WithoutRaw<Event extends LimitEvent> = Event extends LimitEvent
   ? Omit<Event, 'data'> & { readonly data: Omit<Event['data'], 'raw'> }
   : never;

@@ -22,7 +22,7 @@ export type LimitPeriod = (typeof limitPeriods)[number];
 export const limitStatuses = ['ACTIVE', 'CANCELED', 'FUTURE', 'IN_COOLDOWN', 'UNKNOWN'] as const;
 export type LimitStatus = (typeof limitStatuses)[number];
 
-/** What a producer adds to the values later on is UNKNOWN here; the event is kept as it came. */
+/** Reads values that a producer adds later as UNKNOWN. The stored event keeps the original value. */
 function oneOf<const Value extends string>(values: readonly Value[]) {
   return z
     .string()
@@ -30,13 +30,13 @@ function oneOf<const Value extends string>(values: readonly Value[]) {
     .transform((given) => values.find((value) => value === given) ?? ('UNKNOWN' as const));
 }
 
-/** The longest event that is taken, in characters of its JSON. */
+/** The longest accepted event, in characters of its JSON. */
 export const maxLimitEventLength = 16_384;
 
-/** Sequence numbers stay far from where a JSON number loses digits. */
+/** The largest sequence number, well below the point where a JSON number loses digits. */
 export const maxLimitSequence = 1e15;
 
-/** Times of limits lie between these: before the first they are seconds where milliseconds are meant. */
+/** The range of times in limit events. An earlier time is in seconds where milliseconds are expected. */
 export const momentBounds = {
   first: new Date('1973-03-03T09:46:40Z'),
   last: new Date('9999-12-31T23:59:59.999Z'),
@@ -47,23 +47,23 @@ const limitMoment = moment.refine(
   'must lie after February 1973 and before the year 10000',
 );
 
-/** What every event about a limit says. */
+/** The fields that every limit event has. */
 const common = {
   userLimitId: name,
-  /** Place among the events of the limit, in the order in which they happened. Gaps are normal. */
+  /** The place among the events of the limit, in the order they happened. Gaps are normal. */
   sequenceNumber: z
     .int('must be a whole number')
     .min(0, 'must not be negative')
     .max(maxLimitSequence, `must be at most ${maxLimitSequence}`),
   brandId: name,
   currencyCode: name.max(16, 'must have at most 16 characters').meta({ maxLength: 16 }).optional(),
-  /** When it starts anew; absent: by its period. */
+  /** The next reset. If absent, the period decides. */
   nextResetAt: limitMoment.optional(),
-  /** The event as it came, JSON. */
+  /** The original event, as JSON. */
   raw: text(maxLimitEventLength).refine((json) => !json.includes('\x1e'), 'must be JSON'),
 };
 
-/** A limit was defined, or defined anew. */
+/** A limit was defined or redefined. */
 export const userLimitCreated = {
   type: 'userLimitCreated',
   topic: topics.userLimits,
@@ -81,7 +81,7 @@ export const userLimitCreated = {
   }),
 } as const satisfies EventFamily<string, z.ZodType>;
 
-/** Some of a limit was used. */
+/** The progress of a limit changed. */
 export const userLimitProgressChanged = {
   type: 'userLimitProgressChanged',
   topic: topics.userLimits,
@@ -90,12 +90,12 @@ export const userLimitProgressChanged = {
     ...common,
     amount: decimal,
     previousProgress: decimal,
-    /** Below 0 when more than all is used. */
+    /** Negative if more than the value is used. */
     remainingAmount: signedDecimal.optional(),
   }),
 } as const satisfies EventFamily<string, z.ZodType>;
 
-/** A limit started anew. */
+/** A limit was reset. */
 export const userLimitReset = {
   type: 'userLimitReset',
   topic: topics.userLimits,
@@ -104,9 +104,9 @@ export const userLimitReset = {
     ...common,
     type: oneOf(limitTypes),
     period: oneOf(limitPeriods),
-    /** What had been used. */
+    /** The progress before the reset. */
     resetAmount: decimal,
-    /** What had been left of the value. */
+    /** The remaining amount before the reset. */
     unusedAmount: signedDecimal.optional(),
   }),
 } as const satisfies EventFamily<string, z.ZodType>;

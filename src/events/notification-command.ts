@@ -7,9 +7,9 @@ import { name } from './text.ts';
 export const commandHead = z.object({ userId: name, notificationId: name.optional() });
 
 /**
- * A notification as other systems order it. It happened when it was appended: the command itself does not say. Fields go
- * through as they are, so what the family learns to read (such as `scheduledFor`, until then delivered at once) is read
- * here too.
+ * Decodes a foreign command to send a notification. The time of its append is the time it happened, because
+ * the command has no time. Fields pass through unchanged, so any field that the family learns to read later
+ * is read here too.
  */
 export function decodeNotificationCommand(fields: Fields, record: InboundRecord): Decoded {
   const said = { userId: firstOf(fields, 'userId'), notificationId: firstOf(fields, 'notificationId') };
@@ -42,8 +42,8 @@ export function decodeNotificationCommand(fields: Fields, record: InboundRecord)
 }
 
 /**
- * Title, body and data out of a `content` that may be anything: an object's own title and body, or text, whose first line
- * is the title when there is none. What an object or other JSON holds besides is kept as data.
+ * Reads title, body and data from `content`, which may be any JSON. An object may have its own title and
+ * body. For text without a title, the first line is the title. The other fields become data.
  */
 function contentOf(content: unknown, given: Fields): Fields {
   if (content === undefined) return {};
@@ -65,7 +65,7 @@ function contentOf(content: unknown, given: Fields): Fields {
 
 const fallbackTitle = 'Notification';
 
-/** The first line, at most 200 characters of it and no half of a surrogate pair. */
+/** The first line, cut to 200 characters without splitting a surrogate pair. */
 function titleOf(text: string): string {
   const line = text.trim().split('\n', 1)[0] ?? '';
   return line
@@ -74,7 +74,7 @@ function titleOf(text: string): string {
     .trim();
 }
 
-/** JSON when it looks like an object or array and is one; otherwise the text. */
+/** The parsed value if the text is a JSON object or array, otherwise the text. */
 function parsedOr(text: string): unknown {
   if (!/^[{[]/.test(text)) return text;
   try {
@@ -84,7 +84,7 @@ function parsedOr(text: string): unknown {
   }
 }
 
-/** A date-time whose name says UTC may leave the zone out. */
+/** Adds the zone to a date-time whose field name says UTC. */
 function inUtc(value: unknown): unknown {
   return typeof value === 'string' && /T[\d:.]+$/.test(value) ? `${value}Z` : value;
 }

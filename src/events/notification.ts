@@ -11,7 +11,7 @@ export const categoryName = z
   .string()
   .regex(/^[A-Za-z0-9_.:-]{1,64}$/, 'must be 1 to 64 of A-Z a-z 0-9 _ . : -');
 
-/** A notification was sent to a user; the event's id is the notification's id. */
+/** A notification was sent to a user. The id of the event is the id of the notification. */
 export const notificationSent = {
   type: 'notificationSent',
   topic: topics.notificationCommand,
@@ -22,9 +22,10 @@ export const notificationSent = {
     title: text(200),
     body: text(4000, 0).optional(),
     data: jsonObject.optional(),
-    /** Where a click leads: an http(s) URL or a path on the same site, never a script. */
+    /** The target of a click: an http(s) URL, or a path on the same site. Never a script. */
     actionUrl: text(2000)
-      // Browsers read \\ as / and skip tabs and line breaks: /\\host and /<tab>/host lead elsewhere, as //host does.
+      // Browsers read \ as / and skip tabs and line breaks, so /\host and /<tab>/host lead to another site,
+      // like //host.
       .regex(/^(https?:\/\/|\/(?!\/))[^\p{Cc}\\]*$/iu, 'must be an http(s) URL or start with a single /')
       .meta({ pattern: '^([Hh][Tt][Tt][Pp][Ss]?://|/(?!/))[^\\u0000-\\u001f\\u007f-\\u009f\\\\]*$' })
       .optional(),

@@ -3,7 +3,7 @@ import type { EventFamily, EventOf } from './envelope.ts';
 import { name, text } from './text.ts';
 import { topics } from './topic.ts';
 
-/** A user looked at a page. */
+/** A user viewed a page. */
 export const pageViewed = {
   type: 'pageViewed',
   topic: topics.userActivity,

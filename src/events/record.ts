@@ -1,33 +1,37 @@
 import { v5 as uuidV5 } from 'uuid';
 import { tenantId } from './text.ts';
 
-/** A record as it comes from the log, and what is used of it. */
+/** A record of the log, as far as it is used. */
 export interface InboundRecord {
   readonly topic: string;
   readonly partition: number;
-  /** Grows within (topic, partition). */
+  /** Increases within (topic, partition). */
   readonly offset: bigint;
   readonly key: string | null;
-  /** null: a tombstone. */
+  /** Null means a tombstone. */
   readonly value: Uint8Array | null;
   /**
-   * Of the record, not of its value; empty for events of ours. A name that comes twice, a null value and bytes that are
-   * not UTF-8 or have a U+0000 are in `exactHeaders`, as are those of the key, which has replacement characters then.
+   * The headers of the record. Empty for our own events. A repeated name, a null value, and bytes that are
+   * not UTF-8 or contain U+0000 are stored in `exactHeaders`. So is the key if it has such bytes, and `key`
+   * then has replacement characters.
    */
   readonly headers: Readonly<Record<string, string>>;
   /** When it was appended. */
   readonly appendedAt: Date;
-  /** Why the log cannot read it. `value` is then what is stored, as it is: of a compressed batch all its records. */
+  /**
+   * Why the log cannot read the record. `value` then holds the stored bytes, which may be a whole compressed
+   * batch.
+   */
   readonly unreadable?: string;
 }
 
 /**
- * Headers that hold, as JSON, what text cannot: the bytes of the key, and a list of names and values. The log turns them
- * back when the record is written again.
+ * Headers that hold, as JSON, the bytes that text cannot: the key, and a list of header names and values. The
+ * log restores them when the record is written again.
  */
 export const exactHeaders = { key: 'unseen-exact-key', headers: 'unseen-exact-headers' } as const;
 
-/** Headers of a dead letter that was put back on its topic: where the record stood first. */
+/** Headers of a dead letter that was put back on its topic: the original place of the record. */
 export const originHeaders = {
   topic: 'unseen-origin-topic',
   partition: 'unseen-origin-partition',
@@ -41,13 +45,13 @@ export const originHeaders = {
  */
 export const appliedHeader = 'unseen-applied';
 
-/** A JSON object that somebody else wrote. */
+/** A JSON object of a foreign producer. */
 export type Fields = Readonly<Record<string, unknown>>;
 
-/** Reads bytes as text; throws where they are not UTF-8. */
+/** Reads bytes as text. Throws if they are not UTF-8. */
 export const utf8 = new TextDecoder('utf-8', { fatal: true });
 
-/** The JSON object that bytes hold, or why they hold none. */
+/** Parses bytes as a JSON object. Returns a string with the problem if they are none. */
 export function readObject(bytes: Uint8Array): Fields | string {
   try {
     const json: unknown = JSON.parse(utf8.decode(bytes));
@@ -58,12 +62,12 @@ export function readObject(bytes: Uint8Array): Fields | string {
   }
 }
 
-/** Namespace of ids for records that carry none. */
+/** The UUID namespace for records without an id. */
 const placeNamespace = '5f0a7c54-9f3e-4c0c-8d35-3b3f9f4a6c1e';
 
 /**
- * The id of an event that carries none: the same place is the same event, so a redelivery is a repeat. A record that was
- * put back is still the event of its first place, however often it was.
+ * The id of an event without an id, derived from its place in the log, so that a redelivery is a repeat. A
+ * record that was put back keeps the id of its original place.
  */
 export function idOfPlace({ topic, partition, offset, headers }: InboundRecord): string {
   const place = [
@@ -74,7 +78,7 @@ export function idOfPlace({ topic, partition, offset, headers }: InboundRecord):
   return uuidV5(JSON.stringify(place), placeNamespace);
 }
 
-/** The tenant that the key `tenant/user` names, when it names this user; otherwise `default`. */
+/** The tenant in the key `tenant/user`, if the key names this user. Otherwise `default`. */
 export function tenantOf({ key }: InboundRecord, userId: string): string {
   const slash = key?.indexOf('/') ?? -1;
   const named = key?.slice(0, slash);
@@ -83,7 +87,7 @@ export function tenantOf({ key }: InboundRecord, userId: string): string {
     : 'default';
 }
 
-/** The first of the fields that is there; null counts as absent, as many producers write it. */
+/** The first of the fields that is present. Null counts as absent, because many producers write it. */
 export function firstOf(fields: Fields, ...names: readonly string[]): unknown {
   return names
     .filter((name) => Object.hasOwn(fields, name))

@@ -1,10 +1,12 @@
 import { z } from 'zod';
 
-// Postgres refuses U+0000 in text, and a lone surrogate changes when it is encoded as UTF-8: both are refused at every
-// door, so what was accepted comes back as it was sent.
+// PostgreSQL refuses U+0000 in text, and a lone surrogate changes when it is encoded as UTF-8. Every input
+// refuses both, so that accepted text is returned unchanged.
 const isStorable = (value: string): boolean => !value.includes('\0') && value.isWellFormed();
 
-/** A string with what is wrong with it. One check: each of several would cost as much as parsing the JSON it came in. */
+/**
+ * A string with all its problems in one check. Each separate check would cost as much as parsing the JSON.
+ */
 const checkedString = (problemsOf: (value: string) => readonly (string | false)[]) =>
   z.string().check(({ value, issues }) => {
     for (const message of problemsOf(value)) {
@@ -27,13 +29,13 @@ const textProblems = (max: number, min: number) => {
         ];
 };
 
-/** Text as people write it: `min`..`max` UTF-16 code units, no U+0000, no lone surrogates. */
+/** Free text: `min`..`max` UTF-16 code units, no U+0000, no lone surrogates. */
 export const text = (max: number, min = 1) =>
   checkedString(textProblems(max, min)).meta({ minLength: min, maxLength: max });
 
 const nameProblems = textProblems(128, 1);
 
-/** A name given by a caller (user, subject, source): 1..128 characters, no control characters. */
+/** A name that a caller chooses (user, subject, source): 1..128 characters, no control characters. */
 export const name = checkedString((value) =>
   /^\P{Cc}*$/u.test(value)
     ? nameProblems(value)
@@ -43,21 +45,24 @@ export const name = checkedString((value) =>
 /** A tenant: 1..64 of `A-Za-z0-9_.-`, so that `tenant/user` splits at the first slash. */
 export const tenantId = z.string().regex(/^[A-Za-z0-9_.-]{1,64}$/, 'must be 1 to 64 of A-Z a-z 0-9 _ . -');
 
-/** A collection of items: 1..64 of `A-Za-z0-9_.-`, as it stands in the key of a badge. */
+/** A collection of items: 1..64 of `A-Za-z0-9_.-`, because the key of a badge contains it. */
 export const collectionName = z
   .string()
   .regex(/^[A-Za-z0-9_.-]{1,64}$/, 'must be 1 to 64 of A-Z a-z 0-9 _ . -');
 
-/** An RFC 3339 date-time; the instant it names, in milliseconds. */
+/** Parses an RFC 3339 date-time to an instant, in milliseconds. */
 export const instant = z.iso.datetime({ offset: true }).transform((value) => new Date(value));
 
-/** An instant that a door may have read already. */
+/** An instant that may already be parsed. */
 export const moment = z.union([z.date(), instant]);
 
-/** Digits of a decimal, on both sides of the point together. */
+/** The most digits of a decimal, before and after the point together. */
 const maxDigits = 38;
 
-/** An exact decimal as text, `9800.00`: its digits are kept as they are. A JSON number has been through a float already. */
+/**
+ * An exact decimal as text, for example `9800.00`, which keeps its digits. A JSON number is refused, because
+ * it may have lost digits.
+ */
 export const signedDecimal = z
   .string('must be a decimal as text, e.g. "9800.00"')
   .regex(
@@ -70,17 +75,17 @@ export const signedDecimal = z
   )
   .meta({ description: `An exact decimal, at most ${maxDigits} digits.` });
 
-/** A decimal that is 0 or more. */
+/** A decimal of 0 or more. */
 export const decimal = signedDecimal
   .refine((value) => !value.startsWith('-'), 'must not be negative')
   .meta({ description: `An exact decimal of 0 or more, at most ${maxDigits} digits.` });
 
-/** Levels of a JSON object: far from where writing or reading it would exhaust a stack, here or in Postgres. */
+/** The most levels of a JSON object, well below the depth that exhausts the stack of Node or PostgreSQL. */
 const maxJsonDepth = 100;
 
 /**
- * JSON object as stored: at most 16 KB when written as JSON and 100 levels, no U+0000, no lone surrogates and no inexact
- * numbers anywhere in it. The object itself, not a copy: a copy would lose a key `__proto__`.
+ * A JSON object: at most 16 KB as JSON and 100 levels, without U+0000, lone surrogates and inexact numbers.
+ * The result is the object itself, because a copy would lose a key `__proto__`.
  */
 export const jsonObject = z
   .custom<Record<string, unknown>>(
@@ -97,7 +102,7 @@ export const jsonObject = z
   });
 
 function jsonProblem(value: unknown, depth = 1): string | undefined {
-  // 1e999 is Infinity and would be stored as null; an integer beyond 2^53 has lost digits already.
+  // 1e999 is Infinity and would be stored as null. An integer beyond 2^53 has already lost digits.
   if (typeof value === 'number') {
     const isExact = Number.isInteger(value) ? Number.isSafeInteger(value) : Number.isFinite(value);
     return isExact ? undefined : 'must not contain numbers beyond 2^53: send them as strings';
@@ -113,7 +118,7 @@ function jsonProblem(value: unknown, depth = 1): string | undefined {
 
 function writtenProblem(json: string): string | undefined {
   if (Buffer.byteLength(json) > 16_384) return 'must be at most 16 KB';
-  // JSON.stringify writes both as escapes; a literal backslash before them is escaped itself.
+  // JSON.stringify writes both as escapes. It also escapes a literal backslash before them.
   const isUnstorable = /(?<!\\)(?:\\\\)*\\u(?:0000|d[89ab][0-9a-f]{2}|d[c-f][0-9a-f]{2})/i.test(json);
   return isUnstorable ? 'must not contain U+0000 or lone surrogates' : undefined;
 }

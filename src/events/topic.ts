@@ -1,12 +1,18 @@
-/** The topics that are consumed here. Names of the systems this one replaces, kept so that their producers need no change. */
+/**
+ * The consumed topics. The names come from the systems that Unseen replaces, so that their producers need no
+ * change.
+ */
 export const topics = {
   userActivity: 'incoming.user_activity',
   notificationCommand: 'create-user-notification-command',
   userLimits: 'user-limit-events',
 } as const;
 
-/** Where other systems hear of each notification that was delivered: e-mail, SMS, push. Named like those above. */
+/**
+ * The topic that announces each delivered notification to services that send e-mail, SMS or push. Its name
+ * follows the others.
+ */
 export const notificationCreatedTopic = 'user-notification-created';
 
-/** What follows the name of a topic in the name of the one that gets its dead letters. */
+/** The suffix of the topic with the dead letters of a topic. */
 export const deadLetterSuffix = '.dlq';

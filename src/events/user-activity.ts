@@ -6,7 +6,7 @@ import { pageViewed } from './page-view.ts';
 import { type Fields, firstOf, type InboundRecord, idOfPlace, tenantOf } from './record.ts';
 import { instant, name } from './text.ts';
 
-/** What every activity says, whatever it is. */
+/** The fields that every activity has. */
 export const activityHead = z.object({
   userId: name,
   timestamp: instant,
@@ -15,9 +15,9 @@ export const activityHead = z.object({
 });
 
 /**
- * Activity of a user as other systems write it, in snake_case or camelCase. What names an item of a collection is an item
- * view, whatever its type; `page_view` is a page view, and all else an activity. Our clocks are not asked: how old it may be
- * is decided where it is applied.
+ * Decodes an activity in snake_case or camelCase. If it names an item of a collection, it is an item view,
+ * whatever its type. Otherwise `page_view` is a page view, and any other type an activity. The age is checked
+ * where the event is applied, not here.
  */
 export function decodeActivity(fields: Fields, record: InboundRecord): Decoded {
   const said = {
