@@ -13,7 +13,8 @@ import {
 import { validate as isUuid } from 'uuid';
 import type { Problem } from '../domain/problem.ts';
 import { notThere } from '../domain/timing.ts';
-import type { Act, MarkRequest } from '../flow/act/act.ts';
+import type { Act } from '../flow/act/act.ts';
+import type { MarkRequest } from '../flow/act/mark-notifications.ts';
 import { BadgeType, badgeNode } from './badge.ts';
 import { decodeCursor } from './connection.ts';
 import { type Context, maySee, targetUser } from './engine/context.ts';
