@@ -1,7 +1,7 @@
 import { LRUCache } from 'lru-cache';
 import { type Activity, type ActivityTypeKey, otherType } from '../../domain/activity.ts';
 import { pageViewType } from '../../events/activity.ts';
-import type { StoreTransaction } from '../../ports/store/store.ts';
+import type { ActivityTransaction } from '../../ports/store/activity.ts';
 
 /** Tenants whose types are remembered. */
 const maxTenants = 10_000;
@@ -45,7 +45,7 @@ export function createActivityTypes({ max }: { readonly max: number }) {
 
   return {
     async name(
-      transaction: Pick<StoreTransaction, 'claimActivityTypes'>,
+      transaction: Pick<ActivityTransaction, 'claimActivityTypes'>,
       activities: readonly Activity[],
       now: Date,
     ): Promise<NamedActivities> {

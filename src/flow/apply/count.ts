@@ -14,7 +14,9 @@ import type { Clock } from '../../ports/clock.ts';
 import type { Consumption, EventLog, LogRecord } from '../../ports/event-log.ts';
 import type { Logger } from '../../ports/logger.ts';
 import type { PubSub } from '../../ports/pub-sub.ts';
-import type { Store, StoreTransaction } from '../../ports/store/store.ts';
+import type { ActivityStore, ActivityTransaction } from '../../ports/store/activity.ts';
+import type { PartitionStore } from '../../ports/store/partitions.ts';
+import type { FinishTransaction, Transactions } from '../../ports/store/transactions.ts';
 import { erasedTopic, publishBuckets } from '../deliver/publish.ts';
 import { createActivityTypes } from './activity-types.ts';
 import { createIsolate } from './isolate.ts';
@@ -72,7 +74,7 @@ export function createCount(
   }: {
     readonly log: EventLog;
     readonly project: Pick<Project, 'deadLetter' | 'probe'>;
-    readonly store: Store;
+    readonly store: ActivityStore & PartitionStore & Transactions<ActivityTransaction & FinishTransaction>;
     readonly pubSub: PubSub;
     readonly clock: Clock;
     readonly logger: Logger;
@@ -140,7 +142,7 @@ export function createCount(
   async function add(activities: readonly Activity[]): Promise<void> {
     const now = clock.now();
     await store.preparePageViews(activities.map(({ occurredAt }) => occurredAt));
-    const work = async (transaction: StoreTransaction) => {
+    const work = async (transaction: ActivityTransaction & FinishTransaction) => {
       const claims = await transaction.claimCounted(activities, now);
       const claimed = activities.filter((_, index) => claims[index]);
       // What is kept has the type that it counts as, so that a recount of what is kept comes to the same numbers.

@@ -12,10 +12,13 @@ import type { Clock } from '../../ports/clock.ts';
 import type { LogRecord } from '../../ports/event-log.ts';
 import type { Logger } from '../../ports/logger.ts';
 import type { PubSub } from '../../ports/pub-sub.ts';
-import type { Store, StoreTransaction } from '../../ports/store/store.ts';
-import type { WaitingForUser } from '../../ports/store/waiting.ts';
+import type { DeadLetterTransaction } from '../../ports/store/dead-letters.ts';
+import type { EventTransaction } from '../../ports/store/events.ts';
+import type { HealthStore } from '../../ports/store/health.ts';
+import type { FinishTransaction, Transactions } from '../../ports/store/transactions.ts';
+import type { WaitingForUser, WaitingStore, WaitingTransaction } from '../../ports/store/waiting.ts';
 import { announceDue } from '../deliver/due.ts';
-import { writesOf } from '../deliver/inbox-writes.ts';
+import { type InboxWritesTransaction, writesOf } from '../deliver/inbox-writes.ts';
 import { publishBadges } from '../deliver/publish.ts';
 import { deadLetterOf, type Failure } from './dead-letters.ts';
 import { createIsolate, defaultMaxLockedMs } from './isolate.ts';
@@ -30,6 +33,13 @@ const maxTimeMs = 60_000;
 /** It was tried when it came, and at its deadline. */
 const inVain: Failure = { code: 'USER_NOT_FOUND', reason: 'userId: no such user', attempts: 2 };
 
+/** The parts of a transaction that apply records which waited for their user. */
+export type WaitTransaction = WaitingTransaction &
+  EventTransaction &
+  DeadLetterTransaction &
+  InboxWritesTransaction &
+  FinishTransaction;
+
 /**
  * Notifications that wait for their users, beside the flow. Those of a user who exists by now are applied in the order of the
  * log, each exactly once: a record leaves the table in the transaction that applies it, under the lock of its user. Those
@@ -43,7 +53,7 @@ export function createWaiting(
     clock,
     logger,
   }: {
-    readonly store: Store;
+    readonly store: WaitingStore & HealthStore & Transactions<WaitTransaction>;
     readonly pubSub: PubSub;
     readonly cache?: BadgeCache | undefined;
     readonly clock: Clock;
@@ -101,7 +111,7 @@ export function createWaiting(
   }
 
   async function setAside(
-    transaction: StoreTransaction,
+    transaction: DeadLetterTransaction & WaitingTransaction,
     rows: readonly WaitingForUser[],
     why: Failure,
   ): Promise<void> {

@@ -9,12 +9,17 @@ import type { BadgeCache } from '../../ports/badge-cache.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { Logger } from '../../ports/logger.ts';
 import type { PubSub } from '../../ports/pub-sub.ts';
-import type { DueRow } from '../../ports/store/due.ts';
-import type { Store } from '../../ports/store/store.ts';
-import { createWaiting } from '../apply/waiting.ts';
+import type { DueRow, DueStore, DueTransaction } from '../../ports/store/due.ts';
+import type { HealthStore } from '../../ports/store/health.ts';
+import type { LimitTransaction } from '../../ports/store/limits.ts';
+import type { Transactions } from '../../ports/store/transactions.ts';
+import type { WaitingStore } from '../../ports/store/waiting.ts';
+import { createWaiting, type WaitTransaction } from '../apply/waiting.ts';
 import { dueTopic } from '../deliver/due.ts';
 import { writesOf } from '../deliver/inbox-writes.ts';
 import { publishBadges, publishLimits } from '../deliver/publish.ts';
+
+type ScheduleTransaction = DueTransaction & LimitTransaction & WaitTransaction;
 
 /** Rows in one transaction. */
 const batchSize = 500;
@@ -43,7 +48,7 @@ export function createSchedule(
     clock,
     logger,
   }: {
-    readonly store: Store;
+    readonly store: WaitingStore & DueStore & HealthStore & Transactions<ScheduleTransaction>;
     readonly pubSub: PubSub;
     readonly cache?: BadgeCache;
     readonly clock: Clock;

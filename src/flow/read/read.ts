@@ -15,10 +15,13 @@ import { type User, type UserKey, userKeyOf } from '../../domain/user.ts';
 import { type BadgeCache, noBadgeCache } from '../../ports/badge-cache.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { PubSub } from '../../ports/pub-sub.ts';
-import type { Stretch } from '../../ports/store/inboxes.ts';
-import type { ItemPage } from '../../ports/store/items.ts';
-import type { LimitHistoryPage } from '../../ports/store/limits.ts';
-import type { Store } from '../../ports/store/store.ts';
+import type { InboxStore, Stretch } from '../../ports/store/inboxes.ts';
+import type { ItemPage, ItemStore } from '../../ports/store/items.ts';
+import type { LimitHistoryPage, LimitStore } from '../../ports/store/limits.ts';
+import type { NotificationStore } from '../../ports/store/notifications.ts';
+import type { PreferenceStore } from '../../ports/store/preferences.ts';
+import type { Transactions } from '../../ports/store/transactions.ts';
+import type { UserStore, UserTransaction } from '../../ports/store/users.ts';
 import { announceDue } from '../deliver/due.ts';
 import { type LimitHistoryEvent, withProgress } from './limit-history.ts';
 import { readSlice, type Slice } from './slice.ts';
@@ -40,7 +43,13 @@ export function createRead(
     clock,
     pubSub,
   }: {
-    readonly store: Store;
+    readonly store: UserStore &
+      PreferenceStore &
+      InboxStore &
+      NotificationStore &
+      ItemStore &
+      LimitStore &
+      Transactions<UserTransaction>;
     readonly cache?: BadgeCache;
     readonly clock: Clock;
     /** Where it is said that what waits for a user is due; absent: it is found a moment later. */
