@@ -9,11 +9,7 @@ import { withTranslatedErrors } from './error.ts';
 import type { PrismaClient } from './generated/client.ts';
 import { createTransactions, exclusively, type Finish, type Queryable, queryable, sql } from './sql.ts';
 import { createActivityReads, createActivityWrites, createMetricsWrites } from './tables/activity.ts';
-import {
-  createDeadLetterLookups,
-  createDeadLetterReads,
-  createDeadLetterWrites,
-} from './tables/dead-letter.ts';
+import { createDeadLetterReads, createDeadLetterWrites } from './tables/dead-letter.ts';
 import { createErasureWrites } from './tables/erase.ts';
 import {
   createEventReads,
@@ -39,11 +35,11 @@ import {
   createPartitions,
 } from './tables/page-view.ts';
 import { createPreferenceReads, createPreferenceWrites } from './tables/preference.ts';
-import { createRetentionLookups, createRetentionQueries } from './tables/retention.ts';
+import { createRetentionQueries } from './tables/retention.ts';
 import { readStats } from './tables/stats.ts';
 import { createStreamReads } from './tables/stream.ts';
 import { createUserLookups, createUserReads, createUserWrites } from './tables/user.ts';
-import { createWaitingLookups, createWaitingReads, createWaitingWrites } from './tables/waiting.ts';
+import { createWaitingReads, createWaitingWrites } from './tables/waiting.ts';
 import type { WriteHealth } from './write-health.ts';
 
 /** Longer than a small write takes, and shorter than anybody waits for it. */
@@ -86,9 +82,6 @@ const createLookups = (prisma: PrismaClient) => ({
   ...createUserLookups(prisma),
   ...createPageViewLookups(prisma),
   ...createItemLookups(prisma),
-  ...createWaitingLookups(prisma),
-  ...createRetentionLookups(prisma),
-  ...createDeadLetterLookups(prisma),
 });
 
 function createTransactionQueries(db: Queryable, finish: Finish) {

@@ -2,7 +2,6 @@ import { v7 as uuidV7 } from 'uuid';
 import { originHeaders } from '../../../events/record.ts';
 import { deadLetterSuffix } from '../../../events/topic.ts';
 import type { DeadLetter, DeadLetterFilter, StoredDeadLetter } from '../../../ports/store/dead-letters.ts';
-import type { PrismaClient } from '../generated/client.ts';
 import { type Queryable, sql } from '../sql.ts';
 import { headersJson, notifyRelay, storableKey } from './outbox.ts';
 
@@ -23,6 +22,12 @@ const everyTenant = sql`(
     FROM next WHERE next.tenant_id IS NOT NULL
   )
   SELECT tenant_id FROM next WHERE tenant_id IS NOT NULL)`;
+
+/** Conditions on the topic and the error, where the filter has them. */
+const conditionsOf = ({ topic, errorCode }: DeadLetterFilter) => [
+  ...(topic === undefined ? [] : [sql`topic = ${topic}`]),
+  ...(errorCode === undefined ? [] : [sql`error_code = ${errorCode}`]),
+];
 
 /** The writes move bytes from table to table; they never pass through here. */
 export function createDeadLetterWrites(db: Queryable) {
@@ -90,8 +95,6 @@ export function createDeadLetterReads(db: Queryable) {
     async deadLetters({
       first,
       after,
-      topic,
-      errorCode,
       maxPayloadBytes,
       ...filter
     }: DeadLetterFilter & {
@@ -102,8 +105,7 @@ export function createDeadLetterReads(db: Queryable) {
       // Only what is asked for stands in the statement: for what might be there, no index is walked in order.
       const conditions = [
         sql`tenant_id = tenant.id`,
-        ...(topic === undefined ? [] : [sql`topic = ${topic}`]),
-        ...(errorCode === undefined ? [] : [sql`error_code = ${errorCode}`]),
+        ...conditionsOf(filter),
         ...(after ? [sql`(failed_at, id) < (${after.failedAt}::timestamptz, ${after.id}::uuid)`] : []),
       ];
       const payload =
@@ -123,18 +125,15 @@ export function createDeadLetterReads(db: Queryable) {
         WHERE tenant_id IN (SELECT tenant.id FROM ${tenantsOf(filter)} AS tenant (id)) AND id = ${id}::uuid`;
       return rows[0];
     },
-  };
-}
 
-export function createDeadLetterLookups({ deadLetter: table }: Pick<PrismaClient, 'deadLetter'>) {
-  return {
-    countDeadLetters: ({ tenantIds, topic, errorCode }: DeadLetterFilter): Promise<number> =>
-      table.count({
-        where: {
-          ...(tenantIds && { tenantId: { in: [...tenantIds] } }),
-          ...(topic !== undefined && { topic }),
-          ...(errorCode !== undefined && { errorCode }),
-        },
-      }),
+    async countDeadLetters({ tenantIds, ...filter }: DeadLetterFilter): Promise<number> {
+      const conditions = [
+        tenantIds ? sql`tenant_id = ANY(${tenantIds}::text[])` : sql`TRUE`,
+        ...conditionsOf(filter),
+      ];
+      const [row] = await db.query<{ readonly count: number }>`
+        SELECT count(*)::int AS count FROM dead_letter WHERE ${sql.join(conditions, ' AND ')}`;
+      return row?.count ?? 0;
+    },
   };
 }

@@ -1,6 +1,5 @@
 import { runEach } from '../../../async/run-each.ts';
 import type { Expiring, SweepOutcome, SweptKind } from '../../../ports/store/retention.ts';
-import type { PrismaClient } from '../generated/client.ts';
 import { type Fragment, type Queryable, sql } from '../sql.ts';
 import { expireEarlyViews, type InTransaction } from './early-item-view.ts';
 
@@ -148,11 +147,8 @@ export function createRetentionQueries(db: Queryable, inTransaction: InTransacti
         VALUES (${kind}, ${at}::timestamptz, ${succeeded ? at : null}::timestamptz)
         ON CONFLICT (kind) DO UPDATE SET succeeded_at = greatest(sweep.succeeded_at, excluded.succeeded_at)`;
     },
-  };
-}
 
-export function createRetentionLookups({ sweep }: Pick<PrismaClient, 'sweep'>) {
-  return {
-    sweeps: (): Promise<readonly SweepOutcome[]> => sweep.findMany({ orderBy: { kind: 'asc' } }),
+    sweeps: (): Promise<readonly SweepOutcome[]> =>
+      db.query<SweepOutcome>`SELECT kind, since, succeeded_at AS "succeededAt" FROM sweep ORDER BY kind`,
   };
 }

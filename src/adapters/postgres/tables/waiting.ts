@@ -1,7 +1,6 @@
 import type { UserKey } from '../../../domain/user.ts';
 import type { LogRecord } from '../../../ports/event-log.ts';
 import type { WaitingForUser } from '../../../ports/store/waiting.ts';
-import type { PrismaClient } from '../generated/client.ts';
 import { type Queryable, sql } from '../sql.ts';
 import { headersJson, storableKey } from './outbox.ts';
 import { columns, isOf } from './user.ts';
@@ -57,11 +56,14 @@ export function createWaitingReads(db: Queryable) {
         SELECT ${selected} FROM waiting_record AS w WHERE ${isOf(keys)} ORDER BY ${placeColumns} LIMIT ${limit}`;
       return rows.map(toWaiting);
     },
-  };
-}
 
-export function createWaitingLookups({ waitingRecord: table }: Pick<PrismaClient, 'waitingRecord'>) {
-  return { countWaiting: (): Promise<number> => table.count() };
+    async countWaiting(): Promise<number> {
+      const [row] = await db.query<{
+        readonly count: number;
+      }>`SELECT count(*)::int AS count FROM waiting_record`;
+      return row?.count ?? 0;
+    },
+  };
 }
 
 export function createWaitingWrites(db: Queryable) {
