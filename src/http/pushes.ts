@@ -25,42 +25,8 @@ const maxTexts = 100;
  * a subscription get no caller in their context. Who may see what is decided when subscribing.
  */
 export function createPushes(contextValue: Pick<Context, 'container'>) {
-  let event: unknown;
-  const texts = new Map<string, string>();
-  const numbers = new WeakMap<DocumentNode, number>();
-  let documents = 0;
-
-  function operationOf({ document, operationName, variableValues }: ExecutionArgs): string {
-    const number = numbers.get(document) ?? ++documents;
-    numbers.set(document, number);
-    return JSON.stringify([number, operationName ?? null, variableValues ?? null]);
-  }
-
-  /** The payload for an event. */
-  function write(
-    value: unknown,
-    args: ExecutionArgs,
-    operation: string,
-    mask: Destination['mask'],
-  ): string | Promise<string> {
-    if (value !== event) {
-      event = value;
-      texts.clear();
-    }
-    const known = texts.get(operation);
-    if (known !== undefined) return known;
-    const finish = (result: ExecutionResult): string => {
-      // Errors carry the id of the request that asked.
-      if (result.errors)
-        return JSON.stringify({ data: result.data ?? null, errors: result.errors.map(mask) });
-      const text = JSON.stringify(result);
-      if (value === event && texts.size < maxTexts) texts.set(operation, text);
-      return text;
-    };
-    const result = executeEvent(args, value, contextValue);
-    return 'then' in result ? result.then(finish) : finish(result);
-  }
-
+  const operationOf = createOperationNames();
+  const write = createPayloads(contextValue);
   return {
     /**
      * Begins a subscription. What it resolves with is for graphql-ws to keep: an iterator without values that ends with
@@ -71,36 +37,85 @@ export function createPushes(contextValue: Pick<Context, 'container'>) {
       const operation = operationOf(args);
       const source = await createSourceEventStream(args);
       if (!(Symbol.asyncIterator in source)) return source;
-      const events = source[Symbol.asyncIterator]();
-      let ended = false;
-
-      async function next(): Promise<IteratorResult<ExecutionResult, void>> {
-        for (;;) {
-          const { value, done } = await events.next();
-          if (done || ended) return { value: undefined, done: true };
-          const written = write(value, args, operation, mask);
-          const sent = send(typeof written === 'string' ? written : await written);
-          if (sent) await sent;
-        }
-      }
-
-      async function end(): Promise<IteratorResult<ExecutionResult, void>> {
-        ended = true;
-        await events.return?.();
-        return { value: undefined, done: true };
-      }
-
-      const iterator: AsyncGenerator<ExecutionResult, void> = {
-        next,
-        return: end,
-        async throw(error) {
-          await end();
-          throw error;
-        },
-        [Symbol.asyncIterator]: () => iterator,
-        [Symbol.asyncDispose]: async () => void (await end()),
-      };
-      return iterator;
+      return pushEach(source[Symbol.asyncIterator](), (event) => {
+        const payload = write(event, args, operation, mask);
+        return typeof payload === 'string' ? send(payload) : payload.then(send);
+      });
     },
   };
+}
+
+/** Names operations: two have the same name if they have the same document, operation and variables. */
+function createOperationNames() {
+  const numbers = new WeakMap<DocumentNode, number>();
+  let documents = 0;
+  return ({ document, operationName, variableValues }: ExecutionArgs): string => {
+    const number = numbers.get(document) ?? ++documents;
+    numbers.set(document, number);
+    return JSON.stringify([number, operationName ?? null, variableValues ?? null]);
+  };
+}
+
+/** Writes the payload of an event for an operation. Payloads of the newest event are kept. */
+function createPayloads(contextValue: Pick<Context, 'container'>) {
+  let newest: unknown;
+  const texts = new Map<string, string>();
+  return (
+    event: unknown,
+    args: ExecutionArgs,
+    operation: string,
+    mask: Destination['mask'],
+  ): string | Promise<string> => {
+    if (event !== newest) {
+      newest = event;
+      texts.clear();
+    }
+    const known = texts.get(operation);
+    if (known !== undefined) return known;
+    const finish = (result: ExecutionResult): string => {
+      // Errors carry the id of the request that asked.
+      if (result.errors)
+        return JSON.stringify({ data: result.data ?? null, errors: result.errors.map(mask) });
+      const text = JSON.stringify(result);
+      if (event === newest && texts.size < maxTexts) texts.set(operation, text);
+      return text;
+    };
+    const result = executeEvent(args, event, contextValue);
+    return 'then' in result ? result.then(finish) : finish(result);
+  };
+}
+
+/** Pushes each event when the one before is on its way. The iterator has no values and ends with the events. */
+function pushEach(
+  events: AsyncIterator<unknown, unknown>,
+  push: (event: unknown) => Promise<void> | undefined,
+): AsyncGenerator<ExecutionResult, void> {
+  let ended = false;
+
+  async function next(): Promise<IteratorResult<ExecutionResult, void>> {
+    for (;;) {
+      const { value, done } = await events.next();
+      if (done || ended) return { value: undefined, done: true };
+      const pushed = push(value);
+      if (pushed) await pushed;
+    }
+  }
+
+  async function end(): Promise<IteratorResult<ExecutionResult, void>> {
+    ended = true;
+    await events.return?.();
+    return { value: undefined, done: true };
+  }
+
+  const iterator: AsyncGenerator<ExecutionResult, void> = {
+    next,
+    return: end,
+    async throw(error) {
+      await end();
+      throw error;
+    },
+    [Symbol.asyncIterator]: () => iterator,
+    [Symbol.asyncDispose]: async () => void (await end()),
+  };
+  return iterator;
 }
