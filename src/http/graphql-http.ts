@@ -68,7 +68,12 @@ export async function createGraphQLOverHttp(deps: Deps): Promise<GraphQLOverHttp
       const turn = inFlight.operations.enter(caller);
       if (turn) await turn;
       entered = true;
-      await answer({ request, response, caller, requestId });
+      const { admit, leave } = createAdmission(deps, caller);
+      try {
+        await answerOperation(deps, apollo, { request, response, caller, requestId }, admit);
+      } finally {
+        leave();
+      }
     } catch (error) {
       // A client that sends again at once would make the event loop do nothing but refuse.
       if (error instanceof AppError && error.code === 'RATE_LIMITED') await holdBack.hold();
@@ -81,15 +86,6 @@ export async function createGraphQLOverHttp(deps: Deps): Promise<GraphQLOverHttp
 
   function leaveWhenSent(response: ServerResponse, caller: Caller): void {
     whenSent(response, () => inFlight.operations.leave(caller));
-  }
-
-  async function answer(exchange: Exchange): Promise<void> {
-    const { admit, leave } = createAdmission(deps, exchange.caller);
-    try {
-      await answerOperation(deps, apollo, exchange, admit);
-    } finally {
-      leave();
-    }
   }
 
   return { handle, drain: holdBack.release, stop: () => apollo.stop() };

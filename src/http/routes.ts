@@ -48,27 +48,29 @@ export async function route(
   }
 }
 
-async function answerGraphQL(
+/** undefined when the request is answered. */
+function answerGraphQL(
   graphql: GraphQLOverHttp,
   corsOrigins: readonly string[],
   state: ListenerState,
   request: IncomingMessage,
   response: ServerResponse,
-): Promise<void> {
+): Promise<void> | undefined {
   if (state === 'draining') response.setHeader('connection', 'close');
-  if (allowOrigin(corsOrigins, request, response) === 'answered') return;
+  if (allowOrigin(corsOrigins, request, response) === 'answered') return undefined;
   if (state === 'starting') {
     const message = 'The server is starting: a backend is waited for. Try again.';
     throw new AppError('UNAVAILABLE', message, { retryAfterSec: 1 });
   }
   const isBrowser = request.method === 'GET' && /text\/html/.test(request.headers.accept ?? '');
   if (isBrowser) redirect(response, `/playground${(request.url ?? '').slice('/graphql'.length)}`);
-  else if (request.method === 'GET' || request.method === 'POST') await graphql.handle(request, response);
+  else if (request.method === 'GET' || request.method === 'POST') return graphql.handle(request, response);
   else {
     const message = 'Send operations by POST; queries may also go by GET.';
     response.setHeader('allow', 'GET, POST, OPTIONS');
     answerJson(response, 405, { errors: [{ message, extensions: { code: 'BAD_USER_INPUT' } }] });
   }
+  return undefined;
 }
 
 /** Returns false if the path is none of the health checks. */
