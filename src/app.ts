@@ -14,10 +14,11 @@ import { createItemReads } from './flow/read/items.ts';
 import { createMeasure } from './flow/read/measure.ts';
 import { createNotificationReads } from './flow/read/notifications.ts';
 import { createPageViewReads } from './flow/read/page-views.ts';
+import { problemsOf } from './flow/read/problems.ts';
 import { createRead } from './flow/read/read.ts';
 import { createUserReads } from './flow/read/users.ts';
 import { createIngest } from './flow/record/ingest.ts';
-import { createQuotas } from './flow/record/quota.ts';
+import { createQuotas, type Quotas } from './flow/record/quota.ts';
 import { createRecord } from './flow/record/record.ts';
 import { createStream } from './flow/watch/stream.ts';
 import { createWatch } from './flow/watch/watch.ts';
@@ -28,13 +29,14 @@ import { createOperations, type OperationOptions } from './graphql/engine/operat
 import { createResolvers, getSchema } from './graphql/schema.ts';
 import type { SystemFigures } from './graphql/system-status.ts';
 import { createDemoEndpoint } from './http/demo-session.ts';
+import { createGauges } from './http/gauges.ts';
 import { createGraphQLOverHttp } from './http/graphql-http.ts';
 import { createGraphQLOverWebSocket } from './http/graphql-ws.ts';
-import { createInFlight } from './http/in-flight.ts';
+import { createInFlight, type InFlight } from './http/in-flight.ts';
 import { createListener } from './http/listener.ts';
 import { createMetrics } from './http/metrics.ts';
 import { createPages } from './http/pages.ts';
-import { createRateLimit } from './http/rate-limit.ts';
+import { createRateLimit, type RateLimit } from './http/rate-limit.ts';
 import type { GraphQLEndpoints } from './http/routes.ts';
 import type { Authenticator } from './ports/authenticator.ts';
 import type { BadgeCache } from './ports/badge-cache.ts';
@@ -82,138 +84,24 @@ export interface App {
 
 /** Joins the rooms. */
 export async function createApp(
-  backends: Backends,
+  given: Backends,
   config: Config,
   { usesToCompile }: Pick<OperationOptions, 'usesToCompile'> = {},
 ): Promise<App> {
-  const { store, callers, log, outbox, pubSub, cache, authenticator, clock, demoSessions } = backends;
-  const logger = withoutStorms(backends.logger);
-  const { retentionDays, viewHorizonDays, lockedCategories, announcesDeliveries, limitThresholds } = config;
-  const { flushIntervalMs, batchSize, maxActivityTypes, resyncMs } = config;
+  const backends = { ...given, logger: withoutStorms(given.logger) };
+  const { store, log, pubSub, clock, logger } = backends;
   const stopping = new AbortController();
-
-  const read = createRead({ store: callers.store, cache, clock, pubSub }, { viewHorizonDays });
-  const watch = createWatch({ read, pubSub, clock, logger }, { resyncMs });
-  const limitWatch = createLimitWatch({ read, pubSub, clock, logger }, { resyncMs });
-  const watchActivity = createWatchActivity({ store: callers.store, pubSub, clock, logger }, { resyncMs });
-  const stream = createStream({ read, watch, clock, logger });
-  const measure = createMeasure({ store: callers.store, clock }, { retentionDays, flushIntervalMs });
+  const watching = createWatching(backends, config);
+  const worker = createWorker(backends, config);
+  const quotas = createQuotas({ clock }, config.dailyQuota);
   const rateLimit = createRateLimit(config.rateLimit);
   const inFlight = createInFlight(config.inFlight);
-
-  const quotas = createQuotas({ clock }, config.dailyQuota);
-
-  async function createEndpoints(): Promise<GraphQLEndpoints> {
-    const { store } = callers;
-    const record = createRecord({ log, store, clock }, { retentionDays, lockedCategories, quotas });
-    const act = createAct(
-      { store, pubSub, cache, clock, logger },
-      { lockedCategories, announcesDeliveries, limitThresholds, quotas },
-    );
-    const items = createItems({ store, pubSub, clock, logger }, { retentionDays, viewHorizonDays, quotas });
-    const schema = getSchema();
-    const container = createResolvers({
-      act,
-      items,
-      read,
-      reconcile,
-      record,
-      watch,
-      stream,
-      limitWatch,
-      ingest: createIngest({ log, clock }, { quotas }),
-      watchActivity,
-      measure,
-      userReads: createUserReads({ store }),
-      notificationReads: createNotificationReads({ store }),
-      itemReads: createItemReads({ store }),
-      pageViewReads: createPageViewReads({ store, clock }, { retentionDays }),
-      deadLetterReads: createDeadLetterReads({ store }),
-      clock,
-      lockedCategories,
-      figures,
-    });
-    const operations = createOperations(schema, { introspection: config.introspection, usesToCompile });
-    const execution = createExecution({ operations, logger });
-    const shared = { schema, container, authenticator, execution, rateLimit, inFlight, logger };
-    return {
-      graphql: await createGraphQLOverHttp(shared),
-      sockets: createGraphQLOverWebSocket(shared),
-      demo: createDemoEndpoint({ sessions: demoSessions, rateLimit }),
-      pages: createPages({ opensByLink: demoSessions !== undefined }),
-    };
-  }
-
-  const reconcile = createReconcile({ store, pubSub, cache, clock, logger });
-  const project = createProject(
-    { store, pubSub, cache, clock, logger },
-    {
-      retentionDays,
-      viewHorizonDays,
-      lockedCategories,
-      announcesDeliveries,
-      limitThresholds,
-      unknownUserWaitMs: config.unknownUserWaitMs,
-    },
-  );
-  const consume = createConsume({ log, project, logger });
-  const count = createCount(
-    { log, project, store, pubSub, clock, logger },
-    { retentionDays, flushIntervalMs, batchSize, maxActivityTypes },
-  );
-  const relay = createRelay({ outbox, log, project, clock, logger });
-  const schedule = createSchedule(
-    { store, pubSub, cache, clock, logger },
-    { lockedCategories, announcesDeliveries },
-  );
-  const sweep = createSweep({ store, log, reconcile, clock, logger }, config);
-  const alert = createAlert(
-    { store, log, clock, logger },
-    {
-      users: config.alert.users,
-      rule: { minScore: 4, minCount: config.alert.minCount, minDays: 7 },
-      settleMs: 2 * flushIntervalMs,
-    },
-  );
-  const figures: SystemFigures = {
-    version,
-    ...backends.names,
-    consumerLag: () => consume.lag(),
-    outboxDepth: () => outbox.depth(),
-    deadLetterCount: () => store.countDeadLetters({}),
-    openSockets: () => endpoints?.sockets.count() ?? 0,
-    watchedUsers: () => watch.users(),
-    badgeDrift: () => reconcile.countDrift(100),
-    sweptAt: async () => oldestOf(await store.sweeps()),
-  };
-
-  async function problems(): Promise<Readonly<Record<string, string>>> {
-    const [storeProblem, { problem: logProblem }] = await Promise.all([store.problem(), log.health()]);
-    const all = { store: storeProblem, log: logProblem, 'pub/sub': pubSub.health().problem };
-    return Object.fromEntries(
-      Object.entries(all).flatMap(([backend, problem]) =>
-        problem === undefined ? [] : [[backend, problem]],
-      ),
-    );
-  }
-
-  function succeededJobs(): Readonly<Record<string, number>> {
-    const all = {
-      schedule: schedule.succeededAt(),
-      relay: relay.succeededAt(),
-      count: count.succeededAt(),
-      recount: sweep.sampledAt(),
-      alert: alert.succeededAt(),
-      'resync-badges': watch.resyncedAt(),
-      'resync-limits': limitWatch.resyncedAt(),
-      'resync-metrics': watchActivity.resyncedAt(),
-    };
-    return Object.fromEntries(
-      Object.entries(all).flatMap(([job, at]) => (at === undefined ? [] : [[job, secondsOf(at)]])),
-    );
-  }
-
-  const endpoints = config.roles.has('api') ? await createEndpoints() : undefined;
+  const figures = createFigures(backends, { ...watching, ...worker }, () => endpoints?.sockets.count() ?? 0);
+  const shared = { ...watching, reconcile: worker.reconcile, quotas, rateLimit, inFlight, figures };
+  const endpoints = config.roles.has('api')
+    ? await createEndpoints(backends, config, { ...shared, usesToCompile })
+    : undefined;
+  const problems = () => problemsOf({ store, log, pubSub });
   const listener = createListener({
     endpoints,
     isReady: async () => {
@@ -222,142 +110,16 @@ export async function createApp(
       if (missing.length > 0) logger.warn(found, 'not ready');
       return missing;
     },
-    metrics: createMetrics([
-      { name: 'unseen_sockets', help: 'Open WebSockets.', read: figures.openSockets },
-      {
-        name: 'unseen_rate_limited_requests',
-        help: 'Requests, subscriptions and sockets this process refused because a caller or an address sent too many.',
-        read: () => rateLimit.refused(),
-      },
-      {
-        name: 'unseen_requests_in_flight',
-        help: 'Queries and mutations that run now.',
-        read: () => inFlight.operations.running(),
-      },
-      {
-        name: 'unseen_waiting_requests',
-        help: 'Queries, mutations and subscriptions that wait because too much of their user or tenant runs already.',
-        read: () => inFlight.operations.waiting() + inFlight.bulk.waiting() + inFlight.setUps.waiting(),
-      },
-      {
-        name: 'unseen_in_flight_refused_requests',
-        help: 'Queries and mutations this process refused because too many of their user or tenant ran and waited already.',
-        read: () => inFlight.operations.refused(),
-      },
-      {
-        name: 'unseen_waiting_statements',
-        help: 'Statements and transactions of callers that wait for a connection to PostgreSQL.',
-        read: () => callers.waiting(),
-      },
-      {
-        name: 'unseen_refused_statements',
-        help: 'Statements and transactions of callers this process refused because too many waited for a connection.',
-        read: () => callers.refused(),
-      },
-      {
-        name: 'unseen_watchers',
-        help: 'Subscriptions to badges and notification streams.',
-        read: () => watch.count(),
-      },
-      {
-        name: 'unseen_limit_watchers',
-        help: 'Users whose limits are watched, one per subscription.',
-        read: () => limitWatch.count(),
-      },
-      {
-        name: 'unseen_passed_over_records',
-        help: "Records this process read that held nothing to apply: tombstones, and events of kinds that are others'.",
-        read: () => project.ignoredRecords(),
-      },
-      {
-        name: 'unseen_limit_disagreements',
-        help: 'Events this process applied whose progress and remaining amount do not make up the value of their limit.',
-        read: () => project.limitDisagreements(),
-      },
-      {
-        name: 'unseen_unreadable_messages',
-        help: 'Pushes this process heard that were neither badges nor limits, and dropped.',
-        read: () => watch.unreadable() + limitWatch.unreadable(),
-      },
-      {
-        name: 'unseen_log_lag_records',
-        help: 'Records that no worker has passed yet, over all processes.',
-        read: async () => Number(await figures.consumerLag()),
-      },
-      {
-        name: 'unseen_metrics_lag_records',
-        help: 'Records that are not counted in the metrics yet, over all processes: some, until the next flush.',
-        read: async () => Number(await count.lag()),
-      },
-      {
-        name: 'unseen_quota_refusals',
-        help: 'What this process refused because its user or tenant had reached a daily quota.',
-        read: () => Object.values(quotas).reduce((sum, quota) => sum + quota.refused(), 0),
-      },
-      {
-        name: 'unseen_unkept_item_views',
-        help: 'Views of items that are not published which this process did not keep: their users have 1000 of them.',
-        read: () => project.unkeptViews(),
-      },
-      {
-        name: 'unseen_other_activities',
-        help: 'Activities this process counted as `other` because their tenants have MAX_ACTIVITY_TYPES types.',
-        read: () => count.others(),
-      },
-      {
-        name: 'unseen_waiting_records',
-        help: 'Notifications that wait for their users to exist, of all tenants.',
-        read: () => store.countWaiting(),
-      },
-      {
-        name: 'unseen_outbox_records',
-        help: 'Records that wait in the outbox to be sent, over all processes.',
-        read: figures.outboxDepth,
-      },
-      {
-        name: 'unseen_dead_letters',
-        help: 'Events that could not be applied and wait to be looked after, of all tenants.',
-        read: figures.deadLetterCount,
-      },
-      {
-        name: 'unseen_badge_drift',
-        help: 'Badges that differed from a recount and were repaired by this process since its start; must stay 0.',
-        read: () => reconcile.repaired(),
-      },
-      {
-        name: 'unseen_sweep_last_success_timestamp_seconds',
-        help: 'When old data of each kind was last removed, the log last pruned and the partitions of this month and the next last prepared, by any process; 0 if never.',
-        label: 'kind',
-        read: async () =>
-          Object.fromEntries(
-            (await store.sweeps()).map(({ kind, succeededAt }) => [kind, secondsOf(succeededAt)]),
-          ),
-      },
-      {
-        name: 'unseen_job_last_success_timestamp_seconds',
-        help: 'When each background job of this process last did all of its work. A job without work, or whose turn another process has, keeps its time.',
-        label: 'job',
-        read: () => succeededJobs(),
-      },
-    ]),
+    metrics: createMetrics(createGauges({ ...worker, ...shared, store, callers: backends.callers })),
     corsOrigins: config.corsOrigins,
     logger,
   });
-
   return {
     async start() {
       const listening = await listener.listen(config.host, config.port);
       await backends.prepare(stopping.signal);
       // The endpoints last: what it accepts is applied from the first moment.
-      if (config.roles.has('worker')) {
-        await sweep.start();
-        await consume.start();
-        // Nobody waits for the metrics, the start neither.
-        void count.start();
-        relay.start();
-        schedule.start();
-        alert.start();
-      }
+      if (config.roles.has('worker')) await startWorker(worker);
       listener.open();
       return listening;
     },
@@ -365,20 +127,145 @@ export async function createApp(
     async stop() {
       stopping.abort();
       await listener.drain(config.shutdownTimeoutMs);
-      watch.stop();
-      limitWatch.stop();
-      watchActivity.stop();
-      sweep.stop();
-      alert.stop();
-      await relay.stop();
-      await schedule.stop();
+      watching.watch.stop();
+      watching.limitWatch.stop();
+      watching.watchActivity.stop();
+      worker.sweep.stop();
+      worker.alert.stop();
+      await worker.relay.stop();
+      await worker.schedule.stop();
       await log.close();
     },
   };
 }
 
-/** Since the epoch; 0 for never. */
-const secondsOf = (at: Date | null) => (at?.getTime() ?? 0) / 1_000;
+/** Reads and subscriptions. */
+function createWatching({ callers, cache, clock, pubSub, logger }: Backends, config: Config) {
+  const { viewHorizonDays, resyncMs, retentionDays, flushIntervalMs } = config;
+  const { store } = callers;
+  const read = createRead({ store, cache, clock, pubSub }, { viewHorizonDays });
+  const watch = createWatch({ read, pubSub, clock, logger }, { resyncMs });
+  return {
+    read,
+    watch,
+    limitWatch: createLimitWatch({ read, pubSub, clock, logger }, { resyncMs }),
+    watchActivity: createWatchActivity({ store, pubSub, clock, logger }, { resyncMs }),
+    stream: createStream({ read, watch, clock, logger }),
+    measure: createMeasure({ store, clock }, { retentionDays, flushIntervalMs }),
+  };
+}
+
+/** What applies events, and the background jobs. */
+function createWorker({ store, log, outbox, pubSub, cache, clock, logger }: Backends, config: Config) {
+  const { retentionDays, viewHorizonDays, lockedCategories, announcesDeliveries, limitThresholds } = config;
+  const { flushIntervalMs, batchSize, maxActivityTypes, unknownUserWaitMs } = config;
+  const deps = { store, pubSub, cache, clock, logger };
+  const reconcile = createReconcile(deps);
+  const project = createProject(deps, {
+    retentionDays,
+    viewHorizonDays,
+    lockedCategories,
+    announcesDeliveries,
+    limitThresholds,
+    unknownUserWaitMs,
+  });
+  return {
+    reconcile,
+    project,
+    consume: createConsume({ log, project, logger }),
+    count: createCount(
+      { log, project, store, pubSub, clock, logger },
+      { retentionDays, flushIntervalMs, batchSize, maxActivityTypes },
+    ),
+    relay: createRelay({ outbox, log, project, clock, logger }),
+    schedule: createSchedule(deps, { lockedCategories, announcesDeliveries }),
+    sweep: createSweep({ store, log, reconcile, clock, logger }, config),
+    alert: createAlert(
+      { store, log, clock, logger },
+      {
+        users: config.alert.users,
+        rule: { minScore: 4, minCount: config.alert.minCount, minDays: 7 },
+        settleMs: 2 * flushIntervalMs,
+      },
+    ),
+  };
+}
+
+async function startWorker({ sweep, consume, count, relay, schedule, alert }: Worker): Promise<void> {
+  await sweep.start();
+  await consume.start();
+  // The start does not wait for the metrics.
+  void count.start();
+  relay.start();
+  schedule.start();
+  alert.start();
+}
+
+type Watching = ReturnType<typeof createWatching>;
+type Worker = ReturnType<typeof createWorker>;
+
+/** The GraphQL API over HTTP and WebSocket, and the pages. */
+async function createEndpoints(
+  { callers, log, pubSub, cache, clock, logger, authenticator, demoSessions }: Backends,
+  { retentionDays, viewHorizonDays, lockedCategories, announcesDeliveries, ...config }: Config,
+  parts: Watching &
+    Pick<Worker, 'reconcile'> &
+    Pick<OperationOptions, 'usesToCompile'> & {
+      readonly quotas: Quotas;
+      readonly rateLimit: RateLimit;
+      readonly inFlight: InFlight;
+      readonly figures: SystemFigures;
+    },
+): Promise<GraphQLEndpoints> {
+  const { store } = callers;
+  const { quotas, rateLimit, inFlight, usesToCompile, ...watching } = parts;
+  const schema = getSchema();
+  const container = createResolvers({
+    ...watching,
+    act: createAct(
+      { store, pubSub, cache, clock, logger },
+      { lockedCategories, announcesDeliveries, limitThresholds: config.limitThresholds, quotas },
+    ),
+    items: createItems({ store, pubSub, clock, logger }, { retentionDays, viewHorizonDays, quotas }),
+    record: createRecord({ log, store, clock }, { retentionDays, lockedCategories, quotas }),
+    ingest: createIngest({ log, clock }, { quotas }),
+    userReads: createUserReads({ store }),
+    notificationReads: createNotificationReads({ store }),
+    itemReads: createItemReads({ store }),
+    pageViewReads: createPageViewReads({ store, clock }, { retentionDays }),
+    deadLetterReads: createDeadLetterReads({ store }),
+    clock,
+    lockedCategories,
+  });
+  const operations = createOperations(schema, { introspection: config.introspection, usesToCompile });
+  const execution = createExecution({ operations, logger });
+  const shared = { schema, container, authenticator, execution, rateLimit, inFlight, logger };
+  return {
+    graphql: await createGraphQLOverHttp(shared),
+    sockets: createGraphQLOverWebSocket(shared),
+    demo: createDemoEndpoint({ sessions: demoSessions, rateLimit }),
+    pages: createPages({ opensByLink: demoSessions !== undefined }),
+  };
+}
+
+/** The figures of the system that admins read and the metrics show. */
+function createFigures(
+  { names, outbox, store }: Backends,
+  { consume, reconcile, watch }: Pick<Watching & Worker, 'consume' | 'reconcile' | 'watch'>,
+  openSockets: () => number,
+): SystemFigures {
+  return {
+    version,
+    ...names,
+    consumerLag: () => consume.lag(),
+    outboxDepth: () => outbox.depth(),
+    deadLetterCount: () => store.countDeadLetters({}),
+    openSockets,
+    watchedUsers: () => watch.users(),
+    badgeDrift: () => reconcile.countDrift(100),
+    sweptAt: async () => oldestOf(await store.sweeps()),
+  };
+}
 
 /** The last success of the kind that was swept longest ago; null if one never was. */
 function oldestOf(outcomes: readonly SweepOutcome[]): Date | null {
