@@ -186,7 +186,7 @@ interface RequestedOperation {
 
 /**
  * The query or mutation that a request asks for. undefined when anything is wrong with the request, or unusual: Apollo has
- * the rules for that. Apollo's pipeline around our execution costs as much as the execution, so it answers no other request.
+ * the rules for that. Apollo's pipeline takes 100 µs of CPU per request, so it answers no other request (decision 14).
  */
 function operationOf(body: object, document: DocumentNode): RequestedOperation | undefined {
   const { variables, operationName, extensions } = body as Readonly<Record<string, unknown>>;
