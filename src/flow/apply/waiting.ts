@@ -40,119 +40,125 @@ export type WaitTransaction = WaitingTransaction &
   InboxWritesTransaction &
   FinishTransaction;
 
+interface WaitingDeps {
+  readonly store: WaitingStore & HealthStore & Transactions<WaitTransaction>;
+  readonly pubSub: PubSub;
+  readonly cache?: BadgeCache | undefined;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+interface WaitingOptions {
+  readonly lockedCategories: readonly string[];
+  readonly announcesDeliveries: boolean;
+}
+
 /**
  * Notifications that wait for their users, beside the flow. Those of a user who exists by now are applied in the order of the
  * log, each exactly once: a record leaves the table in the transaction that applies it, under the lock of its user. Those
  * whose time is over become dead letters. Any number of workers may do this.
  */
-export function createWaiting(
-  {
-    store,
-    pubSub,
-    cache,
-    clock,
-    logger,
-  }: {
-    readonly store: WaitingStore & HealthStore & Transactions<WaitTransaction>;
-    readonly pubSub: PubSub;
-    readonly cache?: BadgeCache | undefined;
-    readonly clock: Clock;
-    readonly logger: Logger;
-  },
-  {
-    lockedCategories,
-    announcesDeliveries,
-  }: { readonly lockedCategories: readonly string[]; readonly announcesDeliveries: boolean },
-) {
-  /** Applies those that are still there and that nobody else is at; how many. */
-  async function apply(rows: readonly WaitingForUser[]): Promise<number> {
-    const now = clock.now();
-    const { inboxes, added, count } = await store.transaction(async (transaction) => {
-      const taken = await transaction.takeWaiting(rows);
-      const events = rows.filter((_, index) => taken[index]).map(({ record }) => sentIn(record));
-      const [claims, locked, known] = await Promise.all([
-        transaction.claimEvents(events, now),
-        transaction.lockInboxes(distinctUsers(events), now),
-        transaction.reachOf({ groups: events.flatMap((event) => groupOf(event) ?? []), visits: [] }),
-      ]);
-      const inboxBatch = createInboxBatch({ locked, known, now, lockedCategories });
-      for (const [index, event] of events.entries())
-        if (claims[index]) inboxBatch.deliver(draftOf(event), { isNew: true });
-      const writes = inboxBatch.writes();
-      transaction.finish(...writesOf(transaction, writes, { announcesDeliveries, now }));
-      return { inboxes: writes.touched, added: writes.added, count: events.length };
-    });
-    if (inboxes.length > 0) await publishBadges({ pubSub, cache, logger }, inboxes.map(badgeOf), 'ARRIVED');
-    await announceDue(pubSub, added.map(dueAtOf));
-    return count;
-  }
-
-  async function applyAppeared(signal: AbortSignal): Promise<number> {
-    const rows = await store.waitingOf(await store.usersAppeared(clock.now(), batchSize), batchSize);
-    if (rows.length === 0) return 0;
-    const rowOf = new Map(rows.map((row) => [row.record, row]));
-    const rowsOf = (records: readonly LogRecord[]) => records.flatMap((record) => rowOf.get(record) ?? []);
-    let count = 0;
-    const project = {
-      probe: () => store.probe(),
-      deadLetter: (record: LogRecord, why: Failure) =>
-        store.transaction((transaction) => setAside(transaction, rowsOf([record]), why)),
-    };
-    const isolate = createIsolate(
-      { group: 'waiting records', project, logger },
-      { maxLockedMs: defaultMaxLockedMs },
-    );
-    const work = async (records: readonly LogRecord[]) => {
-      count += await apply(rowsOf(records));
-    };
-    // What else is due does not wait for this for ever.
-    await isolate.apply([...rowOf.keys()], work, AbortSignal.any([signal, AbortSignal.timeout(maxTimeMs)]));
-    return count;
-  }
-
-  async function setAside(
-    transaction: DeadLetterTransaction & WaitingTransaction,
-    rows: readonly WaitingForUser[],
-    why: Failure,
-  ): Promise<void> {
-    const now = clock.now();
-    await Promise.all([
-      transaction.addDeadLetters(
-        rows.map(({ record, tenantId }) => deadLetterOf(record, why, now, tenantId)),
-      ),
-      transaction.removeWaiting(rows),
-    ]);
-  }
-
-  async function lookAgain(): Promise<number> {
-    const now = clock.now();
-    const { count, dead } = await store.transaction(async (transaction) => {
-      const rows = await transaction.lockWaitingInVain(now, batchSize);
-      const dead = rows.filter(({ deadlineAt }) => deadlineAt <= now);
-      const others = rows.filter(({ deadlineAt }) => deadlineAt > now);
-      await setAside(transaction, dead, inVain);
-      await transaction.postponeWaiting(others.map((row) => ({ ...row, dueAt: nextLookAt(row, now) })));
-      return { count: rows.length, dead };
-    });
-    if (dead.length > 0) {
-      const places = dead.map(
-        ({ record: { topic, partition, offset } }) => `${topic}/${partition}/${offset}`,
-      );
-      logger.error(
-        { places: places.slice(0, 10), count: dead.length },
-        'records became dead letters: their users did not appear',
-      );
-    }
-    return count;
-  }
-
+export function createWaiting(deps: WaitingDeps, options: WaitingOptions) {
   return {
     /** Does what is due, a batch of each kind even if one before it fails; how many records that were. */
     async settle(signal: AbortSignal): Promise<number> {
-      const [applied = 0, looked = 0] = await runEach([() => applyAppeared(signal), lookAgain]);
+      const [applied = 0, looked = 0] = await runEach([
+        () => applyAppeared(deps, options, signal),
+        () => lookAgain(deps),
+      ]);
       return applied + looked;
     },
   };
+}
+
+/** Applies those that are still there and that nobody else is at; how many. */
+async function applyWaiting(
+  { store, clock, ...publish }: WaitingDeps,
+  { lockedCategories, announcesDeliveries }: WaitingOptions,
+  rows: readonly WaitingForUser[],
+): Promise<number> {
+  const now = clock.now();
+  const { inboxes, added, count } = await store.transaction(async (transaction) => {
+    const taken = await transaction.takeWaiting(rows);
+    const events = rows.filter((_, index) => taken[index]).map(({ record }) => sentIn(record));
+    const [claims, locked, known] = await Promise.all([
+      transaction.claimEvents(events, now),
+      transaction.lockInboxes(distinctUsers(events), now),
+      transaction.reachOf({ groups: events.flatMap((event) => groupOf(event) ?? []), visits: [] }),
+    ]);
+    const inboxBatch = createInboxBatch({ locked, known, now, lockedCategories });
+    for (const [index, event] of events.entries())
+      if (claims[index]) inboxBatch.deliver(draftOf(event), { isNew: true });
+    const writes = inboxBatch.writes();
+    transaction.finish(...writesOf(transaction, writes, { announcesDeliveries, now }));
+    return { inboxes: writes.touched, added: writes.added, count: events.length };
+  });
+  if (inboxes.length > 0) await publishBadges(publish, inboxes.map(badgeOf), 'ARRIVED');
+  await announceDue(publish.pubSub, added.map(dueAtOf));
+  return count;
+}
+
+/** Applies the records of users who exist by now, each batch as a whole or in parts. Returns how many were applied. */
+async function applyAppeared(
+  deps: WaitingDeps,
+  options: WaitingOptions,
+  signal: AbortSignal,
+): Promise<number> {
+  const { store, clock, logger } = deps;
+  const rows = await store.waitingOf(await store.usersAppeared(clock.now(), batchSize), batchSize);
+  if (rows.length === 0) return 0;
+  const rowOf = new Map(rows.map((row) => [row.record, row]));
+  const rowsOf = (records: readonly LogRecord[]) => records.flatMap((record) => rowOf.get(record) ?? []);
+  let count = 0;
+  const project = {
+    probe: () => store.probe(),
+    deadLetter: (record: LogRecord, why: Failure) =>
+      store.transaction((transaction) => setAside(transaction, rowsOf([record]), why, clock.now())),
+  };
+  const isolate = createIsolate(
+    { group: 'waiting records', project, logger },
+    { maxLockedMs: defaultMaxLockedMs },
+  );
+  const work = async (records: readonly LogRecord[]) => {
+    count += await applyWaiting(deps, options, rowsOf(records));
+  };
+  // What else is due does not wait for this for ever.
+  await isolate.apply([...rowOf.keys()], work, AbortSignal.any([signal, AbortSignal.timeout(maxTimeMs)]));
+  return count;
+}
+
+/** Turns waiting records into dead letters. */
+async function setAside(
+  transaction: DeadLetterTransaction & WaitingTransaction,
+  rows: readonly WaitingForUser[],
+  why: Failure,
+  now: Date,
+): Promise<void> {
+  await Promise.all([
+    transaction.addDeadLetters(rows.map(({ record, tenantId }) => deadLetterOf(record, why, now, tenantId))),
+    transaction.removeWaiting(rows),
+  ]);
+}
+
+/** Ends the wait of records whose deadline is over, and postpones the others that are due. Returns how many were due. */
+async function lookAgain({ store, clock, logger }: WaitingDeps): Promise<number> {
+  const now = clock.now();
+  const { count, dead } = await store.transaction(async (transaction) => {
+    const rows = await transaction.lockWaitingInVain(now, batchSize);
+    const dead = rows.filter(({ deadlineAt }) => deadlineAt <= now);
+    const others = rows.filter(({ deadlineAt }) => deadlineAt > now);
+    await setAside(transaction, dead, inVain, now);
+    await transaction.postponeWaiting(others.map((row) => ({ ...row, dueAt: nextLookAt(row, now) })));
+    return { count: rows.length, dead };
+  });
+  if (dead.length > 0) {
+    const places = dead.map(({ record: { topic, partition, offset } }) => `${topic}/${partition}/${offset}`);
+    logger.error(
+      { places: places.slice(0, 10), count: dead.length },
+      'records became dead letters: their users did not appear',
+    );
+  }
+  return count;
 }
 
 /** What waits was read before it was kept. */
