@@ -19,8 +19,6 @@ export default defineConfig({
   outDir: '../dist/docs',
   cacheDir: './node_modules/.vitepress',
   cleanUrls: true,
-  // Pages that link to one another arrive one after the other.
-  ignoreDeadLinks: true,
   // The site data in a file of its own leaves two inline scripts, which are the same in every page.
   metaChunk: true,
   head: [['link', { rel: 'icon', href: '/docs/bell.svg', type: 'image/svg+xml' }]],

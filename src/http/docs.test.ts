@@ -102,6 +102,18 @@ describe('the built manual in a browser', { tags: ['chromium', 'docs'] }, () => 
   });
   afterEach(() => expect(complaints).toEqual([]));
 
+  it('shows every page of the sidebar without a violation of the policy or a foreign request', async () => {
+    await page.goto(`${site.url}/docs/getting-started`);
+    const links = await page.$$eval('#VPSidebarNav a', (anchors) =>
+      anchors.map((anchor) => anchor.getAttribute('href')),
+    );
+    expect(links.length).toBeGreaterThan(15);
+    for (const link of links) {
+      expect((await page.goto(`${site.url}${link}`))?.status()).toBe(200);
+      await page.waitForSelector('main h1');
+    }
+  });
+
   it('finds a word', async () => {
     await page.goto(`${site.url}/docs/`);
     await page.click('.VPNavBarSearch button');
