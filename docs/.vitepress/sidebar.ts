@@ -44,7 +44,17 @@ export const sidebar: DefaultTheme.SidebarItem[] = [
   {
     text: 'Reference',
     items: [
-      { text: 'API', link: '/api' },
+      {
+        text: 'API',
+        link: '/api',
+        collapsed: true,
+        items: [
+          { text: 'Queries', link: '/api/queries' },
+          { text: 'Mutations', link: '/api/mutations' },
+          { text: 'Subscriptions', link: '/api/subscriptions' },
+          { text: 'Types', link: '/api/types' },
+        ],
+      },
       { text: 'Error and close codes', link: '/errors' },
       { text: 'JSON Schemas of events', link: '/schemas' },
     ],
@@ -55,7 +65,7 @@ export const sidebar: DefaultTheme.SidebarItem[] = [
       { text: 'Architecture', link: '/architecture' },
       { text: 'Contributing', link: '/contributing' },
       { text: 'Adding an event family', link: '/adding-an-event-family' },
-      { text: 'Decisions', collapsed: true, items: decisions() },
+      { text: 'Decisions', link: '/decisions/', collapsed: true, items: decisions() },
     ],
   },
 ];

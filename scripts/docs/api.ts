@@ -4,6 +4,7 @@ import {
   type GraphQLArgument,
   type GraphQLField,
   type GraphQLInputField,
+  type GraphQLInputObjectType,
   type GraphQLNamedType,
   type GraphQLObjectType,
   type GraphQLSchema,
@@ -116,11 +117,24 @@ function rootPage(title: string, type: GraphQLObjectType, examples: ReadonlyMap<
       `## ${field.name}`,
       field.description ?? '',
       `**Returns:** ${link(field.type, './types.md')}. **May be called by:** ${callersOf(type, field)}`,
-      ...(field.args.length > 0 ? [inputTable('argument', field.args, './types.md').trimEnd()] : []),
+      ...argumentTables(field.args),
       `\`\`\`graphql\n${example}\n\`\`\``,
     ].join('\n\n');
   });
   return `# ${title}\n\n${sections.join('\n\n')}\n`;
+}
+
+/** The arguments, with the fields of an input object in place of the object. */
+function argumentTables(args: readonly GraphQLArgument[]): readonly string[] {
+  const inputs = args.filter((arg) => isInputObjectType(getNamedType(arg.type)));
+  const others = args.filter((arg) => !inputs.includes(arg));
+  const inputTables = inputs.map((arg) => {
+    const type = getNamedType(arg.type) as GraphQLInputObjectType;
+    const fields = inputTable('field', Object.values(type.getFields()), './types.md');
+    return `The argument \`${arg.name}\` is ${link(arg.type, './types.md')}:\n\n${fields}`;
+  });
+  const plain = others.length > 0 ? [inputTable('argument', others, './types.md')] : [];
+  return [...plain, ...inputTables].map((part) => part.trimEnd());
 }
 
 function callersOf(type: GraphQLObjectType, field: GraphQLField<unknown, unknown>): string {

@@ -29,7 +29,11 @@ Write programs for the codes. The messages are for people and may change.
   "errors": [
     {
       "message": "Too many requests: 50 per second and user. Try again in 2 s.",
-      "extensions": { "code": "RATE_LIMITED", "requestId": "0b5c…-41", "retryAfter": 2 }
+      "extensions": {
+        "code": "RATE_LIMITED",
+        "requestId": "0b5c…-41",
+        "retryAfter": 2
+      }
     }
   ]
 }
@@ -53,7 +57,11 @@ mutation with the same \`idempotencyKey\`: Unseen does it once and returns the s
     "sendNotification": {
       "notificationId": null,
       "userErrors": [
-        { "code": "OPTED_OUT", "message": "The user receives no notifications.", "path": ["input", "userId"] }
+        {
+          "code": "OPTED_OUT",
+          "message": "The user receives no notifications.",
+          "path": ["input", "userId"]
+        }
       ]
     }
   }
