@@ -6,7 +6,7 @@ import sirv from 'sirv';
 import { createDocs } from './docs.ts';
 
 /** Built by `npm run build`, beside the compiled server; found from `src/` as well. */
-const directory = fileURLToPath(new URL('../../dist/web', import.meta.url));
+const builtPages = fileURLToPath(new URL('../../dist/web', import.meta.url));
 
 const placeholder = '<script type="application/json" id="unseen-config">{}</script>';
 
@@ -27,7 +27,10 @@ const contentSecurityPolicy = [
  * Serves `/playground`, `/demo` and what they load, and the manual at `/docs`. Pages are the same for every request and carry
  * no token. `opensByLink`: whether they can be opened by a link, which is what they then tell a visitor without a token.
  */
-export function createPages({ opensByLink }: { readonly opensByLink: boolean }) {
+export function createPages(
+  { opensByLink }: { readonly opensByLink: boolean },
+  directory: string = builtPages,
+) {
   const docs = createDocs();
   const config = placeholder.replace('{}', JSON.stringify({ opensByLink, hasDocs: docs.exists }));
   const pages = new Map(
@@ -36,7 +39,13 @@ export function createPages({ opensByLink }: { readonly opensByLink: boolean }) 
       readFileSync(join(directory, page, 'index.html'), 'utf8').replace(placeholder, config),
     ]),
   );
-  const assets = sirv(directory, { etag: true, immutable: true, maxAge: 31_536_000, extensions: [] });
+  // Looks at the disk for every request. A file that was known at the start and is gone after a rebuild would end the process.
+  const assets = sirv(join(directory, 'assets'), {
+    dev: true,
+    etag: true,
+    extensions: [],
+    setHeaders: (response) => response.setHeader('cache-control', 'public, max-age=31536000, immutable'),
+  });
 
   return async (request: IncomingMessage, response: ServerResponse, path: string): Promise<boolean> => {
     const html = pages.get(path.replace(/\/$/, ''));
@@ -54,6 +63,7 @@ export function createPages({ opensByLink }: { readonly opensByLink: boolean }) 
     if (await docs.serve(request, response, path)) return true;
     if (!path.startsWith('/assets/')) return false;
     response.setHeader('x-content-type-options', 'nosniff');
+    request.url = (request.url ?? '').slice('/assets'.length);
     return new Promise((resolve) => {
       response.once('close', () => resolve(true));
       assets(request, response, () => resolve(false));
