@@ -14,7 +14,7 @@ function problemsOf(env: Record<string, string>): readonly string[] {
 }
 
 describe('the configuration', () => {
-  it('is complete with nothing set', () => {
+  it('needs no setting', () => {
     expect(readConfig({})).toMatchObject({
       host: '127.0.0.1',
       port: 4000,
@@ -32,14 +32,14 @@ describe('the configuration', () => {
     expect([...readConfig({}).roles]).toEqual(['api', 'worker']);
   });
 
-  it('takes an empty value for an unset one', () => {
+  it('treats an empty value as unset', () => {
     expect(readConfig({ PORT: '', AUTH_SECRET: '' })).toMatchObject({
       port: 4000,
       auth: { secret: undefined },
     });
   });
 
-  it('reports all problems at once, each with what was expected and an example', () => {
+  it('reports all problems at once, each with the expected value and an example', () => {
     expect(problemsOf({ PORT: '99999', LOG_LEVEL: 'loud', ROLES: 'api,cook' })).toEqual([
       '  PORT: got "99999", expected a whole number from 0 to 65535, for example 4000',
       '  ROLES: got "api,cook", expected api, worker or both, for example api,worker',
@@ -47,7 +47,7 @@ describe('the configuration', () => {
     ]);
   });
 
-  it('takes the backends one by one', () => {
+  it('uses Kafka and Redis only if their settings are set', () => {
     expect(readConfig({})).toMatchObject({ kafka: undefined, redis: undefined, databaseUrl: undefined });
     expect(readConfig({ KAFKA_BROKERS: 'a:9092, b:9093' }).kafka).toEqual({
       brokers: ['a:9092', 'b:9093'],
@@ -89,7 +89,7 @@ describe('the configuration', () => {
     [{ KAFKA_BROKERS: 'a:1', KAFKA_SASL_USERNAME: 'u' }, ['set all three, or none']],
     [{ KAFKA_SSL: 'on' }, ['without KAFKA_BROKERS']],
     [{ REDIS_CLUSTER: 'on' }, ['without REDIS_URL']],
-  ])('refuses combinations that cannot work, with the fix: %j', (env, expected) => {
+  ])('refuses settings that cannot work together and names the fix: %j', (env, expected) => {
     const problems = problemsOf(env);
     expect(problems).toEqual(expected.map((part) => expect.stringContaining(part)));
   });
@@ -130,11 +130,11 @@ describe('the configuration', () => {
     'postgres://[::1]:5432,[::2]/db?sslmode=require&target_session_attrs=primary',
     'postgresql://a/db?target_session_attrs=any',
     'postgresql://user@localhost/db?host=%2Ftmp&port=5433',
-  ])('takes one or several hosts: %s', (url) => {
+  ])('accepts one or several hosts: %s', (url) => {
     expect(readConfig({ DATABASE_URL: url }).databaseUrl).toBe(url);
   });
 
-  it('reads thresholds of limits by type, ascending', () => {
+  it('reads the thresholds of each type of limit in ascending order', () => {
     const { limitThresholds } = readConfig({ LIMIT_THRESHOLDS: '*=100+50,SESSION=90,BALANCE=' });
     expect(limitThresholds).toMatchObject({ BET: [50, 100], SESSION: [90], BALANCE: [] });
     expect(readConfig({}).limitThresholds.UNKNOWN).toEqual([80, 100]);
@@ -148,9 +148,9 @@ describe('the configuration', () => {
     expect(problems).not.toContain('hunter2');
   });
 
-  it('refuses combinations that cannot work, with the fix', () => {
+  it('names the fix of missing and contradicting settings', () => {
     const secret = 'x'.repeat(32);
-    expect(problemsOf({ NODE_ENV: 'production' })[0]).toContain('one of them must say who signs tokens');
+    expect(problemsOf({ NODE_ENV: 'production' })[0]).toContain('tokens need a configured key');
     expect(problemsOf({ NODE_ENV: 'production', AUTH_SECRET: secret })).toEqual([]);
     expect(problemsOf({ AUTH_SECRET: secret, AUTH_JWKS_URL: 'https://id.example.com/keys' })[0]).toContain(
       'unset',
@@ -158,15 +158,15 @@ describe('the configuration', () => {
     expect(problemsOf({ ROLES: 'worker' })[0]).toContain('run api,worker together');
   });
 
-  it('refuses to forget events that the log may bring again', () => {
+  it('refuses to forget events that the log can repeat', () => {
     expect(problemsOf({ DEDUPE_DAYS: '5' })).toEqual([
-      expect.stringContaining('set it to LOG_RETENTION_DAYS or more'),
+      expect.stringContaining('set DEDUPE_DAYS to LOG_RETENTION_DAYS or more'),
     ]);
     expect(problemsOf({ LOG_RETENTION_DAYS: '31' })).toHaveLength(1);
     expect(problemsOf({ LOG_RETENTION_DAYS: '31', DEDUPE_DAYS: '31' })).toEqual([]);
   });
 
-  it('hides the schema in production unless told otherwise', () => {
+  it('hides the schema in production unless INTROSPECTION is on', () => {
     const production = { NODE_ENV: 'production', AUTH_SECRET: 'x'.repeat(32) };
     expect(readConfig(production).introspection).toBe(false);
     expect(readConfig({ ...production, INTROSPECTION: 'on' }).introspection).toBe(true);
@@ -181,12 +181,12 @@ describe('the configuration', () => {
     ['DATABASE_URI', 'DATABASE_URL'],
     ['PORTT', 'PORT'],
     ['ROLE', 'ROLES'],
-  ])('takes %s for a misspelt %s', (variable, meant) => {
+  ])('recognises %s as a misspelt %s', (variable, meant) => {
     expect(misspellings({ [variable]: '9', PATH: '/bin' })).toEqual([{ variable, meant }]);
   });
 
-  it('takes nothing for misspelt that others set', () => {
-    const settingsOfOthers = {
+  it('ignores variables of other programs', () => {
+    const variablesOfOthers = {
       ...{ HOSTNAME: 'pod-1', HOME: '/root', POST: '1', SORT: '1', SHELL: '/bin/sh', USER: 'u', LANG: 'C' },
       ...{ NODE_OPTIONS: '', NODE_PATH: '/x', NODE_EXTRA_CA_CERTS: '/x', NODE_VERSION: '22', NO_COLOR: '1' },
       ...{
@@ -217,17 +217,17 @@ describe('the configuration', () => {
         SSL_CERT_DIR: '/x',
       },
     };
-    expect(misspellings(settingsOfOthers)).toEqual([]);
+    expect(misspellings(variablesOfOthers)).toEqual([]);
   });
 
-  it('asks with every problem whether a name was meant otherwise', () => {
+  it('suggests the settings that misspelt variables resemble beside the problems', () => {
     expect(problemsOf({ REDIS_CLUSTER: 'on', REDIS_URI: 'redis://x' })).toEqual([
-      expect.stringContaining('REDIS_CLUSTER does nothing without REDIS_URL'),
+      expect.stringContaining('REDIS_CLUSTER has no effect without REDIS_URL'),
       '  REDIS_URI is not a setting: did you mean REDIS_URL?',
     ]);
   });
 
-  it('has an example file of defaults, which change nothing when uncommented, and of examples that work', () => {
+  it('writes .env.example with defaults that change nothing and examples that work', () => {
     const entries = [...envExample().matchAll(/^# (.*)\n# ([A-Z_]+)=(.*)$/gm)].map(
       ([, about = '', key = '', value = '']) => ({ isExample: about.endsWith('For example:'), key, value }),
     );
@@ -250,7 +250,7 @@ describe('the configuration', () => {
       'INTROSPECTION',
       'ALERT_USERS',
     ]);
-    // Some are read only with these.
+    // Unseen reads some settings only if these two are set.
     const backends = { KAFKA_BROKERS: 'a:9092', REDIS_URL: 'redis://x' };
     for (const { isExample, key, value } of entries)
       if (!isExample) expect(readConfig({ ...backends, [key]: value }), key).toEqual(readConfig(backends));

@@ -9,13 +9,13 @@ export interface Config {
   readonly dataDir: string;
   readonly databaseUrl: string | undefined;
   readonly databasePoolSize: number;
-  /** undefined: the log is a table in Postgres. */
+  /** undefined if the log is a table in PostgreSQL. */
   readonly kafka:
     | {
         readonly brokers: readonly string[];
         readonly clientId: string;
         readonly namespace: string;
-        /** Ours → theirs. */
+        /** The topic to use for each topic of Unseen. A topic that is not a key keeps its name. */
         readonly renamed: Readonly<Record<string, string>>;
         readonly ssl: boolean;
         readonly sasl:
@@ -26,32 +26,32 @@ export interface Config {
             }
           | undefined;
         readonly partitions: number;
-        /** undefined: the broker's default. */
+        /** undefined for the default of the broker. */
         readonly replicationFactor: number | undefined;
         readonly compression: 'none' | 'gzip';
         readonly sessionTimeoutMs: number;
       }
     | undefined;
-  /** undefined: pub/sub inside the process. */
+  /** undefined if pub/sub works inside the process. */
   readonly redis: { readonly url: string; readonly cluster: boolean; readonly namespace: string } | undefined;
   readonly roles: ReadonlySet<'api' | 'worker'>;
   readonly auth: {
-    /** undefined together with jwksUrl: a secret in the data directory is created and used. */
+    /** If this and jwksUrl are undefined, the process uses a secret in the data directory and creates it if missing. */
     readonly secret: string | undefined;
     readonly jwksUrl: string | undefined;
     readonly issuer: string | undefined;
     readonly audience: string | undefined;
   };
   readonly corsOrigins: readonly string[];
-  /** Points per second; 0: no limit. */
+  /** Points per second. 0 means no limit. */
   readonly rateLimit: {
     readonly perUser: number;
     readonly perService: number;
     readonly perAddress: number;
   };
-  /** Operations at once. */
+  /** How many operations run at once. */
   readonly inFlight: { readonly perUser: number; readonly perTenant: number };
-  /** Per day and process; 0: any number. */
+  /** Events per day and process. 0 means no limit. */
   readonly dailyQuota: { readonly perUser: number; readonly perTenant: number };
   readonly introspection: boolean;
   readonly retentionDays: number;
@@ -67,14 +67,14 @@ export interface Config {
   readonly announcesDeliveries: boolean;
   readonly unknownUserWaitMs: number;
   readonly limitThresholds: LimitThresholds;
-  /** Of each kind, in days. */
+  /** How many days each kind of data is kept. */
   readonly retention: Readonly<Record<Kept, number>>;
   readonly resyncMs: number;
   readonly shutdownTimeoutMs: number;
   readonly logLevel: string;
 }
 
-/** What is kept for a time. */
+/** The kinds of data that expire. */
 type Kept =
   | 'pageViews'
   | 'activity'
@@ -88,7 +88,7 @@ type Kept =
   | 'deadLetters'
   | 'log';
 
-/** Everything that is wrong with an environment, one line per problem. */
+/** All problems of an environment, one line per problem. */
 export class ConfigError extends Error {
   constructor(readonly problems: readonly string[]) {
     super(
@@ -98,7 +98,7 @@ export class ConfigError extends Error {
   }
 }
 
-/** Reads the environment. Throws ConfigError with all problems at once. */
+/** Reads the configuration from the environment. Throws ConfigError with all problems at once. */
 export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
   const problems: string[] = [];
   const values = Object.fromEntries(
@@ -113,7 +113,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
       return [key, undefined];
     }),
   ) as Settings;
-  // What seems not to be set may be misspelt.
+  // A setting that seems to be missing may be misspelt.
   const hints = () =>
     misspellings(env).map(({ variable, meant }) => `  ${variable} is not a setting: did you mean ${meant}?`);
   if (problems.length > 0) throw new ConfigError([...problems, ...hints()]);
@@ -121,7 +121,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
   const production = values.NODE_ENV === 'production';
   if (values.AUTH_SECRET !== undefined && values.AUTH_JWKS_URL !== undefined) {
     problems.push(
-      '  AUTH_SECRET and AUTH_JWKS_URL are both set: unset the one your tokens are not signed with',
+      '  AUTH_SECRET and AUTH_JWKS_URL are both set, but Unseen verifies tokens with one of them: unset the other',
     );
   }
   if (
@@ -131,7 +131,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     values.AUTH_JWKS_URL === undefined
   ) {
     problems.push(
-      '  AUTH_SECRET or AUTH_JWKS_URL: NODE_ENV is production, so one of them must say who signs tokens',
+      '  AUTH_SECRET or AUTH_JWKS_URL: NODE_ENV is production, so tokens need a configured key: set one of them',
     );
   }
   problems.push(...problemsOfBackends(values));
@@ -208,11 +208,12 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     retention: Object.freeze({
       pageViews: values.RETENTION_DAYS,
       activity: values.RETENTION_DAYS,
-      // Items that count were published within the horizon, and views count from a horizon before that; a day for clocks.
+      // An item counts for one horizon after its publication, and a view counts up to one horizon before the publication.
+      // One more day covers the difference between clocks.
       itemViews: 2 * values.VIEW_HORIZON_DAYS + 1,
-      // An item may be published some time after its first views.
+      // A user may view an item before its publisher publishes it, but not much earlier.
       earlyItemViews: 1,
-      // As long as streams go back.
+      // A stream can resume from a change of the last 7 days.
       changes: 7,
       limitHistory: values.LIMIT_HISTORY_DAYS,
       notifications: values.NOTIFICATION_RETENTION_DAYS,
@@ -228,18 +229,18 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
   });
 }
 
-/** Combinations that cannot work, each with the reason and the fix. */
+/** The problems of settings that cannot work together, each with the reason and the fix. */
 function problemsOfBackends(values: Settings): readonly string[] {
   const problems: string[] = [];
   const [role] = values.ROLES;
   if (new Set(values.ROLES).size === 1) {
     if (values.DATABASE_URL === undefined)
       problems.push(
-        `  ROLES: got "${role}" alone, but the embedded PostgreSQL belongs to one process: set DATABASE_URL, or run api,worker together`,
+        `  ROLES: got "${role}" alone, but no other process can use the embedded PostgreSQL: set DATABASE_URL, or run api,worker together`,
       );
     if (values.REDIS_URL === undefined)
       problems.push(
-        `  ROLES: got "${role}" alone, but badge pushes stay inside a process: set REDIS_URL, or run api,worker together`,
+        `  ROLES: got "${role}" alone, but pushes do not reach other processes without Redis: set REDIS_URL, or run api,worker together`,
       );
   }
   const login = [values.KAFKA_SASL_MECHANISM, values.KAFKA_SASL_USERNAME, values.KAFKA_SASL_PASSWORD];
@@ -249,12 +250,14 @@ function problemsOfBackends(values: Settings): readonly string[] {
       '  KAFKA_SASL_MECHANISM, KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD go together: set all three, or none',
     );
   if (values.KAFKA_BROKERS === undefined && (given > 0 || values.KAFKA_SSL === 'on'))
-    problems.push('  KAFKA_SSL and KAFKA_SASL_… do nothing without KAFKA_BROKERS: set it, or unset them');
+    problems.push(
+      '  KAFKA_SSL and KAFKA_SASL_… have no effect without KAFKA_BROKERS: set KAFKA_BROKERS, or unset the others',
+    );
   if (values.DEDUPE_DAYS < values.LOG_RETENTION_DAYS)
     problems.push(
-      `  DEDUPE_DAYS: got ${values.DEDUPE_DAYS}, but the log may bring events again for ${values.LOG_RETENTION_DAYS} days: set it to LOG_RETENTION_DAYS or more`,
+      `  DEDUPE_DAYS: got ${values.DEDUPE_DAYS}, but the log can repeat events for ${values.LOG_RETENTION_DAYS} days: set DEDUPE_DAYS to LOG_RETENTION_DAYS or more`,
     );
   if (values.REDIS_URL === undefined && values.REDIS_CLUSTER === 'on')
-    problems.push('  REDIS_CLUSTER does nothing without REDIS_URL: set it, or unset REDIS_CLUSTER');
+    problems.push('  REDIS_CLUSTER has no effect without REDIS_URL: set REDIS_URL, or unset REDIS_CLUSTER');
   return problems;
 }

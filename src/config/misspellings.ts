@@ -1,15 +1,16 @@
 import { closest, distance } from 'fastest-levenshtein';
 import { settings } from './settings.ts';
 
-/** A variable that nothing reads, and the setting that was probably meant. */
+/** A variable that Unseen does not read, and the setting that its name resembles. */
 export interface Misspelling {
   readonly variable: string;
   readonly meant: string;
 }
 
 /**
- * Variables that are named almost like a setting, or like one with UNSEEN_ before it. Short names are let off with less, and
- * so is what Kubernetes sets for a service: `UNSEEN_PORT=tcp://10.0.0.1:4000`.
+ * Finds variables whose name resembles a setting, with or without the prefix UNSEEN_. A short name may differ in fewer
+ * letters than a long name. Variables that Kubernetes sets for a service, such as `UNSEEN_PORT=tcp://10.0.0.1:4000`, are
+ * ignored.
  */
 export function misspellings(env: NodeJS.ProcessEnv = process.env): readonly Misspelling[] {
   return Object.entries(env).flatMap(([variable, value = '']) => {

@@ -29,10 +29,10 @@ export const settingGroups = {
   retention: 'Retention',
 } as const;
 
-/** What can be said about a setting beside its schema. `.env.example`, the manual and error messages are made from it. */
+/** The description of a setting beside its schema. It is part of `.env.example`, the manual and error messages. */
 interface About {
   readonly group: keyof typeof settingGroups;
-  /** Of a number that counts something. */
+  /** What the number counts. Absent if the value is not a count. */
   readonly unit?: string;
   readonly about: string;
   readonly example: string;
@@ -43,10 +43,10 @@ const setting = <Schema extends z.ZodType>(schema: Schema, about: About) => ({ s
 
 const limitTypes = ['BALANCE', 'BET', 'DEPOSIT', 'LOSS', 'SESSION', 'UNKNOWN'] as const;
 
-/** Percentages by type of limit, ascending. */
+/** The percentages of each type of limit, ascending. An empty list means that the type never notifies. */
 export type LimitThresholds = Readonly<Record<(typeof limitTypes)[number], readonly number[]>>;
 
-/** undefined when it cannot be read, or a type is unknown or named twice. */
+/** Parses `TYPE=percent+percent` entries. Returns undefined if one is malformed or names an unknown or repeated type. */
 function thresholdsOf(entries: readonly string[]): LimitThresholds | undefined {
   const chosen = new Map<string, readonly number[]>();
   for (const entry of entries) {
@@ -54,45 +54,45 @@ function thresholdsOf(entries: readonly string[]): LimitThresholds | undefined {
     if (![...limitTypes, '*'].includes(type) || chosen.has(type)) return undefined;
     chosen.set(type, percents.split('+').filter(Boolean).map(Number));
   }
-  const of = (type: string) => (chosen.get(type) ?? chosen.get('*') ?? []).toSorted((a, b) => a - b);
-  return Object.fromEntries(limitTypes.map((type) => [type, of(type)])) as unknown as LimitThresholds;
+  const percentsOf = (type: string) => (chosen.get(type) ?? chosen.get('*') ?? []).toSorted((a, b) => a - b);
+  return Object.fromEntries(limitTypes.map((type) => [type, percentsOf(type)])) as unknown as LimitThresholds;
 }
 
-const oneDatabaseUrl = z.url({ protocol: /^postgres(ql)?$/ });
+const singleHostUrl = z.url({ protocol: /^postgres(ql)?$/ });
 
-/** One that may name several hosts. */
+/** A connection URL of PostgreSQL, which may name several hosts. */
 const databaseUrl = z
   .string()
   .refine(
-    (url) => serverUrls(url).every((one) => oneDatabaseUrl.safeParse(one).success),
+    (url) => serverUrls(url).every((serverUrl) => singleHostUrl.safeParse(serverUrl).success),
     'a postgresql:// URL',
   )
   .refine(
     (url) => /^(any|primary|read-write)?$/.test(/[?&]target_session_attrs=([^&]*)/.exec(url)?.[1] ?? ''),
-    'target_session_attrs=read-write, primary or any: Unseen writes',
+    'target_session_attrs=read-write, primary or any, because Unseen writes',
   );
 
 /** Every environment variable Unseen reads. An empty value counts as unset. */
 export const settings = {
   HOST: setting(z.string().default('127.0.0.1'), {
     group: 'server',
-    about: 'Address to listen on. 0.0.0.0 for all.',
+    about: 'The address to listen on. 0.0.0.0 means every address.',
     example: '127.0.0.1',
   }),
   PORT: setting(integer(0, 65_535).default(4000), {
     group: 'server',
-    about: 'Port for HTTP and WebSocket; 0 takes a free one.',
+    about: 'The port for HTTP and WebSocket. 0 picks a free port.',
     example: '4000',
   }),
   DATA_DIR: setting(z.string().default('.unseen'), {
     group: 'server',
-    about: 'Where the embedded Postgres and the generated secret live.',
+    about: 'The directory of the embedded PostgreSQL and of the generated secret.',
     example: '.unseen',
   }),
   DATABASE_URL: setting(databaseUrl.optional(), {
     group: 'postgres',
     about:
-      'A PostgreSQL server, 15 or newer. Unset: an embedded one in DATA_DIR. With several hosts, host1:5432,host2:5432, or with target_session_attrs=read-write, every connection goes to the first of them that accepts writes.',
+      'The URL of a PostgreSQL server, version 15 or newer. If unset, Unseen runs an embedded PostgreSQL in DATA_DIR. The URL may name several hosts, such as host1:5432,host2:5432. With several hosts, or with target_session_attrs=read-write, every connection goes to the first host that accepts writes.',
     example: 'postgresql://unseen:password@localhost:5432/unseen',
     secret: true,
   }),
@@ -100,7 +100,7 @@ export const settings = {
     group: 'postgres',
     unit: 'connections',
     about:
-      'Connections to Postgres per process, one more for consuming not counted. A fifth of them is kept for the worker and the log.',
+      'How many connections to PostgreSQL each process opens at most. The connection that consumes the log is not counted. A fifth of the connections is reserved for the worker and the log.',
     example: '10',
   }),
   KAFKA_BROKERS: setting(
@@ -114,7 +114,7 @@ export const settings = {
     {
       group: 'kafka',
       about:
-        'Brokers of a Kafka cluster, 2.4 or newer, host:port separated by commas. Unset: the log is a table.',
+        'The brokers of a Kafka cluster, version 2.4 or newer, as host:port separated by commas. If unset, the log is a table in PostgreSQL.',
       example: 'localhost:9092',
     },
   ),
@@ -122,12 +122,13 @@ export const settings = {
     z
       .string()
       .transform(list)
-      .pipe(z.array(z.string().regex(/^[\w.-]+=[\w.-]+$/, 'ours=theirs, separated by commas')))
+      .pipe(z.array(z.string().regex(/^[\w.-]+=[\w.-]+$/, 'ours=yours, separated by commas')))
       .transform((pairs) => Object.fromEntries(pairs.map((pair) => pair.split('=') as [string, string])))
       .optional(),
     {
       group: 'kafka',
-      about: 'Other names for topics, ours=theirs separated by commas. Their dead letters go to theirs.dlq.',
+      about:
+        'Other names for topics, as ours=yours separated by commas. The dead letters of such a topic go to yours.dlq.',
       example: 'incoming.user_activity=shop.page-views',
     },
   ),
@@ -139,7 +140,7 @@ export const settings = {
     {
       group: 'kafka',
       about:
-        'Before every topic and group in Kafka and every channel and key in Redis, so that installations can share them.',
+        'A prefix for every Kafka topic and consumer group, and for every Redis channel and key. With different prefixes, several installations can share Kafka and Redis.',
       example: 'shop.',
     },
   ),
@@ -150,32 +151,33 @@ export const settings = {
       .default('unseen'),
     {
       group: 'kafka',
-      about: 'What this process calls itself towards Kafka.',
+      about: 'The client id that this process sends to Kafka.',
       example: 'unseen',
     },
   ),
   KAFKA_SSL: setting(onOff.default('off'), {
     group: 'kafka',
     about:
-      'Whether connections to Kafka are encrypted (TLS), by the authorities Node knows and those of the file NODE_EXTRA_CA_CERTS.',
+      'Whether connections to Kafka use TLS. Unseen trusts the certificate authorities of Node.js and of the file that NODE_EXTRA_CA_CERTS names.',
     example: 'on',
   }),
   KAFKA_SASL_MECHANISM: setting(
     z.enum(['plain', 'scram-sha-256', 'scram-sha-512'], 'plain, scram-sha-256 or scram-sha-512').optional(),
     {
       group: 'kafka',
-      about: 'How to log in to Kafka: plain, scram-sha-256 or scram-sha-512.',
+      about:
+        'The SASL mechanism for the login to Kafka: plain, scram-sha-256 or scram-sha-512. If unset, Unseen connects without a login.',
       example: 'scram-sha-512',
     },
   ),
   KAFKA_SASL_USERNAME: setting(z.string().optional(), {
     group: 'kafka',
-    about: 'Login for Kafka.',
+    about: 'The user name for the login to Kafka.',
     example: 'unseen',
   }),
   KAFKA_SASL_PASSWORD: setting(z.string().optional(), {
     group: 'kafka',
-    about: 'Password for Kafka.',
+    about: 'The password for the login to Kafka.',
     example: 'password',
     secret: true,
   }),
@@ -183,36 +185,39 @@ export const settings = {
     group: 'kafka',
     unit: 'partitions per topic',
     about:
-      'Partitions of topics that are created here: the most workers that share the work. Existing topics stay.',
+      'How many partitions Unseen gives to a topic that it creates. At most this many workers share the work. Existing topics keep their partitions.',
     example: '6',
   }),
   KAFKA_REPLICATION_FACTOR: setting(integer(1, 10).optional(), {
     group: 'kafka',
     unit: 'copies',
-    about: 'Copies of each partition of topics that are created here. Unset: as the broker has it.',
+    about:
+      'How many copies Kafka keeps of each partition of a topic that Unseen creates. If unset, the broker decides.',
     example: '3',
   }),
   KAFKA_SESSION_TIMEOUT_SEC: setting(integer(1, 300).default(6), {
     group: 'kafka',
     unit: 'seconds',
     about:
-      'How long a worker may be silent before Kafka gives its partitions to others, in seconds. Brokers take 6 or more by default.',
+      'How many seconds a worker may be silent before Kafka gives its partitions to other workers. By default, brokers accept 6 or more.',
     example: '6',
   }),
   KAFKA_COMPRESSION: setting(z.enum(['none', 'gzip'], 'none or gzip').default('none'), {
     group: 'kafka',
-    about: 'How records are compressed: none or gzip.',
+    about: 'How Unseen compresses the records it writes to Kafka: none or gzip.',
     example: 'gzip',
   }),
   REDIS_URL: setting(z.url({ protocol: /^rediss?$/, error: 'a redis:// or rediss:// URL' }).optional(), {
     group: 'redis',
-    about: 'A Redis server, 6.2 or newer, for pub/sub and caching. Unset: inside the process.',
+    about:
+      'The URL of a Redis server, version 6.2 or newer, for pub/sub and cached badges. If unset, pub/sub works inside one process and Unseen caches nothing.',
     example: 'redis://localhost:6379',
     secret: true,
   }),
   REDIS_CLUSTER: setting(onOff.default('off'), {
     group: 'redis',
-    about: 'Whether REDIS_URL is a node of a Redis Cluster, 7.0 or newer: sharded pub/sub.',
+    about:
+      'Whether REDIS_URL names a node of a Redis Cluster, version 7.0 or newer. Unseen then uses sharded pub/sub.',
     example: 'on',
   }),
   ROLES: setting(
@@ -223,111 +228,118 @@ export const settings = {
       .default(['api', 'worker']),
     {
       group: 'server',
-      about: 'What this process does: api answers requests, worker applies events.',
+      about: 'The roles of this process, separated by commas: api answers requests, worker applies events.',
       example: 'api,worker',
     },
   ),
   AUTH_SECRET: setting(z.string().min(32, 'at least 32 characters').optional(), {
     group: 'access',
-    about: 'Secret that tokens are signed with (HS256), at least 32 characters.',
+    about:
+      'The secret that signs and verifies tokens (HS256), at least 32 characters. If neither AUTH_SECRET nor AUTH_JWKS_URL is set, Unseen generates a secret in DATA_DIR.',
     example: 'at-least-32-random-characters-here',
     secret: true,
   }),
   AUTH_JWKS_URL: setting(z.url({ protocol: /^https?$/, error: 'an http(s) URL' }).optional(), {
     group: 'access',
-    about: 'Key set of the issuer of tokens, instead of AUTH_SECRET.',
+    about:
+      'The URL of the key set that verifies tokens. Set it instead of AUTH_SECRET if an identity provider issues the tokens.',
     example: 'https://id.example.com/.well-known/jwks.json',
   }),
   AUTH_ISSUER: setting(z.string().optional(), {
     group: 'access',
-    about: 'The `iss` a token must have. Unset: not checked.',
+    about: 'The `iss` claim that a token must have. If unset, Unseen does not check `iss`.',
     example: 'https://id.example.com/',
   }),
   AUTH_AUDIENCE: setting(z.string().optional(), {
     group: 'access',
-    about: 'The `aud` a token must have. Unset: not checked.',
+    about: 'The `aud` claim that a token must have. If unset, Unseen does not check `aud`.',
     example: 'unseen',
   }),
   CORS_ORIGINS: setting(z.string().transform(list).default([]), {
     group: 'access',
     about:
-      'Origins whose pages may call the API, separated by commas, or *. Unset: only pages served from here.',
+      'The origins whose pages may call the API, separated by commas, or * for all origins. If unset, only the pages of this server may call the API.',
     example: 'https://app.example.com,https://admin.example.com',
   }),
   RATE_LIMIT_PER_USER: setting(integer(0, 100_000).default(50), {
     group: 'callers',
     unit: 'points per second',
     about:
-      'Points per second of a user in each process; up to five times as many at once. A request, socket or subscription costs 1 point, and 1 more for every 20 of its cost and every 5 items it brings. 0 = any number.',
+      'How many points per second a user gets from each process. Unused points add up to those of five seconds. A request, socket or subscription costs 1 point. An operation costs 1 more point for every 20 of its cost and for every 5 items it brings. 0 means no limit.',
     example: '50',
   }),
   RATE_LIMIT_PER_SERVICE: setting(integer(0, 1_000_000).default(5_000), {
     group: 'callers',
     unit: 'points per second',
-    about: 'The same for each service and admin. 0 = any number.',
+    about:
+      'How many points per second a service or an admin gets from each process. Operations cost the same points as those of a user. 0 means no limit.',
     example: '5000',
   }),
   RATE_LIMIT_PER_ADDRESS: setting(integer(0, 100_000).default(20), {
     group: 'callers',
     unit: 'requests and sockets per second',
-    about: 'Requests and sockets per second of an address without a valid token. 0 = any number.',
+    about:
+      'How many requests and sockets per second an address may send to each process without a valid token. 0 means no limit.',
     example: '20',
   }),
   MAX_IN_FLIGHT_PER_USER: setting(integer(1, 10_000).default(10), {
     group: 'callers',
     unit: 'operations',
-    about: 'Operations of a user that each process runs at once. As many again wait; more are refused.',
+    about:
+      'How many operations of one user each process runs at once. As many further operations wait. Unseen refuses the rest.',
     example: '10',
   }),
   MAX_IN_FLIGHT_PER_TENANT: setting(integer(1, 100_000).default(200), {
     group: 'callers',
     unit: 'operations',
     about:
-      'Operations of all users and services of a tenant that each process runs at once; more wait. A service runs at most half of these.',
+      'How many operations of one tenant each process runs at once, of all its users and services together. Further operations wait. One service runs at most half of this number.',
     example: '200',
   }),
   QUOTA_PER_USER: setting(integer(0, 1_000_000_000).default(10_000), {
     group: 'callers',
     unit: 'events per day',
     about:
-      'Page views, other activity and viewed items together, and as many notifications and events of limits, that each process records for a user per day of UTC. 0 = any number.',
+      'How many events each process records for one user per day (UTC). Three kinds of events have this quota each: page views, other activity and viewed items together, notifications, and events of limits. 0 means no limit.',
     example: '10000',
   }),
   QUOTA_PER_TENANT: setting(integer(0, 1_000_000_000).default(100_000_000), {
     group: 'callers',
     unit: 'events per day',
-    about: 'The same for a tenant, and as many published items and created or changed users.',
+    about:
+      'How many events each process records for one tenant per day (UTC). Each kind of event in QUOTA_PER_USER has this quota, and so have published items and created or changed users. 0 means no limit.',
     example: '100000000',
   }),
   INTROSPECTION: setting(onOff.optional(), {
     group: 'access',
-    about: 'Whether clients may read the schema. Unset: on, off with NODE_ENV=production.',
+    about:
+      'Whether clients may read the schema by introspection. If unset, they may, except with NODE_ENV=production.',
     example: 'on',
   }),
   RETENTION_DAYS: setting(integer(1, 3_650).default(183), {
     group: 'retention',
     unit: 'days',
     about:
-      'How long page views, other activity and the metrics are kept at least, and the longest window of stats, in days.',
+      'How many days Unseen keeps page views, other activity and metrics at least. The value is also the longest window of stats.',
     example: '183',
   }),
   FLUSH_INTERVAL_SEC: setting(integer(1, 30).default(30), {
     group: 'metrics',
     unit: 'seconds',
-    about: 'How long a worker gathers activity before it writes the metrics, in seconds.',
+    about: 'How many seconds a worker collects activity before it writes the metrics.',
     example: '30',
   }),
   BATCH_SIZE: setting(integer(1, 50_000).default(2_000), {
     group: 'metrics',
     unit: 'records',
-    about: 'After how many records read it writes the metrics at once.',
+    about: 'After how many records a worker writes the metrics, even if FLUSH_INTERVAL_SEC is not over.',
     example: '2000',
   }),
   MAX_ACTIVITY_TYPES: setting(integer(1, 10_000).default(200), {
     group: 'metrics',
     unit: 'types',
     about:
-      'How many types of activity a tenant counts by name, page views not counted, of at most 64 bytes; further types count as `other`. Set the same for all workers.',
+      'How many types of activity each tenant counts by name, page views not included. Further types count as `other`, and so do names longer than 64 bytes. Set the same value for all workers.',
     example: '200',
   }),
   ALERT_USERS: setting(
@@ -339,14 +351,15 @@ export const settings = {
     {
       group: 'metrics',
       about:
-        'Users, tenant/user separated by commas, who are notified when an hour of their tenant is unusual. Unset: nobody.',
+        'The users who get a notification when an hour of their tenant is unusual, as tenant/user separated by commas. If unset, no user gets one.',
       example: 'default/alice',
     },
   ),
   ALERT_MIN_COUNT: setting(integer(1, 1_000_000_000).default(100), {
     group: 'metrics',
     unit: 'page views',
-    about: 'How many page views an hour, or that hour on other days, must have to be unusual.',
+    about:
+      'The page views that make an hour large enough for an alert. Unseen ignores an hour if both its count and the mean of that hour on other days are lower.',
     example: '100',
   }),
   LOCKED_CATEGORIES: setting(
@@ -364,7 +377,7 @@ export const settings = {
     {
       group: 'notifications',
       about:
-        'Categories whose critical notifications reach users whatever these have chosen, separated by commas.',
+        'The locked categories, separated by commas. Users receive the critical notifications of a locked category whatever they have chosen.',
       example: 'security,billing',
     },
   ),
@@ -372,13 +385,13 @@ export const settings = {
     group: 'notifications',
     unit: 'days',
     about:
-      'How long a published item counts as unseen, and a view of it is remembered, in days. What no longer counts stays so when it is raised.',
+      'How many days a published item counts as unseen, and how many days Unseen remembers that a user viewed it. Raising the value does not bring back items that no longer count.',
     example: '183',
   }),
   ANNOUNCE_DELIVERIES: setting(onOff.default('on'), {
     group: 'notifications',
     about:
-      'Whether each delivered notification is announced on the topic user-notification-created, for services that send e-mail, SMS or push. Off where nobody listens.',
+      'Whether Unseen publishes every delivered notification on the topic user-notification-created, for services that send e-mail, SMS or push. Set it to off if no service consumes the topic.',
     example: 'off',
   }),
   LIMIT_THRESHOLDS: setting(
@@ -395,71 +408,78 @@ export const settings = {
     {
       group: 'notifications',
       about:
-        'When users are told that a limit runs out, in percent of its value: TYPE=percent+percent separated by commas, * for every other type, nothing behind = for never.',
+        'At which percentages of a limit Unseen notifies the user, as TYPE=percent+percent separated by commas. * stands for every type that is not listed. A type with nothing after the = never notifies.',
       example: '*=80+100,SESSION=90',
     },
   ),
   LOG_RETENTION_DAYS: setting(integer(1, 365).default(7), {
     group: 'retention',
     unit: 'days',
-    about: 'How long events stay in the log, in days; of topics created here. Never longer than DEDUPE_DAYS.',
+    about:
+      'How many days the log keeps events. Kafka topics that Unseen did not create keep their own retention. Must not be greater than DEDUPE_DAYS.',
     example: '7',
   }),
   NOTIFICATION_RETENTION_DAYS: setting(integer(1, 3_650).default(183), {
     group: 'retention',
     unit: 'days',
     about:
-      'How long notifications are kept after they were read, were canceled, expired or suppressed, in days. Unread ones stay.',
+      'How many days Unseen keeps a notification after it was read, canceled or suppressed, or after it expired. Unread notifications stay.',
     example: '183',
   }),
   DEDUPE_DAYS: setting(integer(1, 365).default(30), {
     group: 'retention',
     unit: 'days',
     about:
-      'How long repeated events and idempotency keys are recognised, in days; not shorter than LOG_RETENTION_DAYS.',
+      'How many days Unseen recognises repeated events and idempotency keys. Must not be smaller than LOG_RETENTION_DAYS.',
     example: '30',
   }),
   LIMIT_HISTORY_DAYS: setting(integer(1, 3_650).default(1_095), {
     group: 'retention',
     unit: 'days',
     about:
-      'How long the history of limits is kept, in days. Their state stays, with the events it stands on.',
+      'How many days Unseen keeps the history of limits. The state of each limit stays, and so do the events that it is computed from.',
     example: '1095',
   }),
   UNKNOWN_USER_WAIT_SEC: setting(integer(1, 3_600).default(30), {
     group: 'notifications',
     unit: 'seconds',
     about:
-      'How long a notification waits for its user to exist, in seconds, before it becomes a dead letter. Nothing waits behind it but later ones for the same user.',
+      'How many seconds a notification waits for its user to exist before it becomes a dead letter. Only later notifications of the same user wait behind it.',
     example: '30',
   }),
   DEAD_LETTER_RETENTION_DAYS: setting(integer(1, 3_650).default(90), {
     group: 'retention',
     unit: 'days',
-    about: 'How long dead letters are kept, in days.',
+    about: 'How many days Unseen keeps dead letters.',
     example: '90',
   }),
   RESYNC_INTERVAL_SEC: setting(integer(1, 3_600).default(30), {
     group: 'redis',
     unit: 'seconds',
-    about: 'How often watched badges are read again, in seconds: the longest a lost push can go unnoticed.',
+    about:
+      'How many seconds pass before a watched badge is read again. A lost push goes unnoticed for at most this long.',
     example: '30',
   }),
   SHUTDOWN_TIMEOUT_SEC: setting(integer(1, 600).default(10), {
     group: 'server',
     unit: 'seconds',
-    about: 'How long requests under way may take after SIGTERM, in seconds.',
+    about: 'How many seconds the requests that are running may take after SIGTERM.',
     example: '10',
   }),
   LOG_LEVEL: setting(
     z
       .enum(['debug', 'info', 'warn', 'error', 'silent'], 'debug, info, warn, error or silent')
       .default('info'),
-    { group: 'server', about: 'debug, info, warn, error or silent.', example: 'info' },
+    {
+      group: 'server',
+      about: 'The lowest level that Unseen logs: debug, info, warn, error or silent.',
+      example: 'info',
+    },
   ),
   NODE_ENV: setting(z.string().default('development'), {
     group: 'server',
-    about: 'With `production`, a start without configured authentication is refused.',
+    about:
+      'With `production`, a process that answers requests does not start without AUTH_SECRET or AUTH_JWKS_URL, and INTROSPECTION defaults to off.',
     example: 'production',
   }),
 } as const;
@@ -468,7 +488,7 @@ export type Settings = {
   readonly [Key in keyof typeof settings]: z.output<(typeof settings)[Key]['schema']>;
 };
 
-/** The text of `.env.example`: every setting, what it means, its default or, where there is none, an example. */
+/** The text of `.env.example`: every setting with its meaning, and its default or, without a default, an example. */
 export function envExample(): string {
   const entries = Object.entries(settings).map(([key, { schema, about, example }]) => {
     const hasDefault = schema instanceof z.ZodDefault || schema instanceof z.ZodPrefault;
@@ -477,5 +497,5 @@ export function envExample(): string {
       ? `# ${about} For example:\n# ${key}=${example}`
       : `# ${about}\n# ${key}=${byDefault}`;
   });
-  return `# Unseen reads these from the environment. Nothing has to be set: what is commented out is the default, or said to be an example.\n\n${entries.join('\n\n')}\n`;
+  return `# Unseen reads these settings from the environment. None is required. Each line shows the default, or an example after the words "For example".\n\n${entries.join('\n\n')}\n`;
 }
