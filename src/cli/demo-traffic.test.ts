@@ -40,6 +40,6 @@ it('says why when it cannot', async () => {
   const options = { url: app.url, users: 1, rate: 10, forMs: 1_000, limitThresholds };
   await expect(runDemo({ ...options, token: 'x' }, () => {})).rejects.toThrow();
   await expect(runDemo({ ...options, token: await app.token() }, () => {})).rejects.toThrow(
-    'needs a token of role',
+    'requires a token of role',
   );
 });

@@ -147,7 +147,7 @@ function only(
 ): GraphQLFieldResolver<unknown, Context> {
   return (source, args, context, info) => {
     if (!mayUse(context.caller)) {
-      throw new AppError('FORBIDDEN', `${info.fieldName} needs a token of role ${roles.join(' or ')}.`);
+      throw new AppError('FORBIDDEN', `${info.fieldName} requires a token of role ${roles.join(' or ')}.`);
     }
     return resolve(source, args, context, info);
   };

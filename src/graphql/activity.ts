@@ -27,50 +27,52 @@ enum Granularity {
 }
 registerEnumType(Granularity, {
   name: 'Granularity',
-  description: 'How long buckets are.',
+  description: 'The length of the buckets.',
   valuesConfig: {
-    MINUTE: { description: '60 s.' },
-    HOUR: { description: 'Counted from the start of the day, so that the hours of a day add up to it.' },
-    DAY: { description: 'Calendar days of the time zone: 23 or 25 hours long when clocks change.' },
+    MINUTE: { description: 'Minutes of 60 s.' },
+    HOUR: {
+      description: 'Hours, counted from the start of the day, so that the hours of a day add up to the day.',
+    },
+    DAY: { description: 'Calendar days of the time zone. A day has 23 or 25 hours when clocks change.' },
   },
 });
 
-@ObjectType({ simpleResolvers: true, description: 'How often there was activity of one type.' })
+@ObjectType({ simpleResolvers: true, description: 'The number of events of one type.' })
 class TypeCount {
-  @Field(() => String, { description: '`page_view`, or as it was recorded.' })
+  @Field(() => String, { description: 'The type: `page_view`, or the recorded type.' })
   activityType!: string;
 
-  @Field(() => Int, { description: 'Events.' })
+  @Field(() => Int, { description: 'The number of events.' })
   count!: number;
 }
 
 @ObjectType('ActivityBucket', {
   simpleResolvers: true,
   description:
-    'What the users of the tenant did in a stretch of time, `[start, end)`, by when it happened. Exact for what was counted; workers count within `FLUSH_INTERVAL_SEC` (30 s).',
+    'The activity of all users of the tenant in a time range, `[start, end)`, by the time it happened. The counts are exact. Workers count with a delay of up to `FLUSH_INTERVAL_SEC` (30 s).',
 })
 class ActivityBucketType {
-  @Field(() => DateTime, { description: 'Included.' })
+  @Field(() => DateTime, { description: 'The inclusive start.' })
   start!: Date;
 
-  @Field(() => DateTime, { description: 'Not included.' })
+  @Field(() => DateTime, { description: 'The exclusive end.' })
   end!: Date;
 
-  @Field(() => Int, { description: 'Different users with activity of any type.' })
+  @Field(() => Int, { description: 'The number of distinct users with activity of any type.' })
   uniqueUsers!: number;
 
-  @Field(() => Int, { description: 'Page views.' })
+  @Field(() => Int, { description: 'The number of page views.' })
   pageViewCount!: number;
 
   @Field(() => [TypeCount], {
     description:
-      'Events per type, page views included, most first, ties by name; at most 50 types. Read when selected.',
+      'The number of events per type, including page views, most frequent first, ties by name. At most 50 types. Computed only if selected.',
   })
   byType!: TypeCount[];
 
   @Field(() => Boolean, {
     description:
-      'The bucket has ended and nothing was added for two flush intervals (60 s). An event that comes later still counts: it opens the bucket again.',
+      'Whether the bucket has ended and has not changed for two flush intervals (60 s). A later event still counts and opens the bucket again.',
   })
   final!: boolean;
 }
@@ -81,23 +83,24 @@ export class ActivityResolver {
 
   @Query(() => [ActivityBucketType], {
     description:
-      'Site-wide activity per time bucket, exact, however many workers counted it: every bucket that the range touches, whole, oldest first, empty ones included; at most 1500. Service and admin tokens only.',
+      'The activity of the whole tenant per time bucket: every bucket that the range touches, oldest first, including empty ones. At most 1500 buckets. The counts are exact with any number of workers. Requires a service or admin token.',
   })
   async activityMetrics(
     @Ctx() { caller: { tenantId } }: Context,
     @Arg('range', () => DateTimeRangeInput, {
-      description: 'From the retention (183 days by default) ago on; `to` is now by default.',
+      description:
+        'The range, from the retention (183 days by default) ago at the earliest. `to` defaults to now.',
     })
     { from, to }: DateTimeRangeInput,
     @Arg('granularity', () => Granularity, {
       defaultValue: Granularity.HOUR,
-      description: 'How long buckets are.',
+      description: 'The length of the buckets.',
     })
     granularity: Granularity,
     @Arg('timeZone', () => TimeZone, {
       nullable: true,
       defaultValue: 'UTC',
-      description: 'Where days, and with them hours, begin.',
+      description: 'The time zone of the days and hours.',
     })
     timeZone: string | null,
     @Info() info: GraphQLResolveInfo,
@@ -112,7 +115,7 @@ export class ActivityResolver {
 
   @Subscription(() => ActivityBucketType, {
     description:
-      'First the bucket of this moment, then each bucket that changed, whole, in UTC; intermediate states may be skipped. Late events bring old buckets. Service and admin tokens only.',
+      'Sends the current bucket first, then every bucket that changes, as full states in UTC. Intermediate states may be skipped. Late events change old buckets. Requires a service or admin token.',
     subscribe: ({ args, context }: { args: { granularity: Granularity }; context: Context }) =>
       context.container
         .get(ActivityResolver)
@@ -122,7 +125,7 @@ export class ActivityResolver {
     @Root() bucket: TypedBucket,
     @Arg('granularity', () => Granularity, {
       defaultValue: Granularity.MINUTE,
-      description: 'Which buckets.',
+      description: 'The length of the buckets to watch.',
     })
     _granularity: Granularity,
   ) {

@@ -31,36 +31,35 @@ import { DateTime } from './scalars.ts';
 @ObjectType('Badge', {
   implements: Node,
   simpleResolvers: true,
-  description:
-    'A count with a version. Absolute, never a difference: apply it if its version is newer than the one shown.',
+  description: 'An absolute count with a version. Show it if its version is newer than the one shown.',
 })
 export class BadgeType implements Node {
   id!: string;
 
   @Field(() => String, {
-    description: 'Which badge of the user: `notifications`, or `items:` and the name of a collection.',
+    description: 'The key of the badge: `notifications`, or `items:` followed by the name of a collection.',
   })
   key!: string;
 
   @Field(() => Int, {
     description:
-      'The number on the bell. Notifications: arrived since the inbox was last opened and not seen on their own. Items: published within the view horizon (183 days by default), not retracted and not viewed by the user.',
+      'The number to show. For notifications: how many arrived after the last opening of the inbox and were not marked as seen. For items: how many were published within the view horizon (183 days by default), are not retracted, and were not viewed by the user.',
   })
   unseen!: number;
 
   @Field(() => Int, {
     description:
-      'Notifications not read yet, seen or not; archived and snoozed ones do not count. Items: the same as unseen.',
+      'The number of unread notifications, seen or not. Archived and snoozed notifications do not count. For items it equals `unseen`.',
   })
   unread!: number;
 
   @Field(() => Int, {
     description:
-      'Grows with every change of this badge. Where nothing ever arrived it is 0 or, once a user of the tenant was erased, not lower than theirs was.',
+      'Increases with every change of this badge. Before the first change it is 0. If a user of the tenant was erased, it begins after the versions of the erased user.',
   })
   version!: number;
 
-  @Field(() => DateTime, { description: 'When the badge came to be as it is.' })
+  @Field(() => DateTime, { description: 'The time of the last change of this badge.' })
   asOf!: Date;
 }
 
@@ -79,7 +78,7 @@ export function checkBadgeKey(key: string): void {
   if (!isBadgeKey(key)) {
     throw new AppError(
       'BAD_USER_INPUT',
-      `There is no badge with that key; there are ${notificationsKey} and items:<collection>, the collection ${collectionRule}.`,
+      `No badge has this key. Use ${notificationsKey} or items:<collection>. The name of a collection is ${collectionRule}.`,
     );
   }
 }
@@ -93,15 +92,15 @@ export function distinctKeys(keys: readonly string[]): readonly string[] {
   return [...new Set(keys)];
 }
 
-@ObjectType({ simpleResolvers: true, description: 'What counts in one category.' })
+@ObjectType({ simpleResolvers: true, description: 'The counts of one category.' })
 class CategoryCount {
-  @Field(() => String, { description: 'As the sender chose it.' })
+  @Field(() => String, { description: 'The category, as the sender chose it.' })
   category!: string;
 
-  @Field(() => Int, { description: 'Of the badge, those of this category.' })
+  @Field(() => Int, { description: 'The number of unseen notifications of this category in the badge.' })
   unseen!: number;
 
-  @Field(() => Int, { description: 'Not read yet, seen or not.' })
+  @Field(() => Int, { description: 'The number of unread notifications, seen or not.' })
   unread!: number;
 }
 
@@ -111,13 +110,13 @@ enum UpdateKind {
 }
 registerEnumType(UpdateKind, {
   name: 'UpdateKind',
-  description: 'Whether an update is where watching began or what changed since.',
+  description: 'Whether an update is the first state or a change.',
   valuesConfig: {
     SNAPSHOT: {
       description:
-        'The first update per badge: the true count when watching began. Show it whatever was shown before.',
+        'The first update per badge, with the count at the start of the subscription. Show it, whatever was shown before.',
     },
-    CHANGE: { description: 'A newer state. States in between may have been skipped.' },
+    CHANGE: { description: 'A newer state. Intermediate states may be skipped.' },
   },
 });
 
@@ -135,63 +134,69 @@ enum BadgeCause {
 }
 registerEnumType(BadgeCause, {
   name: 'BadgeCause',
-  description: 'What made a badge change; of several changes at once, the last.',
+  description: 'Why a badge changed. If several changes were combined, the cause of the last change.',
   valuesConfig: {
     ARRIVED: { description: 'A notification arrived.' },
-    OPENED: { description: 'The user opened the inbox, here or elsewhere.' },
-    MARKED: { description: 'The user marked notifications: seen, read, archived or the reverse.' },
-    SNOOZED: { description: 'The user put a notification off.' },
-    EXPIRED: { description: 'The time of a notification was over.' },
+    OPENED: { description: 'The user opened the inbox on any device.' },
+    MARKED: { description: 'Notifications were marked as seen, read, archived or the reverse.' },
+    SNOOZED: { description: 'The user snoozed a notification.' },
+    EXPIRED: { description: 'A notification expired.' },
     VIEWED: {
-      description: 'The user viewed items, or visited what notifications are about, which read them.',
+      description: 'The user viewed items, or visited the subject of notifications and so read them.',
     },
     PUBLISHED: { description: 'Items were published.' },
     RETRACTED: { description: 'Items were retracted.' },
-    RECONCILED: { description: 'A recount found the badge to be off, and repaired it.' },
+    RECONCILED: { description: 'A recount found a wrong badge and repaired it.' },
     RESYNCED: {
       description:
-        'A re-read found a newer state: a push was lost, or items have left the view horizon. Or the user was erased, and with them all that counted.',
+        'A periodic read found a newer state, because a push was lost, items left the view horizon, or the user was erased.',
     },
   },
 });
 
-@ObjectType('BadgeUpdate', { simpleResolvers: true, description: 'A pushed badge.' })
+@ObjectType('BadgeUpdate', { simpleResolvers: true, description: 'One update of a watched badge.' })
 export class BadgeUpdateType {
-  @Field(() => UpdateKind, { description: 'SNAPSHOT first, then CHANGE.' })
+  @Field(() => UpdateKind, { description: 'SNAPSHOT for the first update, CHANGE for every later update.' })
   kind!: UpdateKind;
 
-  @Field(() => BadgeType, { description: 'The whole state.' })
+  @Field(() => BadgeType, { description: 'The full state of the badge.' })
   badge!: BadgeType;
 
-  @Field(() => BadgeCause, { nullable: true, description: 'Null for a snapshot.' })
+  @Field(() => BadgeCause, { nullable: true, description: 'The cause of the change. Null for a SNAPSHOT.' })
   cause!: BadgeCause | null;
 }
 
-@InputType({ description: 'Which inbox was opened, and how far it was shown.' })
+@InputType({ description: 'The inbox to open, and how far the client showed it.' })
 class OpenInboxInput {
   @Field(() => ID, {
     nullable: true,
-    description: 'Default: the caller. Another needs a service or admin token.',
+    description:
+      'The user to act for. Defaults to the caller. Acting for another user requires a service or admin token.',
   })
   userId?: string | null;
 
   @Field(() => String, {
     defaultValue: notificationsKey,
-    description: 'The badge to open: `notifications`. Items are seen by viewing them.',
+    description:
+      'The badge to open. Only `notifications` is accepted. To mark items as seen, record their views.',
   })
   key!: string;
 
   @Field(() => String, {
     nullable: true,
     description:
-      'Cursor of the newest notification the client showed; what arrived after it stays unseen. Absent: everything that had arrived.',
+      'The cursor of the newest notification that the client showed. Later arrivals stay unseen. Defaults to everything that has arrived.',
   })
   upTo?: string | null;
 }
 
-@ObjectType({ implements: MutationPayload, simpleResolvers: true, description: 'A badge after the change.' })
+@ObjectType({
+  implements: MutationPayload,
+  simpleResolvers: true,
+  description: 'The badge after the mutation.',
+})
 class BadgePayload implements MutationPayload {
-  @Field(() => BadgeType, { nullable: true, description: 'Null when there are errors.' })
+  @Field(() => BadgeType, { nullable: true, description: 'Null if there are errors.' })
   badge!: BadgeType | null;
 
   userErrors!: readonly UserError[];
@@ -208,10 +213,10 @@ export class BadgeResolver {
     },
   ) {}
 
-  @FieldResolver(() => String, { description: 'The number for people: `99+` above max.' })
+  @FieldResolver(() => String, { description: 'The number as text, `99+` above `max`.' })
   display(
     @Root() badge: Badge,
-    @Arg('max', () => Int, { defaultValue: 99, description: 'The largest number written out, 1 to 9999.' })
+    @Arg('max', () => Int, { defaultValue: 99, description: 'The largest number to show, 1 to 9999.' })
     max: number,
   ): string {
     if (max < 1 || max > 9_999) throw new AppError('BAD_USER_INPUT', 'max must be 1 to 9999.');
@@ -220,7 +225,7 @@ export class BadgeResolver {
 
   @FieldResolver(() => [CategoryCount], {
     description:
-      'The same counts per category, by name; categories with neither are left out. Read when selected. Items have none.',
+      'The same counts per category, by name. Categories without unseen or unread notifications are left out. Computed only if selected. Empty for badges of items.',
   })
   async byCategory(@Root() badge: Badge): Promise<readonly CategoryCount[]> {
     return badge.key === notificationsKey ? this.deps.notificationReads.countByCategory(badge) : [];
@@ -228,7 +233,7 @@ export class BadgeResolver {
 
   @Mutation(() => BadgePayload, {
     description:
-      'The user opened the inbox: what was shown is no longer unseen, on every device. Moves a watermark, never back; repeating it is harmless.',
+      'Opens the inbox: the shown notifications are no longer unseen, on every device. It moves a watermark, which never moves back. A repeat changes nothing.',
   })
   async openInbox(@Arg('input', () => OpenInboxInput) input: OpenInboxInput, @Ctx() context: Context) {
     const user = targetUser(context, input.userId);
@@ -250,7 +255,7 @@ export class BadgeResolver {
 
   @Subscription(() => BadgeUpdateType, {
     description:
-      'First a SNAPSHOT per badge, read after the subscription is live; then one CHANGE per newer version (intermediate ones may be skipped). After a reconnect it begins with a SNAPSHOT again, so nothing is missed.',
+      'Sends one SNAPSHOT per badge, read after the subscription is live, then one CHANGE per newer version. Intermediate versions may be skipped. After a reconnect it begins with a SNAPSHOT again, so no change is missed.',
     subscribe: ({ args, context }: { args: { userId?: string; keys?: string[] }; context: Context }) =>
       context.container.get(BadgeResolver).watchBadges(args, context),
   })
@@ -258,13 +263,14 @@ export class BadgeResolver {
     @Root() { kind, badge, cause }: BadgeUpdate,
     @Arg('userId', () => ID, {
       nullable: true,
-      description: 'Default: the caller. Another needs a service or admin token.',
+      description:
+        'The user to act for. Defaults to the caller. Acting for another user requires a service or admin token.',
     })
     _userId?: string,
     @Arg('keys', () => [String], {
       nullable: true,
       description:
-        'Badges to watch, 1 to 100, e.g. `["notifications", "items:news"]`; a collection need not exist yet. Default: `["notifications"]`.',
+        'The keys of the badges, 1 to 100, e.g. `["notifications", "items:news"]`. A collection need not exist yet. Defaults to `["notifications"]`.',
     })
     _keys?: string[],
   ): BadgeUpdateType {

@@ -4,23 +4,23 @@ import { type UserKey, userKeyOf } from '../domain/user.ts';
 import type { Slice } from '../flow/read/slice.ts';
 import { Computed } from './computed.ts';
 
-@ObjectType({ description: 'Where a page lies in its list.', simpleResolvers: true })
+@ObjectType({ description: 'The position of a page in its list.', simpleResolvers: true })
 export class PageInfo {
-  @Field(() => Boolean, { description: 'Whether entries follow the last one of this page.' })
+  @Field(() => Boolean, { description: 'Whether more entries follow this page.' })
   hasNextPage!: boolean;
 
-  @Field(() => Boolean, { description: 'Whether this page was asked for with `after`.' })
+  @Field(() => Boolean, { description: 'Whether this page was requested with `after`.' })
   hasPreviousPage!: boolean;
 
   @Field(() => String, {
     nullable: true,
-    description: 'Cursor of the first entry; null when the page is empty.',
+    description: 'The cursor of the first entry. Null if the page is empty.',
   })
   startCursor!: string | null;
 
   @Field(() => String, {
     nullable: true,
-    description: 'Cursor of the last entry: pass it as `after` for the next page.',
+    description: 'The cursor of the last entry. Pass it as `after` to get the next page.',
   })
   endCursor!: string | null;
 }
@@ -49,7 +49,7 @@ export function createConnection(name: string, options: ConnectionOptions): Clas
 
   @ObjectType(`${name}Edge`, { simpleResolvers: true, description: edge.description })
   class EdgeType {
-    @Field(() => String, { description: edge.cursor ?? 'Its place: for `after`.' })
+    @Field(() => String, { description: edge.cursor ?? 'The cursor of this entry, for `after`.' })
     cursor!: string;
 
     @Field(() => node)
@@ -61,7 +61,7 @@ export function createConnection(name: string, options: ConnectionOptions): Clas
     @Field(() => [EdgeType], { description: edges ?? 'The entries with their cursors.' })
     edges!: readonly EdgeType[];
 
-    @Field(() => PageInfo, { description: 'Whether there is more.' })
+    @Field(() => PageInfo, { description: 'The position of this page in the list.' })
     pageInfo!: PageInfo;
   }
 
@@ -91,13 +91,13 @@ const defaultPageSize = 25;
 export const firstArg = {
   nullable: true,
   defaultValue: defaultPageSize,
-  description: 'Page size, 1 to 100.',
+  description: 'The page size, 1 to 100.',
 };
 
 /** Options of the argument `after` of a list. */
 export const afterArg = {
   nullable: true,
-  description: 'Cursor of the entry before the page; absent: from the newest.',
+  description: 'The cursor of the last entry of the previous page. Defaults to the newest entry.',
 };
 
 /** The arguments of a list with their defaults. Rejects with BAD_USER_INPUT for a page size outside 1 to 100. */
@@ -173,6 +173,6 @@ export function decodeCursor(
   }
   throw new AppError(
     'BAD_USER_INPUT',
-    `The cursor does not belong to this list: pass one that ${list} answered here.`,
+    `The cursor does not belong to this list. Pass a cursor that ${list} returned.`,
   );
 }

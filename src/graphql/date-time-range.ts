@@ -1,11 +1,11 @@
 import { Field, InputType } from 'type-graphql';
 import { DateTime } from './scalars.ts';
 
-@InputType({ description: 'A stretch of time, `[from, to)`.' })
+@InputType({ description: 'A time range, `[from, to)`.' })
 export class DateTimeRangeInput {
-  @Field(() => DateTime, { description: 'Included.' })
+  @Field(() => DateTime, { description: 'The inclusive start.' })
   from!: Date;
 
-  @Field(() => DateTime, { nullable: true, description: 'Not included. Default: no end.' })
+  @Field(() => DateTime, { nullable: true, description: 'The exclusive end. Defaults to no end.' })
   to?: Date | null;
 }

@@ -32,71 +32,73 @@ const maxPayloadBytes = 16_384;
   implements: Node,
   simpleResolvers: true,
   description:
-    'A record of the log that could not be applied, kept whole. Admins see those of their tenant; those whose record does not say whose it is are for the admins of the tenant `default`.',
+    'A record of the log that could not be applied, stored completely. Admins see the dead letters of their tenant. Dead letters of an unknown tenant belong to the tenant `default`.',
 })
 export class DeadLetterType implements Node {
   id!: string;
 
-  @Field(() => String, { description: 'The topic it stood on, and goes back to when it is retried.' })
+  @Field(() => String, {
+    description: 'The topic of the record. A retry puts the record back on this topic.',
+  })
   topic!: string;
 
   @Field(() => Int, {
-    description: 'The partition it stood in; -1 for a retried one that the log would not take.',
+    description: 'The partition of the record. -1 for a retried record that the log refused.',
   })
   partition!: number;
 
-  @Field(() => BigIntScalar, { description: 'Its place in the partition.' })
+  @Field(() => BigIntScalar, { description: 'The offset of the record in its partition.' })
   offset!: bigint;
 
   @Field(() => String, {
     description:
-      'What went wrong: `MALFORMED_EVENT`, `USER_NOT_FOUND`, `REJECTED_EVENT` (it can be read, but not applied) or `TOO_SLOW` (applying it takes longer than a statement may, or needs a row that stays locked, and the database is well).',
+      'The kind of failure: `MALFORMED_EVENT`, `USER_NOT_FOUND`, `REJECTED_EVENT` (the event is readable, but cannot be applied), or `TOO_SLOW` (applying the event exceeds the time of a statement or waits for a locked row, while the database accepts other writes).',
   })
   errorCode!: string;
 
-  @Field(() => String, { description: 'What went wrong, for people. Does not quote the record.' })
+  @Field(() => String, { description: 'The failure as a sentence. It does not quote the record.' })
   errorMessage!: string;
 
-  @Field(() => Int, { description: 'How often it was tried.' })
+  @Field(() => Int, { description: 'How many attempts were made.' })
   attempts!: number;
 
   @Field(() => String, {
     description:
-      "The record's bytes, the first 16 384 of them (`unseen dlq show` prints all): as text when they are UTF-8, else in base64 behind `base64:`. Text that itself begins with `base64:` comes in base64 too.",
+      'The first 16 384 bytes of the record. `unseen dlq show` prints all bytes. UTF-8 is shown as text. Other bytes are shown as `base64:` and their base64. Text that begins with `base64:` is shown in base64 too.',
   })
   @Computed()
   payload!: string;
 
-  @Field(() => Int, { description: 'How many bytes the whole record has.' })
+  @Field(() => Int, { description: 'The size of the whole record in bytes.' })
   payloadBytes!: number;
 
-  @Field(() => DateTime, { description: 'When it was given up.' })
+  @Field(() => DateTime, { description: 'When the record became a dead letter.' })
   failedAt!: Date;
 }
 
 const DeadLetterConnection = createConnection('DeadLetter', {
   node: DeadLetterType,
   description: 'A page of dead letters, newest first.',
-  edge: { description: 'A dead letter and its place in the list.' },
-  totalCount: 'All entries the filter lets through; counted only when asked for.',
+  edge: { description: 'A dead letter with its cursor.' },
+  totalCount: 'The number of all entries that match the filter. Counted only if selected.',
 });
 
-@InputType({ description: 'Which dead letters: what is absent is not asked for.' })
+@InputType({ description: 'Selects dead letters. An absent field does not restrict.' })
 class DeadLetterFilter {
-  @Field(() => String, { nullable: true, description: 'Of this topic.' })
+  @Field(() => String, { nullable: true, description: 'Only dead letters of this topic.' })
   topic?: string | null;
 
-  @Field(() => String, { nullable: true, description: 'With this error code.' })
+  @Field(() => String, { nullable: true, description: 'Only dead letters with this error code.' })
   errorCode?: string | null;
 }
 
 @ObjectType({
   implements: MutationPayload,
   simpleResolvers: true,
-  description: 'What became of the dead letters.',
+  description: 'The result of the retry.',
 })
 class RetryDeadLettersPayload implements MutationPayload {
-  @Field(() => Int, { description: 'How many are on their way back to their topics.' })
+  @Field(() => Int, { description: 'How many dead letters go back to their topics.' })
   retriedCount!: number;
 
   userErrors!: readonly UserError[];
@@ -121,7 +123,7 @@ export class DeadLetterResolver {
   constructor(private readonly deps: { readonly act: Act; readonly deadLetterReads: DeadLetterReads }) {}
 
   @Query(() => DeadLetterConnection, {
-    description: 'Records of the log that could not be applied, newest first. Admin tokens only.',
+    description: 'The records of the log that could not be applied, newest first. Requires an admin token.',
   })
   async deadLetters(
     @Ctx() context: Context,
@@ -129,7 +131,7 @@ export class DeadLetterResolver {
     first: number | null,
     @Arg('after', () => String, afterArg)
     after?: string,
-    @Arg('filter', () => DeadLetterFilter, { nullable: true, description: 'Only some of them.' })
+    @Arg('filter', () => DeadLetterFilter, { nullable: true, description: 'Restricts the list.' })
     filter?: DeadLetterFilter,
   ) {
     const { deadLetterReads } = this.deps;
@@ -155,12 +157,12 @@ export class DeadLetterResolver {
 
   @Mutation(() => RetryDeadLettersPayload, {
     description:
-      'Puts dead letters back on their topics, with their keys, to be applied again, and takes them off the list. One that fails again comes back as a new dead letter, with another id. An event counts once, however often it is retried. Admin tokens only.',
+      'Puts dead letters back on their topics with their keys, and removes them from the list. A record that fails again becomes a new dead letter with another id. An event counts once, however often it is retried. Requires an admin token.',
   })
   async retryDeadLetters(
     @Arg('ids', () => [ID], {
       description:
-        '1 to 500 ids of dead letters. Unknown ones are reported in userErrors and the others retried.',
+        '1 to 500 ids of dead letters. Unknown ids are reported in `userErrors`, and the others are retried.',
     })
     ids: string[],
     @Ctx() context: Context,

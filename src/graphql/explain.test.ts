@@ -66,7 +66,7 @@ describe('explain', () => {
     const first = await explain('notifications', { first: 3 });
     expect(first).toMatchObject({ unseen: 4, pageInfo: { hasNextPage: true } });
     expect(first.edges[0]?.node).toMatchObject({
-      reason: expect.stringMatching(/^The newest of 2 of its group\. It arrived after/),
+      reason: expect.stringMatching(/^It is the newest of 2 notifications in its group\. It arrived after/),
     });
     const rest = await explain('notifications', { first: 3, after: first.pageInfo.endCursor });
     expect([...subjects(first), ...subjects(rest)]).toMatchObject(

@@ -39,47 +39,50 @@ import { DateTime } from './scalars.ts';
 
 const BadgeSubject = createUnionType({
   name: 'BadgeSubject',
-  description: 'What a badge counts.',
+  description: 'The object that a badge counts.',
   types: () => [NotificationType, ItemType] as const,
   resolveType: (subject) => (subject as { readonly __typename?: string }).__typename,
 });
 
-@ObjectType({ simpleResolvers: true, description: 'One of those that make up `unseen`.' })
+@ObjectType({ simpleResolvers: true, description: 'One entry that `unseen` counts.' })
 class BadgeContribution {
-  @Field(() => BadgeSubject, { description: 'What counts.' })
+  @Field(() => BadgeSubject, { description: 'The counted notification or item.' })
   subject!: NotificationType | ItemType;
 
-  @Field(() => DateTime, { description: 'Since when: it arrived, or was published, then.' })
+  @Field(() => DateTime, { description: 'When the entry arrived or was published.' })
   since!: Date;
 
-  @Field(() => String, { description: 'Why it counts, in a sentence for people who look into it.' })
+  @Field(() => String, { description: 'Why the entry counts, as a sentence.' })
   reason!: string;
 }
 
 const BadgeContributionConnection = createConnection('BadgeContribution', {
   node: BadgeContribution,
-  description: 'A page of what makes up a badge, newest first.',
-  edge: { description: 'One of those that make up a badge and its place among them.' },
+  description: 'A page of the entries that a badge counts, newest first.',
+  edge: { description: 'An entry that a badge counts, with its cursor.' },
   hasNodes: false,
 });
 
 @ObjectType({
   implements: MutationPayload,
   simpleResolvers: true,
-  description: 'What a recount found.',
+  description: 'The result of a recount.',
 })
 class ReconcileBadgePayload implements MutationPayload {
-  @Field(() => BadgeType, { nullable: true, description: 'As it was shown; null when there are errors.' })
+  @Field(() => BadgeType, {
+    nullable: true,
+    description: 'The badge before the recount. Null if there are errors.',
+  })
   before!: BadgeType | null;
 
   @Field(() => BadgeType, {
     nullable: true,
-    description: 'As it is by the rows, in a dry run as it would be; null when there are errors.',
+    description: 'The recounted badge, also in a dry run. Null if there are errors.',
   })
   after!: BadgeType | null;
 
   @Field(() => Int, {
-    description: 'By how much it was off, unseen and unread together; 0 when it was true.',
+    description: 'The difference of unseen and unread together. 0 if the badge was correct.',
   })
   drift!: number;
 
@@ -87,8 +90,8 @@ class ReconcileBadgePayload implements MutationPayload {
 }
 
 function whyCounted({ groupCount }: Notification): string {
-  const many = groupCount > 1 ? `The newest of ${groupCount} of its group. ` : '';
-  return `${many}It arrived after the inbox was last opened and was not seen, archived or snoozed since.`;
+  const many = groupCount > 1 ? `It is the newest of ${groupCount} notifications in its group. ` : '';
+  return `${many}It arrived after the inbox was last opened, and it was not seen, archived or snoozed since.`;
 }
 
 interface Contribution {
@@ -127,7 +130,8 @@ export class ExplainResolver {
   ) {}
 
   @FieldResolver(() => BadgeContributionConnection, {
-    description: 'What makes up `unseen`, newest first, and why each counts. Read when selected.',
+    description:
+      'The entries that `unseen` counts, newest first, each with the reason. Computed only if selected.',
   })
   async explain(
     @Root() badge: Badge,
@@ -170,11 +174,12 @@ export class ExplainResolver {
 
   @Mutation(() => ReconcileBadgePayload, {
     description:
-      'Recounts the badge `notifications` of a user from the rows and repairs it when it is off; `dryRun` reports and changes nothing. Badges of items are counted whenever they are read. Admin tokens only.',
+      'Recounts the badge `notifications` of a user from its rows and repairs it if it is wrong. With `dryRun` it only reports. Badges of items need no recount, because every read counts them. Requires an admin token.',
   })
   async reconcileBadge(
-    @Arg('userId', () => ID, { description: "The tenant's own name for the user." }) userId: string,
-    @Arg('dryRun', () => Boolean, { defaultValue: false, description: 'Report only.' }) dryRun: boolean,
+    @Arg('userId', () => ID, { description: "The tenant's id of the user." }) userId: string,
+    @Arg('dryRun', () => Boolean, { defaultValue: false, description: 'Only reports. Defaults to false.' })
+    dryRun: boolean,
     @Ctx() context: Context,
   ) {
     const user: UserKey = targetUser(context, userId);

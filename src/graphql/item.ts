@@ -29,30 +29,31 @@ const collectionField = { description: '1 to 64 of `A-Z a-z 0-9 _ . -`.' };
 @ObjectType('Item', {
   implements: Node,
   simpleResolvers: true,
-  description: 'Something published to everybody of the tenant: an article, a release, an offer.',
+  description:
+    'An item that is published to every user of the tenant, for example an article, a release or an offer.',
 })
 export class ItemType implements Node {
   id!: string;
 
-  @Field(() => String, { description: 'The collection it belongs to.' })
+  @Field(() => String, { description: 'The collection of the item.' })
   collection!: string;
 
-  @Field(() => ID, { description: "The tenant's own name for it, unique within the collection." })
+  @Field(() => ID, { description: "The tenant's id of the item, unique within the collection." })
   itemId!: string;
 
   @Field(() => String, {
     nullable: true,
-    description: '1 to 200 characters of plain text, to be escaped when shown.',
+    description: '1 to 200 characters of plain text. Escape it before you show it as HTML.',
   })
   title!: string | null;
 
-  @Field(() => DateTime, { description: 'When it was published, as its publisher says.' })
+  @Field(() => DateTime, { description: 'The publication time, as the publisher gave it.' })
   publishedAt!: Date;
 
   @Field(() => DateTime, {
     nullable: true,
     description:
-      'When the caller first viewed it; null: not yet, or longer ago than views are remembered, or the caller is no user.',
+      'When the caller first viewed the item. Null if the caller has not viewed it, if the view is no longer kept, and if the caller is not a user.',
   })
   viewedAt!: Date | null;
 }
@@ -60,13 +61,13 @@ export class ItemType implements Node {
 const ItemConnection = createConnection('Item', {
   node: ItemType,
   description: 'A page of a collection, newest first.',
-  edge: { description: 'An item and its place in the collection.' },
-  totalCount: 'All items that are not retracted; counted only when asked for.',
+  edge: { description: 'An item with its cursor.' },
+  totalCount: 'The number of all items that are not retracted. Counted only if selected.',
   badge: {
     type: BadgeType,
     nullable: true,
     description:
-      "The caller's badge over this collection, read after the page; null when the caller is no user.",
+      "The caller's badge of this collection, read after the page. Null if the caller is not a user.",
   },
 });
 
@@ -77,14 +78,14 @@ class ItemInput {
 
   @Field(() => String, {
     nullable: true,
-    description: '1 to 200 characters of plain text. Absent keeps the title it has, null clears it.',
+    description: '1 to 200 characters of plain text. If absent, the title stays. Null removes the title.',
   })
   title?: string | null;
 
   @Field(() => DateTime, {
     nullable: true,
     description:
-      'From the retention (183 days by default) ago to 5 minutes ahead. Default: now. Ignored when it is published already.',
+      'The publication time, from the retention (183 days by default) ago to 5 minutes in the future. Defaults to now. Ignored if the item is already published.',
   })
   publishedAt?: Date | null;
 }
@@ -93,38 +94,39 @@ class ItemInput {
 class PublishItemsInput {
   @Field(() => String, {
     ...collectionField,
-    description: `${collectionField.description} Created if missing.`,
+    description: `${collectionField.description} A missing collection is created.`,
   })
   collection!: string;
 
-  @Field(() => [ItemInput], { description: '1 to 500, each item once.' })
+  @Field(() => [ItemInput], { description: '1 to 500, without duplicates.' })
   items!: ItemInput[];
 }
 
-@InputType({ description: 'Items of one collection to take back.' })
+@InputType({ description: 'The items of one collection to retract.' })
 class RetractItemsInput {
   @Field(() => String, collectionField)
   collection!: string;
 
-  @Field(() => [ID], { description: '1 to 500, each item once.' })
+  @Field(() => [ID], { description: '1 to 500, without duplicates.' })
   itemIds!: string[];
 }
 
-@ObjectType({ implements: MutationPayload, simpleResolvers: true, description: 'What became of the items.' })
+@ObjectType({ implements: MutationPayload, simpleResolvers: true, description: 'The result for the items.' })
 class PublishItemsPayload implements MutationPayload {
   @Field(() => [ItemType], {
-    description: 'Those that were published or retracted, in the order of the input.',
+    description: 'The published or retracted items, in the order of the input.',
   })
   items!: readonly ItemType[];
 
   userErrors!: readonly UserError[];
 }
 
-@InputType({ description: 'Items a user viewed.' })
+@InputType({ description: 'Items that a user viewed.' })
 class RecordItemViewsInput {
   @Field(() => ID, {
     nullable: true,
-    description: 'Default: the caller. Another needs a service or admin token.',
+    description:
+      'The user to act for. Defaults to the caller. Acting for another user requires a service or admin token.',
   })
   userId?: string | null;
 
@@ -132,21 +134,21 @@ class RecordItemViewsInput {
   collection!: string;
 
   @Field(() => [ID], {
-    description: `1 to 500. An item that is not published yet counts as viewed when it is published within a day. At most ${maxEarlyViews} such views of a user are kept.`,
+    description: `1 to 500 items. A view of an unpublished item counts if the item is published within a day. At most ${maxEarlyViews} such views are kept per user.`,
   })
   itemIds!: string[];
 
   @Field(() => DateTime, {
     nullable: true,
     description:
-      'When it happened, from the retention (183 days by default) ago to 5 minutes ahead. Default: now.',
+      'When it happened, from the retention (183 days by default) ago to 5 minutes in the future. Defaults to now.',
   })
   occurredAt?: Date | null;
 }
 
-@ObjectType({ implements: MutationPayload, simpleResolvers: true, description: 'What was recorded.' })
+@ObjectType({ implements: MutationPayload, simpleResolvers: true, description: 'The recorded events.' })
 class RecordedPayload implements MutationPayload {
-  @Field(() => ID, { nullable: true, description: 'The event, now durable; null when there are errors.' })
+  @Field(() => ID, { nullable: true, description: 'The id of the durable event. Null if there are errors.' })
   eventId!: string | null;
 
   userErrors!: readonly UserError[];
@@ -182,7 +184,7 @@ export class ItemResolver {
   ) {}
 
   @Query(() => ItemConnection, {
-    description: 'The items of a collection, newest first; of an unknown one none.',
+    description: 'The items of a collection, newest first. Empty for an unknown collection.',
   })
   async items(
     @Ctx() { caller: { tenantId, subject, role } }: Context,
@@ -217,7 +219,7 @@ export class ItemResolver {
   }
 
   @Mutation(() => PublishItemsPayload, {
-    description: `Publishes 1 to ${maxItems} items to everybody: all, or, when there are userErrors, none. Every user's badge \`items:<collection>\` counts them until they view them. Publishing one that is published already changes its title and is not new; one that was retracted is published again. Service and admin tokens only.`,
+    description: `Publishes 1 to ${maxItems} items to every user, all or none. Each user's badge \`items:<collection>\` counts an item until the user views it. For a published item the mutation only changes the title. A retracted item is published again. Requires a service or admin token.`,
   })
   async publishItems(
     @Arg('input', () => PublishItemsInput) { collection, items }: PublishItemsInput,
@@ -232,7 +234,7 @@ export class ItemResolver {
   }
 
   @Mutation(() => PublishItemsPayload, {
-    description: `Takes 1 to ${maxItems} items back: they count for nobody any more and are in no list. Those that do not exist are userErrors and the others retracted; repeating it is harmless. Service and admin tokens only.`,
+    description: `Retracts 1 to ${maxItems} items. They no longer count for any user and appear in no list. Unknown items are reported in \`userErrors\`, and the others are retracted. A repeat changes nothing. Requires a service or admin token.`,
   })
   async retractItems(
     @Arg('input', () => RetractItemsInput) { collection, itemIds }: RetractItemsInput,
@@ -245,7 +247,7 @@ export class ItemResolver {
 
   @Mutation(() => RecordedPayload, {
     description:
-      "Records that a user viewed items. Answers when it is durable; the user's badge moves a moment later. Repeating it is harmless.",
+      "Records that a user viewed items. Answers when the event is durable. The user's badge changes a moment later. A repeat changes nothing.",
   })
   async recordItemViews(
     @Arg('input', () => RecordItemViewsInput) input: RecordItemViewsInput,

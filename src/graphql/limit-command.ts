@@ -24,97 +24,106 @@ import { DateTime, Decimal, IdempotencyKey, JSONObject } from './scalars.ts';
 /** Events in one call. */
 const maxEvents = 500;
 
-@InputType({ description: 'A limit to define.' })
+@InputType({ description: 'A limit to create or redefine.' })
 class CreateUserLimitInput {
-  @Field(() => ID, { description: 'Whose it is; must exist.' })
+  @Field(() => ID, { description: 'The user of the limit. The user must exist.' })
   userId!: string;
 
   @Field(() => ID, {
     nullable: true,
     description:
-      "The caller's own name for it, 1 to 128 characters; absent: one is made. A limit of the user that has it is defined anew: its value becomes `previousLimitValue`, its progress stays.",
+      "The caller's id of the limit, 1 to 128 characters. Defaults to a new id. If the user has a limit with this id, the limit is redefined: its value becomes `previousLimitValue`, and its progress stays.",
   })
   userLimitId?: string | null;
 
-  @Field(() => String, { description: '1 to 128 characters.' })
+  @Field(() => String, { description: 'The brand of the limit, 1 to 128 characters.' })
   brandId!: string;
 
-  @Field(() => LimitType, { description: 'What it limits; not UNKNOWN.' })
+  @Field(() => LimitType, { description: 'The type of the limit. UNKNOWN is refused.' })
   type!: LimitType;
 
-  @Field(() => LimitPeriod, { description: 'How long it goes on before it starts anew; not UNKNOWN.' })
+  @Field(() => LimitPeriod, { description: 'The period after which the limit resets. UNKNOWN is refused.' })
   period!: LimitPeriod;
 
-  @Field(() => Decimal, { description: 'How much may be used, 0 or more; seconds for SESSION.' })
+  @Field(() => Decimal, { description: 'The value of the limit, 0 or more. In seconds for SESSION.' })
   value!: string;
 
   @Field(() => String, {
     nullable: true,
-    description: 'Of the amounts, 1 to 16 characters, e.g. EUR. Default: as it was.',
+    description:
+      'The currency of the amounts, 1 to 16 characters, e.g. EUR. Defaults to the existing currency.',
   })
   currencyCode?: string | null;
 
   @Field(() => DateTime, {
     nullable: true,
-    description: 'After February 1973. Default: as it was, or now. Ahead: it is FUTURE until then.',
+    description:
+      'The start of the limit, after February 1973. Defaults to the existing start, or to now. Until a start in the future the limit is FUTURE.',
   })
   activeFrom?: Date | null;
 
   @Field(() => DateTime, {
     nullable: true,
-    description: 'Ahead, and behind activeFrom. Default: it does not end.',
+    description: 'The end of the limit, in the future and after `activeFrom`. Defaults to no end.',
   })
   activeUntil?: Date | null;
 
   @Field(() => DateTime, {
     nullable: true,
-    description: "Ahead. Default: by the period, in the user's time zone.",
+    description: "The next reset, in the future. Defaults to the end of the period in the user's time zone.",
   })
   nextResetAt?: Date | null;
 
   @Field(() => IdempotencyKey, {
     nullable: true,
-    description: 'Makes a retry safe: the same key is done once.',
+    description: 'Makes a retry safe. A repeated call with the same key has no further effect.',
   })
   idempotencyKey?: string | null;
 }
 
 const limitOfThatId =
-  'The limit. CONFLICT where producers gave several users one of that id: send what happens to it by `ingestLimitEvents`.';
+  'The id of the limit. CONFLICT if producers gave several users a limit with this id. In that case use `ingestLimitEvents`.';
 
-@InputType({ description: 'What was used of a limit.' })
+@InputType({ description: 'A progress to add to a limit.' })
 class UpdateUserLimitProgressInput {
   @Field(() => ID, { description: limitOfThatId })
   userLimitId!: string;
 
-  @Field(() => Decimal, { description: 'On top of what is used, 0 or more.' })
+  @Field(() => Decimal, { description: 'The amount to add to the progress, 0 or more.' })
   amount!: string;
 
   @Field(() => IdempotencyKey, {
     nullable: true,
-    description: 'Makes a retry safe: the same key is done once.',
+    description: 'Makes a retry safe. A repeated call with the same key has no further effect.',
   })
   idempotencyKey?: string | null;
 }
 
-@InputType({ description: 'A limit to start anew.' })
+@InputType({ description: 'A limit to reset.' })
 class ResetUserLimitInput {
   @Field(() => ID, { description: limitOfThatId })
   userLimitId!: string;
 
-  @Field(() => DateTime, { nullable: true, description: 'Ahead. Default: by the period, from now on.' })
+  @Field(() => DateTime, {
+    nullable: true,
+    description: 'The next reset, in the future. Defaults to the end of the period that begins now.',
+  })
   nextResetAt?: Date | null;
 
   @Field(() => IdempotencyKey, {
     nullable: true,
-    description: 'Makes a retry safe: the same key is done once.',
+    description: 'Makes a retry safe. A repeated call with the same key has no further effect.',
   })
   idempotencyKey?: string | null;
 }
 
-@ObjectType({ implements: MutationPayload, simpleResolvers: true, description: 'A limit after the change.' })
+@ObjectType({
+  implements: MutationPayload,
+  simpleResolvers: true,
+  description: 'The limit after the mutation.',
+})
 class UserLimitPayload implements MutationPayload {
-  @Field(() => UserLimitType, { nullable: true, description: 'Null when there are errors.' })
+  @Field(() => UserLimitType, { nullable: true, description: 'Null if there are errors.' })
   userLimit!: UserLimitType | null;
 
   userErrors!: readonly UserError[];
@@ -128,39 +137,47 @@ enum IngestOutcome {
 }
 registerEnumType(IngestOutcome, {
   name: 'IngestOutcome',
-  description: 'What became of an event that was brought in.',
+  description: 'The outcome of an ingested event.',
   valuesConfig: {
-    ACCEPTED: { description: 'It is durable, and applied once, a moment later; a repeat changes nothing.' },
-    IGNORED_TYPE: { description: 'An event of others, about something else. Nothing is to be done.' },
-    INVALID: { description: 'It cannot be read; the message says what and where. It was not kept.' },
+    ACCEPTED: {
+      description: 'The event is durable and is applied once, a moment later. A repeat changes nothing.',
+    },
+    IGNORED_TYPE: { description: 'The event is of a type that Unseen ignores. No action is needed.' },
+    INVALID: {
+      description: 'The event is not readable and was not stored. The message says what is wrong and where.',
+    },
     QUOTA_EXCEEDED: {
       description:
-        'The user or the tenant has as many events of limits as a day allows. It was not kept; the message says when to send it again.',
+        'The user or the tenant has reached the daily quota of limit events. The event was not stored. The message says when to send it again.',
     },
   },
 });
 
-@ObjectType({ simpleResolvers: true, description: 'What became of one event.' })
+@ObjectType({ simpleResolvers: true, description: 'The result of one event.' })
 class IngestResult {
-  @Field(() => Int, { description: 'Its place in the call, from 0.' })
+  @Field(() => Int, { description: 'The index of the event in the call, from 0.' })
   index!: number;
 
-  @Field(() => ID, { nullable: true, description: "Its producer's name for it; null when it has none." })
+  @Field(() => ID, { nullable: true, description: "The producer's id of the event. Null if it has none." })
   eventId!: string | null;
 
-  @Field(() => IngestOutcome, { description: 'Whether it was taken.' })
+  @Field(() => IngestOutcome, { description: 'The outcome of the event.' })
   outcome!: IngestOutcome;
 
   @Field(() => String, {
     nullable: true,
-    description: 'What is wrong with it; null if it is ACCEPTED or IGNORED_TYPE.',
+    description: 'What is wrong with the event. Null if the outcome is ACCEPTED or IGNORED_TYPE.',
   })
   message!: string | null;
 }
 
-@ObjectType({ implements: MutationPayload, simpleResolvers: true, description: 'What became of the events.' })
+@ObjectType({
+  implements: MutationPayload,
+  simpleResolvers: true,
+  description: 'The outcomes of the events.',
+})
 class IngestLimitEventsPayload implements MutationPayload {
-  @Field(() => [IngestResult], { description: 'One per event, in their order.' })
+  @Field(() => [IngestResult], { description: 'One result per event, in the order of the input.' })
   results!: readonly IngestResult[];
 
   userErrors!: readonly UserError[];
@@ -172,7 +189,7 @@ export class LimitCommandResolver {
 
   @Mutation(() => UserLimitPayload, {
     description:
-      'Defines a limit of a user, or defines it anew, and tells whoever reads the topic of limits. Service and admin tokens only.',
+      'Creates or redefines a limit of a user, and announces it on the topic of limits. Requires a service or admin token.',
   })
   async createUserLimit(
     @Arg('input', () => CreateUserLimitInput) { idempotencyKey, ...input }: CreateUserLimitInput,
@@ -194,7 +211,7 @@ export class LimitCommandResolver {
 
   @Mutation(() => UserLimitPayload, {
     description:
-      'Adds to what is used of a limit. Crossing a threshold (80 % and 100 % unless configured) notifies the user in the same step. Service and admin tokens only.',
+      'Adds to the progress of a limit. If the progress reaches a threshold (80 % and 100 % by default), the user gets a notification in the same transaction. Requires a service or admin token.',
   })
   async updateUserLimitProgress(
     @Arg('input', () => UpdateUserLimitProgressInput)
@@ -209,7 +226,7 @@ export class LimitCommandResolver {
 
   @Mutation(() => UserLimitPayload, {
     description:
-      'Starts a limit anew: nothing of it is used, and its thresholds are armed again. Service and admin tokens only.',
+      'Resets a limit: its progress becomes 0, and its thresholds can notify again. Requires a service or admin token.',
   })
   async resetUserLimit(
     @Arg('input', () => ResetUserLimitInput) {
@@ -225,7 +242,7 @@ export class LimitCommandResolver {
 
   @Mutation(() => IngestLimitEventsPayload, {
     description:
-      'Takes up to 500 events about limits as their producer writes them, unmodified, and answers when those that were accepted are durable; one outcome each. Bringing them in again, in whatever order, changes nothing. Service and admin tokens only.',
+      'Ingests up to 500 limit events in the unmodified form of their producer. Answers when the accepted events are durable, with one outcome per event. Events may repeat and come in any order. Requires a service or admin token.',
   })
   async ingestLimitEvents(
     @Arg('events', () => [JSONObject], { description: '1 to 500 events.' })

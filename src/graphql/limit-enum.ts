@@ -13,17 +13,23 @@ export enum LimitPeriod {
 }
 registerEnumType(LimitPeriod, {
   name: 'LimitPeriod',
-  description: 'How long a limit goes on before it starts anew.',
+  description: 'The period after which a limit resets.',
   valuesConfig: {
-    CALENDAR_DAY: { description: "Until midnight in the user's time zone." },
-    CALENDAR_WEEK: { description: "Until the midnight before Monday in the user's time zone." },
-    CALENDAR_MONTH: { description: "Until the midnight before the 1st in the user's time zone." },
+    CALENDAR_DAY: { description: "Ends at midnight in the user's time zone." },
+    CALENDAR_WEEK: { description: "Ends at midnight before Monday in the user's time zone." },
+    CALENDAR_MONTH: { description: "Ends at midnight before the 1st of the month in the user's time zone." },
     DAY: { description: '24 hours, counted from `activeFrom`.' },
     WEEK: { description: '7 × 24 hours, counted from `activeFrom`.' },
-    MONTH: { description: 'Until the same day and hour of the next month as `activeFrom`, or its last day.' },
-    INDEFINITE: { description: 'It never starts anew by itself.' },
-    INSTANCE: { description: 'It holds for each single time.' },
-    UNKNOWN: { description: 'Not said yet, or something this server does not know; see the raw events.' },
+    MONTH: {
+      description:
+        'Ends at the day and hour of `activeFrom` in the next month, or on the last day of a shorter month.',
+    },
+    INDEFINITE: { description: 'The limit never resets by itself.' },
+    INSTANCE: { description: 'The limit applies to each single use.' },
+    UNKNOWN: {
+      description:
+        'Unknown: no event has set it, or this server does not know the value. See the raw events.',
+    },
   },
 });
 
@@ -37,14 +43,17 @@ export enum LimitType {
 }
 registerEnumType(LimitType, {
   name: 'LimitType',
-  description: 'What a limit limits.',
+  description: 'The amount that a limit bounds.',
   valuesConfig: {
-    BALANCE: { description: 'What the user may have.' },
-    BET: { description: 'What the user may stake.' },
-    DEPOSIT: { description: 'What the user may pay in.' },
-    LOSS: { description: 'What the user may lose.' },
-    SESSION: { description: 'How long the user may stay, in seconds.' },
-    UNKNOWN: { description: 'Not said yet, or something this server does not know; see the raw events.' },
+    BALANCE: { description: 'The balance of the user.' },
+    BET: { description: 'The stakes of the user.' },
+    DEPOSIT: { description: 'The deposits of the user.' },
+    LOSS: { description: 'The losses of the user.' },
+    SESSION: { description: 'The time of the user, in seconds.' },
+    UNKNOWN: {
+      description:
+        'Unknown: no event has set it, or this server does not know the value. See the raw events.',
+    },
   },
 });
 
@@ -57,13 +66,16 @@ export enum LimitStatus {
 }
 registerEnumType(LimitStatus, {
   name: 'LimitStatus',
-  description: 'Whether a limit holds.',
+  description: 'Whether a limit applies.',
   valuesConfig: {
-    ACTIVE: { description: 'It holds.' },
-    CANCELED: { description: 'It was canceled, or `activeUntil` has passed.' },
-    FUTURE: { description: 'It holds from `activeFrom` on.' },
-    IN_COOLDOWN: { description: 'A change of it is waiting for the time its producer asks for.' },
-    UNKNOWN: { description: 'Not said yet, or something this server does not know; see the raw events.' },
+    ACTIVE: { description: 'The limit applies.' },
+    CANCELED: { description: 'The limit was canceled, or `activeUntil` has passed.' },
+    FUTURE: { description: 'The limit applies from `activeFrom` on.' },
+    IN_COOLDOWN: { description: 'A change of the limit waits for the time that its producer requires.' },
+    UNKNOWN: {
+      description:
+        'Unknown: no event has set it, or this server does not know the value. See the raw events.',
+    },
   },
 });
 
@@ -73,9 +85,9 @@ export enum LimitUnit {
 }
 registerEnumType(LimitUnit, {
   name: 'LimitUnit',
-  description: 'What the amounts of a limit count.',
+  description: 'The unit of the amounts of a limit.',
   valuesConfig: {
-    MONEY: { description: 'Units of `currencyCode`.' },
-    SECONDS: { description: 'Seconds: a SESSION limit.' },
+    MONEY: { description: 'Amounts in `currencyCode`.' },
+    SECONDS: { description: 'Seconds, for a SESSION limit.' },
   },
 });

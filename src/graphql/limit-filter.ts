@@ -6,26 +6,29 @@ import { name } from '../events/text.ts';
 import { lookaheadArguments } from './engine/lookahead.ts';
 import { LimitPeriod, LimitStatus, LimitType } from './limit-enum.ts';
 
-@InputType({ description: 'Which limits of a user: those for which all of it is true.' })
+@InputType({ description: 'Selects limits of a user that match every field.' })
 export class UserLimitFilter {
   @Field(() => String, {
     nullable: true,
-    description: 'Only of this brand, 1 to 128 characters. Default: all.',
+    description: 'Only limits of this brand, 1 to 128 characters. Defaults to all.',
   })
   brandId?: string | null;
 
-  @Field(() => [LimitType], { nullable: true, description: 'Only of these types, 1 to 20. Default: all.' })
+  @Field(() => [LimitType], {
+    nullable: true,
+    description: 'Only limits of these types, 1 to 20. Defaults to all.',
+  })
   types?: readonly LimitType[] | null;
 
   @Field(() => [LimitPeriod], {
     nullable: true,
-    description: 'Only with these periods, 1 to 20. Default: all.',
+    description: 'Only limits with these periods, 1 to 20. Defaults to all.',
   })
   periods?: readonly LimitPeriod[] | null;
 
   @Field(() => [LimitStatus], {
     nullable: true,
-    description: 'Only with these statuses now, 1 to 20. Default: all.',
+    description: 'Only limits that have one of these statuses now, 1 to 20. Defaults to all.',
   })
   statuses?: readonly LimitStatus[] | null;
 }

@@ -27,97 +27,101 @@ import { BigIntScalar, DateTime, Decimal, JSONObject } from './scalars.ts';
   implements: Node,
   simpleResolvers: true,
   description:
-    'How much of something a user may use, and how much is used. Amounts are exact. Its events may come in any order and any number of times: what the latest ones say holds.',
+    'A limit on the use of something by a user, and its progress. Amounts are exact. Events may arrive in any order and any number of times: the latest events decide.',
 })
 export class UserLimitType implements Node {
   id!: string;
 
-  @Field(() => ID, { description: "The caller's own name for the limit." })
+  @Field(() => ID, { description: "The caller's id of the limit." })
   userLimitId!: string;
 
-  @Field(() => String, { description: 'Whose limit it is, among the brands of the tenant.' })
+  @Field(() => String, { description: 'The brand of the limit within the tenant.' })
   brandId!: string;
 
-  @Field(() => LimitType, { description: 'What it limits.' })
+  @Field(() => LimitType, { description: 'The type of the limit.' })
   type!: LimitType;
 
-  @Field(() => LimitPeriod, { description: 'How long it goes on before it starts anew.' })
+  @Field(() => LimitPeriod, { description: 'The period after which the limit resets.' })
   period!: LimitPeriod;
 
-  @Field(() => LimitStatus, { description: 'Whether it holds now.' })
+  @Field(() => LimitStatus, { description: 'Whether the limit applies now.' })
   status!: LimitStatus;
 
-  @Field(() => LimitUnit, { description: 'SECONDS for SESSION limits, MONEY for all others.' })
+  @Field(() => LimitUnit, { description: 'SECONDS for a SESSION limit, MONEY for any other.' })
   unit!: LimitUnit;
 
-  @Field(() => String, { nullable: true, description: 'Of the amounts; null when no event says it.' })
+  @Field(() => String, {
+    nullable: true,
+    description: 'The currency of the amounts. Null if no event gives it.',
+  })
   currencyCode!: string | null;
 
   @Field(() => Decimal, {
     nullable: true,
     description:
-      'How much may be used. Null only while partial: no definition has been seen and no reset that tells it.',
+      'The value of the limit. Null only while the limit is partial and no reset has given the value.',
   })
   value!: string | null;
 
   @Field(() => Decimal, {
     nullable: true,
-    description: 'The value before the limit was defined anew; null when it was not.',
+    description: 'The value before the redefinition. Null if the limit was never redefined.',
   })
   previousLimitValue!: string | null;
 
-  @Field(() => Decimal, { description: 'How much is used since the last reset; never negative.' })
+  @Field(() => Decimal, { description: 'The progress since the last reset. Never negative.' })
   progress!: string;
 
   @Field(() => Decimal, {
     nullable: true,
-    description: 'value − progress: negative when more than all is used; null while the value is unknown.',
+    description:
+      'Value minus progress. Negative if more than the value is used. Null while the value is unknown.',
   })
   remaining!: string | null;
 
   @Field(() => Float, {
     nullable: true,
     description:
-      'progress in percent of value, to four decimals, above 100 when more than all is used; 100 of a value of 0. Null while the value is unknown.',
+      'The progress in percent of the value, to four decimals. Above 100 if more than the value is used, and 100 if the value is 0. Null while the value is unknown.',
   })
   percentUsed!: number | null;
 
-  @Field(() => DateTime, { nullable: true, description: 'When it begins, or began, to hold.' })
+  @Field(() => DateTime, { nullable: true, description: 'When the limit begins to apply.' })
   activeFrom!: Date | null;
 
-  @Field(() => DateTime, { nullable: true, description: 'When it ends; null: not planned.' })
+  @Field(() => DateTime, { nullable: true, description: 'When the limit ends. Null if no end is planned.' })
   activeUntil!: Date | null;
 
   @Field(() => DateTime, {
     nullable: true,
     description:
-      "When it starts anew: as the latest event says, else by the period in the user's time zone; null when it does not.",
+      "The next reset, from the latest event, or else from the period in the user's time zone. Null if the limit does not reset.",
   })
   nextResetAt!: Date | null;
 
   @Field(() => Boolean, {
     description:
-      '`nextResetAt` has passed and no reset has been seen; always false when CANCELED. Nothing is pushed when it becomes true: that is at `nextResetAt`.',
+      'Whether `nextResetAt` has passed and no reset was seen. Always false if the status is CANCELED. No push announces it, because it becomes true at `nextResetAt`.',
   })
   resetOverdue!: boolean;
 
   @Field(() => DateTime, {
     nullable: true,
     description:
-      'When it runs out at the pace since the last reset, or since it began; in the past when it has. Null when that is not before `nextResetAt`, when nothing is used, while the value or the beginning is unknown, and when FUTURE or CANCELED.',
+      'When the limit is used up at the pace since the last reset, or since its beginning. In the past if it is used up. Null if this is not before `nextResetAt`, if nothing is used, if the value or the beginning is unknown, and if the status is FUTURE or CANCELED.',
   })
   projectedExhaustionAt!: Date | null;
 
-  @Field(() => Boolean, { description: 'Known only from progress or reset events so far.' })
+  @Field(() => Boolean, { description: 'Whether only progress or reset events are known so far.' })
   partial!: boolean;
 
-  @Field(() => BigIntScalar, { description: 'Sequence number of the last event applied.' })
+  @Field(() => BigIntScalar, { description: 'The sequence number of the last applied event.' })
   sequenceNumber!: bigint;
 }
 
-@ObjectType({ simpleResolvers: true, description: 'An event of a limit, as it came.' })
+@ObjectType({ simpleResolvers: true, description: 'An unmodified event of a limit.' })
 class UserLimitEvent {
-  @Field(() => ID, { description: "Its producer's name for it." })
+  @Field(() => ID, { description: "The producer's id of the event." })
   eventId!: string;
 
   @Field(() => String, {
@@ -125,18 +129,20 @@ class UserLimitEvent {
   })
   type!: string;
 
-  @Field(() => BigIntScalar, { description: 'Its place among the events of the limit; gaps are normal.' })
+  @Field(() => BigIntScalar, {
+    description: 'The place of the event among the events of the limit. Gaps are normal.',
+  })
   sequenceNumber!: bigint;
 
   @Field(() => DateTime, { description: 'When it happened.' })
   occurredAt!: Date;
 
   @Field(() => Decimal, {
-    description: 'What was used after it, as far as it and the events before it say.',
+    description: 'The progress after the event, as far as the event and earlier events give it.',
   })
   progressAfter!: string;
 
-  @Field(() => JSONObject, { description: 'The event in the words of its producer.' })
+  @Field(() => JSONObject, { description: 'The event in the form of its producer.' })
   @Computed()
   raw!: Readonly<Record<string, unknown>>;
 }
@@ -144,7 +150,7 @@ class UserLimitEvent {
 const UserLimitEventConnection = createConnection('UserLimitEvent', {
   node: UserLimitEvent,
   description: 'A page of the history of a limit, by sequence number, the latest first.',
-  edge: { description: 'An event of a limit and its place in the history.' },
+  edge: { description: 'An event of a limit with its cursor.' },
   edges: 'The events with their cursors.',
   hasNodes: false,
 });
@@ -165,7 +171,7 @@ export class UserLimitResolver {
   ) {}
 
   @FieldResolver(() => UserLimitEventConnection, {
-    description: 'Its events, the latest first, also those that came too late to count.',
+    description: 'The events of the limit, latest first, including events that came too late to count.',
   })
   async history(
     @Root() { tenantId, userId, userLimitId }: LimitKey,
@@ -173,7 +179,7 @@ export class UserLimitResolver {
     first: number | null,
     @Arg('after', () => String, {
       nullable: true,
-      description: 'Cursor of the event before the page; absent: from the latest.',
+      description: 'The cursor of the last event of the previous page. Defaults to the latest event.',
     })
     after?: string,
   ) {
@@ -199,7 +205,7 @@ export class UserLimitResolver {
 
   @Subscription(() => UserLimitType, {
     description:
-      'First the limits of the user by their ids, at most 500, read after the subscription is live; then each that changes, as a whole (intermediate states may be skipped). After a reconnect it begins with them again, so nothing is missed. Those beyond 500 come only when they change: read them by `limits` with a filter.',
+      'Sends the limits of the user by id, at most 500, read after the subscription is live. Then it sends every limit that changes, as a full state. Intermediate states may be skipped. After a reconnect it begins again, so no change is missed. Limits beyond 500 are sent only when they change. Read them by `limits` with a filter.',
     subscribe: ({ args, context }: { args: { userId?: string }; context: Context }) =>
       context.container.get(UserLimitResolver).watchLimits(args, context),
   })
@@ -207,7 +213,8 @@ export class UserLimitResolver {
     @Root() limit: ShownLimit,
     @Arg('userId', () => ID, {
       nullable: true,
-      description: 'Default: the caller. Another needs a service or admin token.',
+      description:
+        'The user to act for. Defaults to the caller. Acting for another user requires a service or admin token.',
     })
     _userId?: string,
   ) {

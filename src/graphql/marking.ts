@@ -41,97 +41,110 @@ export enum NotificationAction {
 registerEnumType(NotificationAction, {
   name: 'NotificationAction',
   description:
-    'What happens to notifications that have arrived. All but SNOOZE and EXPIRE are for markNotifications.',
+    'A change to notifications that have arrived. `markNotifications` accepts every action except SNOOZE and EXPIRE.',
   valuesConfig: {
-    SEEN: { description: 'It no longer counts as unseen.' },
-    READ: { description: 'It counts as neither unread nor unseen.' },
-    UNREAD: { description: 'It counts as unread again; it stays seen.' },
-    ARCHIVE: { description: 'It is put away, and seen; it counts as nothing.' },
-    UNARCHIVE: { description: 'It is listed again; unread when it was.' },
-    UNSNOOZE: { description: 'It arrives again now: at the newest place, unseen and unread.' },
+    SEEN: { description: 'Marks it as seen.' },
+    READ: { description: 'Marks it as read and seen.' },
+    UNREAD: { description: 'Marks it as unread. It stays seen.' },
+    ARCHIVE: { description: 'Archives it and marks it as seen. It no longer counts.' },
+    UNARCHIVE: { description: 'Moves it out of the archive. It is unread again if it was unread before.' },
+    UNSNOOZE: { description: 'Ends the snooze. It arrives again at the newest place, unseen and unread.' },
     SNOOZE: {
       description:
-        'It is put off: it counts as nothing and is not listed until it arrives again. Told by notificationStream; done by snoozeNotification.',
+        'It was snoozed, so it neither counts nor appears in lists until it arrives again. Only `notificationStream` reports this action. Use `snoozeNotification` to snooze.',
     },
     EXPIRE: {
       description:
-        'Its `expiresAt` has passed: it neither counts nor is listed. Told by notificationStream; nobody can do it.',
+        'Its `expiresAt` has passed, so it neither counts nor appears in lists. Only `notificationStream` reports this action.',
     },
   },
 });
 
-@InputType({ description: 'What to do with which notifications of one inbox: pass `ids` or `filter`.' })
+@InputType({
+  description: 'The notifications to mark in one inbox, and the action. Pass either `ids` or `filter`.',
+})
 class MarkNotificationsInput {
   @Field(() => ID, {
     nullable: true,
-    description: 'Default: the caller. Another needs a service or admin token.',
+    description:
+      'The user to act for. Defaults to the caller. Acting for another user requires a service or admin token.',
   })
   userId?: string | null;
 
   @Field(() => NotificationAction, {
-    description: 'What to do, not SNOOZE or EXPIRE. Those that are so already are left alone.',
+    description:
+      'The action. SNOOZE and EXPIRE are refused. Notifications that already have the state do not change.',
   })
   action!: NotificationAction;
 
-  @Field(() => [ID], { nullable: true, description: 'These, 1 to 500; listed, archived or snoozed.' })
+  @Field(() => [ID], {
+    nullable: true,
+    description: 'Marks these notifications, 1 to 500. They may be archived or snoozed.',
+  })
   ids?: readonly string[] | null;
 
   @Field(() => NotificationFilterInput, {
     nullable: true,
-    description: 'Those it names, however many. `{}` names everything that is neither archived nor snoozed.',
+    description:
+      'Marks every notification that matches. `{}` matches every notification that is not archived and not snoozed.',
   })
   filter?: NotificationFilterInput | null;
 
   @Field(() => String, {
     nullable: true,
     description:
-      'Cursor of the newest notification the client showed: what arrived after it is left alone. Absent: everything that had arrived.',
+      'The cursor of the newest notification that the client showed. Later arrivals are not marked. Defaults to everything that has arrived.',
   })
   upTo?: string | null;
 }
 
-@InputType({ description: 'What to put off.' })
+@InputType({ description: 'The notification to snooze, and the end of the snooze.' })
 class SnoozeNotificationInput {
   @Field(() => ID, { description: 'A notification that has arrived and is not archived.' })
   id!: string;
 
-  @Field(() => DateTime, { description: 'When it arrives again: ahead of now, at most a year.' })
+  @Field(() => DateTime, { description: 'The end of the snooze, in the future and at most a year from now.' })
   until!: Date;
 }
 
-@InputType({ description: 'What to move.' })
+@InputType({ description: 'The notification and its new time.' })
 class RescheduleNotificationInput {
-  @Field(() => ID, { description: 'A notification that is still to come.' })
+  @Field(() => ID, { description: 'A scheduled notification.' })
   id!: string;
 
-  @Field(() => DateTime, { description: 'When it comes, at most a year ahead; now or past: at once.' })
+  @Field(() => DateTime, {
+    description: 'The new time, at most a year in the future. A time in the past delivers at once.',
+  })
   scheduledFor!: Date;
 }
 
 @ObjectType({
   implements: MutationPayload,
   simpleResolvers: true,
-  description: 'A notification after the change.',
+  description: 'The notification after the mutation.',
 })
 class NotificationPayload implements MutationPayload {
-  @Field(() => NotificationType, { nullable: true, description: 'Null when there are errors.' })
+  @Field(() => NotificationType, { nullable: true, description: 'Null if there are errors.' })
   notification!: NotificationType | null;
 
   @Field(() => BadgeType, {
     nullable: true,
-    description: 'Of its user, after the change; null when there are errors.',
+    description: 'The badge of its user after the change. Null if there are errors.',
   })
   badge!: BadgeType | null;
 
   userErrors!: readonly UserError[];
 }
 
-@ObjectType({ implements: MutationPayload, simpleResolvers: true, description: 'What was done.' })
+@ObjectType({ implements: MutationPayload, simpleResolvers: true, description: 'The result of the marking.' })
 class MarkNotificationsPayload implements MutationPayload {
-  @Field(() => Int, { description: 'How many notifications changed.' })
+  @Field(() => Int, { description: 'The number of notifications that changed.' })
   affectedCount!: number;
 
-  @Field(() => BadgeType, { nullable: true, description: 'After the change; null when nothing was done.' })
+  @Field(() => BadgeType, {
+    nullable: true,
+    description: 'The badge after the change. Null if there are errors.',
+  })
   badge!: BadgeType | null;
 
   userErrors!: readonly UserError[];
@@ -143,7 +156,7 @@ export class MarkingResolver {
 
   @Mutation(() => MarkNotificationsPayload, {
     description:
-      'Marks notifications as seen, read, archived or the reverse; the badge moves on every device. In an inbox of more than 5000 notifications it takes steps, each of which leaves a correct badge. Repeating it is harmless, and finishes what was cut off.',
+      'Marks notifications as seen, read, archived or the reverse, and updates the badge on every device. In an inbox of more than 5000 notifications the mutation works in steps, and the badge is correct after each step. A repeat changes nothing, and completes an interrupted call.',
   })
   async markNotifications(
     @Arg('input', () => MarkNotificationsInput) input: MarkNotificationsInput,
@@ -154,7 +167,7 @@ export class MarkingResolver {
     const [seq] = upTo === undefined ? [] : decodeCursor(upTo, 'notifications', user, isSeq);
     const { action } = input;
     if (action === NotificationAction.SNOOZE || action === NotificationAction.EXPIRE) {
-      const message = `${action} is not for marking: to put one off, call snoozeNotification.`;
+      const message = `markNotifications does not accept ${action}. To snooze a notification, call snoozeNotification.`;
       return refused({ code: 'INVALID_INPUT', message, path: ['input', 'action'] });
     }
     const selected = selectionOf(input);
@@ -186,7 +199,7 @@ export class MarkingResolver {
 
   @Mutation(() => NotificationPayload, {
     description:
-      'Puts a notification off: until then it counts as nothing, then it arrives again at the newest place, unseen and unread.',
+      'Snoozes a notification. Until then it does not count. Then it arrives again at the newest place, unseen and unread.',
   })
   snoozeNotification(
     @Arg('input', () => SnoozeNotificationInput) { id, until }: SnoozeNotificationInput,
@@ -198,17 +211,17 @@ export class MarkingResolver {
 
   @Mutation(() => NotificationPayload, {
     description:
-      'Takes back a notification that is still to come; taking it back again changes nothing. Service and admin tokens only.',
+      'Cancels a scheduled notification. Canceling it again changes nothing. Requires a service or admin token.',
   })
   cancelScheduledNotification(
-    @Arg('id', () => ID, { description: 'The notification.' }) id: string,
+    @Arg('id', () => ID, { description: 'The id of the notification.' }) id: string,
     @Ctx() context: Context,
   ) {
     return changeOne(id, context, (notification) => this.deps.act.cancel(notification));
   }
 
   @Mutation(() => NotificationPayload, {
-    description: 'Moves a notification that is still to come. Service and admin tokens only.',
+    description: 'Changes the time of a scheduled notification. Requires a service or admin token.',
   })
   rescheduleNotification(
     @Arg('input', () => RescheduleNotificationInput) { id, scheduledFor }: RescheduleNotificationInput,

@@ -5,6 +5,6 @@ import { Field, ID, InterfaceType } from 'type-graphql';
   resolveType: (value: { readonly __typename: string }) => value.__typename,
 })
 export abstract class Node {
-  @Field(() => ID, { description: 'Opaque; pass it to `node(id:)`.' })
+  @Field(() => ID, { description: 'An opaque id for `node(id:)`.' })
   id!: string;
 }

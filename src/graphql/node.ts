@@ -33,11 +33,10 @@ export class NodeResolver {
 
   @Query(() => Node, {
     nullable: true,
-    description:
-      'Any object by its id. Null when unknown or not visible to the caller: the two are not told apart.',
+    description: 'Any object by its id. Null if the id is unknown or the caller may not see the object.',
   })
   async node(
-    @Arg('id', () => ID, { description: 'An `id` this API answered.' }) id: string,
+    @Arg('id', () => ID, { description: 'An `id` from this API.' }) id: string,
     @Ctx() context: Context,
   ) {
     const { kind, parts } = parseNodeId(id) ?? {};

@@ -7,41 +7,47 @@ import { DateTimeRangeInput } from './date-time-range.ts';
 const maxCategories = 50;
 
 @InputType('NotificationFilter', {
-  description: 'Which notifications of an inbox: those for which all of it is true.',
+  description: 'Selects notifications of an inbox that match every field.',
 })
 export class NotificationFilterInput {
-  @Field(() => Boolean, { nullable: true, description: 'Only seen or only unseen ones. Default: both.' })
+  @Field(() => Boolean, {
+    nullable: true,
+    description: 'Only seen or only unseen notifications. Defaults to both.',
+  })
   seen?: boolean | null;
 
-  @Field(() => Boolean, { nullable: true, description: 'Only read or only unread ones. Default: both.' })
+  @Field(() => Boolean, {
+    nullable: true,
+    description: 'Only read or only unread notifications. Defaults to both.',
+  })
   read?: boolean | null;
 
   @Field(() => Boolean, {
     nullable: true,
     defaultValue: false,
-    description: 'Only archived ones, or none of them; null: both.',
+    description: 'Only archived notifications, or only others. Null means both.',
   })
   archived?: boolean | null;
 
   @Field(() => Boolean, {
     nullable: true,
     defaultValue: false,
-    description: 'Only snoozed ones, or none of them; null: both.',
+    description: 'Only snoozed notifications, or only others. Null means both.',
   })
   snoozed?: boolean | null;
 
   @Field(() => [String], {
     nullable: true,
-    description: 'Only of these categories, at most 50. Default: all.',
+    description: 'Only these categories, at most 50. Defaults to all.',
   })
   categories?: readonly string[] | null;
 
-  @Field(() => ID, { nullable: true, description: 'Only about this page or item.' })
+  @Field(() => ID, { nullable: true, description: 'Only notifications about this page or item.' })
   subjectId?: string | null;
 
   @Field(() => DateTimeRangeInput, {
     nullable: true,
-    description: 'Only those sent in this stretch of time.',
+    description: 'Only notifications that were sent in this time range.',
   })
   createdAt?: DateTimeRangeInput | null;
 }

@@ -31,13 +31,15 @@ enum NotificationStatus {
 }
 registerEnumType(NotificationStatus, {
   name: 'NotificationStatus',
-  description: 'How far a notification came.',
+  description: 'The state of a notification.',
   valuesConfig: {
-    SCHEDULED: { description: 'It is still to come, at `scheduledFor`.' },
+    SCHEDULED: { description: 'It will be delivered at `scheduledFor`.' },
     DELIVERED: { description: 'It is in the inbox.' },
-    SUPPRESSED: { description: 'The user could not receive it. It never counts, also not after opting in.' },
-    CANCELED: { description: 'It was taken back before it came.' },
-    EXPIRED: { description: 'Its `expiresAt` has passed: it neither counts nor is listed.' },
+    SUPPRESSED: {
+      description: 'The user could not receive it. It never counts, even if the user opts in later.',
+    },
+    CANCELED: { description: 'It was canceled before its delivery.' },
+    EXPIRED: { description: 'Its `expiresAt` has passed, so it neither counts nor appears in lists.' },
   },
 });
 
@@ -49,7 +51,7 @@ export enum Severity {
 }
 registerEnumType(Severity, {
   name: 'Severity',
-  description: 'How much it matters to the user; for the client to show.',
+  description: 'The importance for the user. The client decides how to show it.',
   valuesConfig: {
     LOW: { description: 'Good to know.' },
     NORMAL: { description: 'The usual.' },
@@ -61,91 +63,99 @@ registerEnumType(Severity, {
 @ObjectType('Notification', {
   implements: Node,
   simpleResolvers: true,
-  description: 'Something a user was told.',
+  description: 'A notification of a user.',
 })
 export class NotificationType implements Node {
   id!: string;
 
-  @Field(() => String, { description: 'Chosen by the sender; `general` unless said otherwise.' })
+  @Field(() => String, { description: 'The category that the sender chose. Defaults to `general`.' })
   category!: string;
 
-  @Field(() => Severity, { description: 'How much it matters.' })
+  @Field(() => Severity, { description: 'The importance for the user.' })
   severity!: Severity;
 
-  @Field(() => String, { description: '1 to 200 characters of plain text, to be escaped when shown.' })
+  @Field(() => String, {
+    description: '1 to 200 characters of plain text. Escape it before you show it as HTML.',
+  })
   title!: string;
 
   @Field(() => String, { nullable: true, description: 'At most 4000 characters of plain text.' })
   body!: string | null;
 
-  @Field(() => JSONObject, { nullable: true, description: 'Whatever the sender attached.' })
+  @Field(() => JSONObject, { nullable: true, description: 'Data that the sender attached.' })
   data!: Readonly<Record<string, unknown>> | null;
 
-  @Field(() => String, { nullable: true, description: 'Where a click leads: an http(s) URL or a path.' })
+  @Field(() => String, { nullable: true, description: 'The target of a click: an http(s) URL or a path.' })
   actionUrl!: string | null;
 
   @Field(() => ID, {
     nullable: true,
     description:
-      'The page or item this is about: visiting it marks the notification read, of more than 1000 about it the newest.',
+      'The page or item that it is about. A visit to the subject marks its newest 1000 notifications as read.',
   })
   subjectId!: string | null;
 
-  @Field(() => NotificationStatus, { description: 'DELIVERED for everything in an inbox.' })
+  @Field(() => NotificationStatus, {
+    description: 'The status. DELIVERED for every notification in an inbox.',
+  })
   status!: NotificationStatus;
 
   @Field(() => DateTime, { description: 'When it was sent.' })
   createdAt!: Date;
 
-  @Field(() => DateTime, { nullable: true, description: 'When it was to come; null: at once.' })
+  @Field(() => DateTime, {
+    nullable: true,
+    description: 'The scheduled delivery. Null means that it was sent at once.',
+  })
   scheduledFor!: Date | null;
 
   @Field(() => DateTime, {
     nullable: true,
-    description: 'When it reached the inbox, the last time when it came again.',
+    description: 'When it reached the inbox, or reached it again.',
   })
   deliveredAt!: Date | null;
 
   @Field(() => DateTime, {
     nullable: true,
-    description: 'When it was seen: on its own or by opening the inbox; null while unseen.',
+    description: 'When it was marked as seen, or the inbox was opened. Null while unseen.',
   })
   seenAt!: Date | null;
 
-  @Field(() => DateTime, { nullable: true, description: 'When it was read; null while unread.' })
+  @Field(() => DateTime, { nullable: true, description: 'When it was read. Null while unread.' })
   readAt!: Date | null;
 
-  @Field(() => DateTime, { nullable: true, description: 'When it was archived; null when it is not.' })
+  @Field(() => DateTime, { nullable: true, description: 'When it was archived. Null if it is not archived.' })
   archivedAt!: Date | null;
 
   @Field(() => DateTime, {
     nullable: true,
-    description: 'Put off until then: it arrives again and counts again; null when it is not.',
+    description: 'The end of the snooze, when it arrives again and counts again. Null if it is not snoozed.',
   })
   snoozedUntil!: Date | null;
 
   @Field(() => DateTime, {
     nullable: true,
-    description: 'From then on it neither counts nor is listed; null: never.',
+    description: 'From this time on it neither counts nor appears in lists. Null means never.',
   })
   expiresAt!: Date | null;
 
   @Field(() => Int, {
-    description: 'More than 1 when several arrived under one groupKey while unseen: this is the newest.',
+    description:
+      'The number of notifications in this group. Above 1, several notifications with one `groupKey` arrived while unseen, and this is the newest.',
   })
   groupCount!: number;
 }
 
 export const NotificationConnection = createConnection('Notification', {
   node: NotificationType,
-  description: 'A page of an inbox, newest first, or of what is still to come, soonest first.',
+  description: 'A page of an inbox, newest first, or of scheduled notifications, soonest first.',
   edge: {
-    description: 'A notification and its place in the list.',
+    description: 'A notification with its cursor.',
     cursor:
-      'Its place: for `after` and, in an inbox, for `upTo` of `openInbox` and `markNotifications`. Of what is still to come it is refused there.',
+      'The cursor of this entry, for `after`. In an inbox it is also valid for `upTo` of `openInbox` and `markNotifications`. A cursor of a scheduled notification is refused there.',
   },
   totalCount: 'All entries that the filter names; counted only when asked for.',
-  badge: { type: BadgeType, description: 'The badge over this inbox, read after the page.' },
+  badge: { type: BadgeType, description: 'The badge of this inbox, read after the page.' },
 });
 
 export const notificationNode = (notification: Notification) => ({
@@ -217,7 +227,7 @@ export async function scheduledPage({ notificationReads, read }: ListDeps, user:
 export class NotificationResolver {
   @FieldResolver(() => String, {
     nullable: true,
-    description: 'Why the user could not receive it. For admins; null for everyone else.',
+    description: 'Why the user could not receive it. Only admins see it. Null for every other caller.',
   })
   suppressedReason(@Root() { suppressedReason }: Notification, @Ctx() { caller }: Context): string | null {
     // In a stream there is no caller, and none that was suppressed.

@@ -14,31 +14,31 @@ import { Node } from './node-interface.ts';
 import { countProblem, MutationPayload, type UserError, userErrorsOf } from './payload.ts';
 import { DateTime, IdempotencyKey } from './scalars.ts';
 
-@ObjectType('PageView', { implements: Node, simpleResolvers: true, description: 'One look at one page.' })
+@ObjectType('PageView', { implements: Node, simpleResolvers: true, description: 'One view of one page.' })
 export class PageViewType implements Node {
   id!: string;
 
-  @Field(() => String, { description: 'What people call the page; stats count by it.' })
+  @Field(() => String, { description: 'The name of the page. Stats count by name.' })
   name!: string;
 
-  @Field(() => String, { nullable: true, description: 'Where it is on the site.' })
+  @Field(() => String, { nullable: true, description: 'The path of the page on the site.' })
   path!: string | null;
 
-  @Field(() => ID, { nullable: true, description: 'The item or subject that was visited.' })
+  @Field(() => ID, { nullable: true, description: 'The visited item or subject.' })
   subjectId!: string | null;
 
-  @Field(() => DateTime, { description: 'When the user looked.' })
+  @Field(() => DateTime, { description: 'When the user viewed the page.' })
   occurredAt!: Date;
 
-  @Field(() => DateTime, { description: 'When Unseen took it into the log.' })
+  @Field(() => DateTime, { description: 'When Unseen appended the view to the log.' })
   receivedAt!: Date;
 }
 
 export const PageViewConnection = createConnection('PageView', {
   node: PageViewType,
   description: 'A page of page views, newest first.',
-  edge: { description: 'A page view and its place in the list.' },
-  totalCount: 'All entries of the range; counted only when asked for.',
+  edge: { description: 'A page view with its cursor.' },
+  totalCount: 'The number of all entries in the range. Counted only if selected.',
 });
 
 export const pageViewNode = (view: PageView) => ({
@@ -75,67 +75,71 @@ export async function pageViewPage(
   };
 }
 
-@InputType({ description: 'A page a user looked at, or something else they did.' })
+@InputType({ description: 'A page view or another activity of a user.' })
 class RecordPageViewInput {
   @Field(() => ID, {
     nullable: true,
-    description: 'Default: the caller. Another needs a service or admin token.',
+    description:
+      'The user to act for. Defaults to the caller. Acting for another user requires a service or admin token.',
   })
   userId?: string | null;
 
-  @Field(() => String, { description: 'What people call the page, 1 to 500 characters.' })
+  @Field(() => String, { description: 'The name of the page, 1 to 500 characters. Stats count by name.' })
   name!: string;
 
   @Field(() => DateTime, {
     nullable: true,
     description:
-      'When it happened, from the retention (183 days by default) ago to 5 minutes ahead. Default: now.',
+      'When it happened, from the retention (183 days by default) ago to 5 minutes in the future. Defaults to now.',
   })
   occurredAt?: Date | null;
 
-  @Field(() => String, { nullable: true, description: 'Where it is on the site, 1 to 2000 characters.' })
+  @Field(() => String, {
+    nullable: true,
+    description: 'The path of the page on the site, 1 to 2000 characters.',
+  })
   path?: string | null;
 
   @Field(() => ID, {
     nullable: true,
-    description: 'The item or subject that was visited, 1 to 128 characters.',
+    description: 'The visited item or subject, 1 to 128 characters.',
   })
   subjectId?: string | null;
 
   @Field(() => String, {
     defaultValue: pageViewType,
     description:
-      'What the user did, 1 to 128 characters. Another than `page_view` counts in `activityMetrics` and nowhere else. A tenant counts 200 types by name (`MAX_ACTIVITY_TYPES`), of at most 64 bytes; further types count as `other`.',
+      'The type of the activity, 1 to 128 characters. Defaults to `page_view`. Any other type counts only in `activityMetrics`. A tenant has 200 types (`MAX_ACTIVITY_TYPES`) of at most 64 bytes. Further types count as `other`.',
   })
   activityType!: string;
 
   @Field(() => IdempotencyKey, {
     nullable: true,
-    description: 'Makes a retry safe: the same key counts once.',
+    description: 'Makes a retry safe. Repeated calls with the same key count once.',
   })
   idempotencyKey?: string | null;
 }
 
-@InputType({ description: 'Many page views at once.' })
+@InputType({ description: 'Several page views.' })
 class RecordPageViewsInput {
-  @Field(() => [RecordPageViewInput], { description: '1 to 500.' })
+  @Field(() => [RecordPageViewInput], { description: '1 to 500 page views.' })
   views!: RecordPageViewInput[];
 }
 
-@ObjectType({ implements: MutationPayload, simpleResolvers: true, description: 'What was recorded.' })
+@ObjectType({ implements: MutationPayload, simpleResolvers: true, description: 'The recorded events.' })
 class RecordPageViewPayload implements MutationPayload {
-  @Field(() => ID, { nullable: true, description: 'The event, now durable; null when there are errors.' })
+  @Field(() => ID, { nullable: true, description: 'The id of the durable event. Null if there are errors.' })
   eventId!: string | null;
 
   userErrors!: readonly UserError[];
 }
 
-@ObjectType({ implements: MutationPayload, simpleResolvers: true, description: 'What was recorded.' })
+@ObjectType({ implements: MutationPayload, simpleResolvers: true, description: 'The recorded events.' })
 class RecordPageViewsPayload implements MutationPayload {
-  @Field(() => Int, { description: 'How many views are now durable.' })
+  @Field(() => Int, { description: 'The number of views that are now durable.' })
   accepted!: number;
 
-  @Field(() => [ID], { description: 'The events of the accepted views, in their order.' })
+  @Field(() => [ID], { description: 'The ids of the accepted views, in their order.' })
   eventIds!: readonly string[];
 
   userErrors!: readonly UserError[];
@@ -147,7 +151,7 @@ export class PageViewResolver {
 
   @Mutation(() => RecordPageViewPayload, {
     description:
-      'Records that a user looked at a page, or did something else. Answers when it is durable; stats and metrics show it a moment later.',
+      'Records that a user viewed a page or did something else. Answers when the event is durable. Stats and metrics include it a moment later.',
   })
   async recordPageView(
     @Arg('input', () => RecordPageViewInput) input: RecordPageViewInput,
@@ -160,7 +164,7 @@ export class PageViewResolver {
 
   @Mutation(() => RecordPageViewsPayload, {
     description:
-      'Records up to 500 page views with one answer. Views that are not valid are reported in userErrors and the others recorded.',
+      'Records up to 500 page views. Invalid views are reported in `userErrors`, and the other views are recorded.',
   })
   async recordPageViews(
     @Arg('input', () => RecordPageViewsInput) { views }: RecordPageViewsInput,

@@ -17,23 +17,24 @@ export enum UserErrorCode {
 
 registerEnumType(UserErrorCode, {
   name: 'UserErrorCode',
-  description: 'Why a mutation did not do what was asked. The rest of the answer stands.',
+  description: 'Why a mutation did not do what was asked. Other parts of the result are valid.',
   valuesConfig: Object.fromEntries(
     Object.entries(problemTable).map(([code, { meaning }]) => [code, { description: meaning }]),
   ),
 });
 
-@ObjectType({ description: 'One expected failure, for the caller to handle.', simpleResolvers: true })
+@ObjectType({ description: 'One expected failure for the caller to handle.', simpleResolvers: true })
 export class UserError {
-  @Field(() => UserErrorCode, { description: 'For programs.' })
+  @Field(() => UserErrorCode, { description: 'The code for programs.' })
   code!: UserErrorCode;
 
-  @Field(() => String, { description: 'For people: what, where and what to do.' })
+  @Field(() => String, { description: 'The message for people: what is wrong, where, and what to do.' })
   message!: string;
 
   @Field(() => [String], {
     nullable: true,
-    description: 'From the mutation\'s arguments to the value, e.g. `["input", "views", "3", "name"]`.',
+    description:
+      'The path from the arguments of the mutation to the value, e.g. `["input", "views", "3", "name"]`.',
   })
   path!: readonly string[] | null;
 }
@@ -48,9 +49,9 @@ export function countProblem(name: string, count: number): Problem | undefined {
   return { code, message: `${name} must have 1 to ${maxItems} entries.`, path: ['input', name] };
 }
 
-@InterfaceType({ description: 'What every mutation answers.' })
+@InterfaceType({ description: 'The fields of every mutation result.' })
 export abstract class MutationPayload {
-  @Field(() => [UserError], { description: 'Empty when everything was done.' })
+  @Field(() => [UserError], { description: 'The expected failures. Empty if everything was done.' })
   userErrors!: readonly UserError[];
 }
 

@@ -28,77 +28,84 @@ class CategoryPreference {
   @Field(() => String, { description: '1 to 64 of `A-Z a-z 0-9 _ . : -`.' })
   category!: string;
 
-  @Field(() => Boolean, { description: 'What the user chose; true when nothing was.' })
+  @Field(() => Boolean, { description: 'The choice of the user. Defaults to true.' })
   enabled!: boolean;
 
   @Field(() => Boolean, {
     description:
-      'Critical notifications of this category reach the user whatever is chosen (`LOCKED_CATEGORIES`).',
+      'Whether critical notifications of this category always reach the user (`LOCKED_CATEGORIES`).',
   })
   locked!: boolean;
 }
 
-@ObjectType({ simpleResolvers: true, description: 'What reaches a user.' })
+@ObjectType({ simpleResolvers: true, description: 'Which notifications reach a user.' })
 class NotificationPreferences {
   @Field(() => Boolean, {
     description:
-      'Off: nothing does, but for critical notifications of locked categories. The same as `canReceiveNotifications`.',
+      'If false, only critical notifications of locked categories reach the user. Same as `canReceiveNotifications`.',
   })
   enabled!: boolean;
 
   @Field(() => [CategoryPreference], {
-    description: 'The categories something was chosen about, at most 100, and the locked ones; by name.',
+    description: 'The categories with a preference, at most 100, and the locked categories, by name.',
   })
   categories!: readonly CategoryPreference[];
 }
 
-@InputType({ description: 'A choice about a category.' })
+@InputType({ description: 'A preference for one category.' })
 class CategoryPreferenceInput {
   @Field(() => String, {
-    description: '1 to 64 of `A-Z a-z 0-9 _ . : -`, whether or not anything was sent in it.',
+    description: '1 to 64 of `A-Z a-z 0-9 _ . : -`. The category need not be in use.',
   })
   category!: string;
 
-  @Field(() => Boolean, { description: 'Whether its notifications are to reach the user.' })
+  @Field(() => Boolean, { description: 'Whether notifications of this category reach the user.' })
   enabled!: boolean;
 }
 
 @InputType({
-  description: 'What to change: an absent field keeps its value, null goes back to the default.',
+  description: 'The changes. An absent field keeps its value. Null restores the default.',
 })
 class UpdatePreferencesInput {
   @Field(() => ID, {
     nullable: true,
-    description: 'Default: the caller. Another needs a service or admin token.',
+    description:
+      'The user to act for. Defaults to the caller. Acting for another user requires a service or admin token.',
   })
   userId?: string | null;
 
-  @Field(() => Boolean, { nullable: true, description: 'On or off for everything. Default: true.' })
+  @Field(() => Boolean, {
+    nullable: true,
+    description: 'Turns all notifications on or off. Defaults to true.',
+  })
   enabled?: boolean | null;
 
   @Field(() => [CategoryPreferenceInput], {
     nullable: true,
-    description: `At most ${maxChosenCategories}, each once; categories not named keep what was chosen.`,
+    description: `At most ${maxChosenCategories} categories, without duplicates. Other categories keep their preference.`,
   })
   categories?: CategoryPreferenceInput[] | null;
 
-  @Field(() => TimeZone, { nullable: true, description: "Where the user's days begin. Default: UTC." })
+  @Field(() => TimeZone, {
+    nullable: true,
+    description: "The time zone of the user's days. Defaults to UTC.",
+  })
   timeZone?: string | null;
 }
 
 @ObjectType({
   implements: MutationPayload,
   simpleResolvers: true,
-  description: 'Preferences after the change.',
+  description: 'The preferences after the mutation.',
 })
 class PreferencesPayload implements MutationPayload {
-  @Field(() => NotificationPreferences, { nullable: true, description: 'Null when there are errors.' })
+  @Field(() => NotificationPreferences, { nullable: true, description: 'Null if there are errors.' })
   preferences!: NotificationPreferences | null;
 
   @Field(() => BadgeType, {
     nullable: true,
     description:
-      'The badge, which no preference changes: they are about what is sent later. Null when there are errors.',
+      'The badge. Preferences do not change it, because they affect only later notifications. Null if there are errors.',
   })
   @Computed()
   badge!: BadgeType | null;
@@ -116,14 +123,14 @@ interface Deps {
 export class PreferenceResolver {
   constructor(private readonly deps: Deps) {}
 
-  @FieldResolver(() => NotificationPreferences, { description: 'What reaches the user.' })
+  @FieldResolver(() => NotificationPreferences, { description: 'Which notifications reach the user.' })
   async preferences(@Root() user: User): Promise<NotificationPreferences> {
     return this.preferencesOf(user, await this.deps.read.categoryChoices(user));
   }
 
   @Mutation(() => PreferencesPayload, {
     description:
-      'Changes what reaches a user from now on. What was suppressed before stays suppressed, what arrived stays.',
+      'Changes which notifications reach a user from now on. It does not change notifications that were sent before.',
   })
   async updatePreferences(
     @Arg('input', () => UpdatePreferencesInput) input: UpdatePreferencesInput,

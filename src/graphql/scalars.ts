@@ -57,7 +57,7 @@ const lastInstant = Date.parse('9999-12-31T23:59:59.999Z');
 export const DateTime = stringScalar<Date>({
   name: 'DateTime',
   description:
-    'An instant, RFC 3339 with offset: `2026-11-20T09:00:00Z`, `2026-11-20T10:00:00.123+01:00`. Answered in UTC with milliseconds. Refused: no zone, 30 February, 24:00, second 60, years beyond 9999 in UTC.',
+    'An instant in RFC 3339 with an offset: `2026-11-20T09:00:00Z`, `2026-11-20T10:00:00.123+01:00`. Results are in UTC with milliseconds. Refused: a missing offset, 30 February, 24:00, second 60, and years after 9999 in UTC.',
   specifiedByURL: 'https://www.rfc-editor.org/rfc/rfc3339#section-5.6',
   expected: 'an RFC 3339 date-time with zone, e.g. 2026-11-20T09:00:00Z',
   parse(value) {
@@ -79,7 +79,7 @@ export const LocalDate = stringScalar<string>({
 export const TimeZone = stringScalar<string>({
   name: 'TimeZone',
   description:
-    'An IANA time zone name this server knows, such as `Europe/Berlin` or `UTC`. Offsets such as `+02:00` are refused: they have no daylight saving.',
+    'An IANA time zone name that this server knows, such as `Europe/Berlin` or `UTC`. Offsets such as `+02:00` are refused, because they have no daylight saving time.',
   specifiedByURL: 'https://www.iana.org/time-zones',
   expected: 'an IANA time zone name, e.g. Europe/Berlin',
   parse: (value) => (isTimeZone(value) ? value : undefined),
@@ -89,7 +89,7 @@ export const TimeZone = stringScalar<string>({
 export const IdempotencyKey = stringScalar<string>({
   name: 'IdempotencyKey',
   description:
-    'Names one intended change, so that a retry is not a second one: 1 to 128 of `A-Z a-z 0-9 _ . : -`. Scoped to tenant, caller and mutation. The same key with other input is refused with IDEMPOTENCY_CONFLICT.',
+    'Identifies one intended change, so that a retry does not repeat it: 1 to 128 of `A-Z a-z 0-9 _ . : -`. A key belongs to a tenant, a caller and a mutation. The same key with other input is refused with IDEMPOTENCY_CONFLICT.',
   expected: '1 to 128 of A-Z a-z 0-9 _ . : -',
   parse: (value) => (/^[A-Za-z0-9_.:-]{1,128}$/.test(value) ? value : undefined),
   serialize: asString,
@@ -109,7 +109,7 @@ export const BigIntScalar = stringScalar<bigint>({
 export const Decimal = stringScalar<string>({
   name: 'Decimal',
   description:
-    'An exact decimal as a string of at most 38 digits: `"9800.00"`. Its decimals are kept as they are. A JSON number is refused, and so are commas, exponents and a plus.',
+    'An exact decimal as a string with at most 38 digits: `"9800.00"`. Its decimals are kept. A JSON number, commas, an exponent and a plus sign are refused.',
   expected: 'an exact decimal of at most 38 digits as a string, e.g. "9800.00"',
   parse: (value) => (signedDecimal.safeParse(value).success ? value : undefined),
   serialize: asString,
@@ -124,7 +124,7 @@ function readJsonObject(value: unknown): Record<string, unknown> {
 export const JSONObject = new GraphQLScalarType({
   name: 'JSONObject',
   description:
-    'A JSON object of at most 16 KB as UTF-8, without U+0000 and lone surrogates. Stored as it is.',
+    'A JSON object of at most 16 KB as UTF-8, without U+0000 and lone surrogates. It is stored unchanged.',
   serialize: (value) => value,
   parseValue: readJsonObject,
   parseLiteral: (node, variables) => readJsonObject(valueFromASTUntyped(node, variables)),

@@ -6,12 +6,12 @@ import { Severity } from './notification.ts';
 import { countProblem, MutationPayload, type UserError, userErrorsOf } from './payload.ts';
 import { DateTime, IdempotencyKey, JSONObject } from './scalars.ts';
 
-@InputType({ description: 'What a notification says.' })
+@InputType({ description: 'The content of a notification.' })
 class NotificationContentInput {
   @Field(() => String, { defaultValue: 'general', description: '1 to 64 of `A-Z a-z 0-9 _ . : -`.' })
   category!: string;
 
-  @Field(() => Severity, { defaultValue: Severity.NORMAL, description: 'How much it matters.' })
+  @Field(() => Severity, { defaultValue: Severity.NORMAL, description: 'The importance for the user.' })
   severity!: Severity;
 
   @Field(() => String, { description: '1 to 200 characters of plain text.' })
@@ -20,34 +20,34 @@ class NotificationContentInput {
   @Field(() => String, { nullable: true, description: 'At most 4000 characters of plain text.' })
   body?: string | null;
 
-  @Field(() => JSONObject, { nullable: true, description: 'Anything the client needs, at most 16 KB.' })
+  @Field(() => JSONObject, { nullable: true, description: 'Data for the client, at most 16 KB.' })
   data?: globalThis.Record<string, unknown> | null;
 
   @Field(() => String, {
     nullable: true,
     description:
-      'Where a click leads: an http(s) URL or a path that starts with a single `/`, at most 2000 characters.',
+      'The target of a click: an http(s) URL, or a path that starts with a single `/`. At most 2000 characters.',
   })
   actionUrl?: string | null;
 
   @Field(() => ID, {
     nullable: true,
     description:
-      'The page or item this is about, 1 to 128 characters: visiting it marks the notification read, of more than 1000 about it the newest.',
+      'The page or item that it is about, 1 to 128 characters. A visit to the subject marks its newest 1000 notifications as read.',
   })
   subjectId?: string | null;
 
   @Field(() => String, {
     nullable: true,
     description:
-      '1 to 128 characters. Joins the unseen notification of the same user and group: its content replaces the older, `groupCount` grows, it counts once.',
+      '1 to 128 characters. The notification joins the unseen notification of the same user and group: it replaces the content, increases `groupCount`, and the group counts once.',
   })
   groupKey?: string | null;
 
   @Field(() => DateTime, {
     nullable: true,
     description:
-      'From then on it neither counts nor is listed; later than the moment it comes. Default: never.',
+      'From this time on it neither counts nor appears in lists. It must be after the delivery. Defaults to never.',
   })
   expiresAt?: Date | null;
 }
@@ -56,7 +56,7 @@ class NotificationContentInput {
 class SendNotificationInput {
   @Field(() => ID, {
     description:
-      'Must exist: users come into being with their first page view, item view or event of a limit, when a token of their own asks for `viewer`, `openInbox` or `updatePreferences`, and by `upsertUsers` and `importUserRange`.',
+      'The receiver, who must exist. A user is created by their first page view, item view or limit event, by `viewer`, `openInbox` or `updatePreferences` with their own token, and by `upsertUsers` and `importUserRange`.',
   })
   userId!: string;
 
@@ -65,13 +65,14 @@ class SendNotificationInput {
 
   @Field(() => DateTime, {
     nullable: true,
-    description: 'When it comes, at most a year ahead; absent or past: at once.',
+    description:
+      'The delivery time, at most a year in the future. Defaults to now. A time in the past delivers at once.',
   })
   scheduledFor?: Date | null;
 
   @Field(() => IdempotencyKey, {
     nullable: true,
-    description: 'Makes a retry safe: the same key sends once.',
+    description: 'Makes a retry safe. Repeated calls with the same key send once.',
   })
   idempotencyKey?: string | null;
 }
@@ -79,23 +80,24 @@ class SendNotificationInput {
 @InputType({ description: 'The same notification for many users.' })
 class SendNotificationsInput {
   @Field(() => [ID], {
-    description: '1 to 500, each user once. They must exist, as in `SendNotificationInput`.',
+    description: '1 to 500 users, without duplicates. They must exist, as in `SendNotificationInput`.',
   })
   userIds!: string[];
 
-  @Field(() => NotificationContentInput, { description: 'What it says, to each of them.' })
+  @Field(() => NotificationContentInput, { description: 'The content for every user.' })
   content!: NotificationContentInput;
 
   @Field(() => DateTime, {
     nullable: true,
-    description: 'When it comes, at most a year ahead; absent or past: at once.',
+    description:
+      'The delivery time, at most a year in the future. Defaults to now. A time in the past delivers at once.',
   })
   scheduledFor?: Date | null;
 
   @Field(() => IdempotencyKey, {
     nullable: true,
     description:
-      'Makes a retry safe: the same key sends once, and has the same answer whatever the users have chosen meanwhile.',
+      'Makes a retry safe. Repeated calls with the same key send once and return the same result, even if users have changed their preferences.',
   })
   idempotencyKey?: string | null;
 }
@@ -103,12 +105,13 @@ class SendNotificationsInput {
 @ObjectType({
   implements: MutationPayload,
   simpleResolvers: true,
-  description: 'The notification that is on its way.',
+  description: 'The notification that was sent.',
 })
 class SendNotificationPayload implements MutationPayload {
   @Field(() => ID, {
     nullable: true,
-    description: "The notification's id, durable and delivered a moment later; null when there are errors.",
+    description:
+      'The id of the durable notification, which is delivered a moment later. Null if there are errors.',
   })
   notificationId!: string | null;
 
@@ -118,16 +121,16 @@ class SendNotificationPayload implements MutationPayload {
 @ObjectType({
   implements: MutationPayload,
   simpleResolvers: true,
-  description: 'The notifications that are on their way.',
+  description: 'The notifications that were sent.',
 })
 class SendNotificationsPayload implements MutationPayload {
   @Field(() => [ID], {
     description:
-      'One for each user it was accepted for, in the order of userIds; durable, and delivered a moment later.',
+      'The ids of the accepted notifications, in the order of `userIds`. They are durable and delivered a moment later.',
   })
   notificationIds!: readonly string[];
 
-  @Field(() => Int, { description: 'For how many of the users it was accepted.' })
+  @Field(() => Int, { description: 'The number of users whose notification was accepted.' })
   accepted!: number;
 
   userErrors!: readonly UserError[];
@@ -139,7 +142,7 @@ export class SendingResolver {
 
   @Mutation(() => SendNotificationPayload, {
     description:
-      'Sends a notification to one user. Answers when it is durable; the badge moves a moment later. Service and admin tokens only.',
+      'Sends a notification to one user. Answers when the notification is durable. The badge changes a moment later. Requires a service or admin token.',
   })
   async sendNotification(
     @Arg('input', () => SendNotificationInput) input: SendNotificationInput,
@@ -159,7 +162,7 @@ export class SendingResolver {
 
   @Mutation(() => SendNotificationsPayload, {
     description:
-      'Sends the same notification to up to 500 users with one answer. Users that cannot be sent to are reported in userErrors, each with the path of its id, and the others are sent to; with content or a time that is not valid nobody is. Answers when it is durable; the badges move a moment later. Service and admin tokens only.',
+      'Sends the same notification to up to 500 users. Users who cannot receive it are reported in `userErrors` with the path of their id, and the others receive it. If the content or a time is invalid, nobody receives it. Answers when the notifications are durable. The badges change a moment later. Requires a service or admin token.',
   })
   async sendNotifications(
     @Arg('input', () => SendNotificationsInput) input: SendNotificationsInput,

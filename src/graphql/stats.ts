@@ -26,40 +26,46 @@ registerEnumType(WindowMode, {
   valuesConfig: {
     CALENDAR: {
       description:
-        'At the start of the calendar day N-1 days back, in the time zone: today is the last day, still running.',
+        'At the start of the calendar day N-1 days back, in the time zone. Today is the last day and is not over.',
     },
     ROLLING: { description: 'Exactly N × 24 hours back.' },
   },
 });
 
-@InputType({ description: 'Which stretch of time stats are about.' })
+@InputType({ description: 'The time window of the stats.' })
 export class StatsWindowInput {
-  @Field(() => Int, { defaultValue: 7, description: '1 to the retention (183 by default).' })
+  @Field(() => Int, {
+    defaultValue: 7,
+    description: 'The number of days, 1 to the retention (183 by default).',
+  })
   days!: number;
 
   @Field(() => WindowMode, { defaultValue: WindowMode.CALENDAR, description: 'Where the window begins.' })
   mode!: WindowMode;
 
-  @Field(() => TimeZone, { nullable: true, description: "Where days begin. Default: the user's own." })
+  @Field(() => TimeZone, {
+    nullable: true,
+    description: "The time zone of the days. Defaults to the user's time zone.",
+  })
   timeZone?: string | null;
 
   @Field(() => DateTime, {
     nullable: true,
     description:
-      'Where the window ends, not included: from the retention ago to 5 minutes ahead. Default: now.',
+      'The exclusive end of the window, from the retention ago to 5 minutes in the future. Defaults to now.',
   })
   asOf?: Date | null;
 }
 
-@ObjectType({ simpleResolvers: true, description: 'How often one page was looked at.' })
+@ObjectType({ simpleResolvers: true, description: 'The views of one page.' })
 class PageStat {
-  @Field(() => String, { description: 'The page.' })
+  @Field(() => String, { description: 'The name of the page.' })
   name!: string;
 
-  @Field(() => Int, { description: 'How often.' })
+  @Field(() => Int, { description: 'The number of views.' })
   views!: number;
 
-  @Field(() => DateTime, { description: 'The last time in the window.' })
+  @Field(() => DateTime, { description: 'The last view in the window.' })
   lastViewedAt!: Date;
 }
 
@@ -68,50 +74,52 @@ class DayStat {
   @Field(() => LocalDate, { description: "The day, in the window's time zone." })
   date!: string;
 
-  @Field(() => Int, { description: 'Views that day, inside the window.' })
+  @Field(() => Int, { description: 'The number of views on that day and in the window.' })
   pageViewCount!: number;
 
   @Field(() => Int, {
     description:
-      'Time on site, rounded down; a gap counts for the day of its earlier view, so but for the rounding the days add up to the whole.',
+      'The time on site in whole seconds, rounded down. A gap between two views counts on the day of the earlier view. Apart from rounding, the days add up to the total.',
   })
   timeOnSiteSeconds!: number;
 }
 
 @ObjectType('UserStats', {
   simpleResolvers: true,
-  description: 'What a user did in a window, from the raw page views.',
+  description: 'The stats of a user in a window, computed from the page views.',
 })
 export class UserStatsType {
-  @Field(() => DateTime, { description: 'Included.' })
+  @Field(() => DateTime, { description: 'The inclusive start.' })
   windowStart!: Date;
 
-  @Field(() => DateTime, { description: 'Not included.' })
+  @Field(() => DateTime, { description: 'The exclusive end.' })
   windowEnd!: Date;
 
-  @Field(() => TimeZone, { description: 'Where days begin.' })
+  @Field(() => TimeZone, { description: 'The time zone of the days.' })
   timeZone!: string;
 
-  @Field(() => Int, { description: 'Views, not distinct pages.' })
+  @Field(() => Int, { description: 'The number of views, not of distinct pages.' })
   pageViewCount!: number;
 
-  @Field(() => Int, { description: 'Distinct page names.' })
+  @Field(() => Int, { description: 'The number of distinct page names.' })
   uniquePageCount!: number;
 
   @Field(() => Int, {
     description:
-      'Sum of the gaps between consecutive views that are at most 30 minutes apart, rounded down; the last view of a session adds 0.',
+      'The sum of the gaps between consecutive views that are at most 30 minutes apart, in whole seconds, rounded down. The last view of a session adds 0.',
   })
   timeOnSiteSeconds!: number;
 
-  @Field(() => Int, { description: 'Runs of views at most 30 minutes apart.' })
+  @Field(() => Int, {
+    description: 'The number of sessions. A session is a run of views at most 30 minutes apart.',
+  })
   sessionCount!: number;
 
-  @Field(() => Int, { description: 'Calendar days with at least one view.' })
+  @Field(() => Int, { description: 'The number of calendar days with at least one view.' })
   activeDayCount!: number;
 
   @Field(() => [DayStat], {
-    description: 'One per calendar day of the window, oldest first, days without views included.',
+    description: 'One entry per calendar day of the window, oldest first, including days without views.',
   })
   byDay!: DayStat[];
 }
@@ -139,18 +147,20 @@ export function sharedStats(
 export class UserStatsResolver {
   @FieldResolver(() => PageStat, {
     nullable: true,
-    description: 'Most views; ties by latest view, then by name. Null without views.',
+    description:
+      'The page with the most views. The latest view breaks ties, then the name. Null without views.',
   })
   mostViewedPage(@Root() stats: UserStats) {
     return stats.topPages[0] ?? null;
   }
 
   @FieldResolver(() => [PageStat], {
-    description: 'Pages by views, most first; ties by latest view, then by name.',
+    description: 'The pages by views, most viewed first. The latest view breaks ties, then the name.',
   })
   topPages(
     @Root() stats: UserStats,
-    @Arg('first', () => Int, { defaultValue: 5, description: '1 to 100.' }) first: number,
+    @Arg('first', () => Int, { defaultValue: 5, description: 'The number of pages, 1 to 100.' })
+    first: number,
   ) {
     if (first < 1 || first > 100) throw new AppError('BAD_USER_INPUT', 'topPages.first must be 1 to 100.');
     return stats.topPages.slice(0, first);

@@ -9,20 +9,21 @@ import { NotificationAction } from './marking.ts';
 import { nodeId } from './node-id.ts';
 import { NotificationType, notificationNode } from './notification.ts';
 
-const cursorDescription = 'The place behind this: pass the newest one as `after` to go on from here.';
-const badgeDescription = 'As it was when this was read from the store, at or after what happened.';
+const cursorDescription =
+  'The place after this event. To continue from here, pass the newest cursor as `after`.';
+const badgeDescription = 'The badge after this event, or a newer state.';
 
 @ObjectType({
   simpleResolvers: true,
   description:
-    'A notification arrived: sent, its scheduled time come, its snooze over, or joined by another of its group. One that is listed already, by `id`, has arrived again: it moves to the top, with what it says now.',
+    'A notification arrived: it was sent, its scheduled time came, its snooze ended, or another notification joined its group. If the list already has the `id`, the notification has arrived again. Move it to the top and replace its content.',
 })
 class NotificationAdded {
   @Field(() => String, { description: cursorDescription })
   cursor!: string;
 
   @Field(() => NotificationType, {
-    description: 'As it is now. What happened to it since it arrived follows, too.',
+    description: 'The current state of the notification. Changes since its arrival also follow as events.',
   })
   notification!: NotificationType;
 
@@ -33,18 +34,20 @@ class NotificationAdded {
 @ObjectType({
   simpleResolvers: true,
   description:
-    'Something happened to notifications that had arrived, whoever did it: they were marked, shown by opening the inbox (SEEN), their subject was visited (READ), put off (SNOOZE), or their time was over (EXPIRE). Do it to those you show; ids that you do not know are no error.',
+    'Notifications that had arrived have changed: a caller marked them, the user opened the inbox (SEEN), visited their subject (READ), or snoozed them (SNOOZE), or they expired (EXPIRE). Apply the action to the notifications you show, and ignore unknown ids.',
 })
 class NotificationsChanged {
   @Field(() => String, { description: cursorDescription })
   cursor!: string;
 
-  @Field(() => [ID], { description: 'Which, 1 to 1000; for `node(id:)`, too.' })
+  @Field(() => [ID], {
+    description: 'The ids of the notifications, 1 to 1000. They are valid for `node(id:)`.',
+  })
   ids!: readonly string[];
 
   @Field(() => NotificationAction, {
     description:
-      'What. After ARCHIVE, SNOOZE and EXPIRE they are no longer listed. After UNARCHIVE they are, where they were: read those that you did not keep. UNSNOOZE follows the NotificationAdded of each.',
+      'The action. After ARCHIVE, SNOOZE and EXPIRE the notifications leave the list. After UNARCHIVE they return to their old place, so read the ones that you did not keep. UNSNOOZE follows the NotificationAdded of each notification.',
   })
   action!: NotificationAction;
 
@@ -55,25 +58,28 @@ class NotificationsChanged {
 @ObjectType({
   simpleResolvers: true,
   description:
-    'What happened up to here is not told one by one: read the list again, then apply to it what this subscription says after this. It goes on by itself; but when the user was erased, it ends.',
+    'The stream cannot replay the events up to this place. Read the list again, then apply the events that follow. The subscription continues, unless the user was erased.',
 })
 class StreamReset {
   @Field(() => String, {
     description:
-      'NO_CURSOR: there was no `after`. TOO_OLD: what followed the cursor began more than 7 days ago. TOO_MANY: it is more than 1 000 arrivals and changes, be it that they came faster than they were read, or one change was to more than 1 000 notifications. UNKNOWN_CURSOR: the inbox has never been there. USER_ERASED: nothing of it is left. Others may be added.',
+      'NO_CURSOR: there was no `after`. TOO_OLD: the events after the cursor began more than 7 days ago. TOO_MANY: more than 1 000 arrivals and changes follow, because the client was too slow or one change affected more than 1 000 notifications. UNKNOWN_CURSOR: the inbox never had this place. USER_ERASED: the user was erased. Later versions may add reasons.',
   })
   reason!: string;
 
-  @Field(() => String, { description: 'The place it goes on from: `after`, until there is a newer cursor.' })
+  @Field(() => String, {
+    description:
+      'The place from which the stream continues. Use it as `after` until there is a newer cursor.',
+  })
   resumeFrom!: string;
 
-  @Field(() => BadgeType, { description: 'As it was when this was read from the store.' })
+  @Field(() => BadgeType, { description: 'The badge at this place, or a newer state.' })
   badge!: BadgeType;
 }
 
 const NotificationStreamEvent = createUnionType({
   name: 'NotificationStreamEvent',
-  description: 'What happens in an inbox.',
+  description: 'An event of an inbox.',
   types: () => [NotificationAdded, NotificationsChanged, StreamReset] as const,
   resolveType(event) {
     if ('notification' in event) return NotificationAdded;
@@ -121,7 +127,7 @@ export class NotificationStreamResolver {
 
   @Subscription(() => NotificationStreamEvent, {
     description:
-      'What happens in an inbox, in its order, nothing left out and nothing twice: first what happened after a cursor, then live. A client keeps a list right with it: subscribe; at a StreamReset read the list, then apply what follows; after a reconnect subscribe with the newest cursor. A cursor of anything else is BAD_USER_INPUT.',
+      'The events of an inbox, in order, complete and without duplicates: first the events after a cursor, then live events. To keep a list correct, subscribe, read the list at a StreamReset, and apply the events that follow. After a reconnect, subscribe with the newest cursor. An invalid cursor is BAD_USER_INPUT.',
     subscribe: ({ args, context }: { args: { userId?: string; after?: string }; context: Context }) =>
       context.container.get(NotificationStreamResolver).follow(args, context),
   })
@@ -129,13 +135,14 @@ export class NotificationStreamResolver {
     @Root() event: StreamEvent,
     @Arg('userId', () => ID, {
       nullable: true,
-      description: 'Default: the caller. Another needs a service or admin token.',
+      description:
+        'The user to act for. Defaults to the caller. Acting for another user requires a service or admin token.',
     })
     _userId?: string,
     @Arg('after', () => String, {
       nullable: true,
       description:
-        'The newest `cursor` or `resumeFrom` of an earlier subscription of this inbox, good for 7 days and 1 000 arrivals and changes. Absent: begins with a StreamReset.',
+        'The newest `cursor` or `resumeFrom` of an earlier subscription of this inbox. It is valid for 7 days and 1 000 arrivals and changes. If absent, the subscription begins with a StreamReset.',
     })
     _after?: string,
   ): typeof NotificationStreamEvent {

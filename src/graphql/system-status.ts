@@ -20,49 +20,51 @@ export interface SystemFigures {
 @ObjectType({
   simpleResolvers: true,
   description:
-    'How the system does, for those who run it: the most important figures of `/metrics`, over all tenants. When a backend does not answer, what it knows is UNAVAILABLE, and the whole with it: leave it out to read the rest.',
+    'The state of the system for operators: the most important figures of `/metrics`, over all tenants. If a backend does not answer, its fields fail with UNAVAILABLE and so does the query. Leave these fields out to read the rest.',
 })
 class SystemStatus {
-  @Field(() => String, { description: 'Of Unseen, as in its package.' })
+  @Field(() => String, { description: 'The version of Unseen.' })
   version!: string;
 
-  @Field(() => String, { description: 'Where everything is kept, e.g. `PostgreSQL 18.4 (embedded)`.' })
+  @Field(() => String, { description: 'The store, e.g. `PostgreSQL 18.4 (embedded)`.' })
   @Computed()
   store!: string;
 
-  @Field(() => String, { description: 'Where events wait to be applied: `Kafka` or `PostgreSQL`.' })
+  @Field(() => String, { description: 'The log: `Kafka` or `PostgreSQL`.' })
   log!: string;
 
-  @Field(() => String, { description: 'How pushes travel: `Redis`, `Redis Cluster` or `in process`.' })
+  @Field(() => String, { description: 'The pub/sub: `Redis`, `Redis Cluster` or `in process`.' })
   pubSub!: string;
 
   @Field(() => BigIntScalar, {
-    description: 'Records of the log that no worker has passed yet. Stays near 0 while workers keep up.',
+    description:
+      'The number of records in the log that no worker has passed. It stays near 0 while the workers keep up.',
   })
   @Computed()
   consumerLag!: bigint;
 
-  @Field(() => Int, { description: 'Records for other systems that wait to be sent to the log.' })
+  @Field(() => Int, { description: 'The number of records that wait in the outbox.' })
   @Computed()
   outboxDepth!: number;
 
-  @Field(() => Int, { description: 'Events that could not be applied, of all tenants.' })
+  @Field(() => Int, { description: 'The number of dead letters of all tenants.' })
   @Computed()
   deadLetterCount!: number;
 
-  @Field(() => Int, { description: 'Open WebSockets of the process that answers.' })
+  @Field(() => Int, { description: 'The number of open WebSockets of the answering process.' })
   @Computed()
   openSockets!: number;
 
   @Field(() => Int, {
-    description: 'Users with a subscription to a badge or a notification stream at the process that answers.',
+    description:
+      'The number of users with a subscription to a badge or a notification stream at the answering process.',
   })
   @Computed()
   watchedUsers!: number;
 
   @Field(() => Int, {
     description:
-      'Of about 100 inboxes drawn at random, those whose badge differs from a recount at this moment; must stay 0. `unseen_badge_drift` of `/metrics` counts those that a process has repaired since its start.',
+      'How many of about 100 random inboxes have a badge that differs from a recount. It should be 0. `unseen_badge_drift` of `/metrics` counts the badges that a process has repaired since its start.',
   })
   @Computed()
   badgeDrift!: number;
@@ -70,7 +72,7 @@ class SystemStatus {
   @Field(() => DateTime, {
     nullable: true,
     description:
-      'Every kind of old data was removed at this time or later. Null if one never was. More than a day ago means that a sweep fails: `unseen sweep` says why, and `unseen_sweep_last_success_timestamp_seconds` of `/metrics` has the time of each kind.',
+      'Every kind of old data was swept at this time or later. Null if one kind was never swept. If it is more than a day ago, a sweep fails. `unseen sweep` says why, and `unseen_sweep_last_success_timestamp_seconds` of `/metrics` has the time of each kind.',
   })
   @Computed()
   sweptAt!: Date | null;
@@ -81,7 +83,7 @@ export class SystemStatusResolver {
   constructor(private readonly deps: { readonly figures: SystemFigures }) {}
 
   @Query(() => SystemStatus, {
-    description: 'The version, the backends and the figures to watch. Admin tokens only.',
+    description: 'The version, the backends and the most important figures. Requires an admin token.',
   })
   systemStatus(): SystemFigures {
     return this.deps.figures;

@@ -14,11 +14,14 @@ export class UserLimitsResolver {
 
   @FieldResolver(() => [UserLimitType], {
     description:
-      'The limits of the user by their ids, at most 500: of more, a filter names those you want. Counts as 50 objects towards the cost.',
+      'The limits of the user by id, at most 500. If there are more, use a filter. Counts as 50 objects towards the cost.',
   })
   async limits(
     @Root() user: UserNode,
-    @Arg('filter', () => UserLimitFilter, { nullable: true, description: 'Default: all of them.' })
+    @Arg('filter', () => UserLimitFilter, {
+      nullable: true,
+      description: 'Restricts the list. Defaults to all limits.',
+    })
     filter?: UserLimitFilter,
   ) {
     const now = this.deps.clock.now();
@@ -28,11 +31,11 @@ export class UserLimitsResolver {
 
   @FieldResolver(() => UserLimitType, {
     nullable: true,
-    description: 'One limit of the user. Null when there is none of that id.',
+    description: 'One limit of the user. Null if the user has no limit with this id.',
   })
   async limit(
     @Root() user: User,
-    @Arg('userLimitId', () => ID, { description: "The caller's own name for the limit." })
+    @Arg('userLimitId', () => ID, { description: "The caller's id of the limit." })
     userLimitId: string,
   ) {
     if (!name.safeParse(userLimitId).success) return null;

@@ -44,23 +44,24 @@ import { StatsWindowInput, sharedStats, UserStatsType } from './stats.ts';
 
 const afterSoonestArg = {
   nullable: true,
-  description: 'Cursor of the entry before the page; absent: from the next to come.',
+  description:
+    'The cursor of the last entry of the previous page. Defaults to the next scheduled notification.',
 };
 
 @ObjectType('User', { implements: Node, simpleResolvers: true, description: 'A user of the tenant.' })
 export class UserType implements Node {
   id!: string;
 
-  @Field(() => ID, { description: "The tenant's own name for the user." })
+  @Field(() => ID, { description: "The tenant's id of the user." })
   userId!: string;
 
-  @Field(() => TimeZone, { description: "Where the user's days begin." })
+  @Field(() => TimeZone, { description: "The time zone of the user's days." })
   timeZone!: string;
 
   @Field(() => Boolean, { description: 'Whether notifications reach the user.' })
   canReceiveNotifications!: boolean;
 
-  @Field(() => DateTime, { description: 'When Unseen first heard of the user.' })
+  @Field(() => DateTime, { description: 'When Unseen created the user.' })
   createdAt!: Date;
 }
 
@@ -77,12 +78,18 @@ export const userNode = (user: User): UserNode => ({
   id: nodeId('User', user.userId),
 });
 
-@InputType({ description: 'What to change: an absent field keeps its value, null goes back to the default.' })
+@InputType({ description: 'The changes. An absent field keeps its value. Null restores the default.' })
 export class UserPatchInput {
-  @Field(() => Boolean, { nullable: true, description: 'Default: true.' })
+  @Field(() => Boolean, {
+    nullable: true,
+    description: 'Whether notifications reach the user. Defaults to true.',
+  })
   canReceiveNotifications?: boolean | null;
 
-  @Field(() => TimeZone, { nullable: true, description: 'Default: UTC.' })
+  @Field(() => TimeZone, {
+    nullable: true,
+    description: "The time zone of the user's days. Defaults to UTC.",
+  })
   timeZone?: string | null;
 }
 
@@ -91,22 +98,22 @@ class UpsertUserInput {
   @Field(() => ID, { description: '1 to 128 characters, no control characters.' })
   userId!: string;
 
-  @Field(() => UserPatchInput, { description: 'What to change.' })
+  @Field(() => UserPatchInput, { description: 'The changes.' })
   patch!: UserPatchInput;
 }
 
 @InputType({ description: 'Users to create or change.' })
 class UpsertUsersInput {
-  @Field(() => [UpsertUserInput], { description: '1 to 500, each user once.' })
+  @Field(() => [UpsertUserInput], { description: '1 to 500 users, without duplicates.' })
   users!: UpsertUserInput[];
 }
 
-@ObjectType({ implements: MutationPayload, simpleResolvers: true, description: 'What became of the users.' })
+@ObjectType({ implements: MutationPayload, simpleResolvers: true, description: 'The result for the users.' })
 export class UpsertUsersPayload implements MutationPayload {
-  @Field(() => Int, { description: 'Users that did not exist.' })
+  @Field(() => Int, { description: 'The number of created users.' })
   createdCount!: number;
 
-  @Field(() => Int, { description: 'Users that existed.' })
+  @Field(() => Int, { description: 'The number of changed users.' })
   updatedCount!: number;
 
   userErrors!: readonly UserError[];
@@ -126,7 +133,7 @@ interface Deps {
 export class UserResolver {
   constructor(private readonly deps: Deps) {}
 
-  @Query(() => UserType, { nullable: true, description: 'The caller; null for a service or admin token.' })
+  @Query(() => UserType, { nullable: true, description: 'The caller. Null for a service or admin token.' })
   async viewer(@Ctx() { caller }: Context, @Info() info: GraphQLResolveInfo) {
     if (caller.role !== 'user') return null;
     const key = { tenantId: caller.tenantId, userId: caller.subject };
@@ -135,10 +142,10 @@ export class UserResolver {
 
   @Query(() => UserType, {
     nullable: true,
-    description: 'A user. Null when unknown or not visible to the caller: the two are not told apart.',
+    description: 'A user. Null if the user is unknown or the caller may not see the user.',
   })
   async user(
-    @Arg('userId', () => ID, { description: "The tenant's own name for the user." }) userId: string,
+    @Arg('userId', () => ID, { description: "The tenant's id of the user." }) userId: string,
     @Ctx() context: Context,
     @Info() info: GraphQLResolveInfo,
   ) {
@@ -160,18 +167,19 @@ export class UserResolver {
 
   @FieldResolver(() => DateTime, {
     nullable: true,
-    description: 'When the inbox was last opened; null: never.',
+    description: 'When the inbox was last opened. Null if never.',
   })
   async lastOpenedNotificationsAt(@Root() user: User): Promise<Date | null> {
     return (await this.deps.read.inbox(user)).lastOpenedAt;
   }
 
-  @FieldResolver(() => BadgeType, { description: 'A badge of this user, as it is now.' })
+  @FieldResolver(() => BadgeType, { description: 'A badge of this user in its current state.' })
   async badge(
     @Root() user: User,
     @Arg('key', () => String, {
       defaultValue: notificationsKey,
-      description: '`notifications`, or `items:` and the name of a collection, which need not exist yet.',
+      description:
+        '`notifications`, or `items:` followed by the name of a collection. The collection need not exist yet.',
     })
     key: string,
   ) {
@@ -179,13 +187,13 @@ export class UserResolver {
     return badgeNode(await this.deps.read.badge(user, key));
   }
 
-  @FieldResolver(() => [BadgeType], { description: 'Badges of this user, as they are now.' })
+  @FieldResolver(() => [BadgeType], { description: 'Badges of this user in their current state.' })
   async badges(
     @Root() user: User,
     @Arg('keys', () => [String], {
       nullable: true,
       description:
-        'Which, 1 to 100, answered in this order and each once. Absent: `notifications` and every collection of the tenant, by name; when these are more than 100, name those you want.',
+        'The keys, 1 to 100, answered in this order without duplicates. Defaults to `notifications` and every collection of the tenant, by name. If the tenant has more than 100, the keys are required.',
     })
     keys?: string[],
   ) {
@@ -201,7 +209,7 @@ export class UserResolver {
     @Arg('after', () => String, afterArg) after?: string,
     @Arg('filter', () => NotificationFilterInput, {
       nullable: true,
-      description: 'Default: everything that is neither archived nor snoozed.',
+      description: 'Restricts the list. Defaults to notifications that are not archived and not snoozed.',
     })
     filter?: NotificationFilterInput,
   ) {
@@ -209,7 +217,7 @@ export class UserResolver {
   }
 
   @FieldResolver(() => NotificationConnection, {
-    description: 'What is still to come, the next first.',
+    description: 'The scheduled notifications, the next one first.',
   })
   scheduledNotifications(
     @Root() user: User,
@@ -219,14 +227,14 @@ export class UserResolver {
     return scheduledPage(this.deps, user, pageRequest(first, after));
   }
 
-  @FieldResolver(() => PageViewConnection, { description: 'What the user looked at, newest first.' })
+  @FieldResolver(() => PageViewConnection, { description: 'The page views of the user, newest first.' })
   pageViews(
     @Root() user: User,
     @Arg('first', () => Int, firstArg) first: number | null,
     @Arg('after', () => String, afterArg) after?: string,
     @Arg('range', () => DateTimeRangeInput, {
       nullable: true,
-      description: 'Only views in this stretch of time.',
+      description: 'Only views in this time range.',
     })
     range?: DateTimeRangeInput,
   ) {
@@ -234,11 +242,12 @@ export class UserResolver {
   }
 
   @FieldResolver(() => UserStatsType, {
-    description: "Default window: seven calendar days up to now, in the user's time zone.",
+    description:
+      "The stats of a window. Defaults to the seven calendar days up to now, in the user's time zone.",
   })
   stats(
     @Root() user: User,
-    @Arg('window', () => StatsWindowInput, { nullable: true, description: 'Any other window.' })
+    @Arg('window', () => StatsWindowInput, { nullable: true, description: 'The window.' })
     window: StatsWindowInput | undefined,
     @Ctx() context: Context,
   ) {
@@ -246,8 +255,7 @@ export class UserResolver {
   }
 
   @Mutation(() => UpsertUsersPayload, {
-    description:
-      'Creates or changes up to 500 users, all or, when there are userErrors, none. Service and admin tokens only.',
+    description: 'Creates or changes up to 500 users, all or none. Requires a service or admin token.',
   })
   async upsertUsers(
     @Arg('input', () => UpsertUsersInput) { users }: UpsertUsersInput,

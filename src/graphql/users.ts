@@ -14,26 +14,26 @@ const maxRange = 10_000;
 
 const UserConnection = createConnection('User', {
   node: UserType,
-  description: 'A page of the users of the tenant, by user id; ids are text, so 10 comes before 9.',
-  edge: { description: 'A user and their place in the list.', cursor: 'Their place: for `after`.' },
-  totalCount: 'All users of the tenant; counted only when asked for.',
+  description: 'A page of the users of the tenant, by user id. Ids are text, so 10 comes before 9.',
+  edge: { description: 'A user with a cursor.', cursor: 'The cursor of this user, for `after`.' },
+  totalCount: 'The number of all users of the tenant. Counted only if selected.',
 });
 
-@InputType({ description: 'Users whose ids are numbers in a row, and what to change about them.' })
+@InputType({ description: 'A range of users whose ids are consecutive numbers, and the changes to them.' })
 class ImportUserRangeInput {
-  @Field(() => Int, { description: 'The first, 0 or more.' })
+  @Field(() => Int, { description: 'The first id, 0 or more.' })
   fromId!: number;
 
-  @Field(() => Int, { description: 'One more than the last: greater than fromId, by at most 10 000.' })
+  @Field(() => Int, { description: 'The id after the last one. Greater than `fromId`, by at most 10 000.' })
   toIdExclusive!: number;
 
-  @Field(() => UserPatchInput, { description: 'What to change about each.' })
+  @Field(() => UserPatchInput, { description: 'The changes to each user.' })
   patch!: UserPatchInput;
 }
 
-@ObjectType({ implements: MutationPayload, simpleResolvers: true, description: 'Who was erased.' })
+@ObjectType({ implements: MutationPayload, simpleResolvers: true, description: 'The erased user.' })
 class EraseUserPayload implements MutationPayload {
-  @Field(() => ID, { nullable: true, description: 'Null when there are errors.' })
+  @Field(() => ID, { nullable: true, description: 'Null if there are errors.' })
   erasedUserId!: string | null;
 
   userErrors!: readonly UserError[];
@@ -45,14 +45,14 @@ const isPlace = ([userId, ...rest]: readonly string[]) => rest.length === 0 && n
 export class UsersResolver {
   constructor(private readonly deps: { readonly act: Act; readonly userReads: UserReads }) {}
 
-  @Query(() => UserConnection, { description: 'The users of the tenant. Service and admin tokens only.' })
+  @Query(() => UserConnection, { description: 'The users of the tenant. Requires a service or admin token.' })
   async users(
     @Ctx() { caller: { tenantId } }: Context,
     @Arg('first', () => Int, firstArg)
     first: number | null,
     @Arg('after', () => String, {
       nullable: true,
-      description: 'Cursor of the entry before the page; absent: from the first.',
+      description: 'The cursor of the last entry of the previous page. Defaults to the first entry.',
     })
     after?: string,
   ) {
@@ -70,7 +70,7 @@ export class UsersResolver {
 
   @Mutation(() => UpsertUsersPayload, {
     description:
-      'Creates or changes the users fromId to toIdExclusive - 1, whose ids are these numbers as text; at most 10 000, all or none. Repeating it is harmless. Service and admin tokens only.',
+      'Creates or changes the users with the ids `fromId` to `toIdExclusive - 1`, written as text. At most 10 000 users, all or none. A repeat changes nothing. Requires a service or admin token.',
   })
   async importUserRange(
     @Arg('input', () => ImportUserRangeInput) { fromId, toIdExclusive, patch }: ImportUserRangeInput,
@@ -90,10 +90,10 @@ export class UsersResolver {
 
   @Mutation(() => EraseUserPayload, {
     description:
-      'Removes everything about a user: page views, inbox, notifications, preferences, what waits to be sent and what could not be applied, their records in the log when that is a table, and the user. Open badges fall to 0. What arrives later, also by a token that is still good, creates the user anew. Admin tokens only.',
+      "Erases a user and everything about the user: page views, inbox, notifications, preferences, waiting records, dead letters, and the user's records in the log if the log is a table. Open badges fall to 0. Later events, and later requests with a token that is still valid, create the user again. Requires an admin token.",
   })
   async eraseUser(
-    @Arg('userId', () => ID, { description: "The tenant's own name for the user." }) userId: string,
+    @Arg('userId', () => ID, { description: "The tenant's id of the user." }) userId: string,
     @Ctx() context: Context,
   ) {
     const problem = await this.deps.act.eraseUser(targetUser(context, userId));

@@ -3,228 +3,228 @@ type Exact<T extends { [key: string]: unknown }> = { [K in keyof T]: T[K] };
 /** Internal type. DO NOT USE DIRECTLY. */
 export type Incremental<T> = T | { [P in keyof T]?: P extends ' $fragmentName' | '__typename' ? T[P] : never };
 import type { DocumentTypeDecoration } from '@graphql-typed-document-node/core';
-/** What made a badge change; of several changes at once, the last. */
+/** Why a badge changed. If several changes were combined, the cause of the last change. */
 export type BadgeCause =
   /** A notification arrived. */
   | 'ARRIVED'
-  /** The time of a notification was over. */
+  /** A notification expired. */
   | 'EXPIRED'
-  /** The user marked notifications: seen, read, archived or the reverse. */
+  /** Notifications were marked as seen, read, archived or the reverse. */
   | 'MARKED'
-  /** The user opened the inbox, here or elsewhere. */
+  /** The user opened the inbox on any device. */
   | 'OPENED'
   /** Items were published. */
   | 'PUBLISHED'
-  /** A recount found the badge to be off, and repaired it. */
+  /** A recount found a wrong badge and repaired it. */
   | 'RECONCILED'
-  /** A re-read found a newer state: a push was lost, or items have left the view horizon. Or the user was erased, and with them all that counted. */
+  /** A periodic read found a newer state, because a push was lost, items left the view horizon, or the user was erased. */
   | 'RESYNCED'
   /** Items were retracted. */
   | 'RETRACTED'
-  /** The user put a notification off. */
+  /** The user snoozed a notification. */
   | 'SNOOZED'
-  /** The user viewed items, or visited what notifications are about, which read them. */
+  /** The user viewed items, or visited the subject of notifications and so read them. */
   | 'VIEWED';
 
-/** A choice about a category. */
+/** A preference for one category. */
 export type CategoryPreferenceInput = {
-  /** 1 to 64 of `A-Z a-z 0-9 _ . : -`, whether or not anything was sent in it. */
+  /** 1 to 64 of `A-Z a-z 0-9 _ . : -`. The category need not be in use. */
   readonly category: string;
-  /** Whether its notifications are to reach the user. */
+  /** Whether notifications of this category reach the user. */
   readonly enabled: boolean;
 };
 
-/** A limit to define. */
+/** A limit to create or redefine. */
 export type CreateUserLimitInput = {
-  /** After February 1973. Default: as it was, or now. Ahead: it is FUTURE until then. */
+  /** The start of the limit, after February 1973. Defaults to the existing start, or to now. Until a start in the future the limit is FUTURE. */
   readonly activeFrom?: string | null | undefined;
-  /** Ahead, and behind activeFrom. Default: it does not end. */
+  /** The end of the limit, in the future and after `activeFrom`. Defaults to no end. */
   readonly activeUntil?: string | null | undefined;
-  /** 1 to 128 characters. */
+  /** The brand of the limit, 1 to 128 characters. */
   readonly brandId: string;
-  /** Of the amounts, 1 to 16 characters, e.g. EUR. Default: as it was. */
+  /** The currency of the amounts, 1 to 16 characters, e.g. EUR. Defaults to the existing currency. */
   readonly currencyCode?: string | null | undefined;
-  /** Makes a retry safe: the same key is done once. */
+  /** Makes a retry safe. A repeated call with the same key has no further effect. */
   readonly idempotencyKey?: string | null | undefined;
-  /** Ahead. Default: by the period, in the user's time zone. */
+  /** The next reset, in the future. Defaults to the end of the period in the user's time zone. */
   readonly nextResetAt?: string | null | undefined;
-  /** How long it goes on before it starts anew; not UNKNOWN. */
+  /** The period after which the limit resets. UNKNOWN is refused. */
   readonly period: LimitPeriod;
-  /** What it limits; not UNKNOWN. */
+  /** The type of the limit. UNKNOWN is refused. */
   readonly type: LimitType;
-  /** Whose it is; must exist. */
+  /** The user of the limit. The user must exist. */
   readonly userId: string;
-  /** The caller's own name for it, 1 to 128 characters; absent: one is made. A limit of the user that has it is defined anew: its value becomes `previousLimitValue`, its progress stays. */
+  /** The caller's id of the limit, 1 to 128 characters. Defaults to a new id. If the user has a limit with this id, the limit is redefined: its value becomes `previousLimitValue`, and its progress stays. */
   readonly userLimitId?: string | null | undefined;
-  /** How much may be used, 0 or more; seconds for SESSION. */
+  /** The value of the limit, 0 or more. In seconds for SESSION. */
   readonly value: string;
 };
 
-/** A stretch of time, `[from, to)`. */
+/** A time range, `[from, to)`. */
 export type DateTimeRangeInput = {
-  /** Included. */
+  /** The inclusive start. */
   readonly from: string;
-  /** Not included. Default: no end. */
+  /** The exclusive end. Defaults to no end. */
   readonly to?: string | null | undefined;
 };
 
-/** How long buckets are. */
+/** The length of the buckets. */
 export type Granularity =
-  /** Calendar days of the time zone: 23 or 25 hours long when clocks change. */
+  /** Calendar days of the time zone. A day has 23 or 25 hours when clocks change. */
   | 'DAY'
-  /** Counted from the start of the day, so that the hours of a day add up to it. */
+  /** Hours, counted from the start of the day, so that the hours of a day add up to the day. */
   | 'HOUR'
-  /** 60 s. */
+  /** Minutes of 60 s. */
   | 'MINUTE';
 
 /** An item to publish. */
 export type ItemInput = {
   /** 1 to 128 characters, no control characters. */
   readonly itemId: string;
-  /** From the retention (183 days by default) ago to 5 minutes ahead. Default: now. Ignored when it is published already. */
+  /** The publication time, from the retention (183 days by default) ago to 5 minutes in the future. Defaults to now. Ignored if the item is already published. */
   readonly publishedAt?: string | null | undefined;
-  /** 1 to 200 characters of plain text. Absent keeps the title it has, null clears it. */
+  /** 1 to 200 characters of plain text. If absent, the title stays. Null removes the title. */
   readonly title?: string | null | undefined;
 };
 
-/** How long a limit goes on before it starts anew. */
+/** The period after which a limit resets. */
 export type LimitPeriod =
-  /** Until midnight in the user's time zone. */
+  /** Ends at midnight in the user's time zone. */
   | 'CALENDAR_DAY'
-  /** Until the midnight before the 1st in the user's time zone. */
+  /** Ends at midnight before the 1st of the month in the user's time zone. */
   | 'CALENDAR_MONTH'
-  /** Until the midnight before Monday in the user's time zone. */
+  /** Ends at midnight before Monday in the user's time zone. */
   | 'CALENDAR_WEEK'
   /** 24 hours, counted from `activeFrom`. */
   | 'DAY'
-  /** It never starts anew by itself. */
+  /** The limit never resets by itself. */
   | 'INDEFINITE'
-  /** It holds for each single time. */
+  /** The limit applies to each single use. */
   | 'INSTANCE'
-  /** Until the same day and hour of the next month as `activeFrom`, or its last day. */
+  /** Ends at the day and hour of `activeFrom` in the next month, or on the last day of a shorter month. */
   | 'MONTH'
-  /** Not said yet, or something this server does not know; see the raw events. */
+  /** Unknown: no event has set it, or this server does not know the value. See the raw events. */
   | 'UNKNOWN'
   /** 7 × 24 hours, counted from `activeFrom`. */
   | 'WEEK';
 
-/** Whether a limit holds. */
+/** Whether a limit applies. */
 export type LimitStatus =
-  /** It holds. */
+  /** The limit applies. */
   | 'ACTIVE'
-  /** It was canceled, or `activeUntil` has passed. */
+  /** The limit was canceled, or `activeUntil` has passed. */
   | 'CANCELED'
-  /** It holds from `activeFrom` on. */
+  /** The limit applies from `activeFrom` on. */
   | 'FUTURE'
-  /** A change of it is waiting for the time its producer asks for. */
+  /** A change of the limit waits for the time that its producer requires. */
   | 'IN_COOLDOWN'
-  /** Not said yet, or something this server does not know; see the raw events. */
+  /** Unknown: no event has set it, or this server does not know the value. See the raw events. */
   | 'UNKNOWN';
 
-/** What a limit limits. */
+/** The amount that a limit bounds. */
 export type LimitType =
-  /** What the user may have. */
+  /** The balance of the user. */
   | 'BALANCE'
-  /** What the user may stake. */
+  /** The stakes of the user. */
   | 'BET'
-  /** What the user may pay in. */
+  /** The deposits of the user. */
   | 'DEPOSIT'
-  /** What the user may lose. */
+  /** The losses of the user. */
   | 'LOSS'
-  /** How long the user may stay, in seconds. */
+  /** The time of the user, in seconds. */
   | 'SESSION'
-  /** Not said yet, or something this server does not know; see the raw events. */
+  /** Unknown: no event has set it, or this server does not know the value. See the raw events. */
   | 'UNKNOWN';
 
-/** What happens to notifications that have arrived. All but SNOOZE and EXPIRE are for markNotifications. */
+/** A change to notifications that have arrived. `markNotifications` accepts every action except SNOOZE and EXPIRE. */
 export type NotificationAction =
-  /** It is put away, and seen; it counts as nothing. */
+  /** Archives it and marks it as seen. It no longer counts. */
   | 'ARCHIVE'
-  /** Its `expiresAt` has passed: it neither counts nor is listed. Told by notificationStream; nobody can do it. */
+  /** Its `expiresAt` has passed, so it neither counts nor appears in lists. Only `notificationStream` reports this action. */
   | 'EXPIRE'
-  /** It counts as neither unread nor unseen. */
+  /** Marks it as read and seen. */
   | 'READ'
-  /** It no longer counts as unseen. */
+  /** Marks it as seen. */
   | 'SEEN'
-  /** It is put off: it counts as nothing and is not listed until it arrives again. Told by notificationStream; done by snoozeNotification. */
+  /** It was snoozed, so it neither counts nor appears in lists until it arrives again. Only `notificationStream` reports this action. Use `snoozeNotification` to snooze. */
   | 'SNOOZE'
-  /** It is listed again; unread when it was. */
+  /** Moves it out of the archive. It is unread again if it was unread before. */
   | 'UNARCHIVE'
-  /** It counts as unread again; it stays seen. */
+  /** Marks it as unread. It stays seen. */
   | 'UNREAD'
-  /** It arrives again now: at the newest place, unseen and unread. */
+  /** Ends the snooze. It arrives again at the newest place, unseen and unread. */
   | 'UNSNOOZE';
 
-/** What a notification says. */
+/** The content of a notification. */
 export type NotificationContentInput = {
-  /** Where a click leads: an http(s) URL or a path that starts with a single `/`, at most 2000 characters. */
+  /** The target of a click: an http(s) URL, or a path that starts with a single `/`. At most 2000 characters. */
   readonly actionUrl?: string | null | undefined;
   /** At most 4000 characters of plain text. */
   readonly body?: string | null | undefined;
   /** 1 to 64 of `A-Z a-z 0-9 _ . : -`. */
   readonly category?: string;
-  /** Anything the client needs, at most 16 KB. */
+  /** Data for the client, at most 16 KB. */
   readonly data?: Record<string, unknown> | null | undefined;
-  /** From then on it neither counts nor is listed; later than the moment it comes. Default: never. */
+  /** From this time on it neither counts nor appears in lists. It must be after the delivery. Defaults to never. */
   readonly expiresAt?: string | null | undefined;
-  /** 1 to 128 characters. Joins the unseen notification of the same user and group: its content replaces the older, `groupCount` grows, it counts once. */
+  /** 1 to 128 characters. The notification joins the unseen notification of the same user and group: it replaces the content, increases `groupCount`, and the group counts once. */
   readonly groupKey?: string | null | undefined;
-  /** How much it matters. */
+  /** The importance for the user. */
   readonly severity?: Severity;
-  /** The page or item this is about, 1 to 128 characters: visiting it marks the notification read, of more than 1000 about it the newest. */
+  /** The page or item that it is about, 1 to 128 characters. A visit to the subject marks its newest 1000 notifications as read. */
   readonly subjectId?: string | null | undefined;
   /** 1 to 200 characters of plain text. */
   readonly title: string;
 };
 
-/** How far a notification came. */
+/** The state of a notification. */
 export type NotificationStatus =
-  /** It was taken back before it came. */
+  /** It was canceled before its delivery. */
   | 'CANCELED'
   /** It is in the inbox. */
   | 'DELIVERED'
-  /** Its `expiresAt` has passed: it neither counts nor is listed. */
+  /** Its `expiresAt` has passed, so it neither counts nor appears in lists. */
   | 'EXPIRED'
-  /** It is still to come, at `scheduledFor`. */
+  /** It will be delivered at `scheduledFor`. */
   | 'SCHEDULED'
-  /** The user could not receive it. It never counts, also not after opting in. */
+  /** The user could not receive it. It never counts, even if the user opts in later. */
   | 'SUPPRESSED';
 
 /** Items to publish in one collection. */
 export type PublishItemsInput = {
-  /** 1 to 64 of `A-Z a-z 0-9 _ . -`. Created if missing. */
+  /** 1 to 64 of `A-Z a-z 0-9 _ . -`. A missing collection is created. */
   readonly collection: string;
-  /** 1 to 500, each item once. */
+  /** 1 to 500, without duplicates. */
   readonly items: ReadonlyArray<ItemInput>;
 };
 
-/** Items a user viewed. */
+/** Items that a user viewed. */
 export type RecordItemViewsInput = {
   /** 1 to 64 of `A-Z a-z 0-9 _ . -`. */
   readonly collection: string;
-  /** 1 to 500. An item that is not published yet counts as viewed when it is published within a day. At most 1000 such views of a user are kept. */
+  /** 1 to 500 items. A view of an unpublished item counts if the item is published within a day. At most 1000 such views are kept per user. */
   readonly itemIds: ReadonlyArray<string>;
-  /** When it happened, from the retention (183 days by default) ago to 5 minutes ahead. Default: now. */
+  /** When it happened, from the retention (183 days by default) ago to 5 minutes in the future. Defaults to now. */
   readonly occurredAt?: string | null | undefined;
-  /** Default: the caller. Another needs a service or admin token. */
+  /** The user to act for. Defaults to the caller. Acting for another user requires a service or admin token. */
   readonly userId?: string | null | undefined;
 };
 
-/** A page a user looked at, or something else they did. */
+/** A page view or another activity of a user. */
 export type RecordPageViewInput = {
-  /** What the user did, 1 to 128 characters. Another than `page_view` counts in `activityMetrics` and nowhere else. A tenant counts 200 types by name (`MAX_ACTIVITY_TYPES`), of at most 64 bytes; further types count as `other`. */
+  /** The type of the activity, 1 to 128 characters. Defaults to `page_view`. Any other type counts only in `activityMetrics`. A tenant has 200 types (`MAX_ACTIVITY_TYPES`) of at most 64 bytes. Further types count as `other`. */
   readonly activityType?: string;
-  /** Makes a retry safe: the same key counts once. */
+  /** Makes a retry safe. Repeated calls with the same key count once. */
   readonly idempotencyKey?: string | null | undefined;
-  /** What people call the page, 1 to 500 characters. */
+  /** The name of the page, 1 to 500 characters. Stats count by name. */
   readonly name: string;
-  /** When it happened, from the retention (183 days by default) ago to 5 minutes ahead. Default: now. */
+  /** When it happened, from the retention (183 days by default) ago to 5 minutes in the future. Defaults to now. */
   readonly occurredAt?: string | null | undefined;
-  /** Where it is on the site, 1 to 2000 characters. */
+  /** The path of the page on the site, 1 to 2000 characters. */
   readonly path?: string | null | undefined;
-  /** The item or subject that was visited, 1 to 128 characters. */
+  /** The visited item or subject, 1 to 128 characters. */
   readonly subjectId?: string | null | undefined;
-  /** Default: the caller. Another needs a service or admin token. */
+  /** The user to act for. Defaults to the caller. Acting for another user requires a service or admin token. */
   readonly userId?: string | null | undefined;
 };
 
@@ -232,27 +232,27 @@ export type RecordPageViewInput = {
 export type SendNotificationInput = {
   /** What it says. */
   readonly content: NotificationContentInput;
-  /** Makes a retry safe: the same key sends once. */
+  /** Makes a retry safe. Repeated calls with the same key send once. */
   readonly idempotencyKey?: string | null | undefined;
-  /** When it comes, at most a year ahead; absent or past: at once. */
+  /** The delivery time, at most a year in the future. Defaults to now. A time in the past delivers at once. */
   readonly scheduledFor?: string | null | undefined;
-  /** Must exist: users come into being with their first page view, item view or event of a limit, when a token of their own asks for `viewer`, `openInbox` or `updatePreferences`, and by `upsertUsers` and `importUserRange`. */
+  /** The receiver, who must exist. A user is created by their first page view, item view or limit event, by `viewer`, `openInbox` or `updatePreferences` with their own token, and by `upsertUsers` and `importUserRange`. */
   readonly userId: string;
 };
 
 /** The same notification for many users. */
 export type SendNotificationsInput = {
-  /** What it says, to each of them. */
+  /** The content for every user. */
   readonly content: NotificationContentInput;
-  /** Makes a retry safe: the same key sends once, and has the same answer whatever the users have chosen meanwhile. */
+  /** Makes a retry safe. Repeated calls with the same key send once and return the same result, even if users have changed their preferences. */
   readonly idempotencyKey?: string | null | undefined;
-  /** When it comes, at most a year ahead; absent or past: at once. */
+  /** The delivery time, at most a year in the future. Defaults to now. A time in the past delivers at once. */
   readonly scheduledFor?: string | null | undefined;
-  /** 1 to 500, each user once. They must exist, as in `SendNotificationInput`. */
+  /** 1 to 500 users, without duplicates. They must exist, as in `SendNotificationInput`. */
   readonly userIds: ReadonlyArray<string>;
 };
 
-/** How much it matters to the user; for the client to show. */
+/** The importance for the user. The client decides how to show it. */
 export type Severity =
   /** Must not be missed. */
   | 'CRITICAL'
@@ -263,87 +263,87 @@ export type Severity =
   /** The usual. */
   | 'NORMAL';
 
-/** Which stretch of time stats are about. */
+/** The time window of the stats. */
 export type StatsWindowInput = {
-  /** Where the window ends, not included: from the retention ago to 5 minutes ahead. Default: now. */
+  /** The exclusive end of the window, from the retention ago to 5 minutes in the future. Defaults to now. */
   readonly asOf?: string | null | undefined;
-  /** 1 to the retention (183 by default). */
+  /** The number of days, 1 to the retention (183 by default). */
   readonly days?: number;
   /** Where the window begins. */
   readonly mode?: WindowMode;
-  /** Where days begin. Default: the user's own. */
+  /** The time zone of the days. Defaults to the user's time zone. */
   readonly timeZone?: string | null | undefined;
 };
 
-/** Whether an update is where watching began or what changed since. */
+/** Whether an update is the first state or a change. */
 export type UpdateKind =
-  /** A newer state. States in between may have been skipped. */
+  /** A newer state. Intermediate states may be skipped. */
   | 'CHANGE'
-  /** The first update per badge: the true count when watching began. Show it whatever was shown before. */
+  /** The first update per badge, with the count at the start of the subscription. Show it, whatever was shown before. */
   | 'SNAPSHOT';
 
-/** What to change: an absent field keeps its value, null goes back to the default. */
+/** The changes. An absent field keeps its value. Null restores the default. */
 export type UpdatePreferencesInput = {
-  /** At most 100, each once; categories not named keep what was chosen. */
+  /** At most 100 categories, without duplicates. Other categories keep their preference. */
   readonly categories?: ReadonlyArray<CategoryPreferenceInput> | null | undefined;
-  /** On or off for everything. Default: true. */
+  /** Turns all notifications on or off. Defaults to true. */
   readonly enabled?: boolean | null | undefined;
-  /** Where the user's days begin. Default: UTC. */
+  /** The time zone of the user's days. Defaults to UTC. */
   readonly timeZone?: string | null | undefined;
-  /** Default: the caller. Another needs a service or admin token. */
+  /** The user to act for. Defaults to the caller. Acting for another user requires a service or admin token. */
   readonly userId?: string | null | undefined;
 };
 
-/** What was used of a limit. */
+/** A progress to add to a limit. */
 export type UpdateUserLimitProgressInput = {
-  /** On top of what is used, 0 or more. */
+  /** The amount to add to the progress, 0 or more. */
   readonly amount: string;
-  /** Makes a retry safe: the same key is done once. */
+  /** Makes a retry safe. A repeated call with the same key has no further effect. */
   readonly idempotencyKey?: string | null | undefined;
-  /** The limit. CONFLICT where producers gave several users one of that id: send what happens to it by `ingestLimitEvents`. */
+  /** The id of the limit. CONFLICT if producers gave several users a limit with this id. In that case use `ingestLimitEvents`. */
   readonly userLimitId: string;
 };
 
-/** Why a mutation did not do what was asked. The rest of the answer stands. */
+/** Why a mutation did not do what was asked. Other parts of the result are valid. */
 export type UserErrorCode =
-  /** It has reached the inbox and cannot be taken back or moved. */
+  /** The notification has reached the inbox and cannot be canceled or moved. */
   | 'ALREADY_DELIVERED'
-  /** It is in a state in which this cannot be done; the message says which. */
+  /** The object is in a state that does not allow the change. The message says which state. */
   | 'CONFLICT'
   /** The idempotency key was used before with other input. Nothing was changed. */
   | 'IDEMPOTENCY_CONFLICT'
-  /** A value is out of bounds; the message says which bounds. */
+  /** A value is out of bounds. The message says which bounds. */
   | 'INVALID_INPUT'
-  /** The moment lies further ahead than is taken; the message says how far. */
+  /** The time is too far in the future. The message says how far it may be. */
   | 'IN_FUTURE'
-  /** There is no such thing, or it is not visible to the caller. */
+  /** The object does not exist, or the caller may not see it. */
   | 'NOT_FOUND'
-  /** The user chose not to receive this; the message says what they chose. */
+  /** The user has opted out. The message says of what. */
   | 'OPTED_OUT'
-  /** The user or the tenant has recorded as much as a day allows; the message says when to try again. */
+  /** The user or the tenant has recorded as much as a day allows. The message says when to try again. */
   | 'QUOTA_EXCEEDED'
-  /** More items than one call takes. Nothing was changed. */
+  /** The call has more items than one call takes. Nothing was changed. */
   | 'TOO_MANY_ITEMS'
-  /** The moment lies before the retention. */
+  /** The time is before the retention. */
   | 'TOO_OLD'
-  /** There is no such user in the tenant. */
+  /** The tenant has no such user. */
   | 'USER_NOT_FOUND';
 
-/** Which limits of a user: those for which all of it is true. */
+/** Selects limits of a user that match every field. */
 export type UserLimitFilter = {
-  /** Only of this brand, 1 to 128 characters. Default: all. */
+  /** Only limits of this brand, 1 to 128 characters. Defaults to all. */
   readonly brandId?: string | null | undefined;
-  /** Only with these periods, 1 to 20. Default: all. */
+  /** Only limits with these periods, 1 to 20. Defaults to all. */
   readonly periods?: ReadonlyArray<LimitPeriod> | null | undefined;
-  /** Only with these statuses now, 1 to 20. Default: all. */
+  /** Only limits that have one of these statuses now, 1 to 20. Defaults to all. */
   readonly statuses?: ReadonlyArray<LimitStatus> | null | undefined;
-  /** Only of these types, 1 to 20. Default: all. */
+  /** Only limits of these types, 1 to 20. Defaults to all. */
   readonly types?: ReadonlyArray<LimitType> | null | undefined;
 };
 
 /** Where a window of N days begins. */
 export type WindowMode =
-  /** At the start of the calendar day N-1 days back, in the time zone: today is the last day, still running. */
+  /** At the start of the calendar day N-1 days back, in the time zone. Today is the last day and is not over. */
   | 'CALENDAR'
   /** Exactly N × 24 hours back. */
   | 'ROLLING';

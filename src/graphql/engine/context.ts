@@ -32,7 +32,7 @@ export function targetUser({ caller }: Context, userId: string | null | undefine
     return { tenantId, userId: subject };
   }
   if (userId === null || userId === undefined) {
-    throw new AppError('BAD_USER_INPUT', `userId is needed with a token of role ${role}.`);
+    throw new AppError('BAD_USER_INPUT', `userId is required with a token of role ${role}.`);
   }
   if (!name.safeParse(userId).success) {
     throw new AppError('BAD_USER_INPUT', 'userId must have 1 to 128 characters and no control characters.');
