@@ -21,159 +21,78 @@ import { publishBadges, publishLimits } from '../deliver/publish.ts';
 
 type ScheduleTransaction = DueTransaction & LimitTransaction & WaitTransaction;
 
-/** Rows in one transaction. */
+interface ScheduleDeps {
+  readonly store: WaitingStore & DueStore & HealthStore & Transactions<ScheduleTransaction>;
+  readonly pubSub: PubSub;
+  readonly cache?: BadgeCache | undefined;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+interface DeliveryOptions {
+  readonly lockedCategories: readonly string[];
+  /** Whether the delivery of each notification is announced to other systems. */
+  readonly announcesDeliveries: boolean;
+}
+
+interface ScheduleOptions extends Partial<DeliveryOptions> {
+  /** The longest sleep, in ms. Defaults to 30 s. */
+  readonly maxSleepMs?: number;
+}
+
+/** The most rows of one transaction. */
 const batchSize = 500;
 
-/** A due row that somebody else has locked is looked for again after this. */
+/** The schedule looks again after this time, in ms, for a due row that another transaction has locked. */
 const lockedMs = 100;
 
-/** What cannot be done, for a reason that does not pass by itself, comes due again after this. */
+/** A row that fails for a lasting reason is due again after this time, in ms. */
 const postponeMs = 60_000;
 
-/** Says which rows a batch is about, before anything is done with them. */
+/** Receives the rows of a batch before the batch changes any of them. */
 type Taking = (due: readonly DueRow[]) => void;
 
+/** Applies one batch of at most `limit` due rows. */
+type Step = (limit: number, taking: Taking) => Promise<void>;
+
 /**
- * Time: delivers what was scheduled, wakes what was snoozed, ends what has expired, begins and ends limits, applies what waits
- * for users who exist by now. It knows the next
- * moment, sleeps until then, and is woken when something earlier is announced. Any number of workers may run it: each row is
- * done once, by whoever has its inbox locked. It looks again every `maxSleepMs`, for what was announced to nobody and for
- * clocks that jump. A row that can never be done holds up no other.
+ * Applies the changes that time brings. The schedule delivers scheduled notifications, wakes snoozed ones, expires
+ * notifications, starts and ends limits, and applies the records that waited for users who exist by now.
+ *
+ * The schedule knows the next moment and sleeps until then. An announcement of an earlier moment wakes it. It looks
+ * again at least every `maxSleepMs`, because an announcement can be lost and a clock can jump. Several workers may run
+ * a schedule. The lock of the inbox lets exactly one of them apply each row. A row that always fails does not delay
+ * other rows.
  */
 export function createSchedule(
-  {
-    store,
-    pubSub,
-    cache,
-    clock,
-    logger,
-  }: {
-    readonly store: WaitingStore & DueStore & HealthStore & Transactions<ScheduleTransaction>;
-    readonly pubSub: PubSub;
-    readonly cache?: BadgeCache;
-    readonly clock: Clock;
-    readonly logger: Logger;
-  },
-  {
-    lockedCategories = [],
-    announcesDeliveries = false,
-    maxSleepMs = 30_000,
-  }: {
-    readonly lockedCategories?: readonly string[];
-    /** Whether other systems hear of each delivered notification. */
-    readonly announcesDeliveries?: boolean;
-    readonly maxSleepMs?: number;
-  } = {},
+  deps: ScheduleDeps,
+  { lockedCategories = [], announcesDeliveries = false, maxSleepMs = 30_000 }: ScheduleOptions = {},
 ) {
-  const waiting = createWaiting(
-    { store, pubSub, cache, clock, logger },
-    { lockedCategories, announcesDeliveries },
-  );
+  const { store, pubSub, clock, logger } = deps;
+  const delivery = { lockedCategories, announcesDeliveries };
+  const waiting = createWaiting(deps, delivery);
   const stopping = new AbortController();
-  let alarm = new AbortController();
-  let wakesAt = Number.POSITIVE_INFINITY;
+  const { signal } = stopping;
+  const alarm = createAlarm(clock, signal);
   let running: Promise<void> | undefined;
   let stopListening: () => void = () => {};
   let succeededAt: Date | undefined;
 
-  async function deliver(limit: number, taking: Taking): Promise<void> {
-    const now = clock.now();
-    const { inboxes, changed } = await store.transaction(async (transaction) => {
-      const { locked, due } = await transaction.lockDue(now, limit);
-      taking(due);
-      const groups = due.flatMap(({ tenantId, userId, groupKey, status }) =>
-        groupKey !== null && status === 'SCHEDULED' ? [{ tenantId, userId, groupKey }] : [],
-      );
-      // Those that are due are there already, and may end before another of their group comes.
-      const arrived = due.filter(({ status }) => status === 'DELIVERED');
-      const others = await transaction.reachOf({ groups, visits: [], atHand: arrived });
-      const inboxBatch = createInboxBatch({ locked, known: [...arrived, ...others], now, lockedCategories });
-      for (const row of due) inboxBatch.applyDue(row);
-      const writes = inboxBatch.writes();
-      transaction.finish(...writesOf(transaction, writes, { announcesDeliveries, now }));
-      return { inboxes: writes.touched, changed: writes.changed };
-    });
-    const ended = new Set(changed.filter(({ status }) => status === 'EXPIRED').map(userKeyOf));
-    for (const cause of ['ARRIVED', 'EXPIRED'] as const) {
-      const badges = inboxes
-        .filter((inbox) => ended.has(userKeyOf(inbox)) === (cause === 'EXPIRED'))
-        .map(badgeOf);
-      if (badges.length > 0) await publishBadges({ pubSub, cache, logger }, badges, cause);
-    }
-  }
+  /** Applies one batch of due notifications. Resolves to the number of rows. */
+  const deliverDue = () =>
+    applyIsolated(deps, (limit, taking) => deliver(deps, delivery, limit, taking), signal);
 
-  async function updateLimitStatuses(limit: number, taking: Taking): Promise<void> {
-    const now = clock.now();
-    const turned = await store.transaction(async (transaction) => {
-      const due = await transaction.lockLimitsDue(now, limit);
-      taking(due);
-      const turned = due.map((limit) => changedAt({ ...limit, status: statusAt(limit, now) }, now));
-      await transaction.saveLimits(turned);
-      return turned;
-    });
-    if (turned.length > 0) await publishLimits({ pubSub, logger }, turned);
-  }
+  /** Starts and ends one batch of limits. Resolves to the number of limits. */
+  const updateLimits = () =>
+    applyIsolated(deps, (limit, taking) => updateLimitStatuses(deps, limit, taking), signal);
 
-  /**
-   * Has one batch done; how many rows that were. When it fails for a reason that does not pass by itself, or takes too long
-   * while the store is well, they are done one at a time, and what fails alone comes due again later: nothing waits behind it, and it is not what everybody wakes up for.
-   */
-  async function isolating(work: (limit: number, taking: Taking) => Promise<void>): Promise<number> {
-    let taken: readonly DueRow[] = [];
-    /** Why it could not be done, when its rows are at fault. */
-    async function attempt(limit: number): Promise<unknown> {
-      taken = [];
-      try {
-        await work(limit, (due) => {
-          taken = due;
-        });
-        return undefined;
-      } catch (error) {
-        const mayPass = isRetriable(error) && !tookTooLong(error);
-        if (mayPass || taken.length === 0) throw error;
-        if (tookTooLong(error)) await store.probe();
-        return error;
-      }
-    }
+  /** Handles one batch of records that wait for users. Resolves to the number of records. */
+  const settleWaiting = () => waiting.settle(signal);
 
-    const reason = await attempt(batchSize);
-    const { length } = taken;
-    if (reason === undefined) return length;
-    logger.warn({ err: reason, count: length }, 'what is due is done one at a time: together it failed');
-    let count = 0;
-    while (count < length && !stopping.signal.aborted) {
-      const err = await attempt(1);
-      const [row] = taken;
-      // What is left somebody else has locked.
-      if (!row) break;
-      count += 1;
-      if (err !== undefined) await postpone(row, err);
-    }
-    return count;
-  }
-
-  async function postpone(row: DueRow, err: unknown): Promise<void> {
-    const now = clock.now();
-    const until = new Date(now.getTime() + postponeMs);
-    await store.transaction((transaction) => transaction.postpone(row, now, until));
-    const { tenantId, userId } = row;
-    const which = 'userLimitId' in row ? { userLimitId: row.userLimitId } : { notificationId: row.id };
-    logger.error({ err, tenantId, userId, ...which, until }, 'what is due could not be done and is put off');
-  }
-
-  /** One batch of what is due; how many rows that were. */
-  const deliverDue = () => isolating(deliver);
-
-  /** One batch of limits that begin or end; how many. */
-  const updateLimits = () => isolating(updateLimitStatuses);
-
-  /** One batch of what waits for users; how many. */
-  const settleWaiting = () => waiting.settle(stopping.signal);
-
-  /** Does what is due; how long it may sleep then, in ms. */
+  /** Applies everything that is due. Resolves to the time to sleep, in ms. */
   async function work(): Promise<number> {
     let done = Number.POSITIVE_INFINITY;
-    while (!stopping.signal.aborted && done > 0) {
+    while (!signal.aborted && done > 0) {
       const counts = await runEach([settleWaiting, deliverDue, updateLimits]);
       done = counts.reduce((sum, count) => sum + count, 0);
     }
@@ -184,10 +103,8 @@ export function createSchedule(
   }
 
   async function run(): Promise<void> {
-    while (!stopping.signal.aborted) {
-      // What is announced while it works is for the next round.
-      alarm = new AbortController();
-      wakesAt = Number.POSITIVE_INFINITY;
+    while (!signal.aborted) {
+      alarm.reset();
       let sleepMs = maxSleepMs;
       try {
         sleepMs = await work();
@@ -196,10 +113,7 @@ export function createSchedule(
         logger.warn({ err }, 'what is due could not be delivered; trying again');
         sleepMs = 1_000 + 1_000 * Math.random();
       }
-      wakesAt = clock.now().getTime() + sleepMs;
-      await delay(sleepMs, undefined, { signal: AbortSignal.any([alarm.signal, stopping.signal]) }).catch(
-        () => {},
-      );
+      await alarm.sleep(sleepMs);
     }
   }
 
@@ -207,13 +121,11 @@ export function createSchedule(
     deliverDue,
     updateLimits,
     settleWaiting,
-    /** When everything that was due was last done; undefined before the first time. */
+    /** The last time that all due rows were applied. undefined before the first time. */
     succeededAt: () => succeededAt,
     start(): void {
-      const { end } = pubSub.subscribe([dueTopic], ({ value }) => {
-        if (Number(value) < wakesAt) alarm.abort();
-      });
-      const endGap = pubSub.onGap(() => alarm.abort());
+      const { end } = pubSub.subscribe([dueTopic], ({ value }) => alarm.wakeFor(Number(value)));
+      const endGap = pubSub.onGap(() => alarm.wake());
       stopListening = () => {
         end();
         endGap();
@@ -226,4 +138,125 @@ export function createSchedule(
       await running;
     },
   };
+}
+
+/** A sleep that ends early if an earlier moment is announced, or if `signal` is aborted. */
+function createAlarm(clock: Clock, signal: AbortSignal) {
+  let alarm = new AbortController();
+  let wakesAt = Number.POSITIVE_INFINITY;
+  return {
+    /** Begins a round of work. An announcement during the work ends the next sleep. */
+    reset(): void {
+      alarm = new AbortController();
+      wakesAt = Number.POSITIVE_INFINITY;
+    },
+    sleep(sleepMs: number): Promise<void> {
+      wakesAt = clock.now().getTime() + sleepMs;
+      return delay(sleepMs, undefined, { signal: AbortSignal.any([alarm.signal, signal]) }).catch(() => {});
+    },
+    wake: (): void => alarm.abort(),
+    /** Ends the sleep if the moment, in ms since the epoch, is before the planned end. */
+    wakeFor(at: number): void {
+      if (at < wakesAt) alarm.abort();
+    },
+  };
+}
+
+/** Delivers, wakes and expires one batch of notifications. Publishes the badges after the commit. */
+async function deliver(
+  { store, pubSub, cache, clock, logger }: ScheduleDeps,
+  { lockedCategories, announcesDeliveries }: DeliveryOptions,
+  limit: number,
+  taking: Taking,
+): Promise<void> {
+  const now = clock.now();
+  const { inboxes, changed } = await store.transaction(async (transaction) => {
+    const { locked, due } = await transaction.lockDue(now, limit);
+    taking(due);
+    const groups = due.flatMap(({ tenantId, userId, groupKey, status }) =>
+      groupKey !== null && status === 'SCHEDULED' ? [{ tenantId, userId, groupKey }] : [],
+    );
+    // `reachOf` leaves out these rows. They may expire before another notification of their group arrives.
+    const arrived = due.filter(({ status }) => status === 'DELIVERED');
+    const others = await transaction.reachOf({ groups, visits: [], atHand: arrived });
+    const inboxBatch = createInboxBatch({ locked, known: [...arrived, ...others], now, lockedCategories });
+    for (const row of due) inboxBatch.applyDue(row);
+    const writes = inboxBatch.writes();
+    transaction.finish(...writesOf(transaction, writes, { announcesDeliveries, now }));
+    return { inboxes: writes.touched, changed: writes.changed };
+  });
+  const ended = new Set(changed.filter(({ status }) => status === 'EXPIRED').map(userKeyOf));
+  for (const cause of ['ARRIVED', 'EXPIRED'] as const) {
+    const badges = inboxes
+      .filter((inbox) => ended.has(userKeyOf(inbox)) === (cause === 'EXPIRED'))
+      .map(badgeOf);
+    if (badges.length > 0) await publishBadges({ pubSub, cache, logger }, badges, cause);
+  }
+}
+
+/** Starts and ends one batch of limits. Publishes the limits after the commit. */
+async function updateLimitStatuses(
+  { store, pubSub, clock, logger }: ScheduleDeps,
+  limit: number,
+  taking: Taking,
+): Promise<void> {
+  const now = clock.now();
+  const turned = await store.transaction(async (transaction) => {
+    const due = await transaction.lockLimitsDue(now, limit);
+    taking(due);
+    const turned = due.map((limit) => changedAt({ ...limit, status: statusAt(limit, now) }, now));
+    await transaction.saveLimits(turned);
+    return turned;
+  });
+  if (turned.length > 0) await publishLimits({ pubSub, logger }, turned);
+}
+
+/**
+ * Applies one batch. Resolves to the number of its rows.
+ *
+ * If the batch fails for a lasting reason, or takes too long while the database is healthy, its rows are applied one at
+ * a time. A row that fails alone is postponed. No other row waits for it, and it does not wake the schedule at once.
+ */
+async function applyIsolated(deps: ScheduleDeps, step: Step, signal: AbortSignal): Promise<number> {
+  const { store, logger } = deps;
+  let taken: readonly DueRow[] = [];
+  /** Resolves to the error if the rows caused it, and to undefined on success. Rejects with any other error. */
+  async function attempt(limit: number): Promise<unknown> {
+    taken = [];
+    try {
+      await step(limit, (due) => {
+        taken = due;
+      });
+      return undefined;
+    } catch (error) {
+      const mayPass = isRetriable(error) && !tookTooLong(error);
+      if (mayPass || taken.length === 0) throw error;
+      if (tookTooLong(error)) await store.probe();
+      return error;
+    }
+  }
+
+  const reason = await attempt(batchSize);
+  const { length } = taken;
+  if (reason === undefined) return length;
+  logger.warn({ err: reason, count: length }, 'what is due is done one at a time: together it failed');
+  let count = 0;
+  while (count < length && !signal.aborted) {
+    const err = await attempt(1);
+    const [row] = taken;
+    // Other transactions have locked the remaining rows.
+    if (!row) break;
+    count += 1;
+    if (err !== undefined) await postpone(deps, row, err);
+  }
+  return count;
+}
+
+async function postpone({ store, clock, logger }: ScheduleDeps, row: DueRow, err: unknown): Promise<void> {
+  const now = clock.now();
+  const until = new Date(now.getTime() + postponeMs);
+  await store.transaction((transaction) => transaction.postpone(row, now, until));
+  const { tenantId, userId } = row;
+  const which = 'userLimitId' in row ? { userLimitId: row.userLimitId } : { notificationId: row.id };
+  logger.error({ err, tenantId, userId, ...which, until }, 'what is due could not be done and is put off');
 }
