@@ -29,56 +29,58 @@ export const metricsGroup = 'unseen-metrics';
 
 const counted = [topics.userActivity];
 
+/** The most buckets that a flush publishes. */
+const maxPublished = 500;
+
+interface CountDeps {
+  readonly log: EventLog;
+  readonly project: Pick<Project, 'deadLetter' | 'probe'>;
+  readonly store: ActivityStore & PartitionStore & Transactions<ActivityTransaction & FinishTransaction>;
+  readonly pubSub: PubSub;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
 export interface CountOptions {
   /** Activity older than this is not counted. */
   readonly retentionDays: number;
-  /** What was taken is written at the latest after this. */
+  /** The longest time between taking an activity and writing it, in ms. */
   readonly flushIntervalMs: number;
-  /** A flush starts as soon as this many records were read, whether they are counted or not. */
+  /** A flush starts as soon as this many records were read. Records with nothing to count are included. */
   readonly batchSize: number;
-  /** Types of activity that a tenant counts by name; further types count as `other`. Default 200. */
+  /** The most types of activity that a tenant counts by name. Further types count as `other`. Defaults to 200. */
   readonly maxActivityTypes?: number;
+  /** The longest wait between attempts, in ms. */
   readonly maxBackoffMs?: number;
 }
 
-/** What was taken and is written together. */
+/** Activities that are written together. */
 interface Batch {
   readonly activities: Map<LogRecord, Activity>;
-  /** Records that wait for this batch. Most of them may hold nothing to count. */
+  /** How many records wait for this batch. Most of them may hold nothing to count. */
   records: number;
-  /** Settles as the writing does. */
+  /** Settles with the write of the batch. */
   readonly written: Promise<void>;
   readonly settle: { resolve(): void; reject(error: unknown): void };
-  /** Those of its records: when one is aborted, they may go to another consumer. */
+  /** The signals of the records. After an abort the records may go to another consumer. */
   readonly signals: Set<AbortSignal>;
-  /** Has it written now, and not tried again. */
+  /** Writes the batch at once, without retries. */
   readonly flushNow: () => void;
-  readonly told: AbortSignal;
+  /** Aborted by `flushNow`. */
+  readonly lastAttempt: AbortSignal;
   timer: NodeJS.Timeout | undefined;
 }
 
 /**
- * Counts what users do, per minute, hour and day. It consumes the log on its own, keeps what it is handed and writes it
- * together: after a while, when enough was read, or when it is told to let go. The group moves on only behind what is
- * written, and each event is marked in the transaction that counts it: what comes again after a crash, to this worker or
- * another, or was sent twice, counts once. An event that cannot be counted becomes a dead letter, alone.
+ * Counts what users do, per minute, hour and day. The consumer has a group of its own. It gathers activities and writes
+ * them together: after `flushIntervalMs`, after `batchSize` records, or when a partition goes to another consumer.
+ *
+ * The group commits only the offsets of written records. The transaction that counts an event also marks the event. So
+ * an event counts once, even if it was sent twice or is read again after a crash. An event that cannot be counted
+ * becomes a dead letter. The other events of its batch are counted.
  */
 export function createCount(
-  {
-    log,
-    project,
-    store,
-    pubSub,
-    clock,
-    logger,
-  }: {
-    readonly log: EventLog;
-    readonly project: Pick<Project, 'deadLetter' | 'probe'>;
-    readonly store: ActivityStore & PartitionStore & Transactions<ActivityTransaction & FinishTransaction>;
-    readonly pubSub: PubSub;
-    readonly clock: Clock;
-    readonly logger: Logger;
-  },
+  { log, project, store, pubSub, clock, logger }: CountDeps,
   {
     retentionDays,
     flushIntervalMs,
@@ -87,37 +89,51 @@ export function createCount(
     maxBackoffMs,
   }: CountOptions,
 ) {
-  // A row of the metrics is of many users: a lock on it is waited for.
+  // A row of the metrics belongs to many users. So the consumer waits for a lock without limit.
   const isolate = createIsolate({ group: metricsGroup, project, logger }, { maxBackoffMs });
-  const types = createActivityTypes({ max: maxActivityTypes });
-  let others = 0;
-  let open: Batch | undefined;
-  // One after the other: of the same event in two batches, the first in the log is the one that counts.
-  let writing: Promise<void> = Promise.resolve();
+  const writer = createWriter({ store, pubSub, clock, logger }, { maxActivityTypes });
+  const batches = createBatches(write, { flushIntervalMs, batchSize });
   let succeededAt: Date | undefined;
 
-  function begin(): Batch {
-    let settle: Batch['settle'] = { resolve() {}, reject() {} };
-    const written = new Promise<void>((resolve, reject) => {
-      settle = { resolve, reject };
-    });
-    const told = new AbortController();
-    const batch: Batch = {
-      activities: new Map(),
-      records: 0,
-      written,
-      settle,
-      signals: new Set(),
-      flushNow() {
-        told.abort();
-        flush(batch);
-      },
-      told: told.signal,
-      timer: undefined,
-    };
-    batch.timer = setTimeout(() => flush(batch), flushIntervalMs);
-    return batch;
+  /** Retries until the backend is back, or until the batch gets its last attempt. */
+  async function write({ activities, lastAttempt }: Batch): Promise<void> {
+    const addAll = (records: readonly LogRecord[]): Promise<void> =>
+      writer.add(records.flatMap((record) => activities.get(record) ?? []));
+    await isolate.apply([...activities.keys()], addAll, lastAttempt);
+    succeededAt = clock.now();
   }
+
+  /** Resolves when the records are counted. */
+  const take = async (records: readonly LogRecord[], signal: AbortSignal): Promise<void> =>
+    batches.take(records, activitiesIn(records, clock.now(), retentionDays), signal);
+
+  return {
+    /** Starts. Per partition, at most two batches are in memory: the batch that is written and the next one. */
+    async start(): Promise<Consumption> {
+      const { end } = pubSub.subscribe([erasedTopic], ({ value }) => batches.forget(value));
+      const consumption = await log.consume(metricsGroup, counted, take, { ahead: 2 * batchSize });
+      return { stop: () => consumption.stop().finally(end) };
+    },
+    /** The last time that a batch was written. undefined before the first time. */
+    succeededAt: () => succeededAt,
+    /**
+     * The number of records that are not counted yet, over all processes. Between two flushes there are always some.
+     * Rejects with UNAVAILABLE.
+     */
+    lag: (): Promise<bigint> => log.lag(metricsGroup, counted),
+    /** The number of activities that this process counted as `other`, because their tenant had too many types. */
+    others: (): number => writer.others(),
+  };
+}
+
+/** Gathers activities into batches. Each batch is written after the batch before it. */
+function createBatches(
+  write: (batch: Batch) => Promise<void>,
+  { flushIntervalMs, batchSize }: Pick<CountOptions, 'flushIntervalMs' | 'batchSize'>,
+) {
+  let open: Batch | undefined;
+  // If an event is in two batches, the first of them counts it.
+  let writing: Promise<void> = Promise.resolve();
 
   function flush(batch: Batch): void {
     if (open !== batch) return;
@@ -131,13 +147,76 @@ export function createCount(
       });
   }
 
-  /** Tries until the backend is back, or it is told. */
-  async function write({ activities, told }: Batch): Promise<void> {
-    const addAll = (records: readonly LogRecord[]): Promise<void> =>
-      add(records.flatMap((record) => activities.get(record) ?? []));
-    await isolate.apply([...activities.keys()], addAll, told);
-    succeededAt = clock.now();
+  return {
+    /**
+     * Resolves when the records are counted. Records with nothing to count wait only for the records before them.
+     * If `signal` is aborted, the batch is written at once.
+     */
+    take(
+      records: readonly LogRecord[],
+      activities: ReadonlyMap<LogRecord, Activity>,
+      signal: AbortSignal,
+    ): Promise<void> {
+      if (activities.size === 0 && !open) return writing;
+      open ??= openBatch(flush, flushIntervalMs);
+      const batch = open;
+      batch.records += records.length;
+      for (const [record, activity] of activities) batch.activities.set(record, activity);
+      flushOnAbort(batch, signal);
+      // The log hands over at most twice `batchSize` unfinished records. If only activities counted here, the flush could
+      // wait for records that the log does not hand over before the flush.
+      if (batch.records >= batchSize) flush(batch);
+      return batch.written;
+    },
+    /** Drops the gathered activities of an erased user. */
+    forget(userKey: string): void {
+      if (!open) return;
+      for (const [record, activity] of open.activities)
+        if (userKeyOf(activity) === userKey) open.activities.delete(record);
+    },
+  };
+}
+
+function openBatch(flush: (batch: Batch) => void, flushIntervalMs: number): Batch {
+  let settle: Batch['settle'] = { resolve() {}, reject() {} };
+  const written = new Promise<void>((resolve, reject) => {
+    settle = { resolve, reject };
+  });
+  const lastAttempt = new AbortController();
+  const batch: Batch = {
+    activities: new Map(),
+    records: 0,
+    written,
+    settle,
+    signals: new Set(),
+    flushNow() {
+      lastAttempt.abort();
+      flush(batch);
+    },
+    lastAttempt: lastAttempt.signal,
+    timer: undefined,
+  };
+  batch.timer = setTimeout(() => flush(batch), flushIntervalMs);
+  return batch;
+}
+
+function flushOnAbort(batch: Batch, signal: AbortSignal): void {
+  if (signal.aborted) batch.flushNow();
+  else if (!batch.signals.has(signal)) {
+    batch.signals.add(signal);
+    // Each waiting batch has a listener. With many partitions these exceed 10, where Node warns of a leak.
+    setMaxListeners(0, signal);
+    signal.addEventListener('abort', batch.flushNow);
   }
+}
+
+/** Writes activities to the metrics and publishes the changed buckets. */
+function createWriter(
+  { store, pubSub, clock, logger }: Pick<CountDeps, 'store' | 'pubSub' | 'clock' | 'logger'>,
+  { maxActivityTypes }: { readonly maxActivityTypes: number },
+) {
+  const types = createActivityTypes({ max: maxActivityTypes });
+  let others = 0;
 
   async function add(activities: readonly Activity[]): Promise<void> {
     const now = clock.now();
@@ -145,7 +224,7 @@ export function createCount(
     const work = async (transaction: ActivityTransaction & FinishTransaction) => {
       const claims = await transaction.claimCounted(activities, now);
       const claimed = activities.filter((_, index) => claims[index]);
-      // What is kept has the type that it counts as, so that a recount of what is kept comes to the same numbers.
+      // An activity is kept with the type that it counts as. So a recount of the kept rows gives the same numbers.
       const named = await types.name(transaction, claimed, now);
       const fresh = await transaction.keepActivity(named.activities);
       transaction.finish(transaction.addActivity(fresh, now));
@@ -154,12 +233,12 @@ export function createCount(
     const { added, named } = await store.projection(work, { publishes: true });
     types.learn(named.learned);
     others += named.others;
-    // Told after the commit; who misses it reads again.
+    // The commit is done. A watcher that misses the buckets reads them again.
     await publishChanged(added).catch((err) => logger.warn({ err }, 'buckets could not be published'));
   }
 
   async function publishChanged(added: readonly Activity[]): Promise<void> {
-    // Of many late ones the newest: nobody watches the others come.
+    // Watchers look at recent buckets. If late activities changed many buckets, only the newest are published.
     const newest = [...additionsOf(added)]
       .sort((a, b) => b.start.getTime() - a.start.getTime())
       .slice(0, maxPublished);
@@ -167,54 +246,13 @@ export function createCount(
     await publishBuckets(pubSub, buckets);
   }
 
-  /** Drops what was taken of a user. */
-  function forget(userKey: string): void {
-    if (!open) return;
-    for (const [record, activity] of open.activities)
-      if (userKeyOf(activity) === userKey) open.activities.delete(record);
-  }
-
-  /** Resolves when the records are counted. Records without anything to count wait only for the records before them. */
-  async function take(records: readonly LogRecord[], signal: AbortSignal): Promise<void> {
-    const activities = activitiesIn(records, clock.now(), retentionDays);
-    if (activities.size === 0 && !open) return writing;
-    open ??= begin();
-    const batch = open;
-    batch.records += records.length;
-    for (const [record, activity] of activities) batch.activities.set(record, activity);
-    if (signal.aborted) batch.flushNow();
-    else if (!batch.signals.has(signal)) {
-      batch.signals.add(signal);
-      // One per batch that waits: with many partitions more than the ten that Node takes for a leak.
-      setMaxListeners(0, signal);
-      signal.addEventListener('abort', batch.flushNow);
-    }
-    // The log hands over at most twice `batchSize` records that are not done: counting only the activities could wait for
-    // records that are not handed over before this flush.
-    if (batch.records >= batchSize) flush(batch);
-    return batch.written;
-  }
-
-  return {
-    /** Of each partition at most twice a batch is in memory: one that is written and one that is taken. */
-    async start(): Promise<Consumption> {
-      const { end } = pubSub.subscribe([erasedTopic], ({ value }) => forget(value));
-      const consumption = await log.consume(metricsGroup, counted, take, { ahead: 2 * batchSize });
-      return { stop: () => consumption.stop().finally(end) };
-    },
-    /** When a batch was last written; undefined before the first time. */
-    succeededAt: () => succeededAt,
-    /** Records that are not counted yet, over all processes; some always, until the next flush. Rejects with UNAVAILABLE. */
-    lag: (): Promise<bigint> => log.lag(metricsGroup, counted),
-    /** Activities that this process counted as `other`, for want of room for their types. */
-    others: (): number => others,
-  };
+  return { add, others: () => others };
 }
 
-/** Buckets of one flush that are pushed. */
-const maxPublished = 500;
-
-/** The activities of the records, but for those that are too old. The projections keep unreadable records as dead letters. */
+/**
+ * The activities of the records. Leaves out activities that are too old, and unreadable records. The projections keep
+ * unreadable records as dead letters.
+ */
 function activitiesIn(
   records: readonly LogRecord[],
   now: Date,
