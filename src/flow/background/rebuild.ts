@@ -21,13 +21,13 @@ import { publishLimits } from '../deliver/publish.ts';
 import { refoldLimits } from './rebuild-limits.ts';
 import { createReconcile } from './reconcile.ts';
 
-/** Inboxes that are compared at once, or limits in one transaction. */
+/** The most inboxes that are compared at once, and the most limits of one transaction. */
 const rowsAtOnce = 200;
 
-/** Days of one rebuild: as many as can be kept. */
+/** The most days of one rebuild. It equals the longest retention. */
 const maxDays = 4_000;
 
-/** How long nobody counts while the projections catch up, in ms, before the day is tried again. */
+/** The longest pause of counting while the projections catch up, in ms. After the pause, the day is tried again. */
 const settleMs = 1_500;
 
 type RebuildTransaction = UserTransaction & InboxTransaction & ActivityTransaction & LimitTransaction;
@@ -41,138 +41,165 @@ interface Deps {
   readonly logger: Logger;
 }
 
-/** What was found of one day. */
+interface RebuildOptions {
+  readonly logRetentionDays: number;
+  /** The thresholds that notify users of their limits. If absent, the rebuild notifies no user. */
+  readonly limitThresholds?: LimitThresholds;
+  /** The most attempts of a step. Defaults to 20. */
+  readonly attempts?: number;
+}
+
+interface DryRun {
+  /** If true, the rebuild reports the differences and repairs none of them. */
+  readonly dryRun: boolean;
+}
+
+/** The result of a rebuild of one day. */
 export interface RebuiltDay {
   readonly day: Date;
   readonly difference: MetricsDifference;
 }
 
-/** What was found of some inboxes. */
+/** The result of a rebuild of some inboxes. */
 export interface RebuiltBadges {
   readonly checked: number;
   readonly differed: number;
   readonly upTo: UserKey;
 }
 
-/** What was found of some limits. */
+/** The result of a rebuild of some limits. */
 export interface RebuiltLimits {
   readonly checked: number;
   readonly differed: number;
-  /** Left alone: they stand on events that are not kept, or that nobody can read. */
+  /** The number of limits that the rebuild left alone, because events of theirs are removed or unreadable. */
   readonly unfounded: number;
 }
 
 /**
- * Recounts from the raw rows, beside live traffic, and repairs what differs; a dry run only says what. Each day, each
- * inbox that differs and some limits at a time have a transaction of their own: an interrupted rebuild begins again, and finds
- * no difference in what it repaired.
+ * Recounts from the raw rows, beside live traffic, and repairs the differences. A dry run only reports the differences.
+ * Each day, each inbox that differs, and each group of limits has a transaction of its own. After an interruption, a new
+ * rebuild starts from the beginning and finds no differences in the repaired part.
  */
 export function createRebuild(
-  { store, log, pubSub, cache, clock, logger }: Deps,
-  {
-    logRetentionDays,
-    limitThresholds,
-    attempts = 20,
-  }: {
-    readonly logRetentionDays: number;
-    /** When users are told that a limit runs out; absent: never. */
-    readonly limitThresholds?: LimitThresholds;
-    readonly attempts?: number;
-  },
+  deps: Deps,
+  { logRetentionDays, limitThresholds, attempts = 20 }: RebuildOptions,
 ) {
+  const { store, pubSub, cache, clock, logger } = deps;
   const reconcile = createReconcile({ store, pubSub, cache, clock, logger });
-
-  /** Resolves when the projections have applied all there is. Rejects with UNAVAILABLE when they do not get there. */
-  async function settled(): Promise<void> {
-    const deadline = performance.now() + settleMs;
-    while ((await log.lag(projectionGroup, Object.values(topics))) > 0n) {
-      if (performance.now() > deadline)
-        throw new AppError('UNAVAILABLE', 'The projections are behind; try again.');
-      await delay(20);
-    }
-  }
-
-  /** Tries again, up to `attempts` times, while the database is away or holds a lock for too long. */
-  async function persistently<T>(work: () => Promise<T>): Promise<T> {
-    for (let attempt = 1; ; attempt += 1) {
-      try {
-        return await work();
-      } catch (error) {
-        if (!isRetriable(error) || attempt === attempts) throw error;
-        await delay(500 * Math.random() + 100 * attempt);
-      }
-    }
-  }
-
-  const inTransaction = <T>(work: (transaction: RebuildTransaction) => Promise<T>) =>
-    persistently(() => store.transaction(work));
-
-  const day = (from: Date, to: Date, dryRun: boolean) =>
-    inTransaction((transaction) => {
-      const pendingSince = new Date(clock.now().getTime() - logRetentionDays * 86_400_000);
-      return transaction.recountMetrics({ from, to, pendingSince, dryRun, settled });
-    });
+  const retry: Retry = (work) => persistently(work, attempts);
 
   return {
-    /** The metrics of the days of UTC that `[from, to)` touches, oldest first; undefined when a rebuild is running. */
+    /**
+     * Rebuilds the metrics of the days in UTC that `[from, to)` touches, oldest first. Returns false if another rebuild
+     * is running.
+     */
     async metrics(
       range: { readonly from: Date; readonly to: Date },
-      { dryRun }: { readonly dryRun: boolean },
+      { dryRun }: DryRun,
       onDay: (rebuilt: RebuiltDay) => void,
     ): Promise<boolean> {
       const bounds = bucketBounds(range, 'DAY', 'UTC', maxDays);
       if (!bounds) throw new AppError('BAD_USER_INPUT', `A rebuild is of at most ${maxDays} days.`);
+      const rebuild = (from: Date, to: Date) =>
+        rebuildDay(deps, { from, to, logRetentionDays, dryRun }, retry);
       return store.exclusively('unseen rebuild metrics', async () => {
         for (const [n, from] of bounds.slice(0, -1).entries()) {
-          onDay({ day: from, difference: await day(from, bounds[n + 1] as Date, dryRun) });
+          onDay({ day: from, difference: await rebuild(from, bounds[n + 1] as Date) });
         }
       });
     },
 
-    /** The badges of every inbox; false when a rebuild is running. */
-    async badges(
-      { dryRun }: { readonly dryRun: boolean },
-      onSome: (rebuilt: RebuiltBadges) => void,
-    ): Promise<boolean> {
+    /** Rebuilds the badges of every inbox. Returns false if another rebuild is running. */
+    async badges({ dryRun }: DryRun, onSome: (rebuilt: RebuiltBadges) => void): Promise<boolean> {
       return store.exclusively('unseen rebuild badges', async () => {
         for (let after: UserKey | undefined; ; ) {
           const keys = await store.inboxKeys({ first: rowsAtOnce, ...(after && { after }) });
           after = keys.at(-1);
           if (!after) return;
           let differed = 0;
-          for (const inbox of await persistently(() => reconcile.findDrifted(keys))) {
-            if (dryRun || (await persistently(() => reconcile.repair(inbox)))) differed += 1;
+          for (const inbox of await retry(() => reconcile.findDrifted(keys))) {
+            if (dryRun || (await retry(() => reconcile.repair(inbox)))) differed += 1;
           }
           onSome({ checked: keys.length, differed, upTo: after });
         }
       });
     },
 
-    /** Every limit, from its events that are kept; false when a rebuild is running. */
-    async limits(
-      { dryRun }: { readonly dryRun: boolean },
-      onSome: (rebuilt: RebuiltLimits) => void,
-    ): Promise<boolean> {
+    /** Rebuilds every limit from its kept events. Returns false if another rebuild is running. */
+    async limits({ dryRun }: DryRun, onSome: (rebuilt: RebuiltLimits) => void): Promise<boolean> {
       return store.exclusively('unseen rebuild limits', async () => {
         for (let after: LimitKey | undefined; ; ) {
           const keys = await store.limitKeys({ first: rowsAtOnce, ...(after && { after }) });
           after = keys.at(-1);
           if (!after) return;
-          const { differing, unfounded } = await inTransaction(async (transaction) => {
-            const refolded = await refoldLimits(transaction, keys, {
-              now: clock.now(),
-              thresholds: limitThresholds,
-            });
-            if (!dryRun) await transaction.saveLimits(refolded.differing);
-            return refolded;
-          });
-          if (!dryRun && differing.length > 0) {
-            await publishLimits({ pubSub, logger }, differing);
-            await announceDue(pubSub, differing.map(limitDueAt));
-          }
-          onSome({ checked: keys.length, differed: differing.length, unfounded });
+          onSome(await rebuildLimits(deps, keys, { limitThresholds, dryRun }, retry));
         }
       });
     },
   };
+}
+
+type Retry = <T>(work: () => Promise<T>) => Promise<T>;
+
+/** Tries again, up to `attempts` times, while the database is away or holds a lock for too long. */
+async function persistently<T>(work: () => Promise<T>, attempts: number): Promise<T> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await work();
+    } catch (error) {
+      if (!isRetriable(error) || attempt === attempts) throw error;
+      await delay(500 * Math.random() + 100 * attempt);
+    }
+  }
+}
+
+/** Resolves when the projections have applied every event of the log. Rejects with UNAVAILABLE after `settleMs`. */
+async function settled(log: EventLog): Promise<void> {
+  const deadline = performance.now() + settleMs;
+  while ((await log.lag(projectionGroup, Object.values(topics))) > 0n) {
+    if (performance.now() > deadline)
+      throw new AppError('UNAVAILABLE', 'The projections are behind; try again.');
+    await delay(20);
+  }
+}
+
+function rebuildDay(
+  { store, log, clock }: Deps,
+  {
+    from,
+    to,
+    logRetentionDays,
+    dryRun,
+  }: DryRun & { readonly from: Date; readonly to: Date; readonly logRetentionDays: number },
+  retry: Retry,
+): Promise<MetricsDifference> {
+  return retry(() =>
+    store.transaction((transaction) => {
+      const pendingSince = new Date(clock.now().getTime() - logRetentionDays * 86_400_000);
+      return transaction.recountMetrics({ from, to, pendingSince, dryRun, settled: () => settled(log) });
+    }),
+  );
+}
+
+async function rebuildLimits(
+  { store, pubSub, clock, logger }: Deps,
+  keys: readonly LimitKey[],
+  { limitThresholds, dryRun }: DryRun & { readonly limitThresholds: LimitThresholds | undefined },
+  retry: Retry,
+): Promise<RebuiltLimits> {
+  const { differing, unfounded } = await retry(() =>
+    store.transaction(async (transaction) => {
+      const refolded = await refoldLimits(transaction, keys, {
+        now: clock.now(),
+        thresholds: limitThresholds,
+      });
+      if (!dryRun) await transaction.saveLimits(refolded.differing);
+      return refolded;
+    }),
+  );
+  if (!dryRun && differing.length > 0) {
+    await publishLimits({ pubSub, logger }, differing);
+    await announceDue(pubSub, differing.map(limitDueAt));
+  }
+  return { checked: keys.length, differed: differing.length, unfounded };
 }
