@@ -68,203 +68,255 @@ export interface Recorded {
   readonly problems: readonly Problem[];
 }
 
+interface RecordDeps {
+  readonly log: EventLog;
+  readonly store: PreferenceStore & IdempotencyStore;
+  readonly clock: Clock;
+}
+
+interface RecordOptions {
+  readonly retentionDays: number;
+  readonly lockedCategories?: readonly string[];
+  /** Default: any number. */
+  readonly quotas?: Pick<Quotas, 'activity' | 'notifications'>;
+}
+
+/** The dependencies and options of a step, with the defaults filled in. */
+interface Context extends RecordDeps, Required<RecordOptions> {}
+
 /**
  * The way in: validates, gives the event its id and appends it to the log. When it resolves, what it names is durable; it
  * is applied a moment later. Rejects with UNAVAILABLE: unknown whether recorded, retry with the same idempotency key.
  */
 export function createRecord(
-  {
-    log,
-    store,
-    clock,
-  }: { readonly log: EventLog; readonly store: PreferenceStore & IdempotencyStore; readonly clock: Clock },
-  {
-    retentionDays,
-    lockedCategories = [],
-    quotas = createQuotas({ clock }, unlimited),
-  }: {
-    readonly retentionDays: number;
-    readonly lockedCategories?: readonly string[];
-    /** Default: any number. */
-    readonly quotas?: Pick<Quotas, 'activity' | 'notifications'>;
-  },
+  deps: RecordDeps,
+  { retentionDays, lockedCategories = [], quotas = createQuotas(deps, unlimited) }: RecordOptions,
 ) {
+  const context: Context = { ...deps, retentionDays, lockedCategories, quotas };
   return {
     /** Records the views that are valid; the others are problems. */
-    async pageViews(caller: Caller, mutation: string, inputs: readonly PageViewInput[]): Promise<Recorded> {
-      const now = clock.now();
-      const problems: Problem[] = [];
-      const accepted: { readonly event: Event; readonly input: PageViewInput }[] = [];
-      for (const input of inputs) {
-        const event = pageViewOf(caller, mutation, input, now);
-        if ('problems' in event) {
-          problems.push(...event.problems);
-          continue;
-        }
-        const user = { tenantId: caller.tenantId, userId: input.userId };
-        const problem =
-          timelinessProblem(input.occurredAt ?? now, now, retentionDays, [...input.at, 'occurredAt']) ??
-          quotas.activity.take(user, 1, input.at);
-        if (problem && !(await wasAccepted(caller, mutation, input))) problems.push(problem);
-        else accepted.push({ event, input });
-      }
-      const keyed = accepted.filter(({ input }) => input.idempotencyKey !== undefined);
-      if (keyed.length > 0) {
-        const keys = keyed.map(({ input }) => ({
-          ...keyIdentity(caller, mutation, input.idempotencyKey as string),
-          digest: digestOfView(input),
-        }));
-        const bound = await store.bindKeys(keys, now);
-        keyed.forEach(({ input, event }, index) => {
-          if (bound[index] === keys[index]?.digest) return;
-          problems.push(conflict([...input.at, 'idempotencyKey']));
-          accepted.splice(
-            accepted.findIndex((one) => one.event === event),
-            1,
-          );
-        });
-      }
-      const events = accepted.map(({ event }) => event);
-      await log.append(events);
-      return { eventIds: events.map(({ id }) => id), problems };
-    },
+    pageViews: (caller: Caller, mutation: string, inputs: readonly PageViewInput[]): Promise<Recorded> =>
+      recordPageViews(context, caller, mutation, inputs),
 
     /** Records that a user viewed items of a collection, published or not: one event. Repeating it changes nothing. */
-    async itemViews(caller: Caller, input: ItemViewsInput): Promise<Recorded> {
-      const now = clock.now();
-      const { userId, collection, occurredAt = now } = input;
-      if (input.itemIds.length > maxItems) {
-        const message = `itemIds must have 1 to ${maxItems} entries.`;
-        return {
-          eventIds: [],
-          problems: [{ code: 'TOO_MANY_ITEMS', message, path: ['input', 'itemIds'] }],
-        };
-      }
-      const data = itemViewed.data.safeParse({ collection, itemIds: [...new Set(input.itemIds)] });
-      if (!data.success) return { eventIds: [], problems: problemsOf(data.error, ['input']) };
-      const untimely = timelinessProblem(occurredAt, now, retentionDays, ['input', 'occurredAt']);
-      if (untimely) return { eventIds: [], problems: [untimely] };
-      const exceeded = quotas.activity.take({ tenantId: caller.tenantId, userId }, data.data.itemIds.length, [
-        'input',
-      ]);
-      if (exceeded) return { eventIds: [], problems: [exceeded] };
-      const event: Event = {
-        id: eventIdOf(caller, 'recordItemViews', undefined, now),
-        source,
-        type: itemViewed.type,
-        tenantId: caller.tenantId,
-        userId,
-        occurredAt,
-        data: data.data,
-        schemaVersion: itemViewed.schemaVersion,
-      };
-      await log.append([event]);
-      return { eventIds: [event.id], problems: [] };
-    },
+    itemViews: (caller: Caller, input: ItemViewsInput): Promise<Recorded> =>
+      recordItemViews(context, caller, input),
 
     /** Records one notification; its id is the event's. Only for users that exist and can receive it. */
     notification: (caller: Caller, mutation: string, input: NotificationInput): Promise<Recorded> =>
-      send(caller, mutation, input, input.userId, [{ userId: input.userId, at: ['input', 'userId'] }]),
+      recordNotifications(context, caller, mutation, {
+        ...input,
+        named: input.userId,
+        addressees: [{ userId: input.userId, at: ['input', 'userId'] }],
+      }),
 
     /**
      * Records one notification for each user that exists and can receive it; the others are problems. A key stands for the
      * call: a repeat has its whole answer, whatever the users have chosen meanwhile.
      */
     notifications: (caller: Caller, mutation: string, input: NotificationsInput): Promise<Recorded> =>
-      send(
-        caller,
-        mutation,
-        input,
-        input.userIds,
-        input.userIds.map((userId, n) => ({ userId, at: ['input', 'userIds', String(n)], ofMany: true })),
-      ),
-  };
-
-  /** Whether the same input came with the same key before, in time: a repeat has the answer of the first. */
-  async function wasAccepted(caller: Caller, mutation: string, input: PageViewInput): Promise<boolean> {
-    const { idempotencyKey: key } = input;
-    return (
-      key !== undefined &&
-      (await store.boundDigest(keyIdentity(caller, mutation, key))) === digestOfView(input)
-    );
-  }
-
-  /** Says the same to all; `named` is how the caller named them. */
-  async function send(
-    caller: Caller,
-    mutation: string,
-    { content, idempotencyKey }: Pick<NotificationInput, 'content' | 'idempotencyKey'>,
-    named: unknown,
-    addressees: readonly Addressee[],
-  ): Promise<Recorded> {
-    const now = clock.now();
-    const parsed = notificationSent.data.safeParse(content);
-    if (!parsed.success) return { eventIds: [], problems: problemsOf(parsed.error, ['input', 'content']) };
-    const { data } = parsed;
-    const digest = digestOf([named, data]);
-    const key = idempotencyKey === undefined ? undefined : keyIdentity(caller, mutation, idempotencyKey);
-    // A call that was accepted before has its events appended again, in case the first append was lost, and nothing is
-    // checked anew, so that it keeps its answer. Only a call of which something is accepted binds its key.
-    let answer = key && (await store.boundDigest(key));
-    if (answer === undefined) {
-      const untimely = timingProblem(data, now);
-      const problems = untimely ? [untimely] : [...(await refusals(caller.tenantId, addressees, data))];
-      if (!untimely) problems.push(...exceeded(caller.tenantId, accepted(addressees, problems)));
-      if (untimely || accepted(addressees, problems).length === 0) return { eventIds: [], problems };
-      answer = answerOf(digest, problems);
-      if (key) [answer = ''] = await store.bindKeys([{ ...key, digest: answer }], now);
-    }
-    const problems = problemsIn(answer, digest);
-    if (!problems) return { eventIds: [], problems: [conflict(['input', 'idempotencyKey'])] };
-    const events = accepted(addressees, problems).map(
-      ({ userId, ofMany }): Event => ({
-        id: eventIdOf(caller, mutation, idempotencyKey, now, ofMany && userId),
-        source,
-        type: notificationSent.type,
-        tenantId: caller.tenantId,
-        userId,
-        occurredAt: now,
-        data,
-        schemaVersion: notificationSent.schemaVersion,
+      recordNotifications(context, caller, mutation, {
+        ...input,
+        named: input.userIds,
+        addressees: input.userIds.map((userId, n) => ({
+          userId,
+          at: ['input', 'userIds', String(n)],
+          ofMany: true,
+        })),
       }),
-    );
-    await log.append(events);
-    return { eventIds: events.map(({ id }) => id), problems };
-  }
-
-  /** The addressees for whom the day has no room. */
-  function exceeded(tenantId: string, addressees: readonly Addressee[]): readonly Problem[] {
-    return addressees.flatMap(
-      ({ userId, at }) => quotas.notifications.take({ tenantId, userId }, 1, at) ?? [],
-    );
-  }
-
-  /** Why some are not sent to. */
-  async function refusals(
-    tenantId: string,
-    addressees: readonly Addressee[],
-    content: NotificationSent['data'],
-  ): Promise<readonly Problem[]> {
-    const valid = addressees.filter(({ userId }) => name.safeParse(userId).success);
-    const users = await store.recipients(distinctUsers(valid.map(({ userId }) => ({ tenantId, userId }))));
-    const byId = new Map(users.map((user) => [user.userId, user]));
-    const seen = new Set<string>();
-    return addressees.flatMap(({ userId, at: path }): readonly Problem[] => {
-      const parsed = name.safeParse(userId);
-      if (!parsed.success) {
-        return parsed.error.issues.map((issue) => invalidUserId(issue.message, path));
-      }
-      if (seen.has(userId)) return [invalidUserId('stands in this call twice', path)];
-      seen.add(userId);
-      const user = byId.get(userId);
-      if (!user) return [userNotFound(path)];
-      const refusal = refusalOf(user, content, lockedCategories);
-      return refusal === undefined ? [] : [{ code: 'OPTED_OUT', message: refusal, path }];
-    });
-  }
+  };
 }
 
 export type Record = ReturnType<typeof createRecord>;
+
+/** A page view that passed the checks, with the input it came from. */
+interface AcceptedView {
+  readonly event: Event;
+  readonly input: PageViewInput;
+}
+
+async function recordPageViews(
+  context: Context,
+  caller: Caller,
+  mutation: string,
+  inputs: readonly PageViewInput[],
+): Promise<Recorded> {
+  const { log, clock, retentionDays, quotas } = context;
+  const now = clock.now();
+  const problems: Problem[] = [];
+  const accepted: AcceptedView[] = [];
+  for (const input of inputs) {
+    const event = pageViewOf(caller, mutation, input, now);
+    if ('problems' in event) {
+      problems.push(...event.problems);
+      continue;
+    }
+    const user = { tenantId: caller.tenantId, userId: input.userId };
+    const problem =
+      timelinessProblem(input.occurredAt ?? now, now, retentionDays, [...input.at, 'occurredAt']) ??
+      quotas.activity.take(user, 1, input.at);
+    if (problem && !(await wasAccepted(context, caller, mutation, input))) problems.push(problem);
+    else accepted.push({ event, input });
+  }
+  const keyed = accepted.filter(({ input }) => input.idempotencyKey !== undefined);
+  const conflicting = new Set(
+    keyed.length > 0 ? await bindViewKeys(context, caller, mutation, keyed, now) : [],
+  );
+  for (const { input } of conflicting) problems.push(conflict([...input.at, 'idempotencyKey']));
+  const events = accepted.filter((view) => !conflicting.has(view)).map(({ event }) => event);
+  await log.append(events);
+  return { eventIds: events.map(({ id }) => id), problems };
+}
+
+/** Whether the same input came with the same key before, in time: a repeat has the answer of the first. */
+async function wasAccepted(
+  { store }: Context,
+  caller: Caller,
+  mutation: string,
+  input: PageViewInput,
+): Promise<boolean> {
+  const { idempotencyKey: key } = input;
+  return (
+    key !== undefined && (await store.boundDigest(keyIdentity(caller, mutation, key))) === digestOfView(input)
+  );
+}
+
+/** Binds the keys of page views to their inputs. Returns the views whose key is bound to other input. */
+async function bindViewKeys(
+  { store }: Context,
+  caller: Caller,
+  mutation: string,
+  views: readonly AcceptedView[],
+  now: Date,
+): Promise<readonly AcceptedView[]> {
+  const keys = views.map(({ input }) => ({
+    ...keyIdentity(caller, mutation, input.idempotencyKey as string),
+    digest: digestOfView(input),
+  }));
+  const bound = await store.bindKeys(keys, now);
+  return views.filter((_, index) => bound[index] !== keys[index]?.digest);
+}
+
+async function recordItemViews(
+  { log, clock, retentionDays, quotas }: Context,
+  caller: Caller,
+  input: ItemViewsInput,
+): Promise<Recorded> {
+  const now = clock.now();
+  const { userId, collection, occurredAt = now } = input;
+  if (input.itemIds.length > maxItems) {
+    const message = `itemIds must have 1 to ${maxItems} entries.`;
+    return {
+      eventIds: [],
+      problems: [{ code: 'TOO_MANY_ITEMS', message, path: ['input', 'itemIds'] }],
+    };
+  }
+  const data = itemViewed.data.safeParse({ collection, itemIds: [...new Set(input.itemIds)] });
+  if (!data.success) return { eventIds: [], problems: problemsOf(data.error, ['input']) };
+  const untimely = timelinessProblem(occurredAt, now, retentionDays, ['input', 'occurredAt']);
+  if (untimely) return { eventIds: [], problems: [untimely] };
+  const exceeded = quotas.activity.take({ tenantId: caller.tenantId, userId }, data.data.itemIds.length, [
+    'input',
+  ]);
+  if (exceeded) return { eventIds: [], problems: [exceeded] };
+  const event: Event = {
+    id: eventIdOf(caller, 'recordItemViews', undefined, now),
+    source,
+    type: itemViewed.type,
+    tenantId: caller.tenantId,
+    userId,
+    occurredAt,
+    data: data.data,
+    schemaVersion: itemViewed.schemaVersion,
+  };
+  await log.append([event]);
+  return { eventIds: [event.id], problems: [] };
+}
+
+/** The same notification for each of the addressees. */
+interface Sending extends Pick<NotificationInput, 'content' | 'idempotencyKey'> {
+  /** How the caller named the addressees. */
+  readonly named: unknown;
+  readonly addressees: readonly Addressee[];
+}
+
+async function recordNotifications(
+  context: Context,
+  caller: Caller,
+  mutation: string,
+  { content, idempotencyKey, named, addressees }: Sending,
+): Promise<Recorded> {
+  const { log, store, clock } = context;
+  const now = clock.now();
+  const parsed = notificationSent.data.safeParse(content);
+  if (!parsed.success) return { eventIds: [], problems: problemsOf(parsed.error, ['input', 'content']) };
+  const { data } = parsed;
+  const digest = digestOf([named, data]);
+  const key = idempotencyKey === undefined ? undefined : keyIdentity(caller, mutation, idempotencyKey);
+  // A call that was accepted before has its events appended again, in case the first append was lost, and nothing is
+  // checked anew, so that it keeps its answer. Only a call of which something is accepted binds its key.
+  let answer = key && (await store.boundDigest(key));
+  if (answer === undefined) {
+    const untimely = timingProblem(data, now);
+    const problems = untimely
+      ? [untimely]
+      : [...(await refusals(context, caller.tenantId, addressees, data))];
+    if (!untimely) problems.push(...exceeded(context, caller.tenantId, accepted(addressees, problems)));
+    if (untimely || accepted(addressees, problems).length === 0) return { eventIds: [], problems };
+    answer = answerOf(digest, problems);
+    if (key) [answer = ''] = await store.bindKeys([{ ...key, digest: answer }], now);
+  }
+  const problems = problemsIn(answer, digest);
+  if (!problems) return { eventIds: [], problems: [conflict(['input', 'idempotencyKey'])] };
+  const events = accepted(addressees, problems).map(
+    ({ userId, ofMany }): Event => ({
+      id: eventIdOf(caller, mutation, idempotencyKey, now, ofMany && userId),
+      source,
+      type: notificationSent.type,
+      tenantId: caller.tenantId,
+      userId,
+      occurredAt: now,
+      data,
+      schemaVersion: notificationSent.schemaVersion,
+    }),
+  );
+  await log.append(events);
+  return { eventIds: events.map(({ id }) => id), problems };
+}
+
+/** The addressees for whom the day has no room. */
+function exceeded(
+  { quotas }: Context,
+  tenantId: string,
+  addressees: readonly Addressee[],
+): readonly Problem[] {
+  return addressees.flatMap(({ userId, at }) => quotas.notifications.take({ tenantId, userId }, 1, at) ?? []);
+}
+
+/** Why some are not sent to. */
+async function refusals(
+  { store, lockedCategories }: Context,
+  tenantId: string,
+  addressees: readonly Addressee[],
+  content: NotificationSent['data'],
+): Promise<readonly Problem[]> {
+  const valid = addressees.filter(({ userId }) => name.safeParse(userId).success);
+  const users = await store.recipients(distinctUsers(valid.map(({ userId }) => ({ tenantId, userId }))));
+  const byId = new Map(users.map((user) => [user.userId, user]));
+  const seen = new Set<string>();
+  return addressees.flatMap(({ userId, at: path }): readonly Problem[] => {
+    const parsed = name.safeParse(userId);
+    if (!parsed.success) {
+      return parsed.error.issues.map((issue) => invalidUserId(issue.message, path));
+    }
+    if (seen.has(userId)) return [invalidUserId('stands in this call twice', path)];
+    seen.add(userId);
+    const user = byId.get(userId);
+    if (!user) return [userNotFound(path)];
+    const refusal = refusalOf(user, content, lockedCategories);
+    return refusal === undefined ? [] : [{ code: 'OPTED_OUT', message: refusal, path }];
+  });
+}
 
 function pageViewOf(
   caller: Caller,
