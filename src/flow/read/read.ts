@@ -4,6 +4,7 @@ import { badgeOf, type Inbox, type InboxChange } from '../../domain/inbox.ts';
 import {
   defaultViewHorizonDays,
   emptyItemBadge,
+  type Horizon,
   horizonAt,
   type ViewedItem,
   type ViewerKey,
@@ -35,74 +36,36 @@ interface LimitsKey extends UserKey {
   readonly key: string;
 }
 
+interface ReadDeps {
+  readonly store: UserStore &
+    PreferenceStore &
+    InboxStore &
+    NotificationStore &
+    ItemStore &
+    LimitStore &
+    Transactions<UserTransaction>;
+  readonly cache?: BadgeCache;
+  readonly clock: Clock;
+  /** Where it is said that what waits for a user is due; absent: it is found a moment later. */
+  readonly pubSub?: PubSub;
+}
+
 /** Reads that many callers make at once: those of one turn of the event loop become one query. */
 export function createRead(
-  {
-    store,
-    cache = noBadgeCache,
-    clock,
-    pubSub,
-  }: {
-    readonly store: UserStore &
-      PreferenceStore &
-      InboxStore &
-      NotificationStore &
-      ItemStore &
-      LimitStore &
-      Transactions<UserTransaction>;
-    readonly cache?: BadgeCache;
-    readonly clock: Clock;
-    /** Where it is said that what waits for a user is due; absent: it is found a moment later. */
-    readonly pubSub?: PubSub;
-  },
+  deps: ReadDeps,
   { viewHorizonDays = defaultViewHorizonDays }: { readonly viewHorizonDays?: number } = {},
 ) {
-  const inboxes = loader<UserKey, Inbox>(async (keys) => {
-    const found = new Map((await store.inboxes(keys)).map((inbox) => [userKeyOf(inbox), inbox]));
-    return keys.map((key) => found.get(userKeyOf(key)) as Inbox);
-  });
+  const { store, cache = noBadgeCache, clock } = deps;
+  const horizon = () => horizonAt(clock.now(), viewHorizonDays);
 
-  const categoryChoices = loader<UserKey, readonly CategoryChoice[]>(async (keys) => {
-    const found = new Map<string, CategoryChoice[]>(keys.map((key) => [userKeyOf(key), []]));
-    for (const choice of await store.categoryChoices(keys)) found.get(userKeyOf(choice))?.push(choice);
-    return keys.map((key) => found.get(userKeyOf(key)) ?? []);
-  });
-
-  const cachedBadges = loader<UserKey, Badge>(async (keys) => {
-    const cached = await cache.read(keys);
-    const missing = keys.filter((_, index) => !cached[index]);
-    if (missing.length === 0) return cached as readonly Badge[];
-    const current = new Map(
-      (await Promise.all(missing.map(inboxBadge))).map((badge) => [userKeyOf(badge), badge]),
-    );
-    // Nobody waits for it.
-    void cache.write([...current.values()]);
-    return keys.map((key, index) => cached[index] ?? (current.get(userKeyOf(key)) as Badge));
-  });
-
-  const itemBadges = loader<BadgeKey, Badge>(async (keys) => {
-    const found = new Map((await badges(keys)).map((badge) => [nameOf(badge), badge]));
-    const now = clock.now();
-    return keys.map((key) => found.get(nameOf(key)) ?? emptyItemBadge(key, now));
-  });
-
+  const inboxes = loader<UserKey, Inbox>((keys) => loadInboxes(store, keys));
+  const categoryChoices = loader<UserKey, readonly CategoryChoice[]>((keys) => loadChoices(store, keys));
+  const cachedBadges = loader<UserKey, Badge>((keys) => loadCached(cache, keys, inboxBadge));
+  const itemBadges = loader<BadgeKey, Badge>((keys) => loadItemBadges(clock, keys, badges));
   // Each brings up to 500.
-  const limits = loader<LimitsKey, readonly ShownLimit[]>(
-    async (keys) => {
-      const found = new Map<string, readonly ShownLimit[]>();
-      const filters = new Map(keys.map(({ key, filter }) => [key, filter]));
-      await Promise.all(
-        [...filters].map(async ([key, filter]) => {
-          const users = keys.filter((one) => one.key === key);
-          for (const { user, limits } of await store.limits(users, filter))
-            found.set(nameOf({ ...user, key }), limits);
-        }),
-      );
-      return keys.map((key) => found.get(nameOf(key)) ?? []);
-    },
-    { maxBatchSize: 100 },
-  );
-
+  const limits = loader<LimitsKey, readonly ShownLimit[]>((keys) => loadLimits(store, keys), {
+    maxBatchSize: 100,
+  });
   // Each brings a page.
   const limitHistories = loader<LimitHistoryPage, readonly LimitHistoryEvent[]>(
     async (pages) => (await store.limitHistories(pages)).map((entries) => entries.map(withProgress)),
@@ -122,17 +85,7 @@ export function createRead(
   const itemBadge = ({ tenantId, userId }: UserKey, key: string): Promise<Badge> =>
     itemBadges.load({ tenantId, userId, key });
 
-  async function badges(keys: readonly BadgeKey[]): Promise<readonly Badge[]> {
-    const viewers = keys.flatMap(({ tenantId, userId, key }) => {
-      const collection = collectionOf(key);
-      return collection === undefined ? [] : [{ tenantId, userId, collection }];
-    });
-    const [inboxes, items] = await Promise.all([
-      store.inboxes(keys.filter(({ key }) => key === notificationsKey)),
-      store.itemBadges(viewers, horizonAt(clock.now(), viewHorizonDays)),
-    ]);
-    return [...inboxes.map(badgeOf), ...items];
-  }
+  const badges = (keys: readonly BadgeKey[]): Promise<readonly Badge[]> => readBadges(store, keys, horizon());
 
   return {
     inbox: (key: UserKey): Promise<Inbox> => inboxes.load(key),
@@ -150,7 +103,7 @@ export function createRead(
       { tenantId, userId, collection }: ViewerKey,
       page: Pick<ItemPage, 'first' | 'after'>,
     ): Promise<Slice<ViewedItem>> => {
-      const unseenFrom = horizonAt(clock.now(), viewHorizonDays).start;
+      const unseenFrom = horizon().start;
       return readSlice(page.first, (first) =>
         store.items({ tenantId, collection }, { ...page, first, viewerId: userId, unseenFrom }),
       );
@@ -165,21 +118,99 @@ export function createRead(
       readSlice(page.first, (first) => limitHistories.load({ ...page, first })),
     user: async (key: UserKey): Promise<User | undefined> => (await store.users([key]))[0],
     /** The user whom a verified token names: exists from the first time they are seen. */
-    async self(key: UserKey): Promise<User> {
-      const [known] = await store.users([key]);
-      if (known) return known;
-      const now = clock.now();
-      const { user, isAwaited } = await store.transaction(
-        async (transaction) => ({
-          isAwaited: await transaction.ensureUsers([key], now),
-          user: (await transaction.users([key]))[0] as User,
-        }),
-        key,
-      );
-      if (isAwaited && pubSub) await announceDue(pubSub, [now]);
-      return user;
-    },
+    self: (key: UserKey): Promise<User> => ensureSelf(deps, key),
   };
+}
+
+export type Read = ReturnType<typeof createRead>;
+
+async function loadInboxes(store: InboxStore, keys: readonly UserKey[]): Promise<readonly Inbox[]> {
+  const found = new Map((await store.inboxes(keys)).map((inbox) => [userKeyOf(inbox), inbox]));
+  return keys.map((key) => found.get(userKeyOf(key)) as Inbox);
+}
+
+async function loadChoices(
+  store: PreferenceStore,
+  keys: readonly UserKey[],
+): Promise<readonly (readonly CategoryChoice[])[]> {
+  const found = new Map<string, CategoryChoice[]>(keys.map((key) => [userKeyOf(key), []]));
+  for (const choice of await store.categoryChoices(keys)) found.get(userKeyOf(choice))?.push(choice);
+  return keys.map((key) => found.get(userKeyOf(key)) ?? []);
+}
+
+/** Reads badges from the cache, and calls `readOne` for each badge that the cache does not hold. */
+async function loadCached(
+  cache: BadgeCache,
+  keys: readonly UserKey[],
+  readOne: (user: UserKey) => Promise<Badge>,
+): Promise<readonly Badge[]> {
+  const cached = await cache.read(keys);
+  const missing = keys.filter((_, index) => !cached[index]);
+  if (missing.length === 0) return cached as readonly Badge[];
+  const current = new Map(
+    (await Promise.all(missing.map(readOne))).map((badge) => [userKeyOf(badge), badge]),
+  );
+  // Nobody waits for it.
+  void cache.write([...current.values()]);
+  return keys.map((key, index) => cached[index] ?? (current.get(userKeyOf(key)) as Badge));
+}
+
+async function loadItemBadges(
+  clock: Clock,
+  keys: readonly BadgeKey[],
+  readBadges: (keys: readonly BadgeKey[]) => Promise<readonly Badge[]>,
+): Promise<readonly Badge[]> {
+  const found = new Map((await readBadges(keys)).map((badge) => [nameOf(badge), badge]));
+  const now = clock.now();
+  return keys.map((key) => found.get(nameOf(key)) ?? emptyItemBadge(key, now));
+}
+
+/** Runs one query for each distinct filter. */
+async function loadLimits(
+  store: LimitStore,
+  keys: readonly LimitsKey[],
+): Promise<readonly (readonly ShownLimit[])[]> {
+  const found = new Map<string, readonly ShownLimit[]>();
+  const filters = new Map(keys.map(({ key, filter }) => [key, filter]));
+  await Promise.all(
+    [...filters].map(async ([key, filter]) => {
+      const users = keys.filter((one) => one.key === key);
+      for (const { user, limits } of await store.limits(users, filter))
+        found.set(nameOf({ ...user, key }), limits);
+    }),
+  );
+  return keys.map((key) => found.get(nameOf(key)) ?? []);
+}
+
+async function readBadges(
+  store: InboxStore & ItemStore,
+  keys: readonly BadgeKey[],
+  horizon: Horizon,
+): Promise<readonly Badge[]> {
+  const viewers = keys.flatMap(({ tenantId, userId, key }) => {
+    const collection = collectionOf(key);
+    return collection === undefined ? [] : [{ tenantId, userId, collection }];
+  });
+  const [inboxes, items] = await Promise.all([
+    store.inboxes(keys.filter(({ key }) => key === notificationsKey)),
+    store.itemBadges(viewers, horizon),
+  ]);
+  return [...inboxes.map(badgeOf), ...items];
+}
+
+async function ensureSelf({ store, clock, pubSub }: ReadDeps, key: UserKey): Promise<User> {
+  const [known] = await store.users([key]);
+  if (known) return known;
+  const now = clock.now();
+  const { user, isAwaited } = await store.transaction(
+    async (transaction) => ({
+      isAwaited: await transaction.ensureUsers([key], now),
+      user: (await transaction.users([key]))[0] as User,
+    }),
+    key,
+  );
+  if (isAwaited && pubSub) await announceDue(pubSub, [now]);
+  return user;
 }
 
 // Neither part holds a control character.
@@ -196,5 +227,3 @@ function loader<Key, Value>(
     batchScheduleFn: (dispatch) => setImmediate(dispatch),
   });
 }
-
-export type Read = ReturnType<typeof createRead>;
