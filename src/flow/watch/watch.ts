@@ -37,6 +37,23 @@ export interface WatchOptions {
   readonly subscribeWaitMs?: number;
 }
 
+interface WatchDeps {
+  readonly read: Read;
+  readonly pubSub: PubSub;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/** The parts that all watchers of a process share. */
+interface Context extends Pick<WatchDeps, 'read' | 'pubSub'> {
+  readonly watchers: Set<Watcher>;
+  readonly news: ReturnType<typeof parsedOnce<News>>;
+  readonly reread: ReturnType<typeof createReread>;
+  readonly resync: ReturnType<typeof createResync>;
+  readonly updateOf: ReturnType<typeof createUpdates>;
+  readonly subscribeWaitMs: number;
+}
+
 /**
  * Watching without a gap: subscribe, read the snapshot, emit it, then emit only newer versions. Every `resyncMs`, and at
  * once after a gap in pub/sub, all watched badges are read again in batches; those of a collection also when it moved, for
@@ -44,16 +61,11 @@ export interface WatchOptions {
  * snapshot all the same, and their badges are read again when they are subscribed.
  */
 export function createWatch(
-  {
-    read,
-    pubSub,
-    clock,
-    logger,
-  }: { readonly read: Read; readonly pubSub: PubSub; readonly clock: Clock; readonly logger: Logger },
+  { read, pubSub, clock, logger }: WatchDeps,
   { resyncMs, subscribeWaitMs = defaultSubscribeWaitMs }: WatchOptions,
 ) {
   const watchers = new Set<Watcher>();
-  let lastUpdate: BadgeUpdate | undefined;
+  const updateOf = createUpdates();
   const news = parsedOnce<News>((value) => parseBadgeMessage(value) ?? parseMove(value));
   const reread = createReread({
     read,
@@ -66,109 +78,17 @@ export function createWatch(
     { pubSub, clock, logger, readAll: () => reread.all(watchers), isWatched: () => watchers.size > 0 },
     { resyncMs, what: 'badges' },
   );
-
-  /** The same object for all whom the same news reaches, so that it is written out once. */
-  function updateOf(kind: BadgeUpdate['kind'], badge: Badge, cause: BadgeCause | null): BadgeUpdate {
-    const isLast = lastUpdate?.badge === badge && lastUpdate.kind === kind && lastUpdate.cause === cause;
-    if (!isLast || !lastUpdate) lastUpdate = { kind, badge, cause };
-    return lastUpdate;
-  }
-
-  /**
-   * Listens for a watcher until `end`. `ready` resolves when nothing that is published from then on will be missed; or after
-   * the wait, and then `onLate` is called once that is so. It rejects with UNAVAILABLE.
-   */
-  function listen(watcher: Watcher, listener: (message: Message) => void, onLate: () => void) {
-    const { confirmed, end } = pubSub.subscribe(
-      watcher.keys.flatMap((key) => topicsOf(watcher.user, key)),
-      listener,
-    );
-    watchers.add(watcher);
-    resync.watched();
-    const ready = isDoneWithin(confirmed, subscribeWaitMs).then((isDone) => {
-      if (isDone) return;
-      // What was published since was missed. When pub/sub is closed instead, so is everything else.
-      confirmed.then(
-        () => watchers.has(watcher) && onLate(),
-        () => {},
-      );
-    });
-    return {
-      ready,
-      end() {
-        end();
-        watchers.delete(watcher);
-      },
-    };
-  }
+  const context: Context = { read, pubSub, watchers, news, reread, resync, updateOf, subscribeWaitMs };
 
   return {
     /** Badges of one user, whole states; ends when `return` is called. Rejects with UNAVAILABLE before the first. */
-    async badges(user: UserKey, keys: readonly string[]): Promise<AsyncIterableIterator<BadgeUpdate>> {
-      // One small object per watcher rather than a Map: there may be ten thousands.
-      const versions: { [key: string]: number } = {};
-      // Until the snapshot is out, what arrives is kept here: it may be newer than what the snapshot read.
-      let early: Map<string, Badge> | undefined = new Map();
-      const slot = createOneSlot<string, BadgeUpdate>({
-        onEnd: () => end(),
-      });
-      const watcher: Watcher = {
-        user,
-        keys,
-        offer(badge, cause) {
-          if (!keys.includes(badge.key) || badge.version <= (versions[badge.key] ?? -1)) return;
-          versions[badge.key] = badge.version;
-          if (early) early.set(badge.key, badge);
-          else {
-            // A snapshot that was not taken yet stays a snapshot, with the newer state.
-            const kind = slot.peek(badge.key)?.kind ?? 'CHANGE';
-            slot.put(badge.key, updateOf(kind, badge, kind === 'SNAPSHOT' ? null : cause));
-          }
-        },
-      };
-      const { ready, end } = listen(
-        watcher,
-        (message) => {
-          const parsed = news.parse(message);
-          if (!parsed) return;
-          if ('badge' in parsed) watcher.offer(parsed.badge, parsed.cause);
-          else if (keys.includes(parsed.key)) reread.soon(watcher, parsed.key, parsed.cause);
-        },
-        () => void reread.all([watcher]).catch(() => resync.now()),
-      );
-      try {
-        await ready;
-        const snapshots = await Promise.all(keys.map((key) => read.currentBadge(user, key)));
-        for (const snapshot of snapshots) {
-          const { key } = snapshot;
-          const newer = early.get(key);
-          const badge = newer && newer.version > snapshot.version ? newer : snapshot;
-          versions[key] = badge.version;
-          slot.put(key, { kind: 'SNAPSHOT', badge, cause: null });
-        }
-      } catch (error) {
-        await slot.return();
-        throw error;
-      }
-      early = undefined;
-      return slot;
-    },
-
+    badges: (user: UserKey, keys: readonly string[]): Promise<AsyncIterableIterator<BadgeUpdate>> =>
+      watchBadges(context, user, keys),
     /**
      * Calls `wake` whenever something may have happened to a user's inbox after it resolved, until the function it resolves
      * with is called. Rejects with UNAVAILABLE.
      */
-    async nudges(user: UserKey, wake: () => void): Promise<() => void> {
-      const { ready, end } = listen({ user, keys: [notificationsKey], offer: wake }, wake, wake);
-      try {
-        await ready;
-      } catch (error) {
-        end();
-        throw error;
-      }
-      return end;
-    },
-
+    nudges: (user: UserKey, wake: () => void): Promise<() => void> => watchNudges(context, user, wake),
     /** How many watchers there are. */
     count: () => watchers.size,
     /** How many users are watched. */
@@ -178,6 +98,117 @@ export function createWatch(
     resync: resync.now,
     resyncedAt: resync.succeededAt,
     stop: resync.stop,
+  };
+}
+
+export type Watch = ReturnType<typeof createWatch>;
+
+async function watchBadges(
+  context: Context,
+  user: UserKey,
+  keys: readonly string[],
+): Promise<AsyncIterableIterator<BadgeUpdate>> {
+  // One small object per watcher rather than a Map: there may be ten thousands.
+  const versions: { [key: string]: number } = {};
+  // Until the snapshot is out, what arrives is kept here: it may be newer than what the snapshot read.
+  let early: Map<string, Badge> | undefined = new Map();
+  const slot = createOneSlot<string, BadgeUpdate>({
+    onEnd: () => end(),
+  });
+  const watcher: Watcher = {
+    user,
+    keys,
+    offer(badge, cause) {
+      if (!keys.includes(badge.key) || badge.version <= (versions[badge.key] ?? -1)) return;
+      versions[badge.key] = badge.version;
+      if (early) early.set(badge.key, badge);
+      else {
+        // A snapshot that was not taken yet stays a snapshot, with the newer state.
+        const kind = slot.peek(badge.key)?.kind ?? 'CHANGE';
+        slot.put(badge.key, context.updateOf(kind, badge, kind === 'SNAPSHOT' ? null : cause));
+      }
+    },
+  };
+  const { ready, end } = listen(
+    context,
+    watcher,
+    (message) => {
+      const parsed = context.news.parse(message);
+      if (!parsed) return;
+      if ('badge' in parsed) watcher.offer(parsed.badge, parsed.cause);
+      else if (keys.includes(parsed.key)) context.reread.soon(watcher, parsed.key, parsed.cause);
+    },
+    () => void context.reread.all([watcher]).catch(() => context.resync.now()),
+  );
+  try {
+    await ready;
+    const snapshots = await Promise.all(keys.map((key) => context.read.currentBadge(user, key)));
+    for (const snapshot of snapshots) {
+      const { key } = snapshot;
+      const newer = early.get(key);
+      const badge = newer && newer.version > snapshot.version ? newer : snapshot;
+      versions[key] = badge.version;
+      slot.put(key, { kind: 'SNAPSHOT', badge, cause: null });
+    }
+  } catch (error) {
+    await slot.return();
+    throw error;
+  }
+  early = undefined;
+  return slot;
+}
+
+async function watchNudges(context: Context, user: UserKey, wake: () => void): Promise<() => void> {
+  const { ready, end } = listen(context, { user, keys: [notificationsKey], offer: wake }, wake, wake);
+  try {
+    await ready;
+  } catch (error) {
+    end();
+    throw error;
+  }
+  return end;
+}
+
+/**
+ * Listens for a watcher until `end`. `ready` resolves when nothing that is published from then on will be missed; or after
+ * the wait, and then `onLate` is called once that is so. It rejects with UNAVAILABLE.
+ */
+function listen(
+  { pubSub, watchers, resync, subscribeWaitMs }: Context,
+  watcher: Watcher,
+  listener: (message: Message) => void,
+  onLate: () => void,
+) {
+  const { confirmed, end } = pubSub.subscribe(
+    watcher.keys.flatMap((key) => topicsOf(watcher.user, key)),
+    listener,
+  );
+  watchers.add(watcher);
+  resync.watched();
+  const ready = isDoneWithin(confirmed, subscribeWaitMs).then((isDone) => {
+    if (isDone) return;
+    // What was published since was missed. When pub/sub is closed instead, so is everything else.
+    confirmed.then(
+      () => watchers.has(watcher) && onLate(),
+      () => {},
+    );
+  });
+  return {
+    ready,
+    end() {
+      end();
+      watchers.delete(watcher);
+    },
+  };
+}
+
+/** Makes updates: the same object for all whom the same news reaches, so that it is written out once. */
+function createUpdates() {
+  let lastUpdate: BadgeUpdate | undefined;
+  return (kind: BadgeUpdate['kind'], badge: Badge, cause: BadgeCause | null): BadgeUpdate => {
+    const isLast = lastUpdate?.badge === badge && lastUpdate.kind === kind && lastUpdate.cause === cause;
+    if (!isLast || !lastUpdate) lastUpdate = { kind, badge, cause };
+    return lastUpdate;
   };
 }
 
@@ -199,5 +230,3 @@ export async function isDoneWithin(promise: Promise<void>, ms: number): Promise<
     clearTimeout(timer);
   }
 }
-
-export type Watch = ReturnType<typeof createWatch>;
