@@ -49,104 +49,40 @@ const reachMs = { MINUTE: 3_600_000, HOUR: 86_400_000, DAY: 7 * 86_400_000 } as 
 /** How long a watcher waits for pub/sub before it begins without, in ms. */
 const subscribeWaitMs = 2_000;
 
+interface WatchActivityDeps {
+  readonly store: ActivityStore;
+  readonly pubSub: PubSub;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
 /**
  * Watching the metrics of a tenant: subscribe, read the bucket of this moment, emit it, then emit whichever bucket changed.
  * Every `resyncMs`, and after a gap in pub/sub, what changed of late is read again.
  */
-export function createWatchActivity(
-  {
-    store,
-    pubSub,
-    clock,
-    logger,
-  }: {
-    readonly store: ActivityStore;
-    readonly pubSub: PubSub;
-    readonly clock: Clock;
-    readonly logger: Logger;
-  },
-  { resyncMs }: { readonly resyncMs: number },
-) {
+export function createWatchActivity(deps: WatchActivityDeps, { resyncMs }: { readonly resyncMs: number }) {
   const watchers = new Set<Watcher>();
   let timer: NodeJS.Timeout | undefined;
   let resyncedAt: Date | undefined;
-  const stopListening = pubSub.onGap(() => void resync());
+  const stopListening = deps.pubSub.onGap(() => void resync());
 
-  /** Once per tenant and granularity that is watched, each even if one before it fails. */
   async function resync(): Promise<void> {
-    const byTopic = new Map<string, Watcher[]>();
-    for (const watcher of watchers) {
-      const topic = activityTopic(watcher.tenantId, watcher.granularity);
-      byTopic.set(topic, [...(byTopic.get(topic) ?? []), watcher]);
-    }
-    const readFor = (some: readonly Watcher[]) => async () => {
-      const [first] = some;
-      for (const bucket of first ? await recent(first) : [])
-        for (const watcher of some) watcher.offer(bucket);
-    };
     try {
-      await runEach([...byTopic.values()].map(readFor));
-      resyncedAt = clock.now();
+      await rereadAll(deps, watchers, 3 * resyncMs);
+      resyncedAt = deps.clock.now();
     } catch (err) {
-      logger.warn({ err }, 'watched metrics could not be read again');
+      deps.logger.warn({ err }, 'watched metrics could not be read again');
     }
-  }
-
-  async function recent({ tenantId, granularity }: Watcher): Promise<readonly TypedBucket[]> {
-    const now = clock.now().getTime();
-    const range = {
-      from: new Date(now - reachMs[granularity]),
-      to: new Date(now + granularityMs.DAY),
-      changedSince: new Date(now - 3 * resyncMs),
-    };
-    const changed = await store.activityBucketsBetween(tenantId, granularity, range);
-    return store.activityBuckets(changed.map(({ start }) => ({ tenantId, granularity, start })));
   }
 
   return {
     /** Buckets as they change, whole states; ends when `return` is called. Rejects with UNAVAILABLE before the first. */
-    async buckets(tenantId: string, granularity: Granularity): Promise<AsyncIterableIterator<TypedBucket>> {
-      const versions = new Map<number, number>();
-      const slot = createOneSlot<number, TypedBucket>({
-        onEnd() {
-          end();
-          watchers.delete(watcher);
-        },
+    buckets(tenantId: string, granularity: Granularity): Promise<AsyncIterableIterator<TypedBucket>> {
+      return watchBuckets(deps, tenantId, granularity, (watcher) => {
+        watchers.add(watcher);
+        timer ??= setInterval(() => void resync(), resyncMs).unref();
+        return () => watchers.delete(watcher);
       });
-      const watcher: Watcher = {
-        tenantId,
-        granularity,
-        offer(bucket) {
-          const start = bucket.start.getTime();
-          if (bucket.version <= (versions.get(start) ?? -1)) return;
-          versions.set(start, bucket.version);
-          forget();
-          slot.put(start, bucket);
-        },
-      };
-      /** Who watches for weeks remembers a day. */
-      function forget(): void {
-        const oldest = clock.now().getTime() - reachMs[granularity];
-        for (const start of versions.keys()) if (start < oldest) versions.delete(start);
-      }
-      const { confirmed, end } = pubSub.subscribe([activityTopic(tenantId, granularity)], ({ value }) => {
-        const bucket = parseBucket(value);
-        if (bucket) watcher.offer(bucket);
-      });
-      watchers.add(watcher);
-      timer ??= setInterval(() => void resync(), resyncMs).unref();
-      try {
-        // What is published while pub/sub is away is read again.
-        await isDoneWithin(confirmed, subscribeWaitMs);
-        const start = bucketStart(clock.now(), granularity);
-        const [now] = await store.activityBuckets([{ tenantId, granularity, start }]);
-        const nothing = { uniqueUsers: 0, pageViewCount: 0, version: 0, updatedAt: start, byType: [] };
-        watcher.offer(now ?? { tenantId, granularity, start, ...nothing });
-      } catch (error) {
-        await slot.return();
-        throw error;
-      }
-      return slot;
     },
     /** When everything that is watched was last read again; undefined before the first time. */
     resyncedAt: () => resyncedAt,
@@ -158,3 +94,86 @@ export function createWatchActivity(
 }
 
 export type WatchActivity = ReturnType<typeof createWatchActivity>;
+
+/** Once per tenant and granularity that is watched, each even if one before it fails. */
+async function rereadAll(
+  deps: WatchActivityDeps,
+  watchers: Iterable<Watcher>,
+  changedWithinMs: number,
+): Promise<void> {
+  const byTopic = new Map<string, Watcher[]>();
+  for (const watcher of watchers) {
+    const topic = activityTopic(watcher.tenantId, watcher.granularity);
+    byTopic.set(topic, [...(byTopic.get(topic) ?? []), watcher]);
+  }
+  const readFor = (some: readonly Watcher[]) => async () => {
+    const [first] = some;
+    for (const bucket of first ? await recent(deps, first, changedWithinMs) : [])
+      for (const watcher of some) watcher.offer(bucket);
+  };
+  await runEach([...byTopic.values()].map(readFor));
+}
+
+async function recent(
+  { store, clock }: WatchActivityDeps,
+  { tenantId, granularity }: Watcher,
+  changedWithinMs: number,
+): Promise<readonly TypedBucket[]> {
+  const now = clock.now().getTime();
+  const range = {
+    from: new Date(now - reachMs[granularity]),
+    to: new Date(now + granularityMs.DAY),
+    changedSince: new Date(now - changedWithinMs),
+  };
+  const changed = await store.activityBucketsBetween(tenantId, granularity, range);
+  return store.activityBuckets(changed.map(({ start }) => ({ tenantId, granularity, start })));
+}
+
+/** `register` adds the watcher to the watchers that are read again. It returns a function that removes the watcher. */
+async function watchBuckets(
+  { store, pubSub, clock }: WatchActivityDeps,
+  tenantId: string,
+  granularity: Granularity,
+  register: (watcher: Watcher) => () => void,
+): Promise<AsyncIterableIterator<TypedBucket>> {
+  const versions = new Map<number, number>();
+  const slot = createOneSlot<number, TypedBucket>({
+    onEnd() {
+      end();
+      unregister();
+    },
+  });
+  const watcher: Watcher = {
+    tenantId,
+    granularity,
+    offer(bucket) {
+      const start = bucket.start.getTime();
+      if (bucket.version <= (versions.get(start) ?? -1)) return;
+      versions.set(start, bucket.version);
+      forget();
+      slot.put(start, bucket);
+    },
+  };
+  /** Who watches for weeks remembers a day. */
+  function forget(): void {
+    const oldest = clock.now().getTime() - reachMs[granularity];
+    for (const start of versions.keys()) if (start < oldest) versions.delete(start);
+  }
+  const { confirmed, end } = pubSub.subscribe([activityTopic(tenantId, granularity)], ({ value }) => {
+    const bucket = parseBucket(value);
+    if (bucket) watcher.offer(bucket);
+  });
+  const unregister = register(watcher);
+  try {
+    // What is published while pub/sub is away is read again.
+    await isDoneWithin(confirmed, subscribeWaitMs);
+    const start = bucketStart(clock.now(), granularity);
+    const [now] = await store.activityBuckets([{ tenantId, granularity, start }]);
+    const nothing = { uniqueUsers: 0, pageViewCount: 0, version: 0, updatedAt: start, byType: [] };
+    watcher.offer(now ?? { tenantId, granularity, start, ...nothing });
+  } catch (error) {
+    await slot.return();
+    throw error;
+  }
+  return slot;
+}
