@@ -50,12 +50,15 @@ import type { SweepOutcome } from './ports/store/retention.ts';
 import type { Store } from './ports/store/store.ts';
 import { version } from './version.ts';
 
-/** What an app needs from outside. */
+/** The outside parts that an app needs. */
 export interface Backends {
-  /** Waits, for as long as it takes, until every backend was reached and is as this version needs it. */
+  /**
+   * Resolves when every backend has answered and is ready for this version: migrated, and bound to its log.
+   * Waits without a time limit. `signal` ends the wait.
+   */
   prepare(signal: AbortSignal): Promise<void>;
   readonly store: Store;
-  /** The same store for the API, whose callers share a part of the connections. */
+  /** The store as the API uses it. All callers share a part of the connections. */
   readonly callers: { readonly store: Store; waiting(): number; refused(): number };
   readonly log: EventLog;
   readonly outbox: Outbox;
@@ -64,7 +67,7 @@ export interface Backends {
   readonly authenticator: Authenticator;
   readonly clock: Clock;
   readonly logger: Logger;
-  /** What the backends are, in a word or two. */
+  /** A short name of each backend. */
   readonly names: { readonly store: () => Promise<string>; readonly log: string; readonly pubSub: string };
   /** undefined when authentication is configured. */
   readonly demoSessions: DemoSessions | undefined;
@@ -72,17 +75,20 @@ export interface Backends {
 
 export interface App {
   /**
-   * Answers the health checks, waits for the backends, then resolves when requests are answered and events applied.
-   * Rejects with START_REFUSED when that will never be.
+   * Begins to answer health checks and waits for the backends. Resolves when the process answers requests and
+   * applies events. Rejects with START_REFUSED if a retry cannot help.
    */
   start(): Promise<{ readonly url: string }>;
-  /** What is wrong with each backend that cannot be used now: `store`, `log`, `pub/sub`. Ready when there is none. */
+  /**
+   * The problem of each backend that is not usable now, by the keys `store`, `log` and `pub/sub`. Empty if
+   * the process is ready.
+   */
   problems(): Promise<Readonly<Record<string, string>>>;
-  /** Finishes what is under way and stops; the backends are left to whoever made them. */
+  /** Finishes running requests and jobs, then stops. The caller closes the backends. */
   stop(): Promise<void>;
 }
 
-/** Joins the rooms. */
+/** Connects the parts of the app: flow, GraphQL and HTTP. */
 export async function createApp(
   given: Backends,
   config: Config,
@@ -118,7 +124,7 @@ export async function createApp(
     async start() {
       const listening = await listener.listen(config.host, config.port);
       await backends.prepare(stopping.signal);
-      // The endpoints last: what it accepts is applied from the first moment.
+      // The worker starts before the endpoints open, so every accepted event is applied without delay.
       if (config.roles.has('worker')) await startWorker(worker);
       listener.open();
       return listening;
@@ -139,7 +145,7 @@ export async function createApp(
   };
 }
 
-/** Reads and subscriptions. */
+/** Creates the parts that read and watch. */
 function createWatching({ callers, cache, clock, pubSub, logger }: Backends, config: Config) {
   const { viewHorizonDays, resyncMs, retentionDays, flushIntervalMs } = config;
   const { store } = callers;
@@ -155,7 +161,7 @@ function createWatching({ callers, cache, clock, pubSub, logger }: Backends, con
   };
 }
 
-/** What applies events, and the background jobs. */
+/** Creates the parts that apply events, and the background jobs. */
 function createWorker({ store, log, outbox, pubSub, cache, clock, logger }: Backends, config: Config) {
   const { retentionDays, viewHorizonDays, lockedCategories, announcesDeliveries, limitThresholds } = config;
   const { flushIntervalMs, batchSize, maxActivityTypes, unknownUserWaitMs } = config;
@@ -194,7 +200,7 @@ function createWorker({ store, log, outbox, pubSub, cache, clock, logger }: Back
 async function startWorker({ sweep, consume, count, relay, schedule, alert }: Worker): Promise<void> {
   await sweep.start();
   await consume.start();
-  // The start does not wait for the metrics.
+  // The start of the process does not wait for the metrics.
   void count.start();
   relay.start();
   schedule.start();
@@ -204,7 +210,7 @@ async function startWorker({ sweep, consume, count, relay, schedule, alert }: Wo
 type Watching = ReturnType<typeof createWatching>;
 type Worker = ReturnType<typeof createWorker>;
 
-/** The GraphQL API over HTTP and WebSocket, and the pages. */
+/** Creates the GraphQL API over HTTP and WebSocket, and the pages. */
 async function createEndpoints(
   { callers, log, pubSub, cache, clock, logger, authenticator, demoSessions }: Backends,
   { retentionDays, viewHorizonDays, lockedCategories, announcesDeliveries, ...config }: Config,
@@ -248,7 +254,7 @@ async function createEndpoints(
   };
 }
 
-/** The figures of the system that admins read and the metrics show. */
+/** The figures of the system, which admins read by GraphQL and Prometheus reads at `/metrics`. */
 function createFigures(
   { names, outbox, store }: Backends,
   { consume, reconcile, watch }: Pick<Watching & Worker, 'consume' | 'reconcile' | 'watch'>,
@@ -267,7 +273,7 @@ function createFigures(
   };
 }
 
-/** The last success of the kind that was swept longest ago; null if one never was. */
+/** The last success of the kind that was swept longest ago. null if a kind was never swept. */
 function oldestOf(outcomes: readonly SweepOutcome[]): Date | null {
   const oldest = Math.min(...outcomes.map(({ succeededAt }) => succeededAt?.getTime() ?? 0));
   return oldest > 0 && Number.isFinite(oldest) ? new Date(oldest) : null;

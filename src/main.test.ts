@@ -272,7 +272,7 @@ describe('unseen', () => {
       /^unseen: AUTH_SECRET or AUTH_JWKS_URL is set/,
     );
     expect(await refusal({ NODE_ENV: 'production' })).toMatch(/NODE_ENV is production/);
-    expect(await refusal({})).toMatch(/holds no secret\. Run this with the DATA_DIR of the server/);
+    expect(await refusal({})).toMatch(/holds no secret\. Run this command with the DATA_DIR of the server/);
     expect(readdirSync(dataDir)).toEqual([]);
     await unseen(['token', '--user', 'alice']).exit;
     expect(await refusal({ PORT: String(await freePort()) })).toMatch(/^unseen: No server answers at http:/);
@@ -368,7 +368,7 @@ describe('unseen', () => {
       .exit;
     expect(code).toBe(1);
     expect(stderr).toMatch(
-      /^unseen: --ephemeral keeps nothing .*unset DATABASE_URL, or leave --ephemeral out\.\n$/,
+      /^unseen: --ephemeral keeps no data .*Unset DATABASE_URL, or start without --ephemeral\.\n$/,
     );
   });
 
@@ -437,12 +437,12 @@ describe('unseen', () => {
 
   it('refuses to consume from Kafka into a store that keeps nothing, and to rename a topic that is not there', async () => {
     const ephemeral = await unseen(['start', '--ephemeral'], { KAFKA_BROKERS: '127.0.0.1:1' }).exit;
-    expect(ephemeral).toMatchObject({ code: 1, stderr: expect.stringContaining('unset KAFKA_BROKERS') });
+    expect(ephemeral).toMatchObject({ code: 1, stderr: expect.stringContaining('Unset KAFKA_BROKERS') });
     const env = { KAFKA_BROKERS: '127.0.0.1:1', KAFKA_TOPICS: 'views=x' };
     const renamed = await unseen(['start'], env).exit;
     expect(renamed).toMatchObject({ code: 1 });
     expect(renamed.stderr).toMatch(
-      /^unseen: KAFKA_TOPICS: there is no topic views .*incoming\.user_activity/,
+      /^unseen: KAFKA_TOPICS: Unseen has no topic views\. .*incoming\.user_activity/,
     );
   });
 
@@ -507,7 +507,7 @@ describe('unseen', () => {
     );
 
     const idle = await unseen(['doctor']).exit;
-    expect(idle).toMatchObject({ code: 0, stdout: expect.stringContaining('not running; `unseen start`') });
+    expect(idle).toMatchObject({ code: 0, stdout: expect.stringContaining('not running, `unseen start`') });
     const running = unseen(['start']);
     await running.ready();
     const { code, stdout } = await unseen(['doctor', '--json']).exit;
@@ -998,7 +998,7 @@ describe('unseen replay', () => {
     [
       ['--topic', 'incoming.user_activity', '--from', '2020-01-01'],
       { KAFKA_BROKERS: '127.0.0.1:1' },
-      /recognised for 30 days/,
+      /recognises events for 30 days/,
     ],
     [['--topic', 'cake', '--from', '2020-01-01'], {}, /Allowed choices are incoming.user_activity/],
     [['--topic', 'incoming.user_activity'], {}, /--from <day>' not specified/],

@@ -8,11 +8,17 @@ import { AppError } from '../domain/error.ts';
 import { systemClock } from '../ports/clock.ts';
 
 export interface RuntimeOptions {
-  /** Keeps nothing: an embedded Postgres in a temporary directory, without waiting for the disk. */
+  /**
+   * Whether the process keeps no data. The embedded PostgreSQL then uses a temporary directory and does not
+   * wait for the disk.
+   */
   readonly ephemeral: boolean;
 }
 
-/** A token as `unseen token` prints it. Rejects with START_REFUSED when tokens are signed elsewhere. */
+/**
+ * Signs the token that `unseen token` prints. Rejects with START_REFUSED if an identity provider signs the
+ * tokens.
+ */
 export async function createToken(
   config: Config,
   token: {
@@ -26,7 +32,7 @@ export async function createToken(
   if (!('secret' in keys)) {
     throw new AppError(
       'START_REFUSED',
-      `Tokens are signed by the issuer behind AUTH_JWKS_URL; get one there.`,
+      'AUTH_JWKS_URL is set, so Unseen cannot sign tokens. Get a token from the identity provider that owns this key set.',
     );
   }
   const { issuer, audience } = config.auth;
@@ -39,24 +45,24 @@ export function keySource({ auth, dataDir }: Config, { ephemeral }: RuntimeOptio
   return { secret: ephemeral ? crypto.randomUUID() + crypto.randomUUID() : readOrCreateSecret(dataDir) };
 }
 
-/** Whether the environment says who signs tokens; otherwise a secret of ours does. */
+/** Whether the environment configures the key of tokens. Otherwise Unseen uses a secret of its own. */
 export function isAuthConfigured({ auth }: Config): boolean {
   return auth.secret !== undefined || auth.jwksUrl !== undefined;
 }
 
 /**
- * A code that opens the demo of the server which runs on the same data directory. Rejects with START_REFUSED when there is
- * none, or its tokens are signed elsewhere.
+ * Creates a code that opens the demo of the server which uses the same data directory. Rejects with
+ * START_REFUSED if authentication is configured, or if the data directory holds no secret.
  */
 export function createOpenCode(config: Config): string {
   if (isAuthConfigured(config)) {
     const message =
-      'AUTH_SECRET or AUTH_JWKS_URL is set, so the server has its own sign-in and its pages open by no link. Paste a token into the page.';
+      'AUTH_SECRET or AUTH_JWKS_URL is set, so no link opens the pages of the server. Paste a token into the page instead.';
     throw new AppError('START_REFUSED', message);
   }
   const secret = findSecret(config.dataDir);
   if (secret !== undefined) return createDemoCode({ secret, clock: systemClock });
-  const message = `${config.dataDir} holds no secret. Run this with the DATA_DIR of the server; one started with --ephemeral has none and prints its only link itself.`;
+  const message = `${config.dataDir} holds no secret. Run this command with the DATA_DIR of the server. A server started with --ephemeral prints the only link to its pages when it starts.`;
   throw new AppError('START_REFUSED', message);
 }
 

@@ -10,7 +10,7 @@ import type { OpenDatabase } from './database.ts';
 import { chooseLog } from './log.ts';
 import { choosePubSub } from './pub-sub.ts';
 
-/** The backends of a configuration. Each is opened, and its client library loaded, when it is first asked for. */
+/** The backends of a configuration. The first request for a backend opens it and loads its client library. */
 export interface LazyBackends {
   database(): Promise<OpenDatabase>;
   store(): Promise<Store>;
@@ -18,11 +18,14 @@ export interface LazyBackends {
   outbox(): Promise<Outbox>;
   pubSub(): Promise<PubSub>;
   cache(): Promise<BadgeCache>;
-  /** Closes what was opened. */
+  /** Closes the backends that are open. */
   close(): Promise<void>;
 }
 
-/** The one place that chooses backends. A start, a command and doctor use what the same configuration names. */
+/**
+ * Chooses the backends of a configuration. Nothing else does, so a server, a command and `unseen doctor` use
+ * the same backends for the same configuration.
+ */
 export function createBackends(
   config: Config,
   {
@@ -30,7 +33,7 @@ export function createBackends(
     openDatabase = async () => (await import('./database.ts')).openDatabase(config),
   }: {
     readonly logger: Logger;
-    /** How to open the database. Defaults to the way of a command, which works beside a server. */
+    /** Opens the database. Defaults to `openDatabase`, which works beside a running server. */
     readonly openDatabase?: () => Promise<OpenDatabase>;
   },
 ): LazyBackends {
@@ -54,13 +57,13 @@ export function createBackends(
     pubSub: pubSub.get,
     cache: cache.get,
     async close() {
-      // The database last: the log may be a table in it.
+      // The database is closed last because the log may be a table in it.
       for (const part of [log, pubSub, cache, database]) await part.close();
     },
   };
 }
 
-/** Opens a backend when it is first asked for, and closes it if it was opened. */
+/** Opens a backend at the first `get`. `close` does nothing if the backend was never opened. */
 function opensOnce<T extends { close(): Promise<void> }>(open: () => Promise<T>) {
   let opened: Promise<T> | undefined;
   return {
@@ -75,11 +78,13 @@ function opensOnce<T extends { close(): Promise<void> }>(open: () => Promise<T>)
   };
 }
 
-/** The store, for a command. Opens the log, pub/sub and cache only if the command asks for them. */
+/**
+ * Opens the store for a command. The log, pub/sub and the cache are opened only if the command calls `live`.
+ */
 export async function openStore(config: Config): Promise<{
   readonly store: Store;
   readonly clock: Clock;
-  /** Rejects with START_REFUSED if the database belongs to another log. */
+  /** Rejects with START_REFUSED if the database is bound to another log. */
   live(): Promise<{ readonly log: EventLog; readonly pubSub: PubSub; readonly cache: BadgeCache }>;
   close(): Promise<void>;
 }> {
@@ -95,7 +100,10 @@ export async function openStore(config: Config): Promise<{
   };
 }
 
-/** The log, for a command. Rejects with START_REFUSED if the log is a table and the database belongs to another log. */
+/**
+ * Opens the log for a command. Rejects with START_REFUSED if the log is a table and the database is bound to
+ * another log.
+ */
 export async function openLog(
   config: Config,
 ): Promise<{ readonly log: EventLog; readonly clock: Clock; close(): Promise<void> }> {

@@ -14,16 +14,22 @@ import { type Logger, silent } from '../ports/logger.ts';
 import { serverUrls } from '../ports/server-urls.ts';
 import type { RuntimeOptions } from './auth.ts';
 
-/** A pool of connections to the database, and how to end it. */
+/** A pool of connections to the database. */
 export interface OpenDatabase {
   readonly database: Database;
   readonly connection: ConnectionOptions;
-  /** Whether this process started the server, or took it over. */
+  /**
+   * Whether this process runs the PostgreSQL server: it has started the server, or taken it over from an
+   * earlier process.
+   */
   readonly isEmbedded: boolean;
   close(): Promise<void>;
 }
 
-/** The database of a server process, which brings it up to date itself. Rejects with START_REFUSED if it cannot. */
+/**
+ * Opens the database for a server process, which later applies pending migrations itself. Rejects with
+ * START_REFUSED if the database cannot be opened.
+ */
 export async function openServerDatabase(
   config: Config,
   options: RuntimeOptions,
@@ -34,9 +40,9 @@ export async function openServerDatabase(
 }
 
 /**
- * The database of a command that works beside a server that may be running. An embedded PostgreSQL that does not run is
- * started, brought up to date and stopped again. Rejects with START_REFUSED when the database cannot be reached, or is not
- * up to date.
+ * Opens the database for a command. A server may be running at the same time. If the embedded PostgreSQL is
+ * not running, this function starts it and applies pending migrations, and `close` stops it. Rejects with
+ * START_REFUSED if the database cannot be reached or has pending migrations.
  */
 export async function openDatabase(config: Config): Promise<OpenDatabase> {
   const running = config.databaseUrl === undefined ? findEmbeddedPostgres(config.dataDir) : undefined;
@@ -45,7 +51,7 @@ export async function openDatabase(config: Config): Promise<OpenDatabase> {
     : await openPostgres({ logger: silent }, locationOf(config, { ephemeral: false }));
   const opened = pooled(postgres, 4);
   try {
-    // What others run, others bring up to date.
+    // The operator migrates a PostgreSQL server that this process does not run.
     if (postgres.isEmbedded) await migrateOn({ logger: silent }, postgres.connection);
     else await expectMigrated(postgres.connection);
     return opened;
@@ -69,7 +75,7 @@ function pooled(postgres: Awaited<ReturnType<typeof openPostgres>>, maxConnectio
   };
 }
 
-/** Applies pending migrations and lets go again; their names. */
+/** Applies pending migrations, closes the database and returns the names of the migrations. */
 export async function runMigrations(config: Config, logger: Logger): Promise<readonly string[]> {
   const postgres = await openPostgres({ logger }, locationOf(config, { ephemeral: false }));
   try {
@@ -81,7 +87,7 @@ export async function runMigrations(config: Config, logger: Logger): Promise<rea
   }
 }
 
-/** A database that cannot be reached, as a sentence for whoever ran the command. */
+/** Turns an error of an unreachable database into an error text for the person who runs the command. */
 function toStartError(error: unknown): unknown {
   const refused = missingRight(error);
   if (refused) return refused;
@@ -97,11 +103,14 @@ export function describePostgres({ databaseUrl, dataDir }: Config): string {
   return `PostgreSQL at ${servers.map(({ host }) => host).join(', ')}${servers[0]?.pathname ?? ''}`;
 }
 
-/** Where `openPostgres` finds or starts the server. */
+/** Tells `openPostgres` where to find or start the server. */
 const locationOf = ({ databaseUrl, dataDir }: Config, { ephemeral }: RuntimeOptions): PostgresLocation =>
   ephemeral ? { ephemeral } : databaseUrl === undefined ? { dataDir } : { url: databaseUrl };
 
-/** Tries until the backend answers: it may start after us. What waiting cannot mend is rejected with at once. */
+/**
+ * Calls `reach` until the backend answers, because a backend may start after this process. Rejects at once
+ * with an error that a retry cannot fix.
+ */
 export async function waitForBackend<T>(
   backend: string,
   reach: () => Promise<T>,
@@ -110,13 +119,13 @@ export async function waitForBackend<T>(
   for (let attempt = 0; ; attempt += 1) {
     try {
       const reached = await reach();
-      if (attempt > 0) logger.info({ attempt }, `${backend} is there`);
+      if (attempt > 0) logger.info({ attempt }, `${backend} can be reached now`);
       return reached;
     } catch (err) {
       signal.throwIfAborted();
       if (!isRetriable(err)) throw err;
-      // The first says that it began, then one line a minute or so.
-      if (attempt % 12 === 0) logger.warn({ err, attempt }, `${backend} cannot be reached; waiting for it`);
+      // The first failure is logged, then about one line per minute.
+      if (attempt % 12 === 0) logger.warn({ err, attempt }, `${backend} cannot be reached, trying again`);
       await delay(Math.min(5_000, 250 * 2 ** attempt), undefined, { signal });
     }
   }

@@ -42,9 +42,9 @@ async function examineStore(config: Config): Promise<readonly Finding[]> {
   if (running) return examinePostgres({ ...running, ssl: false }, options);
   const unsupported = problemOfPlatform(currentPlatform());
   if (unsupported !== undefined)
-    return [{ state: 'failed', found: 'not running, and cannot be started here', fix: unsupported }];
+    return [{ state: 'failed', found: 'not running, and this platform cannot run it', fix: unsupported }];
   const problem = problemOfDirectory(dataDir);
-  if (problem === undefined) return [{ state: 'ok', found: 'not running; `unseen start` starts it' }];
+  if (problem === undefined) return [{ state: 'ok', found: 'not running, `unseen start` starts it' }];
   const fix = 'Make DATA_DIR writable, set another, or set DATABASE_URL to a PostgreSQL server.';
   return [{ state: 'failed', found: `not running, and cannot be started: ${problem}`, fix }];
 }

@@ -3,24 +3,28 @@ import pretty from 'pino-pretty';
 import { missingRight } from '../adapters/postgres/error.ts';
 import type { Logger } from '../ports/logger.ts';
 
-// For the command line, which reports a missing right wherever it shows.
+// The command line reports a missing right wherever the error appears.
 export { missingRight };
 
-/** JSON lines on standard output; readable ones on a terminal. */
+/**
+ * Creates a logger that writes JSON lines to standard output, or readable lines if standard output is a
+ * terminal.
+ */
 export function createLogger(level: string): Logger & Pick<Pino, 'flush'> {
   const options = { level, serializers: { err: serializeError } };
   return process.stdout.isTTY ? pino(options, pretty({ sync: true, ignore: 'pid,hostname' })) : pino(options);
 }
 
 /**
- * An error for whoever reads a log or a terminal: its message and trace, those of its causes, and its codes. Never the
- * objects a client library hangs on it, which hold what was sent: ioredis' `command` has the password of an AUTH.
+ * Turns an error into plain data for a log or a terminal: message, stack, causes and codes. Objects that a
+ * client library attaches to the error are left out because they hold what the client sent. For example,
+ * `command` of ioredis holds the password of an AUTH.
  */
 export function serializeError(error: unknown): SerializedError {
   if (!(error instanceof Error)) return { message: String(error) };
   const { type, message, stack } = pino.stdSerializers.err(error);
   const codes = Object.entries(error).filter(([, value]) => /^(string|number|boolean)$/.test(typeof value));
-  // Which node of a cluster, which of several addresses refused, and why.
+  // These name the node of a cluster that failed, and the reason for each address that refused a connection.
   const { lastNodeError, errors } = error as { lastNodeError?: unknown; errors?: unknown };
   return {
     ...Object.fromEntries(codes),
@@ -37,7 +41,7 @@ interface SerializedError extends Readonly<Record<string, unknown>> {
   readonly stack?: string;
 }
 
-/** Redis repeats the arguments of a command it does not know. */
+/** Removes the arguments of a command that Redis does not know, which Redis repeats in its error text. */
 function withoutArguments(text: string): string {
   return text.replaceAll(/, with args beginning with: .*/g, '');
 }

@@ -9,21 +9,21 @@ import type { Finding } from '../ports/finding.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { OpenDatabase } from './database.ts';
 
-/** A log that a configuration can name, and how to open it. */
+/** An implementation of the log that a configuration can choose. */
 interface LogChoice {
   readonly name: string;
-  /** For people: which log this is, and where. */
+  /** Describes the log and its location, for the banner of `unseen start` and for `unseen doctor`. */
   readonly description: string;
-  /** As the database remembers it. */
+  /** The value that binds the database to this log. */
   readonly inUse: LogInUse;
-  /** Whether the log is a table of the database, so that it opens the database. */
+  /** Whether the log is a table of the database. Opening the log then opens the database. */
   readonly isTable: boolean;
   open(deps: { readonly logger: Logger; readonly database: () => Promise<OpenDatabase> }): Promise<EventLog>;
-  /** undefined if whoever examines the database examines the log. */
+  /** undefined if the examination of the database covers the log. */
   readonly examine: (() => Promise<readonly Finding[]>) | undefined;
 }
 
-/** The log that the configuration names: Kafka, or a table of the database. */
+/** Chooses the log of a configuration: Kafka if KAFKA_BROKERS is set, otherwise a table of the database. */
 export function chooseLog(config: Config): LogChoice {
   const { kafka } = config;
   if (!kafka) {
@@ -55,7 +55,10 @@ export function chooseLog(config: Config): LogChoice {
   };
 }
 
-/** What nothing here can mend ends the process, the way an error does that nobody handles: in order, and with 1. */
+/**
+ * Ends the process after an error that Unseen cannot recover from. The error is thrown as uncaught, so the
+ * process stops in order and exits with code 1.
+ */
 function onFatal(error: Error): void {
   setImmediate(() => {
     throw error;
@@ -70,7 +73,7 @@ function kafkaOptions(
   const ours = [...consumed, notificationCreatedTopic];
   const unknown = Object.keys(kafka.renamed).filter((name) => !ours.includes(name));
   if (unknown.length > 0) {
-    const message = `KAFKA_TOPICS: there is no topic ${unknown.join(', ')} to rename; there are ${ours.join(', ')}.`;
+    const message = `KAFKA_TOPICS: Unseen has no topic ${unknown.join(', ')}. Its topics are ${ours.join(', ')}.`;
     throw new AppError('START_REFUSED', message);
   }
   return {
@@ -84,8 +87,9 @@ function kafkaOptions(
 }
 
 /**
- * Has the workers consume a topic of Kafka again from a moment on; how many records each group has before it. Rejects with
- * START_REFUSED when that cannot be.
+ * Makes the workers consume a Kafka topic again from a moment on. Returns, for each group, how many records
+ * the group will consume again. Rejects with START_REFUSED if the log is a table or `from` is more than
+ * DEDUPE_DAYS ago.
  */
 export async function replay(
   { kafka, ...config }: Config,
@@ -97,12 +101,12 @@ export async function replay(
 ): Promise<ReadonlyMap<string, bigint>> {
   if (!kafka) {
     const message =
-      'The log is a table, which keeps nothing to replay. Set KAFKA_BROKERS, or see `unseen rebuild`.';
+      'The log is a table, which keeps no applied events to replay. Set KAFKA_BROKERS, or use `unseen rebuild`.';
     throw new AppError('START_REFUSED', message);
   }
   const days = config.retention.marks;
   if (from.getTime() < systemClock.now().getTime() - days * 86_400_000) {
-    const message = `Events are recognised for ${days} days (DEDUPE_DAYS): what is older would count twice. Replay from a later day.`;
+    const message = `Unseen recognises events for ${days} days (DEDUPE_DAYS), so it would count older events twice. Set --from to a later day.`;
     throw new AppError('START_REFUSED', message);
   }
   const { replayKafka } = await import('../adapters/kafka/replay.ts');

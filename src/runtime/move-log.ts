@@ -12,8 +12,9 @@ import { openDatabase } from './database.ts';
 import { chooseLog } from './log.ts';
 
 /**
- * Moves the database to another log; what was done, in a sentence. What the log before holds and no group of `readers`, by
- * topic, has read is lost to them: rejects with START_REFUSED when there is any, or nobody can say, unless it is to be left.
+ * Binds the database to another log and returns a sentence that says so. Records in the old log that a group
+ * of `readers` (group names by topic) has not read are lost to that group. So the function rejects with
+ * START_REFUSED if there are such records or if they cannot be counted, unless `leaveUnread` is set.
  */
 export async function moveLog(
   config: Config,
@@ -23,34 +24,36 @@ export async function moveLog(
     readers,
   }: { readonly leaveUnread: boolean; readonly readers: Readonly<Record<string, readonly string[]>> },
 ): Promise<string> {
-  const told: LogInUse = kind === 'kafka' ? chooseLog(config).inUse : { kind, namespace: '' };
-  if (told.kind !== kind) {
-    const message = 'Set KAFKA_BROKERS, and NAMESPACE, as the processes will have them.';
+  const target: LogInUse = kind === 'kafka' ? chooseLog(config).inUse : { kind, namespace: '' };
+  if (target.kind !== kind) {
+    const message = 'Set KAFKA_BROKERS and NAMESPACE to the values that the processes will use.';
     throw new AppError('START_REFUSED', message);
   }
   const { database, close } = await openDatabase(config);
   try {
-    const used = (await logInUse(database.pool)) ?? { kind: 'postgres', namespace: '' };
-    const before = describeLogInUse(used);
-    if (isSameLog(used, told)) {
-      await moveToLog(database.pool, told);
+    const current = (await logInUse(database.pool)) ?? { kind: 'postgres', namespace: '' };
+    const before = describeLogInUse(current);
+    if (isSameLog(current, target)) {
+      await moveToLog(database.pool, target);
       return `This database uses ${before} already.`;
     }
-    const unread = await unreadIn(used, config, readers);
+    const unread = await unreadIn(current, config, readers);
     const held = `Records that no worker has read in ${before}: ${unread ?? 'unknown without KAFKA_BROKERS'}`;
     if (unread !== 0 && !leaveUnread) {
-      const advice =
-        'Let workers with the settings until now read them, or leave them there with --leave-unread.';
+      const advice = 'Let workers with the old settings read them, or leave them unread with --leave-unread.';
       throw new AppError('START_REFUSED', `${held}. ${advice}`);
     }
-    await moveToLog(database.pool, told);
-    return `This database uses ${describeLogInUse(told)} from now on. ${held}.`;
+    await moveToLog(database.pool, target);
+    return `This database uses ${describeLogInUse(target)} from now on. ${held}.`;
   } finally {
     await close();
   }
 }
 
-/** How far the group is behind that is furthest; undefined when there is no Kafka to be asked. */
+/**
+ * The lag of the group that is furthest behind, in records. undefined if the log is Kafka and KAFKA_BROKERS
+ * is not set.
+ */
 async function unreadIn(
   { kind, namespace }: LogInUse,
   config: Config,

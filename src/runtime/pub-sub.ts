@@ -8,10 +8,10 @@ interface Deps {
   readonly logger: Logger;
 }
 
-/** The pub/sub that a configuration can name, with the cache that goes with it. */
+/** An implementation of pub/sub that a configuration can choose, with the cache that belongs to it. */
 interface PubSubChoice {
   readonly name: string;
-  /** For people: which pub/sub this is, and where. */
+  /** Describes the pub/sub and its location, for the banner of `unseen start` and for `unseen doctor`. */
   readonly description: string;
   open(deps: Deps): Promise<PubSub>;
   openCache(deps: Deps): Promise<BadgeCache>;
@@ -19,7 +19,9 @@ interface PubSubChoice {
   readonly examine: (() => Promise<readonly Finding[]>) | undefined;
 }
 
-/** The pub/sub that the configuration names: Redis, or one inside the process. */
+/**
+ * Chooses the pub/sub of a configuration: Redis if REDIS_URL is set, otherwise pub/sub inside the process.
+ */
 export function choosePubSub({ redis }: Config): PubSubChoice {
   if (!redis) {
     return {

@@ -16,10 +16,10 @@ import { describePostgres, openServerDatabase, waitForBackend } from './database
 import { chooseLog } from './log.ts';
 import { choosePubSub } from './pub-sub.ts';
 
-/** What a server process runs on, and how to let go of it. */
+/** The open backends of a server process. */
 export interface Runtime {
   readonly backends: Backends;
-  /** For people: what each backend is. */
+  /** Describes each backend, for the banner of `unseen start`. */
   readonly description: {
     readonly store: string;
     readonly log: string;
@@ -29,7 +29,10 @@ export interface Runtime {
   close(): Promise<void>;
 }
 
-/** Opens every backend for a server process. Rejects with START_REFUSED if the options and the configuration disagree. */
+/**
+ * Opens every backend for a server process. Rejects with START_REFUSED if `--ephemeral` contradicts the
+ * configuration.
+ */
 export async function createRuntime(
   config: Config,
   options: RuntimeOptions,
@@ -46,7 +49,7 @@ export async function createRuntime(
     return {
       backends: await openAll(config, lazy, { ...authentication, logger: terse }),
       description: {
-        store: options.ephemeral ? 'embedded PostgreSQL, nothing is kept' : describePostgres(config),
+        store: options.ephemeral ? 'embedded PostgreSQL, keeps no data' : describePostgres(config),
         log: chooseLog(config).description,
         pubSub: choosePubSub(config).description,
         auth: describeAuth(config, options),
@@ -62,13 +65,13 @@ export async function createRuntime(
 function expectNothingToKeep(config: Config, { ephemeral }: RuntimeOptions): void {
   if (ephemeral && config.databaseUrl !== undefined) {
     const message =
-      '--ephemeral keeps nothing and brings its own PostgreSQL: unset DATABASE_URL, or leave --ephemeral out.';
+      '--ephemeral keeps no data and runs its own PostgreSQL. Unset DATABASE_URL, or start without --ephemeral.';
     throw new AppError('START_REFUSED', message);
   }
-  // Its group would take events from those who keep them.
+  // An ephemeral worker would join the consumer group and take events from the workers that keep data.
   if (ephemeral && config.kafka) {
     const message =
-      '--ephemeral keeps nothing, but would consume from Kafka for others: unset KAFKA_BROKERS.';
+      '--ephemeral keeps no data, so it would lose the events that it consumes from Kafka. Unset KAFKA_BROKERS, or start without --ephemeral.';
     throw new AppError('START_REFUSED', message);
   }
 }
