@@ -125,7 +125,7 @@ describe('POST /demo/session', () => {
       const refused = await redeem(newCode(), {}, configured.url);
       expect(refused.status).toBe(403);
       expect(messageOf(refused)).toBe(
-        'This server has its own sign-in and gives out no tokens. Paste a token into the page.',
+        'Authentication is configured, so this server issues no tokens. Paste a token into the page.',
       );
       for (const page of ['/demo', '/playground']) {
         const { text } = await ask('GET', page, {}, '', configured.url);

@@ -171,7 +171,7 @@ describe('points', () => {
     expect(answer.status).toBe(400);
     expect(answer.errors?.[0]).toMatchObject({
       message:
-        'The operation costs 21 points; RATE_LIMIT_PER_USER allows 20 at once. Ask for less, or send fewer items.',
+        'The operation costs 21 points, but RATE_LIMIT_PER_USER allows at most 20 at once. Select less, or send fewer items.',
       extensions: { code: 'QUERY_TOO_COMPLEX' },
     });
   });

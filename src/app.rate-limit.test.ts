@@ -57,8 +57,8 @@ function closeOf(token: string, messages: readonly object[] = []): Promise<{ cod
   });
 }
 
-const ofUser = '1 per second and user';
-const ofAddress = '1 per second and address without a valid token';
+const ofUser = '1 per second are allowed per user';
+const ofAddress = '1 per second are allowed per address without a valid token';
 
 describe('a user who sends too much', () => {
   it('is answered 429 with when to come again, and served again then', async () => {
@@ -105,7 +105,7 @@ describe('a user who sends too much', () => {
 it.each(['service', 'admin'] as const)('a %s has a limit of its own', async (role) => {
   const responses = await twenty(await app.token({ subject: role, role }));
   expect(responses.filter(({ status }) => status === 200).length).toBeGreaterThanOrEqual(10);
-  await expectTooMany(responses, '2 per second and service');
+  await expectTooMany(responses, '2 per second are allowed per service');
 });
 
 describe('an address that sends too much without a valid token', () => {

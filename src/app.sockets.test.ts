@@ -402,7 +402,7 @@ describe('a socket stays open and answers the id', () => {
         '1',
         `subscription { badgeChanged { ${many(197, (n) => (n % 2 ? 'kind' : '__typename'))} } }`,
       ),
-      /The document .* 200 tokens; this one has 203/,
+      /The document .* 200 tokens\. This document has 203/,
     ],
     [
       'variables of more than 16 000 characters',

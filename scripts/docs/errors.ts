@@ -28,7 +28,7 @@ Write programs for the codes. The messages are for people and may change.
 {
   "errors": [
     {
-      "message": "Too many requests: 50 per second and user. Try again in 2 s.",
+      "message": "Too many requests: 50 per second are allowed per user. Try again in 2 s.",
       "extensions": {
         "code": "RATE_LIMITED",
         "requestId": "0b5c…-41",
@@ -142,7 +142,7 @@ const otherStatuses: Readonly<Record<number, string>> = {
   302: 'A redirect to a page, for example from `/` to the playground.',
   304: 'The browser has the current version of a page or an asset.',
   404: 'The path does not exist, or this process is a worker without the API.',
-  405: 'The method is wrong. Send operations by `POST`; queries may also use `GET`.',
+  405: 'The method is wrong. Send operations by `POST`, or queries by `GET`.',
   408: 'The client took too long: 10 s for the headers, 30 s for the whole request.',
   431: 'The headers are too large.',
 };

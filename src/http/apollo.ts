@@ -17,7 +17,7 @@ export const wantsResponseType = ({ headers }: IncomingMessage) =>
 export interface HttpContext extends Context {
   readonly bodyBytes: number;
   readonly admit: AdmitOperation;
-  /** Prepared; undefined when the request has no document. */
+  /** The parsed and validated document. undefined if the request has none. */
   readonly document: DocumentNode | undefined;
 }
 
@@ -27,13 +27,16 @@ interface HttpAnswer {
   readonly text: string;
 }
 
-/** Answers requests with the rules of GraphQL over HTTP: GET, media types, and what is wrong with a request. */
+/** Answers requests by the rules of GraphQL over HTTP: GET, media types and invalid requests. */
 export interface Apollo {
   answer(request: IncomingMessage, body: object | undefined, context: HttpContext): Promise<HttpAnswer>;
   stop(): Promise<void>;
 }
 
-/** Apollo Server with our execution in it, driven from bare node:http. */
+/**
+ * Creates an Apollo Server that executes operations with `execution`. It runs on node:http without a web
+ * framework.
+ */
 export async function createApollo({
   schema,
   execution,
@@ -46,9 +49,11 @@ export async function createApollo({
   const hooks = createHooks(execution);
   const apollo = new ApolloServer<HttpContext>({
     schema,
-    // Our own rule refuses it where it is off, in the same words on every transport.
+    // A validation rule of `execution` refuses introspection if it is off, with the same error on every
+    // transport.
     introspection: true,
-    // Every document is prepared before Apollo sees it; `hooks` hands it over.
+    // `execution` prepares every document before Apollo sees the request. `hooks` gives the document to
+    // Apollo.
     documentStore: null,
     persistedQueries: false,
     includeStacktraceInErrorResponses: false,
@@ -93,33 +98,37 @@ function headersFor(request: IncomingMessage): HeaderMap {
     const value = request.headers[header];
     if (typeof value === 'string') headers.set(header, value);
   }
-  // Apollo answers JSON if it gets no Accept header. With a type that it cannot answer, it would refuse only after the
-  // operation has run.
+  // Without an Accept header Apollo answers JSON. With a type that Apollo cannot answer, it would refuse the
+  // request only after the operation has run.
   if (wantsResponseType(request)) headers.set('accept', responseMediaType);
   return headers;
 }
 
-/** What the transport adds to every operation; one object for all, since each request pays for what is made per request. */
+/**
+ * Creates the hooks that this transport adds to every operation. All requests share one object, because
+ * creating one per request costs time.
+ */
 function createHooks(execution: Execution): GraphQLRequestListener<HttpContext> {
   return {
-    /** Hands the prepared document over, so that Apollo neither parses nor validates. */
+    /** Gives Apollo the prepared document, so that Apollo does not parse and validate again. */
     async didResolveSource(requestContext) {
       const { document } = requestContext.contextValue;
       if (!document) throw new Error('the document was not prepared');
       Object.assign(requestContext, { document });
     },
 
-    /** Refuses what only the transport knows to refuse, once the operation is known and before it runs. */
+    /** Refuses operations that this transport does not allow, before they run. */
     async didResolveOperation({ operation, contextValue }) {
       if (operation?.operation === OperationTypeNode.SUBSCRIPTION) {
-        const message = 'Subscriptions go over WebSocket, protocol graphql-transport-ws, at the same URL.';
+        const message =
+          'Subscriptions run over WebSocket. Connect to the same URL with the protocol graphql-transport-ws.';
         throw graphQLErrorOf(new AppError('BAD_USER_INPUT', message));
       }
       const tooLarge = bodySizeError(operation, contextValue.bodyBytes);
       if (tooLarge) throw graphQLErrorOf(tooLarge);
     },
 
-    /** Executes the operation. null when the request names none, which is for Apollo to refuse. */
+    /** Executes the operation. Returns null if the request names no operation, so that Apollo refuses it. */
     async responseForOperation({ operation, document, request, response: { http }, contextValue }) {
       if (!operation || !document) return null;
       const { admit, requestId } = contextValue;
@@ -132,7 +141,7 @@ function createHooks(execution: Execution): GraphQLRequestListener<HttpContext> 
       return { http, body: { kind: 'single', singleResult: result } };
     },
 
-    /** Errors carry the id of their request from the moment they are known, so that masking can log and answer it. */
+    /** Adds the request id to each error, because masking logs the id and sends it to the client. */
     async didEncounterErrors({ errors, contextValue }) {
       for (const error of errors) error.extensions['requestId'] = contextValue.requestId;
     },
@@ -140,7 +149,7 @@ function createHooks(execution: Execution): GraphQLRequestListener<HttpContext> 
     async willSendResponse({ response: { body, http } }) {
       if (body.kind !== 'single') return;
       const { singleResult } = body;
-      // 405 (a mutation by GET) says more than the code of its error.
+      // 405 (a mutation sent by GET) is more precise than the status of the error code.
       if (http.status !== 405 && singleResult.errors) http.status = statusOf(singleResult);
       const retryAfter = retryAfterOf(singleResult);
       if (retryAfter !== undefined) http.headers.set('retry-after', String(retryAfter));

@@ -1,14 +1,14 @@
 import type { IncomingMessage } from 'node:http';
 import { AppError } from '../domain/error.ts';
 
-/** The largest body that is read at all. */
+/** The largest body that the server reads, in bytes. */
 export const maxBodyBytes = 1_000_000;
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 /**
- * Reads a JSON body of at most `maxBytes`; undefined for GET, which has none. Rejects with PAYLOAD_TOO_LARGE or
- * BAD_USER_INPUT.
+ * Reads a JSON body of at most `maxBytes`. The body is undefined unless the method is POST. Rejects with
+ * PAYLOAD_TOO_LARGE or BAD_USER_INPUT.
  */
 export async function readJsonBody(
   request: IncomingMessage,
@@ -25,7 +25,7 @@ export async function readJsonBody(
     throw new AppError('BAD_USER_INPUT', 'Send the body as Content-Type: application/json.');
   }
   const body = parse(bytes);
-  // Apollo would try to run an empty object; anything but an object is no request at all.
+  // Apollo would try to execute an empty object in place of a value that is not an object.
   if (typeof body !== 'object' || body === null || Array.isArray(body)) {
     throw new AppError(
       'BAD_USER_INPUT',
@@ -57,17 +57,20 @@ function readBytes(request: IncomingMessage, maxBytes: number): Promise<Buffer> 
     request.on('end', () => resolve(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks)));
     request.on('error', endedEarly);
     request.on('close', () => request.complete || endedEarly());
-    // Whoever gave up while we looked at the token has told everybody who listened then.
+    // If the client disconnected while the token was checked, `error` and `close` were emitted before these
+    // listeners existed.
     if (request.destroyed) endedEarly();
 
-    // The connection stays open: the answer goes out on it.
+    // The connection stays open, because the server sends the answer on it.
     function refuse(): void {
       request.removeAllListeners('data').pause();
       reject(new AppError('PAYLOAD_TOO_LARGE', `The body may have at most ${maxBytes} bytes.`));
     }
 
     function endedEarly(cause?: Error): void {
-      reject(new AppError('BAD_USER_INPUT', 'The body ended early.', { cause }));
+      reject(
+        new AppError('BAD_USER_INPUT', 'The connection closed before the body was complete.', { cause }),
+      );
     }
   });
 }

@@ -2,7 +2,7 @@ import { Kind, type OperationDefinitionNode } from 'graphql';
 import { AppError } from '../domain/error.ts';
 import { maxBodyBytes } from './body.ts';
 
-/** Bodies up to here are read for every operation; larger ones only for bulk mutations. */
+/** The largest body of an operation that is not a bulk mutation, in bytes. */
 export const maxPlainBodyBytes = 100_000;
 
 const bulkMutations: ReadonlySet<string> = new Set([
@@ -15,13 +15,13 @@ const bulkMutations: ReadonlySet<string> = new Set([
   'ingestLimitEvents',
 ]);
 
-/** PAYLOAD_TOO_LARGE when a body has more bytes than its operation allows. */
+/** Returns PAYLOAD_TOO_LARGE if the body is larger than its operation allows. */
 export function bodySizeError(
   operation: OperationDefinitionNode | undefined,
   bodyBytes: number,
 ): AppError | undefined {
   if (bodyBytes <= maxPlainBodyBytes || (operation && isBulk(operation))) return undefined;
-  const message = `The body may have ${maxPlainBodyBytes} bytes; ${maxBodyBytes} for ${[...bulkMutations].join(', ')}.`;
+  const message = `The body may have at most ${maxPlainBodyBytes} bytes, or ${maxBodyBytes} bytes for ${[...bulkMutations].join(', ')}.`;
   return new AppError('PAYLOAD_TOO_LARGE', message);
 }
 

@@ -1,17 +1,18 @@
-/** Why a socket was closed. */
+/** A reason for closing a socket. */
 interface CloseEntry {
   readonly code: number;
   readonly meaning: string;
   readonly fault: 'caller' | 'us' | 'elsewhere';
   /** Whether the client should connect again. The public graphql-ws client follows this rule by itself. */
   readonly reconnects: boolean;
-  /** What the client, or its author, has to do. */
+  /** What the client or its author must do. */
   readonly advice: string;
 }
 
 /**
- * Every close code that a client can get. graphql-ws and ws send those that this server does not choose itself. A code
- * for something that passes by itself must be one after which the public graphql-ws client connects again.
+ * Every close code that a client can receive. graphql-ws and ws send the codes that this server does not send
+ * itself. If the reason passes by itself, the code must be one after which the public graphql-ws client
+ * connects again.
  */
 export const closeTable = {
   restart: {

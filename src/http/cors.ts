@@ -1,8 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 
 /**
- * CORS (https://fetch.spec.whatwg.org/#http-cors-protocol) without credentials, because tokens travel in a header. Returns
- * `answered` if the request was a preflight.
+ * Implements CORS (https://fetch.spec.whatwg.org/#http-cors-protocol) without credentials, because tokens
+ * travel in a header. Returns `answered` if the request was a preflight, which this function answers.
  */
 export function allowOrigin(
   corsOrigins: readonly string[],

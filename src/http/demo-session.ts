@@ -4,13 +4,16 @@ import type { DemoSessions } from '../ports/demo-sessions.ts';
 import { readJsonBody } from './body.ts';
 import type { RateLimit } from './rate-limit.ts';
 
-/** A body holds one code. */
+/** The body holds only one code. */
 const maxBodyBytes = 1_000;
 
 /** Exchanges the code of a link for a token. Throws UNAUTHENTICATED, FORBIDDEN, BAD_USER_INPUT or RATE_LIMITED. */
 export type DemoEndpoint = (request: IncomingMessage) => Promise<{ readonly token: string }>;
 
-/** Answers `POST /demo/session`. Without sessions, authentication is configured and every code is refused. */
+/**
+ * Answers `POST /demo/session`. `sessions` is undefined if authentication is configured, and the endpoint
+ * then refuses every code.
+ */
 export function createDemoEndpoint({
   sessions,
   rateLimit,
@@ -22,9 +25,10 @@ export function createDemoEndpoint({
     if (!sessions)
       throw new AppError(
         'FORBIDDEN',
-        'This server has its own sign-in and gives out no tokens. Paste a token into the page.',
+        'Authentication is configured, so this server issues no tokens. Paste a token into the page.',
       );
-    if (!isSameSite(request)) throw new AppError('FORBIDDEN', 'Only a page of this server may use a link.');
+    if (!isSameSite(request))
+      throw new AppError('FORBIDDEN', 'Only a page of this server may redeem the code of a link.');
     const { body } = await readJsonBody(request, maxBodyBytes);
     const { code } = body as { readonly code?: unknown };
     if (typeof code !== 'string') throw new AppError('BAD_USER_INPUT', 'Send {"code": "…"}.');
@@ -38,9 +42,9 @@ export function createDemoEndpoint({
 }
 
 /**
- * Whether a page of this server sends the request, or no page. The code decides who gets a token; this only keeps pages of
- * other sites from starting sessions here. Browsers omit Sec-Fetch-Site (https://www.w3.org/TR/fetch-metadata/) over plain
- * HTTP unless the host is local.
+ * Whether the request comes from a page of this server, or from a client that is not a browser. The code
+ * protects the token. This check only keeps pages of other sites from starting sessions here. Browsers omit
+ * Sec-Fetch-Site (https://www.w3.org/TR/fetch-metadata/) over plain HTTP unless the host is local.
  */
 function isSameSite({ headers }: IncomingMessage): boolean {
   const site = headers['sec-fetch-site'];

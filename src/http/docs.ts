@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import sirv from 'sirv';
 import { answerJson } from './response.ts';
 
-/** Built by `npm run docs`, beside the compiled server; found from `src/` as well. */
+/** `npm run docs` builds the manual here. The path is the same from `src/` and from `dist/`. */
 const builtSite = fileURLToPath(new URL('../../dist/docs', import.meta.url));
 
 /** Serves the manual. */
@@ -52,7 +52,8 @@ function siteServer(directory: string): Serve {
   };
   const notFound = readFileSync(join(directory, '404.html'));
   const serveFile = sirv(directory, {
-    // Looks at the disk for every request. A file that was known at the start and is gone after a rebuild would end the process.
+    // sirv looks at the disk for every request. Without `dev`, a file that existed at the start and was
+    // removed by a rebuild would end the process.
     dev: true,
     etag: true,
     extensions: ['html'],
@@ -77,8 +78,8 @@ function siteServer(directory: string): Serve {
 }
 
 /**
- * Allows the inline scripts of `page` by their digests; they are the same in every page of the site. Code blocks have
- * their colours in style attributes.
+ * Allows the inline scripts of `page` by their digests. Every page of the site has the same scripts. Styles
+ * may be inline because code blocks have their colours in style attributes.
  */
 function contentSecurityPolicy(page: string): string {
   const digests = [...page.matchAll(/<script(?![^>]*\ssrc=)[^>]*>(.*?)<\/script>/gs)].map(

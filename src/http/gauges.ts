@@ -8,7 +8,7 @@ import type { RateLimit } from './rate-limit.ts';
 
 type Time = Date | null | undefined;
 
-/** What the gauges read. */
+/** The sources of the gauges. */
 export interface Gauged {
   readonly figures: SystemFigures;
   readonly store: {
@@ -36,28 +36,28 @@ export function createGauges(gauged: Gauged): readonly Reading[] {
   return [ofCallers, ofWatchers, ofEvents, ofStoredRecords, ofJobs].flatMap((readings) => readings(gauged));
 }
 
-/** What callers ask for, and what is refused. */
+/** The gauges of requests and refusals. */
 function ofCallers({ figures, rateLimit, inFlight, callers, quotas }: Gauged): readonly Reading[] {
   return [
     { name: 'unseen_sockets', help: 'Open WebSockets.', read: figures.openSockets },
     {
       name: 'unseen_rate_limited_requests',
-      help: 'Requests, subscriptions and sockets this process refused because a caller or an address sent too many.',
+      help: 'Requests, subscriptions and sockets that this process refused because a caller or an address sent too many.',
       read: () => rateLimit.refused(),
     },
     {
       name: 'unseen_requests_in_flight',
-      help: 'Queries and mutations that run now.',
+      help: 'Queries and mutations that are running.',
       read: () => inFlight.operations.running(),
     },
     {
       name: 'unseen_waiting_requests',
-      help: 'Queries, mutations and subscriptions that wait because too much of their user or tenant runs already.',
+      help: 'Queries, mutations and subscriptions that wait because too many of the same user or tenant are running.',
       read: () => inFlight.operations.waiting() + inFlight.bulk.waiting() + inFlight.setUps.waiting(),
     },
     {
       name: 'unseen_in_flight_refused_requests',
-      help: 'Queries and mutations this process refused because too many of their user or tenant ran and waited already.',
+      help: 'Queries and mutations that this process refused because too many of the same user were waiting.',
       read: () => inFlight.operations.refused(),
     },
     {
@@ -67,95 +67,95 @@ function ofCallers({ figures, rateLimit, inFlight, callers, quotas }: Gauged): r
     },
     {
       name: 'unseen_refused_statements',
-      help: 'Statements and transactions of callers this process refused because too many waited for a connection.',
+      help: 'Statements and transactions of callers that this process refused because too many waited for a connection, or because they waited too long.',
       read: () => callers.refused(),
     },
     {
       name: 'unseen_quota_refusals',
-      help: 'What this process refused because its user or tenant had reached a daily quota.',
+      help: 'How many times this process refused to record something because a user or tenant had reached a daily quota.',
       read: () => Object.values(quotas).reduce((sum, quota) => sum + quota.refused(), 0),
     },
   ];
 }
 
-/** What subscriptions watch. */
+/** The gauges of subscriptions. */
 function ofWatchers({ watch, limitWatch }: Gauged): readonly Reading[] {
   return [
     {
       name: 'unseen_watchers',
-      help: 'Subscriptions to badges and notification streams.',
+      help: 'Open subscriptions to badges and notification streams.',
       read: () => watch.count(),
     },
     {
       name: 'unseen_limit_watchers',
-      help: 'Users whose limits are watched, one per subscription.',
+      help: 'Users whose limits are watched, counted once per subscription.',
       read: () => limitWatch.count(),
     },
     {
       name: 'unseen_unreadable_messages',
-      help: 'Pushes this process heard that were neither badges nor limits, and dropped.',
+      help: 'Pushes that this process received and dropped because they were neither badges nor limits.',
       read: () => watch.unreadable() + limitWatch.unreadable(),
     },
   ];
 }
 
-/** What workers read, and how far they are behind. */
+/** The gauges of the records that workers read, and of their lag. */
 function ofEvents({ project, count, figures }: Gauged): readonly Reading[] {
   return [
     {
       name: 'unseen_passed_over_records',
-      help: "Records this process read that held nothing to apply: tombstones, and events of kinds that are others'.",
+      help: 'Records that this process skipped because they are tombstones or events of a type that Unseen does not know.',
       read: () => project.ignoredRecords(),
     },
     {
       name: 'unseen_limit_disagreements',
-      help: 'Events this process applied whose progress and remaining amount do not make up the value of their limit.',
+      help: 'Events that this process applied although their progress and remaining amount do not add up to the value of their limit.',
       read: () => project.limitDisagreements(),
     },
     {
       name: 'unseen_unkept_item_views',
-      help: 'Views of items that are not published which this process did not keep: their users have 1000 of them.',
+      help: 'Views of unpublished items that this process did not keep because the user has 1000 of them already.',
       read: () => project.unkeptViews(),
     },
     {
       name: 'unseen_other_activities',
-      help: 'Activities this process counted as `other` because their tenants have MAX_ACTIVITY_TYPES types.',
+      help: 'Activities that this process counted as `other` because the tenant has MAX_ACTIVITY_TYPES types, or because the name of the type is too long.',
       read: () => count.others(),
     },
     {
       name: 'unseen_log_lag_records',
-      help: 'Records that no worker has passed yet, over all processes.',
+      help: 'Records that no worker has applied yet, over all processes.',
       read: async () => Number(await figures.consumerLag()),
     },
     {
       name: 'unseen_metrics_lag_records',
-      help: 'Records that are not counted in the metrics yet, over all processes: some, until the next flush.',
+      help: 'Records that the metrics do not include yet, over all processes. Some are normal until the next flush.',
       read: async () => Number(await count.lag()),
     },
   ];
 }
 
-/** What waits in the database. */
+/** The gauges of records that are stored and wait for work. */
 function ofStoredRecords({ store, figures, reconcile }: Gauged): readonly Reading[] {
   return [
     {
       name: 'unseen_waiting_records',
-      help: 'Notifications that wait for their users to exist, of all tenants.',
+      help: 'Notifications of all tenants that wait for their user to exist.',
       read: () => store.countWaiting(),
     },
     {
       name: 'unseen_outbox_records',
-      help: 'Records that wait in the outbox to be sent, over all processes.',
+      help: 'Records in the outbox that wait to be written to the log, over all processes.',
       read: figures.outboxDepth,
     },
     {
       name: 'unseen_dead_letters',
-      help: 'Events that could not be applied and wait to be looked after, of all tenants.',
+      help: 'Dead letters of all tenants: events that could not be applied.',
       read: figures.deadLetterCount,
     },
     {
       name: 'unseen_badge_drift',
-      help: 'Badges that differed from a recount and were repaired by this process since its start; must stay 0.',
+      help: 'Badges that this process repaired since its start because they differed from a recount. Must stay 0.',
       read: () => reconcile.repaired(),
     },
   ];
@@ -176,7 +176,7 @@ function ofJobs({
   return [
     {
       name: 'unseen_sweep_last_success_timestamp_seconds',
-      help: 'When old data of each kind was last removed, the log last pruned and the partitions of this month and the next last prepared, by any process; 0 if never.',
+      help: 'When any process last removed old data of each kind, pruned the log, or prepared the partitions of this month and the next. 0 means never.',
       label: 'kind',
       read: async () =>
         Object.fromEntries(
@@ -185,7 +185,7 @@ function ofJobs({
     },
     {
       name: 'unseen_job_last_success_timestamp_seconds',
-      help: 'When each background job of this process last did all of its work. A job without work, or whose turn another process has, keeps its time.',
+      help: 'When each background job of this process last did all of its work. The time of a job does not change while it has no work or while another process runs it.',
       label: 'job',
       read: () =>
         secondsOfEach({
@@ -202,12 +202,12 @@ function ofJobs({
   ];
 }
 
-/** The given times in seconds. A job that does not run in this process has none. */
+/** Converts times to seconds. A job that does not run in this process has no time and is left out. */
 function secondsOfEach(times: Readonly<Record<string, Time>>): Readonly<Record<string, number>> {
   return Object.fromEntries(
     Object.entries(times).flatMap(([job, at]) => (at === undefined ? [] : [[job, secondsOf(at)]])),
   );
 }
 
-/** A time in seconds since the epoch. 0 stands for never. */
+/** A time in seconds since the epoch. 0 means never. */
 const secondsOf = (at: Date | null) => (at?.getTime() ?? 0) / 1_000;

@@ -22,8 +22,8 @@ import type { RateLimit } from './rate-limit.ts';
 import { answerError, answerText, requestIdOf } from './response.ts';
 
 /**
- * How long, and how many, refusals for too many requests are held back: shorter than any Retry-After, and few enough that
- * they take little memory.
+ * How long answers with RATE_LIMITED are held back, and how many at most. The time is shorter than any
+ * Retry-After, and so few answers take little memory.
  */
 const heldRefusals = { ms: 500, max: 1_000 };
 
@@ -37,10 +37,10 @@ interface Deps {
   readonly logger: Logger;
 }
 
-/** Answers GraphQL over HTTP (https://graphql.github.io/graphql-over-http/), one operation a request. */
+/** Answers GraphQL over HTTP (https://graphql.github.io/graphql-over-http/), one operation per request. */
 export interface GraphQLOverHttp {
   handle(request: IncomingMessage, response: ServerResponse): Promise<void>;
-  /** Answers at once what is held back, because the process is about to end. */
+  /** Sends the answers that are held back, because the process is about to end. */
   drain(): void;
   stop(): Promise<void>;
 }
@@ -75,7 +75,7 @@ export async function createGraphQLOverHttp(deps: Deps): Promise<GraphQLOverHttp
         leave();
       }
     } catch (error) {
-      // A client that sends again at once would make the event loop do nothing but refuse.
+      // A client that retries at once would keep the event loop busy with refusals.
       if (error instanceof AppError && error.code === 'RATE_LIMITED') await holdBack.hold();
       if (caller && !response.headersSent) setHeaders(response, headersOf(rateLimit, caller, requestId));
       answerError(response, error, { requestId, logger });
@@ -100,7 +100,7 @@ async function authenticate({ authenticator, rateLimit }: Deps, request: Incomin
   }
 }
 
-/** Charges a caller for one operation. `leave` ends what was admitted. */
+/** Charges a caller for one operation. `leave` ends the admitted operation. */
 function createAdmission(
   { execution, rateLimit, inFlight: { bulk } }: Deps,
   caller: Caller,
@@ -166,7 +166,7 @@ function send(
   answerText(response, status, JSON.stringify(result), contentType, headers);
 }
 
-/** The headers of every answer to a caller: its id, and how much the caller may still ask for. */
+/** The headers of every answer to a caller: the request id and the remaining points of the caller. */
 function headersOf(rateLimit: RateLimit, caller: Caller, requestId: string): OutgoingHttpHeaders {
   const limits = rateLimit.headers(caller);
   return limits
@@ -185,8 +185,9 @@ interface RequestedOperation {
 }
 
 /**
- * The query or mutation that a request asks for. undefined when anything is wrong with the request, or unusual: Apollo has
- * the rules for that. Apollo's pipeline takes 100 µs of CPU per request, so it answers no other request (decision 14).
+ * Finds the query or mutation that a request asks for. Returns undefined if the request is invalid or
+ * unusual, because Apollo has the rules for such requests. The Apollo pipeline takes 100 µs of CPU per
+ * request, so Apollo answers no other requests (decision 14).
  */
 function operationOf(body: object, document: DocumentNode): RequestedOperation | undefined {
   const { variables, operationName, extensions } = body as Readonly<Record<string, unknown>>;
@@ -204,7 +205,7 @@ function isName(value: unknown): value is string | null | undefined {
   return value === undefined || value === null || typeof value === 'string';
 }
 
-/** The document that Apollo would read; undefined when there is none, or several. */
+/** The text of the document that Apollo would read. undefined if the request has no document or several. */
 function sourceOf({ method, url }: IncomingMessage, body: object | undefined): string | undefined {
   if (method === 'GET') {
     const given = new URLSearchParams(url?.match(/\?.*/)?.[0]).getAll('query');

@@ -26,13 +26,13 @@ import { defaultSocketLimits, type SocketLimits } from './socket-limits.ts';
 import { createSocketSend, headOfNext, type SocketSend } from './socket-send.ts';
 import { readSubscription, type SubscribePayload } from './subscription-request.ts';
 
-/** How long a client may take to answer that its socket is being closed. */
+/** How long the server waits for the client to confirm the close of a socket, in ms. */
 const closeWaitMs = 1_000;
 
 interface SocketContext extends Context {
   readonly socket: WebSocket;
   readonly subscriptionId: string;
-  /** The subscription is set up, or could not be. */
+  /** Called when the subscription is set up or has failed. */
   started(): void;
 }
 
@@ -46,12 +46,15 @@ interface Deps {
   readonly logger: Logger;
 }
 
-/** GraphQL subscriptions over WebSocket, protocol `graphql-transport-ws` (graphql-ws PROTOCOL.md). */
+/**
+ * Serves GraphQL subscriptions over WebSocket by the protocol `graphql-transport-ws` (graphql-ws
+ * PROTOCOL.md).
+ */
 export interface GraphQLOverWebSocket {
   /** Takes over an upgraded connection. */
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void;
   count(): number;
-  /** Closes every socket with 1012, so that clients come back to another process or later. */
+  /** Closes every socket with 1012, so that clients connect again, to another process or later. */
   stop(): Promise<void>;
 }
 
@@ -74,13 +77,13 @@ export function createGraphQLOverWebSocket(
       server.handleUpgrade(request, socket, head, (client) => server.emit('connection', client, request));
     },
     count: sessions.count,
-    // A client that does not answer is cut off after `closeWaitMs`.
+    // ws cuts off a client that does not confirm the close within `closeWaitMs`.
     stop: sessions.stop,
   };
 }
 
 function serverOptions({ maxMessageBytes }: SocketLimits): WebSocketServerOptions {
-  // The types do not know closeTimeout yet (ws 8.19).
+  // The types of ws do not have closeTimeout yet (ws 8.19).
   const options: WebSocketServerOptions & { readonly closeTimeout: number } = {
     noServer: true,
     maxPayload: maxMessageBytes,
@@ -94,7 +97,7 @@ function serverOptions({ maxMessageBytes }: SocketLimits): WebSocketServerOption
   return options;
 }
 
-/** Connects a socket to the protocol, until it closes. */
+/** Connects a socket to the protocol until the socket closes. */
 function openProtocol(
   deps: Deps,
   protocol: Server<Session>,
@@ -117,15 +120,18 @@ function openProtocol(
     session,
   );
   socket.on('ping', () => sessions.accepts(session)).on('pong', () => sessions.accepts(session));
-  // ws reports what the client did wrong (oversize, bad frames) and closes with the right code itself.
+  // ws reports mistakes of the client here, such as bad frames or messages that are too large. It closes the
+  // socket with the right code itself.
   socket.on('error', () => {});
   socket.on('close', (code, reason) => {
     sessions.closed(session);
-    closed(code, String(reason)).catch((err) => deps.logger.error({ err }, 'a socket was not cleaned up'));
+    closed(code, String(reason)).catch((err) =>
+      deps.logger.error({ err }, 'the server could not clean up a socket'),
+    );
   });
 }
 
-/** Handles a message; undefined stands for one that is not text. */
+/** Handles a message. `text` is undefined if the message is binary. */
 function receive(
   { logger }: Deps,
   { socket }: Session,
@@ -133,7 +139,7 @@ function receive(
   handle: (text: string) => Promise<void>,
 ): void {
   if (text === undefined) {
-    socket.close(CloseCode.BadRequest, 'Messages are text');
+    socket.close(CloseCode.BadRequest, 'Send messages as text');
     return;
   }
   handle(text).catch((err) => {
@@ -141,12 +147,12 @@ function receive(
       socket.close(closeTable.limit.code, err.message);
       return;
     }
-    // What the protocol has no answer for: a message that only a server sends.
+    // The protocol defines no answer to a message that only a server may send.
     if (err instanceof Error && err.message.startsWith('Unexpected message of type')) {
       socket.close(CloseCode.BadRequest, 'Unexpected message type');
       return;
     }
-    logger.error({ err }, 'a message could not be handled');
+    logger.error({ err }, 'the server could not handle a message');
     socket.close(closeTable.overload.code, 'Try again later');
   });
 }
@@ -164,7 +170,7 @@ function protocolOptions(
     connectionInitWaitTimeout: limits.initWaitMs,
     onConnect(socketContext) {
       const { connectionParams, extra } = socketContext;
-      // The protocol would keep them as long as the socket.
+      // graphql-ws would keep the parameters in memory as long as the socket.
       Object.assign(socketContext, { connectionParams: undefined });
       return authenticate(deps, sessions, extra, connectionParams);
     },
@@ -181,7 +187,7 @@ function protocolOptions(
   };
 }
 
-/** Whether the socket may stay; closes it when not. */
+/** Authenticates a socket. Closes the socket and returns false if the token is refused. */
 async function authenticate(
   { authenticator, rateLimit, logger }: Deps,
   sessions: Sessions,
@@ -198,7 +204,7 @@ async function authenticate(
       const expired = error.message === expiredMessage;
       socket.close(expired ? closeTable.expired.code : closeTable.unauthenticated.code, error.message);
     } else {
-      logger.warn({ err: error }, 'a socket could not be authenticated');
+      logger.warn({ err: error }, 'the server could not authenticate a socket');
       socket.close(closeTable.overload.code, 'Try again later');
     }
     return false;
@@ -207,12 +213,14 @@ async function authenticate(
   return socket.readyState === socket.OPEN && sessions.identify(session, caller);
 }
 
-/** Checks and charges a subscription. Returns what graphql-ws subscribes with, or why not. */
+/**
+ * Checks and charges a subscription. Returns the arguments with which graphql-ws subscribes, or the errors.
+ */
 function acceptSubscription(
   { schema, container, execution, rateLimit }: Deps,
   limits: SocketLimits,
   session: Session,
-  /** With this one. */
+  /** How many subscriptions the socket has, including the new one. */
   subscriptions: number,
   id: string,
   payload: SubscribePayload,
@@ -220,13 +228,17 @@ function acceptSubscription(
   const caller = session.caller as Caller;
   rateLimit.countCaller(caller);
   if (subscriptions > limits.maxSubscriptions) {
-    const message = `A socket may have ${limits.maxSubscriptions} subscriptions at a time.`;
+    const message = `A socket may have at most ${limits.maxSubscriptions} subscriptions at a time.`;
     return [graphQLErrorOf(new AppError('RATE_LIMITED', message))];
   }
-  // The client completed a subscription and subscribes with the same id before the first one is set up. The first one
-  // would take the place of the second, and no message could end it.
+  // The client completed a subscription and subscribes with the same id before the first subscription is set
+  // up. The first subscription would then replace the second, and no message could end it.
   if (session.starting.includes(id)) {
-    return [graphQLErrorOf(new AppError('BAD_USER_INPUT', 'Take another id: this one is still ending.'))];
+    return [
+      graphQLErrorOf(
+        new AppError('BAD_USER_INPUT', 'A subscription with this id is still ending. Use another id.'),
+      ),
+    ];
   }
   const requested = readSubscription(execution, limits.maxSubscription, id, payload);
   if ('length' in requested) return requested;
@@ -245,13 +257,13 @@ function acceptSubscription(
     socket: session.socket,
     subscriptionId: id,
     started() {
-      session.starting = session.starting.filter((other) => other !== id);
+      session.starting = session.starting.filter((startingId) => startingId !== id);
     },
   };
   return { schema, document, operationName: payload.operationName, variableValues: variables, contextValue };
 }
 
-/** Sets a subscription up when its turn has come. */
+/** Waits for a turn and sets up a subscription. */
 async function subscribe(
   { execution, inFlight: { setUps } }: Deps,
   pushes: ReturnType<typeof createPushes>,
@@ -280,5 +292,5 @@ function bearerToken(params: unknown): string {
       : undefined;
   const token = typeof given === 'string' ? /^(?:Bearer +)?([^ ]+)$/i.exec(given)?.[1] : undefined;
   if (token !== undefined) return token;
-  throw new AppError('UNAUTHENTICATED', 'connectionParams.authorization needs a token');
+  throw new AppError('UNAUTHENTICATED', 'Send a token in connectionParams.authorization');
 }

@@ -1,11 +1,11 @@
 import { setMaxListeners } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 
-/** Holds answers back for a while. */
+/** Holds answers back for a short time. */
 export interface HoldBack {
-  /** Resolves after `ms`; at once when `max` are held already, or after `release`. */
+  /** Resolves after `ms`. Resolves at once if `max` answers are held already, or after `release`. */
   hold(): Promise<void>;
-  /** Lets go of what is held, and holds nothing from then on. */
+  /** Releases the answers that are held. Later calls of `hold` resolve at once. */
   release(): void;
   held(): number;
 }

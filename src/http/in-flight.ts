@@ -3,18 +3,23 @@ import { createLane, type Lane } from '../async/lane.ts';
 import type { Caller } from '../domain/caller.ts';
 import type { UserKey } from '../domain/user.ts';
 
-/** How many operations run at once, over HTTP and while subscriptions are set up. */
+/** Bounds how many operations run at once over HTTP, and how many subscriptions are set up at once. */
 export interface InFlight {
-  /** Queries and mutations. As many of a user as may run may also wait; more are refused with RATE_LIMITED. */
+  /**
+   * Queries and mutations. As many operations of a user may wait as may run. Further operations are refused
+   * with RATE_LIMITED.
+   */
   readonly operations: CallerLane;
   /**
-   * Subscriptions that are being set up. All of them wait for their turn, because a client that reconnects after a restart
-   * sends all its subscriptions at once; the limits of sockets bound how many that are.
+   * Subscriptions that are being set up. Every subscription waits for its turn and none is refused, because a
+   * client that reconnects after a restart sends all its subscriptions at once. The socket limits bound their
+   * number.
    */
   readonly setUps: CallerLane;
   /**
-   * Operations of more than `bulkItems` items, while they run as operations. Items keep the event loop and the log busy, so
-   * the lane bounds how many are under way. Operations beyond them wait; `operations` bounds how many wait.
+   * Operations of more than `bulkItems` items. Each of them also counts in `operations`. Items keep the event
+   * loop and the log busy, so this lane bounds how many items run at once. Further operations wait, and
+   * `operations` bounds how many wait.
    */
   readonly bulk: {
     enter(caller: Caller, items: number): Promise<void> | undefined;
@@ -23,20 +28,25 @@ export interface InFlight {
   };
 }
 
-/** An operation of more items is bulk. */
+/** An operation with more items than this is a bulk operation. */
 export const bulkItems = 50;
 
-/** In items. The log writes 500 at once: of a caller as many again are read meanwhile. */
+/**
+ * The bounds on concurrent bulk operations, in items. The log writes 500 items at once. Meanwhile the next
+ * 500 items of the same caller can be read.
+ */
 const bulkBounds = { total: 2_000, perTenant: 1_500, perUser: 1_000 };
 
-/** A lane of callers. */
+/** A lane whose tasks belong to callers. */
 export interface CallerLane extends Pick<Lane, 'running' | 'waiting' | 'refused'> {
   /** Like `Lane.enter`. */
   enter(caller: Caller): Promise<void> | undefined;
   leave(caller: Caller): void;
 }
 
-/** How many more subscriptions than operations are set up at once: their snapshots are read together. */
+/**
+ * How many times more subscriptions than operations are set up at once. Their snapshots are read together.
+ */
 const setUpsPerOperation = 5;
 
 export function createInFlight({
@@ -81,21 +91,27 @@ function ofCallers({ enter, leave, ...lane }: Lane, perService: number): CallerL
   };
 }
 
-/** Names a caller within the tenant. No user id holds a line break. */
+/**
+ * Names a caller within its tenant. No user id contains a line break, so a service never shares the place of
+ * a user.
+ */
 const placeOf = ({ tenantId, role, subject }: Caller): UserKey => ({
   tenantId,
   userId: role === 'user' ? subject : `\n${subject}`,
 });
 
-/** Calls `done` when an answer was handed to the system, or the client is gone: until then the answer takes memory. */
+/**
+ * Calls `done` when the operating system has taken the answer, or the client has disconnected. Until then the
+ * answer takes memory.
+ */
 export function whenSent(response: ServerResponse, done: () => void): void {
   const { socket } = response.req;
   if (response.writableFinished || socket.destroyed) {
     done();
     return;
   }
-  // Node emits this once for either. An answer that waits behind others of its connection has no socket yet, and no event
-  // when the client is gone.
+  // Node.js emits `close` once in either case. But an answer that waits behind other answers of its
+  // connection has no socket yet, so it emits nothing when the client disconnects.
   if (response.socket) {
     response.once('close', done);
     return;

@@ -8,32 +8,42 @@ import { type GraphQLEndpoints, type ListenerState, type RouteDeps, route } from
 import { createTurns } from './turns.ts';
 
 export interface Listener {
-  /** Resolves with the address once connections are accepted. Rejects with START_REFUSED when the port cannot be had. */
+  /**
+   * Resolves with the address when the server accepts connections. Rejects with START_REFUSED if the server
+   * cannot listen on the port.
+   */
   listen(host: string, port: number): Promise<{ readonly url: string }>;
-  /** From now on operations are answered; before, with 503 UNAVAILABLE, and nothing is ready. */
+  /**
+   * Begins to answer operations. Before this call the server answers them with 503 UNAVAILABLE, and `/readyz`
+   * is not ready.
+   */
   open(): void;
-  /** Accepts nothing new, closes sockets with 1012, lets requests under way finish for at most `timeoutMs`. */
+  /**
+   * Stops accepting connections, closes sockets with 1012, and gives running requests at most `timeoutMs` to
+   * finish.
+   */
   drain(timeoutMs: number): Promise<void>;
 }
 
-/** How long a client gets, so that a slow one does not hold a connection open. */
+/** How long a client may take to send a request, so that slow clients do not hold connections open. */
 export interface RequestTimeouts {
   readonly headersMs: number;
-  /** For headers and body together. */
+  /** The time for headers and body together. */
   readonly requestMs: number;
-  /** How often all connections are looked at. */
+  /** How often the server checks all connections. */
   readonly checkMs: number;
 }
 
 /**
- * Connections that the system accepts before the process does; it may allow fewer (`net.core.somaxconn`). Further clients try
- * again after 1 s and 3 s, so the first seconds after a restart would be slow.
+ * How many connections the operating system accepts before the process accepts them. The system may allow
+ * fewer (`net.core.somaxconn`). Further clients retry after 1 s and 3 s, so the first seconds after a restart
+ * would be slow.
  */
 const backlog = 4_096;
 
 /**
- * Sockets that are opened in one turn of the event loop. After a restart thousands of clients come back within a second, and
- * requests would wait until all of them are connected.
+ * How many sockets are opened in one turn of the event loop. After a restart thousands of clients connect
+ * within a second, and requests would wait until all of them are connected.
  */
 const upgradesPerTurn = 8;
 
@@ -43,7 +53,10 @@ export const defaultRequestTimeouts: RequestTimeouts = {
   checkMs: 2_000,
 };
 
-/** One port for everything: `/graphql` over HTTP and WebSocket, the pages, the health checks. */
+/**
+ * Creates the server that listens on one port for `/graphql` over HTTP and WebSocket, the pages and the
+ * health checks.
+ */
 export function createListener(
   deps: RouteDeps & { readonly logger: Logger },
   timeouts: RequestTimeouts = defaultRequestTimeouts,
@@ -98,7 +111,7 @@ async function listen(server: Server, host: string, port: number): Promise<{ rea
   return { url: `http://${name}:${actual}` };
 }
 
-/** Opens a WebSocket at /graphql, and refuses all others. */
+/** Opens a WebSocket at /graphql. Refuses an upgrade of any other path. */
 function upgrade(
   endpoints: GraphQLEndpoints | undefined,
   state: ListenerState,
@@ -106,14 +119,14 @@ function upgrade(
   socket: Duplex,
   head: Buffer,
 ): void {
-  const isThere = endpoints !== undefined && /^\/graphql(\?|$)/.test(request.url ?? '');
-  if (isThere && state === 'open') {
+  const isSocketPath = endpoints !== undefined && /^\/graphql(\?|$)/.test(request.url ?? '');
+  if (isSocketPath && state === 'open') {
     endpoints.sockets.upgrade(request, socket, head);
     return;
   }
   // A client that does not close its side would keep the process from ending.
   socket.once('finish', () => socket.destroy());
-  const status = isThere ? '503 Service Unavailable' : '404 Not Found';
+  const status = isSocketPath ? '503 Service Unavailable' : '404 Not Found';
   socket.end(`HTTP/1.1 ${status}\r\nconnection: close\r\n\r\n`);
 }
 
@@ -128,7 +141,7 @@ function startErrorOf(error: NodeJS.ErrnoException, host: string, port: number):
     case 'EACCES':
       return new AppError(
         'START_REFUSED',
-        `This user may not listen on ${where}. Set PORT to 1024 or higher, for example PORT=4000.`,
+        `The operating system does not allow this process to listen on ${where}. Set PORT to 1024 or higher, for example PORT=4000.`,
       );
     case 'EADDRNOTAVAIL':
     case 'ENOTFOUND':

@@ -1,7 +1,7 @@
 import { performance } from 'node:perf_hooks';
 import { Gauge, Registry } from 'prom-client';
 
-/** What a gauge shows, read when somebody asks. */
+/** A gauge, whose value is read when Prometheus scrapes it. */
 export type Reading = Plain | Labelled;
 
 interface Named {
@@ -9,28 +9,32 @@ interface Named {
   readonly help: string;
 }
 
-/** One number. A rejection of `read` leaves the gauge out of the answer, which says more than an old number. */
+/**
+ * A gauge with one number. If `read` rejects, the answer has no such gauge, because an old number would be
+ * misleading.
+ */
 interface Plain extends Named {
   readonly label?: undefined;
   read(): number | Promise<number>;
 }
 
 interface Labelled extends Named {
-  /** The name of the one label. */
+  /** The name of the only label. */
   readonly label: string;
-  /** A number by each value of the label. */
+  /** Reads a number for each value of the label. */
   read(): Readonly<Record<string, number>> | Promise<Readonly<Record<string, number>>>;
 }
 
-/** Metrics as Prometheus reads them. */
+/** The metrics in the text format of Prometheus. */
 export interface Metrics {
   readonly contentType: string;
   text(): Promise<string>;
 }
 
 /**
- * The usual ones of a process, under their usual names. Read on demand: the library's own observe every garbage collection
- * and every turn of the event loop, a twentieth of the work of a bulk append.
+ * The common metrics of a process, under their common names. They are read on demand. The default metrics of
+ * the library observe every garbage collection and every turn of the event loop, which takes a twentieth of
+ * the work of a bulk append.
  */
 const ofTheProcess: readonly Plain[] = [
   {
@@ -50,12 +54,12 @@ const ofTheProcess: readonly Plain[] = [
   },
   {
     name: 'nodejs_eventloop_utilization',
-    help: 'Share of its time that the event loop was busy since the start, 0 to 1.',
+    help: 'The share of time since the start that the event loop was busy, 0 to 1.',
     read: () => performance.eventLoopUtilization().utilization,
   },
 ];
 
-/** Those of the process and the given ones. No label names a user or a tenant. */
+/** Creates the metrics of the process together with `readings`. No label names a user or a tenant. */
 export function createMetrics(readings: readonly Reading[]): Metrics {
   const registry = new Registry();
   for (const reading of [...ofTheProcess, ...readings]) {
@@ -65,7 +69,8 @@ export function createMetrics(readings: readonly Reading[]): Metrics {
       labelNames: reading.label === undefined ? [] : [reading.label],
       registers: [registry],
       async collect() {
-        // What an earlier reading found, and a label value that is gone, are left out.
+        // The previous values are removed first, so that a failed reading and a label value that no longer
+        // exists leave none.
         const values = await valuesOf(reading).catch(() => []);
         if (reading.label === undefined) this.remove();
         else this.reset();

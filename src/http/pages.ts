@@ -5,12 +5,13 @@ import { fileURLToPath } from 'node:url';
 import sirv from 'sirv';
 import { createDocs } from './docs.ts';
 
-/** Built by `npm run build`, beside the compiled server; found from `src/` as well. */
+/** `npm run build` builds the pages here. The path is the same from `src/` and from `dist/`. */
 const builtPages = fileURLToPath(new URL('../../dist/web', import.meta.url));
 
 const placeholder = '<script type="application/json" id="unseen-config">{}</script>';
 
-// GraphiQL's editor makes style elements and workers from blobs; nothing is loaded from elsewhere.
+// The editor of GraphiQL creates style elements, and workers from blobs. The pages load nothing from other
+// hosts.
 const contentSecurityPolicy = [
   "default-src 'self'",
   "connect-src 'self' ws: wss:",
@@ -24,8 +25,9 @@ const contentSecurityPolicy = [
 ].join('; ');
 
 /**
- * Serves `/playground`, `/demo` and what they load, and the manual at `/docs`. Pages are the same for every request and carry
- * no token. `opensByLink`: whether they can be opened by a link, which is what they then tell a visitor without a token.
+ * Serves `/playground` and `/demo` with their assets, and the manual at `/docs`. A page is the same for every
+ * request and holds no token. `opensByLink` says whether a link of `unseen open` can open the pages. The
+ * pages then explain this to a visitor without a token.
  */
 export function createPages(
   { opensByLink }: { readonly opensByLink: boolean },

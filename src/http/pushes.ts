@@ -9,31 +9,39 @@ import {
 import type { Context } from '../graphql/engine/context.ts';
 import { executeEvent } from '../graphql/engine/execute.ts';
 
-/** Where the pushes of a subscription go. */
+/** The socket that receives the pushes of a subscription. */
 export interface Destination {
-  /** Resolves when the payload, JSON, is on its way: until then the next one waits. */
+  /**
+   * Sends a payload of JSON. The next payload waits until the promise resolves. undefined means that nothing
+   * needs to wait.
+   */
   send(payload: string): Promise<void> | undefined;
   mask(error: GraphQLError): GraphQLFormattedError;
 }
 
-/** Texts that one event is written out as, at most: as many operations may ask for it in other words. */
+/**
+ * The most texts that are kept for one event. Each operation that asks for other fields has a text of its
+ * own.
+ */
 const maxTexts = 100;
 
 /**
- * Runs subscriptions whose events go to many sockets: an event is executed and written out once per operation, however
- * many subscribed with it. So what it answers must follow from the event, the document and the variables: resolvers below
- * a subscription get no caller in their context. Who may see what is decided when subscribing.
+ * Runs subscriptions whose events go to many sockets. Each event is executed and serialised once per
+ * operation, however many clients have subscribed with that operation. So the result must follow from the
+ * event, the document and the variables alone. Resolvers below a subscription get no caller in their context.
+ * The decision who may see the events is made when a client subscribes.
  */
 export function createPushes(contextValue: Pick<Context, 'container'>) {
   const operationOf = createOperationNames();
   const write = createPayloads(contextValue);
   return {
     /**
-     * Begins a subscription. What it resolves with is for graphql-ws to keep: an iterator without values that ends with
-     * the subscription, or the errors because of which there is none.
+     * Begins a subscription. Resolves with an iterator for graphql-ws, which yields no values and ends with
+     * the subscription. Resolves with the errors if the subscription cannot begin.
      */
     async subscribe(args: ExecutionArgs, { send, mask }: Destination) {
-      // Before there is a source: it throws for variables that cannot be written down.
+      // The name is computed before the source exists, because it throws for variables that JSON cannot
+      // represent.
       const operation = operationOf(args);
       const source = await createSourceEventStream(args);
       if (!(Symbol.asyncIterator in source)) return source;
@@ -45,7 +53,10 @@ export function createPushes(contextValue: Pick<Context, 'container'>) {
   };
 }
 
-/** Names operations: two have the same name if they have the same document, operation and variables. */
+/**
+ * Names operations. Two operations have the same name if they have the same document, operation name and
+ * variables.
+ */
 function createOperationNames() {
   const numbers = new WeakMap<DocumentNode, number>();
   let documents = 0;
@@ -56,7 +67,7 @@ function createOperationNames() {
   };
 }
 
-/** Writes the payload of an event for an operation. Payloads of the newest event are kept. */
+/** Writes the payload of an event for an operation. Keeps the payloads of the newest event only. */
 function createPayloads(contextValue: Pick<Context, 'container'>) {
   let newest: unknown;
   const texts = new Map<string, string>();
@@ -73,7 +84,7 @@ function createPayloads(contextValue: Pick<Context, 'container'>) {
     const known = texts.get(operation);
     if (known !== undefined) return known;
     const finish = (result: ExecutionResult): string => {
-      // Errors carry the id of the request that asked.
+      // Errors contain the request id of one subscription, so their text is not shared.
       if (result.errors)
         return JSON.stringify({ data: result.data ?? null, errors: result.errors.map(mask) });
       const text = JSON.stringify(result);
@@ -85,7 +96,10 @@ function createPayloads(contextValue: Pick<Context, 'container'>) {
   };
 }
 
-/** Pushes each event when the one before is on its way. The iterator has no values and ends with the events. */
+/**
+ * Pushes each event after the previous event is on its way. The returned iterator yields no values and ends
+ * with the events.
+ */
 function pushEach(
   events: AsyncIterator<unknown, unknown>,
   push: (event: unknown) => Promise<void> | undefined,

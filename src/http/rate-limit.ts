@@ -4,35 +4,40 @@ import { AppError } from '../domain/error.ts';
 import { expiredMessage } from '../ports/authenticator.ts';
 import { createTokenBuckets, type TokenBuckets } from './token-buckets.ts';
 
-/** What an operation asks for. */
+/** The size of an operation. */
 export interface Charge {
-  /** Of `Operations.cost`. */
+  /** The result of `Operations.cost`. */
   readonly cost: number;
-  /** Of `Operations.items`. */
+  /** The result of `Operations.items`. */
   readonly items: number;
 }
 
-/** How often a caller may come: token buckets in this process, of five seconds' worth. */
+/**
+ * Limits how many points a caller uses per second, by token buckets in this process. A bucket holds the
+ * points of five seconds.
+ */
 export interface RateLimit {
-  /** Charges a caller for a request. Throws RATE_LIMITED when the caller sends too many. */
+  /** Charges a caller 1 point for a request. Throws RATE_LIMITED if the caller has no point left. */
   countCaller(caller: Caller): void;
   /**
-   * Charges a caller for what an operation asks for, beyond the point of the request. Throws RATE_LIMITED when there are too
-   * few points left, and QUERY_TOO_COMPLEX when there can never be enough.
+   * Charges a caller for the size of an operation, in addition to the point of the request. Throws
+   * RATE_LIMITED if the caller has too few points left, and QUERY_TOO_COMPLEX if even a full bucket has too
+   * few.
    */
   countOperation(caller: Caller, charge: Charge): void;
   /**
-   * Charges an address for a refused token, because there is no caller to charge. Throws RATE_LIMITED when the address sends
-   * too many. Expired tokens are free: their owners must be told to renew them, also when an attacker shares the proxy.
+   * Charges an address for a refused token, because there is no caller to charge. Throws RATE_LIMITED if the
+   * address has no point left. Expired tokens are free, because the server must tell their owners to renew
+   * them even when an attacker shares their proxy.
    */
   countRefusal(error: unknown, address: string | undefined): void;
-  /** The fields `RateLimit-Policy` and `RateLimit`; undefined when nothing limits the caller. */
+  /** The fields `RateLimit-Policy` and `RateLimit`. undefined if the caller has no limit. */
   headers(caller: Caller): RateLimitHeaders | undefined;
   /** How many requests were refused. */
   refused(): number;
 }
 
-/** As draft-ietf-httpapi-ratelimit-headers has them. */
+/** The header values defined by draft-ietf-httpapi-ratelimit-headers. */
 export interface RateLimitHeaders {
   readonly policy: string;
   readonly state: string;
@@ -41,17 +46,18 @@ export interface RateLimitHeaders {
 const burstSec = 5;
 const maxKeys = 100_000;
 
-/** What one point pays for beyond the request itself. */
+/** The cost and the number of items that one more point pays for. */
 const costPerPoint = 20;
 const itemsPerPoint = 5;
 
-/** What an operation costs beyond the point of its request. */
+/** The points of an operation in addition to the point of its request. */
 const pointsOf = ({ cost, items }: Charge) =>
   Math.floor(cost / costPerPoint) + Math.floor(items / itemsPerPoint);
 
 /**
- * The network an address is in. A site has at least 2^64 addresses of IPv6 (RFC 6177), so these are limited together. IPv6
- * addresses that stand for one of IPv4 (RFC 4291, 2.5.5) end in its dots.
+ * The network of an address, which is the key of its bucket. A site has at least 2^64 IPv6 addresses (RFC
+ * 6177), so they share one bucket. An IPv6 address that represents an IPv4 address (RFC 4291, 2.5.5) contains
+ * dots and is kept whole.
  */
 function networkOf(address: string): string {
   if (!isIPv6(address) || address.includes('.')) return address;
@@ -64,13 +70,13 @@ interface Limited {
   readonly perSecond: number;
   readonly burst: number;
   readonly name: string;
-  /** Who is limited, in messages. */
+  /** The noun for the limited party in error texts. */
   readonly who: string;
   readonly policy: string;
   readonly buckets: TokenBuckets;
 }
 
-/** undefined when nothing is limited. */
+/** Creates the buckets of a limit. Returns undefined if `perSecond` is 0, which means no limit. */
 function limited(perSecond: number, name: string, who: string): Limited | undefined {
   if (perSecond === 0) return undefined;
   const burst = perSecond * burstSec;
@@ -84,7 +90,7 @@ function limited(perSecond: number, name: string, who: string): Limited | undefi
   };
 }
 
-/** All in points per second; 0: no limit. */
+/** Creates the rate limits. All values are points per second, and 0 means no limit. */
 export function createRateLimit({
   perUser,
   perService,
@@ -102,12 +108,12 @@ export function createRateLimit({
   function refuse({ perSecond, who }: Limited, waitMs: number): never {
     refused += 1;
     const retryAfterSec = Math.ceil(waitMs / 1000);
-    // Also the reason a socket is closed with, which has 123 bytes.
-    const message = `Too many requests: ${perSecond} per second and ${who}. Try again in ${retryAfterSec} s.`;
+    // This text is also the close reason of a socket, which may have at most 123 bytes.
+    const message = `Too many requests: ${perSecond} per second are allowed per ${who}. Try again in ${retryAfterSec} s.`;
     throw new AppError('RATE_LIMITED', message, { retryAfterSec });
   }
 
-  /** Charges a request, whatever it asks for. */
+  /** Charges 1 point for a request. */
   function takeOne(limit: Limited | undefined, key: string): void {
     const waitMs = limit ? limit.buckets.take(key) : 0;
     if (limit && waitMs > 0) refuse(limit, waitMs);
@@ -124,11 +130,11 @@ export function createRateLimit({
       const { burst, name, perSecond, buckets } = limit;
       if (1 + points > burst) {
         refused += 1;
-        const message = `The operation costs ${1 + points} points; RATE_LIMIT_PER_${name.toUpperCase()} allows ${burst} at once. Ask for less, or send fewer items.`;
+        const message = `The operation costs ${1 + points} points, but RATE_LIMIT_PER_${name.toUpperCase()} allows at most ${burst} at once. Select less, or send fewer items.`;
         throw new AppError('QUERY_TOO_COMPLEX', message);
       }
       const waitMs = buckets.take(keyOf(caller), points);
-      // The retry is a request again.
+      // The retry needs 1 more point, because it is a request as well.
       if (waitMs > 0) refuse(limit, waitMs + 1000 / perSecond);
     },
     countRefusal(error, address = '') {
@@ -140,7 +146,7 @@ export function createRateLimit({
       const limit = limitOf(caller);
       if (!limit) return undefined;
       const remaining = limit.buckets.level(keyOf(caller));
-      // Points come back all the time: more of them within a second.
+      // Points come back continuously, so more points are available within a second.
       const state = `"${limit.name}";r=${remaining};t=${remaining < limit.burst ? 1 : 0}`;
       return { policy: limit.policy, state };
     },
@@ -148,10 +154,10 @@ export function createRateLimit({
   };
 }
 
-/** The key of each caller. Built for every request, it would also be hashed for every request. */
+/** The key of each caller. Building and hashing the key again for every request would cost time. */
 const keys = new WeakMap<Caller, string>();
 
-/** Services and admins of one name are one caller. */
+/** A service and an admin with the same name share a bucket. */
 function keyOf(caller: Caller): string {
   let key = keys.get(caller);
   if (key === undefined) {

@@ -4,7 +4,8 @@ import { AppError, errorTable } from '../domain/error.ts';
 import { httpStatus } from '../graphql/engine/error.ts';
 import type { Logger } from '../ports/logger.ts';
 
-// Unique without randomness for each: this process, then a counter.
+// An id consists of a random id of the process and a counter, because random bytes for every request cost
+// time.
 const processId = randomUUID();
 let requests = 0;
 
@@ -13,18 +14,20 @@ function nextId(): string {
   return `${processId}-${requests}`;
 }
 
-/** The id a proxy gave the request, when it is a plain one; else a new one. */
+/** The `x-request-id` of the request if it has up to 128 plain characters, otherwise a new id. */
 export function requestIdOf(request: IncomingMessage): string {
   const given = request.headers['x-request-id'];
   return typeof given === 'string' && /^[\w.:-]{1,128}$/.test(given) ? given : nextId();
 }
 
-/** Answers JSON and ends. */
+/** Sends a JSON answer. */
 export function answerJson(response: ServerResponse, status: number, value: unknown): void {
   answerText(response, status, JSON.stringify(value));
 }
 
-/** Answers a text that is written already, by default JSON, and ends. Headers that are given here cost less than `setHeader`. */
+/**
+ * Sends a text, which is JSON by default. Passing `headers` here is cheaper than calling `setHeader` before.
+ */
 export function answerText(
   response: ServerResponse,
   status: number,
@@ -41,7 +44,10 @@ export function answerText(
   response.end(body);
 }
 
-/** Answers an error that came before any operation ran, in the shape of a GraphQL answer, masked like one. */
+/**
+ * Sends an error that occurred before any operation ran, in the shape of a GraphQL answer and masked in the
+ * same way.
+ */
 export function answerError(
   response: ServerResponse,
   error: unknown,
@@ -62,7 +68,7 @@ export function answerError(
   response.setHeader('x-request-id', requestId);
   if (code === 'UNAUTHENTICATED') response.setHeader('www-authenticate', 'Bearer');
   if (retryAfterSec !== undefined) response.setHeader('retry-after', retryAfterSec);
-  // What is left of the body is not read: the connection cannot serve another request.
+  // The server does not read the rest of the body, so the connection cannot serve another request.
   if (!response.req.complete) response.setHeader('connection', 'close');
   answerJson(response, httpStatus[code] ?? 500, {
     errors: [{ message: known.message, extensions: { code, requestId, retryAfter: retryAfterSec } }],

@@ -7,7 +7,7 @@ import type { GraphQLOverWebSocket } from './graphql-ws.ts';
 import type { Metrics } from './metrics.ts';
 import { answerJson, answerText } from './response.ts';
 
-/** What a process answers at /graphql and on the pages. */
+/** The endpoints of a process with the role api. */
 export interface GraphQLEndpoints {
   readonly graphql: GraphQLOverHttp;
   readonly sockets: GraphQLOverWebSocket;
@@ -15,19 +15,22 @@ export interface GraphQLEndpoints {
   readonly pages: (request: IncomingMessage, response: ServerResponse, path: string) => Promise<boolean>;
 }
 
-/** Whether a process answers operations yet, or no longer takes new connections. */
+/**
+ * `starting`: the process does not answer operations yet. `open`: it answers them. `draining`: it accepts no
+ * new connections.
+ */
 export type ListenerState = 'starting' | 'open' | 'draining';
 
 export interface RouteDeps {
-  /** undefined: this process answers nothing but the health checks. */
+  /** undefined if this process answers only the health checks and metrics. */
   readonly endpoints: GraphQLEndpoints | undefined;
-  /** What is not ready, by name; empty when requests will succeed. */
+  /** The names of the backends that are not ready. Empty if requests will succeed. */
   readonly isReady: () => Promise<readonly string[]>;
   readonly metrics: Metrics;
   readonly corsOrigins: readonly string[];
 }
 
-/** Answers a request by its path. Rejects with the error to answer. */
+/** Answers a request by its path. Rejects with an error that the caller must send as the answer. */
 export async function route(
   deps: RouteDeps,
   state: ListenerState,
@@ -42,13 +45,13 @@ export async function route(
     answerJson(response, 200, await endpoints.demo(request));
   } else if (request.method !== 'GET' && request.method !== 'HEAD') {
     response.setHeader('allow', 'GET, HEAD');
-    answerJson(response, 405, { error: `${path} is only read. The API is at POST /graphql.` });
+    answerJson(response, 405, { error: `${path} accepts only GET and HEAD. The API is at POST /graphql.` });
   } else if (!(await answerHealth(deps, state, path, response))) {
     await answerPage(endpoints, path, request, response);
   }
 }
 
-/** undefined when the request is answered. */
+/** Answers a request for /graphql. Returns undefined if the answer is already sent. */
 function answerGraphQL(
   graphql: GraphQLOverHttp,
   corsOrigins: readonly string[],
@@ -59,21 +62,21 @@ function answerGraphQL(
   if (state === 'draining') response.setHeader('connection', 'close');
   if (allowOrigin(corsOrigins, request, response) === 'answered') return undefined;
   if (state === 'starting') {
-    const message = 'The server is starting: a backend is waited for. Try again.';
+    const message = 'The server is starting and waits for a backend. Try again.';
     throw new AppError('UNAVAILABLE', message, { retryAfterSec: 1 });
   }
   const isBrowser = request.method === 'GET' && /text\/html/.test(request.headers.accept ?? '');
   if (isBrowser) redirect(response, `/playground${(request.url ?? '').slice('/graphql'.length)}`);
   else if (request.method === 'GET' || request.method === 'POST') return graphql.handle(request, response);
   else {
-    const message = 'Send operations by POST; queries may also go by GET.';
+    const message = 'Send operations by POST, or queries by GET.';
     response.setHeader('allow', 'GET, POST, OPTIONS');
     answerJson(response, 405, { errors: [{ message, extensions: { code: 'BAD_USER_INPUT' } }] });
   }
   return undefined;
 }
 
-/** Returns false if the path is none of the health checks. */
+/** Answers a health check or the metrics. Returns false for any other path. */
 async function answerHealth(
   { isReady, metrics }: RouteDeps,
   state: ListenerState,
@@ -111,8 +114,8 @@ async function answerPage(
   if (await endpoints?.pages(request, response, path)) return;
   answerJson(response, 404, {
     error: endpoints
-      ? 'Nothing here. The API is at /graphql, pages at /playground, /demo and /docs.'
-      : 'Nothing here: this process is a worker. It answers /healthz, /readyz and /metrics.',
+      ? 'There is no page at this path. The API is at /graphql, the pages are at /playground, /demo and /docs.'
+      : 'There is no page at this path. This process is a worker, which answers only /healthz, /readyz and /metrics.',
   });
 }
 

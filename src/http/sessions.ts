@@ -6,19 +6,22 @@ import { expiredMessage } from '../ports/authenticator.ts';
 import { closeTable } from './close-codes.ts';
 import type { SocketLimits } from './socket-limits.ts';
 
-/** How many sockets are looked at before something else may run. */
+/** How many sockets are checked before other work may run. */
 const socketsPerTurn = 200;
 
-/** Longest delay a timer takes (2^31 - 1 ms, 24 days); a token that lives longer outlives any socket. */
+/** The longest delay of a timer: 2^31 - 1 ms, 24 days. A socket whose token lives longer is closed after that time. */
 const maxTimerMs = 0x7fff_ffff;
 
-/** One open socket. */
+/** An open socket. */
 export interface Session {
   readonly socket: WebSocket;
   readonly address: string | undefined;
   /** undefined until the socket is authenticated. */
   caller?: Caller;
-  /** Ids whose subscription is being set up. Mostly none: an empty set for each of ten thousands would take megabytes. */
+  /**
+   * The ids of subscriptions that are being set up. Usually there are none, and an empty set for each of ten
+   * thousand sockets would take megabytes.
+   */
   starting: readonly string[];
   expiry?: NodeJS.Timeout;
   lastSeen: number;
@@ -26,23 +29,32 @@ export interface Session {
   messages: number;
 }
 
-/** The open sockets of this process. Closes those that are silent, too many, or whose token has expired. */
+/**
+ * The open sockets of this process. Closes sockets that are silent, sockets over a limit and sockets whose
+ * token has expired.
+ */
 export interface Sessions {
   open(socket: WebSocket, address: string | undefined): Session;
-  /** Gives the session its caller. Closes the socket and returns false if the user has too many. */
+  /** Sets the caller of the session. Closes the socket and returns false if the user has too many sockets. */
   identify(session: Session, caller: Caller): boolean;
-  /** Notes a message or control frame. Returns false if it must be ignored: the socket is closing, or sends too much. */
+  /**
+   * Counts a message or control frame. Returns false if the frame must be ignored, because the socket is
+   * closing or the client sends too much.
+   */
   accepts(session: Session): boolean;
-  /** Forgets a socket that has closed. */
+  /** Removes a session whose socket has closed. */
   closed(session: Session): void;
   count(): number;
-  /** Closes every socket with 1012, so that clients come back to another process or later. */
+  /**
+   * Closes every socket with 1012, so that clients connect again, to another process or later. Resolves when
+   * all are closed.
+   */
   stop(): Promise<void>;
 }
 
 export function createSessions(limits: SocketLimits): Sessions {
   const sessions = new Set<Session>();
-  /** Sessions without a caller, oldest first. */
+  /** Sessions that have no caller yet, oldest first. */
   const waiting = new Set<Session>();
   const socketsByUser = new Map<string, number>();
   const heartbeat = setInterval(() => void beat(sessions, limits), limits.heartbeatMs).unref();
@@ -87,8 +99,8 @@ export function createSessions(limits: SocketLimits): Sessions {
 }
 
 /**
- * Makes room by closing the oldest socket that waits. A client sends `connection_init` within a round trip, so the oldest
- * sockets are those that are opened only to be held.
+ * Adds a session that waits for its caller. If too many wait, closes the oldest. A real client sends
+ * `connection_init` within a round trip, so the oldest sockets belong to clients that only hold them open.
  */
 function startWaiting(waiting: Set<Session>, session: Session, { maxWaiting }: SocketLimits): void {
   waiting.add(session);
@@ -111,12 +123,13 @@ function closeWhenExpired(socket: WebSocket, { expiresAt }: Caller): NodeJS.Time
   const lifeMs = expiresAt.getTime() - Date.now();
   return setTimeout(
     () => socket.close(closeTable.expired.code, expiredMessage),
-    // In whole seconds, as tokens are: Node keeps a list for each duration there is.
+    // The delay is rounded to whole seconds, because Node.js keeps a list for each distinct duration. Tokens
+    // expire at whole seconds anyway.
     Math.min(Math.ceil(lifeMs / 1000) * 1000, maxTimerMs),
   );
 }
 
-/** Changes how many sockets a caller has, and returns it. */
+/** Adds `change` to the number of sockets of a caller. Returns the new number. */
 function countSocket(socketsByUser: Map<string, number>, caller: Caller, change: 1 | -1): number {
   const key = `${caller.role}:${userKeyOf({ tenantId: caller.tenantId, userId: caller.subject })}`;
   const count = (socketsByUser.get(key) ?? 0) + change;
@@ -125,13 +138,13 @@ function countSocket(socketsByUser: Map<string, number>, caller: Caller, change:
   return count;
 }
 
-/** Pings the clients and terminates the sockets of those that are silent. */
+/** Pings the clients and terminates the sockets of silent clients. */
 async function beat(sessions: Iterable<Session>, limits: SocketLimits): Promise<void> {
   let looked = 0;
   const now = performance.now();
   const allowance = limits.maxMessagesPerSecond * (limits.heartbeatMs / 1000);
   for (const session of sessions) {
-    // Pushes do not wait until thousands of sockets are pinged.
+    // Yields to other work, so that pushes do not wait until thousands of sockets are pinged.
     looked += 1;
     if (looked % socketsPerTurn === 0) await nextTurn();
     session.messages = Math.max(0, session.messages - allowance);

@@ -1,28 +1,31 @@
-/** What one socket, and one user, may take. */
+/** The limits of a socket and of a user. */
 export interface SocketLimits {
   readonly maxMessageBytes: number;
   readonly initWaitMs: number;
   readonly pingMs: number;
   readonly pongWaitMs: number;
-  /** How often all sockets are looked at: who is to be pinged, who is silent. */
+  /** How often the server checks all sockets for pings that are due and for silent clients. */
   readonly heartbeatMs: number;
   readonly maxSubscriptions: number;
   readonly maxSocketsPerUser: number;
-  /** Sockets of all clients together that have not sent `connection_init` yet. */
+  /** The most sockets of all clients together that have not sent `connection_init` yet. */
   readonly maxWaiting: number;
-  /** What one subscription keeps in memory while it is open. */
+  /** The limits on the parts of a subscription that stay in memory while it is open. */
   readonly maxSubscription: SubscriptionLimits;
-  /** Messages and control frames a client may send in a second, on average over ten. */
+  /** How many messages and control frames a client may send per second, averaged over 10 seconds. */
   readonly maxMessagesPerSecond: number;
-  /** What waits to be sent to a client that does not read. */
+  /** The most bytes that wait for a client that reads too slowly. */
   readonly maxBufferedBytes: number;
 }
 
 export interface SubscriptionLimits {
   readonly idCharacters: number;
-  /** Of the declared variables, as JSON. */
+  /** The length of the declared variables as JSON. */
   readonly variablesCharacters: number;
-  /** Of the document, 500 bytes each: 200 subscriptions of 960 tokens took 85 MB. */
+  /**
+   * The tokens of the document. A token takes about 500 bytes of memory: 200 subscriptions of 960 tokens took
+   * 85 MB.
+   */
   readonly tokens: number;
 }
 

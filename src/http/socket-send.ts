@@ -1,10 +1,16 @@
 import { MessageType } from 'graphql-ws';
 import type { WebSocket } from 'ws';
 
-/** Sends messages to sockets. Each function resolves when the message is on its way; undefined when it already is. */
+/**
+ * Sends messages to sockets. Each function resolves when the operating system has taken the message. It
+ * returns undefined if nothing needs to wait.
+ */
 export interface SocketSend {
   text(socket: WebSocket, data: string): Promise<void> | undefined;
-  /** A `next` message of a head and a payload. Sockets that get the same message share its encoding. */
+  /**
+   * Sends a `next` message made of a head and a payload. Sockets that get the same message share its encoded
+   * bytes.
+   */
   next(socket: WebSocket, head: string, payload: string): Promise<void> | undefined;
 }
 
@@ -21,7 +27,7 @@ export function createSocketSend({ maxBufferedBytes }: { readonly maxBufferedByt
     return last.bytes;
   }
 
-  /** Terminates the socket of a client that reads too slowly. */
+  /** Sends a message. Terminates the socket if the client reads too slowly. */
   function send(socket: WebSocket, data: string | Buffer): Promise<void> | undefined {
     if (socket.readyState !== socket.OPEN) return undefined;
     let settle: ((error?: Error | null) => void) | undefined;

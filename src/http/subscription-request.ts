@@ -18,15 +18,15 @@ export interface SubscribePayload {
   readonly variables?: Variables;
 }
 
-/** A subscription that may run. */
+/** A subscription that passed the checks. */
 export interface RequestedSubscription {
   readonly document: DocumentNode;
   readonly operation: OperationDefinitionNode;
-  /** Those that the operation declares. */
+  /** The variables that the operation declares. Other variables are dropped. */
   readonly variables: Readonly<Record<string, unknown>>;
 }
 
-/** Reads a `subscribe` message. Returns what is wrong with it when it must not run. */
+/** Reads a `subscribe` message. Returns errors if the subscription must not run. */
 export function readSubscription(
   execution: Execution,
   limits: SubscriptionLimits,
@@ -39,8 +39,8 @@ export function readSubscription(
   if (operation?.operation !== OperationTypeNode.SUBSCRIPTION) {
     return badInput(
       operation
-        ? 'Over the WebSocket only subscriptions are allowed; send this one by HTTP POST to the same URL.'
-        : 'The document has no operation of that name, or several and none was named.',
+        ? 'Only subscriptions run over WebSocket. Send queries and mutations by HTTP POST to the same URL.'
+        : 'The document has no operation with this operationName, or it has several operations and operationName is missing.',
     );
   }
   const variables = declaredVariables(operation, given);
@@ -52,7 +52,7 @@ export function readSubscription(
 
 const badInput = (message: string) => [graphQLErrorOf(new AppError('BAD_USER_INPUT', message))];
 
-/** What is too large to be kept while a subscription is open. */
+/** Returns an error text if a part of the subscription is too large to stay in memory while it is open. */
 function sizeProblem(
   {
     id,
@@ -61,14 +61,15 @@ function sizeProblem(
   }: { readonly id: string; readonly tokens: number | undefined; readonly variables: object },
   max: SubscriptionLimits,
 ): string | undefined {
-  const allowed = (what: string, count: number) => `${what} of a subscription may have ${count}`;
+  const allowed = (what: string, count: number) => `${what} of a subscription may have at most ${count}`;
   if (id.length > max.idCharacters) return `${allowed('The id', max.idCharacters)} characters.`;
-  if (tokens > max.tokens) return `${allowed('The document', max.tokens)} tokens; this one has ${tokens}.`;
+  if (tokens > max.tokens)
+    return `${allowed('The document', max.tokens)} tokens. This document has ${tokens}.`;
   if (lengthAsJson(variables) <= max.variablesCharacters) return undefined;
   return `${allowed('The variables', max.variablesCharacters)} characters as JSON.`;
 }
 
-/** Infinity when the value is nested too deep to be written down. */
+/** The length of a value as JSON. Infinity if the value is nested too deeply for JSON. */
 function lengthAsJson(value: unknown): number {
   try {
     return JSON.stringify(value).length;

@@ -1,15 +1,20 @@
 import { LRUCache } from 'lru-cache';
 
 /**
- * A token bucket for each key. A bucket gains `perSecond` tokens a second, holds at most `burst` tokens and begins full.
+ * A token bucket for each key. A bucket gains `perSecond` tokens a second, holds at most `burst` tokens and
+ * begins full.
  *
- * The `maxKeys` buckets that were used last are remembered, each by one number: the time at which it is full again, which a
- * taken token postpones (the generic cell rate algorithm, ITU-T I.371).
+ * Only the `maxKeys` most recently used buckets are kept. A bucket is stored as one number, the time at which
+ * it is full again. Taking a token moves this time further into the future (the generic cell rate algorithm,
+ * ITU-T I.371).
  */
 export interface TokenBuckets {
-  /** Takes tokens and returns 0. With too few it takes none and returns the ms until there are enough; Infinity for never. */
+  /**
+   * Takes tokens and returns 0. If there are too few tokens, takes none and returns the ms until there are
+   * enough. Returns Infinity if there can never be enough.
+   */
   take(key: string, tokens?: number): number;
-  /** The whole tokens a bucket holds. */
+  /** The number of whole tokens in a bucket. */
   level(key: string): number;
 }
 
@@ -18,7 +23,7 @@ export function createTokenBuckets(
   nowMs: () => number = () => performance.now(),
 ): TokenBuckets {
   const buckets = new LRUCache<string, { fullAt: number }>({ max: maxKeys });
-  // Time is counted in the thousandths of a token it brings.
+  // Time is measured in the thousandths of a token that it brings.
   const room = burst * 1000;
   return {
     take(key, tokens = 1) {

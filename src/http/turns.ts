@@ -1,6 +1,6 @@
 /**
- * Runs work in the order in which it came, at most `perTurn` pieces in a turn of the event loop, so that other work is done in
- * between. The work must not throw: an error would be uncaught.
+ * Runs tasks in order of arrival, at most `perTurn` of them in a turn of the event loop, so that other work
+ * runs in between. A task must not throw, because nothing would catch the error.
  */
 export function createTurns(perTurn: number): (work: () => void) => void {
   const waiting = new Set<() => void>();
