@@ -11,7 +11,7 @@ export function letterId(value: string): string {
   )(value).toLowerCase();
 }
 
-/** The start of a day in UTC. */
+/** Parses a day. Returns its start in UTC. */
 export function day(value: string): Date {
   const start = new Date(`${matching(/^\d{4}-\d\d-\d\d$/, 'a day such as 2026-11-20')(value)}T00:00:00Z`);
   if (!start.toJSON()?.startsWith(value)) throw new InvalidArgumentError('Expected a day that exists.');
@@ -27,7 +27,7 @@ export function between(min: number, max: number) {
   };
 }
 
-/** A duration in milliseconds. */
+/** Parses a duration such as 30s. Returns milliseconds. */
 export function duration(value: string): number {
   const [, number, unit] = /^([1-9]\d{0,4})(s|m|h)$/.exec(value) ?? [];
   if (!number || !unit) throw new InvalidArgumentError('Expected a duration such as 30s or 2m.');

@@ -11,7 +11,7 @@ afterAll(() => app.stop());
 
 const limitThresholds = { DEPOSIT: [80, 100], SESSION: [80, 100] };
 
-it('lives a while, and what the server shows in the end is what it did', async () => {
+it('sends traffic, and the server shows the numbers of that traffic', async () => {
   const token = await app.token({ role: 'service', subject: 'demo', tenantId: 'demo' });
   const parts: number[] = [];
   const demo = await runDemo(
@@ -28,7 +28,7 @@ it('lives a while, and what the server shows in the end is what it did', async (
   expect(checks.map(({ found }) => found)).toEqual(checks.map(({ expected }) => expected));
   expect(demoSummary(demo, checks)).toMatch(/^300 events in \d+ sessions[\s\S]*as it should be$/);
 
-  // Which can fail.
+  // The checks can fail.
   await withClient(app.connectionString, (client) =>
     client.query(`DELETE FROM page_view WHERE tenant_id = 'demo' AND user_id = 'visitor-1'`),
   );
@@ -36,7 +36,7 @@ it('lives a while, and what the server shows in the end is what it did', async (
   expect(demoSummary(demo, wrong)).toMatch(/page views in the stats +\d+ {2}should be \d+/);
 }, 60_000);
 
-it('says why when it cannot', async () => {
+it('rejects with the reason if the server refuses the token', async () => {
   const options = { url: app.url, users: 1, rate: 10, forMs: 1_000, limitThresholds };
   await expect(runDemo({ ...options, token: 'x' }, () => {})).rejects.toThrow();
   await expect(runDemo({ ...options, token: await app.token() }, () => {})).rejects.toThrow(

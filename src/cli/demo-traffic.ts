@@ -1,6 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
-/** A site: what one goes to from a page. Twice is twice as likely. */
+/**
+ * The pages of a web site, and the pages that a visitor can go to from each page. A page that is listed twice
+ * is twice as likely.
+ */
 const site: Readonly<Record<string, readonly string[]>> = {
   Home: ['Pricing', 'Docs', 'Docs', 'Blog', 'Shop', 'Shop', 'Shop'],
   Pricing: ['Home', 'Docs', 'Shop'],
@@ -11,7 +14,7 @@ const site: Readonly<Record<string, readonly string[]>> = {
   Checkout: ['Home'],
 };
 
-/** What every second visitor may use of something in a day. */
+/** Every second visitor gets one of these limits. */
 const limits = [
   { type: 'DEPOSIT', period: 'DAY', value: 200, currencyCode: 'EUR' },
   { type: 'SESSION', period: 'CALENDAR_DAY', value: 3_600 },
@@ -19,18 +22,20 @@ const limits = [
 
 const news = ['Your order has shipped', 'A reply to your question', 'New this week', 'Your invoice is ready'];
 
-/** What a demo asks for. */
+/** The options of a demo. */
 export interface DemoOptions {
-  /** Of the server, without a path. */
+  /** The address of the server, without a path. */
   readonly url: string;
-  /** A service token of a tenant that nobody else uses. */
+  /** A service token of a tenant that has no other users. */
   readonly token: string;
-  /** 1 to 500. */
+  /** How many users the demo has, 1 to 500. */
   readonly users: number;
   /** Events per second. */
   readonly rate: number;
   readonly forMs: number;
-  /** Of the server: when users are told that a limit of a type runs out, in percent, ascending. */
+  /**
+   * The setting LIMIT_THRESHOLDS of the server: the percentages of a limit that notify its user, ascending.
+   */
   readonly limitThresholds: Readonly<Record<(typeof limits)[number]['type'], readonly number[]>>;
 }
 
@@ -41,32 +46,33 @@ interface DemoUser {
   clicks: number;
   notifications: number;
   readonly limit: ((typeof limits)[number] & { readonly userLimitId: string }) | undefined;
-  /** Its progress after each use that was acknowledged. */
+  /** The progress of the limit after each acknowledged use. */
   readonly uses: number[];
   used: number;
 }
 
-/** A number that the server shows, and what it should be. */
+/** A number that the server shows, and the number that it should show. */
 export interface Check {
   readonly what: string;
   readonly expected: number;
   readonly found: number;
 }
 
-/** What was done, and the way to check it. */
+/** The traffic that was sent, and a way to check it. */
 export interface Demo {
   readonly events: number;
   readonly sessions: number;
   readonly openings: number;
-  /** Compares what was acknowledged with what the server shows, right now. */
+  /** Compares the acknowledged events with the numbers that the server shows now. */
   check(): Promise<readonly Check[]>;
 }
 
 type Answer = Readonly<Record<string, unknown>>;
 
 /**
- * Lives a while on a site: users come, go from page to page, click, use up their limits and leave; the shop sends them
- * notifications, and they open their inboxes. Rejects when the server cannot be reached or refuses what it is sent.
+ * Sends the traffic of a web site to a server. Visitors come, go from page to page, click, use up their
+ * limits and leave. The shop sends them notifications, and they open their inboxes. Rejects if the server
+ * cannot be reached or refuses a request.
  */
 export async function runDemo(
   { url, token, users, rate, forMs, limitThresholds }: DemoOptions,
@@ -122,7 +128,7 @@ export async function runDemo(
   const from = new Date();
   let [events, sessions, openings] = [0, 0, 0];
 
-  /** One thing that somebody does. Counted when it is acknowledged. */
+  /** Sends one action of a random visitor, and counts it after the server acknowledges it. */
   async function act(): Promise<void> {
     const user = pick(people);
     const { userId } = user;
@@ -140,7 +146,7 @@ export async function runDemo(
     } else if (user.page === undefined || chance < 0.75) {
       if (user.page === undefined) sessions += 1;
       const page = user.page === undefined ? 'Home' : pick(site[user.page] ?? ['Home']);
-      // Some leave after any page, all after the checkout.
+      // A visitor may leave after any page and always leaves after the checkout.
       user.page = page === 'Checkout' || Math.random() < 0.1 ? undefined : page;
       await record({ userId, name: page, path: `/${page.toLowerCase()}` });
       user.views += 1;
@@ -185,7 +191,10 @@ export async function runDemo(
   if (failure !== undefined) throw failure;
   onProgress({ part: 1, events });
 
-  /** How often the user was told that the limit runs out: at its highest threshold that the use reached, if that is a new one. */
+  /**
+   * How many warnings about the limit the user received: one for each threshold that was the highest reached
+   * after a use.
+   */
   function warnings({ limit, uses }: DemoUser): number {
     if (!limit) return 0;
     const reached = (use: number) =>
@@ -204,7 +213,7 @@ export async function runDemo(
       views += user.stats.pageViewCount;
       used += user.limits.reduce((sum, { progress }) => sum + Number(progress), 0);
       notifications += user.notifications.totalCount;
-      // What is beyond one page is not looked through.
+      // Unseen notifications are compared only for users whose notifications fit on one page.
       if (user.notifications.totalCount > 100) continue;
       unseen += user.badge.unseen;
       listedUnseen += user.notifications.nodes.filter(({ seenAt }) => seenAt === null).length;
@@ -234,7 +243,7 @@ export async function runDemo(
         found: sum((one) => one.pageViewCount),
       },
       { what: 'clicks in the metrics', expected: total((user) => user.clicks), found: sum(clicked) },
-      // Of one day; over midnight they are in two.
+      // The unique users of two days cannot be added, so a demo that runs past midnight does not check them.
       ...(activityMetrics.length === 1
         ? [
             {
@@ -269,7 +278,10 @@ interface VisibleBucket {
   readonly byType: readonly { readonly activityType: string; readonly count: number }[];
 }
 
-/** Checks until everything agrees, or time is up: what is recorded is applied, and counted, a moment later. */
+/**
+ * Checks until every number is right or the time is over, because the server applies and counts events a
+ * moment after it acknowledges them.
+ */
 export async function settledChecks(
   demo: Demo,
   { withinMs }: { readonly withinMs: number },
@@ -283,7 +295,7 @@ export async function settledChecks(
   }
 }
 
-/** The summary, as a table. */
+/** A table of the checks, below a line that summarises the traffic. */
 export function demoSummary({ events, sessions, openings }: Demo, checks: readonly Check[]): string {
   const width = Math.max(...checks.map(({ what }) => what.length));
   return [

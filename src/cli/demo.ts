@@ -17,7 +17,7 @@ export function register(program: Command): void {
         .argParser(duration)
         .default(duration('2m'), '2m'),
     )
-    .option('--url <url>', 'the address of the server (default: the one that HOST and PORT name)')
+    .option('--url <url>', 'the address of the server (default: the address in HOST and PORT)')
     .action(demo);
 }
 
@@ -31,7 +31,9 @@ async function demo(options: { users: number; rate: number; for: number; url?: s
   console.error(`Sending traffic of tenant ${tenantId} to ${url}`);
   const failed = (cause: unknown) => {
     const reason =
-      cause instanceof TypeError ? 'no server answers; is one running?' : (cause as Error).message;
+      cause instanceof TypeError
+        ? 'no server answers. Start one with `unseen start`, or name its address with --url.'
+        : (cause as Error).message;
     throw new AppError('START_REFUSED', `The demo on ${url} failed: ${reason}`, { cause });
   };
   const traffic = { ...options, url, token, forMs: options.for, limitThresholds: config.limitThresholds };
@@ -43,7 +45,7 @@ async function demo(options: { users: number; rate: number; for: number; url?: s
   if (checks.some(({ expected, found }) => expected !== found)) process.exitCode = 1;
 }
 
-/** Shows the progress on standard error: a bar that moves on a terminal, else a line every 10 seconds. */
+/** Shows the progress on standard error: a moving bar on a terminal, otherwise a line every 10 seconds. */
 function progressBar(): Parameters<typeof runDemo>[1] {
   const { isTTY } = process.stderr;
   let shownAt = 0;

@@ -89,7 +89,7 @@ interface Deps {
   readonly clock: Clock;
 }
 
-/** Dead letters retried in one transaction. */
+/** How many dead letters one transaction retries. */
 const batchSize = 100;
 
 async function retryInBatches(deps: Deps, ids: readonly string[]): Promise<readonly string[]> {
@@ -101,8 +101,8 @@ async function retryInBatches(deps: Deps, ids: readonly string[]): Promise<reado
 }
 
 /**
- * Retries all dead letters, or those of one topic, from the newest to the oldest. A dead letter that fails again meanwhile
- * is newer, so it is not retried twice.
+ * Retries all dead letters, or all of one topic, from the newest to the oldest. A dead letter that fails
+ * again during the run is newer, so it is not retried twice.
  */
 async function retryAll(deps: Deps, topic: string | undefined): Promise<readonly string[]> {
   const retried: string[] = [];

@@ -17,7 +17,7 @@ async function printReport({ json }: { readonly json?: boolean }): Promise<void>
   const examinations = [...(await examine(readConfig())), ...examineEnvironment(misspellings())];
   const hasFailed = examinations.some(({ findings }) => findings.some(({ state }) => state === 'failed'));
   const report = json ? JSON.stringify(examinations, undefined, 2) : reportOf(examinations);
-  // Exits as soon as the report is written: a client may wait for a silent backend for ever.
+  // Exits as soon as the report is written, because a client library may wait for a silent backend for ever.
   process.stdout.write(`${report}\n`, () => process.exit(hasFailed ? 1 : 0));
 }
 

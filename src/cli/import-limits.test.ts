@@ -6,13 +6,13 @@ import { wireLimitEvent } from '../testing/limit.ts';
 import { importLimits } from './import-limits.ts';
 import { elementsOf } from './json-elements.ts';
 
-/** Bytes as a stream has them, in chunks of some size. */
+/** Yields the bytes in chunks of `size` bytes. */
 async function* chunked(bytes: string | Buffer, size = 7): AsyncIterable<Uint8Array> {
   const all = Buffer.from(bytes);
   for (let start = 0; start < all.length; start += size) yield all.subarray(start, start + size);
 }
 
-/** Imports; what was sent, and what was said of the rest. */
+/** Runs an import. Returns the sent records, the reports of invalid events, the counts and the error. */
 async function run(bytes: AsyncIterable<Uint8Array>) {
   const sent: OutgoingRecord[] = [];
   const batches: number[] = [];
@@ -43,7 +43,7 @@ const events = [
 ];
 
 describe('importing limits', () => {
-  it.each([1, 2, 7, 1_000_000])('reads an array whatever chunks of %i bytes cut', async (size) => {
+  it.each([1, 2, 7, 1_000_000])('reads an array from chunks of %i bytes', async (size) => {
     for (const text of [JSON.stringify(events), `\ufeff \n${JSON.stringify(events, undefined, 2)}\r\n `]) {
       const { sent, counts, invalid, failed } = await run(chunked(text, size));
       expect(failed).toBeUndefined();
@@ -66,30 +66,33 @@ describe('importing limits', () => {
     [gzipSync(JSON.stringify(events)), /^The file .* not a JSON array: .*`zcat`/, 0],
     ['[', /cut off\.$/, 0],
     [`[${JSON.stringify(events[0])}`, /cut off\.$/, 0],
-    [`[${JSON.stringify(events[0])},{"a`, /cut off\. The 1 event before that was read;/, 1],
-    ['[{"type":"USER_LIMIT_CREATED"},1,', /cut off\. The 2 events before that were read;/, 0],
+    [`[${JSON.stringify(events[0])},{"a`, /cut off\. The 1 event before that was read\./, 1],
+    ['[{"type":"USER_LIMIT_CREATED"},1,', /cut off\. The 2 events before that were read\./, 0],
     [`[${JSON.stringify(events[0])},]`, /missing beside a comma/, 1],
     [`[,${JSON.stringify(events[0])}]`, /missing beside a comma/, 0],
     [`[${JSON.stringify(events[0])}] x`, /something follows the array/, 1],
-  ])('says where %s cannot be read, and has taken what stands before', async (text, message, accepted) => {
-    const { failed, counts } = await run(chunked(text));
-    expect(failed).toMatch(message);
-    expect(counts.accepted).toBe(accepted);
-  });
+  ])(
+    'names the place where %s becomes unreadable, and imports the events before',
+    async (text, message, accepted) => {
+      const { failed, counts } = await run(chunked(text));
+      expect(failed).toMatch(message);
+      expect(counts.accepted).toBe(accepted);
+    },
+  );
 
-  it('says so of standard input', async () => {
+  it('names standard input in the error', async () => {
     const elements = elementsOf(chunked('nope'), 'Standard input')[Symbol.asyncIterator]();
     await expect(elements.next()).rejects.toThrow(/^Standard input cannot be read any further: /);
   });
 
-  it('refuses what is not UTF-8, as a worker would', async () => {
+  it('refuses events that are not UTF-8, like a worker', async () => {
     const latin1 = Buffer.from(JSON.stringify([{ ...events[0], eventId: 'zoë' }, events[3]]), 'latin1');
     const { counts, invalid } = await run(chunked(latin1));
     expect(counts).toEqual({ accepted: 0, ignored: 0, invalid: 2 });
     expect(invalid).toEqual(['0 null not UTF-8', '1 null not UTF-8']);
   });
 
-  it('reports what is no event by its place and goes on', async () => {
+  it('reports elements that are no events by their position and imports the others', async () => {
     const long = `{"a":"${'x'.repeat(200_000)}"}`;
     const good = JSON.stringify(events[0]);
     const { counts, invalid } = await run(
@@ -107,7 +110,7 @@ describe('importing limits', () => {
     expect((await run(chunked('[ ]'))).counts).toEqual({ accepted: 0, ignored: 0, invalid: 0 });
   });
 
-  it('streams 200 MB, in batches, holding next to nothing of it', async () => {
+  it('streams 200 MB in batches without keeping them in memory', async () => {
     const event = Buffer.from(`${JSON.stringify(events[0])},`);
     const chunk = Buffer.concat(Array.from({ length: 100 }, () => event));
     const chunks = Math.ceil(200_000_000 / chunk.length);

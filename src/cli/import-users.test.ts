@@ -14,13 +14,13 @@ afterAll(() => storage.close());
 
 let tenants = 0;
 
-/** Bytes as a stream has them, in chunks of some size. */
+/** Yields the bytes in chunks of `size` bytes. */
 async function* chunked(bytes: string | Buffer, size = 7): AsyncIterable<Uint8Array> {
   const all = Buffer.from(bytes);
   for (let start = 0; start < all.length; start += size) yield all.subarray(start, start + size);
 }
 
-/** Imports into a tenant of its own; what came of it. */
+/** Runs an import into a new tenant. Returns the counts, the refused lines and the users. */
 async function run(lines: Parameters<typeof importUsers>[2], tenantId = `tenant-${++tenants}`) {
   const batches: number[] = [];
   const store = withTransactions(storage.store, (transaction) => ({
@@ -33,7 +33,7 @@ async function run(lines: Parameters<typeof importUsers>[2], tenantId = `tenant-
   const refused: [line: number, reason: string][] = [];
   await importUsers({ store, clock: createTestClock() }, tenantId, lines, {
     counts,
-    onRefused: (...one) => refused.push(one),
+    onRefused: (...refusal) => refused.push(refusal),
     onBatch() {},
   });
   const users = await storage.store.usersOf(tenantId, { first: 10_000 });
@@ -43,7 +43,7 @@ const runLines = (text: string | Buffer, patch: UserPatch = {}, size?: number) =
   run(usersOfLines(chunked(text, size), patch));
 
 describe('importing users', () => {
-  it('writes a range in batches, whatever its length', async () => {
+  it('writes a range in batches, also if it is longer than a batch', async () => {
     const { batches, counts, users, tenantId } = await run(
       usersOfRange(1, 4_500, { timeZone: 'Asia/Tokyo' }),
     );
@@ -57,7 +57,7 @@ describe('importing users', () => {
     expect(again.counts).toEqual({ created: 1, updated: 1, refused: 0 });
   });
 
-  it.each([1, 2, 7, 1_000_000])('reads lines whatever chunks of %i bytes cut', async (size) => {
+  it.each([1, 2, 7, 1_000_000])('reads lines from chunks of %i bytes', async (size) => {
     const text = '\ufeff{"userId":"zoë","timeZone":"Asia/Tokyo"}\r\n\n{"userId":"b"}\n  \n{"userId":"c"}';
     const { counts, users, refused } = await runLines(text, { timeZone: 'UTC' }, size);
     expect(counts).toEqual({ created: 3, updated: 0, refused: 1 });
@@ -69,7 +69,7 @@ describe('importing users', () => {
     ]);
   });
 
-  it('refuses lines one by one, with number and reason, and imports the others', async () => {
+  it('refuses bad lines with number and reason, and imports the others', async () => {
     const bad: [line: string | Buffer, reason: RegExp][] = [
       ['nope', /^not JSON$/],
       ['[]', /expected object/],
@@ -93,7 +93,7 @@ describe('importing users', () => {
     for (const [index, [, reason]] of bad.entries()) expect(refused[index]?.[1]).toMatch(reason);
   });
 
-  it('lets a later line of the same user add to the earlier ones, as if they came one by one', async () => {
+  it('applies several lines of one user in their order', async () => {
     const { counts, users, batches } = await runLines(
       [
         '{"userId":"a","timeZone":"Asia/Tokyo"}',

@@ -1,7 +1,7 @@
 import { open } from 'node:fs/promises';
 import { AppError } from '../domain/error.ts';
 
-/** The bytes of a file that is there, or of standard input. */
+/** Opens a file, or standard input for `-`. Rejects with START_REFUSED if the file cannot be read. */
 export async function bytesOf(source: string): Promise<AsyncIterable<Uint8Array>> {
   if (source === '-') return process.stdin;
   const unreadable = (cause: Error) =>

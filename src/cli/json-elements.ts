@@ -1,30 +1,31 @@
 import { AppError } from '../domain/error.ts';
 
-/** An element that is longer is not kept to its end. */
+/** The longest element that is kept whole, in bytes. */
 export const maxElementBytes = 65_536;
 
 const [tab, newline, carriageReturn, space] = [9, 10, 13, 32];
 const [quote, backslash, comma] = [0x22, 0x5c, 0x2c];
 const [openBracket, closeBracket, openBrace, closeBrace] = [0x5b, 0x5d, 0x7b, 0x7d];
 
-/** Of UTF-8; they can begin nothing else in JSON. */
+/** The byte order mark of UTF-8. No JSON value begins with these bytes. */
 const byteOrderMark = [0xef, 0xbb, 0xbf];
 
-/** Begins what gzip made, and no text. */
+/** The first byte of gzip data. No text begins with this byte. */
 const gzipMagic = 0x1f;
 
-/** What makes an array of something else, by what that begins with. */
+/** How to turn other data into an array, by the first byte of the data. */
 const hints: ReadonlyMap<number, string> = new Map([
-  [openBrace, ': make one of events a line with `jq -s .`'],
-  [gzipMagic, ': it is compressed, so pipe it through `zcat`'],
+  [openBrace, ': turn a file with one event per line into an array with `jq -s .`'],
+  [gzipMagic, ': it is compressed, so unpack it with `zcat`'],
 ]);
 
 const isSpace = (byte: number) =>
   byte === space || byte === newline || byte === carriageReturn || byte === tab;
 
 /**
- * The elements of a JSON array as they are written, one after the other, however long the array: of an element that is too
- * long as much as shows it. Rejects with START_REFUSED where what comes, from `source`, is no array, or not all of one.
+ * Yields the text of each element of a JSON array. The array may be of any size. An element that is too long
+ * is cut after `maxElementBytes` + 1 bytes, so that its length shows this. Rejects with START_REFUSED at the
+ * place where the data is not a JSON array or ends early. `source` names the data in the error text.
  */
 export async function* elementsOf(
   bytes: AsyncIterable<Uint8Array>,
@@ -40,12 +41,12 @@ export async function* elementsOf(
 
   function keep(piece: Uint8Array): void {
     if (restBytes > maxElementBytes || piece.length === 0) return;
-    // A copy: the chunk is not to be held for the sake of its last bytes.
+    // The piece is copied, so that a few bytes do not keep their whole chunk in memory.
     rest.push(Buffer.from(piece.subarray(0, maxElementBytes + 1)));
     restBytes += piece.length;
   }
 
-  /** What was kept since the last comma; undefined when nothing but space was. */
+  /** The text since the last comma. undefined if the text is only white space. */
   function element(): Buffer | undefined {
     const text = rest.length === 1 ? (rest[0] as Buffer) : Buffer.concat(rest);
     rest = [];
@@ -54,8 +55,8 @@ export async function* elementsOf(
   }
 
   function unreadable(what: string): AppError {
-    const before = count === 1 ? '1 event before that was' : `${count} events before that were`;
-    const soFar = count === 0 ? '' : ` The ${before} read; to import again is harmless.`;
+    const events = count === 1 ? 'The 1 event before that was' : `The ${count} events before that were`;
+    const soFar = count === 0 ? '' : ` ${events} read. Importing the file again is harmless.`;
     return new AppError('START_REFUSED', `${source} cannot be read any further: ${what}.${soFar}`);
   }
 

@@ -12,7 +12,7 @@ afterEach(() => rmSync(directory, { recursive: true }));
 
 const dataUrl = (code: string) => `data:text/javascript,${encodeURIComponent(code)}`;
 
-/** The packages and rooms that a command loads: a loader hook writes down every module. */
+/** Returns the packages and rooms that a command loads. A loader hook records every module. */
 function loadedBy(args: readonly string[]): { readonly packages: string[]; readonly rooms: string[] } {
   const record = join(directory, 'loaded');
   const hook = dataUrl(`import { appendFileSync } from 'node:fs';
@@ -33,15 +33,15 @@ function loadedBy(args: readonly string[]): { readonly packages: string[]; reado
   };
 }
 
-// No flow, no GraphQL and no client library of a backend: each costs tens of milliseconds.
+// These commands load no flow, no GraphQL and no client library of a backend, because each takes tens of milliseconds.
 it.each([[['--help']], [['--version']], [['dlq', '--help']], [['token', '--help']]])(
-  'loads the command line only for %j',
+  'loads only the command line for %j',
   (args) => {
     expect(loadedBy(args)).toEqual({ packages: ['commander'], rooms: ['cli', 'domain', 'events', 'ports'] });
   },
 );
 
-it('loads the configuration and what signs only for a token', () => {
+it('loads the configuration and the signing code for a token', () => {
   expect(loadedBy(['token', '--user', 'alice'])).toEqual({
     packages: ['commander', 'fastest-levenshtein', 'jose', 'zod'],
     rooms: ['adapters/jwt', 'adapters/local', 'cli', 'config', 'domain', 'events', 'ports', 'runtime'],

@@ -24,12 +24,12 @@ export function register(program: Command): void {
       'Change the log of a database permanently. Processes whose settings name the previous log refuse to start.',
     )
     .addArgument(
-      new Argument('<log>', 'kafka (the one that KAFKA_BROKERS and NAMESPACE name) or postgres').choices([
+      new Argument('<log>', 'kafka (at KAFKA_BROKERS, with NAMESPACE) or postgres').choices([
         'kafka',
         'postgres',
       ]),
     )
-    .option('--leave-unread', 'change the log even if the previous one holds records that no worker has read')
+    .option('--leave-unread', 'change the log even if the previous log holds records that no worker has read')
     .addHelpText('after', help)
     .action(changeLog);
 }

@@ -12,12 +12,12 @@ it.each(['12.22.12', '16.20.2', '18.20.8', '20.18.3'])('refuses Node.js %s in on
   );
 });
 
-it('asks for the version that package.json names', () => {
+it('requires the version that package.json names', () => {
   const { engines } = JSON.parse(readFileSync('package.json', 'utf8'));
   expect(problemOfNode('1.0.0')).toContain(engines.node.replace('>=', ''));
 });
 
-it('keeps newer syntax out of what an old Node.js parses', () => {
+it('uses no new syntax in the files that an old Node.js parses', () => {
   for (const file of ['main.js', 'cli/node-version.js']) {
     const built = readFileSync(`.build/${file}`, 'utf8');
     const code = built.replaceAll(/\/\/.*|`[^`]*`/g, '');

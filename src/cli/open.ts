@@ -9,7 +9,7 @@ export function register(program: Command): void {
       'Print a link that opens a page of the running server. The link works once, within 10 minutes. Requires the DATA_DIR of the server.',
     )
     .addArgument(new Argument('[page]', 'the page to open').choices(['demo', 'playground']).default('demo'))
-    .option('--url <url>', 'the address of the server (default: the one that HOST and PORT name)')
+    .option('--url <url>', 'the address of the server (default: the address in HOST and PORT)')
     .action(printLink);
 }
 
@@ -19,7 +19,7 @@ async function printLink(page: string, { url }: { readonly url?: string }): Prom
   const config = readConfig();
   const code = createOpenCode(config);
   const server = url ?? urlOf(config);
-  // A server refuses codes that were made before it started.
+  // The server must be running already, because it refuses codes that were created before it started.
   await fetch(`${server}/healthz`, { signal: AbortSignal.timeout(5_000) }).catch((cause: unknown) => {
     const message = `No server answers at ${server}. Start one with \`unseen start\`, or name its address with --url.`;
     throw new AppError('START_REFUSED', message, { cause });

@@ -1,6 +1,6 @@
 import { AppError, isRetriable } from '../domain/error.ts';
 
-/** Reports a part of the work that could not be done. The command continues with the rest and exits with code 1. */
+/** Reports a failed part of the work. The command continues with the rest and exits with code 1. */
 export function refuse(sentence: string): void {
   console.error(`unseen: ${sentence}`);
   process.exitCode = 1;
@@ -19,7 +19,10 @@ export async function exitWith(thrown: unknown): Promise<never> {
   process.exit(1);
 }
 
-/** The reason of an error in one line. Adds what the backend said if the error is temporary, and joins several errors. */
+/**
+ * The reason of an error in one line. For a temporary error, the message of the backend is added. The reasons
+ * of several errors are joined.
+ */
 export async function reasonOf(thrown: unknown): Promise<string> {
   if (thrown instanceof AggregateError) return (await Promise.all(thrown.errors.map(reasonOf))).join('; ');
   const { missingRight } = await import('../runtime/error-text.ts');
@@ -34,7 +37,7 @@ export function counted(number: number, noun: string): string {
   return `${number} ${noun}${number === 1 ? '' : 's'}`;
 }
 
-/** Reports progress on standard error, every 10 000 of what is imported. */
+/** Reports progress on standard error after every 10 000 imported objects. */
 export function progressOf(noun: string): (done: number) => void {
   let reported = 0;
   return (done) => {

@@ -32,7 +32,10 @@ type Rebuildable = (typeof rebuildable)[number];
 
 type Rebuild = ReturnType<typeof createRebuild>;
 
-/** The outcome of a rebuild in a sentence. undefined if another one is running. */
+/**
+ * Runs a rebuild and returns its outcome as a sentence. Returns undefined if another rebuild of the same data
+ * is running.
+ */
 async function rebuildAll(
   deps: Deps,
   what: Rebuildable,
@@ -97,7 +100,7 @@ function outcomeOf(differed: number, dryRun: boolean): string {
 
 const help = `
 A rebuild works on one day, or on some badges or limits, at a time. It prints each day that differs. After an interruption
-run it again; for metrics, --from may name the last day that was printed. A rebuild of metrics pauses counting for each day, so
+run it again. For metrics, --from may name the last day that was printed. A rebuild of metrics pauses counting for each day, so
 it needs a worker that keeps up with the log. Badges and page views do not wait. The stored rows hold no activity of erased
 users, so a rebuild removes it from the metrics.
 
@@ -129,7 +132,7 @@ export function register(program: Command): void {
     .action((what: Rebuildable, flags: RebuildFlags) => {
       if (what !== 'metrics' && (flags.from ?? flags.to))
         command.error(
-          `error: --from and --to apply only to metrics; a rebuild of ${what} counts all of them`,
+          `error: --from and --to apply only to metrics. A rebuild of ${what} always counts all of them`,
         );
       return rebuildWith(command, what, flags);
     });

@@ -38,20 +38,24 @@ async function start({ ephemeral = false }: { readonly ephemeral?: boolean }): P
   if (isStopping()) return;
   const missing = found.map(([backend, problem]) => `the ${backend} is missing (${problem})`).join(', ');
   const state = missing === '' ? `is ready ${after()}` : `is up ${after()}, not ready: ${missing}`;
-  // For people, so on standard error: standard output holds log lines only.
+  // The banner is for people, so it goes to standard error. Standard output has only log lines.
   console.error(`\n${bannerOf({ url, state, config, runtime, ephemeral })}\n`);
   if (missing === '') return;
   await settled(problems, { isOver: isStopping });
   if (!isStopping()) console.error(`unseen ${version} is ready ${after()}\n`);
 }
 
-/** Starts the app, and stops it when the process is told to end. undefined if that happens before it has started. */
+/**
+ * Starts the app, and stops it when the process receives a signal. Returns undefined if the signal comes
+ * before the app has started.
+ */
 async function openApp(runtime: Runtime, config: Config, logger: Logger) {
   const { default: closeWithGrace } = await import('close-with-grace');
   const { createApp } = await import('../app.ts');
   let app: App | undefined;
   let isStopping = false;
-  // Before the app exists: a backend may refuse this process at any time.
+  // The handler is installed before the app exists, because a fatal error of a backend may end the process at
+  // any time.
   closeWithGrace({ delay: config.shutdownTimeoutMs + 10_000, logger: false }, async ({ err, signal }) => {
     if (err) logger.error({ err }, 'stopping after an unhandled error');
     else logger.info({ signal }, 'stopping: finishing what is under way');
@@ -66,7 +70,7 @@ async function openApp(runtime: Runtime, config: Config, logger: Logger) {
     const { url } = await app.start();
     return { url, problems: app.problems, isStopping: () => isStopping };
   } catch (error) {
-    // Told to stop while it waited for a backend: the handler above is closing everything.
+    // The process received a signal while it waited for a backend. The handler above closes everything.
     if (isStopping) return undefined;
     await app?.stop().catch(() => {});
     await runtime.close();
@@ -74,7 +78,10 @@ async function openApp(runtime: Runtime, config: Config, logger: Logger) {
   }
 }
 
-/** Waits until there are no problems, or the time is over; the problems that are left. */
+/**
+ * Waits until there are no problems, or the time is over, or `isOver` returns true. Returns the problems that
+ * remain.
+ */
 async function settled(
   problems: App['problems'],
   {
@@ -107,7 +114,7 @@ function bannerOf({
 }): string {
   const { store, log, pubSub, auth } = runtime.description;
   const code = runtime.backends.demoSessions?.createCode();
-  // Only the process itself knows the secret of an ephemeral start.
+  // Only the process itself knows the secret of an ephemeral start, so no command can create another link.
   const more = ephemeral
     ? ['  The demo link works once, within 10 minutes. Restart the server to get a new one.']
     : [

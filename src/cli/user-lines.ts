@@ -3,15 +3,15 @@ import { isTimeZone } from '../domain/time.ts';
 import type { UserPatch } from '../domain/user.ts';
 import { name } from '../events/text.ts';
 
-/** A longer line is not read to its end. */
+/** The longest line that is read, in bytes. */
 const maxLineBytes = 10_000;
 
-/** A user to create or change, or why a line names none. */
+/** A user to create or change, or the reason why a line cannot be imported. */
 export type ImportLine =
   | { readonly userId: string; readonly patch: UserPatch }
   | { readonly line: number; readonly reason: string };
 
-/** The users of `first..last`, both included, each with the same patch. */
+/** Yields the users from `first` to `last`, including both, with the same patch. */
 export function* usersOfRange(first: number, last: number, patch: UserPatch): Iterable<ImportLine> {
   for (let id = first; id <= last; id += 1) yield { userId: String(id), patch };
 }
@@ -26,7 +26,10 @@ const userLine = z.strictObject({
   canReceiveNotifications: z.boolean().nullable().optional(),
 });
 
-/** Users from JSON Lines: an object per line, empty lines skipped. What a line does not say, `patch` says. */
+/**
+ * Yields the user of each line of a JSON Lines file. Empty lines are skipped. `patch` has the values of
+ * fields that a line omits.
+ */
 export async function* usersOfLines(
   bytes: AsyncIterable<Uint8Array>,
   patch: UserPatch,
@@ -60,7 +63,10 @@ function userOfLine(
   return { userId, patch: { ...patch, ...own } };
 }
 
-/** Lines without their ends; of one that is too long as much as shows it. */
+/**
+ * Yields lines without their line ends. A line that is too long is cut after `maxLineBytes` + 1 bytes, so
+ * that its length shows this.
+ */
 async function* linesOf(bytes: AsyncIterable<Uint8Array>): AsyncIterable<Buffer> {
   let rest = Buffer.alloc(0);
   const withRest = (piece: Uint8Array) => Buffer.concat([rest, piece.subarray(0, maxLineBytes + 1)]);

@@ -1,6 +1,6 @@
 import type { openStore } from '../runtime/backends.ts';
 
-/** Opens the store that the environment names, works with it, and closes it whatever happens. */
+/** Opens the store that the environment names, runs `work`, and closes the store even if `work` fails. */
 export async function withStore(
   work: (opened: Awaited<ReturnType<typeof openStore>>) => Promise<void>,
 ): Promise<void> {
