@@ -44,7 +44,7 @@ afterEach(async () => {
   rmSync(dataDir, { recursive: true, force: true });
 });
 
-/** Starts `unseen` with nothing of this process's settings. */
+/** Starts `unseen` without the settings of this process. */
 function unseen(args: readonly string[], env: Record<string, string> = {}) {
   const child = spawn(process.execPath, ['.build/main.js', ...args], {
     env: { PATH: process.env['PATH'], DATA_DIR: dataDir, PORT: '0', ...env },
@@ -63,7 +63,7 @@ function unseen(args: readonly string[], env: Record<string, string> = {}) {
     exit,
     stderr: () => output.stderr,
     stdout: () => output.stdout,
-    /** Resolves when it says that it is up, and where. */
+    /** Resolves with the address of the server when the banner appears. */
     ready: async (): Promise<string> => {
       await vi.waitFor(() => expect(output.stderr).toMatch(/is (ready|up) after/), {
         timeout: 20_000,
@@ -83,7 +83,7 @@ async function freePort(): Promise<number> {
 }
 
 describe('unseen', () => {
-  it('explains itself', async () => {
+  it('prints help and its version, and refuses an unknown command', async () => {
     const help = await unseen(['--help']).exit;
     expect(help).toMatchObject({ code: 0, stderr: '' });
     expect(help.stdout).toMatch(/start[\s\S]*migrate[\s\S]*token[\s\S]*dlq[\s\S]*import[\s\S]*Examples:/);
@@ -93,15 +93,15 @@ describe('unseen', () => {
     expect(unknown.stderr).toContain("unknown command 'strat'");
   });
 
-  it('prints defaults that it takes', async () => {
+  it('prints defaults in the form that the option accepts', async () => {
     const help = async (...command: string[]) => (await unseen([...command, '--help']).exit).stdout;
     expect(await help('demo')).toMatch(/--for <duration> .*\(default: 2m\)/);
-    // A switch takes no value.
+    // A switch has no default value to print.
     for (const command of ['start', 'doctor', 'sweep', 'rebuild'])
       expect(await help(command)).not.toContain('false');
   });
 
-  it('prints a token for a user, and asks which when none is named', async () => {
+  it('prints a token for a user, and requires --user', async () => {
     const { stdout, code } = await unseen(['token', '--user', 'alice', '--tenant', 'acme']).exit;
     expect(code).toBe(0);
     const claims = JSON.parse(Buffer.from(stdout.split('.')[1] ?? '', 'base64url').toString());
@@ -122,7 +122,7 @@ describe('unseen', () => {
     expect(readdirSync(dataDir)).toEqual([]);
   });
 
-  it('keeps its data over a restart, and stops with 0', async () => {
+  it('keeps its data across a restart, and exits with 0', async () => {
     const first = unseen(['start']);
     const url = await first.ready();
     const { stdout } = await unseen(['token', '--user', 'alice']).exit;
@@ -147,7 +147,7 @@ describe('unseen', () => {
     );
   });
 
-  it('says in a sentence that the port is taken, and that the data directory is', async () => {
+  it('names the process or the setting if the port or the data directory is in use', async () => {
     const squatter = createServer().listen(0, '127.0.0.1');
     await once(squatter, 'listening');
     const { port } = squatter.address() as AddressInfo;
@@ -165,8 +165,8 @@ describe('unseen', () => {
     expect(second.stderr).toMatch(new RegExp(`^unseen: .*${owner.child.pid}.*\\n$`));
   });
 
-  it('says in a sentence that an address is not of this machine', async () => {
-    // Reserved for documentation, so no machine has it (RFC 5737).
+  it('refuses an address of another machine in one sentence', async () => {
+    // This address is reserved for documentation, so no machine has it (RFC 5737).
     expect(await unseen(['start', '--ephemeral'], { HOST: '192.0.2.1' }).exit).toEqual({
       code: 1,
       stdout: '',
@@ -185,7 +185,7 @@ describe('unseen', () => {
       `Object.defineProperties(process, { platform: { value: 'linux' }, arch: { value: 'x64' } });
        process.report.getReport = () => ({ header: {} })`,
     ],
-  ])('says in a sentence that it brings no PostgreSQL for %s', async (platform, disguise) => {
+  ])('refuses to run an embedded PostgreSQL on %s in one sentence', async (platform, disguise) => {
     const env = { NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(disguise)}` };
     const { code, stdout, stderr } = await unseen(['start'], env).exit;
     expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
@@ -197,7 +197,7 @@ describe('unseen', () => {
     expect((await unseen(['doctor'], env).exit).stdout).toContain(`but this is ${platform}`);
   });
 
-  it('says in a sentence that Node.js is too old', async () => {
+  it('refuses an old Node.js in one sentence', async () => {
     const disguise = `Object.defineProperty(process.versions, 'node', { value: '18.20.8' })`;
     const env = { NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(disguise)}` };
     const { code, stdout, stderr } = await unseen(['start'], env).exit;
@@ -207,7 +207,7 @@ describe('unseen', () => {
     );
   });
 
-  it('keeps nothing when told so', async () => {
+  it('keeps no data with --ephemeral', async () => {
     const ephemeral = unseen(['start', '--ephemeral']);
     await ephemeral.ready();
     ephemeral.child.kill('SIGTERM');
@@ -221,7 +221,7 @@ describe('unseen', () => {
     expect(readdirSync(dataDir)).toEqual([]);
   });
 
-  it('takes tokens of `token` and `demo` when it keeps nothing, by the same AUTH_SECRET', async () => {
+  it('accepts tokens of `token` and `demo` with --ephemeral if AUTH_SECRET is the same', async () => {
     const env = { AUTH_SECRET: 'x'.repeat(32), FLUSH_INTERVAL_SEC: '1' };
     const url = await unseen(['start', '--ephemeral'], env).ready();
     const { stdout } = await unseen(['token', '--user', 'alice'], env).exit;
@@ -237,7 +237,7 @@ describe('unseen', () => {
     expect(other).toMatchObject({ code: 1, stderr: expect.stringContaining('The token is not valid.') });
   });
 
-  it('prints a link to the demo when it starts, and new ones while it runs', async () => {
+  it('prints a link to the demo at the start, and `unseen open` prints new links', async () => {
     const env = { PORT: String(await freePort()) };
     const server = unseen(['start'], env);
     const url = await server.ready();
@@ -258,11 +258,11 @@ describe('unseen', () => {
     expect(await tokenFor(opened.stdout.trim())).toEqual([200, expect.stringContaining('"token":"')]);
     const playground = await unseen(['open', 'playground', '--url', `http://localhost:${env.PORT}`]).exit;
     expect(playground.stdout).toMatch(/^http:\/\/localhost:\d+\/playground#[\w-]{38}\n$/);
-    // Nothing of the exchange is in the log.
+    // The log does not contain the code.
     expect(server.stdout()).not.toContain(first?.split('#')[1]);
   });
 
-  it('says why it opens nothing', async () => {
+  it('refuses to print a link and says why', async () => {
     const refusal = async (env: Record<string, string>) => {
       const { code, stdout, stderr } = await unseen(['open'], env).exit;
       expect([code, stdout]).toEqual([1, '']);
@@ -278,12 +278,12 @@ describe('unseen', () => {
     expect(await refusal({ PORT: String(await freePort()) })).toMatch(/^unseen: No server answers at http:/);
   });
 
-  it('migrates and says what it did', async () => {
+  it('applies migrations and prints their names', async () => {
     expect((await unseen(['migrate']).exit).stdout).toMatch(/^Applied: \d+_init/);
     expect((await unseen(['migrate']).exit).stdout).toBe('The database is up to date.\n');
   });
 
-  it('waits for a database that is not there yet, alive and not ready, says so once, and can be told to stop', async () => {
+  it('waits for a database that does not answer, alive and not ready, logs it once, and stops on a signal', async () => {
     const database = await createTestDatabase();
     const line = await openLine(database.connectionString);
     line.set('answerless');
@@ -322,7 +322,7 @@ describe('unseen', () => {
     }
   });
 
-  it('waits for a Kafka and a Redis that are not there, alive and not ready, and without many words', async () => {
+  it('waits for Kafka and Redis that do not answer, alive and not ready, with few log lines', async () => {
     const database = await createTestDatabase();
     const env = {
       DATABASE_URL: database.connectionString,
@@ -335,7 +335,7 @@ describe('unseen', () => {
         ['worker', ['starting']],
       ] as const) {
         const port = await freePort();
-        const waitingOne = unseen(['start'], {
+        const waitingProcess = unseen(['start'], {
           ...env,
           AUTH_SECRET: 'x'.repeat(32),
           ROLES: role,
@@ -351,8 +351,8 @@ describe('unseen', () => {
         );
         await delay(5_000);
         expect((await fetch(`http://127.0.0.1:${port}/healthz`)).status).toBe(200);
-        waitingOne.child.kill('SIGTERM');
-        const { code, stdout } = await waitingOne.exit;
+        waitingProcess.child.kill('SIGTERM');
+        const { code, stdout } = await waitingProcess.exit;
         expect(code).toBe(0);
         expect(stdout.split('\n').length).toBeLessThan(15);
         expect(stdout).toMatch(/"message":"[^"]*ECONNREFUSED 127\.0\.0\.1:1"/);
@@ -363,7 +363,7 @@ describe('unseen', () => {
     }
   });
 
-  it('refuses to keep nothing in a database that it was given', async () => {
+  it('refuses --ephemeral with DATABASE_URL', async () => {
     const { code, stderr } = await unseen(['start', '--ephemeral'], { DATABASE_URL: 'postgresql://x/y' })
       .exit;
     expect(code).toBe(1);
@@ -372,7 +372,7 @@ describe('unseen', () => {
     );
   });
 
-  it('says that it is up and not ready, and what is missing, and when it is ready', {
+  it('prints that it is up, which backend is missing, and when it is ready', {
     tags: ['redis'],
   }, async () => {
     const database = await createTestDatabase();
@@ -407,7 +407,7 @@ describe('unseen', () => {
     ['a node', false],
     ['a cluster', true],
   ])(
-    'shows nowhere the password that %s of Redis does not take',
+    'never prints the password that %s of Redis refuses',
     { timeout: 60_000, tags: ['redis'] },
     async (_, cluster) => {
       const redis = await startRedis({ dir: join(dataDir, 'redis'), cluster });
@@ -421,7 +421,7 @@ describe('unseen', () => {
         };
         const server = unseen(['start'], env);
         await server.ready();
-        // Pub/sub, and the cache of badges.
+        // The first refusal is that of pub/sub, the second that of the badge cache.
         await vi.waitFor(() => expect(server.stdout()).toMatch(/WRONGPASS[\s\S]*WRONGPASS/), waiting);
         const doctor = await unseen(['doctor'], env).exit;
         server.child.kill('SIGTERM');
@@ -435,7 +435,7 @@ describe('unseen', () => {
     },
   );
 
-  it('refuses to consume from Kafka into a store that keeps nothing, and to rename a topic that is not there', async () => {
+  it('refuses --ephemeral with Kafka, and a new name for an unknown topic', async () => {
     const ephemeral = await unseen(['start', '--ephemeral'], { KAFKA_BROKERS: '127.0.0.1:1' }).exit;
     expect(ephemeral).toMatchObject({ code: 1, stderr: expect.stringContaining('Unset KAFKA_BROKERS') });
     const env = { KAFKA_BROKERS: '127.0.0.1:1', KAFKA_TOPICS: 'views=x' };
@@ -448,7 +448,7 @@ describe('unseen', () => {
 
   it.each([
     ['a user the server does not know', (url: URL) => Object.assign(url, { username: 'nobody_here' })],
-    ['a database that is not there', (url: URL) => Object.assign(url, { pathname: '/nothing_here' })],
+    ['a database that does not exist', (url: URL) => Object.assign(url, { pathname: '/nothing_here' })],
   ])('refuses to start with %s', async (_, change) => {
     const line = await openLine(inject('postgres').connectionString);
     const url = change(new URL(line.connectionString));
@@ -458,7 +458,7 @@ describe('unseen', () => {
     expect(stderr).toMatch(/^unseen: PostgreSQL refused the connection: .*Check DATABASE_URL\.\n$/);
   });
 
-  it('says in a sentence that the login lacks a right, wherever it shows', async () => {
+  it('reports a missing right of the login in one sentence in every command', async () => {
     const database = await createTestDatabase();
     const login = `unseen_stranger_${crypto.randomUUID().slice(0, 8)}`;
     const administrate = (sql: string) =>
@@ -490,7 +490,7 @@ describe('unseen', () => {
     }
   }, 60_000);
 
-  it('examines the database, running or not, and exits with 1 when something failed', async () => {
+  it('examines a running and a stopped database, and exits with 1 if a check failed', async () => {
     const database = await createTestDatabase();
     const line = await openLine(database.connectionString);
     const well = await unseen(['doctor'], { DATABASE_URL: line.connectionString }).exit;
@@ -518,7 +518,7 @@ describe('unseen', () => {
     });
   });
 
-  it('examines a Kafka that accepts connections and does not answer, and ends', async () => {
+  it('ends the examination of a Kafka that accepts connections and does not answer', async () => {
     const silent = createTcpServer(() => {}).listen(0, '127.0.0.1');
     await once(silent, 'listening');
     const { port } = silent.address() as AddressInfo;
@@ -528,7 +528,7 @@ describe('unseen', () => {
     expect(ended).toMatchObject({ code: 1, stdout: expect.stringContaining('no answer within') });
   });
 
-  it('asks at the start and in doctor whether a variable that nothing reads is a misspelt setting', async () => {
+  it('suggests the setting that a misspelt variable resembles, at the start and in doctor', async () => {
     const env = { KAFKA_BROKER: 'h:1', UNSEEN_PORT: '9', RATE_LIMIT_PER_USR: '1', PORTT: '3' };
     const doctor = await unseen(['doctor'], env).exit;
     expect(doctor.code).toBe(0);
@@ -548,7 +548,7 @@ describe('unseen', () => {
     ]);
   });
 
-  it('says what to do about a data directory that cannot be used, and so does doctor', async () => {
+  it('names the fix for an unusable data directory, at the start and in doctor', async () => {
     writeFileSync(join(dataDir, 'file'), '');
     const secret = { AUTH_SECRET: 'x'.repeat(32) };
     const database = { DATABASE_URL: inject('postgres').connectionString };
@@ -565,7 +565,7 @@ describe('unseen', () => {
     }
   }, 60_000);
 
-  it('says in a sentence that the database cannot be reached', async () => {
+  it('reports an unreachable database in one sentence', async () => {
     const { code, stderr } = await unseen(['migrate'], {
       DATABASE_URL: 'postgresql://u:hunter2@127.0.0.1:1/x',
     }).exit;
@@ -575,8 +575,8 @@ describe('unseen', () => {
   });
 });
 
-describe('the log a database belongs to', () => {
-  it('is that of the first start: whoever is told of another is refused until it is moved', async () => {
+describe('the log of a database', () => {
+  it('is the log of the first start, and a process with another log is refused until `unseen log use`', async () => {
     const database = await createTestDatabase();
     const query = (sql: string) =>
       withClient(database.connectionString, async (client) => (await client.query(sql)).rows);
@@ -584,12 +584,14 @@ describe('the log a database belongs to', () => {
     const kafka = { ...table, KAFKA_BROKERS: '127.0.0.1:1' };
     const elsewhere = { ...kafka, NAMESPACE: 'shop.' };
     const run = (args: string, env: Record<string, string>) => unseen(args.split(' '), env).exit;
-    const difference = (used: string, told: string) =>
-      expect.stringMatching(`This database is used with ${used}, but this process is told to use ${told}`);
+    const difference = (used: string, configured: string) =>
+      expect.stringMatching(
+        `This database is used with ${used}, but this process is told to use ${configured}`,
+      );
     const inTable = '.*its own table.*no KAFKA_BROKERS.*';
     const inKafka = '.*Kafka.*no NAMESPACE.*';
     try {
-      // It waits for Kafka, and the database knows.
+      // The process waits for Kafka, but it has already bound the database.
       const first = unseen(['start'], kafka);
       const bound = [{ id: 1, kind: 'kafka', namespace: '' }];
       await vi.waitFor(async () => expect(await query('SELECT * FROM log_in_use')).toEqual(bound), waiting);
@@ -608,8 +610,8 @@ describe('the log a database belongs to', () => {
       expect(await run('doctor', table)).toMatchObject({ code: 1, stdout: difference(inKafka, inTable) });
       expect((await run('doctor', kafka)).stdout).toMatch(/ok +used with the log in Kafka/);
 
-      const untold = { code: 1, stderr: expect.stringContaining('unknown without KAFKA_BROKERS') };
-      expect(await run('log use postgres', table)).toMatchObject(untold);
+      const uncounted = { code: 1, stderr: expect.stringContaining('unknown without KAFKA_BROKERS') };
+      expect(await run('log use postgres', table)).toMatchObject(uncounted);
       expect(await run('log use postgres --leave-unread', table)).toMatchObject({ code: 0, stderr: '' });
       expect(await run('start', kafka)).toMatchObject({ code: 1, stderr: difference(inTable, inKafka) });
       const second = unseen(['start'], table);
@@ -648,7 +650,7 @@ describe('unseen dlq', () => {
   const dlq = (...args: string[]) => unseen(['dlq', ...args]).exit;
   const good = { code: 0, stderr: '' };
 
-  /** Runs SQL on the database of the data directory, beside whoever owns it. */
+  /** Runs SQL on the database of the data directory while a server owns it. */
   async function query<Row extends object>(sql: string, values: unknown[] = []): Promise<readonly Row[]> {
     const running = findEmbeddedPostgres(dataDir);
     if (!running) throw new Error('no server is running');
@@ -658,7 +660,7 @@ describe('unseen dlq', () => {
     );
   }
 
-  /** Puts a record on the log that is none of ours. */
+  /** Appends a record that is no event of Unseen to the log. */
   const poison = (value: string) =>
     query(
       `WITH head AS (UPDATE log_head SET head = head + 1 RETURNING head)
@@ -668,7 +670,7 @@ describe('unseen dlq', () => {
     );
   const idsIn = (table: string) => [...table.matchAll(/^[0-9a-f-]{36}/gm)].map(([id]) => id);
 
-  it('lists, shows and retries what a running server could not apply, and what a stopped one left', async () => {
+  it('lists, shows and retries dead letters of a running server, and of a stopped server', async () => {
     const server = unseen(['start']);
     await server.ready();
     expect(await dlq('ls')).toEqual({ ...good, stdout: 'No dead letters.\n' });
@@ -735,7 +737,7 @@ describe('unseen dlq', () => {
       stdout: 'Retried 2 dead letters. A worker appends retried events to the log again.\n',
     });
     expect((await dlq('ls')).stdout).toBe('No dead letters.\n');
-    // The next start finds them on their way.
+    // The next start appends them to the log, and they fail again.
     const again = unseen(['start']);
     await again.ready();
     await vi.waitFor(async () => expect(await query('SELECT FROM dead_letter')).toHaveLength(2), {
@@ -751,7 +753,7 @@ describe('unseen dlq', () => {
     [['retry', '--topic', 'a', '00000000-0000-7000-8000-000000000000'], /--topic requires --all/],
     [['ls', '--limit', '0'], /1 to 1000/],
     [['ls', '--limit', '1001'], /1 to 1000/],
-  ])('refuses %j in a sentence and starts nothing', async (args, message) => {
+  ])('refuses %j in one sentence and starts nothing', async (args, message) => {
     const { code, stdout, stderr } = await dlq(...args);
     expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
     expect(stderr).toMatch(message);
@@ -759,7 +761,7 @@ describe('unseen dlq', () => {
     expect(readdirSync(dataDir)).toEqual([]);
   });
 
-  it('says in a sentence that the database cannot be reached, or is not what it should be', async () => {
+  it('reports an unreachable or outdated database in one sentence', async () => {
     const away = await unseen(['dlq', 'ls'], { DATABASE_URL: 'postgresql://u:hunter2@127.0.0.1:1/x' }).exit;
     expect(away).toMatchObject({ code: 1, stdout: '' });
     expect(away.stderr).toMatch(/^unseen: The database cannot be reached: .*Check DATABASE_URL\.\n$/);
@@ -776,7 +778,7 @@ describe('unseen dlq', () => {
 describe('unseen import users', () => {
   const importUsers = (...args: string[]) => unseen(['import', 'users', ...args]);
 
-  it('explains the two kinds of source', async () => {
+  it('explains ranges and files in its help', async () => {
     const { code, stdout } = await importUsers('--help').exit;
     expect(code).toBe(0);
     expect(stdout).toMatch(
@@ -784,7 +786,7 @@ describe('unseen import users', () => {
     );
   });
 
-  it('takes ranges, files and standard input, and says how far it is and what it refused', async () => {
+  it('imports ranges, files and standard input, and reports progress and refused lines', async () => {
     const range = await importUsers('1..25000', '--time-zone', 'Europe/Berlin', '--tenant', 'acme').exit;
     expect(range).toEqual({
       code: 0,
@@ -816,7 +818,7 @@ describe('unseen import users', () => {
     [['1..2', '--time-zone', 'Mars/Base'], /an IANA time zone/],
     [['1..2', '--can-receive', 'maybe'], /Allowed choices are true, false, null/],
     [['1..2', '--tenant', 'a/b'], /1 to 64 of/],
-  ])('refuses %j in a sentence and starts nothing', async (args, message) => {
+  ])('refuses %j in one sentence and starts nothing', async (args, message) => {
     const { code, stdout, stderr } = await importUsers(...args).exit;
     expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
     expect(stderr).toMatch(message);
@@ -828,13 +830,13 @@ describe('unseen import users', () => {
 describe('unseen import limits', () => {
   const importLimits = (...args: string[]) => unseen(['import', 'limits', ...args]);
 
-  it('explains itself', async () => {
+  it('prints help', async () => {
     const { code, stdout } = await importLimits('--help').exit;
     expect(code).toBe(0);
     expect(stdout).toMatch(/JSON array[\s\S]*--tenant[\s\S]*run the import again[\s\S]*Examples:/);
   });
 
-  it('brings a file in, twice and shuffled, beside the server that applies it', async () => {
+  it('imports a file twice in different order while the server applies it', async () => {
     const server = unseen(['start'], { LOG_LEVEL: 'silent' });
     await server.ready();
     const { accepted, ignored, invalid } = limitFixtureCounts;
@@ -848,7 +850,7 @@ describe('unseen import limits', () => {
     again.child.stdin.end(JSON.stringify(shuffled(limitFixture)));
     expect(await again.exit).toMatchObject({ code: 1, stdout: summary });
     const running = findEmbeddedPostgres(dataDir);
-    if (!running) throw new Error('The server runs its database.');
+    if (!running) throw new Error('The server runs no database.');
     const database = connect({ ...running, ssl: false }, { maxConnections: 2 });
     const store = createPostgresStore(database);
     try {
@@ -868,14 +870,14 @@ describe('unseen import limits', () => {
     [[], /missing required argument 'file'/],
     [['no-such-file.json'], /no-such-file\.json cannot be read: ENOENT/],
     [['x.json', '--tenant', 'a/b'], /1 to 64 of/],
-  ])('refuses %j in a sentence and starts nothing', async (args, message) => {
+  ])('refuses %j in one sentence and starts nothing', async (args, message) => {
     const { code, stdout, stderr } = await importLimits(...args).exit;
     expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
     expect(stderr).toMatch(message);
     expect(readdirSync(dataDir)).toEqual([]);
   });
 
-  it('says where a file cannot be read any further', async () => {
+  it('names the place where a file becomes unreadable', async () => {
     const file = join(dataDir, 'cut-off.json');
     writeFileSync(file, JSON.stringify(limitFixture).slice(0, -30));
     const { code, stdout, stderr } = await importLimits(file).exit;
@@ -886,7 +888,7 @@ describe('unseen import limits', () => {
 });
 
 describe('unseen sweep', () => {
-  it('says what is too old, and removes it when it is not a dry run', async () => {
+  it('counts expired data in a dry run, and removes it otherwise', async () => {
     const database = await createTestDatabase();
     const env = { DATABASE_URL: database.connectionString };
     const letters = async () =>
@@ -910,7 +912,7 @@ describe('unseen sweep', () => {
     }
   });
 
-  it('sweeps every kind even if one fails, names that one with the reason, and doctor warns after two days', async () => {
+  it('sweeps every kind even if one fails, names the failed kind, and doctor warns after two days', async () => {
     const database = await createTestDatabase();
     const env = { DATABASE_URL: database.connectionString };
     const query = (sql: string) => withClient(database.connectionString, (client) => client.query(sql));
@@ -943,7 +945,7 @@ describe('unseen sweep', () => {
 });
 
 describe('unseen rebuild', () => {
-  it('says what differs, repairs it, and then nothing differs', async () => {
+  it('reports a difference, repairs it, and then reports none', async () => {
     const database = await createTestDatabase();
     const env = { DATABASE_URL: database.connectionString };
     const today = new Date().toISOString().slice(0, 10);
@@ -981,7 +983,7 @@ describe('unseen rebuild', () => {
     [['limits', '--from', '2026-11-20'], /--from and --to apply only to metrics/],
     [['metrics', '--from', '2026-02-30'], /a day that exists/],
     [['metrics', '--from', 'yesterday'], /a day such as/],
-  ])('refuses %j in a sentence', async (args, message) => {
+  ])('refuses %j in one sentence', async (args, message) => {
     const { code, stdout, stderr } = await unseen(['rebuild', ...args]).exit;
     expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
     expect(stderr).toMatch(message);
@@ -1002,7 +1004,7 @@ describe('unseen replay', () => {
     ],
     [['--topic', 'cake', '--from', '2020-01-01'], {}, /Allowed choices are incoming.user_activity/],
     [['--topic', 'incoming.user_activity'], {}, /--from <day>' not specified/],
-  ])('refuses %j with %j in a sentence', async (args, env, message) => {
+  ])('refuses %j with %j in one sentence', async (args, env, message) => {
     const { code, stdout, stderr } = await unseen(['replay', ...args], env).exit;
     expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
     expect(stderr).toMatch(message);

@@ -18,7 +18,7 @@ it.each(Object.entries(closeTable))(
     let connections = 0;
     server.on('connection', (socket) => {
       connections += 1;
-      // 1006 is what a client sees when no close frame comes.
+      // A client reports 1006 if the connection ends without a close frame.
       if (entry.code === 1006) socket.terminate();
       else socket.close(entry.code);
     });

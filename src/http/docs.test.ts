@@ -8,7 +8,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { launchChromium } from '../testing/chromium.ts';
 import { createDocs } from './docs.ts';
 
-/** Serves the manual in `directory`; by default what `npm run docs` has built. */
+/** Serves the manual in `directory`. Defaults to the output of `npm run docs`. */
 async function startDocs(directory?: string): Promise<{ readonly url: string; stop(): void }> {
   const docs = createDocs(directory);
   const server: Server = createServer(async (request, response) => {
@@ -61,7 +61,7 @@ describe('the manual', () => {
 
   it('allows the inline scripts of the site, and no others', async () => {
     const { headers } = await get('/docs/');
-    // Of `let b`.
+    // The digest of `let b`.
     expect(headers.get('content-security-policy')).toContain(
       "script-src 'self' 'sha256-gZ7YtBHYJlXDIlfAddq5Sw/QYJv5E8tJmDWivVTn/60=';",
     );

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { createHoldBack } from './hold-back.ts';
 
 describe('holding answers back', () => {
-  it('ends at once beyond the most that are held', async () => {
+  it('ends at once if the most answers are held already', async () => {
     const holdBack = createHoldBack({ ms: 2 ** 31 - 1, max: 2 });
     const held = [holdBack.hold(), holdBack.hold()];
     await holdBack.hold();

@@ -15,7 +15,7 @@ import { createMetrics } from './metrics.ts';
 import { createRateLimit } from './rate-limit.ts';
 import { defaultSocketLimits } from './socket-limits.ts';
 
-// A listener of our own beside the app's, with limits that do not make a test wait, and no resolvers.
+// A second listener beside the listener of the app. It has short limits, so that no test waits, and no resolvers.
 const origin = 'https://app.example';
 let app: TestApp;
 let listener: Listener;
@@ -65,7 +65,7 @@ afterAll(async () => {
   await app.stop();
 });
 
-it('answers metrics for Prometheus, without those that cannot be read', async () => {
+it('answers metrics for Prometheus and leaves out gauges that cannot be read', async () => {
   const response = await fetch(`${url}/metrics`);
   expect(response.headers.get('content-type')).toContain('text/plain');
   const text = await response.text();
@@ -111,11 +111,11 @@ describe('a slow client', () => {
         `${head}Authorization: Bearer ${await app.token()}\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{`,
     ],
   ];
-  it.each(slow)('that sends %s is answered 408 and closed', async (_, bytes) => {
+  it.each(slow)('that sends %s gets 408 and is disconnected', async (_, bytes) => {
     expect(await exchange(url, await bytes())).toMatch(/^HTTP\/1.1 408 /);
   });
 
-  it('that hangs up in the middle of a body leaves nothing behind', async () => {
+  it('that disconnects in the middle of a body does not disturb the server', async () => {
     const socket = connect(Number(new URL(url).port), '127.0.0.1');
     socket.write(`${head}Authorization: Bearer ${await app.token()}\r\nContent-Length: 100\r\n\r\n{`);
     socket.destroy();
@@ -132,7 +132,7 @@ describe('a silent socket', () => {
     return socket;
   };
 
-  it('is cut off when it answers no ping, while one that does stays', async () => {
+  it('is cut off if the client answers no ping, and stays open if the client answers', async () => {
     const alive = await open(true);
     const dead = await open(false);
     const code = await new Promise((resolve) => dead.once('close', resolve));
@@ -143,7 +143,7 @@ describe('a silent socket', () => {
     await vi.waitFor(() => expect(sockets.count()).toBe(0));
   });
 
-  it('makes room if too many wait for connection_init, the oldest first; an admitted one stays', async () => {
+  it('is closed if too many sockets wait for connection_init, the oldest first, but never after connection_ack', async () => {
     const admitted = await open();
     const authorization = await app.token();
     admitted.send(JSON.stringify({ type: 'connection_init', payload: { authorization } }));
@@ -162,7 +162,7 @@ describe('a silent socket', () => {
 });
 
 describe('health', () => {
-  it('is good while the process runs, and ready only when what it needs is', async () => {
+  it('is good while the process runs, and ready only if every backend is ready', async () => {
     expect((await fetch(`${url}/healthz`)).status).toBe(200);
     const notReady = await fetch(`${url}/readyz`);
     expect([notReady.status, await notReady.json()]).toEqual([
@@ -173,7 +173,7 @@ describe('health', () => {
   });
 
   it.each(['/healthz', '/playground', '/demo'])(
-    'and pages answer HEAD at %s without a body',
+    'checks and pages answer HEAD at %s without a body',
     async (path) => {
       const response = await fetch(app.url + path, { method: 'HEAD' });
       expect([response.status, await response.text()]).toEqual([200, '']);
@@ -187,7 +187,7 @@ describe('CORS', () => {
     'access-control-request-headers': 'authorization',
   };
 
-  it('lets the pages of a configured origin ask and read', async () => {
+  it('lets the pages of a configured origin send requests and read answers', async () => {
     const asked = await fetch(`${app.url}/graphql`, { method: 'OPTIONS', headers: { origin, ...preflight } });
     expect(asked.status).toBe(204);
     expect(Object.fromEntries(asked.headers)).toMatchObject({
@@ -197,19 +197,19 @@ describe('CORS', () => {
       vary: 'origin',
     });
     const answered = await fetch(`${app.url}/graphql`, { method: 'POST', headers: { origin } });
-    // A refusal can be read as well, or the page would not know why.
+    // The page can read a refusal as well. Otherwise it would not know the reason.
     expect(answered.status).toBe(401);
     expect(answered.headers.get('access-control-allow-origin')).toBe(origin);
     expect(answered.headers.has('access-control-allow-credentials')).toBe(false);
   });
 
   it.each(['https://evil.example', 'null', `${origin}.evil.example`, 'http://app.example'])(
-    'lets no page of %s',
-    async (other) => {
+    'lets no page of %s read an answer',
+    async (foreignOrigin) => {
       for (const method of ['OPTIONS', 'POST']) {
         const { headers } = await fetch(`${app.url}/graphql`, {
           method,
-          headers: { origin: other, ...preflight },
+          headers: { origin: foreignOrigin, ...preflight },
         });
         expect([...headers.keys()].filter((name) => name.startsWith('access-control'))).toEqual([]);
       }

@@ -27,18 +27,18 @@ describe('the assets of the pages', () => {
     rmSync(directory, { recursive: true });
   });
 
-  it('are kept by browsers', async () => {
+  it('are cached by browsers for a year', async () => {
     const { status, headers } = await get('/assets/kept.js');
     expect([status, headers.get('cache-control')]).toEqual([200, 'public, max-age=31536000, immutable']);
   });
 
-  it('are not found once a rebuild removed them', async () => {
+  it('get 404 after a rebuild has removed them', async () => {
     rmSync(join(directory, 'assets/gone.js'));
     expect((await get('/assets/gone.js')).status).toBe(404);
     expect((await get('/assets/kept.js')).status).toBe(200);
   });
 
-  it('are all that is below /assets', async () => {
+  it('include no file outside /assets', async () => {
     expect((await get('/assets/..%2fdemo/index.html')).status).toBe(404);
   });
 });

@@ -41,7 +41,8 @@ export function createPages(
       readFileSync(join(directory, page, 'index.html'), 'utf8').replace(placeholder, config),
     ]),
   );
-  // Looks at the disk for every request. A file that was known at the start and is gone after a rebuild would end the process.
+  // sirv looks at the disk for every request. Without `dev`, a file that existed at the start and was removed by a
+  // rebuild would end the process.
   const assets = sirv(join(directory, 'assets'), {
     dev: true,
     etag: true,

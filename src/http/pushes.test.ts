@@ -13,7 +13,7 @@ const schema = buildSchema(`
   type Subscription { tick: Tick! }`);
 const executions = vi.fn();
 const Tick = schema.getType('Tick');
-if (!Tick || !('getFields' in Tick)) throw new Error('There is a type Tick.');
+if (!Tick || !('getFields' in Tick)) throw new Error('The schema has no type Tick.');
 const fields = Tick.getFields() as Record<string, { resolve?: unknown }>;
 Object.assign(fields['n'] as object, {
   resolve: ({ n }: Event) => {
@@ -38,7 +38,7 @@ function documentOf(source: string) {
   return document;
 }
 
-/** A subscription with a source of its own, and what it was sent. */
+/** Begins a subscription with its own source of events, and collects the payloads sent to it. */
 async function begin(
   pushes: ReturnType<typeof createPushes>,
   source: string,
@@ -61,7 +61,7 @@ async function begin(
     },
     mask: () => new GraphQLError('masked').toJSON(),
   });
-  if (!(Symbol.asyncIterator in iterator)) throw new Error('It could not begin.');
+  if (!(Symbol.asyncIterator in iterator)) throw new Error('The subscription could not begin.');
   const ended = iterator.next();
   return {
     sent,
@@ -78,8 +78,8 @@ const pushes = () => createPushes({ container: { get: () => ({}) as never } });
 const tickOf = (event: object) => ({ tick: event });
 const settled = () => new Promise((resolve) => setImmediate(resolve));
 
-describe('an event that goes to many', () => {
-  it('is executed once per operation, and reaches all of them', async () => {
+describe('an event for many subscriptions', () => {
+  it('is executed once per operation and reaches every subscription', async () => {
     const all = pushes();
     const plain = '{ tick { n } }';
     const times = 'subscription ($by: Int!) { tick { times(by: $by) } }';
@@ -88,7 +88,7 @@ describe('an event that goes to many', () => {
     executions.mockClear();
     for (const n of [1, 2]) {
       const event = tickOf({ n });
-      for (const one of [...same, doubled, trebled]) one.put(event as never);
+      for (const subscription of [...same, doubled, trebled]) subscription.put(event as never);
       await settled();
     }
     for (const { sent } of same)
@@ -98,7 +98,7 @@ describe('an event that goes to many', () => {
     expect(executions).toHaveBeenCalledTimes(2);
   });
 
-  it('is not another one that looks the same', async () => {
+  it('is executed separately from an equal event', async () => {
     const all = pushes();
     const [a, b] = [
       await begin(all, 'subscription { tick { n } }'),
@@ -111,14 +111,14 @@ describe('an event that goes to many', () => {
     expect(executions).toHaveBeenCalledTimes(2);
   });
 
-  it('is written without a look at who asked', async () => {
-    const one = await begin(pushes(), 'subscription { tick { caller } }');
-    one.put(tickOf({}) as never);
+  it('is executed without the caller', async () => {
+    const subscription = await begin(pushes(), 'subscription { tick { caller } }');
+    subscription.put(tickOf({}) as never);
     await settled();
-    expect(one.sent).toEqual([{ data: tickOf({ caller: null }) }]);
+    expect(subscription.sent).toEqual([{ data: tickOf({ caller: null }) }]);
   });
 
-  it('tells each its own errors, masked', async () => {
+  it('gives each subscription its own masked errors', async () => {
     const all = pushes();
     const event = tickOf({ n: 1 });
     const both = [
@@ -126,7 +126,7 @@ describe('an event that goes to many', () => {
       await begin(all, 'subscription { tick { n fails } }'),
     ];
     executions.mockClear();
-    for (const one of both) one.put(event as never);
+    for (const subscription of both) subscription.put(event as never);
     await settled();
     for (const { sent } of both) {
       expect(sent).toEqual([{ data: tickOf({ n: 1, fails: null }), errors: [{ message: 'masked' }] }]);
@@ -136,35 +136,35 @@ describe('an event that goes to many', () => {
 });
 
 describe('a subscription', () => {
-  it('takes no event before the last is on its way', async () => {
-    const one = await begin(pushes(), 'subscription { tick { n } }');
+  it('takes the next event only when the previous event is on its way', async () => {
+    const subscription = await begin(pushes(), 'subscription { tick { n } }');
     let release = () => {};
-    one.hold(
+    subscription.hold(
       new Promise((resolve) => {
         release = resolve;
       }),
     );
     for (const n of [1, 2, 3]) {
-      one.put(tickOf({ n }) as never);
+      subscription.put(tickOf({ n }) as never);
       await settled();
     }
-    expect(one.sent).toEqual([{ data: tickOf({ n: 1 }) }]);
+    expect(subscription.sent).toEqual([{ data: tickOf({ n: 1 }) }]);
     release();
     await settled();
-    // The one slot kept the newest.
-    expect(one.sent.at(-1)).toEqual({ data: tickOf({ n: 3 }) });
-    expect(one.sent).toHaveLength(2);
+    // The slot kept only the newest event.
+    expect(subscription.sent.at(-1)).toEqual({ data: tickOf({ n: 3 }) });
+    expect(subscription.sent).toHaveLength(2);
   });
 
-  it('ends when it is returned, and sends nothing more', async () => {
-    const one = await begin(pushes(), 'subscription { tick { n } }');
-    await one.iterator.return();
-    one.put(tickOf({ n: 1 }) as never);
-    expect(await one.ended).toEqual({ value: undefined, done: true });
-    expect(one.sent).toEqual([]);
+  it('ends and sends nothing more after `return` of its iterator', async () => {
+    const subscription = await begin(pushes(), 'subscription { tick { n } }');
+    await subscription.iterator.return();
+    subscription.put(tickOf({ n: 1 }) as never);
+    expect(await subscription.ended).toEqual({ value: undefined, done: true });
+    expect(subscription.sent).toEqual([]);
   });
 
-  it('that cannot begin is answered with the errors', async () => {
+  it('resolves with the errors if it cannot begin', async () => {
     const rootValue = { tick: () => Promise.reject(new Error('no')) };
     const result = await pushes().subscribe(
       { schema, document: documentOf('subscription { tick { n } }'), rootValue },

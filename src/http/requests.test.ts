@@ -8,7 +8,7 @@ beforeAll(async () => {
 afterEach(() => probe.expectUnharmed());
 afterAll(() => probe.app.stop());
 
-/** A body of exactly so many bytes. */
+/** A body of exactly `bytes` bytes. */
 const padded = (bytes: number, query: string) => {
   const start = `{"query":${JSON.stringify(query)},"extensions":{"padding":"`;
   return `${start}${'x'.repeat(bytes - start.length - 3)}"}}`;
@@ -54,16 +54,16 @@ describe('requests', () => {
     ['text', { 'content-type': 'text/plain' }],
     ['a form', { 'content-type': 'application/x-www-form-urlencoded' }],
     ['an upload', { 'content-type': 'multipart/form-data; boundary=x' }],
-    ['a relative of JSON', { 'content-type': 'application/json-patch+json' }],
+    ['another type that resembles JSON', { 'content-type': 'application/json-patch+json' }],
     ['UTF-16', { 'content-type': 'application/json; charset=utf-16' }],
     ['Latin-1 in broken quotes', { 'content-type': 'application/json; charset="latin1;x' }],
     ['compressed', { 'content-encoding': 'gzip' }],
   ];
-  it.each(headers)('refuses a body that says it is %s', async (_, headers) => {
+  it.each(headers)('refuses a body that is %s by its headers', async (_, headers) => {
     expect(await probe.request(goodBody, { headers })).toMatchObject({ status: 400, code: 'BAD_USER_INPUT' });
   });
 
-  it('takes a body of exactly 100 000 bytes, and of 1 000 000 for a bulk mutation', async () => {
+  it('accepts a body of exactly 100 000 bytes, and of 1 000 000 bytes for a bulk mutation', async () => {
     expect(await probe.request(padded(100_000, '{ viewer { id } }'))).toMatchObject({ status: 200 });
     const toNobody =
       'mutation { sendNotifications(input: { userIds: [], content: { title: "x" } }) { accepted userErrors { code } } }';
@@ -73,7 +73,7 @@ describe('requests', () => {
     }
   });
 
-  it('takes JSON in UTF-8 however it is spelled', async () => {
+  it('accepts every spelling of JSON and UTF-8 in Content-Type', async () => {
     for (const type of ['application/json;charset=UTF-8', 'Application/JSON ; charset="utf8"']) {
       expect(await probe.request(goodBody, { headers: { 'content-type': type } })).toMatchObject({
         status: 200,
@@ -81,7 +81,7 @@ describe('requests', () => {
     }
   });
 
-  it('answers JSON to whoever accepts neither type, rather than refuse what has run already', async () => {
+  it('answers JSON to a client that accepts neither media type, because the operation has already run', async () => {
     const reply = await probe.request(goodBody, { headers: { accept: 'text/xml' } });
     expect(reply).toMatchObject({ status: 200, json: { data: { viewer: { userId: 'alice' } } } });
   });
@@ -105,7 +105,7 @@ describe('requests', () => {
     expect(reply.headers.get('allow')).toBe(allow);
   });
 
-  it('answers a query by GET, but not to a page elsewhere, which cannot set headers', async () => {
+  it('answers a query by GET only if the request has a header that pages of other sites cannot set', async () => {
     expect(await probe.request(undefined, { method: 'GET', path: `/graphql?query=${query}` })).toMatchObject({
       status: 200,
     });
@@ -115,7 +115,7 @@ describe('requests', () => {
     expect(response.status).toBe(400);
   });
 
-  it('sends a browser that opens /graphql to the playground with what it asked', async () => {
+  it('redirects a browser from /graphql to the playground and keeps the query', async () => {
     const reply = await probe.request(undefined, {
       method: 'GET',
       path: '/graphql?query=%7Bviewer%7D',
@@ -125,7 +125,7 @@ describe('requests', () => {
     expect(reply.headers.get('location')).toBe('/playground?query=%7Bviewer%7D');
   });
 
-  it('lets no page of another origin read an answer unless CORS_ORIGINS names it', async () => {
+  it('lets no page of another origin read an answer if CORS_ORIGINS is not set', async () => {
     for (const method of ['OPTIONS', 'POST']) {
       const reply = await probe.request(method === 'POST' ? goodBody : undefined, {
         method,
@@ -141,7 +141,7 @@ describe('requests', () => {
     '/assets/%', '/assets/%00', '/assets/nothing.js', '/assets/..%2f..%2fpackage.json',
     '/assets/%2e%2e/%2e%2e/package.json', '/playground/index.html', '/demo/../../package.json',
   ];
-  it.each(paths)('has nothing at %s', async (path) => {
+  it.each(paths)('answers 404 at %s', async (path) => {
     expect(await probe.request(undefined, { method: 'GET', path })).toMatchObject({ status: 404 });
   });
 });
@@ -165,7 +165,7 @@ describe('bytes on a socket', () => {
       /^HTTP\/1.1 413 /,
     ],
     [
-      'a body nobody waits for',
+      'a body that is too large for 100-continue',
       () => post('Expect: 100-continue\r\nContent-Length: 3000000', ''),
       /HTTP\/1.1 413 /,
     ],
@@ -177,25 +177,25 @@ describe('bytes on a socket', () => {
       /^HTTP\/1.1 400 /,
     ],
     ['20 000 bytes of headers', () => get('/healthz', `X: ${'x'.repeat(20_000)}\r\n`), /^HTTP\/1.1 431 /],
-    ['a way out of the assets', () => get('/assets/../../../package.json'), /^HTTP\/1.1 404 /],
+    ['a path that leaves the assets', () => get('/assets/../../../package.json'), /^HTTP\/1.1 404 /],
     [
-      'an upgrade to what we are not',
+      'an upgrade to an unsupported protocol',
       () => get('/graphql', 'Upgrade: h2c\r\nConnection: Upgrade\r\n'),
       /^HTTP\/1.1 4/,
     ],
     [
-      'an upgrade elsewhere',
+      'an upgrade at another path',
       () => get('/demo', 'Upgrade: websocket\r\nConnection: Upgrade\r\n'),
       /^HTTP\/1.1 404 /,
     ],
   ];
-  it.each(sent)('answers %s and closes', async (_, bytes, expected) => {
+  it.each(sent)('are refused and the socket closed: %s', async (_, bytes, expected) => {
     const answer = await exchange(probe.app.url, bytes());
     expect(answer).toMatch(expected);
     expect(answer).not.toMatch(internals);
   });
 
-  it('answers requests that come in one piece in their order', async () => {
+  it('are answered in order if they hold several requests', async () => {
     const length = `Content-Length: ${goodBody.length}`;
     const answer = await exchange(
       probe.app.url,

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { createTurns } from './turns.ts';
 
 describe('work in turns', () => {
-  it('runs in the order in which it came, a part in each turn of the event loop', async () => {
+  it('runs in order of arrival, a few tasks in each turn of the event loop', async () => {
     const done: number[] = [];
     const inTurn = createTurns(3);
     const add = (n: number) => inTurn(() => done.push(n));
