@@ -1,4 +1,4 @@
-# Built in one image, run in another that holds only what running needs: no compiler, no embedded PostgreSQL, no root.
+# The first image builds Unseen. The second image runs it, without a compiler, an embedded PostgreSQL or root rights.
 FROM node:22-slim AS build
 WORKDIR /unseen
 COPY package.json package-lock.json .npmrc ./
@@ -6,7 +6,7 @@ COPY scripts/prisma-unused ./scripts/prisma-unused
 RUN npm install --ignore-scripts
 COPY . .
 RUN npm run build && npm prune --ignore-scripts --omit=dev --omit=optional
-# Prisma comes with the query compilers of five databases; types and source maps are for those who develop.
+# Prisma includes the query compilers of five databases. Types and source maps are needed only for development.
 RUN find node_modules/@prisma/client/runtime -regextype egrep -regex '.*(cockroachdb|mysql|sqlite|sqlserver).*' -delete \
   && find node_modules \( -name '*.map' -o -name '*.d.ts' -o -name '*.d.mts' -o -name '*.d.cts' \) -delete
 
@@ -21,6 +21,6 @@ USER node
 EXPOSE 4000
 HEALTHCHECK --interval=5s --timeout=3s --start-period=10s --retries=3 \
   CMD ["node", "-e", "fetch('http://127.0.0.1:' + process.env.PORT + '/readyz').then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
-# The first process, so that SIGTERM reaches it.
+# Node.js is the first process of the container, so it receives SIGTERM.
 ENTRYPOINT ["node", "dist/main.js"]
 CMD ["start"]

@@ -86,7 +86,7 @@ describe('the pages, in a browser', () => {
     await page.evaluate(() => sessionStorage.setItem('unseen.userToken', 'x.y.z'));
     await page.reload();
     await page.waitForSelector('text=Open this page with a link');
-    await page.waitForSelector('text=The token was not accepted; it may have expired.');
+    await page.waitForSelector('text=The server did not accept the token. It may have expired.');
     expect(await page.evaluate(() => sessionStorage.getItem('unseen.userToken'))).toBeNull();
     expectsRefusal = true;
   });

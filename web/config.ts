@@ -1,12 +1,12 @@
-/** What the server writes into the page; the same for every visitor. */
+/** The values that the server writes into the page. They are the same for every visitor. */
 export interface PageConfig {
-  /** Whether a link opens this page. It does not once authentication is configured. */
+  /** Whether a link opens this page. False if authentication is configured. */
   readonly opensByLink: boolean;
   /** Whether the server has the manual at `/docs`. */
   readonly hasDocs: boolean;
 }
 
-/** Reads the JSON data block `#unseen-config`; anything missing or malformed counts as false. */
+/** Reads the JSON in the element `#unseen-config`. A missing or malformed value counts as false. */
 export function readConfig(page: Document = document): PageConfig {
   try {
     const parsed = JSON.parse(
@@ -18,7 +18,7 @@ export function readConfig(page: Document = document): PageConfig {
   }
 }
 
-/** The API's address for subscriptions, on the host that served the page. */
+/** The address for subscriptions, on the host that served the page. */
 export function webSocketUrl(): string {
   const url = new URL('/graphql', location.href);
   url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:';

@@ -4,9 +4,9 @@ const TIMEOUT_MS = 5_000;
 
 export type Role = 'user' | 'service';
 
-/** Tokens of this tab, gone when it closes. */
+/** The tokens of this browser tab. They are gone when the tab closes. */
 export interface Credentials {
-  /** The token to send, or undefined when there is none. */
+  /** The token to send. undefined if the tab has none for this role. */
   token(role: Role): string | undefined;
   keep(userToken: string, serviceToken: string): void;
   forget(): void;
@@ -28,11 +28,12 @@ export function createCredentials(storage: Storage = sessionStorage): Credential
 }
 
 /**
- * Exchanges the code of a link, behind its #, for a token that does for both roles. The code leaves the address bar and the
- * history first. Resolves with what went wrong; undefined if nothing did, or there is no code.
+ * Exchanges the code after the # of a link for a token, and uses the token for both roles. First removes the
+ * code from the address bar and the history. Resolves with an error text, or with undefined if the exchange
+ * succeeded or the address has no code.
  */
 export async function redeemLink(credentials: Credentials): Promise<string | undefined> {
-  // Another link in this tab changes only what is behind the #, which loads nothing by itself.
+  // Opening another link in this tab changes only the part after the #, which does not load the page again.
   addEventListener('hashchange', () => location.reload());
   const code = location.hash.slice(1);
   if (code === '') return undefined;
@@ -62,7 +63,10 @@ async function exchange(code: string): Promise<string> {
     });
     answer = (await response.json()) as Answer;
   } catch (cause) {
-    throw new Error('The server cannot be reached right now, so this link did not open the page.', { cause });
+    throw new Error(
+      'The page cannot reach the server, so this link did not open it. Try again with a new link.',
+      { cause },
+    );
   }
   if (answer.token !== undefined) return answer.token;
   throw new Error(answer.errors?.[0]?.message ?? 'The server answered with an error.');

@@ -9,14 +9,15 @@ export default defineConfig({
     outDir: join(root, '../dist/web'),
     emptyOutDir: true,
     sourcemap: false,
-    // The playground carries a whole code editor; that it is large is no news.
+    // The playground contains a code editor, so its chunk is expected to be large.
     chunkSizeWarningLimit: 8_000,
     rolldownOptions: {
-      // Dozens of dependencies say "use client", which means nothing in a page that has no server half.
+      // Dozens of dependencies contain the directive "use client", which has no meaning in a page without
+      // server components.
       onwarn(warning, warn) {
         if (warning.code !== 'MODULE_LEVEL_DIRECTIVE') warn(warning);
       },
-      // GraphiQL's worker setup reports every worker it starts.
+      // The worker setup of GraphiQL logs every worker that it starts.
       treeshake: { manualPureFunctions: ['console.info'] },
       input: { playground: join(root, 'playground/index.html'), demo: join(root, 'demo/index.html') },
     },

@@ -3,7 +3,7 @@ import type { TypedDocumentString } from '../generated/graphql.ts';
 
 const TIMEOUT_MS = 10_000;
 
-/** A request that did not do what was asked; the message is for the person at the screen. */
+/** A failed request. The message is for the user of the page. */
 export class ApiError extends Error {
   constructor(
     readonly code: string,
@@ -44,7 +44,7 @@ export function createApi(credentials: Credentials) {
       const message =
         cause instanceof DOMException && cause.name === 'TimeoutError'
           ? `The server did not answer within ${TIMEOUT_MS / 1000} seconds.`
-          : 'The server cannot be reached right now.';
+          : 'The page cannot reach the server. Try again in a moment.';
       throw new ApiError('UNREACHABLE', message, { cause });
     }
     try {
@@ -57,7 +57,7 @@ export function createApi(credentials: Credentials) {
   }
 
   return {
-    /** The answer's data. Rejects with ApiError when there is any error. */
+    /** Resolves with the data of the answer. Rejects with ApiError if the answer has an error. */
     async request<Data, Variables>(
       document: TypedDocumentString<Data, Variables>,
       variables: Variables,
@@ -79,19 +79,19 @@ export function codeOf(problem: GraphQLProblem): string {
   return typeof problem.extensions?.code === 'string' ? problem.extensions.code : 'UNKNOWN';
 }
 
-/** A GraphQL error as a sentence for the person at the screen. */
+/** A GraphQL error as a sentence for the user of the page. */
 export function inWords(problem: GraphQLProblem): string {
   switch (codeOf(problem)) {
     case 'UNAUTHENTICATED':
-      return 'The token was not accepted; it may have expired.';
+      return 'The server did not accept the token. It may have expired.';
     case 'FORBIDDEN':
       return `This token does not allow that: ${problem.message}`;
     case 'RATE_LIMITED':
       return 'Too many requests. Wait a moment and try again.';
     case 'UNAVAILABLE':
-      return 'The server is up, but something it needs is not. Try again in a moment.';
+      return 'The server is running, but one of its backends is not available. Try again in a moment.';
     case 'INTERNAL_SERVER_ERROR':
-      return `Something went wrong on the server: ${problem.message}`;
+      return `The server failed: ${problem.message}`;
     default:
       return problem.message;
   }

@@ -9,15 +9,15 @@ const badge = (version: number, unseen: number): BadgeStateFragment => ({
   display: String(unseen),
 });
 
-test('a newer version is shown whichever way it came', () => {
+test('shows a newer version from a push and from a reply', () => {
   expect(newerBadge(badge(3, 1), { kind: 'CHANGE', badge: badge(4, 2) })).toEqual(badge(4, 2));
   expect(newerBadge(badge(3, 1), { kind: 'REPLY', badge: badge(4, 0) })).toEqual(badge(4, 0));
 });
 
-test('a change that was overtaken by a reply is not shown', () => {
+test('ignores a change that is older than a reply', () => {
   expect(newerBadge(badge(5, 0), { kind: 'CHANGE', badge: badge(4, 3) })).toEqual(badge(5, 0));
 });
 
-test('a snapshot is shown even with an older version', () => {
+test('shows a snapshot even with an older version', () => {
   expect(newerBadge(badge(90, 7), { kind: 'SNAPSHOT', badge: badge(1, 0) })).toEqual(badge(1, 0));
 });

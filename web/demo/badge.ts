@@ -1,16 +1,17 @@
 import type { BadgeStateFragment, UpdateKind } from '../generated/graphql.ts';
 
-/** A badge as it reaches the page: SNAPSHOT opens every (re)connection, CHANGE and REPLY follow. */
+/** A badge that reaches the page. A SNAPSHOT opens every connection. CHANGE and REPLY follow. */
 export interface BadgeArrival {
-  /** REPLY: it came with the answer to a query or mutation, not over the subscription. */
+  /** REPLY means that the badge came with the answer to a query or mutation, not over the subscription. */
   readonly kind: UpdateKind | 'REPLY';
   readonly badge: BadgeStateFragment;
 }
 
 /**
- * The badge to show. States are absolute and versions grow with every commit, so the newer version wins whichever
- * way it came; answers and pushes overtake one another. A snapshot wins always: it is the truth read after
- * subscribing, even from a server whose data was set back.
+ * Chooses the badge to show. Badges are absolute states and their version grows with every commit. So the
+ * newer version wins, because answers and pushes can overtake each other. A snapshot always wins. The server
+ * reads it after the page subscribes, so it is right even if the data of the server was restored from a
+ * backup.
  */
 export function newerBadge(
   shown: BadgeStateFragment | undefined,

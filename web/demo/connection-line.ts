@@ -1,7 +1,7 @@
 import { element, say } from './elements.ts';
 import type { ConnectionState } from './watch-badge.ts';
 
-/** Says how the socket is doing, and counts the seconds to the next try. */
+/** Shows the state of the socket and counts the seconds to the next try. */
 export function createConnectionLine(onRetry: () => void) {
   const line = element('connection', HTMLParagraphElement);
   const retry = element('reconnect', HTMLButtonElement);
@@ -22,7 +22,7 @@ export function createConnectionLine(onRetry: () => void) {
         wasLive ||= state.kind === 'live';
         return;
       }
-      // A screen reader hears of the loss once, not of every second.
+      // A screen reader announces the loss once, not every second.
       if (wasLive) say(announce, 'Connection lost, reconnecting.');
       wasLive = false;
       const retryAt = performance.now() + state.waitMs;

@@ -17,7 +17,10 @@ export interface InboxOptions {
   onError(error: unknown): void;
 }
 
-/** The list under the bell: shows the newest notifications and, having shown them, opens the inbox up to there. */
+/**
+ * Creates the list under the bell. The list shows the newest notifications and then opens the inbox up to the
+ * newest one shown.
+ */
 export function createInbox({ api, onBadge, onError }: InboxOptions) {
   const bell = element('bell', HTMLButtonElement);
   const panel = element('inbox', HTMLElement);
@@ -36,7 +39,8 @@ export function createInbox({ api, onBadge, onError }: InboxOptions) {
       say(note, edges.length === 0 ? 'Nothing here yet. Send something from the right.' : '');
       onBadge(badge);
       const newest = edges[0];
-      // Up to what is on the screen, not "everything": one that arrived meanwhile must stay on the bell.
+      // The inbox is opened only up to the newest notification on the screen. A notification that arrived in
+      // the meantime must stay on the bell.
       if (newest !== undefined) await open(newest.cursor);
     } catch (error) {
       say(note, list.childElementCount === 0 ? 'The list could not be loaded.' : '');
@@ -75,7 +79,7 @@ export function createInbox({ api, onBadge, onError }: InboxOptions) {
   });
 
   return {
-    /** Notifications arrived that the open list does not show yet. */
+    /** Offers to show notifications that have arrived but are not in the open list yet. */
     behindBy(count: number): void {
       say(more, panel.hidden || count === 0 ? '' : `Show ${count} new`);
     },

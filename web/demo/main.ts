@@ -42,7 +42,10 @@ let userId = 'alice';
 let shown: BadgeStateFragment | undefined;
 let watching: ReturnType<typeof watchBadge> | undefined;
 
-/** Every connection opens with a snapshot: the moment to forget an outage and to fetch what it kept away. */
+/**
+ * Applies an update of the badge. A snapshot means that a connection has just opened, so the page clears the
+ * outage and reads the data that it missed.
+ */
 function applyUpdate(update: BadgeArrival): void {
   apply(update);
   if (update.kind !== 'SNAPSHOT') return;
@@ -66,7 +69,7 @@ function apply(arrival: BadgeArrival): void {
   }
 
   const pushTimes = pushTimer.arrived(badge.unseen - (before?.unseen ?? badge.unseen));
-  // A reply can bring the news first; those waits are over as well, but no push ended them.
+  // A reply can bring the new badge first. The waits are then over as well, but no push ended them.
   if (arrival.kind === 'CHANGE') pushTimes.forEach(showPushTime);
 }
 
@@ -146,25 +149,26 @@ async function start(): Promise<void> {
     onState: connection.show,
     onUpdate: applyUpdate,
     onError: report,
-    onRefused: () => askAgain('The token was not accepted; it may have expired.'),
+    onRefused: () => askAgain('The server did not accept the token. It may have expired.'),
   });
   try {
     const { viewer } = await api.request(ViewerDocument, {});
-    if (viewer === null) return askAgain('The first token belongs to a service; the bell needs a user’s.');
+    if (viewer === null)
+      return askAgain('The first token belongs to a service. The bell needs the token of a user.');
     userId = viewer.userId;
     apply({ kind: 'REPLY', badge: viewer.badge });
     showPage();
   } catch (error) {
-    // The socket keeps trying by itself; this only explains why the page is still empty.
+    // The socket retries by itself. The error only explains why the page is still empty.
     report(error);
   }
 }
 
-function askAgain(why: string): void {
+function askAgain(reason: string): void {
   stopWatching();
   credentials.forget();
   showPage();
-  report(new Error(why));
+  report(new Error(reason));
 }
 
 function stopWatching(): void {
@@ -201,13 +205,13 @@ for (const button of document.querySelectorAll<HTMLButtonElement>('.visit')) {
 }
 
 element('problem-close', HTMLButtonElement).addEventListener('click', clearProblem);
-// Both mean that a try is likely to succeed now, so the rest of the wait is pointless.
+// Both events mean that the next try is likely to succeed, so the page does not wait any longer.
 addEventListener('online', () => watching?.retryNow());
 document.addEventListener('visibilitychange', () => {
   if (document.visibilityState === 'visible') watching?.retryNow();
 });
 
 const linkProblem = await redeemLink(credentials);
-// A tab that is open already does not need the link.
+// A tab that already has a token does not need the link.
 if (linkProblem !== undefined && credentials.token('user') === undefined) report(new Error(linkProblem));
 void start();

@@ -6,7 +6,7 @@ function timerAt(startMs: number) {
   return { clock, timer: createPushTimer(() => clock.nowMs) };
 }
 
-test('a rise by two ends the two oldest waits', () => {
+test('ends the two oldest waits after a rise by two', () => {
   const { clock, timer } = timerAt(0);
   timer.start();
   clock.nowMs = 10;
@@ -17,14 +17,14 @@ test('a rise by two ends the two oldest waits', () => {
   expect(timer.arrived(1)).toEqual([20]);
 });
 
-test('a badge that falls or was raised by others ends no wait', () => {
+test('ends no wait if the badge falls or rises without one', () => {
   const { timer } = timerAt(0);
   expect(timer.arrived(3)).toEqual([]);
   timer.start();
   expect(timer.arrived(-4)).toEqual([]);
 });
 
-test('a refused or forgotten notification is not waited for', () => {
+test('drops the wait of a refused notification and a wait of more than 30 s', () => {
   const { clock, timer } = timerAt(0);
   const takeBack = timer.start();
   takeBack();

@@ -1,14 +1,15 @@
 const GIVE_UP_MS = 30_000;
 
 /**
- * Times notifications from the click to the badge that counts them. The badge is a state, not a list of arrivals, so
- * a rise by two ends the two oldest waits. `now` is in milliseconds and only grows.
+ * Measures the time from a click on Send to the badge that counts the notification. The badge is a state, not
+ * a list of notifications, so a rise by two ends the two oldest waits. `now` returns milliseconds and never
+ * decreases.
  */
 export function createPushTimer(now: () => number) {
   let waiting: number[] = [];
 
   return {
-    /** Starts a wait; the returned function takes it back, for a notification that was refused. */
+    /** Starts a wait. The returned function cancels the wait if the server refuses the notification. */
     start(): () => void {
       const startedAt = now();
       waiting.push(startedAt);
@@ -18,14 +19,17 @@ export function createPushTimer(now: () => number) {
       };
     },
 
-    /** The badge rose by `count`: how long each of the waits took that this ends, oldest first. */
+    /**
+     * Ends the oldest waits after the badge has risen by `count`. Returns how long each of them took, oldest
+     * first.
+     */
     arrived(count: number): number[] {
       const endedAt = now();
       waiting = waiting.filter((startedAt) => endedAt - startedAt < GIVE_UP_MS);
       return waiting.splice(0, Math.max(0, count)).map((startedAt) => endedAt - startedAt);
     },
 
-    /** Forgets all waits: after an outage the number would be the outage's. */
+    /** Cancels all waits. After an outage they would measure the outage. */
     clear(): void {
       waiting = [];
     },

@@ -2,12 +2,15 @@ import { SiteStatsDocument, type SiteStatsQuery } from '../generated/graphql.ts'
 import type { createApi } from './api.ts';
 import { element } from './elements.ts';
 
-/** Recorded is not yet counted: how long to wait before each look for the new number. */
+/**
+ * A page view is counted a moment after it is recorded. These are the delays before each new look, in
+ * milliseconds.
+ */
 const LOOK_AGAIN_MS = [50, 150, 400, 1_000, 2_000];
 
 type Stats = NonNullable<SiteStatsQuery['viewer']>['stats'];
 
-/** The line that says what the user's page views add up to. */
+/** Creates the line with the statistics of the user. */
 export function createStats(api: ReturnType<typeof createApi>) {
   const line = element('stats', HTMLParagraphElement);
   let shown = 0;
@@ -22,7 +25,10 @@ export function createStats(api: ReturnType<typeof createApi>) {
 
   return {
     refresh,
-    /** Refreshes until the number has grown past what is shown, or it is clear that the worker is behind. */
+    /**
+     * Refreshes until the number of page views has grown. Gives up after the last delay, because the worker
+     * is then behind.
+     */
     async refreshUntilCounted(): Promise<void> {
       const before = shown;
       for (const delayMs of LOOK_AGAIN_MS) {

@@ -12,7 +12,7 @@ const CONNECT_WITHIN_MS = 10_000;
 const TOKEN_REFUSED = 4401;
 const TOKEN_EXPIRED = 4403;
 
-/** What the page tells its reader about the socket. */
+/** The state of the socket that the page shows. */
 export type ConnectionState =
   | { readonly kind: 'connecting' }
   | { readonly kind: 'live' }
@@ -23,13 +23,13 @@ export interface WatchBadgeOptions {
   onState(state: ConnectionState): void;
   onUpdate(update: WatchBadgeSubscription['badgeChanged']): void;
   onError(error: ApiError): void;
-  /** The token was refused; watching has stopped. */
+  /** Called after the server has refused the token and watching has stopped. */
   onRefused(): void;
 }
 
 /**
- * Follows the caller's badge until stopped, through any outage. Every connection begins with a SNAPSHOT, so nothing
- * has to be caught up on.
+ * Follows the badge of the caller through outages until `stop` is called. Every connection begins with a
+ * SNAPSHOT, so the page misses nothing.
  */
 export function watchBadge({ credentials, onState, onUpdate, onError, onRefused }: WatchBadgeOptions) {
   let stopped = false;
@@ -53,7 +53,7 @@ export function watchBadge({ credentials, onState, onUpdate, onError, onRefused 
     let deadline: ReturnType<typeof setTimeout> | undefined;
     const expectWithin = (ms: number): void => {
       clearTimeout(deadline);
-      // Not close(): on a network that has gone silent the closing handshake would wait as well.
+      // terminate() and not close(), because on a silent network the closing handshake would wait as well.
       deadline = setTimeout(() => current.terminate(), ms);
     };
 
@@ -61,7 +61,7 @@ export function watchBadge({ credentials, onState, onUpdate, onError, onRefused 
       url: webSocketUrl(),
       connectionParams: () => ({ authorization: `Bearer ${credentials.token('user') ?? ''}` }),
       lazy: false,
-      // The subscription below hears of the same failures.
+      // The subscription below receives the same failures.
       onNonLazyError: () => {},
       retryAttempts: Number.POSITIVE_INFINITY,
       shouldRetry: () => !stopped,
@@ -110,12 +110,14 @@ export function watchBadge({ credentials, onState, onUpdate, onError, onRefused 
     end = () => {
       clearTimeout(deadline);
       unsubscribe();
-      // Rejects when the last attempt failed, which is known already.
+      // `dispose` rejects if the last attempt failed, which was already reported.
       Promise.resolve(current.dispose()).catch(() => {});
     };
   }
 
-  /** graphql-ws calls some endings final; for a bell none is, so a new client takes over. */
+  /**
+   * Starts a new client after an ending that graphql-ws does not retry. The bell retries after every ending.
+   */
   async function startAgain(): Promise<void> {
     if (stopped) return;
     end();
@@ -131,14 +133,15 @@ export function watchBadge({ credentials, onState, onUpdate, onError, onRefused 
 
   function stop(): void {
     stopped = true;
-    // Cancelled rather than cut short: whoever awaits the wait would connect once more.
+    // The timer is cleared and the promise never resolves. Otherwise the client that waits for it would
+    // connect once more.
     clearTimeout(waiting);
     end();
   }
 
   start();
   return {
-    /** Cuts the current wait short. */
+    /** Ends the current wait at once. */
     retryNow: () => wake(),
     stop,
   };

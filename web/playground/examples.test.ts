@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { exampleTabs } from './examples.ts';
 
-it('heads each example with its place', () => {
+it('begins each example with its number', () => {
   const places = exampleTabs().map(({ query }) => /^# (\d+)\. \S/.exec(query)?.[1]);
   expect(places).toEqual(places.map((_, index) => String(index + 1)));
 });

@@ -16,14 +16,14 @@ import theMetricsOfTheSite from './examples/15-the-metrics-of-the-site.graphql?r
 import watchTheMetrics from './examples/16-watch-the-metrics.graphql?raw';
 import { emptyHeaders } from './headers.ts';
 
-/** One tab of the playground, in GraphiQL's own shape: variables and headers are JSON text. */
+/** A tab of the playground in the format of GraphiQL. Variables and headers are JSON text. */
 export interface ExampleTab {
   readonly query: string;
   readonly variables: string;
   readonly headers: string;
 }
 
-/** One tab per step of the story, in order. Those that need a service token say so. */
+/** The tabs of the examples, one per step, in order. An example that needs a service token says so. */
 export function exampleTabs(): ExampleTab[] {
   const userId = 'alice';
   const tab = (query: string, variables: object): ExampleTab => ({

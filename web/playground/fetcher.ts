@@ -6,15 +6,16 @@ import { webSocketUrl } from '../config.ts';
 import { sentHeaders } from './headers.ts';
 
 /**
- * Queries and mutations over HTTP, subscriptions over a WebSocket, both with the headers of the active tab. `token` is sent
- * where the tab has none.
+ * Sends queries and mutations over HTTP, and subscriptions over a WebSocket, with the headers of the active
+ * tab. If the tab has no token, `token` is sent.
  */
 export function createFetcher(token: string | undefined): Fetcher {
   let connectionParams: Record<string, string> = {};
 
   const wsClient = createClient({
     url: webSocketUrl(),
-    // GraphiQL runs one subscription at a time and the socket closes with it, so the next one presents its own token.
+    // GraphiQL runs one subscription at a time, and the socket closes with the subscription. So every
+    // subscription sends its own token.
     connectionParams: () => connectionParams,
     keepAlive: 10_000,
     retryAttempts: Number.POSITIVE_INFINITY,
@@ -35,8 +36,9 @@ export function createFetcher(token: string | undefined): Fetcher {
 }
 
 /**
- * What is sent decides which operation runs, and whether over the socket. What GraphiQL passes along lags behind the editor:
- * right after a change of tabs it is the other tab's.
+ * Finds the only operation of a document. The document that is sent decides which operation runs and whether
+ * it runs over the socket. The values that GraphiQL passes can be out of date: right after a change of tabs
+ * they belong to the previous tab.
  */
 function operationOf(query: string): { documentAST: DocumentNode; operationName: string | null } | undefined {
   try {
@@ -51,7 +53,10 @@ function operationOf(query: string): { documentAST: DocumentNode; operationName:
   }
 }
 
-/** A saved tab outlives any time written into it, so the examples say `{{now}}` and `{{weekAgo}}`. */
+/**
+ * Replaces `{{now}}` and `{{weekAgo}}` by times. The examples use these placeholders because a saved tab
+ * would keep an old time.
+ */
 function withCurrentTime(value: unknown): unknown {
   if (value === '{{now}}') return new Date().toISOString();
   if (value === '{{weekAgo}}') return new Date(Date.now() - 7 * 86_400_000).toISOString();

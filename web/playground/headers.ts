@@ -1,9 +1,10 @@
-/** The text of GraphiQL's header editor in a new tab: it ends where a token is to be pasted. */
+/** The text of the header editor in a new tab. It ends where the user pastes a token. */
 export const emptyHeaders = JSON.stringify({ Authorization: 'Bearer ' }, null, 2);
 
 /**
- * Header names in lower case, as `connectionParams` wants them. An Authorization that carries no token yet becomes the one
- * of `token`, or is left out: such a request is an anonymous one, not one with a bad token.
+ * The headers to send, with names in lower case as `connectionParams` requires. An Authorization header
+ * without a token gets `token`. Without `token` the header is left out, so that the request is anonymous
+ * instead of having a bad token.
  */
 export function sentHeaders(
   edited: Record<string, unknown> | undefined,

@@ -1,11 +1,11 @@
-/** Says who asks, and where tokens come from. */
+/** Shows the user of the token, or how to get a token. */
 export function Hint({
   token,
   problem,
   opensByLink,
 }: {
   readonly token: string | undefined;
-  /** Why a link did not open the page. */
+  /** The reason why a link did not open the page. */
   readonly problem: string | undefined;
   readonly opensByLink: boolean;
 }) {
@@ -13,8 +13,8 @@ export function Hint({
     const { sub, tenant } = claimsOf(token);
     return (
       <p className="hint" role="note">
-        You are {sub} of the tenant {tenant}, unless a tab has another token under its Headers. Examples 9,
-        12, 13, 15 and 16 need a service token there:{' '}
+        You are {sub} of the tenant {tenant}, unless a tab has another token under Headers. Examples 9, 12,
+        13, 15 and 16 need a service token under Headers:{' '}
         <code>npx unseen token --role service --tenant {tenant}</code>
       </p>
     );
@@ -24,8 +24,8 @@ export function Hint({
       {problem !== undefined && <strong>{problem} </strong>}
       {opensByLink && (
         <>
-          The API needs a token. Run <code>npx unseen open playground</code> where the server runs and open
-          the link that it prints.{' '}
+          The API needs a token. Run <code>npx unseen open playground</code> in the folder of the server, and
+          open the link that it prints.{' '}
         </>
       )}
       {opensByLink ? 'Or paste' : 'Paste'} a token after “Bearer” under the Headers of a tab. For a user:{' '}
@@ -35,7 +35,7 @@ export function Hint({
   );
 }
 
-/** Whom a token speaks for, as it says itself; the server checks it. */
+/** Reads the user and the tenant in a token. Only the server verifies the token. */
 function claimsOf(token: string): { readonly sub?: string; readonly tenant?: string } {
   try {
     const payload = token.split('.')[1] ?? '';

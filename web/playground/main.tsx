@@ -27,13 +27,14 @@ function linkedOperation(search: URLSearchParams) {
     : { query, variables: search.get('variables') ?? '', headers: emptyHeaders };
 }
 
-// GraphiQL shows these three in the active tab, whichever that is, and takes a tab that differs from them for
-// another one. So they are the link's operation if there is one, else exactly what the active tab holds: without
-// them the first visit would run the first tab without its variables.
+// GraphiQL shows this query, these variables and these headers in the active tab. It treats a tab with other
+// values as a different tab. So the values are those of the linked operation if there is one, otherwise
+// exactly those of the active tab. Without them the first visit would run the first tab without its
+// variables.
 const active = linked ?? activeSavedTab(storage) ?? examples[0];
 
 function resetTabs(): void {
-  // Writing stops first: GraphiQL saves half a second late and would bring the old tabs back.
+  // Writing is disabled first, because GraphiQL saves after half a second and would restore the old tabs.
   storage.setItem = () => {};
   storage.clear();
   location.replace(location.pathname);
@@ -52,7 +53,7 @@ function Playground() {
         initialVariables={active?.variables ?? ''}
         initialHeaders={active?.headers ?? emptyHeaders}
         defaultEditorToolsVisibility={token === undefined ? 'headers' : 'variables'}
-        // In storage that ends with the tab.
+        // The headers are kept in storage that ends with the tab.
         shouldPersistHeaders
         showPersistHeadersSettings={false}
       >

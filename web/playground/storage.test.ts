@@ -8,7 +8,7 @@ function memoryStorage(): Storage {
     getItem: (key: string) => entries[key] ?? null,
     setItem: (key: string, value: string) => {
       entries[key] = value;
-      // As in a browser, where the entries are also own properties.
+      // In a browser the entries are also own properties of the storage.
       Object.assign(storage, { [key]: value });
     },
     removeItem: (key: string) => {
@@ -24,7 +24,7 @@ function memoryStorage(): Storage {
 
 const tab = { query: '{ b }', variables: '{}', headers: '{"Authorization":"Bearer pasted"}' };
 
-test('the active tab of an earlier visit is read back as it was, with the token pasted into it', () => {
+test('reads back the active tab of an earlier visit with its pasted token', () => {
   const backing = memoryStorage();
   const tabs = { activeTabIndex: 1, tabs: [{ query: '{ a }', variables: null, headers: null }, tab] };
   createTabStorage(backing).setItem('graphiql:tabState', JSON.stringify(tabs));
@@ -32,7 +32,7 @@ test('the active tab of an earlier visit is read back as it was, with the token 
   expect(activeSavedTab(createTabStorage(memoryStorage()))).toBeUndefined();
 });
 
-test('clearing leaves the keys of other pages alone', () => {
+test('clears no keys of other pages', () => {
   const backing = memoryStorage();
   backing.setItem('other', 'kept');
   const storage = createTabStorage(backing);
@@ -42,12 +42,12 @@ test('clearing leaves the keys of other pages alone', () => {
   expect([storage.length, backing.getItem('other')]).toEqual([0, 'kept']);
 });
 
-test('an Authorization header without a token is not sent', () => {
+test('sends no Authorization header without a token', () => {
   expect(sentHeaders({ Authorization: 'Bearer ', 'X-Trace': 1 }, undefined)).toEqual({ 'x-trace': '1' });
   expect(sentHeaders({ Authorization: 'Bearer abc' }, undefined)).toEqual({ authorization: 'Bearer abc' });
 });
 
-test('the token of the page is sent where the tab has none, and gives way to one in the tab', () => {
+test('sends the token of the page unless the tab has its own', () => {
   expect(sentHeaders(undefined, 'session')).toEqual({ authorization: 'Bearer session' });
   expect(sentHeaders({ Authorization: 'Bearer ' }, 'session')).toEqual({ authorization: 'Bearer session' });
   expect(sentHeaders({ Authorization: 'Bearer abc' }, 'session')).toEqual({ authorization: 'Bearer abc' });

@@ -1,14 +1,18 @@
-/** Raised when the example tabs change: saved tabs beat default ones, so old ones would hide the new. */
-const EXAMPLES_VERSION = 2;
-// GraphiQL prefixes every key with `graphiql:`, which other projects on the same localhost port use too.
+/**
+ * Increase this version when the example tabs change. GraphiQL prefers saved tabs to default tabs, so old
+ * tabs would hide the new examples.
+ */
+const EXAMPLES_VERSION = 3;
+// GraphiQL starts every key with `graphiql:`. Other projects on the same localhost port use the same keys.
 const PREFIX = `unseen:${EXAMPLES_VERSION}:`;
 
-/** What of `Storage` GraphiQL uses. */
+/** The part of `Storage` that GraphiQL uses. */
 export type TabStorage = Pick<Storage, 'getItem' | 'setItem' | 'removeItem' | 'clear' | 'length'>;
 
 /**
- * Where GraphiQL keeps tabs, drafts and history: in `backing`, beside what other pages keep there. They may hold pasted
- * tokens, so it has to be storage that ends with the tab.
+ * Creates the storage where GraphiQL keeps tabs, drafts and history. It is a part of `backing` that other
+ * pages do not use. Tabs may contain pasted tokens, so `backing` must be storage that ends with the browser
+ * tab.
  */
 export function createTabStorage(backing: Storage): TabStorage {
   const keys = (): string[] => Object.keys(backing).filter((key) => key.startsWith(PREFIX));
@@ -31,7 +35,7 @@ interface SavedTabs {
   readonly tabs: readonly { query: string | null; variables: string | null; headers: string | null }[];
 }
 
-/** The active tab of an earlier visit, or undefined on a first one. */
+/** The active tab of the previous visit. undefined on the first visit. */
 export function activeSavedTab(storage: TabStorage): SavedTabs['tabs'][number] | undefined {
   try {
     const saved = JSON.parse(storage.getItem('graphiql:tabState') ?? 'null') as SavedTabs | null;
