@@ -12,7 +12,7 @@ import { createTestDatabase } from './database.ts';
 
 const secret = 'a-secret-for-tests-of-at-least-32-characters';
 
-/** Whether the log is Kafka and pub/sub Redis in this run. */
+/** Whether this run uses Kafka as the log and Redis as pub/sub. */
 export const isScaled = inject('services') !== undefined;
 
 export interface Answer {
@@ -23,22 +23,22 @@ export interface Answer {
     | undefined;
 }
 
-/** The whole program on a database of its own, as clients see it. */
+/** The whole program on its own database, as clients see it. */
 export interface TestApp {
   readonly url: string;
   readonly config: Config;
   readonly runtime: Runtime;
   readonly connectionString: string;
-  /** A token; by default of user alice of the default tenant, good for an hour. */
+  /** Signs a token that is valid for an hour. Defaults to user alice of the default tenant. */
   token(options?: { subject?: string; role?: Role; tenantId?: string; expiresIn?: string }): Promise<string>;
-  /** Sends one operation by HTTP. */
+  /** Sends one operation over HTTP. */
   send(token: string, query: string, variables?: Record<string, unknown>): Promise<Answer>;
-  /** A graphql-ws client; closed with the app. */
+  /** Returns a graphql-ws client, which `stop` closes. */
   client(token: string): Client;
   stop(): Promise<void>;
 }
 
-/** Starts the program with the given environment beside the defaults of tests. */
+/** Starts the program with the given environment on top of the defaults for tests. */
 export async function startTestApp(
   env: Record<string, string> = {},
   {
@@ -66,7 +66,8 @@ export async function startTestApp(
     ...env,
   });
   const runtime = wrap(await createRuntime(config, { ephemeral: false }, logger));
-  // Embedded, every operation is compiled that can be: interpreted or compiled, it must answer the same.
+  // The embedded run compiles every operation that it can: compiled or interpreted, the answer must be the
+  // same.
   const app = await createApp(runtime.backends, config, services ? {} : { usesToCompile: 1 });
   const { url } = await app.start();
   const clients: Client[] = [];

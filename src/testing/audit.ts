@@ -2,14 +2,15 @@ import type { Wish } from './clients.ts';
 import { withClient } from './postgres-server.ts';
 import { drift } from './recount.ts';
 
-/** What a database holds of the users, beside what was wished for them. */
+/** The rows of the users in a database, compared with the wishes of the clients. */
 export interface Audit {
   readonly wished: number;
   readonly stored: number;
-  /** Rows beyond what was wished, and wishes without a row. */
+  /** The rows without a wish. */
   readonly twice: number;
+  /** The wishes without a row. */
   readonly lost: number;
-  /** Inboxes whose counters differ from a recount. */
+  /** The inboxes whose counters differ from a recount. */
   readonly drift: readonly unknown[];
   readonly deadLetters: readonly { readonly topic: string }[];
 }

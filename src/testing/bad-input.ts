@@ -4,11 +4,14 @@ import { expect, vi } from 'vitest';
 import { startTestApp, type TestApp } from './app.ts';
 import { withClient } from './postgres-server.ts';
 
-/** What an answer must not show: how we are built, where we run, what we run on. */
+/** Text that no answer may contain: it would show how we are built, or where and on what we run. */
 export const internals =
   /node_modules|file:\/\/|\/src\/|\/dist\/|\.[jt]s:\d|\n\s+at |prisma|postgres|apollo server|zod|jose|\bpg\b|select .* from|insert into|sqlstate|\b(app_user|page_view|inbox_opening|event_log|log_head|log_in_use|log_position|processed_event|idempotency_key|dead_letter|outbox|notification_preference|version_floor|item_view|early_item_view|item_viewer|waiting_record|item_collection|user_limit|user_limit_event|user_activity\w*|counted_event)\b|(type|range|reference|syntax)error\b|cannot read prop|undefined/i;
 
-/** Rows of every table that requests can change: how many, and a digest of what they say. The worker writes `sweep` by itself. */
+/**
+ * Returns the number of rows and a digest of the rows for every table that requests can change. The worker
+ * writes `sweep` without a request, so `sweep` is left out.
+ */
 export async function tables(
   connectionString: string,
 ): Promise<Readonly<Record<string, { readonly rows: number; readonly digest: string }>>> {
@@ -30,13 +33,16 @@ export async function tables(
   });
 }
 
-/** How many rows each table has. */
+/** Returns the number of rows of each table. */
 export async function rowCounts(connectionString: string): Promise<Readonly<Record<string, number>>> {
   const found = await tables(connectionString);
   return Object.fromEntries(Object.entries(found).map(([name, { rows }]) => [name, rows]));
 }
 
-/** Sends bytes as they are on a connection of its own; all that came back until the server closed it. */
+/**
+ * Sends raw bytes on a new connection. Resolves with everything the server sent before it closed the
+ * connection.
+ */
 export function exchange(url: string, bytes: string | Uint8Array): Promise<string> {
   return new Promise((resolve) => {
     const { hostname, port } = new URL(url);
@@ -45,7 +51,7 @@ export function exchange(url: string, bytes: string | Uint8Array): Promise<strin
     socket.setEncoding('latin1').on('data', (chunk: string) => {
       answer += chunk;
     });
-    // A server that has seen enough may close while we still write.
+    // The server may refuse the request and close the connection while we still write.
     socket.on('error', () => {});
     socket.on('close', () => resolve(answer));
   });
@@ -55,7 +61,7 @@ export interface Reply {
   readonly status: number;
   readonly headers: Headers;
   readonly json: { readonly data?: unknown };
-  /** Of the first error, or of the first userError. */
+  /** The code of the first error, or else of the first userError. */
   readonly code: string | undefined;
   readonly message: string | undefined;
 }
@@ -67,23 +73,23 @@ export interface RequestOptions {
   readonly token?: string;
 }
 
-/** The program with something to lose, and ways to treat it badly. */
+/** A running program with stored data, and functions that send it bad input. */
 export interface Probe {
   readonly app: TestApp;
-  /** A user's token, with which everything is sent unless another is given. */
+  /** A user's token. Requests use this token by default. */
   readonly alice: string;
   readonly service: string;
-  /** Sends a body as it is. */
+  /** Sends a raw body. */
   request(body: string | Uint8Array | undefined, options?: RequestOptions): Promise<Reply>;
-  /** Sends an operation; variables may be JSON text, for numbers that JavaScript cannot write. */
+  /** Sends an operation. Variables may be JSON text, for numbers that JavaScript cannot write. */
   run(query: string, variables?: unknown, token?: string): Promise<Reply>;
-  /** Expects that no row has changed since the start and that the next good request is answered. */
+  /** Expects that no row has changed since the start and that the program answers the next good request. */
   expectUnharmed(): Promise<void>;
 }
 
 export const goodBody = JSON.stringify({ query: '{ viewer { userId } }' });
 
-/** Starts the program with users alice and bob, and a notification, a page view and a limit of alice's. */
+/** Starts the program with the users alice and bob. Alice has a notification, a page view and a limit. */
 export async function startProbe(): Promise<Probe> {
   const app = await startTestApp();
   const alice = await app.token();
@@ -105,7 +111,7 @@ export async function startProbe(): Promise<Probe> {
     const userErrors = Object.values(json.data ?? {}).flatMap(
       (field) => (field as { userErrors?: { code: string; message: string }[] } | null)?.userErrors ?? [],
     );
-    // Ids are random letters and may spell anything; what we say of an error may not.
+    // Random ids may spell anything, so only error texts are checked.
     expect(JSON.stringify([json.errors, json.error, userErrors])).not.toMatch(internals);
     const [error] = json.errors ?? [];
     return {
@@ -155,17 +161,17 @@ export async function startProbe(): Promise<Probe> {
   };
 }
 
-/** How far the worker is behind the log. */
+/** Returns how many records the worker is behind the log. */
 async function lag({ runtime }: TestApp): Promise<bigint | null> {
   return (await runtime.backends.log.health()).lag;
 }
 
-/** Cases for `it.each`: how each is shown, then the value. */
+/** Returns the cases for `it.each`: the shown text of each value, then the value. */
 export function shown<Value>(values: readonly Value[]): [shown: string, value: Value][] {
   return values.map((value) => [JSON.stringify(value).slice(0, 50), value]);
 }
 
-/** That many pieces, separated by spaces. */
+/** Returns `count` pieces, separated by spaces. */
 export function many(count: number, write: (index: number) => string): string {
   return Array.from({ length: count }, (_, index) => write(index)).join(' ');
 }

@@ -1,11 +1,13 @@
 import { type Browser, chromium } from 'playwright-core';
 import { findProgram } from '../../scripts/services/programs.ts';
 
-/** Starts the browser of this machine; CHROMIUM names another. Rejects with MissingProgramError. */
+/**
+ * Starts the browser of this machine. CHROMIUM names another executable. Rejects with MissingProgramError.
+ */
 export async function launchChromium(): Promise<Browser> {
   return chromium.launch({
     executablePath: findProgram('chromium'),
-    // Everything that would speak to the network by itself is off; the sandbox needs a user that is not root.
+    // Chromium must not use the network by itself. Its sandbox does not work for root.
     args: [
       '--no-sandbox',
       '--disable-gpu',

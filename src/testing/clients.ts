@@ -6,7 +6,7 @@ import { signToken } from '../adapters/jwt/sign-token.ts';
 import type { Role } from '../domain/caller.ts';
 import { secret } from './program.ts';
 
-/** A token that programs of the tests accept, good for an hour. */
+/** Signs a token that is valid for an hour and that the programs of the tests accept. */
 export const tokenOf = (subject: string, role: Role = 'user') =>
   signToken(secret, { subject, role, tenantId: 'default', expiresIn: '1h' });
 
@@ -17,7 +17,10 @@ const sendNotification = `mutation ($input: SendNotificationInput!) {
   done: sendNotification(input: $input) { id: notificationId userErrors { code message } }
 }`;
 
-/** Something a client wants done once; sent with the same key until it is acknowledged. */
+/**
+ * A mutation that a client wants done once. The client sends it with the same key until the API acknowledges
+ * it.
+ */
 export interface Wish {
   readonly kind: 'view' | 'notification';
   readonly userId: string;
@@ -25,7 +28,7 @@ export interface Wish {
   readonly input: object;
 }
 
-/** A third notifications, the rest page views, over the users in turn. */
+/** Returns `count` wishes for the users in turn. A third are notifications, the others are page views. */
 export function wishes(users: readonly string[], count: number, prefix: string): readonly Wish[] {
   return Array.from({ length: count }, (_, n) => {
     const userId = users[n % users.length] as string;
@@ -41,7 +44,7 @@ export function wishes(users: readonly string[], count: number, prefix: string):
   });
 }
 
-/** How much of each kind was wished for a user. */
+/** Returns how many wishes of each kind are for the user. */
 export function countsIn(done: readonly Wish[], userId: string) {
   const own = done.filter((wish) => wish.userId === userId);
   const notifications = own.filter(({ kind }) => kind === 'notification').length;
@@ -72,7 +75,10 @@ export async function createUsers(url: string, token: string, users: readonly st
   }
 }
 
-/** Clients that work through the wishes and try each again, at whatever `urlNow` says, until it is acknowledged. */
+/**
+ * Starts clients that send the wishes. A client repeats a wish, at the URL that `urlNow` returns, until the
+ * API acknowledges the wish.
+ */
 export function work(
   urlNow: () => string,
   token: string,
@@ -97,7 +103,7 @@ export function work(
             acknowledged.push(wish);
             break;
           }
-          // Away and overloaded are for a while; anything else would be an answer that nobody should get.
+          // A refused connection and UNAVAILABLE are temporary. The program must give no other refusal.
           const code = sent?.answer.errors?.[0]?.extensions.code;
           if (sent && code !== 'UNAVAILABLE') refusals.push(sent);
           await delay(50);
@@ -110,14 +116,14 @@ export function work(
     acknowledged,
     refusals,
     finished,
-    /** The longest that a client waited for an answer, whatever it was. */
+    /** The longest time that a client waited for an answer, good or bad. */
     slowestMs: () => Math.round(slowestMs),
-    /** Begins no other wish; resolves when those begun are acknowledged. */
+    /** Starts no further wish. Resolves when every started wish is acknowledged. */
     finish() {
       isFinishing = true;
       return finished;
     },
-    /** Gives up, whatever is under way. */
+    /** Stops the clients, even before their wishes are acknowledged. */
     stop() {
       isStopped = true;
       return finished;
@@ -125,7 +131,7 @@ export function work(
   };
 }
 
-/** What a user's browser has shown. */
+/** The updates that a user's browser has shown. */
 export interface Screen {
   readonly userId: string;
   readonly updates: readonly {
@@ -136,7 +142,7 @@ export interface Screen {
   dispose(): Promise<void>;
 }
 
-/** Follows the badge of a user as a browser does: comes back by itself, and remembers what is on the screen. */
+/** Watches the badge of a user as a browser does: reconnects by itself and records the updates. */
 export async function follow(url: string, userId: string): Promise<Screen> {
   const token = await tokenOf(userId);
   const updates: Screen['updates'][number][] = [];
@@ -146,7 +152,7 @@ export async function follow(url: string, userId: string): Promise<Screen> {
     webSocketImpl: WebSocket,
     connectionParams: { authorization: `Bearer ${token}` },
     retryAttempts: Number.POSITIVE_INFINITY,
-    // Also when nobody accepts the connection, which is no close event.
+    // A refused connection is no close event, and the client must retry it too.
     shouldRetry: () => true,
     retryWait: () => delay(100),
     on: { closed: (event) => closeCodes.push((event as { code: number }).code) },
@@ -159,11 +165,11 @@ export async function follow(url: string, userId: string): Promise<Screen> {
       complete() {},
     },
   );
-  // A client that is just trying to come back disposes of itself with the reason why it cannot.
+  // `dispose` of a client that is reconnecting rejects with the reason why the client cannot connect.
   return { userId, updates, closeCodes, dispose: () => Promise.resolve(client.dispose()).catch(() => {}) };
 }
 
-/** What the API says of a user. */
+/** Returns the user's counts as the API reports them. */
 export async function countsOf(url: string, token: string, userId: string) {
   const query = `query ($userId: ID!) { user(userId: $userId) { badge { unseen } pageViews { totalCount } } }`;
   const { answer } = await send(url, token, query, { userId });

@@ -2,16 +2,16 @@ import { randomBytes } from 'node:crypto';
 import { inject } from 'vitest';
 import { onDatabase, withClient } from './postgres-server.ts';
 
-/** A database for one test file, migrated and empty. */
+/** A migrated and empty database for one test file. */
 export interface TestDatabase {
   readonly connectionString: string;
-  /** Removes it, connections that are still open included. */
+  /** Removes the database, even while connections are open. */
   drop(): Promise<void>;
 }
 
 /**
- * Copies the template the global setup migrated; takes tens of milliseconds, and any number may be made at
- * once.
+ * Copies the template that the global setup has migrated. A copy takes tens of milliseconds. Concurrent calls
+ * are fine.
  */
 export async function createTestDatabase(): Promise<TestDatabase> {
   const { connectionString, template } = inject('postgres');

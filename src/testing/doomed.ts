@@ -6,16 +6,17 @@ import { createRuntime } from '../runtime/runtime.ts';
 import { withTransactions } from './faults.ts';
 
 /**
- * The program, which kills itself at a point it comes to for the nth time: `tsx src/testing/doomed.ts POINT N`.
+ * Runs the program, which kills itself when it reaches a point for the nth time: `tsx src/testing/doomed.ts
+ * POINT N`.
  * - `mid-batch`: the transaction of a batch has claimed its events and is not committed.
- * - `after-commit`: committed, nothing published.
- * - `after-publish`: published, the position not moved.
+ * - `after-commit`: the transaction is committed and nothing is published.
+ * - `after-publish`: the messages are published and the position has not moved.
  * - `mid-count`: a flush of the metrics has marked its events and is not committed.
- * - `after-count`: committed and published, the position not moved.
- * - `after-append`: events are durable, the request is not answered.
- * - `mid-waiting`: records that waited for their user are taken to be applied, and the transaction is not committed.
- * - `after-waiting`: committed, nothing published.
- * - `after-send`: records for other systems are in the log, and still in the outbox.
+ * - `after-count`: the flush is committed and published, and the position has not moved.
+ * - `after-append`: the events are durable and the request is not answered.
+ * - `mid-waiting`: the transaction has taken the records that waited for their user, and is not committed.
+ * - `after-waiting`: the same transaction is committed and nothing is published.
+ * - `after-send`: the records for other systems are in the log, and still in the outbox.
  */
 export type Point =
   | 'mid-batch'

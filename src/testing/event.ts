@@ -8,7 +8,7 @@ import type { PageViewed } from '../events/page-view.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { LogRecord } from '../ports/event-log.ts';
 
-/** When tests happen, unless they say otherwise. */
+/** The moment at which tests take place by default. */
 export const testNow = new Date('2026-11-20T09:00:00.000Z');
 
 const common = () => ({
@@ -20,28 +20,28 @@ const common = () => ({
   schemaVersion: 1,
 });
 
-/** A page view of alice, with what is given instead. */
+/** Returns a page view by alice. `fields` replace the defaults. */
 export function pageViewed(fields: Partial<PageViewed> = {}): PageViewed {
   return { ...common(), type: 'pageViewed', data: { name: 'Pricing' }, ...fields };
 }
 
-/** A view of an item by alice, with what is given instead. */
+/** Returns a view of an item by alice. `fields` replace the defaults. */
 export function itemViewed(fields: Partial<ItemViewed> = {}): ItemViewed {
   return { ...common(), type: 'itemViewed', data: { collection: 'news', itemIds: ['a'] }, ...fields };
 }
 
-/** A click of alice's, with what is given instead. */
+/** Returns a click by alice. `fields` replace the defaults. */
 export function activityRecorded(fields: Partial<ActivityRecorded> = {}): ActivityRecorded {
   return { ...common(), type: 'activityRecorded', data: { activityType: 'click' }, ...fields };
 }
 
-/** A notification to alice, with what is given instead. */
+/** Returns a notification to alice. `fields` replace the defaults. */
 export function notificationSent(fields: Partial<NotificationSent> = {}): NotificationSent {
   const data = { category: 'general', severity: 'NORMAL', title: 'Hello' } as const;
   return { ...common(), type: 'notificationSent', data, ...fields };
 }
 
-/** The events as a consumer gets them, at offsets from `firstOffset` on. */
+/** Returns the events as the records that a consumer gets, with offsets from `firstOffset` on. */
 export function recordsOf(events: readonly Event[], firstOffset = 1): readonly LogRecord[] {
   return events.map((event, index) => ({
     ...rawRecord(encode(event), firstOffset + index),
@@ -50,7 +50,7 @@ export function recordsOf(events: readonly Event[], firstOffset = 1): readonly L
   }));
 }
 
-/** A record that holds any bytes. */
+/** Returns a record that holds the given bytes. */
 export function rawRecord(value: string | Uint8Array | null, offset: number): LogRecord {
   return {
     topic: 'incoming.user_activity',
@@ -63,7 +63,7 @@ export function rawRecord(value: string | Uint8Array | null, offset: number): Lo
   };
 }
 
-/** A clock that stands still until it is set. */
+/** Returns a clock that moves only when `set` is called. */
 export function createTestClock(start: Date = testNow): Clock & { set(now: Date): void } {
   let now = start;
   return {

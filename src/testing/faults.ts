@@ -2,7 +2,7 @@ import { AppError } from '../domain/error.ts';
 import type { Message, PubSub } from '../ports/pub-sub.ts';
 import type { Store, StoreTransaction } from '../ports/store/store.ts';
 
-/** A store whose transactions have some functions replaced. */
+/** Returns a store with some functions of its transactions replaced. */
 export function withTransactions(
   store: Store,
   change: (transaction: StoreTransaction) => Partial<StoreTransaction>,
@@ -16,14 +16,17 @@ export function withTransactions(
   };
 }
 
-/** A store that is away for the next `failures` transactions; half of those are done all the same and then unanswered. */
+/**
+ * Returns a store that rejects the next `failures` transactions. Every second of them commits first, as if
+ * only the answer were lost.
+ */
 export function awayFor(store: Store, failures: number): Store & { readonly failuresLeft: () => number } {
   let left = failures;
   const failing: (begin: Store['transaction']) => Store['transaction'] = (begin) => async (work) => {
     if (left <= 0) return begin(work);
     left -= 1;
     if (left % 2 === 0) await begin(work);
-    throw new AppError('UNAVAILABLE', 'The database is away, says the test.');
+    throw new AppError('UNAVAILABLE', 'The test simulates an unavailable database.');
   };
   return {
     ...store,
@@ -33,16 +36,16 @@ export function awayFor(store: Store, failures: number): Store & { readonly fail
   };
 }
 
-/** A pub/sub that notes what passes and can lose it. */
+/** Returns a pub/sub that records the published messages and can lose them. */
 export function observed(pubSub: PubSub): PubSub & {
   readonly published: Message[];
-  /** Subscriptions that were not ended yet. */
+  /** Returns the number of subscriptions that have not ended. */
   subscriptions(): number;
-  /** While true, what is published reaches nobody. */
+  /** While true, published messages reach no listener. */
   lose: boolean;
-  /** Subscriptions begun meanwhile are confirmed when it resolves. */
+  /** New subscriptions are confirmed when this promise resolves. */
   away: Promise<void> | undefined;
-  /** Tells listeners that something may have been missed. */
+  /** Notifies the gap listeners that messages may have been missed. */
   gap(): void;
 } {
   const gapListeners = new Set<() => void>();

@@ -15,24 +15,26 @@ import { type Program, startProgram } from './program.ts';
 
 const partitions = 4;
 
-/** Kafka, Redis and PostgreSQL of a suite's own, and processes of the program on them. */
+/** Kafka, Redis and PostgreSQL for one suite, and processes of the program that use them. */
 export interface Fleet {
   readonly kafka: PrivateInstance;
   readonly redis: PrivateInstance;
   readonly postgres: PrivateInstance;
-  /** What a process of the fleet has in its environment, its role excepted. */
+  /** The environment of every process of the fleet, without its role. */
   readonly env: Readonly<Record<string, string>>;
-  /** The same log, for what no program would send. */
+  /** Opens the log of the fleet, so that a test can send records that the program would never send. */
   openLog(): EventLog;
-  /** Starts a process; resolves when it is ready. */
+  /** Starts a process. Resolves when the process is ready. */
   start(role: 'api' | 'worker', doom?: { readonly point: string; readonly count: number }): Promise<Program>;
-  /** Ends the processes that still run, in good order; rejects when one of them did not end well. */
+  /** Stops the running processes with SIGTERM. Rejects if the exit code of a process is not 0. */
   stopPrograms(): Promise<void>;
-  /** Ends everything. */
+  /** Stops the processes and the backends. */
   stop(): Promise<void>;
 }
 
-/** Resolves when the backends are ready; about 5 s. `more` is set for every process. */
+/**
+ * Resolves when the backends are ready, which takes about 5 s. Every process gets `more` in its environment.
+ */
 export async function openFleet(more: Readonly<Record<string, string>> = {}): Promise<Fleet> {
   const directory = mkdtempSync(join(tmpdir(), 'unseen-fleet-'));
   const [kafka, redis, postgres] = await Promise.all([
@@ -45,7 +47,7 @@ export async function openFleet(more: Readonly<Record<string, string>> = {}): Pr
     KAFKA_BROKERS: kafka.url,
     REDIS_URL: redis.url,
     KAFKA_PARTITIONS: String(partitions),
-    // The dead are to be missed soon.
+    // Kafka should notice a dead process soon.
     KAFKA_SESSION_TIMEOUT_SEC: '2',
     RESYNC_INTERVAL_SEC: '5',
     ...more,
@@ -58,7 +60,7 @@ export async function openFleet(more: Readonly<Record<string, string>> = {}): Pr
     const codes = await Promise.all(running.map((program) => program.end('SIGTERM')));
     if (codes.some((code) => code !== 0)) {
       const logs = running.map((program, n) => `exit ${codes[n]}:\n${program.log().slice(-2_000)}`);
-      throw new Error(`a process did not end well\n${logs.join('\n')}`);
+      throw new Error(`a process of the fleet failed to stop with exit code 0\n${logs.join('\n')}`);
     }
   }
 

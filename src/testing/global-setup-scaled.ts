@@ -8,8 +8,9 @@ import { provideTemplate } from './global-setup.ts';
 import { demandPrograms } from './tags.ts';
 
 /**
- * Starts Kafka, Redis and PostgreSQL for the end-to-end suites that run scaled out. If a program is missing, nothing is
- * started: the tag `end-to-end` skips the suites and says why. In CI a missing program is an error.
+ * Starts Kafka, Redis and PostgreSQL for the end-to-end suites that run scaled out. If a program is missing,
+ * it starts nothing, and the tag `end-to-end` skips the suites with the reason. In CI a missing program is an
+ * error.
  */
 export default async function setup(project: TestProject): Promise<(() => Promise<void>) | undefined> {
   demandPrograms();

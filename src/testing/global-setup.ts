@@ -10,16 +10,19 @@ import { demandPrograms } from './tags.ts';
 
 declare module 'vitest' {
   export interface ProvidedContext {
-    /** The server of this run: a login that may create databases, and the migrated database to copy. */
+    /**
+     * The PostgreSQL server of this run: a login that may create databases, and the migrated database to
+     * copy.
+     */
     readonly postgres: { readonly connectionString: string; readonly template: string };
-    /** Where suites run scaled out; undefined where they run embedded. */
+    /** The services of suites that run scaled out. Undefined for suites that run embedded. */
     readonly services: { readonly kafkaBrokers: string; readonly redisUrl: string } | undefined;
   }
 }
 
 /**
- * One PostgreSQL for the whole run: TEST_DATABASE_URL (a login that may create databases), or else an
- * ephemeral embedded one. The migrations run once, into a template that `createTestDatabase` copies.
+ * Provides one PostgreSQL for the whole run: TEST_DATABASE_URL (a login that may create databases), or else
+ * an ephemeral embedded server. The migrations run once, into a template that `createTestDatabase` copies.
  */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   demandPrograms();
@@ -29,7 +32,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
 }
 
 /**
- * What runs as a process of its own is run as `tsc` makes it, from `.build`, which lies as deep as `src`: a loader that
+ * Compiles the programs that run as separate processes to `.build`, which is as deep as `src`. A loader that
  * transforms on the fly takes three times as long to start.
  */
 async function compile(): Promise<void> {
@@ -40,9 +43,9 @@ async function compile(): Promise<void> {
   ]);
 }
 
-/** Makes the migrated database that suites copy, and tells them where it is; its name. */
+/** Creates the migrated database that suites copy, and provides its address to them. Returns its name. */
 export async function provideTemplate(project: TestProject, connectionString: string): Promise<string> {
-  // Two runs may share a server, so everything of this run begins with its name.
+  // Two runs may share a server, so the names of all databases of this run begin with the template's name.
   const template = `unseen_test_${randomBytes(4).toString('hex')}`;
   await withClient(connectionString, (client) => client.query(`CREATE DATABASE ${template}`));
   await withClient(onDatabase(connectionString, template), (client) =>
@@ -54,7 +57,7 @@ export async function provideTemplate(project: TestProject, connectionString: st
 
 interface TestServer {
   readonly connectionString: string;
-  /** Gives the server up, and with it every database whose name begins with `prefix`. */
+  /** Stops an embedded server. On a given server, drops every database whose name begins with `prefix`. */
   leave(prefix: string): Promise<void>;
 }
 

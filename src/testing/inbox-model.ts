@@ -1,7 +1,10 @@
 import fc from 'fast-check';
 import type { NotificationAction } from '../domain/notification.ts';
 
-/** What the rules say about one inbox, kept as simply as can be: a list of rows, looked through again and again. Times in ms. */
+/**
+ * A notification in the model of one inbox. The model is as simple as possible: a list of rows that every
+ * rule scans. Times are in ms.
+ */
 interface Row {
   readonly id: string;
   state: 'scheduled' | 'delivered' | 'expired';
@@ -20,9 +23,9 @@ const minuteMs = 60_000;
 const groups = fc.option(fc.constantFrom('g', 'h'), { nil: undefined });
 const subjects = fc.constantFrom('s', 't');
 const upTo = fc.option(fc.nat(12), { nil: undefined });
-/** How often the database is away for it; half of the times after the commit. */
+/** How many transactions of a step fail. Every second of them fails after the commit. */
 const failures = fc.oneof({ weight: 4, arbitrary: fc.constant(0) }, { weight: 1, arbitrary: fc.nat(3) });
-// Moments that fall together would leave open what comes first.
+// Two changes at the same moment would have no defined order.
 const minutes = (max: number, offsetMs: number) =>
   fc.integer({ min: 1, max }).map((count) => count * minuteMs + offsetMs);
 
@@ -81,11 +84,11 @@ const step = fc.oneof(
   { weight: 1, arbitrary: fc.record({ what: fc.constant('replay' as const) }) },
 );
 
-/** What can happen to an inbox, in any order. */
+/** Steps that can happen to an inbox, in any order. */
 export const happenings = fc.array(step, { maxLength: 25 });
 export type Happening = typeof step extends fc.Arbitrary<infer Value> ? Value : never;
 
-/** A model of one inbox, told what happens to it by the functions of the same names. `now` in ms. */
+/** Returns a model of one inbox. Its functions have the names of the steps. `now` is in ms. */
 export function createInboxModel(now: () => number) {
   const rows: Row[] = [];
   let openedPlace = 0;
@@ -127,7 +130,7 @@ export function createInboxModel(now: () => number) {
     ({ scheduled: comesAt, delivered: Math.min(snoozedUntil, expiresAt), expired: Infinity })[state];
 
   return {
-    /** The row at a place of the list, whatever its state. */
+    /** Returns the id of the row at this index, in any state. */
     idAt: (index: number): string | undefined => rows[index]?.id,
 
     send(
@@ -184,14 +187,17 @@ export function createInboxModel(now: () => number) {
       isOn = on;
     },
 
-    /** The next moment at which time changes something, if any. */
+    /** Returns the next moment at which a row changes without a step. Undefined if there is none. */
     nextDue: (): number | undefined =>
       rows
         .map(dueOf)
         .sort((a, b) => a - b)
         .find((due) => due < Infinity),
 
-    /** What is due happens, in its order; what has come and gone meanwhile never was. */
+    /**
+     * Applies the due changes in their order. A notification that expired before it was delivered is never
+     * delivered.
+     */
     applyDue(): void {
       const isDue = (row: Row) => rows.includes(row) && dueOf(row) <= now();
       for (let due = rows.filter(isDue); due.length > 0; due = rows.filter(isDue)) {
@@ -204,7 +210,7 @@ export function createInboxModel(now: () => number) {
       }
     },
 
-    /** The ids of those that count as unseen, newest first. */
+    /** Returns the ids of the unseen rows, newest first. */
     unseen: (): readonly string[] =>
       rows
         .filter(isUnseen)

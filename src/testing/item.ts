@@ -17,7 +17,7 @@ export const viewHorizonDays = 10;
 let collections = 0;
 let offsets = 0;
 
-/** A collection no other test has, and everything around it. */
+/** Returns a collection that no other test uses, with the functions that work on it. */
 export function createTestCollection(store: Store, pubSub: PubSub = createLocalPubSub()) {
   const key: CollectionKey = { tenantId: 'default', collection: `collection-${++collections}` };
   const clock = createTestClock();
@@ -54,7 +54,7 @@ export function createTestCollection(store: Store, pubSub: PubSub = createLocalP
     view: (userId: string, ...ids: readonly string[]) => project.apply(recordsOfView(userId, ids)),
     badge: (userId: string) =>
       read.currentBadge({ tenantId: key.tenantId, userId }, itemsKey(key.collection)),
-    /** Goes by the clock of the test. */
+    /** Moves the clock of the test forward. */
     pass: (days: number) => clock.set(new Date(clock.now().getTime() + days * dayMs)),
   };
 }

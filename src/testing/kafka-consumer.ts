@@ -1,5 +1,5 @@
-// A consumer in a process of its own: URL GROUP HOLD_MS. Says `got ID` when handed a record, holds the first batch up for
-// HOLD_MS and says `done ID` when it has handled one.
+// A consumer as a separate process, with the arguments URL GROUP HOLD_MS. The consumer prints `got ID` when it gets a
+// record, holds the first batch for HOLD_MS, and prints `done ID` when it has handled a record.
 import { setTimeout as delay } from 'node:timers/promises';
 import { topics } from '../events/topic.ts';
 import { openKafkaLog } from './kafka-log.ts';

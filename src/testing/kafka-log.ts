@@ -6,7 +6,7 @@ import type { Logger } from '../ports/logger.ts';
 
 export const inbound = Object.values(topics);
 
-/** Impatient, so that tests are quick. */
+/** Returns options with short timeouts, so that tests are fast. */
 export function kafkaOptions(url: string, options: Partial<KafkaOptions> = {}): KafkaOptions {
   return {
     brokers: [url],
@@ -26,7 +26,7 @@ export function kafkaOptions(url: string, options: Partial<KafkaOptions> = {}): 
   };
 }
 
-/** A log, what it says and what it cannot get over. */
+/** A log with its log lines and its fatal errors. */
 export interface TestLog extends EventLog {
   readonly lines: readonly { readonly level: string; readonly message: string; readonly fields: object }[];
   readonly fatal: readonly Error[];

@@ -7,34 +7,43 @@ import { type Admin, type Consumer, Kafka, logLevel, Partitioners } from 'kafkaj
 import { vi } from 'vitest';
 import { type PrivateInstance, startKafka } from '../../scripts/services/private.ts';
 
-/** A Kafka of one test file. */
+/** A Kafka for one test file. */
 export interface TestKafka extends PrivateInstance {
   readonly admin: Admin;
-  /** Puts a record where the key says, whatever it is. */
+  /** Sends a record with any content to the partition of its key. */
   produce(record: {
     readonly topic: string;
     readonly key: string | null;
     readonly value: string | Buffer | null;
   }): Promise<void>;
-  /** Puts a batch into partition 0 as it is. */
+  /** Sends the unchanged bytes of a batch to partition 0. */
   produceBatch(topic: string, batch: Buffer): Promise<void>;
-  /** Changes what Kafka has on disk of partition 0, which it hands out as it is. */
+  /** Changes the file of partition 0. Kafka hands these bytes to consumers unchecked. */
   changeStored(topic: string, change: (stored: Buffer) => void): void;
   createTopic(
     topic: string,
     numPartitions: number,
     settings?: Readonly<Record<string, string>>,
   ): Promise<void>;
-  /** Removes the topics that exist of these. */
+  /** Deletes these topics. Ignores topics that do not exist. */
   deleteTopics(topics: readonly string[]): Promise<void>;
-  /** Where a group stands and where its topic ends, by partition; -1: it has not moved yet. */
+  /**
+   * Returns the position of the group and the end of the topic, by partition. Position -1 means that the
+   * group has not committed one.
+   */
   positions(
     group: string,
     topic: string,
   ): Promise<readonly { readonly position: number; readonly end: number }[]>;
-  /** What Kafka does with members that are silent for too long: they are out of the group and not told. How many. */
+  /**
+   * Removes the members of the group without notice, as Kafka does with silent members. Resolves with the
+   * number of members.
+   */
   expel(group: string): Promise<number>;
-  /** A reader of its own: everything the topics hold now, a topic after the other, in the order of the partitions. */
+  /**
+   * Opens a reader with its own group. The reader returns all records of the topics, topic by topic, in the
+   * order of the partitions.
+   */
   openReader(topics: readonly string[]): Promise<TestReader>;
 }
 
@@ -56,7 +65,7 @@ export async function startTestKafka(): Promise<TestKafka> {
   await admin.connect();
   await producer.connect();
 
-  /** For a moment after a topic was made, brokers know it and have nothing of it. */
+  /** Repeats a call, because brokers know a new topic for a moment before they can answer about it. */
   const settled = <T>(ask: () => Promise<T>) => vi.waitFor(ask, { timeout: 10_000, interval: 20 });
   const ends = async (topic: string) =>
     (await settled(() => admin.fetchTopicOffsets(topic))).toSorted((a, b) => a.partition - b.partition);
@@ -75,7 +84,7 @@ export async function startTestKafka(): Promise<TestKafka> {
       const file = join(dir, 'data', `${topic}-0`, '00000000000000000000.log');
       const stored = readFileSync(file);
       change(stored);
-      // In place: Kafka has the file open.
+      // The write is in place because Kafka has the file open.
       const descriptor = openSync(file, 'r+');
       writeSync(descriptor, stored);
       closeSync(descriptor);
@@ -154,7 +163,7 @@ const int32 = (value: number) => {
 };
 const string = (text: string) => Buffer.concat([int16(Buffer.byteLength(text)), Buffer.from(text)]);
 
-/** Sends a request of Kafka's protocol on a connection of its own; the body of the answer. */
+/** Sends a request of Kafka's protocol on a new connection. Returns the body of the answer. */
 async function ask(broker: string, apiKey: number, version: number, body: Buffer): Promise<Buffer> {
   const head = Buffer.concat([int16(apiKey), int16(version), int32(0), string('test')]);
   const [host = '', port] = broker.split(':');
@@ -165,12 +174,12 @@ async function ask(broker: string, apiKey: number, version: number, body: Buffer
   return answer.subarray(8);
 }
 
-/** On behalf of somebody else: https://kafka.apache.org/protocol#The_Messages_LeaveGroup */
+/** Removes another process's member: https://kafka.apache.org/protocol#The_Messages_LeaveGroup */
 async function leaveGroup(broker: string, group: string, member: string): Promise<void> {
   const answer = await ask(broker, 13, 1, Buffer.concat([string(group), string(member)]));
-  // 25: it is not a member any more.
+  // Error 25 means that the group no longer has this member.
   const code = answer.readInt16BE(4);
-  if (code !== 0 && code !== 25) throw new Error(`Kafka refuses LeaveGroup with error ${code}`);
+  if (code !== 0 && code !== 25) throw new Error(`Kafka refused LeaveGroup with error ${code}`);
 }
 
 /** https://kafka.apache.org/protocol#The_Messages_Produce */
@@ -179,5 +188,5 @@ async function produceBatch(broker: string, topic: string, batch: Buffer): Promi
   const body = [int16(-1), int16(1), int32(5_000), int32(1), string(topic), partition];
   const answer = await ask(broker, 0, 3, Buffer.concat(body));
   const code = answer.readInt16BE(4 + 2 + Buffer.byteLength(topic) + 4 + 4);
-  if (code !== 0) throw new Error(`Kafka refuses the batch with error ${code}`);
+  if (code !== 0) throw new Error(`Kafka refused the batch with error ${code}`);
 }

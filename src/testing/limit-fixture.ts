@@ -5,17 +5,20 @@ import type { Fields } from '../events/record.ts';
 export const limitFixtureFile = 'src/testing/fixtures/limit-events.json';
 
 /**
- * Events as their producer writes them, with all that it does: types of others, an event twice, a definition that comes
- * behind its progress and one that comes last though it was the first, resets and progress of limits that were never
- * defined, a jump in the sequence, `data` for `payload`, amounts that are totals, values nobody knows, and one amount that
- * is not a number.
+ * Events as their producer writes them, with every case that the producer can cause:
+ * - other types, and the same event twice
+ * - a definition that arrives after its progress, and a definition that arrives last although it was the
+ * first
+ * - resets and progress of limits that were never defined
+ * - a jump in the sequence, and `data` instead of `payload`
+ * - amounts that are totals, values that the service does not know, and an amount that is not a number.
  */
 export const limitFixture: readonly Fields[] = JSON.parse(readFileSync(limitFixtureFile, 'utf8'));
 
-/** Of the fixture, by what becomes of them. */
+/** How many events of the fixture the service accepts, ignores and refuses. */
 export const limitFixtureCounts = { accepted: 17, ignored: 4, invalid: 1 };
 
-/** Where the limits stand after it, in whatever order it came and however often. */
+/** The limits after the fixture. The order and the number of its deliveries make no difference. */
 export const limitFixtureTable = [
   '019mr8mf4r dep-month-019mr8mf4r DEPOSIT MONTH ACTIVE 450.50 of 500.00, before 10000.00, at 118',
   '019mr8mf4r session-019mr8mf4r SESSION CALENDAR_DAY ACTIVE 0 of 7200, before null, at 9',
@@ -26,7 +29,7 @@ export const limitFixtureTable = [
   '019ms02x1c new-019ms02x1c DEPOSIT UNKNOWN UNKNOWN 0 of 50.00, before null, at 3',
 ];
 
-/** A limit as a line of the table. */
+/** Returns a limit as a line of the table. */
 export function limitLine(limit: UserLimit): string {
   const { userId, userLimitId, type, period, status } = limit;
   const amounts = `${progressOf(limit)} of ${limitValueOf(limit)}, before ${previousValueOf(limit)}`;
@@ -38,7 +41,7 @@ export const limitFixtureUsers = [
   ...new Set(limitFixture.map(({ aggregateId }) => String(aggregateId))),
 ].sort();
 
-/** In another order. */
+/** Returns the values in random order. */
 export function shuffled<T>(values: readonly T[]): readonly T[] {
   return values
     .map((value) => ({ value, at: Math.random() }))

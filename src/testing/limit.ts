@@ -11,7 +11,7 @@ import { rawRecord, testNow } from './event.ts';
 
 const brand = { brandId: 'brand-1', currencyCode: 'EUR' };
 
-/** What a payload says unless a test says otherwise. */
+/** The default payloads. */
 const payloads: Readonly<Record<LimitEventType, Fields>> = {
   USER_LIMIT_CREATED: {
     ...brand,
@@ -39,7 +39,10 @@ const payloads: Readonly<Record<LimitEventType, Fields>> = {
   },
 };
 
-/** An event about limit-1 of alice as its producer writes it, with what is given instead in its payload. */
+/**
+ * Returns an event about limit-1 of alice as its producer writes it. The third argument replaces payload
+ * fields, the fourth replaces event fields.
+ */
 export function wireLimitEvent(
   type: LimitEventType,
   sequenceNumber: number,
@@ -59,13 +62,13 @@ export function wireLimitEvent(
   };
 }
 
-/** The latest 100 events of a limit, with what was used after each. */
+/** Returns the latest 100 events of a limit, with the progress after each event. */
 export async function historyOf(store: Store, key: LimitKey): Promise<readonly LimitHistoryEvent[]> {
   const [entries = []] = await store.limitHistories([{ ...key, first: 100 }]);
   return entries.map(withProgress);
 }
 
-/** Limits of users as a whole, by user and id. */
+/** Returns the complete limits of the users, ordered by user and id. */
 export async function limitsOf(store: Store, users: readonly UserKey[]): Promise<readonly ZonedLimit[]> {
   const shown = (await store.limits(users)).flatMap(({ limits }) => limits);
   const whole = await store.transaction((transaction) => transaction.limits(shown));
@@ -76,13 +79,13 @@ export async function limitsOf(store: Store, users: readonly UserKey[]): Promise
   });
 }
 
-/** The record of such an event, under its user's key. */
+/** Returns the record of a limit event, under its user's key. */
 export function limitRecord(wire: Fields, offset = 1) {
   const key = `default/${wire['aggregateId']}`;
   return { ...rawRecord(JSON.stringify(wire), offset), topic: 'user-limit-events', key };
 }
 
-/** The event read back; throws what was wrong with it. */
+/** Returns the decoded event. Throws with the reason if the event is ignored or invalid. */
 export function limitEvent(...args: Parameters<typeof wireLimitEvent>): LimitEvent {
   const wire = wireLimitEvent(...args);
   const decoded = decodeLimitEvent(wire, limitRecord(wire));

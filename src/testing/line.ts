@@ -2,13 +2,14 @@ import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 
 /**
- * - `up`: everything passes.
- * - `silent`: connections stay and new ones are accepted, and nothing passes.
- * - `answerless`: the database hears everything; when it answers, the connection is cut and the answer is lost.
+ * - `up`: all bytes pass.
+ * - `silent`: connections stay open, new connections are accepted, and no byte passes.
+ * - `answerless`: the database receives everything. When the database answers, the connection is cut and the
+ * answer is lost.
  */
 export type LineState = 'up' | 'silent' | 'answerless';
 
-/** A way to a database that can go wrong. */
+/** A proxy to a database that can simulate faults. */
 export interface Line {
   readonly connectionString: string;
   set(state: LineState): void;

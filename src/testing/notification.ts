@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { type Notification, undelivered } from '../domain/notification.ts';
 import type { UserKey } from '../domain/user.ts';
 
-/** A notification that is not delivered yet. */
+/** Returns a notification that is not delivered yet. */
 export const draft = (
   { tenantId, userId }: UserKey,
   { createdAt, ...fields }: Partial<Notification> & Pick<Notification, 'createdAt'>,

@@ -4,8 +4,8 @@ import pg from 'pg';
 import { childrenOf } from '../../scripts/services/process.ts';
 
 /**
- * A PostgreSQL as its URL: over a unix socket the directory stands in the query, since a URL's host cannot
- * hold it.
+ * Returns the URL of a PostgreSQL. The directory of a unix socket is in the query, because the host of a URL
+ * cannot hold a path.
  */
 export function connectionStringOf(connection: {
   readonly host: string;
@@ -17,21 +17,21 @@ export function connectionStringOf(connection: {
   return `postgresql://${user}@localhost/${database}?host=${encodeURIComponent(host)}&port=${port}`;
 }
 
-/** The same server and login, another database. */
+/** Returns the URL of another database on the same server, with the same login. */
 export function onDatabase(connectionString: string, database: string): string {
   const url = new URL(connectionString);
   url.pathname = `/${database}`;
   return url.href;
 }
 
-/** Runs `work` on a connection of its own and closes it, whatever happens. */
+/** Runs `work` on a new connection. Always closes the connection. */
 export async function withClient<T>(
   connectionString: string,
   work: (client: pg.Client) => Promise<T>,
 ): Promise<T> {
   const client = new pg.Client({ connectionString });
-  // Without a listener a connection that breaks between two queries ends the process; the next query reports
-  // it.
+  // Without a listener, a connection that breaks between two queries would end the process. The next query
+  // reports the error.
   client.on('error', () => undefined);
   await client.connect();
   try {
@@ -44,12 +44,15 @@ export async function withClient<T>(
 const postmasterOf = (dataDir: string) =>
   Number.parseInt(readFileSync(join(dataDir, 'postgres', 'postmaster.pid'), 'utf8'), 10);
 
-/** Kills the first process of the embedded server of a data directory; the others end by themselves. */
+/**
+ * Kills the first process of the embedded server in the data directory. The other processes of the server
+ * then exit by themselves.
+ */
 export function killPostmaster(dataDir: string): void {
   process.kill(postmasterOf(dataDir), 'SIGKILL');
 }
 
-/** Kills every process of it: what they had not written is gone. */
+/** Kills every process of the embedded server, so that data the server had not yet written is lost. */
 export function killAllOfPostgres(dataDir: string): void {
   const parent = postmasterOf(dataDir);
   const children = childrenOf(parent).map(({ pid }) => pid);

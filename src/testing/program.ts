@@ -4,25 +4,25 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { expect, vi } from 'vitest';
 
-/** How long something may take that follows by itself. */
+/** How long a test waits for an asynchronous effect. */
 export const patience = { timeout: 30_000, interval: 20 };
 
 export const secret = 'a-secret-for-tests-of-at-least-32-characters';
 
-/** The program as a process of its own. */
+/** The program as a separate process. */
 export interface Program {
   readonly pid: number;
   readonly url: string;
   isRunning(): boolean;
-  /** What it has logged so far. */
+  /** Returns the log so far. */
   log(): string;
-  /** Sends a signal and resolves with the exit code, null after a kill. */
+  /** Sends a signal. Resolves with the exit code, or null if the signal killed the process. */
   end(signal: NodeJS.Signals): Promise<number | null>;
   signal(signal: NodeJS.Signals): void;
   readonly exited: Promise<number | null>;
 }
 
-/** A port nobody listens on. */
+/** Returns a port that is not in use. */
 export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -32,7 +32,7 @@ export async function freePort(): Promise<number> {
   return port;
 }
 
-/** Starts the program with these settings and no other; resolves when it is ready. */
+/** Starts the program with these settings and the defaults below. Resolves when the program is ready. */
 export async function startProgram(
   env: Readonly<Record<string, string>>,
   { entry = ['.build/main.js', 'start'] }: { readonly entry?: readonly string[] } = {},

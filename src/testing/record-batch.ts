@@ -7,7 +7,7 @@ const crc32c = createRequire(import.meta.url)('kafkajs/src/protocol/recordBatch/
 
 type Bytes = Buffer | string | null;
 
-/** A record of a batch; what is missing is null or empty. */
+/** A record of a batch. Missing fields are null or empty. */
 export interface WireRecord {
   readonly key?: Bytes;
   readonly value?: Bytes;
@@ -24,7 +24,7 @@ export interface WireBatch {
   readonly attributes?: number;
   readonly producerId?: bigint;
   readonly compress?: (records: Buffer) => Buffer | Uint8Array;
-  /** Instead of the number of the records. */
+  /** Replaces the number of records in the header. */
   readonly count?: number;
 }
 
@@ -66,7 +66,7 @@ function wireRecord({ key = null, value = null, headers = [], ...place }: WireRe
   return Buffer.concat([varint(body.length), body]);
 }
 
-/** A batch of the format 2 as producers send it and brokers keep it. */
+/** Returns a batch of format 2, as producers send it and brokers keep it. */
 export function recordBatch({
   records,
   firstOffset = 0,
@@ -98,7 +98,7 @@ export function recordBatch({
   ]);
 }
 
-/** A message of the formats 0 and 1, of before Kafka 0.11. */
+/** Returns a message of format 0 or 1, from before Kafka 0.11. */
 export function message({
   offset,
   magic,

@@ -1,8 +1,8 @@
 import type { TestStorage } from './storage.ts';
 
 /**
- * Inboxes whose counters differ from a count of the rows, or whose newest place is not that of any row: what counts as
- * unseen is what stands above the watermark and was not seen on its own.
+ * Returns the inboxes whose counters differ from a count of the rows, or whose newest place is not the place
+ * of any row. A row is unseen if it is above the watermark and was not marked as seen.
  */
 export async function drift(query: TestStorage['query']): Promise<readonly { readonly user_id: string }[]> {
   return query(`
@@ -19,8 +19,8 @@ export async function drift(query: TestStorage['query']): Promise<readonly { rea
 }
 
 /**
- * Buckets that differ from a count of the raw rows, types and members included: what is counted and not there, there and
- * not counted, or another number.
+ * Returns the buckets that differ from a count of the raw rows, types and members included. A difference is a
+ * missing bucket, an extra bucket, or another number.
  */
 export function metricsDrift(query: TestStorage['query']): Promise<readonly object[]> {
   return query(`

@@ -4,15 +4,15 @@ import { createPostgresStore } from '../adapters/postgres/store.ts';
 import type { Store } from '../ports/store/store.ts';
 import { createTestDatabase } from './database.ts';
 
-/** A database of its own with what stands on it, and a way to look in from outside. */
+/** A new database with its pool and store, and a query function for tests. */
 export interface TestStorage {
   readonly connection: ConnectionOptions & { readonly connectionString: string };
   readonly database: Database;
   readonly store: Store;
-  /** Asks the database on connections that none of the code under test uses. */
+  /** Queries the database on connections that the code under test does not use. */
   query<Row extends pg.QueryResultRow>(sql: string, values?: readonly unknown[]): Promise<readonly Row[]>;
-  /** A pool as another process would have it; closed with the storage. */
-  connectAnew(): Database;
+  /** Returns another pool, as another process would have it. `close` closes this pool too. */
+  connectAgain(): Database;
   close(): Promise<void>;
 }
 
@@ -22,19 +22,19 @@ export async function openTestStorage(): Promise<TestStorage> {
   const outside = new pg.Pool({ ...connection, max: 2, application_name: 'outside' });
   outside.on('error', () => {});
   const opened: Database[] = [];
-  const connectAnew = () => {
+  const connectAgain = () => {
     const database = connect(connection, { maxConnections: 5 });
     opened.push(database);
     return database;
   };
-  const database = connectAnew();
+  const database = connectAgain();
   return {
     connection,
     database,
     store: createPostgresStore(database),
     query: async <Row extends pg.QueryResultRow>(sql: string, values: readonly unknown[] = []) =>
       (await outside.query<Row>(sql, [...values])).rows,
-    connectAnew,
+    connectAgain,
     async close() {
       await Promise.all(opened.map((one) => one.close()));
       await outside.end();

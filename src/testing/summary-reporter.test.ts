@@ -25,7 +25,10 @@ describe('the summary of a test run', { timeout: 60_000 }, () => {
       `import { beforeAll, describe, expect, it } from 'vitest';\n${code}`,
     );
 
-  /** The exit code of a run, and its output from the skipped tests, or else from the counts, to the end. */
+  /**
+   * Returns the exit code of a run, and its output from the skipped tests on. Without skipped tests, the
+   * output begins at the counts.
+   */
   function run(env: Readonly<Record<string, string>> = {}): Promise<{ code: unknown; output: string }> {
     const options = { cwd: dir, env: { PATH: process.env['PATH'], NO_COLOR: '1', CI: '', ...env } };
     return new Promise((done) =>
@@ -38,7 +41,7 @@ describe('the summary of a test run', { timeout: 60_000 }, () => {
     );
   }
 
-  it('names what was skipped and why, and the command that helps', async () => {
+  it('lists the skipped tests with their reasons, and the command that installs programs', async () => {
     suite('one', `// @module-tag redis\nit('a', () => {}); it('b', () => expect(1).toBe(2));`);
     suite(
       'two',
@@ -51,7 +54,7 @@ describe('the summary of a test run', { timeout: 60_000 }, () => {
         '  embedded one.test.ts: not installed: redis-server (2 tests)',
         '  embedded two.test.ts: no reason given (1 test)',
         '  embedded two.test.ts: nothing to lose (1 test)',
-        'To install what is missing, run: npm run services -- install',
+        'To install the missing programs, run: npm run services -- install',
         '',
         '1 passed, 0 failed, 4 skipped',
         '',
@@ -59,7 +62,7 @@ describe('the summary of a test run', { timeout: 60_000 }, () => {
     });
   });
 
-  it('counts as failed what a failing hook, file or promise kept from passing', async () => {
+  it('counts the tests that a failing hook, file or promise stops as failed', async () => {
     suite(
       'hook',
       `describe('x', () => { beforeAll(() => { throw 1; }); it('a', () => {}); it('b', () => {}); });`,
@@ -69,7 +72,7 @@ describe('the summary of a test run', { timeout: 60_000 }, () => {
     expect(await run()).toEqual({ code: 1, output: '1 passed, 4 failed\n' });
   });
 
-  it('tells of a run and its repetition together', async () => {
+  it('reports a run and its repetition together', async () => {
     const env = { TEST_SUMMARY: join(dir, 'summary.json') };
     suite('good', `it('a', () => {}); it.skip('b', () => {});`);
     suite('bad', `it('a', () => expect(1).toBe(2)); it('b', () => {});`);

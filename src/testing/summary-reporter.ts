@@ -14,8 +14,8 @@ type Summary = Readonly<Record<string, Counts>>;
 /**
  * Ends a run with the skipped tests, by file and reason, and the line `N passed, N failed, N skipped`.
  *
- * With a `file`, the summary is also written to it. If an earlier run has written one there, the files that run again
- * replace their earlier counts, and the lines tell of both runs together.
+ * With a `file`, the reporter also writes the summary to this file. If an earlier run has written a summary
+ * there, the files that run again replace their earlier counts, and the lines cover both runs.
  */
 export class SummaryReporter implements Reporter {
   private readonly file: string | undefined;
@@ -41,10 +41,10 @@ export class SummaryReporter implements Reporter {
 
     const skipped = modules.flatMap(skippedIn);
     const { passed, failed, skipped: skippedCount } = total(summary);
-    const mended = total(earlier).failed - failed;
+    const passedLater = total(earlier).failed - failed;
     const lines = [
       ...(skipped.length > 0 && !this.vitest?.config.testNamePattern ? explain(skipped) : []),
-      ...(mended > 0 ? [`${mended} passed only when run again`] : []),
+      ...(passedLater > 0 ? [`${passedLater} passed only when run again`] : []),
       `${passed} passed, ${failed} failed${skippedCount > 0 ? `, ${skippedCount} skipped` : ''}`,
     ];
     this.vitest?.logger.log(lines.join('\n'));
@@ -58,7 +58,10 @@ function readSummary(file: string | undefined): Summary {
 const keyOf = ({ project, moduleId }: TestModule) =>
   `${project.name} ${relative(project.config.root, moduleId)}`;
 
-/** A file that failed outside of its tests counts as one failed test at least. */
+/**
+ * Counts the outcomes of a file's tests. A file that failed outside of its tests counts as at least one
+ * failed test.
+ */
 function countsOf(module: TestModule): Counts {
   const counts = { passed: 0, failed: 0, skipped: 0 };
   for (const test of module.children.allTests()) counts[outcomeOf(test)] += 1;
@@ -66,7 +69,10 @@ function countsOf(module: TestModule): Counts {
   return counts;
 }
 
-/** A test that did not run to its end has failed, also when Vitest calls it skipped because a hook before it failed. */
+/**
+ * Returns the outcome of a test. A test that did not finish has failed. Vitest calls a test skipped if a hook
+ * before it failed; such a test has failed too.
+ */
 function outcomeOf(test: TestCase): keyof Counts {
   const { state } = test.result();
   if (state === 'pending') return 'failed';
@@ -83,7 +89,7 @@ function total(summary: Summary): Counts {
   return { passed: sum('passed'), failed: sum('failed'), skipped: sum('skipped') };
 }
 
-/** `project path` and why, for each skipped test. */
+/** Returns `project path: reason` for each skipped test. */
 function skippedIn(module: TestModule): readonly string[] {
   return [...module.children.allTests()]
     .filter((test) => outcomeOf(test) === 'skipped')
@@ -105,7 +111,7 @@ function explain(skipped: readonly string[]): readonly string[] {
   return [
     'Skipped:',
     ...lines.toSorted(),
-    ...(canInstall ? ['To install what is missing, run: npm run services -- install'] : []),
+    ...(canInstall ? ['To install the missing programs, run: npm run services -- install'] : []),
     '',
   ];
 }

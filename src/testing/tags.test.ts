@@ -14,11 +14,11 @@ const testFiles = ['src', 'scripts', 'web', 'examples']
   .flatMap((root) => readdirSync(root, { recursive: true, encoding: 'utf8' }).map((file) => join(root, file)))
   .filter((file) => file.endsWith('.test.ts'));
 
-it.each(Object.entries(starters))('every test file that starts %s says so', (tag, starter) => {
-  const says = new RegExp(`^// @module-tag ${tag}$|\\btags: \\[[^\\]]*'${tag}'`, 'm');
+it.each(Object.entries(starters))('every test file that starts %s has its tag', (tag, starter) => {
+  const hasTag = new RegExp(`^// @module-tag ${tag}$|\\btags: \\[[^\\]]*'${tag}'`, 'm');
   const starting = testFiles
     .map((file) => ({ file, code: readFileSync(file, 'utf8') }))
     .filter(({ code }) => starter.test(code));
   expect(starting).not.toEqual([]);
-  expect(starting.filter(({ code }) => !says.test(code)).map(({ file }) => file)).toEqual([]);
+  expect(starting.filter(({ code }) => !hasTag.test(code)).map(({ file }) => file)).toEqual([]);
 });

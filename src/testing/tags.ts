@@ -2,7 +2,10 @@ import { existsSync } from 'node:fs';
 import { missingForServices, missingForTests } from '../../scripts/services/lifecycle.ts';
 import { MissingProgramError, missingPrograms, type ProgramName } from '../../scripts/services/programs.ts';
 
-/** What a test may need beside `npm install`. It says so by these tags: `// @module-tag redis`, or `{ tags: ['redis'] }`. */
+/**
+ * A requirement of a test beyond `npm install`. The test names it in a tag: `// @module-tag redis`, or `{
+ * tags: ['redis'] }`.
+ */
 type TagName = 'kafka' | 'redis' | 'postgres' | 'chromium' | 'end-to-end' | 'docs' | 'root' | 'not-root';
 
 declare module 'vitest' {
@@ -13,12 +16,12 @@ declare module 'vitest' {
 
 interface Tag {
   readonly name: TagName;
-  /** Why the tests are skipped, when they are. */
+  /** The reason that the summary shows if the tests are skipped. */
   readonly description: string;
   readonly skip: boolean;
 }
 
-/** In CI every test runs; the set-up fails where a program is missing. */
+/** In CI every test runs, and the setup fails if a program is missing. */
 const isCI = Boolean(process.env['CI']);
 const isRoot = process.getuid?.() === 0;
 
@@ -42,7 +45,7 @@ export const tags: readonly Tag[] = [
   { name: 'not-root', description: 'does not run as root', skip: isRoot },
 ];
 
-/** The end-to-end suites once more, on real services. */
+/** The tags of the scaled run, which repeats the end-to-end suites on real services. */
 export const scaledTags: readonly Tag[] = [
   ...tags.filter(({ name }) => name !== 'end-to-end'),
   forPrograms('end-to-end', missingForServices()),

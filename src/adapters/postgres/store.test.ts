@@ -270,7 +270,7 @@ describe('claimEvents', () => {
   });
 
   it('gives each event to one of several workers, in whatever order they have them', async () => {
-    const workers = [store, createPostgresStore(storage.connectAnew())];
+    const workers = [store, createPostgresStore(storage.connectAgain())];
     for (let round = 0; round < 10; round += 1) {
       const events = Array.from({ length: 100 }, () => identity(uuidV7()));
       const orders = [events, events.toReversed(), [...events.slice(50), ...events.slice(0, 50)]];
@@ -470,7 +470,7 @@ describe('page views', () => {
     await expect(addViews(moments.map((occurredAt) => view(key, { occurredAt })))).rejects.toThrow();
     await Promise.all([
       store.preparePageViews(moments),
-      createPostgresStore(storage.connectAnew()).preparePageViews(moments),
+      createPostgresStore(storage.connectAgain()).preparePageViews(moments),
     ]);
     await store.preparePageViews(moments);
     await addViews(moments.map((occurredAt) => view(key, { occurredAt })));
@@ -797,7 +797,7 @@ describe('times', () => {
     try {
       const name = new URL(far.connection.connectionString).pathname.slice(1);
       await far.query(`ALTER DATABASE ${name} SET TimeZone = 'America/St_Johns'`);
-      const there = createPostgresStore(far.connectAnew());
+      const there = createPostgresStore(far.connectAgain());
       const key = await someone();
       await there.preparePageViews([now]);
       const one = view(key);

@@ -280,7 +280,7 @@ describe('the badge is what the model counts after every step, explained by exac
 
   it('by the log that is a table', { timeout: 120_000 }, async () => {
     const { connection } = storage;
-    const database = storage.connectAnew();
+    const database = storage.connectAgain();
     await holds(
       await by(createPostgresEventLog({ database, connection, logger: silent }, { retryMs: 20 })),
       10,

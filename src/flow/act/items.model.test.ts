@@ -166,7 +166,7 @@ describe('whatever happens to a collection', () => {
 
   it('no two counts of a user have the same version, and none comes after a newer one, whatever races', async () => {
     const { publish, retract, view, key, clock } = createTestCollection(storage.store);
-    const stores = [storage.store, createPostgresStore(storage.connectAnew())];
+    const stores = [storage.store, createPostgresStore(storage.connectAgain())];
     let writing = true;
     const counts = new Map<number, number>();
     const readers = stores.map(async (store) => {

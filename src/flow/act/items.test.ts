@@ -140,7 +140,7 @@ describe('time', () => {
     const { publish, badge, pass, key, clock } = build();
     await publish('a', 'b');
     pass(11);
-    const stores = [storage.connectAnew(), storage.connectAnew()].map((database) =>
+    const stores = [storage.connectAgain(), storage.connectAgain()].map((database) =>
       createPostgresStore(database),
     );
     const horizon = horizonAt(clock.now(), viewHorizonDays);
@@ -261,7 +261,7 @@ describe('views of items that are not published', () => {
         .map(({ granted }) => granted)
         .toSorted();
     const { publish, view, badge } = build();
-    const holder = await storage.connectAnew().pool.connect();
+    const holder = await storage.connectAgain().pool.connect();
     await holder.query('BEGIN; LOCK TABLE item_view IN EXCLUSIVE MODE');
     const viewing = view('alice', 'a');
     await vi.waitFor(async () => expect(await locks()).toEqual([true]), waiting);

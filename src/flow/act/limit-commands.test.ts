@@ -46,7 +46,7 @@ afterEach(async () => {
 
 /** One process: it changes limits by hand, and applies what comes from the log. */
 function startProcess() {
-  const database = storage.connectAnew();
+  const database = storage.connectAgain();
   const statements = statementsOf(database);
   const pubSub = observed(createLocalPubSub());
   const deps = { store: createPostgresStore(database), pubSub, clock: systemClock, logger: silent };
@@ -59,7 +59,7 @@ function startProcess() {
     /** Sends what waits in the outbox, and consumes it. */
     async work(): Promise<void> {
       const outbox = createPostgresOutbox({
-        database: storage.connectAnew(),
+        database: storage.connectAgain(),
         connection: storage.connection,
       });
       running.relay = createRelay({ outbox, log, project, clock: systemClock, logger: silent });

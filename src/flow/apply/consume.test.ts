@@ -36,7 +36,7 @@ afterEach(async () => {
 function openLog(): EventLog {
   const { connection } = storage;
   const opened = createPostgresEventLog(
-    { database: storage.connectAnew(), connection, logger: silent },
+    { database: storage.connectAgain(), connection, logger: silent },
     { retryMs: 20 },
   );
   logs.push(opened);

@@ -46,7 +46,7 @@ afterEach(async () => {
 const openLog = () => {
   const { connection } = storage;
   return createPostgresEventLog(
-    { database: storage.connectAnew(), connection, logger: silent },
+    { database: storage.connectAgain(), connection, logger: silent },
     { retryMs: 20 },
   );
 };

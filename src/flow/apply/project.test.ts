@@ -117,8 +117,8 @@ describe('every event is applied exactly once', () => {
   it('when several workers have overlapping batches at the same time', async () => {
     const workers = [
       storage.store,
-      createPostgresStore(storage.connectAnew()),
-      createPostgresStore(storage.connectAnew()),
+      createPostgresStore(storage.connectAgain()),
+      createPostgresStore(storage.connectAgain()),
     ].map((store) => projectOn(store));
     const slice = fc.tuple(fc.nat(39), fc.nat(39), fc.boolean());
     const batches = fc.array(fc.array(slice, { minLength: 1, maxLength: 3 }), { minLength: 3, maxLength: 3 });
@@ -263,7 +263,7 @@ describe('page views', () => {
     );
     await Promise.all([
       projectOn(storage.store).apply(fresh(events)),
-      projectOn(createPostgresStore(storage.connectAnew())).apply(fresh(events)),
+      projectOn(createPostgresStore(storage.connectAgain())).apply(fresh(events)),
     ]);
     expect(await stateOf(key)).toMatchObject({ views: days.length });
   });

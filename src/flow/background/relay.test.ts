@@ -33,7 +33,7 @@ afterEach(async () => {
 function openOutbox(): Outbox {
   const { connection } = storage;
   return createPostgresOutbox(
-    { database: storage.connectAnew(), connection },
+    { database: storage.connectAgain(), connection },
     { retryMs: 20, pollMs: 60_000 },
   );
 }

@@ -135,7 +135,7 @@ describe('a delivered notification is announced', () => {
 
   it('once, however often it comes from the log, at once or by several workers', async () => {
     const events = Array.from({ length: 20 }, () => sent());
-    const workers = [storage.store, createPostgresStore(storage.connectAnew())].map((store) =>
+    const workers = [storage.store, createPostgresStore(storage.connectAgain())].map((store) =>
       project(store),
     );
     await Promise.all(workers.map((worker) => apply([...events, ...events], worker)));
@@ -170,7 +170,7 @@ describe('a delivered notification is announced', () => {
     await apply(events);
     expect(await announced()).toEqual([]);
     clock.set(inHours(1));
-    await Promise.all([deliverDue(), deliverDue(createPostgresStore(storage.connectAnew()))]);
+    await Promise.all([deliverDue(), deliverDue(createPostgresStore(storage.connectAgain()))]);
     // Rows that the other had locked.
     await deliverDue();
     expect((await announcedIds()).toSorted()).toEqual(events.map(({ id }) => id).toSorted());

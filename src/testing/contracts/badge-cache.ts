@@ -4,7 +4,7 @@ import type { UserKey } from '../../domain/user.ts';
 import { type BadgeCache, badgeCacheMs } from '../../ports/badge-cache.ts';
 import { testNow } from '../event.ts';
 
-/** A cache to test, as several processes have it. Everything opened is closed by whoever made it. */
+/** A cache to test, as several processes open it. `close` closes every opened cache. */
 export interface BadgeCacheUnderTest {
   open(): Promise<BadgeCache>;
   close(): Promise<void>;
@@ -21,7 +21,7 @@ export const badgeOf = (user: UserKey, version: number): Badge => ({
   asOf: testNow,
 });
 
-/** What every cache promises that keeps anything: one test per sentence of the port. */
+/** The guarantees of every cache that stores badges: one test per sentence of the port. */
 export function badgeCacheContract(open: () => Promise<BadgeCacheUnderTest>): void {
   let underTest: BadgeCacheUnderTest;
   let cache: BadgeCache;
@@ -33,13 +33,13 @@ export function badgeCacheContract(open: () => Promise<BadgeCacheUnderTest>): vo
   afterEach(() => underTest.close());
 
   describe('the badge cache', () => {
-    it('has nothing of users nobody wrote', async () => {
+    it('returns undefined for users without a written badge', async () => {
       expect(await cache.read([anyone(), anyone()])).toEqual([undefined, undefined]);
       expect(await cache.read([])).toEqual([]);
       await cache.write([]);
     });
 
-    it('gives what was written, whole and in the order asked for, here and in other processes', async () => {
+    it('returns written badges complete and in the requested order, in every process', async () => {
       const [a, b, c] = [anyone(), { tenantId: 'other', userId: 'a/b {c}\u{1F600}' }, anyone()];
       await cache.write([badgeOf(a, 1), badgeOf(b, 2)]);
       const expected = [badgeOf(b, 2), undefined, badgeOf(a, 1)];
@@ -53,7 +53,7 @@ export function badgeCacheContract(open: () => Promise<BadgeCacheUnderTest>): vo
       expect(await cache.read([{ ...user, tenantId: 'other' }])).toEqual([undefined]);
     });
 
-    it('keeps the newest version, however writes race, and never gives an older one than was written', async () => {
+    it('keeps the newest version during concurrent writes, and never returns an older version', async () => {
       const user = anyone();
       const versions = Array.from({ length: 100 }, (_, n) => (n * 37) % 101);
       let newest = 0;
@@ -62,7 +62,7 @@ export function badgeCacheContract(open: () => Promise<BadgeCacheUnderTest>): vo
         newest = Math.max(newest, version);
         const floor = newest;
         const [read] = await (n % 3 ? cache : other).read([user]);
-        // A cache that is too slow gives nothing, and nothing wrong.
+        // A cache that is too slow may return no badge, but never an older badge.
         expect(read?.version ?? floor).toBeGreaterThanOrEqual(floor);
       });
       await Promise.all(writes);
@@ -82,7 +82,7 @@ export function badgeCacheContract(open: () => Promise<BadgeCacheUnderTest>): vo
       expect(await cache.read([user])).toEqual([badgeOf(user, 2 ** 53 - 1)]);
     });
 
-    it('forgets after its time, also what is read all the while', async () => {
+    it('drops a badge after its lifetime, even if clients keep reading the badge', async () => {
       const user = anyone();
       await cache.write([badgeOf(user, 1)]);
       const writtenAt = performance.now();
@@ -95,7 +95,7 @@ export function badgeCacheContract(open: () => Promise<BadgeCacheUnderTest>): vo
       expect(keptMs).toBeLessThan(badgeCacheMs + 500);
     });
 
-    it('takes a thousand at once', async () => {
+    it('stores 1000 badges in one call', async () => {
       const many = Array.from({ length: 1_000 }, () => badgeOf(anyone(), 1));
       await cache.write(many);
       expect(await other.read(many)).toEqual(many);

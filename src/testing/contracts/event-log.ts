@@ -6,39 +6,42 @@ import { topics } from '../../events/topic.ts';
 import type { Consumption, EventLog, LogRecord } from '../../ports/event-log.ts';
 import { notificationSent, pageViewed } from '../event.ts';
 
-/** A log to test, empty at first, and what a test needs to see and do behind its back. */
+/** A log to test, which is empty at first, with functions to inspect it and to cause faults. */
 export interface EventLogUnderTest {
-  /** The log as another process opens it: nothing in memory is shared. Closed with the rest. */
+  /** Opens the log as another process does, with no shared memory. `close` closes it too. */
   open(): EventLog;
-  /** The ids of the events that another process can read right now. */
+  /** Resolves with the ids of the events that another process can read now. */
   durableIds(): Promise<readonly string[]>;
-  /** An event that this log can never store. */
+  /** Returns an event that this log can never store. */
   unstorable(): Event;
-  /** Appends a record that no codec of ours writes. */
+  /** Appends a record that our codecs never write. */
   appendRaw(value: string | null): Promise<void>;
-  /** What a process that dies leaves of its consumption: nothing. Resolves with how many were cut. */
+  /**
+   * Ends the consumers of a group as the death of their process does. Resolves with the number of ended
+   * consumers.
+   */
   cutConsumers(group: string): Promise<number>;
-  /** Commits take a while and overtake each other where they can. */
+  /** Makes commits slow, so that they overtake each other if they can. */
   makeCommitsSlow(): Promise<void>;
-  /** The present moment of the clock that `appendedAt` is taken from. */
+  /** Resolves with the time of the clock that sets `appendedAt`. */
   now(): Promise<Date>;
   close(): Promise<void>;
 }
 
-/** Where adapters honestly differ; false needs its reason. */
+/** The features in which adapters may differ. A feature that is false needs a reason. */
 export interface Features {
   /** Offsets have no holes. */
   readonly denseOffsets: boolean;
-  /** Old records go when `prune` says so. */
+  /** `prune` removes old records. */
   readonly prunes: boolean;
-  /** Of several consumers of a group one gets everything, the others stand by. */
+  /** One of several consumers of a group gets every record. The others wait to take over. */
   readonly oneConsumerAtATime: boolean;
 }
 
 const inbound = Object.values(topics);
 const waiting = { timeout: 10_000, interval: 5 };
 
-/** What every event log promises: one test per sentence of the port. */
+/** The guarantees of every event log: one test per sentence of the port. */
 export function eventLogContract(open: () => Promise<EventLogUnderTest>, features: Features): void {
   let underTest: EventLogUnderTest;
   let log: EventLog;
@@ -48,7 +51,7 @@ export function eventLogContract(open: () => Promise<EventLogUnderTest>, feature
   });
   afterEach(() => underTest.close());
 
-  /** Consumes into a list; `before` may hold a batch up or reject it. */
+  /** Consumes into a list. `before` may delay or reject a batch. */
   async function collect(
     from: EventLog,
     group: string,
@@ -77,14 +80,14 @@ export function eventLogContract(open: () => Promise<EventLogUnderTest>, feature
       expect(await underTest.durableIds()).toEqual([]);
     });
 
-    it('keeps no event of a call that holds one that can never be stored', async () => {
+    it('stores no event of a call if one of its events can never be stored', async () => {
       const good = pageViewed();
       const call = log.append([good, underTest.unstorable(), pageViewed()]);
       await expect(call).rejects.toMatchObject({ code: 'BAD_USER_INPUT' });
       expect(await underTest.durableIds()).toEqual([]);
     });
 
-    it('refuses an event that can never be stored, and it alone, however many calls come together', async () => {
+    it('rejects only the call whose event can never be stored, among concurrent calls', async () => {
       const events = Array.from({ length: 40 }, (_, n) =>
         n % 13 === 6 ? underTest.unstorable() : pageViewed(),
       );
@@ -98,7 +101,7 @@ export function eventLogContract(open: () => Promise<EventLogUnderTest>, feature
       expect(await underTest.durableIds()).toEqual(stored);
     });
 
-    it('keeps the order of the calls, and of the array, for each user', async () => {
+    it('keeps the order of the calls and of the array for each user', async () => {
       const logs = [log, underTest.open()];
       await Promise.all(
         Array.from({ length: 12 }, async (_, user) => {
@@ -117,7 +120,7 @@ export function eventLogContract(open: () => Promise<EventLogUnderTest>, feature
       }
     });
 
-    it('gives records growing offsets, the bytes of the event and the moment', async () => {
+    it('gives records increasing offsets, the bytes of the event and the append time', async () => {
       const before = await underTest.now();
       const events = [pageViewed(), pageViewed({ userId: 'bob' })];
       await log.append(events);
@@ -136,7 +139,7 @@ export function eventLogContract(open: () => Promise<EventLogUnderTest>, feature
   describe('send', () => {
     const other = 'user-notification-created';
 
-    it('hands any bytes, headers and tombstones over as they were, in order for each key', async () => {
+    it('delivers any bytes, headers and tombstones unchanged, in order for each key', async () => {
       const bytes = Uint8Array.from({ length: 256 }, (_, n) => n);
       await log.send([
         { topic: other, key: 'a', value: bytes, headers: { code: 'MALFORMED_EVENT', text: 'ünï "quoted"' } },
@@ -157,7 +160,7 @@ export function eventLogContract(open: () => Promise<EventLogUnderTest>, feature
       expect(sent.find(({ key }) => key === null)).toMatchObject({ topic: other, headers: {} });
     });
 
-    it('hands what text cannot hold over as it was', async () => {
+    it('delivers keys and headers that text cannot hold unchanged', async () => {
       const record = {
         topic: other,
         key: '\ufffdA',
@@ -192,7 +195,7 @@ export function eventLogContract(open: () => Promise<EventLogUnderTest>, feature
   });
 
   describe('consume', () => {
-    it('hands over the topics that were asked for and no other, however they came', async () => {
+    it('delivers only the requested topics, in whatever order records of all topics arrive', async () => {
       const view = pageViewed();
       const notification = notificationSent();
       await log.append([view, notification]);
@@ -209,7 +212,7 @@ export function eventLogContract(open: () => Promise<EventLogUnderTest>, feature
       expect(new Set(views.records.map(({ topic }) => topic))).toEqual(new Set([topics.userActivity]));
     });
 
-    it('begins a new group with the oldest record kept', async () => {
+    it('starts a new group at the oldest kept record', async () => {
       await log.append([pageViewed(), pageViewed()]);
       const first = await collect(log, 'first');
       await vi.waitFor(() => expect(first.records).toHaveLength(2), waiting);
@@ -217,7 +220,7 @@ export function eventLogContract(open: () => Promise<EventLogUnderTest>, feature
       await vi.waitFor(() => expect(second.ids()).toEqual(first.ids()), waiting);
     });
 
-    it('continues a group where it stood', async () => {
+    it('continues a group at its position', async () => {
       await log.append([pageViewed()]);
       const first = await collect(log, 'group');
       await vi.waitFor(() => expect(first.records).toHaveLength(1), waiting);
@@ -228,7 +231,7 @@ export function eventLogContract(open: () => Promise<EventLogUnderTest>, feature
       await vi.waitFor(() => expect(second.ids()).toEqual([event.id]), waiting);
     });
 
-    it('hands over what is appended in the same process and in another at once', async () => {
+    it('delivers events from the same process and from another process at once', async () => {
       const other = underTest.open();
       const reader = await collect(log, 'reader');
       for (let round = 0; round < 10; round += 1) {
@@ -242,7 +245,7 @@ export function eventLogContract(open: () => Promise<EventLogUnderTest>, feature
       }
     });
 
-    it('brings a batch again, whole, when its handler rejects, and nothing behind it before', async () => {
+    it('delivers the whole batch again if its handler rejects, and no later record before it', async () => {
       let failures = 3;
       const seen: string[] = [];
       await log.append([pageViewed(), pageViewed()]);
@@ -258,7 +261,7 @@ export function eventLogContract(open: () => Promise<EventLogUnderTest>, feature
       expect(seen.slice(0, 4)).toEqual([first, second, first, second]);
     });
 
-    it('moves on only when the handler has resolved: after a crash the batch comes again', async () => {
+    it('moves the position only after the handler resolves, so that a crash repeats the batch', async () => {
       await log.append([pageViewed(), pageViewed()]);
       const held = defer();
       const dying = await collect(log, 'group', () => held.promise);
@@ -266,14 +269,14 @@ export function eventLogContract(open: () => Promise<EventLogUnderTest>, feature
       await vi.waitFor(async () => expect(await underTest.cutConsumers('group')).toBeGreaterThan(0), waiting);
       await vi.waitFor(() => expect(survivor.records).toHaveLength(2), waiting);
       expect(survivor.ids()).toEqual(await underTest.durableIds());
-      // What wakes up again after it was taken for dead does no harm.
+      // A consumer that continues after another consumer has replaced it does no harm.
       held.resolve();
       await log.append([pageViewed()]);
       await vi.waitFor(() => expect(new Set([...dying.ids(), ...survivor.ids()]).size).toBe(3), waiting);
       expect(survivor.ids().slice(0, 2)).toEqual((await underTest.durableIds()).slice(0, 2));
     });
 
-    it('lets another consumer of the group take over, again and again, without a record lost', async () => {
+    it('lets another consumer of the group take over repeatedly without losing a record', async () => {
       const seen = new Set<string>();
       const note = (batch: readonly LogRecord[]) => {
         for (const record of batch) seen.add(idOf(record));
@@ -287,12 +290,12 @@ export function eventLogContract(open: () => Promise<EventLogUnderTest>, feature
         await underTest.cutConsumers('group');
       }
       await vi.waitFor(() => expect(seen.size).toBe(sent.length), waiting);
-      // A set keeps the order of first sight.
+      // A set keeps the order in which values were added first.
       expect([...seen]).toEqual(sent);
     });
 
-    it("gives a group's records to one consumer while it lives", async ({ skip }) => {
-      skip(!features.oneConsumerAtATime, 'this log shares the work of a group out by key');
+    it("gives a group's records to one consumer until that consumer stops", async ({ skip }) => {
+      skip(!features.oneConsumerAtATime, 'this log divides the records of a group by key');
       const first = await collect(log, 'group');
       await log.append([pageViewed()]);
       await vi.waitFor(() => expect(first.records).toHaveLength(1), waiting);
@@ -305,7 +308,7 @@ export function eventLogContract(open: () => Promise<EventLogUnderTest>, feature
       await vi.waitFor(() => expect(second.records).toHaveLength(1), waiting);
     });
 
-    it('keeps groups apart: one that is stuck does not hold up another', async () => {
+    it('keeps groups independent, so that a stuck group does not delay another group', async () => {
       const held = defer();
       await collect(log, 'stuck', () => held.promise);
       const reader = await collect(log, 'free');
@@ -340,7 +343,7 @@ export function eventLogContract(open: () => Promise<EventLogUnderTest>, feature
       }
     });
 
-    it('hands over tombstones and bytes nobody can read like all others', async () => {
+    it('delivers tombstones and malformed records like every record', async () => {
       const before = pageViewed();
       const behind = pageViewed();
       await log.append([before]);
@@ -361,7 +364,7 @@ export function eventLogContract(open: () => Promise<EventLogUnderTest>, feature
   });
 
   describe('health', () => {
-    it('knows how many records are not consumed yet', async () => {
+    it('reports how many records are not consumed yet', async () => {
       await vi.waitFor(
         async () => expect(await log.health()).toEqual({ lag: null, problem: undefined }),
         waiting,
@@ -384,7 +387,7 @@ export function eventLogContract(open: () => Promise<EventLogUnderTest>, feature
   });
 
   describe('lag', () => {
-    it('says how far a group is behind, also one that has not begun', async () => {
+    it('reports how many records a group is behind, even before the group begins', async () => {
       const lag = () => log.lag('group', [topics.userActivity]);
       await log.append([pageViewed(), pageViewed()]);
       await vi.waitFor(async () => expect(await lag()).toBe(2n), waiting);
@@ -397,8 +400,8 @@ export function eventLogContract(open: () => Promise<EventLogUnderTest>, feature
   });
 
   describe('prune', () => {
-    it('removes what is older than the moment and passed by every group', async ({ skip }) => {
-      skip(!features.prunes, 'this log lets go of old records by itself');
+    it('removes records that are older than the given time and passed by every group', async ({ skip }) => {
+      skip(!features.prunes, 'this log deletes old records by itself');
       await log.append([pageViewed(), pageViewed()]);
       const between = await underTest.now();
       await log.append([pageViewed()]);
@@ -411,8 +414,8 @@ export function eventLogContract(open: () => Promise<EventLogUnderTest>, feature
       expect(await underTest.durableIds()).toEqual([young]);
     });
 
-    it('keeps everything that a group has not passed, however old', async ({ skip }) => {
-      skip(!features.prunes, 'this log lets go of old records by itself');
+    it('keeps old records that a group has not passed', async ({ skip }) => {
+      skip(!features.prunes, 'this log deletes old records by itself');
       const held = defer();
       await log.append([pageViewed()]);
       const slow = await collect(log, 'slow');
@@ -430,16 +433,16 @@ export function eventLogContract(open: () => Promise<EventLogUnderTest>, feature
       expect(await underTest.durableIds()).toEqual([second]);
     });
 
-    it('keeps everything while nobody has consumed', async ({ skip }) => {
-      skip(!features.prunes, 'this log lets go of old records by itself');
+    it('keeps every record until a group has consumed', async ({ skip }) => {
+      skip(!features.prunes, 'this log deletes old records by itself');
       await log.append([pageViewed()]);
       expect(await log.prune(new Date((await underTest.now()).getTime() + 60_000))).toBe(0);
       expect(await underTest.durableIds()).toHaveLength(1);
     });
   });
 
-  describe('a consumer that is handed records ahead', () => {
-    /** Keeps every batch until it is told which are done. */
+  describe('a consumer with the option ahead', () => {
+    /** Consumes and holds every batch until the test resolves or rejects it. */
     async function keep(from: EventLog, ahead: number) {
       const batches: { readonly ids: readonly string[]; resolve(): void; reject(error: Error): void }[] = [];
       const signals: AbortSignal[] = [];
@@ -456,7 +459,7 @@ export function eventLogContract(open: () => Promise<EventLogUnderTest>, feature
       const ids = () => batches.flatMap((batch) => batch.ids);
       return { ...consumption, batches, signals, ids };
     }
-    /** Appends one event and waits until it was handed over, so that it is a batch of its own. */
+    /** Appends one event and waits until the reader gets it, so that the event is a separate batch. */
     async function appendTo(reader: { ids(): readonly string[] }): Promise<string> {
       const event = pageViewed();
       await log.append([event]);
@@ -464,7 +467,7 @@ export function eventLogContract(open: () => Promise<EventLogUnderTest>, feature
       return event.id;
     }
 
-    it('is given more before the first are done, but not without bound', async () => {
+    it('gets a limited number of records before the first records are done', async () => {
       const reader = await keep(log, 2);
       const ids = [await appendTo(reader), await appendTo(reader), await appendTo(reader)];
       await log.append([pageViewed()]);
@@ -477,7 +480,7 @@ export function eventLogContract(open: () => Promise<EventLogUnderTest>, feature
       await vi.waitFor(async () => expect(await log.lag('group', inbound)).toBe(0n), waiting);
     });
 
-    it('moves the group only behind what is done with all before it', async () => {
+    it('moves the position of the group only past records that are done together with all earlier records', async () => {
       const reader = await keep(log, 100);
       const ids = [];
       for (let n = 0; n < 4; n += 1) ids.push(await appendTo(reader));
@@ -487,14 +490,14 @@ export function eventLogContract(open: () => Promise<EventLogUnderTest>, feature
       first?.resolve();
       await vi.waitFor(async () => expect(await log.lag('group', inbound)).toBe(2n), waiting);
       const stopping = reader.stop();
-      third?.reject(new Error('told'));
+      third?.reject(new Error('stopped'));
       await stopping;
       const next = await collect(log, 'group');
       await vi.waitFor(() => expect(next.records).toHaveLength(2), waiting);
       expect(next.ids()).toEqual(ids.slice(2));
     });
 
-    it('comes to all of it again after a crash', async () => {
+    it('gets every undone record again after a crash', async () => {
       const reader = await keep(log, 100);
       const ids = [await appendTo(reader), await appendTo(reader)];
       const survivor = await collect(underTest.open(), 'group');
@@ -508,7 +511,7 @@ export function eventLogContract(open: () => Promise<EventLogUnderTest>, feature
       for (const batch of reader.batches) batch.resolve();
     });
 
-    it('is given again what it rejected, with what it was given behind it', async () => {
+    it('gets rejected records again, together with all later records', async () => {
       const reader = await keep(log, 100);
       const ids = [await appendTo(reader), await appendTo(reader)];
       reader.batches[0]?.reject(new Error('not now'));
@@ -518,7 +521,7 @@ export function eventLogContract(open: () => Promise<EventLogUnderTest>, feature
       await vi.waitFor(async () => expect(await log.lag('group', inbound)).toBe(0n), waiting);
     });
 
-    it('is handed all of it in order beside another group of its process, wherever that stands', async () => {
+    it('gets all records in order next to another group of its process at any position', async () => {
       const events = Array.from({ length: 1_700 }, () => pageViewed());
       await log.append(events.slice(0, 700));
       const ahead: string[] = [];
@@ -543,7 +546,7 @@ export function eventLogContract(open: () => Promise<EventLogUnderTest>, feature
       expect(other.ids()).toEqual(ahead);
     });
 
-    it('is told when it is stopped, and what it then resolves is passed', async () => {
+    it('gets an aborted signal when it is stopped, and passes the records that it then resolves', async () => {
       const reader = await keep(log, 100);
       await appendTo(reader);
       await appendTo(reader);
@@ -556,7 +559,7 @@ export function eventLogContract(open: () => Promise<EventLogUnderTest>, feature
   });
 
   describe('stop and close', () => {
-    it('stop tells the handler by its signal, waits for it and keeps its position', async () => {
+    it('stop aborts the signal of the handler, waits for the handler and keeps its position', async () => {
       const held = defer();
       let signal: AbortSignal | undefined;
       await log.append([pageViewed()]);
@@ -582,7 +585,7 @@ export function eventLogContract(open: () => Promise<EventLogUnderTest>, feature
       expect(next.ids()).toEqual((await underTest.durableIds()).slice(1));
     });
 
-    it('stop ends a consumer that rejects when told, and one that stands by', async () => {
+    it('stop ends a consumer that rejects on abort, and a consumer that waits to take over', async () => {
       await log.append([pageViewed()]);
       const busy = await collect(
         log,
@@ -599,7 +602,7 @@ export function eventLogContract(open: () => Promise<EventLogUnderTest>, feature
       expect(performance.now() - startedAt).toBeLessThan(3_000);
     });
 
-    it('close ends every consumption and waits for appends under way', async () => {
+    it('close ends every consumption and waits for running appends', async () => {
       await collect(log, 'one');
       await collect(log, 'two');
       const events = Array.from({ length: 100 }, () => pageViewed());

@@ -1,16 +1,19 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Message, PubSub } from '../../ports/pub-sub.ts';
 
-/** A pub/sub to test, as several processes have it. */
+/** A pub/sub to test, as several processes open it. */
 export interface PubSubUnderTest {
-  /** The pub/sub of a process; without `acrossProcesses` always the same. Closed with the rest. */
+  /**
+   * Opens the pub/sub of a process. Without `acrossProcesses`, every call returns the same pub/sub. `close`
+   * closes it too.
+   */
   open(): Promise<PubSub>;
-  /** Makes messages possible to miss, as a lost connection does; only with `losesConnections`. */
+  /** Cuts the connections, so that messages may be missed. Only with `losesConnections`. */
   cutConnections(): Promise<void>;
   close(): Promise<void>;
 }
 
-/** Where adapters honestly differ; false needs its reason. */
+/** The features in which adapters may differ. A feature that is false needs a reason. */
 export interface Features {
   readonly acrossProcesses: boolean;
   readonly losesConnections: boolean;
@@ -18,7 +21,7 @@ export interface Features {
 
 const waiting = { timeout: 10_000, interval: 5 };
 
-/** What every pub/sub promises: one test per sentence of the port. */
+/** The guarantees of every pub/sub: one test per sentence of the port. */
 export function pubSubContract(open: () => Promise<PubSubUnderTest>, features: Features): void {
   let underTest: PubSubUnderTest;
   let publisher: PubSub;
@@ -39,7 +42,7 @@ export function pubSubContract(open: () => Promise<PubSubUnderTest>, features: F
   const message = (topic: string, value: string | number): Message => ({ topic, value: String(value) });
 
   describe('publish and subscribe', () => {
-    it("brings every message published after the subscription resolved, one topic's in order", async () => {
+    it('delivers every message published after the confirmation, in order for each topic', async () => {
       for (let round = 0; round < 20; round += 1) {
         const { messages, unsubscribe } = await collect(`topic-${round}`);
         const sent = Array.from({ length: 10 }, (_, n) => message(`topic-${round}`, n));
@@ -50,7 +53,7 @@ export function pubSubContract(open: () => Promise<PubSubUnderTest>, features: F
       }
     });
 
-    it('brings a topic only to those subscribed to it, to each of them once', async () => {
+    it('delivers a message only to the subscribers of its topic, once to each', async () => {
       const a = await collect('a');
       const both = await collect('a', 'b', 'a');
       const other = await collect('ab');
@@ -68,8 +71,8 @@ export function pubSubContract(open: () => Promise<PubSubUnderTest>, features: F
       await vi.waitFor(() => expect(messages).toEqual([message('a', 'after')]), waiting);
     });
 
-    it('takes a message nobody listens to, and no message', async () => {
-      await publisher.publish([message('nobody', 1)]);
+    it('accepts a message without a listener, and an empty list', async () => {
+      await publisher.publish([message('unheard', 1)]);
       await publisher.publish([]);
     });
 
@@ -83,7 +86,7 @@ export function pubSubContract(open: () => Promise<PubSubUnderTest>, features: F
       }
     });
 
-    it('serves one listener that is subscribed twice as two subscriptions', async () => {
+    it('treats one listener that subscribes twice as two subscriptions', async () => {
       const messages: Message[] = [];
       const listener = (one: Message) => void messages.push(one);
       const [first, second] = [subscriber.subscribe(['a'], listener), subscriber.subscribe(['a'], listener)];
@@ -97,7 +100,7 @@ export function pubSubContract(open: () => Promise<PubSubUnderTest>, features: F
   });
 
   describe('unsubscribe', () => {
-    it('ends the calls at once, also twice, and leaves others alone', async () => {
+    it('stops the calls at once, works twice, and does not affect other subscriptions', async () => {
       const a = await collect('a');
       const b = await collect('a');
       a.unsubscribe();
@@ -111,7 +114,7 @@ export function pubSubContract(open: () => Promise<PubSubUnderTest>, features: F
       expect(a.messages).toEqual([]);
     });
 
-    it('holds before the subscription is confirmed', async () => {
+    it('takes effect before the subscription is confirmed', async () => {
       const messages: Message[] = [];
       subscriber.subscribe(['a'], (message) => messages.push(message)).end();
       const b = await collect('a');
@@ -120,7 +123,7 @@ export function pubSubContract(open: () => Promise<PubSubUnderTest>, features: F
       expect(messages).toEqual([]);
     });
 
-    it('holds from within a listener, for itself and for those that would come after it', async () => {
+    it('takes effect inside a listener, for that listener and for the listeners after it', async () => {
       const calls: string[] = [];
       const ends: (() => void)[] = [];
       for (const name of ['first', 'second']) {
@@ -139,7 +142,9 @@ export function pubSubContract(open: () => Promise<PubSubUnderTest>, features: F
   });
 
   describe('gaps and the end', () => {
-    it('tells when messages may have been missed, until that is unsubscribed', async ({ skip }) => {
+    it('calls the gap listener when messages may have been missed, until the listener unsubscribes', async ({
+      skip,
+    }) => {
       skip(!features.losesConnections, 'this pub/sub has no connection to lose');
       const gap = vi.fn();
       const gone = vi.fn();
@@ -164,7 +169,7 @@ export function pubSubContract(open: () => Promise<PubSubUnderTest>, features: F
       await vi.waitFor(() => expect(messages).toHaveLength(1), waiting);
     });
 
-    it('brings nothing after close', async () => {
+    it('delivers nothing after close', async () => {
       const { messages, unsubscribe } = await collect('a');
       await subscriber.close();
       await publisher.publish([message('a', 1)]).catch(() => {});

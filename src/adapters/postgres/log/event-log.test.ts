@@ -24,7 +24,7 @@ async function openLog(): Promise<EventLogUnderTest & { readonly storage: TestSt
     storage,
     open() {
       const { connection } = storage;
-      const database = storage.connectAnew();
+      const database = storage.connectAgain();
       const log = createPostgresEventLog({ database, connection, logger: silent }, { retryMs: 20 });
       logs.push(log);
       return log;
@@ -108,7 +108,7 @@ describe('the Postgres event log, beyond the port', () => {
   it(
     'sheds what does not fit into the queue with UNAVAILABLE, keeps what it took and recovers',
     withLog(async ({ storage }, log) => {
-      const blocker = await storage.connectAnew().pool.connect();
+      const blocker = await storage.connectAgain().pool.connect();
       await blocker.query('BEGIN');
       await blocker.query('SELECT FROM log_head FOR UPDATE');
       const event = pageViewed();
@@ -229,7 +229,7 @@ describe('the Postgres event log, beyond the port', () => {
     log: EventLog,
     appendSql: string,
   ): Promise<boolean> {
-    const writers = storage.connectAnew().pool;
+    const writers = storage.connectAgain().pool;
     const [late, early] = [await writers.connect(), await writers.connect()];
     const seen: LogRecord[] = [];
     await log.consume('reader', inbound, async (records) => void seen.push(...records));
@@ -275,7 +275,7 @@ describe('the Postgres event log, beyond the port', () => {
       const { led, followed } = await consumeTogether(log, () => {});
       // By another process, so that both have to read.
       const other = createPostgresEventLog({
-        database: storage.connectAnew(),
+        database: storage.connectAgain(),
         connection: storage.connection,
         logger: silent,
       });

@@ -64,7 +64,7 @@ describe('the removal of old partitions', () => {
         EXECUTE format('ALTER DATABASE %I SET timezone = ''Pacific/Auckland''', current_database()); END $$`);
     await storage.store.preparePageViews([4, 5, 6].map(month));
     const { rows } = await storage
-      .connectAnew()
+      .connectAgain()
       .pool.query(`SELECT old_partitions('page_view', '2026-06-01 00:00Z') AS name`);
     expect(rows.map(({ name }) => name)).toEqual(['public.page_view_2026_04', 'public.page_view_2026_05']);
   });
@@ -99,7 +99,7 @@ describe('the preparation of partitions', () => {
   it('makes one under another name if the usual name is taken by a partition that was detached', async () => {
     await storage.store.preparePageViews([month(3)]);
     await storage.query('ALTER TABLE page_view DETACH PARTITION page_view_2026_03');
-    await storage.connectAnew().pool.query(`SELECT create_page_view_partition('2026-03-01')`);
+    await storage.connectAgain().pool.query(`SELECT create_page_view_partition('2026-03-01')`);
     expect(await partitionsOf('page_view')).toEqual(['page_view_2026_03_2']);
   });
 
