@@ -3,13 +3,16 @@ import { type Activity, type ActivityTypeKey, otherType } from '../../domain/act
 import { pageViewType } from '../../events/activity.ts';
 import type { ActivityTransaction } from '../../ports/store/activity.ts';
 
-/** Tenants whose types are remembered. */
+/** The most tenants whose types are remembered. */
 const maxTenants = 10_000;
 
-/** The longest type that is counted by name, in bytes: an answer names up to 75 000 types. */
+/** The longest name that counts as a type, in bytes. An answer of the API may name up to 75 000 types. */
 const maxNameBytes = 64;
 
-/** How long they are, in ms: the sweep forgets types that are not counted any more. */
+/**
+ * How long the types of a tenant are remembered, in ms. The sweep forgets types that no activity has any
+ * more.
+ */
 const rememberedMs = 3_600_000;
 
 type KnownTypes = ReadonlyMap<string, ReadonlySet<string>>;
@@ -17,21 +20,26 @@ type KnownTypes = ReadonlyMap<string, ReadonlySet<string>>;
 /** Activities with the types they count as. */
 export interface NamedActivities {
   readonly activities: readonly Activity[];
-  /** How many count as `other` for want of room. */
+  /** How many of the activities count as `other`, because their tenant has no room for more types. */
   readonly others: number;
-  /** What the transaction read; to be learned when it is committed. */
+  /** The types that the transaction read. Call `learn` with them after the commit. */
   readonly learned: KnownTypes;
 }
 
 /**
- * Decides which type an activity counts as: its own while its tenant has at most `max` types and the name has at most 64
- * bytes, otherwise `other`. The types are in the database, so that all workers decide alike. A full list, or a type on it, is
- * remembered and costs no statement.
+ * Decides which type an activity counts as. An activity counts as its own type if its tenant has at most
+ * `max` types and the name has at most 64 bytes. Otherwise it counts as `other`.
+ *
+ * The types are in the database, so all workers decide alike. The types of a tenant are remembered, so that
+ * known types and full lists cost no statement.
  */
 export function createActivityTypes({ max }: { readonly max: number }) {
   const remembered = new LRUCache<string, ReadonlySet<string>>({ max: maxTenants, ttl: rememberedMs });
 
-  /** Types that are neither remembered nor ruled out by a full list, each once. */
+  /**
+   * The types that need a statement, each once. A type needs none if it is remembered or if the list of its
+   * tenant is full.
+   */
   function undecided(activities: readonly Activity[]): readonly ActivityTypeKey[] {
     const found = new Map<string, ActivityTypeKey>();
     for (const { tenantId, activityType } of activities) {
@@ -64,7 +72,7 @@ export function createActivityTypes({ max }: { readonly max: number }) {
       return { activities: named, others, learned };
     },
 
-    /** Remembers types that are committed. */
+    /** Remembers committed types. */
     learn(types: KnownTypes): void {
       for (const [tenantId, known] of types) remembered.set(tenantId, known);
     },

@@ -4,8 +4,9 @@ import type { LogRecord } from '../../ports/event-log.ts';
 import type { EventStore } from '../../ports/store/events.ts';
 
 /**
- * Drops records whose events their sender has applied to this database (`appliedHeader`): in one read, and only if a record
- * has the header. Another database has no mark of these events, so its workers apply them.
+ * Drops records whose sender has already applied their events to this database. The sender marks such a
+ * record with `appliedHeader`. The function sends one query, and only if a record has the header. A worker
+ * with another database finds no mark of these events there, and applies them.
  */
 export async function withoutApplied(
   store: EventStore,

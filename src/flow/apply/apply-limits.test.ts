@@ -42,7 +42,7 @@ const limitThresholds: LimitThresholds = {
 let users = 0;
 let offsets = 0;
 
-/** A user no other test has, and the way of events to their limits. */
+/** A user that no other test uses, and a projection for the limit events of this user. */
 function someone(store: Store = storage.store) {
   const user: UserKey = { tenantId: 'default', userId: `user-${++users}` };
   const pubSub = observed(createLocalPubSub());
@@ -79,8 +79,8 @@ function someone(store: Store = storage.store) {
   };
 }
 
-describe('limits', () => {
-  it('come from the topic to the database and back as they are', async () => {
+describe('the stage of limits', () => {
+  it('keeps the exact amounts and times of events', async () => {
     const one = someone();
     await one.apply(
       one.wire('USER_LIMIT_RESET', 3),
@@ -112,7 +112,7 @@ describe('limits', () => {
     expect(one.project.limitDisagreements()).toBe(1);
   });
 
-  it('keep the definitions by which progress is read, whoever sent them', async () => {
+  it('keeps the definitions that progress depends on, for any source name', async () => {
     const one = someone();
     const sources = ['a,b', '"', '\\"', '(a)', "''", '{}', ' ', 'ü\u{1f600}'];
     await one.apply(
@@ -131,7 +131,7 @@ describe('limits', () => {
     expect((await one.limit())?.older).toEqual([]);
   });
 
-  it('have the same history in whatever order it came, with amounts that are totals among it', async () => {
+  it('computes the same history for any order of events, also if some amounts are totals', async () => {
     const used = (previousProgress: string, amount: string, remainingAmount: string) => ({
       previousProgress,
       amount,
@@ -164,7 +164,7 @@ describe('limits', () => {
     }
   });
 
-  it('may have any names, and times of any year', async () => {
+  it('keeps special characters in names, and times of any year', async () => {
     const one = someone();
     const names = ['a,b', 'a b', '"', '""', '\\', '\\"', '(a)', "''", '{}', ',', ' ', 'ü\u{1f600}', 'NULL'];
     for (const [index, brandId] of names.entries()) {
@@ -186,7 +186,7 @@ describe('limits', () => {
     }
   });
 
-  it('end the same whatever the order and the batches of their events, every one doubled', async () => {
+  it('reaches the same state for any order and batches of doubled events', async () => {
     const story = someone();
     const wires = [
       story.wire('USER_LIMIT_CREATED', 1),
@@ -224,7 +224,7 @@ describe('limits', () => {
   const text = (value: unknown) =>
     JSON.stringify(value, (_, part) => (typeof part === 'bigint' ? String(part) : part));
 
-  it('of the fixture stand where they should, in any order, every event doubled, with one dead letter', async () => {
+  it('applies the fixture in any order, doubled, with 1 dead letter', async () => {
     for (let round = 0; round < 20; round += 1) {
       const tenantId = `fixture-${round}`;
       const users = limitFixtureUsers.map((userId) => ({ tenantId, userId }));
@@ -248,7 +248,7 @@ describe('limits', () => {
     }
   });
 
-  it('end the same when several workers apply them at once, each all of them in an order of its own', async () => {
+  it('reaches the same state if four workers apply all events at once in different orders', async () => {
     for (let round = 0; round < 10; round += 1) {
       const tenantId = `together-${round}`;
       const work = async () => {
@@ -264,7 +264,7 @@ describe('limits', () => {
     }
   });
 
-  it('that nobody can read are one dead letter each, and the others are applied', async () => {
+  it('turns each unreadable event into a dead letter and applies the other events', async () => {
     const one = someone();
     const good = [one.wire('USER_LIMIT_CREATED', 1), one.wire('USER_LIMIT_PROGRESS_CHANGED', 2)] as const;
     const bad = one.wire('USER_LIMIT_PROGRESS_CHANGED', 3, { amount: 'twelve' });
@@ -280,7 +280,7 @@ describe('limits', () => {
 });
 
 describe('a threshold', () => {
-  it('tells the user once, in the same step as the progress, and again after a reset', async () => {
+  it('notifies the user once, in the transaction of the progress, and again after a reset', async () => {
     const one = someone();
     const progress = (sequence: number, amount: string) =>
       one.wire('USER_LIMIT_PROGRESS_CHANGED', sequence, { amount, previousProgress: '0' });
@@ -303,7 +303,7 @@ describe('a threshold', () => {
       },
     ]);
     expect(await one.unseen()).toBe(1);
-    // The same again, and all of it from the start.
+    // Repeats the last event, then all events, also without the marks of applied events.
     await one.apply(all[2] as Fields, all[3] as Fields);
     await one.apply(...all);
     await storage.query('DELETE FROM processed_event');
@@ -320,7 +320,7 @@ describe('a threshold', () => {
     expect(await drift(storage.query)).toEqual([]);
   });
 
-  it('is notifiedThreshold of once when a reset stands at the same place, before the progress that reached it', async () => {
+  it('notifies the user once if a reset has the same sequence number as the progress', async () => {
     const one = someone();
     const used = (sequence: number, previousProgress: string, amount: string) =>
       one.wire('USER_LIMIT_PROGRESS_CHANGED', sequence, { previousProgress, amount });
@@ -332,7 +332,7 @@ describe('a threshold', () => {
     expect(await one.unseen()).toBe(1);
   });
 
-  it('leaves nothing behind when its notification cannot be kept', async () => {
+  it('rolls back the limit if its notification cannot be written', async () => {
     const store = {
       ...storage.store,
       projection: ((work, options) =>
@@ -352,7 +352,7 @@ describe('a threshold', () => {
     expect(await one.history()).toEqual([]);
   });
 
-  it('moves the badge beside notifications and visits of the same batch', async () => {
+  it('changes the badge together with a sent notification of the same batch', async () => {
     const one = someone();
     await storage.store.transaction((transaction) => transaction.ensureUsers([one.user], testNow));
     const sent = recordsOf([notificationSent(one.user)], ++offsets);

@@ -17,16 +17,16 @@ import { type User, userKeyOf } from '../../domain/user.ts';
 import type { LimitEvent } from '../../events/limit.ts';
 import { wireTypeOf } from '../../events/limit-event.ts';
 
-/** Namespace of ids of the notifications that events of limits cause. */
+/** Namespace of the ids of notifications that limit events cause. */
 const notificationNamespace = 'a3d0b0f6-2f0e-4d57-9d0f-1f7f5f0d6c55';
 
-/** What events did to limits: the rows to write, and what to tell. */
+/** The changes of a batch of limit events: the rows to write and the notifications to send. */
 export interface LimitChanges {
-  /** Every limit that the events name, as it is now. */
+  /** Every limit that the events name, in its new state. */
   readonly all: readonly ZonedLimit[];
   readonly changed: readonly ZonedLimit[];
   readonly records: readonly LimitRecord[];
-  /** To be delivered in the same transaction. */
+  /** The notifications to deliver in the same transaction. */
   readonly notifications: readonly Notification[];
   readonly disagreements: number;
 }
@@ -39,17 +39,17 @@ export const noLimitChanges: LimitChanges = {
   disagreements: 0,
 };
 
-/** A limit as a key of maps. */
+/** The key of a limit in a map. */
 export const limitKeyOf = ({ tenantId, userId, userLimitId }: LimitKey) =>
   `${userKeyOf({ tenantId, userId })}\n${userLimitId}`;
 
-/** Limits under the lock of their users. */
+/** Limits whose users are locked. */
 export interface LockedLimits {
   readonly users: readonly User[];
   readonly found: readonly UserLimit[];
 }
 
-/** Applies those of the events that are fresh, whoever made them, in their order. Nothing is written yet. */
+/** Applies the events that are in `fresh`, in the order of `events`. It writes no rows. */
 export function applyLimitEvents(
   { users, found }: LockedLimits,
   events: readonly LimitEvent[],
@@ -103,13 +103,16 @@ function recordOf(event: LimitEvent): LimitRecord {
     type: wireTypeOf(event),
     sequence: BigInt(data.sequenceNumber),
     occurredAt,
-    progressAfter: progressSaid(event),
+    progressAfter: statedProgress(event),
     raw: data.raw,
   };
 }
 
-/** What the event itself says, also when it came too late to count; `limit-history.ts` has what it amounts to. */
-function progressSaid(event: LimitEvent): string | null {
+/**
+ * The progress that the event states. An event that came too late to count states a progress, too.
+ * `limit-history.ts` computes the effective progress.
+ */
+function statedProgress(event: LimitEvent): string | null {
   switch (event.type) {
     case 'userLimitCreated':
       return event.data.progress ?? null;

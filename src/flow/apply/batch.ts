@@ -4,12 +4,12 @@ import type { DeadLetter } from '../../ports/store/dead-letters.ts';
 import { type ReadRecord, readRecords } from './read-records.ts';
 import type { Stage, StageRun } from './stage.ts';
 
-/** The events of a batch of records, with the runs of their stages and the effects that these have together. */
+/** The events of a batch of records, the runs of their stages, and the combined effects of the runs. */
 export interface Batch {
   readonly now: Date;
   /** In the order of the log. */
   readonly events: readonly (ReadRecord & { readonly run: StageRun })[];
-  /** In the order of the stages, those of families that have events. */
+  /** The runs of the families that have events, in the order of the stages. */
   readonly runs: readonly StageRun[];
   readonly creates: readonly UserKey[];
   readonly locks: readonly UserKey[];
@@ -26,9 +26,9 @@ export function selectBatch(stages: readonly Stage[], records: readonly LogRecor
   const { events: all, deadLetters, ignoredRecords } = readRecords(records, now);
   const recordsByStage = new Map(stages.map((stage): [Stage, ReadRecord[]] => [stage, []]));
   const stageByType = new Map(stages.flatMap((stage) => stage.types.map((type) => [type, stage] as const)));
-  for (const one of all) {
-    const stage = stageByType.get(one.event.type);
-    if (stage) recordsByStage.get(stage)?.push(one);
+  for (const read of all) {
+    const stage = stageByType.get(read.event.type);
+    if (stage) recordsByStage.get(stage)?.push(read);
   }
   const runByType = new Map<string, StageRun>();
   const runs = stages.flatMap((stage) => {

@@ -70,7 +70,7 @@ function work(store?: Store): Promise<Consumption> {
   ).start();
 }
 
-/** As other systems write them: one page view and one notification of each user. */
+/** Writes 1 page view and 1 notification per user, in the formats of other systems. */
 async function produce(round: number): Promise<void> {
   for (const { tenantId, userId } of users) {
     const key = `${tenantId}/${userId}`;
@@ -101,7 +101,7 @@ const everyUser = (...pair: readonly number[]) => users.map(() => pair);
 const deadLetters = () => storage.query('SELECT topic, error_message FROM dead_letter');
 
 describe('a worker on Kafka', () => {
-  it('applies what other systems write once, also when the whole topic is replayed', async () => {
+  it('applies the records of other systems once, also after a replay of the whole topics', async () => {
     const worker = await work();
     await produce(1);
     await kafka.produce({ topic: topics.userActivity, key: null, value: '{ not json' });
@@ -124,7 +124,7 @@ describe('a worker on Kafka', () => {
     expect(await deadLetters()).toEqual([{ topic: topics.userActivity, error_message: 'not JSON' }]);
   });
 
-  it('leaves a limit that was changed by hand as it is, and publishes it once', async () => {
+  it('does not change a limit that a mutation created, and publishes it once', async () => {
     const pubSub = observed(createLocalPubSub());
     const deps = { store: storage.store, pubSub, clock: systemClock, logger: silent };
     const project = createProject(deps, { retentionDays: 183 });
@@ -146,26 +146,26 @@ describe('a worker on Kafka', () => {
     expect(pubSub.published.filter(({ topic }) => topic.startsWith('limit:'))).toHaveLength(1);
   });
 
-  it('applies a topic that is replayed from a moment on once, and is not replayed while it runs', async () => {
+  it('applies a replayed topic once, and refuses the replay while a worker runs', async () => {
     const worker = await work();
     await produce(1);
     await caughtUp();
     const from = new Date(Date.now() - 60_000);
-    const again = () =>
+    const replay = () =>
       replayKafka(kafkaOptions(kafka.url), { topic: topics.userActivity, from, groups: [projectionGroup] });
-    await expect(again()).rejects.toMatchObject({
+    await expect(replay()).rejects.toMatchObject({
       code: 'START_REFUSED',
       message: expect.stringContaining('stop them'),
     });
     await worker.stop();
-    await vi.waitFor(async () => expect(await again()).toEqual(new Map([[projectionGroup, 10n]])), waiting);
+    await vi.waitFor(async () => expect(await replay()).toEqual(new Map([[projectionGroup, 10n]])), waiting);
     expect(await log.lag(projectionGroup, [topics.userActivity])).toBe(10n);
     await work();
     await caughtUp();
     expect(await counts()).toEqual(everyUser(1, 1));
   });
 
-  it('keeps its partitions and makes no dead letter while the database is away for longer than the session', async () => {
+  it('keeps its partitions and writes no dead letter if the database is away longer than the session', async () => {
     const store = awayFor(storage.store, 30);
     await work(store);
     const startedAt = performance.now();
@@ -177,7 +177,7 @@ describe('a worker on Kafka', () => {
     expect(await deadLetters()).toEqual([]);
   });
 
-  /** As Kafka allows it, and tracing agents write it: a null header in a page view, and in what cannot be read. */
+  /** Kafka allows null, repeated and binary headers. Tracing agents write null headers. */
   const oddHeaders = [
     ['traceparent', null],
     ['twice', 'a'],
@@ -185,7 +185,7 @@ describe('a worker on Kafka', () => {
     [Buffer.from([0xff, 0]), Buffer.from([0, 0xff])],
   ] as const;
 
-  it('keeps what it cannot read as dead letters, and applies the rest, whatever bytes come', async () => {
+  it('turns unreadable records into dead letters and applies the other records', async () => {
     const [, , ...others] = users;
     const view = (
       { userId }: { readonly userId: string },
@@ -202,7 +202,7 @@ describe('a worker on Kafka', () => {
     await kafka.produceBatch(topic, recordBatch({ records: others.map((user) => view(user)) }));
     await kafka.produceBatch(topic, recordBatch({ records: [view(behind)] }));
     kafka.changeStored(topic, (stored) => {
-      // The batch before the last.
+      // Damages the stored batch before the last one.
       const at = stored.indexOf('"user-2"');
       stored[at] = 0;
     });
@@ -244,7 +244,7 @@ describe('a worker on Kafka', () => {
     expect(log.fatal).toEqual([]);
   });
 
-  it('puts a dead letter back with the bytes it had, and sends them to the topic of the dead letters', async () => {
+  it('keeps the exact bytes of a dead letter in its retry and in its copy', async () => {
     const bytes = Buffer.from([0xff, 0, 0x41]);
     const record = { key: bytes, value: bytes, headers: oddHeaders };
     await kafka.produceBatch(topics.userActivity, recordBatch({ records: [record] }));
@@ -291,7 +291,7 @@ describe('a worker on Kafka', () => {
     }
   });
 
-  it('goes on by itself after Kafka was killed in the middle, and applies everything once', async () => {
+  it('continues after Kafka was killed, and applies every record once', async () => {
     await work();
     await produce(1);
     await kafka.kill();
@@ -303,10 +303,10 @@ describe('a worker on Kafka', () => {
     expect(log.fatal).toEqual([]);
   });
 
-  it('ends limits the same after a failing database, a killed Kafka and a rewind, and tells each threshold once', async () => {
+  it('reaches the same limits and notifies once per threshold, after a database failure, a killed Kafka and a rewind', async () => {
     const limitUsers = limitFixtureUsers.map((userId) => ({ tenantId: 'acme', userId }));
     const table = async () => (await limitsOf(storage.store, limitUsers)).map(limitLine);
-    const told = () =>
+    const notified = () =>
       storage.query('SELECT user_id, title FROM notification WHERE tenant_id = $1 ORDER BY 1, 2', ['acme']);
     const produceAll = async (events: typeof limitFixture) => {
       for (const event of events) {
@@ -315,11 +315,11 @@ describe('a worker on Kafka', () => {
       }
     };
     const worker = await work(awayFor(storage.store, 6));
-    // In the order of the producer, so that what crosses a threshold does so here as well.
+    // Keeps the order of the producer, so that the same event crosses the threshold.
     await produceAll(limitFixture);
     await caughtUp();
     expect(await table()).toEqual(limitFixtureTable);
-    const once = await told();
+    const once = await notified();
     expect(once).toEqual([{ user_id: '019mr8mf4r', title: '80 % of your deposit limit is used' }]);
     await kafka.kill();
     await kafka.restart();
@@ -329,7 +329,7 @@ describe('a worker on Kafka', () => {
     expect(await table()).toEqual(limitFixtureTable);
     await worker.stop();
 
-    // Nothing is known any more of what was applied.
+    // Removes the marks of applied events.
     await storage.query('DELETE FROM processed_event');
     await vi.waitFor(
       () => kafka.admin.resetOffsets({ groupId: projectionGroup, topic: topics.userLimits, earliest: true }),
@@ -338,7 +338,7 @@ describe('a worker on Kafka', () => {
     await work();
     await caughtUp();
     expect(await table()).toEqual(limitFixtureTable);
-    expect(await told()).toEqual(once);
+    expect(await notified()).toEqual(once);
     expect(await drift(storage.query)).toEqual([]);
     const letters = await storage.query('SELECT DISTINCT topic, error_code, payload FROM dead_letter');
     expect(letters).toEqual([
@@ -347,8 +347,8 @@ describe('a worker on Kafka', () => {
   });
 });
 
-describe('a worker that counts on Kafka', () => {
-  it('keeps up when few of the records are counted', async () => {
+describe('a counting worker on Kafka', () => {
+  it('catches up if few of the records are counted', async () => {
     const occurredAt = new Date();
     await log.append(
       Array.from({ length: 6_000 }, (_, n) => {
@@ -360,7 +360,7 @@ describe('a worker that counts on Kafka', () => {
     const batchSize = 100;
     const count = createCount(
       { ...deps, log, project: createProject(deps, { retentionDays: 183 }) },
-      // Longer than the test: only what was read makes it write.
+      // The interval is longer than the test, so only `batchSize` causes a flush.
       { retentionDays: 183, flushIntervalMs: 3_600_000, batchSize },
     );
     const consumption = await count.start();

@@ -32,7 +32,7 @@ afterEach(async () => {
   await storage.close();
 });
 
-/** The log as another process has it. */
+/** The log of another process. */
 function openLog(): EventLog {
   const { connection } = storage;
   const opened = createPostgresEventLog(
@@ -56,7 +56,7 @@ function work(
   return createConsume({ log: from, project, logger: silent }, settings).start();
 }
 
-/** Puts a record at the end of the log that no codec of ours writes. */
+/** Appends a record that no codec of Unseen writes. */
 async function appendRaw(value: string): Promise<void> {
   const sql = `
     WITH head AS (UPDATE log_head SET head = head + 1 RETURNING head)
@@ -78,12 +78,12 @@ const head = async () =>
   Number((await storage.query<{ head: string }>('SELECT head FROM log_head'))[0]?.head);
 const views = (key = alice) => storage.store.countPageViews(key, {});
 
-/** Resolves when everything in the log was handled. */
+/** Resolves when every record of the log is handled. */
 const caughtUp = () => vi.waitFor(async () => expect(await position()).toBe(await head()), waiting);
 
 describe('a worker', () => {
-  it('keeps an event that no database takes as a dead letter, and applies every other of the batch', async () => {
-    // Readable, but Postgres has no year 0.
+  it('turns an event that the database refuses into a dead letter and applies the rest of the batch', async () => {
+    // The event is readable, but PostgreSQL has no year 0.
     const poison = notificationSent({ occurredAt: new Date('0000-01-01T00:00:00Z') });
     const events: Event[] = Array.from({ length: 30 }, () => pageViewed());
     events.splice(11, 0, poison);
@@ -107,7 +107,7 @@ describe('a worker', () => {
     expect(kept[0]?.error_message).toContain('out of range');
   });
 
-  it('keeps poison in dead letters and never lets it hold up what is behind it', async () => {
+  it('turns unreadable records into dead letters and applies the records behind them', async () => {
     await appendRaw('{ not json');
     await log.append([pageViewed()]);
     await appendRaw(JSON.stringify({ ...pageViewed(), userId: '' }));
@@ -119,7 +119,7 @@ describe('a worker', () => {
     expect(kept).toEqual(['{ not json', expect.stringContaining('"userId":""')]);
   });
 
-  it('tries again as long as the database is away, and makes no dead letter of it', async () => {
+  it('retries while the database is away, without a dead letter', async () => {
     const store = awayFor(storage.store, 25);
     await work({ store });
     await log.append([notificationSent(), pageViewed(), notificationSent()]);
@@ -130,7 +130,7 @@ describe('a worker', () => {
     expect(await deadLetters()).toEqual([]);
   });
 
-  it('applies in parts what is too much for the database at once, and makes no dead letter of it', async () => {
+  it('applies a batch in parts if the whole batch takes too long, without a dead letter', async () => {
     const store = withTransactions(storage.store, ({ claimEvents }) => ({
       claimEvents: (events, now) =>
         events.length > 3
@@ -145,12 +145,12 @@ describe('a worker', () => {
     expect(await deadLetters()).toEqual([]);
   });
 
-  describe('at a record for which the database needs more time than a statement has', () => {
+  describe('with a record that takes longer than a statement may', () => {
     const send = (title: string) =>
       notificationSent({ data: { category: 'general', severity: 'NORMAL', title } });
     const mixed = () => Array.from({ length: 40 }, (_, n) => send(n === 17 ? 'slow' : 'fast'));
 
-    /** From now on the database gives up on what writes a notification of this title, as on what takes too long. */
+    /** Makes the database refuse notifications with this title, with the error of a statement timeout. */
     const slowDown = async (title: string) => {
       await storage.query(`
         CREATE FUNCTION take_too_long() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -160,7 +160,7 @@ describe('a worker', () => {
         WHEN (NEW.title LIKE '${title}') EXECUTE FUNCTION take_too_long()`);
     };
 
-    it('sets it aside after four tries, and applies every other', async () => {
+    it('sets the record aside after 4 attempts and applies the other records', async () => {
       await slowDown('slow');
       let tries = 0;
       const store = withTransactions(storage.store, ({ addNotifications }) => ({
@@ -179,7 +179,7 @@ describe('a worker', () => {
       expect(await storage.store.inboxes([alice])).toMatchObject([{ unseen: 39, lastSeq: 39n }]);
     });
 
-    it('tries again for as long as the database is slow as a whole, and makes no dead letter of it', async () => {
+    it('retries while the whole database is slow, without a dead letter', async () => {
       await slowDown('%');
       let probes = 0;
       const store: Store = {
@@ -221,7 +221,7 @@ describe('a worker', () => {
       });
     });
 
-    it('sets aside a record that needs a row which stays locked, and applies every other', async () => {
+    it('sets aside a record whose row stays locked and applies the other records', async () => {
       const release = await holdLock(`SELECT FROM inbox WHERE user_id = 'bob' FOR UPDATE`);
       await log.append(sent());
       await work({ maxLockedMs: 0 });
@@ -231,7 +231,7 @@ describe('a worker', () => {
       await release();
     });
 
-    it('waits for a table that is locked, and makes no dead letter of it', async () => {
+    it('waits for a locked table, without a dead letter', async () => {
       const release = await holdLock('LOCK TABLE notification IN SHARE MODE');
       let probes = 0;
       const store: Store = {
@@ -251,7 +251,7 @@ describe('a worker', () => {
     });
   });
 
-  it('waits while a table is missing or a privilege withdrawn, and makes no dead letter of it', async () => {
+  it('waits while a table is missing, without a dead letter', async () => {
     await storage.query('ALTER TABLE notification RENAME TO gone');
     await work();
     await log.append([notificationSent()]);
@@ -267,7 +267,7 @@ describe('a worker', () => {
     expect(await deadLetters()).toEqual([]);
   });
 
-  it('passes notifications for users who do not exist by, and applies what is behind them', async () => {
+  it('lets notifications for missing users wait and applies the records behind them', async () => {
     const strangers = Array.from({ length: 20 }, (_, n) => notificationSent({ userId: `nobody-${n}` }));
     await log.append(strangers.flatMap((stranger) => [stranger, notificationSent()]));
     await work();
@@ -277,7 +277,7 @@ describe('a worker', () => {
     expect(await deadLetters()).toEqual([]);
   });
 
-  it('pauses at an event newer than itself and loses nothing: the next worker applies all of it', async () => {
+  it('pauses at an event of a newer version, which the next worker applies', async () => {
     const event = pageViewed();
     await log.append([pageViewed()]);
     const worker = await work();
@@ -300,14 +300,14 @@ describe('a worker', () => {
     expect(await views()).toBe(1);
     expect(await position()).toBe(1);
     expect(await deadLetters()).toEqual([]);
-    // The upgrade.
+    // Simulates the upgrade of the worker.
     await storage.query('UPDATE event_log SET value = $1 WHERE "offset" = 2', [encode(event)]);
     await work();
     await caughtUp();
     expect(await views()).toBe(3);
   });
 
-  it('stops soon although the database is away, and makes no dead letter of what it was at', async () => {
+  it('stops soon while the database is away, without a dead letter', async () => {
     const store: Store = { ...storage.store, projection: () => Promise.reject(new AppError('UNAVAILABLE')) };
     const project = createProject(
       { store, pubSub: createLocalPubSub(), clock: createTestClock(), logger: silent },
@@ -328,8 +328,11 @@ describe('a worker', () => {
   });
 });
 
-describe('what was acknowledged survives the death of a worker', () => {
-  /** Kills a worker in the middle of a batch and lets another take over; whether every event was applied. */
+describe('an acknowledged event', () => {
+  /**
+   * Kills a worker in the middle of a batch and lets another worker take over. Resolves to whether every
+   * event was applied.
+   */
   async function survivesDeath(wrap: (log: EventLog) => EventLog): Promise<boolean> {
     const dead = defer();
     let isDead = false;
@@ -344,7 +347,7 @@ describe('what was acknowledged survives the death of a worker', () => {
     await log.append(Array.from({ length: 10 }, () => pageViewed()));
     void work({ log: wrap(openLog()), store: dying });
     await vi.waitFor(() => expect(isDead).toBe(true), waiting);
-    // The position of the dead: it may have been written in the meantime, or never will be.
+    // Waits until the dead worker cannot write its position any more.
     await vi.waitFor(async () => {
       const sql = `SELECT FROM pg_stat_activity WHERE application_name LIKE 'unseen consumer%' AND state = 'idle' AND datname = current_database()`;
       expect(await storage.query(sql)).not.toEqual([]);
@@ -360,11 +363,11 @@ describe('what was acknowledged survives the death of a worker', () => {
     return applied === 10;
   }
 
-  it('since its position moves after its work', async () => {
+  it('survives the death of a worker, because the worker commits its position after the work', async () => {
     expect(await survivesDeath((from) => from)).toBe(true);
   });
 
-  it('which the check above notices when the position moves before the work (control)', async () => {
+  it('is lost if the worker commits its position before the work (control)', async () => {
     const hasty = (from: EventLog): EventLog => ({
       ...from,
       consume: (group, topics, handle) =>
@@ -375,14 +378,14 @@ describe('what was acknowledged survives the death of a worker', () => {
     expect(await survivesDeath(hasty)).toBe(false);
   });
 
-  it('and of many: workers killed again and again while events come in, every event is applied once', async () => {
+  it('is applied once while workers are killed repeatedly', async () => {
     const stores = [storage.store, storage.store, storage.store].map((store) => awayFor(store, 5));
     for (const store of stores) await work({ store, log: openLog() });
     let sent = 0;
     for (let round = 0; round < 8; round += 1) {
       const events = Array.from({ length: 40 }, (_, n) => (n % 4 ? pageViewed() : notificationSent()));
       sent += events.length;
-      // Whoever is told that it is unknown whether an event was kept sends it again.
+      // A producer sends an event again if it does not know whether the log kept the event.
       await Promise.all(events.map((event) => vi.waitFor(() => log.append([event]), waiting)));
       await storage.query(
         `SELECT pg_terminate_backend(pid) FROM pg_stat_activity

@@ -4,10 +4,10 @@ import type { Logger } from '../../ports/logger.ts';
 import { createIsolate, defaultMaxLockedMs } from './isolate.ts';
 import type { Project } from './project.ts';
 
-/** Consumer group of the projections. */
+/** The consumer group of the projections. */
 export const projectionGroup = 'unseen-projections';
 
-/** Takes batches from the log to the projections. */
+/** Consumes the log and applies its records to the projections. */
 export function createConsume(
   {
     log,
@@ -30,7 +30,7 @@ export function createConsume(
       log.consume(projectionGroup, consumed, (records, signal) =>
         isolate.apply(records, project.apply, signal),
       ),
-    /** Records that are not applied yet, over all processes. Rejects with UNAVAILABLE. */
+    /** The number of records that are not applied yet, over all processes. Rejects with UNAVAILABLE. */
     lag: (): Promise<bigint> => log.lag(projectionGroup, consumed),
   };
 }

@@ -63,14 +63,14 @@ function build(
   return createCount(deps, { ...defaults, ...options });
 }
 
-/** Counts at once unless it is told otherwise. */
+/** Starts a counting worker. By default it flushes after every record. */
 async function count(...given: Parameters<typeof build>) {
   const consumption = await build(...given).start();
   consumptions.push(consumption);
   return consumption;
 }
 
-/** A log that notes how many records it has handed over. */
+/** A log that counts the records that it has handed over. */
 function observedLog(of: EventLog) {
   let records = 0;
   const consume: EventLog['consume'] = (group, topics, handle, options) =>
@@ -99,7 +99,7 @@ function countingFlushes() {
   return { store, flushes: () => flushes };
 }
 
-/** The projections, which keep the raw page views. */
+/** Starts the projections, which keep the raw page views. */
 async function project(): Promise<void> {
   const { store } = storage;
   const deps = { store, pubSub: createLocalPubSub(), clock, logger: silent };
@@ -117,8 +117,8 @@ const bucket = async (start: string, granularity: Granularity = 'MINUTE') =>
 const view = (userId: string, occurredAt: string, fields: Partial<Event> = {}) =>
   pageViewed({ userId, occurredAt: new Date(occurredAt), ...(fields as object) });
 
-describe('what users do', () => {
-  it('is counted per minute, hour and day: views, types, and each user once', async () => {
+describe('the count of activity', () => {
+  it('counts views, types and unique users per minute, hour and day', async () => {
     await count();
     await log.append([
       view('alice', '2026-11-20T08:00:00.000Z'),
@@ -144,7 +144,7 @@ describe('what users do', () => {
     expect(await bucket('2026-11-19T00:00:00Z', 'DAY')).toMatchObject({ uniqueUsers: 1, pageViewCount: 1 });
   });
 
-  it('is counted once, sent twice, in one batch or later, and by the first that the log has of it', async () => {
+  it('counts an event once if it is sent again in the same batch or later, by its first record', async () => {
     await count({ batchSize: 3 });
     const [first, again] = [view('alice', '2026-11-20T08:00:00Z'), view('alice', '2026-11-20T08:05:00Z')];
     await log.append([first, { ...again, id: first.id }, first]);
@@ -156,7 +156,7 @@ describe('what users do', () => {
     expect(await bucket('2026-11-20T08:05:00Z')).toBeUndefined();
   });
 
-  it('too old or far ahead is not counted, and late it is added to the bucket it belongs to', async () => {
+  it('skips events that are too old or far ahead, and adds late events to their bucket', async () => {
     await count();
     const at = '2026-06-01T12:00:00Z';
     await log.append([view('alice', at)]);
@@ -181,7 +181,7 @@ describe('what users do', () => {
     expect(await bucket('2026-11-20T08:00:00Z')).toMatchObject({ uniqueUsers: 1 });
   });
 
-  it('names nobody any more when they are erased, and the counts stay', async () => {
+  it('removes the names of an erased user and keeps the counts', async () => {
     await count();
     await log.append([
       view('alice', '2026-11-20T08:00:00Z'),
@@ -197,7 +197,7 @@ describe('what users do', () => {
     expect(await bucket('2026-11-20T08:00:00Z')).toMatchObject({ uniqueUsers: 2 });
   });
 
-  it('of somebody who is erased before it is counted is forgotten', async () => {
+  it('drops uncounted activity of an erased user', async () => {
     const pubSub = createLocalPubSub();
     const from = observedLog(log);
     const consumption = await count({ batchSize: 100 }, storage.store, from, pubSub);
@@ -214,8 +214,8 @@ describe('what users do', () => {
   });
 });
 
-describe('other activity that is sent again', () => {
-  it('when its mark has expired and its row is there counts once, and holds nothing up', async () => {
+describe('a repeated activity', () => {
+  it('counts once if its mark has expired and its row exists', async () => {
     await count({ batchSize: 2 });
     const click = activityRecorded({ userId: 'alice' });
     await log.append([click, view('alice', '2026-11-20T09:00:00Z')]);
@@ -246,7 +246,7 @@ describe('activity types', () => {
       )
     ).map((row) => `${row.tenant_id}/${row.activity_type}`);
 
-  it('beyond the cap of the tenant count as other, and nothing is lost', async () => {
+  it('count as other above the cap of the tenant', async () => {
     await project();
     const { lag, others, start } = build({ maxActivityTypes: 2 });
     consumptions.push(await start());
@@ -264,13 +264,13 @@ describe('activity types', () => {
       ],
     });
     expect(await known()).toEqual(['acme/click', 'default/click', 'default/login']);
-    // The type `other` that a caller gave is not one for want of room.
+    // The activity whose own type is `other` is not included.
     expect(others()).toBe(20);
     await vi.waitFor(async () => expect(await log.lag(projectionGroup, counted)).toBe(0n), waiting);
     expect(await metricsDrift(storage.query)).toEqual([]);
   });
 
-  it('with names of more than 64 bytes count as other', async () => {
+  it('count as other if their names exceed 64 bytes', async () => {
     await project();
     const { lag, others, start } = build({ maxActivityTypes: 200 });
     consumptions.push(await start());
@@ -287,7 +287,7 @@ describe('activity types', () => {
     expect(others()).toBe(2);
   });
 
-  it('are the same for all workers, whichever comes first', async () => {
+  it('are the same for all workers', async () => {
     await storage.store.preparePageViews([testNow]);
     await Promise.all(
       Array.from({ length: 8 }, (_, worker) => {
@@ -313,7 +313,7 @@ describe('activity types', () => {
     expect(counts.reduce((sum, { count }) => sum + count, 0)).toBe(80);
   });
 
-  it('cost no statement while they are known, nor when the list is full', async () => {
+  it('cost no statement if they are known or the list is full', async () => {
     let claims = 0;
     const store = withTransactions(storage.store, ({ claimActivityTypes }) => ({
       claimActivityTypes(...given) {
@@ -329,7 +329,7 @@ describe('activity types', () => {
     expect(claims).toBe(2);
   });
 
-  it('make room for others when they are not counted any more', async () => {
+  it('are removed when no activity has them any more', async () => {
     await count({ maxActivityTypes: 1 });
     await log.append([click('click')]);
     await counts();
@@ -343,7 +343,7 @@ describe('activity types', () => {
 });
 
 describe('an event that cannot be counted', () => {
-  it('becomes a dead letter, what stands beside it is counted, and sent again it counts, too', async () => {
+  it('becomes a dead letter, and counts when it is sent again', async () => {
     let isRefused = true;
     const store = withTransactions(storage.store, ({ addActivity }) => ({
       async addActivity(activities, now) {
@@ -369,11 +369,11 @@ describe('an event that cannot be counted', () => {
   });
 });
 
-describe('counting', () => {
+describe('a counting worker', () => {
   const position = async () => log.lag(metricsGroup, counted);
   const rows = async () => (await storage.query('SELECT FROM user_activity_metrics')).length;
 
-  it('waits for the interval, and the group moves only then', async () => {
+  it('commits its position only with the flush after the interval', async () => {
     await count({ batchSize: 100, flushIntervalMs: 300 });
     const at = performance.now();
     await log.append([pageViewed()]);
@@ -383,7 +383,7 @@ describe('counting', () => {
     expect(await rows()).toBe(3);
   });
 
-  it('goes on at once when there is enough', async () => {
+  it('flushes at once if the batch is full', async () => {
     await count({ batchSize: 10 });
     await log.append(Array.from({ length: 9 }, () => pageViewed()));
     const other = await log.consume('other', counted, async () => {});
@@ -395,7 +395,7 @@ describe('counting', () => {
     await other.stop();
   });
 
-  it('passes records of which nothing is counted without a flush', async () => {
+  it('skips records with nothing to count without a flush', async () => {
     const { store, flushes } = countingFlushes();
     await log.append(Array.from({ length: 2_000 }, () => itemViewed()));
     await count({ batchSize: 100 }, store);
@@ -403,11 +403,11 @@ describe('counting', () => {
     expect(flushes()).toBe(0);
   });
 
-  it('flushes by what was read when few of the records are counted, and the log can be pruned', async () => {
+  it('flushes after a number of read records, so that the log can be pruned', async () => {
     const { store, flushes } = countingFlushes();
     const events = Array.from({ length: 3_000 }, (_, n) => (n % 100 === 0 ? pageViewed() : itemViewed()));
     await log.append(events);
-    // The log is read 500 records at a time, so each read is a flush.
+    // The consumer reads 500 records at a time, so each read causes a flush.
     await count({ batchSize: 300 }, store);
     await counts();
     expect(flushes()).toBe(6);
@@ -415,7 +415,7 @@ describe('counting', () => {
     expect(await log.prune(new Date(Date.now() + 60_000))).toBe(events.length);
   });
 
-  it('passes records behind a page view only after the page view is written', async () => {
+  it('commits the records behind a page view only after the page view is written', async () => {
     await log.append([pageViewed(), ...Array.from({ length: 600 }, () => itemViewed())]);
     const from = observedLog(log);
     const consumption = await count({ batchSize: 10_000 }, storage.store, from);
@@ -426,7 +426,7 @@ describe('counting', () => {
     expect(await rows()).toBe(3);
   });
 
-  it('writes what it has when it is stopped', async () => {
+  it('writes its batch when it stops', async () => {
     const consumption = await count({ batchSize: 100 });
     const handled = vi.waitFor(async () => {
       const [row] = await storage.query<{ n: number }>('SELECT count(*)::int AS n FROM log_position');
@@ -434,7 +434,7 @@ describe('counting', () => {
     }, waiting);
     await handled;
     await log.append([pageViewed()]);
-    // It reads by itself, and says nothing of it.
+    // The test cannot see when the consumer has read the record, so it calls stop until the record is counted.
     await vi.waitFor(async () => {
       await consumption.stop();
       expect(await position()).toBe(0n);
@@ -442,7 +442,7 @@ describe('counting', () => {
     expect(await rows()).toBe(3);
   });
 
-  it('waits for a database that is away, and counts once what was done and not answered', async () => {
+  it('waits while the database is away, and counts once after a lost answer', async () => {
     const store = awayFor(storage.store, 6);
     await count({}, store);
     await log.append([pageViewed(), pageViewed()]);
@@ -451,7 +451,7 @@ describe('counting', () => {
     expect(await bucket('2026-11-20T00:00:00Z', 'DAY')).toMatchObject({ pageViewCount: 2 });
   });
 
-  it('would count twice what comes again if it did not mark what it has counted (control)', async () => {
+  it('counts a repeated event twice without its mark (control)', async () => {
     const forgetful = withTransactions(storage.store, () => ({
       claimCounted: async (activities) => activities.map(() => true),
     }));
@@ -462,7 +462,7 @@ describe('counting', () => {
     expect(await bucket('2026-11-20T00:00:00Z', 'DAY')).toMatchObject({ pageViewCount: 2 });
   });
 
-  it('does not hold up the projections, however slow it is', async () => {
+  it('does not delay the projections if it is slow', async () => {
     let release: () => void = () => {};
     const held = new Promise<void>((resolve) => {
       release = resolve;
@@ -480,7 +480,7 @@ describe('counting', () => {
     await counts();
   });
 
-  it('by several workers at once makes one row of what each adds, whoever is cut off on the way', async () => {
+  it('counts every event once with several workers whose sessions are killed', async () => {
     await project();
     const logs = [openLog(), openLog(), openLog()];
     for (const one of logs) await count({ batchSize: 40, flushIntervalMs: 50 }, storage.store, one);
@@ -491,10 +491,10 @@ describe('counting', () => {
         const occurredAt = new Date(testNow.getTime() - (n % 7) * 40_000 - round * 11 * 60_000);
         return n % 5 === 0 ? activityRecorded({ userId, occurredAt }) : pageViewed({ userId, occurredAt });
       });
-      // Some come again, some long after.
+      // Repeats some events, some of them long after their first time.
       const repeats = sent.filter((_, n) => n % 9 === round % 9);
       sent.push(...fresh);
-      // Whoever appends is cut off too, and sends again what may be in the log already.
+      // The session of the producer is killed, too. The producer sends events again that the log may have.
       await vi.waitFor(() => log.append([...fresh, ...repeats]), waiting);
       if (round % 3 === 0) {
         await storage.query(
@@ -516,7 +516,7 @@ describe('counting', () => {
     for (const one of logs) await one.close();
   });
 
-  it('at the same time, of the same events, ends in the same counts as one after the other', async () => {
+  it('counts the same events once if several transactions add them at the same time', async () => {
     const events = Array.from({ length: 200 }, (_, n) => pageViewed({ userId: `user-${n % 17}` }));
     const activities = events.map(({ userId, id, occurredAt }) => ({
       tenantId,

@@ -36,10 +36,10 @@ afterEach(async () => {
   await storage.close();
 });
 
-/** A worker: applies the log to the store, and relays. */
+/** A worker that applies the log to the store, and a relay. */
 async function work({ to = log }: { readonly to?: EventLog } = {}) {
   const { store, database, connection } = storage;
-  // What gives no time of its own happened when the database appended it.
+  // A notification without a time gets the time at which the database appended its record.
   const clock = createTestClock(new Date());
   const deps = { store, pubSub: createLocalPubSub(), clock, logger: silent };
   const project = createProject(deps, { retentionDays: 183, unknownUserWaitMs: 0 });
@@ -57,7 +57,7 @@ async function work({ to = log }: { readonly to?: EventLog } = {}) {
   return createConsume({ log, project, logger: silent }, { maxBackoffMs: 20 }).start();
 }
 
-/** A log that a relay dies on again and again: whatever is sent is sent twice. */
+/** A log that gets everything twice, as if the relay died after each send. */
 const sendingTwice = (): EventLog => ({
   ...log,
   async send(records) {
@@ -77,7 +77,7 @@ const retry = (letters: readonly StoredDeadLetter[]) =>
     {},
   );
 
-/** Resolves when every record of the log was handled, none waits for its user, and everything written for it was sent. */
+/** Resolves when every record is handled, no record waits for its user, and the outbox is empty. */
 const settled = () =>
   vi.waitFor(async () => {
     const sql = `SELECT (SELECT head FROM log_head) - (SELECT position FROM log_position) AS behind,
@@ -100,8 +100,8 @@ const raw = (fields: Partial<OutgoingRecord>): OutgoingRecord => ({
   ...fields,
 });
 
-describe('a bad record in the middle of a batch of 500', () => {
-  it('of page views is one dead letter and one copy, and the 499 others are applied', async () => {
+describe('a bad record in a batch of 500', () => {
+  it('becomes 1 dead letter and 1 copy if it is unreadable, and the other 499 are applied', async () => {
     await log.append(Array.from({ length: 250 }, () => pageViewed()));
     const value = Uint8Array.from([0xff, 0, 10]);
     await log.send([raw({ key: 'a key', value, headers: { trace: 'x' } })]);
@@ -130,7 +130,7 @@ describe('a bad record in the middle of a batch of 500', () => {
     expect(await copies()).toEqual([copy]);
     expect(await views()).toBe(499);
 
-    // The whole log again changes nothing.
+    // Applies the whole log again, which changes nothing.
     await worker.stop();
     await relay?.stop();
     await storage.query('UPDATE log_position SET position = 0');
@@ -141,9 +141,9 @@ describe('a bad record in the middle of a batch of 500', () => {
     expect(await views()).toBe(499);
   });
 
-  it('of notifications that no database takes is found in its part of the batch, and is one dead letter and one copy', async () => {
+  it('becomes 1 dead letter and 1 copy if the database refuses it, and the other 499 are applied', async () => {
     const events = Array.from({ length: 499 }, () => notificationSent());
-    // Readable, but Postgres has no year 0.
+    // The event is readable, but PostgreSQL has no year 0.
     const poison = notificationSent({ occurredAt: new Date('0000-01-01T00:00:00Z') });
     await log.append(events.toSpliced(250, 0, poison));
     await work();
@@ -161,7 +161,7 @@ describe('a bad record in the middle of a batch of 500', () => {
     expect(await unseen()).toBe(499);
   });
 
-  it('is kept also when key and headers are nothing that Postgres takes', async () => {
+  it('is kept if PostgreSQL cannot store its key and headers as text', async () => {
     await storage.store.transaction((transaction) =>
       transaction.addDeadLetters([
         {
@@ -176,7 +176,7 @@ describe('a bad record in the middle of a batch of 500', () => {
 });
 
 describe('a retried dead letter', () => {
-  it('is applied exactly once when what was wrong is mended, also when it is sent twice', async () => {
+  it('is applied exactly once after its cause is fixed, also if the log gets it twice', async () => {
     await work({ to: sendingTwice() });
     await log.append([notificationSent(bob), notificationSent()]);
     await settled();
@@ -187,20 +187,20 @@ describe('a retried dead letter', () => {
     await settled();
     expect([await unseen(bob), await unseen()]).toEqual([1, 1]);
     expect(await letters()).toEqual([]);
-    // Whoever retries it once more is told that it is gone.
+    // Another retry finds no dead letter.
     expect(await retry(kept)).toEqual([]);
     await settled();
     expect(await unseen(bob)).toBe(1);
   });
 
-  it('of a system that gives no ids is applied exactly once too, however often it was retried before', async () => {
+  it('is applied exactly once without an id, also after earlier retries', async () => {
     await work({ to: sendingTwice() });
     const value = Buffer.from(JSON.stringify({ userId: 'bob', title: 'Hello' }));
     await log.send([{ topic: topics.notificationCommand, key: null, value }]);
     await settled();
     await retry(await letters());
     await settled();
-    // Sent twice: two letters of one event, or one when both were read in one batch.
+    // The event was sent twice. It has two dead letters, or one if a single batch held both records.
     const codes = (await letters()).map(({ errorCode }) => errorCode);
     expect([['USER_NOT_FOUND'], ['USER_NOT_FOUND', 'USER_NOT_FOUND']]).toContainEqual(codes);
     await storage.store.transaction((transaction) => transaction.ensureUsers([bob], testNow));
@@ -210,7 +210,7 @@ describe('a retried dead letter', () => {
     expect(await letters()).toEqual([]);
   });
 
-  it('that is still bad is a new dead letter, which remembers where it stood first, however often', async () => {
+  it('becomes a new dead letter with its first place if it fails again', async () => {
     await work();
     await log.send([raw({ headers: { trace: 'x' } })]);
     await settled();
@@ -237,7 +237,7 @@ describe('a retried dead letter', () => {
     expect(await copies()).toHaveLength(3);
   });
 
-  it('is in one place only: the list or the way to the log, whatever becomes of the transaction', async () => {
+  it('is either in the list or in the outbox, also after a rollback', async () => {
     const worker = await work();
     await log.send([raw({})]);
     await settled();
@@ -276,14 +276,14 @@ describe('the list of dead letters', () => {
           errorCode: 'MALFORMED_EVENT',
           errorMessage: 'not JSON',
           attempts: 1,
-          // Every third at the same moment.
+          // Three dead letters share each moment.
           failedAt: new Date(testNow.getTime() + Math.floor(n / 3)),
           ...fields,
         })),
       ),
     );
 
-  it('is walked page by page without gaps and repeats, over tenants', async () => {
+  it('has pages without gaps and repeats, over several tenants', async () => {
     await add(20);
     await add(11, { tenantId: '' });
     await add(5, { tenantId: 'other' });

@@ -9,7 +9,10 @@ export interface Failure {
   readonly attempts: number;
 }
 
-/** A record that could not be applied, kept whole. Tenant is empty when the record does not say. */
+/**
+ * The dead letter of a record that could not be applied. It holds the whole record. `tenantId` is empty if
+ * the record names no tenant.
+ */
 export function deadLetterOf(record: LogRecord, why: Failure, failedAt: Date, tenantId = ''): DeadLetter {
   const { topic, partition, offset, key, headers, value } = record;
   return {

@@ -6,22 +6,23 @@ import type { WaitingForUser, WaitingTransaction } from '../../ports/store/waiti
 import { deadLetterOf, type Failure } from './dead-letters.ts';
 import type { ReadRecord } from './read-records.ts';
 
-/** What is to be kept of records that cannot be applied yet. */
+/** The rows to write for records that cannot be applied yet. */
 interface Held {
   readonly rows: readonly (WaitingForUser & { readonly dueAt: Date })[];
-  /** Too many wait already. */
+  /** The dead letters of records that may not wait, because too many records of their tenant wait already. */
   readonly refused: readonly DeadLetter[];
 }
 
 const tooMany: Failure = {
   code: 'USER_NOT_FOUND',
-  reason: `userId: no such user, and ${maxWaitingOfTenant} records of the tenant wait for theirs already`,
+  reason: `userId: no such user, and ${maxWaitingOfTenant} records of the tenant already wait for their users`,
   attempts: 1,
 };
 
 /**
- * Decides about records whose users do not exist: the records wait, unless too many records of the tenant wait already. A
- * record of an existing user is behind others that wait, in the order of the log, and is due at once.
+ * Decides about records that cannot be applied yet. A record of a user who does not exist waits, unless too
+ * many records of the tenant wait already. A record of an existing user waits behind earlier records of this
+ * user, in the order of the log, and is due at once.
  */
 export async function hold(
   transaction: Pick<WaitingTransaction, 'waitingCounts'>,

@@ -107,7 +107,7 @@ function createRetry({ group, logger }: IsolateDeps, maxBackoffMs: number) {
         const delayMs = Math.min(maxBackoffMs, 100 * 2 ** attempt) * Math.random();
         // Logs the first failure at once, and then about one line per minute.
         if (attempt === 1 || attempt % 10 === 0)
-          logger.warn({ err, group, attempt, delayMs }, 'a batch is retried');
+          logger.warn({ err, group, attempt, delayMs }, 'the consumer retries a batch');
         await delay(delayMs, undefined, { signal });
       }
     }
@@ -116,7 +116,10 @@ function createRetry({ group, logger }: IsolateDeps, maxBackoffMs: number) {
 
 type Retry = ReturnType<typeof createRetry>;
 
-/** Remembers since when single records of a key wait for a lock. The records behind a record that was set aside need not wait again. */
+/**
+ * Remembers since when single records of a key wait for a lock. The records behind a record that was set aside need
+ * not wait again.
+ */
 function createLockWaits(maxLockedMs: number) {
   const since = new LRUCache<string, number>({ max: maxLocks, ttl: lockRememberedMs });
   return {
@@ -193,7 +196,7 @@ async function applyAlone(job: Job, record: LogRecord, tooLong: number): Promise
   }
 }
 
-/** Whether the work itself took too long or waited for a lock. Resolves to false if the whole backend is slow or locked. */
+/** Whether the work itself took too long or waited for a lock. Resolves to false if the backend as a whole is slow. */
 const isTooMuch = async ({ project }: IsolateDeps, error: unknown) =>
   (tookTooLong(error) || wasLocked(error)) &&
   (await project.probe().then(
@@ -216,9 +219,13 @@ async function deadLetter(
 
 function causeOf(error: unknown, attempts: number): Cause {
   if (tookTooLong(error))
-    return { code: 'TOO_SLOW', error: new Error('It took longer than a statement may.'), attempts };
+    return { code: 'TOO_SLOW', error: new Error('The event took longer than a statement may.'), attempts };
   if (wasLocked(error))
-    return { code: 'TOO_SLOW', error: new Error('Another transaction held a lock that it needs.'), attempts };
+    return {
+      code: 'TOO_SLOW',
+      error: new Error('Another transaction held a lock that the event needs.'),
+      attempts,
+    };
   return { code: 'REJECTED_EVENT', error, attempts: 1 };
 }
 

@@ -7,7 +7,7 @@ import type { PubSub } from '../../ports/pub-sub.ts';
 import { publishRereads } from '../deliver/publish.ts';
 import type { Stage } from './stage.ts';
 
-/** Keeps views of items, each of which also reads the notifications about the item. */
+/** Keeps views of items. A view of an item also reads the notifications about the item. */
 export function createItemViewStage(
   deps: { readonly pubSub: PubSub; readonly logger: Logger },
   { retentionDays, viewHorizonDays }: { readonly retentionDays: number; readonly viewHorizonDays: number },
@@ -40,7 +40,8 @@ export function createItemViewStage(
             }),
           ];
         },
-        // The readers count: a count takes the longer the more items a collection has, and the position would wait for it.
+        // The readers of the badge count the items. A count takes longer for larger collections, and would
+        // delay the commit of the offset.
         publish: () => publishRereads(deps, events.map(badgeKeyOf), 'VIEWED'),
       };
     },
@@ -48,7 +49,7 @@ export function createItemViewStage(
 
   return {
     stage,
-    /** How many views of unpublished items were not kept because their user has too many. */
+    /** The number of views of unpublished items that were not kept, because their user has too many. */
     unkeptViews: (): number => unkeptViews,
   };
 }

@@ -7,7 +7,7 @@ import { publishLimits } from '../deliver/publish.ts';
 import { applyLimitEvents, type LimitChanges, limitKeyOf, noLimitChanges } from './apply-limits.ts';
 import type { Stage } from './stage.ts';
 
-/** Applies events of limits under the lock of the limits' users, and notifies users whose limits run out. */
+/** Applies limit events while the users of the limits are locked. Notifies users whose limits run out. */
 export function createLimitStage(
   deps: { readonly pubSub: PubSub; readonly logger: Logger },
   { thresholds }: { readonly thresholds: LimitThresholds | undefined },
@@ -23,7 +23,7 @@ export function createLimitStage(
         creates: events,
         locks: events,
         isPublished: true,
-        // A limit decides whom it notifies before inboxes are locked.
+        // Runs before inboxes are locked, because the limits decide which users receive a notification.
         async lock(transaction, locking) {
           const found = transaction.limits(limitKeysOf(events));
           const [fresh, users, limits] = await Promise.all([locking.fresh, locking.users, found]);
@@ -44,7 +44,9 @@ export function createLimitStage(
 
   return {
     stage,
-    /** How many progress events stated a used and a remaining amount that do not add up to the value of the limit. */
+    /**
+     * The number of progress events whose used and remaining amounts do not add up to the value of the limit.
+     */
     limitDisagreements: (): number => disagreements,
   };
 }

@@ -3,7 +3,10 @@ import type { NotificationSent } from '../../events/notification.ts';
 import { rowIdOf } from './row-id.ts';
 import type { Stage } from './stage.ts';
 
-/** Delivers notifications to the inboxes of users who exist. A notification waits behind others that wait for its user. */
+/**
+ * Delivers notifications to the inboxes of users who exist. A notification waits if its user does not exist,
+ * or if earlier notifications of this user wait.
+ */
 export const notificationStage: Stage<NotificationSent> = {
   types: ['notificationSent'],
   select(records) {
@@ -22,7 +25,7 @@ export const notificationStage: Stage<NotificationSent> = {
 export const groupOf = ({ tenantId, userId, data: { groupKey } }: NotificationSent) =>
   groupKey === undefined ? undefined : { tenantId, userId, groupKey };
 
-/** The notification of an event, not delivered yet. */
+/** The undelivered notification of an event. */
 export function draftOf(event: NotificationSent): Notification {
   const { tenantId, userId, occurredAt, data } = event;
   return undelivered({

@@ -37,7 +37,7 @@ function projectOn(store: Store, pubSub: PubSub = createLocalPubSub(), clock = c
 }
 
 let users = 0;
-/** A user no other test has; exists from the start. */
+/** A new user that no other test uses. */
 async function someone(fields: { canReceiveNotifications?: boolean } = {}): Promise<UserKey> {
   const key = { tenantId: 'default', userId: `user-${++users}` };
   await storage.store.transaction((transaction) =>
@@ -47,13 +47,13 @@ async function someone(fields: { canReceiveNotifications?: boolean } = {}): Prom
 }
 
 let offsets = 0;
-/** The events at places of the log no other test uses. */
+/** The records of the events, at offsets that no other test uses. */
 function fresh(events: readonly Event[]): readonly LogRecord[] {
   offsets += events.length;
   return recordsOf(events, offsets - events.length + 1);
 }
 
-/** What became of a user's events. */
+/** The counts of a user's views and notifications. */
 async function stateOf(key: UserKey) {
   const [inbox] = await storage.store.inboxes([key]);
   return {
@@ -77,8 +77,8 @@ const deadLettersAt = (records: readonly LogRecord[]) =>
     records.map(({ offset }) => String(offset)),
   ]);
 
-describe('every event is applied exactly once', () => {
-  /** Three views and two notifications, delivered over and over; whether they count once. */
+describe('an event', () => {
+  /** Delivers 3 views and 2 notifications several times. Resolves to whether each counts once. */
   async function countsOnce(store: Store): Promise<boolean> {
     const key = await someone();
     const events = [
@@ -97,16 +97,16 @@ describe('every event is applied exactly once', () => {
     return `${[views, notifications, unseen, unread, version]}` === '3,2,2,2,2';
   }
 
-  it('when a batch comes again, holds it twice, or brings it at other places of the log', async () => {
+  it('is applied exactly once if it is repeated in a batch, in a later batch, or at other offsets', async () => {
     expect(await countsOnce(storage.store)).toBe(true);
   });
 
-  it('which the check above notices when nothing remembers what was applied (control)', async () => {
+  it('is applied again if its claim is forgotten (control)', async () => {
     const forgetful = withTransactions(storage.store, () => ({
       claimEvents: async (events) => events.map(() => true),
     }));
     await expect(countsOnce(forgetful)).rejects.toThrow(/Unique|duplicate/);
-    // Also where no unique key of a table stands in the way.
+    // Even without the unique keys of the tables, the check notices.
     const careless = withTransactions(forgetful, () => ({
       addPageViews: async () => {},
       addNotifications: async () => {},
@@ -114,7 +114,7 @@ describe('every event is applied exactly once', () => {
     expect(await countsOnce(careless)).toBe(false);
   });
 
-  it('when several workers have overlapping batches at the same time', async () => {
+  it('is applied exactly once by several workers with overlapping batches', async () => {
     const workers = [
       storage.store,
       createPostgresStore(storage.connectAgain()),
@@ -158,7 +158,7 @@ describe('every event is applied exactly once', () => {
     expect((await drift(storage.query)).filter(({ user_id }) => ids.has(user_id))).toEqual([]);
   });
 
-  it('when its id is no uuid, and apart from the same id of another source or tenant', async () => {
+  it('is applied exactly once per source if its id is no UUID', async () => {
     const key = await someone();
     const event = notificationSent({ ...key, id: 'order-7' });
     const records = fresh([event, { ...event, source: 'crm' }, event, { ...event, source: 'crm' }]);
@@ -167,8 +167,8 @@ describe('every event is applied exactly once', () => {
   });
 });
 
-describe('what cannot be read', () => {
-  it('becomes a dead letter with its bytes, place and reason, and what is behind it is applied', async () => {
+describe('an unreadable record', () => {
+  it('becomes a dead letter with its bytes, place and reason, and the records behind it are applied', async () => {
     const key = await someone();
     const poison: readonly [bytes: Uint8Array, reason: string, tenant: string][] = [
       [Buffer.from('{ not json'), 'not JSON', ''],
@@ -212,13 +212,13 @@ describe('what cannot be read', () => {
     for (const [n, [bytes]] of poison.entries()) expect(kept[n]?.payload.equals(bytes)).toBe(true);
   });
 
-  it('is skipped without a trace only when it is empty', async () => {
+  it('is skipped without a dead letter only if it is empty', async () => {
     const records = [rawRecord(null, ++offsets)];
     await projectOn(storage.store).apply(records);
     expect(await deadLettersAt(records)).toEqual([]);
   });
 
-  it('because it is newer than this worker makes the batch wait, and nothing of it is applied', async () => {
+  it('stops the whole batch if it has a newer version than this worker knows', async () => {
     const key = await someone();
     const newer = rawRecord(JSON.stringify({ ...pageViewed(key), schemaVersion: 2 }), ++offsets);
     const records = [...fresh([pageViewed(key)]), newer];
@@ -229,7 +229,7 @@ describe('what cannot be read', () => {
 });
 
 describe('page views', () => {
-  it('create their user, older than the retention they are skipped, and both only once', async () => {
+  it('create their user, and are skipped if they are older than the retention', async () => {
     const key = { tenantId: 'default', userId: `user-${++users}` };
     const tooOld = pageViewed({
       ...key,
@@ -244,7 +244,7 @@ describe('page views', () => {
     expect(await stateOf(key)).toMatchObject({ views: 1 });
   });
 
-  it('that were accepted by a process with a clock hours ahead are kept', async () => {
+  it('are kept if the clock of their producer is hours ahead', async () => {
     const key = await someone();
     const ahead = new Date(testNow.getTime() + 2 * 3_600_000);
     const records = fresh([pageViewed({ ...key, occurredAt: ahead })]);
@@ -255,7 +255,7 @@ describe('page views', () => {
     expect(await deadLettersAt(records)).toEqual([]);
   });
 
-  it('reach months nobody has been to, in one batch', async () => {
+  it('create the partitions of several months in one batch', async () => {
     const key = await someone();
     const days = [0, 40, 80, 120, 160];
     const events = days.map((day) =>
@@ -270,7 +270,7 @@ describe('page views', () => {
 });
 
 describe('other activities', () => {
-  it('create nobody and leave nothing here', async () => {
+  it('create no user and no rows', async () => {
     const user = { tenantId: 'default', userId: 'clicker' };
     const project = projectOn(storage.store);
     await project.apply(fresh([activityRecorded(user)]));
@@ -280,7 +280,7 @@ describe('other activities', () => {
 });
 
 describe('notifications', () => {
-  it('are delivered in the order of the log, with dense places', async () => {
+  it('are delivered in the order of the log, with consecutive sequence numbers', async () => {
     const key = await someone();
     const titles = Array.from({ length: 12 }, (_, n) => `number ${n}`);
     const events = titles.map((title) =>
@@ -294,7 +294,7 @@ describe('notifications', () => {
     );
   });
 
-  it('whose user cannot receive them are kept as suppressed, never count, also not after opting in', async () => {
+  it('are suppressed if their user has opted out, and do not count after the user opts in', async () => {
     const key = await someone({ canReceiveNotifications: false });
     const event = notificationSent(key);
     const project = projectOn(storage.store);
@@ -312,7 +312,7 @@ describe('notifications', () => {
     expect(await stateOf(key)).toMatchObject({ notifications: 1, unseen: 1 });
   });
 
-  it('to nobody wait, nothing of them applied, while the others of the batch are', async () => {
+  it('wait if their user does not exist, and the rest of the batch is applied', async () => {
     const known = await someone();
     const unknown = { tenantId: 'default', userId: `user-${++users}` };
     await projectOn(storage.store).apply(
@@ -325,7 +325,7 @@ describe('notifications', () => {
     ).toHaveLength(1);
   });
 
-  it('keep tenants apart: the same user id and the same event id', async () => {
+  it('keep tenants apart that share a user id and an event id', async () => {
     const { userId } = await someone();
     const other = { tenantId: 'other', userId };
     const event = notificationSent({ userId });
@@ -338,13 +338,13 @@ describe('notifications', () => {
 describe('badges', () => {
   const topicOf = (key: UserKey) => badgeTopic(key, 'notifications');
 
-  it('are published after the commit, whole, one per user of the batch', async () => {
+  it('are published after the commit, one complete badge per user of the batch', async () => {
     const [a, b] = [await someone(), await someone()];
     const pubSub = createLocalPubSub();
     const seen: unknown[] = [];
     const listening = pubSub.subscribe([topicOf(a), topicOf(b)], ({ value }) => {
       const badge = parseBadgeMessage(value)?.badge;
-      // From another connection, at this very moment.
+      // Another connection reads the inboxes at the moment of the message.
       seen.push(storage.store.inboxes([a, b]).then((inboxes) => ({ badge, inboxes })));
     });
     await projectOn(storage.store, pubSub).apply(
@@ -364,7 +364,7 @@ describe('badges', () => {
     listening.end();
   });
 
-  it('are not published when the transaction fails', async () => {
+  it('are not published if the transaction fails', async () => {
     const key = await someone();
     const pubSub = observed(createLocalPubSub());
     const failing = withTransactions(storage.store, () => ({
@@ -375,7 +375,7 @@ describe('badges', () => {
     expect(await stateOf(key)).toMatchObject({ notifications: 0, unseen: 0 });
   });
 
-  it('of repeats are published again, since the first message may have been lost in a crash', async () => {
+  it('are published again for repeated events, because a crash may have lost the first message', async () => {
     const key = await someone();
     const pubSub = observed(createLocalPubSub());
     const project = projectOn(storage.store, pubSub);
@@ -388,11 +388,11 @@ describe('badges', () => {
     expect(badges[0]).toMatchObject({ ...key, unseen: 1, version: 1 });
   });
 
-  it('that cannot be published undo nothing', async () => {
+  it('undo no write if they cannot be published', async () => {
     const key = await someone();
     const broken: PubSub = {
       ...createLocalPubSub(),
-      publish: () => Promise.reject(new Error('nobody there')),
+      publish: () => Promise.reject(new Error('The broker is away, says the test.')),
     };
     await projectOn(storage.store, broken).apply(fresh([notificationSent(key)]));
     expect(await stateOf(key)).toMatchObject({ notifications: 1, unseen: 1 });

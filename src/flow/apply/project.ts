@@ -40,33 +40,39 @@ interface ProjectDeps {
 }
 
 interface ProjectOptions {
-  /** Views older than this are not kept. */
+  /** The age from which views are not kept, in days. */
   readonly retentionDays: number;
-  /** Categories whose critical notifications are delivered whatever the user prefers. */
+  /** Categories whose critical notifications are delivered even if the user has opted out. */
   readonly lockedCategories?: readonly string[];
-  /** How long items count, and views of them are remembered. Default 183. */
+  /** How long items count and views of them are remembered, in days. Defaults to 183. */
   readonly viewHorizonDays?: number;
-  /** Whether each delivered notification is announced to other systems. Default false. */
+  /** Whether the delivery of each notification is announced to other systems. Defaults to false. */
   readonly announcesDeliveries?: boolean;
-  /** The thresholds at which users are notified that a limit runs out. Defaults to none. */
+  /** The thresholds that notify users of their limits. If absent, no user is notified. */
   readonly limitThresholds?: LimitThresholds;
-  /** How long a notification waits for its user to exist. Default 30 s. */
+  /** How long a notification waits for its user to exist, in ms. Defaults to 30 s. */
   readonly unknownUserWaitMs?: number;
 }
 
 /** Applies records to the store. */
 export interface Project extends StageCounters {
   /**
-   * Applies each event of the records exactly once, in one transaction, then publishes the badges of every user named in
-   * them. Records that cannot be read become dead letters. Notifications for users who do not exist are kept as waiting, and
-   * so are those behind them until these were applied (`waiting.ts`).
+   * Applies each event of the records exactly once, in one transaction. Then publishes the badges of every
+   * user that the records name.
+   *
+   * A record that cannot be read becomes a dead letter. A notification for a user who does not exist is kept
+   * in a table and waits there. Later notifications for this user wait behind it until it is applied
+   * (`waiting.ts`).
    */
   apply(records: readonly LogRecord[]): Promise<void>;
   /** Keeps a record that cannot be applied as a dead letter. */
   deadLetter(record: LogRecord, why: Failure): Promise<void>;
-  /** Whether the store is well: it takes a small write soon. Rejects when it does not. */
+  /** Checks that the store accepts a small write soon. Rejects if it does not. */
   probe(): Promise<void>;
-  /** How many records held nothing to apply: tombstones, events for others, and events that are only counted. */
+  /**
+   * The number of records with no event to apply. These are tombstones, events for other systems, and events
+   * that are only counted.
+   */
   ignoredRecords(): number;
 }
 
@@ -117,9 +123,9 @@ interface BatchRules {
   readonly unknownUserWaitMs: number;
 }
 
-/** The result of a batch, to be published. */
+/** The result of a batch, for publishing. */
 interface Outcome {
-  /** The inboxes of users who received notifications, those of repeats included. */
+  /** The inboxes of users who received notifications, including repeated ones. */
   readonly arrived: readonly Inbox[];
   /** The other inboxes that were locked. */
   readonly visited: readonly Inbox[];
@@ -128,8 +134,9 @@ interface Outcome {
 }
 
 /**
- * Applies a batch in a transaction. The claims come first, and what need not wait for them travels with them. Events create
- * their users before recipients are looked up. Locks are taken in one order: claims, users, inboxes.
+ * Applies a batch in a transaction. The claims of the events are the first statements. Statements that need
+ * not wait for the claims are sent together with them. Events create their users before the recipients are
+ * looked up. Locks are taken in the order claims, users, inboxes.
  */
 async function applyBatch(
   transaction: StoreTransaction,
@@ -143,7 +150,8 @@ async function applyBatch(
   const effects = await lockRuns(transaction, batch, { claimed, ensured });
   const caused = effects.flatMap(({ notifications }) => notifications);
   const recipients = distinctUsers([...batch.recipients, ...caused]);
-  // Inboxes of repeats are locked, too, and published again: a crash may have prevented their first publish.
+  // The inboxes of repeated events are locked and published again, because a crash may have prevented their
+  // first publish.
   const locks = Promise.all([
     claimed,
     ensured,
@@ -157,7 +165,7 @@ async function applyBatch(
   ]);
   for (const run of runs) run.prepare?.();
   const [fresh, areAwaited, locked, known, awaited] = await locks;
-  // Most of the rows. While the database writes them, the events are applied to inboxes.
+  // These are most of the rows. The database writes them while the events are applied to the inboxes.
   transaction.finish(...runs.flatMap((run) => (run.lock ? [] : (run.write?.(transaction, fresh) ?? []))));
   const inboxes = createInboxBatch({ locked, known, now, lockedCategories: rules.lockedCategories });
   const waiting = applyToInboxes(batch, fresh, inboxes, awaited);
@@ -183,14 +191,17 @@ async function applyBatch(
   };
 }
 
-/** Claims the events of a batch. Resolves to those that were not applied before. */
+/** Claims the events of a batch. Resolves to the events that were not applied before. */
 async function claim(transaction: StoreTransaction, { events, now }: Batch): Promise<Fresh> {
   const all = events.map(({ event }) => event);
   const claims = await transaction.claimEvents(all, now);
   return new Set(all.filter((_, index) => claims[index]));
 }
 
-/** Runs `lock` of the families that have it. All users are locked in one statement, so that no two batches deadlock. */
+/**
+ * Runs `lock` of the families that have this step. One statement locks all users, so that two batches cannot
+ * deadlock.
+ */
 async function lockRuns(
   transaction: StoreTransaction,
   { runs, locks }: Batch,
@@ -203,7 +214,10 @@ async function lockRuns(
   return found;
 }
 
-/** Applies the fresh events of a batch to the inboxes, in the order of the log. Returns the records that have to wait. */
+/**
+ * Applies the fresh events of a batch to the inboxes, in the order of the log. Returns the records that must
+ * wait for their users.
+ */
 function applyToInboxes(
   { events }: Batch,
   fresh: Fresh,

@@ -14,7 +14,7 @@ export interface ReadRecord<E extends Event = Event> {
 
 /** The contents of a batch of records. */
 interface ReadRecords {
-  /** In the order of the records. */
+  /** The readable events, in the order of the records. */
   readonly events: readonly ReadRecord[];
   /** The records that hold no readable event. */
   readonly deadLetters: readonly DeadLetter[];
@@ -29,8 +29,8 @@ const farAhead: Failure = {
 };
 
 /**
- * Decodes a batch of records. Throws UNAVAILABLE if a newer version of Unseen wrote one of them: a rolling deploy is under
- * way, and the batch waits for this worker to be replaced.
+ * Decodes a batch of records. Throws UNAVAILABLE if a newer version of Unseen wrote one of them. Then a
+ * rolling deploy is in progress, and the batch waits until a newer worker replaces this worker.
  */
 export function readRecords(records: readonly LogRecord[], now: Date): ReadRecords {
   const events: ReadRecord[] = [];
@@ -53,7 +53,7 @@ export function readRecords(records: readonly LogRecord[], now: Date): ReadRecor
       case 'newer':
         throw new AppError(
           'UNAVAILABLE',
-          `An event ${decoded.type} has schema version ${decoded.schemaVersion}, newer than this worker: upgrade it.`,
+          `The event ${decoded.type} has schema version ${decoded.schemaVersion}, which this worker does not know. Upgrade the worker.`,
         );
       default:
         decoded satisfies never;
@@ -62,17 +62,17 @@ export function readRecords(records: readonly LogRecord[], now: Date): ReadRecor
   return { events, deadLetters, ignoredRecords };
 }
 
-/** The tenant that a record is about; undefined if the record does not say. */
+/** The tenant that a record is about. undefined if the record names none. */
 export function tenantOf(record: LogRecord): string | undefined {
   const decoded = decode(record);
   if (decoded.kind === 'event') return decoded.event.tenantId;
-  // The key of a record that we write ourselves begins with the tenant.
+  // Unseen writes this topic itself, and begins the key with the tenant.
   return record.topic === notificationCreatedTopic ? record.key?.split('/')[0] : undefined;
 }
 
 const malformed = (reason: string): Failure => ({ code: 'MALFORMED_EVENT', reason, attempts: 1 });
 
-/** The clock of a producer may be hours off. A correct clock is never a day ahead of ours. */
+/** Whether the event is from the future. The clock of a producer may be off by hours, but not by a day. */
 function isFarAhead({ occurredAt }: Event, now: Date): boolean {
   return occurredAt.getTime() > now.getTime() + 86_400_000;
 }

@@ -9,11 +9,11 @@ import { createPageViewStage } from './page-views.ts';
 import type { Stage } from './stage.ts';
 
 export interface StageOptions {
-  /** Views older than this are not kept. */
+  /** The age from which views are not kept, in days. */
   readonly retentionDays: number;
-  /** How long items count, and views of them are remembered. */
+  /** How long items count and views of them are remembered, in days. */
   readonly viewHorizonDays: number;
-  /** The thresholds at which users are notified that a limit runs out. Defaults to none. */
+  /** The thresholds that notify users of their limits. If absent, no user is notified. */
   readonly limitThresholds: LimitThresholds | undefined;
 }
 
@@ -23,7 +23,10 @@ interface StageDeps {
   readonly logger: Logger;
 }
 
-/** The stages of all families, in the order in which they write and publish, and their counters. */
+/**
+ * Creates the stages of all families and their counters. The stages are in the order in which they write and
+ * publish.
+ */
 export function createStages(deps: StageDeps, options: StageOptions) {
   const itemViews = createItemViewStage(deps, options);
   const limits = createLimitStage(deps, { thresholds: options.limitThresholds });

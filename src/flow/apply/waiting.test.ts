@@ -36,7 +36,7 @@ beforeEach(async () => {
 });
 afterEach(() => storage.close());
 
-/** A worker whose time is set by hand. */
+/** A worker with a clock that the test sets. */
 function work(store: Store = storage.store) {
   const clock = createTestClock();
   const pubSub = observed(createLocalPubSub());
@@ -53,14 +53,14 @@ function work(store: Store = storage.store) {
       offset += events.length;
       return project.apply(recordsOf(events, offset - events.length + 1));
     },
-    /** Lets time pass; what is due then is done. */
+    /** Advances the clock and handles the records that are due then. */
     async pass(ms = 0): Promise<void> {
       clock.set(new Date(clock.now().getTime() + ms));
       while ((await schedule.settleWaiting()) > 0);
     },
     settle: schedule.settleWaiting,
-    /** Whether what is due was announced since it was asked last. */
-    isTold: () =>
+    /** Whether due records were announced since the last call. */
+    wasAnnounced: () =>
       pubSub.published
         .splice(0)
         .some(({ topic, value }) => topic === 'due' && Number(value) <= clock.now().getTime()),
@@ -75,7 +75,7 @@ const deadLetters = () => storage.store.deadLetters({ first: 100 });
 const waiting = () => storage.store.countWaiting();
 
 describe('a notification for a user who does not exist', () => {
-  it('waits beside the flow, and what is behind it is applied', async () => {
+  it('waits beside the flow, and the records behind it are applied', async () => {
     const one = work();
     await one.apply([sentTo(bob, 'waits'), sentTo(alice, 'behind it'), pageViewed()]);
     expect(await titles(alice)).toEqual(['behind it']);
@@ -97,9 +97,9 @@ describe('a notification for a user who does not exist', () => {
     const one = work();
     await one.apply([sentTo(bob, 'first')]);
     await one.apply([sentTo(bob, 'second'), sentTo(bob, 'third')]);
-    one.isTold();
+    one.wasAnnounced();
     await create(one);
-    expect(one.isTold()).toBe(true);
+    expect(one.wasAnnounced()).toBe(true);
     await one.pass();
     expect(await titles(bob)).toEqual(['first', 'second', 'third']);
     expect(await storage.store.inboxes([bob])).toMatchObject([{ unseen: 3, lastSeq: 3n }]);
@@ -107,7 +107,7 @@ describe('a notification for a user who does not exist', () => {
     expect(await drift(storage.query)).toEqual([]);
   });
 
-  it('is found soon when nobody says that the user was created', async () => {
+  it('is applied soon if the creation of the user is not announced', async () => {
     const one = work();
     await one.apply([sentTo(bob, 'waits')]);
     await storage.query(
@@ -117,7 +117,7 @@ describe('a notification for a user who does not exist', () => {
     expect(await titles(bob)).toEqual(['waits']);
   });
 
-  it('has later ones for the user wait behind it, also when the user exists by now', async () => {
+  it('lets later notifications for the user wait behind it, also if the user exists by now', async () => {
     const one = work();
     await one.apply([sentTo(bob, 'first')]);
     await one.apply([pageViewed(bob)]);
@@ -130,7 +130,7 @@ describe('a notification for a user who does not exist', () => {
     expect(await titles(bob)).toEqual(['first', 'second', 'third']);
   });
 
-  it('is a dead letter when the user does not come in time, with its bytes and place', async () => {
+  it('becomes a dead letter with its bytes and place if the user is not created in time', async () => {
     const one = work();
     const event = sentTo(bob, 'in vain');
     await one.apply([pageViewed(), event]);
@@ -152,11 +152,11 @@ describe('a notification for a user who does not exist', () => {
     });
     expect(Buffer.from(letter?.payload ?? [])).toEqual(record?.value);
     expect(await waiting()).toBe(0);
-    // The schedule has nothing left to look at.
+    // The schedule has no next moment.
     expect(await storage.store.nextDue()).toBeUndefined();
   });
 
-  it('is a dead letter at its deadline, also while those of users who came cannot be applied', async () => {
+  it('becomes a dead letter at its deadline while the look-up of new users fails', async () => {
     const one = work({ ...storage.store, usersAppeared: () => Promise.reject(new Error('It is away.')) });
     await one.apply([sentTo(bob, 'in vain')]);
     await expect(one.pass(waitMs)).rejects.toThrow('It is away.');
@@ -164,7 +164,7 @@ describe('a notification for a user who does not exist', () => {
     expect(await waiting()).toBe(0);
   });
 
-  it('joins a group and sees preferences like any other', async () => {
+  it('joins a group and follows the preferences like any other notification', async () => {
     const one = work();
     await one.apply([sentTo(bob, 'one', { groupKey: 'likes' }), sentTo(bob, 'two', { groupKey: 'likes' })]);
     await one.act.upsertUsers([{ ...bob, patch: {} }]);
@@ -179,7 +179,7 @@ describe('a notification for a user who does not exist', () => {
     expect(await storage.store.inboxes([carol])).toMatchObject([{ unseen: 0 }]);
   });
 
-  it('is erased with the user, who was never there', async () => {
+  it('is erased with the user, even if the user never existed', async () => {
     const one = work();
     await one.apply([sentTo(bob, 'erased'), sentTo(carol, 'stays')]);
     expect(await one.act.eraseUser(bob)).toBeUndefined();
@@ -189,7 +189,7 @@ describe('a notification for a user who does not exist', () => {
     expect(await titles(bob)).toEqual([]);
   });
 
-  it('is a dead letter at once when too many of the tenant wait, and those of other tenants are not', async () => {
+  it('becomes a dead letter at once if too many records of its tenant wait', async () => {
     await storage.query(
       `INSERT INTO waiting_record SELECT 'default', 'wrong-' || n, 't', 0, n, NULL, '{}', '', now(), now(), 'infinity', 'infinity'
        FROM generate_series(1, $1::int) AS n`,
@@ -211,8 +211,8 @@ describe('a notification for a user who does not exist', () => {
   });
 });
 
-describe('what waits is applied exactly once', () => {
-  it('however often it is delivered, before and after', async () => {
+describe('a waiting record', () => {
+  it('is applied exactly once if it is delivered again before and after', async () => {
     const one = work();
     const records = recordsOf([sentTo(bob, 'first'), sentTo(bob, 'second')]);
     for (let n = 0; n < 3; n += 1) await one.project.apply(records);
@@ -226,7 +226,7 @@ describe('what waits is applied exactly once', () => {
     expect(await deadLetters()).toEqual([]);
   });
 
-  it('by any number of workers', async () => {
+  it('is applied exactly once by several workers', async () => {
     const workers = Array.from({ length: 4 }, () => work());
     const users = Array.from({ length: 20 }, (_, n) => ({ ...bob, userId: `late-${n}` }));
     const [one] = workers;
@@ -239,7 +239,7 @@ describe('what waits is applied exactly once', () => {
     expect(await drift(storage.query)).toEqual([]);
   });
 
-  it('when a worker dies before its commit', async () => {
+  it('is applied by another worker if a worker dies before its commit', async () => {
     const healthy = work();
     await healthy.apply([sentTo(bob, 'waits')]);
     await healthy.act.upsertUsers([{ ...bob, patch: {} }]);
@@ -259,7 +259,7 @@ describe('what waits is applied exactly once', () => {
     expect(await waiting()).toBe(0);
   });
 
-  it('but for one that no database takes, which is a dead letter alone', async () => {
+  it('becomes a dead letter alone if the database refuses it', async () => {
     const one = work();
     const poison = notificationSent({ ...bob, occurredAt: new Date('0000-01-01T00:00:00Z') });
     await one.apply([sentTo(bob, 'before'), poison, sentTo(bob, 'after')]);

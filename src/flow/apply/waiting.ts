@@ -24,16 +24,16 @@ import { deadLetterOf, type Failure } from './dead-letters.ts';
 import { createIsolate, defaultMaxLockedMs } from './isolate.ts';
 import { draftOf, groupOf } from './notifications.ts';
 
-/** Records in one look. */
+/** The most records of one batch. */
 const batchSize = 500;
 
-/** Longer than it takes to set aside a record that takes too long. */
+/** The longest time for one batch, in ms. It is longer than the time until a slow record is set aside. */
 const maxTimeMs = 60_000;
 
-/** It was tried when it came, and at its deadline. */
+/** The record was tried when it arrived, and at its deadline. */
 const inVain: Failure = { code: 'USER_NOT_FOUND', reason: 'userId: no such user', attempts: 2 };
 
-/** The parts of a transaction that apply records which waited for their user. */
+/** The parts of a transaction that applies waiting records. */
 export type WaitTransaction = WaitingTransaction &
   EventTransaction &
   DeadLetterTransaction &
@@ -54,13 +54,17 @@ interface WaitingOptions {
 }
 
 /**
- * Notifications that wait for their users, beside the flow. Those of a user who exists by now are applied in the order of the
- * log, each exactly once: a record leaves the table in the transaction that applies it, under the lock of its user. Those
- * whose time is over become dead letters. Any number of workers may do this.
+ * Handles the records that wait for their users, beside the flow. The records of a user who exists by now are
+ * applied in the order of the log, each exactly once. The transaction that applies a record also removes it
+ * from the table, while its user is locked. A record whose deadline is over becomes a dead letter. Several
+ * workers may do this work.
  */
 export function createWaiting(deps: WaitingDeps, options: WaitingOptions) {
   return {
-    /** Does what is due, a batch of each kind even if one before it fails; how many records that were. */
+    /**
+     * Handles one batch of each kind. A failure of one kind does not skip the other. Resolves to the number
+     * of records.
+     */
     async settle(signal: AbortSignal): Promise<number> {
       const [applied = 0, looked = 0] = await runEach([
         () => applyAppeared(deps, options, signal),
@@ -71,7 +75,10 @@ export function createWaiting(deps: WaitingDeps, options: WaitingOptions) {
   };
 }
 
-/** Applies those that are still there and that nobody else is at; how many. */
+/**
+ * Applies the records that are still in the table and that no other worker has locked. Resolves to their
+ * number.
+ */
 async function applyWaiting(
   { store, clock, ...publish }: WaitingDeps,
   { lockedCategories, announcesDeliveries }: WaitingOptions,
@@ -98,7 +105,10 @@ async function applyWaiting(
   return count;
 }
 
-/** Applies the records of users who exist by now, each batch as a whole or in parts. Returns how many were applied. */
+/**
+ * Applies the records of users who exist by now, each batch as a whole or in parts. Resolves to the number of
+ * applied records.
+ */
 async function applyAppeared(
   deps: WaitingDeps,
   options: WaitingOptions,
@@ -122,7 +132,7 @@ async function applyAppeared(
   const work = async (records: readonly LogRecord[]) => {
     count += await applyWaiting(deps, options, rowsOf(records));
   };
-  // What else is due does not wait for this for ever.
+  // The rest of the schedule must not wait longer than this.
   await isolate.apply([...rowOf.keys()], work, AbortSignal.any([signal, AbortSignal.timeout(maxTimeMs)]));
   return count;
 }
@@ -140,7 +150,10 @@ async function setAside(
   ]);
 }
 
-/** Ends the wait of records whose deadline is over, and postpones the others that are due. Returns how many were due. */
+/**
+ * Handles the records that are due and whose users do not exist. A record whose deadline is over becomes a
+ * dead letter. The others are postponed. Resolves to the number of records that were due.
+ */
 async function lookAgain({ store, clock, logger }: WaitingDeps): Promise<number> {
   const now = clock.now();
   const { count, dead } = await store.transaction(async (transaction) => {
@@ -161,11 +174,12 @@ async function lookAgain({ store, clock, logger }: WaitingDeps): Promise<number>
   return count;
 }
 
-/** What waits was read before it was kept. */
+/** The event of a waiting record. The worker that kept the record has read it before. */
 function sentIn(record: LogRecord): NotificationSent {
   const decoded = decode(record);
-  if (decoded.kind === 'newer') throw new AppError('UNAVAILABLE', 'A newer worker keeps it.');
+  if (decoded.kind === 'newer')
+    throw new AppError('UNAVAILABLE', 'A newer worker kept this record. Upgrade the worker.');
   if (decoded.kind !== 'event' || decoded.event.type !== 'notificationSent')
-    throw new Error('a record that waits for its user is no notification');
+    throw new Error('a waiting record holds no notification');
   return decoded.event;
 }
