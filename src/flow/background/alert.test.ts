@@ -23,7 +23,7 @@ beforeEach(async () => {
   const { database, connection, store } = storage;
   log = createPostgresEventLog({ database, connection, logger: silent });
   await store.transaction((transaction) => transaction.ensureUsers([alice, bob], clock.now()));
-  // 200 and a few in this hour of the ten days before.
+  // The ten days before have 201 to 210 page views in this hour.
   await storage.query(
     `INSERT INTO user_activity_metrics SELECT 'default', 'HOUR', $1::timestamptz - n * interval '1 day', 50, 200 + n, 1, $1
      FROM generate_series(1, 10) AS n`,
@@ -51,7 +51,7 @@ const thisHour = (views: number) =>
     [new Date(hour), views],
   );
 
-it('notifies the users of the tenant who exist of an unusual hour, once, however many look', async () => {
+it('notifies the existing users of the tenant once of an unusual hour, also with several checks', async () => {
   await thisHour(900);
   const looked = await Promise.all([alertOn(), alertOn()].map((one) => one.look()));
   expect(looked).toEqual([1, 1]);
@@ -70,7 +70,7 @@ it('notifies the users of the tenant who exist of an unusual hour, once, however
       category: 'alert',
       title: 'Unusual activity: many page views',
       body: expect.stringMatching(
-        /^900 page views from 2026-11-20 14:00 to 15:00 UTC\..* 206 on average: .* fewer\.$/,
+        /^900 page views from 2026-11-20 14:00 to 15:00 UTC\. This is .* above the average .*, 206\.$/,
       ),
     },
   ]);
@@ -78,11 +78,11 @@ it('notifies the users of the tenant who exist of an unusual hour, once, however
   expect(await storage.query('SELECT FROM dead_letter')).toEqual([]);
 });
 
-it('notices an hour in which nothing came', async () => {
+it('notices an hour without any page view', async () => {
   expect(await alertOn().look()).toBe(1);
 });
 
-it('notifies a tenant if another one cannot be looked at, and says when all were', async () => {
+it('notifies a tenant if another tenant cannot be checked, and succeeds only if all are checked', async () => {
   const { store } = storage;
   const activityBuckets: typeof store.activityBuckets = async (keys) => {
     if (keys.some(({ tenantId }) => tenantId === 'other')) throw new Error('no');
@@ -97,7 +97,7 @@ it('notifies a tenant if another one cannot be looked at, and says when all were
   expect(whole.succeededAt()).toEqual(clock.now());
 });
 
-it('leaves an hour as usual alone, and one that has not settled', async () => {
+it('ignores a usual hour, and an hour that has not settled', async () => {
   await thisHour(210);
   expect(await alertOn().look()).toBe(0);
   await thisHour(900);

@@ -11,32 +11,41 @@ import type { Logger } from '../../ports/logger.ts';
 import type { ActivityStore } from '../../ports/store/activity.ts';
 import type { UserStore } from '../../ports/store/users.ts';
 
-/** Namespace of the ids of alerts: of one hour and user there is one, whoever sends it. */
+/**
+ * Namespace of the ids of alerts. The id comes from the hour and the user, so all workers send the same
+ * alert.
+ */
 const alertNamespace = '0c7c3c55-8b0e-4d7f-9a37-6a4c0b1d2f31';
 
 const hourMs = granularityMs.HOUR;
 const dayMs = granularityMs.DAY;
 
-/** How often hours that are over are looked at, in ms. */
+/** The interval between two checks, in ms. */
 const everyMs = 5 * 60_000;
 
-/** Hours that are looked at: those of a worker that was away are made up for. */
+/** The number of past hours of each check. They include hours in which no worker ran. */
 const hoursBack = 6;
 
-/** Days that an hour is compared with. */
+/** The number of past days that an hour is compared with. */
 const daysBack = 28;
 
 export interface AlertOptions {
-  /** Who is told, each about their tenant, as far as they exist. Nobody: nothing is looked at. */
+  /**
+   * The users who receive alerts, each for their own tenant. Users who do not exist receive none. If empty,
+   * no hour is checked.
+   */
   readonly users: readonly UserKey[];
   readonly rule: AlertRule;
-  /** An hour is looked at so long after its end, in ms: what happened in it is counted by then. */
+  /**
+   * The time between the end of an hour and its check, in ms. By then the activity of the hour is counted.
+   */
   readonly settleMs: number;
 }
 
 /**
- * Compares the page views of each hour that is over with the same hour of past days, and tells who wants to know when it is
- * unusual: by a notification, as any other. Every worker may look: the notification of an hour has the same id from all.
+ * Compares the page views of each past hour with the same hour of past days. If an hour is unusual, sends a
+ * notification to the users of the option `users`. Every worker may check, because the notification of an
+ * hour has the same id on all of them.
  */
 export function createAlert(
   {
@@ -54,18 +63,21 @@ export function createAlert(
 ) {
   const tenants = [...new Set(users.map(({ tenantId }) => tenantId))];
   let timer: NodeJS.Timeout | undefined;
-  // Sent by this process already, of the hours that are looked at.
+  // The ids of the alerts that this process has sent for the checked hours.
   let sent = new Set<string>();
   let succeededAt: Date | undefined;
 
-  /** Looks at the hours that are over and have settled; how many notifications were sent. */
+  /**
+   * Checks the hours that ended at least `settleMs` ago. Resolves to the number of notifications that were
+   * sent.
+   */
   async function look(): Promise<number> {
     const now = clock.now();
     const last = bucketStart(new Date(now.getTime() - settleMs), 'HOUR').getTime() - hourMs;
     const hours = Array.from({ length: hoursBack }, (_, n) => last - n * hourMs);
     const found: Event[] = [];
     const known = await store.users(users);
-    let told = 0;
+    let sentCount = 0;
     const lookAt = (tenantId: string) => async () => {
       const counts = await countsOf(tenantId, hours);
       for (const hour of hours) {
@@ -76,16 +88,16 @@ export function createAlert(
         found.push(...recipients.map((user) => alertOf(user, new Date(hour), alarm, now)));
       }
     };
-    const tell = async () => {
+    const send = async () => {
       const fresh = found.filter(({ id }) => !sent.has(id));
       if (fresh.length > 0) await log.append(fresh);
       sent = new Set(found.map(({ id }) => id));
-      told = fresh.length;
+      sentCount = fresh.length;
     };
-    // Alerts found in some tenants are sent even if other tenants could not be read.
-    await runEach([...tenants.map(lookAt), tell]);
+    // Alerts of some tenants are sent even if other tenants could not be read.
+    await runEach([...tenants.map(lookAt), send]);
     succeededAt = now;
-    return told;
+    return sentCount;
   }
 
   async function countsOf(tenantId: string, hours: readonly number[]): Promise<ReadonlyMap<number, number>> {
@@ -99,11 +111,14 @@ export function createAlert(
     return new Map(buckets.map(({ start, pageViewCount }) => [start.getTime(), pageViewCount]));
   }
 
-  const attempt = () => look().catch((err) => logger.warn({ err }, 'hours could not be looked at'));
+  const attempt = () =>
+    look().catch((err) =>
+      logger.warn({ err }, 'the check for unusual hours failed; the next check catches up'),
+    );
 
   return {
     look,
-    /** When every tenant was last looked at; undefined before the first time. */
+    /** The last time that every tenant was checked. undefined before the first time. */
     succeededAt: () => succeededAt,
     start(): void {
       if (users.length === 0) return;
@@ -136,7 +151,7 @@ function alertOf(
       category: 'alert',
       severity: 'HIGH',
       title: `Unusual activity: ${score > 0 ? 'many' : 'few'} page views`,
-      body: `${count} page views from ${from} to ${to} UTC. In this hour of other days there were ${Math.round(mean)} on average: ${Math.abs(score).toFixed(1)} standard deviations ${score > 0 ? 'fewer' : 'more'}.`,
+      body: `${count} page views from ${from} to ${to} UTC. This is ${Math.abs(score).toFixed(1)} standard deviations ${score > 0 ? 'above' : 'below'} the average of the same hour on the ${daysBack} days before, ${Math.round(mean)}.`,
       data: { hour: hour.toISOString(), count, mean, score },
     }),
     schemaVersion: notificationSent.schemaVersion,

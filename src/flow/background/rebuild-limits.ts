@@ -14,20 +14,23 @@ import type { KeptLimitEvent, LimitTransaction } from '../../ports/store/limits.
 import type { UserTransaction } from '../../ports/store/users.ts';
 import { applyLimitEvents, limitKeyOf } from '../apply/apply-limits.ts';
 
-/** Events in memory at a time. */
+/** The most events in memory at a time. */
 const eventsAtOnce = 2_000;
 
-/** What the kept events of some limits say against what is there. */
+/** The result of a comparison of limits with their kept events. */
 interface RefoldedLimits {
-  /** Those that differ, as they should be: a new version each. */
+  /** The limits that differ, in their correct state. Each has a new version. */
   readonly differing: readonly ZonedLimit[];
-  /** How many stand on events that are not there, or that nobody can read. */
+  /** The number of limits with events that are removed or unreadable. */
   readonly unfounded: number;
 }
 
 /**
- * Applies the kept events of limits, sorted, from the first on, under the lock of their users. Nothing is written. What a
- * user was told stays as it is; of a limit that was lost it is what its events would have told, so nobody is told twice.
+ * Applies the kept events of limits, sorted, from the first event on, while their users are locked. It writes
+ * no rows.
+ *
+ * A limit keeps the threshold that its user was notified of. A limit that was lost gets the threshold that
+ * its events reach. So no user is notified twice.
  */
 export async function refoldLimits(
   transaction: UserTransaction & LimitTransaction,
@@ -69,7 +72,7 @@ export async function refoldLimits(
     const key = limitKeyOf(limit);
     const before = stored.get(key);
     if (missing.get(key)?.size !== 0) return [];
-    if (before && isDeepStrictEqual(saidBy(before, now), saidBy(limit, now))) return [];
+    if (before && isDeepStrictEqual(derivedFields(before, now), derivedFields(limit, now))) return [];
     const { notifiedThreshold, version } = before ?? {
       notifiedThreshold: limit.notifiedThreshold,
       version: 0,
@@ -79,11 +82,11 @@ export async function refoldLimits(
   return { differing, unfounded: [...missing.values()].filter(({ size }) => size > 0).length };
 }
 
-/** What events say of a limit. */
-function saidBy(limit: UserLimit & Partial<ZonedLimit>, now: Date) {
-  const { notifiedThreshold, version, updatedAt, timeZone, ...said } = limit;
-  const { change } = said;
-  // A numeric has no -0.
+/** The fields of a limit that its events determine. */
+function derivedFields(limit: UserLimit & Partial<ZonedLimit>, now: Date) {
+  const { notifiedThreshold, version, updatedAt, timeZone, ...fields } = limit;
+  const { change } = fields;
+  // PostgreSQL has no -0 in a numeric.
   const remaining = change?.remaining?.replace(/^-(?=[0.]+$)/, '') ?? null;
-  return { ...said, status: statusAt(limit, now), change: change && { ...change, remaining } };
+  return { ...fields, status: statusAt(limit, now), change: change && { ...change, remaining } };
 }

@@ -56,7 +56,7 @@ const passed = (group: string) =>
   vi.waitFor(async () => expect(await log.lag(group, Object.values(topics))).toBe(0n), waiting);
 const ago = (ms: number) => new Date(clock.now().getTime() - ms);
 
-/** Some of the last days, of two tenants. */
+/** Events of the last days, of two tenants. */
 function events(count: number) {
   return Array.from({ length: count }, (_, n) => {
     const occurredAt = ago((n % 50) * 3_600_000 + n * 7_000);
@@ -100,7 +100,7 @@ async function rebuildMetrics(dryRun = false): Promise<MetricsDifference> {
 }
 
 describe('a rebuild of the metrics', () => {
-  it('finds no difference where nothing was touched, and repairs what was', async () => {
+  it('finds no difference in healthy metrics, and repairs damaged metrics', async () => {
     await project();
     await count();
     await log.append(events(300));
@@ -131,7 +131,7 @@ describe('a rebuild of the metrics', () => {
     expect(await rebuildMetrics()).toEqual(nothing);
   });
 
-  it('empties buckets that nothing is in, once', async () => {
+  it('empties a bucket without activity once', async () => {
     await storage.query(`INSERT INTO user_activity_metrics VALUES ('default', 'DAY', $1, 7, 7, 5, now())`, [
       new Date(Math.floor(Date.now() / dayMs) * dayMs),
     ]);
@@ -142,14 +142,14 @@ describe('a rebuild of the metrics', () => {
     ]);
   });
 
-  it('leaves what is not counted yet to its flush', async () => {
+  it('leaves uncounted activity to its flush', async () => {
     await project();
     const counting = await count(60_000);
     await log.append(events(100));
     await passed(projectionGroup);
     expect(await rebuildMetrics()).toEqual(nothing);
     expect(await storage.query('SELECT FROM user_activity_metrics')).toEqual([]);
-    // It is written when it is stopped.
+    // The worker writes its batch when it stops.
     await vi.waitFor(async () => {
       await counting.stop();
       await (await count()).stop();
@@ -158,10 +158,10 @@ describe('a rebuild of the metrics', () => {
     expect(await metricsDrift(storage.query)).toEqual([]);
   });
 
-  it('beside live traffic neither finds a difference nor makes one', async () => {
+  it('finds and makes no difference beside live traffic', async () => {
     await project();
     await count();
-    // The projections catch up between two of these.
+    // Between two of these appends, the projections catch up.
     let done = false;
     const traffic = (async () => {
       for (; !done; await delay(30)) await log.append(events(40));
@@ -173,7 +173,7 @@ describe('a rebuild of the metrics', () => {
     expect(await metricsDrift(storage.query)).toEqual([]);
   });
 
-  it('counts page views that were kept before there were metrics, when the log brings them no more', async () => {
+  it('counts page views that are older than the metrics and the log', async () => {
     await project();
     await log.append(events(60));
     await passed(projectionGroup);
@@ -183,7 +183,7 @@ describe('a rebuild of the metrics', () => {
     expect(await metricsDrift(storage.query)).toEqual([]);
   });
 
-  it('is refused while another runs, and waits for projections that are behind in vain', async () => {
+  it('is refused while another rebuild runs, and rejects if the projections stay behind', async () => {
     await storage.store.exclusively('unseen rebuild metrics', async () => {
       expect(await rebuild().metrics({ from: ago(1), to: clock.now() }, { dryRun: true }, () => {})).toBe(
         false,
@@ -203,7 +203,7 @@ describe('a rebuild of the metrics', () => {
 });
 
 describe('a rebuild of the badges', () => {
-  it('repairs what differs from the rows and tells the watchers, and a dry run only says it', async () => {
+  it('repairs and publishes badges that differ from their rows, and a dry run only reports them', async () => {
     const users = Array.from({ length: 450 }, (_, n) => ({ tenantId: 'default', userId: `user-${n}` }));
     await storage.store.transaction((transaction) => transaction.ensureUsers(users, clock.now()));
     await project();
@@ -259,7 +259,10 @@ describe('a rebuild of the limits', () => {
     );
   const notices = async () => (await storage.query('SELECT FROM notification')).length;
 
-  /** Limits from the topic, in any order, and by hand; told, defined anew, reset, begun since. How many. */
+  /**
+   * Creates limits from the topic, in any order, and by mutations. Some were notified, redefined, reset or
+   * have begun since. Resolves to their number.
+   */
   async function limits(): Promise<number> {
     await apply(shuffled([...limitFixture, ...limitFixture]), 'other');
     const story = [
@@ -290,15 +293,15 @@ describe('a rebuild of the limits', () => {
     return limitFixtureTable.length + 3 + 210 + 2;
   }
 
-  it('finds no difference where nothing was touched, and repairs what was, telling nobody again', async () => {
+  it('finds no difference in healthy limits, repairs damaged limits, and notifies no user again', async () => {
     const checked = await limits();
-    // As with other thresholds.
+    // Simulates a notification with other thresholds.
     await storage.query(`UPDATE user_limit SET told_percent = 99 WHERE user_limit_id = 'by-hand'`);
     const right = await rows();
     expect(await run()).toEqual({ checked, differed: 0, unfounded: 0 });
     expect(await rows()).toEqual(right);
-    const told = await notices();
-    expect(told).toBeGreaterThanOrEqual(4);
+    const noticeCount = await notices();
+    expect(noticeCount).toBeGreaterThanOrEqual(4);
 
     await storage.query(
       `UPDATE user_limit SET amount = 7, version = version + 1000000 WHERE user_limit_id = 'by-hand'`,
@@ -330,12 +333,12 @@ describe('a rebuild of the limits', () => {
     expect(await run()).toEqual({ checked, differed: 0, unfounded: 0 });
 
     await apply([progress(7, '420.00'), progress(8, '430.00')]);
-    expect(await notices()).toBe(told);
+    expect(await notices()).toBe(noticeCount);
     await apply([progress(9, '500.00')]);
-    expect(await notices()).toBe(told + 1);
+    expect(await notices()).toBe(noticeCount + 1);
   });
 
-  it('leaves alone what stands on events that are not there, or that nobody can read', async () => {
+  it('does not change limits with missing or unreadable events', async () => {
     const checked = await limits();
     await storage.query(`DELETE FROM user_limit_event WHERE user_id = 'u-7'`);
     await storage.query(`UPDATE user_limit_event SET raw = '{}' WHERE user_id = 'u-8'`);
@@ -349,7 +352,7 @@ describe('a rebuild of the limits', () => {
     expect(await rows()).toEqual(damaged);
   });
 
-  it('beside live traffic neither finds a difference nor makes one, and a second one is refused', async () => {
+  it('finds and makes no difference beside live traffic, and refuses a second rebuild', async () => {
     let done = false;
     const traffic = (async () => {
       for (const wire of shuffled([...limitFixture, ...limitFixture])) await apply([wire], 'other');

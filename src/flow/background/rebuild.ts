@@ -99,7 +99,11 @@ export function createRebuild(
       onDay: (rebuilt: RebuiltDay) => void,
     ): Promise<boolean> {
       const bounds = bucketBounds(range, 'DAY', 'UTC', maxDays);
-      if (!bounds) throw new AppError('BAD_USER_INPUT', `A rebuild is of at most ${maxDays} days.`);
+      if (!bounds)
+        throw new AppError(
+          'BAD_USER_INPUT',
+          `A rebuild covers at most ${maxDays} days. Choose a shorter range.`,
+        );
       const rebuild = (from: Date, to: Date) =>
         rebuildDay(deps, { from, to, logRetentionDays, dryRun }, retry);
       return store.exclusively('unseen rebuild metrics', async () => {

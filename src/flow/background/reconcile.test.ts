@@ -35,7 +35,7 @@ async function start() {
       const events = Array.from({ length: count }, () => notificationSent(user));
       return project.apply(recordsOf(events, offsets));
     },
-    /** What only a hand in the database does. */
+    /** Changes the counters as only a manual change of the database can. */
     damage: () =>
       storage.query('UPDATE inbox SET unseen = unseen + 3, unread = unread - 1 WHERE user_id = $1', [
         user.userId,
@@ -44,8 +44,8 @@ async function start() {
   };
 }
 
-describe('reconciling', () => {
-  it('reports a badge that is off, and changes nothing in a dry run', async () => {
+describe('the reconciliation of badges', () => {
+  it('reports a wrong badge in a dry run, and changes nothing', async () => {
     const { user, reconcile, send, damage, inbox, pubSub } = await start();
     await send(2);
     await damage();
@@ -61,7 +61,7 @@ describe('reconciling', () => {
     expect(reconcile.repaired()).toBe(0);
   });
 
-  it('repairs it with a newer version, and pushes that', async () => {
+  it('repairs a wrong badge with a newer version, and publishes the badge', async () => {
     const { user, reconcile, send, damage, inbox, pubSub } = await start();
     await send(2);
     await damage();
@@ -76,7 +76,7 @@ describe('reconciling', () => {
     expect(reconcile.repaired()).toBe(1);
   });
 
-  it('leaves a true one as it is, version and all, also one of an inbox that was never written', async () => {
+  it('does not change a correct badge, also of an inbox that was never written', async () => {
     const { user, reconcile, send, inbox, pubSub } = await start();
     for (const wait of [() => send(0), () => send(3)]) {
       await wait();
@@ -95,7 +95,7 @@ describe('reconciling', () => {
     }
   });
 
-  it('tells of a user who does not exist', async () => {
+  it('returns a problem if the user does not exist', async () => {
     const { reconcile } = await start();
     const nobody = { tenantId: 'default', userId: 'nobody' };
     expect(await reconcile.badge(nobody, { dryRun: false })).toMatchObject({
@@ -103,13 +103,13 @@ describe('reconciling', () => {
     });
   });
 
-  it('finds in a sample what is off, and repairs nothing else', async () => {
+  it('repairs only the wrong badges of a sample', async () => {
     const one = await start();
     const other = await start();
     await one.send(1);
     await other.send(1);
     await one.damage();
-    // Smaller than a page, the table is drawn whole.
+    // The table is smaller than a page, so the sample is the whole table.
     expect(await one.reconcile.countDrift(100)).toBe(1);
     await one.reconcile.sample(100);
     expect(one.reconcile.repaired()).toBe(1);
@@ -118,7 +118,7 @@ describe('reconciling', () => {
     expect(await one.reconcile.countDrift(100)).toBe(0);
   });
 
-  it('finds nothing while arrivals and openings race it', async () => {
+  it('finds no difference while arrivals and openings run at the same time', async () => {
     const { user, act, reconcile, send, inbox } = await start();
     let isBusy = true;
     const writing = (async () => {

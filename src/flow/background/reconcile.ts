@@ -11,11 +11,11 @@ import type { Transactions } from '../../ports/store/transactions.ts';
 import type { UserStore } from '../../ports/store/users.ts';
 import { publishBadges } from '../deliver/publish.ts';
 
-/** What a recount found: the badge as it was shown and as it is by the rows, the same when it was true. */
+/** The result of a recount: the badge before and after. They are equal if the badge was correct. */
 export interface Reconciled {
   readonly before: Badge;
   readonly after: Badge;
-  /** By how much it was off, unseen and unread together; 0 when it was true. */
+  /** The sum of the errors of unseen and unread. 0 if the badge was correct. */
   readonly drift: number;
 }
 
@@ -25,9 +25,10 @@ const driftOf = ({ inbox, counts }: Recounted) =>
 const isOff = (recounted: Recounted) => driftOf(recounted) > 0;
 
 /**
- * Compares the counters of inboxes with a count of the rows. Every writer keeps both in one transaction, so they never
- * differ; should they ever, by a hand in the database or a mistake of ours, this finds and mends it. Items have no counters:
- * their badges are counted when read.
+ * Compares the counters of inboxes with a count of the rows. Every writer changes both in one transaction, so
+ * they should never differ. If a manual change of the database or a bug makes them differ, the comparison
+ * finds and fixes the difference. Badges of items have no counters, because they are counted when they are
+ * read.
  */
 export function createReconcile({
   store,
@@ -45,8 +46,8 @@ export function createReconcile({
   let repaired = 0;
 
   /**
-   * Counts an inbox again under its lock. If a counter differs, writes it with a newer version, pushes the badge and resolves to
-   * what it found; else resolves to undefined.
+   * Recounts an inbox under its lock. If a counter differs, writes it with a newer version, publishes the
+   * badge and resolves to the recount. Otherwise resolves to undefined.
    */
   async function repair({ tenantId, userId }: UserKey): Promise<Recounted | undefined> {
     const user = { tenantId, userId };
@@ -69,7 +70,7 @@ export function createReconcile({
   }
 
   return {
-    /** Recounts one badge and, unless it is a dry run, repairs it. */
+    /** Recounts one badge. Repairs it unless this is a dry run. */
     async badge(
       user: UserKey,
       { dryRun }: { readonly dryRun: boolean },
@@ -91,16 +92,16 @@ export function createReconcile({
 
     repair,
 
-    /** Recounts about so many inboxes, drawn at random, and repairs those that are off. */
+    /** Recounts about `size` random inboxes, and repairs those with wrong counters. */
     async sample(size: number): Promise<void> {
       for (const { inbox } of (await store.recountSample(size)).filter(isOff)) await repair(inbox);
     },
 
-    /** How many badges of about so many, drawn at random, are off at this moment. Repairs nothing. */
+    /** Recounts about `size` random inboxes. Resolves to the number with wrong counters. Repairs nothing. */
     countDrift: async (size: number): Promise<number> =>
       (await store.recountSample(size)).filter(isOff).length,
 
-    /** How many badges this process has repaired. */
+    /** The number of badges that this process has repaired. */
     repaired: () => repaired,
   };
 }

@@ -29,7 +29,7 @@ afterEach(async () => {
   await storage.close();
 });
 
-/** The outbox as another process has it. Without polling, so that whoever waits for a notification needs it. */
+/** The outbox of another process. It does not poll, so a relay finds a record only by its notification. */
 function openOutbox(): Outbox {
   const { connection } = storage;
   return createPostgresOutbox(
@@ -56,7 +56,7 @@ function startRelay(
   return relay;
 }
 
-/** Records that say which they are, `from`..`to` inclusive. */
+/** The records with the numbers `from` to `to`, both included. */
 const numbered = (from: number, to: number): readonly OutgoingRecord[] =>
   Array.from({ length: to - from + 1 }, (_, n) => ({
     topic: 'news',
@@ -68,7 +68,7 @@ const range = (from: number, to: number) => numbered(from, to).map(({ value }) =
 const write = (records: readonly OutgoingRecord[]) =>
   storage.store.transaction((transaction) => transaction.addOutgoing(records, testNow));
 
-/** Whole records as they stand in the log. */
+/** The complete records of the log. */
 const sent = () =>
   storage.query<{ topic: string; key: string | null; raw: Buffer | null; headers: object }>(
     'SELECT topic, key, raw, headers FROM event_log ORDER BY "offset"',
@@ -78,14 +78,14 @@ const waitingNow = async () =>
   Number((await storage.query<{ count: string }>('SELECT count(*) FROM outbox'))[0]?.count);
 const drained = () => vi.waitFor(async () => expect(await waitingNow()).toBe(0), waiting);
 
-/** What the death of a process does to its turn. */
+/** Ends the turns of all relays, as the death of their process does. */
 const killSessions = () =>
   storage.query(
     `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
      WHERE datname = current_database() AND application_name = 'unseen relay'`,
   );
 
-/** A log whose `send` runs something before and after. */
+/** A log that calls a function before and after each `send`. */
 const around = (
   from: EventLog,
   { before, after }: { before?: () => Promise<void> | void; after?: () => Promise<void> | void },
@@ -99,7 +99,7 @@ const around = (
 });
 
 describe('the relay', () => {
-  it('sends what was committed, whole and in order, and nothing of what was undone', async () => {
+  it('sends committed records unchanged and in order, and no record of a rollback', async () => {
     startRelay();
     await write([
       { topic: 'a', key: null, value: null },
@@ -122,7 +122,7 @@ describe('the relay', () => {
     ]);
   });
 
-  it('sends what comes alone at once, and what comes soon after it together', async () => {
+  it('sends a single record at once, and the records soon after it together', async () => {
     let rounds = 0;
     const counted = around(log, {
       before() {
@@ -157,7 +157,7 @@ describe('the relay', () => {
     expect(performance.now() - startedAt).toBeLessThan(2_000);
   });
 
-  it('finds what it was not told of, a little later', async () => {
+  it('finds records without a notification a little later', async () => {
     const { database, connection } = storage;
     startRelay({ outbox: createPostgresOutbox({ database, connection }, { pollMs: 50 }) });
     await delay(100);
@@ -168,7 +168,7 @@ describe('the relay', () => {
     expect(await sentNumbers()).toEqual([1]);
   });
 
-  it('takes text that Postgres refuses without holding anything up', async () => {
+  it('replaces characters that PostgreSQL refuses, and sends the record', async () => {
     startRelay();
     await write([{ topic: 't', key: 'a\0b', value: Buffer.from('1'), headers: { 'h\0': '\0\ud800' } }]);
     await drained();
@@ -176,8 +176,8 @@ describe('the relay', () => {
   });
 });
 
-describe('nothing is lost and order is kept', () => {
-  it('when the relay dies between sending and removing: it is sent again', async () => {
+describe('a relay that fails', () => {
+  it('sends the records again if it dies between the send and the removal', async () => {
     let deaths = 2;
     const dying = around(log, {
       after: async () => {
@@ -192,7 +192,10 @@ describe('nothing is lost and order is kept', () => {
     expect(await sentNumbers()).toEqual([...range(1, 5), ...range(1, 5), ...range(1, 5), 6, 7]);
   });
 
-  /** Kills the relay after it has read and before the log has anything; whether all of it is sent in the end. */
+  /**
+   * Kills the relay after it has read the records and before the log has them. Resolves to whether the log
+   * gets every record in the end.
+   */
   async function survivesDeath(wrap: (outbox: Outbox) => Outbox): Promise<boolean> {
     let deaths = 1;
     const dying = around(log, {
@@ -211,11 +214,11 @@ describe('nothing is lost and order is kept', () => {
     return `${await sentNumbers()}` === `${range(1, 6)}`;
   }
 
-  it('since a record is removed after it was sent', async () => {
+  it('loses no record, because it removes a record after the send', async () => {
     expect(await survivesDeath((outbox) => outbox)).toBe(true);
   });
 
-  it('which the check above notices when it is removed before (control)', async () => {
+  it('loses records if it removes them before the send (control)', async () => {
     const hasty = (outbox: Outbox): Outbox => ({
       ...outbox,
       async takeTurn(signal) {
@@ -235,7 +238,7 @@ describe('nothing is lost and order is kept', () => {
     expect(await survivesDeath(hasty)).toBe(false);
   });
 
-  it('while the log is away: what waits grows, one line is logged, and all of it goes when the log is back', async () => {
+  it('keeps the records while the log is away, logs one line, and sends all records when the log is back', async () => {
     let isAway = true;
     let attempts = 0;
     const away = around(log, {
@@ -258,7 +261,7 @@ describe('nothing is lost and order is kept', () => {
     expect(await relay.depth()).toBe(0);
   });
 
-  it('when the log fails in a way nobody foresaw', async () => {
+  it('retries after an unexpected error of the log', async () => {
     let failures = 3;
     startRelay({
       log: around(log, {
@@ -273,7 +276,7 @@ describe('nothing is lost and order is kept', () => {
     expect(await storage.query('SELECT FROM dead_letter')).toEqual([]);
   });
 
-  it('when sessions are cut again and again', async () => {
+  it('loses no record and keeps the order if its sessions are killed repeatedly', async () => {
     for (let n = 0; n < 3; n += 1) startRelay();
     for (let round = 0; round < 10; round += 1) {
       await write(numbered(round * 50 + 1, round * 50 + 50));
@@ -286,7 +289,7 @@ describe('nothing is lost and order is kept', () => {
 });
 
 describe('two relays', () => {
-  it('of which one works and the other takes over when it dies', async () => {
+  it('take turns: the second works only after the first stops', async () => {
     const sends = [0, 0];
     let under = 0;
     let most = 0;
@@ -316,7 +319,7 @@ describe('two relays', () => {
     expect(await sentNumbers()).toEqual(range(1, 32));
   });
 
-  it('of which the one that stands by stops at once', async () => {
+  it('stop at once, also the relay without the turn', async () => {
     startRelay();
     await write(numbered(1, 1));
     await drained();
@@ -328,7 +331,7 @@ describe('two relays', () => {
   });
 });
 
-describe('a record the log refuses for good', () => {
+describe('a record that the log refuses', () => {
   const refusing = (from: EventLog): EventLog => ({
     ...from,
     async send(records) {
@@ -339,7 +342,7 @@ describe('a record the log refuses for good', () => {
     },
   });
 
-  it('is a dead letter of its tenant when it announces a notification', async () => {
+  it('becomes a dead letter of its tenant if it announces a notification', async () => {
     startRelay({ log: refusing(log) });
     await write([
       { topic: notificationCreatedTopic, key: 'acme/alice', value: Buffer.from('13') },
@@ -353,11 +356,11 @@ describe('a record the log refuses for good', () => {
     ]);
   });
 
-  it('becomes a dead letter, holds nothing up, and can be retried', async () => {
+  it('becomes a dead letter, delays no other record, and can be retried', async () => {
     const relay = startRelay({ log: refusing(log) });
     await write(numbered(1, 30));
     await drained();
-    // Its copy is refused as well, which ends there.
+    // The log refuses the copy of the dead letter, too. That ends there.
     expect(await sentNumbers()).toEqual(range(1, 30).filter((n) => n !== 13));
     const letters = await storage.store.deadLetters({ first: 10 });
     expect(letters).toMatchObject([
@@ -374,7 +377,7 @@ describe('a record the log refuses for good', () => {
 });
 
 describe('a topic that cannot be written', () => {
-  it('holds up no other, and what waits for it goes in its order when it can be', async () => {
+  it('delays no other topic, and gets its records in order when the log accepts them again', async () => {
     let isBroken = true;
     const attempts: string[] = [];
     const broken: EventLog = {
@@ -382,7 +385,7 @@ describe('a topic that cannot be written', () => {
       async send(records) {
         attempts.push(...new Set(records.map(({ topic }) => topic)));
         if (isBroken && records.some(({ topic }) => topic === 'broken'))
-          throw new AppError('UNAVAILABLE', 'Nobody may write there, says the test.');
+          throw new AppError('UNAVAILABLE', 'The topic cannot be written, says the test.');
         await log.send(records);
       },
     };
@@ -390,7 +393,7 @@ describe('a topic that cannot be written', () => {
     const relay = startRelay({ log: broken, warn });
     const toBroken = (from: number, to: number) =>
       numbered(from, to).map((record) => ({ ...record, topic: 'broken' }));
-    // More than a batch, and on both sides of it.
+    // The records are more than a batch, with records of another topic before and after them.
     await write([...numbered(1, 3), ...toBroken(1_001, 1_600), ...numbered(4, 6)]);
     await vi.waitFor(async () => expect(await sentNumbers()).toEqual(range(1, 6)), waiting);
     expect(await relay.depth()).toBe(600);
@@ -405,7 +408,7 @@ describe('a topic that cannot be written', () => {
     expect(await sentNumbers()).toEqual([...range(1, 7), ...range(1_001, 1_601)]);
   });
 
-  it('is tried again soon, and reported once, also while there is always something of another to send', async () => {
+  it('is retried soon and logged once, also during a steady flow to another topic', async () => {
     let attempts = 0;
     const hiccuping: EventLog = {
       ...log,
@@ -418,7 +421,7 @@ describe('a topic that cannot be written', () => {
       },
     };
     const warn = vi.fn();
-    // Every round finds what a dozen transactions wrote since the one before.
+    // With this rest, every round finds the records of a dozen transactions.
     startRelay({ log: hiccuping, warn, restMs: 500 });
     await write([{ ...numbered(0, 0)[0], topic: 'once' } as OutgoingRecord]);
     const isSent = async () => (await sentNumbers()).includes(0);
@@ -434,7 +437,7 @@ describe('a topic that cannot be written', () => {
 });
 
 describe('a batch', () => {
-  it('is as large as a log takes in one piece', async () => {
+  it('is at most as large as the log accepts at once', async () => {
     const large = { topic: 't', key: null, value: Buffer.alloc(300_000) };
     const huge = { ...large, value: Buffer.alloc(900_000) };
     await write([large, large, huge, { ...large, value: Buffer.from('1') }, ...numbered(1, 600)]);

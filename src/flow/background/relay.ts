@@ -68,7 +68,7 @@ export function createRelay(deps: RelayDeps, { maxBackoffMs = 10_000, restMs = 5
       } catch (err) {
         const count = failures.add();
         const delayMs = Math.min(maxBackoffMs, 100 * 2 ** count) * Math.random();
-        failures.warn({ err, delayMs }, 'relaying is retried');
+        failures.warn({ err, delayMs }, 'the relay failed; it tries again');
         await turn?.end();
         await delay(delayMs, undefined, { signal }).catch(() => {});
         continue;
@@ -134,7 +134,7 @@ async function sendTurn(context: Turn, turn: OutboxTurn): Promise<void> {
     // A steady flow to other topics would otherwise hold these topics for ever.
     if (heldUntil !== undefined && performance.now() >= heldUntil) {
       failures.add();
-      failures.warn({ err: reason, topics: [...held.keys()] }, 'topics that were held back are tried again');
+      failures.warn({ err: reason, topics: [...held.keys()] }, 'the relay tries the held topics again');
       held.clear();
       heldUntil = undefined;
     }
@@ -185,7 +185,7 @@ async function setAside(
   error: AppError,
 ): Promise<void> {
   const { topic, id, key, value, headers, writtenAt } = record;
-  logger.error({ err: error, topic, outboxId: String(id) }, 'the log refused a record for good');
+  logger.error({ err: error, topic, outboxId: String(id) }, 'the log refused a record');
   // The record is the copy of a dead letter for the log. The database already holds the dead letter.
   if (topic.endsWith(deadLetterSuffix)) return;
   // The record has no place in the log. No real partition is negative.

@@ -20,7 +20,7 @@ afterEach(() => storage.close());
 const user = (userId: string): UserKey => ({ tenantId: 'default', userId });
 const [alice, bob] = [user('alice'), user('bob')];
 
-/** A schedule, what comes due in it, and what it says and does. */
+/** A schedule, functions that make rows due, and spies on its log and its transactions. */
 async function startTime({ clock = createTestClock() } = {}) {
   const { store } = storage;
   await store.transaction((transaction) => transaction.ensureUsers([alice, bob], testNow));
@@ -59,7 +59,7 @@ async function startTime({ clock = createTestClock() } = {}) {
   };
 }
 
-/** By user and name, as they are now. */
+/** The notifications with their status, by user and title. */
 const notifications = async () =>
   (
     await storage.query<{ user_id: string; title: string; status: string }>(
@@ -73,8 +73,8 @@ const limits = async () =>
     )
   ).map((row) => `${row.user_id} ${row.status}`);
 
-/** From now on no notification of this title ends, and no limit of alice begins. */
-async function doom(title: string): Promise<void> {
+/** Makes the expiry of notifications with this title fail, and the start of alice's limits. */
+async function makeFail(title: string): Promise<void> {
   await storage.query(
     `ALTER TABLE notification ADD CONSTRAINT doomed CHECK (title <> '${title}' OR status <> 'EXPIRED')`,
   );
@@ -82,12 +82,12 @@ async function doom(title: string): Promise<void> {
     `ALTER TABLE user_limit ADD CONSTRAINT doomed CHECK (user_id <> 'alice' OR status <> 'ACTIVE')`,
   );
 }
-async function mend(): Promise<void> {
+async function repair(): Promise<void> {
   for (const table of ['notification', 'user_limit'])
     await storage.query(`ALTER TABLE ${table} DROP CONSTRAINT doomed`);
 }
 
-/** From now on the database gives up on whatever writes a notification of this title, as on what takes too long. */
+/** Makes the database refuse notifications with this title, with the error of a statement timeout. */
 async function slowDown(title: string): Promise<void> {
   await storage.query(`
     CREATE FUNCTION take_too_long() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -97,8 +97,8 @@ async function slowDown(title: string): Promise<void> {
     WHEN (NEW.title = '${title}') EXECUTE FUNCTION take_too_long()`);
 }
 
-describe('what is due and takes too long', () => {
-  it('is postponed, and what is due of others is done', async () => {
+describe('a due row that takes too long', () => {
+  it('is postponed, and the due rows of other users are applied', async () => {
     const clock = createTestClock();
     const { schedule, error, inSeconds, send } = await startTime({ clock });
     await send(alice, { title: 'slow', expiresAt: inSeconds(10) });
@@ -113,8 +113,8 @@ describe('what is due and takes too long', () => {
   });
 });
 
-describe('a row whose moment is not what it says itself', () => {
-  it('is taken once, and its moment is put right', async () => {
+describe('a row with a wrong due time', () => {
+  it('is read once, and its due time is corrected', async () => {
     const clock = createTestClock();
     const { schedule, send, inSeconds } = await startTime({ clock });
     await send(alice, { title: 'never due' });
@@ -129,8 +129,8 @@ describe('a row whose moment is not what it says itself', () => {
   });
 });
 
-describe('what can never be done when it is due', () => {
-  it('holds up nothing, also not of its own user, is reported, and is tried again later', async () => {
+describe('a due row that always fails', () => {
+  it('delays no other row, also of its own user, is logged, and is retried later', async () => {
     const clock = createTestClock();
     const { schedule, error, inSeconds, send, define } = await startTime({ clock });
     await send(alice, { title: 'doomed', expiresAt: inSeconds(10) });
@@ -138,7 +138,7 @@ describe('what can never be done when it is due', () => {
     await send(alice, { title: 'later', scheduledFor: inSeconds(30) });
     await define(alice, inSeconds(10));
     await define(bob, inSeconds(20));
-    await doom('doomed');
+    await makeFail('doomed');
     clock.set(inSeconds(60));
     while ((await schedule.deliverDue()) + (await schedule.updateLimits()) > 0);
     expect(await notifications()).toEqual([
@@ -154,7 +154,7 @@ describe('what can never be done when it is due', () => {
     const again = (await storage.store.nextDue()) as Date;
     expect(again.getTime()).toBeGreaterThan(clock.now().getTime());
 
-    await mend();
+    await repair();
     clock.set(again);
     while ((await schedule.deliverDue()) + (await schedule.updateLimits()) > 0);
     expect((await notifications())[0]).toBe('alice doomed EXPIRED');
@@ -163,11 +163,11 @@ describe('what can never be done when it is due', () => {
     expect(error).toHaveBeenCalledTimes(2);
   });
 
-  it('is not what the schedule wakes up for again and again, and what is due next comes at its time', async () => {
+  it('does not wake the schedule again at once, and the next due row is applied in time', async () => {
     const clock = { ...createTestClock(), now: () => new Date() };
     const { schedule, error, transaction, inSeconds, send } = await startTime({ clock });
     await send(alice, { title: 'doomed', expiresAt: inSeconds(1) });
-    await doom('doomed');
+    await makeFail('doomed');
     await send(bob, { title: 'soon', scheduledFor: inSeconds(3) });
     await send(bob, { title: 'next month', scheduledFor: inSeconds(30 * 86_400) });
     schedule.start();
@@ -178,7 +178,7 @@ describe('what can never be done when it is due', () => {
       expect(error).toHaveBeenCalledTimes(1);
       const before = transaction.mock.calls.length;
       await delay(1_000);
-      // The round that follows what was done, of each kind.
+      // Each kind may have one more round after its last row.
       expect(transaction.mock.calls.length - before).toBeLessThanOrEqual(4);
     } finally {
       await schedule.stop();
@@ -186,7 +186,7 @@ describe('what can never be done when it is due', () => {
   });
 });
 
-it('turns limits while notifications cannot be delivered, and says when everything that was due was done', async () => {
+it('updates limits while notifications fail, and succeeds only when all due rows are applied', async () => {
   const clock = { ...createTestClock(), now: () => new Date() };
   const { schedule, inSeconds, define } = await startTime({ clock });
   await define(alice, inSeconds(1));

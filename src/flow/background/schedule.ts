@@ -110,7 +110,7 @@ export function createSchedule(
         sleepMs = await work();
         succeededAt = clock.now();
       } catch (err) {
-        logger.warn({ err }, 'what is due could not be delivered; trying again');
+        logger.warn({ err }, 'the schedule failed; it tries again');
         sleepMs = 1_000 + 1_000 * Math.random();
       }
       await alarm.sleep(sleepMs);
@@ -176,7 +176,8 @@ async function deliver(
     const groups = due.flatMap(({ tenantId, userId, groupKey, status }) =>
       groupKey !== null && status === 'SCHEDULED' ? [{ tenantId, userId, groupKey }] : [],
     );
-    // `reachOf` leaves out these rows. They may expire before another notification of their group arrives.
+    // These rows are in the inbox already. `atHand` keeps `reachOf` from returning one of them, because it may expire before
+    // another notification of its group arrives.
     const arrived = due.filter(({ status }) => status === 'DELIVERED');
     const others = await transaction.reachOf({ groups, visits: [], atHand: arrived });
     const inboxBatch = createInboxBatch({ locked, known: [...arrived, ...others], now, lockedCategories });
@@ -239,7 +240,10 @@ async function applyIsolated(deps: ScheduleDeps, step: Step, signal: AbortSignal
   const reason = await attempt(batchSize);
   const { length } = taken;
   if (reason === undefined) return length;
-  logger.warn({ err: reason, count: length }, 'what is due is done one at a time: together it failed');
+  logger.warn(
+    { err: reason, count: length },
+    'a batch of due rows failed; the schedule applies its rows one at a time',
+  );
   let count = 0;
   while (count < length && !signal.aborted) {
     const err = await attempt(1);
@@ -258,5 +262,5 @@ async function postpone({ store, clock, logger }: ScheduleDeps, row: DueRow, err
   await store.transaction((transaction) => transaction.postpone(row, now, until));
   const { tenantId, userId } = row;
   const which = 'userLimitId' in row ? { userLimitId: row.userLimitId } : { notificationId: row.id };
-  logger.error({ err, tenantId, userId, ...which, until }, 'what is due could not be done and is put off');
+  logger.error({ err, tenantId, userId, ...which, until }, 'a due row failed and is postponed');
 }

@@ -70,14 +70,14 @@ function sweepWith({ clock = createTestClock(), to = log, logger = silent } = {}
 }
 
 describe('the sweep', () => {
-  it('has the partitions of this month and the next ready when it has started, over the end of the year', async () => {
+  it('creates the partitions of this month and the next before it has started, also across years', async () => {
     const sweep = sweepWith({ clock: createTestClock(new Date('2026-12-31T23:59:59.999Z')) });
     await sweep.start();
     sweep.stop();
     expect(await partitions()).toEqual(['page_view_2026_12', 'page_view_2027_01']);
   });
 
-  it('prepares the month after every hour, and prunes what is older than the retention', async () => {
+  it('creates the next partition and prunes the log every hour', async () => {
     vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
     const [{ now } = { now: new Date() }] = await storage.query<{ now: Date }>('SELECT now()');
     const clock = createTestClock(now);
@@ -85,7 +85,7 @@ describe('the sweep', () => {
     const reader = await log.consume('reader', Object.values(topics), async (records) => {
       seen += records.length;
     });
-    // Nobody consumes what is for other systems: it goes all the same.
+    // No consumer group reads this topic for other systems. The log is pruned all the same.
     await log.send([{ topic: notificationCreatedTopic, key: 'default/alice', value: Buffer.from('{}') }]);
     await log.append([pageViewed(), pageViewed()]);
     await vi.waitFor(() => expect(seen).toBe(2));
@@ -126,7 +126,7 @@ describe('the sweep', () => {
     sweep.stop();
   });
 
-  it('sweeps the other kinds if one fails, tries that one again after an hour, and says when each succeeded', async () => {
+  it('sweeps the other kinds if one fails, retries that kind after an hour, and stores the successes', async () => {
     vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
     const clock = createTestClock();
     const error = vi.fn();
@@ -150,7 +150,7 @@ describe('the sweep', () => {
     await vi.waitFor(async () => expect(await succeeded()).toEqual(others));
     await vi.waitFor(() => expect(error).toHaveBeenCalledTimes(1));
     expect(error.mock.calls).toMatchObject([
-      [{ kind: 'pageViews' }, 'a sweep failed; the next one will catch up'],
+      [{ kind: 'pageViews' }, 'a sweep failed; the next sweep catches up'],
     ]);
 
     await storage.query('DROP VIEW needed');
@@ -167,7 +167,7 @@ describe('the sweep', () => {
     sweep.stop();
   });
 
-  it('warns of a failure that may pass, and reports an error when it did not pass for two days', async () => {
+  it('logs a temporary failure as a warning, and as an error after two days', async () => {
     vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
     const clock = createTestClock();
     const [warn, error] = [vi.fn(), vi.fn()];
@@ -182,7 +182,7 @@ describe('the sweep', () => {
     sweep.stop();
   });
 
-  it('goes on after a failure, which it reports, and does not wait for the log to be pruned', async () => {
+  it('continues after a failure, and does not wait until the log is pruned', async () => {
     vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
     const error = vi.fn();
     const prune = vi.fn<EventLog['prune']>(() => Promise.reject(new Error('no')));
@@ -199,7 +199,7 @@ describe('the sweep', () => {
   });
 });
 
-describe('what is too old', () => {
+describe('the removal of old rows', () => {
   const dayMs = 86_400_000;
   const ago = (days: number) => new Date(testNow.getTime() - days * dayMs);
   const clock = createTestClock();
@@ -224,7 +224,7 @@ describe('what is too old', () => {
     return Object.fromEntries((await Promise.all(rows)).map(({ length }, n) => [tables[n], length]));
   };
 
-  /** One of everything of that day, as it would have come about then. */
+  /** Writes one row of each kind with the times of that day. */
   async function live(day: number): Promise<void> {
     const then = createTestClock(ago(day));
     const at = { occurredAt: then.now() };
@@ -256,7 +256,7 @@ describe('what is too old', () => {
     await store.bindKeys([key], then.now());
   }
 
-  it('goes, each kind at its time, and a dry run counts it and removes nothing', async () => {
+  it('removes each kind after its retention, and a dry run only counts the rows', async () => {
     for (const day of [250, 100, 45, 10]) await live(day);
     const before = await sizes();
     const dryRun = await expireAll({ store: storage.store, clock }, retention, { dryRun: true });
@@ -266,7 +266,7 @@ describe('what is too old', () => {
 
     const swept = await expireAll({ store: storage.store, clock }, retention, { dryRun: false });
     expect(swept.map(({ kind, removed }) => [kind, removed])).toEqual(
-      // An opening goes with the last notification it covered.
+      // An opening is removed together with the last notification that it covered.
       dryRun.map(({ kind, removed }) => [kind, removed]),
     );
     expect(await sizes()).toEqual({
@@ -275,7 +275,7 @@ describe('what is too old', () => {
       user_activity_member: 9,
       user_activity_metrics: 9,
       user_activity_type: 18,
-      // The unread ones, and those that were read within the 90 days.
+      // The unread notifications, and the notifications that were read within 90 days.
       notification: 6,
       inbox_opening: 4,
       processed_event: 3,
@@ -288,7 +288,7 @@ describe('what is too old', () => {
     expect(again.map(({ removed }) => removed)).toEqual(again.map(() => 0));
   });
 
-  it('is no notification that is put off: it comes again, however long ago it was read', async () => {
+  it('keeps a snoozed notification, even if it was read long ago', async () => {
     const pubSub = createLocalPubSub();
     const act = createAct({ store: storage.store, pubSub, clock, logger: silent });
     await live(100);
@@ -309,7 +309,7 @@ describe('what is too old', () => {
     expect(newest).toMatchObject({ id: read?.id, readAt: null, snoozedUntil: null });
   });
 
-  it('of the history of limits is nothing that a limit stands on, nor what says the progress there', async () => {
+  it('keeps the limit events that a limit and its progress depend on', async () => {
     const { store } = storage;
     const deps = { store, pubSub: createLocalPubSub(), clock, logger: silent };
     const wire = (n: number) => {
@@ -331,7 +331,8 @@ describe('what is too old', () => {
     const dryRun = await store.expire('limitHistory', ago(1_095), { dryRun: true });
     expect(await store.expire('limitHistory', ago(1_095), { dryRun: false })).toBe(dryRun);
     const left = await history();
-    // Definitions, what stood before the later one, the next and the last reset and what stood before these, the last old one.
+    // These are the definitions and the event before the later one, the events of the next and the last reset
+    // with the events before them, and the last old event.
     const stays = [1, 2, 3, 11, 12, 20, 21, 30, 31, 32, 33, 34, 35];
     expect(left).toEqual(before.filter((line) => stays.includes(Number.parseInt(line, 10))));
     expect(dryRun).toBe(35 - stays.length);
@@ -346,7 +347,7 @@ describe('what is too old', () => {
     expect(await store.limits([alice])).toEqual(limit);
   });
 
-  it('of the history of limits is no definition by which progress is read, however many came since', async () => {
+  it('keeps the definitions that progress depends on, also after many later definitions', async () => {
     const { store } = storage;
     const deps = { store, pubSub: createLocalPubSub(), clock, logger: silent };
     const fields = { createdAt: ago(1_200).getTime() };
@@ -369,13 +370,13 @@ describe('what is too old', () => {
     );
   });
 
-  it('waits for nobody: what somebody has locked is left for the next time', async () => {
+  it('does not wait for a lock, and removes the locked rows the next time', async () => {
     await live(100);
     const client = await storage.database.pool.connect();
     try {
       await client.query('BEGIN; SELECT FROM dead_letter FOR UPDATE');
       expect(await storage.store.expire('deadLetters', ago(60), { dryRun: false })).toBe(0);
-      // A reader of page views holds up the removal of partitions, and is not held up by it for long.
+      // A reader of page views delays the removal of partitions. The removal gives up soon.
       await client.query('SELECT FROM page_view');
       const dropping = storage.store.expire('pageViews', testNow, { dryRun: false });
       await expect(dropping).rejects.toMatchObject({ code: 'UNAVAILABLE' });
@@ -387,7 +388,7 @@ describe('what is too old', () => {
     expect(await storage.store.expire('pageViews', testNow, { dryRun: false })).toBe(1);
   });
 
-  it('is no opening that says when what is left was seen', async () => {
+  it('keeps the openings that say when a remaining notification was seen', async () => {
     await live(250);
     const [, first] = await storage.store.notifications(alice, { first: 2 });
     expect(first?.seenAt).toEqual(ago(250));

@@ -15,28 +15,33 @@ import type { Reconcile } from './reconcile.ts';
 const hourMs = 3_600_000;
 const dayMs = 24 * hourMs;
 
-/** A kind that was not swept for so long is overdue: two sweeps failed. */
+/** A kind is overdue if its last successful sweep is older than this, in ms. Then two sweeps have failed. */
 const overdueMs = 2 * dayMs;
 
-/** Inboxes that are recounted, and how often: nearly a million a day. */
+/**
+ * The inboxes of one sample. With the interval below, the sweep recounts nearly a million inboxes per day.
+ */
 const sampleSize = 100;
 const sampleMs = 10_000;
 
-/** Days for which each kind is kept; `log`: records that every group has passed. */
+/** How long each kind is kept, in days. `log` is for records that every consumer group has read. */
 export type Retention = Readonly<Record<Expiring | 'log', number>>;
 
-/** What of one kind was, or would be, removed. */
+/** The result of a sweep of one kind. In a dry run nothing was removed. */
 export interface Swept {
   readonly kind: Expiring;
   readonly days: number;
   readonly before: Date;
-  /** Rows, and partitions of a month; 0 if it failed. */
+  /** The number of rows, or of monthly partitions. 0 if the sweep failed. */
   readonly removed: number;
-  /** Why it failed; undefined if it did not. */
+  /** The error of the sweep. undefined if it succeeded. */
   readonly error: unknown;
 }
 
-/** Removes what is older than its retention, each kind even if one before it fails; with `dryRun` it is counted only. */
+/**
+ * Removes the rows of each kind that are older than its retention. A failure of one kind does not stop the
+ * next. With `dryRun`, the rows are only counted.
+ */
 export async function expireAll(
   deps: Deps,
   retention: Retention,
@@ -68,7 +73,7 @@ const errorOf = (work: () => Promise<unknown>) =>
     (error: unknown) => error,
   );
 
-/** Sweeps a kind and keeps how that ended, for all processes; why it failed, undefined if it did not. */
+/** Sweeps a kind and stores the outcome for all processes. Resolves to the error, or to undefined. */
 async function noted(
   { store, clock }: Deps,
   kind: SweptKind,
@@ -83,9 +88,11 @@ async function noted(
 }
 
 /**
- * Keeps house. All the time it recounts badges drawn at random. Hourly, partitions for this month and the next are ready,
- * and log records beyond the retention are gone; daily, whatever else is beyond its own. A kind that fails is tried again
- * after an hour, and holds up no other.
+ * Cleans up in the background.
+ *
+ * Every 10 s it recounts random badges. Every hour it creates the partitions of this month and the next, and
+ * prunes log records that are older than their retention. Every day it removes all other rows that are older
+ * than theirs. A kind that fails is tried again after an hour, and does not delay the other kinds.
  */
 export function createSweep(
   {
@@ -120,8 +127,9 @@ export function createSweep(
 
   async function expire(kinds: readonly Expiring[]): Promise<void> {
     const swept = await expireAll({ store, clock }, retention, { dryRun: false, kinds });
-    const removed = swept.filter((one) => one.removed > 0).map((one) => [one.kind, one.removed]);
-    if (removed.length > 0) logger.info({ removed: Object.fromEntries(removed) }, 'removed what was too old');
+    const removed = swept.filter(({ removed }) => removed > 0).map(({ kind, removed }) => [kind, removed]);
+    if (removed.length > 0)
+      logger.info({ removed: Object.fromEntries(removed) }, 'removed rows older than their retention');
     failed = swept.filter(({ error }) => error !== undefined).map(({ kind }) => kind);
     for (const { kind, error } of swept) await report(kind, error);
   }
@@ -130,27 +138,30 @@ export function createSweep(
     await report(kind, await noted({ store, clock }, kind, work));
   }
 
-  /** A failure that may pass is a warning, until it did not pass for too long. */
+  /** Logs a temporary failure as a warning. A failure of an overdue kind is logged as an error. */
   async function report(kind: SweptKind, err: unknown): Promise<void> {
     if (err === undefined) return;
     const outcomes = await store.sweeps().catch(() => []);
-    const isLate = outcomes.some((one) => one.kind === kind && isOverdue(one, clock.now()));
+    const isLate = outcomes.some((outcome) => outcome.kind === kind && isOverdue(outcome, clock.now()));
     const level = isRetriable(err) && !isLate ? 'warn' : 'error';
-    logger[level]({ err, kind }, 'a sweep failed; the next one will catch up');
+    logger[level]({ err, kind }, 'a sweep failed; the next sweep catches up');
   }
 
-  /** One at a time, however slow the database is. */
+  /** Skips a sample while the one before still runs. */
   async function sample(): Promise<void> {
     if (isSampling) return;
     isSampling = true;
     const err = await errorOf(() => reconcile.sample(sampleSize));
     if (err === undefined) sampledAt = clock.now();
-    else logger.warn({ err }, 'badges could not be recounted; trying again');
+    else logger.warn({ err }, 'the recount of badges failed; the next recount follows');
     isSampling = false;
   }
 
   return {
-    /** Sweeps once, then again and again. Resolves when there is room for page views; what is old is not waited for. */
+    /**
+     * Sweeps once, then repeatedly. Resolves when the partitions of page views exist. It does not wait for
+     * the removal of old rows.
+     */
     async start(): Promise<void> {
       await preparePartitions();
       const hourly = () => {
@@ -166,7 +177,7 @@ export function createSweep(
         setInterval(() => void expire(expiring), dayMs).unref(),
       );
     },
-    /** When badges drawn at random were last recounted; undefined before the first time. */
+    /** The last time that random badges were recounted. undefined before the first time. */
     sampledAt: () => sampledAt,
     stop(): void {
       for (const timer of timers) clearInterval(timer);
@@ -174,6 +185,6 @@ export function createSweep(
   };
 }
 
-/** Whether a kind has not been swept for so long that someone should look. */
+/** Whether the last successful sweep of a kind is too long ago. */
 const isOverdue = ({ since, succeededAt }: SweepOutcome, now: Date) =>
   now.getTime() - (succeededAt ?? since).getTime() > overdueMs;
