@@ -100,77 +100,49 @@ export class ConfigError extends Error {
 
 /** Reads the configuration from the environment. Throws ConfigError with all problems at once. */
 export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
+  const { values, problems } = parseSettings(env);
+  throwProblems(problems, env);
+  throwProblems([...problemsOfAuth(values), ...problemsOfBackends(values)], env);
+  return configOf(values);
+}
+
+/** Parses every setting. If there are problems, the values are incomplete. */
+function parseSettings(env: NodeJS.ProcessEnv): {
+  readonly values: Settings;
+  readonly problems: readonly string[];
+} {
   const problems: string[] = [];
-  const values = Object.fromEntries(
-    Object.entries(settings).map(([key, { schema, example, ...about }]) => {
-      const given = env[key] === '' ? undefined : env[key];
-      const parsed = (schema as z.ZodType).safeParse(given);
-      if (parsed.success) return [key, parsed.data];
-      const got = 'secret' in about && about.secret ? 'a value that is not shown' : `"${given}"`;
-      problems.push(
-        `  ${key}: got ${got}, expected ${parsed.error.issues[0]?.message}, for example ${example}`,
-      );
-      return [key, undefined];
-    }),
-  ) as Settings;
+  const entries = Object.entries(settings).map(([key, { schema, example, ...about }]) => {
+    const given = env[key] === '' ? undefined : env[key];
+    const parsed = (schema as z.ZodType).safeParse(given);
+    if (parsed.success) return [key, parsed.data];
+    const got = 'secret' in about && about.secret ? 'a value that is not shown' : `"${given}"`;
+    problems.push(
+      `  ${key}: got ${got}, expected ${parsed.error.issues[0]?.message}, for example ${example}`,
+    );
+    return [key, undefined];
+  });
+  return { values: Object.fromEntries(entries) as Settings, problems };
+}
+
+function throwProblems(problems: readonly string[], env: NodeJS.ProcessEnv): void {
+  if (problems.length === 0) return;
   // A setting that seems to be missing may be misspelt.
-  const hints = () =>
-    misspellings(env).map(({ variable, meant }) => `  ${variable} is not a setting: did you mean ${meant}?`);
-  if (problems.length > 0) throw new ConfigError([...problems, ...hints()]);
+  const hints = misspellings(env).map(
+    ({ variable, meant }) => `  ${variable} is not a setting: did you mean ${meant}?`,
+  );
+  throw new ConfigError([...problems, ...hints]);
+}
 
-  const production = values.NODE_ENV === 'production';
-  if (values.AUTH_SECRET !== undefined && values.AUTH_JWKS_URL !== undefined) {
-    problems.push(
-      '  AUTH_SECRET and AUTH_JWKS_URL are both set, but Unseen verifies tokens with one of them: unset the other',
-    );
-  }
-  if (
-    production &&
-    values.ROLES.includes('api') &&
-    values.AUTH_SECRET === undefined &&
-    values.AUTH_JWKS_URL === undefined
-  ) {
-    problems.push(
-      '  AUTH_SECRET or AUTH_JWKS_URL: NODE_ENV is production, so tokens need a configured key: set one of them',
-    );
-  }
-  problems.push(...problemsOfBackends(values));
-  if (problems.length > 0) throw new ConfigError([...problems, ...hints()]);
-
+function configOf(values: Settings): Config {
   return Object.freeze({
     host: values.HOST,
     port: values.PORT,
     dataDir: values.DATA_DIR,
     databaseUrl: values.DATABASE_URL,
     databasePoolSize: values.DATABASE_POOL_SIZE,
-    kafka:
-      values.KAFKA_BROKERS &&
-      Object.freeze({
-        brokers: values.KAFKA_BROKERS,
-        clientId: values.KAFKA_CLIENT_ID,
-        namespace: values.NAMESPACE,
-        renamed: values.KAFKA_TOPICS ?? {},
-        ssl: values.KAFKA_SSL === 'on',
-        sasl:
-          values.KAFKA_SASL_MECHANISM &&
-          Object.freeze({
-            mechanism: values.KAFKA_SASL_MECHANISM,
-            username: values.KAFKA_SASL_USERNAME ?? '',
-            password: values.KAFKA_SASL_PASSWORD ?? '',
-          }),
-        partitions: values.KAFKA_PARTITIONS,
-        replicationFactor: values.KAFKA_REPLICATION_FACTOR,
-        compression: values.KAFKA_COMPRESSION,
-        sessionTimeoutMs: values.KAFKA_SESSION_TIMEOUT_SEC * 1000,
-      }),
-    redis:
-      values.REDIS_URL === undefined
-        ? undefined
-        : Object.freeze({
-            url: values.REDIS_URL,
-            cluster: values.REDIS_CLUSTER === 'on',
-            namespace: values.NAMESPACE,
-          }),
+    kafka: kafkaOf(values),
+    redis: redisOf(values),
     roles: new Set(values.ROLES),
     auth: Object.freeze({
       secret: values.AUTH_SECRET,
@@ -189,44 +161,98 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
       perTenant: values.MAX_IN_FLIGHT_PER_TENANT,
     }),
     dailyQuota: Object.freeze({ perUser: values.QUOTA_PER_USER, perTenant: values.QUOTA_PER_TENANT }),
-    introspection: values.INTROSPECTION === undefined ? !production : values.INTROSPECTION === 'on',
+    introspection: isOn(values.INTROSPECTION ?? (isProduction(values) ? 'off' : 'on')),
     retentionDays: values.RETENTION_DAYS,
     flushIntervalMs: values.FLUSH_INTERVAL_SEC * 1000,
     batchSize: values.BATCH_SIZE,
     maxActivityTypes: values.MAX_ACTIVITY_TYPES,
-    alert: Object.freeze({
-      users: values.ALERT_USERS.map((user) => {
-        const slash = user.indexOf('/');
-        return { tenantId: user.slice(0, slash), userId: user.slice(slash + 1) };
-      }),
-      minCount: values.ALERT_MIN_COUNT,
-    }),
+    alert: Object.freeze({ users: alertUsersOf(values), minCount: values.ALERT_MIN_COUNT }),
     lockedCategories: values.LOCKED_CATEGORIES,
     viewHorizonDays: values.VIEW_HORIZON_DAYS,
-    announcesDeliveries: values.ANNOUNCE_DELIVERIES === 'on',
+    announcesDeliveries: isOn(values.ANNOUNCE_DELIVERIES),
     limitThresholds: values.LIMIT_THRESHOLDS,
-    retention: Object.freeze({
-      pageViews: values.RETENTION_DAYS,
-      activity: values.RETENTION_DAYS,
-      // An item counts for one horizon after its publication, and a view counts up to one horizon before the publication.
-      // One more day covers the difference between clocks.
-      itemViews: 2 * values.VIEW_HORIZON_DAYS + 1,
-      // A user may view an item before its publisher publishes it, but not much earlier.
-      earlyItemViews: 1,
-      // A stream can resume from a change of the last 7 days.
-      changes: 7,
-      limitHistory: values.LIMIT_HISTORY_DAYS,
-      notifications: values.NOTIFICATION_RETENTION_DAYS,
-      marks: values.DEDUPE_DAYS,
-      idempotencyKeys: values.DEDUPE_DAYS,
-      deadLetters: values.DEAD_LETTER_RETENTION_DAYS,
-      log: values.LOG_RETENTION_DAYS,
-    }),
+    retention: retentionOf(values),
     unknownUserWaitMs: values.UNKNOWN_USER_WAIT_SEC * 1000,
     resyncMs: values.RESYNC_INTERVAL_SEC * 1000,
     shutdownTimeoutMs: values.SHUTDOWN_TIMEOUT_SEC * 1000,
     logLevel: values.LOG_LEVEL,
   });
+}
+
+const isOn = (value: 'on' | 'off') => value === 'on';
+
+const isProduction = (values: Settings) => values.NODE_ENV === 'production';
+
+function kafkaOf(values: Settings): Config['kafka'] {
+  if (!values.KAFKA_BROKERS) return undefined;
+  return Object.freeze({
+    brokers: values.KAFKA_BROKERS,
+    clientId: values.KAFKA_CLIENT_ID,
+    namespace: values.NAMESPACE,
+    renamed: values.KAFKA_TOPICS ?? {},
+    ssl: isOn(values.KAFKA_SSL),
+    sasl:
+      values.KAFKA_SASL_MECHANISM &&
+      Object.freeze({
+        mechanism: values.KAFKA_SASL_MECHANISM,
+        username: values.KAFKA_SASL_USERNAME ?? '',
+        password: values.KAFKA_SASL_PASSWORD ?? '',
+      }),
+    partitions: values.KAFKA_PARTITIONS,
+    replicationFactor: values.KAFKA_REPLICATION_FACTOR,
+    compression: values.KAFKA_COMPRESSION,
+    sessionTimeoutMs: values.KAFKA_SESSION_TIMEOUT_SEC * 1000,
+  });
+}
+
+function redisOf(values: Settings): Config['redis'] {
+  if (values.REDIS_URL === undefined) return undefined;
+  return Object.freeze({
+    url: values.REDIS_URL,
+    cluster: isOn(values.REDIS_CLUSTER),
+    namespace: values.NAMESPACE,
+  });
+}
+
+function alertUsersOf({ ALERT_USERS }: Settings): Config['alert']['users'] {
+  return ALERT_USERS.map((user) => {
+    const slash = user.indexOf('/');
+    return { tenantId: user.slice(0, slash), userId: user.slice(slash + 1) };
+  });
+}
+
+function retentionOf(values: Settings): Config['retention'] {
+  return Object.freeze({
+    pageViews: values.RETENTION_DAYS,
+    activity: values.RETENTION_DAYS,
+    // An item counts for one horizon after its publication. Users may view it up to one horizon before its publication, so
+    // a view can matter for two horizons. One more day covers the difference between clocks.
+    itemViews: 2 * values.VIEW_HORIZON_DAYS + 1,
+    // A user may view an item before its publisher publishes it, but not much earlier.
+    earlyItemViews: 1,
+    // A stream can resume from a change of the last 7 days.
+    changes: 7,
+    limitHistory: values.LIMIT_HISTORY_DAYS,
+    notifications: values.NOTIFICATION_RETENTION_DAYS,
+    marks: values.DEDUPE_DAYS,
+    idempotencyKeys: values.DEDUPE_DAYS,
+    deadLetters: values.DEAD_LETTER_RETENTION_DAYS,
+    log: values.LOG_RETENTION_DAYS,
+  });
+}
+
+/** The problems of the settings that configure the key of tokens, each with the fix. */
+function problemsOfAuth(values: Settings): readonly string[] {
+  const { AUTH_SECRET, AUTH_JWKS_URL } = values;
+  if (AUTH_SECRET !== undefined && AUTH_JWKS_URL !== undefined)
+    return [
+      '  AUTH_SECRET and AUTH_JWKS_URL are both set, but Unseen verifies tokens with one of them: unset the other',
+    ];
+  const isConfigured = AUTH_SECRET !== undefined || AUTH_JWKS_URL !== undefined;
+  if (isConfigured || !isProduction(values) || !values.ROLES.includes('api')) return [];
+  return [
+    '  AUTH_SECRET or AUTH_JWKS_URL: NODE_ENV is production, so tokens need a configured key: set one of them',
+  ];
 }
 
 /** The problems of settings that cannot work together, each with the reason and the fix. */
