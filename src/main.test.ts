@@ -690,7 +690,7 @@ describe('unseen dlq', () => {
     const [second = '', first = ''] = idsIn(table);
     expect(await dlq('ls', '--limit', '1')).toMatchObject({
       code: 0,
-      stderr: 'The list ends after 1. Raise --limit to list more.\n',
+      stderr: 'Listed the newest 1 dead letter. Raise --limit to list more.\n',
     });
     expect((await dlq('ls', '--topic', 'other')).stdout).toBe('No dead letters.\n');
     expect((await dlq('ls', '--code', 'USER_NOT_FOUND')).stdout).toBe('No dead letters.\n');

@@ -56,7 +56,9 @@ function list(options: { topic?: string; code?: string; limit: number; json?: bo
     if (options.json) console.log(JSON.stringify(letters.map(plainLetter), undefined, 2));
     else console.log(letters.length === 0 ? 'No dead letters.' : letterTable(letters));
     if (found.length > letters.length)
-      console.error(`The list ends after ${options.limit}. Raise --limit to list more.`);
+      console.error(
+        `Listed the newest ${counted(options.limit, 'dead letter')}. Raise --limit to list more.`,
+      );
   });
 }
 

@@ -265,7 +265,7 @@ export const settings = {
     group: 'callers',
     unit: 'points per second',
     about:
-      'How many points per second a user gets from each process. Unused points add up to those of five seconds. A request, socket or subscription costs 1 point. An operation costs 1 more point for every 20 of its cost and for every 5 items it brings. 0 means no limit.',
+      'How many points per second a user gets from each process. A user can save at most five seconds of points. A request, socket or subscription costs 1 point. An operation costs 1 more point for every 20 of its cost and for every 5 items it brings. 0 means no limit.',
     example: '50',
   }),
   RATE_LIMIT_PER_SERVICE: setting(integer(0, 1_000_000).default(5_000), {

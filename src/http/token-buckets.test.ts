@@ -32,7 +32,7 @@ describe('a token bucket', () => {
     expect(taken(buckets, 20)).toBe(12);
   });
 
-  it('refills at the same time however often callers find it empty', () => {
+  it('refills no later if callers find it empty', () => {
     const buckets = create(1);
     taken(buckets, 4);
     for (let at = 0; at < 999; at += 1, nowMs += 1) expect(buckets.take('alice')).toBe(1_000 - at);

@@ -45,6 +45,6 @@ async function examineStore(config: Config): Promise<readonly Finding[]> {
     return [{ state: 'failed', found: 'not running, and this platform cannot run it', fix: unsupported }];
   const problem = problemOfDirectory(dataDir);
   if (problem === undefined) return [{ state: 'ok', found: 'not running, `unseen start` starts it' }];
-  const fix = 'Make DATA_DIR writable, set another, or set DATABASE_URL to a PostgreSQL server.';
+  const fix = 'Make DATA_DIR writable, set another DATA_DIR, or set DATABASE_URL to a PostgreSQL server.';
   return [{ state: 'failed', found: `not running, and cannot be started: ${problem}`, fix }];
 }
