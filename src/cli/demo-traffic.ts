@@ -39,13 +39,15 @@ export interface DemoOptions {
   readonly limitThresholds: Readonly<Record<(typeof limits)[number]['type'], readonly number[]>>;
 }
 
-interface DemoUser {
+type VisitorLimit = (typeof limits)[number] & { readonly userLimitId: string };
+
+interface Visitor {
   readonly userId: string;
   page: string | undefined;
   views: number;
   clicks: number;
   notifications: number;
-  readonly limit: ((typeof limits)[number] & { readonly userLimitId: string }) | undefined;
+  readonly limit: VisitorLimit | undefined;
   /** The progress of the limit after each acknowledged use. */
   readonly uses: number[];
   used: number;
@@ -67,18 +69,41 @@ export interface Demo {
   check(): Promise<readonly Check[]>;
 }
 
-type Answer = Readonly<Record<string, unknown>>;
-
 /**
  * Sends the traffic of a web site to a server. Visitors come, go from page to page, click, use up their
  * limits and leave. The shop sends them notifications, and they open their inboxes. Rejects if the server
  * cannot be reached or refuses a request.
  */
 export async function runDemo(
-  { url, token, users, rate, forMs, limitThresholds }: DemoOptions,
+  { users, rate, forMs, limitThresholds, ...server }: DemoOptions,
   onProgress: (done: { readonly part: number; readonly events: number }) => void,
 ): Promise<Demo> {
-  async function ask<Data>(query: string, variables: Answer = {}): Promise<Data> {
+  const ask = createAsk(server);
+  const visitors = createVisitors(users);
+  await registerVisitors(ask, visitors);
+  const from = new Date();
+  const counts: Counts = { events: 0, sessions: 0, openings: 0 };
+  await repeatAtRate(
+    { rate, forMs },
+    () => act(ask, visitors, counts),
+    (part) => onProgress({ part, events: counts.events }),
+  );
+  return { ...counts, check: () => compare(ask, visitors, { from, limitThresholds }) };
+}
+
+interface Counts {
+  events: number;
+  sessions: number;
+  openings: number;
+}
+
+type Values = Readonly<Record<string, unknown>>;
+
+type Ask = <Data>(query: string, variables?: Values) => Promise<Data>;
+
+/** Returns a function that sends an operation. It rejects with the first error or user error of the answer. */
+function createAsk({ url, token }: Pick<DemoOptions, 'url' | 'token'>): Ask {
+  return async <Data>(query: string, variables: Values = {}) => {
     const response = await fetch(`${url}/graphql`, {
       method: 'POST',
       headers: { 'content-type': 'application/json', authorization: `Bearer ${token}` },
@@ -91,9 +116,12 @@ export async function runDemo(
     );
     if (refused[0]) throw new Error(refused[0].message);
     return data;
-  }
+  };
+}
 
-  const people: readonly DemoUser[] = Array.from({ length: users }, (_, n) => ({
+/** Visitors without history. Every second visitor has a limit. */
+function createVisitors(count: number): readonly Visitor[] {
+  return Array.from({ length: count }, (_, n) => ({
     userId: `visitor-${n + 1}`,
     page: undefined,
     views: 0,
@@ -103,15 +131,15 @@ export async function runDemo(
     uses: [],
     used: 0,
   }));
-  const patches = people.map(({ userId }) => ({ userId, patch: {} }));
+}
+
+/** Creates the visitors and their limits on the server. */
+async function registerVisitors(ask: Ask, visitors: readonly Visitor[]): Promise<void> {
   await ask(
     'mutation ($users: [UpsertUserInput!]!) { upsertUsers(input: { users: $users }) { userErrors { message } } }',
-    {
-      users: patches,
-    },
+    { users: visitors.map(({ userId }) => ({ userId, patch: {} })) },
   );
-
-  for (const { userId, limit } of people) {
+  for (const { userId, limit } of visitors) {
     if (!limit) continue;
     const input = { ...limit, userId, brandId: 'demo', value: String(limit.value) };
     await ask(
@@ -119,144 +147,170 @@ export async function runDemo(
       { input },
     );
   }
+}
 
-  const record = (input: Answer) =>
-    ask(
-      'mutation ($input: RecordPageViewInput!) { recordPageView(input: $input) { userErrors { message } } }',
-      { input },
-    );
-  const from = new Date();
-  let [events, sessions, openings] = [0, 0, 0];
-
-  /** Sends one action of a random visitor, and counts it after the server acknowledges it. */
-  async function act(): Promise<void> {
-    const user = pick(people);
-    const { userId } = user;
-    const chance = Math.random();
-    if (user.page !== undefined && user.limit && chance < 0.1) {
-      const { userLimitId, value } = user.limit;
-      const amount = Math.round(value * (0.2 + 0.3 * Math.random()));
-      const { updateUserLimitProgress } = await ask<{ updateUserLimitProgress: { userLimit: VisibleLimit } }>(
-        `mutation ($input: UpdateUserLimitProgressInput!) {
-           updateUserLimitProgress(input: $input) { userLimit { progress } userErrors { message } } }`,
-        { input: { userLimitId, amount: String(amount) } },
-      );
-      user.used += amount;
-      user.uses.push(Number(updateUserLimitProgress.userLimit.progress));
-    } else if (user.page === undefined || chance < 0.75) {
-      if (user.page === undefined) sessions += 1;
-      const page = user.page === undefined ? 'Home' : pick(site[user.page] ?? ['Home']);
-      // A visitor may leave after any page and always leaves after the checkout.
-      user.page = page === 'Checkout' || Math.random() < 0.1 ? undefined : page;
-      await record({ userId, name: page, path: `/${page.toLowerCase()}` });
-      user.views += 1;
-    } else if (chance < 0.85) {
-      await record({ userId, name: user.page, activityType: 'click' });
-      user.clicks += 1;
-    } else if (chance < 0.95) {
-      const input = { userId, content: { title: pick(news) } };
-      await ask(
-        'mutation ($input: SendNotificationInput!) { sendNotification(input: $input) { userErrors { message } } }',
-        { input },
-      );
-      user.notifications += 1;
-    } else {
-      await ask(
-        'mutation ($input: OpenInboxInput!) { openInbox(input: $input) { userErrors { message } } }',
-        {
-          input: { userId },
-        },
-      );
-      openings += 1;
-    }
-    events += 1;
-  }
-
+/**
+ * Starts `work` at a constant rate without waiting for earlier work, and resolves when all of it has ended.
+ * After the first failure it starts no more work and rejects with that failure.
+ */
+async function repeatAtRate(
+  { rate, forMs }: Pick<DemoOptions, 'rate' | 'forMs'>,
+  work: () => Promise<void>,
+  onProgress: (part: number) => void,
+): Promise<void> {
   const startedAt = performance.now();
-  const underWay = new Set<Promise<void>>();
+  const running = new Set<Promise<void>>();
   let failure: unknown;
   for (let n = 0; ; n += 1) {
     const dueMs = (n * 1000) / rate;
     if (dueMs >= forMs || failure !== undefined) break;
     const waitMs = startedAt + dueMs - performance.now();
     if (waitMs > 1) await delay(waitMs);
-    const work = act().catch((error: unknown) => {
+    const task = work().catch((error: unknown) => {
       failure ??= error;
     });
-    underWay.add(work);
-    void work.then(() => underWay.delete(work));
-    onProgress({ part: dueMs / forMs, events });
+    running.add(task);
+    void task.then(() => running.delete(task));
+    onProgress(dueMs / forMs);
   }
-  await Promise.all(underWay);
+  await Promise.all(running);
   if (failure !== undefined) throw failure;
-  onProgress({ part: 1, events });
-
-  /**
-   * How many warnings about the limit the user received: one for each threshold that was the highest reached
-   * after a use.
-   */
-  function warnings({ limit, uses }: DemoUser): number {
-    if (!limit) return 0;
-    const reached = (use: number) =>
-      limitThresholds[limit.type].findLast((percent) => use * 100 >= percent * limit.value);
-    return new Set(uses.flatMap((use) => reached(use) ?? [])).size;
-  }
-
-  async function check(): Promise<readonly Check[]> {
-    let [views, used, notifications, unseen, listedUnseen] = [0, 0, 0, 0, 0];
-    for (const { userId } of people) {
-      const { user } = await ask<{ user: VisibleUser }>(
-        `query ($userId: ID!) { user(userId: $userId) { badge { unseen } stats { pageViewCount } limits { progress }
-           notifications(first: 100) { totalCount nodes { seenAt } } } }`,
-        { userId },
-      );
-      views += user.stats.pageViewCount;
-      used += user.limits.reduce((sum, { progress }) => sum + Number(progress), 0);
-      notifications += user.notifications.totalCount;
-      // Unseen notifications are compared only for users whose notifications fit on one page.
-      if (user.notifications.totalCount > 100) continue;
-      unseen += user.badge.unseen;
-      listedUnseen += user.notifications.nodes.filter(({ seenAt }) => seenAt === null).length;
-    }
-    const { activityMetrics } = await ask<{ activityMetrics: readonly VisibleBucket[] }>(
-      `query ($from: DateTime!) { activityMetrics(range: { from: $from }, granularity: DAY) {
-         uniqueUsers pageViewCount byType { activityType count } } }`,
-      { from: from.toISOString() },
-    );
-    const sum = (of: (bucket: VisibleBucket) => number) =>
-      activityMetrics.reduce((total, bucket) => total + of(bucket), 0);
-    const total = (of: (user: DemoUser) => number) => people.reduce((sum, user) => sum + of(user), 0);
-    const clicked = (bucket: VisibleBucket) =>
-      bucket.byType.find(({ activityType }) => activityType === 'click')?.count ?? 0;
-    return [
-      { what: 'page views in the stats', expected: total((user) => user.views), found: views },
-      { what: 'used of limits', expected: total((user) => user.used), found: used },
-      {
-        what: 'notifications',
-        expected: total((user) => user.notifications + warnings(user)),
-        found: notifications,
-      },
-      { what: 'unseen on the badges', expected: listedUnseen, found: unseen },
-      {
-        what: 'page views in the metrics',
-        expected: total((user) => user.views),
-        found: sum((one) => one.pageViewCount),
-      },
-      { what: 'clicks in the metrics', expected: total((user) => user.clicks), found: sum(clicked) },
-      // The unique users of two days cannot be added, so a demo that runs past midnight does not check them.
-      ...(activityMetrics.length === 1
-        ? [
-            {
-              what: 'unique users in the metrics',
-              expected: total((user) => Number(user.views + user.clicks > 0)),
-              found: sum((one) => one.uniqueUsers),
-            },
-          ]
-        : []),
-    ];
-  }
-  return { events, sessions, openings, check };
+  onProgress(1);
 }
+
+/** Sends one action of a random visitor, and counts it after the server acknowledges it. */
+async function act(ask: Ask, visitors: readonly Visitor[], counts: Counts): Promise<void> {
+  const visitor = pick(visitors);
+  const chance = Math.random();
+  if (visitor.page !== undefined && visitor.limit && chance < 0.1) {
+    await spendLimit(ask, visitor, visitor.limit);
+  } else if (visitor.page === undefined || chance < 0.75) {
+    if (visitor.page === undefined) counts.sessions += 1;
+    await viewNextPage(ask, visitor);
+  } else if (chance < 0.85) {
+    await record(ask, { userId: visitor.userId, name: visitor.page, activityType: 'click' });
+    visitor.clicks += 1;
+  } else if (chance < 0.95) {
+    await ask(
+      'mutation ($input: SendNotificationInput!) { sendNotification(input: $input) { userErrors { message } } }',
+      { input: { userId: visitor.userId, content: { title: pick(news) } } },
+    );
+    visitor.notifications += 1;
+  } else {
+    await ask('mutation ($input: OpenInboxInput!) { openInbox(input: $input) { userErrors { message } } }', {
+      input: { userId: visitor.userId },
+    });
+    counts.openings += 1;
+  }
+  counts.events += 1;
+}
+
+/** Spends 20 to 50 % of the value of a limit. */
+async function spendLimit(ask: Ask, visitor: Visitor, { userLimitId, value }: VisitorLimit): Promise<void> {
+  const amount = Math.round(value * (0.2 + 0.3 * Math.random()));
+  const { updateUserLimitProgress } = await ask<{ updateUserLimitProgress: { userLimit: VisibleLimit } }>(
+    `mutation ($input: UpdateUserLimitProgressInput!) {
+       updateUserLimitProgress(input: $input) { userLimit { progress } userErrors { message } } }`,
+    { input: { userLimitId, amount: String(amount) } },
+  );
+  visitor.used += amount;
+  visitor.uses.push(Number(updateUserLimitProgress.userLimit.progress));
+}
+
+async function viewNextPage(ask: Ask, visitor: Visitor): Promise<void> {
+  const { userId, page: current } = visitor;
+  const page = current === undefined ? 'Home' : pick(site[current] ?? ['Home']);
+  // A visitor may leave after any page and always leaves after the checkout.
+  visitor.page = page === 'Checkout' || Math.random() < 0.1 ? undefined : page;
+  await record(ask, { userId, name: page, path: `/${page.toLowerCase()}` });
+  visitor.views += 1;
+}
+
+const record = (ask: Ask, input: Values) =>
+  ask(
+    'mutation ($input: RecordPageViewInput!) { recordPageView(input: $input) { userErrors { message } } }',
+    {
+      input,
+    },
+  );
+
+/** Compares the acknowledged events with the numbers that the server shows now. */
+async function compare(
+  ask: Ask,
+  visitors: readonly Visitor[],
+  { from, limitThresholds }: Pick<DemoOptions, 'limitThresholds'> & { readonly from: Date },
+): Promise<readonly Check[]> {
+  const shown = await shownTotals(ask, visitors);
+  const buckets = await shownBuckets(ask, from);
+  const sum = (countOf: (bucket: VisibleBucket) => number) =>
+    buckets.reduce((total, bucket) => total + countOf(bucket), 0);
+  const total = (countOf: (visitor: Visitor) => number) =>
+    visitors.reduce((count, visitor) => count + countOf(visitor), 0);
+  const views = total((visitor) => visitor.views);
+  const notifications = total((visitor) => visitor.notifications + warnings(visitor, limitThresholds));
+  return [
+    { what: 'page views in the stats', expected: views, found: shown.views },
+    { what: 'used of limits', expected: total((visitor) => visitor.used), found: shown.used },
+    { what: 'notifications', expected: notifications, found: shown.notifications },
+    { what: 'unseen on the badges', expected: shown.listedUnseen, found: shown.unseen },
+    { what: 'page views in the metrics', expected: views, found: sum((bucket) => bucket.pageViewCount) },
+    { what: 'clicks in the metrics', expected: total((visitor) => visitor.clicks), found: sum(clicksIn) },
+    // The unique users of two days cannot be added, so a demo that runs past midnight does not check them.
+    ...(buckets.length === 1
+      ? [
+          {
+            what: 'unique users in the metrics',
+            expected: total((visitor) => Number(visitor.views + visitor.clicks > 0)),
+            found: sum((bucket) => bucket.uniqueUsers),
+          },
+        ]
+      : []),
+  ];
+}
+
+/**
+ * How many warnings about the limit the user received: one for each threshold that was the highest reached
+ * after a use.
+ */
+function warnings({ limit, uses }: Visitor, limitThresholds: DemoOptions['limitThresholds']): number {
+  if (!limit) return 0;
+  const reached = (use: number) =>
+    limitThresholds[limit.type].findLast((percent) => use * 100 >= percent * limit.value);
+  return new Set(uses.flatMap((use) => reached(use) ?? [])).size;
+}
+
+/** The sums of what the server shows of each visitor. */
+async function shownTotals(ask: Ask, visitors: readonly Visitor[]) {
+  const totals = { views: 0, used: 0, notifications: 0, unseen: 0, listedUnseen: 0 };
+  for (const { userId } of visitors) {
+    const { user } = await ask<{ user: VisibleUser }>(
+      `query ($userId: ID!) { user(userId: $userId) { badge { unseen } stats { pageViewCount } limits { progress }
+         notifications(first: 100) { totalCount nodes { seenAt } } } }`,
+      { userId },
+    );
+    totals.views += user.stats.pageViewCount;
+    totals.used += user.limits.reduce((sum, { progress }) => sum + Number(progress), 0);
+    totals.notifications += user.notifications.totalCount;
+    // Unseen notifications are compared only for users whose notifications fit on one page.
+    if (user.notifications.totalCount > 100) continue;
+    totals.unseen += user.badge.unseen;
+    totals.listedUnseen += user.notifications.nodes.filter(({ seenAt }) => seenAt === null).length;
+  }
+  return totals;
+}
+
+/** The daily metrics of the tenant since the traffic began. */
+async function shownBuckets(ask: Ask, from: Date): Promise<readonly VisibleBucket[]> {
+  const { activityMetrics } = await ask<{ activityMetrics: readonly VisibleBucket[] }>(
+    `query ($from: DateTime!) { activityMetrics(range: { from: $from }, granularity: DAY) {
+       uniqueUsers pageViewCount byType { activityType count } } }`,
+    { from: from.toISOString() },
+  );
+  return activityMetrics;
+}
+
+const clicksIn = (bucket: VisibleBucket) =>
+  bucket.byType.find(({ activityType }) => activityType === 'click')?.count ?? 0;
 
 interface VisibleLimit {
   readonly progress: string;
