@@ -4,43 +4,56 @@ import { PrismaClient } from './generated/client.ts';
 import { isReadOnly, Session } from './session.ts';
 import { createWriteHealth, type WriteHealth } from './write-health.ts';
 
-/** Where the database is, as `pg` takes it: a connection string, or a socket directory or host with the rest. */
+/**
+ * Where the database is, in the form that `pg` accepts: a connection string, or a host (or the directory of a
+ * socket) and the other fields.
+ */
 export type ConnectionOptions = Pick<
   pg.ClientConfig,
   'connectionString' | 'host' | 'port' | 'user' | 'database' | 'ssl'
 >;
 
-/** A statement, a wait for a lock and an idle transaction end after these, so that nothing holds others up for long. */
+/**
+ * PostgreSQL ends a statement, a wait for a lock or an idle transaction after these times, in ms, so that
+ * none of them blocks others for long.
+ */
 export const timeouts = {
   statement_timeout: 5_000,
   lock_timeout: 2_000,
   idle_in_transaction_session_timeout: 10_000,
 } as const;
 
-/** Notices a server that is gone without a goodbye, and gives up on one that accepts and does not answer. */
+/**
+ * Detects a server that vanished without closing the connection, and gives up on a server that accepts a
+ * connection but does not answer.
+ */
 export const liveness = {
   keepAlive: true,
   keepAliveInitialDelayMillis: 10_000,
   connectionTimeoutMillis: 5_000,
 } as const;
 
-// Prisma's adapter writes times without an offset and reads them without regard to it: right only in UTC, which the
-// server, the database or the role may not have as their default. Every statement finds its rows by index, whatever its
-// parameters; to plan it anew for each set of them takes longer than to run it.
+// Prisma's adapter writes times without an offset, and ignores the offset when it reads them. This is correct
+// only in UTC, which may not be the default of the server, the database or the role.
+// Every statement uses an index whatever its parameters are. Planning a statement again for each set of
+// parameters takes longer than running it.
 const sessionSql = `SET TIME ZONE 'UTC'; SET plan_cache_mode = force_generic_plan`;
 
-/** Longer than the server's own timeouts, so that it decides only when the server is silent. */
+/**
+ * How long a statement may stay without an answer, in ms. It is longer than the server's own timeouts, so it
+ * takes effect only if the server is silent.
+ */
 export const silenceMs = 8_000;
 
 export interface Database {
   readonly prisma: PrismaClient;
   readonly pool: pg.Pool;
-  /** Whether writes succeed; who writes has them noted. */
+  /** Whether writes succeed. Every writer reports its writes here. */
   readonly writes: WriteHealth;
   close(): Promise<void>;
 }
 
-/** One pool of connections, shared by Prisma and by whoever speaks to Postgres directly. */
+/** Opens one pool of connections for Prisma and for the code that queries PostgreSQL directly. */
 export function connect(
   connection: ConnectionOptions,
   options: { readonly maxConnections: number },
@@ -50,20 +63,20 @@ export function connect(
     ...timeouts,
     ...liveness,
     query_timeout: silenceMs,
-    // Statements of a transaction that do not wait for each other's answers travel together.
+    // Sends statements of a transaction together if they do not wait for each other's results.
     pipeline: true,
     max: options.maxConnections,
     Client: Session,
     application_name: 'unseen',
-    // Counters and sequences are 64 bits wide; pg would hand them over as strings.
+    // Counters and sequences have 64 bits. By default pg returns them as strings.
     types: {
       getTypeParser: (oid, format) =>
         oid === pg.types.builtins.INT8 ? BigInt : pg.types.getTypeParser(oid, format),
     },
     onConnect: (client) => client.query(sessionSql),
   });
-  // A connection that breaks is replaced by the pool, and the query under way rejects; without a listener the event would
-  // end the process.
+  // The pool replaces a broken connection, and the running query rejects. Without a listener the error event
+  // would end the process.
   pool.on('error', () => {});
   const sessions = new Set<Session>();
   pool.on('connect', (client: pg.ClientBase) => {
@@ -72,13 +85,13 @@ export function connect(
   });
   pool.on('remove', (client: pg.ClientBase) => sessions.delete(client as Session));
   const writes = createWriteHealth({
-    isReadOnly: () => askAnew(connection),
+    isReadOnly: () => askNewSession(connection),
     onWritable: () => renew(pool, sessions),
   });
   pool.on('release', (_, client: pg.ClientBase) => {
     const session = client as Session;
     if (session.refusedWrite) writes.suspect();
-    // The pool opens a new one instead of one that is ending.
+    // The pool replaces a session that ends.
     if (session.isSpent) void session.end();
   });
   const prisma = new PrismaClient({
@@ -96,7 +109,7 @@ export function connect(
   };
 }
 
-/** Has the pool open new sessions instead of those that are open: idle ones at once, others when they are released. */
+/** Replaces the open sessions of the pool. Idle sessions end at once, the others when they are released. */
 function renew(pool: pg.Pool, sessions: ReadonlySet<Session>): void {
   for (const session of sessions) session.retire();
   for (let idle = pool.idleCount; idle > 0; idle -= 1)
@@ -106,8 +119,11 @@ function renew(pool: pg.Pool, sessions: ReadonlySet<Session>): void {
     );
 }
 
-/** Whether the database refuses writes, by a session of its own: sessions that are open may be of a time before a failover. */
-async function askAnew(connection: ConnectionOptions): Promise<boolean> {
+/**
+ * Whether the database refuses writes. Asks in a new session, because open sessions may be older than a
+ * failover.
+ */
+async function askNewSession(connection: ConnectionOptions): Promise<boolean> {
   const session = new Session({
     ...connection,
     ...liveness,

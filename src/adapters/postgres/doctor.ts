@@ -16,7 +16,10 @@ import { Session } from './session.ts';
 
 const oldestVersion = 15;
 
-/** Looks at a database without changing anything: reachable, version, writable, migrations, connections, clock. */
+/**
+ * Examines a database without changing it: whether it is reachable and writable, its version, its migrations,
+ * its connections and its clock.
+ */
 export async function examinePostgres(
   connection: ConnectionOptions,
   {
@@ -26,7 +29,7 @@ export async function examinePostgres(
   }: {
     readonly migrations: string;
     readonly poolSize: number;
-    /** The one this process is told to use. */
+    /** The log that this process is configured to use. */
     readonly log: LogInUse;
   },
 ): Promise<readonly Finding[]> {
@@ -41,7 +44,7 @@ export async function examinePostgres(
   try {
     await client.connect();
   } catch (error) {
-    const fix = 'Start it, or mend DATABASE_URL; is a firewall, a password or pg_hba.conf in the way?';
+    const fix = 'Start it, or fix DATABASE_URL. Check the firewall, the password and pg_hba.conf.';
     return [{ state: 'failed', found: `cannot be reached: ${reasonOf(error)}`, fix }];
   }
   try {
@@ -74,7 +77,7 @@ export async function examinePostgres(
             {
               state: 'failed',
               found: 'read-only: a standby, or default_transaction_read_only is on',
-              fix: 'Let DATABASE_URL lead to the primary.',
+              fix: 'Point DATABASE_URL to the primary.',
             } as const,
           ]
         : []),
@@ -84,11 +87,11 @@ export async function examinePostgres(
       poolSize < server.connections
         ? {
             state: 'ok',
-            found: `${server.connections} connections, of which a process takes up to ${poolSize + 1}`,
+            found: `${server.connections} connections; one process may use ${poolSize + 1}`,
           }
         : {
             state: 'warning',
-            found: `${server.connections} connections, but one process may take ${poolSize + 1}`,
+            found: `${server.connections} connections, but one process may use ${poolSize + 1}`,
             fix: 'Raise max_connections of the server, or lower DATABASE_POOL_SIZE.',
           },
       clockFinding(server.now, before, after),
@@ -97,26 +100,28 @@ export async function examinePostgres(
     const fix = missingRight(error)
       ? 'Run prisma/roles.sql again, or use another login.'
       : 'See the log of the server.';
-    return [{ state: 'failed', found: `refused a question: ${reasonOf(error)}`, fix }];
+    return [{ state: 'failed', found: `refused a query: ${reasonOf(error)}`, fix }];
   } finally {
     await client.end().catch(() => {});
   }
 }
 
-/** Nothing before the migration that brought it. */
-async function logFindings(client: pg.Client, told: LogInUse): Promise<readonly Finding[]> {
+/** Returns no finding if the migration that creates the table is not applied yet. */
+async function logFindings(client: pg.Client, configured: LogInUse): Promise<readonly Finding[]> {
   const { rows } = await client.query<{ present: boolean }>(
     `SELECT to_regclass('log_in_use') IS NOT NULL AS present`,
   );
   if (!rows[0]?.present) return [];
   const used = await logInUse(client);
-  if (!used) return [{ state: 'ok', found: 'belongs to no log before the first start' }];
-  return isSameLog(used, told)
+  if (!used) return [{ state: 'ok', found: 'belongs to no log yet; the first start sets it' }];
+  return isSameLog(used, configured)
     ? [{ state: 'ok', found: `used with ${describeLogInUse(used)}` }]
-    : [{ state: 'failed', found: differenceOf(used, told), fix: howToAgree(told) }];
+    : [{ state: 'failed', found: differenceOf(used, configured), fix: howToAgree(configured) }];
 }
 
-/** Nothing before the migration that brought it, and nothing before the first sweep. */
+/**
+ * Returns no finding if the migration that creates the table is not applied yet, or if nothing was swept yet.
+ */
 async function sweepFindings(client: pg.Client): Promise<readonly Finding[]> {
   const { rows } = await client.query<{ present: boolean }>(
     `SELECT to_regclass('sweep') IS NOT NULL AS present`,
@@ -134,7 +139,7 @@ async function sweepFindings(client: pg.Client): Promise<readonly Finding[]> {
       {
         state: 'warning',
         found: `not swept: ${late.join(', ')}`,
-        fix: 'Run `unseen sweep`: it says why. If it succeeds, let a worker run: it sweeps every day.',
+        fix: 'Run `unseen sweep`, which reports the reason. If it succeeds, run a worker, which sweeps every day.',
       },
     ];
   }
@@ -150,19 +155,19 @@ async function migrationsFinding(client: pg.Client, directory: string): Promise<
       return {
         state: 'warning',
         found: `${missing.length} of ${applied.length + missing.length} migrations not applied: ${missing.join(', ')}`,
-        fix: 'Run `unseen migrate`, or let the next start do it.',
+        fix: 'Run `unseen migrate`, or let the next start apply them.',
       };
     }
     if (unknown.length > 0) {
       return {
         state: 'warning',
         found: `migrations of a newer version are applied: ${unknown.join(', ')}`,
-        fix: 'Upgrade Unseen here; older processes go on working while a new version is rolled out.',
+        fix: 'Upgrade Unseen here. Older processes keep working during a rollout.',
       };
     }
     return { state: 'ok', found: `all ${applied.length} migrations applied` };
   } catch (error) {
     if (!(error instanceof AppError)) throw error;
-    return { state: 'failed', found: 'its migrations are not in order', fix: error.message };
+    return { state: 'failed', found: 'its migrations have a problem', fix: error.message };
   }
 }

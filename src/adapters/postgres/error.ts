@@ -1,25 +1,28 @@
 import { AppError, isRetriable } from '../../domain/error.ts';
 
 /**
- * SQLSTATE classes and codes that say the database, not the statement, is the trouble: connection, resources, operator
- * intervention, serialization and deadlock, lock and statement timeouts, a read-only standby; and what only someone at
- * the database can mend: a login or privilege withdrawn, a database, table or column missing or changed under us.
- * https://www.postgresql.org/docs/current/errcodes-appendix.html
+ * SQLSTATE classes and codes that blame the database rather than the statement: connection, resources,
+ * operator intervention, serialization and deadlock, lock and statement timeouts, a read-only standby. Some
+ * of them last until an operator acts: a login or privilege was withdrawn, or a database, table or column is
+ * missing or was changed while we run. https://www.postgresql.org/docs/current/errcodes-appendix.html
  */
 const transientState = /^(08|28|40|53|55|57|58|25P03|25006|3D000|42501|42P01|42703|0A000)/;
 const transientErrno = /^(ECONN|EPIPE|ETIMEDOUT|ENOENT|EHOSTUNREACH|ENETUNREACH|EAI_AGAIN|ENOTFOUND)/;
-/** Prisma: P1xxx are connection failures; no free connection, a transaction that was ended or could not begin. */
+/**
+ * Codes of Prisma. P1xxx are connection failures. The others mean that no connection is free, or that a
+ * transaction was ended or could not begin.
+ */
 const transientPrisma = /^(P1\d{3}|P2024|P2028|P2034)$/;
-/** What pg and Prisma say of a connection without any code. */
+/** Messages of pg and Prisma about a connection that come without a code. */
 const transientMessage =
   /timeout exceeded when trying to connect|timeout expired|query read timeout|connection terminated|client has encountered a connection error|client was closed|too many notifications|cannot use a pool after/i;
 const transientKind =
   /^(DatabaseNotReachable|ConnectionClosed|SocketTimeout|TooManyConnections|TransactionWriteConflict|TlsConnectionError)$/;
 
-/** SQLSTATE of a statement that was canceled, as the server does when the time of a statement is over. */
+/** SQLSTATE of a canceled statement. The server cancels a statement when its timeout is over. */
 const statementTimeout = '57014';
 
-/** SQLSTATE of a statement that waited for a lock for as long as it may. */
+/** SQLSTATE of a statement whose wait for a lock reached the limit. */
 const lockTimeout = '55P03';
 
 interface DatabaseError {
@@ -36,11 +39,14 @@ interface DatabaseError {
   };
 }
 
-/** The error as the ports promise it: UNAVAILABLE when the same statement may succeed later, else the error itself. */
+/**
+ * Translates an error into the one that the ports promise: UNAVAILABLE if the same statement may succeed
+ * later. Returns other errors unchanged.
+ */
 export function toPortError(error: unknown): unknown {
   if (error instanceof AppError || !(error instanceof Error)) return error;
   const { code = '', message = '', meta } = error as DatabaseError;
-  // Several statements failed, each for its own reason.
+  // Several statements failed for different reasons.
   if (error instanceof AggregateError && code === '') return aggregated(error.errors.map(toPortError));
   const cause = meta?.driverAdapterError?.cause;
   const transient =
@@ -52,7 +58,7 @@ export function toPortError(error: unknown): unknown {
     transientMessage.test(message);
   if (!transient) return error;
   const states = [code, cause?.originalCode];
-  return new AppError('UNAVAILABLE', 'The database is away or too slow; try again.', {
+  return new AppError('UNAVAILABLE', 'The database is away or too slow. Try again.', {
     cause: error,
     tookTooLong: states.includes(statementTimeout),
     wasLocked: states.includes(lockTimeout),
@@ -64,8 +70,9 @@ function aggregated(errors: readonly unknown[]): AggregateError {
 }
 
 /**
- * START_REFUSED for whoever starts a process or runs a command with a login that lacks a right; undefined when that is not
- * the trouble. Who serves already waits instead: rights are given while processes run.
+ * Returns START_REFUSED if the login lacks a right, for a process that starts or a command. Returns undefined
+ * for any other error. A process that already serves requests waits instead, because an operator may grant
+ * rights while it runs.
  */
 export function missingRight(error: unknown): AppError | undefined {
   const cause = isRetriable(error) ? (error as AppError).cause : error;
@@ -79,7 +86,10 @@ export function missingRight(error: unknown): AppError | undefined {
   );
 }
 
-/** Whether the values of a statement are at fault: SQLSTATE data exception, integrity violation, limit exceeded. */
+/**
+ * Whether the values of a statement caused the error: SQLSTATE data exception, integrity violation or limit
+ * exceeded.
+ */
 export function isDataError(error: unknown): boolean {
   const { code = '', meta } = error as DatabaseError;
   return /^(22|23|54)/.test(meta?.driverAdapterError?.cause?.originalCode ?? code);
@@ -89,7 +99,7 @@ function isSqlState(code: string): boolean {
   return /^[0-9A-Z]{5}$/.test(code) && !code.startsWith('P');
 }
 
-/** Awaits work of the database and translates its error. */
+/** Awaits a database call and translates its error. */
 export async function translated<T>(work: Promise<T>): Promise<T> {
   try {
     return await work;
@@ -98,7 +108,7 @@ export async function translated<T>(work: Promise<T>): Promise<T> {
   }
 }
 
-/** The same functions with their errors translated. */
+/** Returns the same functions with their errors translated. */
 export function withTranslatedErrors<Functions extends object>(functions: Functions): Functions {
   const entries = Object.entries(
     functions as Record<string, (...args: readonly unknown[]) => Promise<unknown>>,
@@ -108,9 +118,9 @@ export function withTranslatedErrors<Functions extends object>(functions: Functi
   ) as Functions;
 }
 
-/** What happened, in the words of the driver; never holds a password. */
+/** The message of the driver. It never contains a password. */
 export function reasonOf(error: unknown): string {
-  // Of several addresses tried, the first one's.
+  // If several addresses were tried, this reports the first one.
   const first = error instanceof AggregateError ? (error.errors[0] as unknown) : error;
   const { message, code } = first as NodeJS.ErrnoException;
   return message || code || String(first);

@@ -3,28 +3,31 @@ import type { UserKey } from '../../domain/user.ts';
 import type { Store } from '../../ports/store/store.ts';
 import { timeouts } from './connection.ts';
 
-/** How many connections of the pool callers may use at once, by what for. The worker and the log have the rest. */
+/**
+ * How many connections of the pool callers may use at once, by purpose. The worker and the log use the rest.
+ */
 interface Lanes {
   /** Reads of a few rows by their keys. */
   readonly short: Lane;
-  /** Reads whose work grows with what a user or a tenant has. */
+  /** Reads whose cost grows with the data of a user or a tenant. */
   readonly long: Lane;
   readonly writes: Lane;
 }
 
-/** The store as callers use it. */
+/** The store for callers of the API. */
 export interface CallersStore {
   readonly store: Store;
   /** Statements and transactions of callers that wait for a connection. */
   waiting(): number;
-  /** How many were refused, because too many waited or they waited too long. */
+  /** How many of them were refused, because too many waited or because they waited too long. */
   refused(): number;
 }
 
 function createLanes(poolSize: number): Lanes {
   const shareOf = (share: number) => Math.max(1, Math.floor(poolSize * share));
   const waits = { maxWaitMs: timeouts.statement_timeout, maxWaitingPerUser: 500 };
-  // One user leaves a connection to the others of the tenant, and one tenant leaves a connection to the other tenants.
+  // One user leaves a connection for the other users of the tenant, and one tenant leaves a connection for
+  // the other tenants.
   const fair = (what: string, total: number) =>
     createLane({
       ...waits,
@@ -43,7 +46,7 @@ function createLanes(poolSize: number): Lanes {
 
 const own = (key: UserKey) => key;
 const ofTenant = (tenantId: string): UserKey => ({ tenantId, userId: '' });
-/** Reads for several users are few and share one turn. */
+/** Reads for several users are rare, so each takes only one turn, that of its first user. */
 const ofFirst = ([first]: readonly UserKey[]) => first ?? ofTenant('');
 const ofTenants = ({ tenantIds }: { readonly tenantIds?: readonly string[] }) =>
   ofTenant(tenantIds?.[0] ?? '');
@@ -57,8 +60,9 @@ function through<First, Rest extends readonly unknown[], Result>(
 }
 
 /**
- * Shares the connections of a pool out between callers, and leaves a fifth of them to the worker and the log. A caller who
- * waits for a connection holds none, and no transaction reads outside of itself, so nothing waits in a circle.
+ * Shares the connections of a pool between callers, and leaves a fifth of them to the worker and the log.
+ * There is no deadlock: a caller that waits for a connection holds none, and a transaction never reads
+ * outside of itself.
  */
 export function createCallersStore(store: Store, { poolSize }: { readonly poolSize: number }): CallersStore {
   const lanes = createLanes(poolSize);

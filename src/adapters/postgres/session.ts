@@ -2,16 +2,22 @@ import pg from 'pg';
 import { serverUrls } from '../../ports/server-urls.ts';
 import { reasonOf } from './error.ts';
 
-/** How long a session lives, in ms, give or take a fifth, so that sessions that began together do not end together. */
+/**
+ * How long a session lives, in ms. Each session varies it by up to a fifth, so that sessions that began
+ * together do not end together.
+ */
 const lifetimeMs = 30 * 60_000;
 
-/** How long all servers of a URL may take to say whether they accept writes, in ms: less than a session may take to open. */
+/**
+ * How long all servers of a URL together may take to say whether they accept writes, in ms. It is shorter
+ * than the time a session may take to open.
+ */
 const choosingMs = 4_000;
 
 /**
- * SQLSTATE classes and codes after which the same statement fails on this session and may succeed on another: connection,
- * shutdown, a server or a session that is read-only, a transaction that was idle for too long, prepared statements that the
- * session does not know, or that a migration has outdated.
+ * SQLSTATE classes and codes after which the same statement fails again on this session but may succeed on
+ * another: connection, shutdown, a read-only server or session, a transaction that was idle for too long, a
+ * prepared statement that the session does not know or that a migration outdated.
  */
 const lostState = /^(08|57P0|25006|25P03|26000|0A000)/;
 
@@ -19,12 +25,16 @@ const readOnlyState = '25006';
 
 const readOnlySql = `SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::bool AS "isReadOnly"`;
 
-/** The server of each URL that last accepted writes: it is asked first, since another may not answer at all. */
+/**
+ * The server of each URL that last accepted writes. It is asked first, because another server may not answer
+ * at all.
+ */
 const lastChosen = new Map<string, string>();
 
 /**
- * A connection to PostgreSQL, as everything here opens it. A URL with several hosts, or with `target_session_attrs`, leads
- * to the first of its servers that accepts writes. It knows when it should not be used again.
+ * A connection to PostgreSQL. Every connection of the project is one of these. If a URL has several hosts or
+ * `target_session_attrs`, the session connects to the first server that accepts writes. A session knows when
+ * it should not be used again.
  */
 export class Session extends pg.Client {
   readonly #config: pg.ClientConfig;
@@ -41,29 +51,29 @@ export class Session extends pg.Client {
         : { ...config, connectionString: serverUrls(connectionString)[0] },
     );
     this.#config = config;
-    // The server reports every error here, also errors of statements whose caller has stopped waiting.
+    // The server reports every error here, even the error of a statement whose caller no longer waits.
     this.connection.on('errorMessage', ({ code = '' }: pg.DatabaseError) => {
       if (lostState.test(code)) this.#isLost = true;
       if (code === readOnlyState) this.#refusedWrite = true;
     });
   }
 
-  /** Whether another session should be opened instead: this one is of no use any more, or old. */
+  /** Whether this session should be replaced, because it is of no use any more or too old. */
   get isSpent(): boolean {
     return this.#isLost || performance.now() >= this.#endsAt;
   }
 
-  /** How long the session has to live, in ms. */
+  /** The remaining life of the session, in ms. */
   get lifeLeftMs(): number {
     return this.#endsAt - performance.now();
   }
 
-  /** Whether the server refused a write because it, or this session, is read-only. */
+  /** Whether the server refused a write because the server or this session is read-only. */
   get refusedWrite(): boolean {
     return this.#refusedWrite;
   }
 
-  /** Has the session ended at its next release. */
+  /** Ends the session at its next release. */
   retire(): void {
     this.#isLost = true;
   }
@@ -93,7 +103,7 @@ export class Session extends pg.Client {
     return this;
   }
 
-  /** Any number of times. */
+  /** May be called more than once. */
   override end(): Promise<void>;
   override end(callback: (err: Error) => void): void;
   override end(callback?: (err: Error) => void): Promise<void> | undefined {
@@ -114,7 +124,10 @@ export async function isReadOnly(client: pg.Client): Promise<boolean> {
   return rows[0]?.isReadOnly ?? false;
 }
 
-/** Asks the servers of a URL one after the other for one that accepts writes. Rejects with what each of them says. */
+/**
+ * Asks the servers of a URL in turn for one that accepts writes. If there is none, rejects with the reason of
+ * each server.
+ */
 async function chooseServer(config: pg.ClientConfig, url: string): Promise<Pick<pg.Client, 'host' | 'port'>> {
   const servers = serverUrls(url);
   const last = lastChosen.get(url);
@@ -149,7 +162,10 @@ interface Refusal {
   readonly error: unknown;
 }
 
-/** A connection failure, or what every server refused in the same way, such as the login. */
+/**
+ * The error if no server accepts writes: a connection failure, or the common reason if all servers refused
+ * the login or the database.
+ */
 function noServer(refusals: readonly Refusal[]): unknown {
   const codes = refusals.map(({ error }) => String((error as pg.DatabaseError).code));
   if (codes.every((code) => /^(28|3D000)/.test(code))) return refusals[0]?.error;

@@ -1,14 +1,17 @@
 import type pg from 'pg';
 
-/** Runs statements written as templates: a value in `${}` is a fragment made by `sql`, or else a bound parameter. */
+/**
+ * Runs statements that are written as templates. A value in `${}` is a fragment that `sql` made. Any other
+ * value becomes a bound parameter.
+ */
 export interface Queryable {
-  /** The rows. `bigint` columns are BigInt, `timestamptz` Date, `jsonb` the parsed value. */
+  /** Returns the rows. A `bigint` column becomes a BigInt, `timestamptz` a Date, `jsonb` the parsed value. */
   query<Row>(strings: TemplateStringsArray, ...values: readonly unknown[]): Promise<Row[]>;
-  /** How many rows were written. */
+  /** Returns the number of written rows. */
   execute(strings: TemplateStringsArray, ...values: readonly unknown[]): Promise<number>;
 }
 
-/** A part of a statement. Its values are fragments, or else bound parameters. */
+/** A part of a statement. Its values are fragments or bound parameters. */
 export class Fragment {
   readonly strings: readonly string[];
   readonly values: readonly unknown[];
@@ -21,13 +24,16 @@ export class Fragment {
 
 const raw = (text: string) => new Fragment([text], []);
 
-/** A part of a statement, written as a template like the statement itself. */
+/** Makes a part of a statement from a template. */
 export const sql = Object.assign(
   (strings: TemplateStringsArray, ...values: readonly unknown[]) => new Fragment(strings, values),
   {
-    /** Text as it is. The text must never come from a caller. */
+    /** Inserts a text unchanged. The text must never come from a caller. */
     raw,
-    /** The parts with a separator between them; a part that is not a fragment is a bound parameter. At least one. */
+    /**
+     * Joins parts with a separator. A part that is not a fragment becomes a bound parameter. Needs at least
+     * one part.
+     */
     join: ([first, ...others]: readonly unknown[], separator = ',') =>
       new Fragment(['', ...others.map(() => separator), ''], [first, ...others]),
     /** No text. */
@@ -36,14 +42,17 @@ export const sql = Object.assign(
 );
 
 /**
- * A column as lines, for `string_to_array(…, E'\n')`: of values that hold no line break. An array would have every element
- * escaped, which costs ten times as much.
+ * Joins the values of a column with line breaks, for `string_to_array(…, E'\n')`. The values must not contain
+ * a line break. An array costs ten times as much, because pg escapes every element.
  */
 export function lines<Row>(rows: readonly Row[], column: (row: Row) => string | number): string {
   return rows.map(column).join('\n');
 }
 
-/** A column as an array; null when no row has anything there: `unnest` fills it up, and neither side reads it. */
+/**
+ * The values of a column as an array, or null if every value is null. `unnest` fills a null column with
+ * nulls, and neither side has to read it.
+ */
 export function sparse<Row, Value>(
   rows: readonly Row[],
   column: (row: Row) => Value | null,
@@ -51,7 +60,7 @@ export function sparse<Row, Value>(
   return rows.every((row) => column(row) === null) ? null : rows.map(column);
 }
 
-/** One of the texts of a template. */
+/** One of the texts that a template has produced. */
 interface Text {
   readonly text: string;
   uses: number;
@@ -60,7 +69,7 @@ interface Text {
 
 interface Template {
   readonly texts: Map<string, Text>;
-  /** The text without fragments: always the same, and written once. */
+  /** The text of a template without fragments. It never changes, so it is built once. */
   fixed?: Text;
   named: number;
 }
@@ -68,7 +77,7 @@ interface Template {
 const templates = new WeakMap<TemplateStringsArray, Template>();
 let names = 0;
 
-/** Text and parameters of a template. */
+/** Builds the text and the parameters of a statement from a template. */
 function statementOf(strings: TemplateStringsArray, values: readonly unknown[]): pg.QueryConfig {
   let template = templates.get(strings);
   if (template === undefined) {
@@ -111,12 +120,13 @@ function textOf({ texts }: Template, text: string): Text {
 }
 
 /**
- * A statement with a name is planned once per connection, and kept there until the connection ends: some 70 kB each. A
- * template with optional parts has hundreds of texts, so each further one has to be used twice as often as the one before it
- * to get a name: what is used all the time soon has one, and those of all the ways to filter stay few.
+ * PostgreSQL plans a named statement once per connection and keeps the plan until the connection ends. A plan
+ * takes about 70 kB. A template with optional parts has hundreds of texts. So each further text of a template
+ * needs twice as many uses as the one before it to get a name. A frequent text gets a name soon, and rare
+ * combinations of filters stay unnamed.
  */
 function prepared(template: Template, text: Text, values: unknown[]): pg.QueryConfig {
-  // What has no parameters is DDL and the like, run once.
+  // A statement without parameters is DDL or similar, and runs once.
   if (values.length === 0) return { text: text.text };
   if (text.name === undefined) {
     text.uses += 1;
@@ -129,8 +139,9 @@ function prepared(template: Template, text: Text, values: unknown[]): pg.QueryCo
 }
 
 /**
- * SQL straight on a connection. A raw query through Prisma costs five times the CPU of one through pg, which every batch
- * and every request would pay (docs/decisions/0004-run-sql-for-batches-through-pg.md).
+ * Runs SQL directly on a connection. A raw query through Prisma costs five times the CPU of a query through
+ * pg, and every batch and every request would pay for it
+ * (docs/decisions/0004-run-sql-for-batches-through-pg.md).
  */
 export function queryable(client: Pick<pg.ClientBase, 'query'>): Queryable {
   const run = (strings: TemplateStringsArray, values: readonly unknown[]) =>
@@ -142,12 +153,12 @@ export function queryable(client: Pick<pg.ClientBase, 'query'>): Queryable {
   };
 }
 
-/** Writes that are waited for together with the commit. */
+/** Registers writes that are awaited together with the commit. */
 export type Finish = (...writes: readonly Promise<void>[]) => void;
 
 /**
- * Transactions, each on a connection of its own, rolled back when its work rejects. What `queriesOn` makes of a connection is
- * made once and serves its transactions one after the other.
+ * Runs each transaction on a connection of its own, and rolls it back if its work rejects. `queriesOn` is
+ * called once per connection. Its result serves all transactions of that connection, one at a time.
  */
 export function createTransactions<Queries>(
   pool: pg.Pool,
@@ -162,7 +173,7 @@ export function createTransactions<Queries>(
       last: [] as Promise<void>[],
       queries: queriesOn(queryable(client), (...writes) => {
         connection.last.push(...writes);
-        // Should the work fail after this, nobody waits for them any more.
+        // If the work fails later, no code awaits these writes.
         for (const write of writes) write.catch(() => {});
       }),
     };
@@ -176,17 +187,19 @@ export function createTransactions<Queries>(
     connection.last = [];
     let broken = false;
     try {
-      // BEGIN travels with the first statement; when it fails, so does that one.
+      // BEGIN is sent together with the first statement. If BEGIN fails, that statement fails too.
       const [, result] = await Promise.all([client.query(begin), work(connection.queries)]);
       const { last } = connection;
-      // What failed before its statement was sent, Postgres does not know about.
+      // A write may fail before its statement is sent. PostgreSQL does not know about such a failure and
+      // would commit.
       await Promise.race([Promise.all(last), new Promise<void>((resolve) => process.nextTick(resolve))]);
-      // Of a transaction in which a statement failed, COMMIT makes a ROLLBACK and says so without an error.
+      // If a statement of the transaction failed, COMMIT runs a ROLLBACK and reports no error.
       const [{ command }] = await Promise.all([client.query('COMMIT'), ...last]);
-      if (command !== 'COMMIT') throw new Error('a statement of the transaction failed and the work went on');
+      if (command !== 'COMMIT')
+        throw new Error('a statement of the transaction failed, but its work resolved');
       return result;
     } catch (error) {
-      // A connection that cannot even roll back, and that soon, is not given to anybody else.
+      // A connection that cannot roll back within this time is not reused.
       const rollback = { text: 'ROLLBACK', query_timeout: 1_000 };
       await client.query(rollback).catch(() => {
         broken = true;
@@ -198,7 +211,10 @@ export function createTransactions<Queries>(
   };
 }
 
-/** Runs `work` while nobody else does anything of this name; false when somebody does. Ends with the connection. */
+/**
+ * Runs `work` while no other session works under this name. Resolves to false if another session does. The
+ * exclusive right ends with the connection.
+ */
 export async function exclusively(pool: pg.Pool, name: string, work: () => Promise<void>): Promise<boolean> {
   const client = await pool.connect();
   const ask = async (what: string) => {
@@ -210,7 +226,8 @@ export async function exclusively(pool: pg.Pool, name: string, work: () => Promi
     await work();
     return true;
   } finally {
-    // A lock that could not be given back would go with the connection to whoever gets it next.
+    // If the unlock fails, the connection is closed. Otherwise the next user of the connection would hold the
+    // lock.
     await ask('pg_advisory_unlock').then(
       () => client.release(),
       () => client.release(true),

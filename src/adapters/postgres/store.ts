@@ -42,17 +42,17 @@ import { createUserLookups, createUserReads, createUserWrites } from './tables/u
 import { createWaitingReads, createWaitingWrites } from './tables/waiting.ts';
 import type { WriteHealth } from './write-health.ts';
 
-/** Longer than a small write takes, and shorter than anybody waits for it. */
+/** How long a probe may take, in ms. A small write takes less, and a caller of the probe waits longer. */
 const probeMs = 1_000;
 
-/** Whether a table of ours is locked against writes, or someone waits to lock it. */
+/** Whether a table of this schema is locked against writes, or a session waits for such a lock. */
 const isTableLocked = sql`EXISTS (
   SELECT FROM pg_locks JOIN pg_class ON pg_class.oid = relation
   WHERE locktype = 'relation' AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
     AND relnamespace = current_schema()::regnamespace
     AND mode IN ('ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock'))`;
 
-/** The reads of a transaction, which are reads of the store as well. */
+/** The reads that a transaction and the store have in common. */
 const createSharedReads = (db: Queryable) => ({
   ...createUserReads(db),
   ...createPreferenceReads(db),
@@ -77,7 +77,7 @@ const createReads = (db: Queryable) => ({
   stats: (key: UserKey, window: StatsWindow) => readStats(db, key, window),
 });
 
-/** Reads of single rows, and counts, by the typed client. */
+/** Reads of single rows and counts, through the typed client. */
 const createLookups = (prisma: PrismaClient) => ({
   ...createUserLookups(prisma),
   ...createPageViewLookups(prisma),
@@ -119,7 +119,7 @@ function createTransactionQueries(db: Queryable, finish: Finish) {
 const createHealth = (db: Queryable, writes: WriteHealth): HealthStore => ({
   async version() {
     const [row] = await db.query<{ version: string }>`SELECT current_setting('server_version') AS version`;
-    // Distributions append words of their own.
+    // Distributions append their own text to the version.
     return row?.version.split(' ')[0] ?? '';
   },
   async ping() {
@@ -127,7 +127,7 @@ const createHealth = (db: Queryable, writes: WriteHealth): HealthStore => ({
   },
   problem: () => writes.problem(),
   async probe() {
-    // Postgres writes this message to its write-ahead log and nowhere else.
+    // PostgreSQL writes this message to its write-ahead log and nowhere else.
     const write = db.query<{ isLocked: boolean }>`
         SELECT ${isTableLocked} AS "isLocked" FROM pg_logical_emit_message(true, ${'unseen'}::text, 'probe')`;
     const [row] = await withDeadline(write, probeMs);
@@ -135,19 +135,22 @@ const createHealth = (db: Queryable, writes: WriteHealth): HealthStore => ({
   },
 });
 
-/** Every statement of the transaction sees the same rows. */
+/** With this isolation every statement of the transaction sees the same rows. */
 const snapshot = 'BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY';
 
-/** Sets of rows and frequent statements run through pg, other reads through Prisma's typed client (docs/decisions/0004). */
+/**
+ * Creates the store. Sets of rows and frequent statements use pg, other reads use Prisma's typed client
+ * (docs/decisions/0004).
+ */
 export function createPostgresStore(
   { prisma, pool, writes, close }: Database,
   {
     holdsLog = false,
   }: {
     /**
-     * The log is a table of the same database. A projection whose result is not published then need not be on disk when its
-     * commit is answered: a crash that undoes the projection also undoes the position, which is later in the write-ahead log.
-     * The records were on disk before.
+     * Whether the log is a table of the same database. Defaults to false. If it is, a projection whose result
+     * is not published may be acknowledged before it is on disk. A crash that undoes the projection also
+     * undoes the position, which is later in the write-ahead log. The records were on disk before.
      */
     readonly holdsLog?: boolean;
   } = {},

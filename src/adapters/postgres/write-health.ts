@@ -2,31 +2,40 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { isRetriable } from '../../domain/error.ts';
 import { reasonOf, toPortError } from './error.ts';
 
-/** A write that succeeded so lately, in ms, says that writes succeed, and so does a session that may write. */
+/**
+ * For this long, in ms, a successful write proves that writes succeed. So does a new session that may write.
+ */
 const freshMs = 1_000;
 
-/** Writes that have failed for so long, in ms, without one that succeeded, are a problem. */
+/** If writes fail for this long, in ms, and none succeeds, there is a problem. */
 const failingMs = 10_000;
 
-/** How often a database that is read-only is asked whether it still is, in ms. */
+/** How often, in ms, a read-only database is asked whether it still is. */
 const recheckMs = 1_000;
 
 const readOnlyProblem = 'PostgreSQL is read-only';
 
-/** Whether writes succeed: by how they end, and by a new session when there was none of late. */
+/**
+ * Knows whether writes succeed, from the outcome of writes. If there was no recent write, a new session finds
+ * out.
+ */
 export interface WriteHealth {
-  /** Awaits a write and takes notice of how it ends. */
+  /** Awaits a write and records its outcome. */
   noted<T>(write: Promise<T>): Promise<T>;
-  /** A session refused a write as read-only: the database is, or the session still is after a failover. */
+  /**
+   * Reports that a session refused a write as read-only. Either the database is read-only, or the session is
+   * still read-only after a failover.
+   */
   suspect(): void;
-  /** What is wrong, in a few words; undefined when writes succeed. */
+  /** Describes the problem in a few words. Resolves to undefined if writes succeed. */
   problem(): Promise<string | undefined>;
   close(): void;
 }
 
 /**
- * `isReadOnly` opens a session and asks it. `onWritable` is called when the database accepts writes after a session refused
- * one: sessions that were opened before may still be read-only.
+ * Creates the health of writes. `isReadOnly` opens a session and asks the database. `onWritable` is called
+ * when the database accepts writes after a session refused one. Sessions that were opened before may still be
+ * read-only.
  */
 export function createWriteHealth({
   isReadOnly,
@@ -36,15 +45,15 @@ export function createWriteHealth({
   readonly onWritable: () => void;
 }): WriteHealth {
   const closing = new AbortController();
-  /** When a write last succeeded, or a new session last said that it may write. */
+  /** When a write last succeeded, or when a new session last reported that it may write. */
   let writableAt = Number.NEGATIVE_INFINITY;
-  /** Since the last success. */
+  /** The failures since the last success. */
   let failing: { readonly since: number; readonly last: number; readonly reason: string } | undefined;
   let isChecking = false;
   let readOnly = false;
   let asking: Promise<boolean> | undefined;
 
-  /** One session at a time, because `/readyz` asks for anybody. */
+  /** Opens one session at a time, because any client may call `/readyz`. */
   function ask(): Promise<boolean> {
     asking ??= isReadOnly()
       .then((answer) => {
@@ -60,7 +69,8 @@ export function createWriteHealth({
 
   /** Asks until the database accepts writes. */
   async function check(): Promise<void> {
-    // A database that cannot be asked is as it was: the next write, or `problem`, says what is wrong.
+    // If the database does not answer, the last answer counts. The next write, or `problem`, reports what is
+    // wrong.
     while (await ask().catch(() => readOnly))
       await delay(recheckMs, undefined, { signal: closing.signal, ref: false });
     onWritable();
@@ -69,7 +79,7 @@ export function createWriteHealth({
   function suspect(): void {
     if (isChecking) return;
     isChecking = true;
-    // It rejects when closed.
+    // `check` rejects when the health is closed.
     void check()
       .catch(() => {})
       .finally(() => {
@@ -98,7 +108,7 @@ export function createWriteHealth({
     async problem() {
       if (readOnly) return readOnlyProblem;
       const now = performance.now();
-      // Without writes of late, a new session decides: who is not ready may not be sent any.
+      // Without a recent write a new session decides, because a process that is not ready receives no writes.
       if (failing && now - failing.since > failingMs && now - failing.last < failingMs)
         return `writes to PostgreSQL fail: ${failing.reason}`;
       if (!failing && now - writableAt < freshMs) return undefined;

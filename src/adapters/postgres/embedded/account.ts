@@ -2,17 +2,18 @@ import { readFileSync, realpathSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { AppError } from '../../../domain/error.ts';
 
-/** The user a server process runs as. */
+/** The user that a server process runs as. */
 export interface Account {
   readonly uid: number;
   readonly gid: number;
 }
 
 /**
- * The account PostgreSQL shall run as, undefined for this process's own. PostgreSQL refuses to be root, so a
- * root process lends it the owner of the existing cluster (or whoever owns nothing, when there is none yet).
+ * The account that PostgreSQL must run as. Undefined means the account of this process. PostgreSQL refuses to
+ * run as root. So a root process starts it as the owner of the existing cluster, or as an unprivileged
+ * account if there is no cluster yet.
  *
- * Throws START_REFUSED when the cluster belongs to an account that cannot run it.
+ * Throws START_REFUSED if the cluster belongs to an account that cannot run it.
  */
 export function serverAccount(cluster?: string): Account | undefined {
   const owner = cluster === undefined ? undefined : statSync(cluster, { throwIfNoEntry: false });
@@ -21,8 +22,8 @@ export function serverAccount(cluster?: string): Account | undefined {
     if (owner === undefined || own === undefined || owner.uid === own) return undefined;
     throw new AppError(
       'START_REFUSED',
-      `${cluster} belongs to user ${owner.uid}, but this is user ${own}. Start Unseen as that user, ` +
-        `give the files away (chown -R ${own} on the data directory), or set another DATA_DIR.`,
+      `${cluster} belongs to user ${owner.uid}, but this process runs as user ${own}. Start Unseen as that user, ` +
+        `change the owner of the files (chown -R ${own} on the data directory), or set another DATA_DIR.`,
     );
   }
   if (owner === undefined) return unprivilegedAccount();
@@ -30,12 +31,13 @@ export function serverAccount(cluster?: string): Account | undefined {
   const { uid, gid } = unprivilegedAccount();
   throw new AppError(
     'START_REFUSED',
-    `${cluster} belongs to root, as which PostgreSQL does not run. Run: chown -R ${uid}:${gid} ${cluster}`,
+    `${cluster} belongs to root, but PostgreSQL does not run as root. Run: chown -R ${uid}:${gid} ${cluster}`,
   );
 }
 
 function unprivilegedAccount(): Account {
-  // initdb insists on a user that is listed. On macOS nobody has the id -2, which cannot be passed on.
+  // initdb requires a user that /etc/passwd lists. On macOS `nobody` has the id -2, which cannot be passed
+  // on.
   for (const name of ['nobody', '_postgres', 'postgres']) {
     const fields = readFileSync('/etc/passwd', 'utf8').match(
       new RegExp(`^${name}:[^:]*:(\\d+):(\\d+):`, 'm'),
@@ -44,13 +46,13 @@ function unprivilegedAccount(): Account {
   }
   throw new AppError(
     'START_REFUSED',
-    'PostgreSQL does not run as root, and /etc/passwd lists no user nobody to run it as. ' +
+    'PostgreSQL does not run as root, and /etc/passwd lists no user `nobody` to run it as. ' +
       'Start Unseen as an ordinary user, or set DATABASE_URL.',
   );
 }
 
 /**
- * Whether `account` may pass through the existing `directory` and all above it. Looks at mode bits, not at
+ * Whether `account` may pass through the existing `directory` and all its parents. Checks mode bits, not
  * ACLs.
  */
 export function canReach(directory: string, account: Account | undefined): boolean {

@@ -6,11 +6,11 @@ import { z } from 'zod';
 import { AppError } from '../../../domain/error.ts';
 import { type Account, canReach } from './account.ts';
 
-/** PostgreSQL's programs, ready to run. */
+/** The programs of PostgreSQL, ready to run. */
 export interface Binaries {
   readonly initdb: string;
   readonly postgres: string;
-  /** As in the file PG_VERSION of a cluster: `18`. */
+  /** The version as in the file PG_VERSION of a cluster, for example `18`. */
   readonly majorVersion: string;
 }
 
@@ -18,9 +18,9 @@ const packageJson = z.object({ version: z.string() });
 const linkList = z.array(z.object({ source: z.string(), target: z.string() }));
 
 /**
- * The PostgreSQL of the optional npm package for this platform (installed in `root`), usable by `account`.
- * What the package's install script would have done (npm, pnpm and bun may skip it) is done here; where the
- * installed files cannot be completed or reached, a copy in `copyDirectory` is used instead.
+ * Finds the PostgreSQL of the optional npm package for this platform (installed in `root`), and makes it
+ * usable by `account`. It does the work of the package's install script, which npm, pnpm and bun may skip. If
+ * the installed files cannot be completed or reached, it uses a copy in `copyDirectory`.
  *
  * Rejects with START_REFUSED if the package is not installed.
  */
@@ -54,8 +54,8 @@ function packageRoot(): string {
 }
 
 /**
- * Makes the links npm cannot carry, `libpq.so.5` to `libpq.so.5.18`. Returns false where nothing may be
- * written.
+ * Creates the symbolic links that npm cannot package, for example `libpq.so.5` to `libpq.so.5.18`. Returns
+ * false if the directory is not writable.
  */
 async function linkLibraries(root: string): Promise<boolean> {
   const links = linkList.parse(JSON.parse(readFileSync(join(root, 'native/pg-symlinks.json'), 'utf8')));
@@ -65,7 +65,7 @@ async function linkLibraries(root: string): Promise<boolean> {
     try {
       await symlink(relative(dirname(link), join(root, source)), link);
     } catch (error) {
-      // Someone else starting at the same time made it.
+      // Another process that starts at the same time created it.
       if (!isErrno(error, 'EEXIST')) return false;
     }
   }
@@ -74,21 +74,24 @@ async function linkLibraries(root: string): Promise<boolean> {
 
 function isOpenTo(root: string, account: Account | undefined): boolean {
   const bin = join(root, 'native/bin');
-  // Installed under a strict umask the files are closed even where the directories are not.
+  // Under a strict umask the files may be closed even if the directories are open.
   return (
     canReach(bin, account) && (account === undefined || (statSync(join(bin, 'postgres')).mode & 0o005) === 5)
   );
 }
 
-/** The copy is complete once it has its name, so starts that race and starts that are killed do no harm. */
+/**
+ * Copies the package. The copy gets its name only when it is complete, so neither racing starts nor killed
+ * starts leave a broken copy.
+ */
 async function copyOf(root: string, home: string, account: Account | undefined): Promise<string> {
   if (existsSync(home)) return home;
   await mkdir(dirname(home), { recursive: true, mode: 0o755 });
   if (!canReach(dirname(home), account)) {
     throw new AppError(
       'START_REFUSED',
-      `PostgreSQL does not run as root, and user ${account?.uid} cannot reach its programs in ${root} ` +
-        `nor a copy in ${dirname(home)}. Install Unseen outside of root's own directories, or set DATABASE_URL.`,
+      `PostgreSQL does not run as root, and user ${account?.uid} can reach neither its programs in ${root} ` +
+        `nor a copy in ${dirname(home)}. Install Unseen outside of root's directories, or set DATABASE_URL.`,
     );
   }
   const draft = await mkdtemp(`${home}.new-`);
@@ -96,7 +99,7 @@ async function copyOf(root: string, home: string, account: Account | undefined):
     await cp(root, draft, {
       recursive: true,
       verbatimSymlinks: true,
-      // Static libraries are for compiling against.
+      // Static libraries are needed only to compile against.
       filter: (path) => !path.endsWith('.a'),
     });
     await linkLibraries(draft);

@@ -20,27 +20,28 @@ import { type Account, canReach } from './account.ts';
 import type { Binaries } from './binaries.ts';
 import { isRunning } from './postmaster.ts';
 
-/** A database cluster on disk and what it takes to run it. */
+/** A database cluster on disk, with the account and the programs to run it. */
 export interface Cluster {
-  /** PostgreSQL's data directory; real path. */
+  /** The real path of PostgreSQL's data directory. */
   readonly directory: string;
   readonly account: Account | undefined;
   readonly binaries: Binaries;
-  /** False for data nobody needs after a crash: everything that makes writes survive one is off. */
+  /** False for data that need not survive a crash. Then all settings that protect writes are off. */
   readonly durable: boolean;
 }
 
-/** A server that was started. */
+/** A server that this process started. */
 export interface Server {
-  /** What it said when it gave up, undefined while it runs. */
+  /** The log output of a server that ended. Undefined while it runs. */
   failure(): string | undefined;
 }
 
 /**
- * Creates the cluster if there is none. It is built beside its place and renamed once complete: a start that
- * is killed leaves no half cluster, and of two starts that race one wins and the other uses what it finds.
+ * Creates the cluster if there is none. The cluster is built next to its final place and renamed when it is
+ * complete. So a killed start leaves no partial cluster. If two starts race, one of them wins and the other
+ * uses the result.
  *
- * Rejects with START_REFUSED when initdb fails or the cluster is of another major version.
+ * Rejects with START_REFUSED if initdb fails or if the cluster has another major version.
  */
 export async function ensureCluster(cluster: Cluster): Promise<void> {
   const { directory, account, binaries, durable } = cluster;
@@ -60,7 +61,7 @@ export async function ensureCluster(cluster: Cluster): Promise<void> {
   if (version !== binaries.majorVersion) {
     throw new AppError(
       'START_REFUSED',
-      `The data in ${directory} was written by PostgreSQL ${version}, the embedded one is ${binaries.majorVersion}. ` +
+      `The data in ${directory} was written by PostgreSQL ${version}, but the embedded version is ${binaries.majorVersion}. ` +
         `Move the data with pg_dump and pg_restore, or run PostgreSQL ${version} on it and set DATABASE_URL.`,
     );
   }
@@ -87,19 +88,22 @@ async function initialize(cluster: Cluster, options: readonly string[]): Promise
   }
 }
 
-/** Drafts are named after the process that makes them; those of the dead stay for ever otherwise. */
+/**
+ * Removes the drafts of dead processes, which would stay forever. The name of a draft contains the pid of its
+ * process.
+ */
 function removeAbandonedDrafts(directory: string): void {
   const prefix = `${basename(directory)}.new-`;
   for (const name of readdirSync(dirname(directory))) {
     if (!name.startsWith(prefix) || isRunning(Number.parseInt(name.slice(prefix.length), 10))) continue;
-    // What the dead one started may still write there for a moment.
+    // A child of the dead process may still write there for a moment.
     const retries = { maxRetries: 10, retryDelay: 50 };
     rmSync(join(dirname(directory), name), { recursive: true, force: true, ...retries });
   }
 }
 
 /**
- * Settings for a server that shares a small machine with the application; all others are PostgreSQL's own
+ * Settings for a server that shares a small machine with the application. All other settings are PostgreSQL's
  * defaults.
  */
 const settings = {
@@ -108,30 +112,33 @@ const settings = {
   max_connections: '60',
   shared_buffers: '128MB',
   max_wal_size: '512MB',
-  // There is no standby, and none can be attached without TCP.
+  // There is no standby, and a standby cannot connect without TCP.
   wal_level: 'minimal',
   max_wal_senders: '0',
   jit: 'off',
   timezone: 'UTC',
   log_timezone: 'UTC',
-  // What happens to the server, not what happens to statements: those fail in the application, which reports
-  // them, and their messages may hold personal data. So the log grows by a few lines a day at most.
+  // The log contains events of the server, not errors of statements. The application reports the errors of
+  // its statements, and their messages may contain personal data. So the log grows by a few lines a day at
+  // most.
   log_min_messages: 'log',
   log_min_error_statement: 'panic',
   log_checkpoints: 'off',
   log_autovacuum_min_duration: '-1',
 };
 
-const forgetful = { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off' };
+const unsafeSettings = { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off' };
 
-/** Starts a server on the cluster; it outlives this process. Ready it is only when it accepts a login. */
+/**
+ * Starts a server on the cluster. The server outlives this process. It is ready only when it accepts a login.
+ */
 export function launch(cluster: Cluster, socket: { host: string; port: number }, logFile: string): Server {
   if ((statSync(logFile, { throwIfNoEntry: false })?.size ?? 0) > 1_000_000)
     renameSync(logFile, `${logFile}.1`);
   const log = openSync(logFile, 'a', 0o600);
   try {
-    const saidBefore = fstatSync(log).size;
-    const options = { ...settings, ...(cluster.durable ? {} : forgetful) };
+    const sizeBefore = fstatSync(log).size;
+    const options = { ...settings, ...(cluster.durable ? {} : unsafeSettings) };
     const child = run(cluster, cluster.binaries.postgres, log, [
       ...['-k', socket.host, '-p', String(socket.port)],
       ...Object.entries(options).flatMap(([name, value]) => ['-c', `${name}=${value}`]),
@@ -145,7 +152,7 @@ export function launch(cluster: Cluster, socket: { host: string; port: number },
       failure() {
         const ended = child.signalCode ?? child.exitCode;
         if (problem || ended === null) return problem?.message;
-        return readFileSync(logFile).subarray(saidBefore).toString().trim() || `It ended with ${ended}.`;
+        return readFileSync(logFile).subarray(sizeBefore).toString().trim() || `It ended with ${ended}.`;
       },
     };
   } finally {
@@ -154,8 +161,8 @@ export function launch(cluster: Cluster, socket: { host: string; port: number },
 }
 
 /**
- * Runs initdb or postgres on the cluster as its account, in a session of its own, so Ctrl-C reaches only
- * Unseen.
+ * Runs initdb or postgres on the cluster with its account. The program has its own session, so Ctrl-C reaches
+ * only Unseen.
  */
 function run(
   { directory, account }: Cluster,
@@ -163,8 +170,8 @@ function run(
   output: 'pipe' | number,
   options: readonly string[],
 ): ChildProcess {
-  // Where the account may not pass through a parent directory (/root, say), it gets the directory itself,
-  // opened.
+  // If the account may not pass through a parent directory, for example /root, it inherits the opened
+  // directory.
   const handle = canReach(directory, account)
     ? undefined
     : openSync(directory, constants.O_RDONLY | constants.O_DIRECTORY);
@@ -173,8 +180,8 @@ function run(
       ...account,
       cwd: directory,
       detached: true,
-      // Nothing of the caller's environment: PGDATA and the locale would have a say. With TZ initdb need not
-      // search.
+      // The program gets nothing of the caller's environment, because PGDATA or a locale would change its
+      // behaviour. TZ saves initdb a search.
       env: { PATH: '/usr/bin:/bin', LC_ALL: 'C', TZ: 'UTC' },
       stdio: ['ignore', output, output, ...(handle === undefined ? [] : [handle])],
     });

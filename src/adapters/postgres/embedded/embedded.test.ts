@@ -133,8 +133,8 @@ describe('the embedded PostgreSQL', () => {
     await expect(start(dataDir)).rejects.toMatchObject({
       code: 'START_REFUSED',
       message:
-        `The data directory ${dataDir} is in use by another Unseen (pid ${owner.pid}). ` +
-        'Stop that one, or give this one a directory of its own with DATA_DIR, or a temporary one with --ephemeral.',
+        `Another Unseen process (pid ${owner.pid}) uses the data directory ${dataDir}. ` +
+        'Stop that process, set DATA_DIR to another directory, or start with --ephemeral.',
     });
     expect(await query(owner.connection, 'SELECT 1 AS one')).toEqual([{ one: 1 }]);
   });
@@ -147,7 +147,9 @@ describe('the embedded PostgreSQL', () => {
       outcome.status === 'rejected' ? `${outcome.reason}` : [],
     );
     expect(owners).toHaveLength(1);
-    expect(refusals).toEqual(Array(2).fill(expect.stringContaining(`another Unseen (pid ${owners[0]})`)));
+    expect(refusals).toEqual(
+      Array(2).fill(expect.stringContaining(`Another Unseen process (pid ${owners[0]})`)),
+    );
     expect(readdirSync(dataDir).sort()).toEqual(['postgres', 'postgres.log', 'socket']);
   });
 
@@ -281,7 +283,7 @@ describe('the embedded PostgreSQL of root', { tags: ['root'] }, () => {
     const dataDir = usedDataDir();
     await (await start(dataDir)).stop();
     await expect(startProcess(dataDir, { uid: 12345, gid: 12345 })).rejects.toThrow(
-      /belongs to user \d+, but this is user 12345.*DATA_DIR/,
+      /belongs to user \d+, but this process runs as user 12345.*DATA_DIR/,
     );
   });
 });

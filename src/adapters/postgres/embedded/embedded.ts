@@ -12,14 +12,14 @@ import { dropStaleLock, isRunning, livePostmaster } from './postmaster.ts';
 import { type SocketDirectory, socketDirectory } from './socket.ts';
 import { createTemporaryDirectory } from './temporary.ts';
 
-/** Where the data lives, and who wants to know when it goes away. */
+/** Where the data is, and which function to call if the server is lost. */
 export type EmbeddedPostgresOptions = (
   | { readonly ephemeral?: false; readonly dataDir: string }
   | { readonly ephemeral: true; readonly dataDir?: string }
 ) & {
   /**
-   * Called once, with the reason, when the server or our ownership of it is lost while running. Nothing is
-   * restarted here; calling `startEmbeddedPostgres` again brings back the same data (unless ephemeral) at the
+   * Called once, with the reason, if the server or the ownership of it is lost while it runs. The server is
+   * not restarted. Calling `startEmbeddedPostgres` again brings back the same data (unless ephemeral) at the
    * same address.
    */
   readonly onLost?: (reason: string) => void;
@@ -27,19 +27,21 @@ export type EmbeddedPostgresOptions = (
 
 /** A running PostgreSQL that belongs to this process. */
 export interface EmbeddedPostgres {
-  /** Where clients connect: no password, no TCP. `host` is the directory of the unix socket. */
+  /**
+   * Where clients connect, without a password and without TCP. `host` is the directory of the unix socket.
+   */
   readonly connection: {
     readonly host: string;
     readonly port: number;
     readonly user: string;
     readonly database: string;
   };
-  /** Whether the server was already running, left by a process that was killed. */
+  /** Whether the server was already running, because the process that started it was killed. */
   readonly attached: boolean;
   /**
-   * Shuts the server down, open transactions are rolled back, and resolves when it is gone (ephemeral: its
-   * directory too). Repeated calls are one. After `onLost` a server that is not ephemeral is left alone,
-   * since it may have a new owner.
+   * Shuts the server down and rolls back open transactions. Resolves when the server is gone. An ephemeral
+   * server's directory is gone then too. Repeated calls return the same promise. After `onLost` a server that
+   * is not ephemeral is left running, because it may have a new owner.
    */
   stop(): Promise<void>;
 }
@@ -49,19 +51,22 @@ const database = 'unseen';
 const clusterName = 'postgres';
 const socketName = `.s.PGSQL.${port}`;
 
-/** How long a server may stay silent, or take to shut down, before we stop being polite. */
+/**
+ * How long a server may stay silent or take to shut down, in ms. Then a start fails, and a shutdown uses a
+ * harder signal.
+ */
 const patienceMs = 30_000;
 
 /**
- * Starts the PostgreSQL that comes with the npm package, or takes over the one a killed process left running,
- * and resolves when the database `unseen` exists and a login succeeded.
+ * Starts the PostgreSQL of the npm package, or takes over the server that a killed process left running.
+ * Resolves when the database `unseen` exists and a login succeeded.
  *
- * `dataDir` keeps cluster, socket and log; one process at a time may own it. With `ephemeral` everything is
- * in a temporary directory that disappears with the process, however that ends, and does not survive a crash
- * of the machine.
+ * `dataDir` contains the cluster, the socket and the log. One process at a time may own it. With `ephemeral`
+ * everything is in a temporary directory. It disappears with the process, however the process ends, and does
+ * not survive a crash of the machine.
  *
- * Rejects with START_REFUSED, saying what to do, when another process owns the directory, when it cannot be
- * used, or when this platform has no embedded PostgreSQL.
+ * Rejects with START_REFUSED if another process owns the directory, if the directory cannot be used, or if
+ * this platform has no embedded PostgreSQL. The message says what to do.
  */
 export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): Promise<EmbeddedPostgres> {
   expectSupportedPlatform();
@@ -83,7 +88,10 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
   }
 }
 
-/** Where the server of a data directory listens, if one runs there. It stays the property of the process that started it. */
+/**
+ * Returns where the server of a data directory listens. Undefined if none runs. The server still belongs to
+ * the process that started it.
+ */
 export function findEmbeddedPostgres(dataDir: string): EmbeddedPostgres['connection'] | undefined {
   if (!existsSync(dataDir)) return undefined;
   const home = realpathSync(dataDir);
@@ -129,7 +137,8 @@ async function start({ dataDir, durable, end, onLost }: Plan): Promise<EmbeddedP
   });
   async function stopOnce(): Promise<void> {
     if (lost && durable) return;
-    // The claim is held until the server is gone, so nobody can take over a server that is going down.
+    // The claim is held until the server is gone, so that no process takes over a server that is shutting
+    // down.
     await end(cluster);
     socket.tidy();
     await owner.end();
@@ -144,15 +153,15 @@ async function start({ dataDir, durable, end, onLost }: Plan): Promise<EmbeddedP
   };
 }
 
-/** Everything that has to be there before the server can be. */
+/** Prepares everything that the server needs before it can start. */
 async function prepare(
   dataDir: string,
   durable: boolean,
 ): Promise<{ cluster: Cluster; socket: SocketDirectory }> {
   const account = serverAccount(join(dataDir, clusterName));
   mkdirSync(dirname(dataDir), { recursive: true });
-  // Root's stays root's, open to pass through, since what is in it is closed; so there is no moment between
-  // two steps.
+  // A directory of root stays a directory of root. Others may pass through it, because its contents are
+  // closed. One call sets the mode, so the directory is never open in between.
   mkdirSync(dataDir, { recursive: true, mode: account ? 0o755 : 0o700 });
   const home = realpathSync(dataDir);
   const binaries = await findBinaries(account, account ? '/var/lib/unseen' : home);
@@ -161,7 +170,7 @@ async function prepare(
   return { cluster, socket: socketDirectory(home, account, socketName) };
 }
 
-/** Logs in, and starts a server as long as there is none to log in to. */
+/** Logs in. Starts a server if there is none to log in to. */
 async function connect(
   cluster: Cluster,
   socket: SocketDirectory,
@@ -180,12 +189,12 @@ async function connect(
     if (isStartingOrStopping(attempt.error)) deadline = performance.now() + patienceMs;
     const failure = server?.failure();
     if (failure !== undefined) {
-      // A racing start came first, processes of a killed server are still on their way out, or the owner
-      // before us has just tidied up.
-      const isPassing = /lock file .* already exists|still in use|create lock file .* No such file/.test(
+      // Another start came first, or processes of a killed server are still exiting, or the previous owner
+      // has just cleaned up.
+      const isTemporary = /lock file .* already exists|still in use|create lock file .* No such file/.test(
         failure,
       );
-      if (!isPassing || performance.now() > deadline) throw refused(cluster, `does not start: ${failure}`);
+      if (!isTemporary || performance.now() > deadline) throw refused(cluster, `does not start: ${failure}`);
       server = undefined;
     }
     const pid = livePostmaster(cluster.directory);
@@ -195,12 +204,12 @@ async function connect(
       for (const lock of locks) dropStaleLock(lock, cluster.directory);
       server = launch(cluster, address, logFile);
     }
-    // A login that comes too early is a line in the server's log, hence the growing pause.
+    // A login that comes too early adds a line to the server's log, so the pause grows.
     await delay(pauseMs);
   }
 }
 
-/** 57P03: the server is there and busy with its start, with crash recovery or with its end. */
+/** 57P03 means that the server is starting, recovering from a crash or shutting down. */
 function isStartingOrStopping(error: unknown): boolean {
   return error instanceof pg.DatabaseError && error.code === '57P03';
 }
@@ -211,8 +220,8 @@ async function ensureDatabase(owner: pg.Client): Promise<void> {
 }
 
 /**
- * Fast shutdown: sessions are ended, everything is written. Should that hang, the log is left to the next
- * start.
+ * Runs a fast shutdown, which ends the sessions and writes everything. If it hangs, the server is killed, and
+ * the next start recovers from the write-ahead log.
  */
 async function shutDown({ directory }: Cluster): Promise<void> {
   const pid = livePostmaster(directory);
@@ -232,7 +241,7 @@ function signalTo(pid: number, signal: NodeJS.Signals): void {
   try {
     process.kill(pid, signal);
   } catch {
-    // Gone already.
+    // The process has already ended.
   }
 }
 
@@ -244,7 +253,10 @@ function refused({ directory }: Cluster, what: string): AppError {
   );
 }
 
-/** An error of the file system as a sentence for the operator, who can fix it. Other errors stay as they are. */
+/**
+ * Turns an error of the file system into a message for the operator, who can fix it. Returns other errors
+ * unchanged.
+ */
 function toStartError(error: unknown, dataDir: string): unknown {
   if (!(error instanceof Error && 'syscall' in error)) return error;
   if ('code' in error && error.code === 'ENOSPC') {

@@ -3,12 +3,17 @@ import pg from 'pg';
 import { AppError } from '../../../domain/error.ts';
 import { isRunning } from './postmaster.ts';
 
-/** Any number will do: nothing else takes advisory locks in the database `postgres` of an embedded server. */
+/**
+ * The key of the claim. Any number works, because no other code takes advisory locks in the database
+ * `postgres` of an embedded server.
+ */
 const lockKey = 1;
 
 const namePrefix = 'unseen owner, pid ';
 
-/** Where the embedded server listens. There is no password: the directory is closed to others. */
+/**
+ * Where the embedded server listens. There is no password, because the directory is closed to other accounts.
+ */
 export interface SocketAddress {
   /** The directory of the unix socket. */
   readonly host: string;
@@ -17,19 +22,20 @@ export interface SocketAddress {
 }
 
 /**
- * One login to the database `postgres`, under a name that tells later starts who owns the directory. Rejects
- * with the server's or the socket's error while the server is not ready.
+ * Logs in to the database `postgres`, under a name that tells later starts which process owns the directory.
+ * Rejects with the error of the server or the socket while the server is not ready.
  */
 export async function login(address: SocketAddress): Promise<pg.Client> {
   const client = new pg.Client({
     ...address,
     database: 'postgres',
     application_name: `${namePrefix}${process.pid}`,
-    // Said here so that PGSSLMODE in the environment has no say; unix sockets know no TLS.
+    // This overrides PGSSLMODE of the environment, because unix sockets do not support TLS.
     ssl: false,
     connectionTimeoutMillis: 5000,
   });
-  // A connection that breaks emits `error`; unheard it would end the process. Who cares listens for `end`.
+  // A broken connection emits `error`, which would end the process without a listener. Callers listen for
+  // `end`.
   client.on('error', () => undefined);
   try {
     await client.connect();
@@ -41,13 +47,14 @@ export async function login(address: SocketAddress): Promise<pg.Client> {
 }
 
 /**
- * Makes this connection's session the one owner of the directory. The claim ends with the session, so however
- * the process dies, nothing has to be cleaned up.
+ * Makes the session of this connection the only owner of the directory. The claim ends with the session, so
+ * no cleanup is needed however the process dies.
  *
- * Rejects with START_REFUSED while another process owns it.
+ * Rejects with START_REFUSED while another process owns the directory.
  */
 export async function claim(client: pg.Client, dataDir: string): Promise<void> {
-  // The server may need a moment to notice that a killed owner is gone, so a claim of the dead is waited for.
+  // The server may need a moment to notice that a killed owner is gone. So this waits for the claim of a dead
+  // process.
   const deadline = performance.now() + 5000;
   for (;;) {
     const { rows } = await client.query<{ claimed: boolean }>('SELECT pg_try_advisory_lock($1) AS claimed', [

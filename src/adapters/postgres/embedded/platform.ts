@@ -1,10 +1,10 @@
 import { AppError } from '../../../domain/error.ts';
 
-/** What decides whether the programs of the embedded PostgreSQL can run. */
+/** The properties that decide whether the programs of the embedded PostgreSQL can run. */
 export interface Platform {
   readonly platform: string;
   readonly arch: string;
-  /** Whether the C library is musl, as on Alpine Linux, and not glibc. */
+  /** Whether the C library is musl, as on Alpine Linux, instead of glibc. */
   readonly isMusl: boolean;
 }
 
@@ -15,13 +15,13 @@ export function currentPlatform(): Platform {
 }
 
 function hasGlibc(): boolean {
-  // Without this, a report asks the network for the names of its addresses.
+  // Without this setting a report looks up the names of network addresses.
   Object.assign(process.report, { excludeNetwork: true });
   const { header } = process.report.getReport() as { header?: { glibcVersionRuntime?: string } };
   return header?.glibcVersionRuntime !== undefined;
 }
 
-/** Why the embedded PostgreSQL cannot run on a platform, and what to do. undefined if it can. */
+/** Says why the embedded PostgreSQL cannot run on a platform, and what to do. Undefined if it can run. */
 export function problemOfPlatform({ platform, arch, isMusl }: Platform): string | undefined {
   const isSupported = ['linux', 'darwin'].includes(platform) && ['x64', 'arm64'].includes(arch) && !isMusl;
   if (isSupported) return undefined;

@@ -2,33 +2,34 @@ import { execFileSync } from 'node:child_process';
 import { linkSync, readFileSync, readlinkSync, realpathSync, renameSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** The pid of the PostgreSQL that serves `cluster`, undefined when none does. */
+/** The pid of the PostgreSQL that serves `cluster`. Undefined if none does. */
 export function livePostmaster(cluster: string): number | undefined {
   const pid = pidIn(join(cluster, 'postmaster.pid'));
   return pid !== undefined && isRunning(pid) && !isForeign(pid, cluster) ? pid : undefined;
 }
 
 /**
- * Removes a lock file that PostgreSQL would wrongly respect: the pid in it is a zombie, which nothing reaps
- * where there is no init, or now belongs to another program, or was never written. What else a dead server
- * left, PostgreSQL removes.
+ * Removes a lock file that PostgreSQL would wrongly respect. The pid in it is a zombie, which nothing reaps
+ * if there is no init, or belongs to another program now, or was never written. PostgreSQL itself removes the
+ * other remains of a dead server.
  */
 export function dropStaleLock(file: string, cluster: string): void {
   const pid = pidIn(file);
   if (pid === undefined ? !isAbandoned(file) : !exists(pid) || (isRunning(pid) && !isForeign(pid, cluster)))
     return;
-  // Taken away before it is removed: should a racing start have renewed the lock since, its file goes back.
+  // The file is renamed before it is removed. If a racing start has renewed the lock meanwhile, its file is
+  // put back.
   const aside = `${file}.${process.pid}`;
   try {
     renameSync(file, aside);
     if (pidIn(aside) !== pid) linkSync(aside, file);
   } catch {
-    // Gone or renewed in the meantime, which is as good.
+    // The lock is already gone or renewed, which is fine.
   }
   rmSync(aside, { force: true });
 }
 
-/** Whether the process exists and is more than a zombie waiting to be reaped. */
+/** Whether the process exists and is not a zombie that waits to be reaped. */
 export function isRunning(pid: number): boolean {
   return exists(pid) && stateOf(pid) !== 'Z';
 }
@@ -42,15 +43,18 @@ function pidIn(file: string): number | undefined {
   }
 }
 
-/** Killed between creating the lock and writing it; a server that is still at it takes no time. */
+/**
+ * Whether the server was killed after it created the lock and before it wrote to it. A running server takes
+ * no time between the two.
+ */
 function isAbandoned(file: string): boolean {
   const found = statSync(file, { throwIfNoEntry: false });
   return found !== undefined && Date.now() - found.mtimeMs > 2000;
 }
 
 /**
- * A process of another user does not count, nor does it for PostgreSQL: the server's account is ours, or we
- * are root.
+ * Whether the process exists and this process may signal it. A process of another user does not count, as for
+ * PostgreSQL itself: the server runs as our account, or we are root.
  */
 function exists(pid: number): boolean {
   try {
@@ -64,8 +68,8 @@ function exists(pid: number): boolean {
 function stateOf(pid: number): string | undefined {
   if (process.platform !== 'linux') return ps(pid, 'stat')?.charAt(0);
   try {
-    // The name in parentheses may hold anything, parentheses included; the state is the first field behind
-    // it.
+    // The name in parentheses may contain anything, even parentheses. The state is the first field after the
+    // name.
     return readFileSync(`/proc/${pid}/stat`, 'utf8').match(/.*\) (.)/s)?.[1];
   } catch {
     return undefined;
@@ -73,7 +77,7 @@ function stateOf(pid: number): string | undefined {
 }
 
 /**
- * Whether the process is known to be something else. Where nothing can be learned it is taken for the server.
+ * Whether the process is known to be another program. If nothing is known about it, it counts as the server.
  */
 function isForeign(pid: number, cluster: string): boolean {
   if (process.platform !== 'linux') {
@@ -81,7 +85,7 @@ function isForeign(pid: number, cluster: string): boolean {
     return command !== undefined && !command.endsWith('postgres');
   }
   try {
-    // A server's working directory is its cluster.
+    // The working directory of a server is its cluster.
     return readlinkSync(`/proc/${pid}/cwd`) !== realpathSync(cluster);
   } catch {
     return false;

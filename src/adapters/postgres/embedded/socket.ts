@@ -5,18 +5,21 @@ import { AppError } from '../../../domain/error.ts';
 import { type Account, canReach } from './account.ts';
 import { temporaryRoot } from './temporary.ts';
 
-/** The directory of a server's unix socket, closed to others. */
+/** The directory of a server's unix socket. It is closed to other accounts. */
 export interface SocketDirectory {
   readonly path: string;
-  /** Creates it if it is not there. Throws START_REFUSED when someone else has put something in its place. */
+  /**
+   * Creates the directory if it does not exist. Throws START_REFUSED if the path belongs to another account.
+   */
   open(): void;
-  /** Once the server is gone: leaves nothing outside the data directory. */
+  /** Removes the directory if it is outside the data directory. Called after the server is gone. */
   tidy(): void;
 }
 
 /**
- * Inside the data directory `home`; or, where that is too deep for a socket's address or out of the reach of
- * the server's account, a temporary one that every start on the same data finds again.
+ * Chooses the directory of the socket: inside the data directory `home` if possible. If that path is too long
+ * for a socket address, or if the server's account cannot reach it, a temporary directory. Every start on the
+ * same data chooses the same directory.
  */
 export function socketDirectory(
   home: string,
@@ -24,7 +27,7 @@ export function socketDirectory(
   socketName: string,
 ): SocketDirectory {
   const inside = join(home, 'socket');
-  // sockaddr_un holds 108 bytes on Linux and 104 on macOS, the final NUL included.
+  // sockaddr_un has room for 108 bytes on Linux and 104 on macOS, including the final NUL.
   const isInside = Buffer.byteLength(join(inside, socketName)) < 104 && canReach(home, account);
   const digest = createHash('sha256').update(home).digest('hex').slice(0, 16);
   const path = isInside ? inside : join(temporaryRoot(account), `unseen-socket-${digest}`);
@@ -32,13 +35,13 @@ export function socketDirectory(
     path,
     open() {
       mkdirSync(path, { recursive: true, mode: 0o700 });
-      // In a temporary directory anyone may have come first.
+      // In a temporary directory another account may have created the path first.
       const found = lstatSync(path);
       const isOurs = found.uid === process.getuid?.() || found.uid === account?.uid;
       if (!found.isDirectory() || !isOurs) {
         throw new AppError(
           'START_REFUSED',
-          `${path} belongs to someone else. Remove it, or set another DATA_DIR.`,
+          `${path} belongs to another account. Remove it, or set another DATA_DIR.`,
         );
       }
       chmodSync(path, 0o700);
@@ -49,7 +52,7 @@ export function socketDirectory(
       try {
         rmdirSync(path);
       } catch {
-        // Not empty: the next server is already there.
+        // The directory is not empty, because the next server already uses it.
       }
     },
   };

@@ -8,14 +8,14 @@ import { type Account, canReach } from './account.ts';
 /** A directory that does not outlive this process. */
 export interface TemporaryDirectory {
   readonly directory: string;
-  /** Kills the server in it and resolves when server and directory are gone. */
+  /** Kills the server in the directory. Resolves when the server and the directory are gone. */
   remove(): Promise<void>;
 }
 
 /**
- * Waits for the end of its input, which comes when the process at the other end says so or dies, then kills
- * the server and removes the directory. A server that was only just starting may still create files, hence
- * the repetition.
+ * A script that waits for the end of its input, then kills the server and removes the directory. The input
+ * ends when this process closes it or dies. The removal is repeated, because a server that was just starting
+ * may still create files.
  */
 const janitor = `
 cat > /dev/null
@@ -23,7 +23,7 @@ pid=$(head -n 1 "$1/$2" 2> /dev/null) && kill -QUIT "$pid" 2> /dev/null
 for try in $(seq 100); do rm -rf "$1" 2> /dev/null && [ ! -e "$1" ] && exit; sleep 0.05; done
 `;
 
-/** Creates the directory for `account` to use; `lockFile` is where, inside, the server writes its pid. */
+/** Creates the directory for `account`. `lockFile` is the path within it where the server writes its pid. */
 export function createTemporaryDirectory(account: Account | undefined, lockFile: string): TemporaryDirectory {
   const directory = mkdtempSync(join(temporaryRoot(account), 'unseen-'));
   if (account) chownSync(directory, account.uid, account.gid);
@@ -31,7 +31,7 @@ export function createTemporaryDirectory(account: Account | undefined, lockFile:
     ...account,
     cwd: '/',
     env: { PATH: '/usr/bin:/bin' },
-    // In a session of its own it survives the Ctrl-C that ends us.
+    // In its own session the script survives the Ctrl-C that ends this process.
     detached: true,
     stdio: ['pipe', 'ignore', 'ignore'],
   });
@@ -50,8 +50,8 @@ export function createTemporaryDirectory(account: Account | undefined, lockFile:
 }
 
 /**
- * Where temporary things go that `account` must reach and whose path must leave room for a socket's name:
- * TMPDIR, unless it is too deep, or root's own.
+ * The root for temporary directories that `account` must reach and whose path must leave room for the name of
+ * a socket. Returns TMPDIR, or `/tmp` if TMPDIR is too long or closed to the account.
  */
 export function temporaryRoot(account: Account | undefined): string {
   return Buffer.byteLength(tmpdir()) < 60 && canReach(tmpdir(), account) ? tmpdir() : '/tmp';

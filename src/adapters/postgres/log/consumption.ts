@@ -7,36 +7,42 @@ import { toPortError } from '../error.ts';
 import { Session } from '../session.ts';
 import type { RecentReads } from './recent-reads.ts';
 
-/** Where an append says that there is something to read. */
+/** The channel on which an append announces new records. */
 export const logChannel = 'unseen_log';
 
-// A position that is lost in a crash only means that records come again, so it need not wait for the disk. Should this
-// machine vanish without a goodbye, its session ends after 25 s and another takes over.
+// If a crash loses the position, records only come again, so the position need not wait for the disk. If this
+// machine vanishes without closing its session, the session ends after 25 s and another process takes over.
 const sessionSql = `
   SET synchronous_commit = off;
   SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3`;
 
 const promptly = { query_timeout: silenceMs };
 
-/** Namespace of our advisory locks on consumer groups ("unse" in ASCII), so that they meet no one else's. */
+/**
+ * Namespace of the advisory locks on consumer groups ("unse" in ASCII), so that they do not collide with
+ * other locks.
+ */
 const lockSpace = 0x756e7365;
 
 const moveSql = 'UPDATE log_position SET position = $1, updated_at = now() WHERE consumer_group = $2';
 
-/** Whoever is handed records ahead has time, and reads no oftener than this, in ms, while few come. */
+/**
+ * A consumer that receives records ahead is in no hurry. While few records come, it reads only this often, in
+ * ms.
+ */
 const restMs = 100;
 
-// The position moves with the next read: a batch costs one round trip beside its handling.
+// The next read also moves the position, so a batch costs one round trip besides its handling.
 const moveAndReadSql = `
   WITH moved AS (${moveSql} AND position <> $1)
   SELECT "offset", topic, key, value, raw, headers, appended_at FROM event_log
   WHERE "offset" > $4 ORDER BY "offset" LIMIT $3`;
 
-/** What was appended in this process, and the offset it follows on: there is none between. */
+/** An append of this process. Its first record directly follows the offset `base`. */
 export interface Appended {
   readonly base: bigint;
   readonly size: number;
-  /** The same whoever asks. */
+  /** The records. Every call returns the same array. */
   records(): readonly LogRecord[];
 }
 
@@ -52,14 +58,17 @@ interface Row {
 
 export const noHeaders = {};
 
-/** A group being consumed. */
+/** A running consumption of a group. */
 export interface RunningConsumption {
   readonly group: string;
-  /** Resolves when the database was reached, or when it is stopped before. */
+  /** Resolves when the database was reached, or when the consumption is stopped before that. */
   readonly begun: Promise<void>;
-  /** There may be more to read, and if it is known, what. */
+  /**
+   * Wakes the consumption, because there may be more to read. `appended` names the new records if they are
+   * known.
+   */
   wake(appended?: Appended): void;
-  /** Resolves when the handlers that run are done and the position is kept. */
+  /** Stops. Resolves when the running handlers are done and the position is stored. */
   stop(): Promise<void>;
 }
 
@@ -67,7 +76,7 @@ interface Deps {
   readonly connection: ConnectionOptions;
   readonly logger: Logger;
   readonly recentReads: RecentReads;
-  /** Whether a notification is of this process, whose consumers are woken by the append itself. */
+  /** Whether a notification comes from this process. Its appends wake its consumers directly. */
   readonly isOwn: (payload: string | undefined) => boolean;
 }
 
@@ -78,8 +87,8 @@ interface Subscription extends ConsumeOptions {
 }
 
 /**
- * Consumes until stopped, on a connection of its own, and on a new one when that is lost. One process at a time consumes for
- * a group; the others take over when its session has ended.
+ * Consumes until stopped, on its own connection. If the connection is lost, it opens a new one. One process
+ * at a time consumes for a group. Another process takes over when the session of the first has ended.
  */
 export function startConsumption(
   { connection, logger, recentReads, isOwn }: Deps,
@@ -97,13 +106,13 @@ export function startConsumption(
     begin();
   });
 
-  /** Consumes on one connection until stopped or the connection is lost. */
+  /** Consumes on one connection until the consumption is stopped or the connection is lost. */
   async function consumeOn(client: Session): Promise<void> {
     let lost = false;
-    const told = new AbortController();
+    const losing = new AbortController();
     const onLost = () => {
       lost = true;
-      told.abort();
+      losing.abort();
       bell.ring();
     };
     client.on('error', onLost).on('end', onLost);
@@ -125,7 +134,7 @@ export function startConsumption(
     let isAtWork = true;
     const handed = createInFlight<bigint>({ onDone: () => bell.ring() });
     const position = () => handed.passed() ?? start;
-    const signal = AbortSignal.any([stopping.signal, told.signal]);
+    const signal = AbortSignal.any([stopping.signal, losing.signal]);
 
     async function move(): Promise<void> {
       const to = position();
@@ -133,7 +142,10 @@ export function startConsumption(
       moved = to;
     }
 
-    /** The next records; none when it is worth asking again. Moves the position. */
+    /**
+     * Reads the next records and moves the position. The result may be empty. Then the caller should ask
+     * again.
+     */
     async function readOn(): Promise<readonly LogRecord[]> {
       const rung = bell.next();
       moved = position();
@@ -147,11 +159,14 @@ export function startConsumption(
       isAtWork = false;
       const appended = signal.aborted ? undefined : await rung;
       isAtWork = true;
-      // What this process appended right behind what was read is at hand already.
+      // If this process appended records directly after the last read, they are already in memory.
       return appended?.base === read && appended.size <= batchSize ? appended.records() : [];
     }
 
-    /** What others here read of what is next, when it is worth a short wait for them; undefined when there is none. */
+    /**
+     * Returns the next records if another consumer of this process has read them. Waits a short time if
+     * another consumer is about to read them. Undefined if there are none.
+     */
     async function follow(): Promise<readonly LogRecord[] | undefined> {
       let patience: Promise<boolean> | undefined;
       for (let isOver = false; ; ) {
@@ -190,9 +205,10 @@ export function startConsumption(
   }
 
   /**
-   * One consumer per group: whether it is this one's turn, true when no other session consumes, false when stopped. It
-   * asks again and again: to wait inside the database would hold a snapshot and the queue of notifications for as long,
-   * so that no dead row and no notification could be removed.
+   * Waits until no other session consumes for the group, and takes the turn. Resolves to true with the turn,
+   * and to false if stopped. It polls, because waiting inside the database would hold a snapshot and the
+   * queue of notifications for the whole time. Then PostgreSQL could remove neither dead rows nor
+   * notifications.
    */
   async function takeTurn(client: Session): Promise<boolean> {
     while (!stopping.signal.aborted) {
@@ -214,7 +230,7 @@ export function startConsumption(
         ...liveness,
         application_name: `unseen consumer ${group}`,
       });
-      // A session that waits for something to read would never see that its server is not the primary any more.
+      // A session that waits for records would never notice that its server is no longer the primary.
       const lifeOver = setTimeout(() => bell.ring(), client.lifeLeftMs + 1);
       try {
         await consumeOn(client);
@@ -225,7 +241,7 @@ export function startConsumption(
         }
       } finally {
         clearTimeout(lifeOver);
-        // After a broken connection the goodbye would wait for ever.
+        // On a broken connection `end` would wait forever.
         await Promise.race([client.end().catch(() => {}), delay(1_000, undefined, { ref: false })]);
       }
     }
@@ -255,14 +271,17 @@ function toRecord(row: Row): LogRecord {
   };
 }
 
-/** Something to wait for that may ring before anybody waits: take `next` first, look, then await it. */
+/**
+ * A signal that may ring before anyone waits for it. The caller takes `next` first, then looks for records,
+ * then awaits it.
+ */
 function createBell() {
   let rung: (appended?: Appended) => void = () => {};
   let next = new Promise<Appended | undefined>((resolve) => {
     rung = resolve;
   });
   return {
-    /** With what was appended, when that is known. */
+    /** Wakes all waiters. `appended` names the new records if they are known. */
     ring(appended?: Appended) {
       rung(appended);
       next = new Promise((resolve) => {

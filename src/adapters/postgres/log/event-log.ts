@@ -17,11 +17,12 @@ import {
 } from './consumption.ts';
 import { createRecentReads } from './recent-reads.ts';
 
-// The row lock of log_head is held until the commit, so offsets are dense and their order is the order of the commits:
-// a reader that has seen an offset has seen every smaller one. The reference to head makes the lock come first.
-//
-// Columns travel as lines: neither JSON nor a key holds a line break, and an array literal would have every quote of the
-// JSON escaped, a tenth of the work of a bulk append. Lines that do not match up leave a column null, which is refused.
+// The row lock of log_head is held until the commit. So offsets are dense and in commit order: a reader that
+// has seen an offset has seen every smaller offset. The reference to head makes PostgreSQL take the lock
+// first.
+// Columns are sent as lines, because neither JSON nor a key contains a line break. In an array literal every
+// quote of the JSON would be escaped, which is a tenth of the work of a bulk append. If the numbers of lines
+// differ, a column is null, and PostgreSQL refuses it.
 const appendSql = `
   WITH event AS (
     SELECT * FROM unnest(string_to_array($1, E'\\n'), string_to_array($2, E'\\n'), string_to_array($3, E'\\n'))
@@ -35,7 +36,7 @@ const appendSql = `
   )
   SELECT base, now() AS appended_at, pg_notify('${logChannel}', $5) FROM head, (SELECT count(*) FROM appended) AS done`;
 
-// What is sent is rare and may be any bytes, so it has columns of its own and the append stays as it is.
+// Sent records are rare and may hold any bytes. They have their own columns, so the append stays fast.
 const sendSql = `
   WITH record AS (
     SELECT * FROM unnest($1::text[], $2::text[], $3::bytea[], $4::jsonb[])
@@ -64,7 +65,8 @@ const pruneSql = `
     ) AS oldest WHERE appended_at < $1)`;
 
 /**
- * The log as a table. Consumers are woken by the append itself in the same process, and by NOTIFY in others.
+ * Creates a log in a table. An append wakes the consumers of its own process directly, and those of other
+ * processes with NOTIFY.
  */
 export function createPostgresEventLog(
   { database, connection, logger }: { database: Database; connection: ConnectionOptions; logger: Logger },
@@ -75,7 +77,7 @@ export function createPostgresEventLog(
   }: {
     readonly batchSize?: number;
     readonly retryMs?: number;
-    /** After this long with something to consume and nothing consumed, it is a problem. */
+    /** If there are records to consume and none is consumed for this long, in ms, there is a problem. */
     readonly stallMs?: number;
   } = {},
 ): EventLog {
@@ -83,7 +85,7 @@ export function createPostgresEventLog(
   const progress = new Map<string, Progress>();
   const recentReads = createRecentReads();
   let closed = false;
-  // Who appends here has woken the consumers here already; its notification is for other processes.
+  // An append has already woken the consumers of this process. Its notification is for other processes.
   let instance = randomUUID();
 
   const commits = createGroupCommit<Event>(async (events) => {
@@ -111,7 +113,8 @@ export function createPostgresEventLog(
         },
       };
     } catch (error) {
-      // The answer may be what was lost: should the commit be done, or still come, its notification is for us too.
+      // Perhaps only the answer was lost. If the commit succeeded, or still succeeds, its notification must
+      // wake this process too.
       instance = randomUUID();
       throw error;
     } finally {

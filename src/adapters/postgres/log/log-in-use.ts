@@ -2,19 +2,19 @@ import type pg from 'pg';
 import { AppError } from '../../../domain/error.ts';
 import { missingRight, toPortError } from '../error.ts';
 
-/** Which log a database belongs to: its own table, or Kafka with a namespace. */
+/** The log a database belongs to: its own table, or Kafka with a namespace. */
 export interface LogInUse {
   readonly kind: 'postgres' | 'kafka';
-  /** Before every topic; '' with `postgres`. */
+  /** The prefix of every topic. Empty with `postgres`. */
   readonly namespace: string;
 }
 
-/** A pool, or a connection of it. */
+/** A pool or one of its connections. */
 type Queryable = Pick<pg.ClientBase, 'query'>;
 
 /**
- * The log this database belongs to; undefined before the first start. Rejects with START_REFUSED when the login may not know,
- * with UNAVAILABLE while the database is away.
+ * Returns the log that this database belongs to. Undefined before the first start. Rejects with START_REFUSED
+ * if the login may not read it, and with UNAVAILABLE while the database is away.
  */
 export async function logInUse(database: Queryable): Promise<LogInUse | undefined> {
   const { rows } = await refusing(
@@ -24,20 +24,21 @@ export async function logInUse(database: Queryable): Promise<LogInUse | undefine
 }
 
 /**
- * Binds a database that has no log yet to this one, for good. Rejects like `logInUse`, and with START_REFUSED when it belongs
- * to another: what is appended where nobody reads would be acknowledged and lost.
+ * Binds a database without a log to this log, permanently. Rejects like `logInUse`, and with START_REFUSED if
+ * the database belongs to another log. Otherwise events could be appended to a log without a consumer:
+ * acknowledged, and then lost.
  */
-export async function bindToLog(database: Queryable, told: LogInUse): Promise<void> {
+export async function bindToLog(database: Queryable, configured: LogInUse): Promise<void> {
   const used = await logInUse(database);
-  if (used) return expectSameLog(used, told);
+  if (used) return expectSameLog(used, configured);
   await refusing(
     database.query('INSERT INTO log_in_use (id, kind, namespace) VALUES (1, $1, $2) ON CONFLICT DO NOTHING', [
-      told.kind,
-      told.namespace,
+      configured.kind,
+      configured.namespace,
     ]),
   );
-  // Of several that start together one was first.
-  expectSameLog(await logInUse(database), told);
+  // If several processes start together, one of them is first.
+  expectSameLog(await logInUse(database), configured);
 }
 
 /** Moves a database to another log. Rejects like `logInUse`. */
@@ -51,27 +52,29 @@ export async function moveToLog(database: Queryable, { kind, namespace }: LogInU
   );
 }
 
-/** Throws START_REFUSED when a database belongs to another log than a process is told. */
-export function expectSameLog(used: LogInUse | undefined, told: LogInUse): void {
-  if (!used || isSameLog(used, told)) return;
-  throw new AppError('START_REFUSED', `${differenceOf(used, told)}. ${howToAgree(told)}`);
+/**
+ * Throws START_REFUSED if the database belongs to another log than the one this process is configured to use.
+ */
+export function expectSameLog(used: LogInUse | undefined, configured: LogInUse): void {
+  if (!used || isSameLog(used, configured)) return;
+  throw new AppError('START_REFUSED', `${differenceOf(used, configured)}. ${howToAgree(configured)}`);
 }
 
-export function isSameLog(one: LogInUse, other: LogInUse): boolean {
-  return one.kind === other.kind && one.namespace === other.namespace;
+export function isSameLog(a: LogInUse, b: LogInUse): boolean {
+  return a.kind === b.kind && a.namespace === b.namespace;
 }
 
-/** What a database was used with and a process is told, without a full stop. */
-export function differenceOf(used: LogInUse, told: LogInUse): string {
-  return `This database is used with ${describeLogInUse(used)}, but this process is told to use ${describeLogInUse(told)}`;
+/** The difference between the log of the database and the log of the configuration, without a full stop. */
+export function differenceOf(used: LogInUse, configured: LogInUse): string {
+  return `This database is used with ${describeLogInUse(used)}, but this process is configured to use ${describeLogInUse(configured)}`;
 }
 
-/** What to do about it, in a sentence. */
-export function howToAgree(told: LogInUse): string {
-  return `Give it the KAFKA_BROKERS and NAMESPACE of the other processes; or, to move the log for good, see \`unseen log use ${told.kind} --help\`.`;
+/** A sentence that says how to fix the difference. */
+export function howToAgree(configured: LogInUse): string {
+  return `Give this process the KAFKA_BROKERS and NAMESPACE of the other processes. To move to this log permanently, see \`unseen log use ${configured.kind} --help\`.`;
 }
 
-/** As it stands in a sentence. */
+/** The words for a log within a sentence. */
 export function describeLogInUse({ kind, namespace }: LogInUse): string {
   if (kind === 'postgres') return 'the log in its own table (no KAFKA_BROKERS)';
   return `the log in Kafka (KAFKA_BROKERS, ${namespace === '' ? 'no NAMESPACE' : `NAMESPACE=${namespace}`})`;

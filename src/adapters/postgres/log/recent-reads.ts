@@ -1,31 +1,32 @@
 import type { LogRecord } from '../../../ports/event-log.ts';
 
-/** A consumer of this process that is handed one batch after the other. */
+/** A consumer of this process that receives one batch after another. */
 export interface Leader {
-  /** The last offset it has read. */
+  /** The last offset that the consumer has read. */
   read(): bigint;
-  /** Whether it reads on when it has handled what it has. */
+  /** Whether the consumer reads more after the records it has. False while it waits for new records. */
   isAtWork(): boolean;
 }
 
 interface Stretch {
-  /** The offset it follows on. */
+  /** The offset before the first record. */
   readonly after: bigint;
   readonly records: readonly LogRecord[];
   readonly bytes: number;
-  /** When it was read, in ms. */
+  /** When the records were read, in ms. */
   readonly at: number;
 }
 
-/** More than that is not kept. */
+/** How many bytes are kept at most. */
 const maxBytes = 4_000_000;
 
-/** Nor for longer, in ms: what is erased from the log is soon not handed on either. */
+/** How long records are kept, in ms. It is short, so that erased records are soon not passed on either. */
 const keptMs = 250;
 
 /**
- * What was read here last. The consumers of a process go through the same log close to each other: those who are handed
- * records ahead, and so are in no hurry, take what the others have read and parsed.
+ * Keeps the records that this process read last. The consumers of a process read the same log at nearly the
+ * same place. A consumer that receives records ahead is in no hurry, so it takes the records that other
+ * consumers have read and parsed.
  */
 export function createRecentReads() {
   const leaders = new Set<Leader>();
@@ -41,21 +42,21 @@ export function createRecentReads() {
     });
     stretches = stretches.slice(kept + 1);
   }
-  // When nothing more is read, what was is let go of all the same.
+  // Drops old records even if nothing more is read.
   const trimming = setInterval(trim, keptMs).unref();
 
   return {
-    /** Adds a consumer that is to be waited for; returns what removes it. */
+    /** Adds a consumer that followers wait for. Returns a function that removes it. */
     lead(leader: Leader): () => void {
       leaders.add(leader);
       return () => leaders.delete(leader);
     },
-    /** Calls `wake` when there is more; returns what ends that. */
+    /** Calls `wake` when there are more records. Returns a function that ends this. */
     follow(wake: () => void): () => void {
       followers.add(wake);
       return () => followers.delete(wake);
     },
-    /** Keeps what was read behind an offset, while somebody follows. */
+    /** Keeps records that were read after an offset, if there is a follower. */
     add(after: bigint, records: readonly LogRecord[]): void {
       if (followers.size === 0) return;
       const bytes = records.reduce((sum, { value }) => sum + (value?.length ?? 0), 0);
@@ -63,7 +64,10 @@ export function createRecentReads() {
       trim();
       for (const wake of followers) wake();
     },
-    /** The records behind an offset, as far as they were read, up to `first` or a stretch more; undefined when none was. */
+    /**
+     * Returns the kept records after an offset. It stops when it has `first` records, so the last stretch may
+     * exceed this number. Undefined if there are none.
+     */
     behind(offset: bigint, first: number): readonly LogRecord[] | undefined {
       trim();
       const records: LogRecord[] = [];
@@ -78,7 +82,7 @@ export function createRecentReads() {
       }
       return records.length > 0 ? records : undefined;
     },
-    /** Whether somebody at work is about to read what follows on an offset. */
+    /** Whether a working consumer is about to read the records after an offset. */
     isAwaited: (offset: bigint): boolean =>
       [...leaders].some(({ read, isAtWork }) => isAtWork() && read() <= offset),
     close: () => clearInterval(trimming),

@@ -166,7 +166,7 @@ describe('migrate', () => {
   it('says what is wrong when the migrations cannot be read or the database may not be changed', async () => {
     await expect(migrate(client, { directory: join(directory, 'nowhere') })).rejects.toMatchObject({
       code: 'START_REFUSED',
-      message: expect.stringMatching(/nowhere cannot be read .* reinstall/),
+      message: expect.stringMatching(/nowhere cannot be read .* Reinstall/),
     });
     await client.query('BEGIN; CREATE ROLE unseen_test_reader; SET LOCAL ROLE unseen_test_reader');
     await expect(migrate(client, { directory: migrationsDirectory })).rejects.toMatchObject({

@@ -6,19 +6,16 @@ import { fileURLToPath } from 'node:url';
 import pg from 'pg';
 import { AppError } from '../../../domain/error.ts';
 
-/**
- * prisma/migrations of this build: three levels up from both src/adapters/postgres and
- * dist/adapters/postgres.
- */
+/** The directory prisma/migrations of this build. It has the same relative path from src and from dist. */
 export const migrationsDirectory = fileURLToPath(new URL('../../../../prisma/migrations', import.meta.url));
 
-/** What a run of `migrate` found and did; names are directory names, oldest first. */
+/** The result of `migrate`. Names are directory names, oldest first. */
 export interface MigrationReport {
   /** Applied by this run. */
   readonly applied: readonly string[];
   /**
-   * In the database but not in this build: a newer version has been here. Worth a warning, normal in a
-   * rolling deploy.
+   * Migrations that the database has and this build does not know, because a newer version applied them. This
+   * is normal in a rolling deploy and worth a warning.
    */
   readonly unknown: readonly string[];
 }
@@ -34,13 +31,13 @@ interface Row {
   readonly finished_at: Date | null;
 }
 
-/** The key Prisma's own schema engine locks, so its `migrate deploy` and ours exclude each other. */
+/** The key that Prisma's schema engine locks, so `prisma migrate deploy` and `migrate` exclude each other. */
 const lockKey = 72707369;
 
-/** How often a process that waits for another to migrate asks again. */
+/** How often, in ms, a process asks for the lock while another process migrates. */
 const waitMs = 100;
 
-/** Column for column what Prisma's schema engine creates. */
+/** The same columns that Prisma's schema engine creates. */
 const createTable = `CREATE TABLE IF NOT EXISTS "_prisma_migrations" (
     "id"                  VARCHAR(36) PRIMARY KEY NOT NULL,
     "checksum"            VARCHAR(64) NOT NULL,
@@ -53,21 +50,20 @@ const createTable = `CREATE TABLE IF NOT EXISTS "_prisma_migrations" (
 )`;
 
 /**
- * Brings the database to the newest migration in `directory`, with the bookkeeping of `prisma migrate
- * deploy`, so either can continue where the other stopped.
+ * Applies the migrations in `directory` up to the newest, with the bookkeeping of `prisma migrate deploy`, so
+ * either of them can continue after the other.
  *
- * Any number of processes may call it at once: one works, the others wait and find nothing to do. A migration
- * and the note that it was applied commit together, so a kill in the middle leaves nothing behind and the
- * next start repeats it.
+ * Any number of processes may call this at once. One of them works, the others wait and find nothing to do. A
+ * migration and its record commit together, so a kill in the middle leaves nothing behind and the next start
+ * repeats the migration.
  *
- * A migration that holds CREATE or DROP INDEX CONCURRENTLY, so that nobody waits while a large table is indexed, must be
- * that statement alone, with IF [NOT] EXISTS: no transaction may hold it, so a kill may leave it done without the note. What
- * a kill left of an index that was not finished is dropped first.
+ * A migration with CREATE or DROP INDEX CONCURRENTLY indexes a large table without blocking writes. It must
+ * contain only that statement, with IF [NOT] EXISTS. The statement cannot run in a transaction, so a kill may
+ * leave it done without its record. If a kill left an unfinished index, the index is dropped first.
  *
- * Rejects with START_REFUSED when an applied migration was edited since, when an earlier one failed and
- * nobody has resolved it, and when a migration fails now. `client` must be a connection of its own: the lock
- * is its session's, and its statement timeout is switched off, since a migration may take as long as it
- * takes.
+ * Rejects with START_REFUSED if an applied migration was edited since, if an earlier migration failed and is
+ * not resolved, and if a migration fails now. `client` must be a connection of its own, because the lock
+ * belongs to its session. Its statement timeout is switched off, because a migration may take any time.
  */
 export async function migrate(
   client: pg.ClientBase,
@@ -82,12 +78,15 @@ export async function migrate(
     for (const migration of missing) await apply(client, migration);
     return { applied: missing.map(({ name }) => name), unknown };
   } finally {
-    // A broken connection has already given the lock back; its own error is the one to report.
+    // A broken connection has already released the lock. The error to report is its own.
     await client.query('SELECT pg_advisory_unlock($1)', [lockKey]).catch(() => undefined);
   }
 }
 
-/** To wait inside the database would hold a snapshot, which CREATE INDEX CONCURRENTLY of another process waits for. */
+/**
+ * Waits for the lock by polling. Waiting inside the database would hold a snapshot, and CREATE INDEX
+ * CONCURRENTLY of another process would wait for that snapshot.
+ */
 async function takeLock(client: pg.ClientBase): Promise<void> {
   for (;;) {
     const { rows } = await client.query<{ taken: boolean }>('SELECT pg_try_advisory_lock($1) AS taken', [
@@ -98,7 +97,7 @@ async function takeLock(client: pg.ClientBase): Promise<void> {
   }
 }
 
-/** Where a database stands, without changing it. Rejects with START_REFUSED like `migrate`. */
+/** Reports the migrations of a database without changing it. Rejects with START_REFUSED like `migrate`. */
 export async function inspectMigrations(
   client: pg.ClientBase,
   { directory }: { readonly directory: string },
@@ -113,7 +112,10 @@ export async function inspectMigrations(
   };
 }
 
-/** What is to be applied, and what only a newer version knows. Throws when an applied one was edited since. */
+/**
+ * Compares the migrations of this build with the recorded ones. Throws if an applied migration was edited
+ * since.
+ */
 function compare(migrations: readonly Migration[], recorded: readonly Row[], directory: string) {
   const done = new Map(recorded.map((row) => [row.migration_name, row.checksum]));
   for (const { name, sql } of migrations) {
@@ -140,14 +142,14 @@ async function readMigrations(directory: string): Promise<Migration[]> {
   } catch (cause) {
     throw new AppError(
       'START_REFUSED',
-      `The migrations in ${directory} cannot be read (${messageOf(cause)}); reinstall this version of Unseen.`,
+      `The migrations in ${directory} cannot be read (${messageOf(cause)}). Reinstall this version of Unseen.`,
       { cause },
     );
   }
 }
 
 async function hasBookkeeping(client: pg.ClientBase): Promise<boolean> {
-  // Looked up first, since IF NOT EXISTS still demands the right to create.
+  // The table is looked up first, because IF NOT EXISTS still requires the right to create tables.
   const { rows } = await client.query<{ present: boolean }>(
     `SELECT to_regclass('"_prisma_migrations"') IS NOT NULL AS present`,
   );
@@ -161,13 +163,13 @@ async function createBookkeeping(client: pg.ClientBase): Promise<void> {
     throw new AppError(
       'START_REFUSED',
       `The database refuses to create the table _prisma_migrations (${messageOf(cause)}). ` +
-        'Let the user in DATABASE_URL create tables, or apply the migrations with a user who may.',
+        'Let the user in DATABASE_URL create tables, or apply the migrations with a user that has this right.',
       { cause },
     );
   }
 }
 
-/** The migrations that are in force, oldest first. */
+/** The migrations that are applied and not rolled back, oldest first. */
 async function readRecorded(client: pg.ClientBase): Promise<Row[]> {
   const { rows } = await client.query<Row>(
     `SELECT migration_name, checksum, finished_at FROM "_prisma_migrations"
@@ -181,7 +183,7 @@ async function readRecorded(client: pg.ClientBase): Promise<Row[]> {
 async function apply(client: pg.ClientBase, { name, sql }: Migration): Promise<void> {
   const id = randomUUID();
   const checksum = checksumOf(sql);
-  const note = `
+  const record = `
     INSERT INTO "_prisma_migrations"
       ("id", "checksum", "migration_name", "started_at", "finished_at", "applied_steps_count")
     VALUES ('${id}', '${checksum}', ${pg.escapeLiteral(name)}, now(), clock_timestamp(), 1)`;
@@ -190,17 +192,18 @@ async function apply(client: pg.ClientBase, { name, sql }: Migration): Promise<v
     if (concurrently) {
       await dropUnfinished(client, concurrently);
       await client.query(sql);
-      await client.query(note);
+      await client.query(record);
       return;
     }
-    // One simple query is one transaction: the note comes last, so it is there exactly when all before it is.
-    await client.query(`${sql}\n;${note}`);
+    // One simple query is one transaction. The record comes last, so it exists exactly if the whole migration
+    // was applied.
+    await client.query(`${sql}\n;${record}`);
   } catch (cause) {
-    // A file with a BEGIN of its own may have left it open. What follows is best effort: on a connection that
-    // broke, nothing was applied and nothing blocks the next start.
+    // A file with its own BEGIN may have left a transaction open. The statements after this are best effort.
+    // On a broken connection nothing was applied, and nothing blocks the next start.
     await client.query('ROLLBACK').catch(() => undefined);
-    const mayNot = cause instanceof pg.DatabaseError && cause.code === '42501';
-    if (!isPassing(cause) && !mayNot) {
+    const lacksRight = cause instanceof pg.DatabaseError && cause.code === '42501';
+    if (!isPassing(cause) && !lacksRight) {
       await client
         .query(
           'INSERT INTO "_prisma_migrations" ("id", "checksum", "migration_name", "logs") VALUES ($1, $2, $3, $4)',
@@ -208,10 +211,10 @@ async function apply(client: pg.ClientBase, { name, sql }: Migration): Promise<v
         )
         .catch(() => undefined);
     }
-    const advice = mayNot
-      ? 'It was undone whole: run `unseen migrate` with a login that may, then start again.'
+    const advice = lacksRight
+      ? 'It was rolled back completely. Run `unseen migrate` with a login that has the right, then start again.'
       : isPassing(cause)
-        ? 'It was undone whole; start again.'
+        ? 'It was rolled back completely. Start again.'
         : howToResolve(name);
     throw new AppError('START_REFUSED', `Migration ${name} failed: ${messageOf(cause)}. ${advice}`, {
       cause,
@@ -219,12 +222,15 @@ async function apply(client: pg.ClientBase, { name, sql }: Migration): Promise<v
   }
 }
 
-/** The index that a migration makes or drops concurrently; undefined when it does not. */
+/** The index that a migration creates or drops concurrently. Undefined for any other migration. */
 function concurrentIndexOf(sql: string): string | undefined {
   return /\bINDEX\s+CONCURRENTLY\s+IF\s+(?:NOT\s+)?EXISTS\s+"(\w+)"/i.exec(sql)?.[1];
 }
 
-/** An index whose making was cut off is there, is written to, and serves no query. */
+/**
+ * Drops an index whose creation was interrupted. Such an index exists and costs every write, but serves no
+ * query.
+ */
 async function dropUnfinished(client: pg.ClientBase, index: string): Promise<void> {
   const { rows } = await client.query(
     'SELECT FROM pg_index WHERE indexrelid = to_regclass($1) AND NOT indisvalid',
@@ -235,8 +241,8 @@ async function dropUnfinished(client: pg.ClientBase, index: string): Promise<voi
 
 /**
  * Whether the database failed rather than the migration: connection (08), deadlock (40), resources (53),
- * locks and shutdown (55, 57), disk (58). The same file may pass on the next start, so nothing is recorded
- * against it.
+ * locks and shutdown (55, 57), disk (58). The same file may succeed on the next start, so no failure is
+ * recorded.
  */
 function isPassing(error: unknown): boolean {
   return !(error instanceof pg.DatabaseError) || /^(08|40|53|55|57|58)/.test(error.code ?? '');
@@ -248,9 +254,9 @@ function blocked(name: string): AppError {
 
 function howToResolve(name: string): string {
   return (
-    'Mend the cause, undo by hand what it left behind (usually nothing, a migration is one transaction), then run: ' +
+    'Fix the cause and undo by hand any change that it left (usually none, because a migration is one transaction). Then run: ' +
     `UPDATE "_prisma_migrations" SET rolled_back_at = now() WHERE migration_name = ${pg.escapeLiteral(name)} ` +
-    'AND finished_at IS NULL; and start again.'
+    'AND finished_at IS NULL; then start again.'
   );
 }
 
@@ -258,11 +264,14 @@ function edited(name: string, directory: string): AppError {
   return new AppError(
     'START_REFUSED',
     `${join(directory, name, 'migration.sql')} was edited after this database applied it. ` +
-      'Restore the file as it was and put the change into a new migration.',
+      'Restore the original file and put the change into a new migration.',
   );
 }
 
-/** A checkout may have rewritten the line ends; Prisma looks past that too. */
+/**
+ * Whether the checksum matches. Line ends do not matter, as with Prisma, because a checkout may have changed
+ * them.
+ */
 function matches(sql: string, checksum: string): boolean {
   const unix = sql.replaceAll('\r\n', '\n');
   return [sql, unix, unix.replaceAll('\n', '\r\n')].some((text) => checksumOf(text) === checksum);

@@ -147,7 +147,7 @@ describe('the logins of prisma/roles.sql', () => {
       await expect(withClient(as(login), (client) => migrate(client, { directory }))).rejects.toMatchObject({
         code: 'START_REFUSED',
         message: expect.stringMatching(
-          /must be owner of table inbox\. .*`unseen migrate` with a login that may/,
+          /must be owner of table inbox\. .*`unseen migrate` with a login that has the right/,
         ),
       });
     }

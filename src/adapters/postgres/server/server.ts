@@ -8,7 +8,10 @@ import { missingRight, toPortError } from '../error.ts';
 import { Session } from '../session.ts';
 import { inspectMigrations, migrate, migrationsDirectory } from './migrate.ts';
 
-/** A server that is there, or one of our own: with its data in a directory, or keeping nothing. */
+/**
+ * A server to connect to, or an embedded server with its data in a directory, or an embedded server that
+ * keeps nothing.
+ */
 export type PostgresLocation =
   | { readonly url: string }
   | { readonly dataDir: string }
@@ -18,22 +21,25 @@ interface Deps {
   readonly logger: Logger;
 }
 
-/** How to connect to a server, and how to let go of it. */
+/** How to connect to a server, and how to release it. */
 export interface OpenPostgres {
   readonly connection: ConnectionOptions;
-  /** Started, or taken over, by this process. */
+  /** Whether this process started the server or took it over. */
   readonly isEmbedded: boolean;
   close(): Promise<void>;
 }
 
-/** Makes sure that an embedded server runs; one behind a URL is not asked. Rejects with START_REFUSED. */
+/**
+ * Makes sure that an embedded server runs. A server behind a URL is not contacted. Rejects with
+ * START_REFUSED.
+ */
 export async function openPostgres({ logger }: Deps, location: PostgresLocation): Promise<OpenPostgres> {
   if ('url' in location) {
     return { connection: { connectionString: location.url }, isEmbedded: false, close: async () => {} };
   }
   const embedded = await startKeptAlive(location, logger);
   return {
-    // A unix socket speaks no TLS, whatever PGSSLMODE says.
+    // A unix socket does not support TLS, so PGSSLMODE is overridden.
     connection: { ...embedded.connection, ssl: false },
     isEmbedded: true,
     close: embedded.stop,
@@ -41,8 +47,8 @@ export async function openPostgres({ logger }: Deps, location: PostgresLocation)
 }
 
 /**
- * Starts the embedded server and, when it is lost while we run, starts it again at the same address. What an ephemeral one
- * held is gone with it, so that one is not.
+ * Starts the embedded server. If the server is lost while this process runs, it starts again at the same
+ * address. A lost ephemeral server is not started again, because its data is gone.
  */
 async function startKeptAlive(
   where: { readonly ephemeral: true } | { readonly dataDir: string },
@@ -55,7 +61,7 @@ async function startKeptAlive(
   async function restart(reason: string): Promise<void> {
     if (stopping) return;
     if ('ephemeral' in where) {
-      logger.error({ reason }, 'the ephemeral PostgreSQL was lost with all it held; restart Unseen');
+      logger.error({ reason }, 'the ephemeral PostgreSQL was lost with all its data; restart Unseen');
       return;
     }
     logger.error({ reason }, 'the embedded PostgreSQL was lost; starting it again');
@@ -87,8 +93,8 @@ async function startKeptAlive(
 }
 
 /**
- * Applies pending migrations on a connection of its own. Rejects with UNAVAILABLE while the server cannot be reached, with
- * START_REFUSED when it will not let us in, or not far enough.
+ * Applies pending migrations on its own connection. Rejects with UNAVAILABLE while the server cannot be
+ * reached, and with START_REFUSED if the server refuses the login or a right.
  */
 export async function migrateOn({ logger }: Deps, connection: ConnectionOptions) {
   const report = await onConnection(connection, (client) =>
@@ -100,14 +106,17 @@ export async function migrateOn({ logger }: Deps, connection: ConnectionOptions)
   return report;
 }
 
-/** Changes nothing. Rejects like `migrateOn`, and with START_REFUSED when migrations are pending. */
+/**
+ * Checks the migrations without changing anything. Rejects like `migrateOn`, and with START_REFUSED if
+ * migrations are pending.
+ */
 export async function expectMigrated(connection: ConnectionOptions): Promise<void> {
   const { missing } = await onConnection(connection, (client) =>
     inspectMigrations(client, { directory: migrationsDirectory }),
   );
   if (missing.length === 0) return;
   const count = missing.length === 1 ? '1 migration is' : `${missing.length} migrations are`;
-  const message = `${count} not applied: run \`unseen migrate\`, or start the server of this version.`;
+  const message = `${count} not applied. Run \`unseen migrate\`, or start the server of this version.`;
   throw new AppError('START_REFUSED', message);
 }
 
@@ -133,10 +142,13 @@ async function onConnection<T>(
   }
 }
 
-/** What only someone who mends the configuration or the server can change: a login, a database, a TLS setting. */
+/**
+ * An error that only a change of the configuration or the server can fix: the login, the database or a TLS
+ * setting. Undefined for other errors.
+ */
 function refusalOf(error: unknown): AppError | undefined {
   const { code = '', message } = error as NodeJS.ErrnoException;
-  // Invalid authorization, no such database, a server that wants or has no TLS.
+  // Invalid authorization, an unknown database, or a mismatch of TLS settings.
   const isRefused =
     /^(28|3D000)/.test(code) || /does not support SSL|self-signed|certificate|pg_hba/.test(message);
   return isRefused

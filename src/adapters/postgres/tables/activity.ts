@@ -28,10 +28,10 @@ const activityTypeLock = 0x756e7374;
 
 const nameOf = ({ tenantId, id }: Pick<Activity, 'tenantId' | 'id'>) => `${tenantId}/${id}`;
 
-// A control character: no name holds one.
+// A control character, because no name contains one.
 const separator = '\u0001';
 
-/** In the order in which everybody writes them. */
+/** Sorts names, so that all writers take locks in the same order. */
 const inOrder = (names: Iterable<string>) => [...names].sort();
 
 export function createActivityReads(db: Queryable) {
@@ -58,7 +58,8 @@ export function createActivityReads(db: Queryable) {
       level: Granularity,
       { from, to, changedSince }: { readonly from: Date; readonly to: Date; readonly changedSince?: Date },
     ) {
-      // Milliseconds: a month of hours is read for every chart, and dates as text cost more than all the rest.
+      // Times are read as milliseconds. A chart reads a month of hours, and parsing dates from text would
+      // cost more than everything else.
       const rows = await db.query<{
         start: number;
         uniqueUsers: number;
@@ -110,7 +111,7 @@ export function createActivityReads(db: Queryable) {
         : sql`
             SELECT (${starts})[width_bucket(bucket_start, ${starts})] AS start, activity_type, sum(count)::bigint AS count
             ${kept} GROUP BY 1, 2`;
-      // As text, for the reason above.
+      // The types are read as one text, because parsing each value would cost more than everything else.
       const rows = await db.query<{ start: number; types: string }>`
         SELECT ${milliseconds('start')} AS start, array_to_string((array_agg(activity_type || ${separator} || count
           ORDER BY count DESC, activity_type COLLATE "C"))[:${maxShownTypes}::int], ${separator}) AS types
@@ -138,7 +139,8 @@ export function createActivityWrites(db: Queryable) {
       now: Date,
     ): Promise<readonly ActivityTypeKey[]> {
       const tenantIds = types.map(({ tenantId }) => tenantId);
-      // Before the next statement, which then sees what the transactions before have claimed.
+      // The lock is taken before the next statement, so that this statement sees the claims of earlier
+      // transactions.
       await db.execute`SELECT pg_advisory_xact_lock(${activityTypeLock}, 0)`;
       await db.execute`
         WITH wanted AS (
@@ -180,7 +182,7 @@ export function createMetricsWrites(db: Queryable) {
     async addActivity(activities: readonly Activity[], now: Date): Promise<void> {
       if (activities.length === 0) return;
       const additions = additionsOf(activities);
-      // A line per bucket; what there may be several of in one stands there side by side.
+      // Each bucket is one line. A line joins several values of a bucket with the separator.
       const column = (text: (addition: BucketAddition) => string) => lines(additions, text);
       const tenants = column(({ tenantId }) => tenantId);
       const levels = column(({ granularity }) => granularity);
@@ -194,7 +196,8 @@ export function createMetricsWrites(db: Queryable) {
           .join(separator),
       );
       await Promise.all([
-        // How many members are new is what unique users grow by: whoever else adds the same one waits here.
+        // The unique users grow by the number of new members. If another transaction adds the same member,
+        // this statement waits for that transaction.
         db.execute`
           WITH bucket AS (
             SELECT * FROM unnest(string_to_array(${tenants}, E'\\n'), string_to_array(${levels}, E'\\n')::granularity[],
@@ -241,7 +244,7 @@ export function createMetricsWrites(db: Queryable) {
 
 const milliseconds = (column: string) => sql`(extract(epoch FROM ${sql.raw(column)}) * 1000)::float8`;
 
-/** Name, count, name, count, … */
+/** Parses a list of alternating names and counts. */
 function toTypeCounts(parts: readonly string[]): readonly TypeCount[] {
   const counts: TypeCount[] = [];
   for (let n = 0; n < parts.length; n += 2) {

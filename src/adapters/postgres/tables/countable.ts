@@ -1,11 +1,14 @@
 import { type Fragment, sql } from '../sql.ts';
 
-/** A notification `n` that can count: it has arrived, and is neither archived nor snoozed. The indexes of what counts say it so. */
+/**
+ * Whether a notification `n` can count: it has arrived, and it is neither archived nor snoozed. The partial
+ * indexes repeat this condition literally.
+ */
 export const isCountableRow = sql`n.status = 'DELIVERED' AND n.archived_at IS NULL AND n.snoozed_until IS NULL`;
 
-/** A notification `n` that counts as unread; `domain/notification.ts` says the same. */
+/** Whether a notification `n` counts as unread, like `isUnread` in `domain/notification.ts`. */
 export const isUnreadRow = sql`(${isCountableRow} AND n.read_at IS NULL)`;
 
-/** A notification `n` that counts as unseen above this watermark; `domain/inbox.ts` says the same. */
+/** Whether a notification `n` counts as unseen above this watermark, like `isUnseen` in `domain/inbox.ts`. */
 export const isUnseenRow = (openedSeq: bigint | Fragment) =>
   sql`(${isCountableRow} AND n.seen_at IS NULL AND n.seq > ${openedSeq}::bigint)`;

@@ -3,13 +3,13 @@ import { type Queryable, sql } from '../sql.ts';
 import { isUnreadRow, isUnseenRow } from './countable.ts';
 import { columns } from './user.ts';
 
-/** Notifications of one user that a statement reads at most. */
+/** How many notifications of one user a statement reads at most. */
 export const rowsPerStatement = 5_000;
 
-/** Notifications of all users together that a statement counts. */
+/** How many notifications of all users together a statement counts at most. */
 const maxCounted = 50_000;
 
-/** An inbox, and the place after which its notifications count; 0 is before the first. */
+/** An inbox, and the place after which its notifications count. 0 is before the first notification. */
 export interface Counting extends Pick<Inbox, 'tenantId' | 'userId' | 'openedSeq'> {
   readonly afterSeq: bigint;
 }
@@ -20,8 +20,9 @@ interface Window extends Counts {
 }
 
 /**
- * Counts the rows of inboxes, in their order. Several statements read a large inbox. So the counts agree with each other only
- * if the inbox is locked, or in a transaction with one snapshot.
+ * Counts the notifications of inboxes, and returns the counts in the order of the inboxes. A large inbox
+ * needs several statements. So the counts are consistent only if the inbox is locked, or in a transaction
+ * with one snapshot.
  */
 export async function countRows(db: Queryable, inboxes: readonly Counting[]): Promise<readonly Counts[]> {
   const counts = inboxes.map((): Counts => ({ unseen: 0, unread: 0 }));

@@ -10,10 +10,11 @@ const selected = (payload = sql`payload`) => sql`
   octet_length(payload) AS "payloadBytes", error_code AS "errorCode", error_message AS "errorMessage", attempts,
   failed_at AS "failedAt"`;
 
-// Per tenant, so that each is one walk along the index, however many letters it has.
+// The tenants to search. Each tenant is searched alone, by one walk along the index, however many dead
+// letters it has.
 const tenantsOf = ({ tenantIds }: DeadLetterFilter) =>
   tenantIds ? sql`unnest(${[...tenantIds]}::text[])` : everyTenant;
-// From one tenant to the next along the index; DISTINCT would read every row.
+// Jumps from one tenant to the next along the index. DISTINCT would read every row.
 const everyTenant = sql`(
   WITH RECURSIVE next AS (
     (SELECT tenant_id FROM dead_letter ORDER BY tenant_id LIMIT 1)
@@ -23,13 +24,16 @@ const everyTenant = sql`(
   )
   SELECT tenant_id FROM next WHERE tenant_id IS NOT NULL)`;
 
-/** Conditions on the topic and the error, where the filter has them. */
+/** The conditions on the topic and the error code, if the filter has them. */
 const conditionsOf = ({ topic, errorCode }: DeadLetterFilter) => [
   ...(topic === undefined ? [] : [sql`topic = ${topic}`]),
   ...(errorCode === undefined ? [] : [sql`error_code = ${errorCode}`]),
 ];
 
-/** The writes move bytes from table to table; they never pass through here. */
+/**
+ * Creates the writes of dead letters. They move the bytes between tables inside PostgreSQL, so a payload
+ * never passes through this process again.
+ */
 export function createDeadLetterWrites(db: Queryable) {
   return {
     async addDeadLetters(deadLetters: readonly DeadLetter[]): Promise<void> {
@@ -67,8 +71,8 @@ export function createDeadLetterWrites(db: Queryable) {
       filter: DeadLetterFilter,
       now: Date,
     ): Promise<readonly string[]> {
-      // Locked in one order, so that two of these cannot wait for each other in a circle. The headers it came with win:
-      // what fails again and again still says where it stood first.
+      // The rows are locked in one order, so that two calls cannot deadlock. The headers of the letter win
+      // over the new ones, so a record that fails repeatedly still names its first place.
       const rows = await db.query<{ id: string }>`
         WITH chosen AS (
           SELECT letter.tenant_id, letter.id FROM ${tenantsOf(filter)} AS tenant (id)
@@ -102,7 +106,8 @@ export function createDeadLetterReads(db: Queryable) {
       readonly maxPayloadBytes?: number;
       readonly after?: { readonly failedAt: Date; readonly id: string };
     }): Promise<readonly StoredDeadLetter[]> {
-      // Only what is asked for stands in the statement: for what might be there, no index is walked in order.
+      // The statement contains only the given conditions. With optional conditions the planner would not walk
+      // the index in order.
       const conditions = [
         sql`tenant_id = tenant.id`,
         ...conditionsOf(filter),

@@ -4,13 +4,14 @@ import { shareCollectionLock } from './item.ts';
 /** Runs `work` in a transaction. */
 export type InTransaction = <T>(work: (db: Queryable) => Promise<T>) => Promise<T>;
 
-/** Views that one statement passes. */
+/** How many views one statement handles. */
 const viewsAtOnce = 2_000;
 
 /**
- * Passes the early views that were kept before a moment: removes those whose item is still not published, and keeps the
- * others like any view. A removed view moves the version of its user: its item may be published at this moment. Returns how many
- * it removed, or with `dryRun` would remove.
+ * Handles the early views that were recorded before a moment. Removes the views of items that are still not
+ * published. The other views stay, as ordinary views. A removed view increments the version of its user,
+ * because its item may be published at this very moment. Returns how many views it removed, or would remove
+ * with `dryRun`.
  */
 export async function expireEarlyViews(
   { db, inTransaction }: { readonly db: Queryable; readonly inTransaction: InTransaction },

@@ -6,8 +6,9 @@ import { isCountableRow } from './countable.ts';
 import { shareCollectionLock } from './item.ts';
 
 /**
- * Every table with rows that name a user, but for the inbox, whose version is needed, for members of buckets, which are found
- * from the day down, and for views of items, which `forgetItemViews` removes. A test asks the catalog for more.
+ * Every table with rows that name a user, with three exceptions. The inbox is removed separately because its
+ * version is needed. Members of buckets are found from the day down. `forgetItemViews` removes views of
+ * items. A test compares this list with the catalog.
  */
 const tablesOfUser = [
   'app_user',
@@ -31,7 +32,7 @@ const column = (name: string, type: Column['type'] = 'text'): Column => ({ name,
 const activityKey = [column('occurred_at', 'timestamptz'), column('id', 'uuid')];
 const itemKey = [column('collection'), column('item_id')];
 
-/** Tables of which a user may have many rows, and the rest of the key behind the user. */
+/** Tables in which a user may have many rows, with the columns of the key after the user. */
 const longTables: readonly (readonly [table: string, rest: readonly Column[]])[] = [
   ['page_view', activityKey],
   ['user_activity', activityKey],
@@ -44,7 +45,10 @@ const longTables: readonly (readonly [table: string, rest: readonly Column[]])[]
   ['waiting_record', [column('topic'), column('partition', 'integer'), column('"offset"', 'bigint')]],
 ];
 
-/** Records of the log looked at in one statement: it has no index by key, which every append would pay for. */
+/**
+ * How many records of the log one statement examines. The log has no index by key, because every append would
+ * pay for it.
+ */
 const stride = 50_000n;
 
 const ofUser = ({ tenantId, userId }: UserKey) => sql`tenant_id = ${tenantId} AND user_id = ${userId}`;
@@ -54,7 +58,7 @@ const ofCaller = ({ tenantId, userId }: UserKey) => {
   return sql`tenant_id = ${tenantId} AND caller = ${caller}`;
 };
 
-/** Removes the user from these days of activity. The site's counts stay: they name nobody. */
+/** Removes the user from these days of activity. The counts of the site stay, because they name no user. */
 async function removeDays(
   db: Queryable,
   { tenantId, userId }: UserKey,
@@ -80,7 +84,10 @@ async function removeDays(
   return found?.rows ?? 0;
 }
 
-/** The oldest days of the user's activity, `limit` at most. An index by user is what every count would pay for. */
+/**
+ * Finds the oldest days of the user's activity, at most `limit`, or all if it is null. There is no index by
+ * user, because every count would pay for it.
+ */
 async function daysOf(
   db: Queryable,
   { tenantId, userId }: UserKey,
@@ -98,7 +105,7 @@ async function daysOf(
   return rows.map(({ at }) => at);
 }
 
-/** Empties the user's records of the log behind an offset, in one stretch of it. */
+/** Clears the user's records of the log after an offset, within one stretch. */
 async function blankStretch(
   db: Queryable,
   user: UserKey,
@@ -123,7 +130,7 @@ export function createErasureWrites(db: Queryable) {
     ): Promise<PartialErasure> {
       const rows = await removeSome(db, user, size, now);
       if (rows > 0) return { rows, logUpTo, isRestFew: false };
-      // A day has some 1500 rows.
+      // A day has up to about 1500 rows.
       const days = await daysOf(db, user, 2);
       if (days.length > 1)
         return { rows: await removeDays(db, user, days.slice(0, 1)), logUpTo, isRestFew: false };
@@ -134,12 +141,13 @@ export function createErasureWrites(db: Queryable) {
     async eraseUser(user: UserKey, logUpTo: bigint): Promise<Erasure> {
       const key = userKeyOf(user);
       let rows = 0;
-      // What may take long comes first, while nobody waits for it.
+      // The slow steps come first, while no other transaction waits for this one.
       let passed = await blankRecords(logUpTo);
       await remove('page_view');
       await removeMember();
-      // Whoever writes about a user locks rows of one of these two first, and would go on with what they have read there.
-      // So they end before this, or find nobody after it; reading goes on. In the order in which others come to them.
+      // A transaction that writes about a user first locks rows of one of these two tables, and relies on
+      // what it read there. With these locks it either ends before this transaction, or finds no user after
+      // it. Reads continue. The order of the tables is the one in which other transactions lock them.
       await db.execute`LOCK TABLE app_user, inbox IN EXCLUSIVE MODE`;
       passed = await blankRecords(passed);
       for (const table of tablesOfUser) await remove(table);
@@ -147,8 +155,8 @@ export function createErasureWrites(db: Queryable) {
       rows += await db.execute`DELETE FROM dead_letter WHERE key = ${key}`;
       rows += await db.execute`DELETE FROM outbox WHERE key = ${key}`;
       rows += await db.execute`DELETE FROM idempotency_key WHERE ${ofCaller(user)}`;
-      // Whoever watches goes on from the version they have seen, also when the user comes again: new inboxes of the tenant
-      // begin beyond it. A version kept per user would name the user.
+      // A subscriber continues from the version it has seen, even if the user returns later. So new inboxes
+      // of the tenant begin above that version. A version per user would name the user.
       const [floor] = await db.query<{ readonly version: bigint }>`
         WITH erased AS (
           DELETE FROM inbox WHERE ${ofUser(user)} RETURNING version + 1 AS version
@@ -167,7 +175,10 @@ export function createErasureWrites(db: Queryable) {
         rows += await removeDays(db, user, await daysOf(db, user, null));
       }
 
-      /** Empties the user's records of the log behind an offset; the offset of the last that was looked at. */
+      /**
+       * Clears the user's records of the log after an offset. Returns the offset of the last record it
+       * examined.
+       */
       async function blankRecords(after: bigint): Promise<bigint> {
         for (let upTo = after; ; ) {
           const stretch = await blankStretch(db, user, upTo);
@@ -180,7 +191,10 @@ export function createErasureWrites(db: Queryable) {
   };
 }
 
-/** What is true of the first `size` rows in the order of the key; undefined when there are no more than that. */
+/**
+ * A condition that matches the first `size` rows in the order of the key. Undefined if there are not more
+ * rows than that.
+ */
 async function firstOf(
   db: Queryable,
   table: string,
@@ -194,7 +208,7 @@ async function firstOf(
     SELECT ${texts} FROM ${sql.raw(table)} WHERE ${owner} ORDER BY ${key} OFFSET ${size}::int LIMIT 1`;
   if (!next) return undefined;
   const place = rest.map(({ type }, n) => sql`${next[`c${n}`]}::text::${sql.raw(type)}`);
-  // Of partitions the second condition leaves those out that are later.
+  // The second condition excludes later partitions.
   return sql`${owner} AND (${key}) < (${sql.join(place)}) AND ${sql.raw(rest[0]?.name ?? '')} <= ${place[0]}`;
 }
 
@@ -209,7 +223,10 @@ async function removeRows(
   return first ? db.execute`DELETE FROM ${sql.raw(table)} WHERE ${first}` : 0;
 }
 
-/** Notifications that count leave the counters of their inbox with it, under its lock. */
+/**
+ * Removes the oldest notifications. Under the lock of the inbox, its counters fall by the removed
+ * notifications that counted.
+ */
 async function removeNotifications(db: Queryable, user: UserKey, size: number, now: Date): Promise<number> {
   const found = await db.query<{ readonly id: string }>`
     SELECT id FROM notification WHERE ${ofUser(user)} ORDER BY seq LIMIT ${size + 1}`;
@@ -228,7 +245,10 @@ async function removeNotifications(db: Queryable, user: UserKey, size: number, n
   return size;
 }
 
-/** Views of items that go change what counts in their collections. */
+/**
+ * Removes views of items. Each removed view changes what counts in its collection, so the version of the
+ * collection grows.
+ */
 async function removeItemViews(db: Queryable, user: UserKey, size: number, now: Date): Promise<number> {
   const first = await firstOf(db, 'item_view', ofUser(user), itemKey, size);
   if (!first) return 0;
@@ -257,7 +277,10 @@ async function removeOutgoing(db: Queryable, key: string, size: number): Promise
   return db.execute`DELETE FROM outbox WHERE id = ANY(${found.slice(0, size).map(({ id }) => String(id))}::bigint[])`;
 }
 
-/** Removes about `size` rows of a user from the first table that has more. Returns how many; 0 when no table has more. */
+/**
+ * Removes about `size` rows of a user from the first table that has more. Returns how many it removed, 0 if
+ * no table has more.
+ */
 async function removeSome(db: Queryable, user: UserKey, size: number, now: Date): Promise<number> {
   for (const [table, rest] of longTables) {
     const removed = await removeRows(db, table, ofUser(user), rest, size);

@@ -18,12 +18,12 @@ export function createEventReads(db: Queryable) {
   };
 }
 
-/** Marks which events were applied. */
+/** Creates the writes that mark events as applied. */
 export function createEventWrites(db: Queryable) {
   return {
     async claimEvents(events: readonly EventIdentity[], now: Date): Promise<readonly boolean[]> {
       if (events.length === 0) return [];
-      // Sorted, so that two workers with the same events cannot wait for each other in a circle.
+      // The events are sorted, so that two workers with the same events cannot deadlock.
       const distinct = distinctInOrder(events, compareEvents);
       const column = (name: keyof EventIdentity) =>
         lines(distinct, (n) => (events[n] as EventIdentity)[name]);
@@ -54,7 +54,7 @@ export function createIdempotencyReads(db: Queryable) {
   };
 }
 
-/** Binds idempotency keys, in a transaction or on its own. */
+/** Creates the write that binds idempotency keys, inside a transaction or alone. */
 export function createIdempotencyWrites(db: Queryable) {
   return {
     async bindKeys(
@@ -62,7 +62,7 @@ export function createIdempotencyWrites(db: Queryable) {
       now: Date,
     ): Promise<readonly string[]> {
       if (keys.length === 0) return [];
-      // The update changes nothing; it makes RETURNING answer with the digest of whoever came first.
+      // The update changes nothing. It makes RETURNING answer with the digest that was bound first.
       const rows = await db.query<KeyIdentity & { readonly digest: string }>`
         INSERT INTO idempotency_key AS bound (tenant_id, caller, mutation, key, digest, created_at)
         SELECT DISTINCT ON (tenant_id, caller, mutation, key) tenant_id, caller, mutation, key, digest, ${now}::timestamptz
@@ -81,7 +81,10 @@ export function createIdempotencyWrites(db: Queryable) {
 const compareEvents = (a: EventIdentity, b: EventIdentity) =>
   compareText(a.id, b.id) || compareText(a.source, b.source) || compareText(a.tenantId, b.tenantId);
 
-/** Which rows to claim, by their index: in one order whoever has them, and the first of those that are the same. */
+/**
+ * The indexes of the rows to claim, in an order that depends only on the rows. Of equal rows it contains the
+ * first.
+ */
 export function distinctInOrder<Row>(
   rows: readonly Row[],
   compareRows: (a: Row, b: Row) => number,
@@ -91,7 +94,10 @@ export function distinctInOrder<Row>(
   return sorted.filter((n, place) => place === 0 || compareAt(sorted[place - 1] as number, n) !== 0);
 }
 
-/** Per row whether it is claimed, when those at some places, from 1, of what was to be claimed were known before. */
+/**
+ * Whether each row was newly claimed. `known` contains the places, counted from 1 in `distinct`, of rows that
+ * were claimed before.
+ */
 export function freshOf(
   rows: readonly unknown[],
   distinct: readonly number[],

@@ -69,7 +69,8 @@ export function createInboxReads(db: Queryable) {
     },
 
     async recountSample(size: number): Promise<readonly Recounted[]> {
-      // Whole pages are drawn, without a look at the others. Of a table that was never analyzed all of them.
+      // PostgreSQL samples whole pages and does not read the others. If the table was never analyzed, it
+      // reads all pages.
       const rows = await db.query<Row>`
         SELECT ${selected} FROM inbox TABLESAMPLE SYSTEM ((
           SELECT least(100, 100.0 * ${size}::int / greatest(reltuples, 1)) FROM pg_class WHERE oid = 'inbox'::regclass
@@ -109,8 +110,8 @@ export function createInboxWrites(db: Queryable) {
     async lockInboxes(keys: readonly UserKey[], now: Date): Promise<readonly UserInbox[]> {
       if (keys.length === 0) return [];
       const [tenantIds, userIds] = columns(keys);
-      // The update changes nothing; it locks the row and makes RETURNING answer. Locked in one order whoever asks, so that
-      // two of these never wait for each other in a circle.
+      // The update changes nothing. It locks the row and makes RETURNING answer. All callers lock in one
+      // order, so that two of them never deadlock.
       const rows = await db.query<Row & Recipient>`
         WITH inbox AS (
           INSERT INTO inbox (tenant_id, user_id, version, first_version, updated_at)
@@ -156,7 +157,8 @@ export function createInboxWrites(db: Queryable) {
     async addChanges(changes: readonly InboxChange[]): Promise<void> {
       if (changes.length === 0) return;
       const [tenantIds, userIds] = columns(changes);
-      // An array of arrays would have to be rectangular. Each takes the room of one that nobody can ask for any more.
+      // The ids of a change are sent as one text, because an array of arrays must be rectangular. Each new
+      // change removes the changes that are too old for any client to ask for.
       await db.execute`
         WITH new AS (
           SELECT * FROM unnest(

@@ -16,20 +16,20 @@ import { type Queryable, sql } from '../sql.ts';
 import { columns } from './user.ts';
 
 /**
- * The advisory lock for collections that do not exist ("unsc" in ASCII). A view of such a collection moves no version. A
- * transaction that writes or removes such a view shares the lock, and a transaction that creates a collection has it alone, so
- * that no count changes behind a version.
+ * The advisory lock for collections that do not exist ("unsc" in ASCII). A view of such a collection changes
+ * no version. A transaction that writes or removes such a view shares the lock. A transaction that creates a
+ * collection holds the lock exclusively. So a count never changes without its version.
  */
 const collectionLock = 0x756e7363;
 
-/** Until the end of the transaction, collections that do not exist are not created. */
+/** Prevents the creation of collections until the end of the transaction. */
 export const shareCollectionLock = sql`SELECT pg_advisory_xact_lock_shared(${collectionLock}, 0)`;
 
 const selected = sql`
   item.tenant_id AS "tenantId", item.collection, item.item_id AS "itemId", title, published_at AS "publishedAt",
   views_from AS "viewsFrom", retracted_at AS "retractedAt"`;
 
-/** Items beside the view of a user; of nobody: null. */
+/** Selects items together with the view of one user. Without a user the view is null. */
 const viewedBy = (viewerId: string | undefined) => sql`
   SELECT ${selected}, viewed_at AS "viewedAt" FROM item LEFT JOIN item_view AS v ON v.tenant_id = item.tenant_id
     AND v.user_id = ${viewerId ?? null} AND v.collection = item.collection AND v.item_id = item.item_id
@@ -39,14 +39,15 @@ interface BadgeRow extends ViewerKey {
   readonly unseen: number;
   readonly version: bigint;
   readonly asOf: Date;
-  /** Something that counts was published before the horizon: the count is not true any more. */
+  /** Whether a counted item was published before the horizon, so that the count is outdated. */
   readonly isDue: boolean;
 }
 
 /**
- * Counts by the collections' own `counted_from`; what has fallen behind the horizon since is due. The join of views and
- * items is a full one since that is never done by nested loops: those a planner chooses who takes either for few, and
- * 5 000 views among 10 000 items are seconds then and not milliseconds.
+ * Counts from the `counted_from` of each collection. A collection with counted items before the horizon is
+ * due. The join of views and items is a full join, because PostgreSQL never runs a full join as nested loops.
+ * The planner chooses nested loops if it expects few rows, and then 5 000 views among 10 000 items take
+ * seconds instead of milliseconds.
  */
 function countItemBadges(db: Queryable, keys: readonly ViewerKey[], { start }: Horizon): Promise<BadgeRow[]> {
   const [tenantIds, userIds] = columns(keys);
@@ -79,7 +80,10 @@ function countItemBadges(db: Queryable, keys: readonly ViewerKey[], { start }: H
     WHERE known.version IS NOT NULL OR viewer.version IS NOT NULL`;
 }
 
-/** What was published before the horizon counts no more. Of several who notice, one changes the version. */
+/**
+ * Stops counting items that were published before the horizon. If several callers notice at once, one of them
+ * changes the version.
+ */
 async function expireItems(
   db: Queryable,
   collections: readonly CollectionKey[],
@@ -209,8 +213,8 @@ export function createItemViewWrites(db: Queryable) {
       if (views.length === 0) return 0;
       const [tenantIds, userIds] = columns(views);
       const collections = views.map((view) => view.collection);
-      // Before the next statement, which then sees a collection that is being created. Both are sent at once: the commit may
-      // follow them.
+      // The lock is taken before the next statement, so that this statement sees a collection that is being
+      // created. Both are sent at once, because the commit may directly follow them.
       const locked = db.execute`${shareCollectionLock} WHERE EXISTS (
         SELECT FROM unnest(${tenantIds}::text[], ${collections}::text[]) AS wanted (tenant_id, collection)
         WHERE NOT EXISTS (SELECT FROM item_collection AS known
@@ -260,7 +264,8 @@ export function createItemViewWrites(db: Queryable) {
     },
 
     async forgetItemViews({ tenantId, userId }: UserKey, now: Date): Promise<readonly string[]> {
-      // What counts in a collection that is not there yet may begin anywhere: whoever reads moves it to the horizon.
+      // The collection may not exist yet, so its `counted_from` begins at the epoch. The next reader moves it
+      // to the horizon.
       await db.execute`${shareCollectionLock}`;
       const moved = await db.query<{ readonly collection: string }>`
         WITH views AS (

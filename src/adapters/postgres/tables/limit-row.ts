@@ -30,7 +30,7 @@ export const keyColumns: readonly Column<LimitKey>[] = [
   idColumn,
 ];
 
-/** What a limit amounts to. */
+/** The columns of the state of a limit. */
 const stateColumns: readonly Column<LimitState>[] = [
   ['brand_id', 'text', (row) => row.brandId],
   ['currency_code', 'text', (row) => row.currencyCode],
@@ -58,7 +58,7 @@ const stateColumns: readonly Column<LimitState>[] = [
   ['version', 'bigint', (row) => String(row.version)],
 ];
 
-/** Where that comes from, and what was made of it. */
+/** The columns that say which events set the state, and what was done with it. */
 const originColumns: readonly Column<UserLimit>[] = [
   ['definition_event', 'text', (row) => event(row.definition)],
   ['earlier_event', 'text', (row) => event(row.earlier)],
@@ -71,7 +71,7 @@ const originColumns: readonly Column<UserLimit>[] = [
   ['updated_at', 'timestamptz', (row) => iso(row.updatedAt)],
 ];
 
-/** For whoever looks for limits, not for those who read them. */
+/** A column to find limits by. No read returns it. */
 const dueColumns: readonly Column<UserLimit>[] = [['due_at', 'timestamptz', (row) => iso(limitDueAt(row))]];
 
 const eventColumns: readonly Column<LimitRecord>[] = [
@@ -86,12 +86,16 @@ const eventColumns: readonly Column<LimitRecord>[] = [
 
 export const names = <Row>(table: readonly Column<Row>[]) => sql.raw(table.map(([name]) => name).join(', '));
 
-/** What stands in no cell: JSON escapes it, and names hold no control characters. Nor does a line break. */
+/**
+ * A character that no cell contains. JSON escapes control characters, and names contain none. A cell contains
+ * no line break either.
+ */
 const separator = '\x1e';
 
 /**
- * The rows as arguments of `unnest`, a text for each column: an array would have every element escaped, which costs ten times
- * as much. No cell is empty, so an empty one is NULL; a column without any is NULL as a whole, and filled up.
+ * The rows as arguments of `unnest`, with one text per column. An array costs ten times as much, because pg
+ * escapes every element. No value is an empty text, so an empty cell means NULL. A column without values is
+ * NULL as a whole, and `unnest` fills it with nulls.
  */
 export const cells = <Row>(table: readonly Column<Row>[], rows: readonly Row[]) =>
   sql.join(
@@ -116,8 +120,8 @@ export const replaced = sql.raw(
 );
 
 /**
- * A row of `user_limit AS l` as one text, without whose it is, times as seconds since the epoch. To take thirty columns a row
- * off the wire costs the client more than it takes the server to find them.
+ * A row of `user_limit AS l` as one text, without the user, and with times as seconds since the epoch.
+ * Reading thirty columns per row costs the client more than finding the rows costs the server.
  */
 const asText = <Row>(...table: readonly Column<Row>[]) => {
   const column = ([name, type]: Column<Row>) =>
@@ -128,7 +132,10 @@ const asText = <Row>(...table: readonly Column<Row>[]) => {
 export const stateText = asText<LimitState>(idColumn, ...stateColumns);
 export const limitText = asText<UserLimit>(idColumn, ...stateColumns, ...originColumns);
 
-/** What is written as text, cell by cell (https://www.postgresql.org/docs/current/rowtypes.html#ROWTYPES-IO-SYNTAX). */
+/**
+ * Splits the text of a row into its cells
+ * (https://www.postgresql.org/docs/current/rowtypes.html#ROWTYPES-IO-SYNTAX).
+ */
 function cellsOf(row: string): readonly string[] {
   const inner = row.slice(1, -1);
   if (!inner.includes('"')) return inner.split(',');
@@ -142,14 +149,15 @@ const readOlder = (json: string): UserLimit['older'] =>
 const orNull = (cell: string | undefined) => cell || null;
 const moment = (cell: string | undefined) => (cell ? new Date(Math.round(Number(cell) * 1000)) : null);
 
-/** A user as they stand in a row beside their limit. */
+/** The user of a row that contains a limit. */
 export interface Owner extends UserKey {
   readonly timeZone: string;
 }
 
 /**
- * The limit in a `limitText`, or in a `stateText`, which has no more than the state; parts without a sequence are not there.
- * Made at one go: objects that get a property later are slow wherever they are read.
+ * Parses a limit from a `limitText`, or from a `stateText`, which has only the state. A part without a
+ * sequence is null. The object is created in one expression, because reading an object is slow everywhere if
+ * it gets a property later.
  */
 export function limitOf(text: string, owner: Owner): ZonedLimit;
 export function limitOf(text: string, owner: UserKey): UserLimit;

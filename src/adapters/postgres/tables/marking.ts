@@ -7,7 +7,10 @@ import { isCountableRow, isUnreadRow, isUnseenRow } from './countable.ts';
 import { countRows, rowsPerStatement } from './counting.ts';
 import { inInbox } from './notification.ts';
 
-/** The columns that an action sets in a notification `n`, and the condition of those that it changes. */
+/**
+ * The columns that an action sets in a notification `n`, and a condition for the notifications that it
+ * changes.
+ */
 function effectOf(action: NotificationAction, { openedSeq, lastSeq }: Inbox, now: Date) {
   const at = sql`${now}::timestamptz`;
   const seen = sql`seen_at = coalesce(n.seen_at, ${at})`;
@@ -43,13 +46,13 @@ interface Named {
 }
 
 /**
- * Reads notifications by their primary key. Without OFFSET, the planner may prefer the index of places and read the whole
- * inbox: it expects less than one row in a stretch of places.
+ * Selects notifications by their primary key. Without OFFSET the planner may prefer the index of places and
+ * read the whole inbox, because it expects less than one row in a stretch of places.
  */
 const byIds = (tenantId: string, ids: readonly string[]) => sql`(
   SELECT * FROM notification WHERE tenant_id = ${tenantId} AND id = ANY(${ids}::uuid[]) OFFSET 0)`;
 
-/** What users do to many of their notifications at once, and what then counts. */
+/** Creates the writes that change many notifications at once and count the result. */
 export function createMarkingWrites(db: Queryable) {
   return {
     async markNotifications(inbox: Inbox, marking: Marking, now: Date): Promise<Marked> {
@@ -64,7 +67,8 @@ export function createMarkingWrites(db: Queryable) {
         ORDER BY n.seq`;
       const ids = named.map(({ id }) => id);
       if (ids.length === 0) return { ids, delta: { unseen: 0, unread: 0 } };
-      // The planner may read the whole table for a join with the rows of a query, but not for one with given ids.
+      // The ids are passed as values. For a join with the rows of a query the planner may read the whole
+      // table.
       const [after] = await db.query<Counts>`
         WITH marked AS (
           UPDATE notification AS n SET ${set} FROM unnest(${ids}::uuid[]) WITH ORDINALITY AS named (id, place)

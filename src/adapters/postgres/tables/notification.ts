@@ -6,13 +6,13 @@ import { type Fragment, type Queryable, sparse, sql } from '../sql.ts';
 import { isCountableRow, isUnreadRow } from './countable.ts';
 import { columns } from './user.ts';
 
-/** When it was first seen: on its own, or by the first opening that covered it. */
+/** When a notification was first seen, either by itself or by the first opening that covered it. */
 const seenAt = sql`
   least(n.seen_at, (
     SELECT o.opened_at FROM inbox_opening AS o
     WHERE o.tenant_id = n.tenant_id AND o.user_id = n.user_id AND o.up_to_seq >= n.seq ORDER BY o.up_to_seq LIMIT 1))`;
 
-/** A notification `n`. */
+/** The columns of a notification `n`. */
 export const selected = sql`
   n.tenant_id AS "tenantId", n.user_id AS "userId", n.id, n.seq, n.status::text AS status, n.category,
   n.severity::text AS severity, n.title, n.body, n.data, n.action_url AS "actionUrl", n.subject_id AS "subjectId",
@@ -23,7 +23,7 @@ export const selected = sql`
 
 const iso = (at: Date | null) => at?.toISOString() ?? null;
 
-/** What a sender says, and what became of it: everything but whose it is. */
+/** All columns except the user, for `unnest`. */
 const statesOf = (rows: readonly Notification[]) => {
   const at = (moment: (row: Notification) => Date | null) =>
     sql`${sparse(rows, (row) => iso(moment(row)))}::timestamptz[]`;
@@ -78,7 +78,7 @@ const isSeen = sql`
 const is = (condition: Fragment, wanted: boolean | undefined) =>
   wanted === undefined ? sql.empty : sql`AND ${condition} = ${wanted}::boolean`;
 
-/** The delivered notifications `n` of a user that the filter names. */
+/** A condition for the delivered notifications `n` of a user that match the filter. */
 export const inInbox = ({ tenantId, userId }: UserKey, filter: NotificationFilter): Fragment => sql`
   n.tenant_id = ${tenantId} AND n.user_id = ${userId} AND n.seq IS NOT NULL AND n.status = 'DELIVERED'
   ${is(isSeen, filter.seen)}
@@ -90,7 +90,7 @@ export const inInbox = ({ tenantId, userId }: UserKey, filter: NotificationFilte
   ${filter.createdFrom === undefined ? sql.empty : sql`AND n.created_at >= ${filter.createdFrom}::timestamptz`}
   ${filter.createdTo === undefined ? sql.empty : sql`AND n.created_at < ${filter.createdTo}::timestamptz`}`;
 
-/** As the index of those still to come says it. */
+/** Whether a notification `n` is still scheduled. The partial index repeats this condition literally. */
 const isScheduled = sql`n.scheduled_for IS NOT NULL AND n.seq IS NULL AND n.status = 'SCHEDULED'`;
 
 const visitColumns = (visits: readonly Visit[]) => {
@@ -98,13 +98,16 @@ const visitColumns = (visits: readonly Visit[]) => {
   return sql`${tenantIds}::text[], ${userIds}::text[], ${visits.map((visit) => visit.subjectId)}::text[]`;
 };
 
-/** The place of the newest unread one about what a `visit` is to. */
+/** The place of the newest unread notification about the subject of a `visit`. */
 const newestAbout = (below: Fragment) => sql`(
   SELECT max(n.seq) FROM notification AS n
   WHERE (n.tenant_id, n.user_id, n.subject_id) = (visit.tenant_id, visit.user_id, visit.subject_id)
     AND ${isUnreadRow} ${below})`;
 
-/** Unseen as `domain/inbox.ts` says it, but for the watermark; one of a group is in an index that holds no other. */
+/**
+ * Whether a notification `n` counts as unseen apart from the watermark, like `isUnseen` in `domain/inbox.ts`.
+ * The index of groups contains only such notifications.
+ */
 const isOpenRow = sql`${isCountableRow} AND n.seen_at IS NULL`;
 
 export function createNotificationReads(db: Queryable) {
@@ -203,7 +206,10 @@ export function createNotificationWrites(db: Queryable) {
           SELECT * FROM unnest(${rows.map((row) => row.tenantId)}::text[], ${rows.map((row) => row.id)}::uuid[]))`;
     },
 
-    /** Of the `limit` that are due the longest, those of these users, in their order. What others have is not walked through. */
+    /**
+     * Takes the `limit` notifications that have been due the longest, and returns those of these users, in
+     * order. It does not read the notifications of other users beyond them.
+     */
     async notificationsDue(
       keys: readonly UserKey[],
       now: Date,
@@ -229,8 +235,9 @@ export function createNotificationWrites(db: Queryable) {
     }): Promise<readonly Notification[]> {
       if (groups.length === 0 && visits.length === 0) return [];
       const [tenantIds, userIds] = columns(groups);
-      // A row at a time from the end of an index, however many there are of a subject or a group: whatever a planner believes of
-      // their number, a max() alone in its subquery takes the last entry and reads no other.
+      // Takes one row at a time from the end of an index, however many notifications a subject or a group
+      // has. Whatever the planner estimates, a max() alone in its subquery reads the last entry of the index
+      // and no other.
       return db.query<Notification>`
         WITH RECURSIVE step AS (
           SELECT visit.*, ${newestAbout(sql.empty)} AS seq, count(*) OVER (PARTITION BY tenant_id, user_id) AS taken

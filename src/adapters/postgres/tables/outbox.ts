@@ -8,16 +8,19 @@ import { type Queryable, sql } from '../sql.ts';
 
 const channel = 'unseen_outbox';
 
-/** Wakes the relay when the transaction commits; any number of times in one transaction is once. */
+/**
+ * Wakes the relay when the transaction commits. PostgreSQL sends one notification per transaction, however
+ * often this runs.
+ */
 export const notifyRelay = sql.raw(`pg_notify('${channel}', '')`);
 
-// Keys and headers of foreign records are any bytes read as text, and Postgres takes no U+0000.
+// Keys and headers of foreign records may be any bytes read as text. PostgreSQL accepts no U+0000.
 const storable = (text: string) => text.replaceAll('\0', '\ufffd').toWellFormed();
 
-/** A record's key as Postgres takes it. */
+/** The key of a record in a form that PostgreSQL accepts. */
 export const storableKey = (key: string | null) => (key === null ? null : storable(key));
 
-/** A record's headers as Postgres takes them. */
+/** The headers of a record in a form that PostgreSQL accepts. */
 export const headersJson = (headers: OutgoingRecord['headers'] = {}) =>
   JSON.stringify(
     Object.fromEntries(Object.entries(headers).map(([name, value]) => [storable(name), storable(value)])),
@@ -43,16 +46,16 @@ export function createOutboxWrites(db: Queryable) {
   };
 }
 
-/** The advisory lock of the one whose turn it is ("unso" in ASCII, apart from those of consumer groups). */
+/** The advisory lock of the turn ("unso" in ASCII, different from the locks of consumer groups). */
 const lockSpace = 0x756e736f;
 
-// A removal that is lost in a crash only means that records are sent again. Should this machine vanish without a goodbye,
-// its session ends after 25 s and another takes over.
+// If a crash loses a removal, records are only sent again. If this machine vanishes without closing its
+// session, the session ends after 25 s and another process takes over.
 const sessionSql = `
   SET synchronous_commit = off; SET TIME ZONE 'UTC';
   SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3`;
 
-// A log takes a batch of a partition in one piece, Kafka by default of 1 MiB at most.
+// A log accepts a batch of a partition as a whole. Kafka's default limit for it is 1 MiB.
 const readSql = `
   SELECT id, topic, key, value, headers, created_at FROM (
     SELECT *, sum(size) OVER (ORDER BY id) AS bytes FROM (
@@ -72,16 +75,19 @@ interface Row {
   readonly created_at: Date;
 }
 
-/** The outbox as a table: a turn is a session that holds an advisory lock, so it ends with whoever had it. */
+/**
+ * Creates an outbox in a table. A turn is a session that holds an advisory lock, so the turn ends with the
+ * process that has it.
+ */
 export function createPostgresOutbox(
   { database, connection }: { readonly database: Database; readonly connection: ConnectionOptions },
   {
     retryMs = 1_000,
     pollMs = 5_000,
   }: {
-    /** How often whoever stands by asks for the turn. */
+    /** How often a waiting process asks for the turn, in ms. */
     readonly retryMs?: number;
-    /** How long a notification, or the end of a session, can go unnoticed. */
+    /** How long the loss of a notification or of the session may stay unnoticed, in ms. */
     readonly pollMs?: number;
   } = {},
 ): Outbox {
@@ -92,7 +98,8 @@ export function createPostgresOutbox(
       try {
         await translated(client.connect());
         await translated(client.query({ text: sessionSql, ...promptly }));
-        // Asked again and again: to wait inside the database would hold a snapshot and the queue of notifications as long.
+        // This polls, because waiting inside the database would hold a snapshot and the queue of
+        // notifications for the whole time.
         while (!signal.aborted) {
           const { rows } = await translated(
             client.query<{ taken: boolean }>({
@@ -130,7 +137,7 @@ function turnOn(client: Session, signal: AbortSignal, pollMs: number): OutboxTur
     rung = true;
     wake();
   };
-  // A session that breaks is noticed by the next query; without a listener the event would end the process.
+  // The next query notices a broken session. Without a listener the error event would end the process.
   client.on('error', ring).on('end', ring).on('notification', ring);
   return {
     isOver: () => client.isSpent,
@@ -155,15 +162,16 @@ function turnOn(client: Session, signal: AbortSignal, pollMs: number): OutboxTur
       if (rung || signal.aborted) return;
       const woken = new AbortController();
       wake = () => woken.abort();
-      // Not AbortSignal.any, whose signals the long-lived one would remember.
+      // This does not use AbortSignal.any, because the long-lived signal would remember every signal it
+      // makes.
       signal.addEventListener('abort', wake);
       await delay(pollMs, undefined, { signal: woken.signal }).catch(() => {});
       signal.removeEventListener('abort', wake);
-      // To abort it again would make an error, stack and all, at every notification.
+      // Aborting the same controller again would create an error with a stack at every notification.
       wake = () => {};
     },
     async end() {
-      // After a broken connection the goodbye would wait for ever.
+      // On a broken connection `end` would wait forever.
       await Promise.race([client.end().catch(() => {}), delay(1_000, undefined, { ref: false })]);
     },
   };

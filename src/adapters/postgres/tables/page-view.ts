@@ -20,7 +20,7 @@ export function createPageViewWrites(db: Queryable) {
   return {
     async addPageViews(views: readonly PageView[]): Promise<void> {
       if (views.length === 0) return;
-      // Times travel as milliseconds: as text they would cost either side more than any other column.
+      // Times are sent as milliseconds. As text they would cost both sides more than any other column.
       await db.execute`
         INSERT INTO page_view (tenant_id, user_id, occurred_at, id, name, path, subject_id, received_at)
         SELECT tenant_id, user_id, to_timestamp(occurred_ms / 1000), id, name, path, subject_id, to_timestamp(received_ms / 1000)
@@ -78,13 +78,16 @@ interface PageViewPlace {
   readonly id: string;
 }
 
-/** The first day of a moment's month in UTC, `YYYY-MM-01`: names the partition it lies in. */
+/** The first day of the month in UTC, `YYYY-MM-01`. It names the partition that contains the moment. */
 function monthOf(moment: Date): string {
   const month = String(moment.getUTCMonth() + 1).padStart(2, '0');
   return `${moment.getUTCFullYear()}-${month}-01`;
 }
 
-/** Creates monthly partitions, each table's even if another table's could not be created. */
+/**
+ * Creates the monthly partitions. If the partition of one table cannot be created, the other tables still get
+ * theirs.
+ */
 export function createPartitions(db: Queryable): PartitionStore {
   const prepared = new Set<string>();
   const prepare = async (month: string) => {

@@ -3,10 +3,10 @@ import type { Expiring, SweepOutcome, SweptKind } from '../../../ports/store/ret
 import { type Fragment, type Queryable, sql } from '../sql.ts';
 import { expireEarlyViews, type InTransaction } from './early-item-view.ts';
 
-/** Pages of a table that one statement looks at: 16 MB, read in some ten milliseconds. */
+/** How many pages of a table one statement reads: 16 MB, which takes about 10 ms. */
 const stridePages = 2_000;
 
-/** Partitioned by month: whole partitions go. */
+/** Tables that are partitioned by month. Whole partitions are dropped. */
 const partitioned: Partial<Record<Expiring, readonly string[]>> = {
   pageViews: ['page_view'],
   activity: ['user_activity', 'user_activity_member'],
@@ -14,7 +14,7 @@ const partitioned: Partial<Record<Expiring, readonly string[]>> = {
 
 interface RowsOfTable {
   readonly table: string;
-  /** What goes, of those older than a moment. */
+  /** A condition for the rows to remove, given the moment before which rows are old. */
   readonly condition: (before: Date) => Fragment;
 }
 
@@ -29,7 +29,7 @@ const rows: Record<Expiring, readonly RowsOfTable[]> = {
     olderBy('user_activity_metrics', 'bucket_start'),
     olderBy('user_activity_type', 'bucket_start'),
     {
-      // A type that is not counted any more makes room for another.
+      // A type without counts makes room for a new type.
       table: 'activity_type',
       condition: (before) => sql`first_seen_at < ${before}::timestamptz AND NOT EXISTS (
         SELECT FROM user_activity_type AS counted WHERE counted.tenant_id = activity_type.tenant_id
@@ -37,13 +37,14 @@ const rows: Record<Expiring, readonly RowsOfTable[]> = {
     },
   ],
   itemViews: [olderBy('item_view', 'viewed_at')],
-  // By a statement of their own.
+  // `expireEarlyViews` removes these.
   earlyItemViews: [],
   changes: [olderBy('inbox_change', 'changed_at')],
   limitHistory: [
     {
-      // What the limit stands on stays, and the last that says the progress at each of those, and at the oldest kept. OFFSET 0
-      // has both looked up by the index for each old row: a join would read the whole table for every stretch of it.
+      // The events that define the current limit stay. For each of them, and for the oldest kept event, the
+      // last event that states the progress stays too. OFFSET 0 makes PostgreSQL look both up by the index
+      // for each old row. A join would read the whole table for every stretch.
       table: 'user_limit_event',
       condition: (before) => sql`occurred_at < ${before}::timestamptz AND EXISTS (
         SELECT FROM user_limit_event AS later
@@ -72,13 +73,15 @@ const rows: Record<Expiring, readonly RowsOfTable[]> = {
   deadLetters: [olderBy('dead_letter', 'failed_at')],
   notifications: [
     {
-      // Neither of these counts, nor will it again. What is put off was read too, and comes again.
+      // None of these notifications counts, now or later. A snoozed notification may be read, but it arrives
+      // again, so it stays.
       table: 'notification',
       condition: (before) => sql`(read_at < ${before}::timestamptz AND snoozed_until IS NULL
         OR status IN ('SUPPRESSED', 'CANCELED', 'EXPIRED') AND greatest(created_at, expires_at) < ${before}::timestamptz)`,
     },
     {
-      // An opening says when the notifications it covered first were seen: it stays while there is one of them.
+      // An opening records when the notifications it covered were first seen. It stays while one of them
+      // exists.
       table: 'inbox_opening',
       condition: (before) => sql`opened_at < ${before}::timestamptz AND NOT EXISTS (
         SELECT FROM notification AS covered
@@ -92,9 +95,9 @@ const rows: Record<Expiring, readonly RowsOfTable[]> = {
 };
 
 /**
- * Removes what is old, by statements that are short and wait for nobody: partitions whole, rows a stretch of the table at a
- * time, those that somebody has locked left for the next time. Row by row in the order of the table rather than by an index
- * on the time, which every event would pay for.
+ * Removes old data by short statements that wait for no lock. Partitions are dropped whole. Other tables are
+ * read in stretches, and locked rows are left for the next run. Rows are found in the order of the table. An
+ * index on the time would cost every event.
  */
 export function createRetentionQueries(db: Queryable, inTransaction: InTransaction) {
   async function inTable({ table, condition }: RowsOfTable, before: Date, dryRun: boolean): Promise<number> {
@@ -127,7 +130,7 @@ export function createRetentionQueries(db: Queryable, inTransaction: InTransacti
   }
 
   return {
-    /** Each table and partition, even if one before it fails. */
+    /** Handles every table and partition, even if an earlier one fails. */
     async expire(kind: Expiring, before: Date, { dryRun }: { readonly dryRun: boolean }): Promise<number> {
       const counts = await runEach([
         ...(partitioned[kind] ?? []).map((parent) => () => inPartitions(parent, before, dryRun)),

@@ -14,9 +14,10 @@ interface Row {
 }
 
 /**
- * One pass over one index range. The time between a view and the next counts when it is at most the session gap, for the
- * day of the earlier view, so that the days add up to the whole; a view without such a next one ends a session.
- * Days come in as their starts: zones are never cut in SQL.
+ * Reads the stats of a user in one pass over one index range. The time between a view and the next view
+ * counts if it is at most the session gap. It counts for the day of the earlier view, so that the days add up
+ * to the whole. A view without such a next view ends a session. The days are passed as their starts, because
+ * SQL never computes time zones here.
  */
 export async function readStats(
   db: Queryable,

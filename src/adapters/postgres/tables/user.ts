@@ -2,17 +2,17 @@ import { type User, type UserKey, type UserPatch, userDefaults, userKeyOf } from
 import type { PrismaClient } from '../generated/client.ts';
 import { type Fragment, type Queryable, sql } from '../sql.ts';
 
-/** The columns of user keys, for `unnest`. */
+/** The tenant ids and user ids of keys, for `unnest`. */
 export function columns(keys: readonly UserKey[]): readonly [tenantIds: string[], userIds: string[]] {
   return [keys.map(({ tenantId }) => tenantId), keys.map(({ userId }) => userId)];
 }
 
-/** The key alone, of anything that has one. */
+/** The key of an object that contains one. */
 export const keyOf = ({ tenantId, userId }: UserKey): UserKey => ({ tenantId, userId });
 
 /**
- * Whether a row of a table, by its name and a point, is of one of these users. Mostly it is one, who is found in half the time
- * that a set of one takes.
+ * A condition for the rows of these users. `table` is the name of the table with a trailing dot. One user is
+ * the common case. Its lookup takes half the time of a set with one element.
  */
 export function isOf(keys: readonly UserKey[], table = sql.empty): Fragment {
   const [key, ...others] = keys;
@@ -23,11 +23,11 @@ export function isOf(keys: readonly UserKey[], table = sql.empty): Fragment {
     (${table}tenant_id, ${table}user_id) IN (SELECT * FROM unnest(${tenantIds}::text[], ${userIds}::text[]))`;
 }
 
-/** What a user has beside the key. */
+/** The columns of a user besides the key. */
 export const selectedOfUser = sql`
   time_zone AS "timeZone", can_receive_notifications AS "canReceiveNotifications", created_at AS "createdAt"`;
 
-/** The user in a row that holds more. */
+/** Picks the fields of a user from a row with more columns. */
 export const toUser = ({ tenantId, userId, timeZone, canReceiveNotifications, createdAt }: User): User => ({
   tenantId,
   userId,
@@ -36,7 +36,7 @@ export const toUser = ({ tenantId, userId, timeZone, canReceiveNotifications, cr
   createdAt,
 });
 
-/** Records that wait for those who are `created` are due from now on: what a statement begins with. */
+/** A clause that makes the records that wait for `created` users due now. */
 const wokenBy = (now: Date) => sql`woken AS (
   UPDATE waiting_record AS w SET due_at = ${now}::timestamptz FROM created
   WHERE w.tenant_id = created.tenant_id AND w.user_id = created.user_id RETURNING 1)`;
@@ -92,7 +92,8 @@ export function createUserWrites(db: Queryable) {
           RETURNING tenant_id, user_id
         ), ${wokenBy(now)}
         SELECT tenant_id AS "tenantId", user_id AS "userId" FROM created`;
-      // null in a column keeps what is there: an absent field; clearing arrives as the default itself.
+      // A null cell keeps the current value, because the field is absent. A cleared field is passed as its
+      // default.
       const zones = patches.map(({ patch }) => cleared(patch.timeZone, userDefaults.timeZone));
       const receiving = patches.map(({ patch }) =>
         cleared(patch.canReceiveNotifications, userDefaults.canReceiveNotifications),

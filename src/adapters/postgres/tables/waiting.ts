@@ -22,7 +22,7 @@ const toWaiting = ({ tenantId, userId, receivedAt, deadlineAt, ...record }: Row)
 
 const placeColumns = sql.raw('tenant_id, user_id, topic, partition, "offset"');
 
-/** Where records wait, for `unnest`. */
+/** The places of waiting records, for `unnest`. */
 const placesOf = (rows: readonly WaitingForUser[]) => {
   const [tenantIds, userIds] = columns(rows);
   return sql`
@@ -36,14 +36,16 @@ const placeOf = ({ tenantId, userId, topic, partition, offset }: UserKey & Omit<
 const iso = (rows: readonly WaitingForUser[], at: (row: WaitingForUser) => Date) =>
   rows.map((row) => at(row).toISOString());
 
-/** The `limit` rows that are due the longest. */
+/** The `limit` rows that have been due the longest. */
 const due = (now: Date, limit: number) => sql`
   (SELECT ${placeColumns} FROM waiting_record WHERE due_at <= ${now}::timestamptz ORDER BY due_at LIMIT ${limit}) AS due`;
 
-/** Records of the log that wait for their users to exist. */
+/** Creates the reads of log records that wait for their users to exist. */
 export function createWaitingReads(db: Queryable) {
   return {
-    /** Of the `limit` that are due the longest, whose users exist. */
+    /**
+     * Takes the `limit` records that have been due the longest, and returns those of their users that exist.
+     */
     async usersAppeared(now: Date, limit: number): Promise<readonly UserKey[]> {
       return db.query<UserKey>`
         SELECT DISTINCT tenant_id AS "tenantId", user_id AS "userId" FROM ${due(now, limit)}
