@@ -12,22 +12,28 @@ import { toRecord } from './record.ts';
 /** Records handed over together. */
 const chunkSize = 500;
 
-/** A new group member waits for the batches of the others; what takes longer goes on behind `begun`. */
+/**
+ * How long `begun` waits, in ms. A new group member waits for the batches of the others, and may join after
+ * `begun` has resolved.
+ */
 const beginTimeoutMs = 5_000;
 
-/** What stop and close wait for Kafka; a handler they wait for as long as it takes. */
+/** How long stop and close wait for Kafka, in ms. They wait for a handler as long as it takes. */
 const leaveTimeoutMs = 5_000;
 
-/** Who consumed for so long without a crash has recovered from the one before. */
+/** After this time without a crash, in ms, a consumer has recovered from the crash before. */
 const calmMs = 30_000;
 
 export type Handle = (records: readonly LogRecord[], signal: AbortSignal) => Promise<void>;
 
-/** A group being consumed, with what `health` needs to know. */
+/** A running consumption of a group, with the data that `health` needs. */
 export interface RunningConsumption {
-  /** Resolves when this process is a member of the group, or Kafka was asked in vain once: it is asked again. */
+  /**
+   * Resolves when this process is a member of the group, or when the first attempt to join failed. Further
+   * attempts follow.
+   */
   readonly begun: Promise<void>;
-  /** Why nothing is consumed at present; undefined while this process is a member or is becoming one. */
+  /** Why nothing is consumed at present. Undefined while this process is or becomes a member. */
   problem(): string | undefined;
   stop(): Promise<void>;
 }
@@ -41,7 +47,7 @@ interface Subscription extends ConsumeOptions {
 interface Deps {
   readonly connect: () => Kafka;
   readonly logger: Logger;
-  /** Called once when consuming ended for good. */
+  /** Called once if consuming ends permanently. */
   readonly onFatal: (error: Error) => void;
   /** Resolves when the topics exist. */
   readonly topicsReady: Promise<void>;
@@ -49,8 +55,8 @@ interface Deps {
 }
 
 /**
- * Consumes until stopped. kafkajs is used for as long as it works and replaced by a new consumer when it crashes: it does
- * not restart by itself after some errors that pass with an outage, and may do so after it was told to disconnect.
+ * Consumes until stopped. If the consumer of kafkajs crashes, a new one replaces it. kafkajs itself does not
+ * restart after some errors that end with an outage, and it may restart after it was told to disconnect.
  */
 export function startConsumption(
   { connect, logger, onFatal, topicsReady, names }: Deps,
@@ -66,14 +72,14 @@ export function startConsumption(
   let problem: string | undefined = 'the consumer group is not joined yet';
   let membership = createMembership();
 
-  /** Consumes with one kafkajs consumer until stopped; rejects with what made it crash. */
+  /** Consumes with one kafkajs consumer until stopped. Rejects with the error that crashed the consumer. */
   async function consumeOnce(): Promise<void> {
     await Promise.race([topicsReady, stopped]);
     if (stopping.signal.aborted) return;
     const consumer = openConsumer(connect(), group, settings);
     const crashed = new Promise<never>((_, reject) => {
       consumer.on(consumer.events.CRASH, ({ payload }) => reject(payload.error));
-      // A crash ends with a disconnect, which may wait for ever for what Kafka was asked before.
+      // A crash ends with a disconnect, which may wait forever for the answer to an earlier request.
       const stuck = () => reject(new Error('the Kafka client stopped and does not end'));
       consumer.on(consumer.events.STOP, () => void setTimeout(stuck, leaveTimeoutMs).unref());
     });
@@ -89,7 +95,7 @@ export function startConsumption(
     try {
       await consumer.connect();
       await consumer.subscribe({ topics: [...topics], fromBeginning: true });
-      // Resolves when the group is joined, and also when that failed.
+      // `run` resolves when the group is joined, and also when joining failed.
       await consumer.run({
         autoCommit: false,
         eachBatchAutoResolve: false,
@@ -108,24 +114,25 @@ export function startConsumption(
   }
 
   /**
-   * Hands a batch over in chunks and moves the position behind each. Rejects with what Kafka says when the partition was
-   * given to another member or cannot be told how far we are: kafkajs joins again then, and fetches from the position.
+   * Hands a batch over in chunks and moves the position after each chunk. Rejects with Kafka's error if the
+   * partition went to another member or if the position cannot be committed. Then kafkajs joins again and
+   * fetches from the committed position.
    */
   async function consumeBatch(payload: EachBatchPayload): Promise<void> {
     const { heartbeat, isRunning } = payload;
     let revocation: unknown;
-    // Not AbortSignal.any, whose signals the long-lived one would remember.
-    const told = new AbortController();
-    const tell = () => told.abort(stopping.signal.reason);
-    stopping.signal.addEventListener('abort', tell);
-    if (stopping.signal.aborted) tell();
-    // kafkajs skips a heartbeat that comes a moment too soon after the last.
+    // This does not use AbortSignal.any, because the long-lived signal would remember every signal it makes.
+    const ending = new AbortController();
+    const endEarly = () => ending.abort(stopping.signal.reason);
+    stopping.signal.addEventListener('abort', endEarly);
+    if (stopping.signal.aborted) endEarly();
+    // kafkajs skips a heartbeat that comes too soon after the last one, so this tries twice as often.
     const beat = setInterval(() => {
       heartbeat().catch((error) => {
-        // An outage of Kafka takes nothing away from us: the work at hand may end.
+        // An outage of Kafka takes no partition away, so the current work may end.
         if (!isRevocation(error)) return;
         revocation = error;
-        told.abort(error);
+        ending.abort(error);
         membership.end(error);
       });
     }, settings.heartbeatIntervalMs / 2);
@@ -138,21 +145,21 @@ export function startConsumption(
         if (ahead > 0) {
           if (!(await handOver(payload, messages, records))) break;
         } else {
-          if (!(await handleUntilDone(records, told.signal))) break;
-          await commit(payload, offsetBehind(payload, messages));
+          if (!(await handleUntilDone(records, ending.signal))) break;
+          await commit(payload, offsetAfter(payload, messages));
           payload.resolveOffset(messages.at(-1)?.offset ?? '');
         }
         await heartbeat();
       }
-      // Thrown inside, so that kafkajs joins again.
+      // This is thrown inside the handler of kafkajs, so that kafkajs joins again.
       if (revocation !== undefined) throw revocation;
     } finally {
       clearInterval(beat);
-      stopping.signal.removeEventListener('abort', tell);
+      stopping.signal.removeEventListener('abort', endEarly);
     }
   }
 
-  /** Without the marks, which only move the position. */
+  /** The records of messages, without marks. Marks only move the position. */
   function recordsOf({ batch }: EachBatchPayload, messages: readonly Delivered[]): readonly LogRecord[] {
     const topic = names.here(batch.topic);
     return messages
@@ -160,7 +167,10 @@ export function startConsumption(
       .map((message) => toRecord(topic, batch.partition, message));
   }
 
-  /** Goes on when few enough records are not done; false when the handler gave some up, since the membership is over. */
+  /**
+   * Hands records over ahead. Resolves to true when few enough records are not done. Resolves to false if the
+   * handler gave records up because the membership is over.
+   */
   async function handOver(
     payload: EachBatchPayload,
     messages: readonly Delivered[],
@@ -170,7 +180,7 @@ export function startConsumption(
     const work = handleUntilDone(records, signal).then((isDone) => {
       if (!isDone) throw signal.reason;
     });
-    const place = offsetBehind(payload, messages);
+    const place = offsetAfter(payload, messages);
     payload.resolveOffset(messages.at(-1)?.offset ?? '');
     return membership.handOver(payload, { place, size: records.length, work }, ahead).then(
       () => true,
@@ -178,7 +188,10 @@ export function startConsumption(
     );
   }
 
-  /** Hands the records over until the handler resolves; false when it did not before the signal. */
+  /**
+   * Hands the records over repeatedly until the handler resolves. Resolves to false if the signal aborts
+   * first.
+   */
   async function handleUntilDone(records: readonly LogRecord[], signal: AbortSignal): Promise<boolean> {
     if (records.length === 0) return !signal.aborted;
     for (let attempt = 1; !signal.aborted; attempt += 1) {
@@ -191,7 +204,7 @@ export function startConsumption(
         if (signal.aborted) return false;
         const retryMs = Math.min(settings.maxRetryMs, 100 * 2 ** attempt) * Math.random();
         if (attempt === 1 || attempt % 10 === 0)
-          logger.warn({ group, err, attempt, retryMs }, 'a batch comes again');
+          logger.warn({ group, err, attempt, retryMs }, 'a handler rejected a batch; trying again');
         await delay(retryMs, undefined, { signal }).catch(() => {});
       } finally {
         handling.delete(work);
@@ -211,14 +224,14 @@ export function startConsumption(
         problem = `consuming was interrupted: ${reasonOf(err)}`;
         begun.open();
         if (isPermanent(err)) {
-          logger.error({ group, err }, 'consuming ended for good');
+          logger.error({ group, err }, 'consuming ended permanently');
           const message = `Kafka cannot be consumed: ${reasonOf(err)}. ${adviceOn(err) ?? ''}`.trimEnd();
           onFatal(new Error(message, { cause: err }));
           return;
         }
         failures = performance.now() - startedAt > calmMs ? 1 : failures + 1;
         const retryMs = Math.min(5_000, 100 * 2 ** failures) * (0.5 + Math.random() / 2);
-        // The first says that it began, then one line a minute or so.
+        // The first line reports the beginning. After it there is about one line per minute.
         if (failures === 1 || failures % 10 === 0) {
           logger.warn({ group, err, failures, retryMs }, 'consuming was interrupted; trying again');
         }
@@ -253,26 +266,26 @@ function openConsumer(client: Kafka, groupId: string, settings: Settings): Consu
   });
 }
 
-/** What `decodeRecords` has made of a fetch; kafkajs passes it on as its own. */
+/** The result of `decodeRecords`, which kafkajs passes on as its own messages. */
 const deliveredIn = ({ batch }: EachBatchPayload) =>
   batch.messages as readonly object[] as readonly Delivered[];
 
-/** The offset that a group is at when it has passed these messages of a batch. */
-function offsetBehind({ batch }: EachBatchPayload, messages: readonly Delivered[]): string {
+/** The offset of a group after it has passed these messages of a batch. */
+function offsetAfter({ batch }: EachBatchPayload, messages: readonly Delivered[]): string {
   const last = messages.at(-1)?.offset ?? '';
-  // Behind the last one there may be records of aborted transactions, which kafkajs leaves out.
+  // After the last message there may be records of aborted transactions, which kafkajs skips.
   const passed = last === batch.messages.at(-1)?.offset ? batch.lastOffset() : last;
   return String(BigInt(passed) + 1n);
 }
 
-/** Told before kafkajs fetches on, so that what could not be told comes again. */
+/** Commits an offset before kafkajs fetches more, so that a batch whose commit fails comes again. */
 async function commit({ batch, commitOffsetsIfNecessary }: EachBatchPayload, offset: string): Promise<void> {
   await commitOffsetsIfNecessary({
     topics: [{ topic: batch.topic, partitions: [{ partition: batch.partition, offset }] }],
   });
 }
 
-/** Whether Kafka gave our partitions to others, or is about to. */
+/** Whether Kafka has reassigned the partitions of this member, or is about to. */
 function isRevocation(error: unknown): boolean {
   const { type = '' } = error as { readonly type?: string };
   return ['REBALANCE_IN_PROGRESS', 'ILLEGAL_GENERATION', 'UNKNOWN_MEMBER_ID', 'FENCED_INSTANCE_ID'].includes(
@@ -280,7 +293,7 @@ function isRevocation(error: unknown): boolean {
   );
 }
 
-/** Opens once; waiting for it ends then. */
+/** A gate that opens once. `opened` resolves then. */
 function createGate() {
   let open: () => void = () => {};
   const opened = new Promise<void>((resolve) => {

@@ -7,51 +7,70 @@ const crc32c = createRequire(import.meta.url)('kafkajs/src/protocol/recordBatch/
   bytes: Buffer,
 ) => number;
 
-/** A record as Kafka delivers it, in the shape that kafkajs passes on. Any of its bytes may be anything. */
+/**
+ * A record as Kafka delivers it, in the shape that kafkajs passes on. Its key, value and headers may be any
+ * bytes.
+ */
 export interface Delivered {
   readonly offset: string;
-  /** Milliseconds, as the producer or the broker says: any number. NaN: none. */
+  /** The time in ms from the producer or the broker, which may be any number. NaN means none. */
   readonly timestamp: number;
   readonly key: Buffer | null;
   readonly value: Buffer | null;
   readonly headers: readonly Header[];
-  /** kafkajs leaves out the records of aborted transactions by this. */
+  /** kafkajs uses this to skip the records of aborted transactions. */
   readonly batchContext: { readonly producerId: string; readonly inTransaction: boolean };
-  /** Nothing to apply: the mark of a transaction, or the end of a batch whose last records were compacted away. */
+  /**
+   * Whether there is nothing to apply: this is the mark of a transaction, or the end of a batch whose last
+   * records were compacted away.
+   */
   readonly isMark?: boolean;
-  /** This stands for a whole batch that cannot be read. `offset` is its last, `value` its bytes as they are stored. */
+  /**
+   * Set if this record represents a whole batch that cannot be read. Then `offset` is the last offset of the
+   * batch, and `value` is the batch as stored.
+   */
   readonly damage?: { readonly firstOffset: string; readonly reason: string };
 }
 
 export type Header = readonly [name: Buffer, value: Buffer | null];
 
-/** What one batch may become when it is decompressed. Producers limit a batch to about 1 MB before they compress it. */
+/**
+ * How many bytes one batch may have when it is decompressed. Producers limit a batch to about 1 MB before
+ * they compress it.
+ */
 export const maxBatchBytes = 32 * 1024 * 1024;
 
-/** The records of one batch. A record takes 7 bytes at least in a batch, and some 200 as an object. */
+/**
+ * How many records one batch may have. A record takes at least 7 bytes in a batch, and about 200 as an
+ * object.
+ */
 const maxBatchRecords = 500_000;
 
-/** Behind so many bytes of a partition the rest of a fetch is left for the next one, so that memory has a bound. */
+/**
+ * After this many bytes of a partition the rest of a fetch is left to the next fetch, to bound the memory.
+ */
 const maxFetchBytes = 8 * 1024 * 1024;
 
-/** Bytes that are decoded without letting anything else run. */
+/** How many bytes are decoded before other work gets a turn. */
 const turnBytes = 1024 * 1024;
 
-/** Bytes of a batch that cannot be read that are kept: what brokers take by default (max.message.bytes). */
+/**
+ * How many bytes of an unreadable batch are kept. This is what brokers accept by default (max.message.bytes).
+ */
 export const maxKeptBytes = 1_048_588;
 
-/** A batch, or a message of the formats before it, as it is in the log. */
+/** A batch, or a message of an older format, as stored in the log. */
 interface Entry {
   readonly bytes: Buffer;
   readonly offset: number;
-  /** Of the entry behind it. */
+  /** The offset of the next entry. */
   readonly next: number | undefined;
 }
 
 /**
- * Decodes what a fetch holds of one partition. Never rejects: a batch that cannot be read becomes one record with
- * `damage`, so that it holds nothing back. Each batch ends with a record at its last offset, so that a consumer that passes
- * it is behind the batch.
+ * Decodes the content of a fetch for one partition. Never rejects: an unreadable batch becomes one record
+ * with `damage`, so that it blocks nothing. Each batch ends with a record at its last offset, so that a
+ * consumer that passes this record is past the batch.
  */
 export async function decodeRecords(bytes: Buffer): Promise<Delivered[]> {
   const delivered: Delivered[] = [];
@@ -59,7 +78,7 @@ export async function decodeRecords(bytes: Buffer): Promise<Delivered[]> {
   let untilTurn = turnBytes;
   for (const entry of entriesOf(bytes)) {
     const { records, size } = await decodeEntry(entry);
-    // Not spread: a batch may have more records than a call takes arguments.
+    // This does not spread the array, because a batch may have more records than a call takes arguments.
     for (const record of records) delivered.push(record);
     decoded += size;
     if (decoded > maxFetchBytes) break;
@@ -72,16 +91,16 @@ export async function decodeRecords(bytes: Buffer): Promise<Delivered[]> {
   return delivered;
 }
 
-/** Of offset, length and, at the same place in all formats, the version. */
+/** The bytes of offset, length and version. The version is at the same place in all formats. */
 const entryHeadBytes = 17;
 const magicAt = 16;
 
-/** The entries in order. Brokers cut the last one off where the fetch is full. */
+/** Yields the entries in order. Brokers may cut off the last entry if the fetch is full. */
 function* entriesOf(bytes: Buffer): Generator<Entry> {
   for (let at = 0; at + entryHeadBytes <= bytes.length; ) {
     const end = at + 12 + bytes.readInt32BE(at + 8);
     if (end > bytes.length) return;
-    // No length of an entry: nothing behind it can be found.
+    // The length is too small for an entry, so the entries after it cannot be found.
     const isWhole = end >= at + entryHeadBytes;
     const offset = offsetAt(bytes, at);
     const hasNext = isWhole && end + 8 <= bytes.length;
@@ -95,7 +114,7 @@ const offsetAt = (bytes: Buffer, at: number) => Number(bytes.readBigInt64BE(at))
 
 interface Decoded {
   readonly records: readonly Delivered[];
-  /** Bytes, decompressed. */
+  /** The decompressed bytes. */
   readonly size: number;
 }
 
@@ -136,7 +155,7 @@ async function decodeBatch({ bytes, offset: base }: Entry): Promise<Decoded> {
   let last = -1;
   for (let n = 0; n < count; n += 1) {
     const end = reader.varint() + reader.at();
-    // Attributes, which have no meaning yet.
+    // The attributes of a record, which have no meaning yet.
     reader.skip(1);
     const timestampDelta = reader.varint();
     const delta = reader.varint();
@@ -179,7 +198,7 @@ const markAt = (offset: number, batchContext: Delivered['batchContext']): Delive
 });
 
 /**
- * A message of the formats 0 and 1, of before Kafka 0.11; a compressed one holds others.
+ * Decodes a message of format 0 or 1, from before Kafka 0.11. A compressed message contains other messages.
  * https://kafka.apache.org/documentation/#messageset
  */
 async function decodeMessage({ bytes, offset }: Entry): Promise<Decoded> {
@@ -210,7 +229,10 @@ async function decodeMessage({ bytes, offset }: Entry): Promise<Decoded> {
 
 const isCompressed = (message: Buffer) => (message.readInt8(17) & 7) !== 0;
 
-/** Format 1 counts the offsets within a compressed message from 0, and the outer offset is that of the last. */
+/**
+ * Sets the offsets of messages within a compressed message. Format 1 counts them from 0, and the outer offset
+ * is that of the last message.
+ */
 function placed(
   records: readonly Delivered[],
   {
@@ -250,8 +272,9 @@ function damaged(entry: Entry, magic: number, error: unknown): Delivered {
 }
 
 /**
- * The last offset of a batch that cannot be read. Its header may be damaged as well: the number is believed if the number of
- * records agrees, or a batch follows, and never reaches into that one. Otherwise the consumer goes on offset by offset.
+ * The last offset of an unreadable batch. Its header may be damaged too. So its number is used only if it
+ * agrees with the number of records, or if a batch follows, and it never reaches into the next batch.
+ * Otherwise the consumer continues offset by offset.
  */
 function lastOffsetOf({ bytes, offset, next }: Entry): number {
   if (bytes.length < batchHeadBytes) return offset;
@@ -263,7 +286,7 @@ function lastOffsetOf({ bytes, offset, next }: Entry): number {
 
 type Reader = ReturnType<typeof createReader>;
 
-/** Reads from `start` on; throws where the bytes end too early. */
+/** Creates a reader that begins at `start`. It throws if the bytes end too early. */
 function createReader(data: Buffer, start = 0) {
   let at = start;
 
@@ -279,7 +302,7 @@ function createReader(data: Buffer, start = 0) {
       skip(4);
       return data.readInt32BE(at - 4);
     },
-    /** Zigzag, of up to 64 bits; beyond 2^53 not exact. */
+    /** Reads a zigzag number of up to 64 bits. Values beyond 2^53 are not exact. */
     varint(): number {
       let result = 0;
       let scale = 1;
@@ -293,7 +316,7 @@ function createReader(data: Buffer, start = 0) {
       } while (byte > 127);
       return result % 2 === 0 ? result / 2 : -(result + 1) / 2;
     },
-    /** null for a length of -1. */
+    /** Reads bytes. A length of -1 means null. */
     bytes(length: number): Buffer | null {
       if (length === -1) return null;
       skip(length);

@@ -4,12 +4,12 @@ import { decompress as unzstd } from 'fzstd';
 import lz4 from 'lz4js';
 import snappy from 'snappyjs';
 
-/** Throws or rejects if the bytes are damaged, or would become more than `maxBytes`. */
+/** Decompresses bytes. Throws or rejects if they are damaged or would decompress to more than `maxBytes`. */
 type Decompress = (bytes: Buffer, maxBytes: number) => Uint8Array | Promise<Uint8Array>;
 
 const gunzip = promisify(unzip);
 
-/** By their number in Kafka's protocol. */
+/** The codecs by their number in Kafka's protocol. */
 const codecs: Readonly<Record<number, { readonly name: string; readonly decompress: Decompress }>> = {
   1: { name: 'gzip', decompress: (bytes, maxBytes) => gunzip(bytes, { maxOutputLength: maxBytes }) },
   2: { name: 'snappy', decompress: decompressSnappy },
@@ -17,7 +17,10 @@ const codecs: Readonly<Record<number, { readonly name: string; readonly decompre
   4: { name: 'zstd', decompress: decompressZstd },
 };
 
-/** Decompresses what Kafka's codec 0 to 4 has written. Rejects with an Error whose message says what is wrong. */
+/**
+ * Decompresses bytes that Kafka's codec 0 to 4 has compressed. Rejects with an Error whose message says what
+ * is wrong.
+ */
 export async function decompress(codec: number, bytes: Buffer, maxBytes: number): Promise<Buffer> {
   if (codec === 0) return bytes;
   const { name, decompress } = codecs[codec] ?? {};
@@ -35,7 +38,10 @@ function checkSize(bytes: number, maxBytes: number): void {
   if (!(bytes >= 0 && bytes <= maxBytes)) throw new Error(`more than ${maxBytes} bytes`);
 }
 
-/** Java's framing: this, two versions, then blocks behind their lengths. Other producers write one block without a frame. */
+/**
+ * The start of a frame of Java producers. After it follow two versions, and then blocks, each after its
+ * length. Other producers write one block without a frame.
+ */
 const snappyFrame = Buffer.from('\x82SNAPPY\0', 'latin1');
 const snappyHeaderBytes = 16;
 
@@ -57,9 +63,9 @@ function decompressSnappy(bytes: Buffer, maxBytes: number): Uint8Array {
 const lz4BlockChecksums = 0x10;
 
 function decompressLz4(bytes: Buffer, maxBytes: number): Uint8Array {
-  // The library reads these in the wrong place.
+  // The library expects block checksums in the wrong place.
   if (((bytes[4] ?? 0) & lz4BlockChecksums) !== 0) throw new Error('block checksums are not supported');
-  // Its type says that it returns nothing.
+  // The type of the library wrongly says that it returns nothing.
   const size = Number(lz4.decompressBound(bytes));
   checkSize(size, maxBytes);
   return lz4.decompress(bytes, size);
@@ -78,15 +84,15 @@ function decompressZstd(bytes: Buffer, maxBytes: number): Uint8Array {
 
 const zstdMagic = 0xfd2fb528;
 const isSkippable = (magic: number) => magic >>> 4 === 0x184d2a5;
-/** A block holds no more, and a window is no smaller here. */
+/** The largest block of zstd, in bytes. No window is smaller here. */
 const zstdBlockBytes = 1 << 17;
 const rawBlock = 0;
 const runBlock = 1;
 
 /**
- * Finds out where a zstd frame ends and how much it holds at most, and makes its window no larger than that: producers
- * that stream declare windows of up to 128 MB for a few bytes, which the library would allocate and move for each block.
- * https://github.com/facebook/zstd/blob/dev/doc/zstd_compression_format.md
+ * Finds the end of a zstd frame and its largest possible content. Shrinks its declared window to that size.
+ * Producers that stream declare windows of up to 128 MB for a few bytes, and the library would allocate and
+ * move such a window for each block. https://github.com/facebook/zstd/blob/dev/doc/zstd_compression_format.md
  */
 function zstdFrame(bytes: Buffer, at: number, maxBytes: number): { end: number; maxSize: number } {
   const magic = bytes.readUInt32LE(at);

@@ -11,8 +11,8 @@ import { type KafkaOptions, settingsOf } from './options.ts';
 const timeoutMs = 8_000;
 
 /**
- * Looks at a Kafka cluster without changing anything: reachable, topics there, partitions as configured and with leaders, and
- * settings that fit.
+ * Examines a Kafka cluster without changing it: whether it is reachable, whether the topics exist, whether
+ * their partitions match the configuration and have leaders, and whether their settings fit.
  */
 export async function examineKafka(options: KafkaOptions): Promise<readonly Finding[]> {
   const settings = settingsOf(options);
@@ -44,7 +44,7 @@ export async function examineKafka(options: KafkaOptions): Promise<readonly Find
   } catch (error) {
     const fix =
       adviceOn(error) ??
-      'Start it, or mend KAFKA_BROKERS, KAFKA_SSL and KAFKA_SASL_…; do the advertised listeners lead here?';
+      'Start it, or fix KAFKA_BROKERS, KAFKA_SSL and KAFKA_SASL_…. Check that the advertised listeners are reachable from here.';
     return [{ state: 'failed', found: `cannot be reached: ${reasonOf(error)}`, fix }];
   } finally {
     void admin.disconnect().catch(() => {});
@@ -60,7 +60,7 @@ function topicFinding(
   const replicas = partitions[0]?.replicas.length ?? 0;
   const found = `topic ${topic} has ${partitions.length} partitions, ${replicas} ${replicas === 1 ? 'copy' : 'copies'} of each`;
   if (leaderless > 0) {
-    const fix = 'Start the brokers that are down; until then events of these partitions wait.';
+    const fix = 'Start the brokers that are down. Until then, events of these partitions wait.';
     return { state: 'failed', found: `${found}, ${leaderless} without a leader`, fix };
   }
   if (partitions.length === configured) return { state: 'ok', found };
@@ -68,14 +68,17 @@ function topicFinding(
   return { state: 'warning', found: `${found}, not ${configured} as configured`, fix };
 }
 
-// Node finds no export of this name by itself.
+// Node does not detect this name as an export of a CommonJS module.
 const { TOPIC } = kafkajs.ConfigResourceTypes;
 
 const examined = ['compression.type', 'message.timestamp.type', 'max.message.bytes'] as const;
 
 type TopicSettings = Partial<Record<(typeof examined)[number], string>>;
 
-/** A login may be refused the settings, and everything else works without them. */
+/**
+ * Examines the settings of topics. A login may lack the right to read them, and everything else works without
+ * it.
+ */
 async function settingFindings(
   admin: Admin,
   topics: readonly string[],
@@ -115,9 +118,9 @@ function settingFinding(topic: string, settings: TopicSettings, maxAppendBytes: 
   const found = `topic ${topic} keeps batches ${kept}, of up to ${maxBytes} bytes, with timestamps ${timestamps}`;
   const fixes = [
     timestamps !== 'LogAppendTime' &&
-      'Set message.timestamp.type=LogAppendTime: otherwise Kafka deletes a record early if its producer dates it into the past.',
+      'Set message.timestamp.type=LogAppendTime. Otherwise Kafka deletes a record early if its producer sends an old timestamp.',
     maxBytes < maxAppendBytes &&
-      `Set max.message.bytes=1048588: events of up to ${maxAppendBytes} bytes are accepted, and this topic refuses the larger ones.`,
+      `Set max.message.bytes=1048588. Unseen accepts events of up to ${maxAppendBytes} bytes, but this topic refuses events over ${maxBytes} bytes.`,
     maxBytes > maxKeptBytes &&
       `Batches over ${maxKeptBytes} bytes that cannot be read are not kept in the dead letters, and records over ${maxAppendBytes} bytes cannot be retried.`,
   ].filter((fix) => fix !== false);

@@ -594,7 +594,7 @@ describe('the Kafka event log, beyond the port', () => {
       expect(about(views)).toEqual({
         state: 'warning',
         found: `topic ${views} keeps batches compressed with zstd, of up to 20000 bytes, with timestamps CreateTime`,
-        fix: expect.stringMatching(/message.timestamp.type=LogAppendTime: .* max.message.bytes=1048588: /),
+        fix: expect.stringMatching(/message.timestamp.type=LogAppendTime\. .* max.message.bytes=1048588\. /),
       });
     }),
   );

@@ -19,10 +19,13 @@ import { createMessageProducer, type OutgoingMessage } from './producer.ts';
 import { exactBytesOf } from './record.ts';
 import { createTopics } from './topics.ts';
 
-/** What Kafka adds to each record at most, headers not counted; generous. */
+/** A generous bound of the bytes that Kafka adds to each record, without its headers. */
 const overheadBytes = 100;
 
-/** A try that has less time is not begun: it would hardly succeed, and cost the producer. */
+/**
+ * A send that has less time than this, in ms, is not tried. It would hardly succeed, and its failure would
+ * replace the producer.
+ */
 const minSendMs = 500;
 
 const healthTimeoutMs = 3_000;
@@ -30,8 +33,8 @@ const healthTimeoutMs = 3_000;
 interface Deps {
   readonly logger: Logger;
   /**
-   * Called once when the first connection is refused, and once for each consumption that cannot go on, whatever is tried:
-   * the process should end and say why.
+   * Called once if the first connection is refused, and once for each consumption that cannot continue
+   * whatever is tried. The process should then end and report the reason.
    */
   readonly onFatal: (error: Error) => void;
 }
@@ -49,9 +52,9 @@ interface Entry {
 }
 
 /**
- * The log as topics of Kafka, keyed by tenant and user. The members of a group share the partitions; old records go by
- * Kafka's retention, so `prune` has nothing to do. Begins to create missing topics at once; while Kafka is away calls
- * reject with UNAVAILABLE and consumers wait.
+ * Creates a log in topics of Kafka, keyed by tenant and user. The members of a group share the partitions.
+ * Kafka's retention removes old records, so `prune` does nothing. Missing topics are created at once, in the
+ * background. While Kafka is away, calls reject with UNAVAILABLE and consumers wait.
  */
 export function createKafkaEventLog({ logger, onFatal }: Deps, options: KafkaOptions): EventLog {
   const settings = settingsOf(options);
@@ -80,7 +83,7 @@ export function createKafkaEventLog({ logger, onFatal }: Deps, options: KafkaOpt
       } catch (err) {
         closing.signal.throwIfAborted();
         if (isRefusal(err)) return refused(err);
-        // The first says that it began, then one line a minute or so.
+        // The first line reports the beginning. After it there is about one line per minute.
         if (attempt === 1 || attempt % 10 === 0)
           logger.warn({ err, attempt }, 'Kafka does not answer or refuses the topics; trying again');
         await delay(Math.min(5_000, 100 * 2 ** attempt), undefined, { signal: closing.signal });
@@ -90,7 +93,10 @@ export function createKafkaEventLog({ logger, onFatal }: Deps, options: KafkaOpt
     }
   }
 
-  /** Nobody is served by a process that waits for somebody to mend its settings. Rejects when the log is closed. */
+  /**
+   * Reports that the connection is refused, because waiting does not help until an operator fixes the
+   * settings. Rejects when the log is closed.
+   */
   async function refused(cause: unknown): Promise<void> {
     const message = `Kafka refuses the connection: ${reasonOf(cause)}. ${adviceOn(cause)}`;
     onFatal(new AppError('START_REFUSED', message, { cause }));
@@ -99,11 +105,11 @@ export function createKafkaEventLog({ logger, onFatal }: Deps, options: KafkaOpt
   }
 
   const commits = createGroupCommit<Pending>(async (pending) => {
-    // In the order of the calls, as many together as one partition takes at once.
+    // Messages are sent in the order of the calls. One send holds as many as a partition accepts at once.
     for (const messages of chunksOf(pending, maxAppendBytes)) {
       const oldest = Math.min(...messages.map(({ deadline }) => deadline));
       const remainingMs = oldest - performance.now();
-      if (remainingMs < minSendMs) throw unavailable(new Error('it has waited for its turn too long'));
+      if (remainingMs < minSendMs) throw unavailable(new Error('the records waited too long for their turn'));
       await producer.send(messages, remainingMs);
     }
   });
@@ -135,7 +141,10 @@ export function createKafkaEventLog({ logger, onFatal }: Deps, options: KafkaOpt
     }
   }
 
-  /** Group and topics as Kafka names them. A connection that gave no answer is not asked again. */
+  /**
+   * Asks for the standing of a group. The group and topics have their names in Kafka. A connection that gave
+   * no answer is not used again.
+   */
   async function ask(group: string, topics: readonly string[]) {
     const standing = async () => {
       admin ??= openAdmin();
@@ -211,7 +220,7 @@ export function createKafkaEventLog({ logger, onFatal }: Deps, options: KafkaOpt
   };
 }
 
-/** Rejects with BAD_USER_INPUT when the record can never be written. */
+/** Prepares a record for writing. Throws BAD_USER_INPUT if the record can never be written. */
 function toPending(record: OutgoingRecord, deadline: number, maxBytes: number): Pending {
   const { topic, value } = record;
   const { key, headers } = exactBytesOf(record);
@@ -220,11 +229,11 @@ function toPending(record: OutgoingRecord, deadline: number, maxBytes: number): 
   if (bytes > maxBytes) {
     throw new AppError(
       'BAD_USER_INPUT',
-      `The event is too large: at most ${maxBytes} bytes are stored together.`,
+      `The event is too large. Its key, value and headers may have ${maxBytes} bytes together.`,
     );
   }
   const content = { key, value: value && Buffer.from(value) };
-  // A list is written as it is, see patch-kafkajs.ts.
+  // patch-kafkajs.ts writes a list of headers unchanged.
   const message = headers.length === 0 ? content : { ...content, headers: headers as unknown as IHeaders };
   return { topic, message, bytes, deadline };
 }

@@ -1,18 +1,21 @@
 import type { Admin } from 'kafkajs';
 
-/** How far a group is behind on its topics, and where it stands: the same text means the same place. */
+/** The lag of a group on its topics, and its position. Two equal texts mean the same position. */
 export interface Standing {
   readonly lag: bigint;
   readonly position: string;
 }
 
-/** Asks Kafka. A group that has not begun stands before the oldest record kept. Rejects with what kafkajs throws. */
+/**
+ * Asks Kafka for the standing of a group. A group that has not begun is at the oldest kept record. Rejects
+ * with the error of kafkajs.
+ */
 export async function standingOf(
   admin: Admin,
   groupId: string,
   topics: readonly string[],
 ): Promise<Standing> {
-  // Positions first: what is appended in between only makes the lag larger.
+  // The positions are read first. Records that are appended in between only make the lag larger.
   const committed = await admin.fetchOffsets({ groupId, topics: [...topics] });
   let lag = 0n;
   const positions: string[] = [];

@@ -6,36 +6,40 @@ interface Partition {
   readonly topic: string;
   readonly partition: number;
   readonly handed: InFlight<string>;
-  /** What Kafka knows. */
-  told: string | undefined;
+  /** The offset that was last committed to Kafka. */
+  committed: string | undefined;
 }
 
 /**
- * From one sharing out of the partitions to the next: the batches that were handed over ahead, and how far Kafka was told.
- * What is not told by its end comes again.
+ * Creates the state of a membership, which lasts from one assignment of partitions to the next: the batches
+ * that were handed over ahead, and the offsets that were committed. A batch that is not committed when the
+ * membership ends comes again.
  */
 export function createMembership() {
   const over = new AbortController();
   const partitions = new Map<string, Partition>();
-  let tell: EachBatchPayload['commitOffsetsIfNecessary'] | undefined;
-  let telling: Promise<void> | undefined;
+  let commitOffsets: EachBatchPayload['commitOffsetsIfNecessary'] | undefined;
+  let committing: Promise<void> | undefined;
 
-  /** What Kafka does not know yet, of all partitions. */
-  function untold() {
+  /** The offsets of all partitions that are not committed yet. */
+  function uncommitted() {
     return [...partitions.values()].flatMap((one) => {
       const offset = one.handed.passed();
-      if (offset === undefined || offset === one.told) return [];
-      one.told = offset;
+      if (offset === undefined || offset === one.committed) return [];
+      one.committed = offset;
       return [{ topic: one.topic, partitions: [{ partition: one.partition, offset }] }];
     });
   }
 
-  /** One commit at a time. A commit that fails is harmless, also behind the end of the membership. */
-  async function tellPassed(): Promise<void> {
+  /**
+   * Commits the passed offsets, one commit at a time. A failed commit is harmless, even after the membership
+   * has ended.
+   */
+  async function commitPassed(): Promise<void> {
     await nextTurn();
-    for (let topics = untold(); topics.length > 0; topics = untold())
-      await tell?.({ topics }).catch(() => {});
-    telling = undefined;
+    for (let topics = uncommitted(); topics.length > 0; topics = uncommitted())
+      await commitOffsets?.({ topics }).catch(() => {});
+    committing = undefined;
   }
 
   function partitionOf({ topic, partition }: EachBatchPayload['batch']): Partition {
@@ -44,34 +48,37 @@ export function createMembership() {
     if (!found) {
       const handed = createInFlight<string>({
         onDone() {
-          telling ??= tellPassed();
+          committing ??= commitPassed();
         },
       });
-      found = { topic, partition, handed, told: undefined };
+      found = { topic, partition, handed, committed: undefined };
       partitions.set(key, found);
     }
     return found;
   }
 
   return {
-    /** Aborted when the records may go to another member. */
+    /** Aborts when the records may go to another member. */
     signal: over.signal,
     end: (reason?: unknown) => over.abort(reason),
-    /** Notes a batch of a partition; `place` is the offset behind it. Resolves when at most `ahead` records are not done. */
+    /**
+     * Adds a batch of a partition. `place` is the offset after the batch. Resolves when at most `ahead`
+     * records are not done.
+     */
     async handOver(
       { batch, commitOffsetsIfNecessary }: EachBatchPayload,
       inFlight: { readonly place: string; readonly size: number; readonly work: Promise<void> },
       ahead: number,
     ): Promise<void> {
-      tell = commitOffsetsIfNecessary;
+      commitOffsets = commitOffsetsIfNecessary;
       const { handed } = partitionOf(batch);
       handed.add(inFlight);
       await handed.untilAtMost(ahead);
     },
-    /** Resolves when every batch has ended and Kafka was told of those that are done. */
+    /** Resolves when every batch has ended and the offsets of the done batches are committed. */
     async settled(): Promise<void> {
       for (const { handed } of partitions.values()) await handed.settled();
-      await telling;
+      await committing;
     },
   };
 }

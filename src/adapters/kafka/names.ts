@@ -1,14 +1,14 @@
 import { deadLetterSuffix } from '../../events/topic.ts';
 
-/** How topics and groups are called in Kafka, and here. */
+/** Translates names of topics and groups between Kafka and this project. */
 export interface Names {
   inKafka(topic: string): string;
-  /** The way back; what is not one of ours stays as it is. */
+  /** Translates a topic of Kafka back. A foreign name stays unchanged. */
   here(name: string): string;
   group(group: string): string;
 }
 
-/** A renamed topic takes its dead letters with it. */
+/** Creates the translation. If a topic is renamed, its topic of dead letters is renamed too. */
 export function createNames({
   namespace = '',
   renamed = {},

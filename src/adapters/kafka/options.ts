@@ -1,51 +1,70 @@
-/** How Kafka is reached and used. */
+/** How to reach and use Kafka. */
 export interface KafkaOptions {
-  /** `host:port` of one broker or more to begin with. */
+  /** One or more brokers to connect to first, as `host:port`. */
   readonly brokers: readonly string[];
-  /** How Kafka's logs and quotas name this program. */
+  /** The name of this program in Kafka's logs and quotas. */
   readonly clientId: string;
-  /** TLS, certificates checked against those Node trusts. */
+  /** Whether to use TLS. The certificates that Node trusts verify the brokers. */
   readonly ssl: boolean;
   readonly sasl?: {
     readonly mechanism: 'plain' | 'scram-sha-256' | 'scram-sha-512';
     readonly username: string;
     readonly password: string;
   };
-  /** Of topics created here; of one that exists they are left alone, since another number moves keys to other partitions. */
+  /**
+   * The number of partitions of topics that this process creates. Existing topics keep theirs, because
+   * another number would move keys to other partitions.
+   */
   readonly partitions: number;
-  /** Of topics created here; -1: the broker's default. */
+  /** The replication factor of topics that this process creates. -1 means the broker's default. */
   readonly replicationFactor: number;
-  /** Of topics created here. */
+  /** The retention of topics that this process creates, in ms. */
   readonly retentionMs: number;
-  /** How records are written, and kept in topics created here, whatever their producers use. */
+  /**
+   * The compression of records that this process writes. Topics that this process creates keep all records
+   * with it, whatever their producers use.
+   */
   readonly compression: 'none' | 'gzip';
-  /** Before the name of every topic and group, so that several installations can share a cluster. Default ''. */
+  /**
+   * A prefix for the name of every topic and group, so that several installations can share a cluster.
+   * Defaults to ''.
+   */
   readonly namespace?: string;
-  /** Topics that have other names in Kafka: ours → theirs, without the namespace. */
+  /** Topics with other names in Kafka: our name → the name in Kafka, without the namespace. */
   readonly renamed?: Readonly<Record<string, string>>;
-  /** Created if missing, each with `<topic>.dlq`. */
+  /** The topics to create if they are missing, each with `<topic>.dlq`. */
   readonly topics: readonly string[];
-  /** Milliseconds after which an append or send is given up with UNAVAILABLE, at least 1000. Default 5000. */
+  /** After this time, in ms, an append or send rejects with UNAVAILABLE. At least 1000. Defaults to 5000. */
   readonly appendTimeoutMs?: number;
   /**
-   * Bytes of keys, values and headers that are written together, and so of the largest record. Default 900 000: brokers
-   * take about 1 MiB a partition (max.message.bytes), overhead included.
+   * How many bytes of keys, values and headers are written together. This is also the limit of one record.
+   * Defaults to 900 000, because brokers accept about 1 MiB per partition (max.message.bytes) including
+   * overhead.
    */
   readonly maxAppendBytes?: number;
-  /** Milliseconds of silence after which Kafka takes a consumer for dead. Default 30 000. */
+  /** After this silence, in ms, Kafka considers a consumer dead. Defaults to 30 000. */
   readonly sessionTimeoutMs?: number;
-  /** Milliseconds between signs of life of a consumer, a third of the session or less, which is the default, or 3000. */
+  /**
+   * The time between heartbeats of a consumer, in ms. At most a third of the session timeout. Defaults to
+   * 3000, or to a third of the session timeout if that is less.
+   */
   readonly heartbeatIntervalMs?: number;
   /**
-   * Milliseconds that members have to end what they are at and join when the partitions are shared out anew; the others
-   * wait so long for one that does not. Default 20 000.
+   * How long members may take to finish their work and join when the partitions are reassigned, in ms. The
+   * others wait this long for a member that does not join. Defaults to 20 000.
    */
   readonly rebalanceTimeoutMs?: number;
-  /** Milliseconds that Kafka waits for something to hand over; leaving a group takes as long. Default 500. */
+  /**
+   * How long Kafka waits for records before it answers a fetch, in ms. Leaving a group takes as long.
+   * Defaults to 500.
+   */
   readonly fetchWaitMs?: number;
-  /** Milliseconds that a rejected batch waits at most before it comes again. Default 4000. */
+  /** How long a rejected batch waits at most before it is retried, in ms. Defaults to 4000. */
   readonly maxRetryMs?: number;
-  /** Milliseconds with something to consume and nothing consumed, after which that is a problem. Default 60 000. */
+  /**
+   * If there are records to consume and none is consumed for this long, in ms, there is a problem. Defaults
+   * to 60 000.
+   */
   readonly stallMs?: number;
 }
 

@@ -3,11 +3,12 @@ import { decodeRecords, type Header } from './decode-records.ts';
 
 /*
  * Replaces two functions of kafkajs, which has no release after this one:
- * - The decoder of what a fetch returns. Its own throws at the first batch that it cannot read, for all partitions of the
- *   fetch and again at every try. It knows no compression but gzip, has no bound on what a batch becomes, and takes time
- *   that grows with the square of the number of headers.
- * - The encoder of a record, for exact headers only: its own cannot write a null value, nor a name that is not UTF-8.
- * Delete this file when the client does both.
+ * - The decoder of a fetch response. The original throws at the first unreadable batch, for all partitions of the fetch
+ *   and again at every attempt. It supports only gzip, does not bound the decompressed size of a batch, and takes time that
+ *   grows with the square of the number of headers.
+ * - The encoder of a record, only for exact headers. The original can write neither a null value nor a name that is not
+ *   UTF-8.
+ * Delete this file when kafkajs does both.
  */
 const version = '2.2.4';
 const protocol = 'kafkajs/src/protocol';
@@ -44,7 +45,7 @@ if (found !== version) throw new Error(`kafkajs ${found} is installed; patch-kaf
 
 const Encoder = require(`${protocol}/encoder`) as new () => Encoder;
 
-/** Puts another function in the place of what a module exports, before any other module has taken it. */
+/** Replaces the function that a module exports, before another module has imported it. */
 function replace<F>(path: string, users: readonly string[], make: (original: F) => F): void {
   const loaded = users
     .map((user) => require.resolve(`${protocol}/${user}`))
@@ -55,7 +56,7 @@ function replace<F>(path: string, users: readonly string[], make: (original: F) 
   if (module) module.exports = make(original);
 }
 
-/** Those that Kafka 0.11 and later are asked with. */
+/** The versions of fetch responses from Kafka 0.11 and later. */
 const fetchVersions = [4, 5, 7, 8, 11];
 
 replace<(decoder: Decoder) => Promise<unknown[]>>(

@@ -10,20 +10,22 @@ export interface OutgoingMessage {
   readonly message: Message;
 }
 
-/** Writes messages in order, with an answer in bounded time. */
+/** Writes messages in order and answers within a bounded time. */
 export interface MessageProducer {
   /**
-   * Resolves when all are kept by Kafka; one call at a time. Rejects with UNAVAILABLE when that is not known after
-   * `timeoutMs`, with BAD_USER_INPUT when one of them is too large for its topic; some may have been kept then.
+   * Resolves when Kafka has stored all messages. Only one call at a time is allowed. Rejects with UNAVAILABLE
+   * if that is unknown after `timeoutMs`, and with BAD_USER_INPUT if one of them is too large for its topic.
+   * In both cases Kafka may have stored some of them.
    */
   send(messages: readonly OutgoingMessage[], timeoutMs: number): Promise<void>;
-  /** Lets go of the connections. Bounded in time. */
+  /** Closes the connections within a bounded time. */
   close(): Promise<void>;
 }
 
 /**
- * An idempotent producer, replaced after every failure. Its sequence numbers are taken back when a request fails; had Kafka
- * kept the records all the same, the next ones would carry the numbers of those and be dropped silently as repeats.
+ * Creates an idempotent producer that is replaced after every failure. kafkajs reuses the sequence numbers of
+ * a failed request. If Kafka has stored its records after all, the next records would have the same numbers,
+ * and Kafka would silently drop them as duplicates.
  */
 export function createMessageProducer(
   { connect }: { readonly connect: () => Kafka },
@@ -58,9 +60,9 @@ export function createMessageProducer(
         return await attempt(messages, remainingMs());
       } catch (cause) {
         if (isTooLarge(cause)) {
-          // What Kafka measures is all that goes to one partition together.
+          // Kafka measures everything that goes to one partition together.
           if (messages.length === 1)
-            throw new AppError('BAD_USER_INPUT', 'The event is too large.', { cause });
+            throw new AppError('BAD_USER_INPUT', 'The event is too large for its topic in Kafka.', { cause });
           const half = Math.ceil(messages.length / 2);
           await send(messages.slice(0, half), remainingMs());
           return send(messages.slice(half), remainingMs());
@@ -86,7 +88,7 @@ export function createMessageProducer(
 interface Connected {
   readonly producer: Producer;
   readonly connected: Promise<void>;
-  /** Ends the producer, and keeps what it is still trying to send from being written later, behind newer records. */
+  /** Ends the producer, and prevents that it writes pending messages later, after newer records. */
   abandon(sending: Promise<unknown>): void;
 }
 
@@ -98,11 +100,13 @@ function openProducer(client: Kafka): Connected {
     idempotent: true,
     allowAutoTopicCreation: false,
     maxInFlightRequests: 1,
-    // Beyond the deadline of a send, so that it is not a failure of the client that ends a short outage.
+    // The retries last longer than the deadline of a send, so a short outage does not make the client fail
+    // first.
     retry: { retries: 12, maxRetryTime: 500 },
     createPartitioner: () => (args) => {
       if (abandoned) throw Object.assign(new Error('the send was given up'), { retriable: false });
-      // The same at every try: a message without a key that went elsewhere would upset the sequence numbers.
+      // Every attempt uses the same partition. If a message without a key changed its partition, the sequence
+      // numbers would be wrong.
       const partition = chosen.get(args.message) ?? choose(args);
       chosen.set(args.message, partition);
       return partition;
@@ -116,7 +120,7 @@ function openProducer(client: Kafka): Connected {
       abandoned = true;
       const disconnect = () => producer.disconnect().catch(() => {});
       void disconnect();
-      // A retry under way connects again.
+      // A running retry would connect again.
       void sending.then(disconnect, disconnect);
     },
   };

@@ -4,12 +4,13 @@ import { exactHeaders } from '../../events/record.ts';
 import type { LogRecord, OutgoingRecord } from '../../ports/event-log.ts';
 import type { Delivered, Header } from './decode-records.ts';
 
-/** What JavaScript's dates and PostgreSQL both take, written with four digits of the year. */
+/** The latest timestamp with a four-digit year. Dates of JavaScript and PostgreSQL both accept it. */
 const maxTimestamp = Date.UTC(9999, 11, 31);
 
 /**
- * The record that Kafka delivered. Text holds a key and headers as they are in nearly all records; what it cannot hold is in
- * the headers `unseen-exact-…` beside it. A record without a usable timestamp was appended now.
+ * Converts a record that Kafka delivered. The key and the headers of nearly all records are text. Bytes that
+ * are not text are kept in additional headers `unseen-exact-…`. A record without a usable timestamp counts as
+ * appended now.
  */
 export function toRecord(topic: string, partition: number, delivered: Delivered): LogRecord {
   const { offset, key, value, headers, timestamp, damage } = delivered;
@@ -29,7 +30,10 @@ export function toRecord(topic: string, partition: number, delivered: Delivered)
   };
 }
 
-/** The bytes of a record that is to be written, as they were delivered if they were. */
+/**
+ * The key and headers of a record to write. If Kafka delivered the record, these are exactly the delivered
+ * bytes.
+ */
 export function exactBytesOf({ key, headers = {} }: OutgoingRecord): {
   readonly key: Buffer | null;
   readonly headers: readonly Header[];
@@ -44,7 +48,7 @@ export function exactBytesOf({ key, headers = {} }: OutgoingRecord): {
   };
 }
 
-/** What text and Postgres hold without a change. */
+/** Decodes bytes as text. Undefined if text or PostgreSQL cannot represent them exactly. */
 function textOf(bytes: Buffer): string | undefined {
   return isUtf8(bytes) && !bytes.includes(0) ? bytes.toString() : undefined;
 }
@@ -52,7 +56,10 @@ function textOf(bytes: Buffer): string | undefined {
 const noHeaders: LogRecord['headers'] = {};
 const reserved: ReadonlySet<string> = new Set([...Object.values(exactHeaders), '__proto__']);
 
-/** Headers by name; those that a name cannot find, or that are not text, are kept in one, in their order. */
+/**
+ * Converts headers to an object. Headers with a repeated or reserved name, or with bytes that are not text,
+ * are kept in one header, in their order.
+ */
 function toText(headers: readonly Header[]): LogRecord['headers'] {
   if (headers.length === 0) return noHeaders;
   const counts = new Map<string, number>();

@@ -7,8 +7,9 @@ import { createNames } from './names.ts';
 import { type KafkaOptions, settingsOf } from './options.ts';
 
 /**
- * Moves groups that nobody consumes for back to the records of a topic that were appended at or after a moment; how many
- * each has before it then. Rejects with START_REFUSED when somebody does, or Kafka cannot be asked.
+ * Moves groups without consumers back to the records of a topic that were appended at or after a moment.
+ * Returns the new lag of each group. Rejects with START_REFUSED if a consumer is active or if Kafka does not
+ * answer.
  */
 export async function replayKafka(
   options: KafkaOptions,
@@ -26,7 +27,7 @@ export async function replayKafka(
     const described = await admin.describeGroups(groups.map(names.group));
     const busy = described.groups.filter(({ members }) => members.length > 0);
     if (busy.length > 0) {
-      const message = `Workers consume for ${busy.map(({ groupId }) => groupId).join(', ')}: stop them, replay, and start them again.`;
+      const message = `Workers consume for ${busy.map(({ groupId }) => groupId).join(', ')}. Stop them, replay, and start them again.`;
       throw new AppError('START_REFUSED', message);
     }
     const offsets = await admin.fetchTopicOffsetsByTimestamp(name, from.getTime());
@@ -39,7 +40,9 @@ export async function replayKafka(
     return lags;
   } catch (error) {
     if (error instanceof AppError) throw error;
-    throw new AppError('START_REFUSED', `Kafka did not do it: ${reasonOf(error)}.`, { cause: error });
+    throw new AppError('START_REFUSED', `Kafka did not move the groups: ${reasonOf(error)}.`, {
+      cause: error,
+    });
   } finally {
     void admin.disconnect().catch(() => {});
   }

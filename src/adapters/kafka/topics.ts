@@ -5,8 +5,9 @@ import type { Names } from './names.ts';
 import type { Settings } from './options.ts';
 
 /**
- * Creates the topics that are missing and says which of the others differ from what is configured; those are never
- * changed. Several processes may do it at once. Rejects with what kafkajs throws.
+ * Creates missing topics. Warns about existing topics whose number of partitions differs from the
+ * configuration, but never changes them. Several processes may do this at once. Rejects with the error of
+ * kafkajs.
  */
 export async function createTopics(
   { admin, logger, names }: { readonly admin: Admin; readonly logger: Logger; readonly names: Names },
@@ -19,11 +20,12 @@ export async function createTopics(
     const configEntries = [
       { name: 'retention.ms', value: String(retentionMs) },
       { name: 'compression.type', value: compression === 'none' ? 'uncompressed' : compression },
-      // A producer that sends the time of an old event would have its record deleted by the retention at once.
+      // If a producer sent the time of an old event, the retention would delete its record at once.
       { name: 'message.timestamp.type', value: 'LogAppendTime' },
     ];
     const settings = { numPartitions: partitions, replicationFactor, configEntries };
-    // False when another process was faster with all of them; with some of them it rejects, and the next try finds them.
+    // Resolves to false if another process created all of them first. Rejects if another process created some
+    // of them, and the next attempt finds those.
     await admin.createTopics({ topics: missing.map((topic) => ({ topic, ...settings })) });
     logger.info({ topics: missing, partitions }, 'created the topics that were missing');
   }
