@@ -9,10 +9,13 @@ import { connectCluster, connectNode, createOutageReport, type RedisLocation } f
 const readTimeoutMs = 50;
 const writeTimeoutMs = 200;
 
-/** A connection that leaves a command without any answer for this long is given up. */
+/** After this time without an answer to a command, in ms, a connection is replaced. */
 const silenceMs = 3_000;
 
-/** KEYS: one badge. ARGV: its version, the badge, for how many ms. Values are `version badge`. */
+/**
+ * A script that writes a badge unless a newer version is stored. KEYS: the key of the badge. ARGV: its
+ * version, the badge, and its lifetime in ms. A stored value is `version badge`.
+ */
 const writeIfNotOlder = `
 local held = redis.call('GET', KEYS[1])
 local version = held and tonumber(string.match(held, '^%d+'))
@@ -21,8 +24,9 @@ redis.call('SET', KEYS[1], ARGV[1] .. ' ' .. ARGV[2], 'PX', ARGV[3])
 return 1`;
 
 /**
- * Badges in Redis, one key per user. When a command fails or is late, nothing is read for `badgeCacheMs`: by then
- * whatever a lost write should have replaced is gone, and a Redis that is away is not waited for with each read.
+ * Creates a cache of badges in Redis, with one key per user. If a command fails or is late, the cache is not
+ * read for `badgeCacheMs`. By then every badge that a lost write should have replaced has expired. So reads
+ * do not wait for a Redis that is away either.
  */
 export function createRedisBadgeCache(
   { logger }: { readonly logger: Logger },
@@ -37,10 +41,12 @@ export function createRedisBadgeCache(
   let distrustedUntil = 0;
   let closed = false;
 
-  /** Runs commands; undefined, and distrust, when one fails or they take too long. */
+  /**
+   * Runs commands. If one fails or they take too long, resolves to undefined and stops reading for a while.
+   */
   async function attempt<T>(commands: () => readonly Promise<T>[], ms: number): Promise<T[] | undefined> {
     try {
-      // A cluster would keep commands until it is there again.
+      // A cluster client would queue commands until the cluster is back.
       if (redis.status !== 'ready') throw new Error('There is no connection to Redis.');
       return await withDeadline(Promise.all(commands()), ms);
     } catch (err) {
@@ -56,7 +62,7 @@ export function createRedisBadgeCache(
       const held = isAsked
         ? await attempt(() => users.map((user) => redis.get(keyOf(user))), readTimeoutMs)
         : undefined;
-      // A write may have failed while it was being read.
+      // A write may have failed during the read.
       if (!held || performance.now() < distrustedUntil) return users.map(() => undefined);
       return held.map(parse);
     },

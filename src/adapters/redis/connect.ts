@@ -2,13 +2,16 @@ import type { EventEmitter } from 'node:events';
 import { Cluster, Redis, type RedisOptions } from 'ioredis';
 import type { Logger } from '../../ports/logger.ts';
 
-/** Where Redis is. */
+/** The location of Redis. */
 export interface RedisLocation {
-  /** `redis://` or, with TLS, `rediss://`; user, password and database as usual in it. */
+  /** A URL with `redis://`, or with `rediss://` for TLS. It may contain user, password and database. */
   readonly url: string;
-  /** The URL is of one node of a Redis Cluster: sharded pub/sub, and keys spread over its nodes. */
+  /**
+   * Whether the URL leads to a node of a Redis Cluster. Then pub/sub is sharded, and keys are spread over the
+   * nodes.
+   */
   readonly cluster: boolean;
-  /** Before every channel and key, so that several installations can share a Redis. Default ''. */
+  /** A prefix of every channel and key, so that several installations can share a Redis. Defaults to ''. */
   readonly namespace?: string;
 }
 
@@ -18,9 +21,9 @@ const retryStrategy = (attempt: number) =>
   Math.min(maxReconnectDelayMs, 50 * 2 ** attempt) * (0.5 + Math.random() / 2);
 
 /**
- * What every connection has in common. It comes back by itself, for ever. What was sent and not answered when it broke is
- * not sent again: ioredis leaves the promises of such commands pending, so nobody may wait for one without a deadline.
- * (For the same reason no auto-pipelining: it waits for its last batch.)
+ * Options that all connections share. A connection reconnects by itself, forever. A command that was sent but
+ * not answered when the connection broke is not sent again. ioredis leaves its promise pending, so every
+ * command needs a deadline. Auto-pipelining is off for the same reason, because it waits for its last batch.
  */
 const common = {
   autoResubscribe: false,
@@ -30,8 +33,8 @@ const common = {
 } satisfies RedisOptions;
 
 /**
- * A connection to one node. Commands are refused while it is not there, and it is given up, and made anew, when a
- * command has waited `silenceMs` for any sign of life.
+ * Opens a connection to one node. Commands fail while it is not connected. If a command has waited
+ * `silenceMs` for any sign of life, the connection is replaced.
  */
 export function connectNode(url: string, options: { readonly silenceMs: number }): Redis {
   return new Redis(url, {
@@ -42,16 +45,16 @@ export function connectNode(url: string, options: { readonly silenceMs: number }
   });
 }
 
-/** Connections to the nodes of a cluster, as they are needed. */
+/** Creates a client of a cluster. It connects to the nodes on demand. */
 export function connectCluster(url: string, options: { readonly silenceMs: number }): Cluster {
   const { hostname, port, username, password, protocol } = new URL(url);
   return new Cluster([{ host: hostname, port: Number(port || 6379) }], {
     clusterRetryStrategy: retryStrategy,
     slotsRefreshInterval: 10_000,
-    // Nothing is tried again by itself: it is late by then.
+    // The client retries nothing, because the result would be too late.
     retryDelayOnFailover: 0,
     retryDelayOnClusterDown: 0,
-    // With names looked up before, certificates would have to be made out to addresses.
+    // The client must not resolve names, because the certificates are issued for names rather than addresses.
     dnsLookup: (address, callback) => callback(null, address),
     redisOptions: {
       ...common,
@@ -66,22 +69,23 @@ export function connectCluster(url: string, options: { readonly silenceMs: numbe
 const reminderMs = 60_000;
 
 /**
- * Says when something is away and when it is back, in as few lines: one when the first connection goes or the first use
- * fails, one when the last is back, and at most one a minute between, whatever is told in the meantime.
+ * Creates a report that logs when something is away and when it is back, in few lines: one when the first
+ * connection is lost or the first use fails, one when the last connection is back, and at most one a minute
+ * in between.
  */
 export function createOutageReport({ logger }: { readonly logger: Logger }, what: string) {
   const away = new Set<unknown>();
-  let saidAt: number | undefined;
+  let loggedAt: number | undefined;
 
   function trouble(err: unknown): void {
     const now = performance.now();
-    if (saidAt !== undefined && now - saidAt < reminderMs) return;
-    saidAt = now;
+    if (loggedAt !== undefined && now - loggedAt < reminderMs) return;
+    loggedAt = now;
     logger.warn({ err }, `${what} is interrupted`);
   }
 
   return {
-    /** Something failed, whether or not a connection is lost. */
+    /** Reports a failure, whether or not a connection is lost. */
     trouble,
     /** Follows a connection until it is closed. */
     follow(connection: EventEmitter): void {
@@ -92,11 +96,11 @@ export function createOutageReport({ logger }: { readonly logger: Logger }, what
       connection.on('error', goes).on('close', goes);
       connection.on('ready', () => {
         if (!away.delete(connection) || away.size > 0) return;
-        saidAt = undefined;
+        loggedAt = undefined;
         logger.info({}, `${what} is back`);
       });
     },
-    /** It is being closed on purpose: nothing more of it matters. */
+    /** Stops following a connection that is closed on purpose. */
     forget(connection: EventEmitter): void {
       away.delete(connection);
       for (const event of ['error', 'close', 'ready']) connection.removeAllListeners(event);

@@ -7,7 +7,10 @@ import { createRedisPubSub } from './pub-sub.ts';
 
 const timeoutMs = 5_000;
 
-/** Looks at a Redis: reachable, version, of the kind the configuration says, pub/sub round trip, clock. */
+/**
+ * Examines a Redis: whether it is reachable, its version, whether it is a cluster as configured, a round trip
+ * of pub/sub, and its clock.
+ */
 export async function examineRedis(location: RedisLocation): Promise<readonly Finding[]> {
   const { url, cluster } = location;
   const redis = new Redis(url, {
@@ -25,7 +28,7 @@ export async function examineRedis(location: RedisLocation): Promise<readonly Fi
   try {
     await redis.connect();
   } catch {
-    const fix = 'Start it, or mend REDIS_URL; is a firewall or a password in the way?';
+    const fix = 'Start it, or fix REDIS_URL. Check the firewall and the password.';
     return [{ state: 'failed', found: `cannot be reached: ${reason}`, fix }];
   }
   try {
@@ -50,8 +53,8 @@ export async function examineRedis(location: RedisLocation): Promise<readonly Fi
         state: isCluster ? 'warning' : 'failed',
         found: isCluster ? 'a node of a cluster' : 'not a node of a cluster, as REDIS_CLUSTER says',
         fix: isCluster
-          ? 'Set REDIS_CLUSTER=on: without it every message goes to every node.'
-          : 'Unset REDIS_CLUSTER, or let REDIS_URL lead to a cluster.',
+          ? 'Set REDIS_CLUSTER=on. Without it, every message goes to every node.'
+          : 'Unset REDIS_CLUSTER, or point REDIS_URL to a cluster.',
       });
       if (!isCluster) return findings;
     }
@@ -61,7 +64,7 @@ export async function examineRedis(location: RedisLocation): Promise<readonly Fi
     findings.push(clockFinding(theirs, before, new Date()), await roundTrip(location));
     return findings;
   } catch (error) {
-    const found = `refused a question: ${(error as Error).message}`;
+    const found = `refused a command: ${(error as Error).message}`;
     return [
       { state: 'failed', found, fix: 'Let the user of REDIS_URL run INFO, TIME, PUBLISH and SUBSCRIBE.' },
     ];
@@ -70,7 +73,7 @@ export async function examineRedis(location: RedisLocation): Promise<readonly Fi
   }
 }
 
-/** A message to itself, the way pushes travel. */
+/** Sends a message to this process by pub/sub, as pushes do. */
 async function roundTrip(location: RedisLocation): Promise<Finding> {
   const pubSub = createRedisPubSub({ logger: silent }, location);
   const topic = `doctor:${crypto.randomUUID()}`;

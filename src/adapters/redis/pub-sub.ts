@@ -6,13 +6,16 @@ import { connectCluster, connectNode, createOutageReport, type RedisLocation } f
 import { createShards, shardedChannelOf } from './shards.ts';
 import { createSubscriber } from './subscriber.ts';
 
-/** How long after a loss that is told, and when it cannot be, again. */
+/**
+ * How long after a loss the other processes are notified, in ms. If that fails, it is tried again after the
+ * same time.
+ */
 const lossMs = 1_000;
 
-/** A publish that takes longer fails: pushes are best effort, requests are not to wait for them. */
+/** A publish that takes longer, in ms, fails. Pushes are best effort, and requests must not wait for them. */
 const publishTimeoutMs = 200;
 
-/** A connection that leaves a command without any answer for this long is given up. */
+/** After this time without an answer to a command, in ms, a connection is replaced. */
 const silenceMs = { publisher: 3_000, subscriber: 5_000 };
 
 interface Channel {
@@ -23,19 +26,22 @@ interface Channel {
 }
 
 /**
- * Pub/sub between processes through Redis, with connections of its own for publishing and for listening; a channel is
- * subscribed once however many listen. While Redis is away or does not answer, `publish` rejects with UNAVAILABLE within
- * 200 ms, and such a message is not sent later; subscriptions wait until Redis is back. A Redis that stopped answering is
- * noticed within 8 s. After a lost connection everything is subscribed again, and then, and only then, a gap is told.
- * What one process could not publish is a gap for all: they are told when Redis takes messages again. Outages are logged
- * here, not by the callers.
+ * Creates pub/sub between processes through Redis. It uses separate connections to publish and to subscribe.
+ * A channel is subscribed once for all its listeners.
+ * While Redis is away or does not answer, `publish` rejects with UNAVAILABLE within 200 ms, and the message
+ * is not sent later. Subscriptions wait until Redis is back. A Redis that stops answering is noticed within 8
+ * s.
+ * After a lost connection everything is subscribed again. Only then are the listeners notified of a gap. If
+ * one process could not publish, all processes have a gap. They are notified when Redis accepts messages
+ * again.
+ * This adapter logs outages, so callers need not.
  */
 export function createRedisPubSub(
   { logger }: { readonly logger: Logger },
   { url, cluster, namespace = '' }: RedisLocation,
 ): PubSub {
   const prefix = `${namespace}unseen:`;
-  // On a channel of this prefix processes tell that messages were lost before they reached Redis.
+  // On the channel with this prefix, processes announce that messages were lost before they reached Redis.
   const lossPrefix = `${namespace}unseen-loss:`;
   const channels = new Map<string, Channel>();
   const gapListeners = new Set<() => void>();
@@ -48,7 +54,7 @@ export function createRedisPubSub(
       const channel = channels.get(name);
       if (!channel) return;
       channel.settle();
-      // Lets go of what it settled; there are as many channels as watched users.
+      // Releases the settled promise, because there are as many channels as watched users.
       channel.settle = () => {};
     },
     message(name: string, value: string) {
@@ -57,18 +63,18 @@ export function createRedisPubSub(
       if (!channel) return;
       const { topic, listeners } = channel;
       const message = { topic, value };
-      // Of those who listened when it came, a listener may meanwhile have unsubscribed another.
+      // A listener may unsubscribe another listener while the message is delivered.
       for (const listener of [...listeners]) if (listeners.has(listener)) listener(message);
     },
     gap() {
-      for (const tell of gapListeners) tell();
+      for (const notify of gapListeners) notify();
     },
   };
   const { publisher, subscriber, channelOf, send } = cluster ? sharded() : plain();
   const lossChannel = channelOf('', lossPrefix);
   outages.follow(publisher);
   subscriber.join(lossChannel);
-  // A publish right at the start waits for the first connection; later ones do not.
+  // A publish directly after the start waits for the first connection. Later ones do not wait.
   let opening: Promise<unknown> | undefined = new Promise((resolve) => publisher.once('ready', resolve));
   void opening.then(() => {
     opening = undefined;
@@ -102,21 +108,21 @@ export function createRedisPubSub(
   function deliver(messages: readonly (readonly [channel: string, value: string])[]): Promise<unknown> {
     const delivering = async () => {
       await opening;
-      // A cluster would keep commands until it is there again.
+      // A cluster client would queue commands until the cluster is back.
       if (closed || publisher.status !== 'ready') throw new Error('There is no connection to Redis.');
-      // Without waiting in between: all are under way together.
+      // All messages are sent at once, without waiting in between.
       await Promise.all(messages.map(([channel, value]) => send(channel, value)));
     };
     return withDeadline(delivering(), publishTimeoutMs);
   }
 
-  /** Again and again until it is told. */
-  function tellLoss(cause: unknown): void {
+  /** Announces a loss to all processes, and repeats until that succeeds. */
+  function announceLoss(cause: unknown): void {
     outages.trouble(cause);
     lossTimer ??= setTimeout(() => {
       lossTimer = undefined;
       deliver([[lossChannel, '']]).catch((err) => {
-        if (!closed) tellLoss(err);
+        if (!closed) announceLoss(err);
       });
     }, lossMs).unref();
   }
@@ -132,7 +138,7 @@ export function createRedisPubSub(
     const confirmed = new Promise<void>((resolve, reject) => {
       settle = (error) => (error === undefined ? resolve() : reject(error));
     });
-    // A channel that is left before it is confirmed has nobody who waits.
+    // If a channel is left before it is confirmed, no caller awaits the promise.
     confirmed.catch(() => {});
     channels.set(name, { topic, listeners: new Set([listener]), confirmed, settle });
     subscriber.join(name);
@@ -153,18 +159,18 @@ export function createRedisPubSub(
       try {
         await deliver(messages.map(({ topic, value }) => [channelOf(topic), value] as const));
       } catch (cause) {
-        if (!closed) tellLoss(cause);
+        if (!closed) announceLoss(cause);
         throw new AppError('UNAVAILABLE', 'Redis is away or too slow.', { cause });
       }
     },
     subscribe(topics, listen) {
-      // Its own function per subscription, so that one listener may be subscribed twice.
+      // Each subscription has its own function, so that one listener may be subscribed twice.
       const listener = (message: Message) => listen(message);
       const distinct = closed ? [] : [...new Set(topics)];
       const confirmed = closed
         ? Promise.reject(new AppError('UNAVAILABLE', 'The pub/sub is closed.'))
         : Promise.all(distinct.map((topic) => join(topic, listener))).then(() => {});
-      // Who has ended it no longer waits.
+      // A caller that has ended the subscription no longer awaits it.
       confirmed.catch(() => {});
       return {
         confirmed,
@@ -174,9 +180,9 @@ export function createRedisPubSub(
       };
     },
     onGap(listener) {
-      const tell = () => listener();
-      gapListeners.add(tell);
-      return () => void gapListeners.delete(tell);
+      const notify = () => listener();
+      gapListeners.add(notify);
+      return () => void gapListeners.delete(notify);
     },
     health: () => ({ problem: opening && 'Redis was not reached yet' }),
     async close() {

@@ -3,12 +3,12 @@ import { connectNode, type OutageReport, type RedisLocation } from './connect.ts
 import { createSubscriber, type Subscriber, type SubscriberEvents } from './subscriber.ts';
 
 /**
- * Channels are put into this many groups, each in one slot, so that many are subscribed with one command and the groups
- * spread over the nodes.
+ * The number of groups of channels. Each group is in one slot, so that one command subscribes many channels,
+ * and the groups spread over the nodes.
  */
 const groups = 256;
 
-/** The name of a topic's channel: sharded pub/sub picks the node by what stands in the braces. */
+/** The name of a topic's channel. Sharded pub/sub chooses the node by the text in the braces. */
 export function shardedChannelOf(prefix: string, topic: string): string {
   // FNV-1a.
   let hash = 0x811c9dc5;
@@ -19,9 +19,10 @@ export function shardedChannelOf(prefix: string, topic: string): string {
 const groupOf = (channel: string) => channel.slice(0, channel.indexOf('}') + 1);
 
 /**
- * Sharded pub/sub: one connection per node that owns channels. When channels move to another node, they are subscribed
- * there, and a gap is told. (The subscribers built into ioredis neither tell when they are subscribed again nor take
- * channels of several slots in few commands.)
+ * Creates a subscriber for sharded pub/sub, with one connection per node that owns channels. If channels move
+ * to another node, they are subscribed there, and then a gap is reported. The subscribers of ioredis are not
+ * used: they do not report when they have subscribed again, and they need many commands for channels of
+ * several slots.
  */
 export function createShards(
   { cluster, outages }: { readonly cluster: Cluster; readonly outages: OutageReport },
@@ -29,12 +30,12 @@ export function createShards(
   events: SubscriberEvents,
 ): Subscriber {
   const subscribers = new Map<string, Subscriber>();
-  /** Per group its channels and the node, `host:port`, that they are subscribed at. */
+  /** The channels of each group, and the node (`host:port`) where they are subscribed. */
   const shards = new Map<string, { readonly channels: Set<string>; readonly slot: number; node?: string }>();
 
   cluster.on('refresh', assign);
 
-  /** Brings every group to the node that owns it. */
+  /** Moves every group to the node that owns it. */
   function assign(): void {
     for (const shard of shards.values()) {
       const node = ownerOf(shard.slot);
@@ -62,7 +63,7 @@ export function createShards(
     const at = new URL(url);
     at.host = node;
     const redis = connectNode(at.href, { silenceMs });
-    // Another node may have taken over.
+    // Another node may own the slots now.
     const refresh = () => cluster.refreshSlotsCache();
     redis.on('close', refresh).on('moved', refresh);
     const subscriber = createSubscriber({ redis, outages }, groupOf, events);
@@ -85,7 +86,7 @@ export function createShards(
     join(channel) {
       const { channels, node } = shardOf(channel);
       channels.add(channel);
-      // Without an owner it waits for the next look at the cluster.
+      // Without an owner the channel waits for the next refresh of the cluster.
       if (node !== undefined) subscriberAt(node).join(channel);
     },
     leave(channel) {

@@ -1,20 +1,20 @@
 import type { Redis } from 'ioredis';
 import type { OutageReport } from './connect.ts';
 
-/** Channels one command names. */
+/** How many channels one command names at most. */
 const channelsPerCommand = 500;
 
-/** A subscription that Redis refused is tried again after this. */
+/** How long after a refusal a subscription is tried again, in ms. */
 const retryMs = 1_000;
 
-/** A connection that has nothing to say is asked for a sign of life this often. */
+/** How often a connection is pinged for a sign of life, in ms. */
 const pingMs = 3_000;
 
-/** One connection that listens to channels, and makes up for what happens to it. */
+/** A connection that listens to channels and recovers from failures. */
 export interface Subscriber {
   /**
-   * From now on the channel is to be listened to, until `leave`. `missed`: it was already, elsewhere, and messages may
-   * have been missed since.
+   * Listens to the channel until `leave`. `missed` means that the channel was already subscribed elsewhere
+   * and messages may have been missed since.
    */
   join(channel: string, missed?: 'missed'): void;
   leave(channel: string): void;
@@ -22,10 +22,10 @@ export interface Subscriber {
 }
 
 export interface SubscriberEvents {
-  /** Every message published to the channel from now on will be seen. Once per `join`, or more often. */
+  /** From now on every message of the channel arrives. Called at least once per `join`. */
   confirmed(channel: string): void;
   message(channel: string, value: string): void;
-  /** Messages may have been missed; all channels are listened to again. */
+  /** Messages may have been missed. All channels are subscribed again. */
   gap(): void;
 }
 
@@ -35,8 +35,9 @@ interface Batch {
 }
 
 /**
- * Joins and leaves of one turn of the event loop become few commands. `groupOf`: in a cluster the channels of a command
- * must be of one slot, and are sharded channels; undefined outside of one.
+ * Creates a subscriber. It combines the joins and leaves of one turn of the event loop into few commands. In
+ * a cluster, `groupOf` returns the group of a sharded channel, because the channels of a command must be in
+ * one slot. Outside of a cluster it is undefined.
  */
 export function createSubscriber(
   { redis, outages }: { readonly redis: Redis; readonly outages: OutageReport },
@@ -44,11 +45,11 @@ export function createSubscriber(
   events: SubscriberEvents,
 ): Subscriber {
   const wanted = new Set<string>();
-  /** The command by which this connection subscribed a channel. */
+  /** The command that subscribed each channel on this connection. */
   const batches = new Map<string, Batch>();
   const changed = new Set<string>();
-  /** Lost with a connection and not yet subscribed again. */
-  const owed = new Set<string>();
+  /** The channels that were lost with a connection and are not yet subscribed again. */
+  const lost = new Set<string>();
   let missed = false;
   let wasReady = false;
   let closed = false;
@@ -73,13 +74,13 @@ export function createSubscriber(
   redis.on(groupOf ? 'smessage' : 'message', (channel: string, value: string) => {
     if (!closed) events.message(channel, value);
   });
-  // The node gave channels away. It may have ended their subscriptions, so all are made again; whoever knows the new
-  // owner takes them from here.
+  // The node gave channels to another node. It may have ended their subscriptions, so all channels are
+  // subscribed again. `createShards` learns the new owner and removes the moved channels here.
   redis.on('moved', () => {
     lose();
     later(retryMs);
   });
-  // The answer does not matter: without any the connection is given up (`silenceMs`).
+  // The answer does not matter. Without an answer the connection is replaced after `silenceMs`.
   const heartbeat = setInterval(() => {
     if (redis.status === 'ready') redis.ping().catch(() => {});
   }, pingMs).unref();
@@ -88,7 +89,7 @@ export function createSubscriber(
     batches.clear();
     if (wasReady) missed = true;
     for (const channel of wanted) {
-      owed.add(channel);
+      lost.add(channel);
       changed.add(channel);
     }
   }
@@ -127,18 +128,18 @@ export function createSubscriber(
         (err) => refused(batch, err),
       );
     }
-    tellGap();
+    reportGap();
   }
 
   function confirm(batch: Batch): void {
     batch.confirmed = true;
     for (const channel of batch.channels) {
-      // Left meanwhile, or lost with its connection: then another command is about it.
+      // The channel was left meanwhile, or lost with its connection. Then another command handles it.
       if (batches.get(channel) !== batch) continue;
-      owed.delete(channel);
+      lost.delete(channel);
       if (wanted.has(channel)) events.confirmed(channel);
     }
-    tellGap();
+    reportGap();
   }
 
   function refused(batch: Batch, err: unknown): void {
@@ -152,8 +153,8 @@ export function createSubscriber(
     later(retryMs);
   }
 
-  function tellGap(): void {
-    if (!missed || owed.size > 0 || redis.status !== 'ready') return;
+  function reportGap(): void {
+    if (!missed || lost.size > 0 || redis.status !== 'ready') return;
     missed = false;
     events.gap();
   }
@@ -178,13 +179,13 @@ export function createSubscriber(
       wanted.add(channel);
       if (since === 'missed') {
         missed = true;
-        owed.add(channel);
+        lost.add(channel);
       }
       change(channel);
     },
     leave(channel) {
       wanted.delete(channel);
-      owed.delete(channel);
+      lost.delete(channel);
       change(channel);
     },
     close() {
