@@ -78,7 +78,7 @@ describe('POST /demo/session', () => {
     const code = newCode();
     const { status, text } = await redeem(code, { 'sec-fetch-site': 'same-origin' });
     expect([status, Object.keys(JSON.parse(text))]).toEqual([200, ['token']]);
-    expect(messageOf(await redeem(code))).toMatch(/^This link was used already/);
+    expect(messageOf(await redeem(code))).toMatch(/^This link was already used/);
   });
 
   it.each([

@@ -70,7 +70,7 @@ describe('the pages, in a browser', () => {
     await other.waitForSelector('text=npx unseen open');
     expect(await other.isVisible('#problem')).toBe(false);
     await other.goto(link);
-    await other.waitForSelector('text=This link was used already. Run `npx unseen open` for a new one.');
+    await other.waitForSelector('text=This link was already used. Run `npx unseen open` for a new one.');
     // The same page again with another code behind the #.
     await other.goto(linkTo('/demo'));
     await live(other);

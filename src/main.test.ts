@@ -251,7 +251,7 @@ describe('unseen', () => {
     };
     const first = /http:\S+\/demo#\S+/.exec(server.stderr())?.[0];
     expect(await tokenFor(first)).toEqual([200, expect.stringContaining('"token":"')]);
-    expect(await tokenFor(first)).toEqual([401, expect.stringContaining('was used already')]);
+    expect(await tokenFor(first)).toEqual([401, expect.stringContaining('was already used')]);
 
     const opened = await unseen(['open'], env).exit;
     expect(opened).toMatchObject({ code: 0, stdout: expect.stringContaining(`${url}/demo#`) });
@@ -503,7 +503,7 @@ describe('unseen', () => {
     );
     expect(away.code).toBe(1);
     expect(away.stdout).toMatch(
-      /failed +cannot be reached: .*ECONNREFUSED.*\n +→ Start it, or mend DATABASE_URL/,
+      /failed +cannot be reached: .*ECONNREFUSED.*\n +→ Start it, or fix DATABASE_URL/,
     );
 
     const idle = await unseen(['doctor']).exit;
@@ -586,7 +586,7 @@ describe('the log of a database', () => {
     const run = (args: string, env: Record<string, string>) => unseen(args.split(' '), env).exit;
     const difference = (used: string, configured: string) =>
       expect.stringMatching(
-        `This database is used with ${used}, but this process is told to use ${configured}`,
+        `This database is used with ${used}, but this process is configured to use ${configured}`,
       );
     const inTable = '.*its own table.*no KAFKA_BROKERS.*';
     const inKafka = '.*Kafka.*no NAMESPACE.*';
@@ -770,7 +770,7 @@ describe('unseen dlq', () => {
     for (const command of ['dlq ls', 'sweep --dry-run', 'rebuild limits --dry-run', 'import users 1..2']) {
       const empty = await unseen(command.split(' '), { DATABASE_URL: connectionString }).exit;
       expect(empty).toMatchObject({ code: 1, stdout: '' });
-      expect(empty.stderr).toMatch(/^unseen: \d+ migrations are not applied: run `unseen migrate`.*\n$/);
+      expect(empty.stderr).toMatch(/^unseen: \d+ migrations are not applied. Run `unseen migrate`.*\n$/);
     }
   });
 });

@@ -53,7 +53,7 @@ describe('a token', () => {
       'The token has more than 8192 characters.',
     );
     await expect(bySecret().authenticate('x'.repeat(maxTokenLength))).rejects.toThrow(
-      'The token is not a JWT in its compact form.',
+      'The token is not a JWT in compact form.',
     );
   });
 

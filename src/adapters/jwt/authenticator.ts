@@ -8,17 +8,17 @@ import { name, tenantId } from '../../events/text.ts';
 import { type Authenticator, expiredMessage } from '../../ports/authenticator.ts';
 import type { Clock } from '../../ports/clock.ts';
 
-/** Who signs tokens: a shared secret (HS256) or an issuer that publishes its keys (RFC 7517). */
+/** The keys that sign tokens: a shared secret (HS256), or an issuer that publishes its keys (RFC 7517). */
 export type KeySource = { readonly secret: string } | { readonly jwksUrl: string };
 
-/** What we read of a token (RFC 7519); other claims are ignored. */
+/** The claims that are read from a token (RFC 7519). Other claims are ignored. */
 const claims = z.object({
   sub: name,
   tenant: tenantId.default('default'),
   role: z.enum(roles).default('user'),
-  // Issuers put scopes of their own here, in forms of their own.
+  // Issuers put their own scopes here, in their own formats.
   scope: z.string().catch(''),
-  // The last moment a Date can hold, in seconds.
+  // The maximum is the latest time that a Date can represent, in seconds.
   exp: z.number().max(8.64e12),
 });
 
@@ -36,36 +36,40 @@ const asymmetric = [
   'Ed25519',
 ];
 
-/** The longest token that is looked at, in characters. */
+/** The maximum length of a token, in characters. Longer tokens are refused. */
 export const maxTokenLength = 8_192;
 
-/** Base64url without padding whose unused last bits are 0: the only spelling of its bytes. */
+/** Base64url without padding, with zeros in its unused last bits. This is the only spelling of its bytes. */
 const canonicalPart = '(?:[\\w-]{4})*(?:[\\w-][AQgw]|[\\w-]{2}[AEIMQUYcgkosw048])?';
 const compactForm = new RegExp(`^${canonicalPart}\\.${canonicalPart}\\.${canonicalPart}$`);
 
-/** The characters of tokens that are remembered as they are. */
+/** How many characters of tokens the cache of recent tokens may contain. */
 const maxRecentLength = 1024 * 1024;
 
-/** The verified callers that are remembered, in bytes. */
+/** The maximum size of the cache of verified callers, in bytes. */
 const maxCacheBytes = 8 * 1024 * 1024;
 
-/** What an entry of the cache takes: the digest, the caller, and the bookkeeping, measured; then its names. */
+/**
+ * The size of an entry of the cache, in bytes. 500 is the measured size of the digest, the caller and the
+ * bookkeeping. The names come on top.
+ */
 const entryBytes = ({ tenantId, subject }: Caller) => 500 + 2 * (tenantId.length + subject.length);
 
 /**
- * Verifies JWTs in the canonical compact form (RFC 7515, 7.1) and remembers their callers until they expire, because
- * verifying costs more than the rest of a small request. A token whose key is withdrawn is therefore good until its `exp`.
+ * Creates an authenticator for JWTs in the canonical compact form (RFC 7515, 7.1). It remembers verified
+ * callers until their tokens expire, because verifying costs more than the rest of a small request. So a
+ * token remains valid until its `exp`, even if its key is withdrawn.
  *
- * The cache holds at most `maxCacheBytes`, and refusals are not in it. It is keyed by the digest of the whole token: a token
- * has one canonical spelling, two if it is signed with ECDSA, so only the issuer can fill the cache.
+ * The cache has at most `maxCacheBytes` and contains no refusals. Its key is the digest of the whole token. A
+ * token has one canonical spelling, or two if it is signed with ECDSA, so only the issuer can fill the cache.
  */
 export function createJwtAuthenticator(
   { keys, clock }: { readonly keys: KeySource; readonly clock: Clock },
   expected: { readonly issuer?: string | undefined; readonly audience?: string | undefined } = {},
 ): Authenticator {
   const verified = new LRUCache<string, Caller>({ maxSize: maxCacheBytes, sizeCalculation: entryBytes });
-  // Tokens that came again, so that those that come all the time cost no digest: 2.5 µs of a request of 80 µs. Not needed once
-  // a digest takes a tenth of that.
+  // Tokens that were used at least twice. Frequent tokens then need no digest, which takes 2.5 µs of a
+  // request of 80 µs. Delete this cache when a digest takes a tenth of that.
   const recent = new LRUCache<string, Caller>({
     maxSize: maxRecentLength,
     sizeCalculation: (_, token) => token.length,
@@ -89,7 +93,7 @@ export function createJwtAuthenticator(
         verified.delete(digest);
         throw refused(expiredMessage);
       }
-      if (!compactForm.test(token)) throw refused('The token is not a JWT in its compact form.');
+      if (!compactForm.test(token)) throw refused('The token is not a JWT in compact form.');
       const payload = await verify(token, {
         currentDate: now,
         requiredClaims: ['sub', 'exp'],
@@ -109,7 +113,7 @@ function callerOf(payload: JWTPayload): Caller {
   const parsed = claims.safeParse(payload);
   if (!parsed.success) {
     const what = parsed.error.issues.map((issue) => `${issue.path.join('.')} ${issue.message}`).join('; ');
-    throw refused(`The token's claims are not usable: ${what}.`);
+    throw refused(`The token has invalid claims: ${what}.`);
   }
   const { sub, tenant, role, scope, exp } = parsed.data;
   return Object.freeze({
@@ -147,5 +151,7 @@ function refusalOf(error: unknown): AppError {
     error.code !== 'ERR_JOSE_GENERIC';
   return isRefused
     ? refused('The token is not valid.', { cause: error })
-    : new AppError('UNAVAILABLE', "The token issuer's keys cannot be had; try again.", { cause: error });
+    : new AppError('UNAVAILABLE', 'The keys of the token issuer cannot be fetched. Try again.', {
+        cause: error,
+      });
 }

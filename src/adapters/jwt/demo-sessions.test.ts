@@ -36,7 +36,7 @@ describe('the code of a link', () => {
     const otherBits = code.slice(0, -1) + String.fromCharCode(code.charCodeAt(37) + 1);
     await redeem(code);
     for (const again of [code, otherBits, ` ${code}`, `${code}==`])
-      await expect(redeem(again)).rejects.toThrow('This link was used already. Run `npx unseen open`');
+      await expect(redeem(again)).rejects.toThrow('This link was already used. Run `npx unseen open`');
     await redeem(made(1));
   });
 

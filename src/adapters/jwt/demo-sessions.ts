@@ -5,7 +5,7 @@ import type { Clock } from '../../ports/clock.ts';
 import type { DemoSessions } from '../../ports/demo-sessions.ts';
 import { signToken } from './sign-token.ts';
 
-/** The user of the demo, in a tenant without other data. */
+/** The user of the demo, in a tenant that contains no other data. */
 export const demoUser = { tenantId: 'demo', userId: 'alice' } as const;
 
 const codeLifeSec = 600;
@@ -15,9 +15,10 @@ const markBytes = 16;
 const contentBytes = timeBytes + nonceBytes;
 
 /**
- * A code says when it was made and is marked with a key derived from the secret, so another process with the secret can make
- * codes for a running server. Base64url of the time in seconds, a nonce and 16 bytes of HMAC-SHA256: short enough for a link
- * that fits on a line of a terminal.
+ * Creates a code. A code contains the time it was made and is authenticated with a key that is derived from
+ * the secret. So another process with the secret can make codes for a running server. A code is base64url of
+ * the time in seconds, a nonce and 16 bytes of HMAC-SHA256. It is short enough for a link that fits on one
+ * line of a terminal.
  */
 export function createDemoCode({
   secret,
@@ -33,15 +34,16 @@ export function createDemoCode({
 }
 
 /**
- * The process remembers used codes until they expire, and refuses codes from before it started, so a restart makes no used
- * code good again. Several processes with one secret each accept a code once.
+ * Creates the sessions of the demo. The process remembers used codes until they expire. It refuses codes from
+ * before its start, so a restart makes no used code valid again. If several processes share a secret, each of
+ * them accepts a code once.
  */
 export function createDemoSessions(
   { secret, clock }: { readonly secret: string; readonly clock: Clock },
   { issuer, audience }: { readonly issuer?: string | undefined; readonly audience?: string | undefined } = {},
 ): DemoSessions {
   const startedAt = secondsOf(clock);
-  /** When each used code was made, by its content. */
+  /** The time each used code was made, by the content of the code. */
   const used = new Map<string, number>();
 
   return {
@@ -54,16 +56,16 @@ export function createDemoSessions(
         timingSafeEqual(bytes.subarray(contentBytes), markOf(content, secret));
       if (!isOurs) {
         throw refused(
-          'is not valid here: it was made for another server or another DATA_DIR. A server started with --ephemeral takes only the link that it printed.',
+          'is not valid here. It was made for another server or another DATA_DIR. A server started with --ephemeral accepts only the link that it printed.',
         );
       }
       const now = secondsOf(clock);
       const isExpired = (madeAt: number) => madeAt < startedAt || now - madeAt >= codeLifeSec;
-      for (const [other, madeAt] of used) if (isExpired(madeAt)) used.delete(other);
+      for (const [name, madeAt] of used) if (isExpired(madeAt)) used.delete(name);
       const madeAt = content.readUInt32BE();
       if (isExpired(madeAt)) throw refused('has expired. Run `npx unseen open` for a new one.');
       const name = content.toString('hex');
-      if (used.has(name)) throw refused('was used already. Run `npx unseen open` for a new one.');
+      if (used.has(name)) throw refused('was already used. Run `npx unseen open` for a new one.');
       used.set(name, madeAt);
       return signToken(secret, {
         subject: demoUser.userId,
@@ -78,11 +80,11 @@ export function createDemoSessions(
   };
 }
 
-/** In whole seconds. */
+/** The current time in whole seconds. */
 const secondsOf = (clock: Clock) => Math.floor(clock.now().getTime() / 1000);
 
 function markOf(content: Buffer, secret: string): Buffer {
-  // A key for this purpose alone: a code can never pass for the signature of a token.
+  // This key has no other use, so a code can never serve as the signature of a token.
   const key = Buffer.from(hkdfSync('sha256', secret, '', 'unseen demo code', 32));
   return createHmac('sha256', key).update(content).digest().subarray(0, markBytes);
 }

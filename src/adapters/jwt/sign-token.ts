@@ -1,8 +1,8 @@
-// Of jose only what signs: `unseen token` loads this file and must answer at once.
+// This imports only the signing part of jose, because `unseen token` loads this file and must answer at once.
 import { SignJWT } from 'jose/jwt/sign';
 import type { Role } from '../../domain/caller.ts';
 
-/** A token signed with the shared secret. */
+/** Signs a token with the shared secret. */
 export function signToken(
   secret: string,
   {
@@ -17,7 +17,7 @@ export function signToken(
     readonly subject: string;
     readonly role: Role;
     readonly tenantId: string;
-    /** As jose reads it: `12h`, `30 days`. */
+    /** The lifetime in the format of jose, for example `12h` or `30 days`. */
     readonly expiresIn: string;
     readonly scope?: string;
     readonly issuer?: string | undefined;

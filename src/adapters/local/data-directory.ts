@@ -1,7 +1,10 @@
 import { accessSync, constants, existsSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 
-/** Why a directory cannot be written to or made, in the words of the system; undefined when it can. Changes nothing. */
+/**
+ * Says why a directory cannot be created or written to, with the message of the system. Undefined if it can.
+ * Changes nothing.
+ */
 export function problemOfDirectory(directory: string): string | undefined {
   let there = resolve(directory);
   while (!existsSync(there)) there = dirname(there);

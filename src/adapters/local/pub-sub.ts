@@ -1,19 +1,19 @@
 import type { Message, PubSub } from '../../ports/pub-sub.ts';
 
-/** Pub/sub inside the process: it loses nothing, so there is never a gap. */
+/** Creates pub/sub inside this process. It loses no message, so it never reports a gap. */
 export function createLocalPubSub(): PubSub {
   const listenersByTopic = new Map<string, Set<(message: Message) => void>>();
 
   return {
     async publish(messages) {
       for (const message of messages) {
-        // Of those who listened when it was sent, a listener may meanwhile have unsubscribed another.
+        // A listener may unsubscribe another listener while the message is delivered.
         const listeners = listenersByTopic.get(message.topic);
         for (const listener of [...(listeners ?? [])]) if (listeners?.has(listener)) listener(message);
       }
     },
     subscribe(topics, listen) {
-      // Its own function per subscription, so that one listener may be subscribed twice.
+      // Each subscription has its own function, so that one listener may be subscribed twice.
       const listener = (message: Message) => listen(message);
       for (const topic of topics) {
         const listeners = listenersByTopic.get(topic) ?? new Set();

@@ -17,10 +17,13 @@ describe('the secret of a data directory', () => {
 
   it('is examined without being made, and made once', () => {
     const nested = join(dataDir, 'not', 'there');
-    expect(examineSecret(nested)).toMatchObject({ state: 'ok', found: expect.stringContaining('not there') });
+    expect(examineSecret(nested)).toMatchObject({
+      state: 'ok',
+      found: expect.stringContaining('does not exist'),
+    });
     expect(readdirSync(dataDir)).toEqual([]);
     const secret = readOrCreateSecret(nested);
-    expect(examineSecret(nested)).toEqual({ state: 'ok', found: 'there, and whole' });
+    expect(examineSecret(nested)).toEqual({ state: 'ok', found: 'exists and is usable' });
     expect(readOrCreateSecret(nested)).toBe(secret);
   });
 
@@ -73,13 +76,13 @@ describe('the secret of a data directory', () => {
     expect(() => readOrCreateSecret(join(dataDir, 'data'))).toThrow(/EACCES.*DATA_DIR/);
     expect(examineSecret(join(dataDir, 'data'))).toMatchObject({
       state: 'failed',
-      found: expect.stringMatching(/^cannot be made: EACCES/),
+      found: expect.stringMatching(/^cannot be created: EACCES/),
     });
   });
 
   it('is damaged when it is too short to be one', () => {
     writeFileSync(join(dataDir, 'auth-secret'), 'short');
-    expect(() => readOrCreateSecret(dataDir)).toThrow('is damaged: delete it and restart');
+    expect(() => readOrCreateSecret(dataDir)).toThrow('is damaged. Delete it and restart');
     expect(examineSecret(dataDir)).toMatchObject({ state: 'failed', found: 'damaged' });
   });
 });

@@ -6,40 +6,47 @@ import type { Finding } from '../../ports/finding.ts';
 import { problemOfDirectory } from './data-directory.ts';
 
 const fix =
-  'Let this user read and write in DATA_DIR, or set another; with AUTH_SECRET and DATABASE_URL set, none is needed.';
+  'Let this user read and write in DATA_DIR, or set another DATA_DIR. With AUTH_SECRET and DATABASE_URL set, none is needed.';
 
 const fileIn = (dataDir: string) => join(dataDir, 'auth-secret');
 
-/** The secret of a data directory, created the first time. Other accounts can neither read nor replace it. */
+/**
+ * Returns the secret of a data directory. The first call creates it. Other accounts can neither read nor
+ * replace it.
+ */
 export function readOrCreateSecret(dataDir: string): string {
   return usable(dataDir, () => find(dataDir) ?? create(dataDir));
 }
 
-/** The secret of a data directory; undefined if it has none. */
+/** Returns the secret of a data directory. Undefined if it has none. */
 export function findSecret(dataDir: string): string | undefined {
   return usable(dataDir, () => find(dataDir));
 }
 
-/** Whether `readOrCreateSecret` would work, without creating anything. */
+/** Examines whether `readOrCreateSecret` would work. Creates nothing. */
 export function examineSecret(dataDir: string): Finding {
   const file = fileIn(dataDir);
   try {
     if (read(file) !== undefined) {
-      if (!isOpenToOthers(file)) return { state: 'ok', found: 'there, and whole' };
-      const fix = `chmod 600 ${file}, as the next start does. If another account may have read it, delete it: tokens signed with it end.`;
+      if (!isOpenToOthers(file)) return { state: 'ok', found: 'exists and is usable' };
+      const fix = `Run chmod 600 ${file}, as the next start does. If another account may have read it, delete it. Tokens signed with it become invalid.`;
       return { state: 'warning', found: 'other accounts may read it', fix };
     }
     const problem = problemOfDirectory(dataDir);
-    if (problem === undefined) return { state: 'ok', found: 'not there; `unseen start` makes it' };
-    return { state: 'failed', found: `cannot be made: ${problem}`, fix };
+    if (problem === undefined) return { state: 'ok', found: 'does not exist; `unseen start` creates it' };
+    return { state: 'failed', found: `cannot be created: ${problem}`, fix };
   } catch (error) {
     return error instanceof AppError
-      ? { state: 'failed', found: 'damaged', fix: 'Delete it and restart; tokens signed with it end.' }
+      ? {
+          state: 'failed',
+          found: 'damaged',
+          fix: 'Delete it and restart. Tokens signed with it become invalid.',
+        }
       : { state: 'failed', found: `cannot be read: ${(error as Error).message}`, fix };
   }
 }
 
-/** What `work` returns; what it throws becomes START_REFUSED. */
+/** Returns the result of `work`. Any error becomes START_REFUSED. */
 function usable<T>(dataDir: string, work: () => T): T {
   try {
     return work();
@@ -67,28 +74,30 @@ function read(file: string): string | undefined {
   if (secret.length >= 32) return secret;
   throw new AppError(
     'START_REFUSED',
-    `The secret ${file} is damaged: delete it and restart; tokens signed with it end.`,
+    `The secret ${file} is damaged. Delete it and restart. Tokens signed with it become invalid.`,
   );
 }
 
 const isOpenToOthers = (file: string) => (statSync(file).mode & 0o077) !== 0;
 
 /**
- * Takes from other accounts what a copy, a restore or a volume gave them: any right to the file, and writing to the directory.
- * They may pass through the directory, since the embedded PostgreSQL of root runs as another account.
+ * Removes rights of other accounts that a copy, a restore or a volume added: any right to the file, and the
+ * right to write to the directory. Other accounts may pass through the directory, because the embedded
+ * PostgreSQL of root runs as another account.
  */
 function shut(dataDir: string): void {
   const file = fileIn(dataDir);
   if (isOpenToOthers(file)) chmodSync(file, 0o600);
   const { mode, uid } = statSync(dataDir);
-  // The root of a volume can belong to its administrator, with a group of its own for us.
+  // The root of a volume may belong to its administrator and give write access to our group.
   if ((mode & 0o022) !== 0 && uid === process.getuid?.()) chmodSync(dataDir, mode & 0o7755);
 }
 
 function create(dataDir: string): string {
   const file = fileIn(dataDir);
   mkdirSync(dataDir, { recursive: true, mode: 0o700 });
-  // Written whole under another name, then linked: of two processes that start together both read the first one's.
+  // The file is written completely under another name and then linked. If two processes start together, both
+  // read the file of the first.
   const draft = `${file}.${process.pid}.${randomBytes(4).toString('hex')}`;
   writeFileSync(draft, `${randomBytes(32).toString('base64url')}\n`, { mode: 0o600 });
   try {
