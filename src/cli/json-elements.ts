@@ -24,74 +24,97 @@ const isSpace = (byte: number) =>
 
 /**
  * Yields the text of each element of a JSON array. The array may be of any size. An element that is too long
- * is cut after `maxElementBytes` + 1 bytes, so that its length shows this. Rejects with START_REFUSED at the
- * place where the data is not a JSON array or ends early. `source` names the data in the error text.
+ * is cut, and its text is then longer than `maxElementBytes`. Rejects with START_REFUSED at the place where
+ * the data is not a JSON array or ends early. `source` names the data in the error text.
  */
 export async function* elementsOf(
   bytes: AsyncIterable<Uint8Array>,
   source = 'The file',
 ): AsyncIterable<Buffer> {
   let state: 'before' | 'within' | 'behind' = 'before';
-  let depth = 0;
-  let inString = false;
-  let isEscaped = false;
   let count = 0;
-  let rest: Buffer[] = [];
-  let restBytes = 0;
-
-  function keep(piece: Uint8Array): void {
-    if (restBytes > maxElementBytes || piece.length === 0) return;
-    // The piece is copied, so that a few bytes do not keep their whole chunk in memory.
-    rest.push(Buffer.from(piece.subarray(0, maxElementBytes + 1)));
-    restBytes += piece.length;
-  }
-
-  /** The text since the last comma. undefined if the text is only white space. */
-  function element(): Buffer | undefined {
-    const text = rest.length === 1 ? (rest[0] as Buffer) : Buffer.concat(rest);
-    rest = [];
-    restBytes = 0;
-    return text.every(isSpace) ? undefined : text;
-  }
-
-  function unreadable(what: string): AppError {
-    const events = count === 1 ? 'The 1 event before that was' : `The ${count} events before that were`;
-    const soFar = count === 0 ? '' : ` ${events} read. Importing the file again is harmless.`;
-    return new AppError('START_REFUSED', `${source} cannot be read any further: ${what}.${soFar}`);
-  }
+  const endOfElement = createElementScan();
+  const kept = createKept();
+  const unreadable = (problem: string) => unreadableError(source, problem, count);
 
   for await (const chunk of bytes) {
     let start = 0;
-    for (let position = 0; position < chunk.length; position += 1) {
-      const byte = chunk[position] as number;
-      if (state === 'within') {
-        if (inString) {
-          if (isEscaped) isEscaped = false;
-          else if (byte === backslash) isEscaped = true;
-          else if (byte === quote) inString = false;
-        } else if (byte === quote) inString = true;
-        else if (byte === openBrace || byte === openBracket) depth += 1;
-        else if (depth > 0) {
-          if (byte === closeBrace || byte === closeBracket) depth -= 1;
-        } else if (byte === comma || byte === closeBracket) {
-          keep(chunk.subarray(start, position));
-          start = position + 1;
-          const one = element();
-          if (one) {
-            count += 1;
-            yield one;
-          } else if (byte === comma || count > 0) throw unreadable('an event is missing beside a comma');
-          if (byte === closeBracket) state = 'behind';
-        }
-      } else if (!isSpace(byte) && !(state === 'before' && byteOrderMark.includes(byte))) {
-        if (state === 'behind') throw unreadable('something follows the array');
-        if (byte !== openBracket) throw unreadable(`it is not a JSON array${hints.get(byte) ?? ''}`);
-        state = 'within';
-        start = position + 1;
-      }
+    if (state === 'before') {
+      const first = chunk.findIndex((byte) => !isSpace(byte) && !byteOrderMark.includes(byte));
+      if (first === -1) continue;
+      const byte = chunk[first] as number;
+      if (byte !== openBracket) throw unreadable(`it is not a JSON array${hints.get(byte) ?? ''}`);
+      state = 'within';
+      start = first + 1;
     }
-    if (state === 'within') keep(chunk.subarray(start));
+    while (state === 'within') {
+      const end = endOfElement(chunk, start);
+      kept.add(chunk.subarray(start, end));
+      if (end === chunk.length) break;
+      start = end + 1;
+      const element = kept.take();
+      if (element) {
+        count += 1;
+        yield element;
+      } else if (chunk[end] === comma || count > 0) throw unreadable('an event is missing beside a comma');
+      if (chunk[end] === closeBracket) state = 'behind';
+    }
+    if (state === 'behind' && !chunk.subarray(start).every(isSpace))
+      throw unreadable('something follows the array');
   }
   if (state === 'before') throw unreadable('it is empty');
   if (state === 'within') throw unreadable('the array is cut off');
+}
+
+/**
+ * Returns a function that finds the next byte that ends an element: a comma or the closing bracket of the
+ * array. It returns the length of the chunk if the element continues in the next chunk. Between calls it
+ * remembers open strings and brackets.
+ */
+function createElementScan(): (chunk: Uint8Array, start: number) => number {
+  let depth = 0;
+  let inString = false;
+  let isEscaped = false;
+  return (chunk, start) => {
+    for (let position = start; position < chunk.length; position += 1) {
+      const byte = chunk[position];
+      if (inString) {
+        if (isEscaped) isEscaped = false;
+        else if (byte === backslash) isEscaped = true;
+        else if (byte === quote) inString = false;
+      } else if (byte === quote) inString = true;
+      else if (byte === openBrace || byte === openBracket) depth += 1;
+      else if (depth === 0 && (byte === comma || byte === closeBracket)) return position;
+      else if (depth > 0 && (byte === closeBrace || byte === closeBracket)) depth -= 1;
+    }
+    return chunk.length;
+  };
+}
+
+/** Collects the text of one element from the chunks. */
+function createKept() {
+  let pieces: Buffer[] = [];
+  let size = 0;
+  return {
+    add(piece: Uint8Array): void {
+      if (size > maxElementBytes || piece.length === 0) return;
+      // The piece is copied, so that a few bytes do not keep their whole chunk in memory.
+      pieces.push(Buffer.from(piece.subarray(0, maxElementBytes + 1)));
+      size += piece.length;
+    },
+    /** Returns the collected text and begins a new one. undefined if the text is only white space. */
+    take(): Buffer | undefined {
+      const text = pieces.length === 1 ? (pieces[0] as Buffer) : Buffer.concat(pieces);
+      pieces = [];
+      size = 0;
+      return text.every(isSpace) ? undefined : text;
+    },
+  };
+}
+
+/** The error for data that cannot be read after `count` elements. */
+function unreadableError(source: string, problem: string, count: number): AppError {
+  const events = count === 1 ? 'The 1 event before that was' : `The ${count} events before that were`;
+  const soFar = count === 0 ? '' : ` ${events} read. Importing the file again is harmless.`;
+  return new AppError('START_REFUSED', `${source} cannot be read any further: ${problem}.${soFar}`);
 }

@@ -63,10 +63,7 @@ function userOfLine(
   return { userId, patch: { ...patch, ...own } };
 }
 
-/**
- * Yields lines without their line ends. A line that is too long is cut after `maxLineBytes` + 1 bytes, so
- * that its length shows this.
- */
+/** Yields lines without their line ends. A line that is too long is cut, and is then longer than `maxLineBytes`. */
 async function* linesOf(bytes: AsyncIterable<Uint8Array>): AsyncIterable<Buffer> {
   let rest = Buffer.alloc(0);
   const withRest = (piece: Uint8Array) => Buffer.concat([rest, piece.subarray(0, maxLineBytes + 1)]);
