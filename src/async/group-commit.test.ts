@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { AppError } from '../domain/error.ts';
 import { createGroupCommit } from './group-commit.ts';
 
-/** A commit that keeps what it was given and ends when told. */
+/** A commit that records its batches and ends when the test calls `end`. */
 function createCommits() {
   const batches: (readonly number[])[] = [];
   const ends: { resolve(): void; reject(error: unknown): void }[] = [];
@@ -27,7 +27,7 @@ function createCommits() {
 const unavailable = new AppError('UNAVAILABLE');
 
 describe('group commit', () => {
-  it('begins the commit of a lone caller on the next turn of the event loop', async () => {
+  it('begins the commit of a single call on the next turn of the event loop', async () => {
     const { commit, batches } = createCommits();
     const group = createGroupCommit(commit);
     void group.add([1]);
@@ -36,7 +36,7 @@ describe('group commit', () => {
     expect(batches).toEqual([[1]]);
   });
 
-  it('puts callers of one turn into one commit, and those that come during it into the next', async () => {
+  it('puts the calls of one turn into one commit, and later calls into the next commit', async () => {
     const { commit, batches, end } = createCommits();
     const group = createGroupCommit(commit);
     const calls = [group.add([1, 2]), group.add([3])];
@@ -55,7 +55,7 @@ describe('group commit', () => {
     await Promise.all(calls);
   });
 
-  it('never has two commits under way', async () => {
+  it('never runs two commits at the same time', async () => {
     let underWay = 0;
     const group = createGroupCommit<number>(
       async () => {
@@ -76,7 +76,7 @@ describe('group commit', () => {
     );
   });
 
-  it('resolves a call only after its commit, and at once for nothing', async () => {
+  it('resolves a call after its commit, and an empty call at once', async () => {
     const { commit, end } = createCommits();
     const group = createGroupCommit(commit);
     let resolved = false;
@@ -91,7 +91,7 @@ describe('group commit', () => {
     await call;
   });
 
-  it('lets the call with the bad item fail alone', async () => {
+  it('rejects only the call with the bad item', async () => {
     const committed: number[] = [];
     const bad = new Error('bad item');
     const group = createGroupCommit<number>(async (items) => {
@@ -112,7 +112,7 @@ describe('group commit', () => {
     expect(committed).toEqual([1, 2, 3, 6, 7, 9, 10]);
   });
 
-  it('rejects all calls of a commit that failed for want of the backend, without trying their halves', async () => {
+  it('rejects all calls of a commit if the backend is away, without trying its halves', async () => {
     const { commit, batches, end } = createCommits();
     const group = createGroupCommit(commit);
     const calls = Promise.allSettled([group.add([1]), group.add([2])]);
@@ -128,7 +128,7 @@ describe('group commit', () => {
     await later;
   });
 
-  it('refuses what does not fit into the queue with UNAVAILABLE, and takes calls again when it has drained', async () => {
+  it('refuses a call with UNAVAILABLE if the queue is full, and accepts calls again later', async () => {
     const { commit, end } = createCommits();
     const group = createGroupCommit(commit, { maxItems: 2, maxWaiting: 4 });
     const first = group.add([1, 2]);
@@ -144,7 +144,7 @@ describe('group commit', () => {
     await Promise.all([...waiting, last]);
   });
 
-  it('is idle when nothing is waiting or under way', async () => {
+  it('is idle if no call waits and no commit runs', async () => {
     const { commit, end } = createCommits();
     const group = createGroupCommit(commit);
     await group.idle();
@@ -162,7 +162,7 @@ describe('group commit', () => {
     await Promise.all(calls);
   });
 
-  it('commits every good call once, in order, in batches within the bounds, whatever the sizes and failures', async () => {
+  it('commits every good call once, in order and in bounded batches', async () => {
     const call = fc.record({
       size: fc.integer({ min: 1, max: 12 }),
       bad: fc.nat(9).map((n) => n === 0),

@@ -2,9 +2,9 @@ import { AppError, isRetriable } from '../domain/error.ts';
 
 /** Groups the work of concurrent callers into one commit. */
 export interface GroupCommit<Item> {
-  /** Resolves when the items are committed; rejects with the error of the commit they were in. */
+  /** Resolves when the items are committed. Rejects with the error of their commit. */
   add(items: readonly Item[]): Promise<void>;
-  /** Resolves when nothing is waiting or under way. */
+  /** Resolves when no call waits and no commit runs. */
   idle(): Promise<void>;
 }
 

@@ -12,7 +12,9 @@ const bob = user('bob');
 const carol = user('carol');
 const other = user('alice', 'other');
 
-/** Enters as each in turn; names those who were let in, in order, as it happens. */
+/**
+ * Enters the lane for each user in turn. Returns the names of the started tasks, in the order of their start.
+ */
 function enterAll(lane: Lane, keys: readonly UserKey[]): readonly string[] {
   const started: string[] = [];
   for (const key of keys) {
@@ -27,14 +29,14 @@ function enterAll(lane: Lane, keys: readonly UserKey[]): readonly string[] {
 const settled = () => new Promise((resolve) => setImmediate(resolve));
 
 describe('a lane', () => {
-  it('lets a user and a tenant have no more than their part', () => {
+  it('bounds the running tasks of each user and each tenant', () => {
     const lane = create();
     const started = enterAll(lane, [alice, alice, bob, carol, other]);
     expect(started).toEqual(['default/alice', 'default/bob', 'other/alice']);
     expect([lane.running(), lane.waiting()]).toEqual([3, 2]);
   });
 
-  it('gives waiting tenants, and the users of a tenant, turns', async () => {
+  it('gives waiting tenants turns, and the users of a tenant', async () => {
     const lane = create({ total: 1, perTenant: 1 });
     const started = enterAll(lane, [alice, alice, alice, bob, carol, other, other]);
     const order = ['default/alice', 'default/alice', 'other/alice', 'default/bob', 'other/alice'];
@@ -47,14 +49,14 @@ describe('a lane', () => {
     expect([lane.running(), lane.waiting()]).toEqual([0, 0]);
   });
 
-  it('lets a user in whose tenant has room, before others who wait for theirs', () => {
+  it('runs a task of a tenant with room before waiting tasks of a full tenant', () => {
     const lane = create();
     const started = enterAll(lane, [alice, bob, alice, bob, carol]);
     expect(started).toEqual(['default/alice', 'default/bob']);
     expect(lane.enter(other)).toBeUndefined();
   });
 
-  it('bounds the weight of what runs, and lets work that is heavier than a bound run alone', async () => {
+  it('bounds the weight of the running tasks, and runs a task that is heavier than a bound alone', async () => {
     const lane = create({ total: 6, perTenant: 5 });
     expect(lane.enter(alice, 3, 9)).toBeUndefined();
     const started: string[] = [];
@@ -73,7 +75,7 @@ describe('a lane', () => {
     expect([started.at(-1), lane.running(), lane.waiting()]).toEqual(['same user', 5, 0]);
   });
 
-  it('refuses work of a user of whom too much waits', async () => {
+  it('refuses a task of a user with too many waiting tasks', async () => {
     const lane = create({ maxWaitingPerUser: 1 });
     enterAll(lane, [alice, alice]);
     await expect(lane.enter(alice)).rejects.toMatchObject({ code: 'RATE_LIMITED', retryAfterSec: 1 });
@@ -81,7 +83,7 @@ describe('a lane', () => {
     expect([lane.refused(), lane.waiting()]).toEqual([1, 1]);
   });
 
-  it('goes on after work that rejects', async () => {
+  it('continues after a task that rejects', async () => {
     const lane = create();
     const failing = () => Promise.reject(new Error('no'));
     await expect(runIn(lane, alice, failing)).rejects.toThrow('no');
@@ -89,7 +91,7 @@ describe('a lane', () => {
     expect(lane.running()).toBe(0);
   });
 
-  it('serves everybody in the end, whatever the order', async () => {
+  it('runs every task in the end', async () => {
     const lane = create();
     const keys = [alice, bob, carol, other].flatMap((key) => [key, key, key, key, key]);
     const done = await Promise.all(keys.map((key) => runIn(lane, key, settled)));
@@ -97,11 +99,11 @@ describe('a lane', () => {
     expect([lane.running(), lane.waiting()]).toEqual([0, 0]);
   });
 
-  describe('with a longest wait', () => {
+  describe('with maxWaitMs', () => {
     beforeEach(() => void vi.useFakeTimers());
     afterEach(() => void vi.useRealTimers());
 
-    it('refuses work whose turn does not come in time, and serves what is behind it', async () => {
+    it('refuses a task whose turn does not come in time, and runs the task behind it', async () => {
       const lane = create({ maxWaitMs: 1_000 });
       enterAll(lane, [alice]);
       const refusal = lane.enter(alice)?.catch((error: AppError) => error.code);

@@ -6,7 +6,7 @@ const value = <T>(given: T) => ({ value: given, done: false });
 const done = { value: undefined, done: true };
 
 describe('a one-slot iterator', () => {
-  it('holds the newest value of each key and nothing else', async () => {
+  it('holds only the newest value of each key', async () => {
     const slot = createOneSlot<string, number>();
     for (let n = 1; n <= 1_000; n += 1) slot.put('a', n);
     expect(slot.peek('a')).toBe(1_000);
@@ -16,7 +16,7 @@ describe('a one-slot iterator', () => {
     expect(await slot.next()).toEqual(value(1_001));
   });
 
-  it('brings values in the order in which their keys were first put', async () => {
+  it('returns values in the order in which their keys were first put', async () => {
     const slot = createOneSlot<string, string>();
     for (const [key, text] of [
       ['a', 'a1'],
@@ -33,7 +33,7 @@ describe('a one-slot iterator', () => {
     ]);
   });
 
-  it('gives a value to a reader that waits already, to several in their order', async () => {
+  it('gives values to waiting readers in the order of the readers', async () => {
     const slot = createOneSlot<string, number>();
     const reads = [slot.next(), slot.next(), slot.next()];
     slot.put('a', 1);
@@ -45,7 +45,7 @@ describe('a one-slot iterator', () => {
     expect(await slot.next()).toEqual(value(4));
   });
 
-  it('ends with return: pending reads too, what waits is dropped, what comes is ignored', async () => {
+  it('ends pending reads, drops waiting values and ignores later values after return', async () => {
     const onEnd = vi.fn();
     const slot = createOneSlot<string, number>({ onEnd });
     const reads = [slot.next(), slot.next()];
@@ -65,7 +65,7 @@ describe('a one-slot iterator', () => {
     expect(await full.next()).toEqual(done);
   });
 
-  it('rejects the pending read when it fails, or else the next one, once', async () => {
+  it('rejects the pending read after a failure, or the next read, once', async () => {
     const error = new Error('gone');
     for (const isPending of [true, false]) {
       const onEnd = vi.fn();
@@ -82,14 +82,14 @@ describe('a one-slot iterator', () => {
     }
   });
 
-  it('is over after return, also when it had failed and nobody read that', async () => {
+  it('is done after return, also after an unread failure', async () => {
     const slot = createOneSlot<string, number>();
     slot.fail(new Error('gone'));
     await slot.return();
     expect(await slot.next()).toEqual(done);
   });
 
-  it('tells its end before the reader hears of it, so that nothing is subscribed any more', async () => {
+  it('calls onEnd before the reader ends, so that the subscription ends first', async () => {
     const order: string[] = [];
     const slot = createOneSlot<string, number>({ onEnd: () => order.push('end') });
     const read = slot.next().then(() => order.push('read'));
@@ -98,18 +98,18 @@ describe('a one-slot iterator', () => {
     expect(order).toEqual(['end', 'read']);
   });
 
-  it('is left by `for await` with its end', async () => {
+  it('calls onEnd when a `for await` loop breaks', async () => {
     const onEnd = vi.fn();
     const slot = createOneSlot<string, number>({ onEnd });
     slot.put('a', 1);
-    for await (const one of slot) {
-      expect(one).toBe(1);
+    for await (const item of slot) {
+      expect(item).toBe(1);
       break;
     }
     expect(onEnd).toHaveBeenCalledTimes(1);
   });
 
-  it('never loses the newest value of a key, whatever the interleaving of puts and reads', async () => {
+  it('never loses the newest value of a key for any order of puts and reads', async () => {
     const operation = fc.oneof(fc.constant('read' as const), fc.constantFrom('a', 'b', 'c'));
     await fc.assert(
       fc.asyncProperty(fc.array(operation, { maxLength: 60 }), async (operations) => {

@@ -5,7 +5,7 @@ describe('progress', () => {
   beforeEach(() => void vi.useFakeTimers({ toFake: ['performance'] }));
   afterEach(() => void vi.useRealTimers());
 
-  it('is a problem when a consumer that is behind stays where it is', () => {
+  it('reports a consumer that is behind and does not move', () => {
     const progress = createProgress({ stallMs: 60_000 });
     expect(progress.problemAt({ lag: 3n, position: '7' })).toBeUndefined();
     vi.advanceTimersByTime(59_000);
@@ -17,7 +17,7 @@ describe('progress', () => {
     expect(progress.problemAt({ lag: 4n, position: '8' })).toBeUndefined();
   });
 
-  it('is no problem when nothing waits, however long', () => {
+  it('reports nothing while no record waits', () => {
     const progress = createProgress({ stallMs: 60_000 });
     expect(progress.problemAt({ lag: 0n, position: '7' })).toBeUndefined();
     vi.advanceTimersByTime(120_000);
@@ -25,7 +25,7 @@ describe('progress', () => {
     expect(progress.problemAt({ lag: 1n, position: '7' })).toBeUndefined();
   });
 
-  it('is no problem yet when something waits that nobody asked about before, whenever they asked last', () => {
+  it('reports a waiting record only after the stall time, even after a long pause between checks', () => {
     const progress = createProgress({ stallMs: 60_000 });
     expect(progress.problemAt({ lag: 0n, position: '7' })).toBeUndefined();
     vi.advanceTimersByTime(78_000);
