@@ -40,11 +40,11 @@ const eventOf = (value: unknown, fields?: Partial<InboundRecord>) => {
 };
 
 describe('the envelope', () => {
-  it('is read as it was written', () => {
+  it('is decoded as it was encoded', () => {
     expect(read(encode(event))).toEqual({ kind: 'event', event });
   });
 
-  it('never makes decode throw, however deep an attachment is nested', () => {
+  it('does not make decode throw for deeply nested data', () => {
     const data = `{"title":"x","data":{"a":${'['.repeat(100_000)}${']'.repeat(100_000)}}}`;
     const sent = JSON.stringify({ ...event, type: 'notificationSent', data: 0 }).replace(
       '"data":0',
@@ -53,12 +53,12 @@ describe('the envelope', () => {
     expect(read(sent)).toMatchObject({ kind: 'unreadable', reason: expect.stringContaining('data.data: ') });
   });
 
-  it('may have fields nobody knows', () => {
+  it('may have unknown fields', () => {
     const value = { ...event, shoeSize: 43, data: { name: 'Pricing', colour: 'red' } };
     expect(read(value)).toEqual({ kind: 'event', event });
   });
 
-  it('of a newer schema is kept for a newer worker', () => {
+  it('with a newer schema version is left to a newer worker', () => {
     expect(read({ ...event, schemaVersion: 2 })).toEqual({
       kind: 'newer',
       type: 'pageViewed',
@@ -100,12 +100,12 @@ describe('a record', () => {
     expect(decode(recordOf(null))).toEqual({ kind: 'empty' });
   });
 
-  it('of a topic that is not ours is ignored', () => {
+  it('of an unknown topic is ignored', () => {
     const topic = 'constructor';
     expect(read(encode(event), { topic })).toEqual({ kind: 'ignored', what: 'other topic' });
   });
 
-  it('never makes decode throw, and is never quoted in a reason', () => {
+  it('does not make decode throw, and is never quoted in a reason', () => {
     const secret = 'se' + 'cret';
     const text = fc.oneof(fc.string(), fc.constant(secret), fc.constant('2026-11-20T09:00:00Z'));
     const names = [
@@ -132,9 +132,9 @@ describe('a record', () => {
   });
 });
 
-describe('a topic on which nobody else writes', () => {
+describe('a topic that only Unseen writes', () => {
   const topic = 'points-earned';
-  /** `decode` of a program in which that is one more topic. */
+  /** The `decode` of a program with this additional topic. */
   async function withTopic(): Promise<typeof decode> {
     vi.doMock('./topic.ts', () => ({ topics: { ...topics, points: topic } }));
     vi.resetModules();
@@ -145,7 +145,7 @@ describe('a topic on which nobody else writes', () => {
     vi.resetModules();
   });
 
-  it('has its events read, and what is none is not dropped in silence', async () => {
+  it('has readable events, and reports records that hold no event', async () => {
     const decode = await withTopic();
     expect(decode(recordOf(bytes(encode(event)), { topic }))).toEqual({ kind: 'event', event });
     expect(decode(recordOf(null, { topic }))).toEqual({ kind: 'empty' });
@@ -157,7 +157,7 @@ describe('a topic on which nobody else writes', () => {
   });
 });
 
-describe('activity as others write it', () => {
+describe('an activity record of another system', () => {
   const plain = { user_id: '019mr8mf4r', name: 'Pricing Page', timestamp: '2012-12-02T00:30:12.984Z' };
   const view = {
     id: expect.stringMatching(/^[0-9a-f]{8}-[0-9a-f]{4}-5/),
@@ -171,7 +171,7 @@ describe('activity as others write it', () => {
   };
 
   it.each([
-    ['the least there is', plain, {}],
+    ['only the required fields', plain, {}],
     ['camelCase', { userId: '019mr8mf4r', page: 'Pricing Page', timestamp: plain.timestamp }, {}],
     ['its type', { ...plain, activity_type: 'page_view' }, {}],
     ['its type in camelCase', { ...plain, activityType: 'page_view' }, {}],
@@ -192,20 +192,20 @@ describe('activity as others write it', () => {
       { ...plain, activity_type: null, event_id: null, path: null, collection: null, userId: null },
       {},
     ],
-    ['fields nobody knows', { ...plain, browser: { name: 'x' }, schemaVersion: 9, type: 'hit' }, {}],
+    ['unknown fields', { ...plain, browser: { name: 'x' }, schemaVersion: 9, type: 'hit' }, {}],
     ['an offset in its time', { ...plain, timestamp: '2012-12-02T02:30:12.984+02:00' }, {}],
   ])('with %s is a page view', (_, value, expected) => {
     expect(eventOf(value)).toEqual({ ...view, ...expected });
   });
 
-  it('without an id is the same event at the same place, and another one anywhere else', () => {
+  it('without an id is the same event at the same place, and another event at any other place', () => {
     const { id } = eventOf(plain);
     expect(eventOf({ ...plain, more: 1 }).id).toBe(id);
     const elsewhere = [{ offset: 42n }, { partition: 1 }].map((place) => eventOf(plain, place).id);
     expect(new Set([id, ...elsewhere]).size).toBe(3);
   });
 
-  it('without an id that was put back on its topic is still the event of its first place', () => {
+  it('without an id is the event of its first place after a retry', () => {
     const headers = {
       'unseen-origin-topic': topics.userActivity,
       'unseen-origin-partition': '2',
@@ -226,7 +226,7 @@ describe('activity as others write it', () => {
     expect(eventOf(plain, { key })).toMatchObject({ tenantId });
   });
 
-  it('takes a user with a slash, whose tenant ends at the first one', () => {
+  it('may have a slash in its user, and the tenant ends at the first slash of the key', () => {
     expect(eventOf({ ...plain, user_id: 'a/b' }, { key: 'acme/a/b' })).toMatchObject({
       tenantId: 'acme',
       userId: 'a/b',
@@ -256,7 +256,7 @@ describe('activity as others write it', () => {
       { ...plain, activityType: 'read', collection: 'news', itemId: '7', eventId: 'e-1' },
     ],
     [
-      'the least there is',
+      'only the required fields',
       {
         user_id: plain.user_id,
         timestamp: plain.timestamp,
@@ -265,14 +265,14 @@ describe('activity as others write it', () => {
         event_id: 'e-1',
       },
     ],
-  ])('of an item of a collection, with %s, is an item view', (_, value) => {
+  ])('of an item, with %s, is an item view', (_, value) => {
     const data = { collection: 'news', itemIds: ['7'] };
     expect(eventOf(value)).toEqual({ ...view, id: 'e-1', type: 'itemViewed', data });
   });
 
   it.each([
     ['no user', { ...plain, user_id: undefined }, 'userId: is missing'],
-    ['no collection that could be', { ...plain, collection: 'a b', item_id: '7' }, 'collection: '],
+    ['an invalid collection', { ...plain, collection: 'a b', item_id: '7' }, 'collection: '],
     ['a number for an item', { ...plain, collection: 'news', item_id: 7 }, 'itemIds.0: '],
     ['a number for a user', { ...plain, user_id: 7 }, 'userId: '],
     ['no time', { ...plain, timestamp: undefined }, 'timestamp: is missing'],
@@ -287,17 +287,17 @@ describe('activity as others write it', () => {
     expect(read(value)).toMatchObject({ kind: 'unreadable', reason: expect.stringContaining(reason) });
   });
 
-  it('tells the tenant of what is unreadable, where it is known', () => {
+  it('states its tenant if it is unreadable and the tenant is known', () => {
     expect(read({ ...plain, name: 1 }, { key: 'acme/019mr8mf4r' })).toMatchObject({ tenantId: 'acme' });
   });
 });
 
-describe('a notification as others order it', () => {
+describe('a notification command of another system', () => {
   const topic = topics.notificationCommand;
   const plain = { userId: 'alice', title: 'Hello' };
   const data = { category: 'general', severity: 'NORMAL', title: 'Hello' };
 
-  it('is sent when it was appended, with the id it was given', () => {
+  it('has the time at which it was appended, and its own id', () => {
     const value = {
       ...plain,
       notificationId: 'n-1',
@@ -330,7 +330,7 @@ describe('a notification as others order it', () => {
   });
 
   it.each([
-    ['the least there is', plain, data],
+    ['only the required fields', plain, data],
     ['nulls', { ...plain, body: null, data: null, category: null, severity: null }, data],
     ['a line of text', { userId: 'alice', content: 'Hello' }, data],
     ['lines of text', { userId: 'alice', content: '\nHello\nWorld' }, { ...data, body: 'Hello\nWorld' }],
@@ -351,7 +351,7 @@ describe('a notification as others order it', () => {
       { ...data, body: 'Mine', data: { b: 2 } },
     ],
     [
-      'an object that says nothing to people',
+      'an object without a title',
       { userId: 'alice', content: { a: 1 } },
       { ...data, title: 'Notification', data: { a: 1 } },
     ],
@@ -360,12 +360,12 @@ describe('a notification as others order it', () => {
       { userId: 'alice', content: [1, 2] },
       { ...data, title: 'Notification', data: { content: [1, 2] } },
     ],
-    ['text that only begins like JSON', { userId: 'alice', content: '{Hello' }, { ...data, title: '{Hello' }],
+    ['text that begins like JSON', { userId: 'alice', content: '{Hello' }, { ...data, title: '{Hello' }],
   ])('with %s is read', (_, value, expected) => {
     expect(eventOf(value, { topic }).data).toEqual(expected);
   });
 
-  it('takes the beginning of a long text for its title, without half a character', () => {
+  it('uses the beginning of a long text as its title, and cuts no character in half', () => {
     const content = `${'x'.repeat(199)}😀 and so on`;
     expect(eventOf({ userId: 'alice', content }, { topic }).data).toMatchObject({
       title: 'x'.repeat(199),
@@ -373,7 +373,7 @@ describe('a notification as others order it', () => {
     });
   });
 
-  it('without an id has one of its place', () => {
+  it('without an id has an id that follows from its place', () => {
     expect(eventOf(plain, { topic }).id).toBe(eventOf(plain, { topic }).id);
     expect(eventOf(plain, { topic }).id).not.toBe(eventOf(plain, { topic, offset: 42n }).id);
   });
@@ -381,8 +381,8 @@ describe('a notification as others order it', () => {
   it.each([
     ['no user', { title: 'Hello' }, 'userId: is missing'],
     ['neither title nor content', { userId: 'alice' }, 'title: is missing'],
-    ['a severity nobody knows', { ...plain, severity: 'LOUD' }, 'severity: '],
-    ['a script for an action', { ...plain, actionUrl: 'javascript:alert(1)' }, 'actionUrl: '],
+    ['an unknown severity', { ...plain, severity: 'LOUD' }, 'severity: '],
+    ['a script as its action', { ...plain, actionUrl: 'javascript:alert(1)' }, 'actionUrl: '],
     ['too much text', { userId: 'alice', content: 'x '.repeat(3_000) }, 'body: '],
     ['a list for data', { ...plain, data: [] }, 'data: '],
   ])('with %s is unreadable, and the reason says where', (_, value, reason) => {
@@ -393,7 +393,7 @@ describe('a notification as others order it', () => {
   });
 });
 
-describe('a limit event as its producer writes it', () => {
+describe('a limit event of another system', () => {
   const topic = topics.userLimits;
   const wire = (payload = {}, fields = {}) => wireLimitEvent('USER_LIMIT_RESET', 3, payload, fields);
   const ours = { ...event, type: 'userLimitReset', data: wire()['payload'] };
@@ -406,7 +406,7 @@ describe('a limit event as its producer writes it', () => {
   };
 
   it.each([
-    ['what it is', wire(), 'event', ''],
+    ['valid fields', wire(), 'event', ''],
     ['a schema version of its own', wire({}, { schemaVersion: 2 }), 'event', ''],
     ['`data` for its payload', { ...wire(), payload: null, data: wire()['payload'] }, 'event', ''],
     ['another type', wire({}, { type: 'USER_LIMIT_CHANGE_SOURCE_ADDED', schemaVersion: 2 }), 'ignored', ''],
@@ -416,7 +416,7 @@ describe('a limit event as its producer writes it', () => {
       'unreadable',
       'not UTF-8',
     ],
-    ['half of it', JSON.stringify(wire()).slice(0, 50), 'unreadable', 'not JSON'],
+    ['half of its text', JSON.stringify(wire()).slice(0, 50), 'unreadable', 'not JSON'],
     ['a list around it', [wire()], 'unreadable', 'must be a JSON object'],
     ['no brand', wire({ brandId: undefined }), 'unreadable', 'payload.brandId: is missing'],
     ['null for its brand', wire({ brandId: null }), 'unreadable', 'payload.brandId: is missing'],
@@ -427,14 +427,19 @@ describe('a limit event as its producer writes it', () => {
       'unreadable',
       'data.brandId: is missing',
     ],
-    ['no place', wire({}, { sequenceNumber: undefined }), 'unreadable', 'sequenceNumber: is missing'],
+    [
+      'no sequence number',
+      wire({}, { sequenceNumber: undefined }),
+      'unreadable',
+      'sequenceNumber: is missing',
+    ],
     ['no time', wire({}, { createdAt: undefined }), 'unreadable', 'createdAt: is missing'],
     ['no payload', wire({}, { payload: undefined }), 'unreadable', 'payload or data: is missing'],
     ['text for its payload', wire({}, { payload: 'x' }), 'unreadable', 'payload: must be a JSON object'],
     ['no type', wire({}, { type: undefined }), 'unreadable', 'type: is missing'],
-    ['an envelope of ours for a head', { ...ours, data: {} }, 'unreadable', ''],
+    ['an envelope of Unseen around it', { ...ours, data: {} }, 'unreadable', ''],
     ['an envelope of a newer worker', { ...ours, schemaVersion: 9 }, 'newer', ''],
-  ] as const)('with %s is to the door what it is to a worker', (_, value, kind, reason) => {
+  ] as const)('with %s has the same outcome in the API and in a worker', (_, value, kind, reason) => {
     const given = value instanceof Buffer ? value : bytes(value);
     const decoded = decode(recordOf(given, { topic }));
     expect(decoded).toMatchObject({ kind, ...(reason !== '' && { reason }) });
@@ -442,7 +447,7 @@ describe('a limit event as its producer writes it', () => {
     expect(ingested).toMatchObject({ outcome: outcomes[kind], ...(reason !== '' && { message: reason }) });
   });
 
-  it('is not brought in inside our own envelope, which could name any tenant', () => {
+  it('is refused by the API inside an envelope of Unseen, which could name any tenant', () => {
     const foreign = { ...event, tenantId: 'another' };
     expect(decode(recordOf(bytes(foreign), { topic }))).toMatchObject({ kind: 'event' });
     expect(ingestLimitEvent('acme', bytes(foreign), appendedAt)).toMatchObject({

@@ -44,7 +44,7 @@ export const momentBounds = {
 
 const limitMoment = moment.refine(
   (at) => at >= momentBounds.first && at <= momentBounds.last,
-  'must lie after February 1973 and before the year 10000',
+  'must be after February 1973 and before the year 10000',
 );
 
 /** The fields that every limit event has. */

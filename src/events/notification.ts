@@ -30,11 +30,11 @@ export const notificationSent = {
       .meta({ pattern: '^([Hh][Tt][Tt][Pp][Ss]?://|/(?!/))[^\\u0000-\\u001f\\u007f-\\u009f\\\\]*$' })
       .optional(),
     subjectId: name.optional(),
-    /** Joins the unseen one of the same user and group instead of standing beside it. */
+    /** The notification joins the unseen notification of the same user and group, if there is one. */
     groupKey: name.optional(),
-    /** From then on it neither counts nor is listed. */
+    /** From this time on, the notification neither counts nor is listed. */
     expiresAt: moment.optional(),
-    /** Delivered then; at once when absent or past. */
+    /** The time of delivery. If absent or past, the notification is delivered at once. */
     scheduledFor: moment.optional(),
   }),
 } as const satisfies EventFamily<string, z.ZodType>;

@@ -9,7 +9,7 @@ export const pageViewed = {
   topic: topics.userActivity,
   schemaVersion: 1,
   data: z.object({
-    /** What people call the page; stats count by it. */
+    /** The name of the page for people. Stats count by this name. */
     name: text(500),
     path: text(2000).optional(),
     subjectId: name.optional(),

@@ -226,7 +226,7 @@ describe('a limit by hand', () => {
   it('is refused what its own event could not say', async () => {
     const one = await someone();
     const refused = async (input: object) => (await run(create, { ...one.input, ...input })).userErrors;
-    const beyond = 'must lie after February 1973 and before the year 10000';
+    const beyond = 'must be after February 1973 and before the year 10000';
     expect(await refused({ activeFrom: '1970-01-01T00:00:00Z' })).toMatchObject([
       { code: 'INVALID_INPUT', path: ['input', 'activeFrom'], message: expect.stringContaining(beyond) },
     ]);
