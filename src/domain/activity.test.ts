@@ -16,7 +16,7 @@ const bounds = (from: string, to: string, granularity: Granularity, timeZone = '
   );
 
 describe('the buckets of a range', () => {
-  it('are whole ones: the first holds its beginning, the last its end', () => {
+  it('are whole buckets from the start of the range to its end', () => {
     expect(bounds('2026-11-20T09:00:30Z', '2026-11-20T09:02:00Z', 'MINUTE')).toEqual([
       '2026-11-20T09:00Z',
       '2026-11-20T09:01Z',
@@ -38,7 +38,7 @@ describe('the buckets of a range', () => {
     ['Europe/Berlin', '2026-10-25', 25],
     ['Australia/Lord_Howe', '2026-04-05', 24.5],
     ['Africa/Cairo', '2026-04-24', 23],
-  ])('of a day in %s on which clocks change, %s, are as long as it is: %d hours', (zone, date, hours) => {
+  ])('cover a day in %s with a clock change, %s, of %d hours', (zone, date, hours) => {
     const noon = new Date(`${date}T12:00:00Z`);
     const range = { from: noon, to: new Date(noon.getTime() + 1) };
     const [start, end] = (bucketBounds(range, 'DAY', zone, 1) ?? []) as [Date, Date];
@@ -48,7 +48,7 @@ describe('the buckets of a range', () => {
     expect(own).toHaveLength(Math.ceil(hours) + 1);
   });
 
-  it('follow each other without a hole, cover the range and no more', () => {
+  it('follow each other without gaps and cover exactly the range', () => {
     const zones = [
       'UTC',
       'Europe/Berlin',
@@ -77,7 +77,7 @@ describe('the buckets of a range', () => {
     );
   });
 
-  it('are none when there are more than asked for, however many', () => {
+  it('are undefined if the range has more buckets than the maximum', () => {
     const day = ['2026-11-20T00:00:00Z', '2026-11-21T00:00:00Z'] as const;
     expect(bounds(...day, 'HOUR', 'UTC', 24)).toHaveLength(25);
     expect(bounds(...day, 'HOUR', 'UTC', 23)).toBeUndefined();
@@ -89,7 +89,7 @@ describe('the buckets of a range', () => {
     ).toBeUndefined();
   });
 
-  it('are counted at the coarsest level that has their bounds', () => {
+  it('use the coarsest level that has their bounds', () => {
     const level = (...instants: string[]) => levelOf(instants.map((instant) => new Date(instant)));
     expect(level('2026-11-20T00:00:00Z', '2026-11-21T00:00:00Z')).toBe('DAY');
     expect(level('2026-11-19T23:00:00Z', '2026-11-21T00:00:00Z')).toBe('HOUR');
@@ -101,7 +101,7 @@ describe('a bucket', () => {
   const end = new Date('2026-11-20T09:01:00Z');
   const at = (ms: number) => new Date(end.getTime() + ms);
 
-  it('is final when it has settled, and a late event opens it again for a while', () => {
+  it('is final after the settle time, and a late event reopens it for that time', () => {
     expect(isFinal({ end, updatedAt: undefined }, at(59_999), 60_000)).toBe(false);
     expect(isFinal({ end, updatedAt: undefined }, at(60_000), 60_000)).toBe(true);
     expect(isFinal({ end, updatedAt: at(500_000) }, at(559_999), 60_000)).toBe(false);
@@ -109,7 +109,7 @@ describe('a bucket', () => {
   });
 });
 
-describe('what activities add to buckets', () => {
+describe('the additions of activities', () => {
   const activity = fc.record({
     tenantId: fc.constantFrom('a', 'b'),
     userId: fc.constantFrom('alice', 'bob', 'carol'),
@@ -122,7 +122,7 @@ describe('what activities add to buckets', () => {
     }),
   });
 
-  it('is what each adds on its own, per minute, hour and day, in one order', () => {
+  it('are the sum over all activities, per minute, hour and day, in a fixed order', () => {
     fc.assert(
       fc.property(fc.array(activity, { maxLength: 40 }), (activities) => {
         const additions = additionsOf(activities);

@@ -4,7 +4,7 @@ import { unusual } from './alert.ts';
 const rule = { minScore: 4, minCount: 100, minDays: 5 };
 const steady = [1_000, 1_040, 980, 1_010, 970, 1_020, 990];
 
-it('is what lies four deviations away, up or down', () => {
+it('reports a count four standard deviations above or below the mean', () => {
   expect(unusual(1_000, steady, rule)).toBeUndefined();
   expect(unusual(1_120, steady, rule)).toBeUndefined();
   expect(unusual(1_200, steady, rule)).toMatchObject({ count: 1_200, mean: expect.closeTo(1_001.4, 1) });
@@ -12,17 +12,17 @@ it('is what lies four deviations away, up or down', () => {
   expect(unusual(0, steady, rule)?.score).toBeLessThan(-4);
 });
 
-it('is not chance: the same count every day does not make one more of it unusual', () => {
+it('ignores chance if the count was the same every day', () => {
   const same = Array<number>(10).fill(400);
   expect(unusual(470, same, rule)).toBeUndefined();
   expect(unusual(481, same, rule)).toBeDefined();
 });
 
-it('is not what swings every day', () => {
+it('ignores a usual swing', () => {
   expect(unusual(3_000, [200, 2_500, 900, 3_100, 400, 1_800], rule)).toBeUndefined();
 });
 
-it('is nothing of few events, or of few days', () => {
+it('ignores hours with few events, or with few days of activity', () => {
   expect(unusual(99, [2, 1, 3, 2, 1, 2], rule)).toBeUndefined();
   expect(unusual(100, [2, 1, 3, 2, 1, 2], rule)).toBeDefined();
   expect(unusual(5_000, [1_000, 1_000, 0, 0, 0, 1_000, 1_000], rule)).toBeUndefined();

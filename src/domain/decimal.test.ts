@@ -4,7 +4,10 @@ import { add, compare, percentage, ratio, subtract, times } from './decimal.ts';
 
 const upTo = (max: bigint) => fc.bigInt(-max, max);
 
-/** Up to 30 digits, as whole units and how many of them are decimals; most of them few, as money is. */
+/**
+ * Numbers of up to 30 digits, as units and the number of decimals. Most of them are short, as amounts of
+ * money are.
+ */
 const numbers = fc.record({
   units: fc.oneof(upTo(10n ** 30n), upTo(10n ** 16n), upTo(10n ** 7n), upTo(20n)),
   scale: fc.nat(12),
@@ -17,14 +20,14 @@ function text({ units, scale }: Numbers): string {
   return scale === 0 ? sign + digits : `${sign}${digits.slice(0, -scale)}.${digits.slice(-scale)}`;
 }
 
-/** In units of 10^-24, far below any of them. */
+/** The number in units of 10^-24, which is below the precision of all of them. */
 const exact = (decimal: string): bigint => {
   const [whole = '', fraction = ''] = decimal.split('.');
   return BigInt(whole + fraction.padEnd(24, '0'));
 };
 
 describe('decimals', () => {
-  it('are exact at 30 digits, whatever their decimals', () => {
+  it('are exact at 30 digits for any number of decimals', () => {
     fc.assert(
       fc.property(numbers, numbers, (x, y) => {
         const [a, b] = [text(x), text(y)];
@@ -49,7 +52,7 @@ describe('decimals', () => {
     expect(add(a, b)).toBe(sum);
   });
 
-  it('are parts of each other in percent, to four decimals that are not rounded', () => {
+  it('give percentages with 4 decimals, rounded towards zero', () => {
     expect(percentage('1', '3')).toBe(33.3333);
     expect(percentage('29', '100')).toBe(29);
     fc.assert(
@@ -62,7 +65,7 @@ describe('decimals', () => {
     );
   });
 
-  it('compare by what they amount to, and divide rounding down', () => {
+  it('compare by value, and divide rounding towards zero', () => {
     expect(compare('1.0', '1')).toBe(0);
     expect(ratio('2', '3', 4)).toBe('0.6666');
     expect(ratio('250000.00', '250000', 2)).toBe('1.00');

@@ -8,7 +8,7 @@ interface ErrorEntry {
   readonly retriable: boolean;
   /** The text for the caller if no more precise one is known. */
   readonly message: string;
-  /** What to do about it, for the manual. */
+  /** What the caller or the operator can do, for the manual. */
   readonly advice: string;
 }
 
@@ -110,8 +110,8 @@ export const errorTable = {
 export type ErrorCode = keyof typeof errorTable;
 
 /**
- * A failure with a code of the table. The message may be shown to whoever made the request; what only operators may see
- * belongs in `cause`.
+ * A failure with a code of the table. The caller may see the message. Details that only operators may see
+ * belong in `cause`.
  */
 export class AppError extends Error {
   readonly code: ErrorCode;

@@ -10,25 +10,25 @@ const key = { tenantId: 'default', userId: 'alice' };
 const user = { ...key, ...userDefaults, createdAt: now, disabledCategories: [] };
 const arrival = draft(key, { createdAt: now });
 
-/** What can happen to an inbox: an arrival, or an opening up to somewhere, sensible or not. */
-const happening = fc.oneof(
+/** A step in the life of an inbox: an arrival, or an opening up to any number, valid or not. */
+const step = fc.oneof(
   fc.constant('arrival' as const),
   fc.constant(undefined),
   fc.bigInt({ min: -3n, max: 30n }),
 );
 
-/** Lives through what happens, counting the rows as the store does; calls back after each. */
+/** Applies the steps and counts the rows as the store does. Calls `after` after each step. */
 function live(
-  happenings: readonly ('arrival' | undefined | bigint)[],
+  steps: readonly ('arrival' | undefined | bigint)[],
   after: (before: Inbox, inbox: Inbox) => void,
 ): void {
   let inbox = emptyInbox(key, now);
-  for (const what of happenings) {
+  for (const step of steps) {
     const before = inbox;
-    if (what === 'arrival') ({ inbox } = deliver(inbox, user, arrival, later, []));
+    if (step === 'arrival') ({ inbox } = deliver(inbox, user, arrival, later, []));
     else {
-      const openedSeq = watermarkAfterOpening(inbox, what);
-      // Sequences are dense, so the rows above the watermark are these.
+      const openedSeq = watermarkAfterOpening(inbox, step);
+      // Sequence numbers have no gaps, so this is the number of rows above the watermark.
       inbox = open(inbox, openedSeq, Number(inbox.lastSeq - openedSeq), later);
     }
     after(before, inbox);
@@ -36,18 +36,18 @@ function live(
 }
 
 const holds = (property: (before: Inbox, inbox: Inbox) => void) =>
-  fc.assert(fc.property(fc.array(happening, { maxLength: 40 }), (happenings) => live(happenings, property)));
+  fc.assert(fc.property(fc.array(step, { maxLength: 40 }), (steps) => live(steps, property)));
 
 describe('the watermark', () => {
   it('never moves back', () => {
     holds((before, inbox) => expect(inbox.openedSeq).toBeGreaterThanOrEqual(before.openedSeq));
   });
 
-  it('never stands beyond what has arrived', () => {
+  it('never exceeds the last arrival', () => {
     holds((_, inbox) => expect(inbox.openedSeq).toBeLessThanOrEqual(inbox.lastSeq));
   });
 
-  it('stands at what was shown, or at everything when that is not said', () => {
+  it('moves to the given sequence number, or to the last arrival by default', () => {
     const inbox = { ...emptyInbox(key, now), lastSeq: 10n, openedSeq: 4n };
     expect(watermarkAfterOpening(inbox, undefined)).toBe(10n);
     expect(watermarkAfterOpening(inbox, 7n)).toBe(7n);
@@ -58,11 +58,11 @@ describe('the watermark', () => {
 });
 
 describe('an inbox', () => {
-  it('counts as unseen what arrived above the watermark', () => {
+  it('counts the arrivals above the watermark as unseen', () => {
     holds((_, inbox) => expect(inbox.unseen).toBe(Number(inbox.lastSeq - inbox.openedSeq)));
   });
 
-  it('has a version that never goes back and grows with every change of a count', () => {
+  it('has a version that grows with every change of a count, and never shrinks', () => {
     holds((before, inbox) => {
       expect(inbox.version).toBeGreaterThanOrEqual(before.version);
       const isChanged = inbox.unseen !== before.unseen || inbox.unread !== before.unread;
@@ -70,7 +70,7 @@ describe('an inbox', () => {
     });
   });
 
-  it('gives arrivals the next place and keeps opening from touching what is unread', () => {
+  it('gives an arrival the next sequence number, and opening it does not change the unread count', () => {
     const { inbox, notification } = deliver(emptyInbox(key, now), user, arrival, later, []);
     expect(notification).toMatchObject({
       ...key,
@@ -88,7 +88,7 @@ describe('an inbox', () => {
     });
   });
 
-  it('is not touched by a notification its user cannot receive', () => {
+  it('does not change for a notification that its user has opted out of', () => {
     const inbox = emptyInbox(key, now);
     const delivered = deliver(inbox, { ...user, canReceiveNotifications: false }, arrival, later, []);
     expect(delivered.inbox).toBe(inbox);
@@ -100,7 +100,7 @@ describe('an inbox', () => {
     });
   });
 
-  it('is reached by a critical notification of a locked category whatever its user chose', () => {
+  it('receives a critical notification of a locked category even if its user has opted out', () => {
     const recipient = { ...user, canReceiveNotifications: false, disabledCategories: ['general'] };
     const critical = { ...arrival, severity: 'CRITICAL' } as const;
     const delivered = deliver(emptyInbox(key, now), recipient, critical, later, ['general']);
@@ -108,7 +108,7 @@ describe('an inbox', () => {
     expect(delivered.inbox.unseen).toBe(1);
   });
 
-  it('is not touched by one that is still to come or whose time is over', () => {
+  it('does not change for a scheduled or expired notification', () => {
     const inbox = emptyInbox(key, now);
     const coming = deliver(inbox, user, { ...arrival, scheduledFor: later }, now, []);
     expect(coming).toMatchObject({ inbox, notification: { status: 'SCHEDULED', seq: null } });
@@ -119,7 +119,7 @@ describe('an inbox', () => {
     );
   });
 
-  it('has one that arrives again at the newest place, counted once however it stood before', () => {
+  it('moves a notification that arrives again to the newest place, and counts it once', () => {
     const first = deliver(emptyInbox(key, now), user, arrival, now, []);
     const again = arrive(first.inbox, first.notification, later);
     expect(again).toMatchObject({ inbox: { unseen: 1, unread: 1, lastSeq: 2n }, notification: { seq: 2n } });
@@ -131,7 +131,7 @@ describe('an inbox', () => {
     });
   });
 
-  it('keeps its version and moment when opening changes no count', () => {
+  it('keeps its version and its updatedAt if opening changes no count', () => {
     const opened = open(emptyInbox(key, now), 0n, 0, later);
     expect(opened).toMatchObject({ version: 0, updatedAt: now, lastOpenedAt: later });
     expect(badgeOf(opened)).toEqual({
@@ -144,7 +144,7 @@ describe('an inbox', () => {
     });
   });
 
-  it('is put right by opening when its count had drifted', () => {
+  it('corrects a wrong count when it is opened', () => {
     const drifted = { ...emptyInbox(key, now), lastSeq: 3n, unseen: 7, version: 9 };
     expect(open(drifted, 1n, 2, later)).toMatchObject({ unseen: 2, version: 10, updatedAt: later });
   });

@@ -23,7 +23,7 @@ const item = (fields: Partial<Item> = {}): Item => ({
 });
 
 describe('publishing', () => {
-  it('makes new items of now, unless it is said when', () => {
+  it('creates items with the current time, unless a time is given', () => {
     const { collection, items } = publish(
       news,
       [],
@@ -37,7 +37,7 @@ describe('publishing', () => {
     ]);
   });
 
-  it('again changes the title that is given and nothing else', () => {
+  it('changes only a given title if the item exists', () => {
     const titles = [undefined, null, 'B'].map((title) => {
       const again = publish(news, [item()], [{ itemId: 'a', title, publishedAt: now }], horizon);
       expect(again.collection).toBe(news);
@@ -47,7 +47,7 @@ describe('publishing', () => {
     expect(titles).toEqual(['A', null, 'B']);
   });
 
-  it('of what was retracted is publishing it anew, under its title', () => {
+  it('publishes a retracted item again, with its title', () => {
     const { collection, items } = publish(news, [item({ retractedAt: now })], [{ itemId: 'a' }], horizon);
     expect(collection.version).toBe(8);
     expect(items).toEqual([item({ publishedAt: now, viewsFrom: horizon.start })]);
@@ -55,7 +55,7 @@ describe('publishing', () => {
 });
 
 describe('retracting', () => {
-  it('is noted once, and changes the version once', () => {
+  it('changes the item and the version once', () => {
     const { collection, items } = retract(news, [item(), item({ itemId: 'b', retractedAt: earlier })], now);
     expect(collection).toEqual({ ...news, version: 8, updatedAt: now });
     expect(items.map(({ retractedAt }) => retractedAt)).toEqual([now, earlier]);
@@ -64,7 +64,7 @@ describe('retracting', () => {
 });
 
 describe('views', () => {
-  it('are one per user and item, the newest', () => {
+  it('are the newest view per user and item', () => {
     const two = itemViewed({ occurredAt: now, data: { collection: 'news', itemIds: ['a', 'b'] } });
     const one = itemViewed({ occurredAt: earlier, data: { collection: 'news', itemIds: ['b', 'c'] } });
     const bobs = itemViewed({ userId: 'bob', occurredAt: earlier });
@@ -79,7 +79,7 @@ describe('views', () => {
 });
 
 describe('the key of an item badge', () => {
-  it('names its collection, and other keys none', () => {
+  it('names its collection, and other keys name none', () => {
     expect(collectionOf(itemsKey('news_1.x-Y'))).toBe('news_1.x-Y');
     for (const key of ['notifications', 'items:', 'items', 'items:a b', 'Items:news', 'items:a:b', ''])
       expect(collectionOf(key)).toBeUndefined();

@@ -1,7 +1,7 @@
 import { type LimitType, limitValueOf, progressOf, type UserLimit } from './limit.ts';
 import { type Notification, undelivered } from './notification.ts';
 
-/** Category of what tells users that a limit runs out. */
+/** The category of notifications that a limit runs out. */
 export const limitsCategory = 'limits';
 
 const names: Readonly<Record<LimitType, string>> = {
@@ -13,7 +13,10 @@ const names: Readonly<Record<LimitType, string>> = {
   UNKNOWN: 'limit',
 };
 
-/** Tells a user how much of a limit is used; visiting the limit reads it. */
+/**
+ * Creates the notification that says how much of a limit is used. A visit of the limit marks the notification
+ * as read.
+ */
 export function limitNotification(
   limit: UserLimit,
   { id, percent, now }: { readonly id: string; readonly percent: number; readonly now: Date },

@@ -48,7 +48,7 @@ const thresholds: LimitThresholds = {
   UNKNOWN: byDefault,
 };
 
-/** What a client sees. */
+/** The fields of a limit that a client sees. */
 const seen = (limit: UserLimit) => ({
   value: limitValueOf(limit),
   previous: previousValueOf(limit),
@@ -63,7 +63,7 @@ const amounts = fc
   .map(([whole, fraction]) => `${whole}${fraction}`);
 const maybe = <T>(arbitrary: fc.Arbitrary<T>) => fc.option(arbitrary, { nil: undefined });
 const moments = maybe(fc.integer({ min: 1, max: 60 }).map((days) => later(days).getTime()));
-/** Few places, so that some events stand at the same one. */
+/** A small range, so that some events have the same sequence number. */
 const sequences = fc.integer({ min: 0, max: 12 });
 const events: fc.Arbitrary<LimitEvent> = fc.oneof(
   fc
@@ -99,7 +99,7 @@ const events: fc.Arbitrary<LimitEvent> = fc.oneof(
 );
 
 describe('a limit', () => {
-  it('is the same after any shuffle of its events with every one doubled', () => {
+  it('is the same for any order of its events, also if each is doubled', () => {
     fc.assert(
       fc.property(
         fc
@@ -115,7 +115,7 @@ describe('a limit', () => {
     );
   });
 
-  it('is read by the value in force when it was used, however often it was defined since', () => {
+  it('interprets progress by the value that was in force, for any later definitions', () => {
     const tens = fc.integer({ min: 0, max: 8 }).map((n) => String(10 * n));
     const places = fc.integer({ min: 0, max: 30 });
     const few: fc.Arbitrary<LimitEvent> = fc.oneof(
@@ -166,23 +166,23 @@ describe('a limit', () => {
     expect(totals).toBeGreaterThan(100);
   });
 
-  it('keeps its progress when it is defined anew, also where what is left of the old value fits the new one', () => {
+  it('keeps its progress after a new definition, also if the old remaining amount fits the new value', () => {
     const change = used(3, '50', '10', { remainingAmount: '40' });
     const values = ['50', '10', '60', '110', '40', '50'];
-    const anew = values.map((value, n) => created(4 + n, { value }));
-    for (let n = 0; n <= anew.length; n += 1) {
-      const limit = limitAfter(created(1), change, ...anew.slice(0, n));
+    const redefined = values.map((value, n) => created(4 + n, { value }));
+    for (let n = 0; n <= redefined.length; n += 1) {
+      const limit = limitAfter(created(1), change, ...redefined.slice(0, n));
       expect(progressOf(limit)).toBe('60');
       expect(disagrees(limit)).toBe(false);
     }
-    expect(remainingOf(limitAfter(created(1), change, ...anew.slice(0, 1)))).toBe('-10');
-    // Nor does it guess by the value of a later definition when it knows of none before.
+    expect(remainingOf(limitAfter(created(1), change, ...redefined.slice(0, 1)))).toBe('-10');
+    // Without an earlier definition, a later one does not change the progress either.
     expect(progressOf(limitAfter(change, created(4, { value: '50' })))).toBe('60');
     const total = used(2, '10', '30', { remainingAmount: '70' });
-    expect(progressOf(limitAfter(created(1), total, ...anew))).toBe('30');
+    expect(progressOf(limitAfter(created(1), total, ...redefined))).toBe('30');
   });
 
-  it('keeps no more definitions than it can need', () => {
+  it('keeps only the definitions that it can need', () => {
     const many = Array.from({ length: 300 }, (_, n) => created(10 + n));
     expect(limitAfter(...many).older).toHaveLength(100);
     expect(limitAfter(...many.toReversed())).toEqual(limitAfter(...many));
@@ -190,7 +190,7 @@ describe('a limit', () => {
     expect(limitAfter(...many, used(1_000, '0', '1')).older).toEqual([]);
   });
 
-  it('never has a negative progress, and what remains is the value less it', () => {
+  it('never has negative progress, and its remaining amount is the value minus the progress', () => {
     fc.assert(
       fc.property(fc.array(events, { maxLength: 12 }), (all) => {
         const limit = limitAfter(...all);
@@ -203,7 +203,7 @@ describe('a limit', () => {
     );
   });
 
-  it('has the value of its latest definition and keeps the one before, whichever came first', () => {
+  it('has the value of its latest definition and keeps the previous value, in any order of arrival', () => {
     const [first, second, third] = [
       created(1),
       created(5, { value: '200.00' }),
@@ -217,7 +217,7 @@ describe('a limit', () => {
     });
   });
 
-  it('is defined by a late definition without going back', () => {
+  it('keeps its progress after a late definition', () => {
     const limit = limitAfter(used(4, '10.00', '20.50'), created(1, { progress: '3.00' }));
     expect(seen(limit)).toEqual({
       value: '100.00',
@@ -230,7 +230,7 @@ describe('a limit', () => {
     expect(seen(limitAfter(created(1, { progress: '3.00' })))).toMatchObject({ progress: '3.00' });
   });
 
-  it('is partial and usable after a reset alone, and without a value after progress alone', () => {
+  it('is partial after only a reset, and has no value after only progress', () => {
     const resetOnly = limitAfter(reset(7, '200', '249800'));
     expect(seen(resetOnly)).toMatchObject({
       value: '250000',
@@ -251,7 +251,7 @@ describe('a limit', () => {
     });
   });
 
-  it('ignores progress and resets that stand before what it knows, and jumps over gaps', () => {
+  it('ignores events with a lower sequence number, and accepts gaps', () => {
     const limit = limitAfter(created(1), used(900, '40.00', '5.00'));
     expect(seen(limit)).toMatchObject({ progress: '45.00', sequence: 900n });
     expect(seen(applyLimitEvent(limit, reset(899, '40.00', '60.00'), testNow))).toMatchObject({
@@ -262,13 +262,13 @@ describe('a limit', () => {
     });
   });
 
-  it('takes an amount for all that is used when only that agrees with what remains', () => {
+  it('takes an amount as the total if only this agrees with the remaining amount', () => {
     const alone = used(2, '10.00', '30.00', { remainingAmount: '70.00' });
     const together = used(2, '10.00', '30.00', { remainingAmount: '60.00' });
     const neither = used(2, '10.00', '30.00', { remainingAmount: '1.00' });
     expect(progressOf(limitAfter(created(1), alone))).toBe('30.00');
     expect(progressOf(limitAfter(alone, created(1)))).toBe('30.00');
-    // Also when the limit is defined anew behind it.
+    // A new definition after it changes nothing.
     expect(progressOf(limitAfter(created(1), alone, created(3, { value: '500.00' })))).toBe('30.00');
     expect(progressOf(limitAfter(created(1), together))).toBe('40.00');
     expect(progressOf(limitAfter(created(1), neither))).toBe('40.00');
@@ -291,7 +291,7 @@ describe('a limit', () => {
     });
   });
 
-  it('begins and ends by the clock', () => {
+  it('starts and ends at its times', () => {
     const status = { activeFrom: later(1).getTime(), activeUntil: later(3).getTime(), status: 'FUTURE' };
     const limit = limitAfter(created(1, status));
     expect([0, 1, 2, 3].map((days) => statusAt(limit, later(days)))).toEqual([
@@ -309,27 +309,27 @@ describe('a limit', () => {
 
 describe('the next reset', () => {
   const noTime = { nextResetTime: null };
-  it('is what the latest event says, and by the period when none does', () => {
+  it('is in the latest event that states it, and otherwise follows from the period', () => {
     expect(nextResetOf(limitAfter(created(1)), 'UTC')).toEqual(later(1));
     expect(nextResetOf(limitAfter(created(1, noTime)), 'UTC')).toEqual(later(1));
     const moved = used(2, '0', '1', { nextResetTime: later(9).getTime() });
     expect(nextResetOf(limitAfter(created(1), moved, used(3, '1', '1', noTime)), 'UTC')).toEqual(later(9));
-    // A reset without a time of its own begins a new period.
+    // A reset that states no next reset starts a new period.
     const silent = limitEvent('USER_LIMIT_RESET', 4, noTime, { createdAt: later(9).getTime() });
     expect(nextResetOf(limitAfter(created(1), moved, silent), 'UTC')).toEqual(later(10));
   });
 
-  it('is not that of an earlier definition when the limit does not reset any more', () => {
+  it('is null after a definition without resets', () => {
     for (const period of ['INDEFINITE', 'INSTANCE']) {
       const endless = created(5, { ...noTime, period });
       expect(nextResetOf(limitAfter(created(1), endless), 'UTC')).toBeNull();
       expect(nextResetOf(limitAfter(endless, created(1)), 'UTC')).toBeNull();
-      const said = used(6, '0', '1', { nextResetTime: later(9).getTime() });
-      expect(nextResetOf(limitAfter(created(1), endless, said), 'UTC')).toEqual(later(9));
+      const stated = used(6, '0', '1', { nextResetTime: later(9).getTime() });
+      expect(nextResetOf(limitAfter(created(1), endless, stated), 'UTC')).toEqual(later(9));
     }
   });
 
-  it('is overdue once it has passed and no reset was seen', () => {
+  it('is overdue if its time has passed without a reset', () => {
     const isOverdue = (limit: UserLimit, now: Date) => isResetOverdue(limit, nextResetOf(limit, 'UTC'), now);
     const limit = limitAfter(created(1));
     expect(isOverdue(limit, later(0.99))).toBe(false);
@@ -340,7 +340,7 @@ describe('the next reset', () => {
 
 describe('the projection', () => {
   const month = { period: 'MONTH', nextResetTime: later(30).getTime() };
-  it('goes on at the pace since the last reset, and says nothing when the period ends first', () => {
+  it('continues the pace since the last reset, and is null if the period ends first', () => {
     const exhaustion = (limit: UserLimit, now: Date) =>
       projectedExhaustionOf(limit, nextResetOf(limit, 'UTC'), now);
     const limit = limitAfter(created(1, month), used(2, '0', '25.00', { nextResetTime: null }));
@@ -360,7 +360,7 @@ describe('thresholds', () => {
     ...limit,
     notifiedThreshold: { sequence: sequenceOf(limit), event: limit.change?.event ?? '', percent },
   });
-  it('are crossed once until a reset, the highest at once, exactly', () => {
+  it('are crossed exactly, once until a reset, and the highest first', () => {
     const at = (amount: string) => limitAfter(created(1), used(2, '0', amount));
     expect(crossedThreshold(at('79.999999999999999999'), thresholds)).toBeUndefined();
     expect(crossedThreshold(at('80'), thresholds)).toBe(80);
@@ -374,24 +374,24 @@ describe('thresholds', () => {
     expect(crossedThreshold(apply(apply(limit, reset(5, '80', '20')), used(6, '0', '90')), thresholds)).toBe(
       80,
     );
-    // A reset that comes late arms it for what came after it.
+    // A reset that arrives late arms the threshold for the events after the reset.
     expect(crossedThreshold(apply(apply(limit, used(6, '0', '90')), reset(5, '80', '20')), thresholds)).toBe(
       80,
     );
   });
 
-  it('are armed by a reset at the same place only when that stands behind', () => {
+  it('are armed by a reset with the same sequence number only if the reset sorts later', () => {
     const at = (source: string) => ({ ...reset(2, '85', '15'), source });
     const limit = notifiedAt(limitAfter(created(1), { ...used(2, '0', '85'), source: 'm' }), 80);
     for (const event of [used(3, '85', '1'), used(3, '0', '85')]) {
-      const behind = (source: string) =>
+      const followedBy = (source: string) =>
         [at(source), event].reduce<UserLimit>((one, next) => applyLimitEvent(one, next, testNow), limit);
-      expect(crossedThreshold(behind('a'), thresholds)).toBeUndefined();
-      expect(crossedThreshold(behind('z'), thresholds)).toBe(80);
+      expect(crossedThreshold(followedBy('a'), thresholds)).toBeUndefined();
+      expect(crossedThreshold(followedBy('z'), thresholds)).toBe(80);
     }
   });
 
-  it('are those of the type', () => {
+  it('depend on the type of the limit', () => {
     const session = limitAfter(created(1, { type: 'SESSION', value: '3600' }), used(2, '0', '3239'));
     expect(crossedThreshold(session, thresholds)).toBeUndefined();
     expect(crossedThreshold(applyLimitEvent(session, used(3, '3239', '1'), testNow), thresholds)).toBe(90);

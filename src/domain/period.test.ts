@@ -8,7 +8,7 @@ describe('a period ends', () => {
     ['DAY', '2026-03-22T10:48:10.594Z', '2026-03-22T10:48:10.594Z', 'UTC', '2026-03-23T10:48:10.594Z'],
     ['DAY', '2026-03-22T10:00:00Z', '2026-03-25T09:59:59Z', 'UTC', '2026-03-25T10:00:00.000Z'],
     ['DAY', '2026-03-22T10:00:00Z', '2026-03-25T10:00:00Z', 'UTC', '2026-03-26T10:00:00.000Z'],
-    // 24 hours, also over the night in which the clocks of Berlin skip one.
+    // A day has 24 hours, also over the night when the clocks of Berlin skip an hour.
     ['DAY', '2026-03-28T11:00:00Z', '2026-03-28T11:00:00Z', 'Europe/Berlin', '2026-03-29T11:00:00.000Z'],
     ['WEEK', '2026-03-22T10:00:00Z', '2026-03-30T00:00:00Z', 'Europe/Berlin', '2026-04-05T10:00:00.000Z'],
     ['WEEK', '2026-03-22T10:00:00Z', '2026-03-01T00:00:00Z', 'UTC', '2026-03-29T10:00:00.000Z'],
@@ -17,10 +17,10 @@ describe('a period ends', () => {
     ['MONTH', '2026-01-31T12:00:00Z', '2026-02-28T12:00:00Z', 'UTC', '2026-03-31T12:00:00.000Z'],
     ['MONTH', '2026-01-31T12:00:00Z', '2026-04-30T11:59:59Z', 'UTC', '2026-04-30T12:00:00.000Z'],
     ['MONTH', '2024-02-29T00:00:00Z', '2025-02-10T00:00:00Z', 'UTC', '2025-02-28T00:00:00.000Z'],
-    // The same hour on the clocks of Berlin, which are an hour ahead by then.
+    // The end has the same local hour in Berlin, where daylight saving time has begun.
     ['MONTH', '2026-03-22T11:00:00Z', '2026-03-22T11:00:00Z', 'Europe/Berlin', '2026-04-22T10:00:00.000Z'],
     ['CALENDAR_DAY', '2026-03-28T11:00:00Z', '2026-03-28T11:00:00Z', 'UTC', '2026-03-29T00:00:00.000Z'],
-    // A day of 23 hours, one of 25, and one that begins at 01:00 because midnight is skipped.
+    // These days have 23 hours, have 25 hours, and begin at 01:00 because midnight is skipped.
     [
       'CALENDAR_DAY',
       '2026-03-29T00:00:00Z',
@@ -44,7 +44,7 @@ describe('a period ends', () => {
     ],
     ['CALENDAR_WEEK', '2026-11-20T09:00:00Z', '2026-11-20T09:00:00Z', 'UTC', '2026-11-23T00:00:00.000Z'],
     ['CALENDAR_WEEK', '2026-11-23T00:00:00Z', '2026-11-23T00:00:00Z', 'UTC', '2026-11-30T00:00:00.000Z'],
-    // Sunday in Auckland already, so the week ends with that day.
+    // In Auckland it is already Sunday, so the week ends with this day.
     [
       'CALENDAR_WEEK',
       '2026-11-21T12:00:00Z',

@@ -13,7 +13,7 @@ const recipient: Recipient = {
 const locked = ['billing', 'security'];
 const everything = 'The user receives no notifications.';
 
-describe('whether a notification reaches its user', () => {
+describe('the delivery of a notification', () => {
   const cases: [
     category: string,
     isOn: boolean,
@@ -34,13 +34,16 @@ describe('whether a notification reaches its user', () => {
     ['security', true, 'The user receives none of the category security.', undefined],
     ['security', false, everything, undefined],
   ];
-  it.each(cases)('of %s, with everything on: %s', (category, canReceiveNotifications, refusal, critical) => {
-    const user = { ...recipient, canReceiveNotifications };
-    for (const severity of severities) {
-      const expected = severity === 'CRITICAL' ? critical : refusal;
-      expect(refusalOf(user, { category, severity }, locked)).toBe(expected);
-    }
-  });
+  it.each(cases)(
+    'of the category %s, with canReceiveNotifications %s',
+    (category, canReceiveNotifications, refusal, critical) => {
+      const user = { ...recipient, canReceiveNotifications };
+      for (const severity of severities) {
+        const expected = severity === 'CRITICAL' ? critical : refusal;
+        expect(refusalOf(user, { category, severity }, locked)).toBe(expected);
+      }
+    },
+  );
 
   it('depends on the whole name of the category', () => {
     const critical = { severity: 'CRITICAL' } as const;
@@ -52,7 +55,7 @@ describe('whether a notification reaches its user', () => {
 });
 
 describe('the categories of a user', () => {
-  it('are what they chose and what is locked, each once, by name', () => {
+  it('are the choices of the user and the locked categories, once each, sorted by name', () => {
     const choices = [
       { category: 'security', enabled: false },
       { category: 'news', enabled: true },

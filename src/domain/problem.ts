@@ -18,7 +18,7 @@ export const problemTable = {
     advice: 'Create the user with `upsertUsers`, then send the mutation again.',
   },
   OPTED_OUT: {
-    meaning: 'The user has opted out. The message says of what.',
+    meaning: 'The user has opted out. The message names the preference.',
     retriable: false,
     advice: 'Do not send it. Only critical notifications of a locked category reach this user.',
   },

@@ -5,7 +5,7 @@ import { daysBetween, isTimeZone, startOfDayBefore } from './time.ts';
 
 const zones = Intl.supportedValuesOf('timeZone');
 const zone = fc.constantFrom(...zones);
-/** Within what can be asked for: ten years back. */
+/** Instants of the ten years that a caller can ask for. */
 const instant = fc.date({
   min: new Date('2016-11-20T00:00:00Z'),
   max: new Date('2026-11-20T00:00:00Z'),
@@ -17,7 +17,7 @@ const wallClock = (at: Date, timeZone: string): string =>
 const dayOf = (at: Date, timeZone: string): string => wallClock(at, timeZone).slice(0, 10);
 
 describe('time zones', () => {
-  it('are all the names this server knows, and UTC and links', () => {
+  it('include all names that this server knows, UTC, and links', () => {
     for (const name of [...zones, 'UTC', 'US/Pacific', 'Asia/Calcutta', 'Etc/GMT+12', 'GMT'])
       expect(isTimeZone(name)).toBe(true);
   });
@@ -43,13 +43,13 @@ describe('time zones', () => {
     'posixrules',
     'CET-1CEST',
     'undefined',
-  ])('are not %j', (name) => {
+  ])('do not include %j', (name) => {
     expect(isTimeZone(name)).toBe(false);
   });
 });
 
 describe('the start of a day', () => {
-  it('is the first instant that the wall clock shows that day, in every zone', () => {
+  it('is the first instant at which the wall clock shows that day, in every zone', () => {
     fc.assert(
       fc.property(instant, zone, (at, timeZone) => {
         const start = startOfDayBefore(at, 0, timeZone);
@@ -62,17 +62,17 @@ describe('the start of a day', () => {
   });
 
   it.each([
-    ['a midnight like others', 'Europe/Berlin', '2026-07-01T12:00:00Z', '2026-06-30T22:00:00Z'],
+    ['a normal midnight', 'Europe/Berlin', '2026-07-01T12:00:00Z', '2026-06-30T22:00:00Z'],
     ['a day without a midnight', 'America/Santiago', '2026-09-06T12:00:00Z', '2026-09-06T04:00:00Z'],
     ['the first of two midnights', 'America/Havana', '2026-11-01T12:00:00Z', '2026-11-01T04:00:00Z'],
     ['a quarter hour offset', 'Asia/Kathmandu', '2026-07-01T18:20:00Z', '2026-07-01T18:15:00Z'],
-  ])('is right for %s', (_, timeZone, at, start) => {
+  ])('handles %s', (_, timeZone, at, start) => {
     expect(startOfDayBefore(new Date(at), 0, timeZone)).toEqual(new Date(start));
   });
 });
 
-describe('the days of a stretch of time', () => {
-  it('follow each other without holes, begin with the day of its start and end with that of its last instant', () => {
+describe('the days of an interval', () => {
+  it('follow each other without gaps, from the day of the start to the day of the last instant', () => {
     fc.assert(
       fc.property(instant, fc.integer({ min: 1, max: 40 * 86_400_000 }), zone, (from, lengthMs, timeZone) => {
         const to = new Date(from.getTime() + lengthMs);
@@ -93,7 +93,7 @@ describe('the days of a stretch of time', () => {
 });
 
 describe('a window', () => {
-  it('of N calendar days has N days, of which the last holds the moment asked about', () => {
+  it('of N calendar days has N days, and the last day contains asOf', () => {
     fc.assert(
       fc.property(
         instant,
@@ -113,7 +113,7 @@ describe('a window', () => {
     );
   });
 
-  it('of N rolling days has N times 24 hours, whatever the clocks do', () => {
+  it('of N rolling days has N times 24 hours, also over a clock change', () => {
     const asOf = new Date('2026-10-26T12:00:00Z');
     const window = windowOf({ days: 7, mode: 'ROLLING', timeZone: 'Europe/Berlin', asOf });
     expect(asOf.getTime() - window.start.getTime()).toBe(7 * 24 * 3_600_000);

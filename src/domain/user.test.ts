@@ -6,7 +6,7 @@ import { timelinessOf } from './page-view.ts';
 import { distinctUsers, userKeyOf } from './user.ts';
 
 describe('distinct users', () => {
-  it('name each user once and come in one order, whatever the order they were given in', () => {
+  it('contain each user once, in the same order for any input order', () => {
     const key = fc.record({
       tenantId: fc.constantFrom('a', 'a-b', 'a.b', 'b'),
       userId: fc.string({ minLength: 1, maxLength: 2 }),
@@ -21,14 +21,14 @@ describe('distinct users', () => {
     );
   });
 
-  it('carry nothing but the key', () => {
+  it('contain only the key', () => {
     const given = { tenantId: 'a', userId: 'b', secret: 'c' };
     expect(distinctUsers([given])).toEqual([{ tenantId: 'a', userId: 'b' }]);
   });
 });
 
 describe('timeliness', () => {
-  it('keeps what lies from the retention ago to five minutes ahead, both ends included', () => {
+  it('keeps times from the retention ago to five minutes ahead, both included', () => {
     const now = new Date('2026-11-20T09:00:00.000Z');
     const timeliness = (ms: number) => timelinessOf(new Date(now.getTime() + ms), now, 183);
     const retentionMs = 183 * 86_400_000;
@@ -42,8 +42,8 @@ describe('timeliness', () => {
   });
 });
 
-describe('the count for people', () => {
-  it('is the number up to the largest written out, and that with a plus above it', () => {
+describe('the displayed count', () => {
+  it('is the number up to the maximum, and the maximum with a plus above it', () => {
     expect([0, 1, 99, 100, 100_000].map((count) => displayCount(count, 99))).toEqual([
       '0',
       '1',
@@ -55,14 +55,14 @@ describe('the count for people', () => {
 });
 
 describe('errors', () => {
-  it('may be retried only when the table says so; what nobody classified may not', () => {
+  it('are retriable only if the table says so', () => {
     expect(isRetriable(new AppError('UNAVAILABLE'))).toBe(true);
     expect(isRetriable(new AppError('REJECTED_EVENT'))).toBe(false);
     expect(isRetriable(new Error('UNAVAILABLE'))).toBe(false);
     expect(isRetriable(undefined)).toBe(false);
   });
 
-  it('have the message of the table unless they say more', () => {
+  it('have the message of the table by default', () => {
     expect(new AppError('FORBIDDEN').message).toBe(errorTable.FORBIDDEN.message);
     expect(new AppError('FORBIDDEN', 'Not you.').message).toBe('Not you.');
   });

@@ -318,7 +318,7 @@ export type UserErrorCode =
   | 'IN_FUTURE'
   /** The object does not exist, or the caller may not see it. */
   | 'NOT_FOUND'
-  /** The user has opted out. The message says of what. */
+  /** The user has opted out. The message names the preference. */
   | 'OPTED_OUT'
   /** The user or the tenant has recorded as much as a day allows. The message says when to try again. */
   | 'QUOTA_EXCEEDED'
