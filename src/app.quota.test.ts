@@ -47,7 +47,7 @@ describe('the daily quota of a user', () => {
     const events = times(3, (i) => wireLimitEvent('USER_LIMIT_PROGRESS_CHANGED', i + 1, { userId: 'alice' }));
     const ingesting = `mutation ($events: [JSONObject!]!) {
       done: ingestLimitEvents(events: $events) { results { outcome message } ${problems} } }`;
-    const full = expect.stringContaining('A user may record 2 events of limits per day');
+    const full = expect.stringContaining('A user may record 2 limit events per day');
     expect(await ask('limits', ingesting, { events })).toMatchObject({
       done: {
         results: [

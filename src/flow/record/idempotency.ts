@@ -4,15 +4,21 @@ import { type Caller, callerNameOf } from '../../domain/caller.ts';
 import type { Problem } from '../../domain/problem.ts';
 import type { KeyIdentity } from '../../ports/store/idempotency.ts';
 
-/** Namespace of event ids made from idempotency keys: a repeated key is a repeated id, which is applied once. */
+/**
+ * The namespace of event ids that are derived from idempotency keys. A repeated key gives the same id, so
+ * workers apply the event once.
+ */
 const keyNamespace = '4f1f0c5e-6a39-4d0b-9a55-0d6f3c1f8b7e';
 
-/** What an idempotency key is scoped to: tenant, caller and mutation. */
+/** The scope of an idempotency key: tenant, caller and mutation. */
 export function keyIdentity(caller: Caller, mutation: string, key: string): KeyIdentity {
   return { tenantId: caller.tenantId, caller: callerNameOf(caller), mutation, key };
 }
 
-/** The id of what a caller wants done: of the same key always the same, so that it is done once; `userId` of those it stands for. */
+/**
+ * The id of the event that a call records. The same key always gives the same id, so the event is applied
+ * once. A key of a call for several users gives each `userId` its own id. Without a key the id is new.
+ */
 export function eventIdOf(
   caller: Caller,
   mutation: string,
@@ -28,9 +34,10 @@ export function eventIdOf(
 let prefix: { readonly at: Date; readonly text: string } | undefined;
 
 /**
- * A version 7 UUID (RFC 9562, section 5.7): the time, so that rows of one moment lie together, then what is random in a
- * version 4, which Node draws in batches. Drawing for each id, or writing the time for each of a bulk, is 4 % of a recorded
- * page view.
+ * Makes a version 7 UUID (RFC 9562, section 5.7). It begins with the time, so that rows of one moment are
+ * stored together. The rest are the random bits of a version 4 UUID, which Node generates in batches.
+ * Generating random bits for each id, or formatting the time for each event of a bulk, would take 4 % of the
+ * time of recording a page view.
  */
 function uuidV7(now: Date): string {
   if (prefix?.at !== now) {
@@ -40,22 +47,26 @@ function uuidV7(now: Date): string {
   return prefix.text + randomUUID().slice(15);
 }
 
-/** Tells inputs apart. */
+/** A digest that differs for different inputs. */
 export function digestOf(values: readonly unknown[]): string {
   return createHash('sha256').update(JSON.stringify(values)).digest('base64url');
 }
 
 export function conflict(path: readonly string[]): Problem {
-  const message = 'This idempotency key was used before with other input. Nothing was changed.';
+  const message =
+    'This idempotency key was used before with different input. Nothing was changed. Use a new key.';
   return { code: 'IDEMPOTENCY_CONFLICT', message, path };
 }
 
-/** What a key is bound to: the input, and what was answered beside the ids, which follow from the two. */
+/**
+ * The text that a key is bound to: the digest of the input, and the problems of the answer. The event ids
+ * follow from the key and the input.
+ */
 export function answerOf(digest: string, problems: readonly Problem[]): string {
   return problems.length === 0 ? digest : `${digest} ${JSON.stringify(problems)}`;
 }
 
-/** The way back; undefined when it is the answer to other input. */
+/** The problems of an answer made by `answerOf`. Undefined if the answer belongs to different input. */
 export function problemsIn(answer: string, digest: string): readonly Problem[] | undefined {
   if (answer === digest) return [];
   return answer.startsWith(`${digest} `) ? JSON.parse(answer.slice(digest.length + 1)) : undefined;

@@ -4,22 +4,23 @@ import type { Clock } from '../../ports/clock.ts';
 import type { EventLog } from '../../ports/event-log.ts';
 import { createQuotas, type Quotas, unlimited } from './quota.ts';
 
-/** What became of an event: QUOTA_EXCEEDED when the day of its user or tenant has no room for it. */
+/** The outcome of an event. QUOTA_EXCEEDED means that the user or the tenant has reached the daily quota. */
 export type IngestedLimitEvent =
   | Ingested
   | { readonly outcome: 'QUOTA_EXCEEDED'; readonly eventId: string; readonly message: string };
 
 /**
- * Takes events as their producers write them to the log, unmodified and in their order; what became of each. When it
- * resolves, those that were accepted are durable, and a worker applies each once, however often it was brought in. Rejects
- * with UNAVAILABLE: unknown which, bring in all of them again.
+ * Accepts limit events in the format of their producers and sends them to the log unmodified and in order.
+ * Returns the outcome of each event. When the call resolves, the accepted events are durable. A worker
+ * applies each event once, however often it is ingested. Rejects with UNAVAILABLE if it is unknown which
+ * events were kept. The caller then ingests all of them again.
  */
 export function createIngest(
   { log, clock }: { readonly log: EventLog; readonly clock: Clock },
   {
     quotas = createQuotas({ clock }, unlimited),
   }: {
-    /** Default: any number. */
+    /** Defaults to no quotas. */
     readonly quotas?: Pick<Quotas, 'limitEvents'>;
   } = {},
 ) {

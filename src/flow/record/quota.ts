@@ -4,10 +4,10 @@ import type { Problem } from '../../domain/problem.ts';
 import { userKeyOf } from '../../domain/user.ts';
 import type { Clock } from '../../ports/clock.ts';
 
-/** Users, and tenants, that are remembered: those that were counted last. */
+/** How many users, and how many tenants, a quota remembers. It evicts the least recently counted. */
 const maxKeys = 100_000;
 
-/** How much may be recorded for one user, and for one tenant, per day of UTC. 0: any number. */
+/** The most that callers may record per UTC day for one user and for one tenant. 0 means no quota. */
 export interface DailyQuota {
   readonly perUser: number;
   readonly perTenant: number;
@@ -15,32 +15,35 @@ export interface DailyQuota {
 
 export const unlimited: DailyQuota = { perUser: 0, perTenant: 0 };
 
-/** Whose day is counted. Without a user only the tenant's. */
+/** The user and tenant to count for. Without `userId`, only the tenant is counted. */
 interface Counted {
   readonly tenantId: string;
   readonly userId?: string;
 }
 
-/** What was accepted today. */
+/** The amount accepted today. */
 interface Count {
   amount: number;
 }
 
-/** Counts what this process accepts per day of UTC. */
+/** Limits what this process accepts per UTC day. */
 export interface Quota {
-  /** Counts `amount` for a user and their tenant. Returns a problem, and counts nothing, if the day has no room for it. */
+  /**
+   * Counts `amount` for a user and their tenant. If the amount exceeds a quota, returns a problem and counts
+   * nothing.
+   */
   take(counted: Counted, amount: number, path: readonly string[]): Problem | undefined;
-  /** How many calls of `take` had a problem. */
+  /** How many calls of `take` returned a problem. */
   refused(): number;
 }
 
-/** `what` names in the plural what is counted. */
+/** `what` is the plural noun for the counted things, for messages. */
 export function createQuota(
   { clock }: { readonly clock: Clock },
   { perUser, perTenant }: DailyQuota,
   what: string,
 ): Quota {
-  // Bounded by size: a cache with a `max` takes the memory for all its keys at once.
+  // The bound is a size, because a cache with `max` allocates the memory for all keys at once.
   const bounds = { maxSize: maxKeys, sizeCalculation: () => 1 };
   const users = new LRUCache<string, Count>(bounds);
   const tenants = new LRUCache<string, Count>(bounds);
@@ -55,10 +58,10 @@ export function createQuota(
     tenants.clear();
   }
 
-  function problem(whose: string, limit: number, setting: string, path: readonly string[]): Problem {
+  function problem(owner: string, limit: number, setting: string, path: readonly string[]): Problem {
     refused += 1;
     const resetAt = new Date((day + 1) * dayMs).toISOString();
-    const message = `A ${whose} may record ${limit} ${what} per day (${setting}). Try again after ${resetAt}.`;
+    const message = `A ${owner} may record ${limit} ${what} per day (${setting}). Try again after ${resetAt}.`;
     return { code: 'QUOTA_EXCEEDED', message, path };
   }
 
@@ -89,15 +92,15 @@ function countOf(counts: LRUCache<string, Count>, key: string): Count {
   return count;
 }
 
-/** One quota for each kind of row that callers add. */
+/** Creates one quota for each kind of row that callers add. */
 export const createQuotas = (deps: { readonly clock: Clock }, daily: DailyQuota) => ({
-  /** Page views, other activity and viewed items together. */
+  /** Covers page views, other activities and viewed items together. */
   activity: createQuota(deps, daily, 'page views, activities and viewed items'),
   notifications: createQuota(deps, daily, 'notifications'),
-  limitEvents: createQuota(deps, daily, 'events of limits'),
-  /** Published items, of a tenant. */
+  limitEvents: createQuota(deps, daily, 'limit events'),
+  /** Counts published items per tenant. */
   items: createQuota(deps, daily, 'items'),
-  /** Created or changed users, of a tenant. */
+  /** Counts created and changed users per tenant. */
   users: createQuota(deps, daily, 'users'),
 });
 

@@ -464,7 +464,7 @@ describe('a notification recorded for many', () => {
       ['USER_NOT_FOUND', 'No such user.', 'input.userIds.1'],
       ['INVALID_INPUT', expect.stringMatching(/^userId .*128/), 'input.userIds.2'],
       ['OPTED_OUT', 'The user receives no notifications.', 'input.userIds.3'],
-      ['INVALID_INPUT', 'userId stands in this call twice.', 'input.userIds.4'],
+      ['INVALID_INPUT', 'Duplicate userId in this request.', 'input.userIds.4'],
     ]);
     expect(append).toHaveBeenCalledTimes(1);
     expect(await logged(first)).toMatchObject([{ id: eventIds[0], userId: first, data: { title: 'Hello' } }]);

@@ -17,10 +17,10 @@ import type { PreferenceStore } from '../../ports/store/preferences.ts';
 import { answerOf, conflict, digestOf, eventIdOf, keyIdentity, problemsIn } from './idempotency.ts';
 import { createQuotas, type Quotas, unlimited } from './quota.ts';
 
-/** `source` of the events this door writes. */
+/** The `source` of events that callers record through the API. */
 const source = 'api';
 
-/** A page view, or another activity, as a caller reports it. */
+/** A page view or another activity that a caller reports. */
 export interface PageViewInput {
   readonly userId: string;
   readonly name: string;
@@ -28,14 +28,14 @@ export interface PageViewInput {
   readonly occurredAt?: Date | undefined;
   readonly path?: string | undefined;
   readonly subjectId?: string | undefined;
-  /** Absent: a page view. Another counts in the metrics only. */
+  /** Defaults to a page view. Other types count only in the metrics. */
   readonly activityType?: string | undefined;
   readonly idempotencyKey?: string | undefined;
-  /** Where it stands in the mutation's arguments, for problems. */
+  /** The path of this input in the arguments of the mutation. Problems report it. */
   readonly at: readonly string[];
 }
 
-/** Items a caller says a user viewed; the user id is a name. */
+/** Items that a user viewed. The caller has checked that `userId` is a valid name. */
 export interface ItemViewsInput {
   readonly userId: string;
   readonly collection: string;
@@ -54,15 +54,18 @@ export interface NotificationsInput extends Pick<NotificationInput, 'content' | 
   readonly userIds: readonly string[];
 }
 
-/** Who is to be told, and where that stands in the mutation's arguments. */
+/** A user to notify, and the path of the user id in the arguments of the mutation. */
 interface Addressee {
   readonly userId: string;
   readonly at: readonly string[];
-  /** One of several that a key stands for. */
+  /** Whether the idempotency key covers several users. */
   readonly ofMany?: true;
 }
 
-/** What was recorded: the ids of the events, now durable, in the order of the input; and why the others were not. */
+/**
+ * The ids of the recorded events, which are durable, in the order of the input. The problems say why other
+ * inputs were refused.
+ */
 export interface Recorded {
   readonly eventIds: readonly string[];
   readonly problems: readonly Problem[];
@@ -77,7 +80,7 @@ interface RecordDeps {
 interface RecordOptions {
   readonly retentionDays: number;
   readonly lockedCategories?: readonly string[];
-  /** Default: any number. */
+  /** Defaults to no quotas. */
   readonly quotas?: Pick<Quotas, 'activity' | 'notifications'>;
 }
 
@@ -85,8 +88,9 @@ interface RecordOptions {
 interface Context extends RecordDeps, Required<RecordOptions> {}
 
 /**
- * The way in: validates, gives the event its id and appends it to the log. When it resolves, what it names is durable; it
- * is applied a moment later. Rejects with UNAVAILABLE: unknown whether recorded, retry with the same idempotency key.
+ * Validates inputs, gives each event its id and appends the events to the log. When a call resolves, the
+ * recorded events are durable. A worker applies them a moment later. Rejects with UNAVAILABLE if it is
+ * unknown whether the events were recorded. The caller then retries with the same idempotency key.
  */
 export function createRecord(
   deps: RecordDeps,
@@ -94,15 +98,21 @@ export function createRecord(
 ) {
   const context: Context = { ...deps, retentionDays, lockedCategories, quotas };
   return {
-    /** Records the views that are valid; the others are problems. */
+    /** Records the valid views. Each refused view has a problem. */
     pageViews: (caller: Caller, mutation: string, inputs: readonly PageViewInput[]): Promise<Recorded> =>
       recordPageViews(context, caller, mutation, inputs),
 
-    /** Records that a user viewed items of a collection, published or not: one event. Repeating it changes nothing. */
+    /**
+     * Records that a user viewed items of a collection, as one event. The items need not be published. A
+     * repeated call changes nothing.
+     */
     itemViews: (caller: Caller, input: ItemViewsInput): Promise<Recorded> =>
       recordItemViews(context, caller, input),
 
-    /** Records one notification; its id is the event's. Only for users that exist and can receive it. */
+    /**
+     * Records one notification if the user exists and can receive it. The id of the notification is the id of
+     * the event.
+     */
     notification: (caller: Caller, mutation: string, input: NotificationInput): Promise<Recorded> =>
       recordNotifications(context, caller, mutation, {
         ...input,
@@ -111,8 +121,9 @@ export function createRecord(
       }),
 
     /**
-     * Records one notification for each user that exists and can receive it; the others are problems. A key stands for the
-     * call: a repeat has its whole answer, whatever the users have chosen meanwhile.
+     * Records one notification for each user who exists and can receive it. Each other user has a problem.
+     * The idempotency key covers the whole call. A repeated call returns the first answer, even if users have
+     * changed their preferences since.
      */
     notifications: (caller: Caller, mutation: string, input: NotificationsInput): Promise<Recorded> =>
       recordNotifications(context, caller, mutation, {
@@ -168,7 +179,10 @@ async function recordPageViews(
   return { eventIds: events.map(({ id }) => id), problems };
 }
 
-/** Whether the same input came with the same key before, in time: a repeat has the answer of the first. */
+/**
+ * Whether a page view with the same key and input was accepted before. The repeated view then gets the same
+ * answer, even if it is too old by now.
+ */
 async function wasAccepted(
   { store }: Context,
   caller: Caller,
@@ -233,9 +247,9 @@ async function recordItemViews(
   return { eventIds: [event.id], problems: [] };
 }
 
-/** The same notification for each of the addressees. */
+/** One notification and the users to notify. */
 interface Sending extends Pick<NotificationInput, 'content' | 'idempotencyKey'> {
-  /** How the caller named the addressees. */
+  /** The user ids as they appear in the input, for the digest. */
   readonly named: unknown;
   readonly addressees: readonly Addressee[];
 }
@@ -253,8 +267,8 @@ async function recordNotifications(
   const { data } = parsed;
   const digest = digestOf([named, data]);
   const key = idempotencyKey === undefined ? undefined : keyIdentity(caller, mutation, idempotencyKey);
-  // A call that was accepted before has its events appended again, in case the first append was lost, and nothing is
-  // checked anew, so that it keeps its answer. Only a call of which something is accepted binds its key.
+  // A repeated call appends its events again, because the first append may have failed. It skips all checks,
+  // so that it returns the first answer. A call binds its key only if at least one notification is accepted.
   let answer = key && (await store.boundDigest(key));
   if (answer === undefined) {
     const untimely = timingProblem(data, now);
@@ -284,7 +298,7 @@ async function recordNotifications(
   return { eventIds: events.map(({ id }) => id), problems };
 }
 
-/** The addressees for whom the day has no room. */
+/** The problems of the users who have reached the daily quota. Counts the other users. */
 function exceeded(
   { quotas }: Context,
   tenantId: string,
@@ -293,7 +307,7 @@ function exceeded(
   return addressees.flatMap(({ userId, at }) => quotas.notifications.take({ tenantId, userId }, 1, at) ?? []);
 }
 
-/** Why some are not sent to. */
+/** The problems of the users who cannot receive this notification. */
 async function refusals(
   { store, lockedCategories }: Context,
   tenantId: string,
@@ -309,7 +323,8 @@ async function refusals(
     if (!parsed.success) {
       return parsed.error.issues.map((issue) => invalidUserId(issue.message, path));
     }
-    if (seen.has(userId)) return [invalidUserId('stands in this call twice', path)];
+    if (seen.has(userId))
+      return [{ code: 'INVALID_INPUT', message: 'Duplicate userId in this request.', path }];
     seen.add(userId);
     const user = byId.get(userId);
     if (!user) return [userNotFound(path)];
@@ -324,7 +339,7 @@ function pageViewOf(
   input: PageViewInput,
   now: Date,
 ): Event | { readonly problems: readonly Problem[] } {
-  // What a token says has been a name since it was verified.
+  // The user id of a token was validated when the token was verified.
   if (input.userId !== caller.subject) {
     const userId = name.safeParse(input.userId);
     if (!userId.success) return { problems: problemsOf(userId.error, [...input.at, 'userId']) };
@@ -334,7 +349,7 @@ function pageViewOf(
   const { activityType = pageViewType } = input;
   const activity = activityType === pageViewType ? undefined : activityTypeName.safeParse(activityType);
   if (activity?.error) return { problems: problemsOf(activity.error, [...input.at, 'activityType']) };
-  // Written out whole: spreading what they have in common would cost more than all the rest.
+  // Each event is a full literal. Spreading the common fields would cost more than the rest of this function.
   const id = eventIdOf(caller, mutation, input.idempotencyKey, now);
   const { tenantId } = caller;
   const { userId, occurredAt = now } = input;
@@ -346,7 +361,7 @@ function pageViewOf(
   return { id, source, type, tenantId, userId, occurredAt, data: data.data, schemaVersion };
 }
 
-/** Those of whom there is no problem. */
+/** The users without a problem. */
 function accepted(addressees: readonly Addressee[], problems: readonly Problem[]): readonly Addressee[] {
   const refused = new Set(problems.map(({ path }) => path.join()));
   return addressees.filter(({ at }) => !refused.has(at.join()));
