@@ -177,14 +177,14 @@ describe('a limit by hand', () => {
       { activeUntil: '2020-01-01T00:00:00Z' },
       'INVALID_INPUT',
       ['input', 'activeUntil'],
-      /ahead/,
+      /must be in the future/,
     ],
     [
       'a reset in the past',
       { nextResetAt: '2020-01-01T00:00:00Z' },
       'INVALID_INPUT',
       ['input', 'nextResetAt'],
-      /ahead/,
+      /must be in the future/,
     ],
   ])('is not created with %s', async (_, fields, code, path, message) => {
     const { input } = await someone();
@@ -248,7 +248,7 @@ describe('a limit by hand', () => {
       {
         code: 'INVALID_INPUT',
         path: ['input', 'amount'],
-        message: 'With it, progress would have more than 38 digits.',
+        message: 'amount is too large: progress would have more than 38 digits.',
       },
     ]);
     expect((await run(reset, { userLimitId })).userLimit).toMatchObject({ progress: '0' });
@@ -413,7 +413,10 @@ describe('User.limits', () => {
     const node = await app.send(service, byId, { id: user.limit.id });
     expect(node.data).toEqual({ node: { brandId: 'brand-1' } });
     const ambiguous = [
-      { code: 'CONFLICT', message: expect.stringMatching(/^Several users have a limit of that id: /) },
+      {
+        code: 'CONFLICT',
+        message: expect.stringMatching(/^Several users have a limit with this userLimitId\. /),
+      },
     ];
     expect((await run(update, { userLimitId: 'weekly', amount: '1' })).userErrors).toMatchObject(ambiguous);
     expect((await run(reset, { userLimitId: 'weekly' })).userErrors).toMatchObject(ambiguous);

@@ -36,8 +36,9 @@ interface ActOptions {
 }
 
 /**
- * What a user or an admin does and expects to see in the reply: a transaction, then publish. Rejects with UNAVAILABLE:
- * unknown whether done; doing it again is harmless.
+ * Actions of a user or an admin whose reply shows the result. Each action commits a transaction and then
+ * publishes. Rejects with UNAVAILABLE if it is unknown whether the action was committed. Repeating an action
+ * is harmless.
  */
 export function createAct(
   deps: ActDeps,
@@ -55,7 +56,10 @@ export function createAct(
     markNotifications: (key: UserKey, request: MarkRequest): ReturnType<typeof markNotifications> =>
       markNotifications(deps, key, request),
 
-    /** Puts a notification off: it counts as nothing and arrives again then. `mayAct` says for whose it may be asked. */
+    /**
+     * Snoozes a notification: it does not count until then, and arrives again then. `mayAct` returns whether
+     * the caller may act for a user.
+     */
     snooze: (notification: Named, until: Date, mayAct: (userId: string) => boolean): Promise<Changed> =>
       changeNotification(deps, notification, {
         mayAct,
@@ -63,11 +67,11 @@ export function createAct(
         action: 'SNOOZE',
       }),
 
-    /** Takes a notification back that is still to come. */
+    /** Cancels a scheduled notification. */
     cancel: (notification: Named): Promise<Changed> =>
       changeNotification(deps, notification, { mayAct: () => true, decide: cancel }),
 
-    /** Moves a notification that is still to come. */
+    /** Reschedules a scheduled notification. */
     reschedule: (notification: Named, scheduledFor: Date): Promise<Changed> =>
       changeNotification(deps, notification, {
         mayAct: () => true,
@@ -94,7 +98,7 @@ export function createAct(
 
 type UserPatchOf = UserKey & { readonly patch: UserPatch };
 
-/** Per patch whether it created its user, or why nothing was done. */
+/** Whether each patch created its user. If there are problems, nothing was changed and `created` is empty. */
 interface Upserted {
   readonly created: readonly boolean[];
   readonly problems: readonly Problem[];
@@ -111,7 +115,7 @@ async function upsertUsers(
   const exceeded = first && quotas.users.take({ tenantId: first.tenantId }, patches.length, ['input']);
   if (exceeded) return { created: [], problems: [exceeded] };
   const created = await store.transaction((transaction) => transaction.patchUsers(patches, now), first);
-  // Records that wait for a created user are due.
+  // A created user makes the records that wait for the user due.
   if (created.includes(true)) await announceDue(pubSub, [now]);
   return { created, problems: [] };
 }

@@ -44,7 +44,9 @@ interface NotificationChange {
   /** Whether the caller may act for this user. */
   mayAct(userId: string): boolean;
   decide(row: Notification, now: Date): ReturnType<typeof snooze>;
-  /** Noted as a change of the inbox, and published. */
+  /**
+   * The action to record in the history of the inbox and to publish. Undefined records and publishes nothing.
+   */
   readonly action?: InboxChange['action'];
 }
 

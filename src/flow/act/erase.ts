@@ -10,13 +10,17 @@ import type { ErasureTransaction } from '../../ports/store/erasure.ts';
 import type { Transactions } from '../../ports/store/transactions.ts';
 import { erasedTopic, publishBadges, publishMove } from '../deliver/publish.ts';
 
-/** Rows of a user that go in one step: some ten milliseconds. */
+/** How many rows of a user one step deletes. A step takes some ten milliseconds. */
 const rowsAtOnce = 2_000;
 
 /**
- * Removes everything about a user. What is much goes in steps that hold nobody else up, each with the counters it changes; the
- * last step waits for everybody who writes. A call that was cut off is continued by calling again. What arrives later, or is being applied at this moment, is about a new one of the same
- * name. Undefined when it is done. Whoever watches sees 0, by a version newer than theirs, which also replaces what is cached.
+ * Removes everything about a user. Returns undefined, or a problem if there was nothing about the user.
+ * A user with many rows is removed in steps, so that other writers do not wait long. Each step also corrects
+ * the counters that its rows changed. The last step waits for all transactions that write about the user. If
+ * a call is interrupted, calling again continues the erasure. Events that are applied at this moment or
+ * arrive later belong to a new user with the same id.
+ * Watchers receive a badge of 0. Its version is newer than every earlier version, so it also replaces the
+ * cached badge.
  */
 export async function eraseUser(
   {
@@ -41,7 +45,8 @@ export async function eraseUser(
     }),
     user,
   );
-  // Lost, what a worker gathers about the user is counted within a flush, and names them in the metrics.
+  // If this message is lost, a worker counts the activity of the user that it holds in memory at its next
+  // flush. The rows of the metrics then name the user again.
   await publish.pubSub.publish([{ topic: erasedTopic, value: userKeyOf(user) }]).catch(() => {});
   if (!hadAny && !hadAnyBefore) return userNotFound(['userId']);
   if (version !== undefined) {
@@ -55,7 +60,7 @@ export async function eraseUser(
   return undefined;
 }
 
-/** Erases in steps until little is left. */
+/** Erases in steps until the remaining rows fit into one transaction. */
 async function eraseMost(store: Transactions<ErasureTransaction>, clock: Clock, user: UserKey) {
   let hadAnyBefore = false;
   for (let logUpTo = 0n; ; ) {

@@ -22,15 +22,16 @@ import { createQuotas, type Quotas, unlimited } from '../record/quota.ts';
 
 const title = text(200).nullish();
 
-/** What became of items, and why others were left as they were. */
+/** The changed items, and the problems of the other items. */
 export interface PublishedItems {
   readonly items: readonly Item[];
   readonly problems: readonly Problem[];
 }
 
 /**
- * Publishes and retracts items: one transaction, then one message to whoever watches the collection, however many. Rejects
- * with UNAVAILABLE: unknown whether done; doing it again is harmless.
+ * Publishes and retracts items. Each call commits one transaction and then publishes one message to all
+ * watchers of the collection. Rejects with UNAVAILABLE if it is unknown whether the transaction was
+ * committed. Repeating a call is harmless.
  */
 export function createItems(
   {
@@ -51,12 +52,12 @@ export function createItems(
   }: {
     readonly retentionDays: number;
     readonly viewHorizonDays?: number;
-    /** Default: any number. */
+    /** Defaults to no quotas. */
     readonly quotas?: Pick<Quotas, 'items'>;
   },
 ) {
   return {
-    /** All of them, or none when there are problems. Creates the collection. */
+    /** Publishes all items, or none if there are problems. Creates the collection if it is missing. */
     async publish(key: CollectionKey, drafts: readonly ItemDraft[]): Promise<PublishedItems> {
       const horizon = horizonAt(clock.now(), viewHorizonDays);
       const itemIds = drafts.map(({ itemId }) => itemId);
@@ -74,7 +75,7 @@ export function createItems(
             transaction.lockCollection(key),
             transaction.itemsById(key, itemIds),
           ]);
-          if (!collection) throw new Error('a collection is gone that was there a moment ago');
+          if (!collection) throw new Error('the collection that this transaction created is missing');
           const published = publish(collection, known, drafts, horizon);
           await Promise.all([
             transaction.saveItems(published.items),
@@ -88,7 +89,10 @@ export function createItems(
       return { items, problems: [] };
     },
 
-    /** Those that exist; the others are problems. One that was retracted already stays as it is. */
+    /**
+     * Retracts the items that exist. Each other item has a problem. An item that is already retracted stays
+     * unchanged.
+     */
     async retract(key: CollectionKey, itemIds: readonly string[]): Promise<PublishedItems> {
       const at = (index: string) => ['input', 'itemIds', index];
       const problems = bulkProblems(key, itemIds, at, 'itemIds');
@@ -131,7 +135,7 @@ const moveOf = ({ collection }: CollectionKey, cause: 'PUBLISHED' | 'RETRACTED')
   cause,
 });
 
-/** What is wrong with the collection, the number of items or their ids. */
+/** The problems of the collection, of the number of items and of their ids. */
 function bulkProblems(
   { collection }: CollectionKey,
   itemIds: readonly string[],
@@ -151,7 +155,7 @@ function bulkProblems(
     const parsed = name.safeParse(itemId);
     if (!parsed.success) problems.push(...problemsOf(parsed.error, path));
     else if (seen.has(itemId))
-      problems.push({ code: 'INVALID_INPUT', message: 'The item stands in this call twice.', path });
+      problems.push({ code: 'INVALID_INPUT', message: 'Duplicate itemId in this request.', path });
     seen.add(itemId);
   });
   return problems;

@@ -42,7 +42,7 @@ import {
 } from './limit-decisions.ts';
 
 const severalOwners =
-  'Several users have a limit of that id: send what happens to theirs by ingestLimitEvents.';
+  'Several users have a limit with this userLimitId. Send its events with ingestLimitEvents instead.';
 
 type LimitCommandTransaction = UserTransaction &
   LimitTransaction &
@@ -66,7 +66,7 @@ interface LimitCommandOptions {
   readonly quotas: Pick<Quotas, 'limitEvents'>;
 }
 
-/** A mutation of a caller. */
+/** A call of a mutation. */
 interface Command {
   readonly caller: Caller;
   readonly mutation: string;
@@ -83,13 +83,14 @@ interface Change {
   readonly user: UserKey;
   readonly userLimitId: string;
   readonly decide: Decide;
-  /** Why the change is refused before its user is locked. */
+  /** A check before the user is locked. Returns the reason to refuse the change, or undefined. */
   refusal?(transaction: LimitCommandTransaction): Promise<Refused | undefined>;
 }
 
 /**
- * Changes of limits by hand: each makes the event that a producer would send, with the next sequence number under the lock of
- * the limit's user, applies it the way the stream does, and sends it on to whoever else listens.
+ * Changes of limits that callers make through the API. Each change makes the event that a producer would
+ * send, and gives it the next sequence number of the limit under the lock of the limit's user. The event is
+ * applied like an event from the log, and is also sent to its topic for other consumers.
  */
 export function createLimitCommands(deps: LimitCommandDeps, options: LimitCommandOptions) {
   const { store, clock } = deps;
@@ -107,7 +108,7 @@ export function createLimitCommands(deps: LimitCommandDeps, options: LimitComman
   }
 
   return {
-    /** Defines a limit of a user who exists, or defines it again. */
+    /** Defines a limit, or redefines it. The user must exist. */
     async createUserLimit(caller: Caller, input: CreateUserLimit, idempotencyKey?: string): Promise<Limited> {
       const { tenantId } = caller;
       const command = { caller, mutation: 'createUserLimit', idempotencyKey, input };
@@ -124,7 +125,11 @@ export function createLimitCommands(deps: LimitCommandDeps, options: LimitComman
         async refusal(transaction) {
           const owners = await transaction.lockLimitId(tenantId, userLimitId);
           return owners.some(({ userId }) => userId !== input.userId)
-            ? refuse('CONFLICT', 'Another user has a limit of that id: choose another.', 'userLimitId')
+            ? refuse(
+                'CONFLICT',
+                'Another user has a limit with this userLimitId. Choose another one.',
+                'userLimitId',
+              )
             : undefined;
         },
       });
@@ -148,7 +153,7 @@ export function createLimitCommands(deps: LimitCommandDeps, options: LimitComman
   };
 }
 
-/** The user of the only limit of this id. */
+/** The user of the limit with this id. Refuses an id that no user or several users have. */
 async function ownerOf(store: LimitStore, tenantId: string, userLimitId: string): Promise<UserKey | Refused> {
   const isName = name.safeParse(userLimitId).success;
   const [first, second] = isName ? await store.limitOwners(tenantId, userLimitId) : [];
@@ -163,7 +168,9 @@ async function ownerOf(store: LimitStore, tenantId: string, userLimitId: string)
   };
 }
 
-/** Checks key and quota, changes the limit in one transaction, and publishes the result. */
+/**
+ * Checks the idempotency key and the quota, changes the limit in one transaction, and publishes the result.
+ */
 async function changeLimit(
   deps: LimitCommandDeps,
   options: LimitCommandOptions,
@@ -195,7 +202,7 @@ function keyOfCommand({ caller, mutation, idempotencyKey, input }: Command) {
 
 interface ChangeContext extends LimitCommandOptions {
   readonly key: ReturnType<typeof keyOfCommand>;
-  /** Whether the key was bound to this input before. */
+  /** Whether the key is already bound to this input. */
   readonly isBound: boolean;
   readonly now: Date;
 }
@@ -214,7 +221,7 @@ async function applyChange(
   if (!locked) return { problems: [userNotFound(['input', 'userId'])] };
   const limitKey = { ...user, userLimitId };
   const [found] = await transaction.limits([limitKey]);
-  // The change was applied already: the key was bound in the same transaction.
+  // A bound key means that the change was applied, because one transaction does both.
   if (isBound && found) return { limit: { ...found, timeZone: locked.timeZone } };
   const limit = found ?? unknownLimit(limitKey, now);
   const decision = decide(limit, locked.timeZone, now);
@@ -232,7 +239,10 @@ interface Applied {
   readonly writes?: InboxWrites;
 }
 
-/** Marks the event, applies it the way the stream does, and writes it with its record for the topic. */
+/**
+ * Claims the event, applies it like an event from the log, and writes the changes with the record for the
+ * topic.
+ */
 async function applyEvent(
   transaction: LimitCommandTransaction,
   event: LimitEvent,
@@ -243,7 +253,7 @@ async function applyEvent(
   const locked = { users: [user], found: found ? [found] : [] };
   const changes = applyLimitEvents(locked, [event], new Set(isFresh ? [event] : []), { now, thresholds });
   const [limit] = changes.all;
-  if (!limit) return refuse('NOT_FOUND', 'The limit was removed since.');
+  if (!limit) return refuse('NOT_FOUND', 'The limit no longer exists.');
   if (!isFresh) return { limit };
   const writes = await deliver(transaction, changes.notifications, user, { now, lockedCategories });
   transaction.finish(
@@ -255,7 +265,10 @@ async function applyEvent(
   return { limit, writes };
 }
 
-/** The record of an event for the topic, which says that the event is applied here. */
+/**
+ * The record of an event for its topic. A header tells the workers of this service that the event is already
+ * applied.
+ */
 function recordOf(event: LimitEvent): OutgoingRecord {
   return {
     topic: topics.userLimits,

@@ -22,20 +22,20 @@ import { serializeLimitEvent, type WithoutRaw } from '../../events/limit-event.t
 import type { Fields } from '../../events/record.ts';
 import { signedDecimal } from '../../events/text.ts';
 
-/** `source` of the events that are made here. */
+/** The `source` of the events that commands make. */
 const source = 'unseen';
 
 export interface CreateUserLimit {
   readonly userId: string;
-  /** Absent: one is made. A limit of that id that is there is defined anew. */
+  /** Defaults to a new id. If the user has a limit with this id, the call redefines it. */
   readonly userLimitId?: string | undefined;
   readonly brandId: string;
   readonly type: LimitType;
   readonly period: LimitPeriod;
   readonly value: string;
-  /** Absent: as it was. */
+  /** Defaults to the currency of the existing limit. */
   readonly currencyCode?: string | undefined;
-  /** Absent: as it was, or now. */
+  /** Defaults to the start of the existing limit, or to now. */
   readonly activeFrom?: Date | undefined;
   readonly activeUntil?: Date | undefined;
   /** Absent: by the period. */
@@ -44,7 +44,7 @@ export interface CreateUserLimit {
 
 export interface UpdateUserLimitProgress {
   readonly userLimitId: string;
-  /** On top of what is used. */
+  /** Added to the used amount. */
   readonly amount: string;
 }
 
@@ -54,10 +54,10 @@ export interface ResetUserLimit {
   readonly nextResetAt?: Date | undefined;
 }
 
-/** The limit after the change, or why nothing was changed. */
+/** The limit after the change, or the reasons why nothing was changed. */
 export type Limited = { readonly limit: ZonedLimit } | Refused;
 
-/** Why nothing was changed. */
+/** A refused command, which changed nothing. */
 export interface Refused {
   readonly problems: readonly Problem[];
 }
@@ -66,7 +66,7 @@ export interface Refused {
 export interface Decision {
   readonly family: typeof userLimitCreated | typeof userLimitProgressChanged | typeof userLimitReset;
   readonly data: Fields;
-  /** What only the payload for others says. */
+  /** Fields that only the payload for other consumers has. */
   readonly extra?: Fields;
 }
 
@@ -82,13 +82,13 @@ export function definition(
 ): Decision | Refused {
   const activeFrom = from ?? limit.activeFrom ?? now;
   const { activeUntil, type, period } = input;
-  if (type === 'UNKNOWN') return refuse('INVALID_INPUT', 'type must be one that is known.', 'type');
-  if (period === 'UNKNOWN') return refuse('INVALID_INPUT', 'period must be one that is known.', 'period');
+  if (type === 'UNKNOWN') return refuse('INVALID_INPUT', 'type must not be UNKNOWN.', 'type');
+  if (period === 'UNKNOWN') return refuse('INVALID_INPUT', 'period must not be UNKNOWN.', 'period');
   const since = activeFrom > now ? activeFrom : now;
   if (activeUntil && activeUntil <= since)
-    return refuse('INVALID_INPUT', 'activeUntil must lie ahead, and behind activeFrom.', 'activeUntil');
+    return refuse('INVALID_INPUT', 'activeUntil must be in the future and after activeFrom.', 'activeUntil');
   if (input.nextResetAt && input.nextResetAt <= now)
-    return refuse('INVALID_INPUT', 'nextResetAt must lie ahead.', 'nextResetAt');
+    return refuse('INVALID_INPUT', 'nextResetAt must be in the future.', 'nextResetAt');
   const nextResetAt = input.nextResetAt ?? periodEnd(period, { anchor: activeFrom, since, timeZone });
   const previousLimitValue = limitValueOf(limit);
   const currencyCode = input.currencyCode ?? (type === 'SESSION' ? null : limit.currencyCode);
@@ -105,8 +105,11 @@ export function definition(
   };
 }
 
-/** What an event cannot say for want of digits it leaves out: it follows from the value. */
-const sayable = (amount: string) => (signedDecimal.safeParse(amount).success ? amount : undefined);
+/**
+ * The amount, or undefined if it has more digits than an event allows. Events omit such an amount, because it
+ * follows from the value.
+ */
+const orOmitted = (amount: string) => (signedDecimal.safeParse(amount).success ? amount : undefined);
 
 export function progress(
   { amount }: UpdateUserLimitProgress,
@@ -116,8 +119,8 @@ export function progress(
   const previousProgress = progressOf(limit);
   const value = limitValueOf(limit);
   const after = add(previousProgress, amount);
-  if (sayable(after) === undefined)
-    return refuse('INVALID_INPUT', 'With it, progress would have more than 38 digits.', 'amount');
+  if (orOmitted(after) === undefined)
+    return refuse('INVALID_INPUT', 'amount is too large: progress would have more than 38 digits.', 'amount');
   return {
     family: userLimitProgressChanged,
     data: {
@@ -125,7 +128,7 @@ export function progress(
       amount,
       previousProgress,
       nextResetAt: nextResetOf(limit, timeZone) ?? undefined,
-      ...(value !== null && { remainingAmount: sayable(subtract(value, after)) }),
+      ...(value !== null && { remainingAmount: orOmitted(subtract(value, after)) }),
     },
   };
 }
@@ -137,7 +140,7 @@ export function reset(
   now: Date,
 ): Decision | Refused {
   if (input.nextResetAt && input.nextResetAt <= now)
-    return refuse('INVALID_INPUT', 'nextResetAt must lie ahead.', 'nextResetAt');
+    return refuse('INVALID_INPUT', 'nextResetAt must be in the future.', 'nextResetAt');
   const { type, period, activeFrom } = limit;
   const since = activeFrom && activeFrom > now ? activeFrom : now;
   const resetAmount = progressOf(limit);
@@ -152,7 +155,7 @@ export function reset(
       period,
       resetAmount,
       nextResetAt: nextResetAt ?? undefined,
-      ...(value !== null && { unusedAmount: sayable(subtract(value, resetAmount)) }),
+      ...(value !== null && { unusedAmount: orOmitted(subtract(value, resetAmount)) }),
     },
     extra: { resetPercentage: isZero ? null : ratio(times(resetAmount, 100), value, 6) },
   };
@@ -163,7 +166,7 @@ const brandOf = ({ brandId, currencyCode }: UserLimit): Fields => ({
   ...(currencyCode !== null && { currencyCode }),
 });
 
-/** The event of a decision, at the next place of the limit. */
+/** The event of a decision, with the next sequence number of the limit. */
 export function eventOf(
   { family, data, extra }: Decision,
   limit: UserLimit,
@@ -172,7 +175,7 @@ export function eventOf(
 ): LimitEvent | { readonly problems: readonly Problem[] } {
   const { tenantId, userId, userLimitId } = limit;
   const sequenceNumber = Number(sequenceOf(limit)) + 1;
-  // What is written is made of the rest.
+  // `raw` is the serialized event, so it is set after the other fields are parsed.
   const parsed = family.data.safeParse({ ...data, userLimitId, sequenceNumber, raw: '-' });
   if (!parsed.success) return { problems: problemsOf(parsed.error, ['input']) };
   const { raw: _, ...said } = parsed.data;

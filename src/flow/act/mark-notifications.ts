@@ -18,7 +18,10 @@ import type { Marking, NotificationTransaction } from '../../ports/store/notific
 import type { Transactions } from '../../ports/store/transactions.ts';
 import { publishBadges } from '../deliver/publish.ts';
 
-/** Which notifications to mark; without `upToSeq` all that have arrived when marking begins. */
+/**
+ * The notifications to mark. Without `upToSeq`, every notification that has arrived when marking begins can
+ * match.
+ */
 export interface MarkRequest extends Pick<Marking, 'action' | 'which'> {
   readonly upToSeq?: bigint | undefined;
 }
@@ -27,7 +30,7 @@ interface MarkedStep {
   readonly inbox: Inbox;
   readonly count: number;
   readonly unknownIds: readonly string[];
-  /** The stretch that is left; undefined after the last step. */
+  /** The stretch that remains to be marked. Undefined after the last step. */
   readonly next: Pick<Marking, 'afterSeq' | 'upToSeq'> | undefined;
 }
 
@@ -40,8 +43,9 @@ interface MarkDeps {
 }
 
 /**
- * Marks notifications of an inbox. In a large inbox it takes steps of some thousand places, each of which leaves a correct
- * badge. The same call again changes nothing, or finishes what was cut off. `unknownIds` name nothing that arrived there.
+ * Marks notifications of an inbox. A large inbox is marked in steps of some thousand sequence numbers. Each
+ * step leaves a correct badge. Repeating a call changes nothing, or finishes an interrupted call.
+ * `unknownIds` are the given ids of notifications that never arrived in this inbox.
  */
 export async function markNotifications(
   deps: MarkDeps,
@@ -65,7 +69,7 @@ export async function markNotifications(
   }
 }
 
-/** Marks one step of the notifications after a place. Resolves to undefined when there is no such user. */
+/** Marks one step of the notifications after `afterSeq`. Resolves to undefined if the user does not exist. */
 async function markStep(
   transaction: InboxTransaction & NotificationTransaction,
   key: UserKey,
@@ -92,7 +96,7 @@ async function markStep(
   const lastSeq = action === 'UNSNOOZE' ? inbox.lastSeq + BigInt(count) : inbox.lastSeq;
   const noted = noteChange(
     withCounts({ ...inbox, lastSeq }, addCounts(inbox, marked.delta), now),
-    // A change to more notifications does not name them.
+    // A change to more than `maxIdsOfChange` notifications does not list their ids.
     { action, ids: count > maxIdsOfChange ? [] : marked.ids },
     now,
   );

@@ -22,8 +22,9 @@ interface OpenDeps {
 }
 
 /**
- * Opens the inbox: everything up to `upToSeq` was shown, by default everything that has arrived. What arrives after
- * that stays unseen; when it is opened up to an earlier place, what follows is counted again.
+ * Opens the inbox: the user has seen every notification up to `upToSeq`. Defaults to everything that has
+ * arrived. Later arrivals stay unseen. Notifications above an earlier `upToSeq` are counted again, which also
+ * corrects a wrong count.
  */
 export async function openInbox(
   deps: OpenDeps,
@@ -41,7 +42,7 @@ export async function openInbox(
   return { badge };
 }
 
-/** Opens the inbox under its lock. Resolves to undefined if there is no such user. */
+/** Opens the inbox under its lock. Resolves to undefined if the user does not exist. */
 async function openLocked(
   transaction: OpenTransaction,
   key: UserKey,

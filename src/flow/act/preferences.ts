@@ -6,22 +6,22 @@ import type { PreferenceTransaction } from '../../ports/store/preferences.ts';
 import type { Transactions } from '../../ports/store/transactions.ts';
 import type { UserTransaction } from '../../ports/store/users.ts';
 
-/** What to change: an absent field keeps its value, and so does a category that is not named. */
+/** The preferences to change. Absent fields and categories keep their values. */
 export interface PreferencesChange {
   readonly patch: UserPatch;
   /** Each category at most once. */
   readonly categories: readonly CategoryChoice[];
 }
 
-/** The user as changed, and all that they chose. */
+/** The changed user, with all category choices of the user. */
 export interface Preferred {
   readonly user: User;
   readonly choices: readonly CategoryChoice[];
 }
 
 /**
- * Changes what reaches a user from now on. What was suppressed stays so and what was delivered stays delivered: no badge
- * changes, and there is nothing to publish.
+ * Changes which notifications a user receives from now on. Suppressed notifications stay suppressed, and
+ * delivered notifications stay delivered. So no badge changes, and nothing is published.
  */
 export async function updatePreferences(
   {
@@ -33,12 +33,12 @@ export async function updatePreferences(
 ): Promise<Preferred | { readonly problem: Problem }> {
   const now = clock.now();
   return store.transaction(async (transaction) => {
-    // Locked, so that two calls cannot choose more than there may be together.
+    // The lock prevents two concurrent calls from exceeding the maximum together.
     const [locked] = await transaction.lockUsers([key]);
     if (!locked) return { problem: userNotFound(['input', 'userId']) };
     const chosen = await transaction.categoryChoices([key]);
     if (new Set([...chosen, ...categories].map(({ category }) => category)).size > maxChosenCategories) {
-      const message = `A user chooses about at most ${maxChosenCategories} categories; ${chosen.length} are chosen about already.`;
+      const message = `A user can have choices for at most ${maxChosenCategories} categories, and this user has ${chosen.length} already.`;
       return { problem: { code: 'TOO_MANY_ITEMS', message, path: ['input', 'categories'] } };
     }
     await transaction.patchUsers([{ ...key, patch }], now);
