@@ -4,7 +4,10 @@ import type { NotificationCreated } from '../../events/notification-created.ts';
 import { notificationCreatedTopic } from '../../events/topic.ts';
 import type { OutgoingRecord } from '../../ports/event-log.ts';
 
-/** What other systems are to hear of notifications that have arrived: a record each, in the order of a user's arrivals. */
+/**
+ * The records that announce arrived notifications to other systems: one record per notification, in the order
+ * of the user's arrivals.
+ */
 export function announcementsOf(arrivals: readonly Arrival[], now: Date): readonly OutgoingRecord[] {
   return arrivals.map((arrival) => ({
     topic: notificationCreatedTopic,

@@ -7,7 +7,10 @@ import { announcementsOf } from './announce.ts';
 /** The parts of a transaction that write the changes of a batch to inboxes. */
 export type InboxWritesTransaction = InboxTransaction & NotificationTransaction & OutgoingTransaction;
 
-/** Writes what a batch did to inboxes and, where others hear of it, the announcements of what arrived. */
+/**
+ * Writes the inbox changes of a batch. If `announcesDeliveries` is true, also writes the announcements of the
+ * arrived notifications.
+ */
 export function writesOf(
   transaction: InboxWritesTransaction,
   writes: InboxWrites,

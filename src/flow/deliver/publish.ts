@@ -16,16 +16,17 @@ import type { Logger } from '../../ports/logger.ts';
 import type { Message, PubSub } from '../../ports/pub-sub.ts';
 
 /**
- * One topic per badge; a message on it is the badge's whole state, or tells to read the badge again. Neither part holds control
- * characters.
+ * The topic of one badge. A message is the whole state of the badge, or a request to read the badge again.
+ * Neither the user key nor `key` contains control characters.
  */
 export function badgeTopic(user: UserKey, key: string): string {
   return `badge:${userKeyOf(user)}\n${key}`;
 }
 
 /**
- * Tells the cache and the watchers. After the commit and never before. A message that cannot be sent undoes nothing, since
- * watchers re-read now and then; that pub/sub is away is said by itself, once and not for each message.
+ * Writes badges to the cache and sends them to the watchers. Callers do this after the commit, never before.
+ * A failed publish does not undo the commit, because watchers read again from time to time. The pub/sub
+ * adapter logs its outages once, so this function does not log them for each message.
  */
 export async function publishBadges(
   {
@@ -36,7 +37,7 @@ export async function publishBadges(
   badges: readonly Badge[],
   cause: BadgeCause,
 ): Promise<void> {
-  // Whoever acted and is answered reads what they wrote.
+  // The caller reads the result of its own action after the answer, so the answer waits for the cache.
   const cached = cache.write(badges);
   const messages = badges.map((badge) => ({
     topic: badgeTopic(badge, badge.key),
@@ -46,18 +47,21 @@ export async function publishBadges(
   await cached;
 }
 
-/** A badge that moved: those who watch it read it again. */
+/** A badge that may have changed. Its watchers read the badge again. */
 export interface Move {
   readonly key: string;
   readonly cause: BadgeCause;
 }
 
-/** One topic per tenant and such a badge, however many watch it. A tenant has no control characters. */
+/**
+ * The topic of a badge key that changes for many users of a tenant at once. A tenant id contains no control
+ * characters.
+ */
 export function moveTopic(tenantId: string, key: string): string {
   return `move:${tenantId}\n${key}`;
 }
 
-/** Tells the watchers, as `publishBadges` does. */
+/** Asks all watchers of a badge key in a tenant to read the badge again. Fails like `publishBadges`. */
 export function publishMove(
   deps: { readonly pubSub: PubSub; readonly logger: Logger },
   tenantId: string,
@@ -66,7 +70,10 @@ export function publishMove(
   return send(deps, [{ topic: moveTopic(tenantId, move.key), value: JSON.stringify(move) }]);
 }
 
-/** Tells those who watch these badges to read them again, each badge once, as `publishBadges` does. */
+/**
+ * Asks the watchers of these badges to read them again. Sends one message per badge. Fails like
+ * `publishBadges`.
+ */
 export function publishRereads(
   deps: { readonly pubSub: PubSub; readonly logger: Logger },
   badges: readonly BadgeKey[],
@@ -89,7 +96,7 @@ async function send(
   try {
     await pubSub.publish(messages);
   } catch (err) {
-    if (!isRetriable(err)) logger.error({ err, messages: messages.length }, 'badges could not be published');
+    if (!isRetriable(err)) logger.error({ err, messages: messages.length }, 'could not publish badges');
   }
 }
 
@@ -97,12 +104,12 @@ const cause = z.enum(badgeCauses);
 const state = z.object({ badge: serializedBadge, cause });
 const move = z.object({ key: z.string(), cause });
 
-/** Reads a message of a badge topic; undefined when it is not one. */
+/** Parses a message of a badge topic. Undefined if the message is not a badge state. */
 export function parseBadgeMessage(value: string): z.output<typeof state> | undefined {
   return parse(state, value);
 }
 
-/** Reads a message of a move topic; undefined when it is not one. */
+/** Parses a message of a move topic. Undefined if the message is not a move. */
 export function parseMove(value: string): Move | undefined {
   return parse(move, value);
 }
@@ -115,12 +122,12 @@ function parse<Schema extends z.ZodType>(schema: Schema, value: string): z.outpu
   }
 }
 
-/** One topic per user; a message on it is one limit's whole state. */
+/** The topic of a user's limits. A message is the whole state of one limit. */
 export function limitTopic(user: UserKey): string {
   return `limit:${userKeyOf(user)}`;
 }
 
-/** Tells the watchers, after the commit, like `publishBadges`. */
+/** Sends limits to the watchers. Callers do this after the commit. Fails like `publishBadges`. */
 export async function publishLimits(
   { pubSub, logger }: { readonly pubSub: PubSub; readonly logger: Logger },
   limits: readonly ZonedLimit[],
@@ -128,16 +135,19 @@ export async function publishLimits(
   try {
     await pubSub.publish(limits.map((limit) => ({ topic: limitTopic(limit), value: serializeLimit(limit) })));
   } catch (err) {
-    if (!isRetriable(err)) logger.error({ err, limits: limits.length }, 'limits could not be published');
+    if (!isRetriable(err)) logger.error({ err, limits: limits.length }, 'could not publish limits');
   }
 }
 
-/** One topic per tenant and granularity; a message on it is the whole state of a bucket. */
+/** The topic of the metrics of a tenant. A message is the whole state of one bucket. */
 export function activityTopic(tenantId: string, granularity: Granularity): string {
   return `activity:${tenantId}\n${granularity}`;
 }
 
-/** Publishes buckets to their watchers. A message that cannot be sent undoes nothing: watchers read again now and then. */
+/**
+ * Sends buckets to the watchers. An outage of pub/sub loses the messages, and watchers read again from time
+ * to time.
+ */
 export async function publishBuckets(pubSub: PubSub, buckets: readonly TypedBucket[]): Promise<void> {
   const messages = buckets.map((bucket) => ({
     topic: activityTopic(bucket.tenantId, bucket.granularity),
@@ -150,10 +160,16 @@ export async function publishBuckets(pubSub: PubSub, buckets: readonly TypedBuck
   }
 }
 
-/** A message on it is the key of a user who was erased: every process forgets what it keeps of that user in memory. */
+/**
+ * The topic of erasures. A message is the key of an erased user. Every process then drops the data about the
+ * user that it holds in memory.
+ */
 export const erasedTopic = 'erased';
 
-/** Reads each message once, however many listeners it reaches one after the other, and counts those that say nothing. */
+/**
+ * Creates a parser that parses a message once even if several listeners receive it one after another. It
+ * counts the messages that cannot be parsed.
+ */
 export function parsedOnce<News>(parse: (value: string) => News | undefined) {
   let last: { readonly message: Message; readonly news: News | undefined } | undefined;
   let unreadable = 0;

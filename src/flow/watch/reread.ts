@@ -6,25 +6,26 @@ import type { UserKey } from '../../domain/user.ts';
 import { badgeTopic } from '../deliver/publish.ts';
 import type { Read } from '../read/read.ts';
 
-/** Somebody who watches badges of a user. */
+/** A watcher of badges of one user. */
 export interface Watcher {
   readonly user: UserKey;
   readonly keys: readonly string[];
   offer(badge: Badge, cause: BadgeCause): void;
 }
 
-/** A badge to be read again, once for all who watch it. */
+/** A badge to read again, once for all of its watchers. */
 interface Asked extends BadgeKey {
   readonly cause: BadgeCause;
   readonly watchers: readonly Watcher[];
 }
 
-/** Badges of one query, and so users at most. */
+/** How many badges one query reads. */
 const badgesPerQuery = 1_000;
 
 /**
- * Reads watched badges again, in batches. What moved for many users at once waits a moment, so that what moves next to it
- * is read with it and the processes do not all ask together, and is read with a pause between the batches.
+ * Reads watched badges again, in batches. After a change for many users at once, the reader waits for
+ * `gatherMs` with jitter. Changes in that time share the read, and not all processes read at the same moment.
+ * The reader pauses for `pauseMs` between the batches.
  */
 export function createReread(
   { read, onFailure }: { readonly read: Read; readonly onFailure: (err: unknown) => void },
@@ -42,7 +43,7 @@ export function createReread(
     );
   }
 
-  /** Reads fewer at once if so many take too long: a badge of items is a count, and others wait for theirs. */
+  /** Splits a batch that takes too long. Item badges are counts, and other watchers wait for their badges. */
   async function readBatch(batch: readonly Asked[]): Promise<void> {
     try {
       offer(batch, await read.badges(batch));
@@ -65,7 +66,7 @@ export function createReread(
     try {
       while (waiting.size > 0) {
         await delay(gatherMs * (0.5 + Math.random()), undefined, { ref: false });
-        // What comes from here on may not be in what is read now.
+        // A change from here on may be missing in this read, so it starts another read.
         const asked = [...waiting.values()];
         waiting = new Map();
         await readBatches(asked, () => delay(pauseMs, undefined, { ref: false }));
@@ -79,12 +80,12 @@ export function createReread(
   }
 
   return {
-    /** A badge moved for this watcher as for many others: it is read soon. */
+    /** Reads a badge for this watcher soon, after a change for many users. */
     soon(watcher: Watcher, key: string, cause: BadgeCause): void {
       ask(waiting, watcher, key, cause);
       if (!draining) void drain();
     },
-    /** Every badge of the watchers; rejects when they cannot be read. */
+    /** Reads all badges of the watchers. Rejects if the badges cannot be read. */
     async all(watchers: Iterable<Watcher>): Promise<void> {
       const asked = new Map<string, Asked>();
       for (const watcher of watchers) for (const key of watcher.keys) ask(asked, watcher, key, 'RESYNCED');

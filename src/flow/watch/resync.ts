@@ -2,12 +2,13 @@ import type { Clock } from '../../ports/clock.ts';
 import type { Logger } from '../../ports/logger.ts';
 import type { PubSub } from '../../ports/pub-sub.ts';
 
-/** What could not be read again is tried again after this, at the latest. */
+/** The longest wait after a failed read, in ms. */
 export const retryMs = 3_000;
 
 /**
- * Reads what is watched again: every `resyncMs`, with jitter, while somebody watches, and at once after a gap in pub/sub. What
- * that lost is found so.
+ * Reads everything that is watched again: every `resyncMs` with jitter while there are watchers, and at once
+ * after a gap in pub/sub. This finds the changes whose messages were lost. `what` names the watched things,
+ * for the log.
  */
 export function createResync(
   {
@@ -20,7 +21,7 @@ export function createResync(
     readonly pubSub: PubSub;
     readonly clock: Clock;
     readonly logger: Logger;
-    /** Reads and offers everything that is watched. */
+    /** Reads everything that is watched and offers it to the watchers. */
     readonly readAll: () => Promise<void>;
     readonly isWatched: () => boolean;
   },
@@ -33,7 +34,10 @@ export function createResync(
   let succeededAt: Date | undefined;
   const stopListening = pubSub.onGap(() => void now());
 
-  /** Never two at once; calls while one runs share the next, since that one may have read before what they are about. */
+  /**
+   * Reads now. Only one read runs at a time. Calls during a read share the next read, because the current
+   * read may be older than the change that they are about.
+   */
   function now(): Promise<void> {
     if (following) return following;
     if (!reading) return begin();
@@ -50,7 +54,7 @@ export function createResync(
           return resyncMs;
         },
         (err) => {
-          logger.warn({ err }, `watched ${what} could not be read again`);
+          logger.warn({ err }, `could not read the watched ${what} again`);
           return Math.min(resyncMs, retryMs);
         },
       )
@@ -70,9 +74,9 @@ export function createResync(
 
   return {
     now,
-    /** When everything that is watched was last read again; undefined before the first time. */
+    /** When the last complete read succeeded. Undefined before the first one. */
     succeededAt: () => succeededAt,
-    /** Somebody watches: there is a next time. */
+    /** Schedules the next read. Callers call this for each new watcher. */
     watched(): void {
       if (timer === undefined) schedule(resyncMs);
     },

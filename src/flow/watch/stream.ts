@@ -15,13 +15,13 @@ import type { Logger } from '../../ports/logger.ts';
 import { type Read, streamPageSize } from '../read/read.ts';
 import type { Watch } from './watch.ts';
 
-/** When what follows could not be read, it is tried again after this; sooner when something happens. */
+/** The wait after a failed read, in ms and with jitter. A message about the inbox ends it early. */
 const retryMs = 3_000;
 
 interface Page {
   readonly events: readonly StreamEvent[];
   readonly place: Place;
-  /** Whether the store had nothing more when it was read. */
+  /** Whether the store had no later events when the page was read. */
   readonly isLast: boolean;
 }
 
@@ -33,16 +33,18 @@ interface StreamDeps {
 }
 
 /**
- * What happens to an inbox, in the order of the store and without a gap: a stream reads what follows its place, a page at a
- * time, then waits to be woken and reads again. Messages say nothing but that there may be more, so none can be lost,
- * doubled or late; however many come, one read is under way, and none before the reader has taken the page.
+ * Streams the events of an inbox in the order of the store and without a gap. A stream reads the events after
+ * its place, page by page, then waits for a message and reads again. A message only says that there may be
+ * new events, so a lost, repeated or late message loses or repeats no event. At most one read runs at a time,
+ * however many messages arrive. The next read begins after the client has taken the page.
  */
 export function createStream(deps: StreamDeps) {
   return {
     /**
-     * What happened behind a place, then what happens. Begins with a RESET without a place, or when what followed it cannot
-     * be told one by one; whoever reads too slowly gets one later. Ends when `return` is called, or with the RESET that says
-     * that the user was erased. Rejects with UNAVAILABLE before the first.
+     * The events after a place, then new events as they happen. Begins with a RESET if there is no place, or
+     * if the events after the place cannot be listed one by one. A client that reads too slowly gets a RESET
+     * later. Ends when `return` is called, or after the RESET of an erased user. Rejects with UNAVAILABLE
+     * before the first event.
      */
     events: (user: UserKey, after: Place | undefined): Promise<AsyncIterableIterator<StreamEvent>> =>
       openStream(deps, user, after),
@@ -56,8 +58,8 @@ interface Reader {
   readonly user: UserKey;
   ended: boolean;
   isBehind: boolean;
-  /** Ends the wait for the next page, if the stream waits. */
-  goOn(): void;
+  /** Ends the wait for the next page. Does nothing if the stream is not waiting. */
+  resume(): void;
   wake(): void;
 }
 
@@ -70,17 +72,17 @@ async function openStream(
     user,
     ended: false,
     isBehind: false,
-    goOn: () => {},
+    resume: () => {},
     wake() {
       reader.isBehind = true;
-      reader.goOn();
+      reader.resume();
     },
   };
   const stopNudges = await deps.watch.nudges(user, reader.wake);
   const end = () => {
     reader.ended = true;
     stopNudges();
-    reader.goOn();
+    reader.resume();
   };
   const first = await readPage(deps, user, after).catch((error) => {
     end();
@@ -90,7 +92,7 @@ async function openStream(
   const iterator: AsyncIterableIterator<StreamEvent> = {
     next: () => events.next(),
     return() {
-      // A generator that waits hears of its end only when it goes on.
+      // A waiting generator processes `return` only after it resumes.
       end();
       return events.return();
     },
@@ -119,39 +121,41 @@ async function* follow(
   }
 }
 
-/** The page behind a place, when something may have happened; undefined when the stream is over. */
+/**
+ * Waits until there may be new events, then reads the page after a place. Undefined if the stream has ended.
+ */
 async function nextPage(deps: StreamDeps, reader: Reader, place: Place): Promise<Page | undefined> {
   for (;;) {
-    if (!reader.isBehind && !reader.ended) await new Promise<void>((resolve) => (reader.goOn = resolve));
+    if (!reader.isBehind && !reader.ended) await new Promise<void>((resolve) => (reader.resume = resolve));
     if (reader.ended) return undefined;
-    // What happens while it reads is for the next time.
+    // A message during the read starts another read.
     reader.isBehind = false;
     try {
       return await readPage(deps, reader.user, place);
     } catch (err) {
       if (!isRetriable(err)) throw err;
-      deps.logger.warn({ err }, 'a notification stream could not be read; trying again');
+      deps.logger.warn({ err }, 'could not read a notification stream, trying again');
       setTimeout(reader.wake, retryMs * (0.5 + Math.random())).unref();
     }
   }
 }
 
-/** Reads the page behind a place, or a RESET if the page cannot continue from there. */
+/** Reads the page after a place. The page is a RESET if the stream cannot continue from the place. */
 async function readPage(
   { read, clock }: Pick<StreamDeps, 'read' | 'clock'>,
   user: UserKey,
   place: Place | undefined,
 ): Promise<Page> {
-  // Read before the rest: up to here everything is there, and may be newer.
+  // The inbox is read first. The later queries find every event up to its counters, and maybe newer ones.
   const inbox = await read.inbox(user);
-  const startAnew = (reason: ResetReason): Page => ({
+  const startAgain = (reason: ResetReason): Page => ({
     events: [{ kind: 'RESET', reason, place: placeOf(inbox), badge: badgeOf(inbox) }],
     place: placeOf(inbox),
     isLast: true,
   });
-  if (!place) return startAnew('NO_CURSOR');
+  if (!place) return startAgain('NO_CURSOR');
   const reason = resetReasonOf(place, inbox);
-  if (reason) return startAnew(reason);
+  if (reason) return startAgain(reason);
   const [arrivals, changes] = await Promise.all([
     place.lastSeq < inbox.lastSeq
       ? read.arrivals({ ...user, after: place.lastSeq, upTo: inbox.lastSeq })
@@ -161,5 +165,5 @@ async function readPage(
       : [],
   ]);
   const found = eventsBehind(place, inbox, { arrivals, changes, pageSize: streamPageSize }, clock.now());
-  return 'reason' in found ? startAnew(found.reason) : { ...found, isLast: isAtEnd(found.place, inbox) };
+  return 'reason' in found ? startAgain(found.reason) : { ...found, isLast: isAtEnd(found.place, inbox) };
 }

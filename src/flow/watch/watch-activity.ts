@@ -40,13 +40,13 @@ interface Watcher {
   offer(bucket: TypedBucket): void;
 }
 
-/** Buckets this old are not read again, and of those that changed none is remembered. */
+/** How far back a bucket is read again, and how long a watcher remembers the version of a bucket, in ms. */
 const reachMs = { MINUTE: 3_600_000, HOUR: 86_400_000, DAY: 7 * 86_400_000 } as const satisfies Record<
   Granularity,
   number
 >;
 
-/** How long a watcher waits for pub/sub before it begins without, in ms. */
+/** How long a watcher waits for its subscription before it begins without one, in ms. */
 const subscribeWaitMs = 2_000;
 
 interface WatchActivityDeps {
@@ -57,8 +57,8 @@ interface WatchActivityDeps {
 }
 
 /**
- * Watching the metrics of a tenant: subscribe, read the bucket of this moment, emit it, then emit whichever bucket changed.
- * Every `resyncMs`, and after a gap in pub/sub, what changed of late is read again.
+ * Watches the metrics of a tenant: subscribes, reads the current bucket, emits it, then emits each bucket
+ * that changes. Every `resyncMs`, and after a gap in pub/sub, the recently changed buckets are read again.
  */
 export function createWatchActivity(deps: WatchActivityDeps, { resyncMs }: { readonly resyncMs: number }) {
   const watchers = new Set<Watcher>();
@@ -71,12 +71,15 @@ export function createWatchActivity(deps: WatchActivityDeps, { resyncMs }: { rea
       await rereadAll(deps, watchers, 3 * resyncMs);
       resyncedAt = deps.clock.now();
     } catch (err) {
-      deps.logger.warn({ err }, 'watched metrics could not be read again');
+      deps.logger.warn({ err }, 'could not read the watched metrics again');
     }
   }
 
   return {
-    /** Buckets as they change, whole states; ends when `return` is called. Rejects with UNAVAILABLE before the first. */
+    /**
+     * The current bucket, then each changed bucket with its whole state. Ends when `return` is called.
+     * Rejects with UNAVAILABLE before the first bucket.
+     */
     buckets(tenantId: string, granularity: Granularity): Promise<AsyncIterableIterator<TypedBucket>> {
       return watchBuckets(deps, tenantId, granularity, (watcher) => {
         watchers.add(watcher);
@@ -84,7 +87,7 @@ export function createWatchActivity(deps: WatchActivityDeps, { resyncMs }: { rea
         return () => watchers.delete(watcher);
       });
     },
-    /** When everything that is watched was last read again; undefined before the first time. */
+    /** When the last complete read succeeded. Undefined before the first one. */
     resyncedAt: () => resyncedAt,
     stop(): void {
       stopListening();
@@ -95,7 +98,10 @@ export function createWatchActivity(deps: WatchActivityDeps, { resyncMs }: { rea
 
 export type WatchActivity = ReturnType<typeof createWatchActivity>;
 
-/** Once per tenant and granularity that is watched, each even if one before it fails. */
+/**
+ * Reads the changed buckets once per watched tenant and granularity. A failed read does not prevent the other
+ * reads.
+ */
 async function rereadAll(
   deps: WatchActivityDeps,
   watchers: Iterable<Watcher>,
@@ -106,10 +112,10 @@ async function rereadAll(
     const topic = activityTopic(watcher.tenantId, watcher.granularity);
     byTopic.set(topic, [...(byTopic.get(topic) ?? []), watcher]);
   }
-  const readFor = (some: readonly Watcher[]) => async () => {
-    const [first] = some;
+  const readFor = (group: readonly Watcher[]) => async () => {
+    const [first] = group;
     for (const bucket of first ? await recent(deps, first, changedWithinMs) : [])
-      for (const watcher of some) watcher.offer(bucket);
+      for (const watcher of group) watcher.offer(bucket);
   };
   await runEach([...byTopic.values()].map(readFor));
 }
@@ -154,7 +160,7 @@ async function watchBuckets(
       slot.put(start, bucket);
     },
   };
-  /** Who watches for weeks remembers a day. */
+  /** Forgets old buckets, so that the memory of a watcher that runs for weeks stays bounded. */
   function forget(): void {
     const oldest = clock.now().getTime() - reachMs[granularity];
     for (const start of versions.keys()) if (start < oldest) versions.delete(start);
@@ -165,7 +171,7 @@ async function watchBuckets(
   });
   const unregister = register(watcher);
   try {
-    // What is published while pub/sub is away is read again.
+    // If the subscription takes longer, a later read finds the changes in between.
     await isDoneWithin(confirmed, subscribeWaitMs);
     const start = bucketStart(clock.now(), granularity);
     const [now] = await store.activityBuckets([{ tenantId, granularity, start }]);

@@ -16,12 +16,13 @@ interface Watcher {
   offer(limit: ShownLimit): void;
 }
 
-/** Read at the same time, and so in one query. */
+/** How many watchers are read at the same time, and so in one query. */
 const watchersPerRead = 100;
 
 /**
- * Watching limits the way badges are watched: subscribe, read every limit of the user, emit them, then emit only newer
- * versions. What pub/sub loses, a reading of all that is watched finds: every `resyncMs`, and at once after a gap.
+ * Watches limits like badges: subscribes, reads all limits of the user, emits them, then emits only newer
+ * versions. Every `resyncMs`, and at once after a gap in pub/sub, all watched limits are read again. This
+ * finds the changes whose messages were lost.
  */
 export function createLimitWatch(
   {
@@ -47,7 +48,10 @@ export function createLimitWatch(
   }
 
   return {
-    /** Limits of one user, whole states; ends when `return` is called. Rejects with UNAVAILABLE before the first. */
+    /**
+     * The limits of one user with their whole state. Ends when `return` is called. Rejects with UNAVAILABLE
+     * before the first limit.
+     */
     async limits(user: UserKey): Promise<AsyncIterableIterator<ShownLimit>> {
       const versions = new Map<string, number>();
       const slot = createOneSlot<string, ShownLimit>({
@@ -65,7 +69,8 @@ export function createLimitWatch(
           slot.put(userLimitId, limit);
         },
       };
-      // What comes before the snapshot is as new as that or newer: versions decide, whichever is first.
+      // A message that arrives before the snapshot is read is not older than the snapshot. The versions
+      // decide which state is newer, in either order.
       const { confirmed, end } = pubSub.subscribe([limitTopic(user)], (message) => {
         const limit = news.parse(message);
         if (limit) watcher.offer(limit);
@@ -88,7 +93,7 @@ export function createLimitWatch(
     },
 
     count: () => watchers.size,
-    /** How many messages were no limits; they were dropped. */
+    /** How many messages were dropped because they were not limits. */
     unreadable: news.unreadable,
     resync: resync.now,
     resyncedAt: resync.succeededAt,

@@ -16,24 +16,30 @@ import type { Read } from '../read/read.ts';
 import { createReread, type Watcher } from './reread.ts';
 import { createResync } from './resync.ts';
 
-/** What a watcher sees: first a SNAPSHOT, then one CHANGE per newer version, of which it may miss intermediate ones. */
+/**
+ * An update for a watcher: first a SNAPSHOT per badge, then a CHANGE per newer version. A slow watcher misses
+ * intermediate versions.
+ */
 export interface BadgeUpdate {
   readonly kind: 'SNAPSHOT' | 'CHANGE';
   readonly badge: Badge;
-  /** null for a snapshot. */
+  /** null for a SNAPSHOT. */
   readonly cause: BadgeCause | null;
 }
 
-/** What a message may say: a badge's state, or that it is to be read again. */
+/** A message: the state of a badge, or a request to read it again. */
 type News = NonNullable<ReturnType<typeof parseBadgeMessage>> | Move;
 
-/** How long a watcher waits for pub/sub before it begins without. */
+/** How long a watcher waits for its subscription before it begins without one, in ms. */
 export const defaultSubscribeWaitMs = 2_000;
 
 export interface WatchOptions {
-  /** The number on screen is right within this, in ms and with jitter, even when a message was lost. */
+  /**
+   * The interval, in ms and with jitter, after which all watched badges are read again. A badge whose message
+   * was lost is correct after this time.
+   */
   readonly resyncMs: number;
-  /** A watcher whose subscription takes longer, in ms, begins without it. Default 2000. */
+  /** How long a watcher waits for its subscription before it begins without one, in ms. Default 2000. */
   readonly subscribeWaitMs?: number;
 }
 
@@ -55,10 +61,11 @@ interface Context extends Pick<WatchDeps, 'read' | 'pubSub'> {
 }
 
 /**
- * Watching without a gap: subscribe, read the snapshot, emit it, then emit only newer versions. Every `resyncMs`, and at
- * once after a gap in pub/sub, all watched badges are read again in batches; those of a collection also when it moved, for
- * which there is one message however many watch it. While pub/sub is away watchers begin with the
- * snapshot all the same, and their badges are read again when they are subscribed.
+ * Watches badges without a gap: subscribes, reads the snapshot, emits it, then emits only newer versions.
+ * Every `resyncMs`, and at once after a gap in pub/sub, all watched badges are read again in batches. The
+ * badges of a collection are also read again when the collection changes, for which one message is sent
+ * however many watchers there are. While pub/sub is away, a watcher begins with the snapshot and reads its
+ * badges again once it is subscribed.
  */
 export function createWatch(
   { read, pubSub, clock, logger }: WatchDeps,
@@ -70,7 +77,7 @@ export function createWatch(
   const reread = createReread({
     read,
     onFailure(err) {
-      logger.warn({ err }, 'badges that moved could not be read');
+      logger.warn({ err }, 'could not read the badges that changed, reading all watched badges again');
       void resync.now();
     },
   });
@@ -81,19 +88,22 @@ export function createWatch(
   const context: Context = { read, pubSub, watchers, news, reread, resync, updateOf, subscribeWaitMs };
 
   return {
-    /** Badges of one user, whole states; ends when `return` is called. Rejects with UNAVAILABLE before the first. */
+    /**
+     * The badges of one user with their whole state. Ends when `return` is called. Rejects with UNAVAILABLE
+     * before the first badge.
+     */
     badges: (user: UserKey, keys: readonly string[]): Promise<AsyncIterableIterator<BadgeUpdate>> =>
       watchBadges(context, user, keys),
     /**
-     * Calls `wake` whenever something may have happened to a user's inbox after it resolved, until the function it resolves
-     * with is called. Rejects with UNAVAILABLE.
+     * Calls `wake` whenever the inbox of a user may have changed after this call resolved. Resolves to a
+     * function that ends the calls. Rejects with UNAVAILABLE.
      */
     nudges: (user: UserKey, wake: () => void): Promise<() => void> => watchNudges(context, user, wake),
     /** How many watchers there are. */
     count: () => watchers.size,
     /** How many users are watched. */
     users: () => new Set([...watchers].map(({ user }) => userKeyOf(user))).size,
-    /** How many messages were not what a badge topic carries; they were dropped. */
+    /** How many messages were dropped because they could not be parsed. */
     unreadable: news.unreadable,
     resync: resync.now,
     resyncedAt: resync.succeededAt,
@@ -108,9 +118,9 @@ async function watchBadges(
   user: UserKey,
   keys: readonly string[],
 ): Promise<AsyncIterableIterator<BadgeUpdate>> {
-  // One small object per watcher rather than a Map: there may be ten thousands.
+  // A small object takes less memory than a Map, and a process may have ten thousand watchers.
   const versions: { [key: string]: number } = {};
-  // Until the snapshot is out, what arrives is kept here: it may be newer than what the snapshot read.
+  // Badges that arrive before the snapshot is emitted. They may be newer than the snapshot.
   let early: Map<string, Badge> | undefined = new Map();
   const slot = createOneSlot<string, BadgeUpdate>({
     onEnd: () => end(),
@@ -123,7 +133,7 @@ async function watchBadges(
       versions[badge.key] = badge.version;
       if (early) early.set(badge.key, badge);
       else {
-        // A snapshot that was not taken yet stays a snapshot, with the newer state.
+        // If the client has not taken the snapshot yet, the newer state replaces it and stays a SNAPSHOT.
         const kind = slot.peek(badge.key)?.kind ?? 'CHANGE';
         slot.put(badge.key, context.updateOf(kind, badge, kind === 'SNAPSHOT' ? null : cause));
       }
@@ -170,8 +180,9 @@ async function watchNudges(context: Context, user: UserKey, wake: () => void): P
 }
 
 /**
- * Listens for a watcher until `end`. `ready` resolves when nothing that is published from then on will be missed; or after
- * the wait, and then `onLate` is called once that is so. It rejects with UNAVAILABLE.
+ * Listens for a watcher until `end` is called. `ready` resolves when the listener receives every later
+ * message. If that takes longer than `subscribeWaitMs`, `ready` resolves anyway, and `onLate` is called once
+ * the watcher is subscribed. `ready` rejects with UNAVAILABLE.
  */
 function listen(
   { pubSub, watchers, resync, subscribeWaitMs }: Context,
@@ -187,7 +198,8 @@ function listen(
   resync.watched();
   const ready = isDoneWithin(confirmed, subscribeWaitMs).then((isDone) => {
     if (isDone) return;
-    // What was published since was missed. When pub/sub is closed instead, so is everything else.
+    // The watcher missed earlier messages, so it reads again. If pub/sub closes instead, the process is
+    // shutting down and nothing needs to be read.
     confirmed.then(
       () => watchers.has(watcher) && onLate(),
       () => {},
@@ -202,7 +214,10 @@ function listen(
   };
 }
 
-/** Makes updates: the same object for all whom the same news reaches, so that it is written out once. */
+/**
+ * Creates a function that makes updates. All watchers that receive the same badge in a row share one object,
+ * so that it is serialized once.
+ */
 function createUpdates() {
   let lastUpdate: BadgeUpdate | undefined;
   return (kind: BadgeUpdate['kind'], badge: Badge, cause: BadgeCause | null): BadgeUpdate => {
@@ -212,13 +227,13 @@ function createUpdates() {
   };
 }
 
-/** Where news of a badge comes: its own topic, and that of what moves it for many users at once. */
+/** The topics of a badge: its own topic, and the topic of changes for many users at once. */
 function topicsOf(user: UserKey, key: string): readonly string[] {
   const own = badgeTopic(user, key);
   return key === notificationsKey ? [own] : [own, moveTopic(user.tenantId, key)];
 }
 
-/** Whether it resolves within the time; rejects if it does. */
+/** Resolves to whether the promise resolves within the time. Rejects if the promise rejects. */
 export async function isDoneWithin(promise: Promise<void>, ms: number): Promise<boolean> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<false>((resolve) => {
