@@ -9,7 +9,7 @@ export function createItemReads({ store }: { readonly store: ItemStore }) {
     list: (key: CollectionKey, page: ItemPage): Promise<Slice<ViewedItem>> =>
       readSlice(page.first, (first) => store.items(key, { ...page, first })),
     count: (key: CollectionKey): Promise<number> => store.countItems(key),
-    /** undefined when the item does not exist or is retracted. */
+    /** The item. Undefined if the item does not exist or is retracted. */
     one: (
       key: CollectionKey,
       itemId: string,

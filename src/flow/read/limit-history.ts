@@ -4,12 +4,13 @@ import type { LimitEvent } from '../../events/limit.ts';
 import { rereadLimitEvent } from '../../events/limit-event.ts';
 import type { LimitHistoryEntry } from '../../ports/store/limits.ts';
 
-/** An event of a limit, with what was used after it as far as it and the events before it say. */
+/** An event of a limit, with the used amount after it, computed from this event and the events before it. */
 export type LimitHistoryEvent = LimitRecord & { readonly progressAfter: Decimal };
 
 /**
- * Worked out when it is read: which value was in force may become known later than what was used of it, and the history is
- * the same in whatever order its events came.
+ * Adds the used amount after the event. It is computed at each read, because the limit value that was in
+ * force may become known later than the used amount. So the history is the same in whatever order the events
+ * arrive.
  */
 export function withProgress({ said, definedBy, ...record }: LimitHistoryEntry): LimitHistoryEvent {
   return { ...record, progressAfter: said ? progressBy(said, definedBy, record) : '0' };

@@ -13,15 +13,15 @@ import { timelinessOf } from '../../domain/page-view.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { ActivityStore } from '../../ports/store/activity.ts';
 
-/** What users of a tenant did in one stretch of time. */
+/** The activity of a tenant's users in one interval. */
 export interface ActivityBucket {
   readonly start: Date;
   readonly end: Date;
   readonly uniqueUsers: number;
   readonly pageViewCount: number;
-  /** Nothing is expected to be added any more. */
+  /** Whether the bucket is complete. Later activity is not expected. */
   readonly final: boolean;
-  /** Empty where it was not asked for. */
+  /** Empty if the caller did not request types. */
   readonly byType: readonly TypeCount[];
 }
 
@@ -30,13 +30,15 @@ export function createMeasure(
   { store, clock }: { readonly store: ActivityStore; readonly clock: Clock },
   { retentionDays, flushIntervalMs }: { readonly retentionDays: number; readonly flushIntervalMs: number },
 ) {
-  // What was taken before a bucket ended is written within one interval, and what a clock behind ours says a moment later.
+  // A worker writes the activity of a bucket within one flush interval after its end. The second interval
+  // covers clocks that are behind this one.
   const settleMs = 2 * flushIntervalMs;
 
   return {
     /**
-     * The buckets that `[from, to)` touches, oldest first, whole and without holes. Rejects with BAD_USER_INPUT for a range
-     * that is reversed, begins before the retention or has more than 1500 buckets.
+     * The buckets that overlap `[from, to)`, oldest first, whole and without gaps. `to` defaults to now.
+     * Rejects with BAD_USER_INPUT if the range is empty or reversed, begins before the retention, or has more
+     * than 1500 buckets.
      */
     async buckets(
       tenantId: string,
@@ -51,19 +53,20 @@ export function createMeasure(
       if (timelinessOf(from, now, retentionDays) === 'too-old') {
         throw new AppError(
           'BAD_USER_INPUT',
-          `range.from must not lie before the retention of ${retentionDays} days.`,
+          `range.from must be within the retention of ${retentionDays} days.`,
         );
       }
       const bounds = bucketBounds(range, granularity, timeZone, maxBuckets);
       if (!bounds) {
         throw new AppError(
           'BAD_USER_INPUT',
-          `range has more than ${maxBuckets} buckets of a ${granularity}: ask for less at once, or for longer buckets.`,
+          `range has more than ${maxBuckets} ${granularity} buckets. Request a shorter range or a longer granularity.`,
         );
       }
       const level = levelOf(bounds);
       const [first, last] = [bounds.at(0) as Date, bounds.at(-1) as Date];
-      // One counted bucket each, or several, whose users must be told apart again.
+      // If each requested bucket is one stored bucket, its user count is stored. Otherwise distinct users are
+      // counted over several stored buckets.
       const areCounted = bounds.every(
         (bound, n) => n === 0 || bound.getTime() - (bounds[n - 1] as Date).getTime() === granularityMs[level],
       );
@@ -76,10 +79,10 @@ export function createMeasure(
       return bounds.slice(0, -1).map((start, n) => {
         const end = bounds[n + 1] as Date;
         let [uniqueUsers, pageViewCount, updatedAt] = [0, 0, new Date(0)];
-        for (let one = counted[next]; one && one.start < end; one = counted[++next]) {
-          uniqueUsers += one.uniqueUsers;
-          pageViewCount += one.pageViewCount;
-          if (one.updatedAt > updatedAt) updatedAt = one.updatedAt;
+        for (let bucket = counted[next]; bucket && bucket.start < end; bucket = counted[++next]) {
+          uniqueUsers += bucket.uniqueUsers;
+          pageViewCount += bucket.pageViewCount;
+          if (bucket.updatedAt > updatedAt) updatedAt = bucket.updatedAt;
         }
         return {
           start,
@@ -92,7 +95,7 @@ export function createMeasure(
       });
     },
 
-    /** A bucket as it is pushed. */
+    /** Converts a pushed bucket. */
     bucket({
       start,
       granularity,

@@ -10,7 +10,7 @@ type ScheduledPage = Parameters<NotificationStore['scheduled']>[1];
 /** Reads notifications. */
 export function createNotificationReads({ store }: { readonly store: NotificationStore }) {
   return {
-    /** The inbox, newest first. */
+    /** The notifications of an inbox, newest first. */
     inbox: (user: UserKey, page: InboxPage): Promise<Slice<Notification>> =>
       readSlice(page.first, (first) => store.notifications(user, { ...page, first })),
     count: (user: UserKey, filter: NotificationFilter): Promise<number> =>
@@ -18,11 +18,11 @@ export function createNotificationReads({ store }: { readonly store: Notificatio
     /** The counts of each category with unseen or unread notifications, by name. */
     countByCategory: (user: UserKey): Promise<readonly (Counts & { readonly category: string })[]> =>
       store.countByCategory(user),
-    /** Scheduled notifications, the next first. */
+    /** Scheduled notifications, the earliest first. */
     scheduled: (user: UserKey, page: ScheduledPage): Promise<Slice<Notification>> =>
       readSlice(page.first, (first) => store.scheduled(user, { ...page, first })),
     countScheduled: (user: UserKey): Promise<number> => store.countScheduled(user),
-    /** A notification, whatever its status. */
+    /** A notification of any status. */
     one: (tenantId: string, id: string): Promise<Notification | undefined> =>
       store.notification(tenantId, id),
   };

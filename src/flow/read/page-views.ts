@@ -8,19 +8,19 @@ import { readSlice, type Slice } from './slice.ts';
 
 type Page = Parameters<PageViewStore['pageViews']>[1];
 
-/** The window that stats are asked for. What is absent has its default. */
+/** The requested window of stats. Absent fields have their defaults. */
 export interface StatsRequest {
-  /** Default: 7. */
+  /** The length of the window in days, from 1 to the retention. Defaults to 7. */
   readonly days?: number | undefined;
-  /** Default: calendar days. */
+  /** Defaults to calendar days. */
   readonly mode?: WindowMode | undefined;
-  /** Default: that of the user. */
+  /** Defaults to the time zone of the user. */
   readonly timeZone?: string | null | undefined;
-  /** The end of the window, not included. Default: now. */
+  /** The end of the window, exclusive. Defaults to now. */
   readonly asOf?: Date | null | undefined;
 }
 
-/** Stats with the window they are about. */
+/** Stats and the window that they cover. */
 export type WindowStats = UserStats & {
   readonly windowStart: Date;
   readonly windowEnd: Date;
@@ -41,7 +41,9 @@ export function createPageViewReads(
       user: UserKey,
       place: { readonly occurredAt: Date; readonly id: string },
     ): Promise<PageView | undefined> => store.pageView(user, place),
-    /** Computes the stats of a user. Rejects with BAD_USER_INPUT for a window that is not kept. */
+    /**
+     * Computes the stats of a user. Rejects with BAD_USER_INPUT if the window is not within the retention.
+     */
     async stats(user: User, request: StatsRequest): Promise<WindowStats> {
       const window = windowFor(user, request, clock.now(), retentionDays);
       const stats = await store.stats(user, window);
@@ -65,7 +67,7 @@ function windowFor(
   if (timelinessOf(end, now, retentionDays) !== 'kept') {
     throw new AppError(
       'BAD_USER_INPUT',
-      `window.asOf must lie between the retention of ${retentionDays} days ago and 5 minutes ahead.`,
+      `window.asOf must be at most ${retentionDays} days in the past and 5 minutes in the future.`,
     );
   }
   return windowOf({ days, mode, timeZone: timeZone ?? user.timeZone, asOf: end });

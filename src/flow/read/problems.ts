@@ -2,7 +2,10 @@ import type { EventLog } from '../../ports/event-log.ts';
 import type { PubSub } from '../../ports/pub-sub.ts';
 import type { Store } from '../../ports/store/store.ts';
 
-/** What is wrong with each backend that cannot be used now: `store`, `log`, `pub/sub`. Empty if all are well. */
+/**
+ * The problem of each backend that is unavailable now: `store`, `log`, `pub/sub`. Empty if all backends are
+ * available.
+ */
 export async function problemsOf({
   store,
   log,

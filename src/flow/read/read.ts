@@ -27,12 +27,12 @@ import { announceDue } from '../deliver/due.ts';
 import { type LimitHistoryEvent, withProgress } from './limit-history.ts';
 import { readSlice, type Slice } from './slice.ts';
 
-/** Arrivals, and changes, in one page of a stream. */
+/** How many arrivals, and how many changes, one page of a stream reads. */
 export const streamPageSize = 100;
 
 interface LimitsKey extends UserKey {
   readonly filter: LimitFilter;
-  /** The same for those that are read together. */
+  /** The filter as text. Limits with the same filter are read together. */
   readonly key: string;
 }
 
@@ -46,11 +46,14 @@ interface ReadDeps {
     Transactions<UserTransaction>;
   readonly cache?: BadgeCache;
   readonly clock: Clock;
-  /** Where it is said that what waits for a user is due; absent: it is found a moment later. */
+  /**
+   * Where to announce that records waiting for a new user are due. If absent, the schedule finds the records
+   * a moment later.
+   */
   readonly pubSub?: PubSub;
 }
 
-/** Reads that many callers make at once: those of one turn of the event loop become one query. */
+/** Reads that many callers make at the same time. Reads of one turn of the event loop share one query. */
 export function createRead(
   deps: ReadDeps,
   { viewHorizonDays = defaultViewHorizonDays }: { readonly viewHorizonDays?: number } = {},
@@ -62,11 +65,11 @@ export function createRead(
   const categoryChoices = loader<UserKey, readonly CategoryChoice[]>((keys) => loadChoices(store, keys));
   const cachedBadges = loader<UserKey, Badge>((keys) => loadCached(cache, keys, inboxBadge));
   const itemBadges = loader<BadgeKey, Badge>((keys) => loadItemBadges(clock, keys, badges));
-  // Each brings up to 500.
+  // A user has up to 500 limits.
   const limits = loader<LimitsKey, readonly ShownLimit[]>((keys) => loadLimits(store, keys), {
     maxBatchSize: 100,
   });
-  // Each brings a page.
+  // Each key returns a page of events.
   const limitHistories = loader<LimitHistoryPage, readonly LimitHistoryEvent[]>(
     async (pages) => (await store.limitHistories(pages)).map((entries) => entries.map(withProgress)),
     { maxBatchSize: 100 },
@@ -89,16 +92,19 @@ export function createRead(
 
   return {
     inbox: (key: UserKey): Promise<Inbox> => inboxes.load(key),
-    /** Where there is a cache, that of notifications may be as old as `BadgeCache` says. */
+    /** The badge of a user. With a cache, the notification badge may be as old as `BadgeCache` says. */
     badge: async (user: UserKey, key = notificationsKey): Promise<Badge> =>
       key === notificationsKey ? cachedBadges.load(user) : itemBadge(user, key),
-    /** As it is at or after the moment of the call. */
+    /** The badge at or after the moment of the call. */
     currentBadge: async (user: UserKey, key = notificationsKey): Promise<Badge> =>
       key === notificationsKey ? inboxBadge(user) : itemBadge(user, key),
     categoryChoices: (key: UserKey): Promise<readonly CategoryChoice[]> => categoryChoices.load(key),
-    /** Badges as they are at or after the moment of the call, in no order; of items without those for which nothing ever changed. */
+    /**
+     * The badges at or after the moment of the call, in no order. Item badges that never changed are left
+     * out.
+     */
     badges,
-    /** What counts in an item badge, newest first. */
+    /** The items that count in an item badge, newest first. */
     unseenItems: (
       { tenantId, userId, collection }: ViewerKey,
       page: Pick<ItemPage, 'first' | 'after'>,
@@ -108,16 +114,16 @@ export function createRead(
         store.items({ tenantId, collection }, { ...page, first, viewerId: userId, unseenFrom }),
       );
     },
-    /** What follows a place in an inbox: at most `streamPageSize` of it. */
+    /** The oldest arrivals of a stretch, at most `streamPageSize`. */
     arrivals: (stretch: Stretch): Promise<readonly Notification[]> => arrivals.load(stretch),
     changes: (stretch: Stretch): Promise<readonly InboxChange[]> => changes.load(stretch),
-    /** Of a user who does not exist: none. */
+    /** Empty if the user does not exist. */
     limits: ({ tenantId, userId }: UserKey, filter: LimitFilter = {}): Promise<readonly ShownLimit[]> =>
       limits.load({ tenantId, userId, filter, key: JSON.stringify(filter) }),
     limitHistory: (page: LimitHistoryPage): Promise<Slice<LimitHistoryEvent>> =>
       readSlice(page.first, (first) => limitHistories.load({ ...page, first })),
     user: async (key: UserKey): Promise<User | undefined> => (await store.users([key]))[0],
-    /** The user whom a verified token names: exists from the first time they are seen. */
+    /** The user of a verified token. Creates the user on the first call. */
     self: (key: UserKey): Promise<User> => ensureSelf(deps, key),
   };
 }
@@ -150,7 +156,7 @@ async function loadCached(
   const current = new Map(
     (await Promise.all(missing.map(readOne))).map((badge) => [userKeyOf(badge), badge]),
   );
-  // Nobody waits for it.
+  // The read does not wait for the cache.
   void cache.write([...current.values()]);
   return keys.map((key, index) => cached[index] ?? (current.get(userKeyOf(key)) as Badge));
 }
@@ -213,10 +219,10 @@ async function ensureSelf({ store, clock, pubSub }: ReadDeps, key: UserKey): Pro
   return user;
 }
 
-// Neither part holds a control character.
+// Neither the user key nor the badge key contains control characters.
 const nameOf = (one: UserKey & { readonly key: string }) => `${userKeyOf(one)}\n${one.key}`;
 
-// Not cached: every load is answered by a query that starts after it was asked for.
+// Nothing is cached. The query of a load starts after the load was requested.
 function loader<Key, Value>(
   load: (keys: readonly Key[]) => Promise<readonly Value[]>,
   { maxBatchSize = 1_000 } = {},

@@ -4,7 +4,7 @@ export interface Slice<Row> {
   readonly hasMore: boolean;
 }
 
-/** Reads `first` entries. One more is read to know whether entries follow. */
+/** Reads `first` entries. It reads one entry more to find out whether entries follow. */
 export async function readSlice<Row>(
   first: number,
   read: (first: number) => Promise<readonly Row[]>,
