@@ -65,7 +65,7 @@ const viewOf = (fields: Partial<PageViewInput> = {}): PageViewInput => ({
 const recordView = (input: PageViewInput, { caller = service, mutation = 'recordPageView', to = log } = {}) =>
   recordTo(to).pageViews(caller, mutation, [input]);
 
-/** What the log holds of a user, oldest first. */
+/** The events of a user in the log, oldest first. */
 async function logged(userId: string): Promise<readonly Event[]> {
   const rows = await storage.query<{ topic: string; value: string }>(
     'SELECT topic, value FROM event_log WHERE key = $1 ORDER BY "offset"',
@@ -73,12 +73,12 @@ async function logged(userId: string): Promise<readonly Event[]> {
   );
   return rows.map(({ topic, value }) => {
     const decoded = decode({ ...rawRecord(value, 1), topic });
-    if (decoded.kind !== 'event') throw new Error(`the log holds what is ${decoded.kind}`);
+    if (decoded.kind !== 'event') throw new Error(`the log contains a record that is ${decoded.kind}`);
     return decoded.event;
   });
 }
 
-/** Applies all that the log holds of a user. */
+/** Applies all records of a user in the log. */
 async function applyAll(userId: string): Promise<void> {
   const rows = await storage.query<{ offset: string; topic: string; key: string; value: string }>(
     'SELECT * FROM event_log WHERE key = $1 ORDER BY "offset"',
@@ -100,7 +100,7 @@ async function applyAll(userId: string): Promise<void> {
   );
 }
 
-/** A log that fails after the next append, or before it. */
+/** A log whose next append fails before or after it stores the events. */
 function failingOnce(when: 'before' | 'after'): EventLog {
   let failed = false;
   return {
@@ -109,13 +109,13 @@ function failingOnce(when: 'before' | 'after'): EventLog {
       if (failed) return log.append(events);
       failed = true;
       if (when === 'after') await log.append(events);
-      throw new AppError('UNAVAILABLE', 'The log is away, says the test.');
+      throw new AppError('UNAVAILABLE', 'The test made the log fail.');
     },
   };
 }
 
 describe('a recorded page view', () => {
-  it('is durable in the log, with its id and as it was reported, when the call resolves', async () => {
+  it('is durable in the log, unchanged and with its id, when the call resolves', async () => {
     const userId = anyone();
     const occurredAt = new Date(testNow.getTime() - 5_000);
     const { eventIds, problems } = await recordView(
@@ -136,19 +136,19 @@ describe('a recorded page view', () => {
     ]);
   });
 
-  it('happened now when nothing else is said', async () => {
+  it('happened now if the caller gives no time', async () => {
     const userId = anyone();
     await recordView(viewOf({ userId }));
     expect(await logged(userId)).toMatchObject([{ occurredAt: testNow }]);
   });
 
-  it('gets an id of its own without a key', async () => {
+  it('gets a new id if the call has no key', async () => {
     const userId = anyone();
     await Promise.all([recordView(viewOf({ userId })), recordView(viewOf({ userId }))]);
     expect(new Set((await logged(userId)).map(({ id }) => id)).size).toBe(2);
   });
 
-  it('is refused as too old before the retention and as in the future five minutes ahead, and only there', async () => {
+  it('is refused if it is older than the retention or more than five minutes in the future', async () => {
     const around = (edge: number) => fc.integer({ min: -3, max: 3 }).map((ms) => edge + ms);
     const offset = fc.oneof(
       around(-retentionMs),
@@ -171,7 +171,7 @@ describe('a recorded page view', () => {
     );
   });
 
-  it('of several is recorded beside others that are refused, each of which says where it stands', async () => {
+  it('is recorded even if other views of the call are refused, and each problem names its view', async () => {
     const userId = anyone();
     const at = (index: number) => ['input', 'views', String(index)];
     const { eventIds, problems } = await recordTo().pageViews(service, 'recordPageViews', [
@@ -194,8 +194,8 @@ describe('a recorded page view', () => {
   });
 });
 
-describe('another activity', () => {
-  it('is an event of its own: who, when and its type', async () => {
+describe('an activity of another type', () => {
+  it('is recorded as an event with its user, time and type', async () => {
     const userId = anyone();
     const { eventIds } = await recordView(viewOf({ userId, activityType: 'click', subjectId: 's' }));
     expect(await logged(userId)).toEqual([
@@ -203,7 +203,7 @@ describe('another activity', () => {
     ]);
   });
 
-  it('of a type that is none is refused', async () => {
+  it('is refused if its type is invalid', async () => {
     for (const activityType of ['', 'x'.repeat(10_000), 'a\nb', '\0', '\ud800']) {
       const { eventIds, problems } = await recordView(viewOf({ activityType }));
       expect(eventIds).toEqual([]);
@@ -211,7 +211,7 @@ describe('another activity', () => {
     }
   });
 
-  it('does not share its key with a page view', async () => {
+  it('conflicts with a page view that has the same key', async () => {
     const input = viewOf({ userId: anyone(), idempotencyKey: 'shared' });
     expect(await recordView(input)).toMatchObject({ problems: [] });
     expect(await recordView({ ...input, activityType: 'page_view' })).toMatchObject({ problems: [] });
@@ -221,7 +221,7 @@ describe('another activity', () => {
 });
 
 describe('an idempotency key', () => {
-  it('gives the same input the same id, however often and whoever races, and counts once', async () => {
+  it('gives repeated and concurrent calls with the same input one id, and the view counts once', async () => {
     const userId = anyone();
     const input = viewOf({ userId, idempotencyKey: uuidV7() });
     const racing = await Promise.all(Array.from({ length: 20 }, () => recordView(input)));
@@ -234,7 +234,7 @@ describe('an idempotency key', () => {
     expect(await storage.store.countPageViews({ tenantId: 'default', userId }, {})).toBe(1);
   });
 
-  it('refuses other input, of which nothing is recorded', async () => {
+  it('refuses different input and records none of it', async () => {
     const userId = anyone();
     const idempotencyKey = uuidV7();
     const input = viewOf({ userId, idempotencyKey, path: '/a' });
@@ -259,7 +259,7 @@ describe('an idempotency key', () => {
     expect(await recordView(input)).toMatchObject({ problems: [] });
   });
 
-  it('lets one of several inputs that race for it win, and every call with that one', async () => {
+  it('lets one of several concurrent inputs win, and accepts every call with that input', async () => {
     for (let round = 0; round < 5; round += 1) {
       const userId = anyone();
       const idempotencyKey = uuidV7();
@@ -274,7 +274,7 @@ describe('an idempotency key', () => {
     }
   });
 
-  it('belongs to a tenant, a caller and a mutation: elsewhere it is another key', async () => {
+  it('is scoped to a tenant, a caller and a mutation', async () => {
     const input = viewOf({ userId: anyone(), idempotencyKey: uuidV7() });
     const ids = await Promise.all([
       recordView(input),
@@ -288,7 +288,7 @@ describe('an idempotency key', () => {
   });
 
   it.each(['before', 'after'] as const)(
-    'makes a retry safe when the log fails %s it took the event',
+    'makes a retry safe if the log fails %s it stores the event',
     async (when) => {
       const userId = anyone();
       const input = viewOf({ userId, idempotencyKey: uuidV7() });
@@ -301,7 +301,7 @@ describe('an idempotency key', () => {
     },
   );
 
-  it('keeps its answer when the view has become too old in the meantime', async () => {
+  it('returns the first answer even if the view has become too old since', async () => {
     const oldest = viewOf({
       userId: anyone(),
       idempotencyKey: uuidV7(),
@@ -321,14 +321,14 @@ describe('an idempotency key', () => {
     }
   });
 
-  it('that came with refused input is free', async () => {
+  it('can be reused if its first input was rejected', async () => {
     const input = viewOf({ userId: anyone(), idempotencyKey: uuidV7() });
     expect((await recordView({ ...input, occurredAt: new Date(0) })).problems).toHaveLength(1);
     expect((await recordView({ ...input, name: '' })).problems).toHaveLength(1);
     expect((await recordView(input)).problems).toEqual([]);
   });
 
-  it('of a bulk call stands for its view alone: of the same key twice, the first input counts', async () => {
+  it('covers one view of a bulk call, and the first of two views with one key wins', async () => {
     const userId = anyone();
     const [a, b] = [uuidV7(), uuidV7()];
     const at = (index: number) => ['input', 'views', String(index)];
@@ -353,7 +353,7 @@ describe('a recorded notification', () => {
   const send = (userId: string, content: object, idempotencyKey?: string, to: EventLog = log) =>
     recordTo(to).notification(service, 'sendNotification', { userId, content, idempotencyKey });
 
-  it("is durable in the log, its id is the event's, defaults filled in", async () => {
+  it('is durable in the log with all defaults, and its id is the id of the event', async () => {
     const userId = await someone();
     const { eventIds } = await send(userId, { title: 'Hello' });
     expect(await logged(userId)).toMatchObject([
@@ -366,7 +366,7 @@ describe('a recorded notification', () => {
     ]);
   });
 
-  it('is refused for a user who does not exist or does not receive, and for content that is not valid', async () => {
+  it('is refused if the user does not exist or does not receive notifications, or if the content is invalid', async () => {
     const problemOf = async (userId: string, content: object) => {
       const { eventIds, problems } = await send(userId, content, uuidV7());
       expect(eventIds).toEqual([]);
@@ -385,7 +385,7 @@ describe('a recorded notification', () => {
     expect(await logged(optedOut)).toEqual([]);
   });
 
-  it('keeps its answer when it is repeated, also when the user has opted out in the meantime, and counts once', async () => {
+  it('returns the first answer to a repeated call even if the user has opted out since, and counts once', async () => {
     const userId = await someone();
     const key = uuidV7();
     const first = await send(userId, { title: 'Hello', data: { a: 1 } }, key);
@@ -399,7 +399,7 @@ describe('a recorded notification', () => {
     ]);
   });
 
-  it('with a used key and other content is a conflict, of which nothing is recorded', async () => {
+  it('is refused as a conflict if its key was used with different content', async () => {
     const userId = await someone();
     const key = uuidV7();
     await send(userId, { title: 'Hello' }, key);
@@ -416,7 +416,7 @@ describe('a recorded notification', () => {
     expect(await logged(userId)).toHaveLength(1);
   });
 
-  it('with a key that is raced for is sent once', async () => {
+  it('is sent once if concurrent calls use one key', async () => {
     const userId = await someone();
     const key = uuidV7();
     const results = await Promise.all(
@@ -428,7 +428,7 @@ describe('a recorded notification', () => {
   });
 
   it.each(['before', 'after'] as const)(
-    'can be retried when the log fails %s it took the event',
+    'can be retried if the log fails %s it stores the event',
     async (when) => {
       const userId = await someone();
       const key = uuidV7();
@@ -441,7 +441,7 @@ describe('a recorded notification', () => {
   );
 });
 
-describe('a notification recorded for many', () => {
+describe('a notification recorded for several users', () => {
   const send = (userIds: readonly string[], content: object, idempotencyKey?: string, to: EventLog = log) =>
     recordTo(to).notifications(service, 'sendNotifications', { userIds, content, idempotencyKey });
   const unseen = async (userIds: readonly string[]) => {
@@ -454,7 +454,7 @@ describe('a notification recorded for many', () => {
       transaction.patchUsers([{ tenantId: 'default', userId, patch: { canReceiveNotifications } }], testNow),
     );
 
-  it('goes to those that can receive it by one append, and says of each other why not and where it stands', async () => {
+  it('is appended once for all users who can receive it, and each other user has a problem with a path', async () => {
     const [first, last] = [await someone(), await someone()];
     const optedOut = await someone({ canReceiveNotifications: false });
     const append = vi.fn(log.append);
@@ -472,7 +472,7 @@ describe('a notification recorded for many', () => {
     expect(eventIds).toHaveLength(2);
   });
 
-  it('is refused as a whole for content or a time that is not valid, and asks for nobody then', async () => {
+  it('is refused as a whole if its content or time is invalid, without reading any user', async () => {
     const userIds = [await someone(), await someone()];
     const late = new Date(testNow.getTime() + 367 * 86_400_000);
     for (const [content, path] of [
@@ -486,7 +486,7 @@ describe('a notification recorded for many', () => {
     expect(await logged(userIds[0] as string)).toEqual([]);
   });
 
-  it('costs the same few statements for 500 as for one', async () => {
+  it('costs the same number of statements for 500 users as for one', async () => {
     const one = [await someone()];
     const many = Array.from({ length: 500 }, anyone);
     const patches = many.map((userId) => ({ tenantId: 'default', userId, patch: {} }));
@@ -505,7 +505,7 @@ describe('a notification recorded for many', () => {
     expect(await unseen(many.slice(498))).toEqual([0, 1]);
   });
 
-  it('has its whole answer again when it is repeated, whatever became of the users, and counts once', async () => {
+  it('returns the whole first answer to a repeated call even if the users have changed, and counts once', async () => {
     const willOptOut = await someone();
     const willOptIn = await someone({ canReceiveNotifications: false });
     const willExist = anyone();
@@ -525,7 +525,7 @@ describe('a notification recorded for many', () => {
     expect(await unseen(userIds)).toEqual([1, 0, 0, 1]);
   });
 
-  it('with a used key and other input is a conflict, of which nothing is recorded', async () => {
+  it('is refused as a conflict if its key was used with different input', async () => {
     const [one, two] = [await someone(), await someone()];
     const key = uuidV7();
     await send([one], { title: 'Hello' }, key);
@@ -543,7 +543,7 @@ describe('a notification recorded for many', () => {
     expect([await logged(one), await logged(two)].map((events) => events.length)).toEqual([1, 0]);
   });
 
-  it('leaves its key free when it goes to nobody', async () => {
+  it('leaves its key unused if no user can receive it', async () => {
     const userId = anyone();
     const key = uuidV7();
     expect((await send([userId], { title: 'Hello' }, key)).problems).toMatchObject([
@@ -553,11 +553,11 @@ describe('a notification recorded for many', () => {
     expect((await send([userId], { title: 'Bye' }, key)).problems).toEqual([]);
   });
 
-  it('with a key that is raced for is sent once, and all have the answer of whoever was first', async () => {
+  it('is sent once if concurrent calls use one key, and all calls get the answer of the first call', async () => {
     const userIds = [await someone(), anyone(), await someone()];
     const key = uuidV7();
     const racing = Array.from({ length: 10 }, (_, n) => send(userIds, { title: `number ${n % 2}` }, key));
-    // One user comes while they race: some may find them.
+    // The second user is created during the race, so only some of the calls find this user.
     racing.push(allow(userIds[1] as string, true).then(() => send(userIds, { title: 'number 0' }, key)));
     const results = await Promise.all(racing);
     const isConflict = ({ problems }: (typeof results)[number]) =>
@@ -570,7 +570,7 @@ describe('a notification recorded for many', () => {
   });
 
   it.each(['before', 'after'] as const)(
-    'can be retried when the log fails %s it took the events',
+    'can be retried if the log fails %s it stores the events',
     async (when) => {
       const userIds = [await someone(), await someone()];
       const key = uuidV7();
@@ -586,7 +586,7 @@ describe('a notification recorded for many', () => {
 describe('a daily quota', () => {
   const exceeded = { code: 'QUOTA_EXCEEDED' };
 
-  it('bounds page views and viewed items of a user together, and a repeat with its key has its answer', async () => {
+  it('limits page views and viewed items of a user together, and a repeated key returns the first answer', async () => {
     const { pageViews, itemViews } = withQuota(4);
     const userId = anyone();
     const views = [1, 2].map((n) => viewOf({ userId, idempotencyKey: `${userId}-${n}`, at: [String(n)] }));
@@ -608,7 +608,7 @@ describe('a daily quota', () => {
     });
   });
 
-  it('bounds notifications of a user, and sends to the other users', async () => {
+  it('limits notifications of a user, and the other users still receive theirs', async () => {
     const { notification, notifications } = withQuota(1);
     const [full, other] = [await someone(), await someone()];
     const content = { category: 'general', title: 'Hello' };
