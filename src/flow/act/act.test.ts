@@ -30,7 +30,7 @@ async function someone(): Promise<UserKey> {
   return key;
 }
 
-/** `count` notifications arrive, in one batch. */
+/** Delivers `count` notifications in one batch. */
 async function arrive(user: UserKey, count: number): Promise<void> {
   const { store } = storage;
   const project = createProject(
@@ -49,7 +49,7 @@ async function arrive(user: UserKey, count: number): Promise<void> {
 const inboxOf = async (user: UserKey) => (await storage.store.inboxes([user]))[0];
 
 describe('opening the inbox', () => {
-  it('leaves nothing unseen of what had arrived, everything unread, and says when', async () => {
+  it('marks every arrived notification as seen at that time and leaves it unread', async () => {
     const user = await someone();
     await arrive(user, 3);
     const opened = await actWith().openInbox(user, undefined);
@@ -61,7 +61,7 @@ describe('opening the inbox', () => {
     expect(seen).toEqual([testNow, testNow, testNow]);
   });
 
-  it('up to a place leaves what arrived after it unseen', async () => {
+  it('leaves notifications unseen that arrived after `upToSeq`', async () => {
     const user = await someone();
     await arrive(user, 5);
     expect(await actWith().openInbox(user, 3n)).toMatchObject({ badge: { unseen: 2 } });
@@ -71,7 +71,7 @@ describe('opening the inbox', () => {
     expect(unseen.map(({ seq }) => Number(seq))).toEqual([5, 4]);
   });
 
-  it('is harmless when repeated, behind the watermark or beyond what has arrived', async () => {
+  it('changes nothing when repeated, or when `upToSeq` is below the watermark or above the newest arrival', async () => {
     const user = await someone();
     await arrive(user, 4);
     await actWith().openInbox(user, 3n);
@@ -84,19 +84,19 @@ describe('opening the inbox', () => {
     expect(await inboxOf(user)).toMatchObject({ unseen: 1 });
   });
 
-  it('of an inbox nothing ever arrived in changes no badge', async () => {
+  it('changes no badge of an empty inbox', async () => {
     const user = await someone();
     expect(await actWith().openInbox(user, undefined)).toMatchObject({ badge: { unseen: 0, version: 0 } });
   });
 
-  it('of a user who does not exist is a problem and creates nothing', async () => {
+  it('returns a problem for a user who does not exist, and creates nothing', async () => {
     const user = { tenantId: 'default', userId: 'nobody' };
     expect(await actWith().openInbox(user, undefined)).toMatchObject({ problem: { code: 'USER_NOT_FOUND' } });
     expect(await storage.store.users([user])).toEqual([]);
     expect(await storage.query('SELECT FROM inbox WHERE user_id = $1', [user.userId])).toEqual([]);
   });
 
-  it('is published after the commit, and a publish that fails undoes nothing', async () => {
+  it('publishes after the commit, and a failed publish undoes nothing', async () => {
     const user = await someone();
     await arrive(user, 2);
     const pubSub = observed(createLocalPubSub());
@@ -109,7 +109,7 @@ describe('opening the inbox', () => {
     expect(await inboxOf(user)).toMatchObject({ unseen: 0, version: 4 });
   });
 
-  it('publishes nothing and keeps nothing when the transaction fails', async () => {
+  it('publishes and stores nothing when the transaction fails', async () => {
     const user = await someone();
     await arrive(user, 2);
     const before = await inboxOf(user);
@@ -122,7 +122,7 @@ describe('opening the inbox', () => {
     expect(pubSub.published).toEqual([]);
   });
 
-  it('never clears what was not shown, however it races arrivals; counters always equal a recount', async () => {
+  it('never clears unshown notifications while others arrive, and the counters equal a recount', async () => {
     const user = await someone();
     const step = fc.oneof(
       fc.record({ kind: fc.constant('arrive' as const), count: fc.integer({ min: 1, max: 3 }) }),
@@ -131,7 +131,7 @@ describe('opening the inbox', () => {
         opens: fc.boolean(),
       }),
     );
-    /** The newest place any client had on its screen when it opened. */
+    /** The highest `upToSeq` that any client has opened. */
     let shown = 0n;
     await fc.assert(
       fc.asyncProperty(
@@ -159,7 +159,7 @@ describe('opening the inbox', () => {
     );
   });
 
-  it('would clear more if it did not look at what was shown (control: the check above can fail)', async () => {
+  it('clears more if it ignores `upToSeq` (control: the check above can fail)', async () => {
     const user = await someone();
     await arrive(user, 2);
     const [newest] = await storage.store.notifications(user, { first: 1 });
@@ -168,7 +168,7 @@ describe('opening the inbox', () => {
     expect((await inboxOf(user))?.openedSeq).not.toBe(newest?.seq);
   });
 
-  it('puts a drifted count right', async () => {
+  it('corrects a wrong count', async () => {
     const user = await someone();
     await arrive(user, 3);
     await storage.query('UPDATE inbox SET unseen = 17 WHERE user_id = $1', [user.userId]);
@@ -179,7 +179,7 @@ describe('opening the inbox', () => {
 });
 
 describe('upserting users', () => {
-  it('creates and changes, and says which', async () => {
+  it('creates and changes users, and returns which users it created', async () => {
     const user = await someone();
     const patches = [
       { ...user, patch: { canReceiveNotifications: false } },

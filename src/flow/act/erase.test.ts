@@ -47,7 +47,7 @@ const next = (events: Parameters<typeof recordsOf>[0]) => {
 const arrive = (user: UserKey, count = 1) =>
   projectOn().apply(next(Array.from({ length: count }, () => notificationSent(user))));
 
-/** The tables that hold rows about users, as the catalog says. */
+/** The tables with a user_id column, from the catalog. */
 async function tablesOfUsers(): Promise<readonly string[]> {
   const rows = await storage.query<{ name: string }>(`
     SELECT c.relname AS name FROM information_schema.columns
@@ -57,7 +57,9 @@ async function tablesOfUsers(): Promise<readonly string[]> {
   return rows.map(({ name }) => name);
 }
 
-/** Every table, and every row of it that names the user in any column, bytes included. */
+/**
+ * The rows of all tables that name the user in any column, including bytea columns, each with its table name.
+ */
 async function rowsNaming({ userId }: UserKey): Promise<readonly string[]> {
   const tables = await storage.query<{ name: string }>(`
     SELECT relname AS name FROM pg_class
@@ -75,7 +77,10 @@ async function rowsNaming({ userId }: UserKey): Promise<readonly string[]> {
   return found.flat().map(({ row }) => row);
 }
 
-/** Puts a row about a user into a table, whatever its columns are: a table that is added later gets one too. */
+/**
+ * Inserts a row about a user into a table, with values for all of its columns. So tables that are added later
+ * are covered too.
+ */
 async function seed(table: string, { tenantId, userId }: UserKey): Promise<void> {
   const columns = await storage.query<{ name: string; type: string; udt: string }>(
     `SELECT column_name AS name, data_type AS type, udt_name AS udt FROM information_schema.columns
@@ -85,9 +90,9 @@ async function seed(table: string, { tenantId, userId }: UserKey): Promise<void>
   const values = columns.map(({ name, type, udt }) => {
     if (name === 'tenant_id') return `'${tenantId}'`;
     if (name === 'user_id') return `'${userId}'`;
-    // With every column filled, the row is one that was delivered.
+    // A notification with all columns filled must be a delivered one.
     if (name === 'status' && table === 'notification') return `'DELIVERED'`;
-    // Days begin at midnight.
+    // A DAY bucket starts at midnight.
     if (name === 'bucket_start') return `'2026-11-20T00:00:00Z'`;
     if (type === 'USER-DEFINED') return `(enum_range(NULL::"${udt}"))[1]`;
     if (type === 'uuid') return 'gen_random_uuid()';
@@ -106,7 +111,7 @@ const rowsIn = async (table: string, { tenantId, userId }: UserKey) =>
     .length;
 
 describe('erasing a user', () => {
-  it('leaves no row in any table that has a user_id, and every row of others', async () => {
+  it('leaves no row of the user in any table with a user_id, and every row of other users', async () => {
     await storage.store.preparePageViews([testNow]);
     const user = anyone();
     const others = [
@@ -129,7 +134,7 @@ describe('erasing a user', () => {
     for (const other of others) expect(await holding(other)).toEqual(tables);
   });
 
-  it('leaves nothing that names them, wherever it came to rest', async () => {
+  it('leaves no data that names the user in any table', async () => {
     const user = anyone();
     const other = anyone();
     const { store, database, connection } = storage;
@@ -141,7 +146,7 @@ describe('erasing a user', () => {
       expect(await record.pageViews(caller, 'recordPageView', [view])).toMatchObject({ problems: [] });
     }
     const key = `default/${user.userId}`;
-    // Last month's, in a partition of its own.
+    // A page view of last month is in another partition.
     const occurredAt = new Date('2026-10-10T00:00:00Z');
     await projectOn().apply(next([pageViewed(user), pageViewed({ ...user, occurredAt })]));
     await projectOn().apply(next([itemViewed(user)]));
@@ -181,7 +186,7 @@ describe('erasing a user', () => {
     expect(await actOn().eraseUser(user)).toBeUndefined();
     expect(await rowsNaming(user)).toEqual([]);
     expect(await rowsNaming(other)).toEqual(ofOther);
-    // The log keeps its places, and what is in them is passed over.
+    // The log keeps the offsets of the records, and consumers skip their empty content.
     expect(await storage.query('SELECT count(*)::int AS n FROM event_log')).toEqual(before);
     const seen: (Uint8Array | null)[] = [];
     await log.consume('replay', [...Object.values(topics), 'x.dlq'], async (records) => {
@@ -192,7 +197,7 @@ describe('erasing a user', () => {
     await log.close();
   });
 
-  it('is said to be of nobody when there is nothing about them, and not when something is left', async () => {
+  it('reports that the user does not exist only if nothing about the user is stored', async () => {
     const user = anyone();
     expect(await actOn().eraseUser(user)).toMatchObject({ code: 'USER_NOT_FOUND', path: ['userId'] });
     await projectOn().apply([{ ...rawRecord('poison', ++offsets), key: `default/${user.userId}` }]);
@@ -200,7 +205,7 @@ describe('erasing a user', () => {
     expect(await rowsNaming(user)).toEqual([]);
   });
 
-  it('keeps everything when it fails on the way', async () => {
+  it('keeps all data if it fails midway', async () => {
     const user = anyone();
     await projectOn().apply(next([pageViewed(user), notificationSent(user)]));
     const before = await rowsNaming(user);
@@ -217,7 +222,7 @@ describe('erasing a user', () => {
   });
 });
 
-describe('erasing a user of whom there is much', () => {
+describe('erasing a user with many rows', () => {
   const many = 4_500;
   const rowsOf: Readonly<Record<string, string>> = {
     page_view: `(tenant_id, user_id, occurred_at, id, name, received_at)
@@ -259,7 +264,7 @@ describe('erasing a user of whom there is much', () => {
   const countOf = async (user: UserKey, table: string) =>
     (await rowsNaming(user)).filter((row) => row.startsWith(`${table} `)).length;
 
-  it('removes it in steps, and leaves little for the transaction that others wait for', async () => {
+  it('removes the rows in steps, and leaves few rows for the transaction that blocks other writers', async () => {
     const user = anyone();
     await storage.store.preparePageViews([testNow]);
     await projectOn().apply(next([pageViewed(user), notificationSent(user)]));
@@ -277,7 +282,7 @@ describe('erasing a user of whom there is much', () => {
     expect(await rowsNaming(user)).toEqual([]);
   });
 
-  it('leaves true badges with newer versions when it is cut off, and is finished by the next call', async () => {
+  it('leaves correct badges with newer versions when it is interrupted, and the next call completes it', async () => {
     const user = anyone();
     await projectOn().apply(next([pageViewed(user), notificationSent(user)]));
     await fill(user);
@@ -305,7 +310,7 @@ describe('erasing a user of whom there is much', () => {
 });
 
 describe('the badge of an erased user', () => {
-  /** A watcher, and the badges it saw. */
+  /** Starts a watcher and collects the badges that it receives. */
   async function watching(user: UserKey) {
     const { store } = storage;
     const read = createRead({ store, clock });
@@ -320,7 +325,7 @@ describe('the badge of an erased user', () => {
     return { seen, resync: watch.resync, end: () => updates.return?.() };
   }
 
-  it('falls to 0 wherever it is watched, and goes on from there when the user comes again', async () => {
+  it('falls to 0 for all watchers, and continues from there when the user is created again', async () => {
     const user = anyone();
     await projectOn().apply(next([pageViewed(user)]));
     await arrive(user, 3);
@@ -336,7 +341,7 @@ describe('the badge of an erased user', () => {
     await end();
   });
 
-  it('falls to 0 also when the push was lost', async () => {
+  it('falls to 0 even if the message was lost', async () => {
     const user = anyone();
     await projectOn().apply(next([pageViewed(user), notificationSent(user)]));
     const { seen, resync, end } = await watching(user);
@@ -349,7 +354,7 @@ describe('the badge of an erased user', () => {
     await end();
   });
 
-  it('has only growing versions through arrivals, openings and erasures of several users', async () => {
+  it('has growing versions through arrivals, openings and erasures of several users', async () => {
     const few = [anyone(), anyone(), anyone()];
     const newest = new Map<UserKey, number>();
     const step = fc.tuple(fc.constantFrom(...few), fc.constantFrom('arrive', 'open', 'erase'));
@@ -362,7 +367,7 @@ describe('the badge of an erased user', () => {
           const [inbox] = await storage.store.inboxes([user]);
           const version = inbox?.version ?? -1;
           expect(version).toBeGreaterThanOrEqual(newest.get(user) ?? 0);
-          // Of one version there is one state.
+          // Each version has one state, so an arrival gets a new version.
           if (what === 'arrive') expect(version).toBeGreaterThan(newest.get(user) ?? 0);
           newest.set(user, version);
         }
@@ -372,8 +377,8 @@ describe('the badge of an erased user', () => {
   });
 });
 
-describe('while events about the user are applied', () => {
-  /** Resolves when that many sessions wait for a lock. */
+describe('erasing a user while events about the user are applied', () => {
+  /** Resolves when `count` sessions wait for a lock. */
   const areWaiting = (count: number) =>
     vi.waitFor(
       async () =>
@@ -393,7 +398,7 @@ describe('while events about the user are applied', () => {
   };
   const events = (user: UserKey) => [pageViewed(user), notificationSent(user)];
 
-  it('erasing waits for them, and what they wrote goes too', async () => {
+  it('waits for the events, and removes what they wrote', async () => {
     const user = anyone();
     await projectOn().apply(next(events(user)));
     const { open, opened } = gate();
@@ -416,7 +421,7 @@ describe('while events about the user are applied', () => {
     expect(await rowsNaming(user)).toEqual([]);
   });
 
-  it('erasing waits for the user who is choosing, too', async () => {
+  it('waits for a change of preferences', async () => {
     const user = anyone();
     await projectOn().apply(next(events(user)));
     const { open, opened } = gate();
@@ -440,7 +445,7 @@ describe('while events about the user are applied', () => {
     expect(await rowsNaming(user)).toEqual([]);
   });
 
-  it('they wait for erasing, and find nobody: no row is left of a notification', async () => {
+  it('makes later events wait and then find no user, so no row of a notification remains', async () => {
     const user = anyone();
     await projectOn().apply(next(events(user)));
     const { open, opened } = gate();
@@ -465,7 +470,7 @@ describe('while events about the user are applied', () => {
     expect(await erased).toBeUndefined();
     await applied;
     expect(await preferred).toMatchObject({ problem: { code: 'USER_NOT_FOUND' } });
-    // What came after it waits for another of that name.
+    // The events after the erasure wait for a new user with the same id.
     expect(await rowsNaming(user)).toEqual([expect.stringMatching(/^waiting_record /)]);
     expect(await actOn().eraseUser(user)).toBeUndefined();
     expect(await rowsNaming(user)).toEqual([]);

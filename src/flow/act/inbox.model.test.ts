@@ -45,13 +45,13 @@ afterAll(async () => {
 const clock = createTestClock();
 const pubSub = createLocalPubSub();
 
-/** Takes events to the store, which is away so many times; resolves when they are applied. */
+/** Applies events to the store. The store fails `failures` times. Resolves when the events are applied. */
 type Feed = (events: readonly Event[], failures: number) => Promise<void>;
 
 const projectOn = (store: Store) =>
   createProject({ store, pubSub, clock, logger: silent }, { retentionDays: 183 });
 
-/** As a worker that consumes does it: again, until it is done. */
+/** Applies events directly, and repeats failed attempts like a consuming worker. */
 function directly(): Feed {
   let offset = 0;
   return async (events, failures) => {
@@ -69,7 +69,7 @@ function directly(): Feed {
   };
 }
 
-/** By a log and a worker that consumes it. */
+/** Appends events to a log that a worker consumes. */
 async function by(log: EventLog): Promise<Feed> {
   let project: Project = projectOn(storage.store);
   let appended = 0;
@@ -98,7 +98,7 @@ async function by(log: EventLog): Promise<Feed> {
   };
 }
 
-/** Lets things happen to a new user and compares with the model after each. */
+/** Runs steps for a new user and compares the user with the model after each step. */
 async function play(feed: Feed, steps: readonly Happening[]): Promise<void> {
   const { store } = storage;
   const deps = { store, pubSub, clock, logger: silent };
@@ -188,11 +188,11 @@ async function play(feed: Feed, steps: readonly Happening[]): Promise<void> {
 
   let [before] = await store.inboxes([user]);
   for (const step of steps) {
-    // No two happen at one moment.
+    // Each step has its own time.
     clock.set(new Date(now() + 1));
     await happen(step);
     const [inbox] = await store.inboxes([user]);
-    if (!inbox || !before) throw new Error('there is an inbox, empty or not');
+    if (!inbox || !before) throw new Error('every user has an inbox');
     const members = model.unseen();
     expect({ unseen: inbox.unseen, unread: inbox.unread }).toEqual({
       unseen: members.length,
@@ -221,7 +221,7 @@ async function holds(feed: Feed, numRuns: number): Promise<void> {
   expect(await drift(storage.query)).toEqual([]);
 }
 
-/** What a user has now, without what differs from user to user. */
+/** The state of a user, without the fields that differ between users. */
 async function stateOf(user: UserKey) {
   const [inbox] = await storage.store.inboxes([user]);
   const list = await storage.store.notifications(user, { first: 100 });
@@ -238,7 +238,9 @@ async function stateOf(user: UserKey) {
 }
 
 describe('an inbox', () => {
-  it('is the same whether its events come one by one or in batches', { timeout: 60_000 }, async () => {
+  it('has the same state whether its events are applied one by one or in batches', {
+    timeout: 60_000,
+  }, async () => {
     const event = fc.record({
       visits: fc.boolean(),
       group: fc.option(fc.constantFrom('g', 'h'), { nil: undefined }),
@@ -273,12 +275,12 @@ describe('an inbox', () => {
   });
 });
 
-describe('the badge is what the model counts after every step, explained by exactly its members', () => {
-  it('whatever happens, also when the database is away in the middle', { timeout: 120_000 }, () =>
+describe('the badge equals the count of the model after every step, and its members explain it', () => {
+  it('for any sequence of actions, with database outages in between', { timeout: 120_000 }, () =>
     holds(directly(), 100),
   );
 
-  it('by the log that is a table', { timeout: 120_000 }, async () => {
+  it('with a table as the log', { timeout: 120_000 }, async () => {
     const { connection } = storage;
     const database = storage.connectAgain();
     await holds(
@@ -287,7 +289,7 @@ describe('the badge is what the model counts after every step, explained by exac
     );
   });
 
-  it('by Kafka', { timeout: 300_000, tags: ['kafka'] }, async () => {
+  it('with Kafka as the log', { timeout: 300_000, tags: ['kafka'] }, async () => {
     kafka = await startTestKafka();
     await holds(await by(openKafkaLog(kafka.url)), 10);
   });

@@ -32,7 +32,7 @@ const minuteMs = 60_000;
 let users = 0;
 let offsets = 0;
 
-/** A user with an inbox, and all that can happen to it. */
+/** Creates a user with an inbox, and functions that change the inbox. */
 async function startInbox() {
   const { store } = storage;
   const clock = createTestClock();
@@ -88,7 +88,7 @@ async function startInbox() {
 
 const quiet = () => ({ pubSub: createLocalPubSub(), clock: createTestClock(), logger: silent });
 
-/** Notifications of a user to whom nothing has come yet, as if they had arrived one after the other. */
+/** Inserts notifications for a user without arrivals, as if they had arrived one after another. */
 async function fill(
   user: UserKey,
   count: number,
@@ -110,7 +110,7 @@ async function fill(
 }
 
 describe('marking', () => {
-  it('reaches one or thousands, and nothing that came after what was shown', async () => {
+  it('marks one or thousands of notifications, and none that arrived after `upToSeq`', async () => {
     const one = await startInbox();
     await one.apply(Array.from({ length: 1_500 }, () => notificationSent(one.user)));
     const read = await one.act.markNotifications(one.user, {
@@ -127,7 +127,7 @@ describe('marking', () => {
     expect(again).toMatchObject({ affectedCount: 0, badge: { unseen: 100, unread: 100 } });
   });
 
-  it('leaves a correct badge after each step, and a second call finishes a marking that was cut off', async () => {
+  it('leaves a correct badge after each step, and a second call finishes an interrupted marking', async () => {
     const one = await startInbox();
     await fill(one.user, 12_000);
     const seen: number[] = [];
@@ -154,7 +154,7 @@ describe('marking', () => {
     expect(seen).toEqual([7_000, 2_000, 1_000]);
   });
 
-  it('lets thousands of snoozed notifications arrive in their order, above all others', async () => {
+  it('lets thousands of snoozed notifications arrive again in their order, after all others', async () => {
     const one = await startInbox();
     await fill(one.user, 6_000, {
       snoozed_until: `now() + interval '1 day'`,
@@ -190,7 +190,7 @@ describe('marking', () => {
     expect(await drift(storage.query)).toEqual([]);
   });
 
-  it('leaves what arrives between two steps', async () => {
+  it('does not mark notifications that arrive between two steps', async () => {
     const one = await startInbox();
     await fill(one.user, 6_000);
     let steps = 0;
@@ -210,7 +210,7 @@ describe('marking', () => {
     expect(await drift(storage.query)).toEqual([]);
   });
 
-  it('leaves counters at 0 that were too low before', async () => {
+  it('leaves counters at 0 if they were too low before', async () => {
     const one = await startInbox();
     await one.send();
     await storage.query('UPDATE inbox SET unseen = 0, unread = 0 WHERE user_id = $1', [one.user.userId]);
@@ -218,7 +218,7 @@ describe('marking', () => {
     expect(marked).toMatchObject({ affectedCount: 1, badge: { unseen: 0, unread: 0 } });
   });
 
-  it('reaches what the filter names', async () => {
+  it('marks the notifications that match the filter', async () => {
     const one = await startInbox();
     await one.send({ category: 'a' });
     await one.send({ category: 'b', subjectId: 's' });
@@ -236,18 +236,18 @@ describe('marking', () => {
     expect(await storage.store.countByCategory(one.user)).toEqual([]);
   });
 
-  it('tells which ids are of nothing that arrived in this inbox', async () => {
+  it('returns the ids of notifications that never arrived in this inbox', async () => {
     const [one, other] = [await startInbox(), await startInbox()];
     const id = await one.send();
     const marked = await other.act.markNotifications(other.user, { action: 'READ', which: { ids: [id] } });
-    // Nothing ever arrived there.
+    // The notification never arrived in this inbox.
     expect(marked).toMatchObject({ affectedCount: 0, unknownIds: [id] });
     expect(await one.inbox()).toMatchObject({ unread: 1 });
   });
 });
 
 describe('opening', () => {
-  it('up to a place in a large inbox leaves the notifications above it unseen', async () => {
+  it('leaves notifications above `upToSeq` unseen in a large inbox', async () => {
     const one = await startInbox();
     await fill(one.user, 12_000);
     for (const [upToSeq, unseen] of [
@@ -263,7 +263,7 @@ describe('opening', () => {
 });
 
 describe('a group', () => {
-  it('counts once, with the newest content at the newest place, until it is seen', async () => {
+  it('counts once until it is seen, with the newest content and the newest place', async () => {
     const one = await startInbox();
     const id = await one.send({ groupKey: 'order-1', title: 'Paid' });
     await one.send();
@@ -276,7 +276,7 @@ describe('a group', () => {
     expect((await one.list())[0]).toMatchObject({ title: 'Delivered', groupCount: 1 });
   });
 
-  it('is one however many of it come in one batch', async () => {
+  it('is one notification, however many of its notifications are in one batch', async () => {
     const one = await startInbox();
     const sent = Array.from({ length: 20 }, () =>
       notificationSent({
@@ -292,7 +292,7 @@ describe('a group', () => {
 });
 
 describe('a visit', () => {
-  it('reads what was sent about its subject before it, in the order of the log', async () => {
+  it('reads the notifications about its subject that precede it in the log', async () => {
     const one = await startInbox();
     const about = (subjectId: string) =>
       notificationSent({
@@ -309,7 +309,7 @@ describe('a visit', () => {
     ]);
   });
 
-  it('to items reads what was sent about each of them', async () => {
+  it('reads the notifications about each viewed item', async () => {
     const one = await startInbox();
     for (const subjectId of ['a', 'b', 'c']) await one.send({ subjectId });
     await one.view('a', 'c', 'd');
@@ -318,7 +318,7 @@ describe('a visit', () => {
     expect(read.map(({ subjectId }) => subjectId).sort()).toEqual(['a', 'c']);
   });
 
-  it('reads the newest of more than it reads at once, the next one the next, and the counters are exact', async () => {
+  it('reads the newest notifications up to its limit, the next visit reads the next ones, and the counters are exact', async () => {
     const one = await startInbox();
     const about = (count: number) =>
       one.apply(
@@ -341,7 +341,7 @@ describe('a visit', () => {
       return row;
     };
     expect(await unread()).toEqual({ n: 200, upTo: '200' });
-    // What cannot be read takes no place of what can.
+    // Archived notifications cannot be read by a visit, and do not count toward its limit.
     await about(maxReadByVisit);
     await one.act.markNotifications(one.user, { action: 'ARCHIVE', which: { filter: { read: false } } });
     await one.act.markNotifications(one.user, {
@@ -354,7 +354,7 @@ describe('a visit', () => {
     expect((await drift(storage.query)).filter(({ user_id }) => user_id === one.user.userId)).toEqual([]);
   });
 
-  it('long ago reads nothing that was sent since', async () => {
+  it('reads nothing that was sent after it, even if it is applied late', async () => {
     const one = await startInbox();
     await one.send({ subjectId: 'thread-1' });
     const occurredAt = new Date(testNow.getTime() - 10 * minuteMs);
@@ -365,11 +365,14 @@ describe('a visit', () => {
   });
 });
 
-describe('a group of which several are unseen', () => {
-  /** A user with the oldest and the newest of a group unseen, both about a subject of their own. */
+describe('a group with several unseen notifications', () => {
+  /**
+   * Creates a user for whom the oldest and the newest notification of a group are unseen, each with its own
+   * subject.
+   */
   async function startWithTwo() {
     const one = await startInbox();
-    // Nothing that the tests above have left is still to come.
+    // No notification of the tests above is still scheduled.
     await one.pass(1_000_000);
     const newest = await one.send({ groupKey: 'likes', subjectId: 'newest', title: 'Newest' });
     const until = new Date(one.clock.now().getTime() + minuteMs);
@@ -386,13 +389,13 @@ describe('a group of which several are unseen', () => {
       data: { category: 'general', severity: 'NORMAL', title: 'Again', groupKey: 'likes' },
     });
 
-  it('has another join the newest of them', async () => {
+  it('joins a new notification to the newest one', async () => {
     const one = await startWithTwo();
     await one.apply([again(one)]);
     expect(await one.list()).toMatchObject([{ title: 'Again', groupCount: 2 }, { title: 'Oldest' }]);
   });
 
-  it('has another join the next one when a visit in the same batch reads the newest', async () => {
+  it('joins a new notification to the next one if a visit in the same batch reads the newest', async () => {
     const one = await startWithTwo();
     const visit = pageViewed({
       ...one.user,
@@ -404,7 +407,7 @@ describe('a group of which several are unseen', () => {
     expect(await one.inbox()).toMatchObject({ unseen: 1, unread: 1 });
   });
 
-  it('has another join the next one when the newest expires in the same batch', async () => {
+  it('joins a new notification to the next one if the newest expires in the same batch', async () => {
     const one = await startInbox();
     await one.pass(1_000_000);
     const inMinutes = (minutes: number) => new Date(one.clock.now().getTime() + minutes * minuteMs);
@@ -420,10 +423,10 @@ describe('a group of which several are unseen', () => {
   });
 });
 
-describe('what is scheduled', () => {
-  it('comes at its time, once, whoever delivers it', async () => {
+describe('a scheduled notification', () => {
+  it('arrives at its time, once, however many workers deliver it', async () => {
     const one = await startInbox();
-    // Nothing that the tests above have left is still to come.
+    // No notification of the tests above is still scheduled.
     await one.pass(1_000_000);
     const at = new Date(one.clock.now().getTime() + 5 * minuteMs);
     for (let n = 1; n <= 30; n += 1) await one.send({ title: String(n), scheduledFor: at });

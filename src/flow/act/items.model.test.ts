@@ -17,7 +17,10 @@ beforeAll(async () => {
 });
 afterAll(() => storage.close());
 
-/** What can happen to a collection of four items that two users watch; how often the database goes away meanwhile. */
+/**
+ * Actions on a collection of four items that two users watch, with the number of database failures during
+ * each action.
+ */
 const id = fc.constantFrom('a', 'b', 'c', 'd');
 const ids = fc.uniqueArray(id, { minLength: 1, maxLength: 3 });
 const daysBack = fc.integer({ min: 0, max: 48 }).map((quarters) => quarters / 4);
@@ -33,7 +36,7 @@ const happening = fc.oneof(
   fc.record({ what: what('pass'), days: fc.integer({ min: 1, max: 24 }).map((n) => n / 4) }),
 );
 
-/** The same in a few lines: what counts is looked at anew each time. */
+/** The same behavior in a few lines. The model computes each count from all items and views. */
 function createModel(now: () => Date) {
   const items = new Map<string, { publishedAt: number; viewsFrom: number; isRetracted: boolean }>();
   const views = new Map<string, number>();
@@ -54,7 +57,7 @@ function createModel(now: () => Date) {
     erase(userId: string) {
       for (const viewed of views.keys()) if (viewed.startsWith(userId)) views.delete(viewed);
     },
-    /** The ids, sorted. */
+    /** The ids of the unseen items, sorted. */
     unseen: (userId: string) =>
       [...items]
         .filter(
@@ -68,7 +71,7 @@ function createModel(now: () => Date) {
   };
 }
 
-/** Again and again, as whoever is told that it is unknown whether it was done. */
+/** Repeats the work until it succeeds, like a caller that receives UNAVAILABLE. */
 async function untilDone(work: () => Promise<unknown>): Promise<void> {
   for (let isDone = false; !isDone; ) {
     isDone = await work().then(
@@ -81,7 +84,7 @@ async function untilDone(work: () => Promise<unknown>): Promise<void> {
   }
 }
 
-describe('whatever happens to a collection', () => {
+describe('a collection after any sequence of actions', () => {
   async function holds(store: Store, numRuns: number): Promise<void> {
     await fc.assert(
       fc.asyncProperty(fc.array(happening, { minLength: 1, maxLength: 25 }), async (happenings) => {
@@ -94,7 +97,7 @@ describe('whatever happens to a collection', () => {
         ]);
         const moment = (back: number) => new Date(clock.now().getTime() - back * dayMs);
         for (const one of happenings) {
-          // Every other failure comes after the commit: then it is done, and done again.
+          // Every second failure comes after the commit, so the repeated work was already done.
           const away = awayFor(store, 'failures' in one ? one.failures : 0);
           const { items, project } = writersOn(away);
           switch (one.what) {
@@ -150,11 +153,11 @@ describe('whatever happens to a collection', () => {
     );
   }
 
-  it('the badge is what a model counts, and its version grows, whenever the count changes', async () => {
+  it('has the badge that the model counts, and the version grows whenever the count changes', async () => {
     await holds(storage.store, 60);
   });
 
-  it('which the check above notices when versions stand still, or time does (controls)', async () => {
+  it('fails the check above if versions do not grow or time does not pass (controls)', async () => {
     const unversioned = withTransactions(storage.store, () => ({ saveCollection: async () => {} }));
     await expect(holds(unversioned, 60)).rejects.toThrow('Property failed');
     const timeless: Store = {
@@ -164,7 +167,7 @@ describe('whatever happens to a collection', () => {
     await expect(holds(timeless, 60)).rejects.toThrow('Property failed');
   });
 
-  it('no two counts of a user have the same version, and none comes after a newer one, whatever races', async () => {
+  it('never has one version for two counts, nor an older version after a newer one, under concurrency', async () => {
     const { publish, retract, view, key, clock } = createTestCollection(storage.store);
     const stores = [storage.store, createPostgresStore(storage.connectAgain())];
     let writing = true;

@@ -29,7 +29,7 @@ const build = ({ store = storage.store, pubSub }: { store?: Store; pubSub?: PubS
   createTestCollection(store, pubSub);
 
 describe('an item badge', () => {
-  it('counts what is published, not retracted and not viewed, for users of whom nothing is known too', async () => {
+  it('counts items that are published, not retracted and not viewed, also for unknown users', async () => {
     const { publish, retract, view, badge, key } = build();
     expect(await badge('alice')).toMatchObject({ unseen: 0, version: 0 });
     await publish('a', 'b', 'c');
@@ -43,7 +43,7 @@ describe('an item badge', () => {
     expect(await badge('bob')).toMatchObject({ unseen: 1, version: 2 });
   });
 
-  it('counts an item as viewed that is published only after the view', async () => {
+  it('counts an item as viewed if the view came before the publication', async () => {
     const { publish, view, badge } = build();
     await view('alice', 'a');
     expect(await badge('alice')).toMatchObject({ unseen: 0, version: 0 });
@@ -54,7 +54,7 @@ describe('an item badge', () => {
     expect(await badge('alice')).toMatchObject({ unseen: 1, version: 3 });
   });
 
-  it('is not moved by what changes nothing: titles, repeats, second views', async () => {
+  it('does not change for new titles, repeated calls and repeated views', async () => {
     const { publish, retract, view, badge } = build();
     await publish('a', 'b');
     await view('alice', 'a');
@@ -81,7 +81,7 @@ describe('an item badge', () => {
     });
   });
 
-  it('of a hundred thousand users costs one row and the same statements as of none', async () => {
+  it('costs one row and the same statements for a hundred thousand users as for none', async () => {
     const { publish } = build();
     await publish('to make the collection');
     async function cost(item: string) {
@@ -104,7 +104,7 @@ describe('an item badge', () => {
     expect(await cost('b')).toEqual(forNobody);
   });
 
-  it('costs one statement, however many users and collections are read together', async () => {
+  it('costs one statement for any number of users and collections that are read together', async () => {
     const builds = [build(), build(), build()];
     for (const { publish } of builds) await publish('a', 'b');
     const statements = vi.spyOn(pg.Client.prototype, 'query');
@@ -121,8 +121,8 @@ describe('an item badge', () => {
   });
 });
 
-describe('time', () => {
-  it('takes what was published before the horizon out of the count, with a version of its own', async () => {
+describe('an item badge as time passes', () => {
+  it('stops counting items that were published before the horizon, and gets a new version', async () => {
     const { publish, badge, pass } = build();
     await publish('a');
     pass(4);
@@ -136,7 +136,7 @@ describe('time', () => {
     expect(await badge('alice')).toMatchObject({ unseen: 0, version: 4 });
   });
 
-  it('changes the version once, however many notice at the same time', async () => {
+  it('gets one new version, however many readers notice at the same time', async () => {
     const { publish, badge, pass, key, clock } = build();
     await publish('a', 'b');
     pass(11);
@@ -153,7 +153,7 @@ describe('time', () => {
     expect(await badge('alice')).toMatchObject({ version: 2 });
   });
 
-  it('does not bring back what a view has taken out, for as long as its item counts', async () => {
+  it('keeps an item viewed for as long as the item counts', async () => {
     const { items, key, view, badge, pass } = build();
     await view('alice', 'a');
     pass(9);
@@ -162,7 +162,7 @@ describe('time', () => {
     expect(await badge('alice')).toMatchObject({ unseen: 0 });
   });
 
-  it('lets views expire that were older than the horizon when the item was published again', async () => {
+  it('counts an item again if its view was older than the horizon when it was published again', async () => {
     const { publish, retract, view, badge, pass } = build();
     await publish('a');
     await view('alice', 'a');
@@ -174,7 +174,7 @@ describe('time', () => {
     expect(await badge('alice')).toMatchObject({ unseen: 0 });
   });
 
-  it('has views removed that count no more, and no others', async () => {
+  it('loses only the views that no longer count', async () => {
     const { publish, view, badge, pass, clock, key } = build();
     const viewed = async () =>
       (await storage.query('SELECT FROM item_view WHERE collection = $1', [key.collection])).length;
@@ -205,12 +205,12 @@ describe('views of items that are not published', () => {
   const rowsOf = async (table: string, { collection }: { readonly collection: string }) =>
     (await storage.query(`SELECT FROM ${table} WHERE collection = $1`, [collection])).length;
 
-  it('are kept up to the cap of their user, and count when their items are published', async () => {
+  it('are kept up to the limit per user, and count when their items are published', async () => {
     const { publish, view, badge, project, key } = build();
     await publish('known');
     await view('alice', ...names('a', 500));
     await view('alice', ...names('b', 499));
-    // What is kept already takes no further room, and what is published needs none.
+    // Repeated early views take no further room, and views of published items need none.
     await view('alice', ...names('b', 499), 'known');
     await view('alice', 'c', 'd');
     expect(project.unkeptViews()).toBe(1);
@@ -221,7 +221,7 @@ describe('views of items that are not published', () => {
     expect(await badge('bob')).toMatchObject({ unseen: 4 });
   });
 
-  it('of collections that do not exist leave no row behind when they are swept', async () => {
+  it('leave no row of a missing collection after the sweep', async () => {
     const { view, badge, key } = build();
     await view('alice', 'a', 'b');
     expect(await badge('alice')).toMatchObject({ unseen: 0, version: 0 });
@@ -233,7 +233,7 @@ describe('views of items that are not published', () => {
       expect(await rowsOf(table, key)).toBe(0);
   });
 
-  it('stay after the sweep when the item was published in time', async () => {
+  it('stay after the sweep if the item was published in time', async () => {
     const { publish, view, badge, key } = build();
     await view('alice', 'a', 'b');
     await publish('a');
@@ -243,13 +243,13 @@ describe('views of items that are not published', () => {
     expect(await rowsOf('early_item_view', key)).toBe(0);
     const after = await badge('alice');
     expect(after.unseen).toBe(0);
-    // The view of b is gone, and b may be published at this moment.
+    // The sweep cannot know whether b is being published at this moment, so the version grows.
     expect(after.version).toBe(before.version + 1);
     await publish('b');
     expect(await badge('alice')).toMatchObject({ unseen: 1 });
   });
 
-  it('hold up the creation of a collection until they are committed', async () => {
+  it('delay the creation of a collection until they are committed', async () => {
     const locks = async () =>
       (
         await storage.query<{ granted: boolean }>(
@@ -275,8 +275,8 @@ describe('views of items that are not published', () => {
   });
 });
 
-describe('who is told', () => {
-  it('of publishing and retracting is the collection, by one small message, and of what changes nothing nobody', async () => {
+describe('the message after a change of items', () => {
+  it('goes to the collection after items are published or retracted, and is not sent if nothing changed', async () => {
     const pubSub = observed(createLocalPubSub());
     const { publish, retract, key } = build({ pubSub });
     await publish('a', 'b');
@@ -289,7 +289,7 @@ describe('who is told', () => {
     ]);
   });
 
-  it('of a view is its user, without a count of the items, also when it comes again', async () => {
+  it('goes to the user after a view, without a count, also when the view is applied again', async () => {
     const pubSub = observed(createLocalPubSub());
     const { publish, project, recordsOfView, key } = build({ pubSub });
     await publish('a', 'b');
@@ -305,7 +305,7 @@ describe('who is told', () => {
     ]);
   });
 
-  it('of a view is its user, by a flow that counts no items', async () => {
+  it('goes to the user after a view, and the worker counts no items', async () => {
     const uncounted: Store = { ...storage.store, itemBadges: () => Promise.reject(new Error('counted')) };
     const pubSub = observed(createLocalPubSub());
     const { publish, project, recordsOfView } = build({ pubSub, store: uncounted });
@@ -318,7 +318,7 @@ describe('who is told', () => {
     ]);
   });
 
-  it('is nobody when the transaction fails, and nothing is undone when nobody can be told', async () => {
+  it('is not sent if the transaction fails, and a failed message undoes nothing', async () => {
     const pubSub = observed(createLocalPubSub());
     const store = withTransactions(storage.store, () => ({
       saveCollection: () => Promise.reject(new Error('no')),
@@ -333,7 +333,7 @@ describe('who is told', () => {
 });
 
 describe('retracting', () => {
-  it('does what it can and names what is not there', async () => {
+  it('retracts the items that exist and names the others', async () => {
     const { publish, retract, badge, key } = build();
     expect(await retract('a')).toMatchObject({ items: [], problems: [{ code: 'NOT_FOUND' }] });
     expect(
@@ -349,7 +349,7 @@ describe('retracting', () => {
 });
 
 describe('views', () => {
-  it('create their user, and are skipped when they are older than the retention', async () => {
+  it('create their user, and are skipped if they are older than the retention', async () => {
     const { publish, project, recordsOfView, badge } = build();
     await publish('a');
     const old = new Date(testNow.getTime() - (retentionDays + 1) * dayMs);

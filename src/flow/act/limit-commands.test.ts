@@ -44,7 +44,7 @@ afterEach(async () => {
   await storage.close();
 });
 
-/** One process: it changes limits by hand, and applies what comes from the log. */
+/** A process that changes limits through the API and applies the events of the log. */
 function startProcess() {
   const database = storage.connectAgain();
   const statements = statementsOf(database);
@@ -56,7 +56,7 @@ function startProcess() {
     act: createAct(deps),
     project,
     published: () => pubSub.published.filter(({ topic }) => topic === 'limit:acme/alice'),
-    /** Sends what waits in the outbox, and consumes it. */
+    /** Sends the records of the outbox and consumes them. */
     async work(): Promise<void> {
       const outbox = createPostgresOutbox({
         database: storage.connectAgain(),
@@ -69,7 +69,7 @@ function startProcess() {
   };
 }
 
-/** The statements that the database is sent from now on. */
+/** Records the statements that the database receives from now on. */
 function statementsOf({ pool }: Database): string[] {
   const statements: string[] = [];
   pool.on('connect', (client) => {
@@ -95,7 +95,7 @@ const caughtUp = (events: number) =>
 const history = async () =>
   (await historyOf(storage.store, { ...alice, userLimitId: 'limit-1' })).map(({ type }) => type);
 
-/** The records as any consumer of the topic reads them. */
+/** The records that another consumer reads from the topic. */
 async function sent(): Promise<readonly LogRecord[]> {
   const records: LogRecord[] = [];
   const reader = await log.consume('other', ['user-limit-events'], async (some) => {
@@ -106,7 +106,7 @@ async function sent(): Promise<readonly LogRecord[]> {
   return records;
 }
 
-describe('a limit changed by hand', () => {
+describe('a limit changed through the API', () => {
   it('is applied in one transaction and published once', async () => {
     const one = startProcess();
     await one.work();
@@ -116,13 +116,14 @@ describe('a limit changed by hand', () => {
     await one.act.updateUserLimitProgress(caller, { userLimitId: 'limit-1', amount: '30' });
     await caughtUp(2);
     expect(one.statements.filter((text) => text.startsWith('BEGIN'))).toHaveLength(1);
-    // The transaction, the owner of the limit before it, and the look-up of the mark after it.
+    // The statements of the transaction, the query for the owner of the limit before it, and the query for
+    // the mark of the event after it.
     expect(one.statements).toHaveLength(10);
     expect(one.published()).toHaveLength(2);
     expect(await history()).toEqual(['USER_LIMIT_PROGRESS_CHANGED', 'USER_LIMIT_CREATED']);
   });
 
-  it('reaches other consumers of the topic, as often as it was changed', async () => {
+  it('reaches other consumers of the topic once per change', async () => {
     const one = startProcess();
     await one.work();
     await one.act.createUserLimit(caller, definition);
@@ -134,7 +135,7 @@ describe('a limit changed by hand', () => {
     ]);
   });
 
-  it('is right if the process ends before the outbox is read', async () => {
+  it('is correct if the process ends before it reads the outbox', async () => {
     await startProcess().act.createUserLimit(caller, definition);
     const committed = await limitsOf(storage.store, [alice]);
     expect(committed).toHaveLength(1);
@@ -162,7 +163,7 @@ describe('a limit changed by hand', () => {
     expect(one.published()).toHaveLength(2);
   });
 
-  it('is applied beside other events of a batch, which are applied once', async () => {
+  it('is applied together with other events of a batch, each once', async () => {
     const one = startProcess();
     await one.work();
     await one.act.createUserLimit(caller, definition);

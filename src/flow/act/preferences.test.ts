@@ -35,7 +35,7 @@ const update = (user: UserKey, change: Partial<PreferencesChange>) =>
 const off = (...names: string[]) => names.map((category) => ({ category, enabled: false }));
 
 let offsets = 0;
-/** Notifications reach the worker, in one batch; what became of each. */
+/** Applies notifications in one batch. Returns the status of each. */
 async function arrive(user: UserKey, contents: readonly Partial<NotificationSent['data']>[]) {
   const events = contents.map((content) =>
     notificationSent({ ...user, data: { category: 'general', severity: 'NORMAL', title: 'x', ...content } }),
@@ -59,7 +59,7 @@ const suppressedOf = (category: string) => [
 const delivered = ['DELIVERED', null];
 
 describe('preferences', () => {
-  it('keep what is absent, take null for the default, and answer with all there is', async () => {
+  it('keep absent fields, reset null fields to the default, and return all choices', async () => {
     const user = await someone();
     const first = await update(user, {
       patch: { timeZone: 'Europe/Berlin', canReceiveNotifications: false },
@@ -80,7 +80,7 @@ describe('preferences', () => {
     });
   });
 
-  it('of a user who does not exist are a problem and create nothing', async () => {
+  it('return a problem for a user who does not exist, and create nothing', async () => {
     const nobody = { tenantId: 'default', userId: 'nobody' };
     expect(await update(nobody, { categories: off('news') })).toMatchObject({
       problem: { code: 'USER_NOT_FOUND' },
@@ -89,7 +89,7 @@ describe('preferences', () => {
     expect(await storage.store.categoryChoices([nobody])).toEqual([]);
   });
 
-  it('are about 100 categories at most, also when two calls race to get there', async () => {
+  it('cover at most 100 categories, even if two calls race', async () => {
     const user = await someone();
     const names = (prefix: string, count: number) =>
       Array.from({ length: count }, (_, index) => `${prefix}${index}`);
@@ -106,8 +106,8 @@ describe('preferences', () => {
   });
 });
 
-describe('what arrives', () => {
-  it('is suppressed with the reason as the user chose, and what is locked and critical arrives', async () => {
+describe('an arriving notification', () => {
+  it('is suppressed with a reason as the user chose, unless its category is locked or it is critical', async () => {
     const user = await someone();
     await update(user, { categories: off('news', 'security') });
     expect(
@@ -127,7 +127,7 @@ describe('what arrives', () => {
     expect(await badgeOf(user)).toEqual([3, 3, 3]);
   });
 
-  it('and was suppressed stays so when the user opts in; no badge moves and nothing is published', async () => {
+  it('stays suppressed when the user opts in later, and no badge changes', async () => {
     const user = await someone();
     await update(user, { categories: off('news') });
     await arrive(user, [{ category: 'news' }, {}]);
@@ -140,7 +140,7 @@ describe('what arrives', () => {
     expect(await badgeOf(user)).toEqual([2, 2, 2]);
   });
 
-  it('is decided per user of a batch, and per tenant', async () => {
+  it('is suppressed per user and per tenant within a batch', async () => {
     const [a, b] = [await someone(), await someone()];
     const namesake = { ...a, tenantId: 'other' };
     await storage.store.transaction((transaction) => transaction.ensureUsers([namesake], testNow));
@@ -159,8 +159,8 @@ describe('what arrives', () => {
   });
 });
 
-describe('the door', () => {
-  it('refuses what would be suppressed before it is recorded, in the same words', async () => {
+describe('the API', () => {
+  it('refuses a notification that would be suppressed, with the same reason, and records nothing', async () => {
     const user = await someone();
     await update(user, { categories: off('news', 'security') });
     const { store, database, connection } = storage;
