@@ -54,7 +54,7 @@ async function deliverDue(store = storage.store, options = on): Promise<void> {
   while ((await createSchedule(deps(store), options).deliverDue()) > 0);
 }
 
-/** What waits to be sent, in its order. */
+/** The records in the outbox, in order. */
 async function announced() {
   const rows = await storage.query<{ topic: string; key: string; value: Buffer }>(
     'SELECT topic, key, value FROM outbox ORDER BY id',
@@ -63,8 +63,8 @@ async function announced() {
 }
 const announcedIds = async () => (await announced()).map(({ event }) => event.id);
 
-describe('a delivered notification is announced', () => {
-  it('when a limit runs out, also by hand', async () => {
+describe('the announcement of a delivered notification', () => {
+  it('is sent when a limit runs out, also through the API', async () => {
     const limitThresholds = { '*': [80], DEPOSIT: [80] } as unknown as LimitThresholds;
     const caller = { tenantId: 'acme', subject: 'shop', role: 'service', expiresAt: testNow } as const;
     const act = createAct(deps(storage.store), { ...on, limitThresholds });
@@ -84,7 +84,7 @@ describe('a delivered notification is announced', () => {
     expect(await told()).toEqual(['80 % of your deposit limit is used']);
   });
 
-  it('with what an e-mail, a text message or a push needs', async () => {
+  it('contains what an e-mail, a text message or a push needs', async () => {
     const content = {
       category: 'billing',
       severity: 'HIGH',
@@ -133,7 +133,7 @@ describe('a delivered notification is announced', () => {
     });
   });
 
-  it('once, however often it comes from the log, at once or by several workers', async () => {
+  it('is sent once, even if the log delivers the event repeatedly or to several workers', async () => {
     const events = Array.from({ length: 20 }, () => sent());
     const workers = [storage.store, createPostgresStore(storage.connectAgain())].map((store) =>
       project(store),
@@ -143,7 +143,7 @@ describe('a delivered notification is announced', () => {
     expect((await announcedIds()).toSorted()).toEqual(events.map(({ id }) => id).toSorted());
   });
 
-  it('in the order of arrival, by one statement whatever the number', async () => {
+  it('is written in the order of arrival, with one statement for any number', async () => {
     const addOutgoing = vi.fn();
     const store = withTransactions(storage.store, (transaction) => ({
       addOutgoing: (records, now) => {
@@ -157,7 +157,7 @@ describe('a delivered notification is announced', () => {
     expect(await announcedIds()).toEqual(events.map(({ id }) => id));
   });
 
-  it('with its transaction or not at all', async () => {
+  it('is written in the transaction of the delivery or not at all', async () => {
     const failing = withTransactions(storage.store, () => ({
       saveInboxes: () => Promise.reject(new Error('a bug, says the test')),
     }));
@@ -165,18 +165,18 @@ describe('a delivered notification is announced', () => {
     expect(await announced()).toEqual([]);
   });
 
-  it('when it comes and not before, by whichever worker', async () => {
+  it('is sent when a scheduled notification arrives, whichever worker delivers it', async () => {
     const events = Array.from({ length: 20 }, () => sent({ scheduledFor: inHours(1) }));
     await apply(events);
     expect(await announced()).toEqual([]);
     clock.set(inHours(1));
     await Promise.all([deliverDue(), deliverDue(createPostgresStore(storage.connectAgain()))]);
-    // Rows that the other had locked.
+    // Delivers the rows that the other worker had locked.
     await deliverDue();
     expect((await announcedIds()).toSorted()).toEqual(events.map(({ id }) => id).toSorted());
   });
 
-  it('by its own id when it joins a group, naming the one that stands in the inbox', async () => {
+  it('has its own event id when the notification joins a group, and names the notification in the inbox', async () => {
     const first = sent({ groupKey: 'thread', title: 'One' });
     const second = sent({ groupKey: 'thread', title: 'Two' });
     const later = sent({ groupKey: 'thread', title: 'Three', scheduledFor: inHours(1) });
@@ -195,8 +195,8 @@ describe('a delivered notification is announced', () => {
   });
 });
 
-describe('nothing is announced', () => {
-  it('of one that is suppressed, has expired, is canceled or has no user', async () => {
+describe('no announcement is sent', () => {
+  it('for a notification that is suppressed, expired, canceled or without a user', async () => {
     const ended = sent({ expiresAt: inHours(-1) });
     const never = sent({ scheduledFor: inHours(1) });
     const overslept = sent({ scheduledFor: inHours(1), expiresAt: inHours(2) });
@@ -215,7 +215,7 @@ describe('nothing is announced', () => {
     expect(await announced()).toEqual([]);
   });
 
-  it('of one that comes again after it was put off, or ends', async () => {
+  it('for a notification that arrives again after a snooze, or expires', async () => {
     const event = sent({ expiresAt: inHours(3) });
     await apply([event]);
     const act = createAct(deps(storage.store));
@@ -227,7 +227,7 @@ describe('nothing is announced', () => {
     expect(await announcedIds()).toEqual([event.id]);
   });
 
-  it('where it is off', async () => {
+  it('if announcements are off', async () => {
     const off = { announcesDeliveries: false };
     await apply([sent(), sent({ scheduledFor: inHours(1) })], project(storage.store, off));
     clock.set(inHours(1));

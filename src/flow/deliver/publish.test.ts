@@ -32,7 +32,7 @@ import { parseMove } from './publish.ts';
 const alice = { tenantId: 'default', userId: 'alice' };
 const clock = createTestClock();
 
-// With a disk that is waited for, which the server of the other tests has not.
+// A server with fsync. The server of the other tests runs without it.
 const dataDir = mkdtempSync(join(tmpdir(), 'unseen-publish-'));
 let postgres: Awaited<ReturnType<typeof startEmbeddedPostgres>>;
 let database: Database;
@@ -61,20 +61,20 @@ const recordsOfNext = (events: readonly Event[]) => {
   return recordsOf(events, offset);
 };
 
-/** What a worker does with the log; it gets each batch once, as if it were gone after that. */
+/** A worker that receives each batch once, as if it died afterwards. */
 function startWorker() {
   const pubSub = observed(createLocalPubSub());
   const deps = { store, pubSub, clock, logger: silent };
   const project = createProject(deps, { retentionDays: 183 });
   const reread: number[] = [];
   return {
-    /** The newest that was published, or read by a watcher who was told to read it again. */
+    /** The newest version that was published, or that a watcher read after a request to read again. */
     version(): number {
       const states = pubSub.published.map(({ value }) => JSON.parse(value));
       const published = states.filter((state) => !parseMove(JSON.stringify(state)));
       return Math.max(...published.map(({ badge, version }) => badge?.version ?? version), ...reread);
     },
-    /** What a watcher reads who was told to. */
+    /** Adds the versions that a watcher reads, if a request to read again was published. */
     reread(versions: readonly number[]): void {
       if (pubSub.published.some(({ value }) => parseMove(value))) reread.push(...versions);
     },
@@ -93,7 +93,7 @@ function startWorker() {
 
 type Worker = ReturnType<typeof startWorker>;
 
-/** Kills PostgreSQL and resolves when it is back. */
+/** Kills PostgreSQL. Resolves when PostgreSQL is back. */
 async function crash(): Promise<void> {
   killAllOfPostgres(dataDir);
   postgres = await startEmbeddedPostgres({ dataDir });
@@ -104,7 +104,7 @@ async function crash(): Promise<void> {
 const about = { subjectId: 'order-7' };
 const content = { category: 'general', severity: 'NORMAL', title: 'Sent', ...about } as const;
 
-describe('a version that was published is there after PostgreSQL was killed', () => {
+describe('a published version survives a kill of PostgreSQL', () => {
   const versions = (rows: readonly { readonly version: number }[]) => rows.map(({ version }) => version);
   const inbox = async () => versions(await store.inboxes([alice]));
   const news = { ...alice, collection: 'news' };
@@ -113,12 +113,12 @@ describe('a version that was published is there after PostgreSQL was killed', ()
 
   it.each([
     {
-      of: 'an inbox, of a notification',
+      of: 'of an inbox, after a notification',
       work: (worker: Worker) => worker.project(notificationSent({ data: content })),
       read: inbox,
     },
     {
-      of: 'an inbox, of a visit that reads one',
+      of: 'of an inbox, after a visit that reads a notification',
       async work(worker: Worker) {
         await worker.project(notificationSent({ data: content }));
         await worker.project(pageViewed({ data: { name: 'Order', ...about } }));
@@ -126,9 +126,9 @@ describe('a version that was published is there after PostgreSQL was killed', ()
       read: inbox,
     },
     {
-      of: 'a badge of items, of a view',
+      of: 'of an item badge, after a view',
       async work(worker: Worker) {
-        // A view of an item that is not published changes no badge.
+        // A view changes a badge only if its item is published.
         const deps = { store, pubSub: createLocalPubSub(), clock, logger: silent };
         const options = { retentionDays: 183, viewHorizonDays: 183 };
         await createItems(deps, options).publish(news, [{ itemId: 'a' }]);
@@ -138,12 +138,12 @@ describe('a version that was published is there after PostgreSQL was killed', ()
       read: newsBadge,
     },
     {
-      of: 'a limit',
+      of: 'of a limit',
       work: (worker: Worker) => worker.projectLimit(),
       read: async () => (await store.limits([alice])).flatMap(({ limits }) => versions(limits)),
     },
     {
-      of: 'a bucket of the metrics',
+      of: 'of a bucket of the metrics',
       work: (worker: Worker) => worker.count(pageViewed()),
       read: async () => versions(await store.activityBuckets([minute])),
     },
