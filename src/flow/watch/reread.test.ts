@@ -33,7 +33,7 @@ afterEach(() => {
 let collections = 0;
 let offsets = 0;
 
-/** A collection no other test has, and two processes that watch: what is published reaches both. */
+/** A collection for one test, and two watching processes that both receive the messages. */
 function build({ store = storage.store, resyncMs = hourMs }: { store?: Store; resyncMs?: number } = {}) {
   const key = { tenantId: 'default', collection: `collection-${++collections}` };
   const clock = createTestClock();
@@ -61,7 +61,7 @@ function build({ store = storage.store, resyncMs = hourMs }: { store?: Store; re
           ++offsets,
         ),
       ),
-    /** Watches the collection, in one process unless it is said which; what is seen after the snapshot. */
+    /** Watches the collection in the given process. Returns the updates after the snapshot. */
     async watch(userId: string, process = 0): Promise<readonly BadgeUpdate[]> {
       const user = { tenantId: 'default', userId };
       const watched = ['notifications', itemsKey(key.collection)];
@@ -78,8 +78,8 @@ function build({ store = storage.store, resyncMs = hourMs }: { store?: Store; re
   };
 }
 
-describe('what is published', () => {
-  it('moves the badge of everybody who watches, in every process; a view moves that of its user alone', async () => {
+describe('an item that is published', () => {
+  it('changes the badge of all watchers in every process, and a view changes only the badge of its user', async () => {
     const { watch, publish, view } = build();
     const [alice, alicesPhone, bob] = [await watch('alice'), await watch('alice', 1), await watch('bob', 1)];
     await publish('a', 'b');
@@ -93,7 +93,7 @@ describe('what is published', () => {
     expect(bob).toHaveLength(1);
   });
 
-  it('costs the same statements and messages for a thousand watchers as for one', async () => {
+  it('costs the same number of statements and messages for a thousand watchers as for one', async () => {
     async function cost(users: number) {
       const { watch, publish, pubSub } = build();
       const seen = await Promise.all(Array.from({ length: users }, (_, n) => watch(`user-${n}`)));
@@ -105,12 +105,12 @@ describe('what is published', () => {
       return cost;
     }
     const forOne = await cost(1);
-    // BEGIN, create, lock, look up, items, collection, COMMIT; then one read of who watches.
+    // BEGIN, create, lock, look up, items, collection and COMMIT, then one read for all watchers.
     expect(forOne).toEqual({ statements: 8, messages: 1 });
     expect(await cost(1_000)).toEqual(forOne);
   });
 
-  it('is read once per thousand watchers, however much is published meanwhile', async () => {
+  it('costs one read per thousand watchers, however many items are published in the meantime', async () => {
     const reads: number[] = [];
     const store: Store = {
       ...storage.store,
@@ -124,7 +124,7 @@ describe('what is published', () => {
     reads.length = 0;
     pubSub.lose = true;
     for (const id of ['a', 'b', 'c', 'd', 'e']) await publish(id);
-    // As when they are published at the same time: one message each, the last while the others have not been read.
+    // The messages arrive together, as after concurrent calls: the last arrives before the first is handled.
     pubSub.lose = false;
     await pubSub.publish(pubSub.published.splice(0));
     const isDone = () => seen.every((updates) => updates.at(-1)?.badge.unseen === 5);
@@ -133,7 +133,7 @@ describe('what is published', () => {
     expect(seen.every(({ length }) => length === 1)).toBe(true);
   });
 
-  it('while badges are read is read again', async () => {
+  it('is read again if it was published during a read', async () => {
     let release = () => {};
     let reads = 0;
     const { watch, publish } = build({
@@ -142,7 +142,7 @@ describe('what is published', () => {
         async itemBadges(keys, horizon) {
           const badges = await storage.store.itemBadges(keys, horizon);
           reads += 1;
-          // The first is the snapshot.
+          // The first read is the snapshot.
           if (reads === 2) {
             await new Promise<void>((resolve) => {
               release = resolve;
@@ -160,7 +160,7 @@ describe('what is published', () => {
     await vi.waitFor(() => expect(seen.at(-1)).toMatchObject({ badge: { unseen: 2 } }), waiting);
   });
 
-  it('is seen all the same when it could not be read at first, or the message was lost', async () => {
+  it('reaches watchers even if the first read failed or the message was lost', async () => {
     let failures = 0;
     const away: Store = {
       ...storage.store,
@@ -187,8 +187,8 @@ describe('what is published', () => {
   });
 });
 
-describe('what takes too long to be read at once', () => {
-  it('is read in parts, and what cannot be read at all holds no other badge up', async () => {
+describe('a read that takes too long', () => {
+  it('is split into parts, and a badge that cannot be read delays no other badge', async () => {
     const reads: number[] = [];
     const store: Store = {
       ...storage.store,
@@ -213,8 +213,8 @@ describe('what takes too long to be read at once', () => {
   });
 });
 
-describe('what falls behind the horizon', () => {
-  it('leaves a watched badge within a resync', async () => {
+describe('an item that falls behind the horizon', () => {
+  it('leaves a watched badge after the next resync', async () => {
     const { watch, publish, clock } = build({ resyncMs: 100 });
     await publish('a');
     const seen = await watch('alice');

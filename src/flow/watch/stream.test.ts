@@ -43,7 +43,7 @@ afterEach(() => {
 let users = 0;
 let offsets = 0;
 
-/** A user's inbox, all that can happen to it, and streams over a store of the test's. */
+/** Creates a user with an inbox, functions that change the inbox, and streams over the given store. */
 async function startInbox({
   store = storage.store,
   resyncMs = 3_600_000,
@@ -83,10 +83,10 @@ async function startInbox({
     exist,
     apply,
     sent,
-    /** Where the inbox stands. */
+    /** The newest place of the inbox. */
     async head(): Promise<Place> {
       const [inbox] = await storage.store.inboxes([user]);
-      if (!inbox) throw new Error('There is always one.');
+      if (!inbox) throw new Error('every user has an inbox');
       return placeOf(inbox);
     },
     async send(data: Partial<NotificationSent['data']> = {}): Promise<string> {
@@ -105,7 +105,7 @@ async function startInbox({
     list: (filter: object = { archived: false, snoozed: false }) =>
       storage.store.notifications(user, { first: 100, ...filter }),
     events: (after?: Place) => stream.events(user, after),
-    /** Everything from a place on, as it comes. */
+    /** Collects all events after a place as they arrive. */
     async follow(after?: Place) {
       const events = await stream.events(user, after);
       const seen: StreamEvent[] = [];
@@ -117,8 +117,8 @@ async function startInbox({
   };
 }
 
-/** What an event says, short. */
-function said(event: StreamEvent): string {
+/** A short text for an event. */
+function textOf(event: StreamEvent): string {
   switch (event.kind) {
     case 'ADDED':
       return `+${event.notification.title}`;
@@ -131,7 +131,7 @@ function said(event: StreamEvent): string {
   }
 }
 
-/** Reads until so many events have come. */
+/** Reads `count` events. */
 async function take(
   events: AsyncIterableIterator<StreamEvent>,
   count: number,
@@ -146,13 +146,13 @@ async function take(
 }
 
 describe('a stream', () => {
-  it('begins with a reset without a cursor, and tells what happens from then on in its order', async () => {
+  it('begins with a reset if there is no cursor, then emits events in their order', async () => {
     const one = await startInbox();
     await one.send({ title: 'before' });
     const { seen } = await one.follow();
     const id = await one.send({ title: 'a', subjectId: 's' });
-    // What arrives again before it was read is told once.
-    await vi.waitFor(() => expect(seen.map(said)).toEqual(['NO_CURSOR', '+a']), waiting);
+    // The stream emits a notification once if it arrives again before the read, so the test waits for each arrival.
+    await vi.waitFor(() => expect(seen.map(textOf)).toEqual(['NO_CURSOR', '+a']), waiting);
     await one.mark('UNREAD', id);
     await one.mark('SEEN', id);
     await one.pass(1);
@@ -164,11 +164,11 @@ describe('a stream', () => {
     await one.mark('UNARCHIVE', id);
     await vi.waitFor(
       () =>
-        expect(seen.map(said)).toEqual([
+        expect(seen.map(textOf)).toEqual([
           'NO_CURSOR',
           '+a',
           'SEEN 1',
-          // Of the two that are covered now, one had been seen.
+          // Opening covers two notifications, and one of them was already seen.
           'SEEN 1',
           'READ 1',
           'SNOOZE 1',
@@ -181,7 +181,7 @@ describe('a stream', () => {
     expect(seen.at(-1)?.badge).toMatchObject({ unseen: 0, unread: 1 });
   });
 
-  it('tells whoever comes back the same, from wherever they left', async () => {
+  it('emits the same events to a client that returns, from any cursor', async () => {
     const one = await startInbox();
     const start = await one.head();
     const live = await one.follow(start);
@@ -189,17 +189,17 @@ describe('a stream', () => {
     await one.act.openInbox(one.user, 2n);
     await one.send({ title: 'd' });
     await one.mark('READ');
-    const told = ['+a', '+b', '+c', 'SEEN 2', '+d', 'READ 4'];
-    await vi.waitFor(() => expect(live.seen.map(said)).toEqual(told), waiting);
+    const emitted = ['+a', '+b', '+c', 'SEEN 2', '+d', 'READ 4'];
+    await vi.waitFor(() => expect(live.seen.map(textOf)).toEqual(emitted), waiting);
     for (const [n, { place }] of [...live.seen].entries()) {
       const again = await one.follow(place);
-      told.push(`+${n}`);
+      emitted.push(`+${n}`);
       await one.send({ title: String(n) });
-      await vi.waitFor(() => expect(again.seen.map(said)).toEqual(told.slice(n + 1)), waiting);
+      await vi.waitFor(() => expect(again.seen.map(textOf)).toEqual(emitted.slice(n + 1)), waiting);
     }
   });
 
-  it('goes over many pages of arrivals and changes without losing their order', async () => {
+  it('keeps the order over many pages of arrivals and changes', async () => {
     const one = await startInbox();
     const start = await one.head();
     const wanted: string[] = [];
@@ -212,25 +212,25 @@ describe('a stream', () => {
         wanted.push('READ 1');
       }
     }
-    // Few changes that name many, of which a page takes fewer.
+    // Each of these few changes names many notifications, so a page holds fewer changes.
     for (const action of ['UNREAD', 'READ', 'UNREAD'] as const) {
       for (let m = 0; m < 5; m += 1) {
         await one.mark(action);
         if (m === 0) wanted.push(`${action} 120`);
       }
     }
-    const told = await take(await one.events(start), wanted.length);
-    expect(told.map(said)).toEqual(wanted);
-    const places = told.map(({ place }) => Number(place.lastSeq) + Number(place.changeSeq));
+    const emitted = await take(await one.events(start), wanted.length);
+    expect(emitted.map(textOf)).toEqual(wanted);
+    const places = emitted.map(({ place }) => Number(place.lastSeq) + Number(place.changeSeq));
     expect(places).toEqual(wanted.map((_, n) => n + 1));
   });
 
-  it('tells of what joins a group, wakes or comes on time that it arrived, and of what expires that it is over', async () => {
+  it('emits arrivals for joined, unsnoozed and scheduled notifications, and an end for expired ones', async () => {
     const one = await startInbox();
     const { seen } = await one.follow(await one.head());
     const at = (minutes: number) => new Date(testNow.getTime() + minutes * minuteMs);
     const id = await one.send({ title: 'first', groupKey: 'g', expiresAt: at(3) });
-    await vi.waitFor(() => expect(seen.map(said)).toEqual(['+first']), waiting);
+    await vi.waitFor(() => expect(seen.map(textOf)).toEqual(['+first']), waiting);
     await one.send({ title: 'second', groupKey: 'g', expiresAt: at(3) });
     await one.send({ title: 'later', scheduledFor: at(1) });
     await one.send({ title: 'never', scheduledFor: at(2), expiresAt: at(2.5) });
@@ -242,7 +242,7 @@ describe('a stream', () => {
     await one.pass(2);
     await vi.waitFor(
       () =>
-        expect(seen.map(said)).toEqual([
+        expect(seen.map(textOf)).toEqual([
           '+first',
           '+second',
           '+later',
@@ -256,13 +256,13 @@ describe('a stream', () => {
   });
 });
 
-describe('a stream begins anew', () => {
+describe('a stream begins with a reset', () => {
   const reasonOf = async (events: AsyncIterableIterator<StreamEvent>) => {
     const [event] = await take(events, 1);
     return event?.kind === 'RESET' ? event.reason : event?.kind;
   };
 
-  it('behind a thousand arrivals and changes, and tells up to a thousand one by one', async () => {
+  it('after more than a thousand arrivals or changes, and lists up to a thousand one by one', async () => {
     const one = await startInbox();
     const start = await one.head();
     await one.apply(Array.from({ length: 999 }, () => one.sent()));
@@ -273,23 +273,26 @@ describe('a stream begins anew', () => {
     expect(reset).toMatchObject({ kind: 'RESET', reason: 'TOO_MANY', place: await one.head() });
   });
 
-  it.each(['arrival', 'change'] as const)('seven days behind (%s)', async (happened) => {
-    const one = await startInbox();
-    const id = await one.send();
-    const start = await one.head();
-    if (happened === 'arrival') await one.send();
-    else await one.mark('READ', id);
-    await one.pass(7 * 24 * 60);
-    expect(await reasonOf(await one.events(start))).not.toBe('TOO_OLD');
-    await one.pass(1);
-    expect(await reasonOf(await one.events(start))).toBe('TOO_OLD');
-    // Where nothing has happened since, age does not matter.
-    const { seen } = await one.follow(await one.head());
-    await one.send({ title: 'new' });
-    await vi.waitFor(() => expect(seen.map(said)).toEqual(['+new']), waiting);
-  });
+  it.each(['arrival', 'change'] as const)(
+    'if the cursor is more than seven days old (%s)',
+    async (happened) => {
+      const one = await startInbox();
+      const id = await one.send();
+      const start = await one.head();
+      if (happened === 'arrival') await one.send();
+      else await one.mark('READ', id);
+      await one.pass(7 * 24 * 60);
+      expect(await reasonOf(await one.events(start))).not.toBe('TOO_OLD');
+      await one.pass(1);
+      expect(await reasonOf(await one.events(start))).toBe('TOO_OLD');
+      // A cursor of any age is valid if nothing has happened since.
+      const { seen } = await one.follow(await one.head());
+      await one.send({ title: 'new' });
+      await vi.waitFor(() => expect(seen.map(textOf)).toEqual(['+new']), waiting);
+    },
+  );
 
-  it('behind changes that are not kept any more', async () => {
+  it('if changes after the cursor are no longer kept', async () => {
     const one = await startInbox();
     const id = await one.send();
     const start = await one.head();
@@ -300,19 +303,19 @@ describe('a stream begins anew', () => {
     expect(await reasonOf(await one.events(start))).toBe('TOO_OLD');
   });
 
-  it('when one step changed more than a thousand, by marking or by opening', async () => {
+  it('if one marking or opening changed more than a thousand notifications', async () => {
     const one = await startInbox();
     for (const part of [600, 401]) await one.apply(Array.from({ length: part }, () => one.sent()));
     const { seen } = await one.follow(await one.head());
     await one.mark('READ');
-    await vi.waitFor(() => expect(seen.map(said)).toEqual(['TOO_MANY']), waiting);
+    await vi.waitFor(() => expect(seen.map(textOf)).toEqual(['TOO_MANY']), waiting);
     await one.act.openInbox(one.user, undefined);
-    await vi.waitFor(() => expect(seen.map(said)).toEqual(['TOO_MANY', 'TOO_MANY']), waiting);
+    await vi.waitFor(() => expect(seen.map(textOf)).toEqual(['TOO_MANY', 'TOO_MANY']), waiting);
     await one.send({ title: 'new' });
-    await vi.waitFor(() => expect(seen.map(said).at(-1)).toBe('+new'), waiting);
+    await vi.waitFor(() => expect(seen.map(textOf).at(-1)).toBe('+new'), waiting);
   });
 
-  it('when the cursor is ahead of the inbox', async () => {
+  it('if the cursor is ahead of the inbox', async () => {
     const one = await startInbox();
     await one.send();
     const head = await one.head();
@@ -320,31 +323,31 @@ describe('a stream begins anew', () => {
     expect(await reasonOf(await one.events({ ...head, changeSeq: 1n }))).toBe('UNKNOWN_CURSOR');
   });
 
-  it('when the user was erased, which ends a stream that is open; a new one of the name is another', async () => {
+  it('if the user was erased, which ends open streams, and a new user with the same id gets a new stream', async () => {
     const one = await startInbox();
     await one.send();
     const before = await one.head();
     const { seen, over } = await one.follow(before);
     await one.act.eraseUser(one.user);
     await over;
-    expect(seen.map(said)).toEqual(['USER_ERASED']);
+    expect(seen.map(textOf)).toEqual(['USER_ERASED']);
     expect(seen[0]?.badge).toMatchObject({ unseen: 0 });
     expect(one.watch.count()).toBe(0);
     await one.exist();
-    // As far as the old inbox was, and beyond.
+    // The new inbox gets more arrivals than the old inbox had.
     for (let n = 0; n < 3; n += 1) await one.send({ title: 'anew' });
     const again = await one.follow(before);
-    await vi.waitFor(() => expect(again.seen.map(said)).toEqual(['USER_ERASED']), waiting);
+    await vi.waitFor(() => expect(again.seen.map(textOf)).toEqual(['USER_ERASED']), waiting);
     await one.send({ title: 'live' });
-    await vi.waitFor(() => expect(again.seen.map(said)).toEqual(['USER_ERASED', '+live']), waiting);
+    await vi.waitFor(() => expect(again.seen.map(textOf)).toEqual(['USER_ERASED', '+live']), waiting);
     const fromReset = await one.follow(seen[0]?.place);
     const all = ['+anew', '+anew', '+anew', '+live'];
-    await vi.waitFor(() => expect(fromReset.seen.map(said)).toEqual(all), waiting);
+    await vi.waitFor(() => expect(fromReset.seen.map(textOf)).toEqual(all), waiting);
   });
 });
 
 describe('an open stream', () => {
-  it('reads once for however many messages come while it reads, and not before its reader is ready', async () => {
+  it('reads once for all messages that arrive during a read, and not before the client takes the page', async () => {
     let reads = 0;
     let hold: Promise<void> | undefined;
     const store: Store = {
@@ -369,7 +372,7 @@ describe('an open stream', () => {
     release();
     await next;
     const rest = await take(events, 20);
-    expect(rest.map(said)).toEqual(Array.from({ length: 20 }, (_, n) => `+${n + 1}`));
+    expect(rest.map(textOf)).toEqual(Array.from({ length: 20 }, (_, n) => `+${n + 1}`));
     expect(reads).toBeLessThanOrEqual(2);
     reads = 0;
     for (let n = 0; n < 20; n += 1) await one.send();
@@ -378,18 +381,18 @@ describe('an open stream', () => {
     await events.return?.();
   });
 
-  it('finds what a lost message was about by the next look, and at once after a gap in pub/sub', async () => {
+  it('finds the change of a lost message at the next resync, and at once after a gap in pub/sub', async () => {
     for (const gap of [true, false]) {
       const one = await startInbox({ resyncMs: gap ? 3_600_000 : 20 });
       const { seen } = await one.follow(await one.head());
       one.pubSub.lose = true;
       await one.send({ title: 'lost' });
       if (gap) one.pubSub.gap();
-      await vi.waitFor(() => expect(seen.map(said)).toEqual(['+lost']), waiting);
+      await vi.waitFor(() => expect(seen.map(textOf)).toEqual(['+lost']), waiting);
     }
   });
 
-  it('begins while pub/sub is away, and misses nothing when that is back', async () => {
+  it('begins while pub/sub is away, and misses nothing once pub/sub is back', async () => {
     const one = await startInbox();
     let back = () => {};
     one.pubSub.away = new Promise((resolve) => {
@@ -399,10 +402,10 @@ describe('an open stream', () => {
     const { seen } = await one.follow(await one.head());
     await one.send({ title: 'meanwhile' });
     back();
-    await vi.waitFor(() => expect(seen.map(said)).toEqual(['+meanwhile']), waiting);
+    await vi.waitFor(() => expect(seen.map(textOf)).toEqual(['+meanwhile']), waiting);
   });
 
-  it('goes on where it was after the store was away; it does not begin without', async () => {
+  it('continues after an outage of the store, and does not begin during one', async () => {
     let isAway = false;
     let failures = 0;
     const store: Store = {
@@ -422,21 +425,21 @@ describe('an open stream', () => {
     await expect(one.events(start)).rejects.toMatchObject({ code: 'UNAVAILABLE' });
     expect(one.watch.count()).toBe(1);
     isAway = false;
-    // By itself: nothing wakes it.
-    await vi.waitFor(() => expect(seen.map(said)).toEqual(['+a']), { ...waiting, timeout: 10_000 });
+    // The stream retries by itself, without a message.
+    await vi.waitFor(() => expect(seen.map(textOf)).toEqual(['+a']), { ...waiting, timeout: 10_000 });
   });
 
-  it('tells nobody of another inbox', async () => {
+  it('emits no events of another inbox', async () => {
     const [one, other] = [await startInbox(), await startInbox()];
     const { seen } = await one.follow(await one.head());
     const id = await other.send({ subjectId: 's' });
     await other.visit('s');
     await one.mark('READ', id);
     await one.send({ title: 'mine' });
-    await vi.waitFor(() => expect(seen.map(said)).toEqual(['+mine']), waiting);
+    await vi.waitFor(() => expect(seen.map(textOf)).toEqual(['+mine']), waiting);
   });
 
-  it('ends when it is returned, also while it waits, and leaves nothing behind', async () => {
+  it('ends when the client returns it, also while it waits, and leaves no watcher', async () => {
     const one = await startInbox();
     const waitingOne = await one.events(await one.head());
     const next = waitingOne.next();
@@ -452,25 +455,25 @@ describe('an open stream', () => {
 });
 
 describe('changes', () => {
-  it('are read until they name a thousand notifications, which is what one visit reads at most', async () => {
+  it('are read until they name a thousand notifications, the most that one visit reads', async () => {
     const one = await startInbox();
     await one.apply(Array.from({ length: 600 }, () => one.sent()));
     for (const action of ['READ', 'UNREAD', 'READ'] as const) await one.mark(action);
     const start = { ...(await one.head()), changeSeq: 0n };
     const changes = await storage.store.changes([{ ...one.user, after: 0n, upTo: 3n }], 100);
     expect(changes.map((some) => some.map(({ ids }) => ids.length))).toEqual([[600, 600]]);
-    const told = await take(await one.events(start), 3);
-    expect(told.map(said)).toEqual(['READ 600', 'UNREAD 600', 'READ 600']);
-    // The newest thousand of a user, those about several subjects together.
+    const emitted = await take(await one.events(start), 3);
+    expect(emitted.map(textOf)).toEqual(['READ 600', 'UNREAD 600', 'READ 600']);
+    // A visit to several items reads the newest thousand notifications of all its subjects together.
     for (const subjectId of ['s', 't'])
       await one.apply(Array.from({ length: 501 }, () => one.sent({ subjectId })));
     const { seen } = await one.follow(await one.head());
     const data = { collection: 'news', itemIds: ['s', 't'] };
     await one.apply([itemViewed({ ...one.user, occurredAt: one.clock.now(), data })]);
-    await vi.waitFor(() => expect(seen.map(said)).toEqual(['READ 1000']), waiting);
+    await vi.waitFor(() => expect(seen.map(textOf)).toEqual(['READ 1000']), waiting);
   });
 
-  it('are kept to the newest thousand of an inbox, and seven days', async () => {
+  it('are kept for seven days, up to the newest thousand of an inbox', async () => {
     const one = await startInbox();
     const changes = Array.from({ length: 2_500 }, (_, n) => ({
       ...one.user,
@@ -513,7 +516,7 @@ describe('a client that follows a stream', () => {
   }
   type Inbox = Awaited<ReturnType<typeof startInbox>>;
 
-  /** Keeps a list by what the API says a client should do, over however many streams. */
+  /** Keeps a list over any number of streams, as the API documentation tells a client to. */
   function createClient(one: Inbox) {
     const shown = new Map<string, Shown>();
     let cursor: Place | undefined;
@@ -539,7 +542,7 @@ describe('a client that follows a stream', () => {
         shown.clear();
         for (const row of await one.list({})) show(row);
       } else {
-        // Nothing twice, and nothing from before.
+        // No event comes twice, and the place never goes back.
         const [is, was] = [event.place, cursor as Place];
         expect(is.lastSeq >= was.lastSeq && is.changeSeq >= was.changeSeq).toBe(true);
         expect(is.lastSeq + is.changeSeq).toBeGreaterThan(was.lastSeq + was.changeSeq);
@@ -561,7 +564,7 @@ describe('a client that follows a stream', () => {
     }
     return {
       resets: () => resets,
-      /** Subscribes with its cursor and drops the stream after so many events. */
+      /** Subscribes with the cursor and drops the stream after `count` events. */
       async come(count: number): Promise<void> {
         const events = await one.events(cursor);
         for (let n = 0; n < count; n += 1) {
@@ -574,7 +577,7 @@ describe('a client that follows a stream', () => {
         }
         await events.return?.();
       },
-      /** Stays until it shows what the store has. */
+      /** Follows the stream until the list equals the store. */
       async catchUp(): Promise<void> {
         const events = await one.events(cursor);
         const over = (async () => {
@@ -625,7 +628,7 @@ describe('a client that follows a stream', () => {
     { weight: 2, arbitrary: fc.record({ what: fc.constant('catchUp' as const) }) },
   );
 
-  it('has the list of the store however often it loses the stream, with one reset, and is told nothing twice', async () => {
+  it('shows the list of the store after any number of lost streams, with one reset and no repeated event', async () => {
     let streams = 0;
     await fc.assert(
       fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 30 }), async (happenings) => {

@@ -29,7 +29,7 @@ let users = 0;
 let offsets = 0;
 const hourMs = 3_600_000;
 
-/** A user whose limits are watched, and what was pushed: progress and status. */
+/** Watches the limits of a new user. `pushed` lists the progress and status of each pushed limit. */
 async function someone({ resyncMs = 60_000 } = {}) {
   const { store } = storage;
   const user = { tenantId: 'default', userId: `watched-${++users}` };
@@ -74,7 +74,7 @@ async function someone({ resyncMs = 60_000 } = {}) {
 }
 
 describe('watching limits', () => {
-  it('begins with all of them, then emits newer states only', async () => {
+  it('emits all limits first, then only newer states', async () => {
     const one = await someone();
     await one.apply(
       one.wire('USER_LIMIT_CREATED', 1),
@@ -86,7 +86,7 @@ describe('watching limits', () => {
     await vi.waitFor(() => expect(one.pushed.slice(2)).toEqual(['limit-1 5 ACTIVE']));
     const newest = one.pubSub.published.at(-1)?.value as string;
     await one.apply(one.used(4, '6'));
-    // An older state, a repeat and noise.
+    // An older state, a repeated state and unreadable messages.
     const topic = limitTopic(one.user);
     await one.pubSub.publish([newest, newest, 'noise', '{}'].map((value) => ({ topic, value })));
     await one.apply(one.wire('USER_LIMIT_CREATED', 5, { userLimitId: 'limit-3' }));
@@ -94,7 +94,7 @@ describe('watching limits', () => {
     expect(one.watch.unreadable()).toBe(2);
   });
 
-  it('finds what pub/sub lost, after a gap and by itself', async () => {
+  it('finds lost changes after a gap in pub/sub and at the next resync', async () => {
     const one = await someone({ resyncMs: 300 });
     await one.apply(one.wire('USER_LIMIT_CREATED', 1));
     const { iterator, reading } = await one.follow();
@@ -111,7 +111,7 @@ describe('watching limits', () => {
     expect(one.pubSub.subscriptions()).toBe(0);
   });
 
-  it('reads the limits of all who begin at once together, each its own', async () => {
+  it('reads the limits of watchers that begin together in one query, and emits to each its own', async () => {
     const one = await someone();
     const other = { tenantId: 'default', userId: `${one.user.userId}-too` };
     await one.apply(
@@ -130,7 +130,7 @@ describe('watching limits', () => {
     expect(one.watch.count()).toBe(0);
   });
 
-  it('begins while pub/sub is away, and reads again once it is there', async () => {
+  it('begins while pub/sub is away, and reads again once pub/sub is back', async () => {
     const one = await someone();
     let confirm = () => {};
     one.pubSub.away = new Promise((resolve) => {
@@ -145,7 +145,7 @@ describe('watching limits', () => {
     await vi.waitFor(() => expect(one.pushed.slice(1)).toEqual(['limit-1 7 ACTIVE']));
   });
 
-  it('goes on after the user was erased and came again', async () => {
+  it('continues after the user was erased and created again', async () => {
     const one = await someone();
     await one.apply(one.wire('USER_LIMIT_CREATED', 1), one.used(2, '7'));
     await one.follow();
@@ -156,7 +156,7 @@ describe('watching limits', () => {
     await vi.waitFor(() => expect(one.pushed.slice(1)).toEqual(['limit-1 0 ACTIVE']));
   });
 
-  it('gets limits as they are, exact to the last digit', async () => {
+  it('emits limits exactly, to the last digit', async () => {
     const one = await someone();
     await one.apply(
       one.wire('USER_LIMIT_CREATED', 1, {
@@ -173,8 +173,8 @@ describe('watching limits', () => {
   });
 });
 
-describe('time', () => {
-  it('begins and ends limits, whoever looks, and tells those who watch', async () => {
+describe('time and limits', () => {
+  it('starts and ends limits for every reader, and pushes the change to watchers', async () => {
     const one = await someone();
     const at = (hours: number) => testNow.getTime() + hours * hourMs;
     await one.apply(
@@ -197,7 +197,7 @@ describe('time', () => {
     expect(await one.schedule.updateLimits()).toBe(0);
   });
 
-  it('is waited for by the schedule, which a nearer limit wakes', async () => {
+  it('wakes the schedule at the next limit, and an earlier limit wakes it sooner', async () => {
     const one = await someone();
     one.clock.now = () => new Date();
     one.schedule.start();
@@ -210,7 +210,7 @@ describe('time', () => {
     await vi.waitFor(() => expect(one.pushed).toEqual(['limit-1 0 FUTURE', 'limit-1 0 ACTIVE']), {
       timeout: 10_000,
     });
-    // Versions are not older than their moment.
+    // The version is not older than the start of the limit.
     expect(one.limits[1]?.version).toBeGreaterThanOrEqual(soon);
   });
 });

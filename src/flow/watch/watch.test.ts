@@ -32,7 +32,7 @@ afterEach(() => {
   for (const stop of stops.splice(0)) stop();
 });
 
-/** Everything around a watch, its backends open to the test. */
+/** Creates a watch with backends that the test controls. */
 function build({
   resyncMs = hourMs,
   subscribeWaitMs = 50,
@@ -53,7 +53,7 @@ function build({
     watch,
     pubSub,
     act,
-    /** A notification arrives. */
+    /** Delivers a notification. */
     arrive: async (user: UserKey) =>
       void (await project.apply(recordsOf([notificationSent(user)], ++offsets))),
     publish: (badge: Badge) => publishBadges({ pubSub, logger: silent }, [badge], 'ARRIVED'),
@@ -68,7 +68,7 @@ async function someone(): Promise<UserKey> {
   return key;
 }
 
-/** Reads all updates into a list, as fast as they come. */
+/** Collects all updates as they arrive. */
 function follow(updates: AsyncIterableIterator<BadgeUpdate>): readonly BadgeUpdate[] {
   const seen: BadgeUpdate[] = [];
   void (async () => {
@@ -88,7 +88,7 @@ const badge = (user: UserKey, version: number): Badge => ({
 });
 
 describe('the first update', () => {
-  it('is a snapshot with the count as it is, zero for a user nobody knows', async () => {
+  it('is a snapshot with the current count, zero for an unknown user', async () => {
     const { watch, arrive } = build();
     const user = await someone();
     const nobody = await (await watch.badges({ ...user, userId: 'nobody' }, keys)).next();
@@ -102,7 +102,7 @@ describe('the first update', () => {
     expect(somebody.value).toEqual({ kind: 'SNAPSHOT', cause: null, badge: badge(user, 1) });
   });
 
-  it('is true at or after the moment of subscribing, and what follows ends with the truth, whatever races it', async () => {
+  it('is correct at or after the moment of subscribing, and the last update is correct under concurrent writes', async () => {
     const { watch, arrive, act } = build();
     const user = await someone();
     let writing = true;
@@ -133,7 +133,7 @@ describe('the first update', () => {
     }
   });
 
-  it('is the newest of what the snapshot read and what arrived while it was read', async () => {
+  it('is the newer of the snapshot and a message that arrived during its read', async () => {
     const held = defer();
     const store: Store = {
       ...storage.store,
@@ -165,7 +165,7 @@ describe('the first update', () => {
     });
   });
 
-  it('does not come when it cannot be read: the subscription rejects and nothing of it stays', async () => {
+  it('is not emitted if the read fails: the subscription rejects and leaves no watcher', async () => {
     const { watch, pubSub } = build({
       store: { ...storage.store, inboxes: () => Promise.reject(new AppError('UNAVAILABLE')) },
     });
@@ -176,7 +176,7 @@ describe('the first update', () => {
 });
 
 describe('versions', () => {
-  it('only grow, in whatever order states are published, and however often', async () => {
+  it('only grow, in whatever order and however often states are published', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(fc.nat(12), { minLength: 1, maxLength: 20 }), async (versions) => {
         const { watch, publish } = build();
@@ -196,7 +196,7 @@ describe('versions', () => {
     );
   });
 
-  it('stay with their user: nobody is told of another, nor of another badge', async () => {
+  it('reach only the watchers of their user and badge', async () => {
     const { watch, pubSub, publish } = build();
     const [user, other] = [await someone(), await someone()];
     const updates = await watch.badges(user, keys);
@@ -214,7 +214,9 @@ describe('versions', () => {
 });
 
 describe('a lost message', () => {
-  /** Loses the message of an arrival; whether the watcher sees it within the time. */
+  /**
+   * Loses the message of an arrival. Resolves to whether the watcher receives the arrival within `withinMs`.
+   */
   async function isHealed({ resyncMs, withinMs }: { resyncMs: number; withinMs: number }): Promise<boolean> {
     const { watch, pubSub, arrive } = build({ resyncMs });
     const user = await someone();
@@ -232,15 +234,15 @@ describe('a lost message', () => {
     return true;
   }
 
-  it('is made up for by the next resync', async () => {
+  it('is recovered by the next resync', async () => {
     expect(await isHealed({ resyncMs: 100, withinMs: 2_000 })).toBe(true);
   });
 
-  it('would be missed for ever without resync (control: the check above can fail)', async () => {
+  it('is never recovered without resync (control: the check above can fail)', async () => {
     expect(await isHealed({ resyncMs: hourMs, withinMs: 500 })).toBe(false);
   });
 
-  it('is made up for at once when pub/sub tells of the gap', async () => {
+  it('is recovered at once if pub/sub reports the gap', async () => {
     const { watch, pubSub, arrive } = build();
     const user = await someone();
     const updates = await watch.badges(user, keys);
@@ -251,7 +253,7 @@ describe('a lost message', () => {
     expect((await updates.next()).value).toMatchObject({ cause: 'RESYNCED', badge: { version: 1 } });
   });
 
-  it('is made up for although the gap comes while badges are being read for another reason', async () => {
+  it('is recovered if the gap is reported while badges are already being read', async () => {
     const held = defer();
     let reads = 0;
     const { watch, pubSub, arrive } = build({
@@ -260,7 +262,7 @@ describe('a lost message', () => {
         async inboxes(of) {
           const read = await storage.store.inboxes(of);
           reads += 1;
-          // The first is the snapshot, the second a resync that has read before the message was lost.
+          // The first read is the snapshot. The second is a resync that reads before the message is lost.
           if (reads === 2) await held.promise;
           return read;
         },
@@ -280,7 +282,7 @@ describe('a lost message', () => {
     expect(reads).toBe(3);
   });
 
-  it('is made up for after the database was away when it was looked for', async () => {
+  it('is recovered after the database was away during the resync', async () => {
     let failures = 0;
     const { watch, pubSub, arrive } = build({
       resyncMs: 60,
@@ -302,8 +304,8 @@ describe('a lost message', () => {
   });
 });
 
-describe('while pub/sub is away', () => {
-  it('a watcher begins with the snapshot, and is told what it missed when it is subscribed', async () => {
+describe('a watcher while pub/sub is away', () => {
+  it('begins with the snapshot, and receives the missed update once it is subscribed', async () => {
     const { watch, pubSub, arrive } = build();
     const back = defer();
     pubSub.away = back.promise;
@@ -324,14 +326,14 @@ describe('while pub/sub is away', () => {
     expect((await updates.next()).value).toMatchObject({ cause: 'ARRIVED', badge: { version: 3 } });
   });
 
-  it('one would wait as long as it is away, were it not for the time limit (control)', async () => {
+  it('waits until pub/sub is back without the time limit (control)', async () => {
     const { watch, pubSub } = build({ subscribeWaitMs: hourMs });
     pubSub.away = new Promise(() => {});
     const begun = watch.badges(await someone(), keys);
     expect(await Promise.race([begun, delay(300, 'waits')])).toBe('waits');
   });
 
-  it('reads again until it succeeds, when the database is away too when it is subscribed', async () => {
+  it('reads again until it succeeds if the database is away too', async () => {
     let isAway = false;
     const { watch, pubSub, arrive } = build({
       resyncMs: 100,
@@ -357,7 +359,7 @@ describe('while pub/sub is away', () => {
     expect((await updates.next()).value).toMatchObject({ cause: 'RESYNCED', badge: { version: 1 } });
   });
 
-  it('one that ends leaves nothing behind, and its late subscription reads nothing', async () => {
+  it('leaves no subscription when it ends, and its late subscription reads nothing', async () => {
     const inboxes = vi.fn(storage.store.inboxes);
     const { watch, pubSub } = build({ store: { ...storage.store, inboxes } });
     const back = defer();
@@ -372,8 +374,8 @@ describe('while pub/sub is away', () => {
   });
 });
 
-describe('messages that are none', () => {
-  it('are dropped and counted, once however many watch', async () => {
+describe('messages that cannot be parsed', () => {
+  it('are dropped and counted once, however many watchers there are', async () => {
     const { watch, pubSub, publish } = build();
     const user = await someone();
     const all = await Promise.all([1, 2, 3].map(() => watch.badges(user, keys)));
@@ -387,8 +389,8 @@ describe('messages that are none', () => {
   });
 });
 
-describe('a slow reader', () => {
-  it('finds one value, the newest; a snapshot it had not taken is still one', async () => {
+describe('a slow client', () => {
+  it('receives only the newest value, and an untaken snapshot stays a snapshot', async () => {
     const { watch, publish } = build();
     const user = await someone();
     const updates = await watch.badges(user, keys);
@@ -410,8 +412,8 @@ describe('a slow reader', () => {
   });
 });
 
-describe('the end', () => {
-  it('unsubscribes, and is the end of that watcher alone', async () => {
+describe('the end of a watcher', () => {
+  it('unsubscribes only that watcher', async () => {
     const { watch, pubSub, publish } = build();
     const user = await someone();
     const [first, second] = [await watch.badges(user, keys), await watch.badges(user, keys)];
@@ -429,7 +431,7 @@ describe('the end', () => {
 });
 
 describe('many watchers', () => {
-  it('share their reads: 2500 of them cost three queries to begin with and three for a resync', async () => {
+  it('share their reads: 2500 watchers cost three queries to begin and three for a resync', async () => {
     const inboxes = vi.fn(storage.store.inboxes);
     const { watch, pubSub, arrive } = build({ store: { ...storage.store, inboxes } });
     const user = await someone();
