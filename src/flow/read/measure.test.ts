@@ -6,7 +6,7 @@ import { createMeasure } from './measure.ts';
 
 const tenantId = 'default';
 const hourMs = 3_600_000;
-// Both changes of clocks lie in the retention before it.
+// The retention before this time covers both clock changes of the year.
 const now = new Date('2026-11-20T09:00:00Z');
 const clock = createTestClock(now);
 
@@ -14,7 +14,7 @@ let storage: TestStorage;
 beforeAll(async () => {
   storage = await openTestStorage();
   const { store } = storage;
-  // Days around every change of clocks, a user every 7 minutes, some of them again and again.
+  // Activity on days around each clock change, every 7 minutes, with repeated users.
   const starts = ['2026-03-28', '2026-04-04', '2026-04-23', '2026-10-24', '2026-11-17'];
   const activities = starts.flatMap((start, s) =>
     Array.from({ length: 600 }, (_, n) => ({
@@ -47,7 +47,7 @@ const bucketsOf = (from: string, to: string, granularity: Granularity, zone = 'U
     withTypes: true,
   });
 
-/** From the raw rows, without any bucket. */
+/** Counts the raw rows, without buckets. */
 async function recount(start: Date, end: Date) {
   const [row] = await storage.query<{ users: number; views: number; types: Record<string, number> | null }>(
     `WITH raw AS (
@@ -86,7 +86,7 @@ describe('the metrics', () => {
     expect(views).toBeGreaterThan(100);
   });
 
-  it('of the hours of a day on which clocks change add up to the day, which has 23 or 25 of them', async () => {
+  it('have 23 or 25 hours on a day of a clock change, which add up to the day', async () => {
     for (const [date, hours] of [
       ['2026-03-29', 23],
       ['2026-10-25', 25],
@@ -101,7 +101,7 @@ describe('the metrics', () => {
     }
   });
 
-  it('fill what is empty, and say what is final', async () => {
+  it('include empty buckets, and say which buckets are final', async () => {
     const buckets = await bucketsOf('2026-11-20T08:57:30Z', '2026-11-20T09:00:00Z', 'MINUTE');
     expect(
       buckets.map(({ start, final, uniqueUsers }) => [start.toISOString().slice(11, 16), final, uniqueUsers]),
@@ -110,7 +110,7 @@ describe('the metrics', () => {
       ['08:58', true, 0],
       ['08:59', false, 0],
     ]);
-    // Counted at this moment, although it is of days ago.
+    // The bucket is days old but was counted at this moment.
     const [late] = await bucketsOf('2026-11-17T00:00:00Z', '2026-11-17T00:00:01Z', 'DAY');
     expect(late?.final).toBe(false);
   });

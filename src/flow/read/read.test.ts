@@ -7,7 +7,7 @@ import { createRead } from './read.ts';
 
 const user = (userId: string): UserKey => ({ tenantId: 'default', userId });
 
-it('reads limits with the same filter together, and others beside them rather than after them', async () => {
+it('reads limits with the same filter in one query, and the queries of other filters at the same time', async () => {
   const asked: { readonly users: readonly string[]; readonly filter: LimitFilter | undefined }[] = [];
   let answer = () => {};
   const answered = new Promise<void>((resolve) => {
@@ -26,7 +26,7 @@ it('reads limits with the same filter together, and others beside them rather th
     read.limits(user('alice'), { userLimitId: 'a' }),
     read.limits(user('bob'), { userLimitId: 'b' }),
   ]);
-  // None has an answer yet.
+  // All queries start before any query has an answer.
   await vi.waitFor(() =>
     expect(asked).toEqual([
       { users: ['alice', 'bob'], filter: {} },
@@ -38,7 +38,7 @@ it('reads limits with the same filter together, and others beside them rather th
   expect(await all).toEqual([[], [], [], []]);
 });
 
-it('reads the histories of limits together', async () => {
+it('reads the histories of limits in one query', async () => {
   const asked: number[] = [];
   const limitHistories: Store['limitHistories'] = async (pages) => {
     asked.push(pages.length);
