@@ -17,7 +17,7 @@ beforeAll(async () => {
 });
 afterAll(() => app.stop());
 
-/** Every `Type.field` of the schema. */
+/** Every `[type, field]` of the schema. */
 const fields = Object.values(getSchema().getTypeMap())
   .filter((type) => isObjectType(type) && !type.name.startsWith('__'))
   .flatMap((type) =>
@@ -32,24 +32,26 @@ describe('the access table', () => {
     expect(accessOf(type, field)).toMatch(/^(token|target|service|admin|parent)$/);
   });
 
-  it('has a rule of its own for every root field, and leaves none to a parent', () => {
+  it('has a separate rule for every root field', () => {
     for (const field of rootFields) expect(access[field]).toMatch(/^(token|target|service|admin)$/);
   });
 
-  it('has no rule for what is not in the schema', () => {
+  it('has no rule for a field outside the schema', () => {
     const known = new Set(fields.flatMap(([type, field]) => [type, `${type}.${field}`]));
     expect(Object.keys(access).filter((name) => !known.has(name))).toEqual([]);
   });
 
-  it('stops the start when a field has no rule', () => {
+  it('prevents the start if a field has no rule', () => {
     const schema = buildSchema('type Query { viewer: String secrets: String }');
     expect(() => enforceAccess(schema)).toThrow('Query.secrets has no rule in the access table');
   });
 });
 
-describe('who asks for what is not theirs', () => {
-  /** A user beside alice, a user of another tenant who is called alice too, a service and an admin over there; a
-   * service over here, which is no admin. */
+describe('a caller without access', () => {
+  /**
+   * Tokens of another user, of a user named alice in another tenant, of a service and an admin of that
+   * tenant, and of a service of alice's tenant.
+   */
   const tokens = { mallory: '', namesake: '', stranger: '', foreignAdmin: '', shop: '' };
   const ids = {
     user: '',
@@ -109,7 +111,7 @@ describe('who asks for what is not theirs', () => {
       ids.deadLetterCursor = edge.cursor;
     });
     await vi.waitFor(async () => expect(await waitingToBeSent()).toBe(0));
-    // The group of the metrics moves when they are written.
+    // The position of the metrics group moves when the worker writes the metrics.
     await vi.waitFor(async () => expect((await app.runtime.backends.log.health()).lag).toBe(0n), 5_000);
     const { data } = await app.send(admin, '{ users { edges { cursor } } }');
     ids.userCursor = (data as unknown as { users: Viewer['notifications'] }).users.edges[0].cursor;
@@ -136,7 +138,7 @@ describe('who asks for what is not theirs', () => {
     expect(await tables(app.connectionString)).toEqual(before);
   });
 
-  /** The first answer to an operation, whichever transport it needs. */
+  /** Returns the first answer to an operation, over HTTP or over WebSocket. */
   async function ask(token: string, query: string, variables: Record<string, unknown>) {
     if (!query.startsWith('subscription')) return app.send(token, query, variables);
     for await (const result of app.client(token).iterate({ query, variables })) return result;
@@ -351,7 +353,7 @@ describe('who asks for what is not theirs', () => {
       'Mutation.sendNotifications',
       'stranger',
       sendMany,
-      // Who is no user over there is nobody, whoever has the name here.
+      // The recipients do not exist in the caller's tenant, although the default tenant has a user bob.
       () => ({ i: { userIds: ['bob', 'nobody'], content, idempotencyKey: 'k' } }),
       {
         data: {
@@ -528,28 +530,31 @@ describe('who asks for what is not theirs', () => {
     ['Subscription.notificationStream', 'stranger', stream, () => ({}), invalid],
   ];
 
-  it('is tried here for every root field', () => {
+  it('tries every root field', () => {
     expect(attempts.map(([field]) => field)).toEqual(expect.arrayContaining([...rootFields]));
   });
 
-  it.each(attempts)('%s by %s does not get it: %s', async (_, who, query, variables, expected) => {
-    const answer = await ask(tokens[who], query, variables());
-    if ('data' in expected) expect(answer.data).toEqual(expected.data);
-    else expect(answer).toMatchObject({ errors: [{ extensions: { code: expected.code } }] });
-    expect(JSON.stringify(answer.errors ?? '')).not.toMatch(internals);
-  });
+  it.each(attempts)(
+    'uses %s as %s and gets no foreign data: %s',
+    async (_, who, query, variables, expected) => {
+      const answer = await ask(tokens[who], query, variables());
+      if ('data' in expected) expect(answer.data).toEqual(expected.data);
+      else expect(answer).toMatchObject({ errors: [{ extensions: { code: expected.code } }] });
+      expect(JSON.stringify(answer.errors ?? '')).not.toMatch(internals);
+    },
+  );
 
-  it('is told the same of a user that exists and one that does not', async () => {
-    for (const [query, of] of [
+  it('gets the same answer for an existing and for a missing user', async () => {
+    for (const [query, variablesOf] of [
       [user, (id: string) => ({ id })],
       [open, (id: string) => ({ i: { userId: id } })],
       [prefer, (id: string) => ({ i: { userId: id, enabled: false } })],
     ] as const) {
-      const [one, other] = [
-        await ask(tokens.mallory, query, of('alice')),
-        await ask(tokens.mallory, query, of('nobody')),
+      const [existing, missing] = [
+        await ask(tokens.mallory, query, variablesOf('alice')),
+        await ask(tokens.mallory, query, variablesOf('nobody')),
       ];
-      expect(one).toEqual(other);
+      expect(existing).toEqual(missing);
     }
   });
 
@@ -566,7 +571,7 @@ describe('who asks for what is not theirs', () => {
     ],
     ['admin', 'mallory', ['Query.deadLetters', 'Query.systemStatus', 'Mutation.retryDeadLetters']],
     ['admin', 'shop', ['Query.deadLetters', 'Mutation.retryDeadLetters']],
-  ] as const)('is told so by every field for role %s, asked by %s', (rule, who, some) => {
+  ] as const)('gets FORBIDDEN from every field of role %s, as %s', (rule, who, some) => {
     const guarded = Object.keys(access).filter((name) => access[name] === rule);
     expect(guarded).toEqual(expect.arrayContaining([...some]));
     for (const field of guarded) {
@@ -586,12 +591,12 @@ describe('tokens', () => {
     `${[header, claims].map((part) => Buffer.from(JSON.stringify(part)).toString('base64url')).join('.')}.`;
 
   const bad: [what: string, token: () => string | Promise<string>, code?: number][] = [
-    ['that are none', () => 'x'],
+    ['that are not a JWT', () => 'x'],
     ['of three empty parts', () => '..'],
-    ['of 5000 letters', () => 'x'.repeat(5_000)],
+    ['of 5000 characters', () => 'x'.repeat(5_000)],
     ['with alg none', () => unsigned({ alg: 'none' }, good)],
     ['with alg NoNe', () => unsigned({ alg: 'NoNe' }, good)],
-    ['with an algorithm we do not sign with', () => sign(good, app.config.auth.secret, 'HS512')],
+    ['with an unsupported algorithm', () => sign(good, app.config.auth.secret, 'HS512')],
     ['signed with another secret', () => sign(good, 'another-secret-of-at-least-32-characters')],
     [
       'whose claims were changed',
@@ -604,8 +609,8 @@ describe('tokens', () => {
     ['whose claims are a list', () => unsigned({ alg: 'HS256' }, [])],
     ['that have expired', () => sign({ ...good, exp: now - 1 }), 4403],
     ['that are not valid yet', () => sign({ ...good, nbf: now + 600 })],
-    ['without an end', () => sign({ ...good, exp: undefined })],
-    ['whose end is text', () => sign({ ...good, exp: String(now + 3600) as never })],
+    ['without an expiry', () => sign({ ...good, exp: undefined })],
+    ['whose expiry is text', () => sign({ ...good, exp: String(now + 3600) as never })],
     ['without a subject', () => sign({ ...good, sub: undefined })],
     ['with an empty subject', () => sign({ ...good, sub: '' })],
     ['with a subject of 129 characters', () => sign({ ...good, sub: 'x'.repeat(129) })],
@@ -619,12 +624,12 @@ describe('tokens', () => {
     ['with a line break after the tenant', () => sign({ ...good, tenant: 'default\n' })],
     ['with an unknown role', () => sign({ ...good, role: 'root' })],
     ['with a list for a role', () => sign({ ...good, role: ['admin'] })],
-    ['with a role of the prototype', () => sign({ ...good, role: 'constructor' })],
+    ['with a role named like a property of Object.prototype', () => sign({ ...good, role: 'constructor' })],
     ['with padding', async () => `${await sign(good)}=`],
     ['with a tab in the signature', async () => (await sign(good)).replace(/.$/, '\t$&')],
     ['of more than 8192 characters', () => sign({ ...good, more: 'x'.repeat(8_000) })],
   ];
-  it.each(bad)('%s open nothing, over HTTP and over WebSocket', async (_, token, code = 4401) => {
+  it.each(bad)('%s give no access over HTTP or WebSocket', async (_, token, code = 4401) => {
     const given = await token();
     const reply = await probe.request('{"query":"{ viewer { id } }"}', { token: given });
     expect(reply).toMatchObject({ status: 401, code: 'UNAUTHENTICATED', json: {} });
@@ -640,12 +645,12 @@ describe('tokens', () => {
     },
   );
 
-  it('are refused before the body is read, whatever is in it', async () => {
+  it('are refused before the server reads the body', async () => {
     const reply = await probe.request('x'.repeat(3_000_000), { token: 'x' });
     expect(reply).toMatchObject({ status: 401, code: 'UNAUTHENTICATED' });
   });
 
-  it('without tenant and role are of a user of the default tenant', async () => {
+  it('without tenant and role belong to a user of the default tenant', async () => {
     const token = await sign({ sub: 'alice', exp: now + 3600 });
     const { json } = await probe.run('{ viewer { notifications { totalCount } } }', {}, token);
     expect(json.data).toEqual({ viewer: { notifications: { totalCount: 1 } } });
@@ -660,8 +665,8 @@ describe('tokens', () => {
   }
 });
 
-describe('two users of one name in two tenants', () => {
-  it('see their own badges only, also while both are watching', async () => {
+describe('two users with the same name in two tenants', () => {
+  it('see only their own badges, even while both are watching', async () => {
     const [here, there] = [probe.alice, await app.token({ tenantId: 'other' })];
     const serviceThere = await app.token({ tenantId: 'other', role: 'service', subject: 'shop' });
     const seen = new Map<string, number[]>([
@@ -690,7 +695,7 @@ describe('two users of one name in two tenants', () => {
     expect(seen.get(here)).toEqual([1, 2]);
   });
 
-  it('may use the same idempotency key, as may two users of one tenant', async () => {
+  it('may use the same idempotency key, like two users of one tenant', async () => {
     const record =
       'mutation ($name: String!) { recordPageView(input: { name: $name, idempotencyKey: "k" }) { userErrors { code message } } }';
     const tokens = [

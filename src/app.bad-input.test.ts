@@ -43,7 +43,7 @@ const toMany = (userIds: readonly string[], content: object = {}) => ({
   content: { title: 'x', ...content },
 });
 
-describe('what is refused', () => {
+describe('refused input', () => {
   let probe: Probe;
   beforeAll(async () => {
     probe = await startProbe();
@@ -69,7 +69,7 @@ describe('what is refused', () => {
       5,
       null,
     ];
-    it.each(shown(amounts))('takes no amount of %s', async (_, amount) => {
+    it.each(shown(amounts))('refuses the amount %s', async (_, amount) => {
       for (const [query, input] of [
         [useLimit, { userLimitId: 'limit-1', amount }],
         [createLimit, { ...limit, value: amount }],
@@ -93,11 +93,11 @@ describe('what is refused', () => {
       [resetLimit, { userLimitId: '\ud800' }, 'NOT_FOUND'],
       [resetLimit, { userLimitId: 'limit-1', nextResetAt: '2020-01-01T00:00:00Z' }, 'INVALID_INPUT'],
     ];
-    it.each(inputs)('changes nothing by %s of %j', async (query, input, code) => {
+    it.each(inputs)('changes no row for %s with %j', async (query, input, code) => {
       expect(await probe.run(query, { input }, probe.service)).toMatchObject({ code });
     });
 
-    it('accepts no event that cannot be read', async () => {
+    it('accepts no malformed event', async () => {
       const events = [
         {},
         { type: 'USER_LIMIT_RESET' },
@@ -123,7 +123,7 @@ describe('what is refused', () => {
     const page = 'query ($first: Int) { viewer { notifications(first: $first) { nodes { id } } } }';
     const sizes = ['-1', '0', '101', '2147483648', '9007199254740993', '1e999', '1.5', '"1"', '[1]', '{}'];
     const items = 'query ($first: Int) { items(collection: "news", first: $first) { nodes { id } } }';
-    it.each(sizes)('takes no page size of %s', async (first) => {
+    it.each(sizes)('refuses the page size %s', async (first) => {
       for (const query of [page, items])
         expect(await probe.run(query, `{"first":${first}}`)).toMatchObject({ code: 'BAD_USER_INPUT' });
       const literal = page.replace('($first: Int)', '').replace('$first', first);
@@ -143,7 +143,7 @@ describe('what is refused', () => {
     });
 
     it.each(['9007199254740993', '-9007199254740993', '1e21', '1e999'])(
-      'does not take %s for an id: it has lost digits and would name somebody else',
+      'refuses the id %s, which lost digits and would name another user',
       async (id) => {
         expect(await probe.run(user, `{"id":${id}}`, probe.service)).toMatchObject(refused);
         const input = `{"input":{"users":[{"userId":${id},"patch":{}}]}}`;
@@ -158,7 +158,7 @@ describe('what is refused', () => {
       '', 'x'.repeat(10_000), '../', '%00', '\0', '\ud800', 'a\r\nb', '\u202eevil', "' OR 1=1 --", '<script>',
       '__proto__', 'constructor', 'usr_', 'usr_!', 'ntf_YWxpY2U', 'pgv_YWxpY2U', 'bdg_', 'x_YWxpY2U',
     ];
-    it.each(shown(ids))('knows nobody and nothing of the id %s', async (_, id) => {
+    it.each(shown(ids))('finds no user and no node for the id %s', async (_, id) => {
       for (const token of [probe.alice, probe.service]) {
         const query = 'query ($id: ID!) { user(userId: $id) { id } node(id: $id) { id } }';
         const { status, json } = await probe.run(query, { id }, token);
@@ -181,7 +181,7 @@ describe('what is refused', () => {
       ...times.map((time) => nodeId('pgv', 'alice', time, uuid)),
       `${nodeId('usr', 'alice')}=`,
     ];
-    it.each(shown(forged))('finds nothing by the forged node id %s', async (_, id) => {
+    it.each(shown(forged))('finds no node for the forged id %s', async (_, id) => {
       const { status, json } = await probe.run(node, { id }, probe.service);
       expect({ status, ...json }).toEqual({ status: 200, data: { node: null } });
     });
@@ -195,15 +195,18 @@ describe('what is refused', () => {
       ['recordPageView', record, (userId) => ({ input: { userId, name: 'x' } })],
       ['recordPageView of', record, (subjectId) => ({ input: { userId: 'alice', name: 'x', subjectId } })],
     ];
-    it.each(mutations)('%s takes no name that is empty, long or not text', async (_, mutation, variables) => {
-      for (const id of ['', 'x'.repeat(129), '\0', '\ud800', 'a\r\nb']) {
-        const { code } = await probe.run(mutation, variables(id), probe.service);
-        expect(code).toMatch(/^(BAD_USER_INPUT|INVALID_INPUT)$/);
-      }
-    });
+    it.each(mutations)(
+      '%s refuses an id that is empty, too long or not plain text',
+      async (_, mutation, variables) => {
+        for (const id of ['', 'x'.repeat(129), '\0', '\ud800', 'a\r\nb']) {
+          const { code } = await probe.run(mutation, variables(id), probe.service);
+          expect(code).toMatch(/^(BAD_USER_INPUT|INVALID_INPUT)$/);
+        }
+      },
+    );
 
     const itemIds = ['', 'x'.repeat(129), '\0', '\ud800', 'a\r\nb'];
-    it.each(shown(itemIds))('takes no item %s', async (_, id) => {
+    it.each(shown(itemIds))('refuses the item id %s', async (_, id) => {
       for (const [mutation, ids] of [
         [publish, { items: [{ itemId: id }] }],
         [retract, { itemIds: [id] }],
@@ -215,7 +218,7 @@ describe('what is refused', () => {
     });
 
     const collections = ['', 'a b', 'x'.repeat(65), '\0', 'a/b', 'a:b', 'n\u00e9ws', "' OR 1=1 --", '{x}'];
-    it.each(shown(collections))('takes no collection %s', async (_, collection) => {
+    it.each(shown(collections))('refuses the collection %s', async (_, collection) => {
       const publication = { collection, items: [{ itemId: 'a' }] };
       for (const [mutation, input] of [
         [publish, publication],
@@ -231,7 +234,7 @@ describe('what is refused', () => {
       });
     });
 
-    it('answers up to 100 badges at a time', async () => {
+    it('returns up to 100 badges per field', async () => {
       const badges = 'query ($keys: [String!]) { viewer { badges(keys: $keys) { unseen } } }';
       const keys = (count: number) => Array.from({ length: count }, (_, n) => `items:${n}`);
       expect(await probe.run(badges, { keys: keys(100) })).toMatchObject({ status: 200, code: undefined });
@@ -239,7 +242,7 @@ describe('what is refused', () => {
         expect(await probe.run(badges, { keys: refused })).toMatchObject({ code: 'BAD_USER_INPUT' });
     });
 
-    it('opens no collection, and says how its items are seen', async () => {
+    it('refuses to open a collection and explains how its items become seen', async () => {
       const reply = await probe.run(open, { input: { key: 'items:news' } });
       expect(reply).toMatchObject({ status: 200, code: 'INVALID_INPUT' });
       expect(reply.message).toContain('seen by viewing');
@@ -247,8 +250,8 @@ describe('what is refused', () => {
 
     const cursor = (...parts: unknown[]) => Buffer.from(JSON.stringify(parts)).toString('base64url');
     const cursors: [what: string, cursor: string][] = [
-      ['nothing', ''],
-      ['no base64', 'a\0b'],
+      ['no characters', ''],
+      ['invalid base64', 'a\0b'],
       ['10 000 characters', 'x'.repeat(10_000)],
       ['an empty list', cursor()],
       ['an object', Buffer.from('{"0":"notifications"}').toString('base64url')],
@@ -259,15 +262,15 @@ describe('what is refused', () => {
       ['place 0', cursor('notifications', 'default/alice', '0')],
       ['a place in SQL', cursor('notifications', 'default/alice', '1 OR 1=1')],
       ['a place beyond 64 bits', cursor('notifications', 'default/alice', '9'.repeat(19))],
-      ['a place that is no text', cursor('notifications', 'default/alice', 1)],
+      ['a place that is not text', cursor('notifications', 'default/alice', 1)],
       ['two places', cursor('notifications', 'default/alice', '1', '2')],
     ];
-    it.each(cursors)('lists no users after a cursor of %s', async (_, after) => {
+    it.each(cursors)('refuses a cursor with %s in the list of users', async (_, after) => {
       const list = 'query ($after: String) { users(after: $after) { nodes { id } } }';
       expect(await probe.run(list, { after }, probe.service)).toMatchObject({ code: 'BAD_USER_INPUT' });
     });
 
-    it.each(cursors)('takes no cursor of %s', async (_, after) => {
+    it.each(cursors)('refuses a cursor with %s in an inbox', async (_, after) => {
       const list = 'query ($after: String) { viewer { notifications(after: $after) { nodes { id } } } }';
       expect(await probe.run(list, { after })).toMatchObject({ code: 'BAD_USER_INPUT' });
       expect(await probe.run(open, { input: { upTo: after } })).toMatchObject({ code: 'BAD_USER_INPUT' });
@@ -280,22 +283,22 @@ describe('what is refused', () => {
       ['another list', cursor('deadLetters', 'default', 'news', moment, 'a')],
       ['no moment', cursor('items', 'default', 'news', 'now', 'a')],
       ['no item', cursor('items', 'default', 'news', moment)],
-      ['an item that is none', cursor('items', 'default', 'news', moment, '\0')],
+      ['an invalid item id', cursor('items', 'default', 'news', moment, '\0')],
     ];
-    it.each(itemCursors)('takes no cursor of %s for items', async (_, after) => {
+    it.each(itemCursors)('refuses a cursor with %s in a list of items', async (_, after) => {
       const list = 'query ($after: String) { items(collection: "news", after: $after) { totalCount } }';
       expect(await probe.run(list, { after })).toMatchObject({ code: 'BAD_USER_INPUT' });
     });
 
     const keys = ['', 'a b', 'x'.repeat(129), '\0', 'ü', 'a\n', 7];
-    it.each(shown(keys))('takes no idempotency key %s', async (_, idempotencyKey) => {
+    it.each(shown(keys))('refuses the idempotency key %s', async (_, idempotencyKey) => {
       expect(await probe.run(record, { input: { name: 'x', idempotencyKey } })).toMatchObject(refused);
       const input = { ...toMany(['alice']), idempotencyKey };
       expect(await probe.run(sendMany, { input }, probe.service)).toMatchObject(refused);
     });
   });
 
-  describe('bulks', () => {
+  describe('bulk calls', () => {
     const users = (ids: readonly string[]) => ({ users: ids.map((userId) => ({ userId, patch: {} })) });
     const views = (count: number) => ({ views: Array(count).fill({ userId: 'alice', name: 'x' }) });
     const range = (fromId: number, toIdExclusive: number) => ({ fromId, toIdExclusive, patch: {} });
@@ -313,24 +316,24 @@ describe('what is refused', () => {
       ['501 users', upsert, users(numbered(501)), 'TOO_MANY_ITEMS'],
       ['no user', upsert, users([]), 'INVALID_INPUT'],
       ['501 recipients', sendMany, toMany(numbered(501)), 'TOO_MANY_ITEMS'],
-      ['500 recipients of whom none exists', sendMany, toMany(numbered(500)), 'USER_NOT_FOUND'],
+      ['500 recipients who do not exist', sendMany, toMany(numbered(500)), 'USER_NOT_FOUND'],
       ['no recipient', sendMany, toMany([]), 'INVALID_INPUT'],
-      [
-        'the same recipient twice, who does not exist',
-        sendMany,
-        toMany(['carol', 'carol']),
-        'USER_NOT_FOUND',
-      ],
+      ['a missing recipient twice', sendMany, toMany(['carol', 'carol']), 'USER_NOT_FOUND'],
       ['a title of 201 characters', sendMany, toMany(['alice'], { title: 'x'.repeat(201) }), 'INVALID_INPUT'],
       ['data of 16 385 bytes', sendMany, toMany(['alice'], { data: tooLarge }), 'BAD_USER_INPUT'],
-      ['a time beyond a year', sendMany, { ...toMany(['alice']), scheduledFor: inDays(367) }, 'IN_FUTURE'],
-      ['an end before now', sendMany, toMany(['alice'], { expiresAt: inDays(-1) }), 'INVALID_INPUT'],
+      [
+        'a time more than a year in the future',
+        sendMany,
+        { ...toMany(['alice']), scheduledFor: inDays(367) },
+        'IN_FUTURE',
+      ],
+      ['an expiry in the past', sendMany, toMany(['alice'], { expiresAt: inDays(-1) }), 'INVALID_INPUT'],
       ['501 views', recordMany, views(501), 'TOO_MANY_ITEMS'],
       ['no view', recordMany, views(0), 'INVALID_INPUT'],
       ['a range of 10 001 users', importRange, range(0, 10_001), 'TOO_MANY_ITEMS'],
-      ['a range as long as can be', importRange, range(0, 2_147_483_647), 'TOO_MANY_ITEMS'],
+      ['a range of the maximal length', importRange, range(0, 2_147_483_647), 'TOO_MANY_ITEMS'],
       ['an empty range', importRange, range(7, 7), 'INVALID_INPUT'],
-      ['a range that ends before it begins', importRange, range(7, 6), 'INVALID_INPUT'],
+      ['a reversed range', importRange, range(7, 6), 'INVALID_INPUT'],
       ['a range that begins below 0', importRange, range(-1, 1), 'INVALID_INPUT'],
       ['101 categories', prefer, choices(numbered(101)), 'TOO_MANY_ITEMS'],
       ['the same category twice', prefer, choices(['news', 'general', 'news']), 'INVALID_INPUT'],
@@ -346,12 +349,12 @@ describe('what is refused', () => {
       ['501 items viewed', view, { userId: 'alice', ...news, itemIds: numbered(501) }, 'TOO_MANY_ITEMS'],
       ['no item viewed', view, { userId: 'alice', ...news, itemIds: [] }, 'INVALID_INPUT'],
     ];
-    it.each(bulks)('does nothing of one with %s', async (_, mutation, input, code) => {
+    it.each(bulks)('changes no row for a call with %s', async (_, mutation, input, code) => {
       const status = code === 'BAD_USER_INPUT' ? 400 : 200;
       expect(await probe.run(mutation, { input }, probe.service)).toMatchObject({ status, code });
     });
 
-    it('takes no key of an input that the schema does not have', async () => {
+    it('refuses input fields that the schema does not have', async () => {
       for (const key of ['__proto__', 'constructor', 'tenantId']) {
         expect(await probe.run(record, `{"input":{"name":"x","${key}":"y"}}`)).toMatchObject(refused);
       }
@@ -380,21 +383,21 @@ describe('what is refused', () => {
     });
 
     const titles = ['', 'x'.repeat(201), 'a\0b', 'a\udfffb'];
-    it.each(shown(titles))('publishes no item with the title %s, nor those beside it', async (_, title) => {
+    it.each(shown(titles))('publishes no item of a call that contains the title %s', async (_, title) => {
       const items = [{ itemId: 'a' }, { itemId: 'b', title }];
       const { code } = await probe.run(publish, { input: { collection: 'news', items } }, probe.service);
       expect(code).toMatch(/^(BAD_USER_INPUT|INVALID_INPUT)$/);
     });
 
     it.each(shown(['', 'x'.repeat(10_000), 'a\nb', '\0', '\ud800']))(
-      'records no activity of a type like %s',
+      'records no activity of the type %s',
       async (_, activityType) => {
         const reply = await probe.run(record, { input: { name: 'x', activityType } });
         expect(reply).toMatchObject({ status: 200, code: 'INVALID_INPUT' });
       },
     );
 
-    it('refuses U+0000 and a lone surrogate written into the document', async () => {
+    it('refuses U+0000 and a lone surrogate in a literal of the document', async () => {
       const literal = (title: string) =>
         send
           .replace(/\(\$content.*"\) /, '')
@@ -428,7 +431,7 @@ describe('what is refused', () => {
     });
 
     it.each(['[]', '{ a: "\\u0000" }', '{ a: 9007199254740993 }', '{ a: 1e999 }'])(
-      'refuses %s written into the document',
+      'refuses the literal %s in the document',
       async (json) => {
         const document = `mutation { sendNotification(input: { userId: "alice", content: { title: "x", data: ${json} } }) { notificationId } }`;
         expect(await probe.run(document, {}, probe.service)).toMatchObject(refused);
@@ -446,7 +449,7 @@ describe('what is refused', () => {
       "UTC'); DROP TABLE x;--", '+25:00', '+02:00', '-08', 'Mars/Base', '', 'UTC\0', ' UTC', 'foo0', 'localtime',
       'posixrules', '__proto__', 'x'.repeat(10_000), '../../etc/localtime',
     ];
-    it.each(shown(zones))('takes no zone %s', async (_, zone) => {
+    it.each(shown(zones))('refuses the time zone %s', async (_, zone) => {
       expect(await probe.run(stats, { zone })).toMatchObject(refused);
       const input = { users: [{ userId: 'alice', patch: { timeZone: zone } }] };
       expect(await probe.run(upsert, { input }, probe.service)).toMatchObject(refused);
@@ -457,7 +460,7 @@ describe('what is refused', () => {
 
     const metrics = `query ($from: DateTime!, $to: DateTime, $zone: TimeZone) {
       activityMetrics(range: { from: $from, to: $to }, timeZone: $zone, granularity: MINUTE) { pageViewCount } }`;
-    it.each(shown(zones))('measures nothing in the zone %s', async (_, zone) => {
+    it.each(shown(zones))('returns no metrics for the time zone %s', async (_, zone) => {
       const variables = { from: new Date().toISOString(), zone };
       expect(await probe.run(metrics, variables, probe.service)).toMatchObject(refused);
     });
@@ -466,14 +469,14 @@ describe('what is refused', () => {
       ['reversed', 0, -60_000, 'range.to must be later'],
       ['too long', -7 * 86_400_000, 0, '1500 buckets'],
       ['outside the retention', -184 * 86_400_000, 0, 'retention of 183 days'],
-      ['without an end that can be', 0, 400 * 86_400_000, '1500 buckets'],
-    ])('measures no range that is %s', async (_, from, to, message) => {
+      ['too far in the future', 0, 400 * 86_400_000, '1500 buckets'],
+    ])('returns no metrics for a range that is %s', async (_, from, to, message) => {
       const at = (ms: number) => new Date(Date.now() + ms).toISOString();
       const reply = await probe.run(metrics, { from: at(from), to: at(to) }, probe.service);
       expect(reply).toMatchObject({ code: 'BAD_USER_INPUT', message: expect.stringContaining(message) });
     });
 
-    it('takes a link of IANA for a zone', async () => {
+    it('accepts an IANA link name as a time zone', async () => {
       const { json } = await probe.run(stats, { zone: 'US/Pacific' });
       expect(json.data).toEqual({ viewer: { stats: { timeZone: 'US/Pacific' } } });
     });
@@ -486,7 +489,7 @@ describe('what is refused', () => {
       '0000-01-01T00:00:00Z', '0001-01-01T00:00:00+14:00', '9999-12-31T23:59:59-00:01', '2026-11-20 12:00:00Z', '2026-11-20T12:00:00,5Z',
       '2026-11-20T12:00:00Z\n', 'now', 'infinity', '', 1_795_000_000_000,
     ];
-    it.each(shown(notTimes))('does not take %s for a time', async (_, time) => {
+    it.each(shown(notTimes))('refuses the time %s', async (_, time) => {
       expect(await probe.run(record, { input: { name: 'x', occurredAt: time } })).toMatchObject(refused);
       expect(await probe.run(list, { from: time })).toMatchObject(refused);
     });
@@ -498,11 +501,11 @@ describe('what is refused', () => {
       ['the year 1', () => '0001-01-01T00:00:00Z', 'TOO_OLD', retention],
       ['the year 1900', () => '1900-01-01T00:00:00Z', 'TOO_OLD', retention],
       ['a minute before the retention', fromNow(-183 * dayMs - 60_000), 'TOO_OLD', retention],
-      ['6 minutes ahead', fromNow(6 * 60_000), 'IN_FUTURE', '5 minutes'],
-      ['ten years ahead', fromNow(3653 * dayMs), 'IN_FUTURE', '5 minutes'],
+      ['6 minutes in the future', fromNow(6 * 60_000), 'IN_FUTURE', '5 minutes'],
+      ['ten years in the future', fromNow(3653 * dayMs), 'IN_FUTURE', '5 minutes'],
       ['the end of 9999', () => '9999-12-31T23:59:59.999Z', 'IN_FUTURE', '5 minutes'],
     ];
-    it.each(outside)('records nothing of %s and says which bound it passed', async (_, time, code, bound) => {
+    it.each(outside)('records nothing for %s and names the bound', async (_, time, code, bound) => {
       const reply = await probe.run(record, { input: { name: 'x', occurredAt: time() } });
       expect(reply).toMatchObject({ status: 200, code });
       expect(reply.message).toContain(bound);
@@ -512,7 +515,7 @@ describe('what is refused', () => {
       expect(await probe.run(view, { input: seen }, probe.service)).toMatchObject({ status: 200, code });
     });
 
-    it('finds nothing where nothing can have happened', async () => {
+    it('finds nothing in ranges before and after all records', async () => {
       const { json } = await probe.run(list, { from: '9999-12-31T23:59:59.999Z' });
       expect(json.data).toEqual({ viewer: { pageViews: { totalCount: 0 } } });
       const sinceEver = await probe.run(list, { from: '0001-01-01T00:00:00Z', to: '1900-01-01T00:00:00Z' });
@@ -520,7 +523,7 @@ describe('what is refused', () => {
     });
 
     it.each(['2026-11-19T12:00:00Z', '2026-11-20T12:00:00Z'])(
-      'refuses a range from the 20th to %s',
+      'refuses a range from 2026-11-20T12:00:00Z to %s',
       async (to) => {
         const reply = await probe.run(list, { from: '2026-11-20T12:00:00Z', to });
         expect(reply).toMatchObject({ code: 'BAD_USER_INPUT' });
@@ -529,7 +532,7 @@ describe('what is refused', () => {
   });
 });
 
-describe('what looks bad and is data', () => {
+describe('valid data that looks like an attack', () => {
   let probe: Probe;
   let notifications = 1;
   let views = 1;
@@ -544,7 +547,7 @@ describe('what looks bad and is data', () => {
     "'; DROP TABLE notification; --", '%00', '\\u0000', '../../etc/passwd', '\u{1f514}\ufe0f', '__proto__', '\ufeffx',
     'x'.repeat(200),
   ];
-  it.each(shown(texts))('keeps the text %s to the letter', async (_, text) => {
+  it.each(shown(texts))('stores the text %s unchanged', async (_, text) => {
     expect(await probe.run(send, { content: { title: text, body: text } }, probe.service)).toMatchObject({
       code: undefined,
     });
@@ -574,10 +577,10 @@ describe('what looks bad and is data', () => {
     ['a constructor', '{"constructor":{"prototype":{"x":1}},"hasOwnProperty":1,"toJSON":"x"}'],
     ['text that reads like U+0000', '{"a":"\\\\u0000"}'],
     ['100 levels', `${'{"a":'.repeat(100)}1${'}'.repeat(100)}`],
-    ['16 KB to the byte', `{"a":"${'x'.repeat(16_384 - 8)}"}`],
+    ['exactly 16 KB', `{"a":"${'x'.repeat(16_384 - 8)}"}`],
     ['numbers that are exact', '{"a":[9007199254740991,-0.5,1e-7,0]}'],
   ];
-  it.each(objects)('keeps a JSON object with %s', async (_, json) => {
+  it.each(objects)('stores a JSON object with %s unchanged', async (_, json) => {
     const reply = await probe.run(send, `{"content":{"title":"x","data":${json}}}`, probe.service);
     expect(reply).toMatchObject({ code: undefined });
     notifications += 1;
@@ -593,7 +596,7 @@ describe('what looks bad and is data', () => {
     expect(Object.hasOwn(Object.prototype, 'x')).toBe(false);
   });
 
-  it('takes items up to every bound, and names that mean something elsewhere', async () => {
+  it('accepts items up to every bound, and ids that have a meaning in other languages', async () => {
     const collection = 'x'.repeat(64);
     const odd = ['__proto__', 'constructor', '%00', "' OR 1=1 --", '\u{1f514}', 'a/b', ' '];
     const itemIds = [
@@ -624,7 +627,7 @@ describe('what looks bad and is data', () => {
     });
   });
 
-  it('leaves exactly the rows that the accepted requests explain', async () => {
+  it('has exactly the rows of the accepted requests', async () => {
     await vi.waitFor(async () => {
       expect(await rowCounts(probe.app.connectionString)).toEqual({
         _prisma_migrations: expect.any(Number),
@@ -633,7 +636,7 @@ describe('what looks bad and is data', () => {
         counted_event: views,
         dead_letter: 0,
         early_item_view: 0,
-        // Each notification is announced; beside them, the event of the limit.
+        // Each notification has an event and an announcement. The event of the limit is in the log too.
         event_log: isScaled ? 0 : 2 * notifications + views + 3,
         idempotency_key: 0,
         inbox: 1,
@@ -652,7 +655,7 @@ describe('what looks bad and is data', () => {
         page_view: views,
         processed_event: notifications + views + 3,
         user_activity: 0,
-        // A minute or two, of one user.
+        // The views of one user fall into one or two minutes.
         user_activity_member: expect.any(Number),
         user_activity_metrics: expect.any(Number),
         user_activity_type: expect.any(Number),

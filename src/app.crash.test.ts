@@ -33,7 +33,7 @@ afterEach(async () => {
   rmSync(dataDir, { recursive: true, force: true });
 });
 
-/** Starts the real program on the data directory; resolves when it is ready. */
+/** Starts the real program on the data directory. Resolves when the program is ready. */
 async function start(): Promise<Program> {
   program = await startProgram({ PORT: String(port), DATA_DIR: dataDir });
   return program;
@@ -43,7 +43,7 @@ const users = Array.from({ length: 7 }, (_, n) => `user-${n}`);
 
 const url = () => `http://127.0.0.1:${port}`;
 
-/** The data directory as it is when the program is gone, beside what was wished. */
+/** Compares the data directory with the wishes after the program has ended. */
 async function auditOf(done: readonly Wish[]) {
   const embedded = await startEmbeddedPostgres({ dataDir });
   try {
@@ -53,7 +53,7 @@ async function auditOf(done: readonly Wish[]) {
   }
 }
 
-/** Resolves when all of it is applied, as the API shows it. */
+/** Resolves when the API shows every wish as applied. */
 async function settled(token: string, done: readonly Wish[]): Promise<void> {
   for (const userId of users) {
     await vi.waitFor(
@@ -63,14 +63,14 @@ async function settled(token: string, done: readonly Wish[]): Promise<void> {
   }
 }
 
-/** Each acknowledged wish is stored, once, counted, and nothing else is. */
+/** Expects that each acknowledged wish is stored and counted once, and that no other row is stored. */
 async function expectExactly(done: readonly Wish[]): Promise<void> {
   const stored = { wished: done.length, stored: done.length, twice: 0, lost: 0 };
   expect(await auditOf(done)).toEqual({ ...stored, drift: [], deadLetters: [] });
 }
 
 describe('the program', () => {
-  it('keeps what it acknowledged and counts it once, however often it is killed', async () => {
+  it('keeps acknowledged events and counts each of them once after repeated kills', async () => {
     await start();
     const token = await tokenOf('shop', 'service');
     await createUsers(url(), token, users);
@@ -87,7 +87,7 @@ describe('the program', () => {
     expect(clients.acknowledged).toHaveLength(todo.length);
     await settled(token, todo);
 
-    // Who watched all the while sees the truth, and never saw an older state after a newer one.
+    // The watching client has the final badge, and never got an older badge after a newer badge.
     const unseen = todo.filter(({ kind, userId }) => kind === 'notification' && userId === 'user-0').length;
     await vi.waitFor(() => expect(screen.updates.at(-1)?.badge.unseen).toBe(unseen), patience);
     expect(screen.updates.filter(({ kind }) => kind === 'SNAPSHOT').length).toBeGreaterThan(1);
@@ -99,7 +99,7 @@ describe('the program', () => {
     await expectExactly(todo);
   }, 120_000);
 
-  it('survives the death of its PostgreSQL without a restart, and loses nothing', async () => {
+  it('survives the death of its PostgreSQL without a restart and without loss', async () => {
     const running = await start();
     const token = await tokenOf('shop', 'service');
     await createUsers(url(), token, users);
@@ -119,7 +119,7 @@ describe('the program', () => {
     await settled(token, todo);
     const unseen = todo.filter(({ kind, userId }) => kind === 'notification' && userId === 'user-0').length;
     await vi.waitFor(() => expect(screen.updates.at(-1)?.badge.unseen).toBe(unseen), patience);
-    // The same socket all the while.
+    // One snapshot means that the client kept its socket.
     expect(screen.updates.filter(({ kind }) => kind === 'SNAPSHOT')).toHaveLength(1);
     await screen.dispose();
 
@@ -127,7 +127,7 @@ describe('the program', () => {
     await expectExactly(todo);
   }, 120_000);
 
-  it('told to stop answers every request under way, closes sockets with 1012 and exits with 0', async () => {
+  it('answers running requests after SIGTERM, closes sockets with 1012 and exits with 0', async () => {
     const running = await start();
     const token = await tokenOf('shop', 'service');
     await createUsers(url(), token, users);
@@ -153,7 +153,7 @@ describe('the program', () => {
     await clients.stop();
     expect(clients.refusals).toEqual([]);
 
-    // What was acknowledged is in the log; the next start applies what this one did not.
+    // Acknowledged events are in the log. The next start applies the events that this process did not apply.
     await start();
     const done = [...clients.acknowledged, ...begun.map(({ wish }) => wish)];
     for (const userId of users) {
@@ -169,7 +169,7 @@ describe('the program', () => {
   }, 120_000);
 });
 
-/** A request of which the server has the headers and half of the body. */
+/** Starts a request. The server gets the headers and half of the body until `finish` sends the rest. */
 function beginRequest(token: string, wish: Wish) {
   const body = Buffer.from(JSON.stringify({ query: wish.query, variables: { input: wish.input } }));
   const half = Math.floor(body.length / 2);
@@ -180,7 +180,7 @@ function beginRequest(token: string, wish: Wish) {
       'content-type': 'application/json',
       'content-length': body.length,
       authorization: `Bearer ${token}`,
-      // The server says that it has read the headers.
+      // Makes the server confirm that it has read the headers.
       expect: '100-continue',
     },
   });

@@ -25,7 +25,10 @@ async function start(entry?: readonly string[]): Promise<Program> {
   return program;
 }
 
-/** The program, which is killed between sending to the log and removing from the outbox. */
+/**
+ * Starts the program, which kills itself after it sends to the log and before it removes the record from the
+ * outbox.
+ */
 const startDoomed = () => start(['.build/testing/doomed.js', 'after-send', '1']);
 
 const query = <Row extends object>(sql: string, values: unknown[] = []) =>
@@ -58,7 +61,7 @@ async function ask<Data>(operation: string, variables: object = {}): Promise<Dat
   return ((await response.json()) as { data: Data }).data;
 }
 
-it('a copy of a dead letter survives kill -9 between sending and removing: it is sent again, the letter is one', async () => {
+it('a copy of a dead letter is sent again after kill -9 before its removal from the outbox, and the letter is stored once', async () => {
   const doomed = await startDoomed();
   await append(topics.userActivity, 'default/alice', '{ not json');
   expect(await doomed.exited).toBeNull();
@@ -73,7 +76,7 @@ it('a copy of a dead letter survives kill -9 between sending and removing: it is
   expect(await count('dead_letter')).toBe(1);
 });
 
-it('a retried dead letter survives the same: it goes to the log twice and is applied once', async () => {
+it('a retried dead letter reaches the log twice after the same kill, and is applied once', async () => {
   const event = notificationSent({ userId: 'late' });
   const first = await start();
   await append(topicOf(event), keyOf(event), encode(event));
@@ -90,7 +93,7 @@ it('a retried dead letter survives the same: it goes to the log twice and is app
   );
   const retry = 'mutation ($ids: [ID!]!) { retryDeadLetters(ids: $ids) { retriedCount } }';
   const ids = deadLetters.nodes.map(({ id }) => id);
-  // The answer may come before the end or not at all.
+  // The program may die before it answers.
   await ask(retry, { ids }).catch(() => {});
   expect(await doomed.exited).toBeNull();
   expect([await count('dead_letter'), await count('outbox')]).toEqual([0, 1]);

@@ -23,7 +23,7 @@ interface Reply {
   readonly text: string;
 }
 
-/** One request with exactly these headers: fetch sets Host and others itself. */
+/** Sends one request with exactly these headers. `fetch` would set Host and others itself. */
 function ask(
   method: string,
   path: string,
@@ -55,14 +55,14 @@ const redeem = (code: unknown, headers: Record<string, string> = {}, url = app.u
 const messageOf = ({ text }: Reply) => (JSON.parse(text) as Answer).errors?.[0]?.message;
 
 describe('the pages', () => {
-  // As nginx sends it by default, as a page under another name does (DNS rebinding), as a proxy that forwards does.
+  // The headers of nginx by default, of a page under another name (DNS rebinding) and of a forwarding proxy.
   it.each([
     {},
     { host: '127.0.0.1:4000', connection: 'close' },
     { host: 'localhost' },
     { host: 'attacker.example' },
     { host: '[::1]:4000', 'x-forwarded-for': '127.0.0.1', forwarded: 'for=127.0.0.1;host=localhost' },
-  ])('are the same for everybody, without a token or a code, asked with %j', async (headers) => {
+  ])('are the same for every visitor and contain no token or code, with the headers %j', async (headers) => {
     for (const page of ['/demo', '/playground']) {
       const { status, text } = await ask('GET', page, headers);
       expect(status).toBe(200);
@@ -74,7 +74,7 @@ describe('the pages', () => {
 });
 
 describe('POST /demo/session', () => {
-  it('exchanges a code once, asked by a page of the server', async () => {
+  it('exchanges a code once for a page of the server', async () => {
     const code = newCode();
     const { status, text } = await redeem(code, { 'sec-fetch-site': 'same-origin' });
     expect([status, Object.keys(JSON.parse(text))]).toEqual([200, ['token']]);
@@ -87,14 +87,14 @@ describe('POST /demo/session', () => {
     { 'sec-fetch-site': 'none' },
     { origin: 'https://attacker.example' },
     { origin: 'null' },
-  ])('is for no page of another site: %j', async (headers) => {
+  ])('refuses a page of another site: %j', async (headers) => {
     const code = newCode();
     expect(await redeem(code, headers)).toMatchObject({ status: 403 });
     const { host } = new URL(app.url);
     expect(await redeem(code, { origin: `http://${host}` })).toMatchObject({ status: 200 });
   });
 
-  it('takes one small JSON object by POST, and answers no preflight', async () => {
+  it('accepts only a small JSON object by POST, and refuses a preflight', async () => {
     const json = { 'content-type': 'application/json' };
     const asked = [
       await ask(
@@ -113,13 +113,13 @@ describe('POST /demo/session', () => {
     for (const { text } of asked) expect(text).not.toContain('token"');
   });
 
-  it('counts wrong codes of an address, and takes a right one from it all the same', async () => {
+  it('limits wrong codes of an address, and still accepts a right code from it', async () => {
     const wrong = await Promise.all(Array.from({ length: 40 }, () => redeem('guess')));
     expect(new Set(wrong.map(({ status }) => status))).toEqual(new Set([401, 429]));
     expect(await redeem(newCode())).toMatchObject({ status: 200 });
   });
 
-  it('gives nothing out if authentication is configured', async () => {
+  it('gives out no token if authentication is configured', async () => {
     const configured = await startTestApp();
     try {
       const refused = await redeem(newCode(), {}, configured.url);
@@ -150,7 +150,7 @@ describe('the token of the demo', () => {
       { userId },
     );
 
-  it('sends notifications to its own user, who then sees them', async () => {
+  it('sends notifications to its own user, and shows them to that user', async () => {
     expect(await send('alice')).toMatchObject({ data: { sendNotification: { userErrors: [] } } });
     await vi.waitFor(
       async () =>
@@ -161,7 +161,7 @@ describe('the token of the demo', () => {
     );
   });
 
-  it('sends none to another user', async () => {
+  it('sends no notification to another user', async () => {
     expect(await send('bob')).toMatchObject({ errors: [{ extensions: { code: 'FORBIDDEN' } }] });
   });
 
@@ -174,11 +174,11 @@ describe('the token of the demo', () => {
     '{ deadLetters { edges { cursor } } }',
     '{ systemStatus { version } }',
     'mutation { eraseUser(userId: "alice") { userErrors { code } } }',
-  ])('does nothing else that services or admins do: %s', async (query) => {
+  ])('runs no other operation of services or admins: %s', async (query) => {
     expect(await app.send(token, query)).toMatchObject({ errors: [{ extensions: { code: 'FORBIDDEN' } }] });
   });
 
-  it('reads no other user, of the default tenant neither', async () => {
+  it('reads no other user', async () => {
     const { data } = await app.send(token, '{ a: user(userId: "bob") { userId } }');
     expect(data ?? { a: null }).toEqual({ a: null });
   });

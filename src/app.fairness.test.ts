@@ -2,7 +2,8 @@ import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest
 import type { Store } from './ports/store/store.ts';
 import { startTestApp, type TestApp } from './testing/app.ts';
 
-// Small enough that a test fills them: a user has 4 points a second and 20 at once, and runs 2 operations at a time.
+// Limits that a test can reach: a user gets 4 points per second and up to 20 at once, and runs 2 operations
+// at a time.
 const env = {
   RATE_LIMIT_PER_USER: '4',
   RATE_LIMIT_PER_SERVICE: '0',
@@ -10,7 +11,7 @@ const env = {
   MAX_IN_FLIGHT_PER_TENANT: '8',
 };
 
-/** While set, stats, recipients and the badges of subscriptions of that tenant are not answered until it resolves. */
+/** While set, stats, recipients and subscription badges of this tenant wait until `until` resolves. */
 let slow: { readonly tenantId: string; readonly until: Promise<unknown>; end(): void } | undefined;
 let statsQueries = 0;
 function slowDown(tenantId: string): void {
@@ -74,7 +75,7 @@ const recordPageViews = `mutation ($input: RecordPageViewsInput!) { recordPageVi
 const views = (count: number) => ({ input: { views: Array.from({ length: count }, () => ({ name: 'x' })) } });
 
 describe('operations in flight', () => {
-  it('are refused beyond those of the user that run and wait, while another user is answered', async () => {
+  it('are refused when too many of the user run and wait, while another user gets answers', async () => {
     const [alice, bob] = [await app.token({ subject: 'many' }), await app.token({ subject: 'one' })];
     slowDown('default');
     const held = Array.from({ length: 4 }, () => app.send(alice, stats));
@@ -93,7 +94,7 @@ describe('operations in flight', () => {
     await becomes('unseen_requests_in_flight', 0);
   });
 
-  it('of a service with more items than 1000 together wait for their turn, while others are answered', async () => {
+  it('of a service wait when they have more than 1000 items together, while other users get answers', async () => {
     const service = await app.token({ role: 'service', subject: 'bulk' });
     const sendNotifications = `mutation ($userIds: [ID!]!) {
       sendNotifications(input: { userIds: $userIds, content: { title: "x" } }) { accepted }
@@ -112,7 +113,7 @@ describe('operations in flight', () => {
     await becomes('unseen_waiting_requests', 0);
   });
 
-  it('end when the client is gone', async () => {
+  it('end when the client disconnects', async () => {
     const token = await app.token({ subject: 'gone' });
     slowDown('default');
     const leaving = new AbortController();
@@ -130,9 +131,9 @@ describe('operations in flight', () => {
     await becomes('unseen_requests_in_flight', 0);
   });
 
-  it('leave subscriptions to wait for their turn when many of a user are set up at once', async () => {
+  it('delay subscriptions of a user who sets up many at once', async () => {
     slowDown('default');
-    // Five for each operation that may run.
+    // A user may set up five subscriptions for each operation that may run at a time.
     const client = app.client(await app.token({ subject: 'watcher' }));
     const kinds: string[] = [];
     for (let n = 0; n < 12; n += 1) {
@@ -152,9 +153,9 @@ describe('operations in flight', () => {
 });
 
 describe('points', () => {
-  it('are taken for the items of a bulk call, and the answer says when there are enough again', async () => {
+  it('are charged for the items of a bulk call, and the refusal says when to try again', async () => {
     const token = await app.token({ subject: 'bulk' });
-    // A point for the request and one for every five items.
+    // A request costs 1 point, plus 1 point per 5 items.
     expect((await post(token, recordPageViews, views(40))).status).toBe(200);
     expect((await post(token, recordPageViews, views(40))).status).toBe(200);
     const refused = await post(token, recordPageViews, views(40));
@@ -162,11 +163,11 @@ describe('points', () => {
     const { errors } = (await refused.json()) as { errors: [{ extensions: { retryAfter: number } }] };
     const { retryAfter } = errors[0].extensions;
     expect(refused.headers.get('retry-after')).toBe(String(retryAfter));
-    // It lacks 7 points, or a few less when the machine is slow.
+    // The user lacks 7 points, or a few less if the machine is slow.
     expect([1, 2]).toContain(retryAfter);
   });
 
-  it('are said not to be enough when a call costs more than there can ever be', async () => {
+  it('can never suffice for a call over the maximum, and the answer says so', async () => {
     const answer = await app.send(await app.token({ subject: 'huge' }), recordPageViews, views(100));
     expect(answer.status).toBe(400);
     expect(answer.errors?.[0]).toMatchObject({
@@ -176,7 +177,7 @@ describe('points', () => {
     });
   });
 
-  it('are taken for the cost of a query, also when Apollo answers it', async () => {
+  it('are charged for the cost of a query, even if Apollo answers it', async () => {
     const query = `{ viewer { ${['a', 'b', 'c', 'd', 'e', 'f'].map((name) => `${name}: stats { sessionCount }`).join(' ')} } }`;
     const ask = (token: string, accept: string) =>
       fetch(`${app.url}/graphql`, {
@@ -198,21 +199,21 @@ describe('RateLimit fields', () => {
   it.each([
     ['an answer', badge, 200],
     ['a refused document', '{ nothing }', 400],
-  ])('come with %s', async (_, query, status) => {
+  ])('are in the headers of %s', async (_, query, status) => {
     const response = await post(await app.token({ subject: `fields ${status}` }), query);
     expect(response.status).toBe(status);
     expect(response.headers.get('ratelimit-policy')).toBe('"user";q=20;w=5');
     expect(response.headers.get('ratelimit')).toMatch(/^"user";r=(19|20);t=[01]$/);
   });
 
-  it('do not come when nothing limits the caller', async () => {
+  it('are missing if no limit applies to the caller', async () => {
     const response = await post(await app.token({ role: 'service' }), '{ __typename }');
     expect(response.status).toBe(200);
     expect(response.headers.has('ratelimit')).toBe(false);
   });
 });
 
-it('stats that a request asks for twice are one query', async () => {
+it('stats that a request selects twice run one query', async () => {
   const token = await app.token({ subject: 'twice' });
   const before = statsQueries;
   const query = `{ viewer {

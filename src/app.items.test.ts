@@ -47,7 +47,7 @@ function follow(token: string, keys: readonly string[]): readonly unknown[] {
 }
 
 describe('the badge of a collection', () => {
-  it('moves for everybody when items are published or retracted, and for one who views', async () => {
+  it('changes for every user when a service publishes or retracts items, and for a user who views items', async () => {
     const key = 'items:news';
     const [alices, bobs] = [follow(alice, [key]), follow(bob, [key])];
     const both = [alices, bobs];
@@ -76,7 +76,7 @@ describe('the badge of a collection', () => {
     expect(bobs).toEqual([...start, update('CHANGE', 'RETRACTED', 2, 2)]);
   });
 
-  it('moves when another system writes that an item was viewed', async () => {
+  it('changes when another system records a view of an item', async () => {
     await app.send(shop, publish, { input: { collection: 'offers', items: [{ itemId: 'a' }] } });
     const updates = follow(alice, ['items:offers']);
     await vi.waitFor(() => expect(updates).toHaveLength(1));
@@ -94,7 +94,7 @@ describe('the badge of a collection', () => {
     );
   });
 
-  it('is among the badges of a user: those that are named, or all', async () => {
+  it('is among the badges of a user, with and without named keys', async () => {
     await app.send(shop, publish, { input: { collection: 'all', items: [{ itemId: 'a' }] } });
     const { data } = await app.send(
       bob,
@@ -118,11 +118,11 @@ describe('the badge of a collection', () => {
 });
 
 describe('the items of a collection', () => {
-  it('come newest first in pages, say what the caller viewed, and are nodes', async () => {
+  it('come newest first in pages, show when the caller viewed them, and are nodes', async () => {
     const items = Array.from({ length: 5 }, (_, n) => ({
       itemId: `i${n}`,
       title: `Item ${n}`,
-      // Two at the same moment.
+      // Pairs of items have the same moment.
       publishedAt: new Date(Date.now() - (n - (n % 2)) * 60_000),
     }));
     await app.send(shop, publish, { input: { collection: 'pages', items } });
@@ -159,7 +159,7 @@ describe('the items of a collection', () => {
     expect((await app.send(alice, node, { id })).data).toEqual({ node: null });
   });
 
-  it('are none of a collection that nobody published to, and have no badge for a service', async () => {
+  it('are empty for a collection without items, and have no badge for a service', async () => {
     const unknown = { totalCount: 0, nodes: [], pageInfo: { hasNextPage: false, endCursor: null } };
     expect((await app.send(alice, list, { collection: 'unknown' })).data).toEqual({
       items: { ...unknown, badge: { unseen: 0, version: 0 } },

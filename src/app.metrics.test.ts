@@ -25,11 +25,11 @@ afterAll(async () => {
   await fleet?.stop();
 }, 60_000);
 
-/** Asks the database itself. */
+/** Queries the database directly. */
 const query = <Row extends object>(sql: string) =>
   withClient(fleet.postgres.url, async (client) => (await client.query<Row>(sql)).rows);
 
-/** What is counted beside a count of the raw rows, by the length of the buckets. */
+/** The metrics next to a count of the raw rows, by granularity. */
 const recounted = `
   WITH raw AS (
     SELECT tenant_id, user_id, occurred_at, true AS is_view FROM page_view
@@ -46,7 +46,7 @@ const recounted = `
   FROM user_activity_metrics JOIN recount USING (granularity)
   GROUP BY granularity, recount.buckets, recount.views, recount.users ORDER BY granularity`;
 
-it('three workers count exactly, killed in the middle, with events late and sent twice', async () => {
+it('three workers count exactly despite kills, late events and repeated events', async () => {
   const [plain, midCount, afterCount] = await Promise.all([
     fleet.start('worker'),
     fleet.start('worker', { point: 'mid-count', count: 2 }),
@@ -56,10 +56,11 @@ it('three workers count exactly, killed in the middle, with events late and sent
   const sent: Event[] = [];
   const doomed = [midCount, afterCount];
   let replaced = false;
-  // For as long as it takes: who came late to the group has had nothing to die of yet.
+  // Repeats until the doomed workers have died: a worker that joins the group late has no flush to die in
+  // yet.
   for (let round = 0; round < 30 || !replaced; round += 1) {
     const fresh = users.map((userId, n) => {
-      // Of now, of the last hours, and some of weeks ago.
+      // Some events are of now, some of the last hours, and some of weeks ago.
       const agoMs = n % 10 === 0 ? (round % 30) * 86_400_000 : (n % 7) * 1_300_000;
       const fields = { userId, occurredAt: new Date(Date.now() - agoMs) };
       return n % 4 === 0 ? activityRecorded(fields) : pageViewed(fields);
@@ -89,6 +90,6 @@ it('three workers count exactly, killed in the middle, with events late and sent
     events: sent.length,
     views: sent.filter(({ type }) => type === 'pageViewed').length,
   });
-  // None of them was stopped in good order.
+  // Each of these workers was killed.
   expect([plain, midCount, afterCount].map((program) => program.isRunning())).toEqual([false, false, false]);
 }, 180_000);

@@ -21,8 +21,8 @@ async function start(env: Record<string, string> = {}): Promise<TestApp> {
 const send = `mutation ($input: SendNotificationInput!) {
   sendNotification(input: $input) { notificationId userErrors { code } } }`;
 
-/** Sends to alice, and resolves when so many are unseen. */
-async function tell(to: TestApp, contents: readonly object[], unseen: number): Promise<void> {
+/** Sends notifications to alice. Resolves when her badge has this number of unseen notifications. */
+async function notifyAlice(to: TestApp, contents: readonly object[], unseen: number): Promise<void> {
   const service = await to.token({ role: 'service', subject: 'shop' });
   const alice = await to.token();
   for (const input of contents) {
@@ -35,7 +35,7 @@ async function tell(to: TestApp, contents: readonly object[], unseen: number): P
   });
 }
 
-it('other systems hear of each delivered notification, in order, by a consumer group of their own', async () => {
+it('other systems get each delivered notification in order through their own consumer group', async () => {
   const heard: { id: string; data: { notification: { title: string } } }[] = [];
   const { log, outbox } = app.runtime.backends;
   await log.consume('sender-of-e-mails', [notificationCreatedTopic], async (records) => {
@@ -45,7 +45,7 @@ it('other systems hear of each delivered notification, in order, by a consumer g
     }
   });
   const at = new Date(Date.now() + 300).toISOString();
-  await tell(
+  await notifyAlice(
     app,
     [
       { content: { title: 'One' }, idempotencyKey: 'one' },
@@ -61,12 +61,12 @@ it('other systems hear of each delivered notification, in order, by a consumer g
   expect(await outbox.depth()).toBe(0);
 });
 
-it('nothing is written for them with ANNOUNCE_DELIVERIES=off', async () => {
+it('ANNOUNCE_DELIVERIES=off writes no record for other systems', async () => {
   const quiet = await start({ ANNOUNCE_DELIVERIES: 'off' });
   const { outbox, log } = quiet.runtime.backends;
-  // Its relay is stopped with it; what it had to send would wait here.
+  // The relay may already have moved a record from the outbox to the log, so the test watches both.
   const sends = vi.spyOn(log, 'send');
-  await tell(quiet, [{ content: { title: 'One' } }], 1);
+  await notifyAlice(quiet, [{ content: { title: 'One' } }], 1);
   expect(await outbox.depth()).toBe(0);
   expect(sends).not.toHaveBeenCalled();
 });

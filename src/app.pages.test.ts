@@ -14,7 +14,7 @@ describe('the pages, in a browser', () => {
   let browser: Browser;
   let page: Page;
   let complaints: string[];
-  /** Whether the browser says that a code or a token was refused, maybe after all else is done. */
+  /** Whether the console may report a refused code or token. The report may come at any time. */
   let expectsRefusal: boolean;
 
   beforeAll(async () => {
@@ -43,7 +43,7 @@ describe('the pages, in a browser', () => {
   const linkTo = (path: string) => `${app.url}${path}#${app.runtime.backends.demoSessions?.createCode()}`;
   const live = (on = page) => on.waitForSelector('#connection[data-state=live]');
 
-  it('moves the bell of the demo within a push, and clears it on opening', async () => {
+  it('updates the bell of the demo by a push, and clears the bell when it is opened', async () => {
     await page.goto(linkTo('/demo'));
     await live();
     await page.fill('#title', '<img src=x onerror=alert(1)>');
@@ -57,7 +57,7 @@ describe('the pages, in a browser', () => {
     await page.waitForFunction(() => /1 page/.test(document.querySelector('#stats')?.textContent ?? ''));
   });
 
-  it('opens by a link once: for this tab, its reloads and the playground, and for no other tab', async () => {
+  it('accepts a link once, for one tab, its reloads and the playground, but not for another tab', async () => {
     const link = linkTo('/demo');
     await page.goto(link);
     await live();
@@ -71,7 +71,7 @@ describe('the pages, in a browser', () => {
     expect(await other.isVisible('#problem')).toBe(false);
     await other.goto(link);
     await other.waitForSelector('text=This link was already used. Run `npx unseen open` for a new one.');
-    // The same page again with another code behind the #.
+    // The same page with another code in the fragment.
     await other.goto(linkTo('/demo'));
     await live(other);
 
@@ -80,7 +80,7 @@ describe('the pages, in a browser', () => {
     expectsRefusal = true;
   });
 
-  it('asks for a link again if its token is not accepted any more', async () => {
+  it('asks for a new link if the server no longer accepts the token', async () => {
     await page.goto(linkTo('/demo'));
     await live();
     await page.evaluate(() => sessionStorage.setItem('unseen.userToken', 'x.y.z'));
@@ -91,7 +91,7 @@ describe('the pages, in a browser', () => {
     expectsRefusal = true;
   });
 
-  it('tells a visitor of the playground without a token how to get one', async () => {
+  it('shows a playground visitor without a token how to get a token', async () => {
     await page.goto(`${app.url}/playground`);
     await page.waitForSelector('text=npx unseen open playground');
     await page.goto(`${app.url}/playground#guess`);
@@ -115,7 +115,7 @@ describe('the pages, in a browser', () => {
   it('shows a live subscription in the playground', async () => {
     await page.goto(linkTo('/playground'));
     await page.waitForSelector('.graphiql-execute-button');
-    // GraphiQL takes a moment to be itself; until then it may miss a click, as it would a visitor's.
+    // GraphiQL may miss a click until it has started, as it would miss a visitor's click.
     await vi.waitFor(
       async () => {
         await page.click('text=WatchTheBadge', { timeout: 1_000 });
@@ -134,7 +134,7 @@ describe('the pages, in a browser', () => {
     );
   }, 90_000);
 
-  it('takes tokens that a visitor pastes, where authentication is configured', async () => {
+  it('accepts pasted tokens if authentication is configured', async () => {
     const configured = await startTestApp();
     try {
       await page.goto(`${configured.url}/demo`);
@@ -148,7 +148,7 @@ describe('the pages, in a browser', () => {
     } finally {
       await configured.stop();
     }
-    // The socket that was cut.
+    // The stopped server cut the socket, and the console reports this.
     complaints = complaints.filter((complaint) => !complaint.includes('WebSocket'));
   });
 });

@@ -8,7 +8,7 @@ beforeAll(async () => {
 });
 afterAll(() => app.stop());
 
-/** The answer to a service of a tenant; it must not have errors. */
+/** Sends an operation as a service of the tenant and expects no errors. Returns the data. */
 async function ask(tenantId: string, query: string, variables: Record<string, unknown>) {
   const service = await app.token({ role: 'service', subject: 'shop', tenantId });
   const { data, errors } = await app.send(service, query, variables);
@@ -33,7 +33,7 @@ describe('the daily quota of a tenant', () => {
     ['publishItems', publishing, (n: number) => ({ items: times(n, (i) => ({ itemId: `item-${i}` })) })],
     ['upsertUsers', upserting, (n: number) => ({ users: times(n, (i) => ({ userId: `u${i}`, patch: {} })) })],
     ['importUserRange', importing, (n: number) => ({ to: n })],
-  ])('refuses %s over the quota as a whole, and accepts what fits', async (tenant, query, variables) => {
+  ])('refuses a whole %s over the quota, and accepts a call within it', async (tenant, query, variables) => {
     const refused = [{ code: 'QUOTA_EXCEEDED', message: expect.stringMatching(ofTenant) }];
     expect(await ask(tenant, query, variables(4))).toMatchObject({ done: { userErrors: refused } });
     expect(await ask(tenant, query, variables(3))).toMatchObject({ done: { userErrors: [] } });
@@ -43,7 +43,7 @@ describe('the daily quota of a tenant', () => {
 });
 
 describe('the daily quota of a user', () => {
-  it('holds events of limits, each with its own outcome', async () => {
+  it('limits events of limits, each with its own outcome', async () => {
     const events = times(3, (i) => wireLimitEvent('USER_LIMIT_PROGRESS_CHANGED', i + 1, { userId: 'alice' }));
     const ingesting = `mutation ($events: [JSONObject!]!) {
       done: ingestLimitEvents(events: $events) { results { outcome message } ${problems} } }`;
@@ -59,7 +59,7 @@ describe('the daily quota of a user', () => {
     });
   });
 
-  it('holds changes of limits by hand, except repeats with their key', async () => {
+  it('limits manual changes of limits, except repeats with the same key', async () => {
     await ask('by-hand', upserting, { users: [{ userId: 'alice', patch: {} }] });
     const creating = `mutation ($key: IdempotencyKey!) { done: createUserLimit(input: { userId: "alice", userLimitId: "deposits",
       brandId: "shop", type: DEPOSIT, period: DAY, value: "5", idempotencyKey: $key }) { ${problems} } }`;

@@ -2,7 +2,8 @@ import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import WebSocket from 'ws';
 import { startTestApp, type TestApp } from './testing/app.ts';
 
-// One request a second and five at once, so that of twenty together some are served and some are not.
+// One request per second and five at once, so that the server answers some of twenty requests and refuses the
+// others.
 let app: TestApp;
 beforeAll(async () => {
   app = await startTestApp({
@@ -46,7 +47,10 @@ const refusedSoFar = async () => {
   return Number(/^unseen_rate_limited_requests (\d+)$/m.exec(text)?.[1]);
 };
 
-/** Opens a socket with a token and these messages right behind; resolves when it is closed. */
+/**
+ * Opens a socket with a token and sends the messages after the acknowledgement. Resolves when the socket is
+ * closed.
+ */
 function closeOf(token: string, messages: readonly object[] = []): Promise<{ code: number; reason: string }> {
   const socket = new WebSocket(`${app.url.replace('http', 'ws')}/graphql`, 'graphql-transport-ws');
   const send = (message: object) => socket.send(JSON.stringify(message));
@@ -61,7 +65,7 @@ const ofUser = '1 per second are allowed per user';
 const ofAddress = '1 per second are allowed per address without a valid token';
 
 describe('a user who sends too much', () => {
-  it('is answered 429 with when to come again, and served again then', async () => {
+  it('gets 429 with the time to wait, and is served again after that time', async () => {
     const alice = await app.token();
     const before = await refusedSoFar();
     const responses = await twenty(alice);
@@ -71,7 +75,7 @@ describe('a user who sends too much', () => {
     await vi.waitFor(async () => expect((await request(alice)).status).toBe(200), 5_000);
   });
 
-  it('keeps nobody else from being served, of the same name in another tenant neither', async () => {
+  it('does not affect other users, not even with the same name in another tenant', async () => {
     const carol = await app.token({ subject: 'carol' });
     const others = await Promise.all([
       app.token({ subject: 'bob' }),
@@ -82,7 +86,7 @@ describe('a user who sends too much', () => {
     expect(statusesOf(await Promise.all(others.map(request)))).toEqual(new Set([200]));
   });
 
-  it('is closed with 4290 over the WebSocket, whichever of their sockets it is', async () => {
+  it('gets 4290 on each of their WebSockets', async () => {
     const dave = await app.token({ subject: 'dave' });
     const subscriptions = Array.from({ length: 20 }, (_, id) => ({
       id: String(id),
@@ -94,7 +98,7 @@ describe('a user who sends too much', () => {
     expect(await closeOf(dave, subscriptions)).toEqual(tooMany);
   });
 
-  it('is closed with 4290 for opening sockets, which count as requests do', async () => {
+  it('gets 4290 for opening sockets, which count like requests', async () => {
     const frank = await app.token({ subject: 'frank' });
     const first = await Promise.race(Array.from({ length: 20 }, () => closeOf(frank)));
     expect(first).toEqual({ code: 4290, reason: `Too many requests: ${ofUser}. Try again in 1 s.` });
@@ -102,7 +106,7 @@ describe('a user who sends too much', () => {
   });
 });
 
-it.each(['service', 'admin'] as const)('a %s has a limit of its own', async (role) => {
+it.each(['service', 'admin'] as const)('a %s has a separate limit', async (role) => {
   const responses = await twenty(await app.token({ subject: role, role }));
   expect(responses.filter(({ status }) => status === 200).length).toBeGreaterThanOrEqual(10);
   await expectTooMany(responses, '2 per second are allowed per service');
@@ -110,9 +114,9 @@ it.each(['service', 'admin'] as const)('a %s has a limit of its own', async (rol
 
 describe('an address that sends too much without a valid token', () => {
   it.each([
-    ['none', ''],
-    ['one that is none', 'x.y.z'],
-  ])('is answered 429, with %s; who has one is served meanwhile', async (_, token) => {
+    ['no token', ''],
+    ['an invalid token', 'x.y.z'],
+  ])('gets 429 with %s, while users with a valid token are served', async (_, token) => {
     const erin = await app.token({ subject: `erin${token}` });
     const expired = await app.token({ expiresIn: '-1m' });
     const responses = await twenty(token);
@@ -122,7 +126,7 @@ describe('an address that sends too much without a valid token', () => {
     await vi.waitFor(async () => expect((await request(token)).status).toBe(401), 5_000);
   });
 
-  it('is closed with 4290 over the WebSocket', async () => {
+  it('gets 4290 on a WebSocket', async () => {
     const closes = await Promise.all(Array.from({ length: 20 }, () => closeOf('x.y.z')));
     const tooMany = { code: 4290, reason: `Too many requests: ${ofAddress}. Try again in 1 s.` };
     expect(closes).toContainEqual(tooMany);

@@ -28,7 +28,7 @@ import { type Program, patience } from './testing/program.ts';
 
 let fleet: Fleet;
 let token: string;
-/** Everything that was acknowledged, over all tests: the database is one. */
+/** Everything that the API acknowledged in all tests, because they share one database. */
 const acknowledged: Wish[] = [];
 let poisoned = 0;
 
@@ -41,7 +41,7 @@ afterEach(() => fleet.stopPrograms(), 60_000);
 
 const named = (prefix: string, count: number) => Array.from({ length: count }, (_, n) => `${prefix}-${n}`);
 
-/** Addresses of those that run, in turn. */
+/** Returns a function that returns the URLs of the running APIs in turn. */
 function inTurn(apis: readonly Program[]): () => string {
   let next = 0;
   return () => {
@@ -51,7 +51,7 @@ function inTurn(apis: readonly Program[]): () => string {
   };
 }
 
-/** Resolves when everything that was acknowledged, and nothing else, is stored once and counted. */
+/** Resolves when each acknowledged wish is stored and counted once, and no other row is stored. */
 async function expectAllApplied(done: readonly Wish[]) {
   acknowledged.push(...done);
   return vi.waitFor(async () => {
@@ -68,8 +68,8 @@ async function expectAllApplied(done: readonly Wish[]) {
   }, patience);
 }
 
-/** Who watched all the while sees the truth, and never saw an older state after a newer one. */
-async function expectTruth(screen: Screen, done: readonly Wish[]): Promise<void> {
+/** Expects that the watching client has the final badge and never got an older badge after a newer badge. */
+async function expectFinalBadge(screen: Screen, done: readonly Wish[]): Promise<void> {
   const { notifications } = countsIn(done, screen.userId);
   await vi.waitFor(() => expect(screen.updates.at(-1)?.badge.unseen).toBe(notifications), patience);
   const versions = screen.updates.map(({ badge }) => badge.version);
@@ -78,7 +78,7 @@ async function expectTruth(screen: Screen, done: readonly Wish[]): Promise<void>
 }
 
 describe('two APIs and two workers', () => {
-  it('count 2000 users right, whatever comes twice, and push from any API to any other', async () => {
+  it('count 2000 users exactly despite repeats, and push from any API to any other', async () => {
     const [first, second] = (await Promise.all([
       fleet.start('api'),
       fleet.start('api'),
@@ -91,7 +91,7 @@ describe('two APIs and two workers', () => {
     await vi.waitFor(() => expect(screen.updates).toHaveLength(1), patience);
 
     const todo = wishes(users, 6_000, 'scale');
-    // Every other one is sent again, through the other API, in another order.
+    // The other API gets half of the wishes again, in reverse order.
     const again = todo.filter((_, n) => n % 2 === 0).toReversed();
     const senders = [
       work(() => second.url, token, todo, { clients: 16 }),
@@ -100,11 +100,11 @@ describe('two APIs and two workers', () => {
     await Promise.all(senders.map(({ finished }) => finished));
     expect(senders.flatMap(({ refusals }) => refusals)).toEqual([]);
     await expectAllApplied(todo);
-    await expectTruth(screen, todo);
+    await expectFinalBadge(screen, todo);
   }, 180_000);
 });
 
-describe('what was acknowledged is applied once when processes are killed', () => {
+describe('acknowledged events are applied once when processes are killed', () => {
   const rows: object[] = [];
   afterAll(() => console.table(rows));
 
@@ -138,7 +138,7 @@ describe('what was acknowledged is applied once when processes are killed', () =
 
       const before = acknowledged.length;
       const { stored, twice, lost } = await expectAllApplied(clients.acknowledged);
-      await expectTruth(screen, clients.acknowledged);
+      await expectFinalBadge(screen, clients.acknowledged);
       const count = clients.acknowledged.length;
       rows.push({ point, kills, acknowledged: count, stored: stored - before, 'applied twice': twice, lost });
     },
@@ -154,7 +154,7 @@ describe('a backend that fails under load', () => {
   const backends = ['kafka', 'redis', 'postgres'] as const;
 
   it.each(backends.flatMap((backend) => faults.map((fault) => [backend, fault] as const)))(
-    '%s %s: nothing is lost, nobody waits for long, and the badge is right again',
+    '%s %s: the program loses nothing, answers in time and shows the right badge again',
     async (backend, fault) => {
       const [api, worker] = await Promise.all([fleet.start('api'), fleet.start('worker')]);
       const users = named(`${backend}-${fault}`, 10);
@@ -184,7 +184,7 @@ describe('a backend that fails under load', () => {
       expect(clients.refusals).toEqual([]);
       const finishedAt = performance.now();
       await expectAllApplied(clients.acknowledged);
-      await expectTruth(screen, clients.acknowledged);
+      await expectFinalBadge(screen, clients.acknowledged);
 
       const lines = [api, worker].map((program) => program.log().split('\n').length);
       rows.push({
@@ -193,14 +193,14 @@ describe('a backend that fails under load', () => {
         acknowledged: clients.acknowledged.length,
         'slowest answer, ms': clients.slowestMs(),
         'acknowledging again, ms': Math.round(acknowledgingAfterMs),
-        'badge right, ms after the last': Math.round(performance.now() - finishedAt),
+        'badge right, ms after the last answer': Math.round(performance.now() - finishedAt),
         'log lines': Math.max(...lines),
         'memory, MiB more': Math.round((memoryOf(api) + memoryOf(worker) - memoryBefore) / 2 ** 20),
       });
       expect(clients.slowestMs()).toBeLessThan(15_000);
       expect(Math.max(...lines)).toBeLessThan(100);
       expect(memoryOf(api) + memoryOf(worker) - memoryBefore).toBeLessThan(300 * 2 ** 20);
-      // Redis carries pushes only: without it everything else goes on.
+      // Redis only carries pushes, so its failure must not delay answers.
       if (backend === 'redis') expect(clients.slowestMs()).toBeLessThan(3_000);
     },
     240_000,
@@ -208,7 +208,7 @@ describe('a backend that fails under load', () => {
 });
 
 describe('the consumer group', () => {
-  it('is not harmed by a worker that comes back from the dead', async () => {
+  it('stays correct when a worker that was taken for dead continues', async () => {
     const [api, zombie] = await Promise.all([fleet.start('api'), fleet.start('worker')]);
     const users = named('zombie', 10);
     await createUsers(api.url, token, users);
@@ -217,7 +217,8 @@ describe('the consumer group', () => {
       await vi.waitFor(() => expect(clients.acknowledged.length).toBeGreaterThan(100 * round + 50), patience);
       zombie.signal('SIGSTOP');
       const successor = await fleet.start('worker');
-      // Longer than its session: another has its partitions, and has gone on.
+      // Longer than the session of the frozen worker, so another worker has taken over its partitions and has
+      // moved the position.
       await delay(4_000);
       zombie.signal('SIGCONT');
       await delay(1_000);
@@ -227,7 +228,7 @@ describe('the consumer group', () => {
     await expectAllApplied(clients.acknowledged);
   }, 180_000);
 
-  it('changes nothing when it begins again from the beginning', async () => {
+  it('changes nothing when it starts again at the beginning of the log', async () => {
     const database = connect({ connectionString: fleet.postgres.url }, { maxConnections: 4 });
     const log = fleet.openLog();
     const project = createProject(
@@ -249,12 +250,12 @@ describe('the consumer group', () => {
     await vi.waitFor(() => expect(seen.size).toBeGreaterThanOrEqual(acknowledged.length), patience);
     await log.close();
     await database.close();
-    // Repeats that clients sent are in the log, too.
+    // The log also contains the requests that clients repeated.
     expect(repeats).toBeGreaterThan(acknowledged.length);
     await expectAllApplied([]);
   }, 120_000);
 
-  it('sets poison aside, on every topic, and goes on with what stands around it', async () => {
+  it('moves malformed records of every topic to the dead letters and applies all others', async () => {
     const [api] = await Promise.all([fleet.start('api'), fleet.start('worker')]);
     const users = named('poison', 10);
     await createUsers(api.url, token, users);
@@ -280,7 +281,7 @@ describe('the consumer group', () => {
     for (const topic of Object.values(topics)) {
       expect(deadLetters.filter((letter) => letter.topic === topic)).toHaveLength(poison.length);
     }
-    // Each has its copy, the bytes as they came.
+    // Each dead letter has a copy with unchanged bytes.
     const expected = deadLetterTopics.flatMap((topic) =>
       poison.map((value) => `${topic} MALFORMED_EVENT ${value}`),
     );
@@ -289,7 +290,7 @@ describe('the consumer group', () => {
   }, 120_000);
 });
 
-/** Resident memory of a process, in bytes. */
+/** Returns the resident memory of a process, in bytes. */
 function memoryOf({ pid }: Program): number {
   const kilobytes = /VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
   return Number(kilobytes) * 1024;

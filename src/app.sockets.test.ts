@@ -14,20 +14,20 @@ interface Message {
   readonly payload?: unknown;
 }
 
-/** A client that speaks the protocol as badly as a test likes. */
+/** A client that can violate the protocol. */
 interface Peer {
   readonly socket: WebSocket;
   readonly received: Message[];
   readonly closed: Promise<{ readonly code: number; readonly reason: string }>;
   send(message: unknown): void;
-  /** Waits for a message of a type, and of an id where given. */
+  /** Waits for a message of this type, and of this id if given. */
   message(type: string, id?: string): Promise<Message>;
 }
 
 let app: TestApp;
 let alice: string;
 let service: string;
-/** Topics that are being listened to, whoever listens. */
+/** The number of open pub/sub subscriptions of all sockets. */
 let listening = 0;
 let isStarted = false;
 const peers: Peer[] = [];
@@ -55,7 +55,7 @@ function counted(pubSub: PubSub): PubSub {
     subscribe(topics, listener) {
       const { confirmed, end } = pubSub.subscribe(topics, listener);
       let isSubscribed = true;
-      // The program's own, for as long as it runs.
+      // Subscriptions of the program itself last as long as the program and are not counted.
       if (!isStarted) return { confirmed, end };
       listening += 1;
       return {
@@ -74,7 +74,7 @@ async function connect(subprotocol: string | string[] = protocol, url = app.url)
   const socket = new WebSocket(`${url.replace('http', 'ws')}/graphql`, subprotocol);
   const received: Message[] = [];
   socket.on('message', (data) => received.push(JSON.parse(String(data))));
-  // What is written while the server closes may fail.
+  // Writing may fail while the server closes the socket.
   socket.on('error', () => {});
   const closed = new Promise<{ code: number; reason: string }>((resolve) => {
     socket.on('close', (code, reason) => resolve({ code, reason: String(reason) }));
@@ -99,7 +99,7 @@ async function connect(subprotocol: string | string[] = protocol, url = app.url)
   return peer;
 }
 
-/** A socket that was admitted. */
+/** Opens a socket and waits for the acknowledgement. */
 async function enter(token = alice): Promise<Peer> {
   const peer = await connect();
   peer.send({ type: 'connection_init', payload: { authorization: `Bearer ${token}` } });
@@ -118,18 +118,19 @@ const twice = (act: () => void) => {
   act();
 };
 
-/** Ten at a time, some thousand a second, for as long as the socket is open. */
+/** Repeats `act` ten times per millisecond, thousands of times per second, while the socket is open. */
 function endlessly(peer: Peer, act: () => void): void {
   if (peer.socket.readyState !== peer.socket.OPEN) return;
   for (let time = 0; time < 10; time += 1) act();
   setTimeout(() => endlessly(peer, act), 1);
 }
 
-const nobodyListens = () => vi.waitFor(() => expect(listening).toBe(0), { interval: 5, timeout: 5_000 });
+const allUnsubscribed = () => vi.waitFor(() => expect(listening).toBe(0), { interval: 5, timeout: 5_000 });
 
 const snapshot = { data: { badgeChanged: { kind: 'SNAPSHOT', badge: { unseen: 0 } } } };
 
-// After each of them: nothing said of our insides, nobody left listening, and a new socket is served.
+// After each test, no message contains internals, no subscription is open, and the server accepts a new
+// socket.
 afterEach(async () => {
   for (const { socket, received, closed } of peers.splice(0)) {
     socket.terminate();
@@ -139,23 +140,23 @@ afterEach(async () => {
     );
     expect(JSON.stringify(errors) + reason).not.toMatch(internals);
   }
-  await nobodyListens();
+  await allUnsubscribed();
   const peer = await enter();
   peer.send(subscribe('again'));
   expect(await peer.message('next')).toMatchObject({ payload: snapshot });
   peers.pop();
   peer.socket.close();
   await peer.closed;
-  await nobodyListens();
+  await allUnsubscribed();
 });
 
 describe('a socket is closed', () => {
   const before: [what: string, code: number, act: (peer: Peer) => void][] = [
-    ['subscribes before it was admitted', 4401, (peer) => peer.send(subscribe('1'))],
-    ['sends no JSON', 4400, (peer) => peer.send('hello')],
+    ['subscribes before the acknowledgement', 4401, (peer) => peer.send(subscribe('1'))],
+    ['sends invalid JSON', 4400, (peer) => peer.send('hello')],
     ['sends null', 4400, (peer) => peer.send('null')],
     ['sends a list', 4400, (peer) => peer.send([])],
-    ['sends a type of its own', 4400, (peer) => peer.send({ type: 'constructor' })],
+    ['sends an unknown type', 4400, (peer) => peer.send({ type: 'constructor' })],
     ['sends 100 000 nested lists', 4400, (peer) => peer.send('['.repeat(60_000))],
     ['sends binary', 4400, (peer) => peer.socket.send(Buffer.from('{"type":"ping"}'))],
     [
@@ -165,12 +166,12 @@ describe('a socket is closed', () => {
     ],
     ['sends no token', 4401, (peer) => peer.send({ type: 'connection_init' })],
     [
-      'sends a token that is none',
+      'sends an invalid token',
       4401,
       (peer) => peer.send({ type: 'connection_init', payload: { authorization: 'Bearer x' } }),
     ],
     [
-      'sends a token that is no text',
+      'sends a token that is not text',
       4401,
       (peer) => peer.send({ type: 'connection_init', payload: { authorization: ['x'] } }),
     ],
@@ -187,10 +188,14 @@ describe('a socket is closed', () => {
   });
 
   const after: [what: string, code: number, act: (peer: Peer) => void][] = [
-    ['is opened twice', 4429, (peer) => peer.send({ type: 'connection_init' })],
-    ['subscribes twice by one id', 4409, (peer) => twice(() => peer.send(subscribe('1')))],
-    ['sends what only a server sends', 4400, (peer) => peer.send({ id: '1', type: 'next', payload: {} })],
-    ['subscribes by an id that is no text', 4400, (peer) => peer.send({ ...subscribe('1'), id: 7 })],
+    ['sends connection_init twice', 4429, (peer) => peer.send({ type: 'connection_init' })],
+    ['subscribes twice with one id', 4409, (peer) => twice(() => peer.send(subscribe('1')))],
+    [
+      'sends a message that only a server may send',
+      4400,
+      (peer) => peer.send({ id: '1', type: 'next', payload: {} }),
+    ],
+    ['subscribes with an id that is not text', 4400, (peer) => peer.send({ ...subscribe('1'), id: 7 })],
     ['subscribes without a query', 4400, (peer) => peer.send({ id: '1', type: 'subscribe', payload: {} })],
     ['sends pings without end', 4290, (peer) => endlessly(peer, () => peer.socket.ping())],
     ['sends pongs without end', 4290, (peer) => endlessly(peer, () => peer.socket.pong())],
@@ -202,7 +207,7 @@ describe('a socket is closed', () => {
     expect(await peer.closed).toMatchObject({ code });
   });
 
-  it('with 4406 when it names no protocol, and not opened when it names another', async () => {
+  it('with 4406 when it names no protocol, and before it opens when it names another protocol', async () => {
     const peer = await connect([]);
     expect(await peer.closed).toMatchObject({ code: 4406 });
     const socket = new WebSocket(`${app.url.replace('http', 'ws')}/graphql`, 'graphql-ws');
@@ -210,7 +215,7 @@ describe('a socket is closed', () => {
     expect(error.message).toBe('Server sent no subprotocol');
   });
 
-  it('with 4408 when it does not introduce itself within 3 s', async () => {
+  it('with 4408 when it sends no connection_init within 3 s', async () => {
     const peer = await connect();
     const since = performance.now();
     expect(await peer.closed).toMatchObject({ code: 4408 });
@@ -226,7 +231,7 @@ describe('a socket is closed', () => {
     expect(await closed).toMatchObject({ code: 1008 });
   });
 
-  it('at once, without a farewell, when it asks and does not read', async () => {
+  it('at once and without a close frame when it sends pings and does not read', async () => {
     const { socket, send, closed } = await enter();
     socket.pause();
     for (let ping = 0; ping < 190; ping += 1) send({ type: 'ping', payload: { a: 'x'.repeat(60_000) } });
@@ -235,7 +240,7 @@ describe('a socket is closed', () => {
     expect(await closed).toMatchObject({ code: 1006 });
   });
 
-  it('with 4403 when its token has expired, also while it is open', async () => {
+  it('with 4403 when its token has expired, before or after it opens', async () => {
     const late = await connect();
     late.send({ type: 'connection_init', payload: { authorization: await app.token({ expiresIn: '-1m' }) } });
     expect(await late.closed).toEqual({ code: 4403, reason: 'The token has expired.' });
@@ -245,7 +250,7 @@ describe('a socket is closed', () => {
     expect(await peer.closed).toEqual({ code: 4403, reason: 'The token has expired.' });
   });
 
-  it('with 4290 when it is the eleventh of its user; others and services come in', async () => {
+  it('with 4290 when it is the eleventh of its user, unlike sockets of other users and of services', async () => {
     const ten = await Promise.all(Array.from({ length: 10 }, () => enter()));
     const eleventh = await connect();
     eleventh.send({ type: 'connection_init', payload: { authorization: alice } });
@@ -257,7 +262,7 @@ describe('a socket is closed', () => {
     await vi.waitFor(() => enter());
   });
 
-  it('with 1012 when the server stops, also when it does not answer', async () => {
+  it('with 1012 when the server stops, even if the client does not respond', async () => {
     const other = await startTestApp();
     const peer = await connect(protocol, other.url);
     const deaf = await connect(protocol, other.url);
@@ -273,7 +278,7 @@ describe('a socket is closed', () => {
     expect(await deaf.closed).toMatchObject({ code: 1012 });
   });
 
-  it('with 1013 while nobody can tell whether its token is good', async () => {
+  it('with 1013 while the server cannot verify its token', async () => {
     const other = await startTestApp({ AUTH_SECRET: '', AUTH_JWKS_URL: 'http://127.0.0.1:9/keys' });
     const token = `${Buffer.from('{"alg":"RS256"}').toString('base64url')}.e30.AAAA`;
     const peer = await connect(protocol, other.url);
@@ -287,7 +292,7 @@ describe('a socket is closed', () => {
   });
 });
 
-it('a socket answers names of Object.prototype like any others', async () => {
+it('a socket treats names of Object.prototype like any other names', async () => {
   const query = `subscription ($constructor: [String!], $toString: ID) {
     badgeChanged(keys: $constructor, userId: $toString) { __proto__: kind valueOf: badge { __proto__: key } }
   }`;
@@ -311,7 +316,7 @@ describe('a socket stays open and answers the id', () => {
     ['a query', '{ viewer { id } }', 'BAD_USER_INPUT'],
     ['a mutation', 'mutation { openInbox(input: {}) { badge { id } } }', 'BAD_USER_INPUT'],
     [
-      'two operations and no name',
+      'two operations without an operationName',
       `${watchBadge.replace('n', 'n A')} query B { viewer { id } }`,
       'BAD_USER_INPUT',
     ],
@@ -322,7 +327,7 @@ describe('a socket stays open and answers the id', () => {
       'BAD_USER_INPUT',
     ],
     [
-      'fragments in themselves',
+      'a fragment that contains itself',
       'subscription { badgeChanged { ...A } } fragment A on BadgeUpdate { ...A }',
       'BAD_USER_INPUT',
     ],
@@ -352,11 +357,11 @@ describe('a socket stays open and answers the id', () => {
 
   const values: [what: string, variables: unknown, code: string][] = [
     ['of another user', { userId: 'bob' }, 'FORBIDDEN'],
-    ['of no badge', { keys: ['items:no such'] }, 'BAD_USER_INPUT'],
-    ['of too many', { keys: Array(101).fill('notifications') }, 'BAD_USER_INPUT'],
+    ['of an invalid key', { keys: ['items:no such'] }, 'BAD_USER_INPUT'],
+    ['of 101 keys', { keys: Array(101).fill('notifications') }, 'BAD_USER_INPUT'],
     ['of no keys', { keys: [] }, 'BAD_USER_INPUT'],
     ['of U+0000', { keys: ['\0'] }, 'BAD_USER_INPUT'],
-    ['of a number that is an id no more', { userId: 2 ** 53 }, 'BAD_USER_INPUT'],
+    ['of a number that is too large for an id', { userId: 2 ** 53 }, 'BAD_USER_INPUT'],
   ];
   it.each(values)('that asked for the badge %s', async (_, variables, code) => {
     const peer = await enter();
@@ -383,13 +388,13 @@ describe('a socket stays open and answers the id', () => {
   );
 
   it.each(shown(['constructor', '__proto__', 'toString', '\0', 'x'.repeat(1_000)]))(
-    'by the name %s',
+    'that subscribed with the id %s',
     async (_, id) => {
       const peer = await enter();
       peer.send(subscribe(id));
       expect(await peer.message('next', id)).toMatchObject({ payload: snapshot });
       peer.send({ type: 'complete', id });
-      await nobodyListens();
+      await allUnsubscribed();
     },
   );
 
@@ -410,7 +415,7 @@ describe('a socket stays open and answers the id', () => {
       /The variables .* 16000 characters/,
     ],
     [
-      'variables that are nested too deep to be written down',
+      'variables that are nested too deep to serialize',
       `{"id":"1","type":"subscribe","payload":{"query":${JSON.stringify(byKeys)},"variables":{"keys":${nested}}}}`,
       /The variables .* 16000 characters/,
     ],
@@ -425,17 +430,17 @@ describe('a socket stays open and answers the id', () => {
     peer.send(subscribe('2'));
     expect(await peer.message('next', '2')).toMatchObject({ payload: snapshot });
     peer.send({ type: 'complete', id: '2' });
-    await nobodyListens();
+    await allUnsubscribed();
   });
 
-  it('that sent variables of another operation, which are not kept', async () => {
+  it('that sent variables which the operation does not declare', async () => {
     const peer = await enter();
     peer.send(
       `{"id":"1","type":"subscribe","payload":{"query":${JSON.stringify(watchBadge)},"variables":{"keys":${nested}}}}`,
     );
     expect(await peer.message('next', '1')).toMatchObject({ payload: snapshot });
     peer.send({ type: 'complete', id: '1' });
-    await nobodyListens();
+    await allUnsubscribed();
   });
 
   it('that subscribed for the 21st time', async () => {
@@ -453,13 +458,13 @@ describe('a socket stays open and answers the id', () => {
   });
 });
 
-describe('nobody goes on listening', () => {
-  it('when a subscription is completed, or its socket closed or cut, at whatever moment', async () => {
+describe('a pub/sub subscription ends', () => {
+  it('when the client completes its subscription, or closes or cuts its socket, at any moment', async () => {
     for (let round = 0; round < 20; round += 1) {
       const peer = await enter();
       peer.send(subscribe('1'));
       peer.send(subscribe('2'));
-      // Some are cut before their snapshot was read, some while, some after.
+      // The client closes some sockets before it reads the snapshot, some while it reads, and some after.
       if (round % 4 === 0) await peer.message('next', '2');
       if (round % 4 === 1) await new Promise((resolve) => setImmediate(resolve));
       peer.send({ type: 'complete', id: '1' });
@@ -467,10 +472,10 @@ describe('nobody goes on listening', () => {
       else peer.socket.close();
       await peer.closed;
     }
-    await nobodyListens();
+    await allUnsubscribed();
   });
 
-  it('when a subscription is completed and begun again by the same id in one breath', async () => {
+  it('when the client completes and repeats a subscription with the same id in one packet', async () => {
     for (let round = 0; round < 5; round += 1) {
       const peer = await enter();
       const { _socket: tcp } = peer.socket as WebSocket & { _socket: import('node:net').Socket };
@@ -486,11 +491,11 @@ describe('nobody goes on listening', () => {
       peer.socket.terminate();
       await peer.closed;
     }
-    await nobodyListens();
+    await allUnsubscribed();
   });
 });
 
-it('nothing that was said over sockets has changed a row', async () => {
+it('no message over sockets has changed a row', async () => {
   const rows = await tables(app.connectionString);
   expect(Object.keys(rows).filter((name) => (rows[name]?.rows ?? 0) > 0)).toEqual([
     '_prisma_migrations',

@@ -23,7 +23,7 @@ beforeAll(async () => {
 });
 afterAll(() => app.stop());
 
-/** What an operation answers that goes well. */
+/** Sends an operation that must succeed. Returns its data. */
 async function run<Data>(
   token: string,
   query: string,
@@ -78,7 +78,10 @@ const list = async (token: string) =>
     )
   ).viewer.notifications.nodes;
 
-/** A page that keeps a list right, as the README says, on a connection that may be cut at any time. */
+/**
+ * Opens a page that keeps a list up to date as the README describes, on a connection that may be cut at any
+ * time.
+ */
 async function openPage(userId: string) {
   const token = await app.token({ subject: userId });
   const sockets: WebSocket[] = [];
@@ -101,7 +104,8 @@ async function openPage(userId: string) {
     rows.delete(id);
     rows.set(id, { seen: seenAt !== null, read: readAt !== null });
   };
-  // One after the other: a list that is read comes before what follows the reset.
+  // Events are applied one after the other, so that a list is complete before the page applies the events
+  // after its reset.
   let applying = Promise.resolve();
   async function apply(event: Event): Promise<void> {
     badge = event.badge;
@@ -152,7 +156,7 @@ async function openPage(userId: string) {
 }
 
 describe('a reconnect storm', () => {
-  it('leaves every page with the list of the store, one reset each, and nothing told twice', async () => {
+  it('leaves every page with the stored list, one reset and no repeated event', async () => {
     const users = ['alice', 'bob', 'carol'];
     const pages = await Promise.all(
       users.flatMap((userId) => Array.from({ length: 8 }, () => openPage(userId))),
@@ -208,7 +212,7 @@ describe('a reconnect storm', () => {
   }, 120_000);
 });
 
-/** The first answers to a subscription, until it ends. */
+/** Returns the first `count` answers to a subscription, or all answers if the subscription ends earlier. */
 async function first(token: string, variables: object, count = 1) {
   const answers = [];
   for await (const answer of app.client(token).iterate({ query: streamOf, variables: { ...variables } })) {
@@ -218,7 +222,7 @@ async function first(token: string, variables: object, count = 1) {
   return answers;
 }
 
-/** Where the stream of a user begins. */
+/** Returns the cursor at which a new stream of the user begins. */
 async function begin(token: string, variables: object = {}): Promise<string> {
   const [answer] = await first(token, variables);
   const data = answer?.data as { notificationStream: { resumeFrom: string } } | undefined;
@@ -229,34 +233,34 @@ describe('a cursor', () => {
   const encoded = (...parts: unknown[]) => Buffer.from(JSON.stringify(parts)).toString('base64url');
   const own = 'notificationStream';
   const bad: [what: string, cursor: string][] = [
-    ['of no letters', ''],
-    ['of one letter', 'x'],
-    ['of nothing', encoded()],
+    ['without characters', ''],
+    ['of one character', 'x'],
+    ['of an empty list', encoded()],
     ['of another user', encoded(own, 'default/bob', '0', '1', '0')],
     ['of another tenant', encoded(own, 'other/dave', '0', '1', '0')],
     ['of another list', encoded('notifications', 'default/dave', '1')],
-    ['of another list with a place of this', encoded('notifications', 'default/dave', '0', '1', '0')],
+    ['of another list with a place of the stream', encoded('notifications', 'default/dave', '0', '1', '0')],
     ['without a place', encoded(own, 'default/dave')],
     ['with two parts of a place', encoded(own, 'default/dave', '0', '1')],
     ['with four parts of a place', encoded(own, 'default/dave', '0', '1', '0', '0')],
     ['with numbers', encoded(own, 'default/dave', 0, 1, 0)],
     ['with a place before the first', encoded(own, 'default/dave', '0', '-1', '0')],
-    ['with a place written otherwise', encoded(own, 'default/dave', '0', '01', '0')],
+    ['with a leading zero in a place', encoded(own, 'default/dave', '0', '01', '0')],
     ['with a place in SQL', encoded(own, 'default/dave', '0', '1 OR 1=1', '0')],
-    ['with a place beyond all', encoded(own, 'default/dave', '0', '9'.repeat(16), '0')],
+    ['with a place over the maximum', encoded(own, 'default/dave', '0', '9'.repeat(16), '0')],
   ];
   it.each(bad)('%s is refused', async (_, after) => {
     const [answer] = await first(await app.token({ subject: 'dave' }), { after });
     expect(answer).toMatchObject({ errors: [{ extensions: { code: 'BAD_USER_INPUT' } }] });
   });
 
-  it('that was made up for the own inbox names a place there, or none', async () => {
+  it('that is forged for the own inbox names a place of that inbox or is unknown', async () => {
     const dave = await app.token({ subject: 'dave' });
     const [answer] = await first(dave, { after: encoded(own, 'default/dave', '0', '9'.repeat(15), '0') });
     expect(answer).toMatchObject({ data: { notificationStream: { reason: 'UNKNOWN_CURSOR' } } });
   });
 
-  it('of the stream is no cursor of a list, nor of another inbox', async () => {
+  it('of the stream is refused by lists and by streams of other users', async () => {
     const [dave, bob] = [await app.token({ subject: 'dave' }), await app.token({ subject: 'bob' })];
     const after = await begin(dave);
     const reply = await app.send(
@@ -274,7 +278,7 @@ describe('a cursor', () => {
 });
 
 describe('a stream over a socket', () => {
-  it('is for services, too, who name the user; it ends when that user is erased', async () => {
+  it('serves a service that names the user, and ends when that user is erased', async () => {
     const after = await begin(service, { userId: 'erin' });
     const upsert =
       'mutation { upsertUsers(input: { users: [{ userId: "erin", patch: {} }] }) { createdCount } }';
@@ -300,7 +304,7 @@ describe('a stream over a socket', () => {
     ]);
   });
 
-  it('tells what was put off, which markNotifications cannot do', async () => {
+  it('reports snoozed notifications, although markNotifications cannot snooze', async () => {
     const dave = await app.token({ subject: 'dave' });
     const after = await begin(dave);
     const id = await send('dave');
@@ -332,8 +336,8 @@ describe('a stream over a socket', () => {
   });
 });
 
-describe('what has not arrived', () => {
-  it('is seen by its user when it is still to come, and only by services when it never will', async () => {
+describe('an undelivered notification', () => {
+  it('is visible to its user while it is scheduled, and only to services after it is canceled', async () => {
     const dave = await app.token({ subject: 'dave' });
     const scheduledFor = new Date(Date.now() + 3_600_000).toISOString();
     const [scheduled, canceled] = [

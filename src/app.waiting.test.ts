@@ -20,7 +20,7 @@ afterEach(async () => {
 });
 
 async function start(doom?: Point): Promise<Program> {
-  // Longer than restarts take, however busy the machine is.
+  // Longer than restarts take, even on a busy machine.
   const env = { DATABASE_URL: database.connectionString, UNKNOWN_USER_WAIT_SEC: '600' };
   program = await startProgram(env, doom && { entry: ['.build/testing/doomed.js', doom, '1'] });
   return program;
@@ -36,7 +36,7 @@ const counts = async () => [
   await count('dead_letter'),
 ];
 
-/** Two notifications for a user who does not exist, as other systems write them. */
+/** Appends two notifications for a user who does not exist, as other systems write them. */
 async function send(): Promise<void> {
   for (const event of [notificationSent({ userId: 'late' }), notificationSent({ userId: 'late' })])
     await query(
@@ -47,7 +47,7 @@ async function send(): Promise<void> {
   await query(`SELECT pg_notify('unseen_log', '')`);
 }
 
-/** The user asks for themselves, and exists from then on. May be cut off by the death of the server. */
+/** Creates the user with a request of their own. The death of the server may cut the request off. */
 async function appear(): Promise<void> {
   const token = await signToken(secret, {
     subject: 'late',
@@ -63,11 +63,11 @@ async function appear(): Promise<void> {
 }
 
 it.each<[Point, string, boolean]>([
-  ['after-commit', 'after it is kept and before the position moves', false],
-  ['mid-waiting', 'while it is applied', true],
-  ['after-waiting', 'after it is applied', true],
+  ['after-commit', 'after the records are stored and before the position moves', false],
+  ['mid-waiting', 'while the records are applied', true],
+  ['after-waiting', 'after the records are applied', true],
 ])(
-  'what waits for its user survives kill -9 (%s) %s, and is applied once',
+  'records that wait for their user survive kill -9 (%s) %s, and are applied once',
   {
     timeout: 120_000,
   },
@@ -85,7 +85,7 @@ it.each<[Point, string, boolean]>([
       await appear();
     }
     await vi.waitFor(async () => expect(await counts()).toEqual([0, 2, 0]), patience);
-    // The whole log again changes nothing.
+    // Applying the whole log again changes nothing.
     await program?.end('SIGTERM');
     await query('UPDATE log_position SET position = 0');
     await start();
