@@ -4,7 +4,7 @@ import { scaledTags, tags } from './src/testing/tags.ts';
 
 export default defineConfig({
   resolve: {
-    // graphql ships CommonJS and ESM; both loaded at once is "another module or realm".
+    // graphql ships CommonJS and ESM. Loading both fails with "another module or realm".
     alias: [{ find: /^graphql$/, replacement: 'graphql/index.js' }],
   },
   test: {
@@ -20,7 +20,7 @@ export default defineConfig({
         },
       },
       {
-        // The end-to-end suites once more, on real Kafka, Redis and PostgreSQL; and what has no use without Kafka.
+        // Repeats the end-to-end suites on real Kafka, Redis and PostgreSQL, and runs the suites that need Kafka.
         extends: true,
         test: {
           name: 'scaled',

@@ -10,8 +10,9 @@ import {
   validate,
 } from 'graphql';
 
-// Checks the README and the manual after `npm run docs`: links with their anchors, TypeScript and GraphQL in code blocks.
-// Each `ts` or `tsx` block is a module of its own. A `typescript` block shows a part of a file and is not compiled.
+// Checks the README and the manual after `npm run docs`: links with their anchors, and TypeScript and GraphQL
+// in code blocks. Each `ts` or `tsx` block is a separate module. A `typescript` block shows a part of a file
+// and is not compiled.
 
 interface Block {
   readonly file: string;
@@ -44,7 +45,7 @@ function blocksOf(file: string): readonly Block[] {
   }));
 }
 
-/** Links of the built site to a page, a file or an anchor that it does not have. */
+/** Returns the links of the built site whose page, file or anchor does not exist. */
 function brokenLinks(): readonly string[] {
   const files = readdirSync(site, { recursive: true, encoding: 'utf8' }).filter((file) =>
     file.endsWith('.html'),
@@ -55,7 +56,7 @@ function brokenLinks(): readonly string[] {
     return [...new Set(links)]
       .filter((href) => !/^[a-z]+:/.test(href))
       .filter((href) => !isInSite(new URL(href, `http://site/docs/${file}`)))
-      .map((href) => `${site}/${file}: ${href} leads nowhere`);
+      .map((href) => `${site}/${file}: the target of the link ${href} does not exist`);
   });
 }
 
@@ -69,7 +70,7 @@ function isInSite({ pathname, hash }: URL): boolean {
   return hash === '' || readFileSync(file, 'utf8').includes(`id="${decodeURIComponent(hash.slice(1))}"`);
 }
 
-/** Links of the README to a file that is not in the checkout, or to an anchor that its page does not have. */
+/** Returns the links of the README whose file or anchor does not exist. */
 function brokenReadmeLinks(): readonly string[] {
   const text = readFileSync('README.md', 'utf8');
   const links = [...text.matchAll(/\]\(([^)\s]+)\)/g)].map(([, href = '']) => href);
@@ -81,10 +82,13 @@ function brokenReadmeLinks(): readonly string[] {
       const page = `/${path.replace(/\.md$/, '')}`;
       return anchor !== undefined && !isInSite(new URL(`http://site${page}#${anchor}`));
     })
-    .map((href) => `README.md: ${href} leads nowhere`);
+    .map((href) => `README.md: the target of the link ${href} does not exist`);
 }
 
-/** GraphQL documents that do not fit the schema: `graphql` blocks, and text in `ts` blocks that begins like a document. */
+/**
+ * Returns the problems of the GraphQL documents that do not match the schema. Documents are `graphql` blocks,
+ * and strings in `ts` blocks that begin like a document.
+ */
 function invalidDocuments(): readonly string[] {
   const schema = buildSchema(readFileSync('schema.graphql', 'utf8'));
   return blocks.flatMap((block) =>
@@ -112,14 +116,14 @@ function documentProblems(schema: GraphQLSchema, document: string): readonly str
   }
 }
 
-/** What the compiler says of the blocks, each in a file of its own, with all strict checks. */
+/** Compiles each block as a separate file with all strict checks. Returns the messages of the compiler. */
 function typeErrors(): readonly string[] {
   const directory = '.build/docs-blocks';
   rmSync(directory, { recursive: true, force: true });
   mkdirSync(directory, { recursive: true });
   const sources = blocks.filter(({ language }) => language === 'ts' || language === 'tsx');
   for (const { file, line, language, code } of sources) {
-    // Lines keep their numbers, and a block without imports is a module as well.
+    // The line breaks keep the line numbers, and `export` makes a block without imports a module.
     const source = `${'\n'.repeat(line)}${code}export {};\n`;
     writeFileSync(join(directory, `${file.replaceAll('/', '-')}.${line}.${language}`), source);
   }

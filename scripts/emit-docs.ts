@@ -5,7 +5,7 @@ import { configurationPage } from './docs/configuration.ts';
 import { errorsPage } from './docs/errors.ts';
 import { schemaPages } from './docs/schemas.ts';
 
-// Writes the pages of the manual that are made from the code; with --check only compares.
+// Writes the generated pages of the manual. With --check it only compares them.
 const pages: Readonly<Record<string, string>> = {
   'docs/configuration.md': configurationPage(),
   'docs/errors.md': errorsPage(),
@@ -20,7 +20,9 @@ if (!process.argv.includes('--check')) {
     writeFileSync(file, text);
   }
 } else if (stale.length > 0) {
-  console.error(`${stale.map(([file]) => file).join(', ')}: stale, run \`npm run generate:docs\``);
+  console.error(
+    `${stale.map(([file]) => file).join(', ')}: the pages differ from the code. Run \`npm run generate:docs\`.`,
+  );
   process.exit(1);
 }
 

@@ -3,20 +3,20 @@ import type { SqlMigrationAwareDriverAdapterFactory } from '@prisma/driver-adapt
 import { PrismaPGlite } from 'pglite-prisma-adapter';
 import { openSchemaEngine, readMigrations, readSchema } from './schema-engine.ts';
 
-/** What is compared: a Prisma schema file and a directory of migrations. */
+/** The two sides of the comparison: a Prisma schema file and a directory of migrations. */
 export interface MigrationSources {
   readonly schemaFile: string;
   readonly migrationsDirectory: string;
 }
 
 /**
- * The SQL that leads from the migrations, replayed in order on an empty in-memory PostgreSQL, to what the
- * schema file describes; undefined when there is none missing. Needs no database and no network.
+ * Returns the SQL that leads from the migrations to the schema file, or undefined if no SQL is missing. The
+ * migrations run in order on an empty in-memory PostgreSQL, so the function needs no database and no network.
  *
- * Sees tables, columns, types, defaults, keys and indexes. Does not see what Prisma's schema language has no
- * word for: CHECK, PARTITION BY, WITH (…), INCLUDE, data.
+ * The comparison covers tables, columns, types, defaults, keys and indexes. It does not cover what Prisma's
+ * schema language cannot express: CHECK, PARTITION BY, WITH (…), INCLUDE, data.
  *
- * Rejects with the schema engine's message when the schema does not parse or a migration does not run.
+ * Rejects with the message of the schema engine if the schema does not parse or a migration fails.
  */
 export async function missingSql(sources: MigrationSources): Promise<string | undefined> {
   const database = new PGlite();
@@ -41,19 +41,22 @@ export async function missingSql(sources: MigrationSources): Promise<string | un
 
 interface Shadow {
   readonly factory: SqlMigrationAwareDriverAdapterFactory;
-  /** The engine says which migration failed, only the database says why. */
+  /**
+   * Adds the reason to the engine's error. The engine names the failed migration, but only the database knows
+   * the reason.
+   */
   explain(error: unknown): unknown;
 }
 
 /**
- * One throw-away database is both the main one, which a diff never touches, and the shadow the migrations run
- * on.
+ * Returns one temporary database in two roles: the main database, which a diff never changes, and the shadow
+ * database on which the migrations run.
  */
 async function shadowOn(database: PGlite): Promise<Shadow> {
   const pglite = new PrismaPGlite(database);
   const adapter = await pglite.connect();
   let cause: unknown;
-  // The adapter's own does not wait for the script, so a migration that fails would be an unhandled
+  // The adapter's own function does not wait for the script, so a failing migration would be an unhandled
   // rejection.
   adapter.executeScript = async (script) => {
     try {
@@ -78,7 +81,10 @@ async function shadowOn(database: PGlite): Promise<Shadow> {
   };
 }
 
-/** Read back from a database, an included column looks to the engine like one more column of the key. */
+/**
+ * Removes INCLUDE clauses, because the engine reads an included column back from the database as a column of
+ * the key.
+ */
 function withoutInclude(sql: string): string {
   return sql.replaceAll(/\sINCLUDE\s*\([^)]*\)/gi, '');
 }

@@ -22,7 +22,7 @@ describe('the migrations and schema.prisma', () => {
     expect(await missingSql(sources)).toBeUndefined();
   });
 
-  it('disagree on a column, an index or a table that is only in the schema, partitioned table included', async () => {
+  it('differ if only the schema has a column, an index or a table, even of a partitioned table', async () => {
     editSchema((schema) =>
       schema
         .replace(/(model PageView \{)/, '$1\n referrer String?\n @@index([tenantId, name])')
@@ -36,7 +36,7 @@ describe('the migrations and schema.prisma', () => {
     expect(sql).toContain('CREATE TABLE "Extra"');
   });
 
-  it('disagree on a column, an index, a default or a table that is only in a migration', async () => {
+  it('differ if only a migration has a column, an index, a default or a table', async () => {
     addMigration(`
       ALTER TABLE page_view ADD COLUMN referrer TEXT;
       CREATE INDEX extra_index ON page_view (tenant_id, name);
@@ -52,7 +52,7 @@ describe('the migrations and schema.prisma', () => {
     expect(sql).toContain('DROP TABLE "extra";');
   });
 
-  it('may differ in what Prisma has no word for', async () => {
+  it('may differ in features that Prisma cannot express', async () => {
     addMigration(`
       CREATE INDEX notification_failed ON notification (category) WHERE seq IS NULL;
       ALTER TABLE notification ADD CHECK (title <> '');
@@ -61,7 +61,7 @@ describe('the migrations and schema.prisma', () => {
     expect(await missingSql(sources)).toBeUndefined();
   });
 
-  it('are not compared when a migration does not run: it is named, with the reason', async () => {
+  it('are not compared if a migration fails, and the error names the migration and the reason', async () => {
     addMigration('CREATE TABLE inbox (id INT);');
     await expect(missingSql(sources)).rejects.toThrow(
       /99990101000000_extra.* relation "inbox" already exists/,
@@ -70,7 +70,7 @@ describe('the migrations and schema.prisma', () => {
 });
 
 describe('next-migration', () => {
-  it('writes what is missing behind the newest migration, and fails the check until then', async () => {
+  it('writes the missing SQL after the newest migration, and fails the check before', async () => {
     addMigration('SELECT 1;');
     editSchema((schema) => schema.replace(/(model Inbox \{)/, '$1\n note String?'));
     const failed = await run('--check');
@@ -90,7 +90,7 @@ describe('next-migration', () => {
     });
   }, 120_000);
 
-  it('explains itself, and refuses what it does not understand', async () => {
+  it('prints its usage, and refuses unknown arguments', async () => {
     const [help, none, bad, unknown] = await Promise.all([
       run('--help'),
       run(),

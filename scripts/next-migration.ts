@@ -5,19 +5,20 @@ import { parseArgs } from 'node:util';
 import { type MigrationSources, missingSql } from './migration-diff.ts';
 
 const usage = `Usage: npm run migration -- NAME     write the next migration from the changes in schema.prisma
-       npm run migration -- --check  exit 1, with the SQL that is missing, when the two disagree
+       npm run migration -- --check  exit 1 and print the missing SQL if migrations and schema differ
 
 Options:
   --schema FILE      default prisma/schema.prisma
   --migrations DIR   default prisma/migrations
   --help
 
-NAME is lower case, digits and underscores. Read what was written before you commit it: the SQL knows nothing of your
-data, a rename appears as drop and add, and what Prisma cannot express (CHECK, INCLUDE, partitions) is added by hand.`;
+NAME consists of lower case letters, digits and underscores. Read the migration before you commit it. Prisma does not
+know your data, and it writes a rename as drop and add. Add CHECK, INCLUDE and partitions by hand: Prisma cannot
+express them.`;
 
 const fromRoot = (path: string) => fileURLToPath(new URL(`../${path}`, import.meta.url));
 
-/** Returns the exit code. */
+/** Runs the command. Returns the exit code. */
 async function main(args: readonly string[]): Promise<number> {
   const { values, positionals } = parseArgs({
     args: [...args],
@@ -45,10 +46,10 @@ async function main(args: readonly string[]): Promise<number> {
     return 0;
   }
   if (name === undefined) {
-    console.error(`The migrations lead to something other than schema.prisma; from there to it:\n\n${sql}`);
+    console.error(`The migrations differ from schema.prisma. The missing SQL:\n\n${sql}`);
     return 1;
   }
-  console.log(`${relative('.', write(sources, name, sql))} is written; read it before you commit it.`);
+  console.log(`${relative('.', write(sources, name, sql))} is written. Read it before you commit it.`);
   return 0;
 }
 
@@ -60,7 +61,10 @@ function write({ migrationsDirectory }: MigrationSources, name: string, sql: str
   return file;
 }
 
-/** The time in UTC, as Prisma has it; but always behind the newest migration, whatever the clock says. */
+/**
+ * Returns the time in UTC in the format of Prisma. The stamp is always later than the newest migration, even
+ * if the clock is not.
+ */
 function nextStamp(directory: string): string {
   const stamps = readdirSync(directory).flatMap((entry) => /^\d{14}(?=_)/.exec(entry)?.[0] ?? []);
   const now = new Date().toISOString().replaceAll(/\D/g, '').slice(0, 14);

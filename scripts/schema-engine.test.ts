@@ -19,8 +19,7 @@ let engine: SchemaEngine;
 
 beforeEach(async () => {
   await withClient(server, (admin) => admin.query(`CREATE DATABASE ${database}`));
-  // The engine keeps the lock of the migrations until its connection is closed, which the pool does when it
-  // is idle.
+  // The engine keeps the lock of the migrations until the pool closes its idle connection.
   const adapter = new PrismaPg({ connectionString, idleTimeoutMillis: 10 });
   engine = await openSchemaEngine(withWholeScripts(adapter), schemaFile);
 });
@@ -31,8 +30,9 @@ afterEach(async () => {
 });
 
 /**
- * The adapter cuts a script at each semicolon, in the body of a function, too. The command line of Prisma does not use it:
- * its engine sends a migration in one piece, and so does this.
+ * Makes the adapter send a script in one piece. The adapter splits a script at each semicolon, even in the
+ * body of a function. Prisma's command line does not use this adapter, and its engine also sends a migration
+ * in one piece.
  */
 function withWholeScripts(adapter: PrismaPg): PrismaPg {
   const connect = adapter.connect.bind(adapter);
@@ -49,7 +49,7 @@ function withWholeScripts(adapter: PrismaPg): PrismaPg {
 }
 
 describe('migrate and the engine behind `prisma migrate deploy`', () => {
-  it('agree on what our migrator has applied', async () => {
+  it('agree on the migrations that our migrator has applied', async () => {
     await withClient(connectionString, (client) => migrate(client, { directory: migrationsDirectory }));
     expect(await engine.applyMigrations({ migrationsList, filters })).toEqual({ appliedMigrationNames: [] });
     const diagnosis = await engine.diagnoseMigrationHistory({
@@ -65,7 +65,7 @@ describe('migrate and the engine behind `prisma migrate deploy`', () => {
     });
   });
 
-  it('agree on what the engine has applied', async () => {
+  it('agree on the migrations that the engine has applied', async () => {
     expect(await engine.applyMigrations({ migrationsList, filters })).toEqual({
       appliedMigrationNames: names,
     });

@@ -8,8 +8,8 @@ import {
 import * as wasm from '@prisma/schema-engine-wasm/schema_engine_bg';
 
 /**
- * Prisma's schema engine, the one behind `prisma migrate`, without its download: in WebAssembly, on a driver
- * adapter.
+ * Opens the schema engine of `prisma migrate` in WebAssembly on a driver adapter, so that no download is
+ * needed.
  */
 export async function openSchemaEngine(
   factory: SqlMigrationAwareDriverAdapterFactory,
@@ -24,12 +24,12 @@ export async function openSchemaEngine(
   );
 }
 
-/** A schema file as the engine wants it. */
+/** Reads a schema file into the format of the engine. */
 export function readSchema(file: string): wasm.SchemaContainer {
   return { path: resolve(file), content: readFileSync(file, 'utf8') };
 }
 
-/** A directory of migrations as the engine wants it, each file passed through `edit`. */
+/** Reads a directory of migrations into the format of the engine. `edit` changes the SQL of each file. */
 export function readMigrations(
   directory: string,
   edit: (sql: string) => string = (sql) => sql,
@@ -56,7 +56,8 @@ export function readMigrations(
 let loaded = false;
 
 /**
- * The package's own entry imports its .wasm file, which Node 20 cannot, so it is instantiated by hand, once.
+ * Instantiates the engine once. The entry of the package imports its .wasm file, which Node 20 does not
+ * support.
  */
 function loadEngine(): void {
   if (loaded) return;

@@ -23,7 +23,7 @@ afterEach(async () => {
 });
 
 describe('npm run services', { tags: ['redis'] }, () => {
-  it('starts all three, finds them again, and stops them', {
+  it('starts all services, finds them again and stops them', {
     timeout: 180_000,
     tags: ['kafka', 'postgres'],
   }, async () => {
@@ -66,12 +66,12 @@ describe('npm run services', { tags: ['redis'] }, () => {
     expect(existsSync(join(directory, 'postgres'))).toBe(false);
   });
 
-  it('starts each service once, however many ask at the same time', async () => {
+  it('starts each service once for concurrent calls', async () => {
     const urls = await Promise.all([1, 2, 3].map(() => ensureServices(options)));
     expect(urls).toEqual([urls[0], urls[0], urls[0]]);
   });
 
-  it('uses what is configured if it answers, and writes nothing', async () => {
+  it('uses the configured service if it answers, and writes no file', async () => {
     const env = await ensureServices(options);
     const other = join(directory, 'other');
     expect(await ensureServices({ ...options, env, directory: other })).toEqual(env);
@@ -81,14 +81,14 @@ describe('npm run services', { tags: ['redis'] }, () => {
     expect(await status(options)).toMatchObject([{ by: 'system', problem: undefined }]);
   });
 
-  it('starts its own when what is configured does not answer, and says so', async () => {
+  it('starts a service if the configured service does not answer, and reports this', async () => {
     const report = vi.fn();
     const env = { REDIS_URL: 'redis://127.0.0.1:1' };
     expect(await ensureServices({ ...options, env, report })).not.toEqual(env);
     expect(report).toHaveBeenCalledWith(expect.stringMatching(/^redis: REDIS_URL .* ECONNREFUSED/));
   });
 
-  it('neither trusts nor stops a process that only has the number of one of ours', async () => {
+  it('neither uses nor stops a foreign process with a recorded number', async () => {
     await ensureServices(options);
     const record = join(directory, 'redis', 'process');
     const bystander = spawn('sleep', ['1000']);
@@ -98,7 +98,7 @@ describe('npm run services', { tags: ['redis'] }, () => {
       expect(await status(options)).toEqual([undefined]);
       expect(await down(options)).toEqual([]);
       expect(bystander.exitCode ?? bystander.signalCode).toBeNull();
-      // What we have hidden from it is ours to end.
+      // The changed record hides our Redis, so the test has to end that process.
       process.kill(ours, 'SIGKILL');
       await ensureServices(options);
       expect(await status(options)).toMatchObject([{ by: 'system', problem: undefined }]);
@@ -107,7 +107,7 @@ describe('npm run services', { tags: ['redis'] }, () => {
     }
   });
 
-  it('starts again what was killed or is written down wrongly', async () => {
+  it('restarts a service that was killed or has a damaged record', async () => {
     await ensureServices(options);
     process.kill(await pidOf('redis'), 'SIGKILL');
     await ensureServices(options);
@@ -117,7 +117,7 @@ describe('npm run services', { tags: ['redis'] }, () => {
     expect(await status(options)).toMatchObject([{ by: 'system', problem: undefined }]);
   });
 
-  it('waits for a program that is about to put itself on record', async () => {
+  it('waits for a program that is about to write its record', async () => {
     await ensureServices(options);
     const redis = await pidOf('redis');
     const record = join(directory, 'redis', 'process');
@@ -128,7 +128,7 @@ describe('npm run services', { tags: ['redis'] }, () => {
     expect(await pidOf('redis')).toBe(redis);
   });
 
-  it('finds what a killed `up` had started, and takes its lock', {
+  it('finds the services of a killed `up`, and takes its lock', {
     timeout: 60_000,
     tags: ['postgres'],
   }, async () => {
@@ -145,7 +145,7 @@ describe('npm run services', { tags: ['redis'] }, () => {
   });
 });
 
-it('says what it does not understand', async () => {
+it('refuses unknown commands and services', async () => {
   expect(await services('up', '--only', 'mysql')).toMatchObject({ code: 1, output: '' });
   expect(await services('sideways')).toMatchObject({ code: 1, output: '' });
   expect(await services('--help')).toMatchObject({
@@ -154,7 +154,7 @@ it('says what it does not understand', async () => {
   });
 });
 
-/** The command as a user runs it. */
+/** Starts the command as a user does. */
 function start(...args: readonly string[]): ChildProcess {
   const script = fileURLToPath(new URL('services.ts', import.meta.url));
   const { KAFKA_BROKERS, REDIS_URL, DATABASE_URL, ...env } = process.env;
@@ -173,7 +173,7 @@ async function services(...args: readonly string[]): Promise<{ code: number | nu
 
 async function pidOf(name: ServiceName): Promise<number> {
   const [service] = await status({ ...options, only: [name] });
-  if (service?.pid === undefined) throw new Error(`${name} does not run`);
+  if (service?.pid === undefined) throw new Error(`${name} is not running`);
   return service.pid;
 }
 

@@ -11,29 +11,31 @@ import {
 import { installPrograms } from './services/programs.ts';
 import { type ServiceName, serviceNames, variableOf } from './services/service.ts';
 
-const usage = `Usage: npm run services -- up      make Kafka, Redis and PostgreSQL reachable, and say where they are
-       npm run services -- down    stop what up started
-       npm run services -- status  one line for each; exit 1 unless all are ready
-       npm run services -- install install the programs that the tests need and that are missing here
+const usage = `Usage: npm run services -- up      make Kafka, Redis and PostgreSQL reachable, and print their addresses
+       npm run services -- down    stop the services that up started
+       npm run services -- status  print one line per service, exit 1 unless all are ready
+       npm run services -- install install the missing programs that the tests need
 
 In a shell: eval "$(npm run -s services -- up)"
 
-up takes, for each of the three, the first that works: what KAFKA_BROKERS, REDIS_URL or DATABASE_URL in the
-environment lead to; Docker Compose; programs installed here (java, redis-server, PostgreSQL; Kafka itself
-comes from Maven Central). What it starts listens on 127.0.0.1 only.
+For each service, up takes the first way that works:
+  1. the service at KAFKA_BROKERS, REDIS_URL or DATABASE_URL of the environment
+  2. Docker Compose
+  3. installed programs (java, redis-server, PostgreSQL); up downloads Kafka itself from Maven Central
+A service that up starts listens on 127.0.0.1 only.
 
-install uses apt-get, as root or with sudo, or Homebrew; elsewhere it says what to install. The programs are java
-and mvn for Kafka, redis-server, PostgreSQL and Chromium. It starts none of them, and may be repeated.
+install uses apt-get (as root or with sudo) or Homebrew. On other systems it lists the programs to install: java and
+mvn for Kafka, redis-server, PostgreSQL and Chromium. install starts no program and may be repeated.
 
 Options:
-  --only NAMES  of kafka, redis, postgres, separated by commas
-  --install     up: install missing programs first
-  --no-docker   up: leave Docker Compose out
-  --purge       down: remove the data, too
-  --dir DIR     data and what is remembered; default .services
+  --only NAMES  some of kafka, redis, postgres, separated by commas
+  --install     with up: install missing programs first
+  --no-docker   with up: do not use Docker Compose
+  --purge       with down: also remove the data
+  --dir DIR     the directory of data and records, default .services
   --help`;
 
-/** Returns the exit code. */
+/** Runs the command. Returns the exit code. */
 async function main(args: readonly string[]): Promise<number> {
   const { values, positionals } = parseArgs({
     args: [...args],
@@ -105,11 +107,12 @@ const commands = new Map<string, (options: Options, purge: boolean) => Promise<n
   ],
 ]);
 
-/** Throws when a name is none of a service. */
+/** Parses the names of --only. Throws if a name is not a service. */
 function namesIn(list: string): readonly ServiceName[] {
   const names = list.split(',').map((word) => {
     const name = serviceNames.find((one) => one === word.trim());
-    if (name === undefined) throw new Error(`--only: "${word}" is none of ${serviceNames.join(', ')}`);
+    if (name === undefined)
+      throw new Error(`--only: unknown service "${word}". Use ${serviceNames.join(', ')}.`);
     return name;
   });
   return [...new Set(names)];

@@ -33,7 +33,7 @@ const callers: Readonly<Record<Access, string>> = {
   parent: 'Any caller that got the object.',
 };
 
-/** The pages of the API reference by file, from the printed schema. */
+/** Returns the pages of the API reference by file, made from the printed schema. */
 export function apiPages(): Readonly<Record<string, string>> {
   const schema = buildSchema(readFileSync('schema.graphql', 'utf8'));
   const examples = readExamples(schema);
@@ -53,7 +53,10 @@ export function apiPages(): Readonly<Record<string, string>> {
   };
 }
 
-/** The example of each operation, by the name of its field. Throws if one is missing or does not fit the schema. */
+/**
+ * Returns the example of each operation, by the name of its field. Throws if an example does not match the
+ * schema.
+ */
 function readExamples(schema: GraphQLSchema): ReadonlyMap<string, string> {
   const file = 'scripts/docs/examples.graphql';
   const source = readFileSync(file, 'utf8');
@@ -112,7 +115,7 @@ function rootPage(title: string, type: GraphQLObjectType, examples: ReadonlyMap<
   const sections = Object.values(type.getFields()).map((field) => {
     const example = examples.get(field.name);
     if (example === undefined)
-      throw new Error(`scripts/docs/examples.graphql has no example of ${field.name}`);
+      throw new Error(`scripts/docs/examples.graphql has no example of ${field.name}. Add one.`);
     return [
       `## ${field.name}`,
       field.description ?? '',
@@ -124,7 +127,7 @@ function rootPage(title: string, type: GraphQLObjectType, examples: ReadonlyMap<
   return `# ${title}\n\n${sections.join('\n\n')}\n`;
 }
 
-/** The arguments, with the fields of an input object in place of the object. */
+/** Returns the tables of the arguments. An input object appears as a table of its fields. */
 function argumentTables(args: readonly GraphQLArgument[]): readonly string[] {
   const inputs = args.filter((arg) => isInputObjectType(getNamedType(arg.type)));
   const others = args.filter((arg) => !inputs.includes(arg));
@@ -139,7 +142,7 @@ function argumentTables(args: readonly GraphQLArgument[]): readonly string[] {
 
 function callersOf(type: GraphQLObjectType, field: GraphQLField<unknown, unknown>): string {
   const access = accessOf(type.name, field.name);
-  if (access === undefined) throw new Error(`${type.name}.${field.name} has no access rule`);
+  if (access === undefined) throw new Error(`${type.name}.${field.name} has no rule in the access table.`);
   return callers[access];
 }
 
@@ -215,7 +218,7 @@ function byDefault({ defaultValue, astNode }: GraphQLArgument | GraphQLInputFiel
   return defaultValue === undefined || !astNode?.defaultValue ? '' : ` = \`${print(astNode.defaultValue)}\``;
 }
 
-/** The type as it is written, with a link to its section in `page`. */
+/** Returns the type as GraphQL writes it, with a link to its section in `page`. */
 function link(type: GraphQLType, page = ''): string {
   const named = getNamedType(type);
   const text = `\`${type}\``;

@@ -44,7 +44,7 @@ Some combinations cannot work, so Unseen refuses to start with them:
 | \`DEDUPE_DAYS\` shorter than \`LOG_RETENTION_DAYS\` | raise \`DEDUPE_DAYS\` |
 `;
 
-/** The page of the manual that lists all settings by group. */
+/** Returns the page of the manual that lists all settings by group. */
 export function configurationPage(): string {
   const groups = Object.entries(settingGroups).map(([group, title]) => {
     const members = (Object.entries(settings) as [string, Setting][]).filter(
@@ -72,13 +72,16 @@ function defaultOf(schema: z.ZodType): string | undefined {
   return value === '' ? undefined : value;
 }
 
-/** What the error message of the setting says is expected. A setting that takes any text has no such message. */
+/**
+ * Returns the expected value from the error message of the setting. A setting that accepts any text has no
+ * such message.
+ */
 function boundsOf(schema: z.ZodType): string {
   const { error } = schema.safeParse('\0');
   return error?.issues[0]?.message ?? 'text';
 }
 
-/** The text with a link at each name of a setting that is not quoted yet. */
+/** Adds a link to each name of a setting that is not in backticks. */
 function linked(text: string): string {
   return text
     .split(/(`[^`]*`)/)

@@ -4,11 +4,11 @@ import { httpStatus } from '../../src/graphql/engine/error.ts';
 import { closeTable } from '../../src/http/close-codes.ts';
 import { table } from './markdown.ts';
 
-/** `elsewhere` depends on the place. */
+/** The names of the parties at fault. `elsewhere` depends on the place of the error. */
 const faultIn = (elsewhere: string) => ({ caller: 'the caller', us: 'Unseen', elsewhere }) as const;
 const helps = (retriable: boolean) => (retriable ? 'yes' : 'no');
 
-/** The page of the manual that lists all error codes, close codes and HTTP statuses. */
+/** Returns the page of the manual that lists all error codes, close codes and HTTP statuses. */
 export function errorsPage(): string {
   return `# Error and close codes
 
@@ -135,7 +135,7 @@ function closeRows(): readonly string[][] {
     ]);
 }
 
-/** Statuses that no error code has, in the words of this page. */
+/** The statuses without an error code, with their descriptions. */
 const otherStatuses: Readonly<Record<number, string>> = {
   200: 'The operation was executed. Some fields may have failed. A page or a health check was answered.',
   204: 'The answer to a CORS preflight.',

@@ -8,14 +8,14 @@ const pages = schemaPages();
 const topics = ['incoming.user_activity', 'create-user-notification-command', 'user-limit-events'] as const;
 type Fields = Readonly<Record<string, unknown>>;
 
-/** The three JSON examples of the page for producers, in the order of the topics. */
+/** The three JSON examples of the page for producers, in the order of `topics`. */
 const examples = [...readFileSync('docs/producers.md', 'utf8').matchAll(/^```json\n(.*?)^```$/gms)].map(
   ([, json = '']) => JSON.parse(json) as Fields,
 );
 
 const schemas = new Map(
   topics.map((topic) => {
-    // A default would be merged into one branch of an intersection and not into the other.
+    // A default would be merged into only one branch of an intersection.
     const json = JSON.parse(pages[`docs/schemas/${topic}.json`] ?? '', (key, value) =>
       key === 'default' ? undefined : value,
     );

@@ -19,7 +19,7 @@ type Properties = Readonly<Record<string, JsonSchema>>;
 
 const dateTime: JsonSchema = { type: 'string', format: 'date-time' };
 
-/** What producers write in place of zod's reading of it: dates are text. */
+/** Replaces zod's form of a date with the text that producers write. */
 function asJson({ zodSchema, jsonSchema }: { zodSchema: z.core.$ZodTypes; jsonSchema: JsonSchema }): void {
   const isMoment =
     zodSchema instanceof z.ZodUnion && zodSchema.options.some((one) => one instanceof z.ZodDate);
@@ -40,13 +40,13 @@ function jsonSchemaOf(schema: z.ZodType): JsonSchema {
 
 const propertiesOf = (schema: z.ZodType) => jsonSchemaOf(schema).properties as Properties;
 
-/** As many producers write an absent field. */
+/** Allows null for each field, because many producers write null for an absent field. */
 const nullable = (properties: Properties): Properties =>
   Object.fromEntries(
     Object.entries(properties).map(([name, schema]) => [name, { anyOf: [schema, { type: 'null' }] }]),
   );
 
-/** The field is there and not null. */
+/** Requires the field to be present and not null. */
 const present = (name: string, type: JsonSchema['type'] = 'string'): JsonSchema => ({
   type: 'object',
   required: [name],
@@ -207,7 +207,7 @@ function createdSchema(): string {
   return schemaFile(notificationCreatedTopic, description, jsonSchemaOf(notificationCreated));
 }
 
-/** The JSON Schemas of the events that travel on topics, and the page that lists them, by file. */
+/** Returns the JSON Schemas of the events on topics and the page that lists them, by file. */
 export function schemaPages(): Readonly<Record<string, string>> {
   const schemas: Readonly<Record<string, readonly [by: string, schema: string]>> = {
     [topics.userActivity]: ['producers', activitySchema()],

@@ -8,13 +8,16 @@ import type { ServiceName } from './service.ts';
 const composeFile = fileURLToPath(new URL('../../docker-compose.yml', import.meta.url));
 const containerPorts = { kafka: 9092, redis: 6379, postgres: 5432 } as const;
 
-/** Services whose containers were started from here; null while it is not known where they listen. */
+/**
+ * The services whose containers we started, with their addresses. Null means that the address is not known
+ * yet.
+ */
 const started = z.partialRecord(z.enum(['kafka', 'redis', 'postgres']), z.string().nullable());
 type Started = z.output<typeof started>;
 
 const stateFile = (directory: string) => join(directory, 'compose.json');
 
-/** The services Docker Compose runs for us. */
+/** Reads which services Docker Compose runs for us. */
 export function readCompose(directory: string): Started {
   try {
     return started.parse(JSON.parse(readFileSync(stateFile(directory), 'utf8')));
@@ -31,7 +34,7 @@ function writeCompose(directory: string, state: Started): void {
 const compose = (...args: readonly string[]) =>
   run('docker', ['compose', '--file', composeFile, ...args], { cwd: dirname(composeFile) });
 
-/** Whether there is a docker-compose.yml, and an engine that answers. */
+/** Resolves with whether docker-compose.yml exists and the Docker engine answers. */
 export async function isComposeUsable(): Promise<boolean> {
   if (!existsSync(composeFile)) return false;
   return run('docker', ['info'], { timeoutMs: 5_000 }).then(
@@ -41,9 +44,8 @@ export async function isComposeUsable(): Promise<boolean> {
 }
 
 /**
- * Starts the services of docker-compose.yml with these names and resolves with where they are when their
- * health checks pass. Containers that ran before are used and not counted as ours. Rejects with what docker
- * says.
+ * Starts these services of docker-compose.yml. Resolves with their addresses when their health checks pass.
+ * Containers that already ran are used but are not recorded as ours. Rejects with the message of docker.
  */
 export async function composeUp(
   names: readonly ServiceName[],
@@ -52,7 +54,7 @@ export async function composeUp(
   const before = (await compose('ps', '--services', '--status', 'running')).split('\n');
   const ours = new Set(names.filter((name) => !before.includes(name)));
   const state = readCompose(directory);
-  // Noted first, so that what is started is found even if this process is killed meanwhile.
+  // The record is written first, so that a later run finds the containers even if this process is killed.
   for (const name of ours) state[name] = null;
   writeCompose(directory, state);
   await compose('up', '--detach', '--wait', ...names);
@@ -67,8 +69,8 @@ export async function composeUp(
 }
 
 /**
- * Removes the containers of these services that were started from here, with `purge` their anonymous volumes,
- * too; named ones stay.
+ * Removes the containers of these services that we started. With `purge` it also removes their anonymous
+ * volumes. Named volumes stay.
  */
 export async function composeDown(
   names: readonly ServiceName[],
@@ -97,7 +99,7 @@ const composeConfig = z.object({
   services: z.object({ postgres: z.object({ environment: z.record(z.string(), z.string().nullable()) }) }),
 });
 
-/** From the variables of the official image, with its defaults. */
+/** Reads the login from the variables of the official image, with the defaults of the image. */
 async function postgresLogin(): Promise<{ user: string; password: string; database: string }> {
   const config = composeConfig.parse(JSON.parse(await compose('config', '--format', 'json')));
   const variables = config.services.postgres.environment;

@@ -7,7 +7,7 @@ import { lastLines } from './programs.ts';
 import type { Recipe } from './recipe.ts';
 import { freePort, messageOf, waitUntilReady, whyNotReady } from './service.ts';
 
-/** A service of our own that runs. */
+/** A running service that we started. */
 export interface Instance {
   readonly url: string;
   readonly process: ProcessId;
@@ -16,9 +16,9 @@ export interface Instance {
 const startTimeoutMs = 60_000;
 const attempts = 3;
 
-/** What has to be known about an instance to find it again, whoever started it. */
+/** The file with the data that finds an instance again, from any process. */
 const stateFile = (directory: string) => join(directory, 'instance.json');
-/** Written by the instance itself; gone when it was stopped. */
+/** The file with the process id. The instance writes it, and stopping the instance removes it. */
 export const recordFile = (directory: string) => join(directory, 'process');
 
 const state = z.object({ url: z.string(), port: z.number() });
@@ -27,14 +27,13 @@ function readState(directory: string): z.output<typeof state> | undefined {
   try {
     return state.parse(JSON.parse(readFileSync(stateFile(directory), 'utf8')));
   } catch {
-    // Never started, or killed while writing this: then nothing was started either.
+    // The instance never started. If its starter was killed while writing this file, the instance did not
+    // start either.
     return undefined;
   }
 }
 
-/**
- * The instance that runs on a directory, ready or not. A record of a process that is gone counts for nothing.
- */
+/** Returns the instance that runs on a directory, ready or not. A record of an ended process is ignored. */
 export function findInstance(directory: string): Instance | undefined {
   const process = readRecord(recordFile(directory));
   const url = readState(directory)?.url;
@@ -44,13 +43,13 @@ export function findInstance(directory: string): Instance | undefined {
 export interface StartOptions {
   readonly directory: string;
   readonly cache: string;
-  /** Unset: the one it had last time if that is free, otherwise any. */
+  /** The port. Defaults to the last port of the instance if that port is free, or else to any free port. */
   readonly port?: number | undefined;
 }
 
 /**
- * Starts an instance on a directory on which none runs, and resolves when it is ready. Rejects with
- * MissingProgramError, or with the last lines of what the program said.
+ * Starts an instance on a directory without a running instance. Resolves when the instance is ready. Rejects
+ * with MissingProgramError, or with the last lines of the program's output.
  */
 export async function startInstance(recipe: Recipe, options: StartOptions): Promise<Instance> {
   const directory = resolve(options.directory);
@@ -64,13 +63,13 @@ export async function startInstance(recipe: Recipe, options: StartOptions): Prom
       logFile: join(directory, 'log'),
     });
     const failed = (reason: string, cause?: unknown) =>
-      new Error(`${recipe.name} does not start: ${reason}\n${lastLines(output())}`, { cause });
+      new Error(`${recipe.name} failed to start: ${reason}\n${lastLines(output())}`, { cause });
     try {
       await waitUntilReady(
         () => whyNotReady(recipe.name, url),
         startTimeoutMs,
         () => {
-          // Also when something answered: then it was another program, which was faster to take the port.
+          // An answer does not count if our program has ended: another program then took the port first.
           const end = ended();
           if (end !== undefined) throw new Error(end);
         },
@@ -87,12 +86,12 @@ export async function startInstance(recipe: Recipe, options: StartOptions): Prom
       throw failed(messageOf(error), error);
     }
     const started = findInstance(directory);
-    if (started === undefined) throw failed('it left no record');
+    if (started === undefined) throw failed('the program left no record');
     return started;
   }
 }
 
-/** Stops an instance and forgets that it ran; the data stays. */
+/** Stops an instance and removes its record. The data stays. */
 export async function stopInstance(recipe: Recipe, directory: string, instance: Instance): Promise<void> {
   await stop(instance.process, recipe.stopSignal);
   rmSync(recordFile(directory), { force: true });

@@ -25,7 +25,7 @@ const copyDependencies = 'org.apache.maven.plugins:maven-dependency-plugin:3.8.1
 const jarsIn = (cache: string) => join(cache, `kafka-${version}`);
 const isFetched = (cache: string) => statSync(jarsIn(cache), { throwIfNoEntry: false }) !== undefined;
 
-/** Kafka's own jars as published on Maven Central; 44 MB, fetched once. */
+/** Fetches Kafka's own jars from Maven Central, 44 MB, once. Resolves with their directory. */
 async function fetchJars(cache: string): Promise<string> {
   if (isFetched(cache)) return jarsIn(cache);
   await withLock(`${jarsIn(cache)}.lock`, () =>
@@ -33,14 +33,14 @@ async function fetchJars(cache: string): Promise<string> {
       writeFileSync(join(draft, 'pom.xml'), pom);
       const args = ['-q', '-B', copyDependencies, '-DoutputDirectory=.', '-DincludeScope=runtime'];
       await run(findProgram('mvn'), args, { cwd: draft });
-      // Others may use what root has fetched.
+      // Other users may use the jars that root has fetched.
       chmodSync(draft, 0o755);
     }),
   );
   return jarsIn(cache);
 }
 
-/** A listener that wants TLS and a login, PLAIN or SCRAM, beside the one that wants neither. */
+/** A listener that requires TLS and a login by PLAIN or SCRAM, next to the open listener. */
 export interface SecureListener {
   readonly port: number;
   /** A PKCS12 file with the private key and the certificate, and its password. */
@@ -64,7 +64,7 @@ function secureSettings({ port, keyStore, username, password }: SecureListener) 
       [login('scram-sha-256'), scram],
       [login('scram-sha-512'), scram],
     ],
-    /** SCRAM's passwords are part of the data. */
+    /** The arguments for formatting, because SCRAM passwords are part of the data. */
     format: ['SCRAM-SHA-256', 'SCRAM-SHA-512'].flatMap((mechanism) => [
       '--add-scram',
       `${mechanism}=[name=${username},password=${password}]`,
@@ -74,7 +74,9 @@ function secureSettings({ port, keyStore, username, password }: SecureListener) 
 
 type SecureSettings = ReturnType<typeof secureSettings>;
 
-/** Kafka's defaults but for what makes one small node start fast and come back fast. */
+/**
+ * Returns Kafka's settings. They differ from the defaults so that one small node starts and recovers fast.
+ */
 function settings(
   port: number,
   controllerPort: number,
@@ -102,8 +104,8 @@ function settings(
     ['transaction.state.log.num.partitions', '1'],
     ['group.initial.rebalance.delay.ms', '0'],
     ['group.min.session.timeout.ms', '1000'],
-    // After kill -9 the old registration must lapse before the broker is back: 3 s, with the default of 9 s
-    // it is 12 s.
+    // After kill -9 the broker must wait until its old registration expires. With this value it is back after
+    // 3 s, and with the default of 9 s after 12 s.
     ['broker.session.timeout.ms', '1500'],
     ['broker.heartbeat.interval.ms', '300'],
     // The default of 128 MB does not fit the heap.
@@ -119,7 +121,7 @@ const logging = [
   '-Dorg.slf4j.simpleLogger.defaultLogLevel=warn',
 ];
 
-/** Kafka in KRaft mode: broker and controller in one process, no password. */
+/** Kafka in KRaft mode, with broker and controller in one process and without a password. */
 export const kafka: Recipe = {
   name: 'kafka',
   stopSignal: 'SIGTERM',
@@ -127,7 +129,7 @@ export const kafka: Recipe = {
   prepare: (place) => prepare(place),
 };
 
-/** The same, with a listener that wants one. */
+/** Returns Kafka with an additional listener that requires a login. */
 export const securedKafka = (listener: SecureListener): Recipe => ({
   ...kafka,
   prepare: (place) => prepare(place, secureSettings(listener)),
@@ -138,7 +140,7 @@ async function prepare({ directory, port, cache }: Place, secure?: SecureSetting
   const classPath = ['-cp', join(await fetchJars(cache), '*')];
   mkdirSync(directory, { recursive: true });
   const settingsFile = join(directory, 'server.properties');
-  // Only the node itself uses it, and it finds out when it has changed.
+  // Only the node itself uses this port, so the port may change at every start.
   const controllerPort = await freePort();
   await makeOnce(join(directory, 'data'), async (draft) => {
     writeFileSync(settingsFile, settings(port, controllerPort, draft, secure));
@@ -157,7 +159,7 @@ async function prepare({ directory, port, cache }: Place, secure?: SecureSetting
   };
 }
 
-/** As Kafka makes them, but one that begins with a hyphen would be taken for an option. */
+/** Returns a cluster id in Kafka's format. Kafka would read an id with a leading hyphen as an option. */
 function clusterId(): string {
   const id = randomBytes(16).toString('base64url');
   return id.startsWith('-') ? clusterId() : id;

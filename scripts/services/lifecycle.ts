@@ -21,39 +21,45 @@ import {
 } from './service.ts';
 
 export interface Options {
-  /** Which services; default all three. */
+  /** The services. Defaults to all three. */
   readonly only?: readonly ServiceName[];
-  /** Where the configured addresses come from; default the environment of this process. */
+  /** The environment with the configured addresses. Defaults to the environment of this process. */
   readonly env?: Readonly<Record<string, string | undefined>>;
-  /** Data and the record of what runs; default `.services` in the checkout. */
+  /**
+   * The directory of the data and of the records of running instances. Defaults to `.services` in the
+   * checkout.
+   */
   readonly directory?: string;
-  /** What is downloaded, for all directories; default `.services` in the checkout. */
+  /** The directory of downloads, shared by all data directories. Defaults to `.services` in the checkout. */
   readonly cache?: string;
-  /** Whether Docker Compose may be used; default true. */
+  /** Whether Docker Compose may be used. Defaults to true. */
   readonly docker?: boolean;
-  /** Whether missing programs are installed; default false. */
+  /** Whether missing programs are installed. Defaults to false. */
   readonly install?: boolean;
-  /** Gets a line whenever something happens; default standard error. */
+  /** Receives each progress line. Defaults to standard error. */
   readonly report?: (line: string) => void;
 }
 
-/** Where a service is. */
+/** A service and its address. */
 export interface Service {
   readonly name: ServiceName;
   readonly url: string;
   /**
-   * Who started it: somebody else, and the environment says where it is; Docker Compose for us; or we
-   * ourselves.
+   * How the service is provided. `environment`: another party started it, and a variable holds its address.
+   * `compose`: Docker Compose started it for us. `system`: we started it.
    */
   readonly by: 'environment' | 'compose' | 'system';
   readonly pid?: number;
-  /** Why it is not ready; undefined when it is. */
+  /** Why the service is not ready. Undefined if it is ready. */
   readonly problem: string | undefined;
 }
 
 const recipes: Readonly<Record<ServiceName, Recipe>> = { kafka, redis, postgres };
 
-/** One that is alive but does not answer is still starting, when its starter was killed, or it hangs. */
+/**
+ * How long a running instance may take to answer. It may still be starting after its starter was killed, or
+ * it may hang.
+ */
 const patienceMs = 20_000;
 
 interface Settings extends Required<Options> {
@@ -75,20 +81,20 @@ function settingsOf(options: Options): Settings {
 }
 
 /**
- * Makes the services reachable by the first way that works, starting only what does not run yet, and resolves
- * with their addresses when all are ready; of several calls at once, also from several processes, one does
- * the work and the others find it done. Rejects with MissingProgramError, or with everything that failed;
- * what did start is left running.
+ * Makes the services reachable by the first way that works, and starts only missing services. Resolves with
+ * the addresses when all services are ready. Of several concurrent calls, also from several processes, one
+ * does the work and the others use its result. Rejects with MissingProgramError, or with all failures.
+ * Services that did start keep running.
  */
 export async function ensureServices(options: Options = {}): Promise<ServiceUrls> {
   const services = await up(options);
   return Object.fromEntries(services.map(({ name, url }) => [variableOf[name], url]));
 }
 
-/** `ensureServices` with what it found. */
+/** Like `ensureServices`, but resolves with the services. */
 export async function up(options: Options = {}): Promise<readonly Service[]> {
   const settings = settingsOf(options);
-  // Without the lock first: where everything is given, nothing is written.
+  // The first look takes no lock, so that nothing is written if every service already runs.
   const running = await status(options);
   const found = running.flatMap((service) => service ?? []).filter(({ problem }) => problem === undefined);
   if (found.length === settings.only.length) return found;
@@ -98,7 +104,7 @@ export async function up(options: Options = {}): Promise<readonly Service[]> {
   return withLock(
     lockFile,
     () => startMissing(settings),
-    (holder) => report(`waiting for process ${holder}, which is at the services too`),
+    (holder) => report(`waiting for process ${holder}, which starts or stops the services`),
   );
 }
 
@@ -125,29 +131,34 @@ async function startMissing(settings: Settings): Promise<readonly Service[]> {
   });
 }
 
-/** One that can be used, after the patience it may need. Of ours, one that hangs is stopped. */
+/**
+ * Resolves with a usable running service. Waits for a running instance that does not answer yet, and stops
+ * our instance if it hangs.
+ */
 async function findRunning(name: ServiceName, settings: Settings): Promise<Service | undefined> {
   const directory = join(settings.directory, name);
   await recordWritten(recordFile(directory));
   const service = await locate(name, settings);
   if (service?.problem === undefined) return service;
   if (service.by === 'environment') {
-    settings.report(`${name}: ${variableOf[name]} is set, but does not answer: ${service.problem}`);
+    settings.report(
+      `${name}: ${variableOf[name]} is set, but the service does not answer: ${service.problem}`,
+    );
   }
   const instance = findInstance(directory);
   if (instance === undefined) return undefined;
-  settings.report(`${name}: process ${instance.process.pid} runs but does not answer, waiting`);
+  settings.report(`${name}: process ${instance.process.pid} runs but does not answer yet. Waiting for it.`);
   try {
     await waitUntilReady(
       () => whyNotReady(name, instance.url),
       patienceMs,
       () => {
-        if (!isAlive(instance.process)) throw new Error('it ended');
+        if (!isAlive(instance.process)) throw new Error('the process ended');
       },
     );
     return ours(name, instance, undefined);
   } catch (error) {
-    settings.report(`${name}: ${messageOf(error)}; starting it anew`);
+    settings.report(`${name}: ${messageOf(error)}; starting it again`);
     await stopInstance(recipes[name], directory, instance);
     return undefined;
   }
@@ -165,7 +176,7 @@ async function startWithCompose(
     });
     const all = await Promise.all(services);
     for (const { name, problem } of all) {
-      if (problem !== undefined) report(`${name}: its container does not answer: ${problem}`);
+      if (problem !== undefined) report(`${name}: the container does not answer: ${problem}`);
     }
     return all.filter(({ problem }) => problem === undefined);
   } catch (error) {
@@ -194,25 +205,31 @@ async function startOurs(name: ServiceName, { directory, cache, report }: Settin
   );
 }
 
-/** The programs that are missing here to run the services without containers. */
+/** Returns the programs that this machine lacks to run the services without containers. */
 export function missingForServices(options: Pick<Options, 'only' | 'cache'> = {}): readonly ProgramName[] {
   const settings = settingsOf(options);
   return missingFor(settings.only, settings);
 }
 
-/** The programs that are missing here to run every test. */
+/** Returns the programs that this machine lacks to run every test. */
 export const missingForTests = (): readonly ProgramName[] => [
   ...missingForServices(),
   ...missingPrograms(['chromium']),
 ];
 
-/** Where each service is, undefined for one that runs nowhere we know of. In the order of `only`. */
+/**
+ * Resolves with each service in the order of `only`. Undefined means that the service runs nowhere that we
+ * know of.
+ */
 export async function status(options: Options = {}): Promise<readonly (Service | undefined)[]> {
   const settings = settingsOf(options);
   return Promise.all(settings.only.map((name) => locate(name, settings)));
 }
 
-/** The first that answers of what the environment says and what we started; else the first that exists. */
+/**
+ * Resolves with the first candidate that answers: the configured service, our instance, our container. If no
+ * candidate answers, resolves with the first candidate that exists.
+ */
 async function locate(name: ServiceName, { env, directory }: Settings): Promise<Service | undefined> {
   const configured = env[variableOf[name]] || undefined;
   const instance = findInstance(join(directory, name));
@@ -249,8 +266,8 @@ const ours = (name: ServiceName, { url, process }: Instance, problem: string | u
 });
 
 /**
- * Stops what was started from here, and with `purge` removes its data; downloads stay. What the environment
- * points to is left alone. Resolves with the names of what was stopped. Rejects with everything that failed.
+ * Stops the services that we started, and with `purge` also removes their data. Downloads and services of the
+ * environment stay. Resolves with the names of the stopped services. Rejects with all failures.
  */
 export async function down(
   options: Options & { readonly purge?: boolean } = {},
@@ -277,11 +294,11 @@ export async function down(
       const names = stopped.flatMap((one) => (one.status === 'fulfilled' ? one.value : []));
       return only.filter((name) => names.includes(name));
     },
-    (holder) => report(`waiting for process ${holder}, which is at the services too`),
+    (holder) => report(`waiting for process ${holder}, which starts or stops the services`),
   );
 }
 
-/** A line for people: no password in it. */
+/** Returns a line for people, without the password. */
 export function summaryOf({ name, url, by, pid, problem }: Service): string {
   const how = { environment: 'as configured', compose: 'Docker Compose', system: `process ${pid}` }[by];
   const state = problem === undefined ? 'ready' : `not ready: ${problem}`;

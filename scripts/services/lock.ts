@@ -4,8 +4,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { identify, isAlive, readRecord } from './process.ts';
 
 /**
- * Runs `work` while no other process runs something under the same lock file, and waits for its turn. The
- * lock of a process that was killed counts for nothing.
+ * Runs `work` while no other process holds the lock file. Waits for the lock. The lock of a dead process is
+ * ignored.
  */
 export async function withLock<T>(
   file: string,
@@ -34,7 +34,7 @@ export async function withLock<T>(
   }
 }
 
-/** A link is made only where nothing is, and its content is complete from the beginning. */
+/** Takes the lock with a hard link: a link fails if the file exists, and its content is complete at once. */
 function take(mine: string, file: string): boolean {
   try {
     linkSync(mine, file);
@@ -48,7 +48,8 @@ function take(mine: string, file: string): boolean {
 }
 
 /**
- * Taken away before it is removed: should another process have renewed the lock since, its lock goes back.
+ * Removes the lock of a dead process. The file is first renamed: if another process has renewed the lock in
+ * the meantime, its lock is put back.
  */
 function dropStale(file: string, holder: number | undefined): void {
   const aside = `${file}.${process.pid}.stale`;
@@ -56,7 +57,7 @@ function dropStale(file: string, holder: number | undefined): void {
     renameSync(file, aside);
     if (holder !== undefined && !readFileSync(aside, 'utf8').startsWith(`${holder} `)) linkSync(aside, file);
   } catch {
-    // Gone or renewed in the meantime, which is as good.
+    // Another process has removed or renewed the lock, so nothing is left to do.
   }
   rmSync(aside, { force: true });
 }

@@ -6,7 +6,10 @@ import { dropStaleLock } from '../../src/adapters/postgres/embedded/postmaster.t
 import { findProgram, run } from './programs.ts';
 import { makeOnce, type Recipe } from './recipe.ts';
 
-/** PostgreSQL's defaults but for these. Without a unix socket no directory has to be short or open. */
+/**
+ * The settings that differ from PostgreSQL's defaults. Without a unix socket the path of the directory may be
+ * long, and the directory may be closed to other users.
+ */
 const settings = {
   listen_addresses: '127.0.0.1',
   unix_socket_directories: '',
@@ -15,19 +18,21 @@ const settings = {
   log_timezone: 'UTC',
 };
 
-/** User and database have the same name; the user may do everything. */
+/** The name of the user and of the database. The user is a superuser. */
 const name = 'unseen';
 
 /**
- * PostgreSQL with a password of its own. Under root it runs as another user, as which it also owns its data.
+ * PostgreSQL with a random password. If this process runs as root, PostgreSQL runs as another user, who also
+ * owns the data.
  */
 export const postgres: Recipe = {
   name: 'postgres',
-  // Fast shutdown: does not wait for clients.
+  // SIGINT means a fast shutdown, which does not wait for clients.
   stopSignal: 'SIGINT',
   programs: () => ['initdb'],
   async prepare({ directory, port }) {
-    // Both from one version: the link initdb on PATH leads to where postgres is, too.
+    // Both programs must have the same version. The target of the link initdb on PATH is in the directory of
+    // postgres.
     const initdb = realpathSync(findProgram('initdb'));
     const server = join(dirname(initdb), 'postgres');
     const data = join(directory, 'data');
@@ -67,12 +72,12 @@ export const postgres: Recipe = {
   },
 };
 
-// Elsewhere there is no C.UTF-8.
+// Other systems have no C.UTF-8.
 const locale = process.platform === 'linux' ? 'C.UTF-8' : 'C';
 
 /**
- * How the account gets at the directory: by its path, or, where it may not pass through a parent (/root,
- * say), as the directory itself, opened.
+ * Returns how the account accesses the directory: by its path, or by an open descriptor if the account may
+ * not enter a parent (for example /root).
  */
 function reach(directory: string, account: Account | undefined): { path: string; open?: string } {
   return canReach(directory, account) ? { path: directory } : { path: '/proc/self/fd/4', open: directory };

@@ -24,7 +24,7 @@ afterEach(async () => {
 });
 
 describe('private instances', () => {
-  it('of Kafka keep topics over kill -9 and fall silent when frozen', {
+  it('of Kafka keep topics after kill -9 and do not answer while frozen', {
     timeout: 120_000,
     tags: ['kafka'],
   }, async () => {
@@ -39,7 +39,7 @@ describe('private instances', () => {
     await after.disconnect();
   });
 
-  it('of PostgreSQL keep rows over kill -9 and fall silent when frozen', {
+  it('of PostgreSQL keep rows after kill -9 and do not answer while frozen', {
     timeout: 60_000,
     tags: ['postgres'],
   }, async () => {
@@ -53,7 +53,7 @@ describe('private instances', () => {
       return rows;
     };
     await query('CREATE TABLE kept AS SELECT 1 AS id');
-    // A connection that is open makes a child that has to go or to stop, too.
+    // An open connection has a child process, which must also end and freeze.
     const open = new pg.Client(url);
     open.on('error', () => undefined);
     await open.connect();
@@ -63,7 +63,7 @@ describe('private instances', () => {
     expect(await query('SELECT * FROM kept')).toEqual([{ id: 1 }]);
   });
 
-  it('of Redis may be a cluster', { tags: ['redis'] }, async () => {
+  it('of Redis can be a cluster', { tags: ['redis'] }, async () => {
     instance = await startRedis({ dir, cluster: true });
     const client = new Redis(instance.url);
     expect(await client.cluster('INFO')).toContain('cluster_slots_ok:16384');
@@ -88,7 +88,7 @@ describe('private instances', () => {
   });
 });
 
-/** Leaves it running. */
+/** Freezes, thaws, kills and restarts the instance. The instance runs afterwards. */
 async function killAndFreeze(name: ServiceName, instance: PrivateInstance): Promise<void> {
   const { pid, url } = instance;
   instance.freeze();

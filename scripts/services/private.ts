@@ -10,36 +10,41 @@ import type { Recipe } from './recipe.ts';
 import { redis, redisCluster } from './redis.ts';
 
 export interface PrivateOptions {
-  /** Where data, settings and log are; nobody else's, and the caller's to remove. */
+  /** The directory of data, settings and log. No other instance may use it, and the caller removes it. */
   readonly dir: string;
-  /** Unset: a free one. It stays the same over restarts. */
+  /** The port. Defaults to a free port. A restart keeps the port. */
   readonly port?: number;
 }
 
-/** A service that a test may treat as it likes. It does not outlive the test's process. */
+/** A service for one test, which may kill or freeze it. The service ends with the process of the test. */
 export interface PrivateInstance {
   readonly url: string;
-  /** Of the program's first process; another one after a restart. */
+  /** The id of the program's first process. It changes with a restart. */
   readonly pid: number;
   /**
-   * Ends it with the signal, default SIGKILL, which all its processes get; any other only the first one.
-   * Resolves when it is gone, rejects when it is not after 30 s.
+   * Ends the service with the signal. Defaults to SIGKILL, which all its processes get. Any other signal goes
+   * to the first process only. Resolves when the processes have ended. Rejects if a process still runs after
+   * 30 s.
    */
   kill(signal?: NodeJS.Signals): Promise<void>;
-  /** Stops all its processes where they stand: connections stay open and nothing answers. */
+  /** Pauses all processes of the service: connections stay open and the service does not answer. */
   freeze(): void;
   thaw(): void;
-  /** Starts it on the same data and port, stopping it first if it runs. Resolves when it is ready. */
+  /**
+   * Starts the service on the same data and port, and stops it first if it runs. Resolves when the service is
+   * ready.
+   */
   restart(): Promise<void>;
   /**
-   * Ends it in good order and for good. Resolves when it is gone; the data stays. Repeated calls do nothing.
+   * Stops the service gracefully and finally. Resolves when the service has ended. The data stays. Repeated
+   * calls do nothing.
    */
   stop(): Promise<void>;
 }
 
 /**
- * Kafka with the settings `npm run services` gives it; `url` is the broker's address, which wants no login
- * whatever `secure` says of another. Rejects like `startInstance`.
+ * Starts Kafka with the settings of `npm run services`. `url` is the address of the listener without a login,
+ * even if `secure` adds another listener. Rejects like `startInstance`.
  */
 export const startKafka = ({
   secure,
@@ -48,14 +53,15 @@ export const startKafka = ({
   startPrivate(secure ? securedKafka(secure) : kafka, options);
 
 /**
- * Redis, or with `cluster` a Redis Cluster of one node, for sharded pub/sub. Rejects like `startInstance`.
+ * Starts Redis, or with `cluster` a Redis Cluster of one node for sharded pub/sub. Rejects like
+ * `startInstance`.
  */
 export const startRedis = ({
   cluster = false,
   ...options
 }: PrivateOptions & { readonly cluster?: boolean }) => startPrivate(cluster ? redisCluster : redis, options);
 
-/** PostgreSQL; `url` has a user who may do everything. Rejects like `startInstance`. */
+/** Starts PostgreSQL. `url` names a superuser. Rejects like `startInstance`. */
 export const startPostgres = (options: PrivateOptions) => startPrivate(postgres, options);
 
 const killTimeoutMs = 30_000;
@@ -99,13 +105,13 @@ async function startPrivate(recipe: Recipe, { dir, port }: PrivateOptions): Prom
   };
 }
 
-/** Kafka's has no scheme. */
+/** Returns the port of a URL. Kafka's URL has no scheme. */
 const portOf = (url: string) => Number(new URL(url.includes('://') ? url : `kafka://${url}`).port);
 
 /**
- * A shell that waits for the end of its input, which comes when this process dies, however that happens, and
- * then kills the instance on record, if it still is that one. PostgreSQL's children notice by themselves,
- * unless they are frozen.
+ * A shell script that waits for the end of its input, which comes when this process dies for any reason. Then
+ * it kills the recorded instance, if that process still has the recorded identity. PostgreSQL's children
+ * notice the death by themselves unless they are frozen.
  */
 const janitor = `
 cat > /dev/null
@@ -114,10 +120,12 @@ read -r pid started < "$1" || exit
 kill -KILL "-$pid" $(cat "/proc/$pid/task/$pid/children")
 `;
 
-/** Returns a function that ends the arrangement; whatever is on record then must be stopped already. */
+/**
+ * Starts the janitor. The returned function ends the janitor. The recorded instance must be stopped before.
+ */
 function killWithUs(record: string): () => void {
   const child = spawn('/bin/sh', ['-c', janitor, 'sh', record], {
-    // In a session of its own it survives the Ctrl-C that ends us.
+    // A separate session protects the janitor from the Ctrl-C that ends this process.
     detached: true,
     env: { PATH: '/usr/bin:/bin', LC_ALL: 'C', TZ: 'UTC' },
     stdio: ['pipe', 'ignore', 'ignore'],

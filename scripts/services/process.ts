@@ -2,10 +2,10 @@ import { execFileSync, spawn } from 'node:child_process';
 import { closeSync, openSync, readdirSync, readFileSync, renameSync, statSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 
-/** A process that is not mistaken for a later one with the same number. */
+/** The identity of a process. It distinguishes the process from a later process with the same number. */
 export interface ProcessId {
   readonly pid: number;
-  /** When it began, in whatever form the system says it; with the boot it belongs to, where that is known. */
+  /** The start time in the format of the system, together with the id of the boot if that is known. */
   readonly started: string;
 }
 
@@ -13,9 +13,9 @@ export interface Command {
   readonly program: string;
   readonly args: readonly string[];
   readonly directory: string;
-  /** The user it runs as; undefined for this process's own. */
+  /** The user that the program runs as. Undefined means the user of this process. */
   readonly account?: { readonly uid: number; readonly gid: number } | undefined;
-  /** A directory that the program gets opened, as its descriptor 4. */
+  /** A directory that the program gets as its open descriptor 4. */
   readonly open?: string | undefined;
 }
 
@@ -24,21 +24,22 @@ const environment = { PATH: process.env['PATH'] ?? '/usr/bin:/bin', LC_ALL: 'C',
 const maxLogBytes = 1_000_000;
 
 /**
- * Shell that says the identity of the process whose number is in the variable, in the form of `ProcessId`.
+ * Returns a shell command that prints the identity of a process in the format of `ProcessId`. `variable` is
+ * the shell variable with the process number.
  */
 export const sayIdentity = (variable: string) =>
   isLinux
     ? `echo "${variable} $(cat /proc/sys/kernel/random/boot_id):$(cut -d ' ' -f 22 /proc/${variable}/stat)"`
     : `echo "${variable} $(ps -o lstart= -p ${variable})"`;
 
-// It writes its own number and start, before it becomes the program: however soon its starter is killed, it
-// is on record.
+// The shell writes its own number and start time before it becomes the program. The program is therefore on
+// record even if its starter is killed at once.
 const launcher = `${sayIdentity('$$')} >&3; exec "$@" 3>&-`;
 
 /**
- * Starts a program that outlives this process, as the leader of a process group, with its output appended to
- * `logFile` and its identity in `recordFile`. `ended()` is how it ended, undefined while it runs; `output()`
- * what it has said so far.
+ * Starts a program that outlives this process, as the leader of a process group. The output is appended to
+ * `logFile`, and the identity is written to `recordFile`. `ended()` says how the program ended, and is
+ * undefined while it runs. `output()` returns the output so far.
  */
 export function launch(
   { program, args, directory, account, open }: Command,
@@ -83,7 +84,7 @@ function read(file: string): string | undefined {
   }
 }
 
-/** What a record file says; undefined when there is none, or nothing in it. */
+/** Returns the identity in a record file. Undefined if the file is missing or empty. */
 export function readRecord(recordFile: string): ProcessId | undefined {
   const [, pid, started] = /^(\d+) (.+)\n$/.exec(read(recordFile) ?? '') ?? [];
   return pid === undefined || started === undefined
@@ -92,35 +93,36 @@ export function readRecord(recordFile: string): ProcessId | undefined {
 }
 
 /**
- * Resolves once no program is about to write its record: one whose starter was killed right after starting it
- * leaves an empty file for a moment.
+ * Resolves when no program is about to write its record. A program whose starter was killed right after the
+ * start leaves an empty file for a moment.
  */
 export async function recordWritten(recordFile: string, timeoutMs = 1_000): Promise<void> {
   const deadline = performance.now() + timeoutMs;
   while (sizeOf(recordFile) === 0 && performance.now() < deadline) await delay(20);
 }
 
-/** The identity of a running process; undefined when there is none, or only a zombie nobody reaps. */
+/** Returns the identity of a running process. Undefined if no such process runs, or only a zombie is left. */
 export function identify(pid: number): ProcessId | undefined {
   const fields = isLinux ? fieldsOf(pid) : fieldsFromPs(pid);
   return fields === undefined || fields.state.startsWith('Z') ? undefined : { pid, started: fields.started };
 }
 
-/** Whether it runs, and is no later process with the same number. */
+/** Returns whether the process runs and is not a later process with the same number. */
 export function isAlive({ pid, started }: ProcessId): boolean {
   return identify(pid)?.started === started;
 }
 
 /**
- * Sends the signal to the whole process group and to all children. PostgreSQL's children have groups of their
- * own. For signals that cannot be caught, and SIGCONT.
+ * Sends the signal to the process group and to all children, because PostgreSQL's children have their own
+ * groups. Only for signals that cannot be caught, and for SIGCONT.
  */
 export function signalAll(
   target: ProcessId,
   signal: 'SIGKILL' | 'SIGSTOP' | 'SIGCONT',
 ): readonly ProcessId[] {
   if (!isAlive(target)) return [];
-  // A stopped parent makes no new children. It may have been just about to, hence the second look.
+  // A stopped parent makes no new children. The second look finds a child that the parent made just before it
+  // stopped.
   send(-target.pid, 'SIGSTOP');
   const children = new Map<number, ProcessId>();
   for (let look = 0; look < 2; look += 1) {
@@ -134,8 +136,8 @@ export function signalAll(
 }
 
 /**
- * Asks the program to end, and kills what is left of it after the grace time. Resolves when it is gone.
- * Rejects when even that does not end it.
+ * Asks the program to end, and kills it and its children after the grace time. Resolves when the processes
+ * have ended. Rejects if a process survives.
  */
 export async function stop(target: ProcessId, signal: NodeJS.Signals, graceMs = 10_000): Promise<void> {
   if (!isAlive(target)) return;
@@ -143,15 +145,15 @@ export async function stop(target: ProcessId, signal: NodeJS.Signals, graceMs = 
   send(target.pid, signal);
   if (await gone([target], graceMs)) return;
   if (await gone(signalAll(target, 'SIGKILL'), graceMs)) return;
-  throw new Error(`process ${target.pid} does not end`);
+  throw new Error(`process ${target.pid} survived SIGKILL`);
 }
 
-/** Sends a signal to the program itself. */
+/** Sends a signal to the first process only. */
 export function signalTo(target: ProcessId, signal: NodeJS.Signals): void {
   if (isAlive(target)) send(target.pid, signal);
 }
 
-/** Waits until none of them runs; false when one still does after `timeoutMs`. */
+/** Waits until none of the processes runs. Returns false if a process still runs after `timeoutMs`. */
 export async function gone(processes: readonly ProcessId[], timeoutMs: number): Promise<boolean> {
   const deadline = performance.now() + timeoutMs;
   while (processes.some(isAlive)) {
@@ -165,7 +167,7 @@ function send(pid: number, signal: NodeJS.Signals): void {
   try {
     process.kill(pid, signal);
   } catch {
-    // Gone already.
+    // The process has already ended.
   }
 }
 
@@ -176,7 +178,8 @@ interface Fields {
 }
 
 /**
- * From /proc/PID/stat (proc(5)): behind the name in parentheses, which may hold anything, state is field 3.
+ * Reads /proc/PID/stat (proc(5)). The state is field 3, after the name in parentheses, which may contain any
+ * characters.
  */
 function fieldsOf(pid: number): Fields | undefined {
   const fields = read(`/proc/${pid}/stat`)?.replace(/.*\) /s, '').split(' ');
@@ -196,7 +199,7 @@ function fieldsFromPs(pid: number): Fields | undefined {
   }
 }
 
-/** The children of a process, zombies excluded. */
+/** Returns the children of a process, without zombies. */
 export function childrenOf(parent: number): readonly ProcessId[] {
   const pids = isLinux
     ? readdirSync('/proc').filter((name) => /^\d+$/.test(name) && fieldsOf(Number(name))?.parent === parent)

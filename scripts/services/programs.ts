@@ -6,15 +6,15 @@ import type { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 
 interface Program {
-  /** What to install where neither apt-get nor Homebrew has it. */
+  /** The product to install if the machine has neither apt-get nor Homebrew. */
   readonly product: string;
   /** The package of Debian and Ubuntu. */
   readonly debian: string;
   /** The formula or cask of Homebrew. */
   readonly brew: string;
-  /** Other names that serve as well. */
+  /** Other file names of the program. */
   readonly aliases?: readonly string[];
-  /** A variable that may hold the path. */
+  /** An environment variable that may hold the path. */
   readonly variable?: string;
 }
 
@@ -43,7 +43,9 @@ export type ProgramName = keyof typeof programs;
 
 const definitionOf = (name: ProgramName): Program => programs[name];
 
-/** Programs have to be installed first; the message says which, and the command that installs them. */
+/**
+ * Thrown if programs are not installed. The message names the programs and the command that installs them.
+ */
 export class MissingProgramError extends Error {
   constructor(readonly programs: readonly ProgramName[]) {
     super(`Not installed: ${programs.join(', ')}. Run: npm run services -- install`);
@@ -51,14 +53,14 @@ export class MissingProgramError extends Error {
   }
 }
 
-/** The path of a program. Throws MissingProgramError. */
+/** Returns the path of a program. Throws MissingProgramError. */
 export function findProgram(name: ProgramName): string {
   const path = pathOf(name);
   if (path === undefined) throw new MissingProgramError([name]);
   return path;
 }
 
-/** Those of the programs that are not installed. */
+/** Returns the programs that are not installed. */
 export function missingPrograms(names: readonly ProgramName[]): readonly ProgramName[] {
   return names.filter((name) => pathOf(name) === undefined);
 }
@@ -73,10 +75,13 @@ function pathOf(name: ProgramName): string | undefined {
     .find(isExecutable);
 }
 
-/** Where Homebrew and Debian keep what they do not put on PATH, and PATH; of several PostgreSQLs the newest. */
+/**
+ * Returns the directories to search: PATH, and the directories that Homebrew and Debian leave out of PATH.
+ * The newest PostgreSQL comes first.
+ */
 function directories(): readonly string[] {
   const path = (process.env['PATH'] ?? '').split(delimiter).filter((directory) => directory !== '');
-  // macOS has a java on PATH that only says where to get one, so Homebrew's comes first.
+  // The java on the PATH of macOS only explains how to install Java, so Homebrew's directories come first.
   if (process.platform === 'darwin') return [...homebrewDirectories(), ...path, ...applications];
   const root = '/usr/lib/postgresql';
   const versions = statSync(root, { throwIfNoEntry: false }) === undefined ? [] : readdirSync(root);
@@ -100,7 +105,10 @@ function isExecutable(path: string): boolean {
   }
 }
 
-/** Arguments: packages. One that apt-get does not know is named and left out. */
+/**
+ * A shell script that installs the packages in its arguments. It reports and skips a package that apt-get
+ * does not know.
+ */
 const aptScript = `
 set -e
 trap 'exit 1' HUP INT TERM
@@ -121,8 +129,8 @@ DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends $k
 `;
 
 /**
- * Installs programs with apt-get, as root or with sudo, or with Homebrew. Starts no service. Rejects with what to
- * install by hand where this is not possible, and when the package manager fails.
+ * Installs programs with apt-get (as root or with sudo) or with Homebrew. Starts no service. Rejects if the
+ * package manager fails. If there is none, rejects with the products to install by hand.
  */
 export async function installPrograms(names: readonly ProgramName[]): Promise<void> {
   const packages = (manager: 'debian' | 'brew') => [
@@ -133,21 +141,23 @@ export async function installPrograms(names: readonly ProgramName[]): Promise<vo
     if (process.getuid?.() === 0) await runAloud(install);
     else if (isOnPath('sudo')) await runAloud(['sudo', ...install]);
     else
-      throw new Error(`Without sudo only root can install: apt-get install ${packages('debian').join(' ')}`);
+      throw new Error(
+        `Only root can install programs without sudo. Run as root: apt-get install ${packages('debian').join(' ')}`,
+      );
   } else if (isOnPath('brew')) {
     await runAloud(['brew', 'install', ...packages('brew')]);
   }
   const missing = missingPrograms(names);
   if (missing.length === 0) return;
   const products = missing.map((name) => `  ${name}: ${definitionOf(name).product}`);
-  throw new Error(`Please install these, so that they are on PATH:\n${products.join('\n')}`);
+  throw new Error(`Install these programs so that they are on PATH:\n${products.join('\n')}`);
 }
 
 function isOnPath(file: string): boolean {
   return directories().some((directory) => isExecutable(join(directory, file)));
 }
 
-/** Runs a program in the terminal of this process, with everything it says on standard error. */
+/** Runs a program in the terminal of this process, with all its output on standard error. */
 async function runAloud([program = '', ...args]: readonly string[]): Promise<void> {
   const child = spawn(program, args, { stdio: ['inherit', process.stderr, process.stderr] });
   const [code, signal] = await once(child, 'close');
@@ -158,15 +168,15 @@ export interface RunOptions {
   readonly cwd?: string;
   readonly uid?: number;
   readonly gid?: number;
-  /** What it reads; nothing by default. */
+  /** The input of the program. Defaults to no input. */
   readonly input?: string;
-  /** A directory that the program gets opened, as its descriptor 4. */
+  /** A directory that the program gets as its open descriptor 4. */
   readonly open?: string | undefined;
-  /** Default ten minutes. */
+  /** Defaults to ten minutes. */
   readonly timeoutMs?: number;
 }
 
-/** Runs a program to its end, which it has to reach with exit code 0. Rejects with what it said otherwise. */
+/** Runs a program and resolves with its output. Rejects with its last lines if the exit code is not 0. */
 export async function run(
   program: string,
   args: readonly string[],
@@ -180,7 +190,7 @@ export async function run(
       env: { ...process.env, LC_ALL: 'C', TZ: 'UTC' },
       stdio: ['pipe', 'pipe', 'pipe', 'ignore', opened ?? 'ignore'],
     });
-    // A program that ends without reading everything says why in its own words.
+    // A program that ends before it has read its input reports the reason itself.
     child.stdin?.on('error', () => undefined).end(input);
     const ended = new Promise<number | NodeJS.Signals | null>((resolve, reject) => {
       child.once('error', reject).once('close', (code, signal) => resolve(code ?? signal));
@@ -195,5 +205,5 @@ export async function run(
 
 const allOf = async (stream: Readable | null) => (stream === null ? '' : text(stream));
 
-/** What a program said last, which is where it says why it ended. */
+/** Returns the last 20 lines of the output, which contain the reason why a program ended. */
 export const lastLines = (output: string) => output.trim().split('\n').slice(-20).join('\n');

@@ -4,33 +4,33 @@ import type { Command } from './process.ts';
 import type { ProgramName } from './programs.ts';
 import type { ServiceName } from './service.ts';
 
-/** How a service of our own is set up and started. */
+/** How we set up and start a service. */
 export interface Recipe {
   readonly name: ServiceName;
-  /** Ends the program in good order, clients connected or not. */
+  /** The signal that stops the program gracefully, even while clients are connected. */
   readonly stopSignal: NodeJS.Signals;
-  /** What has to be installed, given what was fetched into `cache` before. */
+  /** Returns the required programs. They depend on the downloads that are already in `cache`. */
   programs(cache: string): readonly ProgramName[];
   /**
-   * Makes the data if there is none yet, writes the settings and says what to run. Rejects with
-   * MissingProgramError or with what a program said when it failed.
+   * Creates the data if it is missing, writes the settings and resolves with the command to run. Rejects with
+   * MissingProgramError, or with the output of a program that failed.
    */
   prepare(place: Place): Promise<{ readonly command: Command; readonly url: string }>;
-  /** What is left to do once the service answers, after every start. */
+  /** Completes the start once the service answers. Runs after every start. */
   settle?(url: string): Promise<void>;
 }
 
 export interface Place {
-  /** Where data, settings and log are; absolute. */
+  /** The absolute directory of data, settings and log. */
   readonly directory: string;
   readonly port: number;
-  /** What was downloaded, shared by all. */
+  /** The directory of downloads, shared by all instances. */
   readonly cache: string;
 }
 
 /**
- * Makes a directory that is there completely or not at all: it is built beside its place and renamed. Builds
- * that were killed are swept up, so no two may run at once.
+ * Creates a directory completely or not at all: `build` fills a draft next to it, which is then renamed.
+ * Drafts of killed builds are removed, so only one build may run at a time.
  */
 export async function makeOnce(directory: string, build: (draft: string) => Promise<void>): Promise<void> {
   if (statSync(directory, { throwIfNoEntry: false }) !== undefined) return;
@@ -48,7 +48,7 @@ export async function makeOnce(directory: string, build: (draft: string) => Prom
   }
 }
 
-/** A program that is just ending may still write there, hence the retries. */
+/** Removes a directory. A program that is about to end may still write into it, so the removal is retried. */
 export function remove(path: string): void {
   rmSync(path, { recursive: true, force: true, maxRetries: 10 });
 }

@@ -4,7 +4,7 @@ import { findProgram } from './programs.ts';
 import type { Place, Recipe } from './recipe.ts';
 import { waitUntilReady } from './service.ts';
 
-/** Redis that keeps nothing: it only passes messages on. No password. */
+/** Redis without persistence and without a password, because it only passes messages on. */
 export const redis: Recipe = {
   name: 'redis',
   stopSignal: 'SIGTERM',
@@ -12,14 +12,14 @@ export const redis: Recipe = {
   prepare: (place) => prepare(place, {}),
 };
 
-/** A cluster of one node that has all slots. */
+/** A Redis Cluster of one node that has all slots. */
 export const redisCluster: Recipe = {
   ...redis,
   prepare: (place) =>
     prepare(place, {
       'cluster-enabled': 'yes',
       'cluster-config-file': 'nodes.conf',
-      // Otherwise the node tells clients an empty host, and they hang.
+      // Without this address the node gives clients an empty host, and the clients hang.
       'cluster-announce-ip': '127.0.0.1',
     }),
   async settle(url) {

@@ -7,19 +7,22 @@ import pg from 'pg';
 export const serviceNames = ['kafka', 'redis', 'postgres'] as const;
 export type ServiceName = (typeof serviceNames)[number];
 
-/** The variable of the configuration that says where a service is. */
+/** The setting that holds the address of each service. */
 export const variableOf = {
   kafka: 'KAFKA_BROKERS',
   redis: 'REDIS_URL',
   postgres: 'DATABASE_URL',
 } as const satisfies Record<ServiceName, string>;
 
-/** Where the services are, as the program wants it told. */
+/** The addresses of the services, as settings of the program. */
 export type ServiceUrls = { [Name in ServiceName as (typeof variableOf)[Name]]?: string };
 
 const patienceMs = 2_000;
 
-/** Resolves when the service at `url` does what a client wants first; rejects with the client's error. */
+/**
+ * Connects to the service at `url` and sends a first request, as a client does. Rejects with the error of the
+ * client.
+ */
 export const probe: Readonly<Record<ServiceName, (url: string) => Promise<void>>> = {
   async kafka(url) {
     const admin = new Kafka({
@@ -32,7 +35,7 @@ export const probe: Readonly<Record<ServiceName, (url: string) => Promise<void>>
     try {
       await admin.connect();
       const { brokers, controller } = await admin.describeCluster();
-      // A broker that has just started answers before it has found a controller, or itself.
+      // A broker that has just started answers before it knows a controller or itself.
       if (brokers.length === 0 || controller === null) throw new Error('the cluster has no controller yet');
     } finally {
       await admin.disconnect();
@@ -46,7 +49,7 @@ export const probe: Readonly<Record<ServiceName, (url: string) => Promise<void>>
       connectTimeout: patienceMs,
       commandTimeout: patienceMs,
     });
-    // The error behind "Connection is closed", which is all that connect() says.
+    // The cause of "Connection is closed". connect() does not report this cause.
     let reason: Error | undefined;
     client.on('error', (error: Error) => {
       reason ??= error;
@@ -71,13 +74,13 @@ export const probe: Readonly<Record<ServiceName, (url: string) => Promise<void>>
       await client.connect();
       await client.query('SELECT 1');
     } finally {
-      // What does not answer is not waited for.
+      // A server that does not answer must not delay the caller.
       await Promise.race([client.end(), delay(patienceMs, undefined, { ref: false })]);
     }
   },
 };
 
-/** Why the service is not ready; undefined when it is. */
+/** Resolves with the reason why the service is not ready. Undefined if it is ready. */
 export function whyNotReady(name: ServiceName, url: string): Promise<string | undefined> {
   return probe[name](url).then(
     () => undefined,
@@ -85,15 +88,18 @@ export function whyNotReady(name: ServiceName, url: string): Promise<string | un
   );
 }
 
-/** An error in a line; of several at once, as when a name has several addresses, the first. */
+/**
+ * Returns the message of an error. An AggregateError, as of a name with several addresses, has the message of
+ * its first error.
+ */
 export function messageOf(error: unknown): string {
   if (error instanceof AggregateError) return messageOf(error.errors[0]);
   return error instanceof Error ? error.message : String(error);
 }
 
 /**
- * Asks until the service is ready. Rejects with the last reason when that takes longer than `timeoutMs`, and
- * with what `giveUp` throws, which is asked between two tries.
+ * Repeats `ask` until it resolves with undefined. Rejects with the last reason after `timeoutMs`. `giveUp`
+ * runs after each try and may throw to stop waiting.
  */
 export async function waitUntilReady(
   ask: () => Promise<string | undefined>,
@@ -110,7 +116,7 @@ export async function waitUntilReady(
   }
 }
 
-/** The given port if nothing listens on it, any other free one if something does; undefined takes any. */
+/** Resolves with the wanted port if it is free, or else with any free port. Port 0 takes any free port. */
 export async function freePort(wanted = 0): Promise<number> {
   return (await listen(wanted)) ?? (await freePort());
 }
