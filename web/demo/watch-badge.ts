@@ -1,4 +1,4 @@
-import { createClient } from 'graphql-ws';
+import { type Client, createClient } from 'graphql-ws';
 import { backoffMs } from '../backoff.ts';
 import { webSocketUrl } from '../config.ts';
 import type { Credentials } from '../credentials.ts';
@@ -33,95 +33,31 @@ export interface WatchBadgeOptions {
  */
 export function watchBadge({ credentials, onState, onUpdate, onError, onRefused }: WatchBadgeOptions) {
   let stopped = false;
-  let failures = 0;
-  let waiting: ReturnType<typeof setTimeout> | undefined;
-  let wake = (): void => {};
   let end = (): void => {};
-
-  async function wait(): Promise<void> {
-    const waitMs = backoffMs(failures);
-    failures += 1;
-    onState({ kind: 'waiting', waitMs });
-    await new Promise<void>((resolve) => {
-      wake = resolve;
-      waiting = setTimeout(resolve, waitMs);
-    });
-    clearTimeout(waiting);
-  }
+  const backoff = createBackoff((waitMs) => onState({ kind: 'waiting', waitMs }));
 
   function start(): void {
-    let deadline: ReturnType<typeof setTimeout> | undefined;
-    const expectWithin = (ms: number): void => {
-      clearTimeout(deadline);
-      // terminate() and not close(), because on a silent network the closing handshake would wait as well.
-      deadline = setTimeout(() => current.terminate(), ms);
-    };
-
-    const current = createClient({
-      url: webSocketUrl(),
-      connectionParams: () => ({ authorization: `Bearer ${credentials.token('user') ?? ''}` }),
-      lazy: false,
-      // The subscription below receives the same failures.
-      onNonLazyError: () => {},
-      retryAttempts: Number.POSITIVE_INFINITY,
+    end = connect({
+      credentials,
+      onState,
       shouldRetry: () => !stopped,
-      retryWait: wait,
-      keepAlive: PING_EVERY_MS,
-      on: {
-        connecting: () => {
-          onState({ kind: 'connecting' });
-          expectWithin(CONNECT_WITHIN_MS);
-        },
-        connected: () => clearTimeout(deadline),
-        ping: (received) => {
-          if (!received) expectWithin(PONG_WITHIN_MS);
-        },
-        pong: (received) => {
-          if (received) clearTimeout(deadline);
-        },
-        closed: (event) => {
-          clearTimeout(deadline);
-          const code = closeCode(event);
-          if (code === TOKEN_REFUSED || code === TOKEN_EXPIRED) refused();
-        },
+      retryWait: backoff.wait,
+      onUpdate(update) {
+        backoff.reset();
+        onState({ kind: 'live' });
+        onUpdate(update);
       },
+      onError,
+      onRefused: refused,
+      onEnd: () => void startAgain(),
     });
-
-    const unsubscribe = current.subscribe<WatchBadgeSubscription>(
-      { query: WatchBadgeDocument.toString() },
-      {
-        next({ data, errors }) {
-          const problem = errors?.[0];
-          if (problem) onError(new ApiError(codeOf(problem), inWords(problem)));
-          if (!data) return;
-          failures = 0;
-          onState({ kind: 'live' });
-          onUpdate(data.badgeChanged);
-        },
-        error(reason) {
-          const problem = Array.isArray(reason) ? reason[0] : undefined;
-          if (problem) onError(new ApiError(codeOf(problem), inWords(problem)));
-          if (problem && codeOf(problem) === 'UNAUTHENTICATED') refused();
-          void startAgain();
-        },
-        complete: () => void startAgain(),
-      },
-    );
-    end = () => {
-      clearTimeout(deadline);
-      unsubscribe();
-      // `dispose` rejects if the last attempt failed, which was already reported.
-      Promise.resolve(current.dispose()).catch(() => {});
-    };
   }
 
-  /**
-   * Starts a new client after an ending that graphql-ws does not retry. The bell retries after every ending.
-   */
+  /** Starts a new client after an ending that graphql-ws does not retry. The bell retries after every ending. */
   async function startAgain(): Promise<void> {
     if (stopped) return;
     end();
-    await wait();
+    await backoff.wait();
     if (!stopped) start();
   }
 
@@ -133,18 +69,112 @@ export function watchBadge({ credentials, onState, onUpdate, onError, onRefused 
 
   function stop(): void {
     stopped = true;
-    // The timer is cleared and the promise never resolves. Otherwise the client that waits for it would
-    // connect once more.
-    clearTimeout(waiting);
+    backoff.cancel();
     end();
   }
 
   start();
+  return { retryNow: backoff.wake, stop };
+}
+
+/** The waits between the tries. Each wait is longer than the one before until `reset`. */
+function createBackoff(onWait: (waitMs: number) => void) {
+  let failures = 0;
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  let resolveWait = (): void => {};
   return {
+    async wait(): Promise<void> {
+      const waitMs = backoffMs(failures);
+      failures += 1;
+      onWait(waitMs);
+      await new Promise<void>((resolve) => {
+        resolveWait = resolve;
+        timer = setTimeout(resolve, waitMs);
+      });
+      clearTimeout(timer);
+    },
+    reset(): void {
+      failures = 0;
+    },
     /** Ends the current wait at once. */
-    retryNow: () => wake(),
-    stop,
+    wake: () => resolveWait(),
+    /** Leaves the current wait pending for ever. Otherwise the client that waits for it would connect once more. */
+    cancel: () => clearTimeout(timer),
   };
+}
+
+interface ConnectOptions extends WatchBadgeOptions {
+  shouldRetry(): boolean;
+  retryWait(): Promise<void>;
+  /** Called when the subscription has ended and graphql-ws does not retry. */
+  onEnd(): void;
+}
+
+/** Subscribes with a new client. The returned function ends the subscription and the client. */
+function connect(options: ConnectOptions): () => void {
+  const { credentials, onState, shouldRetry, retryWait, onRefused } = options;
+  let deadline: ReturnType<typeof setTimeout> | undefined;
+  const expectWithin = (ms: number): void => {
+    clearTimeout(deadline);
+    // terminate() and not close(), because on a silent network the closing handshake would wait as well.
+    deadline = setTimeout(() => client.terminate(), ms);
+  };
+  const client = createClient({
+    url: webSocketUrl(),
+    connectionParams: () => ({ authorization: `Bearer ${credentials.token('user') ?? ''}` }),
+    lazy: false,
+    // The subscription receives the same failures.
+    onNonLazyError: () => {},
+    retryAttempts: Number.POSITIVE_INFINITY,
+    shouldRetry,
+    retryWait,
+    keepAlive: PING_EVERY_MS,
+    on: {
+      connecting: () => {
+        onState({ kind: 'connecting' });
+        expectWithin(CONNECT_WITHIN_MS);
+      },
+      connected: () => clearTimeout(deadline),
+      ping: (received) => {
+        if (!received) expectWithin(PONG_WITHIN_MS);
+      },
+      pong: (received) => {
+        if (received) clearTimeout(deadline);
+      },
+      closed: (event) => {
+        clearTimeout(deadline);
+        const code = closeCode(event);
+        if (code === TOKEN_REFUSED || code === TOKEN_EXPIRED) onRefused();
+      },
+    },
+  });
+  const unsubscribe = subscribe(client, options);
+  return () => {
+    clearTimeout(deadline);
+    unsubscribe();
+    // `dispose` rejects if the last attempt failed, which was already reported.
+    Promise.resolve(client.dispose()).catch(() => {});
+  };
+}
+
+function subscribe(client: Client, { onUpdate, onError, onRefused, onEnd }: ConnectOptions): () => void {
+  return client.subscribe<WatchBadgeSubscription>(
+    { query: WatchBadgeDocument.toString() },
+    {
+      next({ data, errors }) {
+        const problem = errors?.[0];
+        if (problem) onError(new ApiError(codeOf(problem), inWords(problem)));
+        if (data) onUpdate(data.badgeChanged);
+      },
+      error(reason) {
+        const problem = Array.isArray(reason) ? reason[0] : undefined;
+        if (problem) onError(new ApiError(codeOf(problem), inWords(problem)));
+        if (problem && codeOf(problem) === 'UNAUTHENTICATED') onRefused();
+        onEnd();
+      },
+      complete: onEnd,
+    },
+  );
 }
 
 function closeCode(event: unknown): number | undefined {
