@@ -90,6 +90,12 @@ function limited(perSecond: number, name: string, who: string): Limited | undefi
   };
 }
 
+/** The error for an operation that costs more points than a full bucket holds. */
+function tooComplex({ name, burst }: Limited, points: number): AppError {
+  const message = `The operation costs ${points} points, but RATE_LIMIT_PER_${name.toUpperCase()} allows at most ${burst} at once. Select less, or send fewer items.`;
+  return new AppError('QUERY_TOO_COMPLEX', message);
+}
+
 /** Creates the rate limits. All values are points per second, and 0 means no limit. */
 export function createRateLimit({
   perUser,
@@ -127,15 +133,13 @@ export function createRateLimit({
       const limit = limitOf(caller);
       const points = limit ? pointsOf(charge) : 0;
       if (!limit || points === 0) return;
-      const { burst, name, perSecond, buckets } = limit;
-      if (1 + points > burst) {
+      if (1 + points > limit.burst) {
         refused += 1;
-        const message = `The operation costs ${1 + points} points, but RATE_LIMIT_PER_${name.toUpperCase()} allows at most ${burst} at once. Select less, or send fewer items.`;
-        throw new AppError('QUERY_TOO_COMPLEX', message);
+        throw tooComplex(limit, 1 + points);
       }
-      const waitMs = buckets.take(keyOf(caller), points);
+      const waitMs = limit.buckets.take(keyOf(caller), points);
       // The retry needs 1 more point, because it is a request as well.
-      if (waitMs > 0) refuse(limit, waitMs + 1000 / perSecond);
+      if (waitMs > 0) refuse(limit, waitMs + 1000 / limit.perSecond);
     },
     countRefusal(error, address = '') {
       const counts =
