@@ -46,7 +46,7 @@ const limitTypes = ['BALANCE', 'BET', 'DEPOSIT', 'LOSS', 'SESSION', 'UNKNOWN'] a
 /** The percentages of each type of limit, ascending. An empty list means that the type never notifies. */
 export type LimitThresholds = Readonly<Record<(typeof limitTypes)[number], readonly number[]>>;
 
-/** Parses `TYPE=percent+percent` entries. Returns undefined if one is malformed or names an unknown or repeated type. */
+/** Parses `TYPE=percent+percent` entries. Returns undefined if an entry is malformed or names an unknown or repeated type. */
 function thresholdsOf(entries: readonly string[]): LimitThresholds | undefined {
   const chosen = new Map<string, readonly number[]>();
   for (const entry of entries) {
@@ -128,7 +128,7 @@ export const settings = {
     {
       group: 'kafka',
       about:
-        'Other names for topics, as ours=yours separated by commas. The dead letters of such a topic go to yours.dlq.',
+        'Your names for topics of Unseen, as ours=yours separated by commas. The dead letters of a renamed topic go to yours.dlq.',
       example: 'incoming.user_activity=shop.page-views',
     },
   ),
@@ -265,28 +265,28 @@ export const settings = {
     group: 'callers',
     unit: 'points per second',
     about:
-      'How many points per second a user gets from each process. A user can save at most five seconds of points. A request, socket or subscription costs 1 point. An operation costs 1 more point for every 20 of its cost and for every 5 items it brings. 0 means no limit.',
+      'How many points per second a user gets from each process. A user can save at most five seconds of points. A request, socket or subscription costs 1 point. A larger operation costs 1 more point for every 20 units of its query cost, and for every 5 items in its input. 0 means no limit.',
     example: '50',
   }),
   RATE_LIMIT_PER_SERVICE: setting(integer(0, 1_000_000).default(5_000), {
     group: 'callers',
     unit: 'points per second',
     about:
-      'How many points per second a service or an admin gets from each process. Operations cost the same points as those of a user. 0 means no limit.',
+      'How many points per second a service or an admin gets from each process. An operation costs the same points as an operation of a user. 0 means no limit.',
     example: '5000',
   }),
   RATE_LIMIT_PER_ADDRESS: setting(integer(0, 100_000).default(20), {
     group: 'callers',
     unit: 'requests and sockets per second',
     about:
-      'How many requests and sockets per second an address may send to each process without a valid token. 0 means no limit.',
+      'How many requests and sockets without a valid token an address may send to each process per second. 0 means no limit.',
     example: '20',
   }),
   MAX_IN_FLIGHT_PER_USER: setting(integer(1, 10_000).default(10), {
     group: 'callers',
     unit: 'operations',
     about:
-      'How many operations of one user each process runs at once. As many further operations wait. Unseen refuses the rest.',
+      'How many operations of one user each process runs at once. The same number of further operations waits, and Unseen refuses the rest.',
     example: '10',
   }),
   MAX_IN_FLIGHT_PER_TENANT: setting(integer(1, 100_000).default(200), {
@@ -300,14 +300,14 @@ export const settings = {
     group: 'callers',
     unit: 'events per day',
     about:
-      'How many events each process records for one user per day (UTC). Three kinds of events have this quota each: page views, other activity and viewed items together, notifications, and events of limits. 0 means no limit.',
+      'How many events each process records for one user per day (UTC). The quota applies separately to (1) page views, other activity and viewed items, (2) notifications and (3) events of limits. 0 means no limit.',
     example: '10000',
   }),
   QUOTA_PER_TENANT: setting(integer(0, 1_000_000_000).default(100_000_000), {
     group: 'callers',
     unit: 'events per day',
     about:
-      'How many events each process records for one tenant per day (UTC). Each kind of event in QUOTA_PER_USER has this quota, and so have published items and created or changed users. 0 means no limit.',
+      'How many events each process records for one tenant per day (UTC). The quota applies separately to the three groups of QUOTA_PER_USER, to published items, and to created or changed users. 0 means no limit.',
     example: '100000000',
   }),
   INTROSPECTION: setting(onOff.optional(), {
@@ -332,7 +332,7 @@ export const settings = {
   BATCH_SIZE: setting(integer(1, 50_000).default(2_000), {
     group: 'metrics',
     unit: 'records',
-    about: 'After how many records a worker writes the metrics, even if FLUSH_INTERVAL_SEC is not over.',
+    about: 'After how many records a worker writes the metrics, without waiting for FLUSH_INTERVAL_SEC.',
     example: '2000',
   }),
   MAX_ACTIVITY_TYPES: setting(integer(1, 10_000).default(200), {
@@ -359,7 +359,7 @@ export const settings = {
     group: 'metrics',
     unit: 'page views',
     about:
-      'The page views that make an hour large enough for an alert. Unseen ignores an hour if both its count and the mean of that hour on other days are lower.',
+      'The least number of page views for an alert. Unseen ignores an hour if both its page views and the mean of the same hour on other days are lower.',
     example: '100',
   }),
   LOCKED_CATEGORIES: setting(
@@ -457,7 +457,7 @@ export const settings = {
     group: 'redis',
     unit: 'seconds',
     about:
-      'How many seconds pass before a watched badge is read again. A lost push goes unnoticed for at most this long.',
+      'How many seconds pass before a process reads a watched badge again. A lost push goes unnoticed for at most this long.',
     example: '30',
   }),
   SHUTDOWN_TIMEOUT_SEC: setting(integer(1, 600).default(10), {

@@ -5,14 +5,13 @@ interface CloseEntry {
   readonly fault: 'caller' | 'us' | 'elsewhere';
   /** Whether the client should connect again. The public graphql-ws client follows this rule by itself. */
   readonly reconnects: boolean;
-  /** What the client or its author must do. */
+  /** The step that the client or its author must take. */
   readonly advice: string;
 }
 
 /**
  * Every close code that a client can receive. graphql-ws and ws send the codes that this server does not send
- * itself. If the reason passes by itself, the code must be one after which the public graphql-ws client
- * connects again.
+ * itself. If the reason is temporary, the public graphql-ws client must connect again after the code.
  */
 export const closeTable = {
   restart: {

@@ -87,9 +87,9 @@ function kafkaOptions(
 }
 
 /**
- * Makes the workers consume a Kafka topic again from a moment on. Returns, for each group, how many records
- * the group will consume again. Rejects with START_REFUSED if the log is a table or `from` is more than
- * DEDUPE_DAYS ago.
+ * Makes the workers consume a Kafka topic again from a point in time. Returns, for each group, how many
+ * records the group will consume again. Rejects with START_REFUSED if the log is a table or `from` is more
+ * than DEDUPE_DAYS ago.
  */
 export async function replay(
   { kafka, ...config }: Config,
