@@ -6,14 +6,18 @@ import type { Context } from './engine/context.ts';
 /**
  * Who may use a field.
  * - `token`: every caller with a valid token.
- * - `target`: the user it is about, or a service or admin of the tenant; the resolver asks `targetUser` or `maySee`.
+ * - `target`: the user that the field reads or changes, and services and admins of the tenant. The resolver
+ * calls `targetUser` or `maySee`.
  * - `service`: services and admins.
  * - `admin`: admins.
- * - `parent`: every caller who was given the object of the field.
+ * - `parent`: every caller who received the object of the field.
  */
 export type Access = 'token' | 'target' | 'service' | 'admin' | 'parent';
 
-/** Every field of every operation type, and of every other type a word for all its fields. Nothing is open by default. */
+/**
+ * The rule of every field of the operation types, and one rule per other type for all its fields. A field
+ * without a rule is an error, so no field is open by default.
+ */
 export const access: Readonly<Record<string, Access>> = {
   'Query.viewer': 'token',
   'Query.user': 'target',
@@ -106,27 +110,35 @@ export const access: Readonly<Record<string, Access>> = {
   UserStats: 'parent',
 };
 
-/** Fields of rule `service` that a user may use whose token has the scope to send to themselves; the resolver asks `targetUser`. */
+/**
+ * Fields of the rule `service` that are also open to user tokens with the scope to send to their own user.
+ * The resolver calls `targetUser`.
+ */
 const forSendingToSelf: ReadonlySet<string> = new Set(['Mutation.sendNotification']);
 
-/** The rule for a field: its own, or its type's. */
+/** The rule of a field: the rule for the field, or else the rule for its type. */
 export function accessOf(typeName: string, fieldName: string): Access | undefined {
   return access[`${typeName}.${fieldName}`] ?? access[typeName];
 }
 
-/** Puts the rules into the schema, for every transport alike; a field without a rule stops the start. */
+/**
+ * Adds the access rules to the schema, so they apply to every transport. Throws if a field has no rule, so
+ * the process does not start.
+ */
 export function enforceAccess(schema: GraphQLSchema): GraphQLSchema {
   for (const type of Object.values(schema.getTypeMap())) {
     if (!isObjectType(type) || type.name.startsWith('__')) continue;
     for (const field of Object.values(type.getFields())) {
       const rule = accessOf(type.name, field.name);
-      if (rule === undefined) throw new Error(`${type.name}.${field.name} has no rule in the access table`);
+      if (rule === undefined)
+        throw new Error(`${type.name}.${field.name} has no rule. Add it to src/graphql/access.ts.`);
       const roles = rolesFor[rule];
       if (!roles) continue;
       const mayUse = forSendingToSelf.has(`${type.name}.${field.name}`)
         ? ({ role, maySendToSelf }: Caller) => maySendToSelf === true || roles.includes(role)
         : ({ role }: Caller) => roles.includes(role);
-      // What a subscription pushes is written once for all who subscribed: who may is decided when they do.
+      // The result of a push is computed once for all subscribers. The rule is checked when a caller
+      // subscribes.
       if (field.subscribe) field.subscribe = only(roles, mayUse, field.subscribe);
       else field.resolve = only(roles, mayUse, field.resolve ?? defaultFieldResolver);
     }
@@ -134,7 +146,7 @@ export function enforceAccess(schema: GraphQLSchema): GraphQLSchema {
   return schema;
 }
 
-/** The roles a rule asks for; a rule without an entry asks for no role. */
+/** The roles that a rule requires. A rule without an entry requires no role. */
 const rolesFor: Readonly<Partial<Record<Access, readonly Role[]>>> = {
   service: ['service', 'admin'],
   admin: ['admin'],

@@ -32,7 +32,7 @@ const metrics = async (range: object, more = '') => {
   return (data as { activityMetrics: Record<string, unknown>[] } | null)?.activityMetrics ?? [];
 };
 
-it('counts what is recorded, types other than page views in the metrics only', async () => {
+it('counts page views and other types, and counts other types only in the metrics', async () => {
   const from = now();
   await record('alice');
   await record('alice', { activityType: 'click' });
@@ -56,7 +56,7 @@ it('counts what is recorded, types other than page views in the metrics only', a
   expect(data).toEqual({ alice: { stats: { pageViewCount: 1 } }, bob: null });
 });
 
-it('answers types that are asked for in a fragment, under a name of its own', async () => {
+it('answers types that a fragment selects under an alias', async () => {
   const { data } = await app.send(
     shop,
     `query ($range: DateTimeRangeInput!) { activityMetrics(range: $range, granularity: DAY) { ...types } }
@@ -68,13 +68,13 @@ it('answers types that are asked for in a fragment, under a name of its own', as
   });
 });
 
-it('answers a month of hours in any zone', async () => {
+it('answers the hours of a month in any time zone', async () => {
   const from = new Date(Date.now() - 30 * 86_400_000).toISOString();
   const hours = await metrics({ from, to: now() }, 'granularity: HOUR, timeZone: "Asia/Kathmandu"');
   expect(hours.length).toBeGreaterThanOrEqual(720);
 });
 
-it('pushes the bucket of this moment, then those that change, late ones too', async () => {
+it('pushes the current bucket, then each changed bucket, including old ones', async () => {
   const seen: { start: string; pageViewCount: number; uniqueUsers: number; byType: object[] }[] = [];
   const subscription = app.client(shop).iterate({
     query: `subscription { activityMetricsChanged(granularity: DAY) {
@@ -103,7 +103,7 @@ it('pushes the bucket of this moment, then those that change, late ones too', as
   await subscription.return?.();
 });
 
-it('says how far counting is behind', async () => {
+it('reports the lag of the counting', async () => {
   const body = await (await fetch(`${app.url}/metrics`)).text();
   expect(body).toMatch(/^unseen_metrics_lag_records \d+$/m);
   await vi.waitFor(async () => {

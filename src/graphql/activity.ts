@@ -106,7 +106,8 @@ export class ActivityResolver {
     @Info() info: GraphQLResolveInfo,
   ) {
     const range = { from, to: to ?? undefined };
-    // Read at once and not per bucket: hundreds of promises cost more than what they are for.
+    // The types of all buckets are read together. A resolver per bucket would create hundreds of promises,
+    // which cost more than the read.
     const withTypes = selects(info, 'byType');
     return this.deps.measure.buckets(tenantId, range, granularity, timeZone ?? 'UTC', {
       withTypes,

@@ -73,7 +73,7 @@ const collectionRule = '1 to 64 of A-Z a-z 0-9 _ . -';
 
 export const isBadgeKey = (key: string) => key === notificationsKey || collectionOf(key) !== undefined;
 
-/** Refuses a key that names no badge. */
+/** Throws BAD_USER_INPUT for a key that is not the key of a badge. */
 export function checkBadgeKey(key: string): void {
   if (!isBadgeKey(key)) {
     throw new AppError(
@@ -83,10 +83,13 @@ export function checkBadgeKey(key: string): void {
   }
 }
 
-/** The keys, each once. Refuses none, more than one may ask for, and those that name no badge. */
+/**
+ * The keys without duplicates. Throws BAD_USER_INPUT for an empty list, for more than `maxBadges` keys, and
+ * for a key that is not the key of a badge.
+ */
 export function distinctKeys(keys: readonly string[]): readonly string[] {
   if (keys.length === 0 || keys.length > maxBadges) {
-    throw new AppError('BAD_USER_INPUT', `keys must name 1 to ${maxBadges} badges.`);
+    throw new AppError('BAD_USER_INPUT', `keys must have 1 to ${maxBadges} entries.`);
   }
   keys.forEach(checkBadgeKey);
   return [...new Set(keys)];
@@ -142,7 +145,8 @@ registerEnumType(BadgeCause, {
     SNOOZED: { description: 'The user snoozed a notification.' },
     EXPIRED: { description: 'A notification expired.' },
     VIEWED: {
-      description: 'The user viewed items, or visited the subject of notifications and so read them.',
+      description:
+        'The user viewed items, or visited the subject of notifications, which marks them as read.',
     },
     PUBLISHED: { description: 'Items were published.' },
     RETRACTED: { description: 'Items were retracted.' },
@@ -240,13 +244,13 @@ export class BadgeResolver {
     checkBadgeKey(input.key);
     if (input.key !== notificationsKey) {
       const message =
-        'Items are seen by viewing them: see recordItemViews. Only notifications can be opened.';
+        'key must be notifications. To mark items as seen, record their views with recordItemViews.';
       const problem = { code: 'INVALID_INPUT', message, path: ['input', 'key'] } as const;
       return { badge: null, userErrors: userErrorsOf([problem]) };
     }
     const upTo = input.upTo ?? undefined;
     const [seq] = upTo === undefined ? [] : decodeCursor(upTo, 'notifications', user, isSeq);
-    // Whoever holds a user token exists, even before anything was recorded of them.
+    // A user token creates its user, even if no event of the user was recorded before.
     if (context.caller.role === 'user') await this.deps.read.self(user);
     const opened = await this.deps.act.openInbox(user, seq === undefined ? undefined : BigInt(seq));
     if ('problem' in opened) return { badge: null, userErrors: userErrorsOf([opened.problem]) };
@@ -284,8 +288,8 @@ export class BadgeResolver {
 }
 
 /**
- * Resolvers that every push runs. They call the methods directly, because type-graphql answers with promises, which makes the
- * execution of a pushed badge asynchronous.
+ * The resolvers that run for every push. They call the methods directly, because type-graphql returns
+ * promises, which make the execution of a pushed badge asynchronous.
  */
 export const badgeResolvers = {
   'Badge.display': (badge: Badge, { max }: { readonly max: number }, { container }: Context) =>

@@ -5,8 +5,8 @@ import { Extensions } from 'type-graphql';
 export const Computed = () => Extensions({ isComputed: true });
 
 /**
- * Gives the marked fields a resolver that calls their functions. All other fields are read as properties, by interpreted
- * and by compiled operations alike, so a field without its mark fails the first time it is selected.
+ * Gives the marked fields a resolver that calls their functions. Interpreted and compiled operations read all
+ * other fields as properties, so a field without the mark fails when it is selected for the first time.
  */
 export function resolveComputedFields(schema: GraphQLSchema): GraphQLSchema {
   for (const type of Object.values(schema.getTypeMap())) {

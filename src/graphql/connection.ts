@@ -26,23 +26,23 @@ export class PageInfo {
 }
 
 interface ConnectionOptions {
-  /** The type of the entries. */
+  /** The type of the nodes. */
   readonly node: ClassType;
   readonly description: string;
   readonly edge: { readonly description: string; readonly cursor?: string };
-  /** Describes `edges`. */
+  /** The description of `edges`. */
   readonly edges?: string;
-  /** Whether the entries are also in `nodes`, without their cursors. Default: yes. */
+  /** Whether the connection has the field `nodes`, the entries without their cursors. Defaults to true. */
   readonly hasNodes?: boolean;
-  /** Describes `totalCount`; without it the connection has none. */
+  /** The description of `totalCount`. If it is absent, the connection has no `totalCount`. */
   readonly totalCount?: string;
-  /** The badge that counts the list; without it the connection has none. */
+  /** The badge that counts the list. If it is absent, the connection has no `badge`. */
   readonly badge?: { readonly type: ClassType; readonly nullable?: true; readonly description: string };
 }
 
 /**
- * Creates the types `NameConnection` and `NameEdge` of a list. `totalCount` and `badge` are computed, so a page is read without
- * them unless they are selected.
+ * Creates the types `NameConnection` and `NameEdge` of a list. `totalCount` and `badge` are computed only if
+ * they are selected.
  */
 export function createConnection(name: string, options: ConnectionOptions): ClassType {
   const { node, description, edge, edges, hasNodes = true, totalCount, badge } = options;
@@ -79,7 +79,7 @@ export function createConnection(name: string, options: ConnectionOptions): Clas
   return ConnectionType;
 }
 
-/** The page that a list is asked for. */
+/** The size of a page and the cursor before it. */
 export interface PageRequest {
   readonly first: number;
   readonly after: string | undefined;
@@ -100,7 +100,7 @@ export const afterArg = {
   description: 'The cursor of the last entry of the previous page. Defaults to the newest entry.',
 };
 
-/** The arguments of a list with their defaults. Rejects with BAD_USER_INPUT for a page size outside 1 to 100. */
+/** The arguments of a list with their defaults. Throws BAD_USER_INPUT if the page size is not 1 to 100. */
 export function pageRequest(first: number | null, after: string | null | undefined): PageRequest {
   const size = first ?? defaultPageSize;
   if (size < 1 || size > 100) throw new AppError('BAD_USER_INPUT', 'first must be 1 to 100.');
@@ -129,7 +129,7 @@ export function pageOf<Row, Node>(
   return { edges, nodes: edges.map(({ node }) => node), pageInfo };
 }
 
-/** Lists that have cursors. */
+/** The lists that have cursors. */
 export type ListName =
   | 'notifications'
   | 'scheduledNotifications'
@@ -141,7 +141,10 @@ export type ListName =
   | 'explain'
   | 'history';
 
-/** Whose list it is: a user's, or the tenant's. A tenant has no slash, so the two cannot be mistaken. */
+/**
+ * The owner of a list, a user or a tenant. The name of a tenant contains no slash, so it never equals the key
+ * of a user.
+ */
 type Owner = UserKey | { readonly tenantId: string; readonly userId?: never };
 
 const nameOf = (owner: Owner) => (owner.userId === undefined ? owner.tenantId : userKeyOf(owner));
@@ -152,8 +155,8 @@ export function encodeCursor(list: ListName, owner: Owner, place: readonly strin
 }
 
 /**
- * The place a cursor names. Rejects with BAD_USER_INPUT when it is not a cursor of that list of that owner: a cursor of
- * another list or owner names no place here.
+ * The place in a cursor. Throws BAD_USER_INPUT if the cursor is invalid or belongs to another list or another
+ * owner.
  */
 export function decodeCursor(
   cursor: string,

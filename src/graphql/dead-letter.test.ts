@@ -51,9 +51,9 @@ const poison = (...values: readonly (string | Uint8Array)[]) =>
     values.map((value) => ({ topic: topics.userActivity, key: null, value: Buffer.from(value) })),
   );
 
-/** Waits until that many dead letters are listed. */
 const waiting = { timeout: 10_000, interval: 50 };
 
+/** Waits until `count` dead letters are listed. */
 const listed = (count: number, token = admin) =>
   vi.waitFor(async () => {
     const page = await list({ first: 100 }, token);
@@ -91,7 +91,7 @@ describe('dead letters', () => {
     expect(walked).toEqual(page.nodes.map(({ id }) => id));
   });
 
-  it('have the first 16 384 bytes of a long record, whole characters of them, and say how many there are', async () => {
+  it('show the first 16 384 bytes of a long record in whole characters, and its size', async () => {
     const letter = (payload: Buffer, n: number) => ({
       tenantId: 'long',
       topic: 'a',
@@ -105,7 +105,7 @@ describe('dead letters', () => {
       attempts: 1,
       failedAt: new Date(),
     });
-    // The character of two bytes is cut in the middle.
+    // The limit falls into the middle of a character of two bytes.
     const text = Buffer.from(`${'x'.repeat(16_383)}é${'y'.repeat(1_000_000)}`);
     const bytes = Buffer.alloc(16_385, 0xff);
     await app.runtime.backends.callers.store.transaction((transaction) =>
@@ -127,7 +127,7 @@ describe('dead letters', () => {
     }
   });
 
-  it('are found by their id, and by topic and code', async () => {
+  it('are found by id, topic and code', async () => {
     const [letter] = (await list()).nodes;
     const { data } = await app.send(
       admin,
@@ -146,7 +146,7 @@ describe('dead letters', () => {
   it.each([
     ['first 0', { first: 0 }],
     ['first 101', { first: 101 }],
-    ['a cursor that is none', { after: 'x' }],
+    ['an invalid cursor', { after: 'x' }],
     ['a topic with U+0000', { filter: { topic: 'a\0' } }],
     ['a topic of 250 characters', { filter: { topic: 'a'.repeat(250) } }],
     ['an empty code', { filter: { errorCode: '' } }],
@@ -155,11 +155,11 @@ describe('dead letters', () => {
     expect(errors).toMatchObject([{ extensions: { code: 'BAD_USER_INPUT' } }]);
   });
 
-  it('of another tenant are for its admins, and those of nobody for the admins of the tenant default', async () => {
+  it('are visible only to admins of their tenant, or of the tenant default if the tenant is unknown', async () => {
     await app.runtime.backends.log.append([notificationSent({ tenantId: 'other', userId: 'nobody' })]);
     const { nodes } = await vi.waitFor(async () => {
       const page = await list({}, otherAdmin);
-      // Counted by a query of its own, which may see one that the list did not.
+      // A separate query counts, so it may see a dead letter that the list did not see.
       expect([page.nodes.length, page.totalCount]).toEqual([1, 1]);
       return page;
     }, waiting);
@@ -173,17 +173,17 @@ describe('dead letters', () => {
 });
 
 describe('retrying dead letters', () => {
-  it('puts them back, says which are unknown, and what is still bad comes back under a new id', async () => {
+  it('reports unknown ids, and lists a record that fails again under a new id', async () => {
     const before = await list();
     const ids = before.nodes.map(({ id }) => id);
     const [first = '', second = ''] = ids;
-    const someone = Buffer.from('alice').toString('base64url');
-    const unknown = ['', 'x', `usr_${someone}`, 'dlt_eA', `${first} `];
+    const alice = Buffer.from('alice').toString('base64url');
+    const unknown = ['', 'x', `usr_${alice}`, 'dlt_eA', `${first} `];
     expect(await retry([first, ...unknown, second, first])).toEqual({
       retriedCount: 2,
       userErrors: unknown.map((_, n) => ({
         code: 'NOT_FOUND',
-        message: 'No such dead letter.',
+        message: 'The tenant has no dead letter with this id.',
         path: ['ids', String(n + 1)],
       })),
     });
@@ -195,7 +195,7 @@ describe('retrying dead letters', () => {
     expect(await retry([first])).toMatchObject({ retriedCount: 0, userErrors: [{ code: 'NOT_FOUND' }] });
   });
 
-  it('applies what was mended, once', async () => {
+  it('applies a retried event once, after its cause is fixed', async () => {
     const event = notificationSent({ userId: 'late' });
     await app.runtime.backends.log.append([event, pageViewed()]);
     const kept = await vi.waitFor(async () => {

@@ -22,10 +22,10 @@ import { Node } from './node-interface.ts';
 import { MutationPayload, type UserError, userErrorsOf } from './payload.ts';
 import { BigIntScalar, DateTime } from './scalars.ts';
 
-/** Items one bulk mutation takes. */
+/** The maximum number of ids in one call. */
 const maxItems = 500;
 
-/** Bytes of a record that are answered: a record has up to 1 MB, and a page 100 of them. */
+/** The maximum bytes of a record in an answer. A record has up to 1 MB, and a page has up to 100 records. */
 const maxPayloadBytes = 16_384;
 
 @ObjectType('DeadLetter', {
@@ -52,7 +52,7 @@ export class DeadLetterType implements Node {
 
   @Field(() => String, {
     description:
-      'The kind of failure: `MALFORMED_EVENT`, `USER_NOT_FOUND`, `REJECTED_EVENT` (the event is readable, but cannot be applied), or `TOO_SLOW` (applying the event exceeds the time of a statement or waits for a locked row, while the database accepts other writes).',
+      'The kind of failure: `MALFORMED_EVENT`, `USER_NOT_FOUND`, `REJECTED_EVENT` (the event is readable, but cannot be applied), or `TOO_SLOW` (the event exceeds the statement timeout or waits for a locked row, while the database accepts other writes).',
   })
   errorCode!: string;
 
@@ -112,7 +112,7 @@ export const deadLetterNode = ({ payload, ...letter }: StoredDeadLetter) => ({
     readable(payload.subarray(0, maxPayloadBytes), { isCut: letter.payloadBytes > maxPayloadBytes }),
 });
 
-/** Whose dead letters the caller may see. */
+/** The tenants whose dead letters the caller may see. */
 export const visibleTenants = ({ caller }: Context) => ({ tenantIds: deadLetterTenants(caller.tenantId) });
 
 const isPlace = ([time = '', id = '', ...rest]: readonly string[]) =>
@@ -178,19 +178,25 @@ export class DeadLetterResolver {
     const problems = uuids.flatMap((uuid, index): readonly Problem[] =>
       uuid !== undefined && retried.has(uuid)
         ? []
-        : [{ code: 'NOT_FOUND', message: 'No such dead letter.', path: ['ids', String(index)] }],
+        : [
+            {
+              code: 'NOT_FOUND',
+              message: 'The tenant has no dead letter with this id.',
+              path: ['ids', String(index)],
+            },
+          ],
     );
     return { retriedCount: retried.size, userErrors: userErrorsOf(problems) };
   }
 }
 
-/** The uuid in the id of a dead letter. */
+/** The uuid in the global id of a dead letter. undefined for any other id. */
 function uuidOf(id: string): string | undefined {
   const { kind, parts: [uuid = ''] = [] } = parseNodeId(id) ?? {};
   return kind === 'DeadLetter' && isUuid(uuid) ? uuid.toLowerCase() : undefined;
 }
 
-/** Kafka's names of topics have at most 249 characters. */
+/** Kafka limits the name of a topic to 249 characters. */
 const filterText = text(249);
 
 function checkedFilter({ topic, errorCode }: DeadLetterFilter) {

@@ -14,7 +14,7 @@ beforeAll(async () => {
 });
 afterAll(() => app.stop());
 
-/** What an operation answers; it must not have errors. */
+/** Returns the data of an operation, which must have no errors. */
 async function ask(token: string, query: string, variables: Record<string, unknown> = {}) {
   const { data, errors } = await app.send(token, query, variables);
   expect(errors).toBeUndefined();
@@ -51,7 +51,7 @@ const send = (title: string, groupKey?: string) =>
   );
 
 describe('explain', () => {
-  it('lists what makes up the bell, newest first, page by page', async () => {
+  it('lists the notifications that the badge counts, newest first, in pages', async () => {
     expect(await explain('notifications')).toMatchObject({ unseen: 0, edges: [] });
     for (const title of ['one', 'two', 'three']) await send(title);
     await send('four', 'g');
@@ -78,7 +78,7 @@ describe('explain', () => {
     expect(await explain('notifications')).toMatchObject({ unseen: 0, edges: [] });
   });
 
-  it('lists what makes up a collection', async () => {
+  it('lists the items that a badge counts', async () => {
     const items = ['a', 'b', 'c'].map((itemId) => ({ itemId }));
     await ask(
       service,
@@ -98,7 +98,7 @@ describe('explain', () => {
     expect([...subjects(first), ...subjects(second)]).toMatchObject([{ itemId: 'c' }, { itemId: 'a' }]);
   });
 
-  it('refuses cursors of another badge, another list and nobody, and page sizes out of bounds', async () => {
+  it('refuses cursors of other badges and lists, invalid cursors, and page sizes outside 1 to 100', async () => {
     const { edges } = await explain('items:news');
     const { data } = await app.send(service, '{ items(collection: "news") { edges { cursor } } }', {});
     const ofList = (data as unknown as { items: { edges: { cursor: string }[] } }).items.edges[0]?.cursor;
@@ -120,7 +120,7 @@ describe('reconcileBadge', () => {
   const reconcile = `mutation ($userId: ID!, $dryRun: Boolean! = true) { reconcileBadge(userId: $userId, dryRun: $dryRun) {
     before { unseen } after { unseen } drift userErrors { code path } } }`;
 
-  it('says that a badge is true, and that there is no such user', async () => {
+  it('reports no drift for a correct badge, and an error for an unknown user', async () => {
     expect(await ask(admin, reconcile, { userId: 'alice' })).toEqual({
       reconcileBadge: { before: { unseen: 0 }, after: { unseen: 0 }, drift: 0, userErrors: [] },
     });

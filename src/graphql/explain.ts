@@ -118,7 +118,7 @@ const ofItem = (item: ViewedItem): Contribution => ({
 const isItemPlace = ([time = '', itemId, ...rest]: readonly string[]) =>
   /^\d{1,15}$/.test(time) && name.safeParse(itemId).success && rest.length === 0;
 
-/** What makes up a badge, and whether it is true. */
+/** Lists the entries that a badge counts, and recounts a badge. */
 @Resolver(() => BadgeType)
 export class ExplainResolver {
   constructor(

@@ -21,7 +21,7 @@ import { LimitNode } from './limit-node.ts';
 import { MutationPayload, type UserError, userErrorsOf } from './payload.ts';
 import { DateTime, Decimal, IdempotencyKey, JSONObject } from './scalars.ts';
 
-/** Events in one call. */
+/** The maximum number of events in one call. */
 const maxEvents = 500;
 
 @InputType({ description: 'A limit to create or redefine.' })

@@ -33,7 +33,7 @@ export class UserLimitFilter {
   statuses?: readonly LimitStatus[] | null;
 }
 
-/** Rejects with BAD_USER_INPUT when it can name nothing. */
+/** The filter for the store. Throws BAD_USER_INPUT if the filter cannot match any limit. */
 export function filterOf(input: UserLimitFilter | null | undefined, now: Date): LimitFilter {
   const { brandId, types, periods, statuses } = input ?? {};
   if (typeof brandId === 'string' && !name.safeParse(brandId).success) {
@@ -55,8 +55,8 @@ export function filterOf(input: UserLimitFilter | null | undefined, now: Date): 
 }
 
 /**
- * The filter of the limits that are asked for with the user who is being resolved; undefined when none are, and when it is
- * wrong: that is for `limits` to say.
+ * The filter of the field `limits` of the user that is being resolved. undefined if `limits` is not selected,
+ * or if its filter is invalid: the field `limits` then reports the error.
  */
 export function lookaheadFilter(info: GraphQLResolveInfo, now: Date): LimitFilter | undefined {
   try {

@@ -20,7 +20,10 @@ import {
 import { LimitUnit } from './limit-enum.ts';
 import { nodeId } from './node-id.ts';
 
-/** A limit as it is at a moment. What has to be computed is, when it is asked for, and once: a user may have hundreds. */
+/**
+ * A limit at the time `now`. Getters compute a field only if it is selected, because a user may have hundreds
+ * of limits. The progress and the next reset are computed at most once.
+ */
 export class LimitNode implements LimitKey {
   readonly __typename = 'UserLimit';
   readonly tenantId: string;

@@ -39,7 +39,7 @@ async function run(query: string, input: object): Promise<Done> {
 
 let users = 0;
 /** A user with a deposit limit of 100 EUR a day. */
-async function someone(limit: object = {}) {
+async function playerWithLimit(limit: object = {}) {
   const userId = `player-${++users}`;
   const upsert = `mutation ($input: UpsertUsersInput!) { upsertUsers(input: $input) { createdCount } }`;
   await app.send(service, upsert, { input: { users: [{ userId, patch: {} }] } });
@@ -74,7 +74,7 @@ async function someone(limit: object = {}) {
   };
 }
 
-/** What went out to whoever reads the topic of limits. */
+/** The events of the user on the topic of limits. */
 const outgoing = (userId: string) =>
   withClient(app.connectionString, async (client) => {
     const { rows } = await client.query<{ raw: Buffer | null; value: string | null }>(
@@ -84,10 +84,10 @@ const outgoing = (userId: string) =>
     return rows.map(({ raw, value }) => JSON.parse(raw?.toString() ?? value ?? ''));
   });
 
-describe('a limit by hand', () => {
-  it('is answered as it is afterwards: created, used, reset and defined anew', async () => {
-    const one = await someone();
-    expect(one.userLimit).toMatchObject({
+describe('a limit', () => {
+  it('is returned in its new state when it is created, used, reset and redefined', async () => {
+    const player = await playerWithLimit();
+    expect(player.userLimit).toMatchObject({
       status: 'ACTIVE',
       unit: 'MONEY',
       value: '100.00',
@@ -99,24 +99,24 @@ describe('a limit by hand', () => {
       partial: false,
       sequenceNumber: '1',
     });
-    const { userLimitId } = one;
+    const { userLimitId } = player;
     const used = await run(update, { userLimitId, amount: '30.10' });
     expect(used.userLimit).toMatchObject({ progress: '30.10', remaining: '69.90', percentUsed: 30.1 });
     const more = await run(update, { userLimitId, amount: '0.90' });
     expect(more.userLimit).toMatchObject({ progress: '31.00', sequenceNumber: '3' });
     const nextResetAt = '2030-01-01T00:00:00.000Z';
-    const anew = await run(reset, { userLimitId, nextResetAt });
-    expect(anew.userLimit).toMatchObject({ progress: '0', remaining: '100.00', nextResetAt });
-    const redefined = await run(create, { ...one.input, value: '250.00' });
-    const { activeFrom } = one.userLimit ?? {};
+    const afterReset = await run(reset, { userLimitId, nextResetAt });
+    expect(afterReset.userLimit).toMatchObject({ progress: '0', remaining: '100.00', nextResetAt });
+    const redefined = await run(create, { ...player.input, value: '250.00' });
+    const { activeFrom } = player.userLimit ?? {};
     expect(redefined.userLimit).toMatchObject({ value: '250.00', previousLimitValue: '100.00', activeFrom });
-    expect((await one.limits()).limits).toEqual([redefined.userLimit]);
-    // In the words of the producer of all others, on their topic.
-    await vi.waitFor(async () => expect(await outgoing(one.userId)).toHaveLength(5));
-    expect(await outgoing(one.userId)).toMatchObject([
+    expect((await player.limits()).limits).toEqual([redefined.userLimit]);
+    // The events have the form of the other producers and are on their topic.
+    await vi.waitFor(async () => expect(await outgoing(player.userId)).toHaveLength(5));
+    expect(await outgoing(player.userId)).toMatchObject([
       {
         type: 'USER_LIMIT_CREATED',
-        aggregateId: one.userId,
+        aggregateId: player.userId,
         sequenceNumber: 1,
         payload: { value: '100.00', status: 'ACTIVE', type: 'DEPOSIT', period: 'DAY' },
       },
@@ -135,43 +135,43 @@ describe('a limit by hand', () => {
     ]);
   });
 
-  it('goes out to others and comes back without a second effect', async () => {
-    const one = await someone();
-    await run(update, { userLimitId: one.userLimitId, amount: '10' });
+  it('is published on the topic of limits, and its own events have no second effect', async () => {
+    const player = await playerWithLimit();
+    await run(update, { userLimitId: player.userLimitId, amount: '10' });
     const { outbox, log } = app.runtime.backends;
     await vi.waitFor(async () => expect(await outbox.depth()).toBe(0));
     await vi.waitFor(async () => expect((await log.health()).lag).toBe(0n));
-    expect((await one.limits()).limits).toMatchObject([{ progress: '10', sequenceNumber: '2' }]);
-    expect(await outgoing(one.userId)).toHaveLength(2);
+    expect((await player.limits()).limits).toMatchObject([{ progress: '10', sequenceNumber: '2' }]);
+    expect(await outgoing(player.userId)).toHaveLength(2);
   });
 
-  it('is changed once per idempotency key, by any number of calls at once', async () => {
-    const one = await someone();
-    const input = { userLimitId: one.userLimitId, amount: '10', idempotencyKey: `key-${one.userId}` };
+  it('is changed once per idempotency key by concurrent calls', async () => {
+    const player = await playerWithLimit();
+    const input = { userLimitId: player.userLimitId, amount: '10', idempotencyKey: `key-${player.userId}` };
     const all = await Promise.all(Array.from({ length: 8 }, () => run(update, input)));
     expect(all.map(({ userLimit }) => userLimit?.['progress'])).toEqual(Array(8).fill('10'));
     expect((await run(update, { ...input, amount: '11' })).userErrors).toMatchObject([
       { code: 'IDEMPOTENCY_CONFLICT', path: ['input', 'idempotencyKey'] },
     ]);
     expect((await run(update, input)).userLimit).toMatchObject({ progress: '10' });
-    const unnamed = { ...one.input, userLimitId: null, idempotencyKey: `new-${one.userId}` };
+    const unnamed = { ...player.input, userLimitId: null, idempotencyKey: `new-${player.userId}` };
     const [first, second] = [await run(create, unnamed), await run(create, unnamed)];
     expect(first.userLimit?.['userLimitId']).toBe(second.userLimit?.['userLimitId']);
-    expect((await one.limits()).limits).toHaveLength(2);
+    expect((await player.limits()).limits).toHaveLength(2);
   });
 
-  it('counts every call without a key, however many at once', async () => {
-    const one = await someone({ value: '1000' });
-    const input = { userLimitId: one.userLimitId, amount: '0.10' };
+  it('counts each of many concurrent calls without a key', async () => {
+    const player = await playerWithLimit({ value: '1000' });
+    const input = { userLimitId: player.userLimitId, amount: '0.10' };
     await Promise.all(Array.from({ length: 30 }, () => run(update, input)));
-    expect((await one.limits()).limits).toMatchObject([{ progress: '3.00', sequenceNumber: '31' }]);
+    expect((await player.limits()).limits).toMatchObject([{ progress: '3.00', sequenceNumber: '31' }]);
   });
 
   it.each([
     ['a negative value', { value: '-1' }, 'INVALID_INPUT', ['input', 'value'], /must not be negative/],
-    ['a brand without a name', { brandId: '' }, 'INVALID_INPUT', ['input', 'brandId'], /1 character/],
-    ['an id without a name', { userLimitId: '' }, 'INVALID_INPUT', ['input', 'userLimitId'], /1 character/],
-    ['nobody', { userId: 'nobody' }, 'USER_NOT_FOUND', ['input', 'userId'], /No such user/],
+    ['an empty brand', { brandId: '' }, 'INVALID_INPUT', ['input', 'brandId'], /1 character/],
+    ['an empty id', { userLimitId: '' }, 'INVALID_INPUT', ['input', 'userLimitId'], /1 character/],
+    ['an unknown user', { userId: 'nobody' }, 'USER_NOT_FOUND', ['input', 'userId'], /No such user/],
     [
       'an end in the past',
       { activeUntil: '2020-01-01T00:00:00Z' },
@@ -187,7 +187,7 @@ describe('a limit by hand', () => {
       /must be in the future/,
     ],
   ])('is not created with %s', async (_, fields, code, path, message) => {
-    const { input } = await someone();
+    const { input } = await playerWithLimit();
     const { userLimit, userErrors } = await run(create, {
       ...input,
       userLimitId: `other-${users}`,
@@ -197,25 +197,25 @@ describe('a limit by hand', () => {
     expect(userErrors).toMatchObject([{ code, path, message: expect.stringMatching(message) }]);
   });
 
-  it('keeps its progress when it is defined anew, whatever the new value', async () => {
-    const one = await someone();
-    await run(update, { userLimitId: one.userLimitId, amount: '50' });
-    await run(update, { userLimitId: one.userLimitId, amount: '10' });
+  it('keeps its progress when it is redefined with any value', async () => {
+    const player = await playerWithLimit();
+    await run(update, { userLimitId: player.userLimitId, amount: '50' });
+    await run(update, { userLimitId: player.userLimitId, amount: '10' });
     for (const value of ['50', '10', '110', '60']) {
-      const { userLimit } = await run(create, { ...one.input, value });
+      const { userLimit } = await run(create, { ...player.input, value });
       expect(userLimit).toMatchObject({ progress: '60', value });
     }
-    const { userLimit } = await run(update, { userLimitId: one.userLimitId, amount: '5' });
+    const { userLimit } = await run(update, { userLimitId: player.userLimitId, amount: '5' });
     expect(userLimit).toMatchObject({ progress: '65', remaining: '-5' });
   });
 
-  it('keeps what its definition does not say anew, and no reset that it has no more', async () => {
-    const one = await someone();
-    const { currencyCode: _, ...input } = one.input;
+  it('keeps the currency if a redefinition leaves it out, and drops the reset of an INDEFINITE limit', async () => {
+    const player = await playerWithLimit();
+    const { currencyCode: _, ...input } = player.input;
     const endless = await run(create, { ...input, period: 'INDEFINITE' });
     expect(endless.userLimit).toMatchObject({ currencyCode: 'EUR', nextResetAt: null, resetOverdue: false });
     const toCome = new Date(Date.now() + 40 * 86_400_000);
-    const future = await someone({ activeFrom: toCome.toISOString() });
+    const future = await playerWithLimit({ activeFrom: toCome.toISOString() });
     const again = await run(reset, { userLimitId: future.userLimitId });
     expect(again.userLimit).toMatchObject({
       status: 'FUTURE',
@@ -223,9 +223,9 @@ describe('a limit by hand', () => {
     });
   });
 
-  it('is refused what its own event could not say', async () => {
-    const one = await someone();
-    const refused = async (input: object) => (await run(create, { ...one.input, ...input })).userErrors;
+  it('refuses values that its event cannot represent', async () => {
+    const player = await playerWithLimit();
+    const refused = async (input: object) => (await run(create, { ...player.input, ...input })).userErrors;
     const beyond = 'must be after February 1973 and before the year 10000';
     expect(await refused({ activeFrom: '1970-01-01T00:00:00Z' })).toMatchObject([
       { code: 'INVALID_INPUT', path: ['input', 'activeFrom'], message: expect.stringContaining(beyond) },
@@ -236,12 +236,12 @@ describe('a limit by hand', () => {
     expect(await refused({ type: 'UNKNOWN' })).toMatchObject([{ path: ['input', 'type'] }]);
     expect(await refused({ period: 'UNKNOWN' })).toMatchObject([{ path: ['input', 'period'] }]);
     const { errors } = await app.send(service, create, {
-      input: { ...one.input, activeUntil: '9999-12-31T23:59:59-10:00' },
+      input: { ...player.input, activeUntil: '9999-12-31T23:59:59-10:00' },
     });
     expect(errors?.[0]?.extensions.code).toBe('BAD_USER_INPUT');
-    // Nor does a limit get stuck at amounts of more digits than an event has room for.
+    // A limit does not get stuck at amounts with more digits than an event may have.
     const nines = '9'.repeat(38);
-    const full = await someone({ value: nines });
+    const full = await playerWithLimit({ value: nines });
     const { userLimitId } = full;
     expect((await run(update, { userLimitId, amount: nines })).userErrors).toEqual([]);
     expect((await run(update, { userLimitId, amount: '1' })).userErrors).toMatchObject([
@@ -259,9 +259,9 @@ describe('a limit by hand', () => {
     expect((await run(reset, { userLimitId })).userLimit).toMatchObject({ progress: '0' });
   });
 
-  it('is given to one of several users who ask for its id at once', async () => {
+  it('is given to one of several users if concurrent calls create the same id', async () => {
     for (let round = 0; round < 10; round += 1) {
-      const all = await Promise.all([someone(), someone(), someone()]);
+      const all = await Promise.all([playerWithLimit(), playerWithLimit(), playerWithLimit()]);
       const userLimitId = `contended-${round}`;
       const done = await Promise.all(all.map(({ input }) => run(create, { ...input, userLimitId })));
       const codes = done.flatMap(({ userErrors }) => userErrors.map(({ code }) => code));
@@ -269,9 +269,9 @@ describe('a limit by hand', () => {
     }
   });
 
-  it('is of one user: another cannot get one of its id, and none is found that is not there', async () => {
-    const [one, other] = [await someone(), await someone()];
-    const taken = await run(create, { ...other.input, userLimitId: one.userLimitId });
+  it('belongs to one user: another user cannot get its id, and an unknown id is NOT_FOUND', async () => {
+    const [player, other] = [await playerWithLimit(), await playerWithLimit()];
+    const taken = await run(create, { ...other.input, userLimitId: player.userLimitId });
     expect(taken.userErrors).toMatchObject([{ code: 'CONFLICT', path: ['input', 'userLimitId'] }]);
     for (const [query, input] of [
       [update, { amount: '1' }],
@@ -280,39 +280,44 @@ describe('a limit by hand', () => {
       const { userErrors } = await run(query, { userLimitId: 'none', ...input });
       expect(userErrors).toMatchObject([{ code: 'NOT_FOUND', path: ['input', 'userLimitId'] }]);
     }
-    const negative = await run(update, { userLimitId: one.userLimitId, amount: '-1' });
+    const negative = await run(update, { userLimitId: player.userLimitId, amount: '-1' });
     expect(negative.userErrors).toMatchObject([{ code: 'INVALID_INPUT', path: ['input', 'amount'] }]);
   });
 });
 
 describe('User.limits', () => {
   it('filters by brand, type, period and status', async () => {
-    const one = await someone();
+    const player = await playerWithLimit();
     await run(create, {
-      ...one.input,
+      ...player.input,
       userLimitId: null,
       brandId: 'b',
       type: 'SESSION',
       period: 'CALENDAR_WEEK',
     });
-    await run(create, { ...one.input, userLimitId: null, brandId: 'c', activeFrom: '2035-01-01T00:00:00Z' });
+    await run(create, {
+      ...player.input,
+      userLimitId: null,
+      brandId: 'c',
+      activeFrom: '2035-01-01T00:00:00Z',
+    });
     const brands = async (filter: object) =>
-      (await one.limits(filter)).limits.map((limit) => limit?.['brandId']).toSorted();
+      (await player.limits(filter)).limits.map((limit) => limit?.['brandId']).toSorted();
     expect(await brands({})).toEqual(['b', 'brand-1', 'c']);
     expect(await brands({ brandId: 'b' })).toEqual(['b']);
     expect(await brands({ types: ['DEPOSIT', 'LOSS'] })).toEqual(['brand-1', 'c']);
     expect(await brands({ periods: ['CALENDAR_WEEK'] })).toEqual(['b']);
     expect(await brands({ statuses: ['FUTURE'] })).toEqual(['c']);
     expect(await brands({ statuses: ['ACTIVE'], types: ['SESSION'] })).toEqual(['b']);
-    expect((await one.limits({ types: [] })).errors?.[0]?.extensions.code).toBe('BAD_USER_INPUT');
-    expect((await one.limits({ brandId: 'a\u0000' })).errors?.[0]?.extensions.code).toBe('BAD_USER_INPUT');
+    expect((await player.limits({ types: [] })).errors?.[0]?.extensions.code).toBe('BAD_USER_INPUT');
+    expect((await player.limits({ brandId: 'a\u0000' })).errors?.[0]?.extensions.code).toBe('BAD_USER_INPUT');
   });
 
-  it('is the same however it is asked for: plainly with the user, twice, under conditions, in fragments', async () => {
-    const one = await someone();
-    await run(create, { ...one.input, userLimitId: null, brandId: 'b', type: 'SESSION' });
+  it('gives the same limits with and without aliases, directives and fragments', async () => {
+    const player = await playerWithLimit();
+    await run(create, { ...player.input, userLimitId: null, brandId: 'b', type: 'SESSION' });
     const ask = async (query: string, variables: object = {}) => {
-      const { data, errors } = await app.send(service, query, { id: one.userId, ...variables });
+      const { data, errors } = await app.send(service, query, { id: player.userId, ...variables });
       expect(errors).toBeUndefined();
       return data;
     };
@@ -323,7 +328,7 @@ describe('User.limits', () => {
     const types = '(filter: { types: [SESSION] })';
 
     expect(await ask(of(`userId limits${types} ${sorted}`))).toEqual({
-      user: { userId: one.userId, limits: b },
+      user: { userId: player.userId, limits: b },
     });
     expect(await ask(of(`timeZone b: limits${types} ${sorted}`))).toEqual({ user: { timeZone: 'UTC', b } });
     const twice = await ask(of(`b: limits${types} ${sorted} all: limits ${sorted}`));
@@ -335,7 +340,7 @@ describe('User.limits', () => {
 
     const condition = `query ($id: ID!, $on: Boolean!) {
       user(userId: $id) { userId ... @include(if: $on) { limits${types} ${sorted} } all: limits @skip(if: $on) ${sorted} } }`;
-    expect(await ask(condition, { on: true })).toEqual({ user: { userId: one.userId, limits: b } });
+    expect(await ask(condition, { on: true })).toEqual({ user: { userId: player.userId, limits: b } });
     expect(await ask(condition, { on: false })).toMatchObject({
       user: { all: expect.arrayContaining(both) },
     });
@@ -344,7 +349,7 @@ describe('User.limits', () => {
     expect(await ask(filtered, { types: ['SESSION'] })).toEqual({ user: { limits: b } });
     expect(await ask(filtered, { types: ['LOSS'] })).toEqual({ user: { limits: [] } });
     expect(await ask(of(`limits ${sorted}`), { id: 'nobody' })).toEqual({ user: null });
-    const { errors } = await app.send(service, filtered, { id: one.userId, types: [] });
+    const { errors } = await app.send(service, filtered, { id: player.userId, types: [] });
     expect(errors).toMatchObject([{ path: ['user', 'limits'], extensions: { code: 'BAD_USER_INPUT' } }]);
 
     const token = await app.token({ subject: 'never seen before' });
@@ -352,13 +357,13 @@ describe('User.limits', () => {
     expect(data).toEqual({ viewer: { userId: 'never seen before', limits: [] } });
   });
 
-  it('has each limit with its history, by name and as a node', async () => {
-    const one = await someone();
-    for (const amount of ['1', '2', '3']) await run(update, { userLimitId: one.userLimitId, amount });
+  it('has the history of each limit, by id and as a node', async () => {
+    const player = await playerWithLimit();
+    for (const amount of ['1', '2', '3']) await run(update, { userLimitId: player.userLimitId, amount });
     const query = `query ($id: ID!, $after: String) { viewer { limit(userLimitId: $id) { id history(first: 3, after: $after) {
       edges { cursor node { eventId type sequenceNumber occurredAt progressAfter raw } } pageInfo { hasNextPage endCursor } } } } }`;
     const page = async (after?: string) => {
-      const { data } = await app.send(one.token, query, { id: one.userLimitId, after });
+      const { data } = await app.send(player.token, query, { id: player.userLimitId, after });
       return (data as unknown as { viewer: { limit: { id: string; history: History } } }).viewer.limit;
     };
     interface History {
@@ -375,16 +380,16 @@ describe('User.limits', () => {
     });
     const node = 'query ($id: ID!) { node(id: $id) { id ... on UserLimit { progress } } }';
     const asked = (token: string) => app.send(token, node, { id: first.id });
-    expect((await asked(one.token)).data).toEqual({ node: { id: first.id, progress: '6' } });
-    const other = await someone();
+    expect((await asked(player.token)).data).toEqual({ node: { id: first.id, progress: '6' } });
+    const other = await playerWithLimit();
     expect((await asked(other.token)).data).toEqual({ node: null });
     const foreign = 'query ($id: ID!) { viewer { limit(userLimitId: $id) { id } } }';
-    expect((await app.send(other.token, foreign, { id: one.userLimitId })).data).toEqual({
+    expect((await app.send(other.token, foreign, { id: player.userLimitId })).data).toEqual({
       viewer: { limit: null },
     });
   });
 
-  it('has the limit of its user, however many others have one of that id', async () => {
+  it('finds the limit of the user among 501 limits with the same id', async () => {
     const shared = { filler: 'shared-filler', last: 'shared-last' };
     await withClient(app.connectionString, async (client) => {
       await client.query(
@@ -422,14 +427,14 @@ describe('User.limits', () => {
     expect((await run(reset, { userLimitId: 'weekly' })).userErrors).toMatchObject(ambiguous);
   });
 
-  it('costs what fifty objects cost', async () => {
-    const one = await someone();
+  it('costs as much as 50 objects', async () => {
+    const player = await playerWithLimit();
     const twice = (fields: string) => `{ viewer { limits { ${fields} } } }`;
     expect(
-      (await app.send(one.token, twice('history(first: 5) { edges { cursor } }'))).errors,
+      (await app.send(player.token, twice('history(first: 5) { edges { cursor } }'))).errors,
     ).toBeUndefined();
     const { errors: refused } = await app.send(
-      one.token,
+      player.token,
       twice('history(first: 25) { edges { node { eventId } } }'),
     );
     expect(refused?.[0]?.extensions.code).toBe('QUERY_TOO_COMPLEX');
@@ -437,8 +442,8 @@ describe('User.limits', () => {
 });
 
 describe('ingestLimitEvents', () => {
-  it('tells what became of each event, and applies each once in whatever order they come', async () => {
-    const { userId, limits } = await someone();
+  it('reports an outcome per event, and applies each event once in any order', async () => {
+    const { userId, limits } = await playerWithLimit();
     const own = { userId, userLimitId: `ingested-${userId}` };
     const good = [
       wireLimitEvent('USER_LIMIT_CREATED', 1, own),
@@ -504,7 +509,7 @@ describe('ingestLimitEvents', () => {
     expect(Object.keys(limitEventTypes)).toHaveLength(3);
   });
 
-  it('takes 1 to 500', async () => {
+  it('accepts 1 to 500 events', async () => {
     expect((await run(ingest, [])).userErrors).toMatchObject([{ code: 'INVALID_INPUT', path: ['events'] }]);
     const many = Array.from({ length: 501 }, () => ({}));
     expect((await run(ingest, many)).userErrors).toMatchObject([{ code: 'TOO_MANY_ITEMS' }]);
@@ -512,9 +517,9 @@ describe('ingestLimitEvents', () => {
 });
 
 describe('userLimitChanged', () => {
-  it('begins with every limit, then follows them, and the bell moves with the threshold', async () => {
-    const one = await someone();
-    const client = app.client(one.token);
+  it('sends every limit, then each change, and a threshold moves the badge', async () => {
+    const player = await playerWithLimit();
+    const client = app.client(player.token);
     const pushed: string[] = [];
     const watch = async (query: string, show: (data: never) => string) => {
       for await (const { data } of client.iterate({ query })) pushed.push(show(data as never));
@@ -529,14 +534,14 @@ describe('userLimitChanged', () => {
     );
     await vi.waitFor(() => expect(pushed.toSorted()).toEqual(['bell 0', 'limit 0 0']));
     pushed.length = 0;
-    await run(update, { userLimitId: one.userLimitId, amount: '79' });
+    await run(update, { userLimitId: player.userLimitId, amount: '79' });
     await vi.waitFor(() => expect(pushed).toEqual(['limit 79 79']));
-    await run(update, { userLimitId: one.userLimitId, amount: '1' });
+    await run(update, { userLimitId: player.userLimitId, amount: '1' });
     await vi.waitFor(() => expect(pushed.slice(1).toSorted()).toEqual(['bell 1', 'limit 80 80']));
-    // By the stream as well.
+    // Ingested events are pushed too.
     const wire = wireLimitEvent('USER_LIMIT_PROGRESS_CHANGED', 50, {
-      userId: one.userId,
-      userLimitId: one.userLimitId,
+      userId: player.userId,
+      userLimitId: player.userLimitId,
       previousProgress: '80.00',
       amount: '20.00',
     });
@@ -544,10 +549,10 @@ describe('userLimitChanged', () => {
     await vi.waitFor(() => expect(pushed.slice(3).toSorted()).toEqual(['bell 2', 'limit 100.00 100']));
   });
 
-  it('is for the user alone', async () => {
-    const one = await someone();
+  it('refuses other users', async () => {
+    const player = await playerWithLimit();
     const other = await app.token({ subject: 'mallory' });
-    const query = `subscription { userLimitChanged(userId: "${one.userId}") { progress } }`;
+    const query = `subscription { userLimitChanged(userId: "${player.userId}") { progress } }`;
     const results: Answer['errors'][] = [];
     for await (const result of app.client(other).iterate({ query })) {
       results.push(result.errors as unknown as Answer['errors']);

@@ -134,11 +134,11 @@ class UserLimitEvent {
   })
   sequenceNumber!: bigint;
 
-  @Field(() => DateTime, { description: 'When it happened.' })
+  @Field(() => DateTime, { description: 'When the event happened.' })
   occurredAt!: Date;
 
   @Field(() => Decimal, {
-    description: 'The progress after the event, as far as the event and earlier events give it.',
+    description: 'The progress after the event, as far as this event and earlier events show it.',
   })
   progressAfter!: string;
 

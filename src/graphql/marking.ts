@@ -25,7 +25,7 @@ import { filterOf, NotificationFilterInput } from './notification-filter.ts';
 import { MutationPayload, type UserError, userErrorsOf } from './payload.ts';
 import { DateTime } from './scalars.ts';
 
-/** Ids in one call. */
+/** The maximum number of ids in one call. */
 const maxIds = 500;
 
 export enum NotificationAction {
@@ -184,7 +184,7 @@ export class MarkingResolver {
         ? [
             {
               code: 'NOT_FOUND',
-              message: 'No such notification in this inbox.',
+              message: 'This inbox has no notification with this id.',
               path: ['input', 'ids', String(index)],
             },
           ]
@@ -199,7 +199,7 @@ export class MarkingResolver {
 
   @Mutation(() => NotificationPayload, {
     description:
-      'Snoozes a notification. Until then it does not count. Then it arrives again at the newest place, unseen and unread.',
+      'Snoozes a notification until a time. During the snooze it does not count. Then it arrives again at the newest place, unseen and unread.',
   })
   snoozeNotification(
     @Arg('input', () => SnoozeNotificationInput) { id, until }: SnoozeNotificationInput,
@@ -233,7 +233,7 @@ export class MarkingResolver {
 
 type Changed = Awaited<ReturnType<Act['snooze']>>;
 
-/** Changes the notification with this id. Ids of other nodes answer NOT_FOUND, like unknown ones. */
+/** Changes the notification with this id. Unknown ids and ids of other kinds of nodes give NOT_FOUND. */
 async function changeOne(
   id: string,
   { caller }: Context,
@@ -263,19 +263,20 @@ type Selection = {
   readonly which: MarkRequest['which'];
   /** The index of each id in the input. */
   readonly at: ReadonlyMap<string, number>;
-  /** Ids that name no notification. */
+  /** The ids that are not ids of notifications. */
   readonly foreignIds: readonly string[];
 };
 
 function selectionOf({ ids, filter }: MarkNotificationsInput): Selection | { readonly problem: Problem } {
   if (Boolean(ids) === Boolean(filter)) {
-    const message = 'Pass either ids or filter; filter: {} names everything listed.';
+    const message =
+      'Pass either ids or filter. An empty filter, {}, matches every notification that is not archived and not snoozed.';
     return { problem: { code: 'INVALID_INPUT', message, path: ['input'] } };
   }
   if (!ids) return { which: { filter: filterOf(filter) }, at: new Map(), foreignIds: [] };
   if (ids.length === 0 || ids.length > maxIds) {
     const code = ids.length === 0 ? ('INVALID_INPUT' as const) : ('TOO_MANY_ITEMS' as const);
-    const message = `ids must have 1 to ${maxIds} entries; use filter for more.`;
+    const message = `ids must have 1 to ${maxIds} entries. To mark more notifications, use filter.`;
     return { problem: { code, message, path: ['input', 'ids'] } };
   }
   const at = new Map<string, number>();

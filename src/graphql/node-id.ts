@@ -1,6 +1,8 @@
 import { name } from '../events/text.ts';
 
-/** Per kind of node: the prefix of its ids, and how many parts name one among its kind. */
+/**
+ * For each kind of node: the prefix of its ids, and the number of parts that identify one node of the kind.
+ */
 const kinds = {
   User: { prefix: 'usr', parts: 1 },
   Notification: { prefix: 'ntf', parts: 1 },
@@ -12,12 +14,12 @@ const kinds = {
 } as const;
 export type NodeKind = keyof typeof kinds;
 
-/** A global id: which kind of node, then what names it among its kind. Opaque to clients. */
+/** A global id, opaque to clients. It holds the kind of the node and the parts that identify the node. */
 export function nodeId(kind: NodeKind, ...parts: readonly string[]): string {
   return `${kinds[kind].prefix}_${Buffer.from(parts.join('\n')).toString('base64url')}`;
 }
 
-/** What a global id names; undefined when it is none of ours. */
+/** The kind and the parts in a global id. undefined if Unseen did not create the id. */
 export function parseNodeId(
   id: string,
 ): { readonly kind: NodeKind; readonly parts: readonly string[] } | undefined {
@@ -26,10 +28,10 @@ export function parseNodeId(
   const parts = Buffer.from(id.slice(kinds[kind].prefix.length + 1), 'base64url')
     .toString()
     .split('\n');
-  // Written the same way again, or it was no id of ours: base64 readers forgive what they should not.
+  // Base64 decoders ignore invalid characters. Encoding the parts again finds ids that Unseen did not create.
   if (nodeId(kind, ...parts) !== id || parts.length !== kinds[kind].parts) return undefined;
   if (!parts.every((part) => name.safeParse(part).success)) return undefined;
-  // Milliseconds that the store can read as a moment.
+  // The second part is a time in milliseconds. The store accepts at most 15 digits.
   if (kind === 'PageView' && !/^\d{1,15}$/.test(parts[1] ?? '')) return undefined;
   return { kind, parts };
 }

@@ -51,7 +51,10 @@ type ReadNode = (
   parts: readonly string[],
 ) => Promise<{ readonly __typename: string } | undefined>;
 
-/** Reads a node of each kind by the parts of its id; undefined when it is unknown or not visible to the caller. */
+/**
+ * Reads a node of each kind by the parts of its id. undefined if the node does not exist or the caller may
+ * not see it.
+ */
 const readers: Readonly<Record<NodeKind, ReadNode>> = {
   async Notification({ notificationReads }, context, [id = '']) {
     const found = isUuid(id) ? await notificationReads.one(context.caller.tenantId, id) : undefined;

@@ -1,4 +1,7 @@
-/** Whether the place of a cursor is one in the list of notifications: the decimal seq of an entry. */
+/**
+ * Whether the place of a cursor is a place in the list of notifications, which is the decimal `seq` of a
+ * notification.
+ */
 export function isSeq(place: readonly string[]): boolean {
   return place.length === 1 && /^[1-9]\d{0,17}$/.test(place[0] ?? '');
 }

@@ -3,7 +3,7 @@ import { AppError } from '../domain/error.ts';
 import type { NotificationFilter } from '../domain/notification.ts';
 import { DateTimeRangeInput } from './date-time-range.ts';
 
-/** Categories in one filter. */
+/** The maximum number of categories in one filter. */
 const maxCategories = 50;
 
 @InputType('NotificationFilter', {
@@ -12,27 +12,27 @@ const maxCategories = 50;
 export class NotificationFilterInput {
   @Field(() => Boolean, {
     nullable: true,
-    description: 'Only seen or only unseen notifications. Defaults to both.',
+    description: 'True selects seen notifications, and false selects unseen ones. Defaults to both.',
   })
   seen?: boolean | null;
 
   @Field(() => Boolean, {
     nullable: true,
-    description: 'Only read or only unread notifications. Defaults to both.',
+    description: 'True selects read notifications, and false selects unread ones. Defaults to both.',
   })
   read?: boolean | null;
 
   @Field(() => Boolean, {
     nullable: true,
     defaultValue: false,
-    description: 'Only archived notifications, or only others. Null means both.',
+    description: 'True selects archived notifications, false selects all others, and null selects both.',
   })
   archived?: boolean | null;
 
   @Field(() => Boolean, {
     nullable: true,
     defaultValue: false,
-    description: 'Only snoozed notifications, or only others. Null means both.',
+    description: 'True selects snoozed notifications, false selects all others, and null selects both.',
   })
   snoozed?: boolean | null;
 
@@ -52,10 +52,10 @@ export class NotificationFilterInput {
   createdAt?: DateTimeRangeInput | null;
 }
 
-/** What is listed when no filter is given: neither archived nor snoozed ones. */
+/** The filter of a list without a filter: notifications that are not archived and not snoozed. */
 export const listed: NotificationFilter = { archived: false, snoozed: false };
 
-/** Rejects with BAD_USER_INPUT when it can name nothing. */
+/** The filter for the store. Throws BAD_USER_INPUT if the filter cannot match any notification. */
 export function filterOf(input: NotificationFilterInput | null | undefined): NotificationFilter {
   if (!input) return listed;
   const { seen, read, archived, snoozed, categories, subjectId, createdAt } = input;
@@ -77,7 +77,10 @@ export function filterOf(input: NotificationFilterInput | null | undefined): Not
   };
 }
 
-/** Nothing is stored under a name with U+0000 or a lone surrogate, and the database takes neither. */
+/**
+ * Throws BAD_USER_INPUT for U+0000 and lone surrogates. PostgreSQL refuses both, so no stored name contains
+ * them.
+ */
 function storable(names: readonly string[]): readonly string[] {
   if (names.every((name) => !name.includes('\0') && name.isWellFormed())) return names;
   throw new AppError('BAD_USER_INPUT', 'filter must not contain U+0000 or lone surrogates.');

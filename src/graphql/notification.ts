@@ -154,7 +154,7 @@ export const NotificationConnection = createConnection('Notification', {
     cursor:
       'The cursor of this entry, for `after`. In an inbox it is also valid for `upTo` of `openInbox` and `markNotifications`. A cursor of a scheduled notification is refused there.',
   },
-  totalCount: 'All entries that the filter names; counted only when asked for.',
+  totalCount: 'The number of all entries that match the filter. Counted only if selected.',
   badge: { type: BadgeType, description: 'The badge of this inbox, read after the page.' },
 });
 
@@ -164,7 +164,10 @@ export const notificationNode = (notification: Notification) => ({
   id: nodeId('Notification', notification.id),
 });
 
-/** One that never reached its user and never will is for those who run things. */
+/**
+ * Whether the caller may see the notification. A user sees scheduled and delivered notifications only.
+ * Services and admins also see suppressed ones, and ones that were canceled before their delivery.
+ */
 export function maySeeNotification(context: Context, { userId, seq, status }: Notification): boolean {
   return (
     maySee(context, userId) && (seq !== null || status === 'SCHEDULED' || context.caller.role !== 'user')
@@ -179,7 +182,7 @@ interface ListDeps {
   readonly read: Read;
 }
 
-/** One page of a user's inbox. Counts and badge are read only when selected. */
+/** One page of an inbox. The count and the badge are read only if they are selected. */
 export async function notificationPage(
   { notificationReads, read }: ListDeps,
   user: UserKey,
@@ -208,7 +211,10 @@ const scheduledCursor = (notification: Notification) =>
 const isPlace = (place: readonly string[]) =>
   place.length === 2 && /^\d{1,15}$/.test(place[0] ?? '') && isUuid(place[1] ?? '');
 
-/** One page of what is still to come to a user. Counts and badge are read only when selected. */
+/**
+ * One page of the scheduled notifications of a user. The count and the badge are read only if they are
+ * selected.
+ */
 export async function scheduledPage({ notificationReads, read }: ListDeps, user: UserKey, page: PageRequest) {
   const [at, id] =
     page.after === undefined ? [] : decodeCursor(page.after, 'scheduledNotifications', user, isPlace);
@@ -230,7 +236,8 @@ export class NotificationResolver {
     description: 'Why the user could not receive it. Only admins see it. Null for every other caller.',
   })
   suppressedReason(@Root() { suppressedReason }: Notification, @Ctx() { caller }: Context): string | null {
-    // In a stream there is no caller, and none that was suppressed.
+    // The events of a stream have no caller. They never contain a suppressed notification, so `caller` is not
+    // read.
     return suppressedReason !== null && caller.role === 'admin' ? suppressedReason : null;
   }
 }

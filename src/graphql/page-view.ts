@@ -53,7 +53,7 @@ const pageViewCursor = (view: PageView) =>
 const isPlace = ([time = '', id = '', ...rest]: readonly string[]) =>
   rest.length === 0 && /^\d{1,15}$/.test(time) && isUuid(id);
 
-/** One page of a user's page views. The count is read only when selected. */
+/** One page of the page views of a user. The count is read only if it is selected. */
 export async function pageViewPage(
   pageViewReads: PageViewReads,
   user: UserKey,

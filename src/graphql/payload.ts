@@ -39,10 +39,12 @@ export class UserError {
   path!: readonly string[] | null;
 }
 
-/** Items one bulk mutation takes. */
+/** The maximum number of items in one call of a bulk mutation. */
 const maxItems = 500;
 
-/** What is wrong with the number of items in a list of the input. */
+/**
+ * The problem if a list of the input is empty or longer than `maxItems`. undefined if the length is valid.
+ */
 export function countProblem(name: string, count: number): Problem | undefined {
   if (count > 0 && count <= maxItems) return undefined;
   const code = count === 0 ? 'INVALID_INPUT' : 'TOO_MANY_ITEMS';
@@ -55,7 +57,6 @@ export abstract class MutationPayload {
   userErrors!: readonly UserError[];
 }
 
-/** Problems as the API shows them. */
 export function userErrorsOf(problems: readonly Problem[]): readonly UserError[] {
   return problems.map(({ code, message, path }) => ({ code: UserErrorCode[code], message, path }));
 }

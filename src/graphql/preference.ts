@@ -141,7 +141,7 @@ export class PreferenceResolver {
     const categories = input.categories ?? [];
     const problems = choiceProblems(categories);
     if (problems.length > 0) return refused(problems);
-    // Whoever holds a user token exists, even before anything was recorded of them.
+    // A user token creates its user, even if no event of the user was recorded before.
     if (context.caller.role === 'user') await read.self(key);
     const { enabled, timeZone } = input;
     const patch = { canReceiveNotifications: enabled, timeZone };
@@ -180,7 +180,7 @@ function choiceProblems(categories: readonly CategoryChoice[]): readonly Problem
     const parsed = categoryName.safeParse(category);
     if (!parsed.success) return problemsOf(parsed.error, at);
     if (seen.has(category))
-      return [{ code: 'INVALID_INPUT', message: 'category stands in this call twice.', path: at }];
+      return [{ code: 'INVALID_INPUT', message: 'Duplicate category in this request.', path: at }];
     seen.add(category);
     return [];
   });

@@ -10,7 +10,10 @@ import { z } from 'zod';
 import { isTimeZone } from '../domain/time.ts';
 import { jsonObject, signedDecimal } from '../events/text.ts';
 
-/** A scalar that is written as a string and read by a zod schema; what was given is not quoted back. */
+/**
+ * Creates a scalar whose values are strings. `parse` returns undefined for an invalid string. The error text
+ * does not quote the value.
+ */
 function stringScalar<T>(options: {
   readonly name: string;
   readonly description: string;
@@ -37,21 +40,22 @@ function stringScalar<T>(options: {
 
 const asString = (value: unknown) => String(value);
 
-// ID also takes JSON numbers. One beyond 2^53 has lost digits before we see it: it would name another object.
+// ID also accepts JSON numbers. JSON.parse rounds a number beyond 2^53, so the rounded number could name
+// another object.
 const parseId = GraphQLID.parseValue;
 GraphQLID.parseValue = (value) => {
   if (typeof value === 'number' && !Number.isSafeInteger(value)) {
-    throw new GraphQLError('ID must be a string: the number is too large to be exact.');
+    throw new GraphQLError('ID must be a string, because this number is too large to be exact.');
   }
   return parseId(value);
 };
 
-// zod checks days of months and offsets; it allows seconds to be left out, RFC 3339 does not.
+// zod checks the day of the month and the offset. zod allows a time without seconds, but RFC 3339 does not.
 const isoDateTime = z.iso.datetime({ offset: true });
 
-// The first instant Postgres can be told without an era: year 0 is not in its calendar.
+// The first instant that PostgreSQL accepts without an era. Its calendar has no year 0.
 const firstInstant = Date.parse('0001-01-01T00:00:00Z');
-// Written down, later years have a sign and six digits.
+// toISOString() writes later years with a sign and six digits, which is not RFC 3339.
 const lastInstant = Date.parse('9999-12-31T23:59:59.999Z');
 
 export const DateTime = stringScalar<Date>({

@@ -57,7 +57,10 @@ const resolverClasses = [
   LimitCommandResolver,
 ] as const;
 
-/** The executable schema, with the access rules in it; one per process. Resolvers come from each request's context. */
+/**
+ * The executable schema with the access rules. The process has one schema. The context of each request
+ * provides the resolvers.
+ */
 export function getSchema(): GraphQLSchema {
   schema ??= enforceAccess(
     resolveComputedFields(withSynchronousTypes(withResolvers(badgeResolvers, buildResolvers()))),
@@ -69,14 +72,15 @@ function buildResolvers(): GraphQLSchema {
   return buildSchemaSync({
     resolvers: resolverClasses,
     container: ({ context }: { context: Context }) => context.container,
-    // Scalars are strict and the flow parses the rest; class-validator would check neither.
+    // The scalars and the flow check all input. class-validator would check neither.
     validate: false,
-    // type-graphql wants one as soon as there is a subscription; ours are fed by `watch`, and this one must never be.
+    // type-graphql requires a pub/sub if the schema has subscriptions. `watch` feeds the subscriptions of
+    // Unseen, so this pub/sub must never be called.
     pubSub: { publish: refusePubSub, subscribe: refusePubSub },
   });
 }
 
-/** Compiled operations need the type of an object at once: a promise is no type to them. */
+/** Makes `resolveType` synchronous. Compiled operations cannot await the type of an object. */
 function withSynchronousTypes(schema: GraphQLSchema): GraphQLSchema {
   for (const type of Object.values(schema.getTypeMap())) {
     if (isInterfaceType(type) || type.name === 'BadgeSubject') {
@@ -86,7 +90,7 @@ function withSynchronousTypes(schema: GraphQLSchema): GraphQLSchema {
   return schema;
 }
 
-/** Replaces the resolvers of fields, each named `Type.field`. */
+/** Replaces the resolvers of fields. The keys are `Type.field`. */
 function withResolvers(
   resolvers: Readonly<{ [field: string]: GraphQLFieldResolver<never, Context> }>,
   schema: GraphQLSchema,
@@ -101,14 +105,14 @@ function withResolvers(
   return schema;
 }
 
-/** What `schema.graphql` holds: sorted, so that a change of the code shows as a change of the contract and nothing else. */
+/** The text of `schema.graphql`. It is sorted, so moving code does not change the file. */
 export function printedSchema(): string {
   return `${printSchema(lexicographicSortSchema(getSchema()))}\n`;
 }
 
 type FunctionOfDeps<Class> = Class extends new (deps: infer Deps) => unknown ? (deps: Deps) => void : never;
 
-/** What the resolvers need together. */
+/** The dependencies of all resolvers. */
 export type ResolverDeps =
   FunctionOfDeps<(typeof resolverClasses)[number]> extends (deps: infer Deps) => void ? Deps : never;
 
@@ -123,5 +127,5 @@ export function createResolvers(deps: ResolverDeps): ResolverContainer {
 }
 
 function refusePubSub(): never {
-  throw new Error("type-graphql's own pub/sub is not used: subscriptions are fed by flow/watch");
+  throw new Error('Unseen does not use the pub/sub of type-graphql. flow/watch feeds the subscriptions.');
 }

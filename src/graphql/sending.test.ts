@@ -30,7 +30,7 @@ const badgeOf = (userId: string) =>
   ask('query ($id: ID!) { user(userId: $id) { badge { unseen version } } }', { id: userId });
 
 describe('sendNotifications', () => {
-  it('reaches 500 users by one call, by ids that lead to the notifications', async () => {
+  it('sends to 500 users in one call, and returns the ids of the notifications', async () => {
     const userIds = named('many', 500);
     await create(userIds);
     const input = { userIds, content: { title: 'We are open on Sunday', category: 'news' } };
@@ -50,7 +50,7 @@ describe('sendNotifications', () => {
     expect(await ask(node, { id: sent.notificationIds[0] }, token)).toEqual({ node: null });
   });
 
-  it('says of whom it does not reach where they stand, and repeats its answer', async () => {
+  it('reports the path of an unknown user, and repeats its answer for the same key', async () => {
     await create(['there', 'too']);
     const input = {
       userIds: ['there', 'nobody', 'too'],
@@ -66,7 +66,7 @@ describe('sendNotifications', () => {
     });
     await create(['nobody']);
     expect(await ask(sendMany, { input })).toEqual(first);
-    // Behind whatever the repeat has brought.
+    // This notification arrives after every effect of the repeat.
     await ask(sendMany, { input: { userIds: ['there', 'nobody'], content: { title: 'After' } } });
     for (const [userId, unseen] of [
       ['there', 2],
@@ -79,7 +79,7 @@ describe('sendNotifications', () => {
     }
   });
 
-  it('schedules for all', async () => {
+  it('schedules a notification for each user', async () => {
     await create(['later-0', 'later-1']);
     const scheduledFor = new Date(Date.now() + 3_600_000).toISOString();
     const input = { userIds: ['later-0', 'later-1'], content: { title: 'Later' }, scheduledFor };

@@ -60,7 +60,7 @@ class SendNotificationInput {
   })
   userId!: string;
 
-  @Field(() => NotificationContentInput, { description: 'What it says.' })
+  @Field(() => NotificationContentInput, { description: 'The content of the notification.' })
   content!: NotificationContentInput;
 
   @Field(() => DateTime, {
@@ -162,7 +162,7 @@ export class SendingResolver {
 
   @Mutation(() => SendNotificationsPayload, {
     description:
-      'Sends the same notification to up to 500 users. Users who cannot receive it are reported in `userErrors` with the path of their id, and the others receive it. If the content or a time is invalid, nobody receives it. Answers when the notifications are durable. The badges change a moment later. Requires a service or admin token.',
+      'Sends the same notification to up to 500 users. Users who cannot receive it are reported in `userErrors` with the path of their id, and the others receive it. If the content or a time is invalid, no user receives it. Answers when the notifications are durable. The badges change a moment later. Requires a service or admin token.',
   })
   async sendNotifications(
     @Arg('input', () => SendNotificationsInput) input: SendNotificationsInput,
@@ -184,7 +184,7 @@ export class SendingResolver {
   }
 }
 
-/** The content, time and idempotency key of a notification, for whichever users. */
+/** The content, time and idempotency key of a notification, without its receivers. */
 function notificationOf({
   content,
   scheduledFor,
@@ -196,7 +196,7 @@ function notificationOf({
   };
 }
 
-/** GraphQL's null is "not given" to the event. */
+/** Removes fields that are null or undefined. An event has no null: the field is absent. */
 function withoutNulls<T extends object>(input: T): Partial<T> {
   return Object.fromEntries(
     Object.entries(input).filter(([, value]) => value !== null && value !== undefined),

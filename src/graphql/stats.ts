@@ -124,10 +124,10 @@ export class UserStatsType {
   byDay!: DayStat[];
 }
 
-/** Stats that are being computed for a request, by user and window. */
+/** The running computations of each request, by user and window. */
 const computing = new WeakMap<Context, Map<string, Promise<WindowStats>>>();
 
-/** The stats of a user. Fields of a request that ask for the same at the same time share one query. */
+/** The stats of a user. Fields of one request that select the same stats at the same time share one query. */
 export function sharedStats(
   context: Context,
   pageViewReads: PageViewReads,

@@ -2,7 +2,7 @@ import { Field, Int, ObjectType, Query, Resolver } from 'type-graphql';
 import { Computed } from './computed.ts';
 import { BigIntScalar, DateTime } from './scalars.ts';
 
-/** What is asked of the system, each only when it is selected. */
+/** The figures of the system. A function runs only if its field is selected. */
 export interface SystemFigures {
   readonly version: string;
   readonly store: () => Promise<string>;

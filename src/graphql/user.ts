@@ -68,7 +68,7 @@ export class UserType implements Node {
 export interface UserNode extends User {
   readonly __typename: 'User';
   readonly id: string;
-  /** Those that `limits` asks for, when they were read together with the user. */
+  /** The limits for the field `limits`, if they were read together with the user. */
   readonly preloadedLimits?: readonly ShownLimit[];
 }
 
@@ -153,7 +153,7 @@ export class UserResolver {
     return (await this.findUser({ tenantId: context.caller.tenantId, userId }, info)) ?? null;
   }
 
-  /** The user, with the limits if they are selected: reading them afterwards would be another query. */
+  /** The user, with the limits if they are selected. Reading the limits later would take another query. */
   private async findUser(key: UserKey, info: GraphQLResolveInfo): Promise<UserNode | undefined> {
     const { read, userReads, clock } = this.deps;
     const filter = lookaheadFilter(info, clock.now());
@@ -274,13 +274,13 @@ export class UserResolver {
   }
 }
 
-/** How many users were created and how many changed. */
+/** The answer of a mutation that creates and changes users. */
 export function upsertAnswer({ created, problems }: Awaited<ReturnType<Act['upsertUsers']>>) {
   const createdCount = created.filter(Boolean).length;
   return { createdCount, updatedCount: created.length - createdCount, userErrors: userErrorsOf(problems) };
 }
 
-/** The badge of notifications and those of all collections, by name. */
+/** The key `notifications` and the key of every collection of the tenant, by name. */
 async function allBadgeKeys(itemReads: ItemReads, tenantId: string): Promise<readonly string[]> {
   const collections = await itemReads.collections(tenantId, maxBadges);
   return [notificationsKey, ...collections.map(itemsKey)];
@@ -296,7 +296,7 @@ function upsertProblems(users: readonly UpsertUserInput[]): readonly Problem[] {
     const parsed = name.safeParse(userId);
     if (!parsed.success) return problemsOf(parsed.error, at);
     if (seen.has(userId))
-      return [{ code: 'INVALID_INPUT', message: 'userId stands in this call twice.', path: at }];
+      return [{ code: 'INVALID_INPUT', message: 'Duplicate userId in this request.', path: at }];
     seen.add(userId);
     return [];
   });

@@ -12,7 +12,7 @@ beforeAll(async () => {
 });
 afterAll(() => app.stop());
 
-/** What an operation answers; it must not have errors. */
+/** Returns the data of an operation, which must have no errors. */
 async function ask(token: string, query: string, variables: object = {}) {
   const { data, errors } = await app.send(token, query, { ...variables });
   expect(errors).toBeUndefined();
@@ -33,7 +33,7 @@ interface Users {
 }
 
 describe('users', () => {
-  it('are created and changed by ranges of ids, and listed page by page, each once', async () => {
+  it('are created and changed in ranges of ids, and listed once each over several pages', async () => {
     const tenant = { role: 'service', subject: 'shop', tenantId: 'ranges' } as const;
     const there = await app.token(tenant);
     const importing = (fromId: number, toIdExclusive: number, patch: object) =>
@@ -66,7 +66,7 @@ describe('users', () => {
     ]);
   });
 
-  it('are taken 10 000 at a time, and again', async () => {
+  it('are imported 10 000 at a time, and again by a repeat', async () => {
     const input = { fromId: 2_147_473_647, toIdExclusive: 2_147_483_647, patch: { timeZone: 'UTC' } };
     expect(await ask(service, range, { input })).toMatchObject({ importUserRange: { createdCount: 10_000 } });
     expect(await ask(service, range, { input })).toMatchObject({ importUserRange: { updatedCount: 10_000 } });
@@ -85,7 +85,7 @@ describe('preferences', () => {
   const billing = { category: 'billing', enabled: true, locked: true };
   const security = { category: 'security', enabled: true, locked: true };
 
-  it("are the user's own to change, and decide what may be sent to them", async () => {
+  it('can be changed by the user, and decide which notifications are accepted', async () => {
     const token = await app.token({ subject: 'picky' });
     const categories = [
       { category: 'news', enabled: false },
@@ -138,7 +138,7 @@ describe('preferences', () => {
     expect(await ask(token, state)).toMatchObject({ viewer: { timeZone: 'UTC' } });
   });
 
-  it('suppress what comes past the door; why is for admins, and the user sees nothing of it', async () => {
+  it('suppress a notification from the log, and show the reason to admins only', async () => {
     const token = await app.token({ subject: 'quiet' });
     await ask(token, prefer, { input: { categories: [{ category: 'general', enabled: false }] } });
     const { id, ...event } = notificationSent({ userId: 'quiet', occurredAt: new Date() });
@@ -164,7 +164,7 @@ describe('preferences', () => {
 describe('erasing a user', () => {
   const erase = `mutation ($id: ID!) { eraseUser(userId: $id) { erasedUserId userErrors { code message path } } }`;
 
-  it('leaves nothing to be found, tells open subscriptions, and says who was erased', async () => {
+  it('removes the data of the user, updates open subscriptions, and returns the id of the user', async () => {
     await ask(service, upsert, { id: 'gone' });
     const token = await app.token({ subject: 'gone' });
     await ask(service, send, { to: 'gone', content: { title: 'x' } });

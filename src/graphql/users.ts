@@ -9,7 +9,7 @@ import { type Context, targetUser } from './engine/context.ts';
 import { MutationPayload, type UserError, userErrorsOf } from './payload.ts';
 import { UpsertUsersPayload, UserPatchInput, UserType, upsertAnswer, userNode } from './user.ts';
 
-/** Users that one `importUserRange` takes. */
+/** The maximum number of users in one call of `importUserRange`. */
 const maxRange = 10_000;
 
 const UserConnection = createConnection('User', {
@@ -112,7 +112,7 @@ function rangeProblem(fromId: number, toIdExclusive: number): Problem | undefine
     return { code: 'INVALID_INPUT', message: 'toIdExclusive must be greater than fromId.', path };
   }
   if (toIdExclusive - fromId > maxRange) {
-    const message = `toIdExclusive must be at most fromId + ${maxRange}: import a longer range in parts.`;
+    const message = `toIdExclusive must be at most fromId + ${maxRange}. Import a longer range in several calls.`;
     return { code: 'TOO_MANY_ITEMS', message, path };
   }
   return undefined;

@@ -23,7 +23,7 @@ export type BadgeCause =
   | 'RETRACTED'
   /** The user snoozed a notification. */
   | 'SNOOZED'
-  /** The user viewed items, or visited the subject of notifications and so read them. */
+  /** The user viewed items, or visited the subject of notifications, which marks them as read. */
   | 'VIEWED';
 
 /** A preference for one category. */
@@ -230,7 +230,7 @@ export type RecordPageViewInput = {
 
 /** A notification for one user. */
 export type SendNotificationInput = {
-  /** What it says. */
+  /** The content of the notification. */
   readonly content: NotificationContentInput;
   /** Makes a retry safe. Repeated calls with the same key send once. */
   readonly idempotencyKey?: string | null | undefined;

@@ -16,7 +16,10 @@ import {
 } from 'graphql';
 import { type CompiledQuery, compileQuery, isCompiledQuery } from 'graphql-jit';
 
-/** Of a variable that GraphQL.js has read already: it is taken as it is. */
+/**
+ * The type of all variables of a compiled operation. GraphQL.js has already coerced them, so the compiled
+ * operation takes them unchanged.
+ */
 const asRead = new GraphQLScalarType({ name: 'AsRead' });
 const asReadType = { kind: Kind.NAMED_TYPE, name: { kind: Kind.NAME, value: asRead.name } } as const;
 
@@ -33,13 +36,16 @@ function schemaFor(schema: GraphQLSchema): GraphQLSchema {
 }
 
 /**
- * A valid operation as a function of its variables, which have to be read (`getVariableValues`); undefined when it is to be
- * interpreted. What goes in is for GraphQL.js to read, whose rules graphql-jit does not have in full: it leaves out defaults of
- * input fields, and writes what custom scalars make of literals into the code as text. So variables are taken as they were
- * read, and operations with other literals than numbers, strings, booleans and enum values are interpreted. So are those with
- * directives, whose condition graphql-jit applies to a fragment wherever it is spread, and those with a name of
- * Object.prototype: it keeps variables and fields in plain objects, where `$constructor` is a function and `__proto__` is lost.
- * So are mutations of several fields: compiled ones go on after a field that failed.
+ * Compiles a valid operation to a function of its coerced variables (`getVariableValues`). undefined if the
+ * operation must be interpreted, because graphql-jit deviates from GraphQL.js:
+ * - It ignores the defaults of input fields, so GraphQL.js coerces the variables.
+ * - It writes the parsed literals of custom scalars into its code as text. Only literals that are numbers,
+ * strings, booleans or enum values are compiled.
+ * - It applies a directive on a field of a fragment wherever the fragment is spread. Operations with
+ * directives are interpreted.
+ * - It keeps variables and fields in plain objects, where `$constructor` is a function and `__proto__` is
+ * lost. Operations with a name of Object.prototype are interpreted.
+ * - It continues a mutation after a field that failed. Mutations of several fields are interpreted.
  */
 export function compile(
   schema: GraphQLSchema,
@@ -61,7 +67,7 @@ export function compile(
   return isCompiledQuery(query) ? query : undefined;
 }
 
-/** Whether fields have to run one after the other. */
+/** Whether the operation may have several fields that must run in sequence. */
 function hasSequence({ operation, selectionSet: { selections } }: OperationDefinitionNode): boolean {
   if (operation !== OperationTypeNode.MUTATION) return false;
   return selections.length > 1 || selections[0]?.kind !== Kind.FIELD;
@@ -77,7 +83,8 @@ function isCompilable(schema: GraphQLSchema, document: DocumentNode): boolean {
     document,
     visitWithTypeInfo(types, {
       enter(node) {
-        // Defaults of variables are read with them; their names occur where they are used.
+        // GraphQL.js applies the defaults of variables. The name of a variable is checked where the variable
+        // is used.
         if (node.kind === Kind.VARIABLE_DEFINITION) return false;
         if (isPlainNode(node, types)) return undefined;
         isPlain = false;

@@ -5,12 +5,15 @@ import { compile } from './compile.ts';
 import { countSelections } from './document-limits.ts';
 import { bytesOf } from './prepared-documents.ts';
 
-/** A selection of a compiled query takes about 2 kB, as code and as the names and places that errors are made of. */
+/**
+ * Memory of a selection in a compiled query, about 2 kB: the generated code, and the names and places for its
+ * errors.
+ */
 const bytesPerCompiledSelection = 2_048;
 
-/** Compiles operations that come again. */
+/** Compiles operations that clients send repeatedly. */
 export interface CompiledOperations {
-  /** undefined when the operation must be interpreted. Each call counts as a use. */
+  /** The compiled operation. undefined if the operation must be interpreted. Each call counts as a use. */
   compiledOf(document: DocumentNode, operation: OperationDefinitionNode): CompiledQuery | undefined;
 }
 
@@ -19,7 +22,7 @@ export function createCompiledOperations(
   { usesToCompile, maxKeptBytes }: { readonly usesToCompile: number; readonly maxKeptBytes: number },
 ): CompiledOperations {
   const uses = new WeakMap<OperationDefinitionNode, number>();
-  // Without a query: it cannot be compiled.
+  // An entry without `query` is an operation that cannot be compiled.
   const compiled = new LRUCache<OperationDefinitionNode, { readonly query?: CompiledQuery }>({
     maxSize: maxKeptBytes,
   });

@@ -3,22 +3,23 @@ import { AppError } from '../../domain/error.ts';
 import type { UserKey } from '../../domain/user.ts';
 import { name } from '../../events/text.ts';
 
-/** Finds the resolver instances of an app; the schema itself is one per process. */
+/** The resolver instances of one app. The schema is shared by all apps of the process. */
 export interface ResolverContainer {
   get<T>(resolverClass: abstract new (...args: never[]) => T): T;
 }
 
-/** What every resolver knows about the request. */
+/** The context of a request, which every resolver receives. */
 export interface Context {
   readonly caller: Caller;
-  /** Names the request in answers and logs. */
+  /** Identifies the request in error answers and log messages. */
   readonly requestId: string;
   readonly container: ResolverContainer;
 }
 
 /**
- * The user an operation is about: by default the caller. Naming another needs a service or admin token; that is refused in
- * the same words whether the other exists or not.
+ * The user to act for. Defaults to the caller. Throws FORBIDDEN if a user token names another user, with the
+ * same text whether that user exists or not. Throws BAD_USER_INPUT if a service or admin token names no user,
+ * or if the id is invalid.
  */
 export function targetUser({ caller }: Context, userId: string | null | undefined): UserKey {
   const { tenantId, role, subject } = caller;
@@ -26,7 +27,7 @@ export function targetUser({ caller }: Context, userId: string | null | undefine
     if (userId !== null && userId !== undefined && userId !== subject) {
       throw new AppError(
         'FORBIDDEN',
-        'A user token acts for its own user only; another needs a service token.',
+        'A user token can act only for its own user. To act for another user, use a service token.',
       );
     }
     return { tenantId, userId: subject };
@@ -40,7 +41,7 @@ export function targetUser({ caller }: Context, userId: string | null | undefine
   return { tenantId, userId };
 }
 
-/** Whether the caller may see that user's data. */
+/** Whether the caller may see the data of the user: services and admins may, and the user. */
 export function maySee({ caller }: Context, userId: string): boolean {
   return caller.role !== 'user' || caller.subject === userId;
 }

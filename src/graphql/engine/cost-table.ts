@@ -15,52 +15,58 @@ import {
 import { maxBuckets, maxShownTypes } from '../../domain/activity.ts';
 import { maxItems } from '../../events/item-view.ts';
 
-/** How many entries a list has at most, from arguments of the field itself or of the field around it (`parent`). */
+/**
+ * The maximum number of entries in a list. It follows from arguments of the field itself or of the parent
+ * field (`parent`).
+ */
 export interface Size {
   readonly of: 'field' | 'parent';
-  /** The arguments that `entries` takes, in their order. */
+  /** The names of the arguments that are passed to `entries`, in this order. */
   readonly names: readonly string[];
-  /** Whether `entries` counts lists: arguments whose type holds none have no part in it. */
+  /**
+   * Whether `entries` counts the lists in the arguments. Arguments whose type contains no list are then
+   * skipped.
+   */
   readonly countsLists?: true;
   entries(...values: readonly unknown[]): number;
 }
 
-/** What a field costs beside the objects and the text that it answers. */
+/** The cost of a field in addition to the objects and the text in its result. */
 interface FieldCost {
-  /** Of a list: its entries. */
+  /** The size of the list, if the field is a list. */
   readonly size?: Size;
-  /** Work of the database, in objects that could be read by key instead. */
+  /** The work of the database. The unit is the read of 1 object by its key. */
   readonly weight?: number;
-  /** Of the text of a leaf at most, when that of its type is not right. */
+  /** The maximum bytes of a leaf, if they differ from the bytes of its type. */
   readonly bytes?: number;
 }
 
 /** By `Type.field`. */
 export type FieldCosts = Readonly<Record<string, FieldCost>>;
 
-/** What the fields of a schema cost. */
+/** The costs of the fields, objects and leaves of a schema. */
 export interface CostTable {
   /** By `Type.field`. */
   readonly fields: ReadonlyMap<string, FieldCost>;
-  /** Cost of an object, by its type. */
+  /** The cost of an object, by type. */
   readonly objects: ReadonlyMap<string, number>;
-  /** Bytes of a leaf, by its type. */
+  /** The bytes of a leaf, by type. */
   readonly bytes: ReadonlyMap<string, number>;
 }
 
-/** The largest page. */
+/** The maximum page size. */
 const maxPageSize = 100;
 
-/** Badges one field may answer, and one subscription may watch. */
+/** The maximum number of badges in one field, and in one subscription. */
 export const maxBadges = 100;
 
 export const always = (entries: number): Size => ({ of: 'field', names: [], entries: () => entries });
 
-/** The number between 1 and the maximum; the maximum of what is no number. */
+/** The value, limited to 1 to the maximum. The maximum if the value is not a number. */
 const within = (value: unknown, max: number): number =>
   typeof value === 'number' && !Number.isNaN(value) ? Math.min(Math.max(value, 1), max) : max;
 
-/** The page that `first` asks for. */
+/** The size of a page with the argument `first`. */
 export const page = (defaultSize: number, of: Size['of']): Size => ({
   of,
   names: ['first'],
@@ -70,10 +76,12 @@ export const page = (defaultSize: number, of: Size['of']): Size => ({
 const defaultPageSize = 25;
 const pageOfParent = page(defaultPageSize, 'parent');
 
-/** A text that has not been coerced; empty for anything else, which may not be convertible to a text. */
+/**
+ * The string. Empty for every other value, because String() throws for some values that are not coerced yet.
+ */
 const textOf = (value: unknown) => (typeof value === 'string' ? value : '');
 
-/** Entries of lists among the arguments of a mutation and the fields of its input. */
+/** The number of entries in the lists of the arguments of a mutation and of the fields of its input. */
 export function listedItems(...values: readonly unknown[]): number {
   let count = 0;
   for (const value of values) {
@@ -84,7 +92,7 @@ export function listedItems(...values: readonly unknown[]): number {
   return count;
 }
 
-/** Items of mutations that say how many in another way than by lists. */
+/** The number of items of mutations whose input gives it without a list. */
 export const itemSizes: Readonly<Record<string, Size>> = {
   importUserRange: {
     of: 'field',
@@ -111,11 +119,11 @@ const perItem: Size = {
 const milliseconds: ReadonlyMap<string, number> = new Map([
   ['MINUTE', 60_000],
   ['HOUR', 3_600_000],
-  // The shortest, when clocks go forward.
+  // The shortest day, when clocks go forward.
   ['DAY', 23 * 3_600_000],
 ]);
 
-/** The buckets that a range touches. */
+/** The number of buckets that a range touches. */
 const buckets: Size = {
   of: 'field',
   names: ['range', 'granularity'],
@@ -127,7 +135,7 @@ const buckets: Size = {
   },
 };
 
-/** The days of a window of stats, which begins with a default of seven. */
+/** The number of days in a window of stats. Defaults to 7. */
 const days: Size = {
   of: 'parent',
   names: ['window'],
@@ -137,7 +145,7 @@ const days: Size = {
   },
 };
 
-/** Days a window may have with the longest retention there is. */
+/** The maximum number of days in a window, with the longest possible retention. */
 const maxDays = 3_650;
 
 const keys: Size = {
@@ -146,19 +154,23 @@ const keys: Size = {
   entries: (keys) => within(Array.isArray(keys) ? keys.length : undefined, maxBadges),
 };
 
-/** Runs of one statement over many rows. */
+/** The cost of one statement that reads many rows. */
 const statement = 10;
-/** Reads every page view of a window: 20 ms of the database for 20 000 views, where a row by its key takes 0.2 ms. */
+/**
+ * The cost of reading all page views of a window. 20 000 views take 20 ms of the database, and a row by its
+ * key takes 0.2 ms.
+ */
 const scan = 50;
 
 /**
- * Lists that are no page, and fields that cost more than the objects they answer. The fields `nodes` and `edges` of a
- * connection have the size of the page, and `userErrors` one for each item of the mutation at most.
+ * The lists that are not pages, and the fields that cost more than the objects in their results. The fields
+ * `nodes` and `edges` of a connection have the page size. `userErrors` has at most one entry for each item of
+ * the mutation.
  */
 const fieldCosts: FieldCosts = {
   'Query.activityMetrics': { size: buckets, weight: scan },
   'ActivityBucket.byType': { size: always(maxShownTypes) },
-  // `limits` answers 500 at most; users have ten, and are read in one statement.
+  // `limits` returns at most 500 limits. Users usually have 10, which one statement reads.
   'User.limits': { size: always(50) },
   'User.badges': { size: keys },
   'User.stats': { weight: scan },
@@ -183,7 +195,7 @@ const fieldCosts: FieldCosts = {
   'Mutation.markNotifications': { weight: scan },
   'Mutation.reconcileBadge': { weight: scan },
   'Mutation.eraseUser': { weight: scan },
-  // Texts that are longer than those of their type.
+  // Texts that can be longer than the bytes of their type.
   'Notification.title': { bytes: 600 },
   'Notification.body': { bytes: 12_000 },
   'Notification.actionUrl': { bytes: 2_000 },
@@ -201,7 +213,7 @@ const fieldCosts: FieldCosts = {
   '__Directive.description': { bytes: 200 },
 };
 
-/** Objects that come by the hundred from one statement or from memory cost no more than their text. */
+/** Objects that cost only their text, because one statement or the memory provides hundreds of them. */
 const lightObjects: ReadonlySet<string> = new Set([
   'ActivityBucket',
   'CategoryCount',
@@ -213,11 +225,11 @@ const lightObjects: ReadonlySet<string> = new Set([
   'UserError',
 ]);
 
-/** Texts of other leaves, of 36 characters and less. */
+/** The bytes of all other leaves, which have at most 36 characters. */
 const leafBytes = 40;
 const bytesOfLeaf: Readonly<Record<string, number>> = { JSONObject: 16_384, Int: 8, Float: 12, Boolean: 5 };
 
-/** The costs of a schema. Throws when a list has no size, or a connection no page size. */
+/** Creates the cost table of a schema. Throws if a list has no size, or a connection has no page size. */
 export function createCostTable(schema: GraphQLSchema, costs: FieldCosts = fieldCosts): CostTable {
   const fields = new Map<string, FieldCost>();
   const objects = new Map<string, number>();
@@ -242,20 +254,23 @@ export function createCostTable(schema: GraphQLSchema, costs: FieldCosts = field
 
 function checkSize(name: string, field: GraphQLField<unknown, unknown>, size: Size | undefined): void {
   if (isListType(getNullableType(field.type)) && !size)
-    throw new Error(`${name} is a list without a size: add it to src/graphql/engine/cost-table.ts.`);
+    throw new Error(`${name} is a list without a size. Add its size to src/graphql/engine/cost-table.ts.`);
   const isConnection = getNamedType(field.type).name.endsWith('Connection');
   if (isConnection && !field.args.some((argument) => argument.name === 'first'))
-    throw new Error(`${name} is a connection without a size: give it the argument first.`);
+    throw new Error(`${name} is a connection without a size. Give it the argument first.`);
 }
 
-/** Lists that have the same size wherever they occur. */
+/** The size of a list that has the same size in every type. */
 function sizeByName(typeName: string, fieldName: string): Size | undefined {
   if (fieldName === 'userErrors') return perItem;
   const isPage = typeName.endsWith('Connection') && (fieldName === 'nodes' || fieldName === 'edges');
   return isPage ? pageOfParent : undefined;
 }
 
-/** The mean sizes of the lists of introspection in this schema: nested in each other they make the whole schema. */
+/**
+ * The mean sizes of the introspection lists of this schema. Multiplied along nested lists, they give the size
+ * of the whole schema.
+ */
 function introspectionSizes(schema: GraphQLSchema): ReadonlyMap<string, Size> {
   const types = Object.values(schema.getTypeMap());
   const fields = types.flatMap((type) =>

@@ -63,28 +63,28 @@ describe('cost', () => {
     expect(cost(source, variables)).toBe(amount);
   });
 
-  it('grows with the length of the names that an answer repeats', () => {
+  it('grows with the length of response names', () => {
     const named = (length: number) => cost(`{ top(first: 100) { ${'a'.repeat(length)}: name } }`);
     expect(named(4_096) - named(1)).toBe(100);
   });
 
-  it('names a list without a size when the table is made', () => {
+  it('requires a size for each list', () => {
     const { 'Query.top': _, ...others } = costs;
     expect(() => createCostTable(schema, others)).toThrow('Query.top is a list without a size');
   });
 
-  it('names a connection without a page size when the table is made', () => {
+  it('requires a page size for each connection', () => {
     const unpaged = buildSchema('type Query { all: AllConnection } type AllConnection { nodes: [Int] }');
     expect(() => createCostTable(unpaged, {})).toThrow('Query.all is a connection without a size');
   });
 
-  it('is known for every list of the schema of Unseen', () => {
+  it('is defined for every list of the schema of Unseen', () => {
     expect(() => createCostTable(getSchema())).not.toThrow();
   });
 });
 
 it.each([{ toString: 1, valueOf: 1 }, [[[]]], 'constructor', null, 1e308])(
-  'is as high as it can be with variables such as %j where a range or a number belongs',
+  'is the maximum if a range or a number is replaced by %j',
   (value) => {
     const unseen = getSchema();
     const amounts = (source: string, variables: Variables) => {

@@ -21,30 +21,32 @@ import {
 import { type CostTable, itemSizes, listedItems, type Size } from './cost-table.ts';
 import { type ArgumentValue, argumentValue, type Variables } from './variable-values.ts';
 
-/** A number, or a function of the variables where they decide. */
+/** A number, or a function of the variables if the variables decide the number. */
 type Term = number | ((variables: Variables) => number);
 
 export type CostOf = Exclude<Term, number>;
 
-/** Bytes of an answer that cost as much as an object. */
+/** The number of bytes of an answer that cost as much as 1 object. */
 const bytesPerCost = 4_096;
 
 const amountOf = (term: Term, variables: Variables) => (typeof term === 'number' ? term : term(variables));
 const bounded = (value: number) => Math.min(value, Number.MAX_SAFE_INTEGER);
 
-function combine(one: Term, other: Term, operation: (one: number, other: number) => number): Term {
-  if (typeof one === 'number' && typeof other === 'number') return bounded(operation(one, other));
-  return (variables) => bounded(operation(amountOf(one, variables), amountOf(other, variables)));
+function combine(a: Term, b: Term, operation: (x: number, y: number) => number): Term {
+  if (typeof a === 'number' && typeof b === 'number') return bounded(operation(a, b));
+  return (variables) => bounded(operation(amountOf(a, variables), amountOf(b, variables)));
 }
 
-const plus = (one: Term, other: Term) => {
-  if (one === 0) return other;
-  return other === 0 ? one : combine(one, other, (a, b) => a + b);
+const plus = (a: Term, b: Term) => {
+  if (a === 0) return b;
+  return b === 0 ? a : combine(a, b, (x, y) => x + y);
 };
-const times = (one: Term, other: Term) =>
-  one === 0 || other === 0 ? 0 : combine(one, other, (a, b) => a * b);
+const times = (a: Term, b: Term) => (a === 0 || b === 0 ? 0 : combine(a, b, (x, y) => x * y));
 
-/** The cost of a selection set, and of its lists whose size the arguments of the field around it decide. */
+/**
+ * The cost of a selection set. `lists` holds the cost per entry of the lists whose size the arguments of the
+ * parent field decide.
+ */
 interface Measured {
   readonly fixed: Term;
   readonly lists: ReadonlyMap<Size, Term>;
@@ -52,17 +54,18 @@ interface Measured {
 
 const nothing: Measured = { fixed: 0, lists: new Map() };
 
-function sum(one: Measured, other: Measured): Measured {
-  if (one === nothing) return other;
-  const lists = new Map(one.lists);
-  for (const [size, cost] of other.lists) lists.set(size, plus(lists.get(size) ?? 0, cost));
-  return { fixed: plus(one.fixed, other.fixed), lists };
+function sum(a: Measured, b: Measured): Measured {
+  if (a === nothing) return b;
+  const lists = new Map(a.lists);
+  for (const [size, cost] of b.lists) lists.set(size, plus(lists.get(size) ?? 0, cost));
+  return { fixed: plus(a.fixed, b.fixed), lists };
 }
 
 /**
- * The cost of an operation as a function of its variables: the work of the database and the size of the answer, were every
- * list full. An object costs 1, 4 kB of text cost 1, and the fields of the table what it says. A field in a list counts for
- * each entry. Costs are computed from the selections once; a call does no more than read the variables that size a list.
+ * The cost of an operation as a function of its variables: the work of the database and the size of the
+ * answer if every list is full. An object costs 1, 4 kB of text cost 1, and a field costs what the table
+ * says. A field in a list counts for each entry. The selections are measured once. A call of the function
+ * only reads the variables that decide the size of a list.
  */
 export function costOf(
   schema: GraphQLSchema,
@@ -121,7 +124,7 @@ export function costOf(
   return (variables) => Math.floor(amountOf(fixed, variables));
 }
 
-/** Quotes, colon and comma around a field of the answer. */
+/** The bytes of the quotes, the colon and the comma around a field of the answer. */
 const punctuation = 4;
 
 function termOf(
@@ -129,7 +132,7 @@ function termOf(
   { args }: GraphQLField<unknown, unknown>,
   read: (name: string) => ArgumentValue,
 ): Term {
-  // Without an argument that may hold a list, the term is a number.
+  // If no argument can contain a list, the result is a number and not a function.
   const sizing = countsLists ? args.filter(({ type }) => mayHoldLists(type)).map(({ name }) => name) : names;
   const values = names.filter((name) => sizing.includes(name)).map(read);
   const term = (variables: Variables) => entries(...values.map((value) => value.read(variables)));
@@ -157,8 +160,8 @@ function fieldOf(
 }
 
 /**
- * The items that the lists in the arguments of a mutation hold, of all its fields together; 0 for other operations. A bulk
- * mutation of 500 items counts 500.
+ * The number of items in all lists of the arguments of a mutation, over all its fields. A bulk mutation of
+ * 500 items counts 500. Other operations count 0.
  */
 export function itemsOf(
   schema: GraphQLSchema,

@@ -20,8 +20,8 @@ import { createCostTable } from './cost-table.ts';
 import { defaultLimits, exceededLimits, type OperationLimits } from './document-limits.ts';
 import { selectionsOf } from './lookahead.ts';
 
-/** What is refused, as `code: message`. */
-const said = (document: string, limits: Partial<OperationLimits> = {}) =>
+/** The errors of a document, as `code: message`. */
+const refusals = (document: string, limits: Partial<OperationLimits> = {}) =>
   exceededLimits(parse(document), { ...defaultLimits, ...limits }).map(
     ({ message, extensions }) => `${extensions['code']}: ${message}`,
   );
@@ -50,50 +50,52 @@ describe('limits of a document', () => {
     ['maxRepeats', 2, '{ me { x: name boss { x: age } ...A ...A ...A } } fragment A on Person { age }'],
   ];
   it.each(counted)('%s counts %d in %s', (limit, amount, document) => {
-    expect(said(document, { [limit]: amount })).toEqual([]);
-    expect(said(document, { [limit]: amount - 1 })).toEqual([
+    expect(refusals(document, { [limit]: amount })).toEqual([]);
+    expect(refusals(document, { [limit]: amount - 1 })).toEqual([
       expect.stringMatching(
-        new RegExp(`^[A-Z_]+: The (operation|document) .*\\b${amount} .*; ${amount - 1} are allowed`),
+        new RegExp(`^[A-Z_]+: The (operation|document) .*\\b${amount} .*\\. The maximum is ${amount - 1}\\.`),
       ),
     ]);
   });
 
-  it('hold for every operation of a document, whichever runs', () => {
-    expect(said('query A { me { name } } query B { me { name age boss } }', { maxSelections: 3 })).toEqual([
-      'QUERY_TOO_COMPLEX: The operation has 4 selections; 3 are allowed.',
+  it('apply to every operation of a document', () => {
+    expect(
+      refusals('query A { me { name } } query B { me { name age boss } }', { maxSelections: 3 }),
+    ).toEqual(['QUERY_TOO_COMPLEX: The operation has 4 selections. The maximum is 3.']);
+  });
+
+  it('apply to a fragment that no operation spreads', () => {
+    expect(refusals('{ me } fragment A on Person { name age boss }', { maxSelections: 2 })).toEqual([
+      'QUERY_TOO_COMPLEX: The fragment has 3 selections. The maximum is 2.',
     ]);
   });
 
-  it('hold for a fragment that no operation spreads', () => {
-    expect(said('{ me } fragment A on Person { name age boss }', { maxSelections: 2 })).toEqual([
-      'QUERY_TOO_COMPLEX: The fragment has 3 selections; 2 are allowed.',
-    ]);
-  });
-
-  it('count no further than an exact number', () => {
-    expect(said(doubling(60))).toContain(
-      `QUERY_TOO_COMPLEX: The operation has ${2 ** 53 - 1} selections; 2000 are allowed.`,
+  it('count up to the largest exact integer', () => {
+    expect(refusals(doubling(60))).toContain(
+      `QUERY_TOO_COMPLEX: The operation has ${2 ** 53 - 1} selections. The maximum is 2000.`,
     );
   });
 
-  it('end at a cycle, which the validation refuses', () => {
+  it('stop at a cycle of fragments, which the validation refuses', () => {
     expect(
-      said('{ me { ...A } } fragment A on Person { boss { ...B } } fragment B on Person { boss { ...A } }'),
+      refusals(
+        '{ me { ...A } } fragment A on Person { boss { ...B } } fragment B on Person { boss { ...A } }',
+      ),
     ).toEqual([]);
   });
 });
 
-/** `count` fragments, each of which spreads the next one twice. */
+/** A document with `count` fragments. Each fragment spreads the next fragment twice. */
 function doubling(count: number): string {
   const fragments = Array.from(
     { length: count },
     (_, i) => `fragment F${i} on Person { ...F${i + 1} ...F${i + 1} }`,
   );
-  // The last first, so that no recursion is deeper than two fragments.
+  // The last fragment comes first, so that no recursion is deeper than two fragments.
   return `fragment F${count} on Person { name } ${fragments.reverse().join(' ')} { me { ...F0 } }`;
 }
 
-/** A selection set whose fragments are those behind `from`, so that there is no cycle. */
+/** A selection set that spreads only fragments from `from` on, so that there is no cycle. */
 const selectionSet = (from: number, fragments: number): fc.Arbitrary<string> =>
   fc.letrec<{ set: string; selection: string }>((tie) => ({
     selection: fc.oneof(
@@ -115,7 +117,7 @@ const documents = fc
     [`{ me ${operation} }`, ...bodies.map((body, n) => `fragment F${n} on Person ${body}`)].join(' '),
   );
 
-/** Selections with every fragment written out, up to a limit. */
+/** The number of selections with all fragments expanded, up to a limit. */
 function expanded(source: string, limit: number): number {
   const { definitions } = parse(source);
   const setOf = (name: string | undefined): SelectionSetNode | undefined =>
@@ -140,12 +142,12 @@ function expanded(source: string, limit: number): number {
   return count;
 }
 
-it('selections are counted as many as a document has with its fragments written out', () => {
+it('counts the selections of a document with its fragments expanded', () => {
   fc.assert(
     fc.property(documents, fc.integer({ min: 1, max: 300 }), (source, maxSelections) => {
       const isOver = expanded(source, maxSelections) > maxSelections;
       const open = { maxDepth: 1e9, maxAliases: 1e9, maxRootFields: 1e9, maxRepeats: 1e9 };
-      const refused = said(source, { ...open, maxSelections }).some((text) =>
+      const refused = refusals(source, { ...open, maxSelections }).some((text) =>
         text.includes('The operation has'),
       );
       expect(refused).toBe(isOver);
@@ -160,7 +162,7 @@ const schema = buildSchema(`
 `);
 const person = { name: 'n', age: 1, boss: () => person };
 
-/** The document, and how often a selection of it was looked at since it was asked last. */
+/** The document, and the number of visits to its selections since the last call of `steps`. */
 function watched(source: string): { readonly document: DocumentNode; steps(): number } {
   const document = parse(source);
   let steps = 0;
@@ -195,10 +197,10 @@ function fragmentsOf({ definitions }: DocumentNode): Record<string, FragmentDefi
   );
 }
 
-/** How often each stage may look at a selection. Compiling looks at all below a field again for each level, of which there are 8. */
-const looks = { limits: 4, validation: 40, lookAhead: 4, cost: 4, compiling: 40, execution: 8 };
+/** The maximum visits of a selection per stage. Compiling visits the selections below a field again for each of 8 levels. */
+const maxVisits = { limits: 4, validation: 40, lookAhead: 4, cost: 4, compiling: 40, execution: 8 };
 
-it('every stage looks at as many selections as are counted, times a constant', () => {
+it('visits each counted selection at most a constant number of times in every stage', () => {
   const table = createCostTable(schema, {});
   const limits = { ...defaultLimits, maxSelections: 500 };
   fc.assert(
@@ -207,7 +209,7 @@ it('every stage looks at as many selections as are counted, times a constant', (
       const operation = getOperationAST(document) as OperationDefinitionNode;
       const written = source.split(/[{ ]+/).length;
       const isRefused = exceededLimits(document, limits).length > 0;
-      expect(steps()).toBeLessThanOrEqual(looks.limits * written);
+      expect(steps()).toBeLessThanOrEqual(maxVisits.limits * written);
       if (isRefused) return;
       const counted = written + expanded(source, limits.maxSelections);
       const stages = {
@@ -219,7 +221,7 @@ it('every stage looks at as many selections as are counted, times a constant', (
       };
       for (const [stage, run] of Object.entries(stages)) {
         run();
-        const most = looks[stage as keyof typeof looks] * counted;
+        const most = maxVisits[stage as keyof typeof maxVisits] * counted;
         expect(steps(), stage).toBeLessThanOrEqual(most);
       }
     }),

@@ -8,32 +8,32 @@ import {
   type SelectionSetNode,
 } from 'graphql';
 
-/** How much one operation may ask for. */
+/** The limits of a document and its operations. */
 export interface OperationLimits {
-  /** Nested selections. */
+  /** The number of nested selections. */
   readonly maxDepth: number;
   readonly maxAliases: number;
   readonly maxDirectives: number;
   readonly maxRootFields: number;
   readonly maxMutations: number;
-  /** Fields, spreads and inline fragments, counted wherever their fragment is spread. */
+  /** The number of fields, spreads and inline fragments. A fragment counts each time it is spread. */
   readonly maxSelections: number;
-  /** Times one response name may occur in the text of a document. */
+  /** How often one response name may occur in the text of a document. */
   readonly maxRepeats: number;
-  /** Cost of the operation (cost.ts) with its variables. */
+  /** The cost of the operation with its variables (cost.ts). */
   readonly maxCost: number;
-  /** Tokens of the document, given to the parser. */
+  /** The number of tokens in a document. The parser enforces it. */
   readonly maxTokens: number;
-  /** Of the text of a document. */
+  /** The number of characters in the text of a document. */
   readonly maxCharacters: number;
   readonly maxLines: number;
 }
 
 /**
- * 1000 tokens without fragments hold fewer than 1000 selections, so 2000 leaves room for fragments that are spread several
- * times. A full introspection query has 240. A name that occurs n times costs the validation n² / 2 comparisons:
- * 990 fields of one name took 34 ms, and nine names 100 times each take 3 ms. Each error counts the lines before its place:
- * 10 errors behind 490 000 empty lines took 360 ms.
+ * 1000 tokens without fragments contain fewer than 1000 selections, so 2000 selections allow fragments that
+ * are spread several times. A full introspection query has 240 selections. For a name that occurs n times the
+ * validation makes n² / 2 comparisons: 990 fields of one name took 34 ms, and nine names 100 times each take
+ * 3 ms. Each error counts the lines before its place: 10 errors after 490 000 empty lines took 360 ms.
  */
 export const defaultLimits: OperationLimits = {
   maxDepth: 8,
@@ -49,17 +49,17 @@ export const defaultLimits: OperationLimits = {
   maxLines: 1_000,
 };
 
-/** Errors answered at most, here and by the validation. */
+/** The maximum number of errors in an answer. It applies to these limits and to the validation. */
 export const maxErrors = 10;
 
-/** The limit that the text of a document exceeds. Must run before the text is parsed. */
+/** The error if the text of a document exceeds a limit. Must run before the text is parsed. */
 export function exceededTextLimit(source: string, limits: OperationLimits): GraphQLError | undefined {
   const { maxCharacters, maxLines } = limits;
   if (source.length > maxCharacters)
-    return textError(`The document has ${source.length} characters; ${maxCharacters} are allowed.`);
+    return textError(`The document has ${source.length} characters. The maximum is ${maxCharacters}.`);
   const lines = source.split(/\r\n|[\n\r]/).length;
   return lines > maxLines
-    ? textError(`The document has ${lines} lines; ${maxLines} are allowed.`)
+    ? textError(`The document has ${lines} lines. The maximum is ${maxLines}.`)
     : undefined;
 }
 
@@ -75,32 +75,34 @@ interface Measure {
 
 const nothing: Measure = { depth: 0, aliases: 0, directives: 0, rootFields: 0, selections: 0 };
 
-/** Fragments that double 1000 times would count to Infinity. */
-const plus = (one: number, other: number) => Math.min(one + other, Number.MAX_SAFE_INTEGER);
+/** Bounds the sum. 1000 fragments that each double their selections would add up to Infinity. */
+const plus = (a: number, b: number) => Math.min(a + b, Number.MAX_SAFE_INTEGER);
 
-/** Two selections side by side. */
-const sum = (one: Measure, other: Measure): Measure => ({
-  depth: Math.max(one.depth, other.depth),
-  aliases: plus(one.aliases, other.aliases),
-  directives: plus(one.directives, other.directives),
-  rootFields: plus(one.rootFields, other.rootFields),
-  selections: plus(one.selections, other.selections),
+/** Adds the measures of two selections of the same selection set. */
+const sum = (a: Measure, b: Measure): Measure => ({
+  depth: Math.max(a.depth, b.depth),
+  aliases: plus(a.aliases, b.aliases),
+  directives: plus(a.directives, b.directives),
+  rootFields: plus(a.rootFields, b.rootFields),
+  selections: plus(a.selections, b.selections),
 });
 
 /**
- * The limits that a document exceeds. Must run before anything else walks the document: validation, look-ahead, compiling and
- * execution all take time for each selection that fragments expand to. This function visits each selection of the text once
- * and counts a fragment wherever it is spread. Fragments that no operation spreads are held to the limit of selections too,
- * because validation walks them.
+ * The errors for the limits that a document exceeds. Must run before any other code walks the document:
+ * validation, look-ahead, compiling and execution take time for each selection in the expanded fragments.
+ * This function visits each selection of the text once, and counts a fragment each time it is spread. The
+ * limit of selections also applies to fragments that no operation spreads, because the validation walks them.
  *
- * Aliases, directives and selections of introspection count; its depth does not, because the rules of the specification bound it.
+ * Aliases, directives and selections of introspection count. The depth of introspection does not count,
+ * because the rules of the GraphQL specification bound it.
  */
 export function exceededLimits(document: DocumentNode, limits: OperationLimits): readonly GraphQLError[] {
   const walk = createWalk(document);
   const ofOperations = document.definitions.flatMap((definition) =>
     definition.kind === Kind.OPERATION_DEFINITION ? operationExcess(definition, walk, limits) : [],
   );
-  // What an operation spreads has been counted there.
+  // The operations already include the fragments that they spread. These errors are used only if no operation
+  // has one.
   const ofFragments = document.definitions.flatMap((definition) => {
     if (definition.kind !== Kind.FRAGMENT_DEFINITION) return [];
     return refused(definition, [['selections', walk.fragment(definition).selections, limits.maxSelections]]);
@@ -109,7 +111,10 @@ export function exceededLimits(document: DocumentNode, limits: OperationLimits):
   return [...problems.slice(0, maxErrors), ...repeatExcess(walk.occurrences, limits)];
 }
 
-/** The selections of an operation of a document that exceeds no limit, with its fragments written out. */
+/**
+ * The number of selections of an operation, with its fragments expanded. The document must be within the
+ * limits.
+ */
 export function countSelections(document: DocumentNode, { selectionSet }: OperationDefinitionNode): number {
   return createWalk(document).selectionSet(selectionSet).selections;
 }
@@ -138,7 +143,7 @@ function repeatExcess(
   if (!repeated) return [];
   const [name, times] = repeated;
   const shown = name.length > 100 ? `${name.slice(0, 100)}…` : name;
-  const message = `The document selects "${shown}" ${times} times; ${maxRepeats} are allowed.`;
+  const message = `The document selects "${shown}" ${times} times. The maximum is ${maxRepeats}.`;
   return [textError(message)];
 }
 
@@ -151,7 +156,7 @@ function refused(
     .filter(([, amount, limit]) => amount > limit)
     .map(
       ([name, amount, limit]) =>
-        new GraphQLError(`The ${what} has ${amount} ${name}; ${limit} are allowed.`, {
+        new GraphQLError(`The ${what} has ${amount} ${name}. The maximum is ${limit}.`, {
           nodes: [definition],
           extensions: { code: name === 'selections' ? 'QUERY_TOO_COMPLEX' : 'BAD_USER_INPUT' },
         }),
@@ -160,7 +165,7 @@ function refused(
 
 type Walk = ReturnType<typeof createWalk>;
 
-/** Measures selections of a document, each fragment once. */
+/** Measures the selections of a document. Each fragment is measured once. */
 function createWalk({ definitions }: DocumentNode) {
   const fragments = new Map(
     definitions.flatMap((definition) =>
@@ -174,7 +179,8 @@ function createWalk({ definitions }: DocumentNode) {
   function fragment(definition: FragmentDefinitionNode): Measure {
     const known = measured.get(definition);
     if (known) return known;
-    // A cycle comes back here and adds nothing; NoFragmentCycles refuses it.
+    // In a cycle of fragments the second visit ends here and adds nothing. The rule NoFragmentCycles refuses
+    // the document.
     measured.set(definition, nothing);
     const measure = selectionSet(definition.selectionSet);
     measured.set(definition, measure);
@@ -186,11 +192,11 @@ function createWalk({ definitions }: DocumentNode) {
   }
 
   function measureOf(selection: SelectionNode): Measure {
-    const one = { ...nothing, selections: 1, directives: selection.directives?.length ?? 0 };
-    if (selection.kind === Kind.INLINE_FRAGMENT) return sum(one, selectionSet(selection.selectionSet));
+    const own = { ...nothing, selections: 1, directives: selection.directives?.length ?? 0 };
+    if (selection.kind === Kind.INLINE_FRAGMENT) return sum(own, selectionSet(selection.selectionSet));
     if (selection.kind === Kind.FRAGMENT_SPREAD) {
       const definition = fragments.get(selection.name.value);
-      return definition ? sum(one, fragment(definition)) : one;
+      return definition ? sum(own, fragment(definition)) : own;
     }
     const { name, alias, selectionSet: below } = selection;
     const response = (alias ?? name).value;
@@ -199,7 +205,7 @@ function createWalk({ definitions }: DocumentNode) {
     return {
       depth: 1 + (name.value.startsWith('__') ? 0 : inner.depth),
       aliases: plus(inner.aliases, alias ? 1 : 0),
-      directives: plus(inner.directives, one.directives),
+      directives: plus(inner.directives, own.directives),
       rootFields: 1,
       selections: plus(inner.selections, 1),
     };

@@ -7,7 +7,7 @@ const schema = buildSchema(
   'type Query { count: Int! name(first: Int!): String! thing: Thing } interface Thing { id: ID! }',
 );
 
-/** What a client sees of the errors of an operation whose resolvers answer from `rootValue`. */
+/** Runs an operation on `rootValue`. Returns its errors as the client sees them, and the log entries. */
 async function seen(document: string, rootValue: object, hideSuggestions = false) {
   const logged: unknown[] = [];
   const log = (fields: object) => void logged.push(fields);
@@ -28,12 +28,12 @@ const fail = (error: unknown) => ({
 describe('masking', () => {
   const masked: [what: string, document: string, rootValue: object][] = [
     ['a resolver throws', '{ count }', fail(new TypeError('secret of /src/adapters/postgres'))],
-    ['a resolver throws what is no error', '{ count }', fail('secret')],
-    ['a resolver answers null where it may not', '{ count }', { count: null }],
-    ['a resolver answers a number that is too large', '{ count }', { count: 2 ** 31 }],
-    ['a resolver answers what no type knows', '{ thing { id } }', { thing: {} }],
+    ['a resolver throws a string', '{ count }', fail('secret')],
+    ['a resolver returns null for a non-null field', '{ count }', { count: null }],
+    ['a resolver returns a number that is too large', '{ count }', { count: 2 ** 31 }],
+    ['a resolver returns an object of unknown type', '{ thing { id } }', { thing: {} }],
   ];
-  it.each(masked)('tells nothing but the request id when %s, and logs it', async (_, document, rootValue) => {
+  it.each(masked)('shows only the request id if %s, and logs the error', async (_, document, rootValue) => {
     const { errors, logged } = await seen(document, rootValue);
     expect(errors).toEqual([
       { message: 'Internal server error.', code: 'INTERNAL_SERVER_ERROR', requestId: 'r1' },
@@ -41,7 +41,7 @@ describe('masking', () => {
     expect(logged).toEqual([{ requestId: 'r1', err: expect.anything() }]);
   });
 
-  it('keeps what the table says, and the request id where it is not the caller who is at fault', async () => {
+  it('keeps the message of an AppError, and adds the request id unless the caller is at fault', async () => {
     const input = new AppError('BAD_USER_INPUT', 'first must be 1 to 100.');
     expect(await seen('{ count }', fail(input))).toEqual({
       errors: [{ message: 'first must be 1 to 100.', code: 'BAD_USER_INPUT' }],
@@ -55,12 +55,12 @@ describe('masking', () => {
     ]);
   });
 
-  it('keeps what the request got wrong, while fields are resolved as well', async () => {
+  it('shows an error of the request, also if it occurs while fields are resolved', async () => {
     const { errors } = await seen('query ($first: Int) { name(first: $first) }', { name: 'x' });
     expect(errors).toEqual([expect.objectContaining({ code: 'BAD_USER_INPUT' })]);
   });
 
-  it('does not send back at length what the request sent', async () => {
+  it('shortens a message that quotes a long value', async () => {
     const { errors } = await seen(`{ name(first: "${'x'.repeat(50_000)}") }`, {});
     expect(errors).toEqual([
       {
@@ -71,7 +71,7 @@ describe('masking', () => {
     expect(errors[0]?.message.length).toBeLessThan(1_010);
   });
 
-  it('leaves out names that the request did not name, where the schema is not to be read', () => {
+  it('removes suggested names if introspection is off', () => {
     const error = new GraphQLError('Cannot query field "nam". Did you mean "name" or "count"?');
     const options = { requestId: 'r1', logger: { info() {}, warn() {}, error() {} } };
     expect(maskError(error, { ...options, hideSuggestions: true }).message).toBe('Cannot query field "nam".');

@@ -2,10 +2,10 @@ import { GraphQLError, type GraphQLFormattedError, Kind } from 'graphql';
 import { AppError, type ErrorCode, errorTable } from '../../domain/error.ts';
 import type { Logger } from '../../ports/logger.ts';
 
-/** Characters of a message about a request that are answered at most. */
+/** The maximum number of characters in the message of an error of a request. */
 const maxMessage = 1_000;
 
-/** HTTP status of each code a GraphQL answer can carry, where the answer as a whole is that error. */
+/** The HTTP status for each error code. It applies if the answer has errors and no data. */
 export const httpStatus: Partial<Record<string, number>> = {
   UNAUTHENTICATED: 401,
   FORBIDDEN: 403,
@@ -16,7 +16,10 @@ export const httpStatus: Partial<Record<string, number>> = {
   UNAVAILABLE: 503,
 };
 
-/** An AppError as graphql-js and Apollo carry it: code, status, and our error as the original. */
+/**
+ * The AppError as a GraphQLError with its code, and its HTTP status in the form of Apollo. The AppError is
+ * the original error.
+ */
 export function graphQLErrorOf(error: AppError): GraphQLError {
   const status = httpStatus[error.code];
   return new GraphQLError(error.message, {
@@ -26,9 +29,10 @@ export function graphQLErrorOf(error: AppError): GraphQLError {
 }
 
 /**
- * What a caller may see of an error. Errors of the table keep their message; what the request itself got wrong (syntax,
- * validation, scalars) is BAD_USER_INPUT; everything else is logged whole and answered as INTERNAL_SERVER_ERROR with the
- * request id and nothing more. `hideSuggestions` leaves out names of the schema that the request did not name itself.
+ * The part of an error that the caller may see. An AppError keeps its message. An invalid request (syntax,
+ * validation, scalars) becomes BAD_USER_INPUT. Every other error is logged completely, and becomes
+ * INTERNAL_SERVER_ERROR with the request id only. `hideSuggestions` removes names of the schema that
+ * GraphQL.js suggests.
  */
 export function maskError(
   error: unknown,
@@ -58,7 +62,10 @@ export function maskError(
   return answer('INTERNAL_SERVER_ERROR', errorTable.INTERNAL_SERVER_ERROR.message, where, requestId);
 }
 
-/** graphql-js quotes the whole value that it refuses: what is wrong with it stands behind, and where before. */
+/**
+ * Shortens the middle of a message. GraphQL.js quotes the refused value in the middle: the place is before
+ * the value, and the reason is after it.
+ */
 function shortened(message: string): string {
   return message.length <= maxMessage
     ? message
@@ -78,7 +85,7 @@ function isPublic(code: string): code is ErrorCode {
   return code in httpStatus;
 }
 
-/** The error that began it: graphql-js wraps what a resolver threw, and a scalar's refusal is wrapped once more. */
+/** The original error. GraphQL.js wraps errors of resolvers once, and errors of scalars twice. */
 function rootCause(error: unknown): unknown {
   let cause = error;
   while (cause instanceof GraphQLError && cause.originalError) cause = cause.originalError;
@@ -86,8 +93,8 @@ function rootCause(error: unknown): unknown {
 }
 
 /**
- * Whether graphql-js refused a value of ours rather than one of the request. Both are GraphQLErrors, both come while fields
- * are resolved; what it says of the request points at an argument or a variable.
+ * Whether GraphQL.js refused a value of a resolver, not of the request. Both are GraphQLErrors and both occur
+ * while fields are resolved. The nodes of an error of the request include an argument or a variable.
  */
 function isOurs({ path }: GraphQLError, { nodes }: GraphQLError): boolean {
   return path !== undefined && (nodes === undefined || nodes.every(({ kind }) => kind === Kind.FIELD));

@@ -16,24 +16,25 @@ import { readProperty } from './read-property.ts';
 import type { Variables } from './variable-values.ts';
 
 /**
- * Charges a caller for an operation before it runs; once, however often it is called. Throws when that is too much. undefined
- * when the operation may run now; otherwise the promise resolves when its turn has come.
+ * Charges the caller for an operation before it runs. Several calls for one operation charge it once. Throws
+ * if the caller exceeds a limit. Returns undefined if the operation may run now. Otherwise the promise
+ * resolves when the operation may run.
  */
 export type AdmitOperation = (
   operation: OperationDefinitionNode,
   variables: Variables,
 ) => Promise<void> | undefined;
 
-/** The result of a request as its client may see it, and what HTTP says of it. */
+/** The result of a request as the client may see it, and its HTTP status. */
 export interface Answer {
   readonly result: FormattedExecutionResult;
   readonly status: number;
-  /** In seconds. */
+  /** In seconds. undefined if a retry time is not known. */
   readonly retryAfter: number | undefined;
 }
 
 interface ExecutionRequest {
-  /** Prepared. */
+  /** A prepared document. */
   readonly document: DocumentNode;
   /** A query or a mutation of the document. */
   readonly operation: OperationDefinitionNode;
@@ -42,9 +43,11 @@ interface ExecutionRequest {
   readonly admit: AdmitOperation;
 }
 
-/** The steps of every operation, whatever transport brought it: prepare, limit, execute, mask, status. */
+/** The steps of every operation in every transport: prepare, limit, execute, mask, status. */
 export interface Execution extends Pick<Operations, 'prepare' | 'cost' | 'items' | 'excess'> {
-  /** Executes a query or a mutation. Rejects with what `admit` throws; all other errors are in the answer. */
+  /**
+   * Executes a query or a mutation. Rejects with the error of `admit`. All other errors are in the answer.
+   */
   run(request: ExecutionRequest): Promise<Answer>;
   /** The answer to a request that does not run. */
   refuse(errors: readonly GraphQLError[], requestId: string): Answer;
@@ -90,13 +93,18 @@ export function createExecution({
   };
 }
 
-/** An answer without data takes the status of its first error, for clients and proxies that look no further. */
+/**
+ * The HTTP status of an answer. An answer without data takes the status of its first error, for clients and
+ * proxies that read only the status.
+ */
 export function statusOf({ data, errors }: FormattedExecutionResult): number {
   if (data || !errors) return 200;
   return httpStatus[String(errors[0]?.extensions?.['code'])] ?? 500;
 }
 
-/** Seconds after which the client may try again; undefined when its first error does not say. */
+/**
+ * The number of seconds after which the client may retry. undefined if the first error gives no retry time.
+ */
 export function retryAfterOf({ errors }: FormattedExecutionResult): number | undefined {
   const retryAfter = errors?.[0]?.extensions?.['retryAfter'];
   return typeof retryAfter === 'number' ? retryAfter : undefined;

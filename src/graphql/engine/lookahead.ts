@@ -9,7 +9,10 @@ import {
   type SelectionSetNode,
 } from 'graphql';
 
-/** Selections of the text, each fragment once however often it is spread. */
+/**
+ * The selections, including the selections of fragments. Each fragment is visited once, however often it is
+ * spread.
+ */
 export function* selectionsOf(
   sets: Iterable<SelectionSetNode | undefined>,
   fragments: GraphQLResolveInfo['fragments'],
@@ -28,7 +31,9 @@ export function* selectionsOf(
   }
 }
 
-/** Whether a field is selected of what is being resolved, by itself or in a fragment. */
+/**
+ * Whether the operation selects the field on the object that is being resolved, directly or in a fragment.
+ */
 export function selects({ fieldNodes, fragments }: GraphQLResolveInfo, fieldName: string): boolean {
   const sets = fieldNodes.map(({ selectionSet }) => selectionSet);
   for (const selection of selectionsOf(sets, fragments))
@@ -37,8 +42,9 @@ export function selects({ fieldNodes, fragments }: GraphQLResolveInfo, fieldName
 }
 
 /**
- * The arguments of a field of what is being resolved, so that one query can read both. undefined when it is not asked for, or
- * not plainly: more than once or under a condition. Throws when the arguments do not fit.
+ * The arguments of a field of the object that is being resolved, so that one query can read the object and
+ * the field. undefined if the operation does not select the field, selects it more than once, or selects it
+ * under a directive. Throws if the arguments are invalid.
  */
 export function lookaheadArguments(
   { fieldNodes, fragments, returnType, variableValues }: GraphQLResolveInfo,

@@ -16,35 +16,41 @@ import { createPreparedDocuments } from './prepared-documents.ts';
 import { readProperty } from './read-property.ts';
 import type { Variables } from './variable-values.ts';
 
-/** How documents are read, limited, validated and run, whatever transport brought them. */
+/** Reads, limits, validates and runs documents. All transports share it. */
 export interface Operations {
   readonly introspection: boolean;
   /**
-   * The document, or what is wrong with it. Every transport prepares a document before anything else reads it. A document is
-   * kept from the second time on, so that a known one costs a look-up.
+   * The parsed and validated document, or its errors. Every transport must call it first. A document is kept
+   * from the second request on, so preparing a kept document costs one look-up.
    */
   prepare(source: string): DocumentNode | readonly GraphQLError[];
   /**
-   * What an operation of a prepared document costs with these variables: 1 for each object that the answer may hold, were
-   * every list full, 1 for 4 kB of text, and more for fields that are work for the database. Does not change, so it can be
-   * charged before the operation runs. The variables are those of the client, not checked yet.
+   * The cost of an operation of a prepared document: 1 for each object that the answer may contain if every
+   * list is full, 1 for each 4 kB of text, and more for fields that are expensive in the database. The cost
+   * is known before the operation runs. `variables` come from the client and are not checked yet.
    */
   cost(operation: OperationDefinitionNode, variables: Variables): number;
-  /** The items in the lists of a mutation's arguments with these variables: 500 for a bulk call of 500, 0 for a query. */
+  /**
+   * The number of items in the lists of the arguments of a mutation: 500 for a bulk call with 500 items, 0
+   * for a query.
+   */
   items(operation: OperationDefinitionNode, variables: Variables): number;
-  /** QUERY_TOO_COMPLEX when the operation costs more than one may. Every transport asks before the operation runs. */
+  /**
+   * The error QUERY_TOO_COMPLEX if the operation costs more than the maximum. Every transport calls it before
+   * it runs the operation.
+   */
   excess(operation: OperationDefinitionNode, variables: Variables): GraphQLError | undefined;
   /**
-   * Runs a query or a mutation of a document that was prepared. Operations that come again are compiled: a list of hundreds
-   * costs a third of what interpreting it field by field does, and a recorded page view an eighth less. Without `data` nothing
-   * ran, because the variables did not fit.
+   * Runs a query or a mutation of a prepared document. Operations that clients repeat are compiled. Compiling
+   * cuts the time of a list of hundreds of entries to a third, and the time of a recorded page view by an
+   * eighth. A result without `data` means that the variables were invalid and no field ran.
    */
   execute(request: OperationRequest): ExecutionResult | Promise<ExecutionResult>;
 }
 
 interface OperationRequest {
   readonly document: DocumentNode;
-  /** Of the document. */
+  /** An operation of `document`. */
   readonly operation: OperationDefinitionNode;
   readonly variables: Readonly<Record<string, unknown>> | undefined;
   readonly context: Context;
@@ -53,11 +59,17 @@ interface OperationRequest {
 export interface OperationOptions {
   readonly introspection: boolean;
   readonly limits?: OperationLimits;
-  /** Of the fields of the schema. Default: those of Unseen's. */
+  /** The costs of the fields. Defaults to the costs of the schema of Unseen. */
   readonly costs?: FieldCosts | undefined;
-  /** Memory for prepared documents, and as much again for compiled operations. Default 32 MB: 200 documents of 300 tokens. */
+  /**
+   * The maximum memory for prepared documents, and the same amount for compiled operations. Defaults to 32
+   * MB, which is 200 documents of 300 tokens.
+   */
   readonly maxKeptBytes?: number | undefined;
-  /** An operation is compiled when it comes for this time: compiling costs as much as some runs. Default 10. */
+  /**
+   * An operation is compiled at this use. Compiling costs as much as several runs.
+   * Defaults to 10.
+   */
   readonly usesToCompile?: number | undefined;
 }
 
@@ -82,7 +94,7 @@ export function createOperations(
     excess(operation, variables) {
       const cost = chargesOf(operation).cost(variables);
       if (cost <= limits.maxCost) return undefined;
-      const message = `The operation costs ${cost}; ${limits.maxCost} is allowed. Ask for smaller pages or fewer fields.`;
+      const message = `The operation costs ${cost}. The maximum is ${limits.maxCost}. Select fewer fields or request smaller pages.`;
       return new GraphQLError(message, { nodes: [operation], extensions: { code: 'QUERY_TOO_COMPLEX' } });
     },
     execute(request) {
@@ -98,7 +110,7 @@ function executeCompiled(
   { operation, variables, context }: OperationRequest,
 ): ExecutionResult | Promise<ExecutionResult> {
   const definitions = operation.variableDefinitions ?? [];
-  // Each error looks for its place in the text, and without a limit every entry of a list becomes one.
+  // Each error computes its place in the text. Without a limit, every entry of a list can become an error.
   const read = getVariableValues(schema, definitions, variables ?? {}, { maxErrors });
   return read.errors ? read : query.query(undefined, context, read.coerced);
 }

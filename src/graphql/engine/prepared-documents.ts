@@ -15,30 +15,30 @@ import { type CostOf, costOf, itemsOf } from './cost.ts';
 import { createCostTable, type FieldCosts } from './cost-table.ts';
 import { exceededLimits, exceededTextLimit, maxErrors, type OperationLimits } from './document-limits.ts';
 
-/** What an operation is charged for, by its variables. */
+/** The cost and the items of an operation, as functions of its variables. */
 interface Charges {
   readonly cost: CostOf;
   readonly items: CostOf;
 }
 
-/** Reads, limits and validates documents, and keeps those that come again. */
+/** Reads, limits and validates documents, and keeps documents that clients repeat. */
 export interface PreparedDocuments {
-  /** The document, or what is wrong with it. */
+  /** The parsed and validated document, or its errors. */
   prepare(source: string): DocumentNode | readonly GraphQLError[];
-  /** Throws for an operation of a document that was not prepared. */
+  /** The charges of an operation. Throws if the document of the operation was not prepared. */
   chargesOf(operation: OperationDefinitionNode): Charges;
 }
 
-/** A token of a parsed document takes about 500 bytes of memory: with its place, and its part of the nodes. */
+/** Memory of a token of a parsed document, about 500 bytes: its place and its share of the nodes. */
 const bytesPerToken = 512;
 
-/** Documents that came once are remembered by a digest: 10 000 digests take 2 MB. */
+/** The maximum number of digests of documents that were received once. 10 000 digests take 2 MB. */
 const maxSeen = 10_000;
 
-/** The memory that a document takes. */
+/** The memory that a document takes, in bytes. */
 export function bytesOf(document: DocumentNode): number {
   const { tokenCount = 0, loc } = document;
-  // The text is kept too: comments make a document of few tokens a long one.
+  // The document keeps its text. With comments, a document of few tokens can have a long text.
   return tokenCount * bytesPerToken + 2 * (loc?.source.body.length ?? 0);
 }
 
@@ -59,7 +59,8 @@ export function createPreparedDocuments(
   const rules = introspection ? specifiedRules : [...specifiedRules, NoSchemaIntrospectionCustomRule];
   const table = createCostTable(schema, costs);
   const kept = new LRUCache<string, DocumentNode>({ maxSize: maxKeptBytes, sizeCalculation: bytesOf });
-  // A client that writes its values into the text sends each document once: such documents are not worth keeping.
+  // A client that writes its values into the text sends each document once. Keeping such documents is
+  // useless.
   const seen = new LRUCache<string, true>({ max: maxSeen });
   const charges = new WeakMap<OperationDefinitionNode, Charges>();
 
@@ -95,13 +96,13 @@ export function createPreparedDocuments(
     },
     chargesOf(operation) {
       const known = charges.get(operation);
-      if (!known) throw new Error('the operation is not of a prepared document');
+      if (!known) throw new Error('the document of the operation was not prepared');
       return known;
     },
   };
 }
 
-/** Parses a document that stays within the limits; otherwise the errors. */
+/** The parsed document, or the errors if the document exceeds a limit or is not readable. */
 function parseWithin(source: string, limits: OperationLimits): DocumentNode | readonly GraphQLError[] {
   const excess = exceededTextLimit(source, limits);
   if (excess) return [excess];

@@ -1,8 +1,9 @@
 import type { GraphQLFieldResolver } from 'graphql';
 
 /**
- * Resolves a field without a resolver to the property of its name. Unlike the default of GraphQL.js it calls no function,
- * because compiled operations do not either: an operation must not answer differently once it is compiled.
+ * Resolves a field without a resolver to the property of the same name. The default resolver of GraphQL.js
+ * also calls functions. Compiled operations do not, and an operation must give the same answer before and
+ * after it is compiled.
  */
 export const readProperty: GraphQLFieldResolver<unknown, unknown> = (
   source,

@@ -10,7 +10,7 @@ import {
 /** The variables of a request as the client sent them. */
 export type Variables = Readonly<Record<string, unknown>> | null | undefined;
 
-/** The variables that an operation declares, and nothing else that the client sent. */
+/** The variables that the operation declares. Other variables of the client are dropped. */
 export function declaredVariables(
   { variableDefinitions = [] }: OperationDefinitionNode,
   variables: Variables,
@@ -20,14 +20,14 @@ export function declaredVariables(
   return Object.fromEntries(given.map((name) => [name, variables?.[name]]));
 }
 
-/** An argument as JSON. It has not been coerced, so the value may have the wrong type. */
+/** The value of an argument as JSON. The value is not coerced yet, so it may have the wrong type. */
 export interface ArgumentValue {
-  /** Whether the variables have no part in it. */
+  /** Whether the value is the same for all variables. */
   readonly isConstant: boolean;
   read(variables: Variables): unknown;
 }
 
-/** How to read an argument of a field. Defaults of variables and of the argument apply. */
+/** The value of an argument of a field. The defaults of the argument and of variables apply. */
 export function argumentValue(
   field: GraphQLField<unknown, unknown>,
   args: readonly ArgumentNode[],
