@@ -1,13 +1,13 @@
--- Three logins with no more rights than their work needs. Run it as the owner of the database before the first start and
--- after every `unseen migrate` that brought tables; running it again changes nothing.
+-- Creates three logins that have only the rights they need. Run this file as the owner of the database before the first
+-- start, and after every `unseen migrate` that creates tables. Running it again changes nothing.
 --
 --   psql "$ADMIN_URL" -v api_password=… -v worker_password=… -v migrations_password=… -f prisma/roles.sql
 --
--- unseen_migrations  DATABASE_URL of `unseen migrate`: owns the tables, nobody else may change them.
--- unseen_worker      DATABASE_URL of processes with ROLES=worker: applies events.
--- unseen_api         DATABASE_URL of processes with ROLES=api: reads, appends to the log, and what users do themselves.
+-- unseen_migrations  DATABASE_URL of `unseen migrate`. Owns the tables. No other login may change them.
+-- unseen_worker      DATABASE_URL of processes with ROLES=worker. Applies events.
+-- unseen_api         DATABASE_URL of processes with ROLES=api. Reads, appends to the log, and writes the changes of users.
 --
--- A password that is not given stays as it is.
+-- A login without a given password keeps its password.
 
 DO $$
 DECLARE
@@ -34,7 +34,7 @@ $$;
 GRANT USAGE, CREATE ON SCHEMA public TO unseen_migrations;
 GRANT USAGE ON SCHEMA public TO unseen_worker, unseen_api;
 
--- What later migrations bring. What only workers write, the API may not.
+-- Rights for the tables and functions of later migrations. By default the API may only read them.
 ALTER DEFAULT PRIVILEGES FOR ROLE unseen_migrations REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC;
 ALTER DEFAULT PRIVILEGES FOR ROLE unseen_migrations IN SCHEMA public
   GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO unseen_worker;
@@ -42,7 +42,8 @@ ALTER DEFAULT PRIVILEGES FOR ROLE unseen_migrations IN SCHEMA public GRANT USAGE
 ALTER DEFAULT PRIVILEGES FOR ROLE unseen_migrations IN SCHEMA public GRANT EXECUTE ON FUNCTIONS TO unseen_worker;
 ALTER DEFAULT PRIVILEGES FOR ROLE unseen_migrations IN SCHEMA public GRANT SELECT ON TABLES TO unseen_api;
 
--- What users do themselves, and what the log as a table needs. Tables that are not there yet come with the next run.
+-- The API writes these tables: the changes of users, and the log as a table. A table that does not exist yet gets its
+-- rights with the next run.
 DO $$
 DECLARE
   written regclass;
@@ -59,7 +60,8 @@ BEGIN
 END
 $$;
 
--- Who erases a user removes what only workers write; what happens to a limit here is marked as applied.
+-- Erasing a user removes rows of tables that otherwise only workers write. A change of a limit through the API is marked as
+-- applied.
 DO $$
 DECLARE
   erased regclass;
@@ -73,7 +75,7 @@ BEGIN
   IF to_regclass('public.processed_event') IS NOT NULL THEN
     GRANT INSERT ON processed_event TO unseen_api;
   END IF;
-  -- The first start says which log the database belongs to.
+  -- The first start records which log the database belongs to.
   IF to_regclass('public.log_in_use') IS NOT NULL THEN
     GRANT INSERT ON log_in_use TO unseen_api;
   END IF;
