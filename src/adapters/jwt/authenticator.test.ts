@@ -15,13 +15,16 @@ const aliceToken = (expiresIn = '1h') =>
 
 const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
 
-/** The text with another last character that decodes to the same bytes: of 32 bytes the last 2 bits are unused. */
+/**
+ * Returns the text with another last character that decodes to the same bytes. In 32 bytes of base64url the
+ * last 2 bits are unused.
+ */
 function withOtherLastBits(text: string): string {
   const other = alphabet[alphabet.indexOf(text.at(-1) ?? '') + 1] ?? '';
   return text.slice(0, -1) + other;
 }
 
-describe('a token', () => {
+describe('the JWT authenticator', () => {
   const spellings: [what: string, respell: (token: string) => string][] = [
     ['has other unused bits', withOtherLastBits],
     ['has padding', (token) => `${token}=`],
@@ -39,7 +42,7 @@ describe('a token', () => {
       (token) => token.replace(/[^.]+$/, (part) => Buffer.from(part, 'base64url').toString('base64')),
     ],
   ];
-  it.each(spellings)('is refused if it %s, also while its caller is remembered', async (_, respell) => {
+  it.each(spellings)('refuses a token that %s, even while its caller is cached', async (_, respell) => {
     const authenticator = bySecret();
     const token = await aliceToken();
     expect(await authenticator.authenticate(token)).toMatchObject({ subject: 'alice' });
@@ -48,7 +51,7 @@ describe('a token', () => {
     });
   });
 
-  it('is refused if it has more than 8192 characters, with a text that says so', async () => {
+  it('refuses a token of more than 8192 characters and names the limit', async () => {
     await expect(bySecret().authenticate('x'.repeat(maxTokenLength + 1))).rejects.toThrow(
       'The token has more than 8192 characters.',
     );
@@ -57,7 +60,7 @@ describe('a token', () => {
     );
   });
 
-  it('is refused once it has expired, however often it was accepted', async () => {
+  it('refuses an expired token, however often it was accepted before', async () => {
     let now = new Date();
     const authenticator = createJwtAuthenticator({ keys: { secret }, clock: { now: () => now } });
     const token = await aliceToken('1h');
@@ -67,7 +70,7 @@ describe('a token', () => {
     await expect(authenticator.authenticate(token)).rejects.toThrow(expiredMessage);
   });
 
-  it('is refused again as it was the first time', async () => {
+  it('refuses a bad token the second time like the first time', async () => {
     const authenticator = bySecret();
     const expired = await aliceToken('-1m');
     for (const time of ['first', 'second'])
@@ -76,10 +79,10 @@ describe('a token', () => {
 });
 
 it.each([
-  ['one of ours among others', 'openid unseen:send-to-self', true],
+  ['our scope and foreign scopes', 'openid unseen:send-to-self', true],
   ['others', 'openid profile', false],
-  ['a list, as some issuers write them', ['unseen:send-to-self'], false],
-])('a token with scopes, %s, is accepted', async (_, scope, maySendToSelf) => {
+  ['a list, as some issuers write it', ['unseen:send-to-self'], false],
+])('accepts a token with scopes (%s)', async (_, scope, maySendToSelf) => {
   const token = await new SignJWT({ sub: 'alice', scope })
     .setProtectedHeader({ alg: 'HS256' })
     .setExpirationTime('1h')
@@ -91,7 +94,7 @@ it.each([
   ['RS256', () => generateKeyPairSync('rsa', { modulusLength: 2048 })],
   ['ES256', () => generateKeyPairSync('ec', { namedCurve: 'P-256' })],
   ['EdDSA', () => generateKeyPairSync('ed25519')],
-] as const)('tokens of an issuer that signs with %s are in the canonical form', async (alg, generate) => {
+] as const)('accepts canonical tokens of an issuer that signs with %s', async (alg, generate) => {
   const { publicKey, privateKey } = generate();
   const jwk = { ...(await exportJWK(publicKey)), alg, kid: 'one' };
   const issuer = createServer((_, response) => response.end(JSON.stringify({ keys: [jwk] })));
@@ -99,7 +102,7 @@ it.each([
   try {
     const jwksUrl = `http://127.0.0.1:${(issuer.address() as AddressInfo).port}/`;
     const authenticator = createJwtAuthenticator({ keys: { jwksUrl }, clock: systemClock });
-    // Payloads of every length modulo 3.
+    // The payloads have every length modulo 3.
     for (const subject of ['a', 'al', 'ali', 'alic']) {
       const token = await new SignJWT({ sub: subject })
         .setProtectedHeader({ alg, kid: 'one' })

@@ -6,7 +6,7 @@ const secret = 'a-secret-for-tests-of-at-least-32-characters';
 const startedAt = new Date('2026-11-20T09:00:00.250Z');
 const after = (seconds: number) => ({ now: () => new Date(startedAt.getTime() + seconds * 1000) });
 
-/** Sessions of a server that started at 09:00, with its clock at hand. */
+/** Creates the sessions of a server that started at 09:00, with a clock that the test controls. */
 function startServer() {
   let now = startedAt;
   const sessions = createDemoSessions({ secret, clock: { now: () => now } });
@@ -20,8 +20,8 @@ function startServer() {
 
 const made = (seconds: number, by = secret) => createDemoCode({ secret: by, clock: after(seconds) });
 
-describe('the code of a link', () => {
-  it('is worth a token of the demo user, who may send notifications to themselves', async () => {
+describe('a demo session', () => {
+  it('exchanges a code for a token of the demo user, who may send notifications to themselves', async () => {
     const token = await createDemoSessions({ secret, clock: { now: () => new Date() } }).redeem(
       createDemoCode({ secret, clock: { now: () => new Date() } }),
     );
@@ -30,7 +30,7 @@ describe('the code of a link', () => {
     expect(caller).toMatchObject({ tenantId: 'demo', subject: 'alice', role: 'user', maySendToSelf: true });
   });
 
-  it('works once, in whichever spelling', async () => {
+  it('accepts a code once, in any spelling', async () => {
     const { redeem } = startServer();
     const code = made(1);
     const otherBits = code.slice(0, -1) + String.fromCharCode(code.charCodeAt(37) + 1);
@@ -40,7 +40,7 @@ describe('the code of a link', () => {
     await redeem(made(1));
   });
 
-  it('works for 10 minutes', async () => {
+  it('accepts a code for 10 minutes', async () => {
     const server = startServer();
     const [early, late] = [made(1), made(1)];
     server.waitUntil(600);
@@ -51,18 +51,18 @@ describe('the code of a link', () => {
     }
   });
 
-  it('of before a restart works no more, since nothing says whether it was used', async () => {
+  it('refuses a code from before a restart, because it may have been used', async () => {
     await expect(startServer().redeem(made(-1))).rejects.toThrow('This link has expired.');
   });
 
   it.each([
-    ['is nothing', () => ''],
+    ['is empty', () => ''],
     ['is a word', () => 'constructor'],
     ['was made with another secret', () => made(1, 'another-secret-of-at-least-32-characters')],
     ['has another time', () => `B${made(1).slice(1)}`],
-    ['is cut', () => made(1).slice(0, -2)],
-    ['has bytes behind it', () => `${made(1)}AAAA`],
-  ])('is refused if it %s', async (_, code) => {
+    ['is cut off', () => made(1).slice(0, -2)],
+    ['has additional bytes', () => `${made(1)}AAAA`],
+  ])('refuses a code that %s', async (_, code) => {
     await expect(startServer().redeem(code())).rejects.toMatchObject({
       code: 'UNAUTHENTICATED',
       message: expect.stringMatching(/^This link is not valid here/),

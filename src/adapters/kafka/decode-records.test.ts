@@ -19,7 +19,7 @@ const first = async (record: WireRecord, batch: Partial<WireBatch> = {}) =>
     ReturnType<typeof decodeRecords>
   >[number];
 
-/** As snappy-java frames it, in blocks of 1000 bytes. */
+/** Frames bytes like snappy-java, in blocks of 1000 bytes. */
 function xerial(plain: Buffer): Buffer {
   const blocks: Buffer[] = [Buffer.from('\x82SNAPPY\0\0\0\0\x01\0\0\0\x01', 'latin1')];
   for (let at = 0; at < plain.length; at += 1_000) {
@@ -31,7 +31,10 @@ function xerial(plain: Buffer): Buffer {
   return join(...blocks);
 }
 
-/** Of blocks that are stored as they are, with a window of 128 MB and no size: valid, and no compressor is needed. */
+/**
+ * Creates a frame of uncompressed blocks, with a window of 128 MB and without a size. It is valid and needs
+ * no compressor.
+ */
 function zstdFrame(plain: Buffer): Buffer {
   const parts: Buffer[] = [Buffer.from([0x28, 0xb5, 0x2f, 0xfd, 0, 17 << 3])];
   const sizes = Array.from({ length: Math.ceil(plain.length / 1_000) || 1 }, (_, n) => n * 1_000);
@@ -44,15 +47,15 @@ function zstdFrame(plain: Buffer): Buffer {
   return join(...parts);
 }
 
-/** A frame of one block, which repeats a byte. */
+/** Creates a frame of one block that repeats a byte. */
 const zstdOfZeros = (count: number) => {
   const header = Buffer.alloc(3);
-  // A run of one byte.
+  // This is a run of one byte.
   header.writeUIntLE((count << 3) | 2 | 1, 0, 3);
   return join(Buffer.from([0x28, 0xb5, 0x2f, 0xfd, 0, 7 << 3]), header, Buffer.from([0]));
 };
 
-/** A frame of blocks of up to 4 MB each, with one byte. */
+/** Creates a frame of blocks that may have up to 4 MB and contain one byte. */
 function lz4OfBlocks(count: number): Buffer {
   const blocks = Array.from({ length: count }, () => Buffer.from([1, 0, 0, 0, 0]));
   return join(Buffer.from([0x04, 0x22, 0x4d, 0x18, 0x60, 0x70, 0]), ...blocks, Buffer.alloc(4));
@@ -93,7 +96,7 @@ describe('decodeRecords', () => {
     expect((await first({ headers })).headers).toHaveLength(100_000);
   });
 
-  it('leaves the last batch of a fetch out if it is cut off', async () => {
+  it('skips the last batch of a fetch if it is cut off', async () => {
     const one = recordBatch({ records: numbered(1) });
     const two = recordBatch({ records: numbered(1, 1), firstOffset: 1 });
     for (let end = one.length; end < one.length + two.length; end += 1)
@@ -102,7 +105,7 @@ describe('decodeRecords', () => {
     expect(await valuesOf(Buffer.alloc(0))).toEqual([]);
   });
 
-  it('ends a batch whose last records were compacted away, or all, with a mark at its last offset', async () => {
+  it('ends a batch with a mark at its last offset if its last records, or all, were compacted away', async () => {
     const batches = join(
       recordBatch({ records: [{ value: 'a' }, { value: 'b', delta: 3 }], lastDelta: 9 }),
       recordBatch({ records: [], lastDelta: 4, firstOffset: 10 }),
@@ -116,7 +119,7 @@ describe('decodeRecords', () => {
     ]);
   });
 
-  it('reads control batches as marks, with the key by which kafkajs knows an aborted transaction', async () => {
+  it('reads control batches as marks, with the key by which kafkajs recognizes an aborted transaction', async () => {
     const mark = await first({ key: Buffer.alloc(4), value: 'x' }, { attributes: 0x30, producerId: 5n });
     expect(mark).toMatchObject({
       isMark: true,
@@ -125,7 +128,7 @@ describe('decodeRecords', () => {
     });
   });
 
-  it('stops behind a large batch and leaves the others for the next fetch', async () => {
+  it('stops after a large batch and leaves the other batches to the next fetch', async () => {
     const compress = (plain: Buffer) => snappy.compress(plain);
     const batch = (firstOffset: number) =>
       recordBatch({ records: [{ value: Buffer.alloc(9_000_000) }], attributes: 2, compress, firstOffset });
@@ -133,7 +136,7 @@ describe('decodeRecords', () => {
   });
 
   describe('given the formats before Kafka 0.11', () => {
-    it('reads messages without a timestamp, with one, and those behind them in the new format', async () => {
+    it('reads messages without and with a timestamp, and later batches of the new format', async () => {
       const bytes = join(
         message({ offset: 3, magic: 0, key: 'k', value: 'a' }),
         message({ offset: 4, magic: 1, value: null, timestamp: 1_000n }),
@@ -159,7 +162,7 @@ describe('decodeRecords', () => {
       expect(await offsetsOf(bytes)).toEqual([10, 11, 12, 13, 14, 15]);
     });
 
-    it('sets one aside that is damaged', async () => {
+    it('isolates a damaged message', async () => {
       const bad = message({ offset: 1, magic: 1, value: 'b' });
       bad[bad.length - 1] = 0;
       const bytes = join(
@@ -180,7 +183,7 @@ describe('decodeRecords', () => {
     });
   });
 
-  describe('given a batch that cannot be read', () => {
+  describe('given an unreadable batch', () => {
     const before = recordBatch({ records: numbered(2) });
     const behind = recordBatch({ records: numbered(1, 5), firstOffset: 5 });
     const three = { records: numbered(3, 2), firstOffset: 2 };
@@ -196,7 +199,7 @@ describe('decodeRecords', () => {
       'a wrong checksum': [flipped(recordBatch(three), 70), 'its checksum is wrong'],
       'too many records': [
         recordBatch({ ...three, count: 500_001 }),
-        'it has 500001 records; 500000 are read',
+        'it has 500001 records, but at most 500000 are read',
       ],
       'an unknown format': [
         ((batch) => {
@@ -226,7 +229,7 @@ describe('decodeRecords', () => {
       ],
     } as const;
 
-    it.each(Object.entries(cases))('sets it aside and continues: %s', async (_, [batch, why]) => {
+    it.each(Object.entries(cases))('isolates the batch and continues: %s', async (_, [batch, why]) => {
       const records = await decodeRecords(join(before, batch, behind));
       expect(records.map(({ offset }) => Number(offset))).toEqual([0, 1, 4, 5]);
       const damaged = records[2];
@@ -247,14 +250,14 @@ describe('decodeRecords', () => {
       return frame;
     }
 
-    it('keeps its bytes up to what brokers take by default, and says so beyond', async () => {
+    it('keeps the bytes of a batch up to the default limit of brokers, and reports larger ones', async () => {
       const batch = flipped(recordBatch({ records: [{ value: Buffer.alloc(maxKeptBytes) }] }), 80);
       const [record] = await decodeRecords(batch);
       expect(record?.value).toBeNull();
       expect(record?.damage?.reason).toContain(`Its ${batch.length} bytes are not kept`);
     });
 
-    it('never passes over a batch behind it, whatever its header says', async () => {
+    it('never skips the next batch, whatever the damaged header says', async () => {
       const bytes = recordBatch(three);
       for (let at = 12; at < 61; at += 1) {
         const records = await decodeRecords(join(before, flipped(Buffer.from(bytes), at), behind));
@@ -264,12 +267,12 @@ describe('decodeRecords', () => {
       }
     });
 
-    it('does not believe the last offset of a damaged header with nothing behind it', async () => {
+    it('ignores the last offset of a damaged header if no batch follows', async () => {
       expect(await offsetsOf(flipped(recordBatch(three), 23))).toEqual([2]);
       expect(await offsetsOf(flipped(recordBatch(three), 70))).toEqual([4]);
     });
 
-    it('whatever its bytes are, and however they are damaged', async () => {
+    it('never rejects, whatever the bytes are', async () => {
       const bytes = fc.oneof(
         fc.uint8Array({ maxLength: 200 }),
         fc.record({ at: fc.nat(300), by: fc.integer({ min: 1, max: 255 }) }).map(({ at, by }) => {
@@ -279,7 +282,7 @@ describe('decodeRecords', () => {
         }),
         fc.uint8Array({ maxLength: 300 }).chain((data) =>
           fc.integer({ min: 0, max: 7 }).map((attributes) =>
-            // With a right checksum.
+            // The checksum is valid.
             recordBatch({ records: [], count: 3, lastDelta: 2, attributes, compress: () => data }),
           ),
         ),
@@ -297,13 +300,13 @@ describe('decodeRecords', () => {
 describe('a delivered record', () => {
   const roundTrip = async (record: WireRecord) => {
     const read = toRecord('topic', 0, await first(record));
-    // The store holds it as text and JSON.
+    // PostgreSQL stores headers as text and JSON, without U+0000.
     expect(Object.entries(read.headers).flat().join()).not.toContain('\0');
     const headers = JSON.parse(JSON.stringify(read.headers)) as Record<string, string>;
     return { read, written: exactBytesOf({ ...read, headers }) };
   };
 
-  it('keeps plain headers as text, and the others as they came', async () => {
+  it('keeps plain headers as text, and other headers with their exact bytes', async () => {
     const invalid = Buffer.from([0xff, 0, 0x41]);
     const { read, written } = await roundTrip({
       key: 'default/alice',
@@ -348,7 +351,7 @@ describe('a delivered record', () => {
     ]);
   });
 
-  it('has the same key and headers when it is written again, whatever bytes they are', async () => {
+  it('has the same key and headers when it is written again, for any bytes', async () => {
     const bytes = fc.oneof(fc.uint8Array(), fc.string({ unit: 'binary' }).map(Buffer.from)).map(Buffer.from);
     const headers = fc.array(fc.tuple(bytes, fc.option(bytes)));
     const sorted = (list: readonly (readonly [Buffer, Buffer | null])[]) =>
@@ -365,16 +368,16 @@ describe('a delivered record', () => {
 
   it.each([
     ['none', -1n],
-    ['one far beyond what dates hold', 2n ** 62n],
-    ['one beyond the year 9999', 300_000_000_000_000n],
-  ])('was appended now if its timestamp is %s', async (_, timestamp) => {
+    ['far beyond the range of dates', 2n ** 62n],
+    ['beyond the year 9999', 300_000_000_000_000n],
+  ])('counts as appended now if its timestamp is %s', async (_, timestamp) => {
     const before = Date.now();
     const { appendedAt } = toRecord('topic', 0, await first({ value: 'x' }, { timestamp }));
     expect(appendedAt.getTime()).toBeGreaterThanOrEqual(before);
     expect(appendedAt.getTime()).toBeLessThanOrEqual(Date.now());
   });
 
-  it('was appended when its timestamp says', async () => {
+  it('counts as appended at its timestamp', async () => {
     for (const timestamp of [0n, 1_354_408_212_984n]) {
       const { appendedAt } = toRecord('topic', 0, await first({ value: 'x' }, { timestamp }));
       expect(appendedAt.getTime()).toBe(Number(timestamp));

@@ -148,7 +148,7 @@ async function decodeBatch({ bytes, offset: base }: Entry): Promise<Decoded> {
   const isMark = (attributes & 0x20) !== 0;
   const count = bytes.readInt32BE(57);
   if (count > maxBatchRecords)
-    throw new Error(`it has ${count} records; ${maxBatchRecords} are read at most`);
+    throw new Error(`it has ${count} records, but at most ${maxBatchRecords} are read`);
   const data = await decompress(attributes & 7, bytes.subarray(batchHeadBytes), maxBatchBytes);
   const reader = createReader(data);
   const records: Delivered[] = [];
@@ -166,7 +166,7 @@ async function decodeBatch({ bytes, offset: base }: Entry): Promise<Decoded> {
     const key = reader.bytes(reader.varint());
     const value = reader.bytes(reader.varint());
     const headers = readHeaders(reader);
-    if (reader.at() !== end) throw new Error('a record has another length than it says');
+    if (reader.at() !== end) throw new Error('a record has a wrong length');
     records.push({ offset, timestamp, key, value, headers, batchContext, isMark });
   }
   if (last < lastDelta) records.push(markAt(base + lastDelta, batchContext));
@@ -257,7 +257,7 @@ function damaged(entry: Entry, magic: number, error: unknown): Delivered {
   const last = magic === 0 || magic === 1 ? offset : lastOffsetOf(entry);
   const where = last === offset ? `offset ${offset}` : `offsets ${offset} to ${last}`;
   const isKept = bytes.length <= maxKeptBytes;
-  const rest = isKept ? '' : ` Its ${bytes.length} bytes are not kept: more than ${maxKeptBytes}.`;
+  const rest = isKept ? '' : ` Its ${bytes.length} bytes are not kept, because the limit is ${maxKeptBytes}.`;
   const why = error instanceof Error ? error.message : String(error);
   return {
     ...nothing,

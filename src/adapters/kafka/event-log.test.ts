@@ -22,7 +22,7 @@ beforeAll(async () => {
   kafka = await startTestKafka();
 }, 300_000);
 afterAll(() => kafka.stop());
-// Topics are deleted with what they hold, groups stay: each test has its own.
+// The topics are deleted with their records. Groups stay, so each test uses its own group.
 beforeEach(() => kafka.deleteTopics(allTopics));
 
 async function openLog(): Promise<EventLogUnderTest> {
@@ -46,7 +46,7 @@ async function openLog(): Promise<EventLogUnderTest> {
     unstorable: () => pageViewed({ data: { name: 'x'.repeat(1_000_000) } }),
     appendRaw: (value) => kafka.produce({ topic: views, key: 'default/alice', value }),
     cutConsumers: (group) => kafka.expel(`${group}-${test}`),
-    // Kafka gives offsets and order, whatever we do.
+    // Kafka assigns offsets in order, so there is nothing to slow down.
     async makeCommitsSlow() {},
     now: async () => new Date(),
     async close() {
@@ -64,7 +64,7 @@ describe('the Kafka event log', () => {
 describe('the Kafka event log, beyond the port', () => {
   type Open = (options?: Partial<KafkaOptions>) => TestLog;
 
-  /** Runs with logs of its own. */
+  /** Runs a test with its own logs. */
   const withLogs = (test: (open: Open) => Promise<void>) => async () => {
     const logs: TestLog[] = [];
     const open: Open = (options) => {
@@ -97,7 +97,7 @@ describe('the Kafka event log, beyond the port', () => {
     return { ...consumption, records };
   }
 
-  /** Makes the topic take 20 000 bytes at most. */
+  /** Limits the records of the topic to 20 000 bytes. */
   async function limitRecords(log: EventLog): Promise<void> {
     const configEntries = [{ name: 'max.message.bytes', value: '20000' }];
     await kafka.admin.alterConfigs({
@@ -105,7 +105,7 @@ describe('the Kafka event log, beyond the port', () => {
       resources: [{ type: ConfigResourceTypes.TOPIC, name: views, configEntries }],
     });
     const large = { topic: views, key: 'large', value: Buffer.alloc(30_000) };
-    // It is in force a moment later.
+    // The limit takes effect a moment later.
     const isRefused = () => expect(log.send([large])).rejects.toMatchObject({ code: 'BAD_USER_INPUT' });
     await vi.waitFor(isRefused, waiting);
   }
@@ -121,7 +121,7 @@ describe('the Kafka event log, beyond the port', () => {
   }
 
   it(
-    'creates the topics that are missing, with the settings given, whoever else does it at the same time',
+    'creates missing topics with the configured settings, even if several processes do so at once',
     withLogs(async (open) => {
       for (let n = 0; n < 3; n += 1) open({ partitions: 4, retentionMs: 5_000_000, compression: 'gzip' });
       await topicsExist();
@@ -137,7 +137,7 @@ describe('the Kafka event log, beyond the port', () => {
   );
 
   it(
-    'leaves the partitions of a topic that exists alone, and says so',
+    'keeps the partitions of an existing topic and logs a warning',
     withLogs(async (open) => {
       await kafka.createTopic(views, 2);
       const log = open({ partitions: 3 });
@@ -153,14 +153,15 @@ describe('the Kafka event log, beyond the port', () => {
   );
 
   it(
-    "puts a key into the partition that Java's producers put it into",
+    "chooses the same partition for a key as Java's producers",
     withLogs(async (open) => {
       const log = open();
-      // Of Kafka's own test of its hash: foobar -790332482, a-little-bit-long-string -985981536, 21 -973932308.
+      // These values are from Kafka's own test of its hash: foobar -790332482, a-little-bit-long-string
+      // -985981536, 21 -973932308.
       const hashes = { foobar: -790332482, 'a-little-bit-long-string': -985981536, 21: -973932308 };
       await log.send(Object.keys(hashes).map((key) => ({ topic: views, key, value: Buffer.from('') })));
       const reader = await collect(log, newGroup());
-      // At least once: one may come again.
+      // Delivery is at least once, so a record may come again.
       const partitions = () =>
         Object.fromEntries(reader.records.map(({ key, partition }) => [key, partition]));
       const expected = Object.entries(hashes).map(([key, hash]) => [key, (hash & 0x7fffffff) % 3]);
@@ -180,7 +181,7 @@ describe('the Kafka event log, beyond the port', () => {
           partitions.add(record.partition);
           const user = record.key ?? '';
           const numbers = seen.get(user) ?? [];
-          // A repeat after a change of hands begins earlier; what is new follows on what was seen.
+          // A repeat after a reassignment begins earlier. New records follow the ones already seen.
           if (!numbers.includes(Number(nameOf(record)))) numbers.push(Number(nameOf(record)));
           seen.set(user, numbers);
         }
@@ -204,7 +205,7 @@ describe('the Kafka event log, beyond the port', () => {
   );
 
   it(
-    'shares the partitions out among the consumers of a group',
+    'shares the partitions among the consumers of a group',
     withLogs(async (open) => {
       const group = newGroup();
       const readers = [await collect(open(), group), await collect(open(), group)];
@@ -216,7 +217,7 @@ describe('the Kafka event log, beyond the port', () => {
   );
 
   it.each(['none', 'gzip'] as const)(
-    'stores a call that is larger than what one partition takes at once, in order (%s)',
+    'stores a call that exceeds the limit of one partition, in order (%s)',
     (compression) =>
       withLogs(async (open) => {
         const log = open({ compression });
@@ -231,7 +232,7 @@ describe('the Kafka event log, beyond the port', () => {
   );
 
   it(
-    'refuses what its topic does not take, and it alone',
+    'refuses only the records that the topic refuses',
     withLogs(async (open) => {
       const log = open();
       await topicsExist();
@@ -243,20 +244,20 @@ describe('the Kafka event log, beyond the port', () => {
       expect(results.flatMap(({ status }, n) => (status === 'rejected' ? [n] : []))).toEqual([5]);
       await expect(calls[5]).rejects.toMatchObject({ code: 'BAD_USER_INPUT' });
       const reader = await collect(log, newGroup());
-      // Others of a batch that was refused may come twice; who reads knows an event by its id.
+      // Other records of a refused batch may come twice. Readers recognize an event by its id.
       const names = () => new Set(reader.records.filter(({ key }) => key === 'default/alice').map(nameOf));
       await vi.waitFor(() => expect(names().size).toBe(11), waiting);
     }),
   );
 
-  /** In three partitions, of which the one of `large` does not take its record. */
+  /** Records in three partitions. The partition of `large` refuses its record. */
   const mixed = [
     { topic: views, key: 'foobar', value: Buffer.from('first') },
     { topic: views, key: 'large', value: Buffer.alloc(30_000) },
   ];
 
   it(
-    'drops nothing silently after a send of which Kafka has kept a part',
+    'drops no record silently after Kafka stored only a part of a send',
     withLogs(async (open) => {
       const log = open();
       await topicsExist();
@@ -269,7 +270,7 @@ describe('the Kafka event log, beyond the port', () => {
   );
 
   it(
-    'which an idempotent producer of kafkajs would do if it were used on (control)',
+    'loses records if the idempotent producer of kafkajs is reused after that (control)',
     withLogs(async (open) => {
       const log = open();
       await topicsExist();
@@ -290,17 +291,17 @@ describe('the Kafka event log, beyond the port', () => {
   );
 
   it(
-    'tells the handler by its signal when its partitions may go to another, and both go on at once',
+    'aborts the signal of the handler when its partitions may be reassigned, and both consumers continue at once',
     withLogs(async (open) => {
       const group = newGroup();
       const log = open({ rebalanceTimeoutMs: 20_000 });
       const seen: string[] = [];
-      let tolds = 0;
+      let aborts = 0;
       await log.consume(group, [views], async (records, signal) => {
-        // As with the database away: it ends only when told.
-        if (tolds === 0) {
+        // This handler behaves as if the database were away. It ends only when its signal aborts.
+        if (aborts === 0) {
           await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve()));
-          tolds += 1;
+          aborts += 1;
           signal.throwIfAborted();
         }
         seen.push(...records.map(nameOf));
@@ -314,12 +315,12 @@ describe('the Kafka event log, beyond the port', () => {
         expect(new Set([...seen, ...other.records.map(nameOf)]).size).toBe(30);
       }, waiting);
       expect(performance.now() - startedAt).toBeLessThan(4_000);
-      expect(tolds).toBeGreaterThan(0);
+      expect(aborts).toBeGreaterThan(0);
     }),
   );
 
   it(
-    'keeps the partition of a handler that takes longer than the session, and hands over nothing twice',
+    'keeps the partition while a handler takes longer than the session, and delivers no record twice',
     withLogs(async (open) => {
       const [group, log] = [newGroup(), open({ sessionTimeoutMs: 1_500 })];
       const slow = await collect(log, group, () => delay(4_000));
@@ -339,14 +340,14 @@ describe('the Kafka event log, beyond the port', () => {
   );
 
   it(
-    'which would lose it if it gave no sign of life meanwhile (control: the check above can fail)',
+    'loses the partition if the consumer sends no heartbeat meanwhile (control: the check above can fail)',
     withLogs(async (open) => {
       const log = open({ sessionTimeoutMs: 1_000, heartbeatIntervalMs: 200 });
       let handed = 0;
       await log.consume(newGroup(), [views], async () => {
         handed += 1;
         const end = performance.now() + 2_500;
-        // Nothing else runs in this process.
+        // This loop blocks the process, so nothing else runs in it.
         while (handed === 1 && performance.now() < end);
       });
       await log.append([pageViewed()]);
@@ -355,13 +356,13 @@ describe('the Kafka event log, beyond the port', () => {
   );
 
   it(
-    'would lose records in a crash if the position moved before the work (control of the contract)',
+    'loses records in a crash if the position moves before the work (control of the contract)',
     withLogs(async (open) => {
       const [group, log] = [newGroup(), open()];
       let isBusy = false;
       await log.consume(group, [views], async () => {
         isBusy = true;
-        // Resolves at once; the work dies with the process.
+        // The handler resolves at once, and a crash loses its work.
       });
       await log.append([pageViewed()]);
       await vi.waitFor(() => expect(isBusy).toBe(true), waiting);
@@ -379,7 +380,7 @@ describe('the Kafka event log, beyond the port', () => {
   );
 
   it(
-    'says that it is stuck when records wait and none is consumed',
+    'reports a problem when records wait and none is consumed',
     withLogs(async (open) => {
       const log = open({ stallMs: 300 });
       let release: () => void = () => {};
@@ -400,7 +401,7 @@ describe('the Kafka event log, beyond the port', () => {
   );
 
   it(
-    'keeps what a producer dates into the past, and leaves old records to the retention',
+    'keeps records with old timestamps of a producer, and leaves old records to the retention',
     withLogs(async (open) => {
       const log = open();
       await topicsExist();
@@ -415,15 +416,16 @@ describe('the Kafka event log, beyond the port', () => {
     }),
   );
 
-  describe('given what other producers write', () => {
+  describe('given records of other producers', () => {
     const numbers = (count: number, from = 0) => Array.from({ length: count }, (_, n) => `${from + n}`);
     const valuesIn = (reader: { readonly records: readonly LogRecord[] }) => reader.records.map(text);
 
     it.each([...['uncompressed', 'gzip', 'snappy', 'lz4', 'zstd'].entries()])(
-      'hands over what Kafka has compressed with codec %i, %s, each record once',
+      'delivers records that Kafka compressed with codec %i (%s), each once',
       (codec, compression) =>
         withLogs(async (open) => {
-          // The broker compresses again what arrives in another format, as its own producer would.
+          // The broker recompresses records of another format, as a producer with this format would compress
+          // them.
           await kafka.createTopic(views, 1, { 'compression.type': compression });
           const log = open({ partitions: 1 });
           const reader = await collect(log, newGroup());
@@ -439,7 +441,7 @@ describe('the Kafka event log, beyond the port', () => {
     );
 
     it(
-      'hands over keys, values and headers of any bytes, and writes them back as they were',
+      'delivers keys, values and headers of any bytes, and writes the same bytes back',
       withLogs(async (open) => {
         await kafka.createTopic(views, 1);
         const log = open({ partitions: 1 });
@@ -486,7 +488,7 @@ describe('the Kafka event log, beyond the port', () => {
     );
 
     it(
-      'hands a batch that cannot be read over as one record, and what is behind it',
+      'delivers an unreadable batch as one record, and then the next batches',
       withLogs(async (open) => {
         await kafka.createTopic(views, 1);
         const batches = [2, 3, 2, 3, 2].map((count, n) =>
@@ -495,7 +497,7 @@ describe('the Kafka event log, beyond the port', () => {
         for (const batch of batches) await kafka.produceBatch(views, batch);
         const starts = batches.map((_, n) => Buffer.concat(batches.slice(0, n)).length);
         kafka.changeStored(views, (stored) => {
-          // The last byte of a value, and the kind of compression: the checksum covers both.
+          // The test changes the last byte of a value, and the kind of compression. The checksum covers both.
           stored[(starts[2] ?? 0) - 3] = 0xff;
           stored[(starts[3] ?? 0) + 22] = 7;
         });
@@ -525,7 +527,7 @@ describe('the Kafka event log, beyond the port', () => {
     );
 
     it(
-      'hands over messages of the formats before Kafka 0.11',
+      'delivers messages of the formats before Kafka 0.11',
       withLogs(async (open) => {
         await kafka.createTopic(views, 1);
         await kafka.produceBatch(
@@ -547,7 +549,7 @@ describe('the Kafka event log, beyond the port', () => {
     );
 
     it(
-      'is behind the marks of transactions, and hands over none that was aborted',
+      'moves past the marks of transactions, and delivers no aborted record',
       withLogs(async (open) => {
         await kafka.createTopic(views, 1);
         const [group, log] = [newGroup(), open({ partitions: 1, stallMs: 300 })];
@@ -579,7 +581,7 @@ describe('the Kafka event log, beyond the port', () => {
   });
 
   it(
-    'is examined with the settings of its topics, and advice where they do not fit',
+    'is examined with the settings of its topics, and with advice about unsuitable settings',
     withLogs(async (open) => {
       await kafka.createTopic(views, 3, { 'compression.type': 'zstd', 'max.message.bytes': '20000' });
       open();

@@ -35,7 +35,7 @@ function open(options: Partial<KafkaOptions> = {}): TestLog {
   return log;
 }
 
-/** Consumes page views; the ids of those of this test, which begin the ids. */
+/** Consumes page views and collects the ids with the prefix of this test. */
 async function collect(log: EventLog, prefix: string) {
   const ids: string[] = [];
   const consumption = await log.consume(group, [views], async (records) => {
@@ -47,20 +47,20 @@ async function collect(log: EventLog, prefix: string) {
   return { ...consumption, ids };
 }
 
-/** Events with ids of this test. */
+/** Creates events with the prefix of this test in their ids. */
 function createEvents() {
   const prefix = crypto.randomUUID().slice(0, 8);
   let n = 0;
   return { prefix, next: () => pageViewed({ id: `${prefix}-${n++}` }) };
 }
 
-/** Appends until it succeeds. */
+/** Repeats an append until it succeeds. */
 async function appendAgain(log: EventLog, event: ReturnType<typeof pageViewed>) {
   await vi.waitFor(() => log.append([event]), waiting);
 }
 
 describe('while Kafka is away', () => {
-  it('append rejects with UNAVAILABLE in time, and works again after a restart; consumers go on by themselves', async () => {
+  it('rejects appends with UNAVAILABLE in time, and appends and consumes again after a restart', async () => {
     const events = createEvents();
     const log = open();
     const reader = await collect(log, events.prefix);
@@ -91,7 +91,7 @@ describe('while Kafka is away', () => {
     expect(log.lines.filter(({ level }) => level !== 'info').length).toBeLessThan(15);
   });
 
-  it('a start waits for it, says so once, and stops soon when told', async () => {
+  it('waits at the start, logs that once, and stops soon when asked', async () => {
     await kafka.kill();
     const events = createEvents();
     const log = open();
@@ -114,7 +114,7 @@ describe('while Kafka is away', () => {
     await vi.waitFor(() => expect(reader.ids).toContain(event.id), waiting);
   });
 
-  it('frozen for longer than the sessions: nothing is lost, and closing takes seconds', async () => {
+  it('loses nothing if Kafka is frozen for longer than the sessions, and closes within seconds', async () => {
     const events = createEvents();
     const log = open();
     const other = open();
@@ -145,8 +145,8 @@ describe('while Kafka is away', () => {
   });
 });
 
-describe('a consumer that is stopped in the middle of a batch, past its session, and continues', () => {
-  it('does no harm: others have taken over, its position counts for nothing, and it joins again', async () => {
+describe('a consumer that pauses in the middle of a batch for longer than its session', () => {
+  it('does no harm: other consumers take over, its commit is refused, and it joins again', async () => {
     const events = createEvents();
     const log = open();
     await log.append([events.next(), events.next()]);

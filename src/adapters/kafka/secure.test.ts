@@ -13,11 +13,11 @@ import { freePort, patience, startProgram } from '../../testing/program.ts';
 const password = 'correct-horse';
 const keyStorePassword = 'battery-staple';
 
-describe('a Kafka that wants TLS and a login', () => {
+describe('a Kafka that requires TLS and a login', () => {
   let dir: string;
   let kafka: PrivateInstance;
   let database: TestDatabase;
-  /** What a program needs to be let in. */
+  /** The environment of a program that is allowed to connect. */
   let right: Readonly<Record<string, string>>;
   beforeAll(async () => {
     dir = mkdtempSync(join(tmpdir(), 'unseen-secure-kafka-'));
@@ -55,7 +55,7 @@ describe('a Kafka that wants TLS and a login', () => {
       );
     });
 
-  it.each(['plain', 'scram-sha-256', 'scram-sha-512'])('lets in who logs in by %s', async (mechanism) => {
+  it.each(['plain', 'scram-sha-256', 'scram-sha-512'])('accepts a login by %s', async (mechanism) => {
     const env = { ...right, KAFKA_SASL_MECHANISM: mechanism };
     const program = await startProgram(env);
     try {
@@ -85,20 +85,17 @@ describe('a Kafka that wants TLS and a login', () => {
       check: 'KAFKA_SASL_PASSWORD',
     },
     { wrong: 'authority', env: { NODE_EXTRA_CA_CERTS: '' }, check: 'NODE_EXTRA_CA_CERTS' },
-  ])(
-    'is not served by who has the wrong $wrong: doctor and start say what to check',
-    async ({ env, check }) => {
-      for (const command of ['doctor', 'start']) {
-        const { code, output } = await unseen(command, { ...right, ...env });
-        expect(code).toBe(1);
-        expect(output).toMatch(new RegExp(`(authentication failed|self-signed certificate)[^]*${check}`));
-        expect(output).not.toMatch(/horse|is ready/);
-      }
-    },
-  );
+  ])('refuses a wrong $wrong, and doctor and start say what to check', async ({ env, check }) => {
+    for (const command of ['doctor', 'start']) {
+      const { code, output } = await unseen(command, { ...right, ...env });
+      expect(code).toBe(1);
+      expect(output).toMatch(new RegExp(`(authentication failed|self-signed certificate)[^]*${check}`));
+      expect(output).not.toMatch(/horse|is ready/);
+    }
+  });
 });
 
-/** Makes a key store whose certificate is its own authority's, and the file that says so. */
+/** Creates a key store with a self-signed certificate, and the file of its authority. */
 async function signItself(keyStore: string, authority: string): Promise<void> {
   const keytool = (...args: readonly string[]) =>
     promisify(execFile)('keytool', [...args, '-keystore', keyStore, '-storepass', keyStorePassword]);

@@ -15,7 +15,7 @@ describe('the secret of a data directory', () => {
     rmSync(dataDir, { recursive: true });
   });
 
-  it('is examined without being made, and made once', () => {
+  it('is examined without being created, and created once', () => {
     const nested = join(dataDir, 'not', 'there');
     expect(examineSecret(nested)).toMatchObject({
       state: 'ok',
@@ -27,7 +27,7 @@ describe('the secret of a data directory', () => {
     expect(readOrCreateSecret(nested)).toBe(secret);
   });
 
-  it('is found, and not made', () => {
+  it('is found without being created', () => {
     expect(findSecret(dataDir)).toBeUndefined();
     expect(readdirSync(dataDir)).toEqual([]);
     const secret = readOrCreateSecret(dataDir);
@@ -35,7 +35,7 @@ describe('the secret of a data directory', () => {
   });
 
   it.each([readOrCreateSecret, findSecret])(
-    'is taken away from other accounts by %o: they cannot read the file nor write to the directory',
+    'is closed to other accounts by %o, which can then neither read the file nor write to the directory',
     (use) => {
       const file = join(dataDir, 'auth-secret');
       const secret = readOrCreateSecret(dataDir);
@@ -54,13 +54,13 @@ describe('the secret of a data directory', () => {
   it.each([
     ['is a device', () => '/dev/null'],
     [
-      'lies in a file',
+      'is below a file',
       (directory: string) => {
         writeFileSync(join(directory, 'file'), '');
         return join(directory, 'file', 'data');
       },
     ],
-  ])('says which variable to change when the directory %s', (_, unusable) => {
+  ])('names the variable to change if the directory %s', (_, unusable) => {
     const there = unusable(dataDir);
     expect(() => readOrCreateSecret(there)).toThrow(AppError);
     expect(() => readOrCreateSecret(there)).toThrow(/cannot be used: .*\. .*DATA_DIR.*AUTH_SECRET/);
@@ -70,8 +70,8 @@ describe('the secret of a data directory', () => {
     });
   });
 
-  // Root may write anywhere.
-  it('says so of a directory that may not be written to', { tags: ['not-root'] }, () => {
+  // Root can write to any directory.
+  it('reports a directory that is not writable', { tags: ['not-root'] }, () => {
     chmodSync(dataDir, 0o500);
     expect(() => readOrCreateSecret(join(dataDir, 'data'))).toThrow(/EACCES.*DATA_DIR/);
     expect(examineSecret(join(dataDir, 'data'))).toMatchObject({
@@ -80,7 +80,7 @@ describe('the secret of a data directory', () => {
     });
   });
 
-  it('is damaged when it is too short to be one', () => {
+  it('counts as damaged if it is too short', () => {
     writeFileSync(join(dataDir, 'auth-secret'), 'short');
     expect(() => readOrCreateSecret(dataDir)).toThrow('is damaged. Delete it and restart');
     expect(examineSecret(dataDir)).toMatchObject({ state: 'failed', found: 'damaged' });

@@ -29,7 +29,7 @@ const queriesOn = (db: Queryable) => ({
 });
 type Queries = ReturnType<typeof queriesOn>;
 
-/** What `work` answers, and how many rows of notifications its largest statement read, returned or not. */
+/** Runs `work`. Returns its result, and the number of notification rows that its largest statement read. */
 async function reading<T>(work: (queries: Queries) => Promise<T>): Promise<{ answer: T; rows: number }> {
   const client = await storage.database.pool.connect();
   let rows = 0;
@@ -53,7 +53,10 @@ async function reading<T>(work: (queries: Queries) => Promise<T>): Promise<{ ans
   }
 }
 
-/** What the session read since its counts were last reported, which is not at the end of each transaction. */
+/**
+ * The rows that the session read since its counts were last reported. PostgreSQL does not report them at the
+ * end of each transaction.
+ */
 async function rowsRead(client: pg.ClientBase): Promise<number> {
   const { rows } = await client.query<{ rows: bigint }>(
     `SELECT seq_tup_read + idx_tup_fetch AS rows FROM pg_stat_xact_user_tables WHERE relname = 'notification'`,
@@ -63,7 +66,7 @@ async function rowsRead(client: pg.ClientBase): Promise<number> {
 
 let seq = 0;
 
-/** Writes `count` notifications of alice that have arrived, with these columns beside. */
+/** Writes `count` delivered notifications of alice with these additional columns. */
 async function fill(columns: Readonly<Record<string, string>>, count = many): Promise<void> {
   const names = Object.keys(columns);
   await storage.query(
@@ -83,14 +86,14 @@ async function fill(columns: Readonly<Record<string, string>>, count = many): Pr
 const groups = [{ ...alice, groupKey: 'likes' }];
 const visits = [{ ...alice, subjectId: 'disk' }];
 
-describe('what a batch can touch', () => {
+describe('reading the notifications that a batch may change', () => {
   it.each([
     ['unseen', {}],
     ['seen', { seen_at: 'now()' }],
     ['read', { seen_at: 'now()', read_at: 'now()' }],
     ['archived', { seen_at: 'now()', archived_at: 'now()' }],
     ['snoozed', { snoozed_until: `now() + interval '1 day'` }],
-  ])('is found without reading every %s notification of its group', async (_, columns) => {
+  ])('does not read every %s notification of a group', async (_, columns) => {
     await fill({ group_key: `'likes'`, ...columns });
     const before = await reading(({ reachOf }) => reachOf({ groups, visits: [] }));
     expect(before.rows).toBeLessThan(100);
@@ -100,14 +103,14 @@ describe('what a batch can touch', () => {
     expect(rows).toBeLessThan(100);
   });
 
-  it('is nothing of a group that was shown, found without reading it', async () => {
+  it('finds nothing in a group that was already opened, without reading the group', async () => {
     await storage.query('UPDATE inbox SET opened_seq = $1, last_seq = $1', [seq]);
     const { answer, rows } = await reading(({ reachOf }) => reachOf({ groups, visits: [] }));
     expect(answer).toEqual([]);
     expect(rows).toBeLessThan(100);
   });
 
-  it('is the newest of a group beside those at hand', async () => {
+  it('finds the newest notification of a group besides those at hand', async () => {
     await fill({ group_key: `'likes'` }, 2);
     const atHand = await reading(({ reachOf }) => reachOf({ groups, visits: [] }));
     const beside = await reading(({ reachOf }) => reachOf({ groups, visits: [], atHand: atHand.answer }));
@@ -120,17 +123,17 @@ describe('what a batch can touch', () => {
   it.each([
     ['archived', { seen_at: 'now()', archived_at: 'now()' }],
     ['snoozed', { snoozed_until: `now() + interval '1 day'` }],
-  ])('is found without reading every %s notification about its subject', async (_, columns) => {
+  ])('does not read every %s notification about a subject', async (_, columns) => {
     await fill({ subject_id: `'disk'` }, 1);
     await fill({ subject_id: `'disk'`, ...columns });
-    const told = await reading(({ usersWithUnreadAbout }) => usersWithUnreadAbout(visits));
-    expect(told.answer).toEqual([alice]);
-    expect(told.rows).toBeLessThan(100);
+    const found = await reading(({ usersWithUnreadAbout }) => usersWithUnreadAbout(visits));
+    expect(found.answer).toEqual([alice]);
+    expect(found.rows).toBeLessThan(100);
     const { rows } = await reading(({ reachOf }) => reachOf({ groups: [], visits }));
     expect(rows).toBeLessThan(100);
   });
 
-  it('is about a thousand of a user, however many subjects are visited and however many it is about', async () => {
+  it('returns about a thousand notifications of a user, however many subjects are visited and however many match', async () => {
     await fill({ subject_id: `'s' || n % 40` });
     const visited = Array.from({ length: 40 }, (_, n) => ({ ...alice, subjectId: `s${n}` }));
     const { answer, rows } = await reading(({ reachOf }) => reachOf({ groups: [], visits: visited }));
@@ -140,8 +143,8 @@ describe('what a batch can touch', () => {
   });
 });
 
-describe('what is due', () => {
-  it('is found without reading all that is due of users whom another worker has locked', async () => {
+describe('reading due notifications', () => {
+  it('does not read all due notifications of users that another worker has locked', async () => {
     await fill({ due_at: `now() - interval '1 day'`, expires_at: `now() - interval '1 day'` });
     const { answer, rows } = await reading(({ notificationsDue }) =>
       notificationsDue([{ ...alice, userId: 'bob' }], new Date(), 500),

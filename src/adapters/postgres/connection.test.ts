@@ -14,8 +14,8 @@ afterEach(async () => {
   for (const close of closing.splice(0).reverse()) await close();
 });
 
-describe('a database that accepts and does not answer', () => {
-  it('costs a call some seconds and UNAVAILABLE, wakes a consumer up and is believed again when it answers', async () => {
+describe('a database that accepts connections and does not answer', () => {
+  it('makes a call reject with UNAVAILABLE after some seconds, interrupts a consumer, and is used again when it answers', async () => {
     const storage = await openTestStorage();
     closing.push(() => storage.close());
     const line = await openLine(storage.connection.connectionString);
@@ -31,7 +31,7 @@ describe('a database that accepts and does not answer', () => {
     await log.append([pageViewed()]);
     await vi.waitFor(() => expect(seen).toHaveLength(1));
     const key = { tenantId: 'default', userId: 'alice' };
-    // So that there are connections to be disappointed by.
+    // This opens connections before the database stops answering.
     await Promise.all([store.users([key]), store.users([key]), store.ping()]);
 
     line.set('silent');

@@ -15,13 +15,13 @@ afterAll(() => storage.close());
 const user = (userId: string, tenantId = 'default'): UserKey => ({ tenantId, userId });
 const now = new Date('2026-11-20T12:00:00Z');
 
-it('connections are left to the worker and the log, whatever callers do', async () => {
+it('leaves connections to the worker and the log, whatever callers do', async () => {
   const { database, connection } = storage;
   let end = () => {};
   const until = new Promise<void>((resolve) => {
     end = resolve;
   });
-  /** Holds a connection. */
+  /** Occupies a connection. */
   const hold = async (): Promise<never> => {
     const client = await database.pool.connect();
     await until;
@@ -29,7 +29,7 @@ it('connections are left to the worker and the log, whatever callers do', async 
     return undefined as never;
   };
   const slow = { ...storage.store, stats: hold, collections: hold, transaction: hold };
-  // As many as the pool of the tests has.
+  // The pool of the tests has 5 connections.
   const { store, waiting } = createCallersStore(slow, { poolSize: 5 });
 
   let answered = 0;

@@ -28,14 +28,14 @@ async function openStorage(): Promise<TestStorage> {
 const alice = { tenantId: 'default', userId: 'alice' };
 const lifeMs = 30 * 60_000;
 
-/** From now on the clock that sessions go by is so much later. */
+/** Advances the clock of sessions by this time. */
 function passMs(ms: number): void {
   const now = performance.now();
   vi.spyOn(performance, 'now').mockImplementation(() => now + ms);
 }
 
 describe('a database that was read-only', () => {
-  /** Five writes at once, on five sessions; how many succeeded. */
+  /** Runs five writes at once, on five sessions. Returns how many succeeded. */
   async function write({ store }: TestStorage): Promise<number> {
     const writes = Array.from({ length: 5 }, () =>
       store.transaction((transaction) => transaction.ensureUsers([alice], new Date())),
@@ -44,7 +44,7 @@ describe('a database that was read-only', () => {
   }
   const ofThis = (sql: string) => `DO $$ BEGIN EXECUTE format('${sql}', current_database()); END $$`;
 
-  it('is written to by every session as soon as it may be, and is not ready until then', async () => {
+  it('accepts writes of every session as soon as it is writable, and is not ready until then', async () => {
     const storage = await openStorage();
     const { store, query } = storage;
     expect(await write(storage)).toBe(5);
@@ -64,7 +64,7 @@ describe('a database that was read-only', () => {
     for (let round = 0; round < 4; round += 1) expect(await write(storage)).toBe(5);
   });
 
-  it('is not ready while every write fails for another reason, and is when writes succeed', async () => {
+  it('is not ready while every write fails for another reason, and is ready when writes succeed', async () => {
     const storage = await openStorage();
     const { store, query } = storage;
     await query('ALTER TABLE app_user RENAME TO elsewhere');
@@ -73,7 +73,7 @@ describe('a database that was read-only', () => {
     passMs(11_000);
     expect(await write(storage)).toBe(0);
     expect(await store.problem()).toMatch(/^writes to PostgreSQL fail: relation "app_user" does not exist$/);
-    // Without writes a new session decides.
+    // Without recent writes a new session decides.
     passMs(11_000);
     expect(await store.problem()).toBeUndefined();
     await query('ALTER TABLE elsewhere RENAME TO app_user');
@@ -86,18 +86,18 @@ describe('a session', () => {
   const pidOf = async ({ pool }: { readonly pool: pg.Pool }) =>
     (await pool.query<{ pid: number }>('SELECT pg_backend_pid() AS pid')).rows[0]?.pid;
 
-  it('is replaced when it has lived for half an hour or so', async () => {
+  it('is replaced after about half an hour', async () => {
     const { database } = await openStorage();
     const first = await pidOf(database);
     expect(await pidOf(database)).toBe(first);
     passMs(1.2 * lifeMs);
-    // The last use of the old one.
+    // This is the last use of the old session.
     await pidOf(database);
     vi.restoreAllMocks();
     expect(await pidOf(database)).not.toBe(first);
   });
 
-  it('does not end together with those that began at the same time', () => {
+  it('does not end at the same time as sessions that began with it', () => {
     const sessions = Array.from({ length: 100 }, () => new Session());
     const spent = () => sessions.filter(({ isSpent }) => isSpent).length;
     passMs(0.79 * lifeMs);
@@ -109,7 +109,7 @@ describe('a session', () => {
     expect(spent()).toBe(100);
   });
 
-  it('is replaced when its prepared statements are outdated', async () => {
+  it('is replaced if its prepared statements are outdated', async () => {
     const { database, query } = await openStorage();
     await query('CREATE TABLE thing (id int)');
     const client = await database.pool.connect();
@@ -122,7 +122,7 @@ describe('a session', () => {
   });
 });
 
-it('a consumer whose servers are away leaves no timer behind when it stops', async () => {
+it('leaves no timer behind when a consumer stops while its servers are away', async () => {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
   closing.push(async () => vi.useRealTimers());
   const warn = vi.fn();
@@ -153,7 +153,7 @@ describe('a URL with several hosts', () => {
       onDatabase(connectionStringOf((servers[n] as EmbeddedPostgres).connection), 'postgres'),
       (client) => client.query(sql),
     );
-  /** The server at the place accepts writes, the other one does not, and both lose their sessions. */
+  /** Makes the server at this index the one that accepts writes. Both servers lose their sessions. */
   async function promote(primary: number): Promise<void> {
     for (const n of [0, 1]) {
       const isReadOnly = n === primary ? 'off' : 'on';
@@ -165,7 +165,7 @@ describe('a URL with several hosts', () => {
     }
   }
 
-  /** Lines to both servers, and the URL with both hosts. */
+  /** Opens proxies to both servers. Returns them and the URL with both hosts. */
   async function openLines() {
     const lines = await Promise.all(
       servers.map(({ connection }) => openLine(connectionStringOf(connection))),
@@ -182,7 +182,7 @@ describe('a URL with several hosts', () => {
     };
   }
 
-  it('leads every connection to the server that accepts writes, also after a failover', async () => {
+  it('connects every session to the server that accepts writes, also after a failover', async () => {
     await promote(1);
     const { connection } = await openLines();
     const database = connect(connection, { maxConnections: 4 });
@@ -199,7 +199,7 @@ describe('a URL with several hosts', () => {
     expect(await database.writes.problem()).toBeUndefined();
   }, 60_000);
 
-  it('leads past servers that are away or do not answer, and says of each why it was not chosen', async () => {
+  it('skips servers that are away or do not answer, and reports the reason for each', async () => {
     await promote(1);
     const { a, b, hosts, connection } = await openLines();
     const isOpened = async () => {

@@ -25,10 +25,10 @@ beforeAll(async () => {
 afterAll(() => storage.close());
 
 let users = 0;
-/** A user no other test has. */
+/** A user key that no other test uses. */
 const anyone = (): UserKey => ({ tenantId: 'default', userId: `user-${++users}` });
 
-/** A user no other test has, who exists. */
+/** Creates a user that no other test uses. */
 async function someone(): Promise<UserKey> {
   const key = anyone();
   await store.transaction((transaction) => transaction.ensureUsers([key], now));
@@ -51,7 +51,7 @@ const view = (key: UserKey, fields: Partial<PageView> = {}): PageView => ({
 const addViews = (views: readonly PageView[]) =>
   store.transaction((transaction) => transaction.addPageViews(views));
 
-/** Delivers `count` notifications the way the flow does. */
+/** Delivers `count` notifications like the flow. */
 async function deliverTo(key: UserKey, count: number, fields: Partial<Notification> = {}): Promise<Inbox> {
   return store.transaction(async (transaction) => {
     await transaction.ensureUsers([key], now);
@@ -79,7 +79,7 @@ function defer() {
 }
 
 describe('a transaction', () => {
-  it('keeps all of it or, when the work rejects, nothing', async () => {
+  it('keeps all of its writes, or none if the work rejects', async () => {
     const key = anyone();
     const work = (fails: boolean) =>
       store.transaction(async (transaction) => {
@@ -96,7 +96,7 @@ describe('a transaction', () => {
     expect(await store.countPageViews(key, {})).toBe(1);
   });
 
-  it('rejects, and keeps nothing, when a statement failed and the work went on as if it had not', async () => {
+  it('rejects and keeps nothing if a statement failed but the work resolved', async () => {
     const key = anyone();
     const twice = view(key);
     const work = store.transaction(async (transaction) => {
@@ -107,7 +107,7 @@ describe('a transaction', () => {
     expect(await store.users([key])).toEqual([]);
   });
 
-  it('keeps nothing when one of its last writes fails, in the database or before', async () => {
+  it('keeps nothing if one of its last writes fails, in the database or before it', async () => {
     const key = anyone();
     const twice = view(key);
     const finishing = (...last: ((transaction: StoreTransaction) => Promise<void>)[]) =>
@@ -124,7 +124,7 @@ describe('a transaction', () => {
     expect(await store.countPageViews(key, {})).toBe(2);
   });
 
-  it('rejects with UNAVAILABLE when a lock cannot be had, and the connection is as good as before', async () => {
+  it('rejects with UNAVAILABLE if a lock is not granted in time, and its connection stays usable', async () => {
     const key = await someone();
     const held = defer();
     const locked = defer();
@@ -141,7 +141,7 @@ describe('a transaction', () => {
     await store.transaction((transaction) => transaction.lockInboxes([key], now));
   });
 
-  it('rejects with UNAVAILABLE when its connection is cut, and the next one works', async () => {
+  it('rejects with UNAVAILABLE if its connection is cut, and the next transaction works', async () => {
     const key = anyone();
     const cut = store.transaction(async (transaction) => {
       await transaction.ensureUsers([key], now);
@@ -156,7 +156,7 @@ describe('a transaction', () => {
 });
 
 describe('a database that is away', () => {
-  /** Every function of the store, as it is called. */
+  /** A call of every function of the store. */
   const calls = (to: Store, key: UserKey): readonly (() => Promise<unknown>)[] => [
     () => to.users([key]),
     () => to.inboxes([key]),
@@ -180,7 +180,7 @@ describe('a database that is away', () => {
     () => to.transaction((transaction) => transaction.lockInboxes([key], now)),
   ];
 
-  it('makes every function reject with UNAVAILABLE and nothing else, in whatever way it goes away', async () => {
+  it('makes every function reject with UNAVAILABLE and no other error, however it fails', async () => {
     const line = await openLine(storage.connection.connectionString);
     const database = connect({ connectionString: line.connectionString }, { maxConnections: 20 });
     const behind = createPostgresStore(database);
@@ -221,14 +221,14 @@ describe('claimEvents', () => {
   const claim = (events: readonly EventIdentity[], to: Store = store) =>
     to.transaction((transaction) => transaction.claimEvents(events, now));
 
-  it('says of each event whether it is new, of the same one twice in a call that the first is', async () => {
+  it('says whether each event is new, and only the first of two equal events is', async () => {
     const [a, b, c] = [identity(uuidV7()), identity(uuidV7()), identity(uuidV7())];
     expect(await claim([b, a, b, b])).toEqual([true, true, false, false]);
     expect(await claim([c, a, c, b])).toEqual([true, false, false, false]);
     expect(await claim([])).toEqual([]);
   });
 
-  it('tells events apart by tenant, source and id', async () => {
+  it('distinguishes events by tenant, source and id', async () => {
     const id = uuidV7();
     const others = [
       identity(id),
@@ -239,7 +239,7 @@ describe('claimEvents', () => {
     expect(await claim([...others, ...others])).toEqual([true, true, true, true, false, false, false, false]);
   });
 
-  it('takes ids of any text', async () => {
+  it('accepts any text as an id', async () => {
     const ids = [
       '"',
       '\\',
@@ -259,7 +259,7 @@ describe('claimEvents', () => {
     expect(await claim(events)).toEqual(ids.map(() => false));
   });
 
-  it('gives claims back when the transaction fails', async () => {
+  it('releases claims when the transaction fails', async () => {
     const event = identity(uuidV7());
     const failing = store.transaction(async (transaction) => {
       expect(await transaction.claimEvents([event], now)).toEqual([true]);
@@ -269,7 +269,7 @@ describe('claimEvents', () => {
     expect(await claim([event])).toEqual([true]);
   });
 
-  it('gives each event to one of several workers, in whatever order they have them', async () => {
+  it('gives each event to one of several workers, in any order of the events', async () => {
     const workers = [store, createPostgresStore(storage.connectAgain())];
     for (let round = 0; round < 10; round += 1) {
       const events = Array.from({ length: 100 }, () => identity(uuidV7()));
@@ -284,11 +284,12 @@ describe('claimEvents', () => {
     }
   });
 
-  it('never makes two workers wait for each other in a circle', async () => {
+  it('never makes two workers deadlock', async () => {
     const events = Array.from({ length: 3 }, () => identity(uuidV7()));
     const claimed = defer();
     const held = defer();
-    // The middle one is taken, so that each of the two comes as far as it can, then given back.
+    // The middle event is claimed first, so that each of the two transactions gets as far as it can. Then it
+    // is released.
     const middle = store.transaction(async (transaction) => {
       await transaction.claimEvents(events.slice(1, 2), now);
       claimed.resolve();
@@ -307,7 +308,7 @@ describe('claimEvents', () => {
     expect([...forwards, ...backwards].filter(Boolean)).toHaveLength(3);
   });
 
-  it('waits for a transaction that claimed the same, and has the event when that one fails', async () => {
+  it('waits for a transaction that claimed the same event, and gets the event if that transaction fails', async () => {
     const event = identity(uuidV7());
     const claimed = defer();
     const held = defer();
@@ -335,7 +336,7 @@ describe('bindKeys', () => {
     ...fields,
   });
 
-  it('answers per key with the digest it was bound to first', async () => {
+  it('returns for each key the digest it was first bound to', async () => {
     const [a, b] = [uuidV7(), uuidV7()];
     expect(await store.bindKeys([key(a, '1'), key(b, '2'), key(a, '3'), key(a, '1')], now)).toEqual([
       '1',
@@ -349,7 +350,7 @@ describe('bindKeys', () => {
     expect(await store.bindKeys([], now)).toEqual([]);
   });
 
-  it('tells keys apart by tenant, caller and mutation', async () => {
+  it('distinguishes keys by tenant, caller and mutation', async () => {
     const name = uuidV7();
     const keys = [
       key(name, '1'),
@@ -360,7 +361,7 @@ describe('bindKeys', () => {
     expect(await store.bindKeys(keys, now)).toEqual(['1', '2', '3', '4']);
   });
 
-  it('binds a key once, whoever races, and in whatever order many are bound', async () => {
+  it('binds a key once if callers race, in any order of several keys', async () => {
     for (let round = 0; round < 10; round += 1) {
       const names = Array.from({ length: 20 }, () => uuidV7());
       const racers = await Promise.all(
@@ -382,7 +383,7 @@ describe('users', () => {
   const patch = (key: UserKey, fields: object) =>
     store.transaction((transaction) => transaction.patchUsers([{ ...key, patch: fields }], now));
 
-  it('are created with defaults, once, and stay as they are when ensured again', async () => {
+  it('are created once, with defaults, and stay unchanged when ensured again', async () => {
     const key = anyone();
     const ensure = (at: Date) => store.transaction((transaction) => transaction.ensureUsers([key, key], at));
     await ensure(now);
@@ -393,7 +394,7 @@ describe('users', () => {
     ]);
   });
 
-  it('keep what a patch does not name and go back to the default where it says null', async () => {
+  it('keep the fields that a patch omits, and get the default for a field that is null', async () => {
     const key = anyone();
     const is = async (timeZone: string, canReceiveNotifications: boolean) =>
       expect(await store.users([key])).toMatchObject([{ timeZone, canReceiveNotifications }]);
@@ -410,7 +411,7 @@ describe('users', () => {
     await is('UTC', true);
   });
 
-  it('are created and changed in one call, which says which', async () => {
+  it('are created and changed in one call, which reports the created ones', async () => {
     const [a, b, c] = [anyone(), anyone(), anyone()];
     await patch(b, {});
     const patches = [
@@ -439,7 +440,7 @@ describe('users', () => {
     expect(await store.users([])).toEqual([]);
   });
 
-  it('are locked in one order by everyone who creates or changes several, so nobody waits in a circle', async () => {
+  it('are locked in one order when several are created or changed, so transactions never deadlock', async () => {
     for (let round = 0; round < 6; round += 1) {
       // Sorted as `tenant/user` and as two columns these have different orders.
       const keys = ['a', 'a-b'].flatMap((tenantId) =>
@@ -458,7 +459,7 @@ describe('users', () => {
 });
 
 describe('page views', () => {
-  it('lie in the months they happened in, the first and the last instant included', async () => {
+  it('are in the partition of the month they happened in, including its first and last instant', async () => {
     const key = anyone();
     const moments = [
       '2025-12-31T23:59:59.999Z',
@@ -487,7 +488,7 @@ describe('page views', () => {
     );
   });
 
-  it('come back as they were stored', async () => {
+  it('are read back as they were stored', async () => {
     const key = anyone();
     const odd = [
       '\\',
@@ -517,7 +518,7 @@ describe('page views', () => {
     expect(await store.pageView(anyone(), views[0] as PageView)).toBeUndefined();
   });
 
-  it('are paged completely and without repeats, however many share a moment, within the range', async () => {
+  it('are paged within the range, completely and without repeats, however many share a moment', async () => {
     const moment = fc.nat(6);
     const arbitrary = fc.record({
       moments: fc.array(moment, { maxLength: 25 }),
@@ -555,7 +556,7 @@ describe('page views', () => {
     );
   });
 
-  it('stay where they are when newer ones come between two pages', async () => {
+  it('keep their pages when newer ones arrive between two pages', async () => {
     const key = anyone();
     await addViews(Array.from({ length: 6 }, (_, n) => view(key, { occurredAt: minutes(n) })));
     const page = await store.pageViews(key, { first: 3 });
@@ -566,7 +567,7 @@ describe('page views', () => {
 });
 
 describe('inboxes', () => {
-  it('are answered in the order of the keys, created where missing, of users that exist', async () => {
+  it('are returned in the order of the keys and created if missing, only for existing users', async () => {
     const keys = [await someone(), await someone(), await someone(), anyone()];
     const [a, b, c, nobody] = keys as [UserKey, UserKey, UserKey, UserKey];
     await deliverTo(b, 2);
@@ -582,7 +583,7 @@ describe('inboxes', () => {
     expect(await storage.query('SELECT FROM inbox WHERE user_id = $1', [nobody.userId])).toEqual([]);
   });
 
-  it('are locked in one order whatever that of the keys, so nobody waits in a circle', async () => {
+  it('are locked in one order whatever the order of the keys, so transactions never deadlock', async () => {
     // Sorted as `tenant/user` and as two columns these have different orders.
     const keys = ['a', 'a-b'].flatMap((tenantId) =>
       Array.from({ length: 20 }, (_, n) => ({ tenantId, userId: `locked ${n}` })),
@@ -598,7 +599,7 @@ describe('inboxes', () => {
     }
   });
 
-  it('stay locked until the end of the transaction, and the next one sees what the one before saved', async () => {
+  it('stay locked until the end of the transaction, and the next transaction sees the saved state', async () => {
     const keys = distinctUsers([await someone(), await someone(), await someone()]);
     await Promise.all(
       Array.from({ length: 30 }, (_, n) =>
@@ -618,7 +619,7 @@ describe('inboxes', () => {
     ]);
   });
 
-  it('come back as they were saved', async () => {
+  it('are read back as they were saved', async () => {
     const key = await someone();
     const saved: Inbox = {
       ...key,
@@ -642,7 +643,7 @@ describe('inboxes', () => {
 });
 
 describe('notifications', () => {
-  it('are listed newest first and paged by seq; suppressed ones are kept apart', async () => {
+  it('are listed newest first and paged by seq, without suppressed ones', async () => {
     const key = anyone();
     await deliverTo(key, 7);
     const suppressed: Notification = {
@@ -665,7 +666,7 @@ describe('notifications', () => {
     await store.transaction(async (transaction) => expect(await transaction.countUnseen(key, 0n)).toBe(7));
   });
 
-  it('come back as they were stored', async () => {
+  it('are read back as they were stored', async () => {
     const key = anyone();
     const data = { text: '"\\{},NULL\u{1F600}', list: [1, null, { a: [] }], number: 1.5e-7, '': false };
     await deliverTo(key, 1, {
@@ -700,7 +701,7 @@ describe('notifications', () => {
     });
   });
 
-  it('are saved as they became, and removed', async () => {
+  it('are updated and removed', async () => {
     const key = anyone();
     await deliverTo(key, 2);
     const [first, second] = await store.notifications(key, { first: 2 });
@@ -722,8 +723,8 @@ describe('notifications', () => {
     expect(await store.notifications(key, { first: 5 })).toEqual([second]);
   });
 
-  it('were seen at the first opening that covered them', async () => {
-    // Seqs 1 to 8; openings move the watermark up to some of them.
+  it('count as seen at the first opening that covered them', async () => {
+    // The seqs are 1 to 8, and openings move the watermark up to some of them.
     const openings = fc
       .uniqueArray(fc.integer({ min: 1, max: 8 }), { maxLength: 5 })
       .map((ups) => ups.toSorted((a, b) => a - b));
@@ -749,7 +750,7 @@ describe('notifications', () => {
 });
 
 describe('dead letters', () => {
-  it('are kept whole, once per place in the log', async () => {
+  it('are stored completely, once per place in the log', async () => {
     const letter = (offset: number, fields: Partial<DeadLetter> = {}): DeadLetter => ({
       tenantId: '',
       topic: 'incoming.user_activity',
@@ -792,7 +793,7 @@ describe('dead letters', () => {
 });
 
 describe('times', () => {
-  it('are the same instants whatever the time zone of the database', async () => {
+  it('are the same instants in any time zone of the database', async () => {
     const far = await openTestStorage();
     try {
       const name = new URL(far.connection.connectionString).pathname.slice(1);

@@ -5,7 +5,7 @@ afterEach(() => {
   vi.restoreAllMocks();
 });
 
-it('the database is asked by one session at a time, and at most once a second while it accepts writes', async () => {
+it('asks the database with one session at a time, and at most once a second while it accepts writes', async () => {
   const atMs = vi.spyOn(performance, 'now').mockReturnValue(0);
   const isReadOnly = vi.fn(async () => false);
   const health = createWriteHealth({ isReadOnly, onWritable() {} });
@@ -19,7 +19,7 @@ it('the database is asked by one session at a time, and at most once a second wh
   expect(isReadOnly).toHaveBeenCalledTimes(2);
 });
 
-it('a database that does not answer is asked again by the next call', async () => {
+it('asks a database that does not answer again with the next call', async () => {
   const isReadOnly = vi.fn(async () => false).mockRejectedValueOnce(new Error('no route'));
   const health = createWriteHealth({ isReadOnly, onWritable() {} });
   expect(await health.problem()).toBe('PostgreSQL does not answer: no route');

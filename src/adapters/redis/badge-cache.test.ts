@@ -55,7 +55,7 @@ describe.each([
     return cache;
   }
 
-  /** Waits until it keeps and gives. */
+  /** Waits until the cache stores and returns a badge. */
   async function serves(cache: BadgeCache): Promise<void> {
     await vi.waitFor(async () => {
       const badge = badgeOf(anyone(), 1);
@@ -78,7 +78,7 @@ describe.each([
 
   badgeCacheContract(async () => ({ open, close }));
 
-  it('has nothing, promptly, while Redis is away or frozen, says so once, and serves again when it is back', async () => {
+  it('returns nothing promptly while Redis is away or frozen, logs that once, and works again when Redis is back', async () => {
     const warn = vi.fn();
     const info = vi.fn();
     const cache = await open({ logger: { ...silent, warn, info } });
@@ -104,7 +104,7 @@ describe.each([
     expect(info).toHaveBeenCalledTimes(1);
   });
 
-  it(`never gives what a write that failed should have replaced, when Redis ${state}`, async () => {
+  it(`never returns a badge that a failed write should have replaced, when Redis ${state}`, async () => {
     const cache = await open();
     const user = anyone();
     await cache.write([badgeOf(user, 1)]);
@@ -122,7 +122,7 @@ describe.each([
     await serves(cache);
   });
 
-  it('would, were it trusted after the failure: the old badge is still there (control)', async () => {
+  it('returns the old badge if it is read after the failure (control)', async () => {
     const [cache, other] = [await open(), await open()];
     const user = anyone();
     await cache.write([badgeOf(user, 1)]);
@@ -131,7 +131,7 @@ describe.each([
     expect(await other.read([user])).toEqual([badgeOf(user, 1)]);
   });
 
-  it('takes values that are none for nothing, and replaces them', async () => {
+  it('ignores invalid values and replaces them', async () => {
     const cache = await open();
     const user = anyone();
     for (const value of ['', 'not json', '9 {}', '9 null']) {
@@ -142,7 +142,7 @@ describe.each([
     expect(await cache.read([user])).toEqual([badgeOf(user, 10)]);
   });
 
-  it('bears a key of another type', async () => {
+  it('tolerates a key of another type', async () => {
     const cache = await open();
     const user = anyone();
     await administrate('LPUSH', `unseen:badge:default/${user.userId}`, 'x');
@@ -152,7 +152,7 @@ describe.each([
   });
 
   describe('for queries', () => {
-    /** What a user reads right after opening the inbox, when every read before went through the cache. */
+    /** The count that a user reads right after opening the inbox, if every earlier read used the cache. */
     async function unseenAfterOpening(
       change: (cache: BadgeCache) => BadgeCache,
     ): Promise<number | undefined> {
@@ -171,15 +171,15 @@ describe.each([
       return (await read.badge(user)).unseen;
     }
 
-    it('shows users what they just did', async () => {
+    it('shows users the result of their own change', async () => {
       expect(await unseenAfterOpening((cache) => cache)).toBe(0);
     });
 
-    it('would not, if who acts did not write to it (control)', async () => {
+    it('shows an old state if changes are not written to the cache (control)', async () => {
       expect(await unseenAfterOpening((cache) => ({ ...cache, write: async () => {} }))).toBe(1);
     });
 
-    it('asks the database once for what is read again and again, and for all that is missing at once', async () => {
+    it('queries the database once for repeated reads, and once for all missing badges', async () => {
       const inboxes = vi.fn(storage.store.inboxes);
       const store = { ...storage.store, inboxes };
       const read = createRead({ store, cache: await open(), clock: createTestClock() });
@@ -193,12 +193,12 @@ describe.each([
         expect(await Promise.all(many.map((user) => read.badge(user)))).toEqual(first);
         expect(inboxes).not.toHaveBeenCalled();
       }, waiting);
-      // Where the state must not be older than the moment it is asked for.
+      // These reads must not be older than the moment of the call.
       await read.currentBadge(many[0] ?? anyone());
       expect(inboxes).toHaveBeenCalledTimes(1);
     });
 
-    it('does without it when Redis is away', async () => {
+    it('reads the database while Redis is away', async () => {
       const { store } = storage;
       const read = createRead({ store, cache: await open(), clock: createTestClock() });
       await redis.kill();

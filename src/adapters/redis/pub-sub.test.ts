@@ -44,7 +44,7 @@ describe.each([
     return pubSub;
   }
 
-  /** Does something as an operator would. */
+  /** Runs a command as an operator. */
   async function administrate(...command: [string, ...string[]]): Promise<unknown> {
     const admin = new Redis(redis.url);
     try {
@@ -54,7 +54,7 @@ describe.each([
     }
   }
 
-  /** A pub/sub that notes what it receives on topic `a`, how often there was a gap, and what it logs. */
+  /** Creates a pub/sub that records its messages on topic `a`, its gaps and its log lines. */
   async function observed() {
     const warn = vi.fn();
     const info = vi.fn();
@@ -93,7 +93,7 @@ describe.each([
     { acrossProcesses: true, losesConnections: true },
   );
 
-  it('refuses at once when Redis is killed, and goes on by itself when it is back empty', async () => {
+  it('rejects at once when Redis is killed, and recovers by itself when Redis is back empty', async () => {
     const { pubSub, received, gap, warn, info } = await observed();
     await redis.kill();
     for (let n = 0; n < 20; n += 1) {
@@ -112,7 +112,7 @@ describe.each([
     expect(warn).toHaveBeenCalledTimes(1);
   });
 
-  it('notices within 10 s that Redis is frozen, never blocks meanwhile, and tells a gap when it is back', async () => {
+  it('notices within 10 s that Redis is frozen, never blocks meanwhile, and reports a gap when Redis is back', async () => {
     const { pubSub, received, gap, warn, info } = await observed();
     redis.freeze();
     try {
@@ -125,16 +125,16 @@ describe.each([
     } finally {
       redis.thaw();
     }
-    // The connection was given up while nothing answered, so what it lost is told.
+    // The connection was replaced while Redis did not answer, so a gap is reported.
     await vi.waitFor(() => expect(gap).toHaveBeenCalled(), waiting);
     await works(pubSub, received);
     await vi.waitFor(() => expect(info).toHaveBeenCalledTimes(1), waiting);
     expect(warn).toHaveBeenCalledTimes(1);
-    // What the frozen Redis had in its buffers went to connections that are gone; nothing was sent again.
+    // The messages in the buffers of the frozen Redis went to closed connections. Nothing was sent again.
     expect(received).not.toContain('lost');
   });
 
-  it('takes 10 000 topics in a few hundred commands at most, also after the connection is lost, and tells then', async () => {
+  it('subscribes 10 000 topics with a few hundred commands, also after the connection is lost, and then reports a gap', async () => {
     const { pubSub, received, gap } = await observed();
     const topics = Array.from({ length: 10_000 }, (_, n) => `topic-${n}`);
     const seen = new Set<string>();
@@ -150,7 +150,7 @@ describe.each([
 
     const atGap = new Promise<void>((resolve, reject) => {
       pubSub.onGap(() => {
-        // What is published from the gap on is seen, on every topic.
+        // Every message that is published after the gap arrives, on every topic.
         pubSub.publish(topics.map((topic) => ({ topic, value: '' }))).then(resolve, reject);
       });
     });
@@ -163,14 +163,14 @@ describe.each([
     await works(pubSub, received);
   });
 
-  it('carries what is no JSON like anything else, from whoever writes to the channel', async () => {
+  it('delivers any text, even text that another client writes to the channel and that is not JSON', async () => {
     const { pubSub, received } = await observed();
     for (const value of ['not json', '', '\u0000', '{']) await pubSub.publish([{ topic: 'a', value }]);
     await works(pubSub, received);
     expect(received.slice(0, 4)).toEqual(['not json', '', '\u0000', '{']);
   });
 
-  it('survives a Redis without memory or that takes no writes', async () => {
+  it('works with a Redis that is out of memory or accepts no writes', async () => {
     const { pubSub, received } = await observed();
     await administrate('CONFIG', 'SET', 'maxmemory', '1');
     await administrate('CONFIG', 'SET', 'min-replicas-to-write', '3');
@@ -183,7 +183,7 @@ describe.each([
     await works(pubSub, received);
   });
 
-  it('rejects what Redis refuses and takes it again when it no longer does', async () => {
+  it('rejects messages that Redis refuses, and publishes again when Redis accepts them', async () => {
     const { pubSub, received } = await observed();
     await administrate('ACL', 'SETUSER', 'default', '-publish', '-spublish', '-subscribe', '-ssubscribe');
     let subscribed = false;
@@ -206,7 +206,7 @@ describe.each([
     await vi.waitFor(() => expect(subscribed).toBe(true), waiting);
   });
 
-  it('tells a gap to all processes when one of them could not publish', async () => {
+  it('reports a gap to all processes if one of them could not publish', async () => {
     const [loser, { gap }] = [await open(), await observed()];
     await administrate('ACL', 'SETUSER', 'default', '-publish', '-spublish');
     await refusesPromptly(loser);
@@ -224,7 +224,7 @@ describe.each([
     await vi.waitFor(() => expect(received).toContain('early'), waiting);
   });
 
-  it('takes user, password and database from the URL', async () => {
+  it('uses the user, password and database of the URL', async () => {
     await administrate('ACL', 'SETUSER', 'unseen', 'on', '>p@ss/wörd', '~*', '&*', '+@all');
     const url = redis.url.replace('redis://', `redis://unseen:${encodeURIComponent('p@ss/wörd')}@`);
     const pubSub = await open({ url: cluster ? url : `${url}/3` });
@@ -234,7 +234,7 @@ describe.each([
     expect(await administrate('CLIENT', 'LIST')).toContain('user=unseen');
   });
 
-  it('closes at once, whatever state Redis is in, and what still waits for it is told', async () => {
+  it('closes at once in any state of Redis, and settles pending subscriptions', async () => {
     const { pubSub } = await observed();
     redis.freeze();
     try {
@@ -276,18 +276,18 @@ describe.each([
       }
     }
 
-    it('is made up for', async () => {
+    it('is recovered', async () => {
       expect(await isHealed((pubSub) => pubSub)).toBe(true);
     });
 
-    it('is not made up for when no gap is told (control)', async () => {
+    it('is not recovered if no gap is reported (control)', async () => {
       expect(await isHealed((pubSub) => ({ ...pubSub, onGap: () => () => {} }))).toBe(false);
     });
   });
 });
 
 describe('Redis pub/sub on a cluster of several nodes', () => {
-  it('follows channels to the node that takes them over, and tells a gap', async () => {
+  it('follows channels to the node that takes them over, and reports a gap', async () => {
     const dir = mkdtempSync(join(tmpdir(), 'unseen-redis-'));
     const [one, two] = await Promise.all(
       ['one', 'two'].map((name) => startRedis({ dir: join(dir, name), cluster: true })),
@@ -320,7 +320,7 @@ describe('Redis pub/sub on a cluster of several nodes', () => {
       await isWhole();
       expect(gap).not.toHaveBeenCalled();
 
-      // Its claims win over what the other node said of these slots a moment before.
+      // With a new epoch its claims win over the earlier claims of the other node.
       await second.call('CLUSTER', 'BUMPEPOCH');
       const newOwner = await second.cluster('MYID');
       for (const node of [second, first]) {
@@ -330,7 +330,7 @@ describe('Redis pub/sub on a cluster of several nodes', () => {
       }
       await vi.waitFor(() => expect(gap).toHaveBeenCalled(), waiting);
       await isWhole();
-      // Both nodes serve: each has subscribers.
+      // Both nodes have subscribers.
       for (const node of [first, second]) {
         expect(await node.call('PUBSUB', 'SHARDCHANNELS')).not.toHaveLength(0);
       }

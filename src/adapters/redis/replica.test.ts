@@ -37,7 +37,7 @@ afterAll(async () => {
   rmSync(dir, { recursive: true, force: true });
 });
 
-it('keeps nobody waiting and shows nothing old while Redis loads its data and while it takes no writes, and serves again by itself', async () => {
+it('blocks no request and shows no old state while Redis loads its data or accepts no writes, and recovers by itself', async () => {
   const location = { url: servers[0]?.url ?? '', cluster: false };
   const cache = createRedisBadgeCache({ logger: silent }, location);
   const pubSub = createRedisPubSub({ logger: silent }, location);
@@ -59,7 +59,7 @@ it('keeps nobody waiting and shows nothing old while Redis loads its data and wh
       expect(await cache.read([badge])).toEqual([badge]);
     }, waiting);
   let offset = 0;
-  /** A notification arrives and is opened; both are pushed and read. */
+  /** A notification arrives and is opened. Both changes are pushed and can be read. */
   async function arrivesAndIsOpened(): Promise<void> {
     pushed.mockClear();
     offset += 1;
@@ -77,7 +77,7 @@ it('keeps nobody waiting and shows nothing old while Redis loads its data and wh
     await serves();
     await arrivesAndIsOpened();
 
-    // Its data comes from another one, slowly.
+    // The replica loads its data slowly from a primary.
     const keys = Array.from({ length: 1_000 }, (_, n) => [`key-${n}`, 'x'.repeat(100)]);
     await primary.mset(keys.flat());
     const old = { ...badgeOf(user, 0), unseen: 7 };

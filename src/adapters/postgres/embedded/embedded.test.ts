@@ -20,12 +20,15 @@ import { z } from 'zod';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from './embedded.ts';
 import { isRunning, livePostmaster } from './postmaster.ts';
 
-/** A stopped data directory to copy: most tests are not about the first start, which takes the longest. */
+/**
+ * A stopped data directory to copy. Creating it takes the longest, and most tests do not examine the first
+ * start.
+ */
 const template = mkdtempSync(join(tmpdir(), 'unseen-test-template-'));
 
 const nobody = { uid: 65534, gid: 65534 };
 
-/** What a test leaves behind is undone in reverse order. */
+/** The cleanup of a test, which runs in reverse order. */
 const undo: (() => unknown)[] = [];
 
 beforeAll(async () => {
@@ -41,7 +44,7 @@ afterEach(async () => {
 });
 
 describe('the embedded PostgreSQL', () => {
-  it('keeps what was written over stop and start', async () => {
+  it('keeps its data over stop and start', async () => {
     const dataDir = newDataDir();
     const first = await start(dataDir);
     await writeNote(first, 'kept');
@@ -84,7 +87,7 @@ describe('the embedded PostgreSQL', () => {
     const second = await start(dataDir);
     expect(second.connection).toEqual(first.connection);
     await first.stop();
-    // The first one no longer owns the server, so it has left it alone.
+    // The first owner has lost the server, so it left the server running.
     expect(await readNotes(second)).toEqual(['before the kill']);
     expect(onLost.mock.calls).toEqual([[expect.stringMatching(/connection/i)]]);
   });
@@ -104,7 +107,7 @@ describe('the embedded PostgreSQL', () => {
   it.each([
     ['is a zombie that nothing reaps', 'sleep 0 & echo $!; exec sleep 1000'],
     ['belongs to another program', 'echo $$; exec sleep 1000'],
-  ])('starts with the data when the pid its killed server left behind %s', async (_, script) => {
+  ])('starts with the data if the pid in the lock file of a killed server %s', async (_, script) => {
     const dataDir = usedDataDir();
     const owner = await startProcess(dataDir);
     await writeNote(owner, 'before the kill');
@@ -115,7 +118,7 @@ describe('the embedded PostgreSQL', () => {
     killServer(dataDir);
     await owner.kill();
 
-    // A process of the server's own user: PostgreSQL itself looks past those of others.
+    // The process runs as the user of the server, because PostgreSQL ignores processes of other users.
     const { uid, gid } = statSync(clusterOf(dataDir));
     const other = spawn('/bin/sh', ['-c', script], { uid, gid, stdio: ['ignore', 'pipe', 'inherit'] });
     undo.push(() => other.kill());
@@ -127,7 +130,7 @@ describe('the embedded PostgreSQL', () => {
     expect(other.exitCode ?? other.signalCode).toBeNull();
   });
 
-  it('has one owner: a second start is refused and told which process to stop', async () => {
+  it('has one owner, and the error of a second start says which process to stop', async () => {
     const dataDir = usedDataDir();
     const owner = await startProcess(dataDir);
     await expect(start(dataDir)).rejects.toMatchObject({
@@ -153,7 +156,7 @@ describe('the embedded PostgreSQL', () => {
     expect(readdirSync(dataDir).sort()).toEqual(['postgres', 'postgres.log', 'socket']);
   });
 
-  it('starts afresh after a kill -9 in the middle of the first start', async () => {
+  it('starts from scratch after a kill -9 in the middle of the first start', async () => {
     const dataDir = newDataDir();
     const draftsIn = () => readdirSync(dataDir).filter((name) => name.startsWith('postgres.new-'));
     const first = spawnProcess({ dataDir });
@@ -183,7 +186,7 @@ describe('the embedded PostgreSQL', () => {
     });
   });
 
-  it('refuses a data directory it cannot use and says what to set', async () => {
+  it('refuses an unusable data directory and says which variable to set', async () => {
     const dataDir = join(newDataDir(), 'a-file');
     writeFileSync(dataDir, '');
     await expect(start(dataDir)).rejects.toMatchObject({
@@ -252,7 +255,7 @@ describe('the embedded PostgreSQL of root', { tags: ['root'] }, () => {
     expect(statSync(`/proc/${pid}`).uid).not.toBe(0);
   });
 
-  it('keeps its data in a directory that is closed to all but root', async () => {
+  it('keeps its data in a directory that only root can enter', async () => {
     const closed = newDataDir();
     chmodSync(closed, 0o700);
     const dataDir = join(closed, '.unseen');
@@ -263,7 +266,7 @@ describe('the embedded PostgreSQL of root', { tags: ['root'] }, () => {
     expect(await readNotes(await start(dataDir))).toEqual(['kept']);
   });
 
-  it('is the one an ordinary user gets: same data, same owner rule', async () => {
+  it('shares its data and its ownership rule with the server of an ordinary user', async () => {
     const dataDir = newDataDir();
     chownSync(dataDir, nobody.uid, nobody.gid);
     const owner = await startProcess(dataDir, nobody);
@@ -279,7 +282,7 @@ describe('the embedded PostgreSQL of root', { tags: ['root'] }, () => {
     expect(await readNotes(again)).toEqual(['from an ordinary user']);
   });
 
-  it('is refused to an ordinary user who does not own the data', async () => {
+  it('refuses an ordinary user who does not own the data', async () => {
     const dataDir = usedDataDir();
     await (await start(dataDir)).stop();
     await expect(startProcess(dataDir, { uid: 12345, gid: 12345 })).rejects.toThrow(
@@ -290,7 +293,7 @@ describe('the embedded PostgreSQL of root', { tags: ['root'] }, () => {
 
 interface Owner extends Pick<EmbeddedPostgres, 'connection'> {
   readonly pid: number;
-  /** kill -9, and gone when it resolves. */
+  /** Kills the process with kill -9. Resolves when it is gone. */
   kill(): Promise<void>;
 }
 
@@ -302,7 +305,8 @@ const announcement = z.union([
 ]);
 
 /**
- * A process of its own that owns `dataDir`, or an ephemeral server without one. Rejects when it is refused.
+ * Starts a process that owns `dataDir`, or an ephemeral server without a directory. Rejects if the start is
+ * refused.
  */
 async function startProcess(dataDir?: string, account?: typeof nobody): Promise<Owner> {
   const child = spawnProcess(dataDir === undefined ? { ephemeral: true } : { dataDir }, {}, account);
@@ -347,13 +351,16 @@ async function firstLine({ stdout }: ChildProcess): Promise<string> {
   throw new Error('The process ended without a word.');
 }
 
-/** An empty directory everyone may pass through. Whatever still runs in it after the test is killed. */
+/**
+ * Creates an empty directory that every account may pass through. Processes that still run in it after the
+ * test are killed.
+ */
 function newDataDir(): string {
   const dataDir = mkdtempSync(join(tmpdir(), 'unseen-test-'));
   chmodSync(dataDir, 0o755);
   undo.push(async () => {
     killServer(dataDir);
-    // A server that was killed a moment ago may still be at it.
+    // A server that was just killed may still write.
     await vi.waitFor(() => rmSync(dataDir, { recursive: true, force: true }), {
       timeout: 5000,
       interval: 20,
@@ -362,7 +369,7 @@ function newDataDir(): string {
   return dataDir;
 }
 
-/** One that has been started and stopped before. */
+/** Copies a data directory that was started and stopped before. */
 function usedDataDir(): string {
   const dataDir = newDataDir();
   execFileSync('cp', ['-a', clusterOf(template), dataDir]);

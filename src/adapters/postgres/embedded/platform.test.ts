@@ -19,7 +19,7 @@ it.each([
   [{ platform: 'win32', arch: 'x64', isMusl: false }, 'win32-x64'],
   [{ platform: 'linux', arch: 'ppc64', isMusl: false }, 'linux-ppc64'],
   [{ platform: 'freebsd', arch: 'x64', isMusl: false }, 'freebsd-x64'],
-])('refuses %o and names the way out', (platform, name) => {
+])('refuses %o and says what to do', (platform, name) => {
   expect(problemOfPlatform(platform)).toBe(
     `Unseen brings PostgreSQL for Linux with glibc and for macOS, on x64 and arm64, but this is ${name}. Set DATABASE_URL to a PostgreSQL server.`,
   );

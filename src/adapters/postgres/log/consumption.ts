@@ -171,7 +171,7 @@ export function startConsumption(
       let patience: Promise<boolean> | undefined;
       for (let isOver = false; ; ) {
         const rung = bell.next();
-        const records = recentReads.behind(read, batchSize);
+        const records = recentReads.after(read, batchSize);
         if (records && moved !== position()) await move();
         if (records || isOver || !recentReads.isAwaited(read)) return records;
         patience ??= delay(restMs, true, { signal }).catch(() => true);

@@ -48,7 +48,7 @@ async function openLog(): Promise<EventLogUnderTest & { readonly storage: TestSt
       await storage.query(`
         CREATE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql AS
         $$ BEGIN PERFORM pg_sleep(random() * 0.004); RETURN NULL; END $$`);
-      // Deferred: it runs in the commit.
+      // The trigger is deferred, so it runs in the commit.
       await storage.query(`
         CREATE CONSTRAINT TRIGGER dawdle AFTER INSERT ON event_log DEFERRABLE INITIALLY DEFERRED
         FOR EACH ROW EXECUTE FUNCTION dawdle()`);
@@ -66,7 +66,7 @@ describe('the Postgres event log', () => {
 });
 
 describe('the Postgres event log, beyond the port', () => {
-  /** Runs with a log of its own. */
+  /** Runs a test with its own log. */
   const withLog =
     (test: (underTest: Awaited<ReturnType<typeof openLog>>, log: EventLog) => Promise<void>) => async () => {
       const underTest = await openLog();
@@ -76,14 +76,14 @@ describe('the Postgres event log, beyond the port', () => {
         await underTest.close();
       }
     };
-  /** How many events each transaction that appended holds, in order. */
+  /** The number of events of each appending transaction, in order. */
   const batchSizes = async ({ query }: TestStorage) => {
     const sql = `SELECT count(*)::int AS size FROM event_log GROUP BY xmin ORDER BY min("offset")`;
     return (await query<{ size: number }>(sql)).map(({ size }) => size);
   };
 
   it(
-    'puts the calls that come during a commit into the next one, at most 500 events together',
+    'combines the calls during a commit into the next commit, with at most 500 events',
     withLog(async ({ storage }, log) => {
       await Promise.all(Array.from({ length: 1_200 }, () => log.append([pageViewed()])));
       const sizes = await batchSizes(storage);
@@ -94,7 +94,7 @@ describe('the Postgres event log, beyond the port', () => {
   );
 
   it(
-    'makes one commit of a call, however large',
+    'stores a call in one commit, however large it is',
     withLog(async ({ storage }, log) => {
       await Promise.all([
         log.append([pageViewed()]),
@@ -106,7 +106,7 @@ describe('the Postgres event log, beyond the port', () => {
   );
 
   it(
-    'sheds what does not fit into the queue with UNAVAILABLE, keeps what it took and recovers',
+    'rejects events over the limit of the queue with UNAVAILABLE, stores the accepted ones and recovers',
     withLog(async ({ storage }, log) => {
       const blocker = await storage.connectAgain().pool.connect();
       await blocker.query('BEGIN');
@@ -126,7 +126,7 @@ describe('the Postgres event log, beyond the port', () => {
   );
 
   it(
-    'rejects with UNAVAILABLE when the database is away, and works again when it is back',
+    'rejects with UNAVAILABLE while the database is away, and works again when it is back',
     withLog(async ({ storage }, log) => {
       const seen: LogRecord[] = [];
       await log.consume('reader', inbound, async (records) => void seen.push(...records));
@@ -152,7 +152,7 @@ describe('the Postgres event log, beyond the port', () => {
   );
 
   it(
-    'holds back neither vacuum nor notifications, however long a consumer stands by',
+    'blocks neither vacuum nor notifications, however long a consumer waits for its turn',
     withLog(async ({ open, storage }, log) => {
       const seen: LogRecord[] = [];
       for (const one of [log, open(), open()]) {
@@ -163,7 +163,7 @@ describe('the Postgres event log, beyond the port', () => {
       const sql = `
         SELECT state, backend_xmin, backend_xid FROM pg_stat_activity
         WHERE state <> 'active' AND pid IN (${consumerPids})`;
-      // A session that waits inside the database is never idle.
+      // A session that waits inside the database would never be idle.
       await vi.waitFor(async () => {
         const idle = { state: 'idle', backend_xmin: null, backend_xid: null };
         expect(await storage.query(sql, ['group'])).toEqual([idle, idle, idle]);
@@ -172,7 +172,7 @@ describe('the Postgres event log, beyond the port', () => {
   );
 
   it(
-    'hands over an event whose append was done and whose answer was lost',
+    'delivers an event that was appended although the answer was lost',
     withLog(async ({ storage }, log) => {
       const line = await openLine(storage.connection.connectionString);
       const { connection } = storage;
@@ -199,7 +199,7 @@ describe('the Postgres event log, beyond the port', () => {
   );
 
   it(
-    'leaves the database in peace while there is nothing to consume',
+    'sends no queries while there is nothing to consume',
     withLog(async ({ storage }, log) => {
       const seen: LogRecord[] = [];
       await log.consume('idle', inbound, async (records) => void seen.push(...records));
@@ -208,7 +208,7 @@ describe('the Postgres event log, beyond the port', () => {
       const sql = `SELECT state, state_change FROM pg_stat_activity WHERE pid IN (${consumerPids})`;
       const lastQuery = async () =>
         (await storage.query<{ state: string; state_change: Date }>(sql, ['idle']))[0];
-      // Until the wake-up of the last append, which comes both ways, is done with.
+      // This waits until both wake-ups of the last append are handled.
       await vi.waitFor(async () => {
         const before = await lastQuery();
         await storage.query('SELECT pg_sleep(0.2)');
@@ -223,7 +223,9 @@ describe('the Postgres event log, beyond the port', () => {
     }),
   );
 
-  /** Two writers, of which the first to append is the last to commit; whether a reader saw both records. */
+  /**
+   * Runs two writers. The first to append is the last to commit. Returns whether a reader saw both records.
+   */
   async function lateCommitIsSeen(
     { storage }: Awaited<ReturnType<typeof openLog>>,
     log: EventLog,
@@ -240,7 +242,8 @@ describe('the Postgres event log, beyond the port', () => {
     await late.query('BEGIN');
     await late.query(appendSql, values());
     const appended = early.query(appendSql, values());
-    // With the lock, the second append waits for the first; without, it is read before the first commits.
+    // With the lock, the second append waits for the first. Without it, the second record is read before the
+    // first commits.
     const waitsForLock = `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`;
     await vi.waitFor(async () => {
       if (seen.length === 0) expect(await storage.query(waitsForLock)).toHaveLength(1);
@@ -257,7 +260,10 @@ describe('the Postgres event log, beyond the port', () => {
     return seen.length === 3;
   }
 
-  /** Two groups of a process: what each was handed, one of them ahead. `hold` holds up the other. */
+  /**
+   * Consumes with two groups of a process, one of them ahead, and collects the records of each. `hold` delays
+   * the other group.
+   */
   async function consumeTogether(log: EventLog, hold: () => Promise<void> | void) {
     const led: LogRecord[] = [];
     const followed: LogRecord[] = [];
@@ -270,10 +276,10 @@ describe('the Postgres event log, beyond the port', () => {
   }
 
   it(
-    'hands on what one consumer has read to another that is handed records ahead',
+    'passes the records that one consumer has read on to a consumer that receives records ahead',
     withLog(async ({ storage }, log) => {
       const { led, followed } = await consumeTogether(log, () => {});
-      // By another process, so that both have to read.
+      // Another process appends, so that both groups have to read.
       const other = createPostgresEventLog({
         database: storage.connectAgain(),
         connection: storage.connection,
@@ -288,7 +294,7 @@ describe('the Postgres event log, beyond the port', () => {
   );
 
   it(
-    'does not let a consumer that is stuck hold up one that is handed records ahead',
+    'delivers records ahead even if another consumer is stuck',
     withLog(async (_, log) => {
       let release = () => {};
       const stuck = new Promise<void>((resolve) => {
@@ -312,14 +318,14 @@ describe('the Postgres event log, beyond the port', () => {
     INSERT INTO event_log ("offset", topic, key, value, appended_at) SELECT nextval('unordered'), ($1::text[])[1], ($2::text[])[1], ($3::text[])[1], now() FROM told`;
 
   it(
-    'makes a reader see a record that was appended first and committed last',
+    'delivers a record that was appended first and committed last',
     withLog(async (underTest, log) => {
       expect(await lateCommitIsSeen(underTest, log, withLock)).toBe(true);
     }),
   );
 
   it(
-    'would lose that record if offsets were given without the lock (control: the check above can fail)',
+    'loses that record if offsets are assigned without the lock (control: the check above can fail)',
     withLog(async (underTest, log) => {
       await underTest.storage.query('CREATE SEQUENCE unordered START 1');
       await underTest.storage.query('UPDATE log_head SET head = 100');

@@ -24,20 +24,20 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-it('hands on what follows on an offset, from the middle of a stretch too, and nothing that does not', () => {
+it('returns only the records that follow an offset, even from the middle of a stretch', () => {
   reads.follow(() => {});
   reads.add(10n, [record(11), record(12)]);
   reads.add(12n, [record(13), record(15)]);
-  expect(offsets(reads.behind(10n, 1))).toEqual([11, 12]);
-  expect(offsets(reads.behind(11n, 1))).toEqual([12]);
-  expect(offsets(reads.behind(12n, 1))).toEqual([13, 15]);
-  expect(offsets(reads.behind(13n, 1))).toEqual([15]);
-  expect(offsets(reads.behind(10n, 3))).toEqual([11, 12, 13, 15]);
-  expect(reads.behind(9n, 1)).toBeUndefined();
-  expect(reads.behind(15n, 1)).toBeUndefined();
+  expect(offsets(reads.after(10n, 1))).toEqual([11, 12]);
+  expect(offsets(reads.after(11n, 1))).toEqual([12]);
+  expect(offsets(reads.after(12n, 1))).toEqual([13, 15]);
+  expect(offsets(reads.after(13n, 1))).toEqual([15]);
+  expect(offsets(reads.after(10n, 3))).toEqual([11, 12, 13, 15]);
+  expect(reads.after(9n, 1)).toBeUndefined();
+  expect(reads.after(15n, 1)).toBeUndefined();
 });
 
-it('wakes those who follow, and keeps nothing when nobody does', () => {
+it('wakes followers, and keeps nothing without followers', () => {
   const wake = vi.fn();
   const leave = reads.follow(wake);
   reads.add(0n, [record(1)]);
@@ -45,23 +45,23 @@ it('wakes those who follow, and keeps nothing when nobody does', () => {
   leave();
   reads.add(1n, [record(2)]);
   expect(wake).toHaveBeenCalledTimes(1);
-  expect(reads.behind(1n, 1)).toBeUndefined();
+  expect(reads.after(1n, 1)).toBeUndefined();
 });
 
-it('keeps a quarter of a second and 4 MB', () => {
+it('keeps records for a quarter of a second and up to 4 MB', () => {
   reads.follow(() => {});
   reads.add(0n, [record(1)]);
   vi.advanceTimersByTime(500);
-  expect(reads.behind(0n, 1)).toBeUndefined();
+  expect(reads.after(0n, 1)).toBeUndefined();
   reads.add(1n, [record(2, 3_000_000)]);
   reads.add(2n, [record(3, 900_000)]);
-  expect(offsets(reads.behind(1n, 1))).toEqual([2]);
+  expect(offsets(reads.after(1n, 1))).toEqual([2]);
   reads.add(3n, [record(4, 200_000)]);
-  expect(reads.behind(1n, 1)).toBeUndefined();
-  expect(offsets(reads.behind(2n, 1))).toEqual([3]);
+  expect(reads.after(1n, 1)).toBeUndefined();
+  expect(offsets(reads.after(2n, 1))).toEqual([3]);
 });
 
-it('waits for somebody at work who has not read further', () => {
+it('waits for a working consumer that has not read further', () => {
   let [read, isAtWork] = [5n, true];
   const leave = reads.lead({ read: () => read, isAtWork: () => isAtWork });
   expect([reads.isAwaited(4n), reads.isAwaited(5n), reads.isAwaited(6n)]).toEqual([false, true, true]);

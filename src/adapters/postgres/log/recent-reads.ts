@@ -68,7 +68,7 @@ export function createRecentReads() {
      * Returns the kept records after an offset. It stops when it has `first` records, so the last stretch may
      * exceed this number. Undefined if there are none.
      */
-    behind(offset: bigint, first: number): readonly LogRecord[] | undefined {
+    after(offset: bigint, first: number): readonly LogRecord[] | undefined {
       trim();
       const records: LogRecord[] = [];
       let place = offset;

@@ -36,21 +36,21 @@ afterEach(async () => {
 });
 
 describe('migrate', () => {
-  it('brings an empty database to the newest migration, and the next time finds nothing to do', async () => {
+  it('migrates an empty database to the newest migration, and finds nothing to do the next time', async () => {
     const { applied } = await migrate(client, { directory: migrationsDirectory });
     expect(applied[0]).toMatch(/_init$/);
     expect((await client.query('SELECT head FROM log_head')).rows).toEqual([{ head: '0' }]);
     expect(await migrate(client, { directory: migrationsDirectory })).toEqual({ applied: [], unknown: [] });
   });
 
-  it('applies in the order of the names and books each the way Prisma does', async () => {
+  it('applies migrations in the order of their names and records each like Prisma', async () => {
     write('2_second', 'ALTER TABLE thing ADD COLUMN name TEXT -- the end of the file is in a comment');
     write('1_first', 'CREATE TABLE thing (id INT);\n');
     expect(await migrate(client, { directory })).toEqual({ applied: ['1_first', '2_second'], unknown: [] });
     expect(await booked()).toEqual([
       {
         id: expect.stringMatching(/^[0-9a-f-]{36}$/),
-        // What sha256sum says of the file.
+        // This is the output of sha256sum for the file.
         checksum: 'f9e82ea6d7116b9a7c92ccc8736b52425b8b7f119bece1ae82784f203080537c',
         migration_name: '1_first',
         started_at: expect.any(Date),
@@ -63,7 +63,7 @@ describe('migrate', () => {
     ]);
   });
 
-  it('applies once when several processes start at the same time', async () => {
+  it('applies a migration once if several processes start at the same time', async () => {
     write('1_first', 'CREATE TABLE thing (id INT); SELECT pg_sleep(0.05);');
     const clients = await Promise.all([1, 2, 3, 4].map(connect));
     const reports = await Promise.all(clients.map((each) => migrate(each, { directory })));
@@ -71,14 +71,14 @@ describe('migrate', () => {
     expect(await booked()).toHaveLength(1);
   });
 
-  describe('of an index that is made concurrently', () => {
+  describe('with an index that is created concurrently', () => {
     const thing = 'CREATE TABLE thing (id INT); INSERT INTO thing VALUES (1), (1);';
     const index = 'CREATE INDEX CONCURRENTLY IF NOT EXISTS "thing_idx" ON thing (id);';
     const isValid = async () =>
       (await client.query(`SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass('thing_idx')`))
         .rows;
 
-    it('applies it outside a transaction, once, also when several processes start at the same time', async () => {
+    it('creates the index outside a transaction, and once if several processes start at the same time', async () => {
       write('1_first', thing);
       write('2_index', index);
       const clients = await Promise.all([1, 2, 3, 4].map(connect));
@@ -90,10 +90,10 @@ describe('migrate', () => {
       expect(await isValid()).toEqual([]);
     });
 
-    it('makes it anew when it was cut off in the middle', async () => {
+    it('creates the index again if the creation was interrupted', async () => {
       write('1_first', thing);
       await migrate(client, { directory });
-      // What it leaves when it cannot be finished.
+      // This leaves an unfinished index.
       await expect(client.query(index.replace('INDEX', 'UNIQUE INDEX'))).rejects.toThrow('could not create');
       expect(await isValid()).toEqual([{ indisvalid: false }]);
       write('2_index', index);
@@ -101,7 +101,7 @@ describe('migrate', () => {
       expect(await isValid()).toEqual([{ indisvalid: true }]);
     });
 
-    it('books it when it was cut off before that', async () => {
+    it('records the migration if it was interrupted before that', async () => {
       write('1_first', thing);
       await migrate(client, { directory });
       await client.query(index);
@@ -123,14 +123,14 @@ describe('migrate', () => {
     expect(await booked()).toHaveLength(1);
   });
 
-  it('takes a file whose line ends a checkout rewrote for the same', async () => {
+  it('accepts a file if a checkout has changed only its line ends', async () => {
     write('1_first', 'CREATE TABLE\nthing (id INT);\n');
     await migrate(client, { directory });
     write('1_first', 'CREATE TABLE\r\nthing (id INT);\r\n');
     expect(await migrate(client, { directory })).toEqual({ applied: [], unknown: [] });
   });
 
-  it('undoes a migration that fails, and refuses to start until it is resolved as the message says', async () => {
+  it('rolls back a failed migration, and refuses to start until it is resolved as the message says', async () => {
     write('1_first', `CREATE TABLE thing (id INT); INSERT INTO thing VALUES ('x');`);
     const failed = await rejectionOf(migrate(client, { directory }));
     expect(failed).toMatchObject({ code: 'START_REFUSED', cause: expect.any(pg.DatabaseError) });
@@ -148,14 +148,14 @@ describe('migrate', () => {
     expect(await migrate(client, { directory })).toEqual({ applied: ['1_first'], unknown: [] });
   });
 
-  it('leaves nothing behind when it is cut off in the middle, and the next start repeats it', async () => {
+  it('leaves nothing behind if it is interrupted, and the next start repeats the migration', async () => {
     write('1_first', 'CREATE TABLE thing (id INT); SELECT pg_terminate_backend(pg_backend_pid());');
     await expect(migrate(client, { directory })).rejects.toMatchObject({ code: 'START_REFUSED' });
     write('1_first', 'CREATE TABLE thing (id INT);');
     expect(await migrate(await connect(), { directory })).toEqual({ applied: ['1_first'], unknown: [] });
   });
 
-  it('reports, and accepts, what a newer version has applied', async () => {
+  it('accepts and reports migrations of a newer version', async () => {
     write('1_first', 'CREATE TABLE thing (id INT);');
     write('2_newer', 'ALTER TABLE thing ADD COLUMN name TEXT;');
     await migrate(client, { directory });
@@ -163,7 +163,7 @@ describe('migrate', () => {
     expect(await migrate(client, { directory })).toEqual({ applied: [], unknown: ['2_newer'] });
   });
 
-  it('says what is wrong when the migrations cannot be read or the database may not be changed', async () => {
+  it('reports unreadable migrations and a missing right to change the database', async () => {
     await expect(migrate(client, { directory: join(directory, 'nowhere') })).rejects.toMatchObject({
       code: 'START_REFUSED',
       message: expect.stringMatching(/nowhere cannot be read .* Reinstall/),
@@ -176,7 +176,7 @@ describe('migrate', () => {
     await client.query('ROLLBACK');
   });
 
-  it('gives its lock back, whatever happened', async () => {
+  it('releases its lock, whatever happened', async () => {
     write('1_first', 'nonsense');
     await expect(migrate(client, { directory })).rejects.toThrow();
     const other = await connect();

@@ -19,9 +19,9 @@ const partitionsOf = async (parent: string) =>
 const expirePageViews = (before: Date) => storage.store.expire('pageViews', before, { dryRun: false });
 
 describe('the removal of old partitions', () => {
-  it('drops those of five past months when the statistics of the catalogue are fresh', async () => {
+  it('drops the partitions of five past months even if the statistics of the catalog are fresh', async () => {
     await storage.store.preparePageViews([1, 2, 3, 4, 5, 6].map(month));
-    // Fresh statistics have the planner look at every relation before it looks at the parent.
+    // With fresh statistics the planner examines every relation before the parent.
     await storage.query('ANALYZE pg_inherits; ANALYZE pg_class');
     const counts = (dryRun: boolean) =>
       Promise.all([
@@ -34,7 +34,7 @@ describe('the removal of old partitions', () => {
     expect(await partitionsOf('user_activity_member')).toEqual(['user_activity_member_2026_06']);
   });
 
-  it('goes by the bounds of partitions that an operator renamed, moved, made or detached', async () => {
+  it('uses the bounds of partitions that an operator renamed, moved, created or detached', async () => {
     await storage.store.preparePageViews([1, 2, 3, 4].map(month));
     await storage.query(`
       CREATE SCHEMA archive;
@@ -58,7 +58,7 @@ describe('the removal of old partitions', () => {
     ]);
   });
 
-  it('reads bounds whatever date style and time zone the database has', async () => {
+  it('reads bounds in any date style and time zone of the database', async () => {
     await storage.query(`
       DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET datestyle = ''SQL, DMY''', current_database());
         EXECUTE format('ALTER DATABASE %I SET timezone = ''Pacific/Auckland''', current_database()); END $$`);
@@ -69,7 +69,7 @@ describe('the removal of old partitions', () => {
     expect(rows.map(({ name }) => name)).toEqual(['public.page_view_2026_04', 'public.page_view_2026_05']);
   });
 
-  it('removes what it can of a kind when one partition cannot be dropped, and rejects with the reason', async () => {
+  it('removes the other data of a kind if one partition cannot be dropped, and rejects with the reason', async () => {
     await storage.store.preparePageViews([1, 2, 3].map(month));
     await storage.query(`CREATE VIEW needed AS SELECT * FROM user_activity_2026_02`);
     await storage.query(
@@ -83,7 +83,7 @@ describe('the removal of old partitions', () => {
     expect(await storage.query('SELECT FROM user_activity_metrics')).toEqual([]);
   });
 
-  it('drops nothing but old partitions of the tables that have them', async () => {
+  it('drops only old partitions of partitioned tables', async () => {
     await storage.store.preparePageViews([1, 6].map(month));
     for (const name of ['public.app_user', 'public.page_view_2026_06', 'page_view; DROP TABLE app_user'])
       await storage.query(`SELECT drop_old_partition('page_view', $1, $2)`, [name, june]);
@@ -96,14 +96,14 @@ describe('the removal of old partitions', () => {
 });
 
 describe('the preparation of partitions', () => {
-  it('makes one under another name if the usual name is taken by a partition that was detached', async () => {
+  it('creates a partition under another name if a detached partition has the usual name', async () => {
     await storage.store.preparePageViews([month(3)]);
     await storage.query('ALTER TABLE page_view DETACH PARTITION page_view_2026_03');
     await storage.connectAgain().pool.query(`SELECT create_page_view_partition('2026-03-01')`);
     expect(await partitionsOf('page_view')).toEqual(['page_view_2026_03_2']);
   });
 
-  it('leaves a month alone that a partition of an operator covers, also in part', async () => {
+  it('skips a month that a partition of an operator covers, even partly', async () => {
     await storage.query(`
       CREATE TABLE of_march PARTITION OF page_view FOR VALUES FROM ('2026-03-01 00:00Z') TO ('2026-04-01 00:00Z');
       CREATE TABLE of_a_week PARTITION OF page_view FOR VALUES FROM ('2026-04-06 00:00Z') TO ('2026-04-13 00:00Z')`);
@@ -121,7 +121,7 @@ describe('the preparation of partitions', () => {
     expect(await partitionsOf('page_view')).toEqual(['page_view_2026_04', 'page_view_default']);
   });
 
-  it('makes the partitions of the other tables and months if one cannot be made', async () => {
+  it('creates the partitions of the other tables and months if one cannot be created', async () => {
     await storage.query(`
       CREATE FUNCTION refuse() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN
         IF EXISTS (SELECT FROM pg_event_trigger_ddl_commands() WHERE object_identity ~ 'page_view_2026_03$')

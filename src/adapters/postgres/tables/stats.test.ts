@@ -28,10 +28,10 @@ interface Question {
 
 let users = 0;
 
-/** Stores the views for a user of their own and asks for the stats. */
+/** Stores the views for a new user and reads the stats. */
 async function statsFor(views: readonly View[], question: Question): Promise<UserStats> {
   const key: UserKey = { tenantId: 'default', userId: `user-${++users}` };
-  // Of other users, before and behind in the index: never counted.
+  // These users are before and after the user in the index, and must not be counted.
   const others = [`user-${users}-`, `user-${users - 1}~`].map((userId) => ({ ...key, userId }));
   const rows = [key, ...others].flatMap((user) =>
     views.map(({ name, at }) => ({
@@ -52,7 +52,7 @@ const minuteMs = 60_000;
 const hourMs = 60 * minuteMs;
 const dayMs = 24 * hourMs;
 
-/** The calendar day of an instant as a wall clock of the zone shows it. */
+/** The calendar day of an instant in a time zone. */
 const dayOf = (instant: Date, timeZone: string): string =>
   new Intl.DateTimeFormat('en-CA', { timeZone, year: 'numeric', month: '2-digit', day: '2-digit' }).format(
     instant,
@@ -61,14 +61,14 @@ const dayOf = (instant: Date, timeZone: string): string =>
 const dayAfter = (day: string, count: number): string =>
   new Date(Date.parse(`${day}T00:00:00Z`) + count * dayMs).toISOString().slice(0, 10);
 
-/** The first instant of a day: the wall clock is looked at every quarter of an hour until it shows that day. */
+/** The first instant of a day. Checks every quarter of an hour until the zone shows that day. */
 function firstInstantOf(day: string, timeZone: string): Date {
   for (let at = Date.parse(`${day}T00:00:00Z`) - 15 * hourMs; ; at += 15 * minuteMs) {
     if (dayOf(new Date(at), timeZone) >= day) return new Date(at);
   }
 }
 
-/** What the API's descriptions say, word by word and without a thought for speed. */
+/** Computes the stats literally as the API describes them, without regard to speed. */
 function oracle(
   all: readonly View[],
   { days, mode, timeZone, asOf }: Question,
@@ -129,7 +129,7 @@ function oracle(
   };
 }
 
-/** Zones and a day in 2026 on which something happens there, or nothing anywhere. */
+/** Zones with a day in 2026 on which their clocks change, or on which nothing happens anywhere. */
 const occasions = [
   ['UTC', '2026-06-15'],
   ['Europe/Berlin', '2026-03-29'], // 02:00 becomes 03:00: 23 hours
@@ -145,7 +145,7 @@ const occasions = [
   ['America/Sao_Paulo', '2026-02-28'],
 ] as const;
 
-/** Steps between views: around the session gap, around a day, and nothing at all. */
+/** Steps between views: around the session gap, around a day, and zero. */
 const steps = [
   0,
   1,
@@ -195,7 +195,7 @@ const scenario = fc
   });
 
 describe('stats', () => {
-  it('are what the definition says, in every zone, on days of 23, 24 and 25 hours', async () => {
+  it('match the definition in every zone, on days of 23, 24 and 25 hours', async () => {
     await fc.assert(
       fc.asyncProperty(scenario, async ({ views, question }) => {
         const { start, ...expected } = oracle(views, question);
@@ -206,7 +206,7 @@ describe('stats', () => {
     );
   });
 
-  it('differ when days are cut one hour off (control: the check above can fail)', async () => {
+  it('differ if the days begin one hour later (control: the check above can fail)', async () => {
     const views = [{ name: 'a', at: new Date('2026-03-29T22:30:00Z') }];
     const question = {
       days: 2,
@@ -225,7 +225,7 @@ describe('stats', () => {
   const view = (name: string, time: string): View => ({ name, at: at(time) });
   const week = { days: 7, mode: 'CALENDAR', timeZone: 'UTC', asOf: at('20T12:00:00') } as const;
 
-  it('of nobody are zeros, one day after the other', async () => {
+  it('of an unknown user are zeros for every day', async () => {
     const stats = await statsFor([], week);
     expect(stats).toEqual({
       pageViewCount: 0,
@@ -242,7 +242,7 @@ describe('stats', () => {
     });
   });
 
-  it('count the gaps up to 30 minutes as time on site and a longer one as the end of a session', async () => {
+  it('count gaps up to 30 minutes as time on site, and a longer gap as the end of a session', async () => {
     const stats = await statsFor(
       [
         view('Home', '20T09:00:00.000'),
@@ -264,7 +264,7 @@ describe('stats', () => {
     expect(stats.byDay.at(-1)).toEqual({ date: '2026-11-20', pageViewCount: 5, timeOnSiteSeconds: 2_400 });
   });
 
-  it('put the most viewed page first, of equals the one viewed last, of those the one first by name', async () => {
+  it('order pages by views, then by the last view, then by name', async () => {
     const stats = await statsFor(
       [
         ...[view('three', '18T08:00:00'), view('three', '18T08:01:00'), view('three', '18T08:02:00')],
@@ -285,7 +285,7 @@ describe('stats', () => {
     expect(stats.topPages[0]?.lastViewedAt).toEqual(at('18T08:02:00'));
   });
 
-  it('cut days where the asker says: one evening in UTC is two days in Kathmandu', async () => {
+  it('cut days in the time zone of the caller: one evening in UTC is two days in Kathmandu', async () => {
     // 18:10 and 18:20 in UTC are 23:55 and 00:05 at +05:45.
     const views = [view('a', '19T18:10:00'), view('b', '19T18:20:00')];
     const inUtc = await statsFor(views, week);
@@ -299,7 +299,7 @@ describe('stats', () => {
     ]);
   });
 
-  it('take a calendar window from midnight and a rolling one from the hour', async () => {
+  it('begin a calendar window at midnight and a rolling window at the hour', async () => {
     const views = [
       view('a', '18T23:59:59.999'),
       view('a', '19T00:00:00'),
@@ -316,13 +316,13 @@ describe('stats', () => {
     });
   });
 
-  it('do not count a view at the end of the window, nor the time across its start', async () => {
+  it('count neither a view at the end of the window nor the time across its start', async () => {
     const views = [view('a', '19T23:55:00'), view('a', '20T00:05:00'), view('a', '20T12:00:00')];
     const today = await statsFor(views, { ...week, days: 1 });
     expect(today).toMatchObject({ pageViewCount: 1, sessionCount: 1, timeOnSiteSeconds: 0 });
   });
 
-  it('name at most 100 pages and count them all', async () => {
+  it('list at most 100 pages and count all pages', async () => {
     const views = Array.from({ length: 130 }, (_, n) => ({
       name: `page ${n}`,
       at: new Date(at('20T08:00:00').getTime() + n),
