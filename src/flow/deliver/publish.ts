@@ -37,7 +37,7 @@ export async function publishBadges(
   badges: readonly Badge[],
   cause: BadgeCause,
 ): Promise<void> {
-  // The caller reads the result of its own action after the answer, so the answer waits for the cache.
+  // The answer waits for the cache write, so that the caller reads the result of its own action afterwards.
   const cached = cache.write(badges);
   const messages = badges.map((badge) => ({
     topic: badgeTopic(badge, badge.key),

@@ -92,7 +92,7 @@ export function createRead(
 
   return {
     inbox: (key: UserKey): Promise<Inbox> => inboxes.load(key),
-    /** The badge of a user. With a cache, the notification badge may be as old as `BadgeCache` says. */
+    /** The badge of a user. A cached notification badge may be up to `badgeCacheMs` old. */
     badge: async (user: UserKey, key = notificationsKey): Promise<Badge> =>
       key === notificationsKey ? cachedBadges.load(user) : itemBadge(user, key),
     /** The badge at or after the moment of the call. */

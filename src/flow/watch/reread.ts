@@ -66,7 +66,7 @@ export function createReread(
     try {
       while (waiting.size > 0) {
         await delay(gatherMs * (0.5 + Math.random()), undefined, { ref: false });
-        // A change from here on may be missing in this read, so it starts another read.
+        // This read may miss a change that is published from here on. Such a change starts another read.
         const asked = [...waiting.values()];
         waiting = new Map();
         await readBatches(asked, () => delay(pauseMs, undefined, { ref: false }));

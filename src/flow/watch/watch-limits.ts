@@ -69,8 +69,8 @@ export function createLimitWatch(
           slot.put(userLimitId, limit);
         },
       };
-      // A message that arrives before the snapshot is read is not older than the snapshot. The versions
-      // decide which state is newer, in either order.
+      // A message that arrives before the snapshot is read is not older than the snapshot. The version tells
+      // which state is newer, whichever comes first.
       const { confirmed, end } = pubSub.subscribe([limitTopic(user)], (message) => {
         const limit = news.parse(message);
         if (limit) watcher.offer(limit);
