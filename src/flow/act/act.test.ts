@@ -24,7 +24,7 @@ const actWith = (pubSub: PubSub = createLocalPubSub(), store = storage.store) =>
 
 let users = 0;
 let offsets = 0;
-async function someone(): Promise<UserKey> {
+async function createUser(): Promise<UserKey> {
   const key = { tenantId: 'default', userId: `user-${++users}` };
   await storage.store.transaction((transaction) => transaction.ensureUsers([key], testNow));
   return key;
@@ -50,7 +50,7 @@ const inboxOf = async (user: UserKey) => (await storage.store.inboxes([user]))[0
 
 describe('opening the inbox', () => {
   it('marks every arrived notification as seen at that time and leaves it unread', async () => {
-    const user = await someone();
+    const user = await createUser();
     await arrive(user, 3);
     const opened = await actWith().openInbox(user, undefined);
     expect(opened).toEqual({
@@ -62,7 +62,7 @@ describe('opening the inbox', () => {
   });
 
   it('leaves notifications unseen that arrived after `upToSeq`', async () => {
-    const user = await someone();
+    const user = await createUser();
     await arrive(user, 5);
     expect(await actWith().openInbox(user, 3n)).toMatchObject({ badge: { unseen: 2 } });
     const unseen = (await storage.store.notifications(user, { first: 10 })).filter(
@@ -72,7 +72,7 @@ describe('opening the inbox', () => {
   });
 
   it('changes nothing when repeated, or when `upToSeq` is below the watermark or above the newest arrival', async () => {
-    const user = await someone();
+    const user = await createUser();
     await arrive(user, 4);
     await actWith().openInbox(user, 3n);
     const once = await inboxOf(user);
@@ -85,7 +85,7 @@ describe('opening the inbox', () => {
   });
 
   it('changes no badge of an empty inbox', async () => {
-    const user = await someone();
+    const user = await createUser();
     expect(await actWith().openInbox(user, undefined)).toMatchObject({ badge: { unseen: 0, version: 0 } });
   });
 
@@ -97,7 +97,7 @@ describe('opening the inbox', () => {
   });
 
   it('publishes after the commit, and a failed publish undoes nothing', async () => {
-    const user = await someone();
+    const user = await createUser();
     await arrive(user, 2);
     const pubSub = observed(createLocalPubSub());
     await actWith(pubSub).openInbox(user, 1n);
@@ -110,7 +110,7 @@ describe('opening the inbox', () => {
   });
 
   it('publishes and stores nothing when the transaction fails', async () => {
-    const user = await someone();
+    const user = await createUser();
     await arrive(user, 2);
     const before = await inboxOf(user);
     const pubSub = observed(createLocalPubSub());
@@ -123,7 +123,7 @@ describe('opening the inbox', () => {
   });
 
   it('never clears unshown notifications while others arrive, and the counters equal a recount', async () => {
-    const user = await someone();
+    const user = await createUser();
     const step = fc.oneof(
       fc.record({ kind: fc.constant('arrive' as const), count: fc.integer({ min: 1, max: 3 }) }),
       fc.record({
@@ -160,7 +160,7 @@ describe('opening the inbox', () => {
   });
 
   it('clears more if it ignores `upToSeq` (control: the check above can fail)', async () => {
-    const user = await someone();
+    const user = await createUser();
     await arrive(user, 2);
     const [newest] = await storage.store.notifications(user, { first: 1 });
     await arrive(user, 1);
@@ -169,7 +169,7 @@ describe('opening the inbox', () => {
   });
 
   it('corrects a wrong count', async () => {
-    const user = await someone();
+    const user = await createUser();
     await arrive(user, 3);
     await storage.query('UPDATE inbox SET unseen = 17 WHERE user_id = $1', [user.userId]);
     expect(await drift(storage.query)).toMatchObject([{ user_id: user.userId }]);
@@ -180,7 +180,7 @@ describe('opening the inbox', () => {
 
 describe('upserting users', () => {
   it('creates and changes users, and returns which users it created', async () => {
-    const user = await someone();
+    const user = await createUser();
     const patches = [
       { ...user, patch: { canReceiveNotifications: false } },
       { tenantId: 'default', userId: `user-${++users}`, patch: { timeZone: 'Europe/Berlin' } },

@@ -35,7 +35,7 @@ afterAll(() => storage.close());
 
 let users = 0;
 let offsets = 0;
-const anyone = (): UserKey => ({ tenantId: 'default', userId: `erase-me-${++users}` });
+const newUser = (): UserKey => ({ tenantId: 'default', userId: `erase-me-${++users}` });
 
 const actOn = (store: Store = storage.store) => createAct({ store, pubSub, clock, logger: silent });
 const projectOn = (store: Store = storage.store) =>
@@ -113,7 +113,7 @@ const rowsIn = async (table: string, { tenantId, userId }: UserKey) =>
 describe('erasing a user', () => {
   it('leaves no row of the user in any table with a user_id, and every row of other users', async () => {
     await storage.store.preparePageViews([testNow]);
-    const user = anyone();
+    const user = newUser();
     const others = [
       { ...user, tenantId: 'other' },
       { ...user, userId: `${user.userId}x` },
@@ -126,17 +126,17 @@ describe('erasing a user', () => {
       for (const one of [user, ...others]) await seed(table, one);
     }
     expect(await actOn().eraseUser(user)).toBeUndefined();
-    const holding = async (of: UserKey) => {
-      const counts = await Promise.all(tables.map((table) => rowsIn(table, of)));
+    const tablesWith = async (holder: UserKey) => {
+      const counts = await Promise.all(tables.map((table) => rowsIn(table, holder)));
       return tables.filter((_, index) => counts[index] !== 0);
     };
-    expect(await holding(user)).toEqual([]);
-    for (const other of others) expect(await holding(other)).toEqual(tables);
+    expect(await tablesWith(user)).toEqual([]);
+    for (const other of others) expect(await tablesWith(other)).toEqual(tables);
   });
 
   it('leaves no data that names the user in any table', async () => {
-    const user = anyone();
-    const other = anyone();
+    const user = newUser();
+    const other = newUser();
     const { store, database, connection } = storage;
     const log = createPostgresEventLog({ database, connection, logger: silent });
     const record = createRecord({ log, store, clock }, { retentionDays: 183 });
@@ -198,7 +198,7 @@ describe('erasing a user', () => {
   });
 
   it('reports that the user does not exist only if nothing about the user is stored', async () => {
-    const user = anyone();
+    const user = newUser();
     expect(await actOn().eraseUser(user)).toMatchObject({ code: 'USER_NOT_FOUND', path: ['userId'] });
     await projectOn().apply([{ ...rawRecord('poison', ++offsets), key: `default/${user.userId}` }]);
     expect(await actOn().eraseUser(user)).toBeUndefined();
@@ -206,7 +206,7 @@ describe('erasing a user', () => {
   });
 
   it('keeps all data if it fails midway', async () => {
-    const user = anyone();
+    const user = newUser();
     await projectOn().apply(next([pageViewed(user), notificationSent(user)]));
     const before = await rowsNaming(user);
     const published = pubSub.published.length;
@@ -265,7 +265,7 @@ describe('erasing a user with many rows', () => {
     (await rowsNaming(user)).filter((row) => row.startsWith(`${table} `)).length;
 
   it('removes the rows in steps, and leaves few rows for the transaction that blocks other writers', async () => {
-    const user = anyone();
+    const user = newUser();
     await storage.store.preparePageViews([testNow]);
     await projectOn().apply(next([pageViewed(user), notificationSent(user)]));
     await fill(user);
@@ -283,7 +283,7 @@ describe('erasing a user with many rows', () => {
   });
 
   it('leaves correct badges with newer versions when it is interrupted, and the next call completes it', async () => {
-    const user = anyone();
+    const user = newUser();
     await projectOn().apply(next([pageViewed(user), notificationSent(user)]));
     await fill(user);
     const [before] = await storage.store.inboxes([user]);
@@ -326,7 +326,7 @@ describe('the badge of an erased user', () => {
   }
 
   it('falls to 0 for all watchers, and continues from there when the user is created again', async () => {
-    const user = anyone();
+    const user = newUser();
     await projectOn().apply(next([pageViewed(user)]));
     await arrive(user, 3);
     const { seen, resync, end } = await watching(user);
@@ -342,7 +342,7 @@ describe('the badge of an erased user', () => {
   });
 
   it('falls to 0 even if the message was lost', async () => {
-    const user = anyone();
+    const user = newUser();
     await projectOn().apply(next([pageViewed(user), notificationSent(user)]));
     const { seen, resync, end } = await watching(user);
     pubSub.lose = true;
@@ -355,7 +355,7 @@ describe('the badge of an erased user', () => {
   });
 
   it('has growing versions through arrivals, openings and erasures of several users', async () => {
-    const few = [anyone(), anyone(), anyone()];
+    const few = [newUser(), newUser(), newUser()];
     const newest = new Map<UserKey, number>();
     const step = fc.tuple(fc.constantFrom(...few), fc.constantFrom('arrive', 'open', 'erase'));
     await fc.assert(
@@ -399,7 +399,7 @@ describe('erasing a user while events about the user are applied', () => {
   const events = (user: UserKey) => [pageViewed(user), notificationSent(user)];
 
   it('waits for the events, and removes what they wrote', async () => {
-    const user = anyone();
+    const user = newUser();
     await projectOn().apply(next(events(user)));
     const { open, opened } = gate();
     const reached = gate();
@@ -422,7 +422,7 @@ describe('erasing a user while events about the user are applied', () => {
   });
 
   it('waits for a change of preferences', async () => {
-    const user = anyone();
+    const user = newUser();
     await projectOn().apply(next(events(user)));
     const { open, opened } = gate();
     const reached = gate();
@@ -446,7 +446,7 @@ describe('erasing a user while events about the user are applied', () => {
   });
 
   it('makes later events wait and then find no user, so no row of a notification remains', async () => {
-    const user = anyone();
+    const user = newUser();
     await projectOn().apply(next(events(user)));
     const { open, opened } = gate();
     const reached = gate();

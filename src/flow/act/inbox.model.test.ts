@@ -275,7 +275,7 @@ describe('an inbox', () => {
   });
 });
 
-describe('the badge equals the count of the model after every step, and its members explain it', () => {
+describe('the badge and its explanation match the model after every step', () => {
   it('for any sequence of actions, with database outages in between', { timeout: 120_000 }, () =>
     holds(directly(), 100),
   );

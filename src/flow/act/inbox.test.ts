@@ -341,7 +341,7 @@ describe('a visit', () => {
       return row;
     };
     expect(await unread()).toEqual({ n: 200, upTo: '200' });
-    // Archived notifications cannot be read by a visit, and do not count toward its limit.
+    // A visit does not read archived notifications, and they do not count toward its limit.
     await about(maxReadByVisit);
     await one.act.markNotifications(one.user, { action: 'ARCHIVE', which: { filter: { read: false } } });
     await one.act.markNotifications(one.user, {

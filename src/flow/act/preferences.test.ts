@@ -23,7 +23,7 @@ beforeAll(async () => {
 afterAll(() => storage.close());
 
 let users = 0;
-async function someone(): Promise<UserKey> {
+async function createUser(): Promise<UserKey> {
   const key = { tenantId: 'default', userId: `user-${++users}` };
   await storage.store.transaction((transaction) => transaction.ensureUsers([key], testNow));
   return key;
@@ -60,7 +60,7 @@ const delivered = ['DELIVERED', null];
 
 describe('preferences', () => {
   it('keep absent fields, reset null fields to the default, and return all choices', async () => {
-    const user = await someone();
+    const user = await createUser();
     const first = await update(user, {
       patch: { timeZone: 'Europe/Berlin', canReceiveNotifications: false },
       categories: off('news'),
@@ -81,16 +81,16 @@ describe('preferences', () => {
   });
 
   it('return a problem for a user who does not exist, and create nothing', async () => {
-    const nobody = { tenantId: 'default', userId: 'nobody' };
-    expect(await update(nobody, { categories: off('news') })).toMatchObject({
+    const unknownUser = { tenantId: 'default', userId: 'nobody' };
+    expect(await update(unknownUser, { categories: off('news') })).toMatchObject({
       problem: { code: 'USER_NOT_FOUND' },
     });
-    expect(await storage.store.users([nobody])).toEqual([]);
-    expect(await storage.store.categoryChoices([nobody])).toEqual([]);
+    expect(await storage.store.users([unknownUser])).toEqual([]);
+    expect(await storage.store.categoryChoices([unknownUser])).toEqual([]);
   });
 
   it('cover at most 100 categories, even if two calls race', async () => {
-    const user = await someone();
+    const user = await createUser();
     const names = (prefix: string, count: number) =>
       Array.from({ length: count }, (_, index) => `${prefix}${index}`);
     await update(user, { categories: off(...names('a', 60)) });
@@ -108,7 +108,7 @@ describe('preferences', () => {
 
 describe('an arriving notification', () => {
   it('is suppressed with a reason as the user chose, unless its category is locked or it is critical', async () => {
-    const user = await someone();
+    const user = await createUser();
     await update(user, { categories: off('news', 'security') });
     expect(
       await arrive(user, [
@@ -128,7 +128,7 @@ describe('an arriving notification', () => {
   });
 
   it('stays suppressed when the user opts in later, and no badge changes', async () => {
-    const user = await someone();
+    const user = await createUser();
     await update(user, { categories: off('news') });
     await arrive(user, [{ category: 'news' }, {}]);
     const before = pubSub.published.length;
@@ -141,7 +141,7 @@ describe('an arriving notification', () => {
   });
 
   it('is suppressed per user and per tenant within a batch', async () => {
-    const [a, b] = [await someone(), await someone()];
+    const [a, b] = [await createUser(), await createUser()];
     const namesake = { ...a, tenantId: 'other' };
     await storage.store.transaction((transaction) => transaction.ensureUsers([namesake], testNow));
     await update(a, { categories: off('news') });
@@ -161,7 +161,7 @@ describe('an arriving notification', () => {
 
 describe('the API', () => {
   it('refuses a notification that would be suppressed, with the same reason, and records nothing', async () => {
-    const user = await someone();
+    const user = await createUser();
     await update(user, { categories: off('news', 'security') });
     const { store, database, connection } = storage;
     const log = createPostgresEventLog({ database, connection, logger: silent });

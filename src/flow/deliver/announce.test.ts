@@ -77,11 +77,11 @@ describe('the announcement of a delivered notification', () => {
     } as const;
     await act.createUserLimit(caller, { ...limit, userLimitId: 'by-hand' });
     await act.updateUserLimitProgress(caller, { userLimitId: 'by-hand', amount: '85' });
-    const told = async () =>
+    const titles = async () =>
       (await announced()).flatMap(({ topic, event }) =>
         topic === notificationCreatedTopic ? [event.data.notification.title] : [],
       );
-    expect(await told()).toEqual(['80 % of your deposit limit is used']);
+    expect(await titles()).toEqual(['80 % of your deposit limit is used']);
   });
 
   it('contains what an e-mail, a text message or a push needs', async () => {
@@ -183,11 +183,11 @@ describe('the announcement of a delivered notification', () => {
     await apply([first, second, later]);
     clock.set(inHours(1));
     await deliverDue();
-    const told = (await announced()).map(({ event }) => {
+    const announcements = (await announced()).map(({ event }) => {
       const { id, title, groupCount } = event.data.notification;
       return [event.id, id, title, groupCount, event.data.badge.unseen];
     });
-    expect(told).toEqual([
+    expect(announcements).toEqual([
       [first.id, first.id, 'One', 1, 1],
       [second.id, first.id, 'Two', 2, 1],
       [later.id, first.id, 'Three', 3, 1],

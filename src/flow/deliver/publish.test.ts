@@ -74,7 +74,7 @@ function startWorker() {
       const published = states.filter((state) => !parseMove(JSON.stringify(state)));
       return Math.max(...published.map(({ badge, version }) => badge?.version ?? version), ...reread);
     },
-    /** Adds the versions that a watcher reads, if a request to read again was published. */
+    /** If a request to read again was published, the watcher reads these versions. */
     reread(versions: readonly number[]): void {
       if (pubSub.published.some(({ value }) => parseMove(value))) reread.push(...versions);
     },

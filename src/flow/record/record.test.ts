@@ -48,9 +48,9 @@ const expiresAt = new Date(testNow.getTime() + 3_600_000);
 const service: Caller = { tenantId: 'default', subject: 'shop', role: 'service', expiresAt };
 
 let users = 0;
-const anyone = () => `user-${++users}`;
-async function someone(fields: { canReceiveNotifications?: boolean } = {}): Promise<string> {
-  const userId = anyone();
+const nextUserId = () => `user-${++users}`;
+async function createUser(fields: { canReceiveNotifications?: boolean } = {}): Promise<string> {
+  const userId = nextUserId();
   const patches = [{ tenantId: 'default', userId, patch: fields }];
   await storage.store.transaction((transaction) => transaction.patchUsers(patches, testNow));
   return userId;
@@ -116,7 +116,7 @@ function failingOnce(when: 'before' | 'after'): EventLog {
 
 describe('a recorded page view', () => {
   it('is durable in the log, unchanged and with its id, when the call resolves', async () => {
-    const userId = anyone();
+    const userId = nextUserId();
     const occurredAt = new Date(testNow.getTime() - 5_000);
     const { eventIds, problems } = await recordView(
       viewOf({ userId, occurredAt, path: '/pricing', subjectId: 'p1' }),
@@ -137,13 +137,13 @@ describe('a recorded page view', () => {
   });
 
   it('happened now if the caller gives no time', async () => {
-    const userId = anyone();
+    const userId = nextUserId();
     await recordView(viewOf({ userId }));
     expect(await logged(userId)).toMatchObject([{ occurredAt: testNow }]);
   });
 
   it('gets a new id if the call has no key', async () => {
-    const userId = anyone();
+    const userId = nextUserId();
     await Promise.all([recordView(viewOf({ userId })), recordView(viewOf({ userId }))]);
     expect(new Set((await logged(userId)).map(({ id }) => id)).size).toBe(2);
   });
@@ -157,7 +157,7 @@ describe('a recorded page view', () => {
     );
     await fc.assert(
       fc.asyncProperty(offset, async (ms) => {
-        const userId = anyone();
+        const userId = nextUserId();
         const { eventIds, problems } = await recordView(
           viewOf({ userId, occurredAt: new Date(testNow.getTime() + ms) }),
         );
@@ -172,7 +172,7 @@ describe('a recorded page view', () => {
   });
 
   it('is recorded even if other views of the call are refused, and each problem names its view', async () => {
-    const userId = anyone();
+    const userId = nextUserId();
     const at = (index: number) => ['input', 'views', String(index)];
     const { eventIds, problems } = await recordTo().pageViews(service, 'recordPageViews', [
       viewOf({ userId, name: 'first', at: at(0) }),
@@ -196,7 +196,7 @@ describe('a recorded page view', () => {
 
 describe('an activity of another type', () => {
   it('is recorded as an event with its user, time and type', async () => {
-    const userId = anyone();
+    const userId = nextUserId();
     const { eventIds } = await recordView(viewOf({ userId, activityType: 'click', subjectId: 's' }));
     expect(await logged(userId)).toEqual([
       expect.objectContaining({ id: eventIds[0], type: 'activityRecorded', data: { activityType: 'click' } }),
@@ -212,7 +212,7 @@ describe('an activity of another type', () => {
   });
 
   it('conflicts with a page view that has the same key', async () => {
-    const input = viewOf({ userId: anyone(), idempotencyKey: 'shared' });
+    const input = viewOf({ userId: nextUserId(), idempotencyKey: 'shared' });
     expect(await recordView(input)).toMatchObject({ problems: [] });
     expect(await recordView({ ...input, activityType: 'page_view' })).toMatchObject({ problems: [] });
     const { problems } = await recordView({ ...input, activityType: 'click' });
@@ -222,7 +222,7 @@ describe('an activity of another type', () => {
 
 describe('an idempotency key', () => {
   it('gives repeated and concurrent calls with the same input one id, and the view counts once', async () => {
-    const userId = anyone();
+    const userId = nextUserId();
     const input = viewOf({ userId, idempotencyKey: uuidV7() });
     const racing = await Promise.all(Array.from({ length: 20 }, () => recordView(input)));
     const later = await recordView(input);
@@ -235,7 +235,7 @@ describe('an idempotency key', () => {
   });
 
   it('refuses different input and records none of it', async () => {
-    const userId = anyone();
+    const userId = nextUserId();
     const idempotencyKey = uuidV7();
     const input = viewOf({ userId, idempotencyKey, path: '/a' });
     await recordView(input);
@@ -244,7 +244,7 @@ describe('an idempotency key', () => {
       { ...input, path: '/b' },
       { ...input, path: undefined },
       { ...input, subjectId: '/a', path: undefined },
-      { ...input, userId: anyone() },
+      { ...input, userId: nextUserId() },
       { ...input, occurredAt: testNow },
     ];
     for (const other of others) {
@@ -261,7 +261,7 @@ describe('an idempotency key', () => {
 
   it('lets one of several concurrent inputs win, and accepts every call with that input', async () => {
     for (let round = 0; round < 5; round += 1) {
-      const userId = anyone();
+      const userId = nextUserId();
       const idempotencyKey = uuidV7();
       const inputs = Array.from({ length: 12 }, (_, n) =>
         viewOf({ userId, name: `page ${n % 3}`, idempotencyKey }),
@@ -275,7 +275,7 @@ describe('an idempotency key', () => {
   });
 
   it('is scoped to a tenant, a caller and a mutation', async () => {
-    const input = viewOf({ userId: anyone(), idempotencyKey: uuidV7() });
+    const input = viewOf({ userId: nextUserId(), idempotencyKey: uuidV7() });
     const ids = await Promise.all([
       recordView(input),
       recordView({ ...input, name: 'Docs' }, { caller: { ...service, tenantId: 'other' } }),
@@ -290,7 +290,7 @@ describe('an idempotency key', () => {
   it.each(['before', 'after'] as const)(
     'makes a retry safe if the log fails %s it stores the event',
     async (when) => {
-      const userId = anyone();
+      const userId = nextUserId();
       const input = viewOf({ userId, idempotencyKey: uuidV7() });
       const to = failingOnce(when);
       await expect(recordView(input, { to })).rejects.toMatchObject({ code: 'UNAVAILABLE' });
@@ -303,7 +303,7 @@ describe('an idempotency key', () => {
 
   it('returns the first answer even if the view has become too old since', async () => {
     const oldest = viewOf({
-      userId: anyone(),
+      userId: nextUserId(),
       idempotencyKey: uuidV7(),
       occurredAt: new Date(testNow.getTime() - retentionMs),
     });
@@ -322,14 +322,14 @@ describe('an idempotency key', () => {
   });
 
   it('can be reused if its first input was rejected', async () => {
-    const input = viewOf({ userId: anyone(), idempotencyKey: uuidV7() });
+    const input = viewOf({ userId: nextUserId(), idempotencyKey: uuidV7() });
     expect((await recordView({ ...input, occurredAt: new Date(0) })).problems).toHaveLength(1);
     expect((await recordView({ ...input, name: '' })).problems).toHaveLength(1);
     expect((await recordView(input)).problems).toEqual([]);
   });
 
   it('covers one view of a bulk call, and the first of two views with one key wins', async () => {
-    const userId = anyone();
+    const userId = nextUserId();
     const [a, b] = [uuidV7(), uuidV7()];
     const at = (index: number) => ['input', 'views', String(index)];
     const views = [
@@ -354,7 +354,7 @@ describe('a recorded notification', () => {
     recordTo(to).notification(service, 'sendNotification', { userId, content, idempotencyKey });
 
   it('is durable in the log with all defaults, and its id is the id of the event', async () => {
-    const userId = await someone();
+    const userId = await createUser();
     const { eventIds } = await send(userId, { title: 'Hello' });
     expect(await logged(userId)).toMatchObject([
       {
@@ -372,10 +372,10 @@ describe('a recorded notification', () => {
       expect(eventIds).toEqual([]);
       return problems.map(({ code, path }) => [code, path.join('.')]);
     };
-    const optedOut = await someone({ canReceiveNotifications: false });
-    expect(await problemOf(anyone(), { title: 'Hello' })).toEqual([['USER_NOT_FOUND', 'input.userId']]);
+    const optedOut = await createUser({ canReceiveNotifications: false });
+    expect(await problemOf(nextUserId(), { title: 'Hello' })).toEqual([['USER_NOT_FOUND', 'input.userId']]);
     expect(await problemOf(optedOut, { title: 'Hello' })).toEqual([['OPTED_OUT', 'input.userId']]);
-    expect(await problemOf(await someone(), { title: '' })).toEqual([
+    expect(await problemOf(await createUser(), { title: '' })).toEqual([
       ['INVALID_INPUT', 'input.content.title'],
     ]);
     for (const userId of ['', 'a\0b', 'x'.repeat(129), '\ud800']) {
@@ -386,7 +386,7 @@ describe('a recorded notification', () => {
   });
 
   it('returns the first answer to a repeated call even if the user has opted out since, and counts once', async () => {
-    const userId = await someone();
+    const userId = await createUser();
     const key = uuidV7();
     const first = await send(userId, { title: 'Hello', data: { a: 1 } }, key);
     await applyAll(userId);
@@ -400,7 +400,7 @@ describe('a recorded notification', () => {
   });
 
   it('is refused as a conflict if its key was used with different content', async () => {
-    const userId = await someone();
+    const userId = await createUser();
     const key = uuidV7();
     await send(userId, { title: 'Hello' }, key);
     for (const content of [
@@ -410,14 +410,14 @@ describe('a recorded notification', () => {
     ]) {
       expect((await send(userId, content, key)).problems).toMatchObject([{ code: 'IDEMPOTENCY_CONFLICT' }]);
     }
-    expect((await send(await someone(), { title: 'Hello' }, key)).problems).toMatchObject([
+    expect((await send(await createUser(), { title: 'Hello' }, key)).problems).toMatchObject([
       { code: 'IDEMPOTENCY_CONFLICT' },
     ]);
     expect(await logged(userId)).toHaveLength(1);
   });
 
   it('is sent once if concurrent calls use one key', async () => {
-    const userId = await someone();
+    const userId = await createUser();
     const key = uuidV7();
     const results = await Promise.all(
       Array.from({ length: 10 }, (_, n) => send(userId, { title: `number ${n % 2}` }, key)),
@@ -430,7 +430,7 @@ describe('a recorded notification', () => {
   it.each(['before', 'after'] as const)(
     'can be retried if the log fails %s it stores the event',
     async (when) => {
-      const userId = await someone();
+      const userId = await createUser();
       const key = uuidV7();
       const to = failingOnce(when);
       await expect(send(userId, { title: 'Hello' }, key, to)).rejects.toMatchObject({ code: 'UNAVAILABLE' });
@@ -455,10 +455,10 @@ describe('a notification recorded for several users', () => {
     );
 
   it('is appended once for all users who can receive it, and each other user has a problem with a path', async () => {
-    const [first, last] = [await someone(), await someone()];
-    const optedOut = await someone({ canReceiveNotifications: false });
+    const [first, last] = [await createUser(), await createUser()];
+    const optedOut = await createUser({ canReceiveNotifications: false });
     const append = vi.fn(log.append);
-    const userIds = [first, anyone(), 'x'.repeat(129), optedOut, first, last];
+    const userIds = [first, nextUserId(), 'x'.repeat(129), optedOut, first, last];
     const { eventIds, problems } = await send(userIds, { title: 'Hello' }, undefined, { ...log, append });
     expect(problems.map(({ code, message, path }) => [code, message, path.join('.')])).toEqual([
       ['USER_NOT_FOUND', 'No such user.', 'input.userIds.1'],
@@ -473,7 +473,7 @@ describe('a notification recorded for several users', () => {
   });
 
   it('is refused as a whole if its content or time is invalid, without reading any user', async () => {
-    const userIds = [await someone(), await someone()];
+    const userIds = [await createUser(), await createUser()];
     const late = new Date(testNow.getTime() + 367 * 86_400_000);
     for (const [content, path] of [
       [{ title: '' }, 'input.content.title'],
@@ -487,8 +487,8 @@ describe('a notification recorded for several users', () => {
   });
 
   it('costs the same number of statements for 500 users as for one', async () => {
-    const one = [await someone()];
-    const many = Array.from({ length: 500 }, anyone);
+    const one = [await createUser()];
+    const many = Array.from({ length: 500 }, nextUserId);
     const patches = many.map((userId) => ({ tenantId: 'default', userId, patch: {} }));
     await storage.store.transaction((transaction) => transaction.patchUsers(patches, testNow));
     const statements = vi.spyOn(storage.database.pool, 'query');
@@ -506,10 +506,10 @@ describe('a notification recorded for several users', () => {
   });
 
   it('returns the whole first answer to a repeated call even if the users have changed, and counts once', async () => {
-    const willOptOut = await someone();
-    const willOptIn = await someone({ canReceiveNotifications: false });
-    const willExist = anyone();
-    const userIds = [willOptOut, willOptIn, willExist, await someone()];
+    const willOptOut = await createUser();
+    const willOptIn = await createUser({ canReceiveNotifications: false });
+    const willExist = nextUserId();
+    const userIds = [willOptOut, willOptIn, willExist, await createUser()];
     const key = uuidV7();
     const first = await send(userIds, { title: 'Hello' }, key);
     expect([first.eventIds.length, first.problems.map(({ code }) => code)]).toEqual([
@@ -526,14 +526,14 @@ describe('a notification recorded for several users', () => {
   });
 
   it('is refused as a conflict if its key was used with different input', async () => {
-    const [one, two] = [await someone(), await someone()];
+    const [one, two] = [await createUser(), await createUser()];
     const key = uuidV7();
     await send([one], { title: 'Hello' }, key);
     for (const [userIds, content] of [
       [[one], { title: 'Bye' }],
       [[one, two], { title: 'Hello' }],
       [[two], { title: 'Hello' }],
-      [[one, anyone()], { title: 'Hello' }],
+      [[one, nextUserId()], { title: 'Hello' }],
     ] as const) {
       expect(await send(userIds, content, key)).toMatchObject({
         eventIds: [],
@@ -544,7 +544,7 @@ describe('a notification recorded for several users', () => {
   });
 
   it('leaves its key unused if no user can receive it', async () => {
-    const userId = anyone();
+    const userId = nextUserId();
     const key = uuidV7();
     expect((await send([userId], { title: 'Hello' }, key)).problems).toMatchObject([
       { code: 'USER_NOT_FOUND' },
@@ -554,7 +554,7 @@ describe('a notification recorded for several users', () => {
   });
 
   it('is sent once if concurrent calls use one key, and all calls get the answer of the first call', async () => {
-    const userIds = [await someone(), anyone(), await someone()];
+    const userIds = [await createUser(), nextUserId(), await createUser()];
     const key = uuidV7();
     const racing = Array.from({ length: 10 }, (_, n) => send(userIds, { title: `number ${n % 2}` }, key));
     // The second user is created during the race, so only some of the calls find this user.
@@ -572,7 +572,7 @@ describe('a notification recorded for several users', () => {
   it.each(['before', 'after'] as const)(
     'can be retried if the log fails %s it stores the events',
     async (when) => {
-      const userIds = [await someone(), await someone()];
+      const userIds = [await createUser(), await createUser()];
       const key = uuidV7();
       const to = failingOnce(when);
       await expect(send(userIds, { title: 'Hello' }, key, to)).rejects.toMatchObject({ code: 'UNAVAILABLE' });
@@ -588,7 +588,7 @@ describe('a daily quota', () => {
 
   it('limits page views and viewed items of a user together, and a repeated key returns the first answer', async () => {
     const { pageViews, itemViews } = withQuota(4);
-    const userId = anyone();
+    const userId = nextUserId();
     const views = [1, 2].map((n) => viewOf({ userId, idempotencyKey: `${userId}-${n}`, at: [String(n)] }));
     const first = await pageViews(service, 'recordPageViews', views);
     expect(first).toMatchObject({ eventIds: [expect.any(String), expect.any(String)], problems: [] });
@@ -603,14 +603,14 @@ describe('a daily quota', () => {
       eventIds: first.eventIds,
       problems: [{ ...exceeded, path: ['3'] }],
     });
-    expect(await pageViews(service, 'recordPageViews', [viewOf({ userId: anyone() })])).toMatchObject({
+    expect(await pageViews(service, 'recordPageViews', [viewOf({ userId: nextUserId() })])).toMatchObject({
       problems: [],
     });
   });
 
   it('limits notifications of a user, and the other users still receive theirs', async () => {
     const { notification, notifications } = withQuota(1);
-    const [full, other] = [await someone(), await someone()];
+    const [full, other] = [await createUser(), await createUser()];
     const content = { category: 'general', title: 'Hello' };
     expect(await notification(service, 'sendNotification', { userId: full, content })).toMatchObject({
       problems: [],

@@ -41,8 +41,8 @@ function build({ store = storage.store, resyncMs = hourMs }: { store?: Store; re
   const deps = { store: storage.store, pubSub, clock, logger: silent };
   const items = createItems(deps, { retentionDays });
   const project = createProject(deps, { retentionDays });
-  const watches = [store, storage.store].map((of) =>
-    createWatch({ read: createRead({ store: of, clock }), pubSub, clock, logger: silent }, { resyncMs }),
+  const watches = [store, storage.store].map((watched) =>
+    createWatch({ read: createRead({ store: watched, clock }), pubSub, clock, logger: silent }, { resyncMs }),
   );
   stops.push(...watches.map(({ stop }) => stop));
   return {

@@ -30,7 +30,7 @@ let offsets = 0;
 const hourMs = 3_600_000;
 
 /** Watches the limits of a new user. `pushed` lists the progress and status of each pushed limit. */
-async function someone({ resyncMs = 60_000 } = {}) {
+async function watchNewUser({ resyncMs = 60_000 } = {}) {
   const { store } = storage;
   const user = { tenantId: 'default', userId: `watched-${++users}` };
   const pubSub = observed(createLocalPubSub());
@@ -75,7 +75,7 @@ async function someone({ resyncMs = 60_000 } = {}) {
 
 describe('watching limits', () => {
   it('emits all limits first, then only newer states', async () => {
-    const one = await someone();
+    const one = await watchNewUser();
     await one.apply(
       one.wire('USER_LIMIT_CREATED', 1),
       one.wire('USER_LIMIT_CREATED', 2, { userLimitId: 'limit-2' }),
@@ -95,7 +95,7 @@ describe('watching limits', () => {
   });
 
   it('finds lost changes after a gap in pub/sub and at the next resync', async () => {
-    const one = await someone({ resyncMs: 300 });
+    const one = await watchNewUser({ resyncMs: 300 });
     await one.apply(one.wire('USER_LIMIT_CREATED', 1));
     const { iterator, reading } = await one.follow();
     await vi.waitFor(() => expect(one.pushed).toHaveLength(1));
@@ -111,15 +111,18 @@ describe('watching limits', () => {
     expect(one.pubSub.subscriptions()).toBe(0);
   });
 
-  it('reads the limits of watchers that begin together in one query, and emits to each its own', async () => {
-    const one = await someone();
+  it('reads the limits of watchers that begin together in one query', async () => {
+    const one = await watchNewUser();
     const other = { tenantId: 'default', userId: `${one.user.userId}-too` };
     await one.apply(
       one.wire('USER_LIMIT_CREATED', 1),
       wireLimitEvent('USER_LIMIT_CREATED', 2, { userId: other.userId, userLimitId: 'limit-2' }),
     );
-    const nobody = { tenantId: 'default', userId: 'nobody-yet' };
-    const watched = Array.from({ length: 150 }, (_, n) => [one.user, other, nobody][n % 3] as typeof other);
+    const unknownUser = { tenantId: 'default', userId: 'nobody-yet' };
+    const watched = Array.from(
+      { length: 150 },
+      (_, n) => [one.user, other, unknownUser][n % 3] as typeof other,
+    );
     const iterators = await Promise.all(watched.map((user) => one.watch.limits(user)));
     expect(one.reads).toHaveBeenCalledTimes(2);
     const first = await Promise.all(iterators.filter((_, n) => n % 3 < 2).map((each) => each.next()));
@@ -131,7 +134,7 @@ describe('watching limits', () => {
   });
 
   it('begins while pub/sub is away, and reads again once pub/sub is back', async () => {
-    const one = await someone();
+    const one = await watchNewUser();
     let confirm = () => {};
     one.pubSub.away = new Promise((resolve) => {
       confirm = resolve;
@@ -146,7 +149,7 @@ describe('watching limits', () => {
   });
 
   it('continues after the user was erased and created again', async () => {
-    const one = await someone();
+    const one = await watchNewUser();
     await one.apply(one.wire('USER_LIMIT_CREATED', 1), one.used(2, '7'));
     await one.follow();
     await vi.waitFor(() => expect(one.pushed).toEqual(['limit-1 7 ACTIVE']));
@@ -157,7 +160,7 @@ describe('watching limits', () => {
   });
 
   it('emits limits exactly, to the last digit', async () => {
-    const one = await someone();
+    const one = await watchNewUser();
     await one.apply(
       one.wire('USER_LIMIT_CREATED', 1, {
         value: '123456789012345678901234567.890',
@@ -175,7 +178,7 @@ describe('watching limits', () => {
 
 describe('time and limits', () => {
   it('starts and ends limits for every reader, and pushes the change to watchers', async () => {
-    const one = await someone();
+    const one = await watchNewUser();
     const at = (hours: number) => testNow.getTime() + hours * hourMs;
     await one.apply(
       one.wire('USER_LIMIT_CREATED', 1, { status: 'FUTURE', activeFrom: at(1), activeUntil: at(3) }),
@@ -198,7 +201,7 @@ describe('time and limits', () => {
   });
 
   it('wakes the schedule at the next limit, and an earlier limit wakes it sooner', async () => {
-    const one = await someone();
+    const one = await watchNewUser();
     one.clock.now = () => new Date();
     one.schedule.start();
     opened.push(one.schedule);

@@ -62,7 +62,7 @@ function build({
 
 let users = 0;
 let offsets = 0;
-async function someone(): Promise<UserKey> {
+async function createUser(): Promise<UserKey> {
   const key = { tenantId: 'default', userId: `user-${++users}` };
   await storage.store.transaction((transaction) => transaction.ensureUsers([key], testNow));
   return key;
@@ -90,21 +90,21 @@ const badge = (user: UserKey, version: number): Badge => ({
 describe('the first update', () => {
   it('is a snapshot with the current count, zero for an unknown user', async () => {
     const { watch, arrive } = build();
-    const user = await someone();
-    const nobody = await (await watch.badges({ ...user, userId: 'nobody' }, keys)).next();
-    expect(nobody.value).toMatchObject({
+    const user = await createUser();
+    const forUnknown = await (await watch.badges({ ...user, userId: 'nobody' }, keys)).next();
+    expect(forUnknown.value).toMatchObject({
       kind: 'SNAPSHOT',
       cause: null,
       badge: { unseen: 0, unread: 0, version: 0 },
     });
     await arrive(user);
-    const somebody = await (await watch.badges(user, keys)).next();
-    expect(somebody.value).toEqual({ kind: 'SNAPSHOT', cause: null, badge: badge(user, 1) });
+    const forKnown = await (await watch.badges(user, keys)).next();
+    expect(forKnown.value).toEqual({ kind: 'SNAPSHOT', cause: null, badge: badge(user, 1) });
   });
 
   it('is correct at or after the moment of subscribing, and the last update is correct under concurrent writes', async () => {
     const { watch, arrive, act } = build();
-    const user = await someone();
+    const user = await createUser();
     let writing = true;
     const writer = (async () => {
       for (let n = 0; n < 60; n += 1) {
@@ -137,14 +137,14 @@ describe('the first update', () => {
     const held = defer();
     const store: Store = {
       ...storage.store,
-      async inboxes(of) {
-        const read = await storage.store.inboxes(of);
+      async inboxes(users) {
+        const read = await storage.store.inboxes(users);
         await held.promise;
         return read;
       },
     };
     const { watch, arrive } = build({ store });
-    const user = await someone();
+    const user = await createUser();
     await arrive(user);
     const reading = vi.spyOn(store, 'inboxes');
     const subscribing = watch.badges(user, keys);
@@ -169,7 +169,7 @@ describe('the first update', () => {
     const { watch, pubSub } = build({
       store: { ...storage.store, inboxes: () => Promise.reject(new AppError('UNAVAILABLE')) },
     });
-    await expect(watch.badges(await someone(), keys)).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+    await expect(watch.badges(await createUser(), keys)).rejects.toMatchObject({ code: 'UNAVAILABLE' });
     expect(pubSub.subscriptions()).toBe(0);
     expect(watch.count()).toBe(0);
   });
@@ -180,7 +180,7 @@ describe('versions', () => {
     await fc.assert(
       fc.asyncProperty(fc.array(fc.nat(12), { minLength: 1, maxLength: 20 }), async (versions) => {
         const { watch, publish } = build();
-        const user = await someone();
+        const user = await createUser();
         const updates = await watch.badges(user, keys);
         await updates.next();
         const seen = follow(updates);
@@ -198,7 +198,7 @@ describe('versions', () => {
 
   it('reach only the watchers of their user and badge', async () => {
     const { watch, pubSub, publish } = build();
-    const [user, other] = [await someone(), await someone()];
+    const [user, other] = [await createUser(), await createUser()];
     const updates = await watch.badges(user, keys);
     await updates.next();
     const seen = follow(updates);
@@ -219,7 +219,7 @@ describe('a lost message', () => {
    */
   async function isHealed({ resyncMs, withinMs }: { resyncMs: number; withinMs: number }): Promise<boolean> {
     const { watch, pubSub, arrive } = build({ resyncMs });
-    const user = await someone();
+    const user = await createUser();
     const updates = await watch.badges(user, keys);
     await updates.next();
     const seen = follow(updates);
@@ -244,7 +244,7 @@ describe('a lost message', () => {
 
   it('is recovered at once if pub/sub reports the gap', async () => {
     const { watch, pubSub, arrive } = build();
-    const user = await someone();
+    const user = await createUser();
     const updates = await watch.badges(user, keys);
     await updates.next();
     pubSub.lose = true;
@@ -259,8 +259,8 @@ describe('a lost message', () => {
     const { watch, pubSub, arrive } = build({
       store: {
         ...storage.store,
-        async inboxes(of) {
-          const read = await storage.store.inboxes(of);
+        async inboxes(users) {
+          const read = await storage.store.inboxes(users);
           reads += 1;
           // The first read is the snapshot. The second is a resync that reads before the message is lost.
           if (reads === 2) await held.promise;
@@ -268,7 +268,7 @@ describe('a lost message', () => {
         },
       },
     });
-    const user = await someone();
+    const user = await createUser();
     const updates = await watch.badges(user, keys);
     await updates.next();
     void watch.resync();
@@ -288,13 +288,13 @@ describe('a lost message', () => {
       resyncMs: 60,
       store: {
         ...storage.store,
-        async inboxes(of) {
+        async inboxes(users) {
           if (pubSub.lose && failures++ < 3) throw new AppError('UNAVAILABLE');
-          return storage.store.inboxes(of);
+          return storage.store.inboxes(users);
         },
       },
     });
-    const user = await someone();
+    const user = await createUser();
     const updates = await watch.badges(user, keys);
     await updates.next();
     pubSub.lose = true;
@@ -309,7 +309,7 @@ describe('a watcher while pub/sub is away', () => {
     const { watch, pubSub, arrive } = build();
     const back = defer();
     pubSub.away = back.promise;
-    const user = await someone();
+    const user = await createUser();
     await arrive(user);
     const updates = await watch.badges(user, keys);
     expect((await updates.next()).value).toMatchObject({ kind: 'SNAPSHOT', badge: { version: 1 } });
@@ -329,8 +329,8 @@ describe('a watcher while pub/sub is away', () => {
   it('waits until pub/sub is back without the time limit (control)', async () => {
     const { watch, pubSub } = build({ subscribeWaitMs: hourMs });
     pubSub.away = new Promise(() => {});
-    const begun = watch.badges(await someone(), keys);
-    expect(await Promise.race([begun, delay(300, 'waits')])).toBe('waits');
+    const subscribing = watch.badges(await createUser(), keys);
+    expect(await Promise.race([subscribing, delay(300, 'waits')])).toBe('waits');
   });
 
   it('reads again until it succeeds if the database is away too', async () => {
@@ -339,15 +339,15 @@ describe('a watcher while pub/sub is away', () => {
       resyncMs: 100,
       store: {
         ...storage.store,
-        async inboxes(of) {
+        async inboxes(users) {
           if (isAway) throw new AppError('UNAVAILABLE');
-          return storage.store.inboxes(of);
+          return storage.store.inboxes(users);
         },
       },
     });
     const back = defer();
     pubSub.away = back.promise;
-    const user = await someone();
+    const user = await createUser();
     const updates = await watch.badges(user, keys);
     await updates.next();
     pubSub.lose = true;
@@ -364,7 +364,7 @@ describe('a watcher while pub/sub is away', () => {
     const { watch, pubSub } = build({ store: { ...storage.store, inboxes } });
     const back = defer();
     pubSub.away = back.promise;
-    const updates = await watch.badges(await someone(), keys);
+    const updates = await watch.badges(await createUser(), keys);
     await updates.return?.();
     expect([watch.count(), pubSub.subscriptions()]).toEqual([0, 0]);
     inboxes.mockClear();
@@ -377,7 +377,7 @@ describe('a watcher while pub/sub is away', () => {
 describe('messages that cannot be parsed', () => {
   it('are dropped and counted once, however many watchers there are', async () => {
     const { watch, pubSub, publish } = build();
-    const user = await someone();
+    const user = await createUser();
     const all = await Promise.all([1, 2, 3].map(() => watch.badges(user, keys)));
     await Promise.all(all.map((updates) => updates.next()));
     for (const value of ['', 'not json', '{}', 'null']) {
@@ -392,7 +392,7 @@ describe('messages that cannot be parsed', () => {
 describe('a slow client', () => {
   it('receives only the newest value, and an untaken snapshot stays a snapshot', async () => {
     const { watch, publish } = build();
-    const user = await someone();
+    const user = await createUser();
     const updates = await watch.badges(user, keys);
     for (let version = 1; version <= 1_000; version += 1) await publish(badge(user, version));
     expect((await updates.next()).value).toEqual({
@@ -415,7 +415,7 @@ describe('a slow client', () => {
 describe('the end of a watcher', () => {
   it('unsubscribes only that watcher', async () => {
     const { watch, pubSub, publish } = build();
-    const user = await someone();
+    const user = await createUser();
     const [first, second] = [await watch.badges(user, keys), await watch.badges(user, keys)];
     expect([watch.count(), pubSub.subscriptions()]).toEqual([2, 2]);
     await first.return?.();
@@ -434,13 +434,13 @@ describe('many watchers', () => {
   it('share their reads: 2500 watchers cost three queries to begin and three for a resync', async () => {
     const inboxes = vi.fn(storage.store.inboxes);
     const { watch, pubSub, arrive } = build({ store: { ...storage.store, inboxes } });
-    const user = await someone();
+    const user = await createUser();
     const many = Array.from({ length: 2_500 }, (_, n) => ({
       ...user,
       userId: n === 0 ? user.userId : `watched-${n}`,
     }));
     const iterators = await Promise.all(many.map((one) => watch.badges(one, keys)));
-    expect(inboxes.mock.calls.map(([of]) => of.length)).toEqual([1_000, 1_000, 500]);
+    expect(inboxes.mock.calls.map(([users]) => users.length)).toEqual([1_000, 1_000, 500]);
     await Promise.all(iterators.map((updates) => updates.next()));
 
     inboxes.mockClear();
