@@ -35,9 +35,12 @@ export interface Lane {
   refused(): number;
 }
 
-interface Waiter {
+interface WaitingTask {
   readonly perUser: number;
   readonly weight: number;
+}
+
+interface Waiter extends WaitingTask {
   readonly start: () => void;
 }
 
@@ -67,25 +70,9 @@ export async function runIn<T>(lane: Lane, who: UserKey, work: () => Promise<T>)
 export function createLane(bounds: LaneBounds): Lane {
   const { total, perTenant, maxWaitingPerUser, maxWaitMs, what } = bounds;
   const tenants = new Map<string, TenantState>();
-  /** Tenants with waiting tasks. The tenant with the next turn is first. */
-  const queue = new Map<string, TenantState>();
+  const queue = createQueue();
   let running = 0;
-  let waiting = 0;
   let refused = 0;
-
-  function stateOf({ tenantId, userId }: UserKey): readonly [TenantState, UserState] {
-    let tenant = tenants.get(tenantId);
-    if (!tenant) {
-      tenant = { running: 0, users: new Map(), queue: new Map() };
-      tenants.set(tenantId, tenant);
-    }
-    let user = tenant.users.get(userId);
-    if (!user) {
-      user = { running: 0, waiters: [] };
-      tenant.users.set(userId, user);
-    }
-    return [tenant, user];
-  }
 
   function count(tenant: TenantState, user: UserState, change: number): void {
     running += change;
@@ -93,16 +80,9 @@ export function createLane(bounds: LaneBounds): Lane {
     user.running += change;
   }
 
-  /** Removes a user without tasks, and a tenant without users. */
-  function forget({ tenantId, userId }: UserKey, tenant: TenantState, user: UserState): void {
-    if (user.running > 0 || user.waiters.length > 0) return;
-    tenant.users.delete(userId);
-    if (tenant.users.size === 0) tenants.delete(tenantId);
-  }
-
   /** Starts the waiting tasks that may run now. */
   function serve(): void {
-    for (const [tenantId, tenant] of queue) {
+    for (const [tenantId, tenant] of queue.tenants) {
       for (const [userId, user] of tenant.queue) {
         const [next] = user.waiters;
         if (!next) continue;
@@ -110,64 +90,37 @@ export function createLane(bounds: LaneBounds): Lane {
         if (!fits(tenant.running, next.weight, perTenant)) break;
         if (!fits(user.running, next.weight, next.perUser)) continue;
         count(tenant, user, next.weight);
-        remove(next, { tenantId, userId }, tenant, user);
-        // Puts the user after the other waiting users.
-        if (user.waiters.length > 0) requeue(tenant.queue, userId, user);
-        if (tenant.queue.size > 0) requeue(queue, tenantId, tenant);
+        queue.remove(next, { tenantId, userId }, tenant, user);
+        queue.rotate({ tenantId, userId }, tenant, user);
         next.start();
         break;
       }
     }
   }
 
-  function remove(waiter: Waiter, { tenantId, userId }: UserKey, tenant: TenantState, user: UserState): void {
-    waiting -= 1;
-    user.waiters.splice(user.waiters.indexOf(waiter), 1);
-    if (user.waiters.length === 0) tenant.queue.delete(userId);
-    if (tenant.queue.size === 0) queue.delete(tenantId);
-  }
-
-  function wait(
-    who: UserKey,
-    { perUser, weight }: Pick<Waiter, 'perUser' | 'weight'>,
-    tenant: TenantState,
-    user: UserState,
-  ): Promise<void> {
+  function wait(who: UserKey, task: WaitingTask, tenant: TenantState, user: UserState): Promise<void> {
     if (user.waiters.length >= maxWaitingPerUser) {
       refused += 1;
-      forget(who, tenant, user);
+      forget(tenants, who, tenant, user);
       const message = `Too many ${what} at once: wait for answers before you send more.`;
       return Promise.reject(new AppError('RATE_LIMITED', message, { retryAfterSec: 1 }));
     }
     return new Promise((resolve, reject) => {
-      const timeout =
-        maxWaitMs === undefined
-          ? undefined
-          : setTimeout(() => {
-              refused += 1;
-              remove(waiter, who, tenant, user);
-              forget(who, tenant, user);
-              const message = `Too many ${what} are waiting; try again.`;
-              reject(new AppError('UNAVAILABLE', message, { retryAfterSec: 1 }));
-            }, maxWaitMs);
-      const waiter: Waiter = {
-        perUser,
-        weight,
-        start() {
-          clearTimeout(timeout);
-          resolve();
-        },
-      };
-      user.waiters.push(waiter);
-      tenant.queue.set(who.userId, user);
-      queue.set(who.tenantId, tenant);
-      waiting += 1;
+      const waiter = createWaiter(task, { maxWaitMs, onStart: resolve, onTimeout });
+      function onTimeout(): void {
+        refused += 1;
+        queue.remove(waiter, who, tenant, user);
+        forget(tenants, who, tenant, user);
+        const message = `Too many ${what} are waiting; try again.`;
+        reject(new AppError('UNAVAILABLE', message, { retryAfterSec: 1 }));
+      }
+      queue.add(waiter, who, tenant, user);
     });
   }
 
   return {
     enter(who, perUser = bounds.perUser, weight = 1) {
-      const [tenant, user] = stateOf(who);
+      const [tenant, user] = stateOf(tenants, who);
       const mayRun =
         fits(running, weight, total) &&
         fits(tenant.running, weight, perTenant) &&
@@ -177,14 +130,94 @@ export function createLane(bounds: LaneBounds): Lane {
       return undefined;
     },
     leave(who, weight = 1) {
-      const [tenant, user] = stateOf(who);
+      const [tenant, user] = stateOf(tenants, who);
       count(tenant, user, -weight);
-      if (waiting > 0) serve();
-      forget(who, tenant, user);
+      if (queue.size() > 0) serve();
+      forget(tenants, who, tenant, user);
     },
     running: () => running,
-    waiting: () => waiting,
+    waiting: queue.size,
     refused: () => refused,
+  };
+}
+
+/** The state of a tenant and of a user, new if the lane does not know them. */
+function stateOf(
+  tenants: Map<string, TenantState>,
+  { tenantId, userId }: UserKey,
+): readonly [TenantState, UserState] {
+  let tenant = tenants.get(tenantId);
+  if (!tenant) {
+    tenant = { running: 0, users: new Map(), queue: new Map() };
+    tenants.set(tenantId, tenant);
+  }
+  let user = tenant.users.get(userId);
+  if (!user) {
+    user = { running: 0, waiters: [] };
+    tenant.users.set(userId, user);
+  }
+  return [tenant, user];
+}
+
+/** Removes a user without tasks, and a tenant without users. */
+function forget(
+  tenants: Map<string, TenantState>,
+  { tenantId, userId }: UserKey,
+  tenant: TenantState,
+  user: UserState,
+): void {
+  if (user.running > 0 || user.waiters.length > 0) return;
+  tenant.users.delete(userId);
+  if (tenant.users.size === 0) tenants.delete(tenantId);
+}
+
+/** Creates a waiting task. Calls `onTimeout` if the task does not start within `maxWaitMs`. */
+function createWaiter(
+  task: WaitingTask,
+  {
+    maxWaitMs,
+    onStart,
+    onTimeout,
+  }: {
+    readonly maxWaitMs: number | undefined;
+    readonly onStart: () => void;
+    readonly onTimeout: () => void;
+  },
+): Waiter {
+  const timeout = maxWaitMs === undefined ? undefined : setTimeout(onTimeout, maxWaitMs);
+  return {
+    ...task,
+    start() {
+      clearTimeout(timeout);
+      onStart();
+    },
+  };
+}
+
+/** The waiting tasks of a lane. The tenant with the next turn is first, and so is the user of each tenant. */
+function createQueue() {
+  const tenants = new Map<string, TenantState>();
+  let size = 0;
+  return {
+    tenants: tenants as ReadonlyMap<string, TenantState>,
+    size: () => size,
+    add(waiter: Waiter, { tenantId, userId }: UserKey, tenant: TenantState, user: UserState): void {
+      user.waiters.push(waiter);
+      tenant.queue.set(userId, user);
+      tenants.set(tenantId, tenant);
+      size += 1;
+    },
+    remove(waiter: Waiter, { tenantId, userId }: UserKey, tenant: TenantState, user: UserState): void {
+      size -= 1;
+      user.waiters.splice(user.waiters.indexOf(waiter), 1);
+      if (user.waiters.length === 0) tenant.queue.delete(userId);
+      if (tenant.queue.size === 0) tenants.delete(tenantId);
+    },
+    /** Puts the user and the tenant behind the users and tenants that wait, if they still have waiting tasks. */
+    rotate({ tenantId, userId }: UserKey, tenant: TenantState, user: UserState): void {
+      if (user.waiters.length > 0) requeue(tenant.queue, userId, user);
+      if (tenant.queue.size > 0) requeue(tenants, tenantId, tenant);
+    },
   };
 }
 
