@@ -28,7 +28,7 @@ interface ActDeps {
 
 interface ActOptions {
   readonly lockedCategories?: readonly string[];
-  /** Whether each delivered notification is announced to other systems. Default false. */
+  /** Whether each delivered notification is announced to other systems. Defaults to false. */
   readonly announcesDeliveries?: boolean;
   readonly limitThresholds?: LimitThresholds;
   /** Defaults to no quotas. */

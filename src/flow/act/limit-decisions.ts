@@ -33,12 +33,12 @@ export interface CreateUserLimit {
   readonly type: LimitType;
   readonly period: LimitPeriod;
   readonly value: string;
-  /** Defaults to the currency of the existing limit. */
+  /** Defaults to the currency of the existing limit. A SESSION limit defaults to none. */
   readonly currencyCode?: string | undefined;
   /** Defaults to the start of the existing limit, or to now. */
   readonly activeFrom?: Date | undefined;
   readonly activeUntil?: Date | undefined;
-  /** Absent: by the period. */
+  /** Defaults to the end of the current period. */
   readonly nextResetAt?: Date | undefined;
 }
 
@@ -50,7 +50,7 @@ export interface UpdateUserLimitProgress {
 
 export interface ResetUserLimit {
   readonly userLimitId: string;
-  /** Absent: by the period. */
+  /** Defaults to the end of the current period. */
   readonly nextResetAt?: Date | undefined;
 }
 

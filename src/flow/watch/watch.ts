@@ -39,7 +39,7 @@ export interface WatchOptions {
    * was lost is correct after this time.
    */
   readonly resyncMs: number;
-  /** How long a watcher waits for its subscription before it begins without one, in ms. Default 2000. */
+  /** How long a watcher waits for its subscription before it begins without one, in ms. Defaults to 2000. */
   readonly subscribeWaitMs?: number;
 }
 
