@@ -144,7 +144,7 @@ describe('the count of activity', () => {
     expect(await bucket('2026-11-19T00:00:00Z', 'DAY')).toMatchObject({ uniqueUsers: 1, pageViewCount: 1 });
   });
 
-  it('counts an event once if it is sent again in the same batch or later, by its first record', async () => {
+  it('counts a repeated event once, at the time of its first record', async () => {
     await count({ batchSize: 3 });
     const [first, again] = [view('alice', '2026-11-20T08:00:00Z'), view('alice', '2026-11-20T08:05:00Z')];
     await log.append([first, { ...again, id: first.id }, first]);
@@ -434,7 +434,7 @@ describe('a counting worker', () => {
     }, waiting);
     await handled;
     await log.append([pageViewed()]);
-    // The test cannot see when the consumer has read the record, so it calls stop until the record is counted.
+    // The test cannot see when the consumer has read the record. It calls `stop` until the record is counted.
     await vi.waitFor(async () => {
       await consumption.stop();
       expect(await position()).toBe(0n);
@@ -494,7 +494,8 @@ describe('a counting worker', () => {
       // Repeats some events, some of them long after their first time.
       const repeats = sent.filter((_, n) => n % 9 === round % 9);
       sent.push(...fresh);
-      // The session of the producer is killed, too. The producer sends events again that the log may have.
+      // The session of the producer is killed, too. The producer then repeats events that the log may already
+      // have.
       await vi.waitFor(() => log.append([...fresh, ...repeats]), waiting);
       if (round % 3 === 0) {
         await storage.query(

@@ -12,8 +12,9 @@ import type { Project } from './project.ts';
 const triesTogether = 3;
 
 /**
- * A record that took too long this often is set aside, if the backend was healthy each time. A statement ends after 5 s.
- * A record tries once with its batch, once with its part and twice alone. So the records behind it wait for 20 s.
+ * After this many attempts that took too long, a record is set aside, if the backend was healthy each time. A
+ * statement ends after 5 s. A record is tried once with its batch, once with its part and twice alone. So the
+ * records behind it wait for 20 s.
  */
 const triesTooLong = 4;
 
@@ -49,7 +50,7 @@ interface IsolateOptions {
   readonly maxLockedMs?: number | undefined;
 }
 
-/** One call of `apply`, and the parts that its steps share. */
+/** A call of `apply`, with the parts that its steps share. */
 interface Job extends IsolateDeps {
   readonly work: (records: readonly LogRecord[]) => Promise<void>;
   readonly signal: AbortSignal;
@@ -123,7 +124,9 @@ type Retry = ReturnType<typeof createRetry>;
 function createLockWaits(maxLockedMs: number) {
   const since = new LRUCache<string, number>({ max: maxLocks, ttl: lockRememberedMs });
   return {
-    /** Notes a wait. Returns whether the records of the key have waited for too long. */
+    /**
+     * Notes that a record of the key waits. Returns whether the records of the key have waited for too long.
+     */
     isTooLong(key: string): boolean {
       const now = performance.now();
       const start = since.get(key) ?? now;
@@ -204,7 +207,7 @@ const isTooMuch = async ({ project }: IsolateDeps, error: unknown) =>
     () => false,
   ));
 
-/** Keeps a record as a dead letter. */
+/** Turns a record into a dead letter. */
 async function deadLetter(
   { group, project, logger, retry, signal }: Job,
   record: LogRecord,

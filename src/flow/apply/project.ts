@@ -65,7 +65,7 @@ export interface Project extends StageCounters {
    * (`waiting.ts`).
    */
   apply(records: readonly LogRecord[]): Promise<void>;
-  /** Keeps a record that cannot be applied as a dead letter. */
+  /** Turns a record that cannot be applied into a dead letter. */
   deadLetter(record: LogRecord, why: Failure): Promise<void>;
   /** Checks that the store accepts a small write soon. Rejects if it does not. */
   probe(): Promise<void>;
@@ -134,9 +134,9 @@ interface Outcome {
 }
 
 /**
- * Applies a batch in a transaction. The claims of the events are the first statements. Statements that need
- * not wait for the claims are sent together with them. Events create their users before the recipients are
- * looked up. Locks are taken in the order claims, users, inboxes.
+ * Applies a batch in a transaction. The first statements claim the events. The statements that need not wait
+ * for the claims are sent at the same time. Events create their users before the recipients are looked up.
+ * Locks are taken in the order claims, users, inboxes.
  */
 async function applyBatch(
   transaction: StoreTransaction,
@@ -165,7 +165,7 @@ async function applyBatch(
   ]);
   for (const run of runs) run.prepare?.();
   const [fresh, areAwaited, locked, known, awaited] = await locks;
-  // These are most of the rows. The database writes them while the events are applied to the inboxes.
+  // These runs write most of the rows. The database writes them while the events are applied to the inboxes.
   transaction.finish(...runs.flatMap((run) => (run.lock ? [] : (run.write?.(transaction, fresh) ?? []))));
   const inboxes = createInboxBatch({ locked, known, now, lockedCategories: rules.lockedCategories });
   const waiting = applyToInboxes(batch, fresh, inboxes, awaited);

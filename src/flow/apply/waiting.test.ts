@@ -212,7 +212,7 @@ describe('a notification for a user who does not exist', () => {
 });
 
 describe('a waiting record', () => {
-  it('is applied exactly once if it is delivered again before and after', async () => {
+  it('is applied exactly once if it is delivered again before and after its user exists', async () => {
     const one = work();
     const records = recordsOf([sentTo(bob, 'first'), sentTo(bob, 'second')]);
     for (let n = 0; n < 3; n += 1) await one.project.apply(records);

@@ -173,7 +173,7 @@ describe('a rebuild of the metrics', () => {
     expect(await metricsDrift(storage.query)).toEqual([]);
   });
 
-  it('counts page views that are older than the metrics and the log', async () => {
+  it('counts page views that are older than the metrics and no longer in the log', async () => {
     await project();
     await log.append(events(60));
     await passed(projectionGroup);

@@ -7,7 +7,7 @@ import type { Logger } from '../../ports/logger.ts';
 import type { Outbox, OutboxTurn, WaitingRecord } from '../../ports/outbox.ts';
 import type { Project } from '../apply/project.ts';
 
-/** A round with this many records is large enough for its queries. The next round follows at once. */
+/** A round with fewer records is not worth its queries. The relay then rests before the next round. */
 const fullRound = 100;
 
 interface RelayDeps {
@@ -178,7 +178,7 @@ async function send(deps: RelayDeps, records: readonly WaitingRecord[]): Promise
   }
 }
 
-/** Keeps a record that the log refused as a dead letter. */
+/** Turns a record that the log refused into a dead letter. */
 async function setAside(
   { project, logger }: RelayDeps,
   record: WaitingRecord,

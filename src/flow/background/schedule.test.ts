@@ -20,7 +20,7 @@ afterEach(() => storage.close());
 const user = (userId: string): UserKey => ({ tenantId: 'default', userId });
 const [alice, bob] = [user('alice'), user('bob')];
 
-/** A schedule, functions that make rows due, and spies on its log and its transactions. */
+/** Creates a schedule, functions that make rows due, and spies on the log messages and the transactions. */
 async function startTime({ clock = createTestClock() } = {}) {
   const { store } = storage;
   await store.transaction((transaction) => transaction.ensureUsers([alice, bob], testNow));

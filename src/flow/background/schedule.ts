@@ -61,8 +61,8 @@ type Step = (limit: number, taking: Taking) => Promise<void>;
  *
  * The schedule knows the next moment and sleeps until then. An announcement of an earlier moment wakes it. It looks
  * again at least every `maxSleepMs`, because an announcement can be lost and a clock can jump. Several workers may run
- * a schedule. The lock of the inbox lets exactly one of them apply each row. A row that always fails does not delay
- * other rows.
+ * a schedule. The lock of the inbox ensures that exactly one worker applies each row. A row that always
+ * fails does not delay other rows.
  */
 export function createSchedule(
   deps: ScheduleDeps,

@@ -73,7 +73,9 @@ const errorOf = (work: () => Promise<unknown>) =>
     (error: unknown) => error,
   );
 
-/** Sweeps a kind and stores the outcome for all processes. Resolves to the error, or to undefined. */
+/**
+ * Sweeps a kind and stores the outcome for all processes. Resolves to the error, or to undefined on success.
+ */
 async function noted(
   { store, clock }: Deps,
   kind: SweptKind,
