@@ -65,7 +65,7 @@ describe('a one-slot iterator', () => {
     expect(await full.next()).toEqual(done);
   });
 
-  it('rejects the pending read after a failure, or the next read, once', async () => {
+  it('rejects one read after a failure, either the pending read or the next read', async () => {
     const error = new Error('gone');
     for (const isPending of [true, false]) {
       const onEnd = vi.fn();

@@ -70,7 +70,7 @@ describe('an inbox', () => {
     });
   });
 
-  it('gives an arrival the next sequence number, and opening it does not change the unread count', () => {
+  it('gives an arrival the next sequence number, and counts it as unread after an opening', () => {
     const { inbox, notification } = deliver(emptyInbox(key, now), user, arrival, later, []);
     expect(notification).toMatchObject({
       ...key,

@@ -20,7 +20,8 @@ describe('a period ends', () => {
     // The end has the same local hour in Berlin, where daylight saving time has begun.
     ['MONTH', '2026-03-22T11:00:00Z', '2026-03-22T11:00:00Z', 'Europe/Berlin', '2026-04-22T10:00:00.000Z'],
     ['CALENDAR_DAY', '2026-03-28T11:00:00Z', '2026-03-28T11:00:00Z', 'UTC', '2026-03-29T00:00:00.000Z'],
-    // These days have 23 hours, have 25 hours, and begin at 01:00 because midnight is skipped.
+    // The first of these days has 23 hours, and the second has 25 hours. The third begins at 01:00, because
+    // midnight is skipped.
     [
       'CALENDAR_DAY',
       '2026-03-29T00:00:00Z',
