@@ -29,9 +29,9 @@ export interface PublishedItems {
 }
 
 /**
- * Publishes and retracts items. Each call commits one transaction. If the collection changed, the
- * call then publishes one message to all watchers of the collection. Rejects with UNAVAILABLE if it is unknown whether the transaction was
- * committed. Repeating a call is harmless.
+ * Publishes and retracts items. Each call commits one transaction. If the collection changed, the call then
+ * publishes one message to all watchers of the collection. Rejects with UNAVAILABLE if it is unknown whether
+ * the transaction was committed. Repeating a call is harmless.
  */
 export function createItems(
   {
