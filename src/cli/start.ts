@@ -28,7 +28,8 @@ async function start({ ephemeral = false }: { readonly ephemeral?: boolean }): P
   const logger = createLogger(config.logLevel);
   for (const { variable, meant } of misspellings())
     logger.warn({ variable, meant }, `${variable} is not a setting: did you mean ${meant}?`);
-  const { createRuntime } = await import('../runtime/runtime.ts');
+  // Everything is loaded before a backend opens, so that a signal always finds the handler that closes the backends.
+  const [{ createRuntime }, openApp] = await Promise.all([import('../runtime/runtime.ts'), loadApp()]);
   const runtime = await createRuntime(config, { ephemeral }, logger);
   const app = await openApp(runtime, config, logger);
   if (!app) return;
@@ -45,13 +46,31 @@ async function start({ ephemeral = false }: { readonly ephemeral?: boolean }): P
   if (!isStopping()) console.error(`unseen ${version} is ready ${after()}\n`);
 }
 
+/** Loads the server, and returns the function that starts it. */
+async function loadApp() {
+  const [{ default: closeWithGrace }, { createApp }] = await Promise.all([
+    import('close-with-grace'),
+    import('../app.ts'),
+  ]);
+  return (runtime: Runtime, config: Config, logger: Logger) =>
+    openApp({ closeWithGrace, createApp }, runtime, config, logger);
+}
+
+interface Loaded {
+  readonly closeWithGrace: typeof import('close-with-grace');
+  readonly createApp: typeof import('../app.ts').createApp;
+}
+
 /**
  * Starts the app, and stops it when the process receives a signal. Returns undefined if the signal comes
  * before the app has started.
  */
-async function openApp(runtime: Runtime, config: Config, logger: Logger) {
-  const { default: closeWithGrace } = await import('close-with-grace');
-  const { createApp } = await import('../app.ts');
+async function openApp(
+  { closeWithGrace, createApp }: Loaded,
+  runtime: Runtime,
+  config: Config,
+  logger: Logger,
+) {
   let app: App | undefined;
   let isStopping = false;
   // The handler is installed before the app exists, because a fatal error of a backend may end the process at

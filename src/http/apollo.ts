@@ -1,6 +1,6 @@
 import type { IncomingMessage, OutgoingHttpHeaders } from 'node:http';
 import { ApolloServer, type GraphQLRequestListener, HeaderMap } from '@apollo/server';
-import { type DocumentNode, type GraphQLSchema, OperationTypeNode } from 'graphql';
+import { type DocumentNode, GraphQLError, type GraphQLSchema, OperationTypeNode } from 'graphql';
 import { AppError } from '../domain/error.ts';
 import type { Context } from '../graphql/engine/context.ts';
 import { graphQLErrorOf } from '../graphql/engine/error.ts';
@@ -135,8 +135,11 @@ function createHooks(execution: Execution): GraphQLRequestListener<HttpContext> 
       const { variables } = request;
       const running = execution.run({ document, operation, variables, context: contextValue, admit });
       const { result } = await running.catch((error) => {
-        if (!(error instanceof AppError)) throw error;
-        return execution.refuse([graphQLErrorOf(error)], requestId);
+        const refused =
+          error instanceof AppError
+            ? graphQLErrorOf(error)
+            : new GraphQLError('Internal server error.', { originalError: error });
+        return execution.refuse([refused], requestId);
       });
       return { http, body: { kind: 'single', singleResult: result } };
     },

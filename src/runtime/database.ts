@@ -49,7 +49,7 @@ export async function openDatabase(config: Config): Promise<OpenDatabase> {
   const postgres = running
     ? { connection: { ...running, ssl: false }, isEmbedded: false, close: async () => {} }
     : await openPostgres({ logger: silent }, locationOf(config, { ephemeral: false }));
-  const opened = pooled(postgres, 4);
+  const opened = await pooled(postgres, 4);
   try {
     // The operator migrates a PostgreSQL server that this process does not run.
     if (postgres.isEmbedded) await migrateOn({ logger: silent }, postgres.connection);
@@ -61,9 +61,12 @@ export async function openDatabase(config: Config): Promise<OpenDatabase> {
   }
 }
 
-function pooled(postgres: Awaited<ReturnType<typeof openPostgres>>, maxConnections: number): OpenDatabase {
+async function pooled(
+  postgres: Awaited<ReturnType<typeof openPostgres>>,
+  maxConnections: number,
+): Promise<OpenDatabase> {
   const { connection, isEmbedded } = postgres;
-  const database = connect(connection, { maxConnections });
+  const database = await connectOrClose(postgres, maxConnections);
   return {
     database,
     connection,
@@ -73,6 +76,18 @@ function pooled(postgres: Awaited<ReturnType<typeof openPostgres>>, maxConnectio
       await postgres.close();
     },
   };
+}
+
+async function connectOrClose(
+  { connection, close }: Pick<Awaited<ReturnType<typeof openPostgres>>, 'connection' | 'close'>,
+  maxConnections: number,
+): Promise<Database> {
+  try {
+    return connect(connection, { maxConnections });
+  } catch (error) {
+    await close();
+    throw error;
+  }
 }
 
 /** Applies pending migrations, closes the database and returns the names of the migrations. */

@@ -1,4 +1,6 @@
-import type pg from 'pg';
+import { once } from 'node:events';
+import { type AddressInfo, createServer } from 'node:net';
+import pg from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { silent } from '../../ports/logger.ts';
 import { type Line, openLine } from '../../testing/line.ts';
@@ -33,6 +35,39 @@ function passMs(ms: number): void {
   const now = performance.now();
   vi.spyOn(performance, 'now').mockImplementation(() => now + ms);
 }
+
+describe('a session of a pool', () => {
+  /** A message of the protocol: its type, its length and its content. */
+  const message = (type: string, content: Buffer) => {
+    const length = Buffer.alloc(4);
+    length.writeInt32BE(content.length + 4);
+    return Buffer.concat([Buffer.from(type), length, content]);
+  };
+  const shutdown = ['SFATAL', 'VFATAL', 'C57P01', 'Mterminating connection'].join('\0');
+
+  it('rejects if the server shuts down in the moment in which the session opens', async () => {
+    const server = createServer((socket) => {
+      socket.on('error', () => {});
+      socket.once('data', () =>
+        socket.end(
+          Buffer.concat([
+            message('R', Buffer.alloc(4)),
+            message('Z', Buffer.from('I')),
+            message('E', Buffer.from(`${shutdown}\0\0`)),
+          ]),
+        ),
+      );
+    }).listen(0, '127.0.0.1');
+    closing.push(async () => server.close());
+    await once(server, 'listening');
+    const { port } = server.address() as AddressInfo;
+    const pool = new pg.Pool({ Client: Session, host: '127.0.0.1', port, user: 'unseen', ssl: false });
+    // Without a listener of its own, the pool would end the process as well.
+    pool.on('error', () => {});
+    closing.push(() => pool.end());
+    await expect(pool.query('SELECT 1')).rejects.toThrow();
+  });
+});
 
 describe('a database that was read-only', () => {
   /** Runs five writes at once, on five sessions. Returns how many succeeded. */

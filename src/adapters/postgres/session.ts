@@ -51,6 +51,9 @@ export class Session extends pg.Client {
         : { ...config, connectionString: serverUrls(connectionString)[0] },
     );
     this.#config = config;
+    // A pool attaches its own listener some microtasks after a session has opened. Without this listener, a shutdown of
+    // the server in between would end the process.
+    this.on('error', () => {});
     // The server reports every error here, even the error of a statement whose caller no longer waits.
     this.connection.on('errorMessage', ({ code = '' }: pg.DatabaseError) => {
       if (lostState.test(code)) this.#isLost = true;

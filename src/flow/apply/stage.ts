@@ -59,7 +59,7 @@ export interface StageRun<E extends Event = Event> {
   write?(transaction: StoreTransaction, fresh: Fresh): readonly Promise<void>[];
   /**
    * Publishes the result after the commit. Repeated events are published, too, because a crash may have
-   * prevented their first publish.
+   * prevented their first publish. Events that their sender already applied do not come here.
    */
   publish?(): Promise<void>;
 }
