@@ -56,7 +56,7 @@ interface Deps {
 
 /**
  * Consumes until stopped. If the consumer of kafkajs crashes, a new one replaces it. kafkajs itself does not
- * restart after some errors that end with an outage, and it may restart after it was told to disconnect.
+ * restart after some errors that end with an outage, and it may restart after a disconnect on purpose.
  */
 export function startConsumption(
   { connect, logger, onFatal, topicsReady, names }: Deps,
@@ -169,7 +169,7 @@ export function startConsumption(
 
   /**
    * Hands records over ahead. Resolves to true when few enough records are not done. Resolves to false if the
-   * handler gave records up because the membership is over.
+   * membership ended before the handler resolved.
    */
   async function handOver(
     payload: EachBatchPayload,

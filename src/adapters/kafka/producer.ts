@@ -105,8 +105,8 @@ function openProducer(client: Kafka): Connected {
     retry: { retries: 12, maxRetryTime: 500 },
     createPartitioner: () => (args) => {
       if (abandoned) throw Object.assign(new Error('the send was given up'), { retriable: false });
-      // Every attempt uses the same partition. If a message without a key changed its partition, the sequence
-      // numbers would be wrong.
+      // Every attempt uses the same partition. A message without a key could otherwise change its partition
+      // between attempts, and the sequence numbers would be wrong.
       const partition = chosen.get(args.message) ?? choose(args);
       chosen.set(args.message, partition);
       return partition;

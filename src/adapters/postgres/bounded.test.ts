@@ -174,7 +174,7 @@ describe('many notifications of one user', () => {
     expect(rows).toBeLessThan(5_100);
   });
 
-  it('are marked by ids without reading the others, beside many small inboxes', async () => {
+  it('are marked by ids without reading the other notifications, in a table with many small inboxes', async () => {
     await storage.query(
       `INSERT INTO notification (tenant_id, user_id, id, seq, status, category, severity, title, created_at, delivered_at)
        SELECT 'default', 'user-' || n / 10, gen_random_uuid(), n % 10, 'DELIVERED', 'general', 'NORMAL', 'Full', now(), now()

@@ -1,7 +1,7 @@
 import { AppError, isRetriable } from '../../domain/error.ts';
 
 /**
- * SQLSTATE classes and codes that blame the database rather than the statement: connection, resources,
+ * SQLSTATE classes and codes of errors that the database causes, not the statement: connection, resources,
  * operator intervention, serialization and deadlock, lock and statement timeouts, a read-only standby. Some
  * of them last until an operator acts: a login or privilege was withdrawn, or a database, table or column is
  * missing or was changed while we run. https://www.postgresql.org/docs/current/errcodes-appendix.html
@@ -70,9 +70,9 @@ function aggregated(errors: readonly unknown[]): AggregateError {
 }
 
 /**
- * Returns START_REFUSED if the login lacks a right, for a process that starts or a command. Returns undefined
- * for any other error. A process that already serves requests waits instead, because an operator may grant
- * rights while it runs.
+ * Returns START_REFUSED if the login lacks a right. Only commands and starting processes use this. A process
+ * that already serves requests waits instead, because an operator may grant rights while it runs. Returns
+ * undefined for any other error.
  */
 export function missingRight(error: unknown): AppError | undefined {
   const cause = isRetriable(error) ? (error as AppError).cause : error;

@@ -32,7 +32,7 @@ const readOnlySql = `SELECT pg_is_in_recovery() OR current_setting('transaction_
 const lastChosen = new Map<string, string>();
 
 /**
- * A connection to PostgreSQL. Every connection of the project is one of these. If a URL has several hosts or
+ * A connection to PostgreSQL. All adapters connect with this class. If a URL has several hosts or
  * `target_session_attrs`, the session connects to the first server that accepts writes. A session knows when
  * it should not be used again.
  */
@@ -61,7 +61,7 @@ export class Session extends pg.Client {
     });
   }
 
-  /** Whether this session should be replaced, because it is of no use any more or too old. */
+  /** Whether this session should be replaced, because it is useless or too old. */
   get isSpent(): boolean {
     return this.#isLost || performance.now() >= this.#endsAt;
   }

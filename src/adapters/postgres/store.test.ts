@@ -442,7 +442,7 @@ describe('users', () => {
 
   it('are locked in one order when several are created or changed, so transactions never deadlock', async () => {
     for (let round = 0; round < 6; round += 1) {
-      // Sorted as `tenant/user` and as two columns these have different orders.
+      // Sorting by `tenant/user` and sorting by two columns give these keys different orders.
       const keys = ['a', 'a-b'].flatMap((tenantId) =>
         Array.from({ length: 500 }, (_, n) => ({ tenantId, userId: `${round} ${n}` })),
       );
@@ -584,7 +584,7 @@ describe('inboxes', () => {
   });
 
   it('are locked in one order whatever the order of the keys, so transactions never deadlock', async () => {
-    // Sorted as `tenant/user` and as two columns these have different orders.
+    // Sorting by `tenant/user` and sorting by two columns give these keys different orders.
     const keys = ['a', 'a-b'].flatMap((tenantId) =>
       Array.from({ length: 20 }, (_, n) => ({ tenantId, userId: `locked ${n}` })),
     );

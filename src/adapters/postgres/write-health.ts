@@ -3,7 +3,8 @@ import { isRetriable } from '../../domain/error.ts';
 import { reasonOf, toPortError } from './error.ts';
 
 /**
- * For this long, in ms, a successful write proves that writes succeed. So does a new session that may write.
+ * How long, in ms, a successful write proves that writes succeed. The same holds for a new session that may
+ * write.
  */
 const freshMs = 1_000;
 
@@ -16,8 +17,8 @@ const recheckMs = 1_000;
 const readOnlyProblem = 'PostgreSQL is read-only';
 
 /**
- * Knows whether writes succeed, from the outcome of writes. If there was no recent write, a new session finds
- * out.
+ * Knows whether writes succeed, from the outcome of recent writes. If there was none, it asks the database in
+ * a new session.
  */
 export interface WriteHealth {
   /** Awaits a write and records its outcome. */

@@ -37,7 +37,7 @@ export function serverAccount(cluster?: string): Account | undefined {
 
 function unprivilegedAccount(): Account {
   // initdb requires a user that /etc/passwd lists. On macOS `nobody` has the id -2, which cannot be passed
-  // on.
+  // to a child process.
   for (const name of ['nobody', '_postgres', 'postgres']) {
     const fields = readFileSync('/etc/passwd', 'utf8').match(
       new RegExp(`^${name}:[^:]*:(\\d+):(\\d+):`, 'm'),

@@ -28,7 +28,7 @@ const template = mkdtempSync(join(tmpdir(), 'unseen-test-template-'));
 
 const nobody = { uid: 65534, gid: 65534 };
 
-/** The cleanup of a test, which runs in reverse order. */
+/** The cleanup functions of a test, which run in reverse order. */
 const undo: (() => unknown)[] = [];
 
 beforeAll(async () => {

@@ -52,8 +52,8 @@ const clusterName = 'postgres';
 const socketName = `.s.PGSQL.${port}`;
 
 /**
- * How long a server may stay silent or take to shut down, in ms. Then a start fails, and a shutdown uses a
- * harder signal.
+ * How long a server may stay silent or take to shut down, in ms. After this time a start fails, and a
+ * shutdown sends a stronger signal.
  */
 const patienceMs = 30_000;
 

@@ -25,8 +25,8 @@ export async function logInUse(database: Queryable): Promise<LogInUse | undefine
 
 /**
  * Binds a database without a log to this log, permanently. Rejects like `logInUse`, and with START_REFUSED if
- * the database belongs to another log. Otherwise events could be appended to a log without a consumer:
- * acknowledged, and then lost.
+ * the database belongs to another log. Otherwise a process could append events to a log that no worker
+ * consumes. The events would be acknowledged and lost.
  */
 export async function bindToLog(database: Queryable, configured: LogInUse): Promise<void> {
   const used = await logInUse(database);

@@ -32,7 +32,7 @@ const column = (name: string, type: Column['type'] = 'text'): Column => ({ name,
 const activityKey = [column('occurred_at', 'timestamptz'), column('id', 'uuid')];
 const itemKey = [column('collection'), column('item_id')];
 
-/** Tables in which a user may have many rows, with the columns of the key after the user. */
+/** Tables in which a user may have many rows. Each has the columns of its key that follow the user. */
 const longTables: readonly (readonly [table: string, rest: readonly Column[]])[] = [
   ['page_view', activityKey],
   ['user_activity', activityKey],

@@ -71,7 +71,7 @@ const originColumns: readonly Column<UserLimit>[] = [
   ['updated_at', 'timestamptz', (row) => iso(row.updatedAt)],
 ];
 
-/** A column to find limits by. No read returns it. */
+/** The column for searches of due limits. No read returns it. */
 const dueColumns: readonly Column<UserLimit>[] = [['due_at', 'timestamptz', (row) => iso(limitDueAt(row))]];
 
 const eventColumns: readonly Column<LimitRecord>[] = [

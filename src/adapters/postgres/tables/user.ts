@@ -36,7 +36,7 @@ export const toUser = ({ tenantId, userId, timeZone, canReceiveNotifications, cr
   createdAt,
 });
 
-/** A clause that makes the records that wait for `created` users due now. */
+/** A clause that makes records due now if they wait for one of the `created` users. */
 const wokenBy = (now: Date) => sql`woken AS (
   UPDATE waiting_record AS w SET due_at = ${now}::timestamptz FROM created
   WHERE w.tenant_id = created.tenant_id AND w.user_id = created.user_id RETURNING 1)`;
