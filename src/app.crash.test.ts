@@ -139,10 +139,7 @@ describe('the program', () => {
     await vi.waitFor(() => expect(clients.acknowledged.length).toBeGreaterThanOrEqual(100), patience);
 
     const ended = running.end('SIGTERM');
-    await vi.waitFor(
-      () => expect(running.log()).toContain('stopping: finishing what is under way'),
-      patience,
-    );
+    await vi.waitFor(() => expect(running.log()).toContain('the process is stopping and finishes'), patience);
     const answers = await Promise.all(begun.map((one) => one.finish()));
     expect(await ended).toBe(0);
     expect(answers.map(({ status, answer }) => [status, answer.data?.done.userErrors])).toEqual(

@@ -113,7 +113,7 @@ export async function createApp(
     isReady: async () => {
       const found = await problems();
       const missing = Object.keys(found);
-      if (missing.length > 0) logger.warn(found, 'not ready');
+      if (missing.length > 0) logger.warn(found, 'the process is not ready');
       return missing;
     },
     metrics: createMetrics(createGauges({ ...worker, ...shared, store, callers: backends.callers })),

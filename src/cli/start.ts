@@ -76,12 +76,12 @@ async function openApp(
   // The handler is installed before the app exists, because a fatal error of a backend may end the process at
   // any time.
   closeWithGrace({ delay: config.shutdownTimeoutMs + 10_000, logger: false }, async ({ err, signal }) => {
-    if (err) logger.error({ err }, 'stopping after an unhandled error');
-    else logger.info({ signal }, 'stopping: finishing what is under way');
+    if (err) logger.error({ err }, 'the process is stopping after an unhandled error');
+    else logger.info({ signal }, 'the process is stopping and finishes the work that it has begun');
     isStopping = true;
     await app?.stop();
     await runtime.close();
-    logger.info({}, 'stopped');
+    logger.info({}, 'the process has stopped');
     if (err) process.exitCode = 1;
   });
   try {

@@ -18,8 +18,8 @@ export interface InboxOptions {
 }
 
 /**
- * Creates the list under the bell. The list shows the newest notifications and then opens the inbox up to the
- * newest one shown.
+ * Creates the list under the bell. The list shows the newest notifications, and then opens the inbox up to
+ * the newest of them.
  */
 export function createInbox({ api, onBadge, onError }: InboxOptions) {
   const bell = element('bell', HTMLButtonElement);
