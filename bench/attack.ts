@@ -13,13 +13,13 @@ import { percentile } from './statistics.ts';
 
 const help = `npx tsx bench/attack.ts [options] [ATTACK...]
 
-Runs attacks against a server and measures another user meanwhile, who asks for a badge 50 times a second. Starts dist/main.js
-with an embedded PostgreSQL of its own; build first. The settings are the defaults, except that no quota ends an attack early.
+Runs attacks against a server. Measures another user meanwhile, who asks for a badge 50 times a second. Starts dist/main.js
+with its own embedded PostgreSQL, so run the build first. The settings are the defaults, but no quota ends an attack early.
 
   --seconds N     length of an attack (default 10)
-  --dist PATH     another build instead of dist, to compare with
-  --tenant ID     tenant of the user who is measured (default elsewhere; default is that of the attackers)
-  --url URL       a running server instead, whose AUTH_SECRET is in the environment
+  --dist PATH     another build, for comparison (default dist)
+  --tenant ID     tenant of the measured user (default "elsewhere"; the attackers are in the tenant "default")
+  --url URL       attack a running server, whose AUTH_SECRET is in the environment
   ATTACK          ${Object.keys(attacks).join(', ')} (default: all)`;
 
 const { values, positionals } = parseArgs({
@@ -30,7 +30,10 @@ const { values, positionals } = parseArgs({
     tenant: { type: 'string', default: 'elsewhere' },
     url: { type: 'string' },
     help: { type: 'boolean', default: false },
-    /** The process that attacks: so that it does not slow the one that measures. */
+    /**
+     * Runs the attack in this process. Attacks have a separate process, so that they do not slow the
+     * measuring process.
+     */
     attacker: { type: 'boolean', default: false },
   },
 });
@@ -68,7 +71,7 @@ async function metric(url: string, name: string): Promise<number> {
   return Number(new RegExp(`^${name} (\\S+)$`, 'm').exec(text)?.[1]);
 }
 
-/** Starts the built server; its page views are those of the attack's users. */
+/** Starts the built server with an empty data directory. */
 async function startServer(): Promise<{ readonly url: string; stop(): Promise<void> }> {
   const dataDir = mkdtempSync(join(tmpdir(), 'unseen-attack-'));
   const settings = {
@@ -101,7 +104,9 @@ async function startServer(): Promise<{ readonly url: string; stop(): Promise<vo
   };
 }
 
-/** Records page views of the last days and waits until the worker has applied them. */
+/**
+ * Records page views of the last days for the attack's users, and waits until the worker has applied them.
+ */
 async function seed({ url, tokenOf }: Target, users: Attack['users']): Promise<void> {
   const query =
     'mutation ($input: RecordPageViewsInput!) { recordPageViews(input: $input) { userErrors { message } } }';
@@ -116,13 +121,16 @@ async function seed({ url, tokenOf }: Target, users: Attack['users']): Promise<v
         occurredAt: new Date(now - ((from + n) / count) * 6 * 86_400_000).toISOString(),
       }));
       const { status, text } = await send(url, token, { query, variables: { input: { views } } });
-      if (status !== 200) throw new Error(`Seeding was answered ${status}: ${text}`);
+      if (status !== 200) throw new Error(`The server answered seeding with ${status}: ${text}`);
     }
   }
   while ((await metric(url, 'unseen_log_lag_records')) > 0) await delay(100);
 }
 
-/** One user asks for the badge at a fixed rate, answered or not, while a service sends them notifications. */
+/**
+ * Measures one user who asks for the badge at a fixed rate, even while earlier requests are open. A service
+ * sends the user notifications meanwhile.
+ */
 async function measureOther({ url, tokenOf }: Target, seconds: number) {
   const token = await tokenOf('other', 'user', values.tenant);
   const service = await tokenOf('service', 'service', values.tenant);
@@ -158,7 +166,7 @@ async function measureOther({ url, tokenOf }: Target, seconds: number) {
     );
   }
   await Promise.all(waiting);
-  // What was answered is applied within a second.
+  // The worker applies acknowledged notifications within a second.
   await delay(1_000);
   return { times: times.sort((a, b) => a - b), failed, sent, applied: (await badge()) - before, lag };
 }
@@ -201,7 +209,7 @@ async function main(): Promise<void> {
     'failed',
     'applied',
     'lag',
-    'attacker was answered',
+    'answers to the attacker',
   ];
   console.log(`| ${titles.join(' | ')} |\n|${' --- |'.repeat(titles.length)}`);
   for (const name of names) {

@@ -1,10 +1,11 @@
 import { closeSync, openSync, writeSync } from 'node:fs';
 
 /**
- * Keeps idle cores from going to sleep until the function it returns is called; undefined where the kernel does not let us.
- * A request to a server that asks Postgres waits four times for a core to wake up, the statement alone twice, and on a
- * virtual machine each time takes as long as a small query. Linux, as root: a latency of 0 µs is asked for as long as the
- * file stays open (https://docs.kernel.org/power/pm_qos_interface.html).
+ * Keeps idle cores awake until the caller calls the returned function. Returns undefined if the kernel does
+ * not allow this. A request to a server that queries PostgreSQL waits four times for a core to wake up, and
+ * the statement alone waits twice. On a virtual machine each wait takes as long as a small query. Only for
+ * root on Linux: the open file requests a latency of 0 µs
+ * (https://docs.kernel.org/power/pm_qos_interface.html).
  */
 export function keepAwake(): (() => void) | undefined {
   try {

@@ -1,6 +1,9 @@
 import { pathToFileURL } from 'node:url';
 
-/** Modules of the built server, with the types of their sources. `dist` is absolute. */
+/**
+ * Returns functions that load modules of the built server, with the types of their sources. `dist` is an
+ * absolute path.
+ */
 export function builtIn(dist: string) {
   const load = (module: string) => import(pathToFileURL(`${dist}/${module}`).href);
   return {

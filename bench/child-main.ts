@@ -1,6 +1,6 @@
 import type { Reply } from './child.ts';
 
-/** What the parent gave on the command line. */
+/** Returns the options that the parent passed on the command line. */
 export function readArgument<Options>(): Options {
   return JSON.parse(process.argv[2] ?? '{}') as Options;
 }
@@ -14,7 +14,10 @@ export interface Memory {
   readonly rssBytes: number;
 }
 
-/** Says that this process is ready and answers the parent from then on. Ends with the parent, whatever ends that. */
+/**
+ * Reports to the parent that this process is ready, and then answers the parent's calls. The process exits
+ * when the parent ends for any reason.
+ */
 export function answerParent(
   ready: object,
   answers: Readonly<Record<string, (argument: never) => unknown>> = {},
@@ -28,9 +31,9 @@ export function answerParent(
       send({ id, error: error instanceof Error ? (error.stack ?? error.message) : String(error) });
     }
   });
-  // Not killed: with --cpu-prof the profile is written on the way out.
+  // The process exits by itself, because --cpu-prof writes the profile at a normal exit.
   process.on('disconnect', () => process.exit(0));
-  // Ctrl-C reaches every process of the terminal; the parent decides what ends when.
+  // Ctrl-C reaches every process of the terminal, but the parent decides the order of the ends.
   process.on('SIGINT', () => {});
   send({ ready });
 }
@@ -40,9 +43,9 @@ function cpuTime(): CpuTime {
   return { ms: (user + system) / 1000 };
 }
 
-/** What this process holds, without what it could let go of where it runs with `--expose-gc`. */
+/** Returns the memory of this process. With `--expose-gc` the garbage is collected first. */
 async function memory(): Promise<Memory> {
-  // Twice: what is finalised in the first is let go of in the second.
+  // The second collection frees the objects that the first collection finalises.
   for (let n = 0; n < 2; n += 1) {
     globalThis.gc?.();
     await new Promise((resolve) => setTimeout(resolve, 200));

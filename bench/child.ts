@@ -1,29 +1,32 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 
-/** A process of the bench that answers questions. */
+/** A process of the bench that answers calls. */
 export interface Child<Ready> {
-  /** What it said when it was ready. */
+  /** The data of the ready message. */
   readonly ready: Ready;
   call<T>(name: string, argument?: unknown): Promise<T>;
-  /** Resolves when the process is gone. */
+  /** Stops the process. Resolves when the process has ended. */
   stop(): Promise<void>;
 }
 
 export interface ChildOptions {
-  /** Command that runs the given command, e.g. on a certain core. */
+  /** A command that runs the child's command, for example on a certain core. */
   readonly prefix?: readonly string[];
   readonly nodeOptions?: readonly string[];
 }
 
-/** What a child says. */
+/** A message from a child. */
 export type Reply =
   | { readonly ready: object }
   | { readonly id: number; readonly value?: unknown; readonly error?: string };
 
 const running = new Set<ChildProcess>();
 
-/** Starts `script` with `options` as its argument and resolves when it says that it is ready. It ends with this process. */
+/**
+ * Starts `script` with `options` as its argument. Resolves when the child reports that it is ready. The child
+ * ends with this process.
+ */
 export async function startChild<Ready>(
   script: string,
   options: unknown,
@@ -79,7 +82,7 @@ export async function startChild<Ready>(
   };
 }
 
-/** Ends every child that still runs, at once. */
+/** Kills every running child. */
 export function killChildren(): void {
   for (const child of running) child.kill('SIGKILL');
 }

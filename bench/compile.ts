@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 
 /**
- * Compiles the bench itself, so that the servers compared with run as what `tsc` makes of them, like ours does: a loader
- * that transforms on the fly leaves helpers in the code. Resolves with the directory of the compiled `bench/`.
+ * Compiles the bench, so that the compared servers run as output of `tsc`, like our server. A loader that
+ * transforms on the fly leaves helpers in the code. Resolves with the directory of the compiled `bench/`.
  */
 export async function compile(root: string): Promise<string> {
   const tsc = join(root, 'node_modules/.bin/tsc');

@@ -2,19 +2,25 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 
-/** Who runs where. Servers have a core of their own; load, Postgres and whoever asks share the others. */
+/**
+ * The assignment of processes to cores. The measured server has its own core. The load, PostgreSQL and all
+ * other processes share the other cores.
+ */
 export interface Cores {
-  /** For people. */
+  /** The assignment as text for the report. */
   readonly description: string;
   /** The command that runs a command on the servers' core. */
   readonly onServerCore: readonly string[];
-  /** How long the servers' core was busy since the machine started, by whatever; undefined where it is not known. */
+  /**
+   * How long any process has kept the servers' core busy since the machine started, in ms. Undefined if
+   * unknown.
+   */
   serverCoreBusyMs(): number | undefined;
 }
 
 /**
- * Leaves core 0 to the servers: this process, and with it everything it starts from now on, moves to the others. Without
- * `taskset` or a second core nobody is pinned.
+ * Reserves core 0 for the servers: moves this process, and every process that it starts from now on, to the
+ * other cores. Pins no process without `taskset` or a second core.
  */
 export function reserveServerCore(): Cores {
   const last = availableParallelism() - 1;
@@ -30,11 +36,18 @@ export function reserveServerCore(): Cores {
       serverCoreBusyMs: () => busyMs(0),
     };
   } catch {
-    return { description: 'nobody pinned to a core', onServerCore: [], serverCoreBusyMs: () => undefined };
+    return {
+      description: 'no process pinned to a core',
+      onServerCore: [],
+      serverCoreBusyMs: () => undefined,
+    };
   }
 }
 
-/** From /proc/stat (proc(5)): jiffies of 10 ms spent as user, nice, system, idle, iowait, irq, softirq, steal. */
+/**
+ * Reads /proc/stat (proc(5)): jiffies of 10 ms spent as user, nice, system, idle, iowait, irq, softirq,
+ * steal.
+ */
 function busyMs(core: number): number | undefined {
   const line = new RegExp(`^cpu${core} (.*)$`, 'm').exec(readFileSync('/proc/stat', 'utf8'))?.[1];
   if (line === undefined) return undefined;

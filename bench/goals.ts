@@ -1,12 +1,12 @@
-/** What a suite measures of a variant, by the name of the metric. */
+/** A metric that a suite measures of a variant. */
 export interface Metric {
   readonly variant: string;
   readonly metric: string;
 }
 
-/** Two figures and what their ratio should be. A ratio without a gate is there to be read. */
+/** Two figures and the wanted bounds of their ratio. A ratio without a gate is for information. */
 export interface Goal {
-  /** For `--only`, and in the report; figures of one kind share it. */
+  /** The number for `--only` and for the report. Figures of one kind share a number. */
   readonly number: number;
   readonly what: string;
   readonly suite: string;
@@ -15,49 +15,52 @@ export interface Goal {
   readonly unit: 'requests/s' | 'events/s' | 'ms' | 'KB';
   /** Whether a good ratio is at least or at most the gate. */
   readonly good: 'at least' | 'at most';
-  /** A ratio on the wrong side of it is a defect. */
+  /** The bound that the ratio must reach. Missing it is a defect. */
   readonly gate?: number;
-  /** Where we want to be. */
+  /** The bound that we want to reach. */
   readonly stretch?: number;
 }
 
-/** Answers without applying: what applies events is a process of its own where it matters. */
+/** The API without a worker, because events are applied by a separate process if performance matters. */
 export const api = 'unseen, api';
-/** Applies in the same process, on the same core, what it records. */
+/** The API and the worker in one process, on one core. */
 export const apiAndWorker = 'unseen, api + worker';
 export const bare = 'bare node:http';
 export const textbook = 'textbook';
 export const bareSql = 'bare SQL';
 export const floor = 'floor';
-/** Recorded by one process, applied by a second, pushed by a third: Kafka, Redis and PostgreSQL between them. */
+/**
+ * One process records, a second process applies and a third process pushes, connected by Kafka, Redis and
+ * PostgreSQL.
+ */
 export const acrossProcesses = 'unseen, api → worker → other api';
-/** Hands over what it hears on a channel to the sockets on it. */
+/** A server that forwards the messages of a channel to the sockets of that channel. */
 export const hub = 'raw hub';
 
-/** Workers, and what does no more than insert the rows, by where the log is. */
+/** Workers, and processes that only insert the rows, by the place of the log. */
 export const workerOnPostgres = 'worker, log in Postgres';
 export const bareOnPostgres = 'bare insert, log in Postgres';
 export const workerOnKafka = 'worker, log in Kafka';
 export const bareOnKafka = 'bare insert, log in Kafka';
-/** One worker, by what waits in the log. */
+/** One worker, by the kind of events in the log. */
 export const limitEvents = 'worker, limit events';
 export const pageViews = 'worker, page views';
-/** The same worker, which also counts the metrics. */
+/** A worker that also counts the metrics. */
 export const countingOnPostgres = 'worker with metrics, log in Postgres';
 export const countingOnKafka = 'worker with metrics, log in Kafka';
-/** Events that are counted at once, and the size the others are compared with. */
+/** The numbers of events per flush. The other sizes are compared with the last. */
 export const flushSizes = [500, 1_000, 2_000, 5_000, 20_000] as const;
 export const flushesOf = (events: number) => `flushes of ${events}`;
 export const twoWorkers = 'two workers, log in Kafka';
 
-/** A user with 100 000 unread notifications, and one who reads what comes. */
+/** A user with 100 000 unread notifications, and a user who reads each notification. */
 export const fullInbox = 'inbox with 100 000 unread';
 export const emptyInbox = 'empty inbox';
-/** The same inbox, beside so many notifications of others. */
+/** The same inbox in tables with this many notifications of other users. */
 export const largeTable = 'among 10 million';
 export const smallTable = 'among 10 000';
 
-/** Views in the window of `User.stats`. */
+/** The numbers of views in the window of `User.stats`. */
 export const statsSizes = [20, 200, 2_000, 20_000] as const;
 
 const metric = (variant: string, name: string): Metric => ({ variant, metric: name });
@@ -300,7 +303,8 @@ export const goals: readonly Goal[] = [
         other: metric(bareSql, `${which}Ms@${size}`),
         unit: 'ms',
         good: 'at most',
-        // Of goal 6. Of less than that the request itself is most, and it is to be read.
+        // The gate of goal 6. With fewer views the request itself takes most of the time, so those ratios
+        // have no gate.
         ...(which === 'p50' && size >= 2_000 && { gate: 2, stretch: 1.3 }),
       }),
     ),

@@ -9,7 +9,7 @@ export interface BenchKafka {
   stop(): Promise<void>;
 }
 
-/** A Kafka of the bench's own. */
+/** Starts a Kafka for the bench in a temporary directory. */
 export async function startBenchKafka(): Promise<BenchKafka> {
   const dir = mkdtempSync(join(tmpdir(), 'unseen-bench-kafka-'));
   const kafka = await startKafka({ dir });

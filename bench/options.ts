@@ -1,36 +1,36 @@
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 
-/** What a run does. */
+/** The options of a run. */
 export interface BenchOptions {
-  /** Goals to measure; empty: all. */
+  /** The numbers of the goals to measure. Empty means all goals. */
   readonly only: ReadonlySet<number>;
-  /** Length of one measurement. */
+  /** The length of one measurement. */
   readonly seconds: number;
   readonly warmUpSeconds: number;
-  /** Turns every variant of a suite takes. */
+  /** The number of turns of each variant of a suite. */
   readonly rounds: number;
-  /** Where the built server is; absolute. */
+  /** The absolute directory of the built server. */
   readonly dist: string;
-  /** Where servers leave their CPU profiles; absolute. */
+  /** The absolute directory for CPU profiles of the servers. Undefined means no profiles. */
   readonly profile: string | undefined;
 }
 
 export const help = `npm run bench -- [options]
 
-  --only 1,2      only these goals (default: all)
+  --only 1,2      measure only these goals (default: all)
   --seconds N     length of one measurement (default 3)
-  --rounds N      turns each variant takes, interleaved (default 5)
-  --warm-up N     seconds each server is warmed up (default 6)
-  --quick         1 second, 2 rounds, 2 seconds of warm-up: does it run, not how fast
+  --rounds N      turns of each variant, interleaved (default 5)
+  --warm-up N     seconds of warm-up per server (default 6)
+  --quick         1 second, 2 rounds, 2 seconds of warm-up, to check that the bench runs
   --dist PATH     the built server (default dist)
-  --profile PATH  servers write CPU profiles there (.cpuprofile)
+  --profile PATH  directory for CPU profiles of the servers (.cpuprofile)
   --help          this
 
-The goals are ratios, so the machine does not matter; what else runs on it does. Run as root on Linux, it keeps idle cores
-from sleeping where one thing is done at a time. Results: bench/results/.`;
+The goals are ratios, so they hold on any machine, but close other programs first. As root on Linux, the bench keeps idle
+cores awake in suites that do one thing at a time. The results are in bench/results/.`;
 
-/** Reads the command line; undefined when help was asked for. Throws on what it does not know. */
+/** Reads the command line. Returns undefined for --help. Throws for unknown options and invalid values. */
 export function readOptions(args: readonly string[], root: string): BenchOptions | undefined {
   const { values } = parseArgs({
     args: [...args],

@@ -6,22 +6,25 @@ import pg from 'pg';
 import { builtIn } from './built.ts';
 import { median } from './statistics.ts';
 
-/** The server that all variants share, each with a database of its own. Commits wait for the disk. */
+/**
+ * The PostgreSQL server that all variants share. Each variant has its own database. Commits wait for the
+ * disk.
+ */
 export interface Postgres {
-  /** Median time in which the disk makes a page durable. */
+  /** The median time that the disk takes to make a page durable. */
   readonly fsyncMs: number;
   /** Creates a database and resolves with its URL. */
   createDatabase(kind: 'empty' | 'migrated'): Promise<string>;
-  /** Writes what is in memory to the tables, so that no measurement pays for the one before. */
+  /** Writes changed pages to the disk, so that a measurement does not pay for the previous measurement. */
   checkpoint(): Promise<void>;
   stop(): Promise<void>;
 }
 
-/** Starts PostgreSQL on a new temporary directory, which goes with it. */
+/** Starts PostgreSQL on a new temporary directory. `stop` removes the directory. */
 export async function startPostgres(dist: string): Promise<Postgres> {
   const { startEmbeddedPostgres } = await builtIn(dist).embeddedPostgres();
   const directory = mkdtempSync(join(tmpdir(), 'unseen-bench-'));
-  // PostgreSQL runs as another user when the bench runs as root.
+  // If the bench runs as root, PostgreSQL runs as another user.
   chmodSync(directory, 0o755);
   const fsyncMs = measureFsync(join(directory, 'fsync'));
   const server = await startEmbeddedPostgres({ dataDir: join(directory, 'data') });
@@ -53,7 +56,10 @@ export async function startPostgres(dist: string): Promise<Postgres> {
   };
 }
 
-/** Our tables, with partitions for this month and the next: those who have no worker need them too. */
+/**
+ * Creates our tables, with partitions for this month and the next month. A variant without a worker also
+ * needs the partitions.
+ */
 async function prepareTemplate(dist: string, connectionString: string): Promise<void> {
   const built = builtIn(dist);
   const client = new pg.Client({ connectionString });

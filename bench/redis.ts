@@ -8,7 +8,7 @@ export interface BenchRedis {
   stop(): Promise<void>;
 }
 
-/** A Redis of the bench's own. */
+/** Starts a Redis for the bench in a temporary directory. */
 export async function startBenchRedis(): Promise<BenchRedis> {
   const dir = mkdtempSync(join(tmpdir(), 'unseen-bench-redis-'));
   const redis = await startRedis({ dir });

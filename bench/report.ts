@@ -2,22 +2,24 @@ import { type Goal, goals, type Metric } from './goals.ts';
 import { median } from './statistics.ts';
 import { mediansOf, type Samples } from './suite.ts';
 
-/** Samples by suite. */
+/** The samples by suite. */
 export type Measured = ReadonlyMap<string, Samples>;
 
-/** A goal and where it stands. */
+/** A goal and its measured result. */
 export interface Outcome {
   readonly goal: Goal;
   readonly ours: number;
   readonly other: number;
-  /** Median of the rounds' ratios: what slows a round down slows both down. */
+  /**
+   * The median of the ratios of the rounds. A disturbance of a round slows both sides, so the ratio stays.
+   */
   readonly ratio: number;
   readonly lowest: number;
   readonly highest: number;
   readonly verdict: 'stretch' | 'pass' | 'MISS' | '';
 }
 
-/** The goals that were measured. */
+/** Returns the outcomes of the measured goals. */
 export function outcomesOf(measured: Measured): readonly Outcome[] {
   return goals.flatMap((goal) => {
     const samples = measured.get(goal.suite);
@@ -51,7 +53,7 @@ function verdictOf({ good, gate, stretch }: Goal, ratio: number): Outcome['verdi
   return stretch !== undefined && reaches(stretch) ? 'stretch' : 'pass';
 }
 
-/** The goals as a Markdown table. */
+/** Returns the goals as a Markdown table. */
 export function goalTable(outcomes: readonly Outcome[]): string {
   const bound = ({ good }: Goal, value: number | undefined) =>
     value === undefined ? '' : `${good === 'at least' ? '≥' : '≤'} ${value}`;
@@ -68,7 +70,7 @@ export function goalTable(outcomes: readonly Outcome[]): string {
   return table(['#', 'what', 'ours', 'other', 'ratio (rounds)', 'gate', 'stretch', ''], rows);
 }
 
-/** Every variant's medians as a Markdown table. */
+/** Returns the medians of every variant as a Markdown table. */
 export function figureTable(measured: Measured): string {
   const rows = [...measured].flatMap(([suite, samples]) =>
     [...samples].map(([variant, turns]) => [suite, variant, describe(mediansOf(turns))]),
@@ -84,7 +86,7 @@ function describe(sample: Readonly<Record<string, number>>): string {
     .join(', ');
 }
 
-/** Three digits that count, or all before the point. */
+/** Returns a number with three significant digits, or with all digits before the point. */
 function figure(value: number): string {
   return Math.abs(value) >= 100 ? String(Math.round(value)) : String(Number(value.toPrecision(3)));
 }

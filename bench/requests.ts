@@ -1,13 +1,13 @@
-/** One HTTP request: the path, the body and, per connection in turn, a token. */
+/** One HTTP request: the body, and one token per connection in turn. */
 export interface LoadRequest {
   readonly body: string;
-  /** Connection number i sends token i modulo their number. */
+  /** Connection i sends token i modulo the number of tokens. */
   readonly tokens: readonly string[];
-  /** What the first answer must contain; the others must be as long. */
+  /** Text that the first answer must contain. The other answers must have the same length. */
   readonly expect: string;
 }
 
-/** Views in one call of `recordPageViews`. */
+/** The number of views in one call of `recordPageViews`. */
 export const viewsPerCall = 100;
 
 const view = { name: 'Pricing', path: '/pricing?plan=team', subjectId: 'product-42' };
@@ -28,7 +28,7 @@ export const recordPageViews = graphQL(
   { input: { views: Array.from({ length: viewsPerCall }, (_, n) => ({ ...view, name: `Page ${n % 20}` })) } },
 );
 
-/** What every server answers when all went well. */
+/** Text in the answer of every server if the request succeeded. */
 export const noErrors = '"userErrors":[]';
 
 export const sendNotification = (userId: string) =>
@@ -55,7 +55,7 @@ export const upsertUsers = (userIds: readonly string[]) =>
 export const watchBadge =
   'subscription { badgeChanged { kind cause badge { key unseen unread version display } } }';
 
-/** Stats as a dashboard asks for them. */
+/** Returns a request for stats, as a dashboard sends it. */
 export const userStats = (userId: string, window: object) =>
   graphQL(
     `query ($userId: ID!, $window: StatsWindowInput) {
@@ -70,7 +70,7 @@ export const userStats = (userId: string, window: object) =>
     { userId, window },
   );
 
-/** Activity as a chart asks for it. */
+/** Returns a request for activity, as a chart sends it. */
 export const activityMetrics = (range: object) =>
   graphQL(
     `query ($range: DateTimeRangeInput!) {
@@ -81,7 +81,7 @@ export const activityMetrics = (range: object) =>
     { range },
   );
 
-/** Limits as a page of them asks for them. */
+/** Returns a request for limits, as a page of limits sends it. */
 export const userLimits = (userId: string) =>
   graphQL(
     `query ($userId: ID!) {

@@ -45,7 +45,7 @@ else console.log(help);
 
 async function main(options: BenchOptions): Promise<void> {
   if (!existsSync(join(options.dist, 'app.js'))) {
-    console.error(`There is no built server in ${options.dist}: run \`npm run build\` first.`);
+    console.error(`${options.dist} contains no built server. Run \`npm run build\` first.`);
     process.exit(1);
   }
   const wanted = goals.filter(({ number }) => options.only.size === 0 || options.only.has(number));

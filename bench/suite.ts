@@ -8,40 +8,43 @@ import type { Postgres } from './postgres.ts';
 import type { LoadRequest } from './requests.ts';
 import { median } from './statistics.ts';
 
-/** Figures of one turn, by name. */
+/** The figures of one turn, by name. */
 export type Sample = Readonly<Record<string, number>>;
 
-/** What suites work with. */
+/** The environment of the suites. */
 export interface Bench {
   readonly options: BenchOptions;
   readonly cores: Cores;
   readonly postgres: Postgres;
   readonly load: Child<unknown>;
-  /** Tokens are signed with it. */
+  /** The secret that signs the tokens. */
   readonly secret: string;
   /** Starts a server of `bench/servers/` on the servers' core. */
   startServer<Ready>(name: string, options: unknown): Promise<Child<Ready>>;
-  /** More clients, in a process of their own: for loads that fill one. */
+  /** Starts another process with clients, for loads that need a whole process. */
   startLoad(): Promise<Child<unknown>>;
-  /** Where Kafka is; started when first asked for. */
+  /** Resolves with the address of Kafka. The first call starts Kafka. */
   kafkaBroker(): Promise<string>;
-  /** Where Redis is; started when first asked for. */
+  /** Resolves with the address of Redis. The first call starts Redis. */
   redisUrl(): Promise<string>;
 }
 
-/** A variant that runs. */
+/** A running variant. */
 export interface Running {
-  /** One turn: measures each load for that long. Also what warms up, with the figures thrown away. */
+  /** Runs one turn, which measures each load for this time. The warm-up is a turn with discarded figures. */
   turn(seconds: number): Promise<Sample>;
   stop(): Promise<void>;
 }
 
-/** Variants that are compared with each other. */
+/** A group of variants to compare. */
 export interface Suite {
   readonly name: string;
-  /** Loads in a turn: each is measured as long as the options say. */
+  /** The number of loads in a turn. The bench measures each load for the time in the options. */
   readonly loads: number;
-  /** Whether no core goes to sleep: for suites that do one thing at a time, so that each waits for cores to wake up. */
+  /**
+   * Whether the cores stay awake. For suites that do one thing at a time, where each step would wait for
+   * cores to wake up.
+   */
   readonly awake?: boolean;
   readonly variants: Readonly<Record<string, (bench: Bench) => Promise<Running>>>;
 }
@@ -49,7 +52,7 @@ export interface Suite {
 /** One sample per round, by variant. */
 export type Samples = ReadonlyMap<string, readonly Sample[]>;
 
-/** Starts the variants, warms each up, lets them take turns and stops them. */
+/** Starts the variants, warms up each variant, lets the variants take turns, and stops them. */
 export async function runSuite(
   bench: Bench,
   { variants, loads, awake = false }: Suite,
@@ -60,7 +63,8 @@ export async function runSuite(
   const running = new Map<string, Running>();
   const samples = new Map<string, Sample[]>();
   const letSleep = awake ? keepAwake() : undefined;
-  if (awake && letSleep === undefined) progress('cores may go to sleep (as root on Linux they would not)');
+  if (awake && letSleep === undefined)
+    progress('idle cores may sleep (run as root on Linux to keep them awake)');
   try {
     for (const [name, start] of Object.entries(variants)) {
       if (!wanted.has(name)) continue;
@@ -71,7 +75,7 @@ export async function runSuite(
       await variant.turn(warmUpSeconds / loads);
     }
     for (let round = 0; round < rounds; round += 1) {
-      // Each begins in turn, so that none is always behind the same other.
+      // The variants take turns at the start of a round, so that no variant always follows the same variant.
       const order = [...running].map(
         (_, index, all) => all[(index + round) % all.length] as [string, Running],
       );
@@ -87,7 +91,7 @@ export async function runSuite(
   }
 }
 
-/** Median per metric. */
+/** Returns the median of each metric. */
 export function mediansOf(samples: readonly Sample[]): Sample {
   const metrics = new Set(samples.flatMap((sample) => Object.keys(sample)));
   return Object.fromEntries(
@@ -95,18 +99,18 @@ export function mediansOf(samples: readonly Sample[]): Sample {
   );
 }
 
-/** What a load of closed loops is made of. */
+/** The settings of a load of closed loops. */
 export interface HttpLoad {
-  /** Behind the name of each metric. */
+  /** The suffix of the name of each metric. */
   readonly suffix: string;
   readonly connections: number;
   readonly spin: boolean;
   readonly request: LoadRequest;
-  /** Events in one request. */
+  /** The number of events in one request. */
   readonly events: number;
 }
 
-/** A variant that is a server under closed loops. `after` may add to the sample. */
+/** Starts a variant that is a server under closed loops. `after` may add figures to the sample. */
 export async function underHttpLoad(
   bench: Bench,
   server: { readonly name: string; readonly options: unknown },
@@ -139,7 +143,7 @@ export async function underHttpLoad(
   };
 }
 
-/** Figures with something behind their names. */
+/** Returns the figures with a suffix on their names. */
 export function suffixed(figures: Sample, suffix: string): Sample {
   return Object.fromEntries(Object.entries(figures).map(([name, value]) => [name + suffix, value]));
 }
@@ -147,11 +151,14 @@ export function suffixed(figures: Sample, suffix: string): Sample {
 interface CpuUsage {
   readonly elapsedMs: number;
   readonly cpuMs: number;
-  /** What else ran on the server's core. */
+  /** The time that other processes used on the server's core. */
   readonly foreignMs: number;
 }
 
-/** Does something and tells what the server, and others on its core, spent meanwhile. */
+/**
+ * Runs `work`. Resolves with its result and with the time that the server and other processes used on the
+ * server's core.
+ */
 export async function measureCpu<T>(
   { cores }: Bench,
   server: Child<unknown>,
@@ -167,7 +174,10 @@ export async function measureCpu<T>(
   return { result, elapsedMs, cpuMs, foreignMs: Math.max(0, busy - cpuMs) };
 }
 
-/** Server time per event, share of its core the server used, and share it had to leave to others. */
+/**
+ * Returns the server time per event, the share of its core that the server used, and the share that other
+ * processes used.
+ */
 export function cpuFigures({ elapsedMs, cpuMs, foreignMs }: CpuUsage, events: number): Sample {
   return {
     cpuUsPerEvent: (cpuMs * 1000) / events,

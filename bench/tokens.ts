@@ -1,7 +1,7 @@
 import { builtIn } from './built.ts';
 import type { Bench } from './suite.ts';
 
-/** Tokens of that many users of the default tenant. */
+/** Returns the tokens of `count` users of the default tenant. */
 export async function userTokens(
   { options, secret }: Bench,
   count: number,
@@ -16,7 +16,7 @@ export async function userTokens(
   );
 }
 
-/** The token of a service of the default tenant. */
+/** Returns the token of a service of the default tenant. */
 export async function serviceToken({ options, secret }: Bench): Promise<string> {
   const { signToken } = await builtIn(options.dist).signToken();
   return signToken(secret, { subject: 'bench', role: 'service', tenantId: 'default', expiresIn: '2h' });

@@ -6,7 +6,7 @@ import type { EventLog } from '../src/ports/event-log.ts';
 import { startTestApp, type TestApp } from '../src/testing/app.ts';
 import { patience } from '../src/testing/program.ts';
 
-/** A log that a relay dies on again and again: whatever is sent is sent twice. */
+/** A log that sends every record twice, as a relay does that dies after each send. */
 const sendingTwice = (log: EventLog): EventLog => ({
   ...log,
   async send(records) {
@@ -18,7 +18,7 @@ const sendingTwice = (log: EventLog): EventLog => ({
 let app: TestApp;
 beforeAll(async () => {
   app = await startTestApp(
-    { KAFKA_TOPICS: 'user-notification-created=told' },
+    { KAFKA_TOPICS: 'user-notification-created=delivered' },
     {
       wrap: ({ backends, ...runtime }) => ({
         ...runtime,
@@ -29,13 +29,13 @@ beforeAll(async () => {
 });
 afterAll(() => app.stop());
 
-it('prints one line for each notification, although each record came twice', async () => {
+it('prints one line for each notification although each record arrives twice', async () => {
   const { kafka } = app.config;
   const example = spawn(process.execPath, ['--import', 'tsx', 'examples/deliver.ts'], {
     env: {
       PATH: process.env['PATH'],
       KAFKA_BROKERS: kafka?.brokers.join(','),
-      TOPIC: `${kafka?.namespace}told`,
+      TOPIC: `${kafka?.namespace}delivered`,
       GROUP: `${kafka?.namespace}example`,
     },
   });
@@ -54,16 +54,16 @@ it('prints one line for each notification, although each record came twice', asy
   await app.send(service, upsert, { users: [{ userId: 'alice', patch: { timeZone: 'Asia/Tokyo' } }] });
   const send =
     'mutation ($input: SendNotificationInput!) { sendNotification(input: $input) { userErrors { code } } }';
-  const tell = async (content: object) => {
+  const notify = async (content: object) => {
     const answer = await app.send(service, send, { input: { userId: 'alice', content } });
     expect(answer).toMatchObject({ data: { sendNotification: { userErrors: [] } } });
   };
-  await tell({ title: 'Shipped', body: 'Two\nparcels', actionUrl: '/orders/1' });
-  await tell({ title: 'Last call', severity: 'HIGH' });
-  await tell({ title: 'New login', severity: 'CRITICAL' });
+  await notify({ title: 'Shipped', body: 'Two\nparcels', actionUrl: '/orders/1' });
+  await notify({ title: 'Last call', severity: 'HIGH' });
+  await notify({ title: 'New login', severity: 'CRITICAL' });
   await vi.waitFor(() => expect(lines).toHaveLength(3), patience);
-  // Records of one user keep their order: behind this one there is no repeat of the others.
-  await tell({ title: 'The end' });
+  // Records of one user keep their order, so no repeat can arrive after this record.
+  await notify({ title: 'The end' });
   await vi.waitFor(() => expect(lines.at(-1)).toContain('The end'), patience);
 
   const at = /at \d\d:\d\d:\d\d Asia\/Tokyo/g;

@@ -1,14 +1,14 @@
-// Prints the e-mails, text messages and pushes that a service would send: one line for each notification that Unseen has
-// delivered. A consumer group of its own, so nothing else has to know of it; several of it share the partitions.
+// Prints the e-mails, text messages and pushes that a service would send, one line per delivered notification. The service
+// has its own consumer group, so Unseen needs no setting for it. Several processes of the service share the partitions.
 //
 //   KAFKA_BROKERS=localhost:9092 npx tsx examples/deliver.ts
 //
-// TOPIC: another name of the topic (KAFKA_TOPICS and NAMESPACE of the server). GROUP: the consumer group.
+// TOPIC is the name of the topic, if KAFKA_TOPICS or NAMESPACE of the server change it. GROUP is the consumer group.
 import { Kafka, logLevel } from 'kafkajs';
 
-/** What this service needs of a record; all there is: src/events/notification-created.ts. */
+/** The fields that this service reads. src/events/notification-created.ts has all fields. */
 interface NotificationCreated {
-  /** The same id is the same delivery, come twice. */
+  /** The id of the delivery. A repeated record has the same id. */
   readonly id: string;
   readonly tenantId: string;
   readonly data: {
@@ -31,7 +31,10 @@ const {
   GROUP = 'sample-delivery',
 } = process.env;
 
-/** The newest ids, the oldest first. Here they end with the process; keep yours where you note what you have sent. */
+/**
+ * The newest ids, oldest first. Here they are lost when the process ends. Store yours with the record of what
+ * you have sent.
+ */
 const done = new Set<string>();
 const maxDone = 100_000;
 
@@ -48,7 +51,7 @@ function channelOf({ notification, badge }: NotificationCreated['data']): string
   return notification.severity === 'HIGH' ? `push (badge ${badge.unseen})` : 'e-mail';
 }
 
-/** Sender and user wrote these: on one line, and nothing that a terminal takes for a command. */
+/** Puts text of the sender and the user on one line, without characters that a terminal would interpret. */
 const plain = (text: string) => text.replace(/[\p{Cc}\p{Zl}\p{Zp}]+/gu, ' ');
 
 function deliver({ tenantId, data }: NotificationCreated): void {
@@ -76,7 +79,7 @@ await consumer.run({
     try {
       event = JSON.parse(value?.toString() ?? '');
     } catch {
-      console.error(`${TOPIC}/${partition}/${offset} is no JSON and is passed over`);
+      console.error(`${TOPIC}/${partition}/${offset} is not JSON. The record is skipped.`);
       return;
     }
     if (!isRepeat(event.id)) deliver(event);

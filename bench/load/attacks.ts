@@ -8,20 +8,20 @@ export interface Target {
   send(token: string, body: object): Promise<{ readonly status: number; readonly text: string }>;
 }
 
-/** How often each status, or close code, was answered. */
+/** How often the server answered with each status or close code. */
 type Counts = Record<string, number>;
 
 export interface Attack {
-  /** Whose page views are there before it begins. */
+  /** The users whose page views exist before the attack. */
   readonly users: readonly { readonly userId: string; readonly tenantId: string }[];
-  /** Attacks until `endsAt` of `performance.now()`. */
+  /** Attacks until `performance.now()` reaches `endsAt`. */
   run(target: Target, endsAt: number): Promise<Counts>;
 }
 
 const mallory = { userId: 'mallory', tenantId: 'default' };
 const twenty = Array.from({ length: 20 }, (_, n) => ({ userId: `mallory-${n}`, tenantId: 'default' }));
 
-/** All different, so that no two of them can share a query. */
+/** The windows differ, so that no two fields can share a query. */
 const fourteenStats = Array.from(
   { length: 14 },
   (_, n) =>
@@ -29,7 +29,7 @@ const fourteenStats = Array.from(
 ).join(' ');
 const ofViewer = { query: `{ viewer { ${fourteenStats} } }` };
 
-/** Sends again as soon as it is answered, on so many connections per token. */
+/** Sends the next request as soon as the server has answered, on `connections` connections per token. */
 async function loops(
   { send }: Target,
   endsAt: number,
@@ -55,7 +55,7 @@ const byUser = (connections: number, bodyOf: (n: number) => object): Attack => (
     loops(target, endsAt, [await target.tokenOf('mallory')], connections, bodyOf),
 });
 
-/** Opens a socket, says who it is, and closes it. */
+/** Opens a socket, sends connection_init, and closes the socket. Resolves with the close code. */
 function openAndClose(url: string, token: string): Promise<number> {
   const socket = new WebSocket(`${url.replace('http', 'ws')}/graphql`, 'graphql-transport-ws');
   socket.on('open', () =>
@@ -75,7 +75,7 @@ const doubling = (depth: number, n: number) =>
   `{ viewer { ...F0 } } ${Array.from({ length: depth }, (_, i) => `fragment F${i} on User { ...F${i + 1} ...F${i + 1} }`).join(' ')} fragment F${depth} on User { userId } # ${n}`;
 
 export const attacks: Readonly<Record<string, Attack>> = {
-  /** Nobody attacks: what there is to compare with. */
+  /** No attack, as the baseline for comparisons. */
   nothing: {
     users: [mallory],
     async run(_, endsAt) {
@@ -83,9 +83,9 @@ export const attacks: Readonly<Record<string, Attack>> = {
       return {};
     },
   },
-  /** One user: 40 at a time of 14 stats each. */
+  /** One user sends 40 requests at a time with 14 stats each. */
   stats: byUser(40, () => ofViewer),
-  /** Twenty users of a tenant, each with a twentieth of the page views. */
+  /** Twenty users of a tenant send stats requests. Each user has a twentieth of the page views. */
   'stats-20-users': {
     users: twenty,
     run: async (target, endsAt) => {
@@ -93,7 +93,7 @@ export const attacks: Readonly<Record<string, Attack>> = {
       return loops(target, endsAt, tokens, 10, () => ofViewer);
     },
   },
-  /** A service of the tenant. */
+  /** A service of the tenant sends stats requests. */
   'stats-service': {
     users: [mallory],
     run: async (target, endsAt) => {
@@ -101,14 +101,14 @@ export const attacks: Readonly<Record<string, Attack>> = {
       return loops(target, endsAt, [await target.tokenOf('evil', 'service')], 100, () => ({ query }));
     },
   },
-  /** Lists of a hundred, three levels of them. */
+  /** Requests for 4 lists of 100 page views. */
   lists: byUser(40, () => ({
     query: `{ viewer { ${Array.from({ length: 4 }, (_, n) => `a${n}: pageViews(first: 100) { totalCount nodes { id name path occurredAt } }`).join(' ')} } }`,
   })),
-  /** Small documents that nobody has sent before. */
+  /** Small documents that the server has not seen before. */
   documents: byUser(40, (n) => ({ query: `{ viewer { a${n}: userId } }` })),
   doubling: byUser(40, (n) => ({ query: doubling(18, n) })),
-  /** 500 views a call. */
+  /** Calls with 500 views. */
   bulk: byUser(40, () => ({ query: recordPageViews, variables: { input: { views } } })),
   'bulk-service': {
     users: [mallory],
@@ -133,13 +133,13 @@ export const attacks: Readonly<Record<string, Attack>> = {
       return counts;
     },
   },
-  /** One token in ever other spellings. */
+  /** One token in twelve spellings. */
   tokens: {
     users: [mallory],
     async run(target, endsAt) {
       const [head = '', payload = '', signature = ''] = (await target.tokenOf('mallory')).split('.');
       const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
-      // The last character of a signature of 32 bytes has two bits that nothing reads.
+      // The last character of a signature of 32 bytes has two unused bits.
       const last = alphabet.indexOf(signature.at(-1) as string) & ~3;
       const spellings = [0, 1, 2, 3].flatMap((bits) =>
         ['', '=', '=='].map(

@@ -8,8 +8,8 @@ export interface ClosedLoop {
   readonly connections: number;
   readonly seconds: number;
   /**
-   * Whether the client stays awake. Waking a client that sleeps costs the server's core more than a small answer does, and
-   * only because both share a machine. Not where Postgres needs the client's core.
+   * Whether the client stays awake. On a shared machine, waking a sleeping client costs the server's core
+   * more than a small answer does. Set false if PostgreSQL needs the client's core.
    */
   readonly spin: boolean;
 }
@@ -22,8 +22,8 @@ export interface ClosedLoopResult {
 }
 
 /**
- * Every connection sends its next request when it has the answer to the one before. Rejects when an answer is not as good
- * as the first, so that nothing is fast because it fails.
+ * Each connection sends its next request when it has received the previous answer. Rejects if an answer
+ * differs from the first good answer, so that a failing server does not look fast.
  */
 export async function closedLoop({
   port,
@@ -55,7 +55,9 @@ export async function closedLoop({
             bodyLength = answer.length - bodyStart;
           if (status !== 200 || answer.length - bodyStart !== bodyLength) {
             return reject(
-              new Error(`Answered ${status}: ${answer.toString('utf8', bodyStart, bodyStart + 500)}`),
+              new Error(
+                `The server answered ${status}: ${answer.toString('utf8', bodyStart, bodyStart + 500)}`,
+              ),
             );
           }
           if (now > endsAt) return resolve();

@@ -7,12 +7,15 @@ export interface Connection {
 }
 
 export interface ConnectionEvents {
-  /** `bytes` holds head and body, valid only during the call; the body begins at `bodyStart`. */
+  /**
+   * Receives an answer. `bytes` contains head and body and is valid only during the call. The body begins at
+   * `bodyStart`.
+   */
   onAnswer(status: number, bytes: Buffer, bodyStart: number): void;
   onError(error: Error): void;
 }
 
-/** Whole requests, ready to be written. */
+/** Returns the bytes of a whole request. */
 export function httpRequest(port: number, token: string, body: string): Buffer {
   const head = [
     'POST /graphql HTTP/1.1',
@@ -25,8 +28,9 @@ export function httpRequest(port: number, token: string, body: string): Buffer {
 }
 
 /**
- * Reads as little of an answer as it takes to know where it ends. The load must cost less than the server it loads, or a
- * ratio between two servers says more about the client: with a complete parser a bare server is idle a third of the time.
+ * Opens a connection that reads only the parts of an answer that tell where the answer ends. The load must
+ * cost less than the server, or a ratio between two servers says more about the client: with a complete
+ * parser a bare server is idle a third of the time.
  */
 export function openConnection(port: number, { onAnswer, onError }: ConnectionEvents): Promise<Connection> {
   let received: Buffer | undefined;
@@ -41,7 +45,7 @@ export function openConnection(port: number, { onAnswer, onError }: ConnectionEv
       if (headEnd < 0) return;
       const length = /content-length: (\d+)/i.exec(received.toString('latin1', 0, headEnd))?.[1];
       if (length === undefined) {
-        fail(new Error('An answer came without Content-Length.'));
+        fail(new Error('The server sent an answer without Content-Length.'));
         return;
       }
       bodyStart = headEnd + 4;

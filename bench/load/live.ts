@@ -6,7 +6,7 @@ import { percentile } from '../statistics.ts';
 
 export interface LiveTarget {
   readonly port: number;
-  /** `raw`: the socket is addressed with the user's id and answers without being asked. */
+  /** `raw`: the URL of the socket contains the user's id, and the server pushes without a subscription. */
   readonly protocol: 'graphql-transport-ws' | 'raw';
   readonly redisUrl: string;
   readonly tenantId: string;
@@ -19,7 +19,7 @@ export interface LiveResult {
   readonly p99Ms: number;
 }
 
-/** What the sockets of a user wait for. */
+/** The pushes that the sockets of a user wait for. */
 interface Watched {
   readonly channel: string;
   readonly count: number;
@@ -27,13 +27,13 @@ interface Watched {
   readonly sentAt: Map<number, { readonly at: number; missing: number }>;
 }
 
-/** Sockets that are being opened at the same time. */
+/** The number of sockets that open at the same time. */
 const width = 100;
 
 /** How long a push may take before it counts as lost. */
 const patienceMs = 10_000;
 
-/** Sockets that watch, and badges that are published to Redis as a worker does it. */
+/** Opens sockets that watch badges. The returned functions publish badges to Redis as a worker does. */
 export async function openLiveLoad({ port, protocol, redisUrl, tenantId, sockets }: LiveTarget) {
   let latencies: number[] = [];
   let failure: Error | undefined;
@@ -69,14 +69,14 @@ export async function openLiveLoad({ port, protocol, redisUrl, tenantId, sockets
         });
       });
       socket.once('close', (code, reason) => {
-        failure = new Error(`A socket was closed: ${code} ${reason}`);
+        failure = new Error(`The server closed a socket: ${code} ${reason}`);
         reject(failure);
       });
       socket.on('message', (data: RawData) => {
         const version = /"version":(\d+)/.exec(String(data))?.[1];
         if (version === undefined) return;
         resolve();
-        // A version stands for those before it, should they have been skipped.
+        // A version also confirms earlier versions that the server skipped.
         for (const [sent, push] of sentAt) {
           if (sent > Number(version)) break;
           push.missing -= 1;
@@ -111,7 +111,7 @@ export async function openLiveLoad({ port, protocol, redisUrl, tenantId, sockets
     while (latencies.length < count && !failure && performance.now() < patientUntil) await delay(1);
     if (failure) throw failure;
     if (latencies.length < count)
-      throw new Error(`${count - latencies.length} of ${count} pushes never came.`);
+      throw new Error(`${count - latencies.length} of ${count} pushes never arrived.`);
   }
 
   const result = (): LiveResult => ({
@@ -121,7 +121,7 @@ export async function openLiveLoad({ port, protocol, redisUrl, tenantId, sockets
   });
 
   return {
-    /** Open loop: badges leave when they are due, each to the next user in turn. */
+    /** Publishes badges at a fixed rate, to each user in turn, without waiting for pushes. */
     async push({ perSecond, seconds }: { readonly perSecond: number; readonly seconds: number }) {
       latencies = [];
       const count = Math.round(perSecond * seconds);
@@ -135,7 +135,10 @@ export async function openLiveLoad({ port, protocol, redisUrl, tenantId, sockets
       await arrived(count);
       return result();
     },
-    /** One badge after the other to everybody who watches the first user; the time is until the last has it. */
+    /**
+     * Publishes one badge at a time for the first user, whom all sockets watch. Each time is measured until
+     * the last socket has the badge.
+     */
     async broadcast({ seconds }: { readonly seconds: number }) {
       latencies = [];
       const until = performance.now() + seconds * 1000;

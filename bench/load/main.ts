@@ -3,7 +3,7 @@ import { closedLoop } from './closed-loop.ts';
 import { type LiveLoad, type LiveTarget, openLiveLoad } from './live.ts';
 import { openPushLoad, type PushLoad, type PushTarget } from './push.ts';
 
-// The clients of all servers: one process, so that it is as warm for each of them.
+// The clients of all servers are in one process, so that the process is equally warm for each server.
 const pushLoads = new Map<number, PushLoad>();
 let live: LiveLoad | undefined;
 

@@ -6,12 +6,12 @@ import { type Connection, httpRequest, openConnection } from './connection.ts';
 
 export interface PushTarget {
   readonly port: number;
-  /** Where the sockets are, if elsewhere. */
+  /** The port for the sockets. Defaults to `port`. */
   readonly watchPort?: number;
-  /** `raw`: the socket is addressed with the user's id and answers without being asked. */
+  /** `raw`: the URL of the socket contains the user's id, and the server pushes without a subscription. */
   readonly protocol: 'graphql-transport-ws' | 'raw';
   readonly users: readonly { readonly userId: string; readonly token: string }[];
-  /** May send to everybody. */
+  /** A token that may send to every user. */
   readonly senderToken: string;
 }
 
@@ -24,9 +24,9 @@ export interface PushResult {
 interface Watcher {
   readonly request: Buffer;
   readonly socket: WebSocket;
-  /** The version the next notification will bring. */
+  /** The version that the next notification causes. */
   nextVersion: number;
-  /** When what brings a version was sent. */
+  /** The time at which the notification of each version was sent. */
   readonly sentAt: Map<number, number>;
 }
 
@@ -34,8 +34,8 @@ interface Watcher {
 const patienceMs = 5_000;
 
 /**
- * Open loop: notifications leave when they are due, whatever became of those before, each to the next user in turn; the
- * time is from there to the badge on that user's socket.
+ * Opens a load that sends notifications at a fixed rate, to each user in turn, without waiting for pushes.
+ * The time is measured from sending to the badge on the socket of the user.
  */
 export async function openPushLoad({ port, watchPort = port, protocol, users, senderToken }: PushTarget) {
   let latencies: number[] = [];
@@ -63,7 +63,7 @@ export async function openPushLoad({ port, watchPort = port, protocol, users, se
         });
       });
       socket.once('close', (code, reason) => {
-        failure = new Error(`A socket was closed: ${code} ${reason}`);
+        failure = new Error(`The server closed a socket: ${code} ${reason}`);
         reject(failure);
       });
       socket.on('message', (data: RawData) => {
@@ -78,7 +78,7 @@ export async function openPushLoad({ port, watchPort = port, protocol, users, se
 
   function arrived({ sentAt }: Watcher, version: number): void {
     const now = performance.now();
-    // A version stands for those before it, should they have been skipped.
+    // A version also confirms earlier versions that the server skipped.
     for (const [sent, at] of sentAt) {
       if (sent > version) continue;
       sentAt.delete(sent);
@@ -92,7 +92,9 @@ export async function openPushLoad({ port, watchPort = port, protocol, users, se
     const opened = await openConnection(port, {
       onAnswer(status, answer, bodyStart) {
         if (status !== 200)
-          failure = new Error(`Answered ${status}: ${answer.toString('utf8', bodyStart, bodyStart + 500)}`);
+          failure = new Error(
+            `The server answered ${status}: ${answer.toString('utf8', bodyStart, bodyStart + 500)}`,
+          );
         unanswered -= 1;
         idle.push(opened);
       },
@@ -137,10 +139,10 @@ export async function openPushLoad({ port, watchPort = port, protocol, users, se
       const isDone = () => latencies.length >= count && unanswered === 0;
       while (!isDone() && !failure && performance.now() < patientUntil) await delay(10);
       if (failure) throw failure;
-      // By the next turn the server would have closed them.
+      // The server closes idle connections before the next turn.
       closeConnections();
       if (latencies.length < count)
-        throw new Error(`${count - latencies.length} of ${count} pushes never came.`);
+        throw new Error(`${count - latencies.length} of ${count} pushes never arrived.`);
       return { pushes: count, p50Ms: percentile(latencies, 0.5), p99Ms: percentile(latencies, 0.99) };
     },
     close(): void {

@@ -6,7 +6,7 @@ import { createBareServer, listen } from './serve.ts';
 
 export interface BareOptions {
   readonly dist: string;
-  /** Absent: nothing is stored and the answer is always the same. */
+  /** The database. If unset, the server stores nothing and always gives the same answer. */
   readonly databaseUrl?: string;
 }
 
@@ -24,7 +24,8 @@ interface Body {
   readonly variables: { readonly input: View | { readonly views: readonly View[] } };
 }
 
-// The ceiling: no GraphQL, no authentication, no validation, no limits; the same answers and the same group commit.
+// The upper bound of the throughput: the same answers and the same group commit, but no GraphQL,
+// authentication, validation or limits.
 const { dist, databaseUrl } = readArgument<BareOptions>();
 const insert = databaseUrl === undefined ? async () => {} : await createInsert(databaseUrl);
 

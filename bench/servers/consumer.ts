@@ -9,22 +9,25 @@ export interface ConsumerOptions {
   readonly dist: string;
   readonly databaseUrl: string;
   /**
-   * `ours`: the worker's flow. `bare`: the same rows by `unnest`, in batches as they come, one transaction each.
-   * `nothing`: the log is read for the metrics alone.
+   * `ours`: the worker's flow. `bare`: inserts the same rows by `unnest`, one transaction per batch.
+   * `nothing`: reads the log only for the metrics.
    */
   readonly applies: 'ours' | 'bare' | 'nothing';
-  /** Counts the metrics too, in the same process, as the program does; absent: nobody counts. */
+  /** Also counts the metrics in this process, as the program does. If unset, no metrics are counted. */
   readonly metrics?: { readonly batchSize?: number };
-  /** What waits in the log: page views with a notification in five, page views alone, or events of limits. */
+  /**
+   * The events in the log. `mixed`: page views and one notification in five. `views`: only page views.
+   * `limits`: events of limits.
+   */
   readonly events: 'mixed' | 'views' | 'limits';
-  /** Unset: the log is a table in the same database. */
+  /** The Kafka of the log. If unset, the log is a table in the same database. */
   readonly kafka?: { readonly broker: string; readonly namespace: string };
 }
 
-/** Records of a turn that were applied, and when the last was, in ms since the epoch. */
+/** The number of applied records of a turn, and the time of the last record in ms since the epoch. */
 export interface Consumed {
   readonly count: number;
-  /** Whether they are in the metrics too, where those are counted. */
+  /** Whether the metrics include the records. Always true without metrics. */
   readonly isCounted: boolean;
   readonly endedAt: number;
 }
@@ -56,11 +59,14 @@ await store.transaction((transaction) =>
 );
 
 let open: () => void = () => {};
-/** Records wait here between the turns, so that neither filling the log nor joining a group is measured. */
+/**
+ * Records wait at this gate between the turns, so that the measurement excludes filling the log and joining a
+ * group.
+ */
 let gate = newGate();
 let count = 0;
 let endedAt = 0;
-/** Activity that waits to be counted. */
+/** The number of activities that are not counted yet. */
 let uncounted = 0;
 
 function newGate(): Promise<void> {
@@ -88,9 +94,9 @@ function gated(log: EventLog): EventLog {
 }
 
 /**
- * Counts what waits, once. It reads far ahead, so that no gate would hold it: it begins with the measurement. What does not
- * fill a last flush is written because it is told to stop, as a worker that ends would, and not by the interval, of which
- * nothing is measured.
+ * Counts all waiting activity once. Counting reads far ahead, so a gate cannot hold it, and it begins with
+ * the measurement. The last, partial flush is written because the consumption stops, as in a worker that
+ * shuts down. The flush interval would add waiting time to the measurement.
  */
 async function countAll({ batchSize = config.batchSize }: NonNullable<typeof metrics>): Promise<void> {
   let taken = 0;
@@ -175,7 +181,10 @@ async function createBare() {
 
 let sequenceNumber = 0;
 
-/** As their producer writes them: a bit of a limit of each user in turn is used. */
+/**
+ * Returns records as their producer writes them. Each event uses a part of the limit of the next user in
+ * turn.
+ */
 function limitRecords(start: number, count: number) {
   return Array.from({ length: count }, (_, n) => {
     const userId = `user-${(start + n) % users}`;
@@ -207,7 +216,7 @@ function limitRecords(start: number, count: number) {
 answerParent(
   {},
   {
-    /** Appends so many events. */
+    /** Appends `events` events. */
     async fill({ events }: { readonly events: number }) {
       for (let start = 0; start < events; start += 500) {
         if (kind === 'limits') {
@@ -216,7 +225,7 @@ answerParent(
         }
         const batch = Array.from({ length: Math.min(500, events - start) }, (_, n) => {
           const common = {
-            // As the API gives them: in the order of time.
+            // The API also gives ids in the order of time.
             id: uuidV7(),
             source: 'api',
             tenantId: 'default',
@@ -236,7 +245,7 @@ answerParent(
         uncounted += batch.filter(({ type }) => type === 'pageViewed').length;
       }
     },
-    /** When it began, in ms since the epoch. */
+    /** Opens the gate. Resolves with the start time in ms since the epoch. */
     async open() {
       count = 0;
       if (metrics) await countAll(metrics);

@@ -12,7 +12,7 @@ interface Body {
   readonly variables: { readonly input: { readonly userId: string; readonly content: object } };
 }
 
-// The least that a durable push takes: one committed INSERT, then a message on the user's raw socket.
+// The minimal work of a durable push: one committed INSERT, then a message on the user's raw socket.
 const { databaseUrl } = readArgument<FloorOptions>();
 const pool = new pg.Pool({ connectionString: databaseUrl, max: 10 });
 await pool.query(

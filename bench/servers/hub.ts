@@ -8,8 +8,8 @@ export interface HubOptions {
   readonly redisUrl: string;
 }
 
-// What a push costs at least in this language, with this library: what is heard on a channel goes to the sockets on it,
-// as it is.
+// The minimal cost of a push in this language with this library: the server forwards the messages of a
+// channel unchanged to the sockets of that channel.
 const { redisUrl } = readArgument<HubOptions>();
 const redis = new Redis(redisUrl);
 const socketsByChannel = new Map<string, Set<WebSocket>>();

@@ -7,11 +7,11 @@ export interface InboxOptions {
   readonly dist: string;
   readonly databaseUrl: string;
   readonly user: { readonly tenantId: string; readonly userId: string };
-  /** Whether the user reads what has come before the next comes: the inbox stays as empty as it was. */
+  /** Whether the user archives each notification before the next arrives, so that the inbox stays empty. */
   readonly reads: boolean;
 }
 
-// The functions behind the API, without HTTP: what an inbox costs is what they ask the database.
+// Calls the functions of the API without HTTP, because the database queries make up the cost of an inbox.
 const { dist, databaseUrl, user, reads } = readArgument<InboxOptions>();
 const built = builtIn(dist);
 const { readConfig } = await built.config();
@@ -75,7 +75,7 @@ answerParent(
         if (reads) await act.markNotifications(user, { action: 'ARCHIVE', which: { filter: {} } });
       }
       const badge = await read.currentBadge(user);
-      if (badge.unseen !== 0) throw new Error(`An opened inbox has ${badge.unseen} unseen.`);
+      if (badge.unseen !== 0) throw new Error(`The opened inbox has ${badge.unseen} unseen notifications.`);
       return Object.fromEntries([...times].map(([name, all]) => [`${name}Ms`, percentile(all, 0.5)]));
     },
   },

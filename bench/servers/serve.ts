@@ -1,7 +1,10 @@
 import { createServer, type IncomingMessage, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
-/** Bare node:http that parses the JSON body of every request and answers what `answer` makes of it. */
+/**
+ * Returns a bare node:http server. The server parses the JSON body of every request and responds with the
+ * result of `answer`.
+ */
 export function createBareServer(answer: (body: unknown) => string | Promise<string>): Server {
   return createServer({ keepAliveTimeout: 65_000 }, (request, response) => {
     readBody(request, async (body) => {
@@ -20,7 +23,7 @@ export function createBareServer(answer: (body: unknown) => string | Promise<str
   });
 }
 
-/** Resolves with the port. */
+/** Starts the server on a free port. Resolves with the port. */
 export async function listen(server: Server): Promise<number> {
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   return (server.address() as AddressInfo).port;

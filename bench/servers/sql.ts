@@ -16,17 +16,18 @@ export interface StatsWindow {
   readonly asOf: string;
 }
 
-/** A statement of ours, by what it is about, or one that is given. */
+/** The parameters of our stats statement, or the text of a given statement. */
 export type Asked =
   | { readonly user: UserKey; readonly window: StatsWindow }
   | { readonly text: string; readonly values: readonly string[] };
 
-// Statements behind fields of `User`, as our own code writes them, or those given; prepared and asked over one connection.
+// Runs the statements of fields of `User`, as our code writes them, or given statements. The statements are
+// prepared and run over one connection.
 const { dist, databaseUrl } = readArgument<SqlOptions>();
 const built = builtIn(dist);
 const client = new pg.Client({ connectionString: databaseUrl });
 await client.connect();
-/** By what is asked for: a name stands for one text on a connection. */
+/** The statements by parameters, because a name belongs to one text per connection. */
 const statements = new Map<string, Promise<pg.QueryConfig>>();
 
 answerParent(
@@ -36,14 +37,14 @@ answerParent(
       const key = JSON.stringify(ask);
       if (!statements.has(key)) statements.set(key, statementOf(ask));
       const statement = await statements.get(key);
-      if (!statement) throw new Error('There is nothing to ask.');
+      if (!statement) throw new Error('The call has no statement.');
       const times: number[] = [];
       const endsAt = performance.now() + seconds * 1000;
       while (performance.now() < endsAt) {
         const start = performance.now();
         const { rows } = await client.query(statement);
         times.push(performance.now() - start);
-        if (rows.length === 0) throw new Error('The statement answers nothing.');
+        if (rows.length === 0) throw new Error('The statement returned no row.');
       }
       const perSecond = times.length / seconds;
       return {
@@ -56,7 +57,7 @@ answerParent(
   },
 );
 
-/** Has our code write the statement and catches it on its way to the database. */
+/** Lets our code write the statement, and intercepts the statement before it reaches the database. */
 async function statementOf(asked: Asked): Promise<pg.QueryConfig> {
   if ('text' in asked) return { name: 'given', text: asked.text, values: [...asked.values] };
   const { queryable } = await built.sql();
@@ -66,7 +67,7 @@ async function statementOf(asked: Asked): Promise<pg.QueryConfig> {
     throw new Error('caught');
   };
   await ask(asked, queryable({ query } as unknown as pg.ClientBase)).catch(() => {});
-  if (!caught) throw new Error('The field asks the database in another way than expected.');
+  if (!caught) throw new Error('The field did not query the database as expected.');
   return caught;
 }
 

@@ -28,8 +28,8 @@ export interface TextbookOptions {
   readonly secret: string;
 }
 
-// What the tutorials of its parts add up to: a row per event, a token verified per request, Express in front. The
-// tables, the tokens, the document and the answer are ours.
+// A server as the tutorials of its libraries describe it: a row per event, a token verified per request, and
+// Express in front. The tables, the tokens, the document and the answer are ours.
 const { dist, databaseUrl, secret } = readArgument<TextbookOptions>();
 const { PrismaClient } = await builtIn(dist).prisma();
 const prisma = new PrismaClient({ adapter: new PrismaPg({ connectionString: databaseUrl }) });
@@ -129,7 +129,7 @@ await apollo.start();
 const key = new TextEncoder().encode(secret);
 
 const app = express();
-// What `expressMiddleware` does (apollo-server-integrations, express5).
+// Does the same as `expressMiddleware` (apollo-server-integrations, express5).
 app.use('/graphql', express.json(), async (request, response, next) => {
   try {
     const headers = new HeaderMap();

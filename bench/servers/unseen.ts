@@ -6,18 +6,18 @@ export interface UnseenOptions {
   readonly databaseUrl: string;
   readonly secret: string;
   /**
-   * - `memory`: the log keeps nothing and is never read.
-   * - `api`: events are durable, nobody applies them.
-   * - `api and worker`: the program as it is.
+   * - `memory`: the log stores nothing and is never read.
+   * - `api`: events are durable, and no worker applies them.
+   * - `api and worker`: the complete program.
    */
   readonly runs: 'memory' | 'api' | 'api and worker';
-  /** Unset: the log is a table. */
+  /** The Kafka of the log. If unset, the log is a table. */
   readonly kafka?: { readonly broker: string; readonly namespace: string };
-  /** Pub/sub goes through this Redis; unset: it stays inside the process. */
+  /** The Redis for pub/sub. If unset, pub/sub stays inside the process. */
   readonly redisUrl?: string;
 }
 
-// Our program, all of it; only its log is another where the variant says so.
+// Runs our complete program. Only the log differs if the variant says so.
 const { dist, databaseUrl, secret, runs, kafka, redisUrl } = readArgument<UnseenOptions>();
 const built = builtIn(dist);
 const { readConfig } = await built.config();
@@ -29,10 +29,10 @@ const config = readConfig({
   DATABASE_URL: databaseUrl,
   AUTH_SECRET: secret,
   NODE_ENV: 'production',
-  // More than a load sends: it is charged like any other.
+  // More than a load sends. The limit is checked as usual.
   RATE_LIMIT_PER_USER: '100000',
   RATE_LIMIT_PER_SERVICE: '1000000',
-  // Counted, and never reached.
+  // The quotas are counted but never reached.
   QUOTA_PER_USER: '1000000000',
   QUOTA_PER_TENANT: '1000000000',
   ...(kafka && { KAFKA_BROKERS: kafka.broker, NAMESPACE: kafka.namespace }),

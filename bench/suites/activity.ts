@@ -12,19 +12,19 @@ const types = ['page_view', 'click', 'download', 'scroll', 'search'];
 
 interface Seeded {
   readonly databaseUrl: string;
-  /** Whole hours. */
+  /** The requested range in whole hours. */
   readonly range: { readonly from: string; readonly to: string };
 }
 
 let seeded: Promise<Seeded> | undefined;
 
-/** Both variants read the same rows. */
+/** Creates the database once, so that both variants read the same rows. */
 function seed(bench: Bench): Promise<Seeded> {
   seeded ??= createSeeded(bench);
   return seeded;
 }
 
-/** Minutes, hours and days of twice as long as is asked for, of three tenants. */
+/** Creates buckets of minutes, hours and days for three tenants, over twice the requested range. */
 async function createSeeded({ postgres }: Bench): Promise<Seeded> {
   const databaseUrl = await postgres.createDatabase('migrated');
   const to = new Date(Math.floor(Date.now() / hourMs) * hourMs);
@@ -50,7 +50,7 @@ async function createSeeded({ postgres }: Bench): Promise<Seeded> {
   return { databaseUrl, range: { from: from.toISOString(), to: to.toISOString() } };
 }
 
-/** The same answer by hand: the buckets with the types of each, over the rollup tables. */
+/** The same answer in hand-written SQL over the rollup tables: the buckets with their types. */
 const byHand = `
   SELECT bucket_start, bucket_start + interval '1 hour' AS bucket_end, unique_users, page_view_count, by_type
   FROM user_activity_metrics JOIN (
@@ -62,7 +62,7 @@ const byHand = `
   WHERE tenant_id = $1 AND granularity = 'HOUR' AND bucket_start >= $2 AND bucket_start < $3
   ORDER BY bucket_start`;
 
-/** A month of hours, as a chart asks for it. */
+/** Measures a request for a month by hour, as a chart sends it. */
 export const activitySuite: Suite = {
   name: 'activity',
   loads: 1,

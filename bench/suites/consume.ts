@@ -17,7 +17,7 @@ import {
 import type { Consumed, ConsumerOptions } from '../servers/consumer.ts';
 import { type Bench, measureCpu, type Running, type Suite } from '../suite.ts';
 
-/** At a time; about a second's work. */
+/** The number of events at a time, about a second of work. */
 const fill = 20_000;
 
 const patienceMs = 120_000;
@@ -34,7 +34,7 @@ function consumers(
     metrics,
   }: {
     readonly count?: number;
-    /** At a time. */
+    /** The number of events at a time. */
     readonly events?: number;
     readonly kind?: ConsumerOptions['events'];
     readonly metrics?: ConsumerOptions['metrics'];
@@ -59,7 +59,7 @@ function consumers(
         let consumed = 0;
         let elapsedMs = 0;
         let cpuMs = 0;
-        // Until the code is warm, or as long as a measurement takes.
+        // Repeats until the warm-up or the measurement has lasted long enough.
         for (; elapsedMs < seconds * 1000; consumed += events) {
           await children[0]?.call('fill', { events });
           await bench.postgres.checkpoint();
@@ -79,7 +79,7 @@ function consumers(
   };
 }
 
-/** Lets them consume what waits in the log, that many events; how long it took, in ms. */
+/** Lets the children consume the `events` waiting events. Resolves with the duration in ms. */
 async function consume(
   children: readonly Child<object>[],
   events: number,
@@ -94,12 +94,12 @@ async function consume(
       return Math.max(...parts.map(({ endedAt }) => endedAt)) - startedAt;
     }
     if (Date.now() - startedAt > patienceMs)
-      throw new Error(`${left} events were not consumed, or not counted.`);
+      throw new Error(`The consumers left ${left} events unapplied, or did not count all events.`);
     await delay(20);
   }
 }
 
-/** From the log to committed rows, inboxes and badges included. */
+/** Measures from the log to committed rows, including inboxes and badges. */
 export const consumeSuite: Suite = {
   name: 'consume',
   loads: 1,
@@ -112,10 +112,12 @@ export const consumeSuite: Suite = {
   },
 };
 
-/** Enough for several flushes, so that the last one, which nobody works beside, weighs little. */
+/**
+ * Enough events for several flushes. During the last flush no other work runs, so its share must be small.
+ */
 const manyEvents = 60_000;
 
-/** The same path with and without the metrics, which are counted beside it: until both have committed everything. */
+/** Measures the same path with and without counting the metrics, until both have committed all events. */
 export const metricsCostSuite: Suite = {
   name: 'metrics cost',
   loads: 1,
@@ -127,7 +129,7 @@ export const metricsCostSuite: Suite = {
   },
 };
 
-/** Counting alone, by how many events are written at once. */
+/** Measures only counting, by the number of events per flush. */
 export const flushSizeSuite: Suite = {
   name: 'flush size',
   loads: 1,
@@ -139,7 +141,7 @@ export const flushSizeSuite: Suite = {
   ),
 };
 
-/** Events of limits beside page views: from the log to committed rows. */
+/** Compares events of limits with page views, from the log to committed rows. */
 export const limitEventsSuite: Suite = {
   name: 'limit events',
   loads: 1,

@@ -9,9 +9,9 @@ const unread = 100_000;
 const otherUsers = 2_000;
 
 interface Seed {
-  /** Unread notifications of the measured user. */
+  /** The number of unread notifications of the measured user. */
   readonly own: number;
-  /** Of 2 000 others, so many in all; a multiple of 2 000. */
+  /** The number of notifications of the 2 000 other users together. A multiple of 2 000. */
   readonly others: number;
 }
 
@@ -26,7 +26,8 @@ async function createSeeded({ postgres, options }: Bench, { own, others }: Seed)
   const client = new pg.Client({ connectionString: databaseUrl });
   await client.connect();
   try {
-    // User by user, in the order of every index: of ten million that takes minutes, in any other hours.
+    // The rows are inserted user by user, in the order of every index: ten million rows take minutes this
+    // way, and hours in any other order.
     const insert = async (userIds: readonly string[], each: number) => {
       await client.query(
         `INSERT INTO app_user (tenant_id, user_id, created_at) SELECT $1, unnest($2::text[]), now()
@@ -73,7 +74,7 @@ async function running(bench: Bench, seed: Seed, reads: boolean): Promise<Runnin
   };
 }
 
-/** An inbox nobody reads, beside one that is read. */
+/** Compares an unread inbox with an inbox whose user reads every notification. */
 export const inboxSuite: Suite = {
   name: 'inbox',
   loads: 1,
@@ -83,7 +84,7 @@ export const inboxSuite: Suite = {
   },
 };
 
-/** The same inbox of 200 among few notifications and among many. */
+/** Measures the same inbox of 200 in a small and in a large table. */
 export const tableSuite: Suite = {
   name: 'table',
   loads: 1,

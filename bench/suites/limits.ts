@@ -8,19 +8,19 @@ import { bareSqlRunning } from './stats.ts';
 
 const limits = 50;
 
-/** Others, so that the index has a size. */
+/** The number of other users, so that the index has a realistic size. */
 const otherUsers = 2_000;
 
 const user = { tenantId: 'default', userId: 'measured' };
 
-/** What anyone would write who had the tables: the limits, and the zone in which their days are cut. */
+/** The obvious statement over our tables: the limits, and the zone in which their days begin. */
 const plainSelect = `
   SELECT l.*, u.time_zone FROM user_limit AS l JOIN app_user AS u USING (tenant_id, user_id)
   WHERE l.tenant_id = $1 AND l.user_id = $2 ORDER BY l.user_limit_id`;
 
 let seeded: Promise<string> | undefined;
 
-/** Both variants read the same rows. */
+/** Creates the database once, so that both variants read the same rows. */
 function seed(bench: Bench): Promise<string> {
   seeded ??= createSeeded(bench);
   return seeded;
@@ -53,7 +53,7 @@ async function createSeeded({ postgres }: Bench): Promise<string> {
   return databaseUrl;
 }
 
-/** All limits of a user, at once. */
+/** Measures reading all limits of a user at once. */
 export const limitsSuite: Suite = {
   name: 'limits',
   loads: 1,

@@ -9,15 +9,18 @@ import { serviceToken, userTokens } from '../tokens.ts';
 const socketCount = 10_000;
 const perSecond = 2_000;
 
-/** A p99 of fewer pushes than this brings is a guess. */
+/** The minimal length of a turn. A shorter turn has too few pushes for a reliable p99. */
 const leastSeconds = 3;
 
 type Sockets = (bench: Bench) => Promise<LiveTarget['sockets']>;
 
-/** Everybody watches their own badge. */
+/** Each socket watches its own user's badge. */
 const each: Sockets = (bench) => userTokens(bench, socketCount);
 
-/** All watch one user's; a service may have any number of sockets. */
+/**
+ * All sockets watch one user's badge. They use a service token, because a service may have any number of
+ * sockets.
+ */
 const together: Sockets = async (bench) => {
   const socket = { userId: 'everyone', token: await serviceToken(bench) };
   return Array.from({ length: socketCount }, () => socket);
@@ -37,7 +40,7 @@ async function underLiveLoad(
     port: child.ready.port,
     protocol: server.protocol,
     redisUrl: await bench.redisUrl(),
-    // Both variants hear the same Redis: each has users of its own.
+    // Both variants use the same Redis, so each variant has its own users.
     tenantId: server.protocol === 'raw' ? 'hub' : 'default',
     sockets: await sockets(bench),
   } satisfies LiveTarget;
@@ -86,7 +89,7 @@ const suite = (name: string, sockets: Sockets, measure: 'livePush' | 'liveBroadc
   },
 });
 
-/** Goals 7 and 9, and 8. */
+/** The suites of the goals 7, 8 and 9. */
 export const liveSuites: readonly Suite[] = [
   suite('live', each, 'livePush'),
   suite('broadcast', together, 'liveBroadcast'),

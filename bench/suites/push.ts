@@ -9,10 +9,10 @@ import { serviceToken, userTokens } from '../tokens.ts';
 
 const perSecond = 200;
 
-/** Sockets, one per user; a user is told something every half second. */
+/** The number of users, with one socket each. Each user gets a notification every half second. */
 const users = 100;
 
-/** A p99 of fewer pushes than this is a guess. */
+/** The minimal length of a turn. A shorter turn has too few pushes for a reliable p99. */
 const leastSeconds = 5;
 
 async function underPushLoad(
@@ -20,7 +20,7 @@ async function underPushLoad(
   server: {
     readonly name: string;
     readonly options: unknown;
-    /** Processes beside it; the sockets are at the first of them. */
+    /** Additional processes. The sockets connect to the first of them. */
     readonly others?: readonly unknown[];
     readonly protocol: PushTarget['protocol'];
   },
@@ -70,7 +70,7 @@ async function createUsers(bench: Bench, port: number, userIds: readonly string[
     body: upsertUsers(userIds),
   });
   const answer = await response.text();
-  if (!answer.includes(noErrors)) throw new Error(`Users could not be created: ${answer}`);
+  if (!answer.includes(noErrors)) throw new Error(`The server did not create the users: ${answer}`);
 }
 
 export const pushSuite: Suite = {

@@ -7,7 +7,7 @@ import type { UnseenOptions } from '../servers/unseen.ts';
 import { type Bench, type HttpLoad, type Running, type Sample, type Suite, underHttpLoad } from '../suite.ts';
 import { userTokens } from '../tokens.ts';
 
-/** One user per connection. */
+/** The number of users, one per connection. */
 const users = 64;
 
 async function requestOf(bench: Bench, body: string): Promise<LoadRequest> {
@@ -45,8 +45,8 @@ const unseen = (runs: UnseenOptions['runs'], loads: Loads) => async (bench: Benc
 };
 
 /**
- * The worker falls behind while it shares a core with a saturated API. What it applied is counted; what it did not is
- * dropped, so that it does not run into the turn of another variant.
+ * Runs the API with a worker. The worker falls behind while it shares a core with a saturated API. The bench
+ * counts the applied events and drops the others, so that they do not disturb the turn of another variant.
  */
 const unseenWithWorker =
   (loads: Loads) =>
@@ -66,7 +66,7 @@ const unseenWithWorker =
       position = await positionOf(client);
       const applied = position - before;
       await client.query('TRUNCATE event_log');
-      // What a batch under way still applies is not of the next turn.
+      // Events that a running batch still applies do not count for the next turn.
       await new Promise((resolve) => setTimeout(resolve, 300));
       position = await positionOf(client);
       return { appliedPerSecond: applied / seconds };

@@ -20,7 +20,10 @@ import { serviceToken } from '../tokens.ts';
 const windowDays = 30;
 const dayMs = 86_400_000;
 
-/** Views in the window, a user each, and rows of others, so that the index has a size. */
+/**
+ * The numbers of views in the window, with one user per number, and the number of rows of other users, so
+ * that the index has a realistic size.
+ */
 interface Table {
   readonly sizes: readonly number[];
   readonly others: number;
@@ -60,13 +63,15 @@ async function createSeeded({ postgres, options }: Bench, { sizes, others }: Tab
     await insert(`'${userOf(size).userId}'`, size, 2 * windowDays, windowDays + 1);
   }
   await insert(`'user-' || n % 2000`, others, 2 * windowDays, 0);
-  // The visibility map lets the index alone answer.
+  // The visibility map allows index-only scans.
   await client.query('VACUUM ANALYZE page_view');
   await client.end();
   return { databaseUrl, window: { days: windowDays, timeZone: 'Europe/Berlin', asOf: asOf.toISOString() } };
 }
 
-/** Both variants read the same rows, each user of them for itself. */
+/**
+ * Returns a suite over one table. Both variants read the same rows. Each size is a separate load of one user.
+ */
 function statsOver(name: string, table: Table): Suite {
   let seeded: Promise<Seeded> | undefined;
   const seed = (bench: Bench) => {
@@ -111,10 +116,10 @@ function statsOver(name: string, table: Table): Suite {
 
 export const statsSuite = statsOver('stats', { sizes: [2_000], others: 300_000 });
 
-/** By how many views are in the window, in a table of some size. */
+/** Measures stats by the number of views in the window, in a large table. */
 export const statsSizesSuite = statsOver('stats sizes', { sizes: statsSizes, others: 5_000_000 });
 
-/** Statements asked again and again over one connection, one after the other. */
+/** Runs each statement repeatedly over one connection, one execution at a time. */
 export async function bareSqlRunning(
   bench: Bench,
   databaseUrl: string,

@@ -1,4 +1,4 @@
-/** The few words of Express that the textbook server uses. */
+/** The part of Express that the textbook server uses. */
 declare module 'express' {
   import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 
