@@ -48,7 +48,7 @@ export const pageViews = 'worker, page views';
 /** A worker that also counts the metrics. */
 export const countingOnPostgres = 'worker with metrics, log in Postgres';
 export const countingOnKafka = 'worker with metrics, log in Kafka';
-/** The numbers of events per flush. The other sizes are compared with the last. */
+/** The numbers of events per flush. The bench compares each size with the last size. */
 export const flushSizes = [500, 1_000, 2_000, 5_000, 20_000] as const;
 export const flushesOf = (events: number) => `flushes of ${events}`;
 export const twoWorkers = 'two workers, log in Kafka';

@@ -75,7 +75,7 @@ const recordPageViews = `mutation ($input: RecordPageViewsInput!) { recordPageVi
 const views = (count: number) => ({ input: { views: Array.from({ length: count }, () => ({ name: 'x' })) } });
 
 describe('operations in flight', () => {
-  it('are refused when too many of the user run and wait, while another user gets answers', async () => {
+  it('are refused if too many operations of the user run and wait, while another user gets answers', async () => {
     const [alice, bob] = [await app.token({ subject: 'many' }), await app.token({ subject: 'one' })];
     slowDown('default');
     const held = Array.from({ length: 4 }, () => app.send(alice, stats));
@@ -167,7 +167,7 @@ describe('points', () => {
     expect([1, 2]).toContain(retryAfter);
   });
 
-  it('can never suffice for a call over the maximum, and the answer says so', async () => {
+  it('are too few for a call that costs more than the maximum, and the answer says so', async () => {
     const answer = await app.send(await app.token({ subject: 'huge' }), recordPageViews, views(100));
     expect(answer.status).toBe(400);
     expect(answer.errors?.[0]).toMatchObject({

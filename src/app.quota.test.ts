@@ -43,7 +43,7 @@ describe('the daily quota of a tenant', () => {
 });
 
 describe('the daily quota of a user', () => {
-  it('limits events of limits, each with its own outcome', async () => {
+  it('refuses limit events over the quota, each with its own outcome', async () => {
     const events = times(3, (i) => wireLimitEvent('USER_LIMIT_PROGRESS_CHANGED', i + 1, { userId: 'alice' }));
     const ingesting = `mutation ($events: [JSONObject!]!) {
       done: ingestLimitEvents(events: $events) { results { outcome message } ${problems} } }`;
@@ -59,7 +59,7 @@ describe('the daily quota of a user', () => {
     });
   });
 
-  it('limits manual changes of limits, except repeats with the same key', async () => {
+  it('refuses manual limit changes over the quota, except repeats with the same key', async () => {
     await ask('by-hand', upserting, { users: [{ userId: 'alice', patch: {} }] });
     const creating = `mutation ($key: IdempotencyKey!) { done: createUserLimit(input: { userId: "alice", userLimitId: "deposits",
       brandId: "shop", type: DEPOSIT, period: DAY, value: "5", idempotencyKey: $key }) { ${problems} } }`;

@@ -91,7 +91,7 @@ describe('two APIs and two workers', () => {
     await vi.waitFor(() => expect(screen.updates).toHaveLength(1), patience);
 
     const todo = wishes(users, 6_000, 'scale');
-    // The other API gets half of the wishes again, in reverse order.
+    // The first API gets every second wish again, in reverse order.
     const again = todo.filter((_, n) => n % 2 === 0).toReversed();
     const senders = [
       work(() => second.url, token, todo, { clients: 16 }),

@@ -475,7 +475,7 @@ describe('a pub/sub subscription ends', () => {
     await allUnsubscribed();
   });
 
-  it('when the client completes and repeats a subscription with the same id in one packet', async () => {
+  it('when the client completes a subscription and subscribes again with the same id in one packet', async () => {
     for (let round = 0; round < 5; round += 1) {
       const peer = await enter();
       const { _socket: tcp } = peer.socket as WebSocket & { _socket: import('node:net').Socket };

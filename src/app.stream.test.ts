@@ -254,7 +254,7 @@ describe('a cursor', () => {
     expect(answer).toMatchObject({ errors: [{ extensions: { code: 'BAD_USER_INPUT' } }] });
   });
 
-  it('that is forged for the own inbox names a place of that inbox or is unknown', async () => {
+  it('that a user forges for their own inbox is a place of that inbox or unknown', async () => {
     const dave = await app.token({ subject: 'dave' });
     const [answer] = await first(dave, { after: encoded(own, 'default/dave', '0', '9'.repeat(15), '0') });
     expect(answer).toMatchObject({ data: { notificationStream: { reason: 'UNKNOWN_CURSOR' } } });

@@ -14,7 +14,7 @@ beforeAll(async () => {
 afterAll(() => app.stop());
 
 describe('the live badge', () => {
-  it('moves when a notification arrives and when the inbox is opened', async () => {
+  it('changes when a notification arrives and when the user opens the inbox', async () => {
     const alice = await app.token();
     const service = await app.token({ role: 'service', subject: 'shop' });
     await app.send(alice, '{ viewer { id } }');

@@ -27,7 +27,7 @@ export interface ConsumerOptions {
 /** The number of applied records of a turn, and the time of the last record in ms since the epoch. */
 export interface Consumed {
   readonly count: number;
-  /** Whether the metrics include the records. Always true without metrics. */
+  /** Whether the metrics include all appended records. Always true if the consumer counts no metrics. */
   readonly isCounted: boolean;
   readonly endedAt: number;
 }

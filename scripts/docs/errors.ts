@@ -12,7 +12,7 @@ const helps = (retriable: boolean) => (retriable ? 'yes' : 'no');
 export function errorsPage(): string {
   return `# Error and close codes
 
-After this page you can tell from a code what went wrong, whether a retry helps, and what to do.
+After this page you can find the cause of each code, whether a retry helps, and the fix.
 
 Unseen reports a failure in one of three places:
 

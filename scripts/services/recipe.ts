@@ -29,8 +29,8 @@ export interface Place {
 }
 
 /**
- * Creates a directory completely or not at all: `build` fills a draft next to it, which is then renamed.
- * Drafts of killed builds are removed, so only one build may run at a time.
+ * Creates a directory completely or not at all. `build` fills a draft next to the directory, and the draft is
+ * renamed at the end. Drafts of killed builds are removed, so only one build may run at a time.
  */
 export async function makeOnce(directory: string, build: (draft: string) => Promise<void>): Promise<void> {
   if (statSync(directory, { throwIfNoEntry: false }) !== undefined) return;

@@ -195,7 +195,7 @@ export function createInboxModel(now: () => number) {
         .find((due) => due < Infinity),
 
     /**
-     * Applies the due changes in their order. A notification that expired before it was delivered is never
+     * Applies the due changes in their order. A notification that expires before its delivery is never
      * delivered.
      */
     applyDue(): void {
