@@ -259,7 +259,7 @@ describe('a limit', () => {
     expect((await run(reset, { userLimitId })).userLimit).toMatchObject({ progress: '0' });
   });
 
-  it('is given to one of several users if concurrent calls create the same id', async () => {
+  it('belongs to only one of several users who create the same id concurrently', async () => {
     for (let round = 0; round < 10; round += 1) {
       const all = await Promise.all([playerWithLimit(), playerWithLimit(), playerWithLimit()]);
       const userLimitId = `contended-${round}`;
@@ -321,21 +321,23 @@ describe('User.limits', () => {
       expect(errors).toBeUndefined();
       return data;
     };
-    const of = (selection: string) => `query ($id: ID!) { user(userId: $id) { ${selection} } }`;
+    const userQuery = (selection: string) => `query ($id: ID!) { user(userId: $id) { ${selection} } }`;
     const brandOf = (brandId: string) => ({ brandId });
     const [both, b] = [['b', 'brand-1'].map(brandOf), [brandOf('b')]];
     const sorted = '{ brandId }';
     const types = '(filter: { types: [SESSION] })';
 
-    expect(await ask(of(`userId limits${types} ${sorted}`))).toEqual({
+    expect(await ask(userQuery(`userId limits${types} ${sorted}`))).toEqual({
       user: { userId: player.userId, limits: b },
     });
-    expect(await ask(of(`timeZone b: limits${types} ${sorted}`))).toEqual({ user: { timeZone: 'UTC', b } });
-    const twice = await ask(of(`b: limits${types} ${sorted} all: limits ${sorted}`));
+    expect(await ask(userQuery(`timeZone b: limits${types} ${sorted}`))).toEqual({
+      user: { timeZone: 'UTC', b },
+    });
+    const twice = await ask(userQuery(`b: limits${types} ${sorted} all: limits ${sorted}`));
     expect(twice).toMatchObject({ user: { b, all: expect.arrayContaining(both) } });
-    const merged = await ask(of(`limits${types} ${sorted} limits${types} { type }`));
+    const merged = await ask(userQuery(`limits${types} ${sorted} limits${types} { type }`));
     expect(merged).toEqual({ user: { limits: [{ brandId: 'b', type: 'SESSION' }] } });
-    const spread = `${of('...Shown ... on Node { id }')} fragment Shown on User { limits${types} ${sorted} }`;
+    const spread = `${userQuery('...Shown ... on Node { id }')} fragment Shown on User { limits${types} ${sorted} }`;
     expect(await ask(spread)).toMatchObject({ user: { limits: b } });
 
     const condition = `query ($id: ID!, $on: Boolean!) {
@@ -348,7 +350,7 @@ describe('User.limits', () => {
     const filtered = `query ($id: ID!, $types: [LimitType!]) { user(userId: $id) { limits(filter: { types: $types }) ${sorted} } }`;
     expect(await ask(filtered, { types: ['SESSION'] })).toEqual({ user: { limits: b } });
     expect(await ask(filtered, { types: ['LOSS'] })).toEqual({ user: { limits: [] } });
-    expect(await ask(of(`limits ${sorted}`), { id: 'nobody' })).toEqual({ user: null });
+    expect(await ask(userQuery(`limits ${sorted}`), { id: 'nobody' })).toEqual({ user: null });
     const { errors } = await app.send(service, filtered, { id: player.userId, types: [] });
     expect(errors).toMatchObject([{ path: ['user', 'limits'], extensions: { code: 'BAD_USER_INPUT' } }]);
 

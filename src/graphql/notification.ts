@@ -91,7 +91,7 @@ export class NotificationType implements Node {
   @Field(() => ID, {
     nullable: true,
     description:
-      'The page or item that it is about. A visit to the subject marks its newest 1000 notifications as read.',
+      'The page or item that the notification is about. A visit to the subject marks its newest 1000 notifications as read.',
   })
   subjectId!: string | null;
 
@@ -233,7 +233,8 @@ export async function scheduledPage({ notificationReads, read }: ListDeps, user:
 export class NotificationResolver {
   @FieldResolver(() => String, {
     nullable: true,
-    description: 'Why the user could not receive it. Only admins see it. Null for every other caller.',
+    description:
+      'Why the user could not receive the notification. Only admins see the reason. Null for every other caller.',
   })
   suppressedReason(@Root() { suppressedReason }: Notification, @Ctx() { caller }: Context): string | null {
     // The events of a stream have no caller. They never contain a suppressed notification, so `caller` is not

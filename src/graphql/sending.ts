@@ -33,7 +33,7 @@ class NotificationContentInput {
   @Field(() => ID, {
     nullable: true,
     description:
-      'The page or item that it is about, 1 to 128 characters. A visit to the subject marks its newest 1000 notifications as read.',
+      'The page or item that the notification is about, 1 to 128 characters. A visit to the subject marks its newest 1000 notifications as read.',
   })
   subjectId?: string | null;
 

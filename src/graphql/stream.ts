@@ -47,7 +47,7 @@ class NotificationsChanged {
 
   @Field(() => NotificationAction, {
     description:
-      'The action. After ARCHIVE, SNOOZE and EXPIRE the notifications leave the list. After UNARCHIVE they return to their old place, so read the ones that you did not keep. UNSNOOZE follows the NotificationAdded of each notification.',
+      'The action. After ARCHIVE, SNOOZE and EXPIRE the notifications leave the list. After UNARCHIVE they return to their old place, so read the notifications that you did not keep. UNSNOOZE follows the NotificationAdded of each notification.',
   })
   action!: NotificationAction;
 

@@ -35,9 +35,9 @@ interface Users {
 describe('users', () => {
   it('are created and changed in ranges of ids, and listed once each over several pages', async () => {
     const tenant = { role: 'service', subject: 'shop', tenantId: 'ranges' } as const;
-    const there = await app.token(tenant);
+    const rangesService = await app.token(tenant);
     const importing = (fromId: number, toIdExclusive: number, patch: object) =>
-      ask(there, range, { input: { fromId, toIdExclusive, patch } });
+      ask(rangesService, range, { input: { fromId, toIdExclusive, patch } });
     expect(await importing(0, 120, { timeZone: 'Asia/Kathmandu' })).toEqual({
       importUserRange: { createdCount: 120, updatedCount: 0, userErrors: [] },
     });
@@ -51,7 +51,7 @@ describe('users', () => {
     const found = new Map<string, string>();
     let after: string | null = null;
     do {
-      const page: Users = (await ask(there, list, { first: 50, after })) as Users;
+      const page: Users = (await ask(rangesService, list, { first: 50, after })) as Users;
       expect(page.users.totalCount).toBe(122);
       for (const { userId, timeZone } of page.users.nodes) found.set(userId, timeZone);
       after = page.users.pageInfo.hasNextPage ? page.users.pageInfo.endCursor : null;

@@ -171,7 +171,7 @@ export type NotificationContentInput = {
   readonly groupKey?: string | null | undefined;
   /** The importance for the user. */
   readonly severity?: Severity;
-  /** The page or item that it is about, 1 to 128 characters. A visit to the subject marks its newest 1000 notifications as read. */
+  /** The page or item that the notification is about, 1 to 128 characters. A visit to the subject marks its newest 1000 notifications as read. */
   readonly subjectId?: string | null | undefined;
   /** 1 to 200 characters of plain text. */
   readonly title: string;

@@ -301,7 +301,7 @@ describe('documents', () => {
     expect(count * tokens * 512).toBeLessThan(500_000);
   });
 
-  it('with long comments count the bytes of their text', () => {
+  it('are kept up to a number of bytes, which includes long comments', () => {
     const { prepare } = operations();
     const texts = Array.from({ length: 20 }, (_, n) => `#${'x'.repeat(30_000)}\n{ echo(first: ${n}) }`);
     const documents = texts.map((source) => [prepare(source), prepare(source)][1]);
