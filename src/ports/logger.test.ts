@@ -3,7 +3,7 @@ import { expect, it } from 'vitest';
 import { AppError } from '../domain/error.ts';
 import { silent, withoutKnownTraces, withoutStorms } from './logger.ts';
 
-it('a logger without storms says a warning now and then, with the number of those held back, and the rest at once', async () => {
+it('a logger without storms writes repeated warnings rarely, with the number of skipped ones, and other lines at once', async () => {
   const lines: unknown[] = [];
   const logger = withoutStorms(
     {
@@ -27,7 +27,7 @@ it('a logger without storms says a warning now and then, with the number of thos
   ]);
 });
 
-it('a logger without known traces says of what passes by itself where and why, and of the rest everything', () => {
+it('a logger without known traces writes one line for an error that passes by itself, and everything for any other', () => {
   const lines: unknown[] = [];
   const logger = withoutKnownTraces({
     ...silent,

@@ -10,7 +10,7 @@ import type {
 
 /** Reads the activity of tenants, counted in buckets per minute, hour and day. */
 export interface ActivityStore {
-  /** Those of the buckets that exist, in no order. */
+  /** The existing buckets among the keys, in no order. */
   activityBuckets(keys: readonly BucketKey[]): Promise<readonly TypedBucket[]>;
   /** The buckets of a level that begin in `[from, to)`, oldest first. With `changedSince`, only those changed since then. */
   activityBucketsBetween(
@@ -41,11 +41,15 @@ export interface ActivityStore {
 }
 
 export interface ActivityTransaction {
-  /** Marks activities as counted. Returns per activity whether it is new; of two with the same id, the first is new. */
+  /**
+   * Marks activities as counted. Returns per activity whether it is new. If two have the same id, the first
+   * is new.
+   */
   claimCounted(activities: readonly Activity[], now: Date): Promise<readonly boolean[]>;
   /**
-   * Adds these types to those their tenants know, in their order, while a tenant knows fewer than `max`. Returns all types
-   * that the tenants know. Transactions that call this function run one after the other, so that they agree.
+   * Adds these types to the types of their tenants, in order, while a tenant has fewer than `max` types.
+   * Returns all types of the tenants. Transactions that call this function run one after the other, so that
+   * they agree.
    */
   claimActivityTypes(
     types: readonly ActivityTypeKey[],

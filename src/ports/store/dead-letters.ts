@@ -24,8 +24,9 @@ export interface DeadLetterTransaction {
    */
   addDeadLetters(deadLetters: readonly DeadLetter[]): Promise<void>;
   /**
-   * Removes dead letters and returns the ids of those that existed. The outbox sends them to their topics again, with key
-   * and headers. The headers `unseen-origin-topic`, `-partition` and `-offset` say where each record was first.
+   * Removes dead letters and returns the ids of the removed ones. The outbox sends them to their topics
+   * again, with key and headers. The headers `unseen-origin-topic`, `-partition` and `-offset` say where each
+   * record was first.
    */
   requeueDeadLetters(
     ids: readonly string[],

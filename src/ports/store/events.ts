@@ -6,7 +6,9 @@ export interface EventStore {
 
 /** Marks events as applied, so that each is applied once. */
 export interface EventTransaction {
-  /** Marks events as applied. Returns per event whether it is new; of two with the same id, the first is new. */
+  /**
+   * Marks events as applied. Returns per event whether it is new. If two have the same id, the first is new.
+   */
   claimEvents(events: readonly EventIdentity[], now: Date): Promise<readonly boolean[]>;
   /** Removes marks that this transaction made. */
   unclaimEvents(events: readonly EventIdentity[]): Promise<void>;

@@ -5,8 +5,8 @@ export interface HealthStore {
   /** Resolves when the database answers. */
   ping(): Promise<void>;
   /**
-   * Why the database accepts no writes. undefined if it does. Known from the results of the last writes; without recent ones,
-   * asks on a new connection.
+   * Why the database accepts no writes. Undefined if it does. The results of the last writes decide. Without
+   * recent writes, the function asks on a new connection.
    */
   problem(): Promise<string | undefined>;
   /** Resolves if the database makes a small write durable within a second. */

@@ -33,9 +33,9 @@ export interface NotificationTransaction {
   saveNotifications(notifications: readonly Notification[]): Promise<void>;
   removeNotifications(notifications: readonly Notification[]): Promise<void>;
   /**
-   * The notifications that a batch can change in locked inboxes: those that visits read, about `maxReadByVisit` of a user at
-   * most, the newest about each subject first; and the newest unseen one of each group that is neither among these nor in
-   * `atHand`.
+   * The notifications that a batch can change in locked inboxes. First, the notifications that visits read:
+   * about `maxReadByVisit` of a user at most, the newest about each subject first. Second, the newest unseen
+   * notification of each group that is neither among these nor in `atHand`.
    */
   reachOf(reach: {
     readonly groups: readonly (UserKey & { readonly groupKey: string })[];
@@ -51,7 +51,7 @@ export interface NotificationTransaction {
   markNotifications(inbox: Inbox, marking: Marking, now: Date): Promise<Marked>;
   /** The last place of a step that begins after a place. undefined when everything after it fits into the step. */
   endOfStep(key: UserKey, afterSeq: bigint): Promise<bigint | undefined>;
-  /** Those of the ids whose notifications arrived in the user's inbox. */
+  /** The ids among these whose notifications arrived in the user's inbox. */
   arrivedIds(key: UserKey, ids: readonly string[]): Promise<readonly string[]>;
 }
 

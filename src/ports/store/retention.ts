@@ -1,10 +1,10 @@
 /** Removes old rows. */
 export interface RetentionStore {
   /**
-   * Removes rows of a kind that are older than a moment, in statements that block no other transaction. Returns how many
-   * partitions and rows were removed. Page views and activity are partitioned by month; a partition is removed when the whole
-   * month is older. A dry run counts and removes nothing. A table or partition that fails does not stop the others; `expire`
-   * rejects after all were tried.
+   * Removes rows of a kind that are older than a moment, in statements that block no other transaction.
+   * Returns how many partitions and rows were removed. Page views and activity are partitioned by month. A
+   * partition is removed when the whole month is older. A dry run counts and removes nothing. If a table or
+   * partition fails, the others are still tried, and `expire` rejects at the end.
    */
   expire(kind: Expiring, before: Date, options: { readonly dryRun: boolean }): Promise<number>;
   /** Notes when a sweep of a kind ended, and whether it succeeded. */

@@ -4,7 +4,7 @@ import type { LogRecord } from '../event-log.ts';
 
 /** Reads records that wait for their user to exist. */
 export interface WaitingStore {
-  /** The users who exist among those of the `limit` waiting records that are due the longest, in no order. */
+  /** The existing users of the `limit` waiting records that are due the longest, in no order. */
   usersAppeared(now: Date, limit: number): Promise<readonly UserKey[]>;
   /** At most `limit` records that wait for these users, in the order of the log. */
   waitingOf(keys: readonly UserKey[], limit: number): Promise<readonly WaitingForUser[]>;
@@ -13,7 +13,7 @@ export interface WaitingStore {
 }
 
 export interface WaitingTransaction {
-  /** Those of the users for whom records wait. */
+  /** The users among the keys for whom records wait. */
   usersAwaited(keys: readonly UserKey[]): Promise<readonly UserKey[]>;
   /** How many records wait, by tenant. Tenants without any are absent. */
   waitingCounts(tenantIds: readonly string[]): Promise<ReadonlyMap<string, number>>;
