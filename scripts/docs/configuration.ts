@@ -13,10 +13,17 @@ After this page you can look up each setting, its default and its bounds.
 Every setting is an environment variable, and none is required. An empty value counts as unset. At the start Unseen checks all
 settings and lists every problem at once. It also asks about a variable whose name is almost that of a setting.
 
-\`.env.example\` has the same list in the form of a file. Unseen does not read \`.env\` by itself. Node does:
+\`.env.example\` has the same list in the form of a file. In an installed package, the file is in \`node_modules/unseen/\`. Copy it to
+\`.env\` and change the values. Unseen does not read \`.env\` by itself. Node does. In a checkout, run:
 
 \`\`\`console
 node --env-file=.env dist/main.js start
+\`\`\`
+
+In a folder with the installed package, run:
+
+\`\`\`console
+node --env-file=.env node_modules/unseen/dist/main.js start
 \`\`\`
 
 The settings that a first installation needs:

@@ -31,7 +31,6 @@ Write programs for the codes. The messages are for people and may change.
       "message": "Too many requests: 50 per second are allowed per user. Try again in 2 s.",
       "extensions": {
         "code": "RATE_LIMITED",
-        "requestId": "0b5c…-41",
         "retryAfter": 2
       }
     }
@@ -39,12 +38,14 @@ Write programs for the codes. The messages are for people and may change.
 }
 \`\`\`
 
-\`extensions.code\` is one of the codes below. \`retryAfter\` is in seconds and is absent if Unseen cannot know it. The id of the
-request is also in the response header \`x-request-id\`. If the caller is not at fault, the log has the cause under this id.
+\`extensions.code\` is one of the codes below. \`retryAfter\` is in seconds and is absent if Unseen cannot know it. Each response has
+the id of the request in the header \`x-request-id\`. If the caller is not at fault, the error has the same id in
+\`extensions.requestId\`, and the log has the cause under this id.
 
 ${table(['code', 'HTTP status', 'meaning', 'at fault', 'a retry helps', 'what to do'], requestRows())}
 The HTTP status applies if the response has no data. If other fields of the operation succeeded, the status is 200 and \`errors\`
-names the \`path\` of each field that failed.
+names the \`path\` of each field that failed. The status may be more precise than the code: a wrong method has the code
+\`BAD_USER_INPUT\` and the status 405.
 
 After \`UNAVAILABLE\`, after a timeout and after a lost connection, the caller cannot know whether a mutation was done. Repeat the
 mutation with the same \`idempotencyKey\`: Unseen does it once and returns the same result.
