@@ -60,9 +60,9 @@ type Step = (limit: number, taking: Taking) => Promise<void>;
  * notifications, starts and ends limits, and applies the records that waited for users who exist by now.
  *
  * The schedule knows the next moment and sleeps until then. An announcement of an earlier moment wakes it. It looks
- * again at least every `maxSleepMs`, because an announcement can be lost and a clock can jump. Several workers may run
- * a schedule. The lock of the inbox ensures that exactly one worker applies each row. A row that always
- * fails does not delay other rows.
+ * again at least every `maxSleepMs`, because an announcement can be lost and a clock can jump. Several workers may
+ * run a schedule. The lock of the inbox ensures that exactly one worker applies each row. A row that always fails
+ * does not delay other rows.
  */
 export function createSchedule(
   deps: ScheduleDeps,
