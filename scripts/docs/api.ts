@@ -142,7 +142,7 @@ function argumentTables(args: readonly GraphQLArgument[]): readonly string[] {
 
 function callersOf(type: GraphQLObjectType, field: GraphQLField<unknown, unknown>): string {
   const access = accessOf(type.name, field.name);
-  if (access === undefined) throw new Error(`${type.name}.${field.name} has no rule in the access table.`);
+  if (access === undefined) throw new Error(`${type.name}.${field.name} has no rule. Add it to src/graphql/access.ts.`);
   return callers[access];
 }
 
