@@ -43,7 +43,9 @@ describe('the access table', () => {
 
   it('prevents the start if a field has no rule', () => {
     const schema = buildSchema('type Query { viewer: String secrets: String }');
-    expect(() => enforceAccess(schema)).toThrow('Query.secrets has no rule. Add it to src/graphql/access.ts.');
+    expect(() => enforceAccess(schema)).toThrow(
+      'Query.secrets has no rule. Add it to src/graphql/access.ts.',
+    );
   });
 });
 

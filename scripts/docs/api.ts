@@ -142,7 +142,8 @@ function argumentTables(args: readonly GraphQLArgument[]): readonly string[] {
 
 function callersOf(type: GraphQLObjectType, field: GraphQLField<unknown, unknown>): string {
   const access = accessOf(type.name, field.name);
-  if (access === undefined) throw new Error(`${type.name}.${field.name} has no rule. Add it to src/graphql/access.ts.`);
+  if (access === undefined)
+    throw new Error(`${type.name}.${field.name} has no rule. Add it to src/graphql/access.ts.`);
   return callers[access];
 }
 
