@@ -10,6 +10,7 @@ import {
   type GraphQLSchema,
   type GraphQLType,
   getNamedType,
+  getVariableValues,
   isEnumType,
   isInputObjectType,
   isInterfaceType,
@@ -18,6 +19,7 @@ import {
   isSpecifiedScalarType,
   isUnionType,
   Kind,
+  type OperationDefinitionNode,
   parse,
   print,
   validate,
@@ -53,25 +55,52 @@ export function apiPages(): Readonly<Record<string, string>> {
   };
 }
 
+const examplesFile = 'scripts/docs/examples.graphql';
+
 /**
- * Returns the example of each operation, by the name of its field. Throws if an example does not match the
- * schema.
+ * Returns the code blocks of the example of each operation, by the name of its field. Throws if an example
+ * does not match the schema.
  */
 function readExamples(schema: GraphQLSchema): ReadonlyMap<string, string> {
-  const file = 'scripts/docs/examples.graphql';
-  const source = readFileSync(file, 'utf8');
+  const source = readFileSync(examplesFile, 'utf8');
   const document = parse(source);
   const errors = validate(schema, document);
-  if (errors.length > 0) throw new Error(`${file}: ${errors.map(({ message }) => message).join('\n')}`);
+  if (errors.length > 0)
+    throw new Error(`${examplesFile}: ${errors.map(({ message }) => message).join('\n')}`);
   return new Map(
     document.definitions.flatMap((definition) => {
       if (definition.kind !== Kind.OPERATION_DEFINITION) return [];
       const [root] = definition.selectionSet.selections;
-      return root?.kind === Kind.FIELD
-        ? [[root.name.value, source.slice(definition.loc?.start, definition.loc?.end)]]
-        : [];
+      if (root?.kind !== Kind.FIELD) return [];
+      const operation = `\`\`\`graphql\n${source.slice(definition.loc?.start, definition.loc?.end)}\n\`\`\``;
+      const variables = variablesOf(schema, definition);
+      const shown = `Variables:\n\n\`\`\`json\n${JSON.stringify(variables, null, 2)}\n\`\`\``;
+      return [[root.name.value, variables === undefined ? operation : `${operation}\n\n${shown}`]];
     }),
   );
+}
+
+/**
+ * Returns the variables in the comment `# variables: {…}` above the operation, and undefined if the operation
+ * declares none. Throws if a declared variable has no value there, or a wrong one.
+ */
+function variablesOf(
+  schema: GraphQLSchema,
+  { variableDefinitions = [], name, loc }: OperationDefinitionNode,
+): Readonly<Record<string, unknown>> | undefined {
+  if (variableDefinitions.length === 0) return undefined;
+  const [, json = '{}'] = /^ variables: (.*)$/.exec(loc?.startToken.prev?.value ?? '') ?? [];
+  const variables = JSON.parse(json) as Record<string, unknown>;
+  const missing = variableDefinitions
+    .map(({ variable }) => variable.name.value)
+    .filter((one) => !(one in variables));
+  const { errors = [] } = getVariableValues(schema, variableDefinitions, variables);
+  const problems = [
+    ...missing.map((one) => `$${one} has no value.`),
+    ...errors.map(({ message }) => message),
+  ];
+  if (problems.length > 0) throw new Error(`${examplesFile}: ${name?.value}: ${problems.join('\n')}`);
+  return variables;
 }
 
 interface Root {
@@ -97,6 +126,8 @@ All operations go to \`/graphql\`. Queries and mutations use HTTP \`POST\` with 
 [\`graphql-transport-ws\`](https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md). Every request and every socket needs a
 [token](./security.md#tokens). The [error page](./errors.md) lists all codes.
 
+The examples contain ids and times. Replace them with your own: a time must be in the bounds that the field names.
+
 The playground at \`/playground\` has the same texts beside an editor. \`schema.graphql\` in the repository is the schema itself.
 
 - **Ids** are opaque. Pass an \`id\` that a query returned.
@@ -114,14 +145,13 @@ ${sections.join('\n')}
 function rootPage(title: string, type: GraphQLObjectType, examples: ReadonlyMap<string, string>): string {
   const sections = Object.values(type.getFields()).map((field) => {
     const example = examples.get(field.name);
-    if (example === undefined)
-      throw new Error(`scripts/docs/examples.graphql has no example of ${field.name}. Add one.`);
+    if (example === undefined) throw new Error(`${examplesFile} has no example of ${field.name}. Add one.`);
     return [
       `## ${field.name}`,
       field.description ?? '',
       `**Returns:** ${link(field.type, './types.md')}. **May be called by:** ${callersOf(type, field)}`,
       ...argumentTables(field.args),
-      `\`\`\`graphql\n${example}\n\`\`\``,
+      example,
     ].join('\n\n');
   });
   return `# ${title}\n\n${sections.join('\n\n')}\n`;
