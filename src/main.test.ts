@@ -122,6 +122,15 @@ describe('unseen', () => {
     expect(readdirSync(dataDir)).toEqual([]);
   });
 
+  it('stops the embedded PostgreSQL if a signal comes while it opens', async () => {
+    const postmaster = join(dataDir, 'postgres', 'postmaster.pid');
+    const { child, exit } = unseen(['start']);
+    await vi.waitFor(() => expect(existsSync(postmaster)).toBe(true), { ...waiting, interval: 5 });
+    child.kill('SIGTERM');
+    expect(await exit).toMatchObject({ code: 0 });
+    expect(existsSync(postmaster)).toBe(false);
+  });
+
   it('keeps its data across a restart, and exits with 0', async () => {
     const first = unseen(['start']);
     const url = await first.ready();

@@ -28,12 +28,11 @@ async function start({ ephemeral = false }: { readonly ephemeral?: boolean }): P
   const logger = createLogger(config.logLevel);
   for (const { variable, meant } of misspellings())
     logger.warn({ variable, meant }, `${variable} is not a setting: did you mean ${meant}?`);
-  // Everything is loaded before a backend opens, so that a signal always finds the handler that closes the backends.
-  const [{ createRuntime }, openApp] = await Promise.all([import('../runtime/runtime.ts'), loadApp()]);
-  const runtime = await createRuntime(config, { ephemeral }, logger);
-  const app = await openApp(runtime, config, logger);
-  if (!app) return;
-  const { url, problems, isStopping } = app;
+  const load = await loadServer();
+  const server = await openServer(load, config, { ephemeral }, logger);
+  if (!server) return;
+  const { runtime } = server;
+  const { url, problems, isStopping } = server;
   const after = () => `after ${((performance.now() - startedAt) / 1000).toFixed(1)} s`;
   const found = Object.entries(await settled(problems, { isOver: isStopping, withinMs: 1_000 }));
   if (isStopping()) return;
@@ -46,48 +45,48 @@ async function start({ ephemeral = false }: { readonly ephemeral?: boolean }): P
   if (!isStopping()) console.error(`unseen ${version} is ready ${after()}\n`);
 }
 
-/** Loads the server, and returns the function that starts it. */
-async function loadApp() {
-  const [{ default: closeWithGrace }, { createApp }] = await Promise.all([
+/** Loads everything before a backend opens, so that a signal always finds the handler that closes the backends. */
+async function loadServer() {
+  const [{ default: closeWithGrace }, { createRuntime }, { createApp }] = await Promise.all([
     import('close-with-grace'),
+    import('../runtime/runtime.ts'),
     import('../app.ts'),
   ]);
-  return (runtime: Runtime, config: Config, logger: Logger) =>
-    openApp({ closeWithGrace, createApp }, runtime, config, logger);
-}
-
-interface Loaded {
-  readonly closeWithGrace: typeof import('close-with-grace');
-  readonly createApp: typeof import('../app.ts').createApp;
+  return { closeWithGrace, createRuntime, createApp };
 }
 
 /**
- * Starts the app, and stops it when the process receives a signal. Returns undefined if the signal comes
- * before the app has started.
+ * Opens the backends and starts the app, and stops both when the process receives a signal. Returns undefined if
+ * the signal comes before the app has started.
  */
-async function openApp(
-  { closeWithGrace, createApp }: Loaded,
-  runtime: Runtime,
+async function openServer(
+  { closeWithGrace, createRuntime, createApp }: Awaited<ReturnType<typeof loadServer>>,
   config: Config,
+  options: { readonly ephemeral: boolean },
   logger: Logger,
 ) {
+  let opening: Promise<Runtime> | undefined;
   let app: App | undefined;
   let isStopping = false;
-  // The handler is installed before the app exists, because a fatal error of a backend may end the process at
-  // any time.
+  // The handler is installed first, because a signal or a fatal error of a backend may end the process at any
+  // time. It waits for backends that are still opening, so that it closes them too.
   closeWithGrace({ delay: config.shutdownTimeoutMs + 10_000, logger: false }, async ({ err, signal }) => {
-    if (err) logger.error({ err }, 'the process is stopping after an unhandled error');
-    else logger.info({ signal }, 'the process is stopping and finishes the work that it has begun');
+    if (err) logger.error({ err }, 'stopping after an unhandled error');
+    else logger.info({ signal }, 'stopping: finishing what is under way');
     isStopping = true;
     await app?.stop();
-    await runtime.close();
-    logger.info({}, 'the process has stopped');
+    const runtime = await opening?.catch(() => undefined);
+    await runtime?.close();
+    logger.info({}, 'stopped');
     if (err) process.exitCode = 1;
   });
+  opening = createRuntime(config, options, logger);
+  const runtime = await opening;
+  if (isStopping) return undefined;
   try {
     app = await createApp(runtime.backends, config);
     const { url } = await app.start();
-    return { url, problems: app.problems, isStopping: () => isStopping };
+    return { url, problems: app.problems, isStopping: () => isStopping, runtime };
   } catch (error) {
     // The process received a signal while it waited for a backend. The handler above closes everything.
     if (isStopping) return undefined;
@@ -116,6 +115,9 @@ async function settled(
   }
 }
 
+/** Whether `unseen open` finds the server without `--url`, if no variable is set. */
+const isDefaultUrl = (url: string) => url === 'http://127.0.0.1:4000';
+
 const roleDescriptions = { api: 'api (answers requests)', worker: 'worker (applies events)' } as const;
 
 function bannerOf({
@@ -137,7 +139,7 @@ function bannerOf({
   const more = ephemeral
     ? ['  The demo link works once, within 10 minutes. Restart the server to get a new one.']
     : [
-        '  The demo link works once, within 10 minutes. Get a new one: npx unseen open',
+        `  The demo link works once, within 10 minutes. Get a new one: npx unseen open${isDefaultUrl(url) ? '' : ` --url ${url}`}`,
         '  Get a token for a program: npx unseen token --help',
       ];
   const lines = [

@@ -8,12 +8,16 @@ export function register(program: Command): void {
     .description(
       'Print a token, signed with AUTH_SECRET or, if that is not set, with the secret in DATA_DIR.',
     )
-    .option('--user <id>', 'the user the token is for (default: the name of the role, for service and admin)')
+    .option(
+      '--user <id>',
+      'the user the token is for (default: the name of the role, for service and admin)',
+      matching(/^[^\p{Cc}]{1,128}$/u, 'a user id of 1 to 128 characters'),
+    )
     .addOption(new Option('--role <role>', 'what the token allows').choices([...roles]).default('user'))
     .option('--tenant <tenant>', 'the tenant the token is for', tenant, 'default')
     .option(
       '--expires <duration>',
-      'how long the token is valid',
+      'how long the token is valid, for example 15m, 12h or 30d',
       matching(/^\d+ ?(s|m|h|d|w|y)$/, 'a duration such as 15m, 12h or 30d'),
       '12h',
     )

@@ -181,6 +181,8 @@ describe('the configuration', () => {
     ['DATABASE_URI', 'DATABASE_URL'],
     ['PORTT', 'PORT'],
     ['ROLE', 'ROLES'],
+    ['PROT', 'PORT'],
+    ['REDIS_ULR', 'REDIS_URL'],
   ])('recognises %s as a misspelt %s', (variable, meant) => {
     expect(misspellings({ [variable]: '9', PATH: '/bin' })).toEqual([{ variable, meant }]);
   });

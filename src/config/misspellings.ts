@@ -19,6 +19,13 @@ export function misspellings(env: NodeJS.ProcessEnv = process.env): readonly Mis
     const meant = closest(name, Object.keys(settings));
     const length = Math.max(name.length, meant.length);
     const isNear = distance(name, meant) <= (length > 10 ? 2 : length >= 5 ? 1 : 0);
-    return isNear ? [{ variable, meant }] : [];
+    return isNear || isSwapped(name, meant) ? [{ variable, meant }] : [];
   });
+}
+
+/** Whether two neighbouring letters are swapped, which counts as two changes. */
+function isSwapped(name: string, meant: string): boolean {
+  const at = [...name].findIndex((letter, index) => letter !== meant[index]);
+  const swapped = name.slice(0, at) + name.charAt(at + 1) + name.charAt(at) + name.slice(at + 2);
+  return name.length > 3 && at >= 0 && swapped === meant;
 }

@@ -217,7 +217,7 @@ export class MarkingResolver {
     @Arg('id', () => ID, { description: 'The id of the notification.' }) id: string,
     @Ctx() context: Context,
   ) {
-    return changeOne(id, context, (notification) => this.deps.act.cancel(notification));
+    return changeOne(id, context, (notification) => this.deps.act.cancel(notification), ['id']);
   }
 
   @Mutation(() => NotificationPayload, {
@@ -238,14 +238,15 @@ async function changeOne(
   id: string,
   { caller }: Context,
   change: (notification: { readonly tenantId: string; readonly id: string }) => Promise<Changed>,
+  path: readonly string[] = ['input', 'id'],
 ) {
   const { kind, parts: [rowId = ''] = [] } = parseNodeId(id) ?? {};
   const outcome: Changed =
     kind === 'Notification' && isUuid(rowId)
       ? await change({ tenantId: caller.tenantId, id: rowId })
-      : { problem: { ...notThere, path: ['input', 'id'] } };
+      : { problem: notThere };
   return 'problem' in outcome
-    ? { notification: null, badge: null, userErrors: userErrorsOf([outcome.problem]) }
+    ? { notification: null, badge: null, userErrors: userErrorsOf([{ path, ...outcome.problem }]) }
     : {
         notification: notificationNode(outcome.notification),
         badge: badgeNode(outcome.badge),

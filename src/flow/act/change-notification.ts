@@ -35,9 +35,10 @@ export interface Named {
   readonly id: string;
 }
 
+/** A problem without a path is about the id. */
 export type Changed =
   | { readonly notification: Notification; readonly badge: Badge }
-  | { readonly problem: Problem };
+  | { readonly problem: Omit<Problem, 'path'> & Partial<Pick<Problem, 'path'>> };
 
 /** A change of one notification. */
 interface NotificationChange {
@@ -58,12 +59,12 @@ export async function changeNotification(
 ): Promise<Changed> {
   const now = deps.clock.now();
   const found = await deps.store.notification(named.tenantId, named.id);
-  if (!found || !change.mayAct(found.userId)) return { problem: { ...notThere, path: ['input', 'id'] } };
+  if (!found || !change.mayAct(found.userId)) return { problem: notThere };
   const changed = await deps.store.transaction(
     (transaction) => changeLocked(transaction, named, found.userId, change, now),
     found,
   );
-  if ('problem' in changed) return { problem: { path: ['input', 'id'], ...changed.problem } };
+  if ('problem' in changed) return changed;
   const badge = badgeOf(changed.inbox);
   if (change.action) await publishBadges(deps, [badge], 'SNOOZED');
   await announceDue(deps.pubSub, [dueAtOf(changed.notification)]);
