@@ -245,7 +245,7 @@ describe('refused input', () => {
     it('refuses to open a collection and explains how its items become seen', async () => {
       const reply = await probe.run(open, { input: { key: 'items:news' } });
       expect(reply).toMatchObject({ status: 200, code: 'INVALID_INPUT' });
-      expect(reply.message).toContain('seen by viewing');
+      expect(reply.message).toContain('record their views');
     });
 
     const cursor = (...parts: unknown[]) => Buffer.from(JSON.stringify(parts)).toString('base64url');
@@ -467,9 +467,9 @@ describe('refused input', () => {
 
     it.each([
       ['reversed', 0, -60_000, 'range.to must be later'],
-      ['too long', -7 * 86_400_000, 0, '1500 buckets'],
+      ['too long', -7 * 86_400_000, 0, '1500 MINUTE buckets'],
       ['outside the retention', -184 * 86_400_000, 0, 'retention of 183 days'],
-      ['too far in the future', 0, 400 * 86_400_000, '1500 buckets'],
+      ['too far in the future', 0, 400 * 86_400_000, '1500 MINUTE buckets'],
     ])('returns no metrics for a range that is %s', async (_, from, to, message) => {
       const at = (ms: number) => new Date(Date.now() + ms).toISOString();
       const reply = await probe.run(metrics, { from: at(from), to: at(to) }, probe.service);

@@ -155,7 +155,7 @@ describe('a worker on Kafka', () => {
       replayKafka(kafkaOptions(kafka.url), { topic: topics.userActivity, from, groups: [projectionGroup] });
     await expect(replay()).rejects.toMatchObject({
       code: 'START_REFUSED',
-      message: expect.stringContaining('stop them'),
+      message: expect.stringContaining('Stop them'),
     });
     await worker.stop();
     await vi.waitFor(async () => expect(await replay()).toEqual(new Map([[projectionGroup, 10n]])), waiting);
