@@ -71,13 +71,13 @@ async function openServer(
   // The handler is installed first, because a signal or a fatal error of a backend may end the process at any
   // time. It waits for backends that are still opening, so that it closes them too.
   closeWithGrace({ delay: config.shutdownTimeoutMs + 10_000, logger: false }, async ({ err, signal }) => {
-    if (err) logger.error({ err }, 'stopping after an unhandled error');
-    else logger.info({ signal }, 'stopping: finishing what is under way');
+    if (err) logger.error({ err }, 'the process is stopping after an unhandled error');
+    else logger.info({ signal }, 'the process is stopping and finishes the work that it has begun');
     isStopping = true;
     await app?.stop();
     const runtime = await opening?.catch(() => undefined);
     await runtime?.close();
-    logger.info({}, 'stopped');
+    logger.info({}, 'the process has stopped');
     if (err) process.exitCode = 1;
   });
   opening = createRuntime(config, options, logger);
