@@ -36,7 +36,7 @@ describe('group commit', () => {
     expect(batches).toEqual([[1]]);
   });
 
-  it('puts the calls of one turn into one commit, and later calls into the next commit', async () => {
+  it('puts the calls of one turn of the event loop into one commit, and later calls into the next commit', async () => {
     const { commit, batches, end } = createCommits();
     const group = createGroupCommit(commit);
     const calls = [group.add([1, 2]), group.add([3])];
@@ -91,7 +91,7 @@ describe('group commit', () => {
     await call;
   });
 
-  it('rejects only the call with the bad item', async () => {
+  it('rejects only the call that contains an item that cannot be stored', async () => {
     const committed: number[] = [];
     const bad = new Error('bad item');
     const group = createGroupCommit<number>(async (items) => {
@@ -112,7 +112,7 @@ describe('group commit', () => {
     expect(committed).toEqual([1, 2, 3, 6, 7, 9, 10]);
   });
 
-  it('rejects all calls of a commit if the backend is away, without trying its halves', async () => {
+  it('rejects all calls of a commit if the backend is unreachable, without trying the halves of the commit', async () => {
     const { commit, batches, end } = createCommits();
     const group = createGroupCommit(commit);
     const calls = Promise.allSettled([group.add([1]), group.add([2])]);
@@ -162,7 +162,7 @@ describe('group commit', () => {
     await Promise.all(calls);
   });
 
-  it('commits every good call once, in order and in bounded batches', async () => {
+  it('commits every valid call once, in the order of the calls and in batches of limited size', async () => {
     const call = fc.record({
       size: fc.integer({ min: 1, max: 12 }),
       bad: fc.nat(9).map((n) => n === 0),

@@ -15,11 +15,11 @@ interface Entry<Item> {
 }
 
 /**
- * There is no timer. If no commit runs, one begins on the next turn of the event loop. While a commit runs,
- * calls collect for the next one. So a single caller does not wait, and under load each commit carries the
- * calls that arrived during the previous one.
- * `commit` is all or nothing. If it fails because of an item, the halves are tried separately, until the call
- * with the bad item fails alone.
+ * Creates a group commit. If no commit is running, a commit begins on the next turn of the event loop,
+ * without a timer. The calls during a commit are collected for the next commit. So a single caller does not
+ * wait, and under load each commit contains the calls that arrived during the previous commit.
+ * `commit` must store either all items or none. If `commit` fails because of an item, both halves of the
+ * calls are tried separately. The halves are divided again until the call with the bad item fails alone.
  */
 export function createGroupCommit<Item>(
   commit: (items: readonly Item[]) => Promise<void>,
@@ -32,7 +32,7 @@ export function createGroupCommit<Item>(
   function takeBatch(): readonly Entry<Item>[] {
     let items = 0;
     let entries = 0;
-    // Takes at least one entry, so a call that is larger than a batch is a batch of its own.
+    // Takes at least one entry. So a call with more items than a batch allows is a batch of its own.
     for (const entry of waiting) {
       if (entries > 0 && items + entry.items.length > maxItems) break;
       items += entry.items.length;

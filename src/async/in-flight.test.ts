@@ -17,7 +17,7 @@ function batches() {
   return { handed, add, rings: () => rings };
 }
 
-it('passes batches in the order of their hand-over, for any order of completion', async () => {
+it('passes batches in the order in which they were added, in whatever order they finish', async () => {
   const { handed, add } = batches();
   const [first, second, third] = [add(1), add(2), add(3)];
   second.resolve();
@@ -31,7 +31,7 @@ it('passes batches in the order of their hand-over, for any order of completion'
   expect(handed.passed()).toBe(3);
 });
 
-it('never passes a rejected batch, nor a batch behind it', async () => {
+it('never passes a batch that rejects, nor any later batch', async () => {
   const { handed, add, rings } = batches();
   const [first, second] = [add(1), add(2)];
   const waiting = handed.untilAtMost(0);

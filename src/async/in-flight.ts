@@ -1,9 +1,13 @@
-/** The batches that a handler works on. They finish in any order and are passed in their own order. */
+/**
+ * The batches that a handler is working on. Batches may finish in any order. A batch is passed only after all
+ * earlier batches.
+ */
 export interface InFlight<Place> {
   /** Adds a batch after all others. `place` is the end of the batch. */
   add(batch: { readonly place: Place; readonly size: number; readonly work: Promise<void> }): void;
   /**
-   * The end of the last batch that is finished along with all batches before it. Undefined if there is none.
+   * Returns the end of the last passed batch: this batch and all batches before it are finished. Undefined if
+   * there is none.
    */
   passed(): Place | undefined;
   /** Resolves when at most this many records are unfinished. Rejects with the error of a failed batch. */

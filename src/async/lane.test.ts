@@ -29,14 +29,14 @@ function enterAll(lane: Lane, keys: readonly UserKey[]): readonly string[] {
 const settled = () => new Promise((resolve) => setImmediate(resolve));
 
 describe('a lane', () => {
-  it('bounds the running tasks of each user and each tenant', () => {
+  it('limits the number of running tasks of each user and each tenant', () => {
     const lane = create();
     const started = enterAll(lane, [alice, alice, bob, carol, other]);
     expect(started).toEqual(['default/alice', 'default/bob', 'other/alice']);
     expect([lane.running(), lane.waiting()]).toEqual([3, 2]);
   });
 
-  it('gives waiting tenants turns, and the users of a tenant', async () => {
+  it('lets the waiting tenants take turns, and the waiting users of a tenant', async () => {
     const lane = create({ total: 1, perTenant: 1 });
     const started = enterAll(lane, [alice, alice, alice, bob, carol, other, other]);
     const order = ['default/alice', 'default/alice', 'other/alice', 'default/bob', 'other/alice'];
@@ -49,14 +49,14 @@ describe('a lane', () => {
     expect([lane.running(), lane.waiting()]).toEqual([0, 0]);
   });
 
-  it('runs a task of a tenant with room before waiting tasks of a full tenant', () => {
+  it('runs a task at once if its tenant is below the limit, even while tasks of a tenant at the limit wait', () => {
     const lane = create();
     const started = enterAll(lane, [alice, bob, alice, bob, carol]);
     expect(started).toEqual(['default/alice', 'default/bob']);
     expect(lane.enter(other)).toBeUndefined();
   });
 
-  it('bounds the weight of the running tasks, and runs a task that is heavier than a bound alone', async () => {
+  it('limits the total weight of the running tasks, and runs a task with a weight above the limit alone', async () => {
     const lane = create({ total: 6, perTenant: 5 });
     expect(lane.enter(alice, 3, 9)).toBeUndefined();
     const started: string[] = [];
@@ -75,7 +75,7 @@ describe('a lane', () => {
     expect([started.at(-1), lane.running(), lane.waiting()]).toEqual(['same user', 5, 0]);
   });
 
-  it('refuses a task of a user with too many waiting tasks', async () => {
+  it('refuses a task if too many tasks of its user already wait', async () => {
     const lane = create({ maxWaitingPerUser: 1 });
     enterAll(lane, [alice, alice]);
     await expect(lane.enter(alice)).rejects.toMatchObject({ code: 'RATE_LIMITED', retryAfterSec: 1 });
@@ -83,7 +83,7 @@ describe('a lane', () => {
     expect([lane.refused(), lane.waiting()]).toEqual([1, 1]);
   });
 
-  it('continues after a task that rejects', async () => {
+  it('runs the next task after a task that rejects', async () => {
     const lane = create();
     const failing = () => Promise.reject(new Error('no'));
     await expect(runIn(lane, alice, failing)).rejects.toThrow('no');
@@ -91,7 +91,7 @@ describe('a lane', () => {
     expect(lane.running()).toBe(0);
   });
 
-  it('runs every task in the end', async () => {
+  it('runs every waiting task eventually', async () => {
     const lane = create();
     const keys = [alice, bob, carol, other].flatMap((key) => [key, key, key, key, key]);
     const done = await Promise.all(keys.map((key) => runIn(lane, key, settled)));
@@ -103,7 +103,7 @@ describe('a lane', () => {
     beforeEach(() => void vi.useFakeTimers());
     afterEach(() => void vi.useRealTimers());
 
-    it('refuses a task whose turn does not come in time, and runs the task behind it', async () => {
+    it('refuses a task that has waited for `maxWaitMs`, and runs the next waiting task', async () => {
       const lane = create({ maxWaitMs: 1_000 });
       enterAll(lane, [alice]);
       const refusal = lane.enter(alice)?.catch((error: AppError) => error.code);

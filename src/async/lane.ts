@@ -1,29 +1,32 @@
 import { AppError } from '../domain/error.ts';
 import type { UserKey } from '../domain/user.ts';
 
-/** The bounds on concurrent work. */
+/** The limits on concurrent tasks. */
 export interface LaneBounds {
   readonly total: number;
   readonly perTenant: number;
   readonly perUser: number;
-  /** The most tasks of a user that wait for their turn. More are refused. */
+  /** The maximum number of waiting tasks of a user. Further tasks are refused. */
   readonly maxWaitingPerUser: number;
-  /** A task that has waited this long, in ms, is refused. If absent, a task waits until its turn. */
+  /**
+   * The maximum wait of a task, in ms. A task that waits longer is refused. If absent, tasks wait without
+   * limit.
+   */
   readonly maxWaitMs?: number;
-  /** The name of the tasks in error texts, in the plural. */
+  /** The plural name of the tasks, for error texts. */
   readonly what: string;
 }
 
 /**
- * Runs a bounded amount of work at once, and bounds the part of each user and each tenant. Tasks beyond the
- * bounds wait. Waiting tenants take turns, and so do the waiting users of a tenant.
+ * Limits the number of running tasks, in total, per tenant and per user. Tasks over a limit wait. The waiting
+ * tenants take turns, and the waiting users of a tenant take turns.
  */
 export interface Lane {
   /**
-   * Begins a task. Returns undefined if the task may run at once. Otherwise the promise resolves when its
-   * turn comes. It rejects with RATE_LIMITED if too many tasks of the same user wait, and with UNAVAILABLE if
-   * the turn does not come in time. A task takes `weight` (default 1) of the bounds. A task that is heavier
-   * than a bound runs alone.
+   * Begins a task. Returns undefined if the task may run at once. Otherwise returns a promise that resolves
+   * when the task may run. The promise rejects with RATE_LIMITED if too many tasks of the same user wait, and
+   * with UNAVAILABLE if the task has waited for too long. The task counts as `weight` tasks, by default 1. A
+   * task whose weight is above a limit runs alone.
    */
   enter(who: UserKey, perUser?: number, weight?: number): Promise<void> | undefined;
   /** Ends a task that was running. */
@@ -31,7 +34,7 @@ export interface Lane {
   /** The total weight of the running tasks. */
   running(): number;
   waiting(): number;
-  /** How many tasks were refused. */
+  /** Returns the number of tasks that were refused. */
   refused(): number;
 }
 
@@ -141,7 +144,7 @@ export function createLane(bounds: LaneBounds): Lane {
   };
 }
 
-/** The state of a tenant and of a user, new if the lane does not know them. */
+/** Returns the state of a tenant and of a user. Creates each state that does not exist. */
 function stateOf(
   tenants: Map<string, TenantState>,
   { tenantId, userId }: UserKey,
@@ -194,7 +197,10 @@ function createWaiter(
   };
 }
 
-/** The waiting tasks of a lane. The tenant with the next turn is first, and so is the user of each tenant. */
+/**
+ * The waiting tasks of a lane. The tenant whose turn is next is first. In each tenant, the user whose turn is
+ * next is first.
+ */
 function createQueue() {
   const tenants = new Map<string, TenantState>();
   let size = 0;
@@ -213,7 +219,10 @@ function createQueue() {
       if (user.waiters.length === 0) tenant.queue.delete(userId);
       if (tenant.queue.size === 0) tenants.delete(tenantId);
     },
-    /** Puts the user and the tenant behind the users and tenants that wait, if they still have waiting tasks. */
+    /**
+     * Moves the user behind the other waiting users, and the tenant behind the other waiting tenants. Has no
+     * effect on a user or tenant without waiting tasks.
+     */
     rotate({ tenantId, userId }: UserKey, tenant: TenantState, user: UserState): void {
       if (user.waiters.length > 0) requeue(tenant.queue, userId, user);
       if (tenant.queue.size > 0) requeue(tenants, tenantId, tenant);

@@ -6,7 +6,7 @@ const value = <T>(given: T) => ({ value: given, done: false });
 const done = { value: undefined, done: true };
 
 describe('a one-slot iterator', () => {
-  it('holds only the newest value of each key', async () => {
+  it('stores only the newest unread value of each key', async () => {
     const slot = createOneSlot<string, number>();
     for (let n = 1; n <= 1_000; n += 1) slot.put('a', n);
     expect(slot.peek('a')).toBe(1_000);
@@ -33,7 +33,7 @@ describe('a one-slot iterator', () => {
     ]);
   });
 
-  it('gives values to waiting readers in the order of the readers', async () => {
+  it('gives values to waiting readers in the order in which the readers began to wait', async () => {
     const slot = createOneSlot<string, number>();
     const reads = [slot.next(), slot.next(), slot.next()];
     slot.put('a', 1);
@@ -45,7 +45,7 @@ describe('a one-slot iterator', () => {
     expect(await slot.next()).toEqual(value(4));
   });
 
-  it('ends pending reads, drops waiting values and ignores later values after return', async () => {
+  it('ends pending reads, drops unread values and ignores later values after `return` is called', async () => {
     const onEnd = vi.fn();
     const slot = createOneSlot<string, number>({ onEnd });
     const reads = [slot.next(), slot.next()];
@@ -65,7 +65,7 @@ describe('a one-slot iterator', () => {
     expect(await full.next()).toEqual(done);
   });
 
-  it('rejects one read after a failure, either the pending read or the next read', async () => {
+  it('rejects exactly one read after `fail` is called, which is the pending read or the next read', async () => {
     const error = new Error('gone');
     for (const isPending of [true, false]) {
       const onEnd = vi.fn();
@@ -82,14 +82,14 @@ describe('a one-slot iterator', () => {
     }
   });
 
-  it('is done after return, also after an unread failure', async () => {
+  it('is done after `return` is called, even if no read has received an earlier failure', async () => {
     const slot = createOneSlot<string, number>();
     slot.fail(new Error('gone'));
     await slot.return();
     expect(await slot.next()).toEqual(done);
   });
 
-  it('calls onEnd before the reader ends, so that the subscription ends first', async () => {
+  it('calls `onEnd` before a pending read ends, so that the subscription ends first', async () => {
     const order: string[] = [];
     const slot = createOneSlot<string, number>({ onEnd: () => order.push('end') });
     const read = slot.next().then(() => order.push('read'));
@@ -98,7 +98,7 @@ describe('a one-slot iterator', () => {
     expect(order).toEqual(['end', 'read']);
   });
 
-  it('calls onEnd when a `for await` loop breaks', async () => {
+  it('calls `onEnd` when a `for await` loop over the iterator breaks', async () => {
     const onEnd = vi.fn();
     const slot = createOneSlot<string, number>({ onEnd });
     slot.put('a', 1);

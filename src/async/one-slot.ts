@@ -1,13 +1,14 @@
 /**
- * An async iterator for a reader that may be slower than its source. Per key it holds only the newest value
- * that was not read yet. Values come out in the order in which their keys were first put.
+ * An async iterator for a reader that may be slower than its source. For each key, the iterator stores only
+ * the newest value that the reader has not read. The values are read in the order in which their keys were
+ * first put.
  */
 export interface OneSlot<Key, Value> extends AsyncIterableIterator<Value> {
-  /** Replaces the waiting value of the key. Ignored after the end. */
+  /** Stores a value, which replaces the unread value of the key. Has no effect after the end. */
   put(key: Key, value: Value): void;
-  /** The waiting value of the key. */
+  /** Returns the unread value of the key. */
   peek(key: Key): Value | undefined;
-  /** Ends the iterator and a pending `next`. Drops the waiting values. */
+  /** Ends the iterator and a pending `next`. Drops the unread values. */
   return(): Promise<IteratorResult<Value>>;
   /** Ends the iterator with an error. The pending or following `next` rejects with the error. */
   fail(error: unknown): void;
@@ -25,8 +26,8 @@ export function createOneSlot<Key, Value>(options: { onEnd?: () => void } = {}):
 const done = { value: undefined, done: true } as const;
 
 /**
- * A class that allocates nothing before it is needed, because tens of thousands of these exist idle, each
- * with one reader.
+ * A class, because it allocates its parts only when they are needed. Tens of thousands of idle iterators can
+ * exist, each with one reader.
  */
 class Slot<Key, Value> implements OneSlot<Key, Value> {
   private waiting: Map<Key, Value> | undefined;

@@ -1,11 +1,11 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createProgress } from './progress.ts';
 
-describe('progress', () => {
+describe('the progress check', () => {
   beforeEach(() => void vi.useFakeTimers({ toFake: ['performance'] }));
   afterEach(() => void vi.useRealTimers());
 
-  it('reports a consumer that is behind and does not move', () => {
+  it('reports a consumer with a lag whose position does not change', () => {
     const progress = createProgress({ stallMs: 60_000 });
     expect(progress.problemAt({ lag: 3n, position: '7' })).toBeUndefined();
     vi.advanceTimersByTime(59_000);
@@ -17,7 +17,7 @@ describe('progress', () => {
     expect(progress.problemAt({ lag: 4n, position: '8' })).toBeUndefined();
   });
 
-  it('reports nothing while no record waits', () => {
+  it('reports no problem while the lag is 0', () => {
     const progress = createProgress({ stallMs: 60_000 });
     expect(progress.problemAt({ lag: 0n, position: '7' })).toBeUndefined();
     vi.advanceTimersByTime(120_000);
@@ -25,7 +25,7 @@ describe('progress', () => {
     expect(progress.problemAt({ lag: 1n, position: '7' })).toBeUndefined();
   });
 
-  it('reports a waiting record only after the stall time, even after a long pause between checks', () => {
+  it('reports a new lag only after `stallMs`, even after a long pause between two checks', () => {
     const progress = createProgress({ stallMs: 60_000 });
     expect(progress.problemAt({ lag: 0n, position: '7' })).toBeUndefined();
     vi.advanceTimersByTime(78_000);

@@ -1,10 +1,13 @@
-/** Distinguishes a slow consumer from a stuck one. */
+/** Distinguishes a slow consumer from a consumer that is stuck. */
 export interface Progress {
-  /** The problem of a consumer with this lag and position. Undefined if there is none. */
+  /** Returns the problem of a consumer with this lag and position. Undefined if there is none. */
   problemAt(state: { readonly lag: bigint; readonly position: string }): string | undefined;
 }
 
-/** A consumer is stuck if it had a lag and is at the same position `stallMs` or more later. */
+/**
+ * Creates a check for a consumer. The consumer is stuck if it has a lag and its position has not changed for
+ * at least `stallMs`.
+ */
 export function createProgress({ stallMs }: { readonly stallMs: number }): Progress {
   let last: { readonly position: string; readonly since: number } | undefined;
   return {

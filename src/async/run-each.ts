@@ -1,7 +1,7 @@
 /**
- * Runs the tasks one after another, each of them even if an earlier task fails. Resolves to their results. If
- * one task fails, rejects with its error after all tasks have run. If several fail, rejects with an
- * AggregateError.
+ * Runs the tasks one after another. A failed task does not prevent later tasks. Resolves to the results.
+ * After all tasks have run, rejects with the error if one task has failed, and with an AggregateError if
+ * several have failed.
  */
 export async function runEach<T>(tasks: readonly (() => Promise<T>)[]): Promise<readonly T[]> {
   const results: T[] = [];

@@ -16,7 +16,7 @@ const bounds = (from: string, to: string, granularity: Granularity, timeZone = '
   );
 
 describe('the buckets of a range', () => {
-  it('are whole buckets from the start of the range to its end', () => {
+  it('are whole buckets that cover the range from its start to its end', () => {
     expect(bounds('2026-11-20T09:00:30Z', '2026-11-20T09:02:00Z', 'MINUTE')).toEqual([
       '2026-11-20T09:00Z',
       '2026-11-20T09:01Z',
@@ -38,7 +38,7 @@ describe('the buckets of a range', () => {
     ['Europe/Berlin', '2026-10-25', 25],
     ['Australia/Lord_Howe', '2026-04-05', 24.5],
     ['Africa/Cairo', '2026-04-24', 23],
-  ])('cover a day in %s with a clock change, %s, of %d hours', (zone, date, hours) => {
+  ])('cover a day with a clock change in %s, %s, which has %d hours', (zone, date, hours) => {
     const noon = new Date(`${date}T12:00:00Z`);
     const range = { from: noon, to: new Date(noon.getTime() + 1) };
     const [start, end] = (bucketBounds(range, 'DAY', zone, 1) ?? []) as [Date, Date];
@@ -48,7 +48,7 @@ describe('the buckets of a range', () => {
     expect(own).toHaveLength(Math.ceil(hours) + 1);
   });
 
-  it('follow each other without gaps and cover exactly the range', () => {
+  it('have no gaps between them, and each bucket overlaps the range', () => {
     const zones = [
       'UTC',
       'Europe/Berlin',
@@ -89,7 +89,7 @@ describe('the buckets of a range', () => {
     ).toBeUndefined();
   });
 
-  it('use the coarsest level that has their bounds', () => {
+  it('are read from the coarsest granularity that has a boundary at each of their bounds', () => {
     const level = (...instants: string[]) => levelOf(instants.map((instant) => new Date(instant)));
     expect(level('2026-11-20T00:00:00Z', '2026-11-21T00:00:00Z')).toBe('DAY');
     expect(level('2026-11-19T23:00:00Z', '2026-11-21T00:00:00Z')).toBe('HOUR');
@@ -101,7 +101,7 @@ describe('a bucket', () => {
   const end = new Date('2026-11-20T09:01:00Z');
   const at = (ms: number) => new Date(end.getTime() + ms);
 
-  it('is final after the settle time, and a late event reopens it for that time', () => {
+  it('is final after the settle time, and a late event makes it not final for the same time', () => {
     expect(isFinal({ end, updatedAt: undefined }, at(59_999), 60_000)).toBe(false);
     expect(isFinal({ end, updatedAt: undefined }, at(60_000), 60_000)).toBe(true);
     expect(isFinal({ end, updatedAt: at(500_000) }, at(559_999), 60_000)).toBe(false);
@@ -122,7 +122,7 @@ describe('the additions of activities', () => {
     }),
   });
 
-  it('are the sum over all activities, per minute, hour and day, in a fixed order', () => {
+  it('contain every activity once per minute, hour and day, in a fixed order', () => {
     fc.assert(
       fc.property(fc.array(activity, { maxLength: 40 }), (activities) => {
         const additions = additionsOf(activities);

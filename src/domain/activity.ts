@@ -2,10 +2,13 @@ import { compareText } from './compare.ts';
 import { daysBetween, startOfDayBefore } from './time.ts';
 import type { UserKey } from './user.ts';
 
-/** The most buckets in one answer: a day of 25 hours by minutes. */
+/** The maximum number of buckets in one answer. The value is the number of minutes in a day of 25 hours. */
 export const maxBuckets = 1_500;
 
-/** The lengths of counted buckets. Each bucket begins at a whole multiple of its length in UTC. */
+/**
+ * The lengths of the buckets in which activity is counted. Each bucket begins at a whole multiple of its
+ * length in UTC.
+ */
 export const granularities = ['MINUTE', 'HOUR', 'DAY'] as const;
 export type Granularity = (typeof granularities)[number];
 
@@ -15,16 +18,16 @@ export const granularityMs = {
   DAY: 86_400_000,
 } as const satisfies Record<Granularity, number>;
 
-/** The most types that a bucket shows. */
+/** The maximum number of types that a bucket shows. */
 export const maxShownTypes = 50;
 
-/** How many types a tenant counts by name. Default of `MAX_ACTIVITY_TYPES`. */
+/** The number of activity types that are counted by name in a tenant. Default of `MAX_ACTIVITY_TYPES`. */
 export const defaultMaxActivityTypes = 200;
 
-/** The type that an activity counts as when its tenant has reached the limit of types. */
+/** The type that an activity counts as if its tenant already has the maximum number of types. */
 export const otherType = 'other';
 
-/** One counted action of a user. */
+/** An action of a user that is counted. */
 export interface Activity extends UserKey {
   /** uuid */
   readonly id: string;
@@ -32,7 +35,7 @@ export interface Activity extends UserKey {
   readonly occurredAt: Date;
 }
 
-/** Names a bucket that is counted. */
+/** Identifies a counted bucket. */
 export interface BucketKey {
   readonly tenantId: string;
   readonly granularity: Granularity;
@@ -50,7 +53,7 @@ export interface TypeCount {
   readonly count: number;
 }
 
-/** A bucket that is counted. A newer state has a greater version. */
+/** A counted bucket. A newer state of the bucket has a greater version. */
 export interface CountedBucket extends BucketKey {
   readonly uniqueUsers: number;
   readonly pageViewCount: number;
@@ -63,22 +66,23 @@ export interface TypedBucket extends CountedBucket {
   readonly byType: readonly TypeCount[];
 }
 
-/** The start of the bucket that contains a moment. */
+/** Returns the start of the bucket that contains a moment. */
 export function bucketStart(moment: Date, granularity: Granularity): Date {
   const ms = granularityMs[granularity];
   return new Date(Math.floor(moment.getTime() / ms) * ms);
 }
 
-/** The additions of activities to one bucket. */
+/** The users and numbers that activities add to one bucket. */
 export interface BucketAddition extends BucketKey {
   readonly userIds: Set<string>;
-  /** Events by type. */
+  /** Maps each type to its number of events. */
   readonly types: Map<string, number>;
 }
 
 /**
- * The additions of activities to their buckets, ordered by tenant, granularity and start. The function reads each activity
- * once: it adds hours from their minutes, and days from their hours.
+ * Returns what the activities add to their buckets, ordered by tenant, granularity and start. Each activity
+ * is read only once. The additions of an hour are the sum of its minutes, and the additions of a day are the
+ * sum of its hours.
  */
 export function additionsOf(activities: readonly Activity[]): readonly BucketAddition[] {
   const levels = granularities.map(() => new Map<string, BucketAddition>());
@@ -128,9 +132,10 @@ function additionIn(
 }
 
 /**
- * The starts of the buckets that `[from, to)` touches, oldest first, followed by the end of the last bucket. Days follow the
- * zone and have 23 or 25 hours when clocks change. Hours are counted from the start of their day, so that they fill the day.
- * Returns undefined if there are more than `max` buckets.
+ * Returns the starts of the buckets that overlap `[from, to)`, oldest first, followed by the end of the last
+ * bucket. Days follow the time zone and have 23 or 25 hours when clocks change. Hours begin at the start of
+ * the day and at each whole hour after it, so that they fill the day. Returns undefined if there are more
+ * than `max` buckets.
  */
 export function bucketBounds(
   { from, to }: { readonly from: Date; readonly to: Date },
@@ -139,7 +144,7 @@ export function bucketBounds(
   max: number,
 ): readonly Date[] | undefined {
   const ms = granularityMs[granularity];
-  // Refuses a long range before it builds the list. A day may have 25 hours.
+  // Refuses a long range before the list is built. The factor allows for days of 25 hours.
   if ((to.getTime() - from.getTime()) / ms > max * 1.05) return undefined;
   const bounds = granularity === 'DAY' ? dayBounds(from, to, timeZone) : [];
   if (granularity === 'MINUTE') {
@@ -161,20 +166,23 @@ export function bucketBounds(
   return bounds.length - 1 > max ? undefined : bounds;
 }
 
-/** The starts of the days that `[from, to)` touches, and the end of the last. */
+/** Returns the starts of the days that overlap `[from, to)`, and the end of the last day. */
 function dayBounds(from: Date, to: Date, timeZone: string): Date[] {
   const starts = daysBetween(from, to, timeZone).map(({ start }) => start);
   return [...starts, startOfDayBefore(starts.at(-1) as Date, -1, timeZone)];
 }
 
-/** The coarsest granularity whose buckets begin and end at all of these moments. */
+/** Returns the coarsest granularity that has a bucket boundary at each of the moments. */
 export function levelOf(bounds: readonly Date[]): Granularity {
   const isOnGrid = (granularity: Granularity) =>
     bounds.every((bound) => bound.getTime() % granularityMs[granularity] === 0);
   return isOnGrid('DAY') ? 'DAY' : isOnGrid('HOUR') ? 'HOUR' : 'MINUTE';
 }
 
-/** A bucket is final when it has ended and has not changed for this long, in ms. A late event opens it again. */
+/**
+ * Whether a bucket is final: it has ended, and it has not changed for `settleMs`. A late event makes the
+ * bucket not final again.
+ */
 export function isFinal(
   { end, updatedAt }: { readonly end: Date; readonly updatedAt: Date | undefined },
   now: Date,

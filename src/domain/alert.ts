@@ -1,4 +1,4 @@
-/** The comparison of an hour with the same hour of other days. */
+/** The result of comparing an hour with the same hour of other days. */
 export interface Unusual {
   readonly count: number;
   /** The mean of the other days. */
@@ -8,18 +8,21 @@ export interface Unusual {
 }
 
 export interface AlertRule {
-  /** An hour is unusual from this many standard deviations on. */
+  /** The minimum number of standard deviations from the mean that makes an hour unusual. */
   readonly minScore: number;
   /** The rule ignores an hour if both its count and the mean of the other days are below this. */
   readonly minCount: number;
-  /** The least number of other days with activity in that hour. */
+  /**
+   * The minimum number of other days with activity in that hour. With fewer days, the hour is not compared.
+   */
   readonly minDays: number;
 }
 
 /**
- * Compares a count with the counts of the same hour on past days, by a z-score. The deviation is at least the root of the
- * mean, which is the deviation of independent events (a Poisson distribution). So a few quiet days do not make every other
- * day unusual. Days without activity are ignored, because the site may not have existed.
+ * Compares a count with the counts of the same hour on past days, by a z-score. The standard deviation is
+ * assumed to be at least the square root of the mean, as it is for independent events (a Poisson
+ * distribution). So a few similar days do not make every other day unusual. Days without activity are
+ * ignored, because the site may not have existed.
  */
 export function unusual(count: number, past: readonly number[], rule: AlertRule): Unusual | undefined {
   const days = past.filter((one) => one > 0);

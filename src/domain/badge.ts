@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { collectionName } from '../events/text.ts';
 import type { UserKey } from './user.ts';
 
-/** The badge of the notification bell. */
+/** The key of the badge that counts notifications. */
 export const notificationsKey = 'notifications';
 
 const itemsPrefix = 'items:';
@@ -12,7 +12,7 @@ export function itemsKey(collection: string): string {
   return itemsPrefix + collection;
 }
 
-/** The collection whose items a badge counts. Undefined for any other key. */
+/** Returns the collection whose items the badge counts. Undefined for any other key. */
 export function collectionOf(key: string): string | undefined {
   if (!key.startsWith(itemsPrefix)) return undefined;
   return collectionName.safeParse(key.slice(itemsPrefix.length)).data;
@@ -38,7 +38,10 @@ export interface BadgeKey extends UserKey {
   readonly key: string;
 }
 
-/** An absolute count with a version, never a difference. Of two states of a badge, the higher version is newer. */
+/**
+ * The counts of a badge, with a version. The counts are absolute numbers, never differences. Of two states of
+ * a badge, the state with the higher version is newer.
+ */
 export interface Badge extends BadgeKey {
   readonly unseen: number;
   readonly unread: number;
@@ -46,7 +49,7 @@ export interface Badge extends BadgeKey {
   readonly asOf: Date;
 }
 
-/** Reads a badge from its JSON. */
+/** The JSON form of a badge. */
 export const serializedBadge = z.object({
   tenantId: z.string(),
   userId: z.string(),
@@ -57,7 +60,7 @@ export const serializedBadge = z.object({
   asOf: z.coerce.date(),
 });
 
-/** The number as a badge shows it: `99+` above `max`. */
+/** Returns the number as a badge shows it. For a number above `max`, this is for example `99+`. */
 export function displayCount(count: number, max: number): string {
   return count > max ? `${max}+` : String(count);
 }

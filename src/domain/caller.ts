@@ -2,10 +2,10 @@
 export const roles = ['user', 'service', 'admin'] as const;
 export type Role = (typeof roles)[number];
 
-/** The scope (RFC 8693, 4.2) of a user token that may send notifications to its own user. */
+/** The scope (RFC 8693, 4.2) of a user token that allows the user to send notifications to themselves. */
 export const sendToSelf = 'unseen:send-to-self';
 
-/** Identifies a caller within a tenant. Idempotency keys belong to one caller. */
+/** Returns a name that identifies a caller within a tenant. Each idempotency key belongs to one caller. */
 export function callerNameOf({ role, subject }: Pick<Caller, 'role' | 'subject'>): string {
   return `${role}:${subject}`;
 }

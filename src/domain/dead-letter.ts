@@ -1,9 +1,10 @@
-/** The admins of this tenant see dead letters whose tenant is unknown. */
+/** The admins of this tenant also see dead letters that name no tenant. */
 const caretaker = 'default';
 
 /**
- * The tenants whose dead letters the admins of a tenant see. Admins see their own tenant. Admins of the tenant `default` also
- * see the empty tenant, which holds dead letters of unknown tenants.
+ * Returns the tenants whose dead letters the admins of a tenant see. Admins see the dead letters of their own
+ * tenant. Admins of the tenant `default` also see the dead letters of the empty tenant, which are dead
+ * letters of unknown tenants.
  */
 export function deadLetterTenants(tenantId: string): readonly string[] {
   return tenantId === caretaker ? [tenantId, ''] : [tenantId];
@@ -12,8 +13,9 @@ export function deadLetterTenants(tenantId: string): readonly string[] {
 const base64Prefix = 'base64:';
 
 /**
- * Shows bytes to people. UTF-8 becomes text. Other bytes, and text that itself begins with `base64:`, become `base64:` and their
- * base64. If the bytes were cut (`isCut`), the text ends before a character that is incomplete.
+ * Converts bytes to text for people. UTF-8 is decoded. Other bytes, and text that begins with `base64:`,
+ * become `base64:` followed by the bytes in base64. If the bytes were cut (`isCut`), an incomplete character
+ * at the end is dropped.
  */
 export function readable(bytes: Uint8Array, { isCut = false } = {}): string {
   const text = decoded(bytes, isCut);
@@ -21,7 +23,7 @@ export function readable(bytes: Uint8Array, { isCut = false } = {}): string {
   return base64Prefix + Buffer.from(bytes).toString('base64');
 }
 
-/** Turns the result of `readable` back into bytes. */
+/** Converts the result of `readable` back to bytes. */
 export function bytesOf(text: string): Buffer {
   return text.startsWith(base64Prefix)
     ? Buffer.from(text.slice(base64Prefix.length), 'base64')

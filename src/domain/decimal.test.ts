@@ -5,8 +5,8 @@ import { add, compare, percentage, ratio, subtract, times } from './decimal.ts';
 const upTo = (max: bigint) => fc.bigInt(-max, max);
 
 /**
- * Numbers of up to 30 digits, as units and the number of decimals. Most of them are short, as amounts of
- * money are.
+ * Numbers of up to 30 digits, each as a whole number of units and a number of decimals. Most of the numbers
+ * are short, like amounts of money.
  */
 const numbers = fc.record({
   units: fc.oneof(upTo(10n ** 30n), upTo(10n ** 16n), upTo(10n ** 7n), upTo(20n)),
@@ -20,14 +20,14 @@ function text({ units, scale }: Numbers): string {
   return scale === 0 ? sign + digits : `${sign}${digits.slice(0, -scale)}.${digits.slice(-scale)}`;
 }
 
-/** The number in units of 10^-24, which is below the precision of all of them. */
+/** Returns the number in units of 10^-24. No number in these tests has more than 24 decimals. */
 const exact = (decimal: string): bigint => {
   const [whole = '', fraction = ''] = decimal.split('.');
   return BigInt(whole + fraction.padEnd(24, '0'));
 };
 
 describe('decimals', () => {
-  it('are exact at 30 digits for any number of decimals', () => {
+  it('are added, subtracted and compared exactly with 30 digits and any number of decimals', () => {
     fc.assert(
       fc.property(numbers, numbers, (x, y) => {
         const [a, b] = [text(x), text(y)];
@@ -52,7 +52,7 @@ describe('decimals', () => {
     expect(add(a, b)).toBe(sum);
   });
 
-  it('give percentages with 4 decimals, rounded towards zero', () => {
+  it('give percentages that are truncated to 4 decimals', () => {
     expect(percentage('1', '3')).toBe(33.3333);
     expect(percentage('29', '100')).toBe(29);
     fc.assert(
@@ -65,7 +65,7 @@ describe('decimals', () => {
     );
   });
 
-  it('compare by value, and divide rounding towards zero', () => {
+  it('are equal if their values are equal, and a quotient is truncated', () => {
     expect(compare('1.0', '1')).toBe(0);
     expect(ratio('2', '3', 4)).toBe('0.6666');
     expect(ratio('250000.00', '250000', 2)).toBe('1.00');

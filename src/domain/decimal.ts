@@ -1,7 +1,7 @@
 /**
- * An exact decimal as text, for example `9800.00`, of any length. A result has as many decimals as the operand with more
- * decimals, like `numeric` in PostgreSQL. Nothing is rounded. Whole numbers that a `number` holds exactly are computed as
- * numbers, which is faster.
+ * An exact decimal as text, for example `9800.00`, of any length. A result has as many decimals as the
+ * operand that has more decimals, like `numeric` in PostgreSQL. No result is rounded, except by the functions
+ * that say so. Whole numbers that a `number` holds exactly are computed as numbers, which is faster.
  */
 export type Decimal = string;
 
@@ -16,7 +16,10 @@ function scaleOf(value: Decimal): number {
   return point === -1 ? 0 : value.length - point - 1;
 }
 
-/** The decimal as a `number`, which costs a fraction. NaN if a `number` cannot hold all digits exactly. */
+/**
+ * Returns the decimal as a `number` of units of 10^-scale. Calculating with a `number` is much faster than
+ * with a `bigint`. NaN if a `number` cannot hold all digits exactly.
+ */
 function numberOf(value: Decimal, scale: number): number {
   const units = Number(value) * 10 ** scale;
   return Math.abs(units) < 1e15 ? Math.round(units) : Number.NaN;
@@ -24,7 +27,7 @@ function numberOf(value: Decimal, scale: number): number {
 
 const commonScale = (a: Decimal, b: Decimal) => Math.max(scaleOf(a), scaleOf(b));
 
-/** Both decimals as whole numbers of the same unit. */
+/** Returns both decimals as whole numbers of the same unit. */
 function aligned(a: Decimal, b: Decimal): readonly [a: bigint, b: bigint] {
   const scale = commonScale(a, b);
   return [unitsOf(a, scale), unitsOf(b, scale)];
@@ -54,7 +57,7 @@ export function times(a: Decimal, factor: number): Decimal {
   return written(unitsOf(a, scale) * BigInt(factor), scale);
 }
 
-/** Negative if a < b, 0 if a = b, positive if a > b. `1.0` equals `1`. */
+/** Returns a negative number if a < b, 0 if a = b, and a positive number if a > b. `1.0` equals `1`. */
 export function compare(a: Decimal, b: Decimal): number {
   const scale = commonScale(a, b);
   const difference = numberOf(a, scale) - numberOf(b, scale);
@@ -63,16 +66,16 @@ export function compare(a: Decimal, b: Decimal): number {
   return x < y ? -1 : Number(x > y);
 }
 
-/** a as a percentage of b, cut after four decimals. b must not be 0. */
+/** Returns a as a percentage of b, truncated to four decimals. b must not be 0. */
 export function percentage(a: Decimal, b: Decimal): number {
   const scale = commonScale(a, b);
   const [x, y] = [numberOf(a, scale) * 1e6, numberOf(b, scale)];
-  // The quotient of whole numbers this small is never rounded up to the next whole number.
+  // For whole numbers of this size, rounding never raises the quotient to the next whole number.
   if (Number.isSafeInteger(x) && Number.isSafeInteger(y)) return Math.trunc(x / y) / 1e4;
   return Number(ratio(times(a, 100), b, 4));
 }
 
-/** a divided by b, cut after this many decimals. b must not be 0. */
+/** Returns a divided by b, truncated to this number of decimals. b must not be 0. */
 export function ratio(a: Decimal, b: Decimal, decimals: number): Decimal {
   const [x, y] = aligned(a, b);
   const units = (x * 10n ** BigInt(decimals)) / y;

@@ -1,14 +1,17 @@
 /** One kind of failure. */
 interface ErrorEntry {
-  /** Who gets the code: the caller of the API, the operator who looks at a dead letter, or the operator at the start. */
+  /**
+   * Who gets the code. `request`: the caller of the API. `event`: the operator who looks at a dead letter.
+   * `start`: the operator who starts the process.
+   */
   readonly place: 'request' | 'event' | 'start';
-  /** Who can fix it. */
+  /** Who can fix the failure. */
   readonly fault: 'caller' | 'us' | 'elsewhere';
   /** Whether the same request may succeed later without a change. */
   readonly retriable: boolean;
-  /** The text for the caller if no more precise one is known. */
+  /** The text for the caller, used if there is no more precise text. */
   readonly message: string;
-  /** What the caller or the operator can do, for the manual. */
+  /** What the caller or the operator can do. The manual shows this text. */
   readonly advice: string;
 }
 
@@ -115,7 +118,7 @@ export type ErrorCode = keyof typeof errorTable;
  */
 export class AppError extends Error {
   readonly code: ErrorCode;
-  /** When a retry may succeed, in whole seconds. Undefined if unknown. */
+  /** The number of whole seconds after which a retry may succeed. Undefined if unknown. */
   readonly retryAfterSec: number | undefined;
   /** Whether the backend canceled the work because it took too long. */
   readonly tookTooLong: boolean;
@@ -140,19 +143,25 @@ export class AppError extends Error {
   }
 }
 
-/** Whether the backend canceled the work because it took too long. Either all work is slow, or only this work. */
+/**
+ * Whether the backend canceled the work because the work took too long. The error does not say whether all
+ * work is slow or only this work.
+ */
 export function tookTooLong(error: unknown): boolean {
   return error instanceof AppError && error.tookTooLong;
 }
 
-/** Whether the backend canceled the work because it waited too long for a lock. The lock may be on one user's row or on a table. */
+/**
+ * Whether the backend canceled the work because the work waited too long for a lock. The lock may be on the
+ * row of one user or on a table.
+ */
 export function wasLocked(error: unknown): boolean {
   return error instanceof AppError && error.wasLocked;
 }
 
 /**
- * Whether the same request may succeed later without a change. An AggregateError is retriable if each of its errors is. Errors
- * that are not an AppError are not retriable.
+ * Whether the same request may succeed later without a change. An AggregateError is retriable if all of its
+ * errors are retriable. Errors that are not an AppError are not retriable.
  */
 export function isRetriable(error: unknown): boolean {
   if (error instanceof AggregateError) return error.errors.every(isRetriable);

@@ -15,9 +15,12 @@ import { maxClockAheadMs } from './page-view.ts';
 import type { Recipient } from './preference.ts';
 import { type UserKey, userKeyOf } from './user.ts';
 
-/** A notification that reached its user. A snoozed notification that comes back is not an arrival. */
+/**
+ * A notification that arrived in the inbox of its user. The return of a snoozed notification is not an
+ * arrival.
+ */
 export interface Arrival {
-  /** The id that the notification was sent with, also if it joined a group. */
+  /** The id of the notification as it was sent, even if the notification joined a group. */
   readonly id: string;
   readonly user: Recipient;
   /** The inbox after the arrival. */
@@ -34,17 +37,18 @@ export interface InboxWrites {
   readonly touched: readonly Inbox[];
   readonly added: readonly Notification[];
   readonly changed: readonly Notification[];
-  /** Rows to remove, because their content moved to the group that they joined. */
+  /** Rows to remove. Their notifications joined a group, and the row of the group has their content now. */
   readonly joined: readonly Notification[];
   readonly changes: readonly InboxChange[];
-  /** In the order of arrival. */
+  /** The arrivals, in their order. */
   readonly arrivals: readonly Arrival[];
 }
 
 /**
- * The most unread notifications of a user that the visits of a batch mark as read, the newest of a subject first. The next
- * visit marks the next ones. The transaction of a batch reads and writes each of these rows. Some hundred thousand rows would
- * exceed the time of a statement at every attempt, and would block the events of all users.
+ * The maximum number of unread notifications of a user that the visits of a batch mark as read. The newest
+ * notifications about a subject are marked first. The next visit marks the next notifications. The
+ * transaction of a batch reads and writes each of these rows. With some hundred thousand rows, each attempt
+ * would exceed the time limit of a statement, and the events of all users would wait.
  */
 export const maxReadByVisit = 1_000;
 
@@ -61,8 +65,9 @@ interface BatchState {
 }
 
 /**
- * Applies the events of a batch to its locked inboxes, in order. `known` must hold every row that the events can touch: the
- * visited rows, the due rows, and the newest unseen row of each group that receives a notification.
+ * Creates an object that applies the events of a batch, in order, to the locked inboxes of the batch. `known`
+ * must have every row that the events can change: the rows that visits mark, the rows that are due, and the
+ * newest unseen row of each group that receives a notification.
  */
 export function createInboxBatch({
   locked,
@@ -90,13 +95,16 @@ export function createInboxBatch({
 
   return {
     /**
-     * Delivers a new notification, or a row that is due. Returns false if its user does not exist. A notification with a group
-     * joins the unseen notification of that group.
+     * Delivers a new notification, or a stored notification that is due. Returns false if the user does not
+     * exist. If the notification has a group and the group has an unseen notification, the new notification
+     * joins it.
      */
     deliver: (notification: Notification, options: { readonly isNew: boolean }): boolean =>
       deliverInto(state, notification, options),
 
-    /** Delivers, expires or wakes a row that was due when it was read. */
+    /**
+     * Delivers or expires a notification, or ends its snooze. The notification was due when its row was read.
+     */
     applyDue: (read: Notification): void => applyDue(state, read),
 
     /** Marks known notifications about these subjects as read, if they were sent before the visit. */
@@ -141,11 +149,11 @@ function applyDue(state: BatchState, read: Notification): void {
   const { inboxes, rows, now } = state;
   const key = userKeyOf(read);
   const inbox = inboxes.get(key);
-  // Another notification may have joined this group since.
+  // The row may have changed since it was read, because another notification may have joined its group.
   const row = rows.current(read);
   const dueAt = dueAtOf(row);
   if (!inbox) return;
-  // Writes the moment again. A row that stays due would be taken again and again.
+  // Writes the row with its correct due time. Otherwise the row stays due, and every round reads it again.
   if (!dueAt || dueAt > now) rows.keep(row);
   else if (row.status === 'SCHEDULED') deliverInto(state, row, { isNew: false });
   else if (row.expiresAt && row.expiresAt <= now) expire(state, inbox, row);
@@ -191,12 +199,15 @@ function visit(
   changes.push(noted.change);
 }
 
-/** The rows of a batch in their current state, by key, by group and by subject. */
+/** The rows of a batch in their current state. The rows can be found by key, by group and by subject. */
 function createRows(known: readonly Notification[]) {
   const added = new Map<string, Notification>();
   const changed = new Map<string, Notification>();
   const rows = new Map<string, Notification>();
-  /** The keys of the rows by group and by subject, including groups and subjects that the rows left. */
+  /**
+   * Map each group and each subject to the keys of its rows. A row stays under a group or subject that it has
+   * left.
+   */
   const groups = new Map<string, Set<string>>();
   const subjects = new Map<string, Set<string>>();
   known.forEach(remember);
@@ -221,7 +232,7 @@ function createRows(known: readonly Notification[]) {
       remember(row);
     },
 
-    /** The newest unseen notification of the group. */
+    /** Returns the newest unseen notification of the group. */
     unseenOfGroup(inbox: Inbox, notification: Notification): Notification | undefined {
       const { groupKey } = notification;
       if (groupKey === null) return undefined;
@@ -230,7 +241,10 @@ function createRows(known: readonly Notification[]) {
         .reduce<Notification | undefined>((a, b) => (a?.seq && b.seq && a.seq > b.seq ? a : b), undefined);
     },
 
-    /** The rows about the subject. The newest notification of a group may have left the subject. */
+    /**
+     * Returns the rows that are about the subject now. When a notification joins a group, the row of the
+     * group may change to another subject.
+     */
     aboutSubject: (visitor: UserKey, subjectId: string): readonly Notification[] =>
       rowsUnder(subjects, under(visitor, subjectId)).filter((row) => row.subjectId === subjectId),
   };

@@ -10,14 +10,14 @@ const key = { tenantId: 'default', userId: 'alice' };
 const user = { ...key, ...userDefaults, createdAt: now, disabledCategories: [] };
 const arrival = draft(key, { createdAt: now });
 
-/** A step in the life of an inbox: an arrival, or an opening up to any number, valid or not. */
+/** A step that changes an inbox: an arrival, or an opening up to a number that may be invalid. */
 const step = fc.oneof(
   fc.constant('arrival' as const),
   fc.constant(undefined),
   fc.bigInt({ min: -3n, max: 30n }),
 );
 
-/** Applies the steps and counts the rows as the store does. Calls `after` after each step. */
+/** Applies the steps to an inbox and counts its rows like the store. Calls `after` after each step. */
 function live(
   steps: readonly ('arrival' | undefined | bigint)[],
   after: (before: Inbox, inbox: Inbox) => void,
@@ -28,7 +28,7 @@ function live(
     if (step === 'arrival') ({ inbox } = deliver(inbox, user, arrival, later, []));
     else {
       const openedSeq = watermarkAfterOpening(inbox, step);
-      // Sequence numbers have no gaps, so this is the number of rows above the watermark.
+      // Sequence numbers have no gaps, so the difference is the number of rows above the watermark.
       inbox = open(inbox, openedSeq, Number(inbox.lastSeq - openedSeq), later);
     }
     after(before, inbox);
@@ -47,7 +47,7 @@ describe('the watermark', () => {
     holds((_, inbox) => expect(inbox.openedSeq).toBeLessThanOrEqual(inbox.lastSeq));
   });
 
-  it('moves to the given sequence number, or to the last arrival by default', () => {
+  it('moves to the given sequence number, or to the last arrival if no number is given', () => {
     const inbox = { ...emptyInbox(key, now), lastSeq: 10n, openedSeq: 4n };
     expect(watermarkAfterOpening(inbox, undefined)).toBe(10n);
     expect(watermarkAfterOpening(inbox, 7n)).toBe(7n);
@@ -62,7 +62,7 @@ describe('an inbox', () => {
     holds((_, inbox) => expect(inbox.unseen).toBe(Number(inbox.lastSeq - inbox.openedSeq)));
   });
 
-  it('has a version that grows with every change of a count, and never shrinks', () => {
+  it('has a version that increases with every change of a count and never decreases', () => {
     holds((before, inbox) => {
       expect(inbox.version).toBeGreaterThanOrEqual(before.version);
       const isChanged = inbox.unseen !== before.unseen || inbox.unread !== before.unread;
@@ -70,7 +70,7 @@ describe('an inbox', () => {
     });
   });
 
-  it('gives an arrival the next sequence number, and counts it as unread after an opening', () => {
+  it('gives an arrival the next sequence number, and counts the arrival as unread after the inbox is opened', () => {
     const { inbox, notification } = deliver(emptyInbox(key, now), user, arrival, later, []);
     expect(notification).toMatchObject({
       ...key,
@@ -88,7 +88,7 @@ describe('an inbox', () => {
     });
   });
 
-  it('does not change for a notification that its user has opted out of', () => {
+  it('does not change if the user has opted out of the notification', () => {
     const inbox = emptyInbox(key, now);
     const delivered = deliver(inbox, { ...user, canReceiveNotifications: false }, arrival, later, []);
     expect(delivered.inbox).toBe(inbox);
@@ -100,7 +100,7 @@ describe('an inbox', () => {
     });
   });
 
-  it('receives a critical notification of a locked category even if its user has opted out', () => {
+  it('receives a critical notification of a locked category even if the user has opted out', () => {
     const recipient = { ...user, canReceiveNotifications: false, disabledCategories: ['general'] };
     const critical = { ...arrival, severity: 'CRITICAL' } as const;
     const delivered = deliver(emptyInbox(key, now), recipient, critical, later, ['general']);
@@ -108,7 +108,7 @@ describe('an inbox', () => {
     expect(delivered.inbox.unseen).toBe(1);
   });
 
-  it('does not change for a scheduled or expired notification', () => {
+  it('does not change if the notification is scheduled or expired', () => {
     const inbox = emptyInbox(key, now);
     const coming = deliver(inbox, user, { ...arrival, scheduledFor: later }, now, []);
     expect(coming).toMatchObject({ inbox, notification: { status: 'SCHEDULED', seq: null } });
@@ -119,7 +119,7 @@ describe('an inbox', () => {
     );
   });
 
-  it('moves a notification that arrives again to the newest place, and counts it once', () => {
+  it('moves a notification that arrives again to the top of the list, and counts the notification once', () => {
     const first = deliver(emptyInbox(key, now), user, arrival, now, []);
     const again = arrive(first.inbox, first.notification, later);
     expect(again).toMatchObject({ inbox: { unseen: 1, unread: 1, lastSeq: 2n }, notification: { seq: 2n } });
@@ -131,7 +131,7 @@ describe('an inbox', () => {
     });
   });
 
-  it('keeps its version and its updatedAt if opening changes no count', () => {
+  it('keeps its version and `updatedAt` if opening changes no count', () => {
     const opened = open(emptyInbox(key, now), 0n, 0, later);
     expect(opened).toMatchObject({ version: 0, updatedAt: now, lastOpenedAt: later });
     expect(badgeOf(opened)).toEqual({

@@ -3,19 +3,25 @@ import { isUnread, type Notification, type NotificationAction } from './notifica
 import { type Recipient, refusalOf } from './preference.ts';
 import type { UserKey } from './user.ts';
 
-/** The state of a user's inbox. Every change holds the lock of its row, so versions follow the order of the commits. */
+/**
+ * The state of the inbox of a user. Every transaction that changes an inbox locks its row, so versions follow
+ * the order of the commits.
+ */
 export interface Inbox extends UserKey {
   /** Notifications after the watermark that were not marked as seen. */
   readonly unseen: number;
   readonly unread: number;
-  /** The sequence number of the newest arrival. 0 if nothing has arrived. */
+  /** The sequence number of the newest arrived notification. 0 if none has arrived. */
   readonly lastSeq: bigint;
   /** The watermark: the user has seen every notification up to this sequence number. */
   readonly openedSeq: bigint;
-  /** The number of the newest change to notifications that had arrived. 0 if there was none. */
+  /** The number of the newest change to arrived notifications. 0 if there was no change. */
   readonly changeSeq: bigint;
   readonly version: number;
-  /** The first version of this inbox. It differs for each inbox that a user has after an erasure. */
+  /**
+   * The first version of this inbox. If a user is erased and created again, the new inbox has another first
+   * version.
+   */
   readonly firstVersion: number;
   readonly lastOpenedAt: Date | null;
   readonly updatedAt: Date;
@@ -32,29 +38,35 @@ export interface Counts {
   readonly unread: number;
 }
 
-/** A change to notifications that had arrived, for clients that follow an inbox. */
+/** A change to notifications that have already arrived. Clients that follow an inbox receive it. */
 export interface InboxChange extends UserKey {
   readonly changeSeq: bigint;
-  /** The newest arrival before the change. */
+  /** The sequence number of the newest arrival before the change. */
   readonly lastSeq: bigint;
   readonly action: NotificationAction | 'SNOOZE' | 'EXPIRE';
-  /** The changed notifications. Empty if `stretch` says which ones changed. */
+  /** The ids of the changed notifications. Empty if `stretch` says which notifications changed. */
   readonly ids: readonly string[];
-  /** The change covers the notifications that were unseen among the arrivals `(from, to]`. */
+  /**
+   * Set if the user opened the inbox. The change is then about the notifications that were unseen and have a
+   * sequence number in `(from, to]`.
+   */
   readonly stretch: { readonly from: bigint; readonly to: bigint } | null;
   readonly changedAt: Date;
 }
 
-/** A change to more notifications than this does not list their ids. */
+/** The maximum number of ids in a change. A change to more notifications has no ids. */
 export const maxIdsOfChange = 1_000;
 
-/** The badge of an inbox. */
+/** Returns the badge of an inbox. */
 export function badgeOf(inbox: Inbox): Badge {
   const { tenantId, userId, unseen, unread, version, updatedAt } = inbox;
   return { tenantId, userId, key: notificationsKey, unseen, unread, version, asOf: updatedAt };
 }
 
-/** The inbox of a user without arrivals. Versions begin at 0, or after the versions of the tenant's erased users. */
+/**
+ * Returns the inbox of a user without notifications. Its version is 0, or higher than the versions of the
+ * tenant's erased users.
+ */
 export function emptyInbox({ tenantId, userId }: UserKey, now: Date, version = 0): Inbox {
   return {
     tenantId,
@@ -71,7 +83,7 @@ export function emptyInbox({ tenantId, userId }: UserKey, now: Date, version = 0
   };
 }
 
-/** The inbox with these counts. It gets a new version if the counts differ. */
+/** Returns the inbox with these counts. The inbox gets a new version if the counts differ. */
 export function withCounts(inbox: Inbox, { unseen, unread }: Counts, now: Date): Inbox {
   if (unseen === inbox.unseen && unread === inbox.unread) return inbox;
   return { ...inbox, unseen, unread, version: inbox.version + 1, updatedAt: now };
@@ -84,13 +96,16 @@ export function isUnseen({ openedSeq }: Inbox, notification: Notification): bool
   return seenAt === null && archivedAt === null && snoozedUntil === null;
 }
 
-/** The counts after a notification changed. Each count changes by one at most. */
+/** Returns the counts after a notification has changed. Each count changes by at most 1. */
 export function countsAfter(inbox: Inbox, before: Notification, after: Notification): Counts {
   const delta = (is: (one: Notification) => boolean) => Number(is(after)) - Number(is(before));
   return addCounts(inbox, { unseen: delta((one) => isUnseen(inbox, one)), unread: delta(isUnread) });
 }
 
-/** Adds to counts. A count never becomes negative. A recount repairs counts that were too low. */
+/**
+ * Adds a difference to counts. A count never becomes negative, even if it was too low before. A recount
+ * corrects such a count.
+ */
 export function addCounts(counts: Counts, delta: Counts): Counts {
   return {
     unseen: Math.max(0, counts.unseen + delta.unseen),
@@ -98,15 +113,16 @@ export function addCounts(counts: Counts, delta: Counts): Counts {
   };
 }
 
-/** A notification after its delivery, and the inbox after it. */
+/** A notification and its inbox after the delivery. */
 interface Delivered {
   readonly inbox: Inbox;
   readonly notification: Notification;
 }
 
 /**
- * Delivers a notification. It becomes SUPPRESSED if its user cannot receive it, and then never counts, even if the user opts in
- * later. It becomes EXPIRED if its time is over. It stays SCHEDULED if its time is in the future. Otherwise it arrives.
+ * Delivers a notification. A notification that its user cannot receive becomes SUPPRESSED and never counts,
+ * even if the user opts in later. A notification whose expiry has passed becomes EXPIRED. A notification with
+ * a delivery time in the future stays SCHEDULED. Any other notification arrives.
  */
 export function deliver(
   inbox: Inbox,
@@ -124,7 +140,10 @@ export function deliver(
   return arrive(inbox, notification, now);
 }
 
-/** Puts a notification at the newest place of the inbox, unseen and unread. A notification may arrive more than once. */
+/**
+ * Puts a notification at the top of the inbox, unseen and unread. The same notification may arrive again, for
+ * example after a snooze.
+ */
 export function arrive(inbox: Inbox, notification: Notification, now: Date): Delivered {
   const seq = inbox.lastSeq + 1n;
   const arrived: Notification = {
@@ -151,13 +170,16 @@ export function arrive(inbox: Inbox, notification: Notification, now: Date): Del
   };
 }
 
-/** Adds a notification to its group. The row of the group gets the new content and the newest place, and counts once. */
+/**
+ * Adds a notification to its group. The row of the group gets the new content, moves to the top of the inbox,
+ * and counts as one notification.
+ */
 export function join(inbox: Inbox, group: Notification, newest: Notification, now: Date): Delivered {
   const { id, seq, status, groupCount } = group;
   return arrive(inbox, { ...newest, id, seq, status, groupCount: groupCount + 1 }, now);
 }
 
-/** Records a change to notifications that had arrived. */
+/** Records a change to notifications that have already arrived. */
 export function noteChange(
   inbox: Inbox,
   what: Pick<InboxChange, 'action' | 'ids'> & { readonly stretch?: InboxChange['stretch'] },
@@ -171,14 +193,19 @@ export function noteChange(
   };
 }
 
-/** The watermark after opening. It never moves back, and never beyond the newest arrival. */
+/**
+ * Returns the watermark after the inbox is opened. The watermark never decreases and is never greater than
+ * the newest arrival.
+ */
 export function watermarkAfterOpening(inbox: Inbox, upToSeq: bigint | undefined): bigint {
   const upTo = upToSeq === undefined || upToSeq > inbox.lastSeq ? inbox.lastSeq : upToSeq;
   if (upTo < inbox.openedSeq) return inbox.openedSeq;
   return upTo;
 }
 
-/** The inbox after opening. `unseen` counts the notifications above the watermark. */
+/**
+ * Returns the inbox after it is opened. `unseen` is the number of unseen notifications above the watermark.
+ */
 export function open(inbox: Inbox, openedSeq: bigint, unseen: number, now: Date): Inbox {
   return {
     ...withCounts(inbox, { unseen, unread: inbox.unread }, now),

@@ -37,7 +37,7 @@ describe('publishing', () => {
     ]);
   });
 
-  it('changes only a given title if the item exists', () => {
+  it('changes only the title if the item exists, and only if a title is given', () => {
     const titles = [undefined, null, 'B'].map((title) => {
       const again = publish(news, [item()], [{ itemId: 'a', title, publishedAt: now }], horizon);
       expect(again.collection).toBe(news);
@@ -47,7 +47,7 @@ describe('publishing', () => {
     expect(titles).toEqual(['A', null, 'B']);
   });
 
-  it('publishes a retracted item again, with its title', () => {
+  it('publishes a retracted item again, with its previous title', () => {
     const { collection, items } = publish(news, [item({ retractedAt: now })], [{ itemId: 'a' }], horizon);
     expect(collection.version).toBe(8);
     expect(items).toEqual([item({ publishedAt: now, viewsFrom: horizon.start })]);
@@ -55,7 +55,7 @@ describe('publishing', () => {
 });
 
 describe('retracting', () => {
-  it('changes the item and the version once', () => {
+  it('changes the item and the version of the collection the first time, and nothing the second time', () => {
     const { collection, items } = retract(news, [item(), item({ itemId: 'b', retractedAt: earlier })], now);
     expect(collection).toEqual({ ...news, version: 8, updatedAt: now });
     expect(items.map(({ retractedAt }) => retractedAt)).toEqual([now, earlier]);
@@ -64,7 +64,7 @@ describe('retracting', () => {
 });
 
 describe('views', () => {
-  it('are the newest view per user and item', () => {
+  it('are reduced to the newest view of each user and item', () => {
     const two = itemViewed({ occurredAt: now, data: { collection: 'news', itemIds: ['a', 'b'] } });
     const one = itemViewed({ occurredAt: earlier, data: { collection: 'news', itemIds: ['b', 'c'] } });
     const bobs = itemViewed({ userId: 'bob', occurredAt: earlier });
@@ -79,7 +79,7 @@ describe('views', () => {
 });
 
 describe('the key of an item badge', () => {
-  it('names its collection, and other keys name none', () => {
+  it('contains the name of its collection, and other badge keys contain no collection', () => {
     expect(collectionOf(itemsKey('news_1.x-Y'))).toBe('news_1.x-Y');
     for (const key of ['notifications', 'items:', 'items', 'items:a b', 'Items:news', 'items:a:b', ''])
       expect(collectionOf(key)).toBeUndefined();

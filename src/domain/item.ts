@@ -9,7 +9,10 @@ export interface CollectionKey {
   readonly collection: string;
 }
 
-/** The state of a collection for all users. Every change holds its lock, so versions follow the order of the commits. */
+/**
+ * The state of a collection, which all users share. Every transaction that changes a collection locks its
+ * row, so versions follow the order of the commits.
+ */
 export interface ItemCollection extends CollectionKey {
   /** Increases with every change that affects a badge. */
   readonly version: number;
@@ -21,12 +24,12 @@ export interface Item extends CollectionKey {
   readonly itemId: string;
   readonly title: string | null;
   readonly publishedAt: Date;
-  /** Views before this moment do not count. They had expired when the item was published. */
+  /** Views before this time do not count, because they had already expired when the item was published. */
   readonly viewsFrom: Date;
   readonly retractedAt: Date | null;
 }
 
-/** An item for one user. */
+/** An item, with the view of one user. */
 export interface ViewedItem extends Item {
   /** Null if the user has not viewed the item. */
   readonly viewedAt: Date | null;
@@ -40,19 +43,19 @@ export interface ItemView extends ViewerKey {
   readonly viewedAt: Date;
 }
 
-/** The most views of unpublished items that are kept per user. */
+/** The maximum number of views of unpublished items that are stored per user. */
 export const maxEarlyViews = 1_000;
 
 /** An item as its publisher describes it. */
 export interface ItemDraft {
   readonly itemId: string;
-  /** If absent, a published item keeps its title. */
+  /** The title. If absent, an item that is already published keeps its title. */
   readonly title?: string | null | undefined;
   /** Defaults to now. */
   readonly publishedAt?: Date | undefined;
 }
 
-/** A moment, and how far back from it items count and views are kept. */
+/** The current time, and the start of the period in which items count and views are stored. */
 export interface Horizon {
   readonly now: Date;
   readonly start: Date;
@@ -64,14 +67,14 @@ export function horizonAt(now: Date, viewHorizonDays: number): Horizon {
   return { now, start: new Date(now.getTime() - viewHorizonDays * dayMs) };
 }
 
-/** The badge of a user who has no items to see in a collection and for whom nothing ever changed. */
+/** Returns the badge of a user for a collection that never changed and has no item for the user. */
 export function emptyItemBadge({ tenantId, userId, key }: BadgeKey, now: Date): Badge {
   return { tenantId, userId, key, unseen: 0, unread: 0, version: 0, asOf: now };
 }
 
 /**
- * Turns drafts into items, in their order. An item that is already published gets the new title and is not new. A retracted
- * item is published again. Each item must be among the drafts at most once.
+ * Converts drafts to items, in the same order. An item that is already published only gets the new title. A
+ * retracted item is published again. The drafts must not contain an item twice.
  */
 export function publish(
   collection: ItemCollection,
@@ -98,7 +101,7 @@ export function publish(
   return { collection: isChanged ? changed(collection, now) : collection, items };
 }
 
-/** Retracts the items. Items that are already retracted stay as they are. */
+/** Retracts the items. Items that are already retracted do not change. */
 export function retract(
   collection: ItemCollection,
   known: readonly Item[],
@@ -113,7 +116,7 @@ function changed(collection: ItemCollection, now: Date): ItemCollection {
   return { ...collection, version: collection.version + 1, updatedAt: now };
 }
 
-/** The last view of each item by each user. */
+/** Returns the last view of each item by each user. */
 export function viewsOf(events: readonly ItemViewed[]): readonly ItemView[] {
   const views = new Map<string, ItemView>();
   for (const { tenantId, userId, occurredAt: viewedAt, data } of events) {

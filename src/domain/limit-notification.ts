@@ -1,7 +1,7 @@
 import { type LimitType, limitValueOf, progressOf, type UserLimit } from './limit.ts';
 import { type Notification, undelivered } from './notification.ts';
 
-/** The category of notifications that a limit runs out. */
+/** The category of the notifications about how much of a limit is used. */
 export const limitsCategory = 'limits';
 
 const names: Readonly<Record<LimitType, string>> = {
@@ -14,8 +14,8 @@ const names: Readonly<Record<LimitType, string>> = {
 };
 
 /**
- * Creates the notification that says how much of a limit is used. A visit of the limit marks the notification
- * as read.
+ * Creates the notification that says how much of a limit is used. A visit with the id of the limit as its
+ * subject marks the notification as read.
  */
 export function limitNotification(
   limit: UserLimit,

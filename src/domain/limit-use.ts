@@ -10,16 +10,22 @@ import {
 } from './limit.ts';
 import { periodEnd } from './period.ts';
 
-/** The percentages of the value at which a user gets a notification, by type, ascending. */
+/** The percentages of use at which a user gets a notification, ascending, for each type of limit. */
 export type LimitThresholds = Readonly<Record<LimitType, readonly number[]>>;
 
-/** Value minus progress. Negative if more than the value is used. Null while the value is unknown. */
+/**
+ * Returns the value minus the progress. Negative if more than the value is used. Null while the value is
+ * unknown.
+ */
 export function remainingOf(limit: LimitState, progress = progressOf(limit)): Decimal | null {
   const value = limitValueOf(limit);
   return value === null ? null : subtract(value, progress);
 }
 
-/** The used percentage, to four decimals, for people. 100 if the value is 0. */
+/**
+ * Returns the used percentage, to four decimals, for display. 100 if the value is 0. Null while the value is
+ * unknown.
+ */
 export function percentUsedOf(limit: LimitState, progress = progressOf(limit)): number | null {
   const value = limitValueOf(limit);
   if (value === null) return null;
@@ -29,8 +35,9 @@ export function percentUsedOf(limit: LimitState, progress = progressOf(limit)): 
 const isZero = (value: Decimal) => Number(value) === 0;
 
 /**
- * The next reset. The latest event that names a reset decides, unless a reset came after it, or the definition says that the
- * limit never resets. Otherwise the period decides.
+ * Returns the time of the next reset. The latest event that states the time of a reset decides. There are two
+ * exceptions: a later reset has happened, or a later definition says that the limit never resets. In both
+ * cases, the next reset follows from the period.
  */
 export function nextResetOf(limit: LimitState, timeZone: string): Date | null {
   const { nextReset, lastReset, definition, activeFrom, period } = limit;
@@ -41,14 +48,15 @@ export function nextResetOf(limit: LimitState, timeZone: string): Date | null {
   return since && periodEnd(period, { anchor: activeFrom ?? since, since, timeZone });
 }
 
-/** Whether the next reset has passed and no event of it was seen. */
+/** Whether the time of the next reset has passed but no reset event has arrived. */
 export function isResetOverdue(limit: LimitState, next: Date | null, now: Date): boolean {
   return next !== null && next <= now && statusAt(limit, now) !== 'CANCELED';
 }
 
 /**
- * When the limit is used up at the pace since the last reset, or since its beginning. Null if this is not before the next
- * reset, and if nothing is used.
+ * Returns when the limit will be used up if its use continues at the same pace. The pace is the average since
+ * the last reset, or since the start of the limit. Null if the limit will not be used up before the next
+ * reset, or if nothing is used.
  */
 export function projectedExhaustionOf(limit: LimitState, next: Date | null, now: Date): Date | null {
   const value = limitValueOf(limit);
@@ -63,7 +71,10 @@ export function projectedExhaustionOf(limit: LimitState, next: Date | null, now:
   return new Date(at);
 }
 
-/** The highest reached threshold for which the user got no notification since the last reset. Undefined if there is none. */
+/**
+ * Returns the highest threshold that is reached and for which the user got no notification since the last
+ * reset. Undefined if there is none.
+ */
 export function crossedThreshold(limit: UserLimit, thresholds: LimitThresholds): number | undefined {
   const { notifiedThreshold, lastReset, status } = limit;
   const value = limitValueOf(limit);

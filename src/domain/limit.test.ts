@@ -63,7 +63,7 @@ const amounts = fc
   .map(([whole, fraction]) => `${whole}${fraction}`);
 const maybe = <T>(arbitrary: fc.Arbitrary<T>) => fc.option(arbitrary, { nil: undefined });
 const moments = maybe(fc.integer({ min: 1, max: 60 }).map((days) => later(days).getTime()));
-/** A small range, so that some events have the same sequence number. */
+/** The range is small, so that some events have the same sequence number. */
 const sequences = fc.integer({ min: 0, max: 12 });
 const events: fc.Arbitrary<LimitEvent> = fc.oneof(
   fc
@@ -99,7 +99,7 @@ const events: fc.Arbitrary<LimitEvent> = fc.oneof(
 );
 
 describe('a limit', () => {
-  it('is the same for any order of its events, also if each is doubled', () => {
+  it('is the same for any order of its events, even if each event arrives twice', () => {
     fc.assert(
       fc.property(
         fc
@@ -115,7 +115,7 @@ describe('a limit', () => {
     );
   });
 
-  it('interprets progress by the value that was in force, for any later definitions', () => {
+  it('computes the progress with the value that was in force, whatever definitions follow', () => {
     const tens = fc.integer({ min: 0, max: 8 }).map((n) => String(10 * n));
     const places = fc.integer({ min: 0, max: 30 });
     const few: fc.Arbitrary<LimitEvent> = fc.oneof(
@@ -166,7 +166,7 @@ describe('a limit', () => {
     expect(totals).toBeGreaterThan(100);
   });
 
-  it('keeps its progress after a new definition, also if the old remaining amount fits the new value', () => {
+  it('keeps its progress after a new definition, even if the old remaining amount agrees with the new value', () => {
     const change = used(3, '50', '10', { remainingAmount: '40' });
     const values = ['50', '10', '60', '110', '40', '50'];
     const redefined = values.map((value, n) => created(4 + n, { value }));
@@ -176,13 +176,13 @@ describe('a limit', () => {
       expect(disagrees(limit)).toBe(false);
     }
     expect(remainingOf(limitAfter(created(1), change, ...redefined.slice(0, 1)))).toBe('-10');
-    // Without an earlier definition, a later one does not change the progress either.
+    // Without an earlier definition, a later definition does not change the progress either.
     expect(progressOf(limitAfter(change, created(4, { value: '50' })))).toBe('60');
     const total = used(2, '10', '30', { remainingAmount: '70' });
     expect(progressOf(limitAfter(created(1), total, ...redefined))).toBe('30');
   });
 
-  it('keeps only the definitions that it can need', () => {
+  it('stores only the definitions that its progress can depend on', () => {
     const many = Array.from({ length: 300 }, (_, n) => created(10 + n));
     expect(limitAfter(...many).older).toHaveLength(100);
     expect(limitAfter(...many.toReversed())).toEqual(limitAfter(...many));
@@ -230,7 +230,7 @@ describe('a limit', () => {
     expect(seen(limitAfter(created(1, { progress: '3.00' })))).toMatchObject({ progress: '3.00' });
   });
 
-  it('is partial after only a reset, and has no value after only progress', () => {
+  it('is partial if only a reset has arrived, and has no value if only progress has arrived', () => {
     const resetOnly = limitAfter(reset(7, '200', '249800'));
     expect(seen(resetOnly)).toMatchObject({
       value: '250000',
@@ -262,13 +262,13 @@ describe('a limit', () => {
     });
   });
 
-  it('takes an amount as the total if only this agrees with the remaining amount', () => {
+  it('takes the amount as the whole progress if only this agrees with the remaining amount', () => {
     const alone = used(2, '10.00', '30.00', { remainingAmount: '70.00' });
     const together = used(2, '10.00', '30.00', { remainingAmount: '60.00' });
     const neither = used(2, '10.00', '30.00', { remainingAmount: '1.00' });
     expect(progressOf(limitAfter(created(1), alone))).toBe('30.00');
     expect(progressOf(limitAfter(alone, created(1)))).toBe('30.00');
-    // A new definition after it changes nothing.
+    // A later definition does not change the progress.
     expect(progressOf(limitAfter(created(1), alone, created(3, { value: '500.00' })))).toBe('30.00');
     expect(progressOf(limitAfter(created(1), together))).toBe('40.00');
     expect(progressOf(limitAfter(created(1), neither))).toBe('40.00');
@@ -280,7 +280,7 @@ describe('a limit', () => {
     ]);
   });
 
-  it('is exact at 30 digits', () => {
+  it('computes exact amounts with 30 digits', () => {
     const limit = limitAfter(
       created(1, { value: '123456789012345678901234567.890' }),
       used(2, '23456789012345678901234567.889', '100000000000000000000000000.000'),
@@ -291,7 +291,7 @@ describe('a limit', () => {
     });
   });
 
-  it('starts and ends at its times', () => {
+  it('starts at `activeFrom` and ends at `activeUntil`', () => {
     const status = { activeFrom: later(1).getTime(), activeUntil: later(3).getTime(), status: 'FUTURE' };
     const limit = limitAfter(created(1, status));
     expect([0, 1, 2, 3].map((days) => statusAt(limit, later(days)))).toEqual([
@@ -309,17 +309,17 @@ describe('a limit', () => {
 
 describe('the next reset', () => {
   const noTime = { nextResetTime: null };
-  it('is in the latest event that states it, and otherwise follows from the period', () => {
+  it('is the time in the latest event that states one, and otherwise follows from the period', () => {
     expect(nextResetOf(limitAfter(created(1)), 'UTC')).toEqual(later(1));
     expect(nextResetOf(limitAfter(created(1, noTime)), 'UTC')).toEqual(later(1));
     const moved = used(2, '0', '1', { nextResetTime: later(9).getTime() });
     expect(nextResetOf(limitAfter(created(1), moved, used(3, '1', '1', noTime)), 'UTC')).toEqual(later(9));
-    // A reset that states no next reset starts a new period.
+    // After a reset that states no next reset, the period decides.
     const silent = limitEvent('USER_LIMIT_RESET', 4, noTime, { createdAt: later(9).getTime() });
     expect(nextResetOf(limitAfter(created(1), moved, silent), 'UTC')).toEqual(later(10));
   });
 
-  it('is null after a definition without resets', () => {
+  it('is null after a definition with a period that never resets', () => {
     for (const period of ['INDEFINITE', 'INSTANCE']) {
       const endless = created(5, { ...noTime, period });
       expect(nextResetOf(limitAfter(created(1), endless), 'UTC')).toBeNull();
@@ -329,7 +329,7 @@ describe('the next reset', () => {
     }
   });
 
-  it('is overdue if its time has passed without a reset', () => {
+  it('is overdue if its time has passed and no reset has arrived', () => {
     const isOverdue = (limit: UserLimit, now: Date) => isResetOverdue(limit, nextResetOf(limit, 'UTC'), now);
     const limit = limitAfter(created(1));
     expect(isOverdue(limit, later(0.99))).toBe(false);
@@ -338,9 +338,9 @@ describe('the next reset', () => {
   });
 });
 
-describe('the projection', () => {
+describe('the projected exhaustion of a limit', () => {
   const month = { period: 'MONTH', nextResetTime: later(30).getTime() };
-  it('continues the pace since the last reset, and is null if the period ends first', () => {
+  it('assumes the same pace as since the last reset, and is null if the period ends first', () => {
     const exhaustion = (limit: UserLimit, now: Date) =>
       projectedExhaustionOf(limit, nextResetOf(limit, 'UTC'), now);
     const limit = limitAfter(created(1, month), used(2, '0', '25.00', { nextResetTime: null }));
@@ -355,12 +355,12 @@ describe('the projection', () => {
   });
 });
 
-describe('thresholds', () => {
+describe('the thresholds of a limit', () => {
   const notifiedAt = (limit: UserLimit, percent: number) => ({
     ...limit,
     notifiedThreshold: { sequence: sequenceOf(limit), event: limit.change?.event ?? '', percent },
   });
-  it('are crossed exactly, once until a reset, and the highest first', () => {
+  it('are crossed at the exact amount, the highest reached one only, and once until the next reset', () => {
     const at = (amount: string) => limitAfter(created(1), used(2, '0', amount));
     expect(crossedThreshold(at('79.999999999999999999'), thresholds)).toBeUndefined();
     expect(crossedThreshold(at('80'), thresholds)).toBe(80);
@@ -374,13 +374,13 @@ describe('thresholds', () => {
     expect(crossedThreshold(apply(apply(limit, reset(5, '80', '20')), used(6, '0', '90')), thresholds)).toBe(
       80,
     );
-    // A reset that arrives late arms the threshold for the events after the reset.
+    // After a reset that arrives late, later events can cross the threshold again.
     expect(crossedThreshold(apply(apply(limit, used(6, '0', '90')), reset(5, '80', '20')), thresholds)).toBe(
       80,
     );
   });
 
-  it('are armed by a reset with the same sequence number only if the reset sorts later', () => {
+  it('can be crossed again after a reset with the same sequence number only if the reset has the later place', () => {
     const at = (source: string) => ({ ...reset(2, '85', '15'), source });
     const limit = notifiedAt(limitAfter(created(1), { ...used(2, '0', '85'), source: 'm' }), 80);
     for (const event of [used(3, '85', '1'), used(3, '0', '85')]) {
@@ -391,7 +391,7 @@ describe('thresholds', () => {
     }
   });
 
-  it('depend on the type of the limit', () => {
+  it('differ between the types of limits', () => {
     const session = limitAfter(created(1, { type: 'SESSION', value: '3600' }), used(2, '0', '3239'));
     expect(crossedThreshold(session, thresholds)).toBeUndefined();
     expect(crossedThreshold(applyLimitEvent(session, used(3, '3239', '1'), testNow), thresholds)).toBe(90);

@@ -23,17 +23,18 @@ interface Sequenced {
 }
 
 /**
- * The place of an event among the events of its limit. If two events set the same part, the event with the later place wins, in
- * whichever order they arrive. At the same place their ids decide.
+ * The place of an event among the events of its limit. If two events set the same part of the limit, the
+ * event with the later place wins, whichever event arrives first. If both have the same sequence number,
+ * their ids decide.
  */
 export interface Place extends Sequenced {
-  /** The source and the id of the event. */
+  /** The source and the id of the event, as `source/id`. */
   readonly event: string;
 }
 
 /** The current state of a limit, computed from its events. */
 export interface LimitState extends LimitKey {
-  /** From the definition. Before a definition was seen, from progress and reset events. */
+  /** Comes from the definition, or from progress and reset events until a definition arrives. */
   readonly brandId: string;
   readonly currencyCode: string | null;
   readonly type: LimitType;
@@ -41,22 +42,22 @@ export interface LimitState extends LimitKey {
   readonly status: LimitStatus;
   readonly activeFrom: Date | null;
   readonly activeUntil: Date | null;
-  /** Null if the limit is partial, which means that no definition was seen. */
+  /** Null if no definition has arrived. A limit without a definition is called partial. */
   readonly definition: (Sequenced & Definition) | null;
-  /** The value before the definition, also if its definition arrived late. */
+  /** The value before the current definition, even if the earlier definition arrived late. */
   readonly earlier: (Sequenced & Earlier) | null;
-  /** The definitions before `earlier`, ascending, back to the definition that was in force at the change. */
+  /** The definitions before `earlier`, ascending. The first of them was in force when `change` happened. */
   readonly older: readonly (Sequenced & Earlier)[];
   readonly change: (Sequenced & Change) | null;
   readonly lastReset: (Sequenced & Reset) | null;
   readonly nextReset: (Sequenced & NextReset) | null;
-  /** Increases with every change. */
+  /** Increases with every change of the limit. */
   readonly version: number;
 }
 
 /**
- * A limit as the sum of its events. Each part comes from the latest event that sets it. So events may arrive in any order and any
- * number of times, and the result is the same.
+ * A limit, computed from its events. Each part comes from the event with the latest place that sets this
+ * part. So events may arrive in any order and any number of times, and the result is the same.
  */
 export interface UserLimit extends LimitState {
   readonly definition: (Place & Definition) | null;
@@ -65,7 +66,10 @@ export interface UserLimit extends LimitState {
   readonly change: (Place & Change) | null;
   readonly lastReset: (Place & Reset) | null;
   readonly nextReset: (Place & NextReset) | null;
-  /** The highest threshold with a notification since the last reset, and the place of the progress that reached it. */
+  /**
+   * The highest threshold for which the user got a notification since the last reset, and the place of the
+   * progress that reached the threshold.
+   */
   readonly notifiedThreshold: (Place & Threshold) | null;
   readonly updatedAt: Date;
 }
@@ -86,7 +90,7 @@ export interface LimitFilter {
   readonly types?: readonly LimitType[];
   readonly periods?: readonly LimitPeriod[];
   readonly userLimitId?: string;
-  /** The status is that of this moment. */
+  /** Selects limits whose status at the time `at` is in `any`. */
   readonly statuses?: { readonly any: readonly LimitStatus[]; readonly at: Date };
 }
 
@@ -94,26 +98,26 @@ export interface LimitFilter {
 export interface LimitRecord extends LimitKey {
   readonly source: string;
   readonly eventId: string;
-  /** The type, as the producer names it. */
+  /** The producer's name of the event type. */
   readonly type: LimitEventType;
   readonly sequence: bigint;
   readonly occurredAt: Date;
-  /** Null if the event does not set it. */
+  /** The progress that the event states. Null if the event states none. */
   readonly progressAfter: Decimal | null;
   readonly raw: string;
 }
 
 interface Definition {
   readonly value: Decimal;
-  /** The previous value, according to the event. */
+  /** The previous value according to the event. Null if the event does not state it. */
   readonly statedPrevious: Decimal | null;
-  /** The initial progress. It holds until another event sets the progress. */
+  /** The initial progress. This progress is used until another event sets the progress. */
   readonly initialProgress: Decimal | null;
 }
 
 /**
- * The latest progress or reset, unchanged. The progress that follows from it depends on the value in force at that time, which
- * may become known later.
+ * The amounts of the latest progress or reset, as its event states them. To compute the progress from them,
+ * the value that was in force at that time is needed. The value may become known later.
  */
 interface Change {
   readonly previousProgress: Decimal;
@@ -139,7 +143,7 @@ interface Threshold {
   readonly percent: number;
 }
 
-/** Whether a place is later than another. True if there is no other. */
+/** Whether `one` is later than `other`. True if `other` is null. */
 export function isLater(one: Place, other: Place | null): boolean {
   if (!other || one.sequence !== other.sequence) return !other || one.sequence > other.sequence;
   return one.event > other.event;
@@ -175,12 +179,15 @@ export function unknownLimit({ tenantId, userId, userLimitId }: LimitKey, now: D
   };
 }
 
-/** The limit with a new version. The version is greater than every earlier one, also across an erasure of its user. */
+/**
+ * Returns the limit with a new version. The version is greater than every earlier version, even if the user
+ * was erased in between.
+ */
 export function changedAt<Limit extends UserLimit>(limit: Limit, now: Date): Limit {
   return { ...limit, version: Math.max(limit.version + 1, now.getTime()), updatedAt: now };
 }
 
-/** The limit after an event of any source. Returns the same object if the event changes nothing. */
+/** Returns the limit after an event. Returns the same object if the event changes nothing. */
 export function applyLimitEvent(limit: UserLimit, event: LimitEvent, now: Date): UserLimit {
   switch (event.type) {
     case 'userLimitCreated':
@@ -194,7 +201,7 @@ export function applyLimitEvent(limit: UserLimit, event: LimitEvent, now: Date):
   }
 }
 
-/** Defines or redefines a limit. The progress stays. */
+/** Defines or redefines a limit. The progress does not change. */
 export function createUserLimit(limit: UserLimit, event: UserLimitCreated, now: Date): UserLimit {
   const { data } = event;
   const place = placeOf(event);
@@ -230,10 +237,13 @@ export function createUserLimit(limit: UserLimit, event: UserLimitCreated, now: 
   return withNextReset(defined, event, place);
 }
 
-/** The most definitions kept before the last two. For progress older than all of them, the sum in its event counts. */
+/**
+ * The maximum number of definitions that are stored in addition to the last two. For a progress event that is
+ * older than all stored definitions, the progress is the sum that the event states.
+ */
 const maxOlder = 100;
 
-/** Adds a definition that is not the latest. Returns the same limit if no part depends on the definition. */
+/** Adds a definition that is not the latest. Returns the same object if nothing depends on the definition. */
 function withEarlier(limit: UserLimit, one: Place & Earlier): UserLimit {
   const { earlier, older, change } = limit;
   if (!earlier) return { ...limit, earlier: one };
@@ -245,7 +255,10 @@ function withEarlier(limit: UserLimit, one: Place & Earlier): UserLimit {
   return { ...limit, earlier: newer, older: kept };
 }
 
-/** The older definitions that the change can depend on, or a change with a later place that arrives later. */
+/**
+ * Returns the older definitions that are still needed: for the progress of `change`, or for a change with a
+ * later place that has not arrived yet.
+ */
 function sinceChange(
   older: readonly (Place & Earlier)[],
   earlier: Sequenced | null,
@@ -256,27 +269,27 @@ function sinceChange(
   return older.slice(Math.max(0, older.findLastIndex(isBefore), older.length - maxOlder));
 }
 
-/** Sets the progress: the previous progress plus the amount. */
+/** Sets the progress to the sum of the previous progress and the amount. */
 export function updateUserLimitProgress(limit: UserLimit, event: UserLimitProgressChanged): UserLimit {
   const place = placeOf(event);
   return withNextReset(withChange(limit, event, place, changeOf(event)), event, place);
 }
 
-/** The contents of a progress event, unchanged. */
+/** Returns the amounts of a progress event, unchanged. */
 export function changeOf({
   data: { previousProgress, amount, remainingAmount },
 }: UserLimitProgressChanged): Change {
   return { previousProgress, amount, remaining: remainingAmount ?? null };
 }
 
-/** The value of the limit according to a reset. Null if the reset does not contain it. */
+/** Returns the value of the limit according to a reset. Null if the reset does not state the value. */
 export function resetValueOf({ data: { resetAmount, unusedAmount } }: UserLimitReset): Decimal | null {
   return unusedAmount === undefined ? null : add(resetAmount, unusedAmount);
 }
 
 const nothingUsed: Change = { previousProgress: '0', amount: '0', remaining: null };
 
-/** Sets the progress to 0. For a limit without a definition, the reset also gives the value. */
+/** Sets the progress to 0. If the limit has no definition, the reset also sets the value. */
 export function resetUserLimit(limit: UserLimit, event: UserLimitReset): UserLimit {
   const { type, period } = event.data;
   const place = placeOf(event);
@@ -306,7 +319,10 @@ function withNextReset(limit: UserLimit, { data: { nextResetAt: at } }: LimitEve
   return at && isLater(place, limit.nextReset) ? { ...limit, nextReset: { ...place, at } } : limit;
 }
 
-/** The status at a moment. A FUTURE limit becomes active at `activeFrom`. Every limit ends at `activeUntil`. */
+/**
+ * Returns the status at the time `now`. A FUTURE limit becomes active at `activeFrom`. Every limit ends at
+ * `activeUntil`.
+ */
 export function statusAt(
   { status, activeFrom, activeUntil }: Pick<LimitState, 'status' | 'activeFrom' | 'activeUntil'>,
   now: Date,
@@ -316,7 +332,7 @@ export function statusAt(
   return status === 'FUTURE' && activeFrom && activeFrom <= now ? 'ACTIVE' : status;
 }
 
-/** The next moment at which the status changes by itself. Null if there is none. */
+/** Returns the next time at which the status changes without an event. Null if there is none. */
 export function limitDueAt({ status, activeFrom, activeUntil }: LimitState): Date | null {
   if (status === 'UNKNOWN' || status === 'CANCELED') return null;
   const begins = status === 'FUTURE' ? activeFrom : null;
@@ -324,17 +340,20 @@ export function limitDueAt({ status, activeFrom, activeUntil }: LimitState): Dat
   return begins ?? activeUntil;
 }
 
-/** The value. Null until a definition or a reset gives it. */
+/** Returns the value. Null until a definition or a reset states the value. */
 export function limitValueOf({ definition, lastReset }: LimitState): Decimal | null {
   return definition?.value ?? lastReset?.value ?? null;
 }
 
-/** The value before the redefinition. Null if the limit was never redefined. */
+/** Returns the value before the last redefinition. Null if the limit was never redefined. */
 export function previousValueOf({ definition, earlier }: LimitState): Decimal | null {
   return definition && (definition.statedPrevious ?? earlier?.value ?? null);
 }
 
-/** The value in force at the change, if known. Later definitions do not affect the progress of earlier changes. */
+/**
+ * Returns the value that was in force when `change` happened. Null if unknown. Later definitions do not
+ * affect the progress of earlier changes.
+ */
 function valueAtChange({ definition, earlier, older, change, lastReset }: LimitState): Decimal | null {
   const isBefore = (one: Sequenced | null) =>
     one !== null && change !== null && one.sequence <= change.sequence;
@@ -342,15 +361,16 @@ function valueAtChange({ definition, earlier, older, change, lastReset }: LimitS
   return inForce?.value ?? lastReset?.value ?? null;
 }
 
-/** The progress: how much of the value is used. */
+/** Returns the progress, which is the used amount of the limit. */
 export function progressOf(limit: LimitState): Decimal {
   const { change, definition } = limit;
   return change ? progressAfter(change, valueAtChange(limit)) : (definition?.initialProgress ?? '0');
 }
 
 /**
- * The progress after a change, for the value in force. Some producers send the whole progress as `amount`. If `amount` alone
- * agrees with their `remaining`, it is the progress.
+ * Returns the progress after a change. `value` is the value that was in force. Some producers send the whole
+ * progress as `amount`. If `amount` plus their `remaining` equals the value, and the usual sum does not, then
+ * `amount` is the progress.
  */
 export function progressAfter(
   { previousProgress, amount, remaining }: Change,
@@ -370,7 +390,10 @@ export function disagrees(limit: LimitState): boolean {
   return compare(subtract(value, sum), change.remaining) !== 0;
 }
 
-/** The events that the state of a limit comes from. Without the other events the state would be the same. */
+/**
+ * Returns the events that determine the state of a limit. Without any other event, the state would be the
+ * same.
+ */
 export function standsOn({
   definition,
   earlier,
@@ -382,7 +405,7 @@ export function standsOn({
   return [definition, earlier, ...older, change, lastReset, nextReset].flatMap((place) => place?.event ?? []);
 }
 
-/** The place of the last applied event. */
+/** Returns the highest sequence number of the definition and the progress. 0 if there is neither. */
 export function sequenceOf({ definition, change }: LimitState): bigint {
   const [a, b] = [definition?.sequence ?? 0n, change?.sequence ?? 0n];
   return a > b ? a : b;

@@ -4,13 +4,14 @@ import type { UserKey } from './user.ts';
 export type { Severity };
 
 /**
- * SCHEDULED: not due yet. DELIVERED: in the inbox. SUPPRESSED: not shown, because the user could not receive it. CANCELED: canceled
- * before delivery. EXPIRED: `expiresAt` has passed, before or after delivery.
+ * SCHEDULED: the delivery time is in the future. DELIVERED: in the inbox. SUPPRESSED: not shown, because the
+ * user could not receive it. CANCELED: canceled before delivery. EXPIRED: `expiresAt` has passed, before or
+ * after delivery.
  */
 export const notificationStatuses = ['SCHEDULED', 'DELIVERED', 'SUPPRESSED', 'CANCELED', 'EXPIRED'] as const;
 export type NotificationStatus = (typeof notificationStatuses)[number];
 
-/** The fields that the sender chooses. */
+/** The fields of a notification that its sender chooses. */
 export interface NotificationContent {
   readonly category: string;
   readonly severity: Severity;
@@ -24,13 +25,16 @@ export interface NotificationContent {
 }
 
 /**
- * A DELIVERED notification is unread until it is read, and unseen until it is seen. An archived or snoozed notification counts
- * as neither. Reading and archiving imply seeing.
+ * A DELIVERED notification is unread until it is read, and unseen until it is seen. An archived or snoozed
+ * notification is neither unread nor unseen. Reading or archiving a notification also makes it seen.
  */
 export interface Notification extends UserKey, NotificationContent {
   /** uuid */
   readonly id: string;
-  /** Place in the user's inbox, in order of arrival. It gets a new place if it arrives again. Null if it never arrived. */
+  /**
+   * The number of the notification in the inbox, in the order of arrival. A notification that arrives again
+   * gets a new number. Null if it has never arrived.
+   */
   readonly seq: bigint | null;
   readonly status: NotificationStatus;
   readonly createdAt: Date;
@@ -38,18 +42,21 @@ export interface Notification extends UserKey, NotificationContent {
   readonly deliveredAt: Date | null;
   /** The reason for SUPPRESSED. Null for any other status. */
   readonly suppressedReason: string | null;
-  /** The first opening of the inbox that covered it, or the moment it was marked as seen, whichever came first. */
+  /**
+   * The time at which the user first opened the inbox at or above this notification, or at which it was
+   * marked as seen, whichever came first.
+   */
   readonly seenAt: Date | null;
   readonly readAt: Date | null;
   readonly archivedAt: Date | null;
   readonly snoozedUntil: Date | null;
-  /** How many notifications joined in this row, at least 1. */
+  /** The number of notifications in this row. Greater than 1 if other notifications have joined the group. */
   readonly groupCount: number;
 }
 
 /**
- * A notification before its delivery, with the fields of its sender. The fields are written out, because a spread of so many
- * fields takes several times the memory for every sent notification.
+ * Creates a notification before its delivery, with the fields of its sender. The fields are listed, because a
+ * spread of so many fields takes several times the memory for every sent notification.
  */
 export function undelivered(
   sent: UserKey & NotificationContent & Pick<Notification, 'id' | 'createdAt' | 'scheduledFor'>,
@@ -81,7 +88,7 @@ export function undelivered(
   };
 }
 
-/** The actions of a user on notifications that have arrived. */
+/** The actions that a user can apply to arrived notifications. */
 export const notificationActions = ['SEEN', 'READ', 'UNREAD', 'ARCHIVE', 'UNARCHIVE', 'UNSNOOZE'] as const;
 export type NotificationAction = (typeof notificationActions)[number];
 
@@ -97,7 +104,7 @@ export interface NotificationFilter {
   readonly createdTo?: Date;
 }
 
-/** The next moment at which the notification changes by itself. Null if there is none. */
+/** Returns the next time at which the notification changes without an action. Null if there is none. */
 export function dueAtOf({ status, scheduledFor, snoozedUntil, expiresAt }: Notification): Date | null {
   if (status === 'SCHEDULED') return scheduledFor;
   if (status !== 'DELIVERED') return null;

@@ -13,10 +13,10 @@ export interface PageView extends UserKey {
 
 export const dayMs = 86_400_000;
 
-/** The most that a client's clock may be ahead of the server's clock, in ms. */
+/** The maximum time, in ms, by which the clock of a client may be ahead of the clock of the server. */
 export const maxClockAheadMs = 5 * 60_000;
 
-/** Compares a moment with the retention. `[now - retention, now + 5 min]` is `kept`. */
+/** Compares a time with the retention. The result is `kept` for times in `[now - retention, now + 5 min]`. */
 export function timelinessOf(
   occurredAt: Date,
   now: Date,
@@ -26,7 +26,10 @@ export function timelinessOf(
   return occurredAt.getTime() > now.getTime() + maxClockAheadMs ? 'in-future' : 'kept';
 }
 
-/** Why a moment from a caller is refused. `path` is its place in the input. Undefined if it is accepted. */
+/**
+ * Returns why a time from a caller is refused. Undefined if the time is accepted. `path` is the place of the
+ * time in the input.
+ */
 export function timelinessProblem(
   moment: Date,
   now: Date,

@@ -8,7 +8,7 @@ describe('a period ends', () => {
     ['DAY', '2026-03-22T10:48:10.594Z', '2026-03-22T10:48:10.594Z', 'UTC', '2026-03-23T10:48:10.594Z'],
     ['DAY', '2026-03-22T10:00:00Z', '2026-03-25T09:59:59Z', 'UTC', '2026-03-25T10:00:00.000Z'],
     ['DAY', '2026-03-22T10:00:00Z', '2026-03-25T10:00:00Z', 'UTC', '2026-03-26T10:00:00.000Z'],
-    // A day has 24 hours, also over the night when the clocks of Berlin skip an hour.
+    // DAY has 24 hours, even in the night in which the clocks of Berlin skip an hour.
     ['DAY', '2026-03-28T11:00:00Z', '2026-03-28T11:00:00Z', 'Europe/Berlin', '2026-03-29T11:00:00.000Z'],
     ['WEEK', '2026-03-22T10:00:00Z', '2026-03-30T00:00:00Z', 'Europe/Berlin', '2026-04-05T10:00:00.000Z'],
     ['WEEK', '2026-03-22T10:00:00Z', '2026-03-01T00:00:00Z', 'UTC', '2026-03-29T10:00:00.000Z'],
@@ -20,7 +20,7 @@ describe('a period ends', () => {
     // The end has the same local hour in Berlin, where daylight saving time has begun.
     ['MONTH', '2026-03-22T11:00:00Z', '2026-03-22T11:00:00Z', 'Europe/Berlin', '2026-04-22T10:00:00.000Z'],
     ['CALENDAR_DAY', '2026-03-28T11:00:00Z', '2026-03-28T11:00:00Z', 'UTC', '2026-03-29T00:00:00.000Z'],
-    // The first of these days has 23 hours, and the second has 25 hours. The third begins at 01:00, because
+    // The first day has 23 hours, and the second day has 25 hours. The third day begins at 01:00, because
     // midnight is skipped.
     [
       'CALENDAR_DAY',
@@ -45,7 +45,7 @@ describe('a period ends', () => {
     ],
     ['CALENDAR_WEEK', '2026-11-20T09:00:00Z', '2026-11-20T09:00:00Z', 'UTC', '2026-11-23T00:00:00.000Z'],
     ['CALENDAR_WEEK', '2026-11-23T00:00:00Z', '2026-11-23T00:00:00Z', 'UTC', '2026-11-30T00:00:00.000Z'],
-    // In Auckland it is already Sunday, so the week ends with this day.
+    // In Auckland the day is already Sunday, so the week ends with this day.
     [
       'CALENDAR_WEEK',
       '2026-11-21T12:00:00Z',

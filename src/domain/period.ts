@@ -4,13 +4,15 @@ import type { LimitPeriod } from '../events/limit.ts';
 
 const dayMs = 86_400_000;
 
-// Calendar arithmetic takes tens of microseconds, and every read of a limit needs the end of its period.
+// Caches the ends of periods, because calendar arithmetic takes tens of microseconds, and every read of a
+// limit needs the end of its period.
 const ends = new LRUCache<string, Date>({ max: 50_000 });
 
 /**
- * The end of a period that began at `since`. DAY and WEEK roll from `anchor` by 24 h and 7 × 24 h. MONTH ends on the anniversary
- * of `anchor`, or on the last day of a shorter month. Calendar periods end at midnight, and calendar weeks on Monday. Months
- * and calendar periods follow the time zone, including its clock changes. Null for periods that never end or are unknown.
+ * Returns the end of a period that began at `since`. DAY and WEEK end at multiples of 24 h and 7 × 24 h after
+ * `anchor`. MONTH ends on the same day of the month as `anchor`, or on the last day of a shorter month.
+ * Calendar periods end at midnight, and calendar weeks end at the start of Monday. Months and calendar
+ * periods follow the time zone, including its clock changes. Null for periods that never end or are unknown.
  */
 export function periodEnd(
   period: LimitPeriod,
@@ -26,7 +28,7 @@ export function periodEnd(
     case 'CALENDAR_DAY':
     case 'CALENDAR_WEEK':
     case 'CALENDAR_MONTH': {
-      // Only an anniversary depends on the anchor.
+      // Only the end of MONTH depends on the anchor.
       const of = period === 'MONTH' ? anchor.getTime() : period;
       const key = `${of} ${since.getTime()} ${timeZone}`;
       const known = ends.get(key);
@@ -64,7 +66,7 @@ function nextCalendarPeriod(period: CalendarPeriod, today: Temporal.PlainDate): 
   return today.with({ day: 1 }).add({ months: 1 });
 }
 
-/** Midnight, or the first instant after a clock change that skips midnight. */
+/** Returns midnight. If a clock change skips midnight, returns the first instant after the change. */
 function startOf(date: Temporal.PlainDate, timeZone: string): Date {
   return new Date(date.toZonedDateTime(timeZone).epochMilliseconds);
 }
@@ -74,7 +76,10 @@ function rolled(anchor: Date, since: Date, lengthMs: number): Date {
   return new Date(anchor.getTime() + Math.max(1, periods + 1) * lengthMs);
 }
 
-/** Counts from the anchor each time, so the 31st becomes the 28th in February and the 31st again in March. */
+/**
+ * Adds months to the anchor, not to the previous end. So the 31st becomes the 28th in February and the 31st
+ * again in March.
+ */
 function anniversary(anchor: Date, since: Date, timeZone: string): Date {
   const first = zoned(anchor, timeZone);
   const passed = first.until(zoned(since, timeZone), { largestUnit: 'months' }).months;

@@ -55,7 +55,7 @@ describe('the delivery of a notification', () => {
 });
 
 describe('the categories of a user', () => {
-  it('are the choices of the user and the locked categories, once each, sorted by name', () => {
+  it('are the choices of the user and the locked categories, without duplicates, sorted by name', () => {
     const choices = [
       { category: 'security', enabled: false },
       { category: 'news', enabled: true },

@@ -1,7 +1,7 @@
 import type { NotificationContent } from './notification.ts';
 import type { User } from './user.ts';
 
-/** The most categories for which a user can store a preference. */
+/** The maximum number of categories for which a user can store a preference. */
 export const maxChosenCategories = 100;
 
 /** Whether the user wants notifications of a category. */
@@ -15,13 +15,13 @@ export interface CategoryPreference extends CategoryChoice {
   readonly locked: boolean;
 }
 
-/** A user, with the fields that decide whether a notification reaches them. */
+/** A user, with the fields that decide whether the user receives a notification. */
 export interface Recipient extends User {
   /** The categories that the user has opted out of, in no order. */
   readonly disabledCategories: readonly string[];
 }
 
-/** Why a notification does not reach the user, as a sentence. Undefined if it reaches the user. */
+/** Returns why the user does not receive a notification, as a sentence. Undefined if the user receives it. */
 export function refusalOf(
   { canReceiveNotifications, disabledCategories }: Recipient,
   { category, severity }: Pick<NotificationContent, 'category' | 'severity'>,
@@ -33,7 +33,10 @@ export function refusalOf(
   return undefined;
 }
 
-/** The user's preferences and the locked categories, sorted by name. A category without a preference is enabled. */
+/**
+ * Returns the preferences of a user and the locked categories, sorted by name. A locked category without a
+ * preference is enabled.
+ */
 export function categoryPreferences(
   choices: readonly CategoryChoice[],
   lockedCategories: readonly string[],

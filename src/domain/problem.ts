@@ -1,6 +1,6 @@
 import type { z } from 'zod';
 
-/** Why a mutation did not do what was asked. */
+/** The reasons why a mutation does not do what the caller requested. */
 export const problemTable = {
   INVALID_INPUT: {
     meaning: 'A value is out of bounds. The message says which bounds.',
@@ -65,7 +65,10 @@ export const problemTable = {
 
 export type ProblemCode = keyof typeof problemTable;
 
-/** One expected failure for the caller. `path` leads from the arguments of the mutation to the value. */
+/**
+ * An expected failure of a mutation, for its caller. `path` is the path from the arguments of the mutation to
+ * the wrong value.
+ */
 export interface Problem {
   readonly code: ProblemCode;
   readonly message: string;
@@ -76,7 +79,7 @@ export function userNotFound(path: readonly string[]): Problem {
   return { code: 'USER_NOT_FOUND', message: 'No such user.', path };
 }
 
-/** One problem per issue of a failed parse. */
+/** Returns one problem for each issue of a failed parse. */
 export function problemsOf(error: z.ZodError, path: readonly string[]): readonly Problem[] {
   return error.issues.map((issue) => {
     const where = [...path, ...issue.path.map(String)];

@@ -38,7 +38,7 @@ const serializedLimit = z.object({
   updatedAt: moment,
 });
 
-/** A limit as JSON. */
+/** Returns a limit as JSON. */
 export function serializeLimit(limit: ZonedLimit): string {
   const { notifiedThreshold, ...state } = limit;
   const { definition, earlier, older, change, lastReset, nextReset } = state;
@@ -58,7 +58,7 @@ export function serializeLimit(limit: ZonedLimit): string {
 const withText = <Part extends { readonly sequence: bigint }>(part: Part | null) =>
   part && { ...part, sequence: String(part.sequence) };
 
-/** Reads a limit from its JSON. Undefined if the text is not a limit. */
+/** Parses the JSON of a limit. Undefined if the text is not a limit. */
 export function parseLimit(text: string): ZonedLimit | undefined {
   try {
     const { told, ...limit } = serializedLimit.parse(JSON.parse(text));

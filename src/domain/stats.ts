@@ -1,6 +1,6 @@
 import { type Day, daysBetween, startOfDayBefore } from './time.ts';
 
-/** CALENDAR: whole calendar days, up to and including today. ROLLING: exactly days × 24 h. */
+/** CALENDAR: calendar days, up to and including today. ROLLING: exactly `days` × 24 h. */
 export const windowModes = ['CALENDAR', 'ROLLING'] as const;
 export type WindowMode = (typeof windowModes)[number];
 
@@ -33,16 +33,22 @@ export interface UserStats {
   readonly timeOnSiteSeconds: number;
   readonly sessionCount: number;
   readonly activeDayCount: number;
-  /** Most views first. The latest view breaks ties, then the name. */
+  /**
+   * The pages with the most views first. If two pages have equally many views, the later view decides, then
+   * the name.
+   */
   readonly topPages: readonly PageStat[];
   /** One entry per day of the window, oldest first, including days without views. */
   readonly byDay: readonly DayStat[];
 }
 
-/** Two views at most this far apart, in ms, belong to one session. The time between them counts as time on site. */
+/**
+ * The maximum time between two consecutive views of a session, in ms. The time between these views counts as
+ * time on site.
+ */
 export const sessionGapMs = 30 * 60_000;
 
-/** The window of `days` days up to and excluding `asOf`. */
+/** Returns the window of `days` days that ends at `asOf`, which is excluded. */
 export function windowOf(options: {
   readonly days: number;
   readonly mode: WindowMode;

@@ -2,24 +2,31 @@ import type { Badge } from './badge.ts';
 import { badgeOf, type Inbox, type InboxChange, maxIdsOfChange } from './inbox.ts';
 import type { Notification } from './notification.ts';
 
-/** The events that a stream replays one by one. A client that is further behind must read the list again. */
+/**
+ * The limits of the events that a stream replays. A client that missed more events, or older events, must
+ * read the list again.
+ */
 export const streamWindow = { maxEvents: 1_000, maxAgeMs: 7 * 86_400_000 } as const;
 
-/** A place in the history of an inbox: after this many arrivals and changes. */
+/** A place in the history of an inbox, after this number of arrivals and this number of changes. */
 export interface Place {
-  /** The first version of the inbox. It differs from the inbox of an erased user with the same id. */
+  /**
+   * The first version of the inbox. After a user is erased, a new inbox of the same user id has another first
+   * version.
+   */
   readonly firstVersion: number;
   readonly lastSeq: bigint;
   readonly changeSeq: bigint;
 }
 
 /**
- * NO_CURSOR: the client sent no cursor. TOO_OLD: some events after the cursor are removed. TOO_MANY: more events follow than a
- * stream replays. USER_ERASED: the user was erased. UNKNOWN_CURSOR: the cursor is ahead of the inbox.
+ * NO_CURSOR: the client sent no cursor. TOO_OLD: some events after the cursor are removed. TOO_MANY: there
+ * are more events after the cursor than a stream replays. USER_ERASED: the user was erased. UNKNOWN_CURSOR:
+ * the cursor is ahead of the inbox.
  */
 export type ResetReason = 'NO_CURSOR' | 'TOO_OLD' | 'TOO_MANY' | 'USER_ERASED' | 'UNKNOWN_CURSOR';
 
-/** One event of an inbox, the place after it, and a badge that includes it. */
+/** An event of an inbox, with the place after the event and a badge that includes the event. */
 export type StreamEvent = { readonly place: Place; readonly badge: Badge } & (
   | { readonly kind: 'ADDED'; readonly notification: Notification }
   | { readonly kind: 'CHANGED'; readonly action: InboxChange['action']; readonly ids: readonly string[] }
@@ -30,12 +37,14 @@ export function placeOf({ firstVersion, lastSeq, changeSeq }: Inbox): Place {
   return { firstVersion, lastSeq, changeSeq };
 }
 
-/** Whether no event follows the place. */
+/** Whether the inbox has no event after the place. */
 export function isAtEnd(place: Place, inbox: Inbox): boolean {
   return place.lastSeq === inbox.lastSeq && place.changeSeq === inbox.changeSeq;
 }
 
-/** Why a stream cannot replay the events after a place. Undefined if the state of the inbox gives no reason. */
+/**
+ * Returns why a stream cannot replay the events after a place. Undefined if the inbox alone gives no reason.
+ */
 export function resetReasonOf(place: Place, inbox: Inbox): ResetReason | undefined {
   const isBeginning = place.lastSeq === 0n && place.changeSeq === 0n;
   if (!isBeginning && place.firstVersion !== inbox.firstVersion) return 'USER_ERASED';
@@ -45,14 +54,18 @@ export function resetReasonOf(place: Place, inbox: Inbox): ResetReason | undefin
   return arrivals + changes > streamWindow.maxEvents ? 'TOO_MANY' : undefined;
 }
 
-/** Whether a change covers more notifications than a stream lists. Their ids may not be stored. */
+/**
+ * Whether a change is about more notifications than a stream lists. The ids of such a change may not be
+ * stored.
+ */
 const isToMany = ({ ids, stretch }: InboxChange): boolean =>
   stretch ? stretch.to - stretch.from > maxIdsOfChange : ids.length === 0 || ids.length > maxIdsOfChange;
 
 /**
- * The events after a place, in order, up to the state of `inbox`. `arrivals` and `changes` are pages: at most `pageSize`
- * arrivals, and the changes from the first one on. The result ends where both pages have been read. Rows may be newer than the
- * inbox. The changes that made them newer follow later.
+ * Returns the events after a place, in order, up to the state of `inbox`. `arrivals` and `changes` are pages
+ * of the history after the place, oldest first. `arrivals` has at most `pageSize` entries. The result ends at
+ * the last event up to which both pages are complete. Notifications may be newer than the inbox, because they
+ * were read later. The changes that made them newer follow in a later page.
  */
 export function eventsBehind(
   place: Place,
@@ -75,13 +88,13 @@ export function eventsBehind(
     changeSeq: place.changeSeq,
   }));
   const changed = changes.map((change) => ({ change, seq: change.lastSeq, changeSeq: change.changeSeq }));
-  // Changes are numbered without gaps. A missing change was removed because it was too old.
+  // Changes have consecutive numbers. A missing change was removed because of its age.
   const isMissing = inbox.changeSeq > place.changeSeq && changes[0]?.changeSeq !== place.changeSeq + 1n;
   const times = [arrivals[0]?.deliveredAt, changes[0]?.changedAt];
   if (isMissing || times.some((at) => at && at.getTime() < oldest)) return { reason: 'TOO_OLD' };
   if (changes.some(isToMany)) return { reason: 'TOO_MANY' };
 
-  // Ends where both pages end.
+  // Ends at the last event up to which both pages are complete.
   const lastArrival = arrived.length < pageSize ? undefined : arrived.at(-1);
   const lastChange = changes.at(-1)?.changeSeq === inbox.changeSeq ? undefined : changed.at(-1);
   const end = [lastArrival, lastChange].reduce(

@@ -5,7 +5,7 @@ import { daysBetween, isTimeZone, startOfDayBefore } from './time.ts';
 
 const zones = Intl.supportedValuesOf('timeZone');
 const zone = fc.constantFrom(...zones);
-/** Instants of the ten years that a caller can ask for. */
+/** Instants within the ten years for which a caller can request data. */
 const instant = fc.date({
   min: new Date('2016-11-20T00:00:00Z'),
   max: new Date('2026-11-20T00:00:00Z'),
@@ -17,7 +17,7 @@ const wallClock = (at: Date, timeZone: string): string =>
 const dayOf = (at: Date, timeZone: string): string => wallClock(at, timeZone).slice(0, 10);
 
 describe('time zones', () => {
-  it('include all names that this server knows, UTC, and links', () => {
+  it('include UTC, links, and all names that this server knows', () => {
     for (const name of [...zones, 'UTC', 'US/Pacific', 'Asia/Calcutta', 'Etc/GMT+12', 'GMT'])
       expect(isTimeZone(name)).toBe(true);
   });
@@ -72,7 +72,7 @@ describe('the start of a day', () => {
 });
 
 describe('the days of an interval', () => {
-  it('follow each other without gaps, from the day of the start to the day of the last instant', () => {
+  it('have no gaps between them, from the day of the start to the day of the last instant', () => {
     fc.assert(
       fc.property(instant, fc.integer({ min: 1, max: 40 * 86_400_000 }), zone, (from, lengthMs, timeZone) => {
         const to = new Date(from.getTime() + lengthMs);
@@ -93,7 +93,7 @@ describe('the days of an interval', () => {
 });
 
 describe('a window', () => {
-  it('of N calendar days has N days, and the last day contains asOf', () => {
+  it('of N calendar days has N days, and the last day contains `asOf`', () => {
     fc.assert(
       fc.property(
         instant,
@@ -113,7 +113,7 @@ describe('a window', () => {
     );
   });
 
-  it('of N rolling days has N times 24 hours, also over a clock change', () => {
+  it('of N rolling days has N times 24 hours, even with a clock change', () => {
     const asOf = new Date('2026-10-26T12:00:00Z');
     const window = windowOf({ days: 7, mode: 'ROLLING', timeZone: 'Europe/Berlin', asOf });
     expect(asOf.getTime() - window.start.getTime()).toBe(7 * 24 * 3_600_000);

@@ -3,12 +3,16 @@ import { Temporal } from 'temporal-polyfill';
 
 const zones = new LRUCache<string, boolean>({ max: 1000 });
 
-/** The longest zone name has 32 characters. Longer texts are not cached, because callers choose them. */
+/**
+ * The maximum length of a cached text. The longest zone name has 32 characters. Callers choose the texts, so
+ * longer texts are not cached.
+ */
 const maxZoneLength = 64;
 
 /**
- * Whether the name is an IANA time zone that this server knows: `Europe/Berlin`, `UTC`, or a link such as `US/Pacific`. Offsets
- * are refused, because an offset is not a place and does not define days. Zones never reach SQL, so only this check decides.
+ * Whether the name is an IANA time zone that this server knows: `Europe/Berlin`, `UTC`, or a link such as
+ * `US/Pacific`. Offsets are refused, because an offset is not a place and does not define days. The name of a
+ * zone is never sent to the database, so only this check decides.
  */
 export function isTimeZone(timeZone: string): boolean {
   if (timeZone.length > maxZoneLength) return false;
@@ -29,17 +33,21 @@ function isKnownToIntl(timeZone: string): boolean {
   }
 }
 
-// Intl needs tens of microseconds for the start of a day, and most calls ask for the same few hundred days.
+// Caches the starts of days. Computing a start takes tens of microseconds, and most calls are about the same
+// few hundred days.
 const dayStarts = new LRUCache<string, number>({ max: 50_000 });
 
-/** A calendar day of a zone, `[start, end)`. It has 23 or 25 hours when clocks change. */
+/** A calendar day of a time zone. A day has 23 or 25 hours when clocks change. */
 export interface Day {
   /** YYYY-MM-DD. */
   readonly date: string;
   readonly start: Date;
 }
 
-/** The instant at which a calendar day begins in a zone: midnight, or the first instant after a clock change that skips midnight. */
+/**
+ * Returns the instant at which a calendar day begins in a zone. The day begins at midnight, or at the first
+ * instant after a clock change that skips midnight.
+ */
 function startOfDay(date: Temporal.PlainDate, timeZone: string): number {
   const key = `${date} ${timeZone}`;
   let start = dayStarts.get(key);
@@ -54,12 +62,12 @@ function dateOf(instant: Date, timeZone: string): Temporal.PlainDate {
   return Temporal.Instant.fromEpochMilliseconds(instant.getTime()).toZonedDateTimeISO(timeZone).toPlainDate();
 }
 
-/** The start of the calendar day `daysBack` days before the one that contains `instant`. */
+/** Returns the start of a calendar day: `daysBack` days before the day that contains `instant`. */
 export function startOfDayBefore(instant: Date, daysBack: number, timeZone: string): Date {
   return new Date(startOfDay(dateOf(instant, timeZone).subtract({ days: daysBack }), timeZone));
 }
 
-/** The calendar days of a zone that `[from, to)` touches, oldest first. */
+/** Returns the calendar days of a zone that overlap `[from, to)`, oldest first. */
 export function daysBetween(from: Date, to: Date, timeZone: string): readonly Day[] {
   const days: Day[] = [];
   for (let date = dateOf(from, timeZone); ; date = date.add({ days: 1 })) {

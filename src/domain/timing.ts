@@ -3,7 +3,10 @@ import type { Problem } from './problem.ts';
 
 const yearMs = 366 * 86_400_000;
 
-/** Why a notification cannot be postponed to a moment. `name` is the caller's name of the moment. */
+/**
+ * Returns the problem of a time that is more than a year in the future. `name` is the caller's name of the
+ * time.
+ */
 function tooFarAhead(name: string, at: Date, now: Date): Omit<Problem, 'path'> | undefined {
   if (at.getTime() <= now.getTime() + yearMs) return undefined;
   return { code: 'IN_FUTURE', message: `${name} must be at most one year in the future.` };
@@ -14,7 +17,7 @@ const endsBefore = (expiresAt: Date | null | undefined, comesAt: Date): Omit<Pro
     ? { code: 'INVALID_INPUT', message: 'expiresAt must be after the delivery.' }
     : undefined;
 
-/** Checks when a notification that is sent now may arrive and expire. */
+/** Checks the delivery time and the expiry of a notification that is sent now. */
 export function timingProblem(
   {
     scheduledFor,
@@ -32,7 +35,7 @@ type Changed =
   | Notification
   | { readonly problem: Omit<Problem, 'path'> & { readonly path?: readonly string[] } };
 
-/** Snoozes a notification. It arrives again at that moment. */
+/** Snoozes a notification. The notification arrives again at the time `until`. */
 export function snooze(row: Notification, until: Date, now: Date): Changed {
   if (row.seq === null || row.status !== 'DELIVERED') return { problem: notThere };
   if (row.archivedAt)
@@ -52,7 +55,7 @@ export function cancel(row: Notification): Changed {
   return row.status === 'SCHEDULED' ? { ...row, status: 'CANCELED' } : { problem: whyNotStillToCome(row) };
 }
 
-/** Reschedules a notification. A moment in the past delivers it at once. */
+/** Reschedules a notification. If the new time is in the past, the notification is delivered at once. */
 export function reschedule(row: Notification, scheduledFor: Date, now: Date): Changed {
   if (row.status !== 'SCHEDULED') return { problem: whyNotStillToCome(row) };
   const wrong = tooFarAhead('scheduledFor', scheduledFor, now) ?? endsBefore(row.expiresAt, scheduledFor);

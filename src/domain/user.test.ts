@@ -6,7 +6,7 @@ import { timelinessOf } from './page-view.ts';
 import { distinctUsers, userKeyOf } from './user.ts';
 
 describe('distinct users', () => {
-  it('contain each user once, in the same order for any input order', () => {
+  it('contain each user once, in the same order for any order of the input', () => {
     const key = fc.record({
       tenantId: fc.constantFrom('a', 'a-b', 'a.b', 'b'),
       userId: fc.string({ minLength: 1, maxLength: 2 }),
@@ -21,14 +21,14 @@ describe('distinct users', () => {
     );
   });
 
-  it('contain only the key', () => {
+  it('contain only the fields of the key', () => {
     const given = { tenantId: 'a', userId: 'b', secret: 'c' };
     expect(distinctUsers([given])).toEqual([{ tenantId: 'a', userId: 'b' }]);
   });
 });
 
 describe('timeliness', () => {
-  it('keeps times from the retention ago to five minutes ahead, both included', () => {
+  it('accepts times from the start of the retention to five minutes in the future, both included', () => {
     const now = new Date('2026-11-20T09:00:00.000Z');
     const timeliness = (ms: number) => timelinessOf(new Date(now.getTime() + ms), now, 183);
     const retentionMs = 183 * 86_400_000;
@@ -43,7 +43,7 @@ describe('timeliness', () => {
 });
 
 describe('the displayed count', () => {
-  it('is the number up to the maximum, and the maximum with a plus above it', () => {
+  it('is the number itself up to the maximum, and the maximum with a plus for greater numbers', () => {
     expect([0, 1, 99, 100, 100_000].map((count) => displayCount(count, 99))).toEqual([
       '0',
       '1',
@@ -55,14 +55,14 @@ describe('the displayed count', () => {
 });
 
 describe('errors', () => {
-  it('are retriable only if the table says so', () => {
+  it('are retriable only if the table of errors says so', () => {
     expect(isRetriable(new AppError('UNAVAILABLE'))).toBe(true);
     expect(isRetriable(new AppError('REJECTED_EVENT'))).toBe(false);
     expect(isRetriable(new Error('UNAVAILABLE'))).toBe(false);
     expect(isRetriable(undefined)).toBe(false);
   });
 
-  it('have the message of the table by default', () => {
+  it('have the message of the table of errors by default', () => {
     expect(new AppError('FORBIDDEN').message).toBe(errorTable.FORBIDDEN.message);
     expect(new AppError('FORBIDDEN', 'Not you.').message).toBe('Not you.');
   });

@@ -5,7 +5,7 @@ export interface UserKey {
 }
 
 export interface User extends UserKey {
-  /** IANA name. The days of this user follow this zone. */
+  /** An IANA time zone. The days of this user follow this zone. */
   readonly timeZone: string;
   readonly canReceiveNotifications: boolean;
   readonly createdAt: Date;
@@ -19,12 +19,15 @@ export interface UserPatch {
 
 export const userDefaults = { timeZone: 'UTC', canReceiveNotifications: true } as const;
 
-/** One string per user, `tenant/user`. A tenant contains no slash. It is also the key of the user's records in the log. */
+/**
+ * Returns the user as one string, `tenant/user`. A tenant id contains no slash. Records about the user have
+ * this string as their key in the log.
+ */
 export function userKeyOf({ tenantId, userId }: UserKey): string {
   return `${tenantId}/${userId}`;
 }
 
-/** The distinct keys, sorted. Every transaction locks the rows of several users in this order. */
+/** Returns the distinct keys, sorted. Every transaction locks the rows of several users in this order. */
 export function distinctUsers(keys: Iterable<UserKey>): readonly UserKey[] {
   const byKey = new Map<string, UserKey>();
   for (const { tenantId, userId } of keys) byKey.set(`${tenantId}/${userId}`, { tenantId, userId });

@@ -3,13 +3,13 @@ import type { EventFamily, EventOf } from './envelope.ts';
 import { name } from './text.ts';
 import { topics } from './topic.ts';
 
-/** The default activity type. Page views are events of their own and count in the stats. */
+/** The default activity type. Page views have their own kind of event and count in the stats. */
 export const pageViewType = 'page_view';
 
 /** The name of an activity type, such as `page_view`, `click`, `login`. */
 export const activityTypeName = name;
 
-/** A user did something other than view a page. It counts only in the metrics. */
+/** An event for an action of a user that is not a page view. The event counts only in the metrics. */
 export const activityRecorded = {
   type: 'activityRecorded',
   topic: topics.userActivity,

@@ -32,7 +32,7 @@ const recordOf = (value: Uint8Array | null, fields: Partial<InboundRecord> = {})
   ...fields,
 });
 const read = (value: unknown, fields?: Partial<InboundRecord>) => decode(recordOf(bytes(value), fields));
-/** The event of a record that must hold one. */
+/** Decodes a record that must contain an event, and returns the event. */
 const eventOf = (value: unknown, fields?: Partial<InboundRecord>) => {
   const decoded = read(value, fields);
   if (decoded.kind !== 'event') throw new Error(JSON.stringify(decoded));
@@ -40,11 +40,11 @@ const eventOf = (value: unknown, fields?: Partial<InboundRecord>) => {
 };
 
 describe('the envelope', () => {
-  it('is decoded as it was encoded', () => {
+  it('is the same after it is encoded and decoded', () => {
     expect(read(encode(event))).toEqual({ kind: 'event', event });
   });
 
-  it('does not make decode throw for deeply nested data', () => {
+  it('does not make `decode` throw if its data is deeply nested', () => {
     const data = `{"title":"x","data":{"a":${'['.repeat(100_000)}${']'.repeat(100_000)}}}`;
     const sent = JSON.stringify({ ...event, type: 'notificationSent', data: 0 }).replace(
       '"data":0',
@@ -58,7 +58,7 @@ describe('the envelope', () => {
     expect(read(value)).toEqual({ kind: 'event', event });
   });
 
-  it('with a newer schema version is left to a newer worker', () => {
+  it('with a newer schema version waits for a newer worker', () => {
     expect(read({ ...event, schemaVersion: 2 })).toEqual({
       kind: 'newer',
       type: 'pageViewed',
@@ -90,7 +90,7 @@ describe('the envelope', () => {
     });
   });
 
-  it('reads a byte order mark as part of UTF-8', () => {
+  it('may begin with a byte order mark', () => {
     expect(read(`\ufeff${encode(event)}`)).toMatchObject({ kind: 'event' });
   });
 });
@@ -105,7 +105,7 @@ describe('a record', () => {
     expect(read(encode(event), { topic })).toEqual({ kind: 'ignored', what: 'other topic' });
   });
 
-  it('does not make decode throw, and is never quoted in a reason', () => {
+  it('does not make `decode` throw, and its content is never quoted in a reason', () => {
     const secret = 'se' + 'cret';
     const text = fc.oneof(fc.string(), fc.constant(secret), fc.constant('2026-11-20T09:00:00Z'));
     const names = [
@@ -145,7 +145,7 @@ describe('a topic that only Unseen writes', () => {
     vi.resetModules();
   });
 
-  it('has readable events, and reports records that hold no event', async () => {
+  it('has readable events, and a record without an event is reported', async () => {
     const decode = await withTopic();
     expect(decode(recordOf(bytes(encode(event)), { topic }))).toEqual({ kind: 'event', event });
     expect(decode(recordOf(null, { topic }))).toEqual({ kind: 'empty' });
@@ -198,14 +198,14 @@ describe('an activity record of another system', () => {
     expect(eventOf(value)).toEqual({ ...view, ...expected });
   });
 
-  it('without an id is the same event at the same place, and another event at any other place', () => {
+  it('without an id gets its id from its place in the log, so another place means another event', () => {
     const { id } = eventOf(plain);
     expect(eventOf({ ...plain, more: 1 }).id).toBe(id);
     const elsewhere = [{ offset: 42n }, { partition: 1 }].map((place) => eventOf(plain, place).id);
     expect(new Set([id, ...elsewhere]).size).toBe(3);
   });
 
-  it('without an id is the event of its first place after a retry', () => {
+  it('without an id keeps the id of its first place after a retry', () => {
     const headers = {
       'unseen-origin-topic': topics.userActivity,
       'unseen-origin-partition': '2',
@@ -226,7 +226,7 @@ describe('an activity record of another system', () => {
     expect(eventOf(plain, { key })).toMatchObject({ tenantId });
   });
 
-  it('may have a slash in its user, and the tenant ends at the first slash of the key', () => {
+  it('may have a user id with a slash, because the tenant ends at the first slash of the key', () => {
     expect(eventOf({ ...plain, user_id: 'a/b' }, { key: 'acme/a/b' })).toMatchObject({
       tenantId: 'acme',
       userId: 'a/b',
@@ -287,7 +287,7 @@ describe('an activity record of another system', () => {
     expect(read(value)).toMatchObject({ kind: 'unreadable', reason: expect.stringContaining(reason) });
   });
 
-  it('states its tenant if it is unreadable and the tenant is known', () => {
+  it('that is unreadable has its tenant if the tenant is known', () => {
     expect(read({ ...plain, name: 1 }, { key: 'acme/019mr8mf4r' })).toMatchObject({ tenantId: 'acme' });
   });
 });
@@ -297,7 +297,7 @@ describe('a notification command of another system', () => {
   const plain = { userId: 'alice', title: 'Hello' };
   const data = { category: 'general', severity: 'NORMAL', title: 'Hello' };
 
-  it('has the time at which it was appended, and its own id', () => {
+  it('has its own id, and the time at which its record was appended', () => {
     const value = {
       ...plain,
       notificationId: 'n-1',
@@ -365,7 +365,7 @@ describe('a notification command of another system', () => {
     expect(eventOf(value, { topic }).data).toEqual(expected);
   });
 
-  it('uses the beginning of a long text as its title, and cuts no character in half', () => {
+  it('has the beginning of a long text as its title, and no character is cut in half', () => {
     const content = `${'x'.repeat(199)}😀 and so on`;
     expect(eventOf({ userId: 'alice', content }, { topic }).data).toMatchObject({
       title: 'x'.repeat(199),
@@ -373,7 +373,7 @@ describe('a notification command of another system', () => {
     });
   });
 
-  it('without an id has an id that follows from its place', () => {
+  it('without an id gets its id from its place in the log', () => {
     expect(eventOf(plain, { topic }).id).toBe(eventOf(plain, { topic }).id);
     expect(eventOf(plain, { topic }).id).not.toBe(eventOf(plain, { topic, offset: 42n }).id);
   });
@@ -447,7 +447,7 @@ describe('a limit event of another system', () => {
     expect(ingested).toMatchObject({ outcome: outcomes[kind], ...(reason !== '' && { message: reason }) });
   });
 
-  it('is refused by the API inside an envelope of Unseen, which could name any tenant', () => {
+  it('is refused by the API in an envelope of Unseen, because the envelope could name any tenant', () => {
     const foreign = { ...event, tenantId: 'another' };
     expect(decode(recordOf(bytes(foreign), { topic }))).toMatchObject({ kind: 'event' });
     expect(ingestLimitEvent('acme', bytes(foreign), appendedAt)).toMatchObject({

@@ -8,8 +8,8 @@ import { topics } from './topic.ts';
 import { decodeActivity } from './user-activity.ts';
 
 /**
- * Encodes an event for the log: JSON, with times in RFC 3339. Listing the fields and passing the time as a
- * string is twice as fast as `JSON.stringify(event)`, which is a tenth of the work of a bulk append.
+ * Encodes an event for the log, as JSON with times in RFC 3339. Listing the fields and passing the time as a
+ * string is twice as fast as `JSON.stringify(event)`, which takes a tenth of the time of a bulk append.
  */
 export function encode({
   id,
@@ -35,13 +35,16 @@ export function encode({
 
 let lastWritten: readonly [Date, string] | undefined;
 
-/** Caches the last result, because the events of one call share their time. */
+/** Caches the last result, because all events of a call have the same time. */
 function written(at: Date): string {
   if (lastWritten?.[0] !== at) lastWritten = [at, at.toISOString()];
   return lastWritten[1];
 }
 
-/** The forms of foreign producers, by topic. They are read if a record is not our own envelope. */
+/**
+ * Maps each topic to the decoder for the records of other systems. The decoder is used if a record does not
+ * have the envelope of Unseen.
+ */
 const foreignForms = new Map<string, (fields: Fields, record: InboundRecord) => Decoded>([
   [topics.userActivity, decodeActivity],
   [topics.notificationCommand, decodeNotificationCommand],
@@ -53,8 +56,9 @@ const knownTopics: ReadonlySet<string> = new Set(Object.values(topics));
 const decoded = new WeakMap<InboundRecord, Decoded>();
 
 /**
- * Decodes a record: our own envelope, or the foreign form of its topic. A record is decoded once, however
- * many callers ask. Never throws. Unknown fields are ignored. Any other fault makes the record `unreadable`.
+ * Decodes a record that has the envelope of Unseen or the form of another system. The result is cached, so a
+ * record is decoded only once. Never throws. Unknown fields are ignored. Any other fault makes the record
+ * `unreadable`.
  */
 export function decode(record: InboundRecord): Decoded {
   let known = decoded.get(record);
@@ -89,7 +93,7 @@ function decodeEnvelope(fields: Fields): Decoded {
       tenantId,
     );
   }
-  // Lists the fields, because a spread takes several times the memory and every event passes here.
+  // Lists the fields. A spread takes several times the memory, and this code runs for every event.
   const event = { id, source, type, tenantId, userId, occurredAt, data: data.data, schemaVersion };
   return { kind: 'event', event: event as Event };
 }

@@ -4,10 +4,11 @@ import type { Event } from './event.ts';
 /**
  * The content of a record.
  * - `event`: an event.
- * - `empty`: a tombstone, so there is nothing to apply.
- * - `ignored`: readable, but no event that is applied.
- * - `unreadable`: never readable. `reason` says where and why, without quoting the content.
- * - `newer`: written by a newer version of Unseen. It becomes readable when this worker is upgraded.
+ * - `empty`: a tombstone, which has no content.
+ * - `ignored`: a readable record, but not with an event for Unseen.
+ * - `unreadable`: a record that no version of Unseen can read. `reason` says where and why, without quoting
+ * the content.
+ * - `newer`: a record of a newer version of Unseen. This worker can read the record after an upgrade.
  */
 export type Decoded =
   | { readonly kind: 'event'; readonly event: Event }
@@ -20,12 +21,12 @@ export function unreadable(reason: string, tenantId?: string): Decoded {
   return { kind: 'unreadable', reason, tenantId };
 }
 
-/** The path from the parsed value to a value in it. */
+/** The path from a parsed value to one of its inner values. */
 export type Path = readonly PropertyKey[];
 
 /**
- * Describes the problems of a failed parse of `value` in one line, `where: what; …`, each with the place of
- * its path.
+ * Describes the problems of a failed parse of `value` in one line, in the form `where: what; …`. `placeOf`
+ * converts the path of a problem to the path that is shown.
  */
 export function describe(
   error: z.ZodError,

@@ -5,8 +5,7 @@ import { instant, name, tenantId } from './text.ts';
 /** The fields that every event has. */
 export interface Envelope<Type extends string, Data> {
   /**
-   * Unique within (tenantId, source). Events with the same id are the same event, however often they arrive.
-   * 1..128 characters.
+   * Unique within (tenantId, source). Two records with the same id contain the same event. 1..128 characters.
    */
   readonly id: string;
   /** The producer, e.g. `api`. */
@@ -14,14 +13,17 @@ export interface Envelope<Type extends string, Data> {
   readonly type: Type;
   readonly tenantId: string;
   readonly userId: string;
-  /** When it happened. The timestamp of the record says when it was produced. */
+  /**
+   * The time at which the event happened. The timestamp of the record is the time at which the event was
+   * sent.
+   */
   readonly occurredAt: Date;
   readonly data: Data;
-  /** The version of `data`. It increases if an old worker cannot read the new form. */
+  /** The version of `data`. The version increases with a change that older workers cannot read. */
   readonly schemaVersion: number;
 }
 
-/** One kind of event: its topic and the shape of its data. */
+/** A family is a kind of event, with its topic and the schema of its data. */
 export interface EventFamily<Type extends string, Schema extends z.ZodType> {
   readonly type: Type;
   readonly topic: string;
@@ -29,7 +31,7 @@ export interface EventFamily<Type extends string, Schema extends z.ZodType> {
   readonly data: Schema;
 }
 
-/** The event of a family. */
+/** The type of the events of a family. */
 export type EventOf<Family> =
   Family extends EventFamily<infer Type, infer Schema> ? Envelope<Type, z.output<Schema>> : never;
 
@@ -44,10 +46,13 @@ export const envelope = z.object({
   schemaVersion: z.int().min(1),
 });
 
-/** Foreign producers may write some of these fields with another meaning, but never all of them. */
+/**
+ * The fields that identify the envelope of Unseen. Other systems may use some of these names with another
+ * meaning, but never all of them.
+ */
 const ownFields = ['type', 'source', 'tenantId', 'occurredAt', 'schemaVersion'];
 
-/** Whether this is our own envelope, even if it is not readable. */
+/** Whether the fields are the envelope of Unseen, even if its content is invalid. */
 export function isEnvelope(fields: Fields): boolean {
   return ownFields.every((field) => Object.hasOwn(fields, field));
 }

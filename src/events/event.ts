@@ -4,7 +4,7 @@ import { type LimitEvent, limitFamilies } from './limit.ts';
 import { type NotificationSent, notificationSent } from './notification.ts';
 import { type PageViewed, pageViewed } from './page-view.ts';
 
-/** Every kind of event that a worker reads. A new family is registered here and in `flow/apply/stages.ts`. */
+/** Every kind of event that a worker reads. A new kind is added here and in `flow/apply/stages.ts`. */
 export const families = [
   pageViewed,
   itemViewed,
@@ -17,17 +17,20 @@ export type Event = PageViewed | ItemViewed | ActivityRecorded | NotificationSen
 
 type Family = (typeof families)[number];
 
-/** The families by the type of their events. */
+/** Maps each event type to its family. */
 export const familyByType: ReadonlyMap<string, Family> = new Map(
   families.map((family) => [family.type, family]),
 );
 
-/** The topic of an event. */
+/** Returns the topic of an event. */
 export function topicOf(event: Event): string {
   return (familyByType.get(event.type) as Family).topic;
 }
 
-/** The key of an event's record. Events with the same key are applied in the order of their append. */
+/**
+ * Returns the key of the record of an event. Events with the same key are applied in the order in which they
+ * were appended.
+ */
 export function keyOf(event: Event): string {
   return `${event.tenantId}/${event.userId}`;
 }

@@ -3,10 +3,10 @@ import type { EventFamily, EventOf } from './envelope.ts';
 import { collectionName, name } from './text.ts';
 import { topics } from './topic.ts';
 
-/** The most items of one event and one call. */
+/** The maximum number of items in an event, and in a call of the API. */
 export const maxItems = 500;
 
-/** A user viewed items of a collection, published or not. */
+/** An event for a view of items of a collection. The items need not be published. */
 export const itemViewed = {
   type: 'itemViewed',
   topic: topics.userActivity,

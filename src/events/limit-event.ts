@@ -23,8 +23,8 @@ export type LimitEventType = keyof typeof limitEventTypes;
 const [firstMs, lastMs] = [momentBounds.first.getTime(), momentBounds.last.getTime()];
 
 /**
- * Milliseconds since 1970. A current time in seconds would be a moment before 1973, so it is recognised as an
- * error.
+ * Milliseconds since 1970. If a producer sends the current time in seconds, the number is a time before 1973.
+ * Numbers before 1973 are refused.
  */
 const epochMs = z
   .number('must be a number of milliseconds since 1970')
@@ -34,7 +34,7 @@ const epochMs = z
   .meta({ type: 'integer', minimum: firstMs, maximum: lastMs, description: 'Milliseconds since 1970.' })
   .transform((ms) => new Date(ms));
 
-/** The payload of each type. */
+/** Maps each event type to the schema of its payload. */
 export const limitPayloads = {
   USER_LIMIT_CREATED: userLimitCreated.data.extend({
     nextResetAt: epochMs.optional(),
@@ -103,7 +103,10 @@ export function decodeLimitEvent(fields: Fields, record: InboundRecord): Decoded
   };
 }
 
-/** The path of a data field in the producer's event. `where` is the producer's name of the payload. */
+/**
+ * Returns the path of a data field in the event of the producer. `where` is the producer's name of the
+ * payload.
+ */
 function placeOf([field = '']: Path, where: string): Path {
   if (field === 'raw') return [];
   if (field === 'sequenceNumber') return [field];
@@ -130,12 +133,12 @@ export type Ingested =
   | { readonly outcome: 'IGNORED_TYPE'; readonly eventId: string | null }
   | { readonly outcome: 'INVALID'; readonly eventId: string | null; readonly message: string };
 
-/** The most that an event may be ahead of the worker's clock, in ms. */
+/** The maximum time, in ms, by which an event may be ahead of the clock of the worker. */
 const maxAheadMs = 86_400_000;
 
 /**
- * Reads an event in the JSON form of its producer, to append it unmodified to the topic of limits. A worker
- * can read every event that is accepted here.
+ * Checks an event in the JSON form of its producer. The event is then appended unmodified to the topic of
+ * limits. A worker can read every event that this function accepts.
  */
 export function ingestLimitEvent(tenantId: string, value: Uint8Array, now: Date): Ingested {
   const fields = readObject(value);
@@ -143,7 +146,7 @@ export function ingestLimitEvent(tenantId: string, value: Uint8Array, now: Date)
   const id = name.safeParse(fields['eventId']);
   const eventId = id.success ? id.data : null;
   const invalid = (message: string): Ingested => ({ outcome: 'INVALID', eventId, message });
-  // Refuses our own envelope, because a worker trusts the tenant in it.
+  // Refuses the envelope of Unseen, because a worker trusts the tenant in the envelope.
   if (isEnvelope(fields))
     return invalid('must be as its producer writes it, not in the envelope of this service');
   const place = { partition: 0, offset: 0n, key: null, headers: {}, appendedAt: now };
@@ -163,8 +166,8 @@ export function ingestLimitEvent(tenantId: string, value: Uint8Array, now: Date)
 }
 
 /**
- * Reads an event that was stored unmodified, with the fields that its place in the log added. Undefined if it
- * is not readable.
+ * Decodes an event that is stored as its producer sent it. `head` has the fields that came from its record.
+ * Undefined if the event is not readable.
  */
 export function rereadLimitEvent(
   raw: string,
@@ -184,14 +187,14 @@ const wireTypes = new Map(
   Object.entries(limitEventTypes).map(([wireType, { type }]) => [type, wireType as LimitEventType]),
 );
 
-/** The producer's name of the event type. */
+/** Returns the producer's name of the event type. */
 export function wireTypeOf({ type }: Pick<LimitEvent, 'type'>): LimitEventType {
   return wireTypes.get(type) as LimitEventType;
 }
 
 /**
- * Encodes one of our events as JSON in the form of the producer. `extra` holds fields that only its payload
- * has.
+ * Encodes an event of Unseen as JSON in the form of the producer. `extra` has fields that are only in the
+ * payload.
  */
 export function serializeLimitEvent(event: WithoutRaw<LimitEvent>, extra: Fields = {}): string {
   const { id, source, userId, occurredAt, data } = event;
@@ -212,7 +215,7 @@ export function serializeLimitEvent(event: WithoutRaw<LimitEvent>, extra: Fields
   });
 }
 
-/** An event before it is encoded. */
+/** An event that is not encoded yet, so it has no `raw`. */
 export type WithoutRaw<Event extends LimitEvent> = Event extends LimitEvent
   ? Omit<Event, 'data'> & { readonly data: Omit<Event['data'], 'raw'> }
   : never;

@@ -22,7 +22,10 @@ export type LimitPeriod = (typeof limitPeriods)[number];
 export const limitStatuses = ['ACTIVE', 'CANCELED', 'FUTURE', 'IN_COOLDOWN', 'UNKNOWN'] as const;
 export type LimitStatus = (typeof limitStatuses)[number];
 
-/** Reads values that a producer adds later as UNKNOWN. The stored event keeps the original value. */
+/**
+ * Accepts any text. A value that is not in the list becomes UNKNOWN, because producers may add values later.
+ * The stored event keeps the original value.
+ */
 function oneOf<const Value extends string>(values: readonly Value[]) {
   return z
     .string()
@@ -30,13 +33,19 @@ function oneOf<const Value extends string>(values: readonly Value[]) {
     .transform((given) => values.find((value) => value === given) ?? ('UNKNOWN' as const));
 }
 
-/** The longest accepted event, in characters of its JSON. */
+/** The maximum length of an accepted event, in characters of its JSON. */
 export const maxLimitEventLength = 16_384;
 
-/** The largest sequence number, well below the point where a JSON number loses digits. */
+/**
+ * The largest accepted sequence number. Larger numbers, which JSON parsers may read inexactly, are far above
+ * this limit.
+ */
 export const maxLimitSequence = 1e15;
 
-/** The range of times in limit events. An earlier time is in seconds where milliseconds are expected. */
+/**
+ * The accepted range of times in limit events. A number of seconds that was sent as milliseconds gives a time
+ * before this range.
+ */
 export const momentBounds = {
   first: new Date('1973-03-03T09:46:40Z'),
   last: new Date('9999-12-31T23:59:59.999Z'),
@@ -50,14 +59,17 @@ const limitMoment = moment.refine(
 /** The fields that every limit event has. */
 const common = {
   userLimitId: name,
-  /** The place among the events of the limit, in the order they happened. Gaps are normal. */
+  /**
+   * The place of this event among the events of the limit, in the order in which they happened. Gaps between
+   * the numbers are normal.
+   */
   sequenceNumber: z
     .int('must be a whole number')
     .min(0, 'must not be negative')
     .max(maxLimitSequence, `must be at most ${maxLimitSequence}`),
   brandId: name,
   currencyCode: name.max(16, 'must have at most 16 characters').meta({ maxLength: 16 }).optional(),
-  /** The next reset. If absent, the period decides. */
+  /** The time of the next reset. If absent, the time follows from the period. */
   nextResetAt: limitMoment.optional(),
   /** The original event, as JSON. */
   raw: text(maxLimitEventLength).refine((json) => !json.includes('\x1e'), 'must be JSON'),

@@ -7,9 +7,9 @@ import { name } from './text.ts';
 export const commandHead = z.object({ userId: name, notificationId: name.optional() });
 
 /**
- * Decodes a foreign command to send a notification. The time of its append is the time it happened, because
- * the command has no time. Fields pass through unchanged, so any field that the family learns to read later
- * is read here too.
+ * Decodes a command of another system to send a notification. The command has no time, so the event gets the
+ * time at which its record was appended. All fields are passed to the schema of `notificationSent`. So a new
+ * optional field in this schema is read from commands too.
  */
 export function decodeNotificationCommand(fields: Fields, record: InboundRecord): Decoded {
   const said = { userId: firstOf(fields, 'userId'), notificationId: firstOf(fields, 'notificationId') };
@@ -42,8 +42,9 @@ export function decodeNotificationCommand(fields: Fields, record: InboundRecord)
 }
 
 /**
- * Reads title, body and data from `content`, which may be any JSON. An object may have its own title and
- * body. For text without a title, the first line is the title. The other fields become data.
+ * Reads title, body and data from `content`, which may be any JSON. If `content` is an object, its `title`
+ * and `body` are used. If `content` is text and the command has no title, the first line is the title. An
+ * object also becomes the data.
  */
 function contentOf(content: unknown, given: Fields): Fields {
   if (content === undefined) return {};
@@ -84,7 +85,7 @@ function parsedOr(text: string): unknown {
   }
 }
 
-/** Adds the zone to a date-time whose field name says UTC. */
+/** Adds the zone `Z` to a date-time that has none. The name of the field says that the time is in UTC. */
 function inUtc(value: unknown): unknown {
   return typeof value === 'string' && /T[\d:.]+$/.test(value) ? `${value}Z` : value;
 }

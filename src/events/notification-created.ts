@@ -36,7 +36,7 @@ const badge = z
   .object({ unseen: z.int(), unread: z.int(), version: z.int() })
   .describe('The badge after the delivery. Of two badges, the one with the higher version is newer.');
 
-/** A notification was delivered. Services that send e-mail, SMS or push read this event. */
+/** An event for a delivered notification. Services that send e-mail, SMS or push messages read this event. */
 export const notificationCreated = z.object({
   id: z.string().describe('The id that the notification was sent with. A repeat has the same id.'),
   source: z.literal('unseen'),

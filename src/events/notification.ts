@@ -11,7 +11,7 @@ export const categoryName = z
   .string()
   .regex(/^[A-Za-z0-9_.:-]{1,64}$/, 'must be 1 to 64 of A-Z a-z 0-9 _ . : -');
 
-/** A notification was sent to a user. The id of the event is the id of the notification. */
+/** An event for a notification that was sent to a user. The id of the event is the id of the notification. */
 export const notificationSent = {
   type: 'notificationSent',
   topic: topics.notificationCommand,
@@ -22,7 +22,7 @@ export const notificationSent = {
     title: text(200),
     body: text(4000, 0).optional(),
     data: jsonObject.optional(),
-    /** The target of a click: an http(s) URL, or a path on the same site. Never a script. */
+    /** The target of a click: an http(s) URL, or a path on the same site. A script is not allowed. */
     actionUrl: text(2000)
       // Browsers read \ as / and skip tabs and line breaks, so /\host and /<tab>/host lead to another site,
       // like //host.
@@ -32,7 +32,9 @@ export const notificationSent = {
     subjectId: name.optional(),
     /** The notification joins the unseen notification of the same user and group, if there is one. */
     groupKey: name.optional(),
-    /** From this time on, the notification neither counts nor is listed. */
+    /**
+     * The time at which the notification expires. An expired notification does not count and is not listed.
+     */
     expiresAt: moment.optional(),
     /** The time of delivery. If absent or past, the notification is delivered at once. */
     scheduledFor: moment.optional(),

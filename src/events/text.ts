@@ -1,11 +1,12 @@
 import { z } from 'zod';
 
-// PostgreSQL refuses U+0000 in text, and a lone surrogate changes when it is encoded as UTF-8. Every input
-// refuses both, so that accepted text is returned unchanged.
+// PostgreSQL refuses U+0000 in text. A lone surrogate changes when it is encoded as UTF-8. Every input
+// refuses both characters, so that accepted text is returned unchanged.
 const isStorable = (value: string): boolean => !value.includes('\0') && value.isWellFormed();
 
 /**
- * A string with all its problems in one check. Each separate check would cost as much as parsing the JSON.
+ * A string schema that finds all problems in one check. Each additional check would take as much time as
+ * parsing the JSON.
  */
 const checkedString = (problemsOf: (value: string) => readonly (string | false)[]) =>
   z.string().check(({ value, issues }) => {
@@ -29,39 +30,48 @@ const textProblems = (max: number, min: number) => {
         ];
 };
 
-/** Free text: `min`..`max` UTF-16 code units, no U+0000, no lone surrogates. */
+/** Text of `min` to `max` UTF-16 code units, without U+0000 and lone surrogates. */
 export const text = (max: number, min = 1) =>
   checkedString(textProblems(max, min)).meta({ minLength: min, maxLength: max });
 
 const nameProblems = textProblems(128, 1);
 
-/** A name that a caller chooses (user, subject, source): 1..128 characters, no control characters. */
+/**
+ * A name that a caller chooses, for example of a user, a subject or a source. 1..128 characters without
+ * control characters.
+ */
 export const name = checkedString((value) =>
   /^\P{Cc}*$/u.test(value)
     ? nameProblems(value)
     : [...nameProblems(value), 'must not contain control characters'],
 ).meta({ minLength: 1, maxLength: 128, pattern: '^[^\\u0000-\\u001f\\u007f-\\u009f]*$' });
 
-/** A tenant: 1..64 of `A-Za-z0-9_.-`, so that `tenant/user` splits at the first slash. */
+/**
+ * The id of a tenant: 1..64 of `A-Za-z0-9_.-`. A tenant id contains no slash, so `tenant/user` can be split
+ * at the first slash.
+ */
 export const tenantId = z.string().regex(/^[A-Za-z0-9_.-]{1,64}$/, 'must be 1 to 64 of A-Z a-z 0-9 _ . -');
 
-/** A collection of items: 1..64 of `A-Za-z0-9_.-`, because the key of a badge contains it. */
+/**
+ * The name of a collection of items: 1..64 of `A-Za-z0-9_.-`. The characters are restricted because the key
+ * of a badge contains the name.
+ */
 export const collectionName = z
   .string()
   .regex(/^[A-Za-z0-9_.-]{1,64}$/, 'must be 1 to 64 of A-Z a-z 0-9 _ . -');
 
-/** Parses an RFC 3339 date-time to an instant, in milliseconds. */
+/** Parses an RFC 3339 date-time. The result has milliseconds. */
 export const instant = z.iso.datetime({ offset: true }).transform((value) => new Date(value));
 
-/** An instant that may already be parsed. */
+/** A date, or an RFC 3339 date-time to parse. */
 export const moment = z.union([z.date(), instant]);
 
-/** The most digits of a decimal, before and after the point together. */
+/** The maximum number of digits of a decimal, including its decimals. */
 const maxDigits = 38;
 
 /**
- * An exact decimal as text, for example `9800.00`, which keeps its digits. A JSON number is refused, because
- * it may have lost digits.
+ * An exact decimal as text, for example `9800.00`. All digits are kept. A JSON number is refused, because it
+ * may have lost digits.
  */
 export const signedDecimal = z
   .string('must be a decimal as text, e.g. "9800.00"')
@@ -80,12 +90,15 @@ export const decimal = signedDecimal
   .refine((value) => !value.startsWith('-'), 'must not be negative')
   .meta({ description: `An exact decimal of 0 or more, at most ${maxDigits} digits.` });
 
-/** The most levels of a JSON object, well below the depth that exhausts the stack of Node or PostgreSQL. */
+/**
+ * The maximum number of nested levels of a JSON object. The maximum is well below the depth that exhausts the
+ * stack of Node or PostgreSQL.
+ */
 const maxJsonDepth = 100;
 
 /**
- * A JSON object: at most 16 KB as JSON and 100 levels, without U+0000, lone surrogates and inexact numbers.
- * The result is the object itself, because a copy would lose a key `__proto__`.
+ * A JSON object of at most 16 KB as JSON and 100 levels, without U+0000, lone surrogates and inexact numbers.
+ * The result is the input object itself, because a copy would lose a key `__proto__`.
  */
 export const jsonObject = z
   .custom<Record<string, unknown>>(
@@ -102,7 +115,8 @@ export const jsonObject = z
   });
 
 function jsonProblem(value: unknown, depth = 1): string | undefined {
-  // 1e999 is Infinity and would be stored as null. An integer beyond 2^53 has already lost digits.
+  // JavaScript reads 1e999 as Infinity, which would be stored as null. An integer beyond 2^53 has already
+  // lost digits.
   if (typeof value === 'number') {
     const isExact = Number.isInteger(value) ? Number.isSafeInteger(value) : Number.isFinite(value);
     return isExact ? undefined : 'must not contain numbers beyond 2^53: send them as strings';
@@ -118,7 +132,8 @@ function jsonProblem(value: unknown, depth = 1): string | undefined {
 
 function writtenProblem(json: string): string | undefined {
   if (Buffer.byteLength(json) > 16_384) return 'must be at most 16 KB';
-  // JSON.stringify writes both as escapes. It also escapes a literal backslash before them.
+  // JSON.stringify writes U+0000 and lone surrogates as escapes. It also writes a backslash before a literal
+  // backslash, so the number of backslashes decides.
   const isUnstorable = /(?<!\\)(?:\\\\)*\\u(?:0000|d[89ab][0-9a-f]{2}|d[c-f][0-9a-f]{2})/i.test(json);
   return isUnstorable ? 'must not contain U+0000 or lone surrogates' : undefined;
 }

@@ -1,6 +1,6 @@
 /**
- * The consumed topics. The names come from the systems that Unseen replaces, so that their producers need no
- * change.
+ * The topics that Unseen consumes. Unseen uses the topic names of the systems that it replaces. So the
+ * producers for these systems need no change.
  */
 export const topics = {
   userActivity: 'incoming.user_activity',
@@ -9,10 +9,10 @@ export const topics = {
 } as const;
 
 /**
- * The topic that announces each delivered notification to services that send e-mail, SMS or push. Its name
- * follows the others.
+ * The topic with an announcement of each delivered notification, for services that send e-mail, SMS or push
+ * messages. Its name is like the names of the consumed topics.
  */
 export const notificationCreatedTopic = 'user-notification-created';
 
-/** The suffix of the topic with the dead letters of a topic. */
+/** The suffix of a dead-letter topic. The name before the suffix is the topic of the records. */
 export const deadLetterSuffix = '.dlq';

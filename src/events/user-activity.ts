@@ -15,9 +15,10 @@ export const activityHead = z.object({
 });
 
 /**
- * Decodes an activity in snake_case or camelCase. If it names an item of a collection, it is an item view,
- * whatever its type. Otherwise `page_view` is a page view, and any other type an activity. The age is checked
- * where the event is applied, not here.
+ * Decodes an activity with fields in snake_case or camelCase. An activity that names an item of a collection
+ * is an item view, whatever its type. Of the other activities, `page_view` is a page view, and any other type
+ * is an activity. This function does not check the age of the event, because the workers check it when they
+ * apply the event.
  */
 export function decodeActivity(fields: Fields, record: InboundRecord): Decoded {
   const said = {

@@ -1,6 +1,9 @@
-/** The current time. All code takes a clock, so that tests can set the time. */
+/** Tells the current time. All code takes a clock as a parameter, so that tests can set the time. */
 export interface Clock {
-  /** The current time. It may jump in either direction, so no code derives an order from it. */
+  /**
+   * Returns the current time. The time may jump forwards or backwards, so no code uses it to decide which
+   * event came first.
+   */
   now(): Date;
 }
 

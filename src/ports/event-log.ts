@@ -1,7 +1,7 @@
 import type { Event } from '../events/event.ts';
 import type { InboundRecord } from '../events/record.ts';
 
-/** One record for a consumer: its bytes and its place in the log. */
+/** A record that a consumer reads, with its topic, partition and offset in the log. */
 export type LogRecord = InboundRecord;
 
 /** A record to send to other systems. */
@@ -16,22 +16,22 @@ export interface OutgoingRecord {
 
 export interface ConsumeOptions {
   /**
-   * How many records the log hands over before the earlier ones are done. Defaults to 0: the log waits for
-   * each batch.
+   * The number of records that the log may hand to the handler before the handler has finished earlier
+   * records. Defaults to 0, with which the log waits until each batch is finished.
    */
   readonly ahead?: number;
 }
 
-/** The state of consuming, as far as this process knows. */
+/** The state of the consumers, as far as this process knows it. */
 export interface LogHealth {
   /**
-   * The appended records that the groups consumed here have not passed, over all processes. Null if unknown,
-   * and if nothing is consumed here.
+   * The number of appended records that the groups of this process have not consumed, in any process. Null if
+   * the number is unknown, or if this process consumes nothing.
    */
   readonly lag: bigint | null;
   /**
-   * A sentence for the operator about a problem, for example that the log was never reached. Undefined if
-   * there is none.
+   * A problem, as a sentence for the operator. For example, this process has never reached the log. Undefined
+   * if there is no problem.
    */
   readonly problem: string | undefined;
 }
@@ -43,31 +43,31 @@ export interface EventLog {
    * Concurrent calls share commits, but an event that cannot be stored fails only its own call. Events of one
    * user keep the order of the calls and of the array.
    * Rejects with BAD_USER_INPUT if an event can never be stored, and then appends no event of the call.
-   * Rejects with UNAVAILABLE if the log is away or its queue is full. Then some of the events may have been
-   * appended, or may be appended later.
+   * Rejects with UNAVAILABLE if the log is unreachable or its queue is full. Some of the events may then have
+   * been appended, or may be appended later.
    */
   append(events: readonly Event[]): Promise<void>;
 
   /**
    * Appends records for other systems. Resolves when every record would survive a crash of this process and
-   * of the log. Records with one key keep the order of the calls and of the array. Rejects like `append`.
-   * Then some of the records may have been appended.
+   * of the log. Records with one key keep the order of the calls and of the array. Rejects like `append`. If
+   * `send` rejects, some of the records may have been appended.
    */
   send(records: readonly OutgoingRecord[]): Promise<void>;
 
   /**
    * Hands every record of the topics to `handle`, in batches, from the position of the group. A new group
-   * begins at the oldest kept record.
-   * Delivery is at least once: the position moves only after `handle` resolves. If `handle` rejects, or the
-   * process dies, the batch comes again. Records of a user keep their order. Several consumers of a group
-   * share the work. A record may then arrive twice, but never not at all. A record that commits late is not
-   * skipped.
+   * begins at the oldest stored record.
+   * Delivery is at least once, because the position moves only after `handle` resolves. If `handle` rejects,
+   * or the process dies, the log hands over the batch again. Records of a user keep their order. Several
+   * consumers of a group share the work. A record may then arrive twice, but no record is lost. A record that
+   * commits late is not skipped.
    * The signal aborts when the consumption stops, or when the records may go to another consumer. The handler
    * should then end soon, with or without success.
    * A group must name the same topics every time, because its position may already be past the records of
    * another topic.
-   * With `ahead`, the log hands over this many records before the earlier ones are done. The handler may
-   * collect batches and resolve many at once. New records may then arrive a moment later.
+   * With `ahead`, the log hands over up to this many records before earlier records are finished. The handler
+   * may collect batches and resolve many at once. New records may then arrive with a short delay.
    * Resolves when consuming has begun.
    */
   consume(
@@ -81,12 +81,15 @@ export interface EventLog {
   health(): Promise<LogHealth>;
 
   /**
-   * The appended records that the group has not passed, over all processes. For a group that has not begun,
-   * all kept records count. Rejects with UNAVAILABLE.
+   * Returns the number of appended records that the group has not consumed, in any process. If the group has
+   * never consumed, returns the number of all stored records. Rejects with UNAVAILABLE.
    */
   lag(group: string, topics: readonly string[]): Promise<bigint>;
 
-  /** Removes records that are older than this and that every group has passed. Returns how many. */
+  /**
+   * Removes records that are older than `olderThan` and that every group has consumed. Returns the number of
+   * removed records.
+   */
   prune(olderThan: Date): Promise<number>;
 
   /** Ends every consumption, waits for running appends, and closes all connections. */

@@ -1,19 +1,26 @@
 /** One result of examining a backend. */
 export interface Finding {
   /**
-   * `ok`: it works. `warning`: it works, and an operator should know. `failed`: Unseen cannot work with it.
+   * `ok`: the backend works. `warning`: the backend works, but an operator should know about the finding.
+   * `failed`: Unseen cannot work with the backend.
    */
   readonly state: 'ok' | 'warning' | 'failed';
   /** The result, as a sentence without a full stop. */
   readonly found: string;
-  /** What to do about it. Present unless the state is `ok`. */
+  /** What the operator should do. Present unless the state is `ok`. */
   readonly fix?: string;
 }
 
-/** If clocks differ by more than this, in ms, events look late or early. */
+/**
+ * The greatest accepted difference between two clocks, in ms. With a greater difference, events seem to
+ * happen too late or too early.
+ */
 export const maxClockDifferenceMs = 2_000;
 
-/** Compares the clock of a backend with two readings of the local clock around it. */
+/**
+ * Compares the clock of a backend with two readings of the local clock: one before and one after the clock of
+ * the backend was read.
+ */
 export function clockFinding(theirs: Date, before: Date, after: Date): Finding {
   const ours = (before.getTime() + after.getTime()) / 2;
   const differenceMs = Math.round(theirs.getTime() - ours);

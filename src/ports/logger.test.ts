@@ -3,7 +3,7 @@ import { expect, it } from 'vitest';
 import { AppError } from '../domain/error.ts';
 import { silent, withoutKnownTraces, withoutStorms } from './logger.ts';
 
-it('a logger without storms writes repeated warnings rarely, with the number of skipped ones, and other lines at once', async () => {
+it('a logger without storms writes repeated warnings rarely, with the number of skipped warnings, and writes other lines at once', async () => {
   const lines: unknown[] = [];
   const logger = withoutStorms(
     {
@@ -27,7 +27,7 @@ it('a logger without storms writes repeated warnings rarely, with the number of 
   ]);
 });
 
-it('a logger without known traces writes one line for an error that passes by itself, and everything for any other', () => {
+it('a logger without known traces writes one line for a temporary error, and all details for any other error', () => {
   const lines: unknown[] = [];
   const logger = withoutKnownTraces({
     ...silent,

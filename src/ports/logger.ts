@@ -1,9 +1,9 @@
 import { isRetriable } from '../domain/error.ts';
 
 /**
- * Writes structured log lines with a constant message and data in fields. info: the process changed state.
- * warn: a problem that the process handled. error: an operator should look at it. No line per event, no
- * bodies, no personal data.
+ * Writes structured log lines. Each line has a constant message, and its data is in fields. info: the process
+ * changed state. warn: the process handled a problem. error: an operator should look at the problem. The
+ * logger writes no line per event, no bodies and no personal data.
  */
 export interface Logger {
   info(fields: object, message: string): void;
@@ -15,8 +15,8 @@ export interface Logger {
 export const silent: Logger = { info() {}, warn() {}, error() {} };
 
 /**
- * A logger that writes at most one warning per message in `quietMs`, with the number of skipped ones. A
- * backend that is away makes every request log the same warning.
+ * Creates a logger that writes each warning at most once in `quietMs`. The next warning with the same message
+ * has the number of skipped warnings. If a backend is unreachable, every request logs the same warning.
  */
 export function withoutStorms(logger: Logger, quietMs = 10_000): Logger {
   const said = new Map<string, { readonly at: number; heldBack: number }>();
@@ -36,12 +36,12 @@ export function withoutStorms(logger: Logger, quietMs = 10_000): Logger {
   };
 }
 
-/** The codes of connections that cannot be made or are lost. */
+/** The error codes of a connection that cannot be opened or is lost. */
 const network = /^(ECONN|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|EAI_AGAIN|ENOTFOUND)/;
 
 /**
- * A logger that writes errors of a backend that is away as one line with their first cause. Unexpected errors
- * keep their causes and their stack.
+ * Creates a logger that writes each error of an unreachable backend in one line, with only its root cause. An
+ * unexpected error is written with its causes and its stack.
  */
 export function withoutKnownTraces(logger: Logger): Logger {
   const plain = (fields: object) => {
@@ -62,8 +62,8 @@ export function withoutKnownTraces(logger: Logger): Logger {
 }
 
 /**
- * The error and its causes, the outermost first. Of several addresses that were tried, only the error of the
- * first.
+ * Returns the error and its causes, the outermost first. If several addresses were tried, only the error of
+ * the first address is included.
  */
 function chainOf(error: unknown): readonly NodeJS.ErrnoException[] {
   const chain: NodeJS.ErrnoException[] = [];

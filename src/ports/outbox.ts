@@ -15,30 +15,31 @@ export interface WaitingRecord extends OutgoingRecord {
 /** The records that wait to be sent to the log. */
 export interface Outbox {
   /**
-   * Resolves when it is this caller's turn. One caller over all processes has the turn. If its process dies,
-   * another gets the turn within seconds. Resolves to undefined if the signal aborts first. Rejects with
-   * UNAVAILABLE if the database is away.
+   * Waits for the right to send the waiting records, which is called a turn. Only one caller in all processes
+   * has the turn. If its process dies, another caller gets the turn within seconds. Resolves to undefined if
+   * the signal aborts first. Rejects with UNAVAILABLE if the database is unreachable.
    */
   takeTurn(signal: AbortSignal): Promise<OutboxTurn | undefined>;
-  /** How many records wait. Rejects with UNAVAILABLE. */
+  /** Returns the number of waiting records. Rejects with UNAVAILABLE. */
   depth(): Promise<number>;
 }
 
 /** The right to send the waiting records. Every function rejects with UNAVAILABLE after the turn is lost. */
 export interface OutboxTurn {
-  /** Whether the turn should end, so that the next one may use another database server. */
+  /** Whether the caller should end this turn, so that the next turn may use another database server. */
   isOver(): boolean;
   /**
-   * The oldest waiting records, in order, without these topics. At most 500, and at most 512 KiB unless the
-   * first record alone is larger. A transaction that commits late may add records before ones that were
-   * already read. The two transactions overlapped, so there is no order between them.
+   * Returns the oldest waiting records, in order. Skips records of the topics in `without`. Returns at most
+   * 500 records, and at most 512 KiB unless the first record alone is larger. A transaction that commits late
+   * may add records with smaller ids than records that were already read. The order of the records of two
+   * overlapping transactions is undefined.
    */
   read(without?: readonly string[]): Promise<readonly WaitingRecord[]>;
   /** Removes sent records. */
   remove(ids: readonly bigint[]): Promise<void>;
   /**
-   * Resolves when a record was committed after the last `read` began, after some seconds at the latest, or on
-   * the signal.
+   * Resolves when a transaction has committed a record after the last `read` began, or when the signal
+   * aborts. Resolves after some seconds in any case.
    */
   written(): Promise<void>;
   /** Ends the turn. Never rejects. */

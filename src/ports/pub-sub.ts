@@ -1,12 +1,13 @@
 /**
- * Notifies processes of changes, at most once and without history. A message may be lost. So a message is a
- * whole state with a version, or only says what to read again, and watchers read again from time to time.
+ * Notifies processes of changes. Each message is delivered at most once, and old messages are not stored.
+ * Because a message may be lost, a message either is a whole state with a version, or only says what to read
+ * again. For the same reason, watchers read the state again from time to time.
  */
 export interface PubSub {
   /**
-   * Sends each value to the current subscribers of its topic. Resolves when the messages are handed over.
-   * Rejects with UNAVAILABLE if some messages may not have been sent. The adapter logs this, so callers need
-   * not.
+   * Sends each value to the current subscribers of its topic. Resolves when the backend has received the
+   * messages. Rejects with UNAVAILABLE if some messages may not have been sent. The adapter logs this
+   * failure, so callers need not log it.
    */
   publish(messages: readonly Message[]): Promise<void>;
 
@@ -16,11 +17,14 @@ export interface PubSub {
    */
   subscribe(topics: readonly string[], listener: (message: Message) => void): Subscription;
 
-  /** Calls the listener after messages may have been lost, once all subscriptions are restored. */
+  /**
+   * Calls the listener if messages may have been lost. The call comes after all subscriptions are restored.
+   */
   onGap(listener: () => void): Unsubscribe;
 
   /**
-   * The problem, if the backend was never reached. Undefined after the first connection, also in an outage.
+   * Returns a problem if this process has never reached the backend. Returns undefined after the first
+   * connection, even if the backend is unreachable later.
    */
   health(): { readonly problem: string | undefined };
 
@@ -34,13 +38,20 @@ export interface Message {
 
 export interface Subscription {
   /**
-   * Resolves when the listener will receive every later message. It waits while the backend is away. Rejects
-   * with UNAVAILABLE if the pub/sub is closed. It may stay pending if the subscription ends.
+   * Resolves when the listener will receive every later message. Stays pending while the backend is
+   * unreachable. Rejects with UNAVAILABLE if the pub/sub is closed. May stay pending if the subscription
+   * ends.
    */
   readonly confirmed: Promise<void>;
-  /** Ends the subscription, confirmed or not. After it returns, the listener is not called again. */
+  /**
+   * Ends the subscription, whether it is confirmed or not. After this function returns, the listener is not
+   * called again.
+   */
   readonly end: Unsubscribe;
 }
 
-/** After it returns, the listener is not called again. A second call has no effect. */
+/**
+ * Ends a subscription. After this function returns, the listener is not called again. A second call has no
+ * effect.
+ */
 export type Unsubscribe = () => void;

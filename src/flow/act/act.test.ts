@@ -49,7 +49,7 @@ async function arrive(user: UserKey, count: number): Promise<void> {
 const inboxOf = async (user: UserKey) => (await storage.store.inboxes([user]))[0];
 
 describe('opening the inbox', () => {
-  it('marks every arrived notification as seen at that time and leaves it unread', async () => {
+  it('marks every arrived notification as seen at the current time, and leaves these notifications unread', async () => {
     const user = await createUser();
     await arrive(user, 3);
     const opened = await actWith().openInbox(user, undefined);
@@ -71,7 +71,7 @@ describe('opening the inbox', () => {
     expect(unseen.map(({ seq }) => Number(seq))).toEqual([5, 4]);
   });
 
-  it('changes nothing when repeated, or when `upToSeq` is below the watermark or above the newest arrival', async () => {
+  it('changes nothing if it is repeated, or if `upToSeq` is below the watermark or above the newest arrival', async () => {
     const user = await createUser();
     await arrive(user, 4);
     await actWith().openInbox(user, 3n);
@@ -84,7 +84,7 @@ describe('opening the inbox', () => {
     expect(await inboxOf(user)).toMatchObject({ unseen: 1 });
   });
 
-  it('changes no badge of an empty inbox', async () => {
+  it('does not change the badge of an empty inbox', async () => {
     const user = await createUser();
     expect(await actWith().openInbox(user, undefined)).toMatchObject({ badge: { unseen: 0, version: 0 } });
   });
@@ -96,7 +96,7 @@ describe('opening the inbox', () => {
     expect(await storage.query('SELECT FROM inbox WHERE user_id = $1', [user.userId])).toEqual([]);
   });
 
-  it('publishes after the commit, and a failed publish undoes nothing', async () => {
+  it('publishes after the commit, and a failed publish does not undo the change', async () => {
     const user = await createUser();
     await arrive(user, 2);
     const pubSub = observed(createLocalPubSub());
@@ -122,7 +122,7 @@ describe('opening the inbox', () => {
     expect(pubSub.published).toEqual([]);
   });
 
-  it('never clears unshown notifications while others arrive, and the counters equal a recount', async () => {
+  it('never marks a notification above `upToSeq` as seen while notifications arrive, and the counters equal a recount', async () => {
     const user = await createUser();
     const step = fc.oneof(
       fc.record({ kind: fc.constant('arrive' as const), count: fc.integer({ min: 1, max: 3 }) }),
@@ -159,7 +159,7 @@ describe('opening the inbox', () => {
     );
   });
 
-  it('clears more if it ignores `upToSeq` (control: the check above can fail)', async () => {
+  it('marks more notifications as seen if it ignores `upToSeq` (control: the check above can fail)', async () => {
     const user = await createUser();
     await arrive(user, 2);
     const [newest] = await storage.store.notifications(user, { first: 1 });
@@ -168,7 +168,7 @@ describe('opening the inbox', () => {
     expect((await inboxOf(user))?.openedSeq).not.toBe(newest?.seq);
   });
 
-  it('corrects a wrong count', async () => {
+  it('corrects a wrong count of unseen notifications', async () => {
     const user = await createUser();
     await arrive(user, 3);
     await storage.query('UPDATE inbox SET unseen = 17 WHERE user_id = $1', [user.userId]);
@@ -179,7 +179,7 @@ describe('opening the inbox', () => {
 });
 
 describe('upserting users', () => {
-  it('creates and changes users, and returns which users it created', async () => {
+  it('creates and changes users, and returns which users were created', async () => {
     const user = await createUser();
     const patches = [
       { ...user, patch: { canReceiveNotifications: false } },

@@ -28,7 +28,7 @@ interface ActDeps {
 
 interface ActOptions {
   readonly lockedCategories?: readonly string[];
-  /** Whether each delivered notification is announced to other systems. Defaults to false. */
+  /** Whether Unseen announces each delivered notification to other systems. Defaults to false. */
   readonly announcesDeliveries?: boolean;
   readonly limitThresholds?: LimitThresholds;
   /** Defaults to no quotas. */
@@ -36,9 +36,9 @@ interface ActOptions {
 }
 
 /**
- * Actions of a user or an admin whose reply shows the result. Each action commits a transaction and then
- * publishes. Rejects with UNAVAILABLE if it is unknown whether the action was committed. Repeating an action
- * is harmless.
+ * Creates the actions of users and admins whose reply contains the result. Each action commits a transaction
+ * and then publishes. An action rejects with UNAVAILABLE if it is unknown whether the transaction was
+ * committed. Repeating an action is harmless.
  */
 export function createAct(
   deps: ActDeps,
@@ -57,8 +57,8 @@ export function createAct(
       markNotifications(deps, key, request),
 
     /**
-     * Snoozes a notification: it does not count until then, and arrives again then. `mayAct` returns whether
-     * the caller may act for a user.
+     * Snoozes a notification. The notification does not count until the time `until`, at which it arrives
+     * again. `mayAct` returns whether the caller may act for a user.
      */
     snooze: (notification: Named, until: Date, mayAct: (userId: string) => boolean): Promise<Changed> =>
       changeNotification(deps, notification, {
@@ -104,7 +104,9 @@ interface Upserted {
   readonly problems: readonly Problem[];
 }
 
-/** Creates or changes users of one tenant, all or none. */
+/**
+ * Creates or changes users. All users must be of the same tenant. If there is a problem, no user is changed.
+ */
 async function upsertUsers(
   { store, clock, pubSub }: ActDeps,
   quotas: Pick<Quotas, 'users'>,
@@ -115,7 +117,7 @@ async function upsertUsers(
   const exceeded = first && quotas.users.take({ tenantId: first.tenantId }, patches.length, ['input']);
   if (exceeded) return { created: [], problems: [exceeded] };
   const created = await store.transaction((transaction) => transaction.patchUsers(patches, now), first);
-  // A created user makes the records that wait for the user due.
+  // The creation of a user makes the records that wait for this user due.
   if (created.includes(true)) await announceDue(pubSub, [now]);
   return { created, problems: [] };
 }

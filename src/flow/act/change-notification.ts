@@ -35,7 +35,7 @@ export interface Named {
   readonly id: string;
 }
 
-/** A problem without a path is about the id. */
+/** The result of a change. If the problem has no path, the problem is about the id. */
 export type Changed =
   | { readonly notification: Notification; readonly badge: Badge }
   | { readonly problem: Omit<Problem, 'path'> & Partial<Pick<Problem, 'path'>> };
@@ -46,7 +46,8 @@ interface NotificationChange {
   mayAct(userId: string): boolean;
   decide(row: Notification, now: Date): ReturnType<typeof snooze>;
   /**
-   * The action to record in the history of the inbox and to publish. Undefined records and publishes nothing.
+   * The action that is recorded in the history of the inbox and published. If undefined, nothing is recorded
+   * or published.
    */
   readonly action?: InboxChange['action'];
 }
@@ -71,7 +72,7 @@ export async function changeNotification(
   return { notification: changed.notification, badge };
 }
 
-/** Changes the notification and the counts of its locked inbox. */
+/** Changes the notification and the counts of its inbox, which is locked. */
 async function changeLocked(
   transaction: ChangeTransaction,
   { tenantId, id }: Named,

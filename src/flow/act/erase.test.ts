@@ -47,7 +47,7 @@ const next = (events: Parameters<typeof recordsOf>[0]) => {
 const arrive = (user: UserKey, count = 1) =>
   projectOn().apply(next(Array.from({ length: count }, () => notificationSent(user))));
 
-/** The tables with a user_id column, from the catalog. */
+/** Returns the tables that have a user_id column according to the catalog of PostgreSQL. */
 async function tablesOfUsers(): Promise<readonly string[]> {
   const rows = await storage.query<{ name: string }>(`
     SELECT c.relname AS name FROM information_schema.columns
@@ -58,7 +58,8 @@ async function tablesOfUsers(): Promise<readonly string[]> {
 }
 
 /**
- * The rows of all tables that name the user in any column, including bytea columns, each with its table name.
+ * Returns the rows of all tables that contain the user id in any column, each with its table name. Includes
+ * bytea columns.
  */
 async function rowsNaming({ userId }: UserKey): Promise<readonly string[]> {
   const tables = await storage.query<{ name: string }>(`
@@ -78,8 +79,8 @@ async function rowsNaming({ userId }: UserKey): Promise<readonly string[]> {
 }
 
 /**
- * Inserts a row about a user into a table, with values for all of its columns. So tables that are added later
- * are covered too.
+ * Inserts a row about a user into a table, with values for all of its columns. So the test also covers tables
+ * that are added later.
  */
 async function seed(table: string, { tenantId, userId }: UserKey): Promise<void> {
   const columns = await storage.query<{ name: string; type: string; udt: string }>(
@@ -90,7 +91,7 @@ async function seed(table: string, { tenantId, userId }: UserKey): Promise<void>
   const values = columns.map(({ name, type, udt }) => {
     if (name === 'tenant_id') return `'${tenantId}'`;
     if (name === 'user_id') return `'${userId}'`;
-    // A notification with all columns filled must be a delivered one.
+    // Only a delivered notification can have values in all columns.
     if (name === 'status' && table === 'notification') return `'DELIVERED'`;
     // A DAY bucket starts at midnight.
     if (name === 'bucket_start') return `'2026-11-20T00:00:00Z'`;
@@ -111,7 +112,7 @@ const rowsIn = async (table: string, { tenantId, userId }: UserKey) =>
     .length;
 
 describe('erasing a user', () => {
-  it('leaves no row of the user in any table with a user_id, and every row of other users', async () => {
+  it('removes every row of the user from all tables with a `user_id`, and no row of other users', async () => {
     await storage.store.preparePageViews([testNow]);
     const user = newUser();
     const others = [
@@ -134,7 +135,7 @@ describe('erasing a user', () => {
     for (const other of others) expect(await tablesWith(other)).toEqual(tables);
   });
 
-  it('leaves no data that names the user in any table', async () => {
+  it('leaves no row in any table that names the user', async () => {
     const user = newUser();
     const other = newUser();
     const { store, database, connection } = storage;
@@ -186,7 +187,8 @@ describe('erasing a user', () => {
     expect(await actOn().eraseUser(user)).toBeUndefined();
     expect(await rowsNaming(user)).toEqual([]);
     expect(await rowsNaming(other)).toEqual(ofOther);
-    // The log keeps the offsets of the records, and consumers skip their empty content.
+    // The log keeps the offsets of the erased records, and consumers skip these records because they have no
+    // content.
     expect(await storage.query('SELECT count(*)::int AS n FROM event_log')).toEqual(before);
     const seen: (Uint8Array | null)[] = [];
     await log.consume('replay', [...Object.values(topics), 'x.dlq'], async (records) => {
@@ -197,7 +199,7 @@ describe('erasing a user', () => {
     await log.close();
   });
 
-  it('reports that the user does not exist only if nothing about the user is stored', async () => {
+  it('reports that the user does not exist only if no data about the user is stored', async () => {
     const user = newUser();
     expect(await actOn().eraseUser(user)).toMatchObject({ code: 'USER_NOT_FOUND', path: ['userId'] });
     await projectOn().apply([{ ...rawRecord('poison', ++offsets), key: `default/${user.userId}` }]);
@@ -205,7 +207,7 @@ describe('erasing a user', () => {
     expect(await rowsNaming(user)).toEqual([]);
   });
 
-  it('keeps all data if it fails midway', async () => {
+  it('keeps all data if the transaction fails', async () => {
     const user = newUser();
     await projectOn().apply(next([pageViewed(user), notificationSent(user)]));
     const before = await rowsNaming(user);
@@ -264,7 +266,7 @@ describe('erasing a user with many rows', () => {
   const countOf = async (user: UserKey, table: string) =>
     (await rowsNaming(user)).filter((row) => row.startsWith(`${table} `)).length;
 
-  it('removes the rows in steps, and leaves few rows for the transaction that blocks other writers', async () => {
+  it('removes most rows in steps, so that the transaction that blocks other writers removes only a few', async () => {
     const user = newUser();
     await storage.store.preparePageViews([testNow]);
     await projectOn().apply(next([pageViewed(user), notificationSent(user)]));
@@ -282,7 +284,7 @@ describe('erasing a user with many rows', () => {
     expect(await rowsNaming(user)).toEqual([]);
   });
 
-  it('leaves correct badges with newer versions when it is interrupted, and the next call completes it', async () => {
+  it('leaves correct badges with newer versions if it is interrupted, and the next call completes the erasure', async () => {
     const user = newUser();
     await projectOn().apply(next([pageViewed(user), notificationSent(user)]));
     await fill(user);
@@ -325,7 +327,7 @@ describe('the badge of an erased user', () => {
     return { seen, resync: watch.resync, end: () => updates.return?.() };
   }
 
-  it('falls to 0 for all watchers, and continues from there when the user is created again', async () => {
+  it('becomes 0 for all watchers, and its versions continue when the user is created again', async () => {
     const user = newUser();
     await projectOn().apply(next([pageViewed(user)]));
     await arrive(user, 3);
@@ -341,7 +343,7 @@ describe('the badge of an erased user', () => {
     await end();
   });
 
-  it('falls to 0 even if the message was lost', async () => {
+  it('becomes 0 for watchers even if the message was lost', async () => {
     const user = newUser();
     await projectOn().apply(next([pageViewed(user), notificationSent(user)]));
     const { seen, resync, end } = await watching(user);
@@ -354,7 +356,7 @@ describe('the badge of an erased user', () => {
     await end();
   });
 
-  it('has growing versions through arrivals, openings and erasures of several users', async () => {
+  it('has increasing versions during arrivals, openings and erasures of several users', async () => {
     const few = [newUser(), newUser(), newUser()];
     const newest = new Map<UserKey, number>();
     const step = fc.tuple(fc.constantFrom(...few), fc.constantFrom('arrive', 'open', 'erase'));
@@ -367,7 +369,7 @@ describe('the badge of an erased user', () => {
           const [inbox] = await storage.store.inboxes([user]);
           const version = inbox?.version ?? -1;
           expect(version).toBeGreaterThanOrEqual(newest.get(user) ?? 0);
-          // Each version has one state, so an arrival gets a new version.
+          // Two states never have the same version, so an arrival must have a new version.
           if (what === 'arrive') expect(version).toBeGreaterThan(newest.get(user) ?? 0);
           newest.set(user, version);
         }
@@ -378,7 +380,7 @@ describe('the badge of an erased user', () => {
 });
 
 describe('erasing a user while events about the user are applied', () => {
-  /** Resolves when `count` sessions wait for a lock. */
+  /** Resolves when `count` database sessions wait for a lock. */
   const areWaiting = (count: number) =>
     vi.waitFor(
       async () =>
@@ -398,7 +400,7 @@ describe('erasing a user while events about the user are applied', () => {
   };
   const events = (user: UserKey) => [pageViewed(user), notificationSent(user)];
 
-  it('waits for the events, and removes what they wrote', async () => {
+  it('waits for the transaction of the events, and removes the rows that it wrote', async () => {
     const user = newUser();
     await projectOn().apply(next(events(user)));
     const { open, opened } = gate();
@@ -421,7 +423,7 @@ describe('erasing a user while events about the user are applied', () => {
     expect(await rowsNaming(user)).toEqual([]);
   });
 
-  it('waits for a change of preferences', async () => {
+  it('waits for a transaction that changes preferences', async () => {
     const user = newUser();
     await projectOn().apply(next(events(user)));
     const { open, opened } = gate();
@@ -445,7 +447,7 @@ describe('erasing a user while events about the user are applied', () => {
     expect(await rowsNaming(user)).toEqual([]);
   });
 
-  it('makes later events wait and then find no user, so no row of a notification remains', async () => {
+  it('makes later events wait until the user is erased, so no row of a notification remains', async () => {
     const user = newUser();
     await projectOn().apply(next(events(user)));
     const { open, opened } = gate();
@@ -470,7 +472,7 @@ describe('erasing a user while events about the user are applied', () => {
     expect(await erased).toBeUndefined();
     await applied;
     expect(await preferred).toMatchObject({ problem: { code: 'USER_NOT_FOUND' } });
-    // The events after the erasure wait for a new user with the same id.
+    // The events after the erasure belong to a new user with the same id and wait until this user exists.
     expect(await rowsNaming(user)).toEqual([expect.stringMatching(/^waiting_record /)]);
     expect(await actOn().eraseUser(user)).toBeUndefined();
     expect(await rowsNaming(user)).toEqual([]);

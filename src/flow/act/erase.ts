@@ -10,17 +10,17 @@ import type { ErasureTransaction } from '../../ports/store/erasure.ts';
 import type { Transactions } from '../../ports/store/transactions.ts';
 import { erasedTopic, publishBadges, publishMove } from '../deliver/publish.ts';
 
-/** How many rows of a user one step deletes. A step takes some ten milliseconds. */
+/** The number of rows of a user that one step deletes. A step takes about ten milliseconds. */
 const rowsAtOnce = 2_000;
 
 /**
- * Removes everything about a user. Returns undefined, or a problem if there was nothing about the user.
- * A user with many rows is removed in steps, so that other writers do not wait long. Each step also corrects
- * the counters that its rows changed. The last step waits for all transactions that write about the user. If
- * a call is interrupted, calling again continues the erasure. Events that are applied at this moment or
- * arrive later belong to a new user with the same id.
- * Watchers receive a badge of 0. Its version is newer than every earlier version, so it also replaces the
- * cached badge.
+ * Removes all data about a user. Returns undefined, or a problem if there is no data about the user.
+ * The rows of a user are removed in steps, so that other writers do not wait long. Each step also corrects
+ * the counters that include the removed rows. The last step waits for all transactions that write about the
+ * user. If a call is interrupted, another call continues the erasure. Events about the user that are applied
+ * during the erasure or later belong to a new user with the same id.
+ * Watchers receive a badge of 0. The version of this badge is newer than every earlier version, so this badge
+ * also replaces the cached badge.
  */
 export async function eraseUser(
   {
@@ -45,8 +45,8 @@ export async function eraseUser(
     }),
     user,
   );
-  // If this message is lost, a worker counts the activity of the user that it holds in memory at its next
-  // flush. The rows of the metrics then name the user again.
+  // If this message is lost, the next flush of a worker counts the activity of the user that the worker has
+  // in memory. The rows of the metrics then name the user again.
   await publish.pubSub.publish([{ topic: erasedTopic, value: userKeyOf(user) }]).catch(() => {});
   if (!hadAny && !hadAnyBefore) return userNotFound(['userId']);
   if (version !== undefined) {

@@ -188,7 +188,7 @@ async function play(feed: Feed, steps: readonly Happening[]): Promise<void> {
 
   let [before] = await store.inboxes([user]);
   for (const step of steps) {
-    // Each step has its own time.
+    // Each step happens at a different time.
     clock.set(new Date(now() + 1));
     await happen(step);
     const [inbox] = await store.inboxes([user]);
@@ -238,7 +238,7 @@ async function stateOf(user: UserKey) {
 }
 
 describe('an inbox', () => {
-  it('has the same state whether its events are applied one by one or in batches', {
+  it('has the same state if its events are applied one by one and if they are applied in batches', {
     timeout: 60_000,
   }, async () => {
     const event = fc.record({
@@ -275,7 +275,7 @@ describe('an inbox', () => {
   });
 });
 
-describe('the badge and its explanation match the model after every step', () => {
+describe('the badge and the list of notifications match the model after every step', () => {
   it('for any sequence of actions, with database outages in between', { timeout: 120_000 }, () =>
     holds(directly(), 100),
   );

@@ -88,7 +88,7 @@ async function startInbox() {
 
 const quiet = () => ({ pubSub: createLocalPubSub(), clock: createTestClock(), logger: silent });
 
-/** Inserts notifications for a user without arrivals, as if they had arrived one after another. */
+/** Inserts notifications for a user whose inbox is empty, with consecutive sequence numbers. */
 async function fill(
   user: UserKey,
   count: number,
@@ -110,7 +110,7 @@ async function fill(
 }
 
 describe('marking', () => {
-  it('marks one or thousands of notifications, and none that arrived after `upToSeq`', async () => {
+  it('marks one or thousands of notifications, but no notification that arrived after `upToSeq`', async () => {
     const one = await startInbox();
     await one.apply(Array.from({ length: 1_500 }, () => notificationSent(one.user)));
     const read = await one.act.markNotifications(one.user, {
@@ -127,7 +127,7 @@ describe('marking', () => {
     expect(again).toMatchObject({ affectedCount: 0, badge: { unseen: 100, unread: 100 } });
   });
 
-  it('leaves a correct badge after each step, and a second call finishes an interrupted marking', async () => {
+  it('leaves a correct badge after each step, and a second call finishes an interrupted call', async () => {
     const one = await startInbox();
     await fill(one.user, 12_000);
     const seen: number[] = [];
@@ -154,7 +154,7 @@ describe('marking', () => {
     expect(seen).toEqual([7_000, 2_000, 1_000]);
   });
 
-  it('lets thousands of snoozed notifications arrive again in their order, after all others', async () => {
+  it('lets thousands of snoozed notifications arrive again in their order, after all other notifications', async () => {
     const one = await startInbox();
     await fill(one.user, 6_000, {
       snoozed_until: `now() + interval '1 day'`,
@@ -181,7 +181,7 @@ describe('marking', () => {
     ['UNREAD', { seen_at: 'now()', read_at: 'now()' }, { unseen: 0, unread: 11_000 }],
     ['ARCHIVE', {}, { unseen: 0, unread: 0 }],
     ['UNARCHIVE', { archived_at: 'now()' }, { unseen: 11_000, unread: 11_000 }],
-  ])('counts right in several steps: %s', async (action, columns, badge) => {
+  ])('leaves correct counts after several steps: %s', async (action, columns, badge) => {
     const one = await startInbox();
     await fill(one.user, 11_000, columns);
     await createReconcile({ store: storage.store, ...quiet() }).badge(one.user, { dryRun: false });
@@ -210,7 +210,7 @@ describe('marking', () => {
     expect(await drift(storage.query)).toEqual([]);
   });
 
-  it('leaves counters at 0 if they were too low before', async () => {
+  it('leaves the counters at 0 if the counters were too low before', async () => {
     const one = await startInbox();
     await one.send();
     await storage.query('UPDATE inbox SET unseen = 0, unread = 0 WHERE user_id = $1', [one.user.userId]);
@@ -240,7 +240,7 @@ describe('marking', () => {
     const [one, other] = [await startInbox(), await startInbox()];
     const id = await one.send();
     const marked = await other.act.markNotifications(other.user, { action: 'READ', which: { ids: [id] } });
-    // The notification never arrived in this inbox.
+    // The notification with the other id never arrived in this inbox.
     expect(marked).toMatchObject({ affectedCount: 0, unknownIds: [id] });
     expect(await one.inbox()).toMatchObject({ unread: 1 });
   });
@@ -263,7 +263,7 @@ describe('opening', () => {
 });
 
 describe('a group', () => {
-  it('counts once until it is seen, with the newest content and the newest place', async () => {
+  it('counts as one notification until it is seen, and has the newest content and the top place in the list', async () => {
     const one = await startInbox();
     const id = await one.send({ groupKey: 'order-1', title: 'Paid' });
     await one.send();
@@ -276,7 +276,7 @@ describe('a group', () => {
     expect((await one.list())[0]).toMatchObject({ title: 'Delivered', groupCount: 1 });
   });
 
-  it('is one notification, however many of its notifications are in one batch', async () => {
+  it('is one notification, even if many of its notifications are in one batch', async () => {
     const one = await startInbox();
     const sent = Array.from({ length: 20 }, () =>
       notificationSent({
@@ -292,7 +292,7 @@ describe('a group', () => {
 });
 
 describe('a visit', () => {
-  it('reads the notifications about its subject that precede it in the log', async () => {
+  it('marks the notifications about its subject that precede it in the log as read', async () => {
     const one = await startInbox();
     const about = (subjectId: string) =>
       notificationSent({
@@ -309,7 +309,7 @@ describe('a visit', () => {
     ]);
   });
 
-  it('reads the notifications about each viewed item', async () => {
+  it('marks the notifications about each viewed item as read', async () => {
     const one = await startInbox();
     for (const subjectId of ['a', 'b', 'c']) await one.send({ subjectId });
     await one.view('a', 'c', 'd');
@@ -318,7 +318,7 @@ describe('a visit', () => {
     expect(read.map(({ subjectId }) => subjectId).sort()).toEqual(['a', 'c']);
   });
 
-  it('reads the newest notifications up to its limit, the next visit reads the next ones, and the counters are exact', async () => {
+  it('marks the newest notifications up to its limit as read, the next visit marks the next ones, and the counters are exact', async () => {
     const one = await startInbox();
     const about = (count: number) =>
       one.apply(
@@ -341,7 +341,7 @@ describe('a visit', () => {
       return row;
     };
     expect(await unread()).toEqual({ n: 200, upTo: '200' });
-    // A visit does not read archived notifications, and they do not count toward its limit.
+    // A visit does not mark archived notifications, and they do not count toward its limit.
     await about(maxReadByVisit);
     await one.act.markNotifications(one.user, { action: 'ARCHIVE', which: { filter: { read: false } } });
     await one.act.markNotifications(one.user, {
@@ -354,7 +354,7 @@ describe('a visit', () => {
     expect((await drift(storage.query)).filter(({ user_id }) => user_id === one.user.userId)).toEqual([]);
   });
 
-  it('reads nothing that was sent after it, even if it is applied late', async () => {
+  it('does not mark a notification that was sent after the visit, even if the visit is applied late', async () => {
     const one = await startInbox();
     await one.send({ subjectId: 'thread-1' });
     const occurredAt = new Date(testNow.getTime() - 10 * minuteMs);
@@ -367,8 +367,8 @@ describe('a visit', () => {
 
 describe('a group with several unseen notifications', () => {
   /**
-   * Creates a user for whom the oldest and the newest notification of a group are unseen, each with its own
-   * subject.
+   * Creates a user and a group. The oldest and the newest notification of the group are unseen, each about a
+   * different subject.
    */
   async function startWithTwo() {
     const one = await startInbox();
@@ -389,13 +389,13 @@ describe('a group with several unseen notifications', () => {
       data: { category: 'general', severity: 'NORMAL', title: 'Again', groupKey: 'likes' },
     });
 
-  it('joins a new notification to the newest one', async () => {
+  it('adds a new notification to the newest unseen notification', async () => {
     const one = await startWithTwo();
     await one.apply([again(one)]);
     expect(await one.list()).toMatchObject([{ title: 'Again', groupCount: 2 }, { title: 'Oldest' }]);
   });
 
-  it('joins a new notification to the next one if a visit in the same batch reads the newest', async () => {
+  it('adds a new notification to the next unseen one if a visit in the same batch marks the newest one as read', async () => {
     const one = await startWithTwo();
     const visit = pageViewed({
       ...one.user,
@@ -407,7 +407,7 @@ describe('a group with several unseen notifications', () => {
     expect(await one.inbox()).toMatchObject({ unseen: 1, unread: 1 });
   });
 
-  it('joins a new notification to the next one if the newest expires in the same batch', async () => {
+  it('adds a new notification to the next unseen one if the newest one expires in the same batch', async () => {
     const one = await startInbox();
     await one.pass(1_000_000);
     const inMinutes = (minutes: number) => new Date(one.clock.now().getTime() + minutes * minuteMs);
@@ -424,7 +424,7 @@ describe('a group with several unseen notifications', () => {
 });
 
 describe('a scheduled notification', () => {
-  it('arrives at its time, once, however many workers deliver it', async () => {
+  it('arrives once at its delivery time, even if several workers deliver it', async () => {
     const one = await startInbox();
     // No notification of the tests above is still scheduled.
     await one.pass(1_000_000);

@@ -36,7 +36,10 @@ const happening = fc.oneof(
   fc.record({ what: what('pass'), days: fc.integer({ min: 1, max: 24 }).map((n) => n / 4) }),
 );
 
-/** The same behavior in a few lines. The model computes each count from all items and views. */
+/**
+ * A model with the same behavior as the store in a few lines. The model computes each count from all items
+ * and views.
+ */
 function createModel(now: () => Date) {
   const items = new Map<string, { publishedAt: number; viewsFrom: number; isRetracted: boolean }>();
   const views = new Map<string, number>();
@@ -97,7 +100,7 @@ describe('a collection after any sequence of actions', () => {
         ]);
         const moment = (back: number) => new Date(clock.now().getTime() - back * dayMs);
         for (const one of happenings) {
-          // Every second failure comes after the commit, so the repeated work was already done.
+          // Every second failure comes after the commit, so the retry repeats work that is already committed.
           const away = awayFor(store, 'failures' in one ? one.failures : 0);
           const { items, project } = writersOn(away);
           switch (one.what) {
@@ -153,11 +156,11 @@ describe('a collection after any sequence of actions', () => {
     );
   }
 
-  it('has the badge that the model counts, and the version grows whenever the count changes', async () => {
+  it('has the badge that the model computes, and its version increases whenever the count changes', async () => {
     await holds(storage.store, 60);
   });
 
-  it('fails the check above if versions do not grow or time does not pass (controls)', async () => {
+  it('fails the check above if versions do not increase or time does not pass (controls)', async () => {
     const unversioned = withTransactions(storage.store, () => ({ saveCollection: async () => {} }));
     await expect(holds(unversioned, 60)).rejects.toThrow('Property failed');
     const timeless: Store = {
@@ -167,7 +170,7 @@ describe('a collection after any sequence of actions', () => {
     await expect(holds(timeless, 60)).rejects.toThrow('Property failed');
   });
 
-  it('never has one version for two counts, nor an older version after a newer one, under concurrency', async () => {
+  it('never has one version for two counts, nor an older version after a newer version, during concurrent actions', async () => {
     const { publish, retract, view, key, clock } = createTestCollection(storage.store);
     const stores = [storage.store, createPostgresStore(storage.connectAgain())];
     let writing = true;

@@ -29,7 +29,7 @@ const build = ({ store = storage.store, pubSub }: { store?: Store; pubSub?: PubS
   createTestCollection(store, pubSub);
 
 describe('an item badge', () => {
-  it('counts items that are published, not retracted and not viewed, also for unknown users', async () => {
+  it('counts items that are published, not retracted and not viewed, even for users who do not exist', async () => {
     const { publish, retract, view, badge, key } = build();
     expect(await badge('alice')).toMatchObject({ unseen: 0, version: 0 });
     await publish('a', 'b', 'c');
@@ -66,7 +66,7 @@ describe('an item badge', () => {
     expect(await badge('alice')).toEqual(before);
   });
 
-  it('keeps tenants and collections apart', async () => {
+  it('counts only the items of its tenant and collection', async () => {
     const one = build();
     const other = build();
     await one.publish('a');
@@ -81,7 +81,7 @@ describe('an item badge', () => {
     });
   });
 
-  it('costs one row and the same statements for a hundred thousand users as for none', async () => {
+  it('needs one row and the same statements for a hundred thousand users as for none when items change', async () => {
     const { publish } = build();
     await publish('to make the collection');
     async function cost(item: string) {
@@ -104,7 +104,7 @@ describe('an item badge', () => {
     expect(await cost('b')).toEqual(forNobody);
   });
 
-  it('costs one statement for any number of users and collections that are read together', async () => {
+  it('needs one statement for any number of users and collections that are read together', async () => {
     const builds = [build(), build(), build()];
     for (const { publish } of builds) await publish('a', 'b');
     const statements = vi.spyOn(pg.Client.prototype, 'query');
@@ -136,7 +136,7 @@ describe('an item badge as time passes', () => {
     expect(await badge('alice')).toMatchObject({ unseen: 0, version: 4 });
   });
 
-  it('gets one new version, however many readers notice at the same time', async () => {
+  it('gets one new version, even if many readers find an outdated count at the same time', async () => {
     const { publish, badge, pass, key, clock } = build();
     await publish('a', 'b');
     pass(11);
@@ -153,7 +153,7 @@ describe('an item badge as time passes', () => {
     expect(await badge('alice')).toMatchObject({ version: 2 });
   });
 
-  it('keeps an item viewed for as long as the item counts', async () => {
+  it('counts a viewed item as viewed for as long as the item can count', async () => {
     const { items, key, view, badge, pass } = build();
     await view('alice', 'a');
     pass(9);
@@ -174,7 +174,7 @@ describe('an item badge as time passes', () => {
     expect(await badge('alice')).toMatchObject({ unseen: 0 });
   });
 
-  it('loses only the views that no longer count', async () => {
+  it('loses only the views that cannot count again', async () => {
     const { publish, view, badge, pass, clock, key } = build();
     const viewed = async () =>
       (await storage.query('SELECT FROM item_view WHERE collection = $1', [key.collection])).length;
@@ -205,12 +205,12 @@ describe('views of items that are not published', () => {
   const rowsOf = async (table: string, { collection }: { readonly collection: string }) =>
     (await storage.query(`SELECT FROM ${table} WHERE collection = $1`, [collection])).length;
 
-  it('are kept up to the limit per user, and count when their items are published', async () => {
+  it('are stored up to the limit per user, and count when their items are published', async () => {
     const { publish, view, badge, project, key } = build();
     await publish('known');
     await view('alice', ...names('a', 500));
     await view('alice', ...names('b', 499));
-    // Repeated early views take no further room, and views of published items need none.
+    // Repeated views of unpublished items and views of published items do not count toward the limit.
     await view('alice', ...names('b', 499), 'known');
     await view('alice', 'c', 'd');
     expect(project.unkeptViews()).toBe(1);
@@ -221,7 +221,7 @@ describe('views of items that are not published', () => {
     expect(await badge('bob')).toMatchObject({ unseen: 4 });
   });
 
-  it('leave no row of a missing collection after the sweep', async () => {
+  it('leave no row if their collection does not exist when the sweep removes them', async () => {
     const { view, badge, key } = build();
     await view('alice', 'a', 'b');
     expect(await badge('alice')).toMatchObject({ unseen: 0, version: 0 });
@@ -233,7 +233,7 @@ describe('views of items that are not published', () => {
       expect(await rowsOf(table, key)).toBe(0);
   });
 
-  it('stay after the sweep if the item was published in time', async () => {
+  it('are removed by the sweep, except the views of items that were published before the sweep', async () => {
     const { publish, view, badge, key } = build();
     await view('alice', 'a', 'b');
     await publish('a');
@@ -243,13 +243,13 @@ describe('views of items that are not published', () => {
     expect(await rowsOf('early_item_view', key)).toBe(0);
     const after = await badge('alice');
     expect(after.unseen).toBe(0);
-    // The sweep cannot know whether b is being published at this moment, so the version grows.
+    // Another transaction may publish b at this moment, so the version increases.
     expect(after.version).toBe(before.version + 1);
     await publish('b');
     expect(await badge('alice')).toMatchObject({ unseen: 1 });
   });
 
-  it('delay the creation of a collection until they are committed', async () => {
+  it('delay the creation of a collection until the transaction that adds the views is committed', async () => {
     const locks = async () =>
       (
         await storage.query<{ granted: boolean }>(
@@ -276,7 +276,7 @@ describe('views of items that are not published', () => {
 });
 
 describe('the message after a change of items', () => {
-  it('goes to the collection after items are published or retracted, and is not sent if nothing changed', async () => {
+  it('is sent to all watchers of the collection after items are published or retracted, but not if nothing changed', async () => {
     const pubSub = observed(createLocalPubSub());
     const { publish, retract, key } = build({ pubSub });
     await publish('a', 'b');
@@ -289,7 +289,7 @@ describe('the message after a change of items', () => {
     ]);
   });
 
-  it('goes to the user after a view, without a count, also when the view is applied again', async () => {
+  it('is sent to the watchers of the user after a view, without a count, and again if the view is applied again', async () => {
     const pubSub = observed(createLocalPubSub());
     const { publish, project, recordsOfView, key } = build({ pubSub });
     await publish('a', 'b');
@@ -305,7 +305,7 @@ describe('the message after a change of items', () => {
     ]);
   });
 
-  it('goes to the user after a view, and the worker counts no items', async () => {
+  it('is sent to the watchers of the user after a view, and the worker counts no items', async () => {
     const uncounted: Store = { ...storage.store, itemBadges: () => Promise.reject(new Error('counted')) };
     const pubSub = observed(createLocalPubSub());
     const { publish, project, recordsOfView } = build({ pubSub, store: uncounted });
@@ -318,7 +318,7 @@ describe('the message after a change of items', () => {
     ]);
   });
 
-  it('is not sent if the transaction fails, and a failed message undoes nothing', async () => {
+  it('is not sent if the transaction fails, and the change remains if the message cannot be sent', async () => {
     const pubSub = observed(createLocalPubSub());
     const store = withTransactions(storage.store, () => ({
       saveCollection: () => Promise.reject(new Error('no')),
@@ -333,7 +333,7 @@ describe('the message after a change of items', () => {
 });
 
 describe('retracting', () => {
-  it('retracts the items that exist and names the others', async () => {
+  it('retracts the items that exist, and returns a problem for each other item', async () => {
     const { publish, retract, badge, key } = build();
     expect(await retract('a')).toMatchObject({ items: [], problems: [{ code: 'NOT_FOUND' }] });
     expect(

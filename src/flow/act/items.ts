@@ -22,16 +22,16 @@ import { createQuotas, type Quotas, unlimited } from '../record/quota.ts';
 
 const title = text(200).nullish();
 
-/** The changed items, and the problems of the other items. */
+/** The changed items, and the problems of the items that were not changed. */
 export interface PublishedItems {
   readonly items: readonly Item[];
   readonly problems: readonly Problem[];
 }
 
 /**
- * Publishes and retracts items. Each call commits one transaction. If the collection changed, the call then
- * publishes one message to all watchers of the collection. Rejects with UNAVAILABLE if it is unknown whether
- * the transaction was committed. Repeating a call is harmless.
+ * Creates the functions that publish and retract items. Each call commits one transaction. If the collection
+ * changed, the call then publishes one message to all watchers of the collection. A call rejects with
+ * UNAVAILABLE if it is unknown whether the transaction was committed. Repeating a call is harmless.
  */
 export function createItems(
   {
@@ -57,7 +57,10 @@ export function createItems(
   },
 ) {
   return {
-    /** Publishes all items, or none if there are problems. Creates the collection if it is missing. */
+    /**
+     * Publishes all items. If there are problems, publishes no item. Creates the collection if it does not
+     * exist.
+     */
     async publish(key: CollectionKey, drafts: readonly ItemDraft[]): Promise<PublishedItems> {
       const horizon = horizonAt(clock.now(), viewHorizonDays);
       const itemIds = drafts.map(({ itemId }) => itemId);
@@ -90,8 +93,8 @@ export function createItems(
     },
 
     /**
-     * Retracts the items that exist. Each other item has a problem. An item that is already retracted stays
-     * unchanged.
+     * Retracts the items that exist. Returns a problem for each item that does not exist. An item that is
+     * already retracted does not change.
      */
     async retract(key: CollectionKey, itemIds: readonly string[]): Promise<PublishedItems> {
       const at = (index: string) => ['input', 'itemIds', index];
@@ -135,7 +138,7 @@ const moveOf = ({ collection }: CollectionKey, cause: 'PUBLISHED' | 'RETRACTED')
   cause,
 });
 
-/** The problems of the collection, of the number of items and of their ids. */
+/** Returns the problems of the collection name, of the number of items, and of the item ids. */
 function bulkProblems(
   { collection }: CollectionKey,
   itemIds: readonly string[],

@@ -69,7 +69,7 @@ function startProcess() {
   };
 }
 
-/** Records the statements that the database receives from now on. */
+/** Collects the statements that the database receives from now on. */
 function statementsOf({ pool }: Database): string[] {
   const statements: string[] = [];
   pool.on('connect', (client) => {
@@ -116,14 +116,14 @@ describe('a limit changed through the API', () => {
     await one.act.updateUserLimitProgress(caller, { userLimitId: 'limit-1', amount: '30' });
     await caughtUp(2);
     expect(one.statements.filter((text) => text.startsWith('BEGIN'))).toHaveLength(1);
-    // The statements of the transaction, the query for the owner of the limit before it, and the query for
-    // the mark of the event after it.
+    // These are the statements of the transaction, the query before it for the owner of the limit, and the
+    // query after it for the row that records that the event was applied.
     expect(one.statements).toHaveLength(10);
     expect(one.published()).toHaveLength(2);
     expect(await history()).toEqual(['USER_LIMIT_PROGRESS_CHANGED', 'USER_LIMIT_CREATED']);
   });
 
-  it('reaches other consumers of the topic once per change', async () => {
+  it('is sent to other consumers of the topic once per change', async () => {
     const one = startProcess();
     await one.work();
     await one.act.createUserLimit(caller, definition);
@@ -135,7 +135,7 @@ describe('a limit changed through the API', () => {
     ]);
   });
 
-  it('is correct if the process ends before it reads the outbox', async () => {
+  it('is correct if the process ends before the relay reads the outbox', async () => {
     await startProcess().act.createUserLimit(caller, definition);
     const committed = await limitsOf(storage.store, [alice]);
     expect(committed).toHaveLength(1);
@@ -163,7 +163,7 @@ describe('a limit changed through the API', () => {
     expect(one.published()).toHaveLength(2);
   });
 
-  it('is applied together with other events of a batch, each once', async () => {
+  it('is applied once, in a batch with other events that are each applied once', async () => {
     const one = startProcess();
     await one.work();
     await one.act.createUserLimit(caller, definition);

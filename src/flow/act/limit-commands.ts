@@ -76,21 +76,21 @@ interface Command {
 
 type Decide = (limit: UserLimit, timeZone: string, now: Date) => Decision | Refused;
 
-/** The change of one limit that a command asks for. */
+/** The change of a limit that a command requests. */
 interface Change {
   readonly command: Command;
   readonly eventId: string;
   readonly user: UserKey;
   readonly userLimitId: string;
   readonly decide: Decide;
-  /** A check before the user is locked. Returns the reason to refuse the change, or undefined. */
+  /** Checks the change before the user is locked. Returns the reason to refuse the change, or undefined. */
   refusal?(transaction: LimitCommandTransaction): Promise<Refused | undefined>;
 }
 
 /**
- * Changes of limits that callers make through the API. Each change makes the event that a producer would
- * send, and gives it the next sequence number of the limit under the lock of the limit's user. The event is
- * applied like an event from the log, and is also sent to its topic for other consumers.
+ * Creates the mutations that change limits. Each mutation makes the event that a producer would send. The
+ * mutation locks the user of the limit and gives the event the next sequence number of the limit. The event
+ * is applied like an event from the log, and is also sent to its topic for other consumers.
  */
 export function createLimitCommands(deps: LimitCommandDeps, options: LimitCommandOptions) {
   const { store, clock } = deps;
@@ -108,7 +108,7 @@ export function createLimitCommands(deps: LimitCommandDeps, options: LimitComman
   }
 
   return {
-    /** Defines a limit, or redefines it. The user must exist. */
+    /** Defines a limit. If the limit exists, redefines it. The user must exist. */
     async createUserLimit(caller: Caller, input: CreateUserLimit, idempotencyKey?: string): Promise<Limited> {
       const { tenantId } = caller;
       const command = { caller, mutation: 'createUserLimit', idempotencyKey, input };
@@ -153,7 +153,10 @@ export function createLimitCommands(deps: LimitCommandDeps, options: LimitComman
   };
 }
 
-/** The user of the limit with this id. Refuses an id that no user or several users have. */
+/**
+ * Returns the user who has the limit with this id. Returns a problem if no user or several users have a limit
+ * with this id.
+ */
 async function ownerOf(store: LimitStore, tenantId: string, userLimitId: string): Promise<UserKey | Refused> {
   const isName = name.safeParse(userLimitId).success;
   const [first, second] = isName ? await store.limitOwners(tenantId, userLimitId) : [];
@@ -194,7 +197,7 @@ async function changeLimit(
 
 const keyConflict: Refused = { problems: [conflict(['input', 'idempotencyKey'])] };
 
-/** The idempotency key of a command, and the digest of its input. */
+/** Returns the idempotency key of a command, and the digest of its input. */
 function keyOfCommand({ caller, mutation, idempotencyKey, input }: Command) {
   if (idempotencyKey === undefined) return undefined;
   return { ...keyIdentity(caller, mutation, idempotencyKey), digest: digestOf([input]) };
@@ -207,7 +210,7 @@ interface ChangeContext extends LimitCommandOptions {
   readonly now: Date;
 }
 
-/** Decides under the lock of the user which event the change makes, and applies the event. */
+/** Locks the user, makes the event of the change, and applies the event. */
 async function applyChange(
   transaction: LimitCommandTransaction,
   change: Change,
@@ -221,7 +224,8 @@ async function applyChange(
   if (!locked) return { problems: [userNotFound(['input', 'userId'])] };
   const limitKey = { ...user, userLimitId };
   const [found] = await transaction.limits([limitKey]);
-  // A bound key means that the change was applied, because one transaction does both.
+  // If the key is bound, the change was applied, because one transaction binds the key and applies the
+  // change.
   if (isBound && found) return { limit: { ...found, timeZone: locked.timeZone } };
   const limit = found ?? unknownLimit(limitKey, now);
   const decision = decide(limit, locked.timeZone, now);
@@ -240,8 +244,8 @@ interface Applied {
 }
 
 /**
- * Claims the event, applies it like an event from the log, and writes the changes with the record for the
- * topic.
+ * Records that the event is applied, applies it like an event from the log, and writes the changes and the
+ * record for the topic.
  */
 async function applyEvent(
   transaction: LimitCommandTransaction,
@@ -266,8 +270,8 @@ async function applyEvent(
 }
 
 /**
- * The record of an event for its topic. A header tells the workers of this service that the event is already
- * applied.
+ * Returns the record of an event for its topic. A header tells the workers of Unseen that the event is
+ * already applied.
  */
 function recordOf(event: LimitEvent): OutgoingRecord {
   return {
@@ -278,7 +282,7 @@ function recordOf(event: LimitEvent): OutgoingRecord {
   };
 }
 
-/** Delivers the notifications that a limit causes. */
+/** Delivers the notifications about a limit. */
 async function deliver(
   transaction: LimitCommandTransaction,
   notifications: readonly Notification[],

@@ -27,7 +27,10 @@ const source = 'unseen';
 
 export interface CreateUserLimit {
   readonly userId: string;
-  /** Defaults to a new id. If the user has a limit with this id, the call redefines it. */
+  /**
+   * The id of the limit. Defaults to a new id. If the user has a limit with this id, the call redefines the
+   * limit.
+   */
   readonly userLimitId?: string | undefined;
   readonly brandId: string;
   readonly type: LimitType;
@@ -44,7 +47,7 @@ export interface CreateUserLimit {
 
 export interface UpdateUserLimitProgress {
   readonly userLimitId: string;
-  /** Added to the used amount. */
+  /** The amount to add to the used amount. */
   readonly amount: string;
 }
 
@@ -66,7 +69,7 @@ export interface Refused {
 export interface Decision {
   readonly family: typeof userLimitCreated | typeof userLimitProgressChanged | typeof userLimitReset;
   readonly data: Fields;
-  /** Fields that only the payload for other consumers has. */
+  /** Fields that are only in the payload for other consumers. */
   readonly extra?: Fields;
 }
 
@@ -106,8 +109,8 @@ export function definition(
 }
 
 /**
- * The amount, or undefined if it has more digits than an event allows. Events omit such an amount, because it
- * follows from the value.
+ * Returns the amount, or undefined if the amount has more digits than an event allows. An event without this
+ * amount is still complete, because the amount follows from the value.
  */
 const orOmitted = (amount: string) => (signedDecimal.safeParse(amount).success ? amount : undefined);
 
@@ -166,7 +169,7 @@ const brandOf = ({ brandId, currencyCode }: UserLimit): Fields => ({
   ...(currencyCode !== null && { currencyCode }),
 });
 
-/** The event of a decision, with the next sequence number of the limit. */
+/** Makes the event of a decision, with the next sequence number of the limit. */
 export function eventOf(
   { family, data, extra }: Decision,
   limit: UserLimit,

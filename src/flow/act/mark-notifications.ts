@@ -19,8 +19,8 @@ import type { Transactions } from '../../ports/store/transactions.ts';
 import { publishBadges } from '../deliver/publish.ts';
 
 /**
- * The notifications to mark. Without `upToSeq`, every notification that has arrived when marking begins can
- * match.
+ * The notifications to mark. Without `upToSeq`, all notifications that have arrived before the marking begins
+ * can match.
  */
 export interface MarkRequest extends Pick<Marking, 'action' | 'which'> {
   readonly upToSeq?: bigint | undefined;
@@ -30,7 +30,7 @@ interface MarkedStep {
   readonly inbox: Inbox;
   readonly count: number;
   readonly unknownIds: readonly string[];
-  /** The stretch that remains to be marked. Undefined after the last step. */
+  /** The range of sequence numbers that is not marked yet. Undefined after the last step. */
   readonly next: Pick<Marking, 'afterSeq' | 'upToSeq'> | undefined;
 }
 
@@ -43,9 +43,9 @@ interface MarkDeps {
 }
 
 /**
- * Marks notifications of an inbox. A large inbox is marked in steps of some thousand sequence numbers. Each
- * step leaves a correct badge. Repeating a call changes nothing, or finishes an interrupted call.
- * `unknownIds` are the given ids of notifications that never arrived in this inbox.
+ * Marks notifications of an inbox. A large inbox is marked in steps of some thousand notifications. After
+ * each step, the badge is correct. A repeated call changes nothing, or finishes an interrupted call.
+ * `unknownIds` are the requested ids whose notifications never arrived in this inbox.
  */
 export async function markNotifications(
   deps: MarkDeps,
@@ -69,7 +69,10 @@ export async function markNotifications(
   }
 }
 
-/** Marks one step of the notifications after `afterSeq`. Resolves to undefined if the user does not exist. */
+/**
+ * Marks the notifications of one step, which begins after `afterSeq`. Resolves to undefined if the user does
+ * not exist.
+ */
 async function markStep(
   transaction: InboxTransaction & NotificationTransaction,
   key: UserKey,

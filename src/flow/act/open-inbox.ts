@@ -22,9 +22,9 @@ interface OpenDeps {
 }
 
 /**
- * Opens the inbox: the user has seen every notification up to `upToSeq`. Defaults to everything that has
- * arrived. Later arrivals stay unseen. Notifications above an earlier `upToSeq` are counted again, which also
- * corrects a wrong count.
+ * Opens the inbox, which marks every notification up to `upToSeq` as seen. Without `upToSeq`, marks all
+ * notifications that have arrived. Later arrivals stay unseen. The unseen notifications above `upToSeq` are
+ * counted again, which also corrects a wrong count.
  */
 export async function openInbox(
   deps: OpenDeps,

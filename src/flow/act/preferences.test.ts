@@ -59,7 +59,7 @@ const suppressedOf = (category: string) => [
 const delivered = ['DELIVERED', null];
 
 describe('preferences', () => {
-  it('keep absent fields, reset null fields to the default, and return all choices', async () => {
+  it('keep absent fields, get the default for null fields, and are returned with all choices', async () => {
     const user = await createUser();
     const first = await update(user, {
       patch: { timeZone: 'Europe/Berlin', canReceiveNotifications: false },
@@ -80,7 +80,7 @@ describe('preferences', () => {
     });
   });
 
-  it('return a problem for a user who does not exist, and create nothing', async () => {
+  it('are not created for a user who does not exist, and the call returns a problem', async () => {
     const unknownUser = { tenantId: 'default', userId: 'nobody' };
     expect(await update(unknownUser, { categories: off('news') })).toMatchObject({
       problem: { code: 'USER_NOT_FOUND' },
@@ -89,7 +89,7 @@ describe('preferences', () => {
     expect(await storage.store.categoryChoices([unknownUser])).toEqual([]);
   });
 
-  it('cover at most 100 categories, even if two calls race', async () => {
+  it('can contain at most 100 categories, even if two calls run at the same time', async () => {
     const user = await createUser();
     const names = (prefix: string, count: number) =>
       Array.from({ length: count }, (_, index) => `${prefix}${index}`);
@@ -107,7 +107,7 @@ describe('preferences', () => {
 });
 
 describe('an arriving notification', () => {
-  it('is suppressed with a reason as the user chose, unless its category is locked or it is critical', async () => {
+  it('is suppressed with a reason if the user has opted out, unless it is critical and its category is locked', async () => {
     const user = await createUser();
     await update(user, { categories: off('news', 'security') });
     expect(
@@ -127,7 +127,7 @@ describe('an arriving notification', () => {
     expect(await badgeOf(user)).toEqual([3, 3, 3]);
   });
 
-  it('stays suppressed when the user opts in later, and no badge changes', async () => {
+  it('stays suppressed if the user opts in later, and no badge changes', async () => {
     const user = await createUser();
     await update(user, { categories: off('news') });
     await arrive(user, [{ category: 'news' }, {}]);
@@ -140,7 +140,7 @@ describe('an arriving notification', () => {
     expect(await badgeOf(user)).toEqual([2, 2, 2]);
   });
 
-  it('is suppressed per user and per tenant within a batch', async () => {
+  it('is suppressed only for the users who opted out, even if users of several tenants are in one batch', async () => {
     const [a, b] = [await createUser(), await createUser()];
     const namesake = { ...a, tenantId: 'other' };
     await storage.store.transaction((transaction) => transaction.ensureUsers([namesake], testNow));

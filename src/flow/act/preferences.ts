@@ -9,11 +9,11 @@ import type { UserTransaction } from '../../ports/store/users.ts';
 /** The preferences to change. Absent fields and categories keep their values. */
 export interface PreferencesChange {
   readonly patch: UserPatch;
-  /** Each category at most once. */
+  /** The choices to change. Each category may be in the list at most once. */
   readonly categories: readonly CategoryChoice[];
 }
 
-/** The changed user, with all category choices of the user. */
+/** The user after the change, with all category choices of the user. */
 export interface Preferred {
   readonly user: User;
   readonly choices: readonly CategoryChoice[];
@@ -21,7 +21,7 @@ export interface Preferred {
 
 /**
  * Changes which notifications a user receives from now on. Suppressed notifications stay suppressed, and
- * delivered notifications stay delivered. So no badge changes, and nothing is published.
+ * delivered notifications stay delivered. The badge does not change, so nothing is published.
  */
 export async function updatePreferences(
   {

@@ -3,42 +3,49 @@ import { type Activity, type ActivityTypeKey, otherType } from '../../domain/act
 import { pageViewType } from '../../events/activity.ts';
 import type { ActivityTransaction } from '../../ports/store/activity.ts';
 
-/** The most tenants whose types are remembered. */
+/** The maximum number of tenants whose types are cached. */
 const maxTenants = 10_000;
 
-/** The longest name that counts as a type, in bytes. An answer of the API may name up to 75 000 types. */
+/**
+ * The maximum length of the name of a type, in bytes. The length is limited because an answer of the API may
+ * name up to 75 000 types.
+ */
 const maxNameBytes = 64;
 
 /**
- * How long the types of a tenant are remembered, in ms. The sweep forgets types that no activity has any
- * more.
+ * The time for which the types of a tenant are cached, in ms. The time is limited because the sweep removes
+ * types that no activity has any more.
  */
 const rememberedMs = 3_600_000;
 
 type KnownTypes = ReadonlyMap<string, ReadonlySet<string>>;
 
-/** Activities with the types they count as. */
+/** Activities with the types that they count as. */
 export interface NamedActivities {
   readonly activities: readonly Activity[];
-  /** How many of the activities count as `other`, because their tenant has no room for more types. */
+  /**
+   * The number of the activities that count as `other`, because their tenant has the maximum number of types
+   * or the name of the type is too long.
+   */
   readonly others: number;
   /** The types that the transaction read. Call `learn` with them after the commit. */
   readonly learned: KnownTypes;
 }
 
 /**
- * Decides which type an activity counts as. An activity counts as its own type if its tenant has at most
- * `max` types and the name has at most 64 bytes. Otherwise it counts as `other`.
+ * Creates an object that decides which type an activity counts as. An activity counts as its own type if this
+ * type is among the `max` types of its tenant and has a name of at most 64 bytes. Otherwise the activity
+ * counts as `other`.
  *
- * The types are in the database, so all workers decide alike. The types of a tenant are remembered, so that
- * known types and full lists cost no statement.
+ * The types are stored in the database, so all workers decide in the same way. The types of a tenant are
+ * cached, so known types and full lists need no statement.
  */
 export function createActivityTypes({ max }: { readonly max: number }) {
   const remembered = new LRUCache<string, ReadonlySet<string>>({ max: maxTenants, ttl: rememberedMs });
 
   /**
-   * The types that need a statement, each once. A type needs none if it is remembered or if the list of its
-   * tenant is full.
+   * Returns the types that need a statement, without duplicates. A type needs no statement if it is cached or
+   * if its tenant has `max` types.
    */
   function undecided(activities: readonly Activity[]): readonly ActivityTypeKey[] {
     const found = new Map<string, ActivityTypeKey>();
@@ -72,7 +79,7 @@ export function createActivityTypes({ max }: { readonly max: number }) {
       return { activities: named, others, learned };
     },
 
-    /** Remembers committed types. */
+    /** Caches committed types. */
     learn(types: KnownTypes): void {
       for (const [tenantId, known] of types) remembered.set(tenantId, known);
     },

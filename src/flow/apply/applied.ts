@@ -4,9 +4,10 @@ import type { LogRecord } from '../../ports/event-log.ts';
 import type { EventStore } from '../../ports/store/events.ts';
 
 /**
- * Drops records whose sender has already applied their events to this database. The sender marks such a
- * record with `appliedHeader`. The function sends one query, and only if a record has the header. A worker
- * with another database finds no mark of these events there, and applies them.
+ * Removes the records whose events are already applied in this database, and returns the other records. If a
+ * sender applies an event itself, the sender adds the header `appliedHeader` to the record and a mark to its
+ * database. A mark is a row that records that the event was applied. The function sends one query, and only
+ * if a record has the header. A worker with another database finds no mark, and applies the event.
  */
 export async function withoutApplied(
   store: EventStore,

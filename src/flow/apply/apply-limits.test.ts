@@ -42,7 +42,7 @@ const limitThresholds: LimitThresholds = {
 let users = 0;
 let offsets = 0;
 
-/** A user that no other test uses, and a projection for the limit events of this user. */
+/** Creates a user that no other test uses, and a projection for the limit events of this user. */
 function someone(store: Store = storage.store) {
   const user: UserKey = { tenantId: 'default', userId: `user-${++users}` };
   const pubSub = observed(createLocalPubSub());
@@ -80,7 +80,7 @@ function someone(store: Store = storage.store) {
 }
 
 describe('the stage of limits', () => {
-  it('keeps the exact amounts and times of events', async () => {
+  it('stores the exact amounts and times of events', async () => {
     const one = someone();
     await one.apply(
       one.wire('USER_LIMIT_RESET', 3),
@@ -112,7 +112,7 @@ describe('the stage of limits', () => {
     expect(one.project.limitDisagreements()).toBe(1);
   });
 
-  it('keeps the definitions that progress depends on, for any source name', async () => {
+  it('stores the definitions that the progress depends on, for any source name', async () => {
     const one = someone();
     const sources = ['a,b', '"', '\\"', '(a)', "''", '{}', ' ', 'ü\u{1f600}'];
     await one.apply(
@@ -131,7 +131,7 @@ describe('the stage of limits', () => {
     expect((await one.limit())?.older).toEqual([]);
   });
 
-  it('computes the same history for any order of events, also if some amounts are totals', async () => {
+  it('computes the same history for any order of events, even if some amounts are totals', async () => {
     const used = (previousProgress: string, amount: string, remainingAmount: string) => ({
       previousProgress,
       amount,
@@ -164,7 +164,7 @@ describe('the stage of limits', () => {
     }
   });
 
-  it('keeps special characters in names, and times of any year', async () => {
+  it('stores special characters in names, and times of any year', async () => {
     const one = someone();
     const names = ['a,b', 'a b', '"', '""', '\\', '\\"', '(a)', "''", '{}', ',', ' ', 'ü\u{1f600}', 'NULL'];
     for (const [index, brandId] of names.entries()) {
@@ -186,7 +186,7 @@ describe('the stage of limits', () => {
     }
   });
 
-  it('reaches the same state for any order and batches of doubled events', async () => {
+  it('reaches the same state for any order and any batches of events, even if each event arrives twice', async () => {
     const story = someone();
     const wires = [
       story.wire('USER_LIMIT_CREATED', 1),
@@ -224,7 +224,7 @@ describe('the stage of limits', () => {
   const text = (value: unknown) =>
     JSON.stringify(value, (_, part) => (typeof part === 'bigint' ? String(part) : part));
 
-  it('applies the fixture in any order, doubled, with 1 dead letter', async () => {
+  it('applies the events of the fixture twice in any order, with 1 dead letter', async () => {
     for (let round = 0; round < 20; round += 1) {
       const tenantId = `fixture-${round}`;
       const users = limitFixtureUsers.map((userId) => ({ tenantId, userId }));
@@ -248,7 +248,7 @@ describe('the stage of limits', () => {
     }
   });
 
-  it('reaches the same state if four workers apply all events at once in different orders', async () => {
+  it('reaches the same state if four workers apply all events at the same time in different orders', async () => {
     for (let round = 0; round < 10; round += 1) {
       const tenantId = `together-${round}`;
       const work = async () => {
@@ -303,7 +303,8 @@ describe('a threshold', () => {
       },
     ]);
     expect(await one.unseen()).toBe(1);
-    // Repeats the last event, then all events, also without the marks of applied events.
+    // Repeats the last event, then all events, and then all events again without the rows that record that
+    // they were applied.
     await one.apply(all[2] as Fields, all[3] as Fields);
     await one.apply(...all);
     await storage.query('DELETE FROM processed_event');

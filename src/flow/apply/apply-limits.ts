@@ -17,7 +17,7 @@ import { type User, userKeyOf } from '../../domain/user.ts';
 import type { LimitEvent } from '../../events/limit.ts';
 import { wireTypeOf } from '../../events/limit-event.ts';
 
-/** Namespace of the ids of notifications that limit events cause. */
+/** The UUID namespace of the ids of notifications about limits. */
 const notificationNamespace = 'a3d0b0f6-2f0e-4d57-9d0f-1f7f5f0d6c55';
 
 /** The changes of a batch of limit events: the rows to write and the notifications to send. */
@@ -49,7 +49,10 @@ export interface LockedLimits {
   readonly found: readonly UserLimit[];
 }
 
-/** Applies the events that are in `fresh`, in the order of `events`. It writes no rows. */
+/**
+ * Computes the changes that the events in `fresh` make, in the order of `events`. Does not write to the
+ * store.
+ */
 export function applyLimitEvents(
   { users, found }: LockedLimits,
   events: readonly LimitEvent[],
@@ -109,8 +112,8 @@ function recordOf(event: LimitEvent): LimitRecord {
 }
 
 /**
- * The progress that the event states. An event that came too late to count states a progress, too.
- * `limit-history.ts` computes the effective progress.
+ * Returns the progress that the event states. Null if it states none. An event that is too late to change the
+ * limit also states a progress. `limit-history.ts` computes the effective progress.
  */
 function statedProgress(event: LimitEvent): string | null {
   switch (event.type) {

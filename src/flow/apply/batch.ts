@@ -4,12 +4,15 @@ import type { DeadLetter } from '../../ports/store/dead-letters.ts';
 import { type ReadRecord, readRecords } from './read-records.ts';
 import type { Stage, StageRun } from './stage.ts';
 
-/** The events of a batch of records, the runs of their stages, and the combined effects of the runs. */
+/**
+ * The events of a batch of records, the runs of their stages, and the combined effects of these runs. A run
+ * is one execution of a stage for the events of the batch.
+ */
 export interface Batch {
   readonly now: Date;
-  /** In the order of the log. */
+  /** The events, in the order of the log. */
   readonly events: readonly (ReadRecord & { readonly run: StageRun })[];
-  /** The runs of the families that have events, in the order of the stages. */
+  /** The runs of the stages that have events in this batch, in the order of the stages. */
   readonly runs: readonly StageRun[];
   readonly creates: readonly UserKey[];
   readonly locks: readonly UserKey[];
@@ -21,7 +24,7 @@ export interface Batch {
   readonly ignoredRecords: number;
 }
 
-/** Reads records and gives the events of each family to its stage. Events without a stage are ignored. */
+/** Decodes records and passes each event to the stage for its type. Events without a stage are ignored. */
 export function selectBatch(stages: readonly Stage[], records: readonly LogRecord[], now: Date): Batch {
   const { events: all, deadLetters, ignoredRecords } = readRecords(records, now);
   const recordsByStage = new Map(stages.map((stage): [Stage, ReadRecord[]] => [stage, []]));

@@ -89,7 +89,7 @@ const caughtUp = () =>
     }
   }, waiting);
 
-/** Page views and unseen notifications of each user. */
+/** Returns the number of page views and unseen notifications of each user. */
 const counts = () =>
   Promise.all(
     users.map(async (user) => {
@@ -101,7 +101,7 @@ const everyUser = (...pair: readonly number[]) => users.map(() => pair);
 const deadLetters = () => storage.query('SELECT topic, error_message FROM dead_letter');
 
 describe('a worker on Kafka', () => {
-  it('applies the records of other systems once, also after a replay of the whole topics', async () => {
+  it('applies the records of other systems once, even after a replay of the whole topics', async () => {
     const worker = await work();
     await produce(1);
     await kafka.produce({ topic: topics.userActivity, key: null, value: '{ not json' });
@@ -124,7 +124,7 @@ describe('a worker on Kafka', () => {
     expect(await deadLetters()).toEqual([{ topic: topics.userActivity, error_message: 'not JSON' }]);
   });
 
-  it('does not change a limit that a mutation created, and publishes it once', async () => {
+  it('does not apply the record of a mutation to a limit again, and the limit is published once', async () => {
     const pubSub = observed(createLocalPubSub());
     const deps = { store: storage.store, pubSub, clock: systemClock, logger: silent };
     const project = createProject(deps, { retentionDays: 183 });
@@ -165,7 +165,7 @@ describe('a worker on Kafka', () => {
     expect(await counts()).toEqual(everyUser(1, 1));
   });
 
-  it('keeps its partitions and writes no dead letter if the database is away longer than the session', async () => {
+  it('keeps its partitions and writes no dead letter if the database is unreachable for longer than the session timeout', async () => {
     const store = awayFor(storage.store, 30);
     await work(store);
     const startedAt = performance.now();
@@ -202,7 +202,7 @@ describe('a worker on Kafka', () => {
     await kafka.produceBatch(topic, recordBatch({ records: others.map((user) => view(user)) }));
     await kafka.produceBatch(topic, recordBatch({ records: [view(behind)] }));
     kafka.changeStored(topic, (stored) => {
-      // Damages the stored batch before the last one.
+      // Damages the second to last stored batch.
       const at = stored.indexOf('"user-2"');
       stored[at] = 0;
     });
@@ -244,7 +244,7 @@ describe('a worker on Kafka', () => {
     expect(log.fatal).toEqual([]);
   });
 
-  it('keeps the exact bytes of a dead letter in its retry and in its copy', async () => {
+  it('keeps the exact bytes of a dead letter when the dead letter is retried and when it is copied', async () => {
     const bytes = Buffer.from([0xff, 0, 0x41]);
     const record = { key: bytes, value: bytes, headers: oddHeaders };
     await kafka.produceBatch(topics.userActivity, recordBatch({ records: [record] }));
@@ -291,7 +291,7 @@ describe('a worker on Kafka', () => {
     }
   });
 
-  it('continues after Kafka was killed, and applies every record once', async () => {
+  it('continues after Kafka is killed, and applies every record once', async () => {
     await work();
     await produce(1);
     await kafka.kill();
@@ -315,7 +315,7 @@ describe('a worker on Kafka', () => {
       }
     };
     const worker = await work(awayFor(storage.store, 6));
-    // Keeps the order of the producer, so that the same event crosses the threshold.
+    // Sends the events in the same order each time, so that the same event crosses the threshold.
     await produceAll(limitFixture);
     await caughtUp();
     expect(await table()).toEqual(limitFixtureTable);
@@ -329,7 +329,7 @@ describe('a worker on Kafka', () => {
     expect(await table()).toEqual(limitFixtureTable);
     await worker.stop();
 
-    // Removes the marks of applied events.
+    // Removes the rows that record which events were applied.
     await storage.query('DELETE FROM processed_event');
     await vi.waitFor(
       () => kafka.admin.resetOffsets({ groupId: projectionGroup, topic: topics.userLimits, earliest: true }),
@@ -348,7 +348,7 @@ describe('a worker on Kafka', () => {
 });
 
 describe('a counting worker on Kafka', () => {
-  it('catches up if few of the records are counted', async () => {
+  it('catches up if only a few of the records have something to count', async () => {
     const occurredAt = new Date();
     await log.append(
       Array.from({ length: 6_000 }, (_, n) => {

@@ -32,7 +32,7 @@ afterEach(async () => {
   await storage.close();
 });
 
-/** The log of another process. */
+/** Opens a log like another process does. */
 function openLog(): EventLog {
   const { connection } = storage;
   const opened = createPostgresEventLog(
@@ -43,7 +43,7 @@ function openLog(): EventLog {
   return opened;
 }
 
-/** A worker that applies the log to the store. */
+/** Creates a worker that applies the log to the store. */
 function work(
   options: { readonly store?: Store; readonly log?: EventLog; readonly maxLockedMs?: number } = {},
 ) {
@@ -78,12 +78,12 @@ const head = async () =>
   Number((await storage.query<{ head: string }>('SELECT head FROM log_head'))[0]?.head);
 const views = (key = alice) => storage.store.countPageViews(key, {});
 
-/** Resolves when every record of the log is handled. */
+/** Resolves when the worker has handled every record of the log. */
 const caughtUp = () => vi.waitFor(async () => expect(await position()).toBe(await head()), waiting);
 
 describe('a worker', () => {
   it('turns an event that the database refuses into a dead letter and applies the rest of the batch', async () => {
-    // The event is readable, but PostgreSQL has no year 0.
+    // The worker can read the event, but PostgreSQL cannot store a date in the year 0.
     const poison = notificationSent({ occurredAt: new Date('0000-01-01T00:00:00Z') });
     const events: Event[] = Array.from({ length: 30 }, () => pageViewed());
     events.splice(11, 0, poison);
@@ -107,7 +107,7 @@ describe('a worker', () => {
     expect(kept[0]?.error_message).toContain('out of range');
   });
 
-  it('turns unreadable records into dead letters and applies the records behind them', async () => {
+  it('turns unreadable records into dead letters and applies the later records', async () => {
     await appendRaw('{ not json');
     await log.append([pageViewed()]);
     await appendRaw(JSON.stringify({ ...pageViewed(), userId: '' }));
@@ -119,7 +119,7 @@ describe('a worker', () => {
     expect(kept).toEqual(['{ not json', expect.stringContaining('"userId":""')]);
   });
 
-  it('retries while the database is away, without a dead letter', async () => {
+  it('retries while the database is unreachable, and writes no dead letter', async () => {
     const store = awayFor(storage.store, 25);
     await work({ store });
     await log.append([notificationSent(), pageViewed(), notificationSent()]);
@@ -130,7 +130,7 @@ describe('a worker', () => {
     expect(await deadLetters()).toEqual([]);
   });
 
-  it('applies a batch in parts if the whole batch takes too long, without a dead letter', async () => {
+  it('applies a batch in parts if the whole batch takes too long, and writes no dead letter', async () => {
     const store = withTransactions(storage.store, ({ claimEvents }) => ({
       claimEvents: (events, now) =>
         events.length > 3
@@ -145,7 +145,7 @@ describe('a worker', () => {
     expect(await deadLetters()).toEqual([]);
   });
 
-  describe('with a record that takes longer than a statement may', () => {
+  describe('with a record that takes longer than a statement may take', () => {
     const send = (title: string) =>
       notificationSent({ data: { category: 'general', severity: 'NORMAL', title } });
     const mixed = () => Array.from({ length: 40 }, (_, n) => send(n === 17 ? 'slow' : 'fast'));
@@ -160,7 +160,7 @@ describe('a worker', () => {
         WHEN (NEW.title LIKE '${title}') EXECUTE FUNCTION take_too_long()`);
     };
 
-    it('sets the record aside after 4 attempts and applies the other records', async () => {
+    it('turns the record into a dead letter after 4 attempts and applies the other records', async () => {
       await slowDown('slow');
       let tries = 0;
       const store = withTransactions(storage.store, ({ addNotifications }) => ({
@@ -179,7 +179,7 @@ describe('a worker', () => {
       expect(await storage.store.inboxes([alice])).toMatchObject([{ unseen: 39, lastSeq: 39n }]);
     });
 
-    it('retries while the whole database is slow, without a dead letter', async () => {
+    it('retries while the whole database is slow, and writes no dead letter', async () => {
       await slowDown('%');
       let probes = 0;
       const store: Store = {
@@ -205,7 +205,7 @@ describe('a worker', () => {
     const sent = () => [bob, alice].map(({ userId }) => notificationSent({ userId }));
     const unseen = async (key: typeof alice) => (await storage.store.inboxes([key]))[0]?.unseen;
 
-    /** Holds a lock until the function that it resolves with is called. */
+    /** Takes a lock. Resolves to a function that releases the lock. */
     async function holdLock(sql: string): Promise<() => Promise<void>> {
       const client = new pg.Client(storage.connection);
       await client.connect();
@@ -221,7 +221,7 @@ describe('a worker', () => {
       });
     });
 
-    it('sets aside a record whose row stays locked and applies the other records', async () => {
+    it('turns a record into a dead letter if its row stays locked, and applies the other records', async () => {
       const release = await holdLock(`SELECT FROM inbox WHERE user_id = 'bob' FOR UPDATE`);
       await log.append(sent());
       await work({ maxLockedMs: 0 });
@@ -231,7 +231,7 @@ describe('a worker', () => {
       await release();
     });
 
-    it('waits for a locked table, without a dead letter', async () => {
+    it('waits for a locked table, and writes no dead letter', async () => {
       const release = await holdLock('LOCK TABLE notification IN SHARE MODE');
       let probes = 0;
       const store: Store = {
@@ -251,7 +251,7 @@ describe('a worker', () => {
     });
   });
 
-  it('waits while a table is missing, without a dead letter', async () => {
+  it('waits while a table is missing, and writes no dead letter', async () => {
     await storage.query('ALTER TABLE notification RENAME TO gone');
     await work();
     await log.append([notificationSent()]);
@@ -267,7 +267,7 @@ describe('a worker', () => {
     expect(await deadLetters()).toEqual([]);
   });
 
-  it('lets notifications for missing users wait and applies the records behind them', async () => {
+  it('stores notifications for users who do not exist, and applies the later records', async () => {
     const strangers = Array.from({ length: 20 }, (_, n) => notificationSent({ userId: `nobody-${n}` }));
     await log.append(strangers.flatMap((stranger) => [stranger, notificationSent()]));
     await work();
@@ -277,7 +277,7 @@ describe('a worker', () => {
     expect(await deadLetters()).toEqual([]);
   });
 
-  it('pauses at an event of a newer version, which the next worker applies', async () => {
+  it('stops at an event of a newer version, which a newer worker then applies', async () => {
     const event = pageViewed();
     await log.append([pageViewed()]);
     const worker = await work();
@@ -307,7 +307,7 @@ describe('a worker', () => {
     expect(await views()).toBe(3);
   });
 
-  it('stops soon while the database is away, without a dead letter', async () => {
+  it('can be stopped soon while the database is unreachable, and writes no dead letter', async () => {
     const store: Store = { ...storage.store, projection: () => Promise.reject(new AppError('UNAVAILABLE')) };
     const project = createProject(
       { store, pubSub: createLocalPubSub(), clock: createTestClock(), logger: silent },
@@ -347,7 +347,7 @@ describe('an acknowledged event', () => {
     await log.append(Array.from({ length: 10 }, () => pageViewed()));
     void work({ log: wrap(openLog()), store: dying });
     await vi.waitFor(() => expect(isDead).toBe(true), waiting);
-    // Waits until the dead worker cannot write its position any more.
+    // Waits until the dead worker can no longer write its position.
     await vi.waitFor(async () => {
       const sql = `SELECT FROM pg_stat_activity WHERE application_name LIKE 'unseen consumer%' AND state = 'idle' AND datname = current_database()`;
       expect(await storage.query(sql)).not.toEqual([]);
@@ -363,7 +363,7 @@ describe('an acknowledged event', () => {
     return applied === 10;
   }
 
-  it('survives the death of a worker, because the worker commits its position after the work', async () => {
+  it('is applied even if the worker dies, because the worker commits its position after the work', async () => {
     expect(await survivesDeath((from) => from)).toBe(true);
   });
 
@@ -385,7 +385,7 @@ describe('an acknowledged event', () => {
     for (let round = 0; round < 8; round += 1) {
       const events = Array.from({ length: 40 }, (_, n) => (n % 4 ? pageViewed() : notificationSent()));
       sent += events.length;
-      // A producer sends an event again if it does not know whether the log kept the event.
+      // A producer sends an event again if the producer does not know whether the log stored the event.
       await Promise.all(events.map((event) => vi.waitFor(() => log.append([event]), waiting)));
       await storage.query(
         `SELECT pg_terminate_backend(pid) FROM pg_stat_activity

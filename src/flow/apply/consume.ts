@@ -30,7 +30,7 @@ export function createConsume(
       log.consume(projectionGroup, consumed, (records, signal) =>
         isolate.apply(records, project.apply, signal),
       ),
-    /** The number of records that are not applied yet, over all processes. Rejects with UNAVAILABLE. */
+    /** Returns the number of records that are not applied yet, in all processes. Rejects with UNAVAILABLE. */
     lag: (): Promise<bigint> => log.lag(projectionGroup, consumed),
   };
 }

@@ -70,7 +70,7 @@ async function count(...given: Parameters<typeof build>) {
   return consumption;
 }
 
-/** A log that counts the records that it has handed over. */
+/** Creates a log that counts the records that it has handed over. */
 function observedLog(of: EventLog) {
   let records = 0;
   const consume: EventLog['consume'] = (group, topics, handle, options) =>
@@ -87,7 +87,7 @@ function observedLog(of: EventLog) {
   return { ...of, consume, handedOver: () => records };
 }
 
-/** A store that counts the flushes. */
+/** Creates a store that counts how often a batch is written. */
 function countingFlushes() {
   let flushes = 0;
   const store = withTransactions(storage.store, ({ claimCounted }) => ({
@@ -99,7 +99,7 @@ function countingFlushes() {
   return { store, flushes: () => flushes };
 }
 
-/** Starts the projections, which keep the raw page views. */
+/** Starts the projections, which store the raw page views. */
 async function project(): Promise<void> {
   const { store } = storage;
   const deps = { store, pubSub: createLocalPubSub(), clock, logger: silent };
@@ -156,7 +156,7 @@ describe('the count of activity', () => {
     expect(await bucket('2026-11-20T08:05:00Z')).toBeUndefined();
   });
 
-  it('skips events that are too old or far ahead, and adds late events to their bucket', async () => {
+  it('skips events that are too old or too far in the future, and adds late events to their bucket', async () => {
     await count();
     const at = '2026-06-01T12:00:00Z';
     await log.append([view('alice', at)]);
@@ -171,7 +171,7 @@ describe('the count of activity', () => {
     expect(await storage.query('SELECT DISTINCT bucket_start FROM user_activity_metrics')).toHaveLength(2);
   });
 
-  it('keeps tenants apart', async () => {
+  it('counts each tenant separately', async () => {
     await count();
     await log.append([
       view('alice', '2026-11-20T08:00:00Z', { tenantId: 'other' }),
@@ -181,7 +181,7 @@ describe('the count of activity', () => {
     expect(await bucket('2026-11-20T08:00:00Z')).toMatchObject({ uniqueUsers: 1 });
   });
 
-  it('removes the names of an erased user and keeps the counts', async () => {
+  it('no longer contains the name of an erased user, and its numbers do not change', async () => {
     await count();
     await log.append([
       view('alice', '2026-11-20T08:00:00Z'),
@@ -197,7 +197,7 @@ describe('the count of activity', () => {
     expect(await bucket('2026-11-20T08:00:00Z')).toMatchObject({ uniqueUsers: 2 });
   });
 
-  it('drops uncounted activity of an erased user', async () => {
+  it('does not include activity of an erased user that was not counted yet', async () => {
     const pubSub = createLocalPubSub();
     const from = observedLog(log);
     const consumption = await count({ batchSize: 100 }, storage.store, from, pubSub);
@@ -215,7 +215,7 @@ describe('the count of activity', () => {
 });
 
 describe('a repeated activity', () => {
-  it('counts once if its mark has expired and its row exists', async () => {
+  it('counts once if the mark that says that it was counted has expired, but its row exists', async () => {
     await count({ batchSize: 2 });
     const click = activityRecorded({ userId: 'alice' });
     await log.append([click, view('alice', '2026-11-20T09:00:00Z')]);
@@ -246,7 +246,7 @@ describe('activity types', () => {
       )
     ).map((row) => `${row.tenant_id}/${row.activity_type}`);
 
-  it('count as other above the cap of the tenant', async () => {
+  it('count as `other` if the tenant already has the maximum number of types', async () => {
     await project();
     const { lag, others, start } = build({ maxActivityTypes: 2 });
     consumptions.push(await start());
@@ -270,7 +270,7 @@ describe('activity types', () => {
     expect(await metricsDrift(storage.query)).toEqual([]);
   });
 
-  it('count as other if their names exceed 64 bytes', async () => {
+  it('count as `other` if their names are longer than 64 bytes', async () => {
     await project();
     const { lag, others, start } = build({ maxActivityTypes: 200 });
     consumptions.push(await start());
@@ -313,7 +313,7 @@ describe('activity types', () => {
     expect(counts.reduce((sum, { count }) => sum + count, 0)).toBe(80);
   });
 
-  it('cost no statement if they are known or the list is full', async () => {
+  it('need no statement if they are cached or their tenant has the maximum number of types', async () => {
     let claims = 0;
     const store = withTransactions(storage.store, ({ claimActivityTypes }) => ({
       claimActivityTypes(...given) {
@@ -343,7 +343,7 @@ describe('activity types', () => {
 });
 
 describe('an event that cannot be counted', () => {
-  it('becomes a dead letter, and counts when it is sent again', async () => {
+  it('becomes a dead letter, and is counted when it is sent again', async () => {
     let isRefused = true;
     const store = withTransactions(storage.store, ({ addActivity }) => ({
       async addActivity(activities, now) {
@@ -373,7 +373,7 @@ describe('a counting worker', () => {
   const position = async () => log.lag(metricsGroup, counted);
   const rows = async () => (await storage.query('SELECT FROM user_activity_metrics')).length;
 
-  it('commits its position only with the flush after the interval', async () => {
+  it('commits its position only after the interval, when the batch is written', async () => {
     await count({ batchSize: 100, flushIntervalMs: 300 });
     const at = performance.now();
     await log.append([pageViewed()]);
@@ -383,7 +383,7 @@ describe('a counting worker', () => {
     expect(await rows()).toBe(3);
   });
 
-  it('flushes at once if the batch is full', async () => {
+  it('writes the batch at once when the batch is full', async () => {
     await count({ batchSize: 10 });
     await log.append(Array.from({ length: 9 }, () => pageViewed()));
     const other = await log.consume('other', counted, async () => {});
@@ -395,7 +395,7 @@ describe('a counting worker', () => {
     await other.stop();
   });
 
-  it('skips records with nothing to count without a flush', async () => {
+  it('commits its position after records with nothing to count without writing a batch', async () => {
     const { store, flushes } = countingFlushes();
     await log.append(Array.from({ length: 2_000 }, () => itemViewed()));
     await count({ batchSize: 100 }, store);
@@ -403,11 +403,11 @@ describe('a counting worker', () => {
     expect(flushes()).toBe(0);
   });
 
-  it('flushes after a number of read records, so that the log can be pruned', async () => {
+  it('writes the batch after a number of read records, so that the log can be pruned', async () => {
     const { store, flushes } = countingFlushes();
     const events = Array.from({ length: 3_000 }, (_, n) => (n % 100 === 0 ? pageViewed() : itemViewed()));
     await log.append(events);
-    // The consumer reads 500 records at a time, so each read causes a flush.
+    // The consumer reads 500 records at a time, so a batch is written after each read.
     await count({ batchSize: 300 }, store);
     await counts();
     expect(flushes()).toBe(6);
@@ -415,7 +415,7 @@ describe('a counting worker', () => {
     expect(await log.prune(new Date(Date.now() + 60_000))).toBe(events.length);
   });
 
-  it('commits the records behind a page view only after the page view is written', async () => {
+  it('commits a position after a page view only after the page view is written', async () => {
     await log.append([pageViewed(), ...Array.from({ length: 600 }, () => itemViewed())]);
     const from = observedLog(log);
     const consumption = await count({ batchSize: 10_000 }, storage.store, from);
@@ -442,7 +442,7 @@ describe('a counting worker', () => {
     expect(await rows()).toBe(3);
   });
 
-  it('waits while the database is away, and counts once after a lost answer', async () => {
+  it('waits while the database is unreachable, and counts an event once if the answer of a commit was lost', async () => {
     const store = awayFor(storage.store, 6);
     await count({}, store);
     await log.append([pageViewed(), pageViewed()]);
@@ -451,7 +451,7 @@ describe('a counting worker', () => {
     expect(await bucket('2026-11-20T00:00:00Z', 'DAY')).toMatchObject({ pageViewCount: 2 });
   });
 
-  it('counts a repeated event twice without its mark (control)', async () => {
+  it('counts a repeated event twice without the mark that says that it was counted (control)', async () => {
     const forgetful = withTransactions(storage.store, () => ({
       claimCounted: async (activities) => activities.map(() => true),
     }));
@@ -462,7 +462,7 @@ describe('a counting worker', () => {
     expect(await bucket('2026-11-20T00:00:00Z', 'DAY')).toMatchObject({ pageViewCount: 2 });
   });
 
-  it('does not delay the projections if it is slow', async () => {
+  it('does not delay the projections if counting is slow', async () => {
     let release: () => void = () => {};
     const held = new Promise<void>((resolve) => {
       release = resolve;
@@ -491,10 +491,10 @@ describe('a counting worker', () => {
         const occurredAt = new Date(testNow.getTime() - (n % 7) * 40_000 - round * 11 * 60_000);
         return n % 5 === 0 ? activityRecorded({ userId, occurredAt }) : pageViewed({ userId, occurredAt });
       });
-      // Repeats some events, some of them long after their first time.
+      // Sends some events again, and some of these events long after their first time.
       const repeats = sent.filter((_, n) => n % 9 === round % 9);
       sent.push(...fresh);
-      // The session of the producer is killed, too. The producer then repeats events that the log may already
+      // The session of the producer is killed too. The producer then repeats events that the log may already
       // have.
       await vi.waitFor(() => log.append([...fresh, ...repeats]), waiting);
       if (round % 3 === 0) {

@@ -29,7 +29,7 @@ export const metricsGroup = 'unseen-metrics';
 
 const counted = [topics.userActivity];
 
-/** The most buckets that a flush publishes. */
+/** The maximum number of buckets that a flush publishes. */
 const maxPublished = 500;
 
 interface CountDeps {
@@ -44,25 +44,28 @@ interface CountDeps {
 export interface CountOptions {
   /** Activity older than this is not counted. */
   readonly retentionDays: number;
-  /** The longest time between taking an activity and writing it, in ms. */
+  /** The maximum time between reading an activity and writing it, in ms. */
   readonly flushIntervalMs: number;
-  /** A flush starts as soon as this many records were read. Records with nothing to count are included. */
+  /** The number of records that starts a flush. Records with nothing to count are included. */
   readonly batchSize: number;
-  /** The most types of activity that a tenant counts by name. Further types count as `other`. Defaults to 200. */
+  /**
+   * The maximum number of activity types that are counted by name in a tenant. Further types count as
+   * `other`. Defaults to 200.
+   */
   readonly maxActivityTypes?: number;
-  /** The longest wait between attempts, in ms. */
+  /** The maximum wait between two attempts, in ms. */
   readonly maxBackoffMs?: number;
 }
 
 /** Activities that are written together. */
 interface Batch {
   readonly activities: Map<LogRecord, Activity>;
-  /** How many records wait for this batch. Most of them may hold nothing to count. */
+  /** The number of records that wait for this batch. Most of them may have nothing to count. */
   records: number;
-  /** Settles with the write of the batch. */
+  /** Resolves or rejects when the batch is written. */
   readonly written: Promise<void>;
   readonly settle: { resolve(): void; reject(error: unknown): void };
-  /** The signals of the records. After an abort the records may go to another consumer. */
+  /** The signals of the records. If a signal aborts, its records may go to another consumer. */
   readonly signals: Set<AbortSignal>;
   /** Writes the batch at once, without retries. */
   readonly flushNow: () => void;
@@ -72,12 +75,14 @@ interface Batch {
 }
 
 /**
- * Counts what users do, per minute, hour and day. The consumer has a group of its own. It gathers activities and writes
- * them together: after `flushIntervalMs`, after `batchSize` records, or when a partition goes to another consumer.
+ * Counts the activity of users per minute, hour and day. The consumer has its own consumer group. The
+ * consumer collects activities and writes them together: after `flushIntervalMs`, after `batchSize` records,
+ * or when a partition goes to another consumer.
  *
- * The group commits only the offsets of written records. The transaction that counts an event also marks the event. So
- * an event counts once, even if it was sent twice or is read again after a crash. An event that cannot be counted
- * becomes a dead letter. The other events of its batch are counted.
+ * The group commits an offset only after the record is written. The transaction that counts an event also
+ * records that the event is counted. So an event counts once, even if it was sent twice or is read again
+ * after a crash. An event that cannot be counted becomes a dead letter, and the other events of its batch are
+ * counted.
  */
 export function createCount(
   { log, project, store, pubSub, clock, logger }: CountDeps,
@@ -89,13 +94,13 @@ export function createCount(
     maxBackoffMs,
   }: CountOptions,
 ) {
-  // A row of the metrics belongs to many users. So the consumer waits for a lock without limit.
+  // Waits for a lock without limit, because a row of the metrics belongs to many users.
   const isolate = createIsolate({ group: metricsGroup, project, logger }, { maxBackoffMs });
   const writer = createWriter({ store, pubSub, clock, logger }, { maxActivityTypes });
   const batches = createBatches(write, { flushIntervalMs, batchSize });
   let succeededAt: Date | undefined;
 
-  /** Retries until the backend is back, or until the batch gets its last attempt. */
+  /** Writes a batch. Retries while the backend is unreachable, until the last attempt of the batch fails. */
   async function write({ activities, lastAttempt }: Batch): Promise<void> {
     const addAll = (records: readonly LogRecord[]): Promise<void> =>
       writer.add(records.flatMap((record) => activities.get(record) ?? []));
@@ -108,31 +113,34 @@ export function createCount(
     batches.take(records, activitiesIn(records, clock.now(), retentionDays), signal);
 
   return {
-    /** Starts. Per partition, at most two batches are in memory: the batch that is written and the next one. */
+    /**
+     * Starts the consumer. At most two batches of each partition are in memory: the batch that is being
+     * written and the next batch.
+     */
     async start(): Promise<Consumption> {
       const { end } = pubSub.subscribe([erasedTopic], ({ value }) => batches.forget(value));
       const consumption = await log.consume(metricsGroup, counted, take, { ahead: 2 * batchSize });
       return { stop: () => consumption.stop().finally(end) };
     },
-    /** The last time that a batch was written. undefined before the first time. */
+    /** Returns the last time at which a batch was written. Undefined if none was written yet. */
     succeededAt: () => succeededAt,
     /**
-     * The number of records that are not counted yet, over all processes. Between two flushes there are always some.
-     * Rejects with UNAVAILABLE.
+     * Returns the number of records that are not counted yet, in all processes. The number is usually above 0
+     * between two flushes. Rejects with UNAVAILABLE.
      */
     lag: (): Promise<bigint> => log.lag(metricsGroup, counted),
-    /** The number of activities that this process counted as `other`, because their tenant had too many types. */
+    /** Returns the number of activities that this process has counted as `other`. */
     others: (): number => writer.others(),
   };
 }
 
-/** Gathers activities into batches. Each batch is written after the batch before it. */
+/** Collects activities into batches. The batches are written one after another. */
 function createBatches(
   write: (batch: Batch) => Promise<void>,
   { flushIntervalMs, batchSize }: Pick<CountOptions, 'flushIntervalMs' | 'batchSize'>,
 ) {
   let open: Batch | undefined;
-  // If an event is in two batches, the first of them counts it.
+  // Resolves when all earlier batches are written. If an event is in two batches, the first batch counts it.
   let writing: Promise<void> = Promise.resolve();
 
   function flush(batch: Batch): void {
@@ -149,8 +157,8 @@ function createBatches(
 
   return {
     /**
-     * Resolves when the records are counted. Records with nothing to count wait only for the records before them.
-     * If `signal` is aborted, the batch is written at once.
+     * Resolves when the records are counted. Records with nothing to count only wait for the records before
+     * them. If `signal` aborts, the batch is written at once.
      */
     take(
       records: readonly LogRecord[],
@@ -163,12 +171,13 @@ function createBatches(
       batch.records += records.length;
       for (const [record, activity] of activities) batch.activities.set(record, activity);
       flushOnAbort(batch, signal);
-      // The log hands over at most twice `batchSize` unfinished records. If only activities counted here, the flush could
-      // wait for records that the log does not hand over before the flush.
+      // Counts all records, not only activities. The log hands over at most twice `batchSize` unfinished
+      // records. If only activities counted, the flush could wait for records that the log hands over only
+      // after the flush.
       if (batch.records >= batchSize) flush(batch);
       return batch.written;
     },
-    /** Drops the gathered activities of an erased user. */
+    /** Drops the collected activities of an erased user. */
     forget(userKey: string): void {
       if (!open) return;
       for (const [record, activity] of open.activities)
@@ -204,7 +213,8 @@ function flushOnAbort(batch: Batch, signal: AbortSignal): void {
   if (signal.aborted) batch.flushNow();
   else if (!batch.signals.has(signal)) {
     batch.signals.add(signal);
-    // Each waiting batch has a listener. With many partitions these exceed 10, where Node warns of a leak.
+    // Each waiting batch has a listener. With many partitions there are more than 10 listeners, which is
+    // where Node warns of a leak.
     setMaxListeners(0, signal);
     signal.addEventListener('abort', batch.flushNow);
   }
@@ -224,7 +234,8 @@ function createWriter(
     const work = async (transaction: ActivityTransaction & FinishTransaction) => {
       const claims = await transaction.claimCounted(activities, now);
       const claimed = activities.filter((_, index) => claims[index]);
-      // An activity is kept with the type that it counts as. So a recount of the kept rows gives the same numbers.
+      // The row of an activity has the type that the activity counts as. So a recount of the rows gives the
+      // same numbers.
       const named = await types.name(transaction, claimed, now);
       const fresh = await transaction.keepActivity(named.activities);
       transaction.finish(transaction.addActivity(fresh, now));
@@ -233,12 +244,14 @@ function createWriter(
     const { added, named } = await store.projection(work, { publishes: true });
     types.learn(named.learned);
     others += named.others;
-    // The commit is done. A watcher that misses the buckets reads them again.
+    // A failure is only logged, because the transaction is committed. A watcher that misses the buckets reads
+    // them later.
     await publishChanged(added).catch((err) => logger.warn({ err }, 'buckets could not be published'));
   }
 
   async function publishChanged(added: readonly Activity[]): Promise<void> {
-    // Watchers look at recent buckets. If late activities changed many buckets, only the newest are published.
+    // If late activities changed many buckets, only the newest buckets are published, because watchers look
+    // at recent buckets.
     const newest = [...additionsOf(added)]
       .sort((a, b) => b.start.getTime() - a.start.getTime())
       .slice(0, maxPublished);
@@ -250,8 +263,8 @@ function createWriter(
 }
 
 /**
- * The activities of the records. Leaves out activities that are too old, and unreadable records. The projections keep
- * unreadable records as dead letters.
+ * Returns the activities of the records, without activities that are too old and without unreadable records.
+ * The projections store unreadable records as dead letters.
  */
 function activitiesIn(
   records: readonly LogRecord[],

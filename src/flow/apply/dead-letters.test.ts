@@ -36,7 +36,7 @@ afterEach(async () => {
   await storage.close();
 });
 
-/** A worker that applies the log to the store, and a relay. */
+/** Starts a worker that applies the log to the store, and a relay. */
 async function work({ to = log }: { readonly to?: EventLog } = {}) {
   const { store, database, connection } = storage;
   // A notification without a time gets the time at which the database appended its record.
@@ -57,7 +57,7 @@ async function work({ to = log }: { readonly to?: EventLog } = {}) {
   return createConsume({ log, project, logger: silent }, { maxBackoffMs: 20 }).start();
 }
 
-/** A log that gets everything twice, as if the relay died after each send. */
+/** Creates a log that receives each record twice, as if the relay died after each send. */
 const sendingTwice = (): EventLog => ({
   ...log,
   async send(records) {
@@ -143,7 +143,7 @@ describe('a bad record in a batch of 500', () => {
 
   it('becomes 1 dead letter and 1 copy if the database refuses it, and the other 499 are applied', async () => {
     const events = Array.from({ length: 499 }, () => notificationSent());
-    // The event is readable, but PostgreSQL has no year 0.
+    // The worker can read the event, but PostgreSQL cannot store a date in the year 0.
     const poison = notificationSent({ occurredAt: new Date('0000-01-01T00:00:00Z') });
     await log.append(events.toSpliced(250, 0, poison));
     await work();
@@ -161,7 +161,7 @@ describe('a bad record in a batch of 500', () => {
     expect(await unseen()).toBe(499);
   });
 
-  it('is kept if PostgreSQL cannot store its key and headers as text', async () => {
+  it('is stored with replacement characters if PostgreSQL cannot store its key and headers as text', async () => {
     await storage.store.transaction((transaction) =>
       transaction.addDeadLetters([
         {
@@ -176,7 +176,7 @@ describe('a bad record in a batch of 500', () => {
 });
 
 describe('a retried dead letter', () => {
-  it('is applied exactly once after its cause is fixed, also if the log gets it twice', async () => {
+  it('is applied exactly once after its cause is fixed, even if the log gets it twice', async () => {
     await work({ to: sendingTwice() });
     await log.append([notificationSent(bob), notificationSent()]);
     await settled();
@@ -187,20 +187,20 @@ describe('a retried dead letter', () => {
     await settled();
     expect([await unseen(bob), await unseen()]).toEqual([1, 1]);
     expect(await letters()).toEqual([]);
-    // Another retry finds no dead letter.
+    // A second retry finds no dead letter.
     expect(await retry(kept)).toEqual([]);
     await settled();
     expect(await unseen(bob)).toBe(1);
   });
 
-  it('is applied exactly once without an id, also after earlier retries', async () => {
+  it('is applied exactly once if its event has no id, even after earlier retries', async () => {
     await work({ to: sendingTwice() });
     const value = Buffer.from(JSON.stringify({ userId: 'bob', title: 'Hello' }));
     await log.send([{ topic: topics.notificationCommand, key: null, value }]);
     await settled();
     await retry(await letters());
     await settled();
-    // The event was sent twice. It has two dead letters, or one if a single batch held both records.
+    // The event was sent twice. There are two dead letters, or one if both records were in the same batch.
     const codes = (await letters()).map(({ errorCode }) => errorCode);
     expect([['USER_NOT_FOUND'], ['USER_NOT_FOUND', 'USER_NOT_FOUND']]).toContainEqual(codes);
     await storage.store.transaction((transaction) => transaction.ensureUsers([bob], testNow));
@@ -210,7 +210,7 @@ describe('a retried dead letter', () => {
     expect(await letters()).toEqual([]);
   });
 
-  it('becomes a new dead letter with its first place if it fails again', async () => {
+  it('becomes a new dead letter with its original place if it fails again', async () => {
     await work();
     await log.send([raw({ headers: { trace: 'x' } })]);
     await settled();
@@ -237,7 +237,7 @@ describe('a retried dead letter', () => {
     expect(await copies()).toHaveLength(3);
   });
 
-  it('is either in the list or in the outbox, also after a rollback', async () => {
+  it('is either in the list or in the outbox, even after a rollback', async () => {
     const worker = await work();
     await log.send([raw({})]);
     await settled();
@@ -276,14 +276,14 @@ describe('the list of dead letters', () => {
           errorCode: 'MALFORMED_EVENT',
           errorMessage: 'not JSON',
           attempts: 1,
-          // Three dead letters share each moment.
+          // Always three dead letters have the same time.
           failedAt: new Date(testNow.getTime() + Math.floor(n / 3)),
           ...fields,
         })),
       ),
     );
 
-  it('has pages without gaps and repeats, over several tenants', async () => {
+  it('has pages without gaps and duplicates, for several tenants together', async () => {
     await add(20);
     await add(11, { tenantId: '' });
     await add(5, { tenantId: 'other' });
@@ -309,7 +309,7 @@ describe('the list of dead letters', () => {
     }
   });
 
-  it('is filtered by topic and code', async () => {
+  it('can be filtered by topic and error code', async () => {
     await add(3);
     await add(2, { topic: 'b' });
     await add(1, { topic: 'c', errorCode: 'REJECTED_EVENT' });

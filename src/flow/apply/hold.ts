@@ -6,10 +6,10 @@ import type { WaitingForUser, WaitingTransaction } from '../../ports/store/waiti
 import { deadLetterOf, type Failure } from './dead-letters.ts';
 import type { ReadRecord } from './read-records.ts';
 
-/** The rows to write for records that cannot be applied yet. */
+/** The rows to write for records that must wait. */
 interface Held {
   readonly rows: readonly (WaitingForUser & { readonly dueAt: Date })[];
-  /** The dead letters of records that may not wait, because too many records of their tenant wait already. */
+  /** The dead letters of records that cannot wait, because too many records of their tenant already wait. */
   readonly refused: readonly DeadLetter[];
 }
 
@@ -20,9 +20,10 @@ const tooMany: Failure = {
 };
 
 /**
- * Decides about records that cannot be applied yet. A record of a user who does not exist waits, unless too
- * many records of the tenant wait already. A record of an existing user waits behind earlier records of this
- * user, in the order of the log, and is due at once.
+ * Decides whether records that cannot be applied yet wait or become dead letters. If the user does not exist,
+ * the record waits, unless too many records of the tenant already wait. If the user exists, earlier records
+ * of this user are still waiting. The record then waits too, so that the order of the log is kept, and is due
+ * at once.
  */
 export async function hold(
   transaction: Pick<WaitingTransaction, 'waitingCounts'>,

@@ -6,31 +6,32 @@ import type { Logger } from '../../ports/logger.ts';
 import type { Project } from './project.ts';
 
 /**
- * A batch that failed this often is applied in parts, even if a backend caused the failures. A failure of a backend
- * never makes a record a dead letter.
+ * The number of failed attempts after which a batch is applied in parts, even if a backend caused the
+ * failures. A record never becomes a dead letter because a backend failed.
  */
 const triesTogether = 3;
 
 /**
- * After this many attempts that took too long, a record is set aside, if the backend was healthy each time. A
- * statement ends after 5 s. A record is tried once with its batch, once with its part and twice alone. So the
- * records behind it wait for 20 s.
+ * The number of attempts that take too long after which a record becomes a dead letter. An attempt counts
+ * only if the backend was healthy. A statement is canceled after 5 s. A record is tried once with its batch,
+ * once with its part and twice alone. So the records behind it wait for 20 s.
  */
 const triesTooLong = 4;
 
 /**
- * A record that alone waited for a lock for this long, in ms, is set aside. The record has waited twice before, with
- * other records. The records behind it wait for less than 30 s in all. A hanging transaction of Unseen ends within 10 s.
+ * The time in ms for which a record that is applied alone may wait for a lock. After this time, the record
+ * becomes a dead letter. The record has already waited twice, together with other records. The records behind
+ * it wait for less than 30 s in total. A transaction of Unseen that hangs is canceled within 10 s.
  */
 export const defaultMaxLockedMs = 15_000;
 
-/** The most keys whose locks are remembered. */
+/** The maximum number of record keys for which waits are remembered. */
 const maxLocks = 1_000;
 
-/** The time that a lock is remembered after the last wait for it, in ms. */
+/** The time in ms for which a wait is remembered after its last failure. */
 const lockRememberedMs = 30_000;
 
-/** Why a record becomes a dead letter. */
+/** The reason why a record becomes a dead letter. */
 interface Cause {
   readonly code: ErrorCode;
   readonly error: unknown;
@@ -44,32 +45,35 @@ interface IsolateDeps {
 }
 
 interface IsolateOptions {
-  /** The longest wait between attempts, in ms. Defaults to 4 s. */
+  /** The maximum wait between two attempts, in ms. Defaults to 4 s. */
   readonly maxBackoffMs?: number | undefined;
-  /** The longest wait of a single record for a lock, in ms. If absent, a record waits without limit. */
+  /**
+   * The maximum time for which a record that is applied alone waits for a lock, in ms. If absent, the record
+   * waits without limit.
+   */
   readonly maxLockedMs?: number | undefined;
 }
 
-/** A call of `apply`, with the parts that its steps share. */
+/** A call of `apply`, with the values that its steps share. */
 interface Job extends IsolateDeps {
   readonly work: (records: readonly LogRecord[]) => Promise<void>;
   readonly signal: AbortSignal;
-  /** The most records of a part. */
+  /** The maximum number of records of a part. */
   readonly sizeOfPart: number;
   readonly retry: Retry;
   readonly lockWaits: LockWaits;
 }
 
 /**
- * Handles the failures of a consumer group. A failure of a backend is retried without limit, with backoff and jitter.
- * A failure of one event is isolated: the batch is applied in parts, the event becomes a dead letter, and the events
- * behind it continue.
+ * Creates a function that handles the failures of a consumer group. A failure of a backend is retried without
+ * limit, with backoff and jitter. If a single event causes a failure, the batch is applied in parts. This
+ * event becomes a dead letter, and the events behind it are applied.
  *
- * An event also becomes a dead letter if it takes longer than a statement may while the backend is healthy. With
- * `maxLockedMs`, so does an event that alone waits that long for a lock while the tables are free. Other transactions of
- * Unseen end sooner.
+ * An event also becomes a dead letter if it takes longer than a statement may take while the backend is
+ * healthy. The same happens with `maxLockedMs` if the event is applied alone and waits that long for a lock
+ * while the tables are free. Other transactions of Unseen end sooner.
  *
- * No event is skipped without a dead letter. Every step rejects soon after its signal is aborted.
+ * Every skipped event becomes a dead letter. Every step rejects soon after its signal aborts.
  */
 export function createIsolate(
   deps: IsolateDeps,
@@ -78,13 +82,14 @@ export function createIsolate(
   const retry = createRetry(deps, maxBackoffMs);
   const lockWaits = createLockWaits(maxLockedMs);
 
-  /** Calls `work` on the records, in their order, together or in parts. */
+  /** Calls `work` on the records in their order, with all records or with parts of them. */
   async function apply(
     records: readonly LogRecord[],
     work: (records: readonly LogRecord[]) => Promise<void>,
     signal: AbortSignal,
   ): Promise<void> {
-    // Two divisions lead to single records. Each of them may cost the time of a statement.
+    // With this size, a batch is divided only twice until each part is a single record. At each level, an
+    // attempt may take as long as a statement may take.
     const sizeOfPart = Math.ceil(Math.sqrt(records.length));
     return applyTogether({ ...deps, work, signal, sizeOfPart, retry, lockWaits }, records, 0, triesTogether);
   }
@@ -92,7 +97,7 @@ export function createIsolate(
   return { apply };
 }
 
-/** Retries while the backend is away, with exponential backoff and full jitter. */
+/** Retries while the backend is unreachable, with exponential backoff and full jitter. */
 function createRetry({ group, logger }: IsolateDeps, maxBackoffMs: number) {
   return async function retry<T>(
     work: () => Promise<T>,
@@ -118,14 +123,15 @@ function createRetry({ group, logger }: IsolateDeps, maxBackoffMs: number) {
 type Retry = ReturnType<typeof createRetry>;
 
 /**
- * Remembers since when single records of a key wait for a lock. The records behind a record that was set aside need
- * not wait again.
+ * Remembers for each key since when its records wait for a lock. If a record of the key became a dead letter,
+ * the next records of the key need not wait as long.
  */
 function createLockWaits(maxLockedMs: number) {
   const since = new LRUCache<string, number>({ max: maxLocks, ttl: lockRememberedMs });
   return {
     /**
-     * Notes that a record of the key waits. Returns whether the records of the key have waited for too long.
+     * Records that a record of the key is waiting. Returns whether the records of the key have waited for too
+     * long.
      */
     isTooLong(key: string): boolean {
       const now = performance.now();
@@ -142,8 +148,8 @@ function createLockWaits(maxLockedMs: number) {
 type LockWaits = ReturnType<typeof createLockWaits>;
 
 /**
- * Applies the records together. If that fails, applies them in parts. `tooLong` is how often they took too long before,
- * and `tries` is how often they are tried together.
+ * Applies the records together. If this fails, applies them in parts. `tooLong` is the number of earlier
+ * attempts that took too long. `tries` is the number of attempts with all records together.
  */
 async function applyTogether(
   job: Job,
@@ -199,7 +205,9 @@ async function applyAlone(job: Job, record: LogRecord, tooLong: number): Promise
   }
 }
 
-/** Whether the work itself took too long or waited for a lock. Resolves to false if the backend as a whole is slow. */
+/**
+ * Whether the work itself took too long or waited for a lock. Resolves to false if the whole backend is slow.
+ */
 const isTooMuch = async ({ project }: IsolateDeps, error: unknown) =>
   (tookTooLong(error) || wasLocked(error)) &&
   (await project.probe().then(
@@ -232,7 +240,10 @@ function causeOf(error: unknown, attempts: number): Cause {
   return { code: 'REJECTED_EVENT', error, attempts: 1 };
 }
 
-/** The last line of a message of Prisma says what happened. The lines before it say where. */
+/**
+ * Returns the last line of an error message. In a message of Prisma, the last line says what happened, and
+ * the lines before it say where.
+ */
 function lastLine(message: string): string {
   return message.trim().split('\n').at(-1)?.slice(0, 500) ?? '';
 }

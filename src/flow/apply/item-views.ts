@@ -7,7 +7,10 @@ import type { PubSub } from '../../ports/pub-sub.ts';
 import { publishRereads } from '../deliver/publish.ts';
 import type { Stage } from './stage.ts';
 
-/** Keeps views of items. A view of an item also reads the notifications about the item. */
+/**
+ * Creates the stage that stores views of items. A view of an item also marks the notifications about the item
+ * as read.
+ */
 export function createItemViewStage(
   deps: { readonly pubSub: PubSub; readonly logger: Logger },
   { retentionDays, viewHorizonDays }: { readonly retentionDays: number; readonly viewHorizonDays: number },
@@ -40,8 +43,8 @@ export function createItemViewStage(
             }),
           ];
         },
-        // The readers of the badge count the items. A count takes longer for larger collections, and would
-        // delay the commit of the offset.
+        // Only asks the watchers to read the badge. The readers of the badge count the items. Counting takes
+        // longer for larger collections, and would delay the commit of the offset.
         publish: () => publishRereads(deps, events.map(badgeKeyOf), 'VIEWED'),
       };
     },
@@ -49,7 +52,10 @@ export function createItemViewStage(
 
   return {
     stage,
-    /** The number of views of unpublished items that were not kept, because their user has too many. */
+    /**
+     * Returns the number of views of unpublished items that were not stored, because their user has too many
+     * of them.
+     */
     unkeptViews: (): number => unkeptViews,
   };
 }

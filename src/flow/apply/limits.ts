@@ -7,7 +7,10 @@ import { publishLimits } from '../deliver/publish.ts';
 import { applyLimitEvents, type LimitChanges, limitKeyOf, noLimitChanges } from './apply-limits.ts';
 import type { Stage } from './stage.ts';
 
-/** Applies limit events while the users of the limits are locked. Notifies users whose limits run out. */
+/**
+ * Creates the stage that applies limit events while the users of the limits are locked. The stage notifies
+ * users whose limits reach a threshold.
+ */
 export function createLimitStage(
   deps: { readonly pubSub: PubSub; readonly logger: Logger },
   { thresholds }: { readonly thresholds: LimitThresholds | undefined },
@@ -23,7 +26,7 @@ export function createLimitStage(
         creates: events,
         locks: events,
         isPublished: true,
-        // Runs before inboxes are locked, because the limits decide which users receive a notification.
+        // Runs before inboxes are locked, because the limits determine which users receive a notification.
         async lock(transaction, locking) {
           const found = transaction.limits(limitKeysOf(events));
           const [fresh, users, limits] = await Promise.all([locking.fresh, locking.users, found]);
@@ -45,7 +48,8 @@ export function createLimitStage(
   return {
     stage,
     /**
-     * The number of progress events whose used and remaining amounts do not add up to the value of the limit.
+     * Returns the number of progress events whose used and remaining amounts do not add up to the value of
+     * the limit.
      */
     limitDisagreements: (): number => disagreements,
   };

@@ -4,8 +4,8 @@ import { rowIdOf } from './row-id.ts';
 import type { Stage } from './stage.ts';
 
 /**
- * Delivers notifications to the inboxes of users who exist. A notification waits if its user does not exist,
- * or if earlier notifications of this user wait.
+ * The stage that delivers notifications to the inboxes of users who exist. A notification waits if its user
+ * does not exist, or if earlier notifications of this user wait.
  */
 export const notificationStage: Stage<NotificationSent> = {
   types: ['notificationSent'],
@@ -21,11 +21,11 @@ export const notificationStage: Stage<NotificationSent> = {
   },
 };
 
-/** The group that the notification of an event may join. */
+/** Returns the group that the notification of an event may join. Undefined if it has no group. */
 export const groupOf = ({ tenantId, userId, data: { groupKey } }: NotificationSent) =>
   groupKey === undefined ? undefined : { tenantId, userId, groupKey };
 
-/** The undelivered notification of an event. */
+/** Returns the notification of an event, before its delivery. */
 export function draftOf(event: NotificationSent): Notification {
   const { tenantId, userId, occurredAt, data } = event;
   return undelivered({

@@ -5,7 +5,10 @@ import type { ReadRecord } from './read-records.ts';
 import { activityIdOf } from './row-id.ts';
 import type { Stage } from './stage.ts';
 
-/** Keeps page views. A page view of a subject reads the notifications about the subject. */
+/**
+ * Creates the stage that stores page views. A page view of a subject also marks the notifications about the
+ * subject as read.
+ */
 export function createPageViewStage(
   { store }: { readonly store: PartitionStore },
   { retentionDays }: { readonly retentionDays: number },

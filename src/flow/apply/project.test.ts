@@ -37,7 +37,7 @@ function projectOn(store: Store, pubSub: PubSub = createLocalPubSub(), clock = c
 }
 
 let users = 0;
-/** A new user that no other test uses. */
+/** Creates a user that no other test uses. */
 async function someone(fields: { canReceiveNotifications?: boolean } = {}): Promise<UserKey> {
   const key = { tenantId: 'default', userId: `user-${++users}` };
   await storage.store.transaction((transaction) =>
@@ -47,13 +47,13 @@ async function someone(fields: { canReceiveNotifications?: boolean } = {}): Prom
 }
 
 let offsets = 0;
-/** The records of the events, at offsets that no other test uses. */
+/** Returns a record for each event, at offsets that no other test uses. */
 function fresh(events: readonly Event[]): readonly LogRecord[] {
   offsets += events.length;
   return recordsOf(events, offsets - events.length + 1);
 }
 
-/** The counts of a user's views and notifications. */
+/** Returns the numbers of page views and notifications of a user. */
 async function stateOf(key: UserKey) {
   const [inbox] = await storage.store.inboxes([key]);
   return {
@@ -78,7 +78,10 @@ const deadLettersAt = (records: readonly LogRecord[]) =>
   ]);
 
 describe('an event', () => {
-  /** Delivers 3 views and 2 notifications several times. Resolves to whether each counts once. */
+  /**
+   * Applies the records of 3 views and 2 notifications several times. Resolves to whether each of them counts
+   * once.
+   */
   async function countsOnce(store: Store): Promise<boolean> {
     const key = await someone();
     const events = [
@@ -101,12 +104,12 @@ describe('an event', () => {
     expect(await countsOnce(storage.store)).toBe(true);
   });
 
-  it('is applied again if its claim is forgotten (control)', async () => {
+  it('is applied again if the row that records that it was applied is removed (control)', async () => {
     const forgetful = withTransactions(storage.store, () => ({
       claimEvents: async (events) => events.map(() => true),
     }));
     await expect(countsOnce(forgetful)).rejects.toThrow(/Unique|duplicate/);
-    // Even without the unique keys of the tables, the check notices.
+    // The check detects a second application even if the tables have no unique keys.
     const careless = withTransactions(forgetful, () => ({
       addPageViews: async () => {},
       addNotifications: async () => {},
@@ -158,7 +161,7 @@ describe('an event', () => {
     expect((await drift(storage.query)).filter(({ user_id }) => ids.has(user_id))).toEqual([]);
   });
 
-  it('is applied exactly once per source if its id is no UUID', async () => {
+  it('is applied exactly once for each source if its id is not a UUID', async () => {
     const key = await someone();
     const event = notificationSent({ ...key, id: 'order-7' });
     const records = fresh([event, { ...event, source: 'crm' }, event, { ...event, source: 'crm' }]);
@@ -168,7 +171,7 @@ describe('an event', () => {
 });
 
 describe('an unreadable record', () => {
-  it('becomes a dead letter with its bytes, place and reason, and the records behind it are applied', async () => {
+  it('becomes a dead letter with its bytes, place and reason, and the later records are applied', async () => {
     const key = await someone();
     const poison: readonly [bytes: Uint8Array, reason: string, tenant: string][] = [
       [Buffer.from('{ not json'), 'not JSON', ''],
@@ -212,13 +215,13 @@ describe('an unreadable record', () => {
     for (const [n, [bytes]] of poison.entries()) expect(kept[n]?.payload.equals(bytes)).toBe(true);
   });
 
-  it('is skipped without a dead letter only if it is empty', async () => {
+  it('is skipped without a dead letter only if it has no content', async () => {
     const records = [rawRecord(null, ++offsets)];
     await projectOn(storage.store).apply(records);
     expect(await deadLettersAt(records)).toEqual([]);
   });
 
-  it('stops the whole batch if it has a newer version than this worker knows', async () => {
+  it('stops the whole batch if its version is newer than this worker knows', async () => {
     const key = await someone();
     const newer = rawRecord(JSON.stringify({ ...pageViewed(key), schemaVersion: 2 }), ++offsets);
     const records = [...fresh([pageViewed(key)]), newer];
@@ -244,7 +247,7 @@ describe('page views', () => {
     expect(await stateOf(key)).toMatchObject({ views: 1 });
   });
 
-  it('are kept if the clock of their producer is hours ahead', async () => {
+  it('are stored even if the clock of their producer is some hours ahead', async () => {
     const key = await someone();
     const ahead = new Date(testNow.getTime() + 2 * 3_600_000);
     const records = fresh([pageViewed({ ...key, occurredAt: ahead })]);
@@ -270,7 +273,7 @@ describe('page views', () => {
 });
 
 describe('other activities', () => {
-  it('create no user and no rows', async () => {
+  it('create no user and no other row', async () => {
     const user = { tenantId: 'default', userId: 'clicker' };
     const project = projectOn(storage.store);
     await project.apply(fresh([activityRecorded(user)]));
@@ -294,7 +297,7 @@ describe('notifications', () => {
     );
   });
 
-  it('are suppressed if their user has opted out, and do not count after the user opts in', async () => {
+  it('are suppressed if their user has opted out, and still do not count after the user opts in', async () => {
     const key = await someone({ canReceiveNotifications: false });
     const event = notificationSent(key);
     const project = projectOn(storage.store);
@@ -325,7 +328,7 @@ describe('notifications', () => {
     ).toHaveLength(1);
   });
 
-  it('keep tenants apart that share a user id and an event id', async () => {
+  it('are delivered per tenant, even if tenants have the same user id and event id', async () => {
     const { userId } = await someone();
     const other = { tenantId: 'other', userId };
     const event = notificationSent({ userId });
@@ -338,7 +341,7 @@ describe('notifications', () => {
 describe('badges', () => {
   const topicOf = (key: UserKey) => badgeTopic(key, 'notifications');
 
-  it('are published after the commit, one complete badge per user of the batch', async () => {
+  it('are published after the commit, with one complete badge for each user of the batch', async () => {
     const [a, b] = [await someone(), await someone()];
     const pubSub = createLocalPubSub();
     const seen: unknown[] = [];
@@ -388,7 +391,7 @@ describe('badges', () => {
     expect(badges[0]).toMatchObject({ ...key, unseen: 1, version: 1 });
   });
 
-  it('undo no write if they cannot be published', async () => {
+  it('do not undo the commit if they cannot be published', async () => {
     const key = await someone();
     const broken: PubSub = {
       ...createLocalPubSub(),

@@ -40,38 +40,41 @@ interface ProjectDeps {
 }
 
 interface ProjectOptions {
-  /** The age from which views are not kept, in days. */
+  /** The maximum age of stored views, in days. */
   readonly retentionDays: number;
-  /** Categories whose critical notifications are delivered even if the user has opted out. */
+  /** The categories whose critical notifications are delivered even if the user has opted out. */
   readonly lockedCategories?: readonly string[];
-  /** How long items count and views of them are remembered, in days. Defaults to 183. */
+  /** The number of days for which items count and views of items are stored. Defaults to 183. */
   readonly viewHorizonDays?: number;
-  /** Whether the delivery of each notification is announced to other systems. Defaults to false. */
+  /** Whether Unseen announces each delivered notification to other systems. Defaults to false. */
   readonly announcesDeliveries?: boolean;
-  /** The thresholds that notify users of their limits. If absent, no user is notified. */
+  /** The thresholds at which users are notified about their limits. If absent, no user is notified. */
   readonly limitThresholds?: LimitThresholds;
-  /** How long a notification waits for its user to exist, in ms. Defaults to 30 s. */
+  /** The maximum time for which a notification waits for its user to exist, in ms. Defaults to 30 s. */
   readonly unknownUserWaitMs?: number;
 }
 
 /** Applies records to the store. */
 export interface Project extends StageCounters {
   /**
-   * Applies each event of the records exactly once, in one transaction. Then publishes the badges of every
-   * user that the records name.
+   * Applies each event of the records exactly once, in one transaction. After the commit, publishes the
+   * badges of all users in the records.
    *
-   * A record that cannot be read becomes a dead letter. A notification for a user who does not exist is kept
-   * in a table and waits there. Later notifications for this user wait behind it until it is applied
-   * (`waiting.ts`).
+   * A record that cannot be read becomes a dead letter. A notification for a user who does not exist is
+   * stored in a table and waits there. Later notifications for this user wait until the first notification is
+   * applied (`waiting.ts`).
    */
   apply(records: readonly LogRecord[]): Promise<void>;
   /** Turns a record that cannot be applied into a dead letter. */
   deadLetter(record: LogRecord, why: Failure): Promise<void>;
-  /** Checks that the store accepts a small write soon. Rejects if it does not. */
+  /**
+   * Resolves if the store accepts a small write within a second. Rejects if the store does not accept the
+   * write.
+   */
   probe(): Promise<void>;
   /**
-   * The number of records with no event to apply. These are tombstones, events for other systems, and events
-   * that are only counted.
+   * Returns the number of records that had no event to apply. Such records are tombstones, events for other
+   * systems, and events that are only counted.
    */
   ignoredRecords(): number;
 }
@@ -125,7 +128,10 @@ interface BatchRules {
 
 /** The result of a batch, for publishing. */
 interface Outcome {
-  /** The inboxes of users who received notifications, including repeated ones. */
+  /**
+   * The inboxes of users to whom the batch sends notifications, even if the notifications were already
+   * delivered.
+   */
   readonly arrived: readonly Inbox[];
   /** The other inboxes that were locked. */
   readonly visited: readonly Inbox[];
@@ -134,9 +140,9 @@ interface Outcome {
 }
 
 /**
- * Applies a batch in a transaction. The first statements claim the events. The statements that need not wait
- * for the claims are sent at the same time. Events create their users before the recipients are looked up.
- * Locks are taken in the order claims, users, inboxes.
+ * Applies a batch in a transaction. The first statements claim the events, which records that they are
+ * applied. The statements that need not wait for the claims are sent at the same time. The users of the
+ * events are created before the recipients are read. Locks are taken in the order claims, users, inboxes.
  */
 async function applyBatch(
   transaction: StoreTransaction,
@@ -150,7 +156,7 @@ async function applyBatch(
   const effects = await lockRuns(transaction, batch, { claimed, ensured });
   const caused = effects.flatMap(({ notifications }) => notifications);
   const recipients = distinctUsers([...batch.recipients, ...caused]);
-  // The inboxes of repeated events are locked and published again, because a crash may have prevented their
+  // The inboxes of repeated events are locked and published again, because a crash may have prevented the
   // first publish.
   const locks = Promise.all([
     claimed,
@@ -165,7 +171,8 @@ async function applyBatch(
   ]);
   for (const run of runs) run.prepare?.();
   const [fresh, areAwaited, locked, known, awaited] = await locks;
-  // These runs write most of the rows. The database writes them while the events are applied to the inboxes.
+  // Runs without `lock` write most of the rows. The database writes these rows while this process applies the
+  // events to the inboxes.
   transaction.finish(...runs.flatMap((run) => (run.lock ? [] : (run.write?.(transaction, fresh) ?? []))));
   const inboxes = createInboxBatch({ locked, known, now, lockedCategories: rules.lockedCategories });
   const waiting = applyToInboxes(batch, fresh, inboxes, awaited);
@@ -191,7 +198,10 @@ async function applyBatch(
   };
 }
 
-/** Claims the events of a batch. Resolves to the events that were not applied before. */
+/**
+ * Claims the events of a batch, which records that they are applied. Resolves to the events that were not
+ * applied before.
+ */
 async function claim(transaction: StoreTransaction, { events, now }: Batch): Promise<Fresh> {
   const all = events.map(({ event }) => event);
   const claims = await transaction.claimEvents(all, now);
@@ -199,8 +209,8 @@ async function claim(transaction: StoreTransaction, { events, now }: Batch): Pro
 }
 
 /**
- * Runs `lock` of the families that have this step. One statement locks all users, so that two batches cannot
- * deadlock.
+ * Runs the `lock` step of the stages that have this step. One statement locks all users, so that two batches
+ * cannot deadlock.
  */
 async function lockRuns(
   transaction: StoreTransaction,
@@ -215,8 +225,8 @@ async function lockRuns(
 }
 
 /**
- * Applies the fresh events of a batch to the inboxes, in the order of the log. Returns the records that must
- * wait for their users.
+ * Applies the events that were not applied before to the inboxes, in the order of the log. Returns the
+ * records that must wait for their users.
  */
 function applyToInboxes(
   { events }: Batch,

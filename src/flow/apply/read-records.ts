@@ -6,19 +6,19 @@ import type { LogRecord } from '../../ports/event-log.ts';
 import type { DeadLetter } from '../../ports/store/dead-letters.ts';
 import { deadLetterOf, type Failure } from './dead-letters.ts';
 
-/** An event and the record that holds it. */
+/** An event and the record that contains the event. */
 export interface ReadRecord<E extends Event = Event> {
   readonly record: LogRecord;
   readonly event: E;
 }
 
-/** The contents of a batch of records. */
+/** The events and the failures of a batch of records. */
 interface ReadRecords {
   /** The readable events, in the order of the records. */
   readonly events: readonly ReadRecord[];
-  /** The records that hold no readable event. */
+  /** The dead letters of records without a readable event. */
   readonly deadLetters: readonly DeadLetter[];
-  /** How many records are tombstones or hold an event that is not for Unseen. */
+  /** The number of records that are tombstones or contain an event that is not for Unseen. */
   readonly ignoredRecords: number;
 }
 
@@ -29,8 +29,8 @@ const farAhead: Failure = {
 };
 
 /**
- * Decodes a batch of records. Throws UNAVAILABLE if a newer version of Unseen wrote one of them. Then a
- * rolling deploy is in progress, and the batch waits until a newer worker replaces this worker.
+ * Decodes a batch of records. Throws UNAVAILABLE if a record was written by a newer version of Unseen. A
+ * rolling deploy causes such records. The batch then waits until a newer worker replaces this worker.
  */
 export function readRecords(records: readonly LogRecord[], now: Date): ReadRecords {
   const events: ReadRecord[] = [];
@@ -62,17 +62,20 @@ export function readRecords(records: readonly LogRecord[], now: Date): ReadRecor
   return { events, deadLetters, ignoredRecords };
 }
 
-/** The tenant that a record is about. undefined if the record names none. */
+/** Returns the tenant that a record names. Undefined if the record names no tenant. */
 export function tenantOf(record: LogRecord): string | undefined {
   const decoded = decode(record);
   if (decoded.kind === 'event') return decoded.event.tenantId;
-  // Unseen writes this topic itself, and begins the key with the tenant.
+  // Unseen itself writes the records of this topic, and their keys begin with the tenant.
   return record.topic === notificationCreatedTopic ? record.key?.split('/')[0] : undefined;
 }
 
 const malformed = (reason: string): Failure => ({ code: 'MALFORMED_EVENT', reason, attempts: 1 });
 
-/** Whether the event is from the future. The clock of a producer may be off by hours, but not by a day. */
+/**
+ * Whether the event is more than a day in the future. The clock of a producer may be wrong by hours, but not
+ * by a day.
+ */
 function isFarAhead({ occurredAt }: Event, now: Date): boolean {
   return occurredAt.getTime() > now.getTime() + 86_400_000;
 }

@@ -1,17 +1,20 @@
 import { validate as isUuid, v5 as uuidV5 } from 'uuid';
 import type { Event } from '../../events/event.ts';
 
-/** Namespace of the row ids of events whose own id is no UUID. */
+/** The UUID namespace of the row ids of events whose own id is not a UUID. */
 const rowNamespace = 'b3c1b1a4-3d5f-4a0e-8f0c-6b8a2f0c9d11';
 
-/** The UUID of an event's row. It is the id of the event, or is derived from the source and the id. */
+/**
+ * Returns the UUID of the row of an event. If the id of the event is a UUID, this id is used. Otherwise the
+ * UUID is derived from the source and the id.
+ */
 export function rowIdOf({ id, source }: Pick<Event, 'id' | 'source'>): string {
   return isUuid(id) ? id.toLowerCase() : derivedId(id, source);
 }
 
 /**
- * The UUID of an activity's row. Other producers choose their ids freely, so only an id from the API is used
- * unchanged.
+ * Returns the UUID of the row of an activity. Only an id from the API is used unchanged, because other
+ * producers choose their ids freely.
  */
 export function activityIdOf({ id, source }: Pick<Event, 'id' | 'source'>): string {
   return source === 'api' && isUuid(id) ? id.toLowerCase() : derivedId(id, source);

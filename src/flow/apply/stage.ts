@@ -6,60 +6,65 @@ import type { Visit } from '../../ports/store/notifications.ts';
 import type { StoreTransaction } from '../../ports/store/store.ts';
 import type { ReadRecord } from './read-records.ts';
 
-/** How the events of one family are applied. `stages.ts` lists the stages. `project.ts` runs them. */
+/**
+ * A stage says how the events of one kind are applied. `stages.ts` lists the stages, and `project.ts` runs
+ * them.
+ */
 export interface Stage<E extends Event = Event> {
   readonly types: readonly E['type'][];
-  /** Prepares the events of one batch, at least one, in the order of the log. */
+  /**
+   * Prepares the events of one batch. There is at least one event, and the events are in the order of the
+   * log.
+   */
   select(records: readonly ReadRecord<E>[], now: Date): StageRun<E>;
 }
 
 /**
- * One batch of a family. The first fields are its effects beyond its own rows. The steps follow in the order
- * in which they run. All steps from `lock` to `write` run in the transaction of the batch. A family leaves
- * out the steps that it does not need.
+ * The events of a stage in one batch. The first fields are their effects on users and inboxes. The steps
+ * follow in the order in which they run. The steps from `lock` to `write` run in the transaction of the
+ * batch. A stage omits the steps that it does not need.
  */
 export interface StageRun<E extends Event = Event> {
-  /** Users who are created if they do not exist. */
+  /** The users to create if they do not exist. */
   readonly creates?: readonly UserKey[];
   /**
-   * Users who receive notifications. Their inboxes are locked. Records of users who do not exist are held
-   * back.
+   * The users who receive notifications. Their inboxes are locked. Records of users who do not exist wait.
    */
   readonly recipients?: readonly UserKey[];
-  /** Groups of notifications that the events may join. */
+  /** The groups that the notifications of the events may join. */
   readonly groups?: readonly (UserKey & { readonly groupKey: string })[];
-  /** Visits that read notifications. */
+  /** The visits that mark notifications as read. */
   readonly visits?: readonly Visit[];
   /**
-   * Users who own rows of the family that the batch writes. One statement locks all users of a batch, before
+   * The users whose rows the stage writes in this batch. One statement locks the users of all stages, before
    * `lock` resolves.
    */
   readonly locks?: readonly UserKey[];
-  /** Whether the batch publishes something even if it changes no inbox. */
+  /** Whether the stage publishes something even if no inbox changes. */
   readonly isPublished?: boolean;
 
-  /** Creates the partitions of the rows, before the transaction. */
+  /** Creates the partitions for the rows, before the transaction begins. */
   makeRoom?(): Promise<void>;
   /**
-   * Reads the rows that the events change, and applies the events to these rows. It must send its statements
-   * before its first await, so that they travel with the claims. It runs before inboxes are locked.
+   * Reads the rows that the events change, and applies the events to these rows. Sends its statements before
+   * its first `await`, so that they are sent together with the claims. Runs before inboxes are locked.
    */
   lock?(transaction: StoreTransaction, locking: Locking): Promise<Effects>;
-  /** Prepares the rows without the database, while the database takes the locks. */
+  /** Prepares the rows without a query, while the database takes the locks. */
   prepare?(): void;
   /**
-   * Applies a fresh event to the inboxes, in the order of the log. Returns 'waits' if the event must wait for
-   * its user.
+   * Applies an event that was not applied before to the inboxes. Called in the order of the log. Returns
+   * 'waits' if the event must wait for its user.
    */
   apply?(event: E, inboxes: OpenInboxes): 'applied' | 'waits';
   /**
-   * Writes the rows. A run without `lock` writes while the events are applied to inboxes. A run with `lock`
-   * writes last.
+   * Writes the rows. Without a `lock` step, the rows are written while the events are applied to inboxes.
+   * With a `lock` step, the rows are written last.
    */
   write?(transaction: StoreTransaction, fresh: Fresh): readonly Promise<void>[];
   /**
-   * Publishes the result after the commit. Repeated events are published, too, because a crash may have
-   * prevented their first publish. Events that their sender already applied do not come here.
+   * Publishes the result after the commit. The results of repeated events are published too, because a crash
+   * may have prevented the first publish. Events that their sender has already applied are not in the batch.
    */
   publish?(): Promise<void>;
 }
@@ -70,20 +75,23 @@ export type Fresh = ReadonlySet<Event>;
 /** The statements that `lock` waits for. */
 export interface Locking {
   readonly fresh: Promise<Fresh>;
-  /** The users of `locks` that exist, of all families. */
+  /** The users that exist, from the `locks` of all stages. */
   readonly users: Promise<readonly User[]>;
 }
 
-/** The effects of the events of a family beyond the rows of the family. */
+/** The effects of the events of a stage, except on the rows of the stage. */
 export interface Effects {
-  /** The notifications to deliver in the same transaction, after the notifications of the batch. */
+  /**
+   * The notifications to deliver in the same transaction. These notifications are delivered after the
+   * notifications that the batch contains.
+   */
   readonly notifications: readonly Notification[];
-  /** The moments when the rows change by themselves. null means never. */
+  /** The times at which the rows change without an event. Null means never. */
   readonly dueAt: readonly (Date | null)[];
 }
 
 /** The locked inboxes of a batch. */
 export interface OpenInboxes extends Pick<InboxBatch, 'deliver' | 'visit'> {
-  /** Whether records of this user already wait. */
+  /** Whether other records of this user already wait. */
   isAwaited(user: UserKey): boolean;
 }

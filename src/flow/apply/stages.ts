@@ -9,11 +9,11 @@ import { createPageViewStage } from './page-views.ts';
 import type { Stage } from './stage.ts';
 
 export interface StageOptions {
-  /** The age from which views are not kept, in days. */
+  /** The maximum age of stored views, in days. */
   readonly retentionDays: number;
-  /** How long items count and views of them are remembered, in days. */
+  /** The number of days for which items count and views of items are stored. */
   readonly viewHorizonDays: number;
-  /** The thresholds that notify users of their limits. If absent, no user is notified. */
+  /** The thresholds at which users are notified about their limits. If absent, no user is notified. */
   readonly limitThresholds: LimitThresholds | undefined;
 }
 
@@ -23,10 +23,7 @@ interface StageDeps {
   readonly logger: Logger;
 }
 
-/**
- * Creates the stages of all families and their counters. The stages are in the order in which they write and
- * publish.
- */
+/** Creates all stages and their counters. The stages write and publish in the order of this list. */
 export function createStages(deps: StageDeps, options: StageOptions) {
   const itemViews = createItemViewStage(deps, options);
   const limits = createLimitStage(deps, { thresholds: options.limitThresholds });

@@ -75,7 +75,7 @@ const deadLetters = () => storage.store.deadLetters({ first: 100 });
 const waiting = () => storage.store.countWaiting();
 
 describe('a notification for a user who does not exist', () => {
-  it('waits beside the flow, and the records behind it are applied', async () => {
+  it('waits in a table, and the later records are applied', async () => {
     const one = work();
     await one.apply([sentTo(bob, 'waits'), sentTo(alice, 'behind it'), pageViewed()]);
     expect(await titles(alice)).toEqual(['behind it']);
@@ -117,7 +117,7 @@ describe('a notification for a user who does not exist', () => {
     expect(await titles(bob)).toEqual(['waits']);
   });
 
-  it('lets later notifications for the user wait behind it, also if the user exists by now', async () => {
+  it('makes later notifications for the user wait too, even if the user now exists', async () => {
     const one = work();
     await one.apply([sentTo(bob, 'first')]);
     await one.apply([pageViewed(bob)]);
@@ -152,11 +152,11 @@ describe('a notification for a user who does not exist', () => {
     });
     expect(Buffer.from(letter?.payload ?? [])).toEqual(record?.value);
     expect(await waiting()).toBe(0);
-    // The schedule has no next moment.
+    // Nothing is due later.
     expect(await storage.store.nextDue()).toBeUndefined();
   });
 
-  it('becomes a dead letter at its deadline while the look-up of new users fails', async () => {
+  it('becomes a dead letter at its deadline even if the query for new users fails', async () => {
     const one = work({ ...storage.store, usersAppeared: () => Promise.reject(new Error('It is away.')) });
     await one.apply([sentTo(bob, 'in vain')]);
     await expect(one.pass(waitMs)).rejects.toThrow('It is away.');
@@ -164,7 +164,7 @@ describe('a notification for a user who does not exist', () => {
     expect(await waiting()).toBe(0);
   });
 
-  it('joins a group and follows the preferences like any other notification', async () => {
+  it('joins a group and is suppressed by preferences like any other notification', async () => {
     const one = work();
     await one.apply([sentTo(bob, 'one', { groupKey: 'likes' }), sentTo(bob, 'two', { groupKey: 'likes' })]);
     await one.act.upsertUsers([{ ...bob, patch: {} }]);
@@ -179,7 +179,7 @@ describe('a notification for a user who does not exist', () => {
     expect(await storage.store.inboxes([carol])).toMatchObject([{ unseen: 0 }]);
   });
 
-  it('is erased with the user, even if the user never existed', async () => {
+  it('is removed when the user is erased, even if the user never existed', async () => {
     const one = work();
     await one.apply([sentTo(bob, 'erased'), sentTo(carol, 'stays')]);
     expect(await one.act.eraseUser(bob)).toBeUndefined();
@@ -189,7 +189,7 @@ describe('a notification for a user who does not exist', () => {
     expect(await titles(bob)).toEqual([]);
   });
 
-  it('becomes a dead letter at once if too many records of its tenant wait', async () => {
+  it('becomes a dead letter at once if too many records of its tenant already wait', async () => {
     await storage.query(
       `INSERT INTO waiting_record SELECT 'default', 'wrong-' || n, 't', 0, n, NULL, '{}', '', now(), now(), 'infinity', 'infinity'
        FROM generate_series(1, $1::int) AS n`,
@@ -259,7 +259,7 @@ describe('a waiting record', () => {
     expect(await waiting()).toBe(0);
   });
 
-  it('becomes a dead letter alone if the database refuses it', async () => {
+  it('becomes a dead letter if the database refuses it, and the other waiting records are applied', async () => {
     const one = work();
     const poison = notificationSent({ ...bob, occurredAt: new Date('0000-01-01T00:00:00Z') });
     await one.apply([sentTo(bob, 'before'), poison, sentTo(bob, 'after')]);

@@ -24,16 +24,21 @@ import { deadLetterOf, type Failure } from './dead-letters.ts';
 import { createIsolate, defaultMaxLockedMs } from './isolate.ts';
 import { draftOf, groupOf } from './notifications.ts';
 
-/** The most records of one batch. */
+/** The maximum number of records in a batch. */
 const batchSize = 500;
 
-/** The longest time for one batch, in ms. It is longer than the time until a slow record is set aside. */
+/**
+ * The maximum time for a batch, in ms. It is longer than the time until a slow record becomes a dead letter.
+ */
 const maxTimeMs = 60_000;
 
-/** The record was tried when it arrived, and at its deadline. */
+/**
+ * The failure of a record whose user still does not exist. It counts two attempts: at the arrival of the
+ * record and at its deadline.
+ */
 const inVain: Failure = { code: 'USER_NOT_FOUND', reason: 'userId: no such user', attempts: 2 };
 
-/** The parts of a transaction that applies waiting records. */
+/** The functions of a transaction that applies waiting records. */
 export type WaitTransaction = WaitingTransaction &
   EventTransaction &
   DeadLetterTransaction &
@@ -54,16 +59,16 @@ interface WaitingOptions {
 }
 
 /**
- * Handles the records that wait for their users, beside the flow. The records of a user who exists by now are
- * applied in the order of the log, each exactly once. The transaction that applies a record also removes it
- * from the table, while its user is locked. A record whose deadline is over becomes a dead letter. Several
- * workers may do this work.
+ * Creates the background task for the records that wait for their users. If a user now exists, the records of
+ * this user are applied in the order of the log, each exactly once. The transaction that applies a record
+ * also locks the user and removes the record from the table. A record whose deadline has passed becomes a
+ * dead letter. Several workers may run this task.
  */
 export function createWaiting(deps: WaitingDeps, options: WaitingOptions) {
   return {
     /**
-     * Handles one batch of each kind. A failure of one kind does not skip the other. Resolves to the number
-     * of records.
+     * Handles one batch of records whose users now exist, and one batch of records whose users still do not
+     * exist. A failure of one batch does not skip the other batch. Resolves to the number of records.
      */
     async settle(signal: AbortSignal): Promise<number> {
       const [applied = 0, looked = 0] = await runEach([
@@ -76,8 +81,8 @@ export function createWaiting(deps: WaitingDeps, options: WaitingOptions) {
 }
 
 /**
- * Applies the records that are still in the table and that no other worker has locked. Resolves to their
- * number.
+ * Applies the records that are still in the table and whose users no other worker has locked. Resolves to the
+ * number of these records.
  */
 async function applyWaiting(
   { store, clock, ...publish }: WaitingDeps,
@@ -106,8 +111,8 @@ async function applyWaiting(
 }
 
 /**
- * Applies the records of users who exist by now, each batch as a whole or in parts. Resolves to the number of
- * applied records.
+ * Applies the records of users who now exist. A batch is applied as a whole, or in parts if it fails.
+ * Resolves to the number of applied records.
  */
 async function applyAppeared(
   deps: WaitingDeps,
@@ -132,7 +137,7 @@ async function applyAppeared(
   const work = async (records: readonly LogRecord[]) => {
     count += await applyWaiting(deps, options, rowsOf(records));
   };
-  // The rest of the schedule must not wait longer than this.
+  // Limits the time, because the rest of the schedule waits for this batch.
   await isolate.apply([...rowOf.keys()], work, AbortSignal.any([signal, AbortSignal.timeout(maxTimeMs)]));
   return count;
 }
@@ -151,8 +156,8 @@ async function setAside(
 }
 
 /**
- * Handles the records that are due and whose users do not exist. A record whose deadline is over becomes a
- * dead letter. The others are postponed. Resolves to the number of records that were due.
+ * Handles the records that are due and whose users do not exist. A record whose deadline has passed becomes a
+ * dead letter. The other records are postponed. Resolves to the number of records that were due.
  */
 async function lookAgain({ store, clock, logger }: WaitingDeps): Promise<number> {
   const now = clock.now();
@@ -174,7 +179,7 @@ async function lookAgain({ store, clock, logger }: WaitingDeps): Promise<number>
   return count;
 }
 
-/** The event of a waiting record. The worker that kept the record has read it before. */
+/** Returns the event of a waiting record. The worker that stored the record could read it. */
 function sentIn(record: LogRecord): NotificationSent {
   const decoded = decode(record);
   if (decoded.kind === 'newer')

@@ -51,7 +51,7 @@ const thisHour = (views: number) =>
     [new Date(hour), views],
   );
 
-it('notifies the existing users of the tenant once of an unusual hour, also with several checks', async () => {
+it('notifies the existing users of the tenant once about an unusual hour, even after several checks', async () => {
   await thisHour(900);
   const looked = await Promise.all([alertOn(), alertOn()].map((one) => one.look()));
   expect(looked).toEqual([1, 1]);
@@ -78,11 +78,11 @@ it('notifies the existing users of the tenant once of an unusual hour, also with
   expect(await storage.query('SELECT FROM dead_letter')).toEqual([]);
 });
 
-it('notices an hour without any page view', async () => {
+it('reports an hour without page views', async () => {
   expect(await alertOn().look()).toBe(1);
 });
 
-it('notifies a tenant if another tenant cannot be checked, and succeeds only if all are checked', async () => {
+it('notifies the users of a tenant even if another tenant cannot be checked, but then reports no success', async () => {
   const { store } = storage;
   const activityBuckets: typeof store.activityBuckets = async (keys) => {
     if (keys.some(({ tenantId }) => tenantId === 'other')) throw new Error('no');
@@ -97,7 +97,7 @@ it('notifies a tenant if another tenant cannot be checked, and succeeds only if 
   expect(whole.succeededAt()).toEqual(clock.now());
 });
 
-it('ignores a usual hour, and an hour that has not settled', async () => {
+it('ignores a usual hour, and an hour that may not be completely counted yet', async () => {
   await thisHour(210);
   expect(await alertOn().look()).toBe(0);
   await thisHour(900);

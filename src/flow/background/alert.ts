@@ -12,8 +12,8 @@ import type { ActivityStore } from '../../ports/store/activity.ts';
 import type { UserStore } from '../../ports/store/users.ts';
 
 /**
- * Namespace of the ids of alerts. The id comes from the hour and the user, so all workers send the same
- * alert.
+ * The UUID namespace of the ids of alerts. The id is derived from the hour and the user, so all workers send
+ * the same alert.
  */
 const alertNamespace = '0c7c3c55-8b0e-4d7f-9a37-6a4c0b1d2f31';
 
@@ -23,29 +23,32 @@ const dayMs = granularityMs.DAY;
 /** The interval between two checks, in ms. */
 const everyMs = 5 * 60_000;
 
-/** The number of past hours of each check. They include hours in which no worker ran. */
+/**
+ * The number of past hours that each check compares. A check therefore includes hours in which no worker ran.
+ */
 const hoursBack = 6;
 
-/** The number of past days that an hour is compared with. */
+/** The number of past days with which an hour is compared. */
 const daysBack = 28;
 
 export interface AlertOptions {
   /**
-   * The users who receive alerts, each for their own tenant. Users who do not exist receive none. If empty,
-   * no hour is checked.
+   * The users who receive alerts about their own tenant. Users who do not exist receive none. If the list is
+   * empty, no hour is checked.
    */
   readonly users: readonly UserKey[];
   readonly rule: AlertRule;
   /**
-   * The time between the end of an hour and its check, in ms. By then the activity of the hour is counted.
+   * The time between the end of an hour and its check, in ms. After this time, all activity of the hour is
+   * counted.
    */
   readonly settleMs: number;
 }
 
 /**
- * Compares the page views of each past hour with the same hour of past days. If an hour is unusual, sends a
- * notification to the users of the option `users`. Every worker may check, because the notification of an
- * hour has the same id on all of them.
+ * Creates a task that compares the page views of each past hour with the same hour of past days. If an hour
+ * is unusual, the task sends a notification to the users of the option `users`. Every worker may run the
+ * task, because all workers give the notification of an hour the same id.
  */
 export function createAlert(
   {
@@ -67,10 +70,7 @@ export function createAlert(
   let sent = new Set<string>();
   let succeededAt: Date | undefined;
 
-  /**
-   * Checks the hours that ended at least `settleMs` ago. Resolves to the number of notifications that were
-   * sent.
-   */
+  /** Checks the hours that ended at least `settleMs` ago. Resolves to the number of sent notifications. */
   async function look(): Promise<number> {
     const now = clock.now();
     const last = bucketStart(new Date(now.getTime() - settleMs), 'HOUR').getTime() - hourMs;
@@ -94,7 +94,7 @@ export function createAlert(
       sent = new Set(found.map(({ id }) => id));
       sentCount = fresh.length;
     };
-    // Alerts of some tenants are sent even if other tenants could not be read.
+    // The alerts are sent even if the activity of other tenants could not be read.
     await runEach([...tenants.map(lookAt), send]);
     succeededAt = now;
     return sentCount;
@@ -118,7 +118,7 @@ export function createAlert(
 
   return {
     look,
-    /** The last time that every tenant was checked. undefined before the first time. */
+    /** Returns the last time at which all tenants were checked. Undefined if this has not happened yet. */
     succeededAt: () => succeededAt,
     start(): void {
       if (users.length === 0) return;

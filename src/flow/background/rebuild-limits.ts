@@ -14,23 +14,23 @@ import type { KeptLimitEvent, LimitTransaction } from '../../ports/store/limits.
 import type { UserTransaction } from '../../ports/store/users.ts';
 import { applyLimitEvents, limitKeyOf } from '../apply/apply-limits.ts';
 
-/** The most events in memory at a time. */
+/** The maximum number of events in memory at the same time. */
 const eventsAtOnce = 2_000;
 
-/** The result of a comparison of limits with their kept events. */
+/** The result of comparing limits with their stored events. */
 interface RefoldedLimits {
-  /** The limits that differ, in their correct state. Each has a new version. */
+  /** The limits that differ from their events, in their correct state. Each limit has a new version. */
   readonly differing: readonly ZonedLimit[];
-  /** The number of limits with events that are removed or unreadable. */
+  /** The number of limits whose events are partly removed or unreadable. */
   readonly unfounded: number;
 }
 
 /**
- * Applies the kept events of limits, sorted, from the first event on, while their users are locked. It writes
- * no rows.
+ * Computes limits from all of their stored events, while their users are locked. Does not write to the store.
+ * `keys` are sorted.
  *
- * A limit keeps the threshold that its user was notified of. A limit that was lost gets the threshold that
- * its events reach. So no user is notified twice.
+ * A limit keeps the threshold for which its user was last notified. If the row of a limit is missing, the
+ * limit gets the highest threshold that its events reach. So no user is notified twice.
  */
 export async function refoldLimits(
   transaction: UserTransaction & LimitTransaction,
@@ -86,7 +86,7 @@ export async function refoldLimits(
 function derivedFields(limit: UserLimit & Partial<ZonedLimit>, now: Date) {
   const { notifiedThreshold, version, updatedAt, timeZone, ...fields } = limit;
   const { change } = fields;
-  // PostgreSQL has no -0 in a numeric.
+  // A `numeric` of PostgreSQL cannot store -0.
   const remaining = change?.remaining?.replace(/^-(?=[0.]+$)/, '') ?? null;
   return { ...fields, status: statusAt(limit, now), change: change && { ...change, remaining } };
 }

@@ -56,7 +56,7 @@ const passed = (group: string) =>
   vi.waitFor(async () => expect(await log.lag(group, Object.values(topics))).toBe(0n), waiting);
 const ago = (ms: number) => new Date(clock.now().getTime() - ms);
 
-/** Events of the last days, of two tenants. */
+/** Returns events of two tenants in the last days. */
 function events(count: number) {
   return Array.from({ length: count }, (_, n) => {
     const occurredAt = ago((n % 50) * 3_600_000 + n * 7_000);
@@ -100,7 +100,7 @@ async function rebuildMetrics(dryRun = false): Promise<MetricsDifference> {
 }
 
 describe('a rebuild of the metrics', () => {
-  it('finds no difference in healthy metrics, and repairs damaged metrics', async () => {
+  it('finds no difference in correct metrics, and repairs damaged metrics', async () => {
     await project();
     await count();
     await log.append(events(300));
@@ -131,7 +131,7 @@ describe('a rebuild of the metrics', () => {
     expect(await rebuildMetrics()).toEqual(nothing);
   });
 
-  it('empties a bucket without activity once', async () => {
+  it('sets a bucket without activity to 0, and then finds no difference', async () => {
     await storage.query(`INSERT INTO user_activity_metrics VALUES ('default', 'DAY', $1, 7, 7, 5, now())`, [
       new Date(Math.floor(Date.now() / dayMs) * dayMs),
     ]);
@@ -142,14 +142,14 @@ describe('a rebuild of the metrics', () => {
     ]);
   });
 
-  it('leaves uncounted activity to its flush', async () => {
+  it('does not count activity that a worker has not written yet', async () => {
     await project();
     const counting = await count(60_000);
     await log.append(events(100));
     await passed(projectionGroup);
     expect(await rebuildMetrics()).toEqual(nothing);
     expect(await storage.query('SELECT FROM user_activity_metrics')).toEqual([]);
-    // The worker writes its batch when it stops.
+    // A worker that stops writes its batch.
     await vi.waitFor(async () => {
       await counting.stop();
       await (await count()).stop();
@@ -158,10 +158,10 @@ describe('a rebuild of the metrics', () => {
     expect(await metricsDrift(storage.query)).toEqual([]);
   });
 
-  it('finds and makes no difference beside live traffic', async () => {
+  it('finds and causes no difference during live traffic', async () => {
     await project();
     await count();
-    // Between two of these appends, the projections catch up.
+    // The projections catch up between two appends.
     let done = false;
     const traffic = (async () => {
       for (; !done; await delay(30)) await log.append(events(40));
@@ -183,7 +183,7 @@ describe('a rebuild of the metrics', () => {
     expect(await metricsDrift(storage.query)).toEqual([]);
   });
 
-  it('is refused while another rebuild runs, and rejects if the projections stay behind', async () => {
+  it('is refused while another rebuild runs, and rejects if the projections do not catch up', async () => {
     await storage.store.exclusively('unseen rebuild metrics', async () => {
       expect(await rebuild().metrics({ from: ago(1), to: clock.now() }, { dryRun: true }, () => {})).toBe(
         false,
@@ -203,7 +203,7 @@ describe('a rebuild of the metrics', () => {
 });
 
 describe('a rebuild of the badges', () => {
-  it('repairs and publishes badges that differ from their rows, and a dry run only reports them', async () => {
+  it('repairs and publishes badges that differ from their rows, and a dry run only reports these badges', async () => {
     const users = Array.from({ length: 450 }, (_, n) => ({ tenantId: 'default', userId: `user-${n}` }));
     await storage.store.transaction((transaction) => transaction.ensureUsers(users, clock.now()));
     await project();
@@ -260,8 +260,9 @@ describe('a rebuild of the limits', () => {
   const notices = async () => (await storage.query('SELECT FROM notification')).length;
 
   /**
-   * Creates limits from the topic, in any order, and by mutations. Some were notified, redefined, reset or
-   * have begun since. Resolves to their number.
+   * Creates limits by records of the topic in any order, and by mutations. Some of these limits have
+   * thresholds that were crossed, were redefined or reset, or have begun in the meantime. Resolves to the
+   * number of limits.
    */
   async function limits(): Promise<number> {
     await apply(shuffled([...limitFixture, ...limitFixture]), 'other');
@@ -293,9 +294,9 @@ describe('a rebuild of the limits', () => {
     return limitFixtureTable.length + 3 + 210 + 2;
   }
 
-  it('finds no difference in healthy limits, repairs damaged limits, and notifies no user again', async () => {
+  it('finds no difference in correct limits, repairs damaged limits, and notifies no user again', async () => {
     const checked = await limits();
-    // Simulates a notification with other thresholds.
+    // Simulates that the user was notified when other thresholds were configured.
     await storage.query(`UPDATE user_limit SET told_percent = 99 WHERE user_limit_id = 'by-hand'`);
     const right = await rows();
     expect(await run()).toEqual({ checked, differed: 0, unfounded: 0 });
@@ -352,7 +353,7 @@ describe('a rebuild of the limits', () => {
     expect(await rows()).toEqual(damaged);
   });
 
-  it('finds and makes no difference beside live traffic, and refuses a second rebuild', async () => {
+  it('finds and causes no difference during live traffic, and a second rebuild is refused', async () => {
     let done = false;
     const traffic = (async () => {
       for (const wire of shuffled([...limitFixture, ...limitFixture])) await apply([wire], 'other');

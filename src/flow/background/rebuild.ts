@@ -21,13 +21,16 @@ import { publishLimits } from '../deliver/publish.ts';
 import { refoldLimits } from './rebuild-limits.ts';
 import { createReconcile } from './reconcile.ts';
 
-/** The most inboxes that are compared at once, and the most limits of one transaction. */
+/** The maximum number of inboxes that are compared at the same time, and of limits in one transaction. */
 const rowsAtOnce = 200;
 
-/** The most days of one rebuild. It equals the longest retention. */
+/** The maximum number of days of a rebuild. It equals the longest possible retention. */
 const maxDays = 4_000;
 
-/** The longest pause of counting while the projections catch up, in ms. After the pause, the day is tried again. */
+/**
+ * The maximum time in ms for which counting is paused while the projections catch up. If they do not catch
+ * up, the day is tried again.
+ */
 const settleMs = 1_500;
 
 type RebuildTransaction = UserTransaction & InboxTransaction & ActivityTransaction & LimitTransaction;
@@ -43,14 +46,14 @@ interface Deps {
 
 interface RebuildOptions {
   readonly logRetentionDays: number;
-  /** The thresholds that notify users of their limits. If absent, the rebuild notifies no user. */
+  /** The thresholds at which users are notified about their limits. If absent, limits get no threshold. */
   readonly limitThresholds?: LimitThresholds;
-  /** The most attempts of a step. Defaults to 20. */
+  /** The maximum number of attempts of a step. Defaults to 20. */
   readonly attempts?: number;
 }
 
 interface DryRun {
-  /** If true, the rebuild reports the differences and repairs none of them. */
+  /** If true, the rebuild only reports the differences. */
   readonly dryRun: boolean;
 }
 
@@ -71,14 +74,18 @@ export interface RebuiltBadges {
 export interface RebuiltLimits {
   readonly checked: number;
   readonly differed: number;
-  /** The number of limits that the rebuild left alone, because events of theirs are removed or unreadable. */
+  /**
+   * The number of limits that the rebuild did not change, because some of their events are removed or
+   * unreadable.
+   */
   readonly unfounded: number;
 }
 
 /**
- * Recounts from the raw rows, beside live traffic, and repairs the differences. A dry run only reports the differences.
- * Each day, each inbox that differs, and each group of limits has a transaction of its own. After an interruption, a new
- * rebuild starts from the beginning and finds no differences in the repaired part.
+ * Creates the functions that compute metrics, badges and limits again from the raw rows and repair the
+ * differences. The functions may run during live traffic. A dry run only reports the differences. Each day,
+ * each inbox that differs, and each group of limits is repaired in its own transaction. After an
+ * interruption, a new rebuild starts from the beginning and finds no differences in the repaired part.
  */
 export function createRebuild(
   deps: Deps,
@@ -90,8 +97,8 @@ export function createRebuild(
 
   return {
     /**
-     * Rebuilds the metrics of the days in UTC that `[from, to)` touches, oldest first. Returns false if another rebuild
-     * is running.
+     * Rebuilds the metrics of the UTC days that overlap `[from, to)`, oldest first. Returns false if another
+     * rebuild is running.
      */
     async metrics(
       range: { readonly from: Date; readonly to: Date },
@@ -129,7 +136,7 @@ export function createRebuild(
       });
     },
 
-    /** Rebuilds every limit from its kept events. Returns false if another rebuild is running. */
+    /** Rebuilds every limit from its stored events. Returns false if another rebuild is running. */
     async limits({ dryRun }: DryRun, onSome: (rebuilt: RebuiltLimits) => void): Promise<boolean> {
       return store.exclusively('unseen rebuild limits', async () => {
         for (let after: LimitKey | undefined; ; ) {
@@ -145,7 +152,7 @@ export function createRebuild(
 
 type Retry = <T>(work: () => Promise<T>) => Promise<T>;
 
-/** Tries again, up to `attempts` times, while the database is away or holds a lock for too long. */
+/** Runs `work` up to `attempts` times while the database is unreachable or a lock is held for too long. */
 async function persistently<T>(work: () => Promise<T>, attempts: number): Promise<T> {
   for (let attempt = 1; ; attempt += 1) {
     try {

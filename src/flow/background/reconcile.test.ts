@@ -35,7 +35,7 @@ async function start() {
       const events = Array.from({ length: count }, () => notificationSent(user));
       return project.apply(recordsOf(events, offsets));
     },
-    /** Changes the counters as only a manual change of the database can. */
+    /** Changes the counters to wrong values, like a manual change of the database. */
     damage: () =>
       storage.query('UPDATE inbox SET unseen = unseen + 3, unread = unread - 1 WHERE user_id = $1', [
         user.userId,
@@ -76,7 +76,7 @@ describe('the reconciliation of badges', () => {
     expect(reconcile.repaired()).toBe(1);
   });
 
-  it('does not change a correct badge, also of an inbox that was never written', async () => {
+  it('does not change a correct badge, even if the inbox was never written', async () => {
     const { user, reconcile, send, inbox, pubSub } = await start();
     for (const wait of [() => send(0), () => send(3)]) {
       await wait();
@@ -109,7 +109,7 @@ describe('the reconciliation of badges', () => {
     await one.send(1);
     await other.send(1);
     await one.damage();
-    // The table is smaller than a page, so the sample is the whole table.
+    // The table fits into one page, so the sample is the whole table.
     expect(await one.reconcile.countDrift(100)).toBe(1);
     await one.reconcile.sample(100);
     expect(one.reconcile.repaired()).toBe(1);
@@ -118,7 +118,7 @@ describe('the reconciliation of badges', () => {
     expect(await one.reconcile.countDrift(100)).toBe(0);
   });
 
-  it('finds no difference while arrivals and openings run at the same time', async () => {
+  it('finds no difference while notifications arrive and inboxes are opened', async () => {
     const { user, act, reconcile, send, inbox } = await start();
     let isBusy = true;
     const writing = (async () => {

@@ -11,7 +11,7 @@ import type { Transactions } from '../../ports/store/transactions.ts';
 import type { UserStore } from '../../ports/store/users.ts';
 import { publishBadges } from '../deliver/publish.ts';
 
-/** The result of a recount: the badge before and after. They are equal if the badge was correct. */
+/** The result of a recount: the badge before and after. Both are equal if the badge was correct. */
 export interface Reconciled {
   readonly before: Badge;
   readonly after: Badge;
@@ -25,10 +25,10 @@ const driftOf = ({ inbox, counts }: Recounted) =>
 const isOff = (recounted: Recounted) => driftOf(recounted) > 0;
 
 /**
- * Compares the counters of inboxes with a count of the rows. Every writer changes both in one transaction, so
- * they should never differ. If a manual change of the database or a bug makes them differ, the comparison
- * finds and fixes the difference. Badges of items have no counters, because they are counted when they are
- * read.
+ * Creates the functions that compare the counters of inboxes with their rows. Every writer changes the
+ * counters and the rows in one transaction, so they should never differ. A manual change of the database or a
+ * bug can still cause a difference. The comparison finds and repairs it. Badges of items have no counters,
+ * because their items are counted when a badge is read.
  */
 export function createReconcile({
   store,
@@ -46,8 +46,8 @@ export function createReconcile({
   let repaired = 0;
 
   /**
-   * Recounts an inbox under its lock. If a counter differs, writes it with a newer version, publishes the
-   * badge and resolves to the recount. Otherwise resolves to undefined.
+   * Locks an inbox and recounts it. If a counter differs, writes the correct counters with a newer version,
+   * publishes the badge and resolves to the recount. Otherwise resolves to undefined.
    */
   async function repair({ tenantId, userId }: UserKey): Promise<Recounted | undefined> {
     const user = { tenantId, userId };
@@ -70,7 +70,7 @@ export function createReconcile({
   }
 
   return {
-    /** Recounts one badge. Repairs it unless this is a dry run. */
+    /** Recounts a badge. Repairs the badge unless the call is a dry run. */
     async badge(
       user: UserKey,
       { dryRun }: { readonly dryRun: boolean },
@@ -86,22 +86,25 @@ export function createReconcile({
       };
     },
 
-    /** The inboxes whose counters differ from their rows at this moment. Repairs nothing. */
+    /** Returns the inboxes whose counters differ from their rows at this moment. Does not repair them. */
     findDrifted: async (users: readonly UserKey[]): Promise<readonly Inbox[]> =>
       (await store.recount(users)).filter(isOff).map(({ inbox }) => inbox),
 
     repair,
 
-    /** Recounts about `size` random inboxes, and repairs those with wrong counters. */
+    /** Recounts about `size` random inboxes, and repairs the inboxes with wrong counters. */
     async sample(size: number): Promise<void> {
       for (const { inbox } of (await store.recountSample(size)).filter(isOff)) await repair(inbox);
     },
 
-    /** Recounts about `size` random inboxes. Resolves to the number with wrong counters. Repairs nothing. */
+    /**
+     * Recounts about `size` random inboxes. Resolves to the number of inboxes with wrong counters. Does not
+     * repair them.
+     */
     countDrift: async (size: number): Promise<number> =>
       (await store.recountSample(size)).filter(isOff).length,
 
-    /** The number of badges that this process has repaired. */
+    /** Returns the number of badges that this process has repaired. */
     repaired: () => repaired,
   };
 }

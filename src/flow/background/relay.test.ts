@@ -29,7 +29,10 @@ afterEach(async () => {
   await storage.close();
 });
 
-/** The outbox of another process. It does not poll, so a relay finds a record only by its notification. */
+/**
+ * Opens an outbox like another process does. The outbox does not poll, so a relay finds a record only after a
+ * notification of the database.
+ */
 function openOutbox(): Outbox {
   const { connection } = storage;
   return createPostgresOutbox(
@@ -56,7 +59,7 @@ function startRelay(
   return relay;
 }
 
-/** The records with the numbers `from` to `to`, both included. */
+/** Returns records with the numbers `from` to `to`, both included. */
 const numbered = (from: number, to: number): readonly OutgoingRecord[] =>
   Array.from({ length: to - from + 1 }, (_, n) => ({
     topic: 'news',
@@ -68,7 +71,7 @@ const range = (from: number, to: number) => numbered(from, to).map(({ value }) =
 const write = (records: readonly OutgoingRecord[]) =>
   storage.store.transaction((transaction) => transaction.addOutgoing(records, testNow));
 
-/** The complete records of the log. */
+/** Returns the complete records of the log. */
 const sent = () =>
   storage.query<{ topic: string; key: string | null; raw: Buffer | null; headers: object }>(
     'SELECT topic, key, raw, headers FROM event_log ORDER BY "offset"',
@@ -78,7 +81,7 @@ const waitingNow = async () =>
   Number((await storage.query<{ count: string }>('SELECT count(*) FROM outbox'))[0]?.count);
 const drained = () => vi.waitFor(async () => expect(await waitingNow()).toBe(0), waiting);
 
-/** Ends the turns of all relays, as the death of their process does. */
+/** Ends the turns of all relays, like the death of their processes. */
 const killSessions = () =>
   storage.query(
     `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
@@ -99,7 +102,7 @@ const around = (
 });
 
 describe('the relay', () => {
-  it('sends committed records unchanged and in order, and no record of a rollback', async () => {
+  it('sends committed records unchanged and in order, and no record of a transaction that rolled back', async () => {
     startRelay();
     await write([
       { topic: 'a', key: null, value: null },
@@ -146,7 +149,7 @@ describe('the relay', () => {
     expect(await sentNumbers()).toEqual(range(1, 1_340));
   });
 
-  it('is woken by the commit of any process', async () => {
+  it('wakes when any process commits a record', async () => {
     startRelay();
     await write(numbered(1, 1));
     await drained();
@@ -157,7 +160,7 @@ describe('the relay', () => {
     expect(performance.now() - startedAt).toBeLessThan(2_000);
   });
 
-  it('finds records without a notification a little later', async () => {
+  it('finds records a little later if no notification arrives', async () => {
     const { database, connection } = storage;
     startRelay({ outbox: createPostgresOutbox({ database, connection }, { pollMs: 50 }) });
     await delay(100);
@@ -238,7 +241,7 @@ describe('a relay that fails', () => {
     expect(await survivesDeath(hasty)).toBe(false);
   });
 
-  it('keeps the records while the log is away, logs one line, and sends all records when the log is back', async () => {
+  it('keeps the records and logs one line while the log is unreachable, and sends all records afterwards', async () => {
     let isAway = true;
     let attempts = 0;
     const away = around(log, {
@@ -289,7 +292,7 @@ describe('a relay that fails', () => {
 });
 
 describe('two relays', () => {
-  it('take turns: the second works only after the first stops', async () => {
+  it('never work at the same time, so the second works only after the first stops', async () => {
     const sends = [0, 0];
     let under = 0;
     let most = 0;
@@ -319,7 +322,7 @@ describe('two relays', () => {
     expect(await sentNumbers()).toEqual(range(1, 32));
   });
 
-  it('stop at once, also the relay without the turn', async () => {
+  it('stop at once, even the relay that is waiting for its turn', async () => {
     startRelay();
     await write(numbered(1, 1));
     await drained();
@@ -342,7 +345,7 @@ describe('a record that the log refuses', () => {
     },
   });
 
-  it('becomes a dead letter of its tenant if it announces a notification', async () => {
+  it('becomes a dead letter of the tenant of the notification if the record announces a notification', async () => {
     startRelay({ log: refusing(log) });
     await write([
       { topic: notificationCreatedTopic, key: 'acme/alice', value: Buffer.from('13') },
@@ -360,7 +363,7 @@ describe('a record that the log refuses', () => {
     const relay = startRelay({ log: refusing(log) });
     await write(numbered(1, 30));
     await drained();
-    // The log refuses the copy of the dead letter, too. That ends there.
+    // The log also refuses the copy of the dead letter. The copy is dropped, without another dead letter.
     expect(await sentNumbers()).toEqual(range(1, 30).filter((n) => n !== 13));
     const letters = await storage.store.deadLetters({ first: 10 });
     expect(letters).toMatchObject([
@@ -377,7 +380,7 @@ describe('a record that the log refuses', () => {
 });
 
 describe('a topic that cannot be written', () => {
-  it('delays no other topic, and gets its records in order when the log accepts them again', async () => {
+  it('delays no other topic, and its records are sent in order when the log accepts them again', async () => {
     let isBroken = true;
     const attempts: string[] = [];
     const broken: EventLog = {
@@ -393,7 +396,7 @@ describe('a topic that cannot be written', () => {
     const relay = startRelay({ log: broken, warn });
     const toBroken = (from: number, to: number) =>
       numbered(from, to).map((record) => ({ ...record, topic: 'broken' }));
-    // The records are more than a batch, with records of another topic before and after them.
+    // There are more records than fit into a batch, with records of another topic before and after them.
     await write([...numbered(1, 3), ...toBroken(1_001, 1_600), ...numbered(4, 6)]);
     await vi.waitFor(async () => expect(await sentNumbers()).toEqual(range(1, 6)), waiting);
     expect(await relay.depth()).toBe(600);
@@ -421,7 +424,7 @@ describe('a topic that cannot be written', () => {
       },
     };
     const warn = vi.fn();
-    // With this rest, every round finds the records of a dozen transactions.
+    // With this `restMs`, every round finds the records of about twelve transactions.
     startRelay({ log: hiccuping, warn, restMs: 500 });
     await write([{ ...numbered(0, 0)[0], topic: 'once' } as OutgoingRecord]);
     const isSent = async () => (await sentNumbers()).includes(0);
@@ -437,7 +440,7 @@ describe('a topic that cannot be written', () => {
 });
 
 describe('a batch', () => {
-  it('is at most as large as the log accepts at once', async () => {
+  it('is not larger than the log accepts in one call', async () => {
     const large = { topic: 't', key: null, value: Buffer.alloc(300_000) };
     const huge = { ...large, value: Buffer.alloc(900_000) };
     await write([large, large, huge, { ...large, value: Buffer.from('1') }, ...numbered(1, 600)]);

@@ -7,7 +7,10 @@ import type { Logger } from '../../ports/logger.ts';
 import type { Outbox, OutboxTurn, WaitingRecord } from '../../ports/outbox.ts';
 import type { Project } from '../apply/project.ts';
 
-/** A round with fewer records is not worth its queries. The relay then rests before the next round. */
+/**
+ * The minimum number of records that is worth the queries of a round. After a round with fewer records, the
+ * relay waits before the next round.
+ */
 const fullRound = 100;
 
 interface RelayDeps {
@@ -19,30 +22,37 @@ interface RelayDeps {
 }
 
 interface RelayOptions {
-  /** The longest wait between attempts, and the longest hold of a topic, in ms. Defaults to 10 s. */
+  /**
+   * The maximum wait between two attempts, and the maximum time for which a failed topic is skipped, in ms.
+   * Defaults to 10 s.
+   */
   readonly maxBackoffMs?: number;
-  /** The time in which records gather before the next round, in ms. Defaults to 50. */
+  /** The time for which new records are collected before the next round, in ms. Defaults to 50. */
   readonly restMs?: number;
 }
 
-/** The parts of a relay that the steps of a turn share. */
+/**
+ * The values that all steps of a turn share. A turn is the time in which this relay has the right to send the
+ * records of the outbox.
+ */
 interface Turn extends RelayDeps, Required<RelayOptions> {
   readonly signal: AbortSignal;
   readonly failures: Failures;
-  /** Called when all records that were read are sent. */
+  /** Called when all records that were read from the outbox are sent. */
   readonly allSent: () => void;
 }
 
 /**
- * Sends the records of the outbox to the log. One relay works at a time, over all processes. It keeps the order within
- * each topic, and removes a record from the outbox only after the log has the record. So each record is sent at least
- * once, and again after a crash in between.
+ * Creates a relay, which sends the records of the outbox to the log. Only one relay in all processes works at
+ * a time. The relay keeps the order within each topic. It removes a record from the outbox only after the log
+ * has the record. So each record is sent at least once. If the relay crashes between these two steps, the
+ * record is sent again.
  *
- * While the log or the database is away, the relay retries without limit, with backoff and jitter. Another process may
- * take over in this time. A topic that the log cannot write is held until all other topics are sent, for at most
- * `maxBackoffMs`.
+ * While the log or the database is unreachable, the relay retries without limit, with backoff and jitter.
+ * Another process may take over in this time. If the log cannot write a topic, the relay skips the topic
+ * until all other topics are sent, but for at most `maxBackoffMs`.
  *
- * A single record is sent at once. The records after it gather for `restMs`, so that they share a round.
+ * A single record is sent at once. The records after it are collected for `restMs` and sent in one round.
  */
 export function createRelay(deps: RelayDeps, { maxBackoffMs = 10_000, restMs = 50 }: RelayOptions = {}) {
   const { outbox, clock, logger } = deps;
@@ -78,26 +88,29 @@ export function createRelay(deps: RelayDeps, { maxBackoffMs = 10_000, restMs = 5
   }
 
   return {
-    /** Starts. The log and the database may be away. */
+    /** Starts the relay. The log and the database need not be reachable yet. */
     start(): void {
       running ??= run();
     },
-    /** Waits for the current batch. The unsent records stay in the outbox until the next start. */
+    /**
+     * Stops the relay after the current batch. The unsent records stay in the outbox until a relay starts
+     * again.
+     */
     async stop(): Promise<void> {
       stopping.abort();
       await running;
     },
     /**
-     * The last time that all records that were read were sent. undefined before the first time, and while another
-     * process has the turn.
+     * Returns the last time at which all records that this relay had read were sent. Undefined before the
+     * first time, and while another process has the turn.
      */
     succeededAt: () => succeededAt,
-    /** The number of records in the outbox, over all processes. Rejects with UNAVAILABLE. */
+    /** Returns the number of records in the outbox, in all processes. Rejects with UNAVAILABLE. */
     depth: (): Promise<number> => outbox.depth(),
   };
 }
 
-/** Counts the interruptions and the ends of a hold since all records that were read were sent. */
+/** Counts the failures of the relay. The count is set to 0 when all records that were read are sent. */
 function createFailures(logger: Logger) {
   let count = 0;
   return {
@@ -118,10 +131,13 @@ function createFailures(logger: Logger) {
 
 type Failures = ReturnType<typeof createFailures>;
 
-/** Sends records until the turn is over. Rejects if the turn is lost, or if only held topics have records. */
+/**
+ * Sends records until the turn is over. Rejects if the turn is lost, or if all remaining records are in
+ * skipped topics.
+ */
 async function sendTurn(context: Turn, turn: OutboxTurn): Promise<void> {
   const { signal, failures, maxBackoffMs, restMs, allSent } = context;
-  /** The held topics, with the error of each. */
+  /** Maps each skipped topic to its error. */
   const held = new Map<string, unknown>();
   let heldUntil: number | undefined;
   while (!signal.aborted && !turn.isOver()) {
@@ -131,7 +147,7 @@ async function sendTurn(context: Turn, turn: OutboxTurn): Promise<void> {
     if (reason === undefined) allSent();
     else if (records.length === 0) throw reason;
     else heldUntil ??= performance.now() + maxBackoffMs;
-    // A steady flow to other topics would otherwise hold these topics for ever.
+    // Without this limit, a steady flow to other topics would delay the skipped topics for ever.
     if (heldUntil !== undefined && performance.now() >= heldUntil) {
       failures.add();
       failures.warn({ err: reason, topics: [...held.keys()] }, 'the relay tries the held topics again');
@@ -143,7 +159,10 @@ async function sendTurn(context: Turn, turn: OutboxTurn): Promise<void> {
   }
 }
 
-/** Sends the records, topic by topic, and removes them from the outbox. Adds each topic that fails to `held`. */
+/**
+ * Sends the records, topic by topic, and removes the sent records from the outbox. Adds each topic that fails
+ * to `held`.
+ */
 async function sendRound(
   context: Turn,
   turn: OutboxTurn,
@@ -154,7 +173,7 @@ async function sendRound(
     try {
       await send(context, ofTopic);
     } catch (error) {
-      // A relay that stops does not try every topic of a log that is away.
+      // A relay that is stopping does not try the remaining topics, because the log may be unreachable.
       if (context.signal.aborted) throw error;
       held.set(ofTopic[0]?.topic ?? '', error);
       continue;
@@ -163,7 +182,10 @@ async function sendRound(
   }
 }
 
-/** Sends the records in their order. A record that the log will never accept is set aside alone. */
+/**
+ * Sends the records in their order. If the log will never accept a record, only this record becomes a dead
+ * letter.
+ */
 async function send(deps: RelayDeps, records: readonly WaitingRecord[]): Promise<void> {
   try {
     await deps.log.send(records);
@@ -186,14 +208,15 @@ async function setAside(
 ): Promise<void> {
   const { topic, id, key, value, headers, writtenAt } = record;
   logger.error({ err: error, topic, outboxId: String(id) }, 'the log refused a record');
-  // The record is the copy of a dead letter for the log. The database already holds the dead letter.
+  // The record is a copy of a dead letter. The database already has this dead letter.
   if (topic.endsWith(deadLetterSuffix)) return;
-  // The record has no place in the log. No real partition is negative.
+  // The record has no partition and offset in the log. The partition -1 shows this, because real partitions
+  // are not negative.
   const place = { topic, partition: -1, offset: id, key, value, headers, appendedAt: writtenAt };
   await project.deadLetter(place, { code: 'REJECTED_EVENT', reason: error.message, attempts: 1 });
 }
 
-/** The records by topic. The topics are in the order of their first records. */
+/** Groups the records by topic. The topics are in the order of their first records. */
 function byTopic(records: readonly WaitingRecord[]): Iterable<readonly WaitingRecord[]> {
   const parts = new Map<string, WaitingRecord[]>();
   for (const record of records) {

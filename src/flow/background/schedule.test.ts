@@ -59,7 +59,7 @@ async function startTime({ clock = createTestClock() } = {}) {
   };
 }
 
-/** The notifications with their status, by user and title. */
+/** Returns the notifications with their status, sorted by user and title. */
 const notifications = async () =>
   (
     await storage.query<{ user_id: string; title: string; status: string }>(
@@ -73,7 +73,7 @@ const limits = async () =>
     )
   ).map((row) => `${row.user_id} ${row.status}`);
 
-/** Makes the expiry of notifications with this title fail, and the start of alice's limits. */
+/** Makes two changes fail: the expiry of notifications with this title, and the start of alice's limits. */
 async function makeFail(title: string): Promise<void> {
   await storage.query(
     `ALTER TABLE notification ADD CONSTRAINT doomed CHECK (title <> '${title}' OR status <> 'EXPIRED')`,
@@ -130,7 +130,7 @@ describe('a row with a wrong due time', () => {
 });
 
 describe('a due row that always fails', () => {
-  it('delays no other row, also of its own user, is logged, and is retried later', async () => {
+  it('delays no other row, not even of the same user, is logged, and is retried later', async () => {
     const clock = createTestClock();
     const { schedule, error, inSeconds, send, define } = await startTime({ clock });
     await send(alice, { title: 'doomed', expiresAt: inSeconds(10) });
@@ -178,7 +178,7 @@ describe('a due row that always fails', () => {
       expect(error).toHaveBeenCalledTimes(1);
       const before = transaction.mock.calls.length;
       await delay(1_000);
-      // Each kind may have one more round after its last row.
+      // Each kind of due rows may have one more round after its last row.
       expect(transaction.mock.calls.length - before).toBeLessThanOrEqual(4);
     } finally {
       await schedule.stop();
@@ -186,7 +186,7 @@ describe('a due row that always fails', () => {
   });
 });
 
-it('updates limits while notifications fail, and succeeds only when all due rows are applied', async () => {
+it('updates limits even if notifications fail, and reports success only when all due rows are applied', async () => {
   const clock = { ...createTestClock(), now: () => new Date() };
   const { schedule, inSeconds, define } = await startTime({ clock });
   await define(alice, inSeconds(1));

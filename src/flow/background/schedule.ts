@@ -31,38 +31,39 @@ interface ScheduleDeps {
 
 interface DeliveryOptions {
   readonly lockedCategories: readonly string[];
-  /** Whether the delivery of each notification is announced to other systems. */
+  /** Whether Unseen announces each delivered notification to other systems. */
   readonly announcesDeliveries: boolean;
 }
 
 interface ScheduleOptions extends Partial<DeliveryOptions> {
-  /** The longest sleep, in ms. Defaults to 30 s. */
+  /** The maximum sleep, in ms. Defaults to 30 s. */
   readonly maxSleepMs?: number;
 }
 
-/** The most rows of one transaction. */
+/** The maximum number of rows in a transaction. */
 const batchSize = 500;
 
-/** The schedule looks again after this time, in ms, for a due row that another transaction has locked. */
+/** The time in ms after which the schedule tries again if another transaction has locked a due row. */
 const lockedMs = 100;
 
-/** A row that fails for a lasting reason is due again after this time, in ms. */
+/** The time in ms for which a row is postponed that cannot be applied. */
 const postponeMs = 60_000;
 
-/** Receives the rows of a batch before the batch changes any of them. */
+/** Called with the rows of a batch before the batch changes a row. */
 type Taking = (due: readonly DueRow[]) => void;
 
 /** Applies one batch of at most `limit` due rows. */
 type Step = (limit: number, taking: Taking) => Promise<void>;
 
 /**
- * Applies the changes that time brings. The schedule delivers scheduled notifications, wakes snoozed ones, expires
- * notifications, starts and ends limits, and applies the records that waited for users who exist by now.
+ * Creates the schedule, which applies the changes that become due. It delivers scheduled notifications, ends
+ * snoozes, expires notifications, starts and ends limits, and applies the records that waited for users who
+ * now exist.
  *
- * The schedule knows the next moment and sleeps until then. An announcement of an earlier moment wakes it. It looks
- * again at least every `maxSleepMs`, because an announcement can be lost and a clock can jump. Several workers may
- * run a schedule. The lock of the inbox ensures that exactly one worker applies each row. A row that always fails
- * does not delay other rows.
+ * The schedule knows the next due time and sleeps until then. An announcement of an earlier due time wakes
+ * the schedule. The schedule also checks at least every `maxSleepMs`, because an announcement can be lost and
+ * a clock can jump. Several workers may run a schedule. The lock of the inbox ensures that exactly one worker
+ * applies each row. A row that always fails does not delay other rows.
  */
 export function createSchedule(
   deps: ScheduleDeps,
@@ -89,7 +90,7 @@ export function createSchedule(
   /** Handles one batch of records that wait for users. Resolves to the number of records. */
   const settleWaiting = () => waiting.settle(signal);
 
-  /** Applies everything that is due. Resolves to the time to sleep, in ms. */
+  /** Applies all due changes. Resolves to the time to sleep, in ms. */
   async function work(): Promise<number> {
     let done = Number.POSITIVE_INFINITY;
     while (!signal.aborted && done > 0) {
@@ -121,7 +122,7 @@ export function createSchedule(
     deliverDue,
     updateLimits,
     settleWaiting,
-    /** The last time that all due rows were applied. undefined before the first time. */
+    /** Returns the last time at which all due rows were applied. Undefined if this has not happened yet. */
     succeededAt: () => succeededAt,
     start(): void {
       const { end } = pubSub.subscribe([dueTopic], ({ value }) => alarm.wakeFor(Number(value)));
@@ -140,7 +141,7 @@ export function createSchedule(
   };
 }
 
-/** A sleep that ends early if an earlier moment is announced, or if `signal` is aborted. */
+/** Creates a sleep that ends early if an earlier due time is announced, or if `signal` aborts. */
 function createAlarm(clock: Clock, signal: AbortSignal) {
   let alarm = new AbortController();
   let wakesAt = Number.POSITIVE_INFINITY;
@@ -155,14 +156,17 @@ function createAlarm(clock: Clock, signal: AbortSignal) {
       return delay(sleepMs, undefined, { signal: AbortSignal.any([alarm.signal, signal]) }).catch(() => {});
     },
     wake: (): void => alarm.abort(),
-    /** Ends the sleep if the moment, in ms since the epoch, is before the planned end. */
+    /** Ends the sleep if the time `at`, in ms since the epoch, is before the planned end. */
     wakeFor(at: number): void {
       if (at < wakesAt) alarm.abort();
     },
   };
 }
 
-/** Delivers, wakes and expires one batch of notifications. Publishes the badges after the commit. */
+/**
+ * Delivers and expires one batch of due notifications, and ends their snoozes. Publishes the badges after the
+ * commit.
+ */
 async function deliver(
   { store, pubSub, cache, clock, logger }: ScheduleDeps,
   { lockedCategories, announcesDeliveries }: DeliveryOptions,
@@ -176,8 +180,8 @@ async function deliver(
     const groups = due.flatMap(({ tenantId, userId, groupKey, status }) =>
       groupKey !== null && status === 'SCHEDULED' ? [{ tenantId, userId, groupKey }] : [],
     );
-    // These rows are in the inbox already. `atHand` keeps `reachOf` from returning one of them, because it may expire before
-    // another notification of its group arrives.
+    // These notifications are already in the inbox. With `atHand`, `reachOf` does not return them. A returned
+    // notification could expire in this batch before another notification of its group arrives.
     const arrived = due.filter(({ status }) => status === 'DELIVERED');
     const others = await transaction.reachOf({ groups, visits: [], atHand: arrived });
     const inboxBatch = createInboxBatch({ locked, known: [...arrived, ...others], now, lockedCategories });
@@ -215,13 +219,16 @@ async function updateLimitStatuses(
 /**
  * Applies one batch. Resolves to the number of its rows.
  *
- * If the batch fails for a lasting reason, or takes too long while the database is healthy, its rows are applied one at
- * a time. A row that fails alone is postponed. No other row waits for it, and it does not wake the schedule at once.
+ * If the batch fails and a retry cannot help, its rows are applied one at a time. The same happens if the
+ * batch takes too long while the database is healthy. A row that also fails alone is postponed. So other rows
+ * do not wait for this row, and the schedule does not wake for it at once.
  */
 async function applyIsolated(deps: ScheduleDeps, step: Step, signal: AbortSignal): Promise<number> {
   const { store, logger } = deps;
   let taken: readonly DueRow[] = [];
-  /** Resolves to the error if the rows caused it, and to undefined on success. Rejects with any other error. */
+  /**
+   * Resolves to undefined on success, and to the error if the rows caused it. Rejects with any other error.
+   */
   async function attempt(limit: number): Promise<unknown> {
     taken = [];
     try {

@@ -70,7 +70,7 @@ function sweepWith({ clock = createTestClock(), to = log, logger = silent } = {}
 }
 
 describe('the sweep', () => {
-  it('creates the partitions of this month and the next before it has started, also across years', async () => {
+  it('creates the partitions of this month and the next month before `start` resolves, even in December', async () => {
     const sweep = sweepWith({ clock: createTestClock(new Date('2026-12-31T23:59:59.999Z')) });
     await sweep.start();
     sweep.stop();
@@ -85,7 +85,8 @@ describe('the sweep', () => {
     const reader = await log.consume('reader', Object.values(topics), async (records) => {
       seen += records.length;
     });
-    // No consumer group reads this topic for other systems. The log is pruned all the same.
+    // This topic is only for other systems, and no consumer group of Unseen reads it. The sweep must prune
+    // the log nevertheless.
     await log.send([{ topic: notificationCreatedTopic, key: 'default/alice', value: Buffer.from('{}') }]);
     await log.append([pageViewed(), pageViewed()]);
     await vi.waitFor(() => expect(seen).toBe(2));
@@ -126,7 +127,7 @@ describe('the sweep', () => {
     sweep.stop();
   });
 
-  it('sweeps the other kinds if one fails, retries that kind after an hour, and stores the successes', async () => {
+  it('sweeps the other kinds if one kind fails, retries this kind after an hour, and stores the results', async () => {
     vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
     const clock = createTestClock();
     const error = vi.fn();
@@ -167,7 +168,7 @@ describe('the sweep', () => {
     sweep.stop();
   });
 
-  it('logs a temporary failure as a warning, and as an error after two days', async () => {
+  it('logs a temporary failure as a warning, and as an error if the kind has failed for two days', async () => {
     vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
     const clock = createTestClock();
     const [warn, error] = [vi.fn(), vi.fn()];
@@ -182,7 +183,7 @@ describe('the sweep', () => {
     sweep.stop();
   });
 
-  it('continues after a failure, and does not wait until the log is pruned', async () => {
+  it('continues after a failure, and starts without waiting until the log is pruned', async () => {
     vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
     const error = vi.fn();
     const prune = vi.fn<EventLog['prune']>(() => Promise.reject(new Error('no')));
@@ -224,7 +225,7 @@ describe('the removal of old rows', () => {
     return Object.fromEntries((await Promise.all(rows)).map(({ length }, n) => [tables[n], length]));
   };
 
-  /** Writes one row of each kind with the times of that day. */
+  /** Writes one row of each kind, with times of that day. */
   async function live(day: number): Promise<void> {
     const then = createTestClock(ago(day));
     const at = { occurredAt: then.now() };
@@ -256,7 +257,7 @@ describe('the removal of old rows', () => {
     await store.bindKeys([key], then.now());
   }
 
-  it('removes each kind after its retention, and a dry run only counts the rows', async () => {
+  it('removes the rows of each kind after its retention, and a dry run only counts the rows', async () => {
     for (const day of [250, 100, 45, 10]) await live(day);
     const before = await sizes();
     const dryRun = await expireAll({ store: storage.store, clock }, retention, { dryRun: true });
@@ -266,7 +267,8 @@ describe('the removal of old rows', () => {
 
     const swept = await expireAll({ store: storage.store, clock }, retention, { dryRun: false });
     expect(swept.map(({ kind, removed }) => [kind, removed])).toEqual(
-      // An opening is removed together with the last notification that it covered.
+      // The row of an opening is removed together with the last notification that this opening marked as
+      // seen.
       dryRun.map(({ kind, removed }) => [kind, removed]),
     );
     expect(await sizes()).toEqual({
@@ -275,7 +277,7 @@ describe('the removal of old rows', () => {
       user_activity_member: 9,
       user_activity_metrics: 9,
       user_activity_type: 18,
-      // The unread notifications, and the notifications that were read within 90 days.
+      // The remaining notifications are unread, or were read within 90 days.
       notification: 6,
       inbox_opening: 4,
       processed_event: 3,
@@ -288,7 +290,7 @@ describe('the removal of old rows', () => {
     expect(again.map(({ removed }) => removed)).toEqual(again.map(() => 0));
   });
 
-  it('keeps a snoozed notification, even if it was read long ago', async () => {
+  it('does not remove a snoozed notification, even if it was read long ago', async () => {
     const pubSub = createLocalPubSub();
     const act = createAct({ store: storage.store, pubSub, clock, logger: silent });
     await live(100);
@@ -309,7 +311,7 @@ describe('the removal of old rows', () => {
     expect(newest).toMatchObject({ id: read?.id, readAt: null, snoozedUntil: null });
   });
 
-  it('keeps the limit events that a limit and its progress depend on', async () => {
+  it('does not remove the limit events that a limit and its progress depend on', async () => {
     const { store } = storage;
     const deps = { store, pubSub: createLocalPubSub(), clock, logger: silent };
     const wire = (n: number) => {
@@ -331,8 +333,8 @@ describe('the removal of old rows', () => {
     const dryRun = await store.expire('limitHistory', ago(1_095), { dryRun: true });
     expect(await store.expire('limitHistory', ago(1_095), { dryRun: false })).toBe(dryRun);
     const left = await history();
-    // These are the definitions and the event before the later one, the events of the next and the last reset
-    // with the events before them, and the last old event.
+    // The remaining events are the definitions with the event before the later definition, the next and the
+    // last reset with the events before them, and the last old event.
     const stays = [1, 2, 3, 11, 12, 20, 21, 30, 31, 32, 33, 34, 35];
     expect(left).toEqual(before.filter((line) => stays.includes(Number.parseInt(line, 10))));
     expect(dryRun).toBe(35 - stays.length);
@@ -347,7 +349,7 @@ describe('the removal of old rows', () => {
     expect(await store.limits([alice])).toEqual(limit);
   });
 
-  it('keeps the definitions that progress depends on, also after many later definitions', async () => {
+  it('does not remove the definitions that progress depends on, even after many later definitions', async () => {
     const { store } = storage;
     const deps = { store, pubSub: createLocalPubSub(), clock, logger: silent };
     const fields = { createdAt: ago(1_200).getTime() };
@@ -370,13 +372,13 @@ describe('the removal of old rows', () => {
     );
   });
 
-  it('does not wait for a lock, and removes the locked rows the next time', async () => {
+  it('does not wait for a lock, and the next sweep removes the rows that were locked', async () => {
     await live(100);
     const client = await storage.database.pool.connect();
     try {
       await client.query('BEGIN; SELECT FROM dead_letter FOR UPDATE');
       expect(await storage.store.expire('deadLetters', ago(60), { dryRun: false })).toBe(0);
-      // A reader of page views delays the removal of partitions. The removal gives up soon.
+      // A transaction that reads page views blocks the removal of partitions. The removal soon gives up.
       await client.query('SELECT FROM page_view');
       const dropping = storage.store.expire('pageViews', testNow, { dryRun: false });
       await expect(dropping).rejects.toMatchObject({ code: 'UNAVAILABLE' });
@@ -388,7 +390,7 @@ describe('the removal of old rows', () => {
     expect(await storage.store.expire('pageViews', testNow, { dryRun: false })).toBe(1);
   });
 
-  it('keeps the openings that say when a remaining notification was seen', async () => {
+  it('does not remove the openings that say when a remaining notification was seen', async () => {
     await live(250);
     const [, first] = await storage.store.notifications(alice, { first: 2 });
     expect(first?.seenAt).toEqual(ago(250));

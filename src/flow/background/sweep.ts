@@ -15,32 +15,39 @@ import type { Reconcile } from './reconcile.ts';
 const hourMs = 3_600_000;
 const dayMs = 24 * hourMs;
 
-/** A kind is overdue if its last successful sweep is older than this, in ms. Then two sweeps have failed. */
+/**
+ * The maximum age of the last successful sweep of a kind, in ms. If this sweep is older, the kind is overdue,
+ * because two sweeps have failed.
+ */
 const overdueMs = 2 * dayMs;
 
 /**
- * The inboxes of one sample. With the interval below, the sweep recounts nearly a million inboxes per day.
+ * The number of inboxes in a sample. With a sample every `sampleMs`, the sweep recounts nearly a million
+ * inboxes per day.
  */
 const sampleSize = 100;
 const sampleMs = 10_000;
 
-/** How long each kind is kept, in days. `log` is for records that every consumer group has read. */
+/**
+ * Maps each kind of rows to its retention in days. The retention of `log` applies to records that every
+ * consumer group has read.
+ */
 export type Retention = Readonly<Record<Expiring | 'log', number>>;
 
-/** The result of a sweep of one kind. In a dry run nothing was removed. */
+/** The result of a sweep of one kind. A dry run removes nothing. */
 export interface Swept {
   readonly kind: Expiring;
   readonly days: number;
   readonly before: Date;
-  /** The number of rows, or of monthly partitions. 0 if the sweep failed. */
+  /** The number of removed rows and monthly partitions. 0 if the sweep failed. */
   readonly removed: number;
   /** The error of the sweep. undefined if it succeeded. */
   readonly error: unknown;
 }
 
 /**
- * Removes the rows of each kind that are older than its retention. A failure of one kind does not stop the
- * next. With `dryRun`, the rows are only counted.
+ * Removes the rows of each kind that are older than its retention. If one kind fails, the next kinds are
+ * still swept. With `dryRun`, the rows are only counted.
  */
 export async function expireAll(
   deps: Deps,
@@ -90,11 +97,12 @@ async function noted(
 }
 
 /**
- * Cleans up in the background.
+ * Creates the sweep, which runs in the background.
  *
- * Every 10 s it recounts random badges. Every hour it creates the partitions of this month and the next, and
- * prunes log records that are older than their retention. Every day it removes all other rows that are older
- * than theirs. A kind that fails is tried again after an hour, and does not delay the other kinds.
+ * Every 10 s it recounts random badges. Every hour it creates the partitions of this month and the next
+ * month, and prunes log records that are older than their retention. Every day it removes all other rows that
+ * are older than their retention. A kind that fails is tried again after an hour, and does not delay the
+ * other kinds.
  */
 export function createSweep(
   {
@@ -140,7 +148,10 @@ export function createSweep(
     await report(kind, await noted({ store, clock }, kind, work));
   }
 
-  /** Logs a temporary failure as a warning. A failure of an overdue kind is logged as an error. */
+  /**
+   * Logs a failure. A temporary failure is a warning, unless the kind is overdue. Any other failure is an
+   * error.
+   */
   async function report(kind: SweptKind, err: unknown): Promise<void> {
     if (err === undefined) return;
     const outcomes = await store.sweeps().catch(() => []);
@@ -149,7 +160,7 @@ export function createSweep(
     logger[level]({ err, kind }, 'a sweep failed; the next sweep catches up');
   }
 
-  /** Skips a sample while the one before still runs. */
+  /** Recounts a sample. Skips the sample if the previous sample is still running. */
   async function sample(): Promise<void> {
     if (isSampling) return;
     isSampling = true;
@@ -161,8 +172,8 @@ export function createSweep(
 
   return {
     /**
-     * Sweeps once, then repeatedly. Resolves when the partitions of page views exist. It does not wait for
-     * the removal of old rows.
+     * Starts a sweep at once and then repeatedly. Resolves when the partitions of page views exist, without
+     * waiting for the removal of old rows.
      */
     async start(): Promise<void> {
       await preparePartitions();
@@ -179,7 +190,9 @@ export function createSweep(
         setInterval(() => void expire(expiring), dayMs).unref(),
       );
     },
-    /** The last time that random badges were recounted. undefined before the first time. */
+    /**
+     * Returns the last time at which random badges were recounted. Undefined if this has not happened yet.
+     */
     sampledAt: () => sampledAt,
     stop(): void {
       for (const timer of timers) clearInterval(timer);

@@ -54,7 +54,7 @@ async function deliverDue(store = storage.store, options = on): Promise<void> {
   while ((await createSchedule(deps(store), options).deliverDue()) > 0);
 }
 
-/** The records in the outbox, in order. */
+/** Returns the records in the outbox, in order. */
 async function announced() {
   const rows = await storage.query<{ topic: string; key: string; value: Buffer }>(
     'SELECT topic, key, value FROM outbox ORDER BY id',
@@ -64,7 +64,7 @@ async function announced() {
 const announcedIds = async () => (await announced()).map(({ event }) => event.id);
 
 describe('the announcement of a delivered notification', () => {
-  it('is sent when a limit runs out, also through the API', async () => {
+  it('is sent when a limit reaches a threshold, whether an event or the API changed the limit', async () => {
     const limitThresholds = { '*': [80], DEPOSIT: [80] } as unknown as LimitThresholds;
     const caller = { tenantId: 'acme', subject: 'shop', role: 'service', expiresAt: testNow } as const;
     const act = createAct(deps(storage.store), { ...on, limitThresholds });
@@ -84,7 +84,7 @@ describe('the announcement of a delivered notification', () => {
     expect(await titles()).toEqual(['80 % of your deposit limit is used']);
   });
 
-  it('contains what an e-mail, a text message or a push needs', async () => {
+  it('contains the fields that an e-mail, a text message or a push message needs', async () => {
     const content = {
       category: 'billing',
       severity: 'HIGH',
@@ -143,7 +143,7 @@ describe('the announcement of a delivered notification', () => {
     expect((await announcedIds()).toSorted()).toEqual(events.map(({ id }) => id).toSorted());
   });
 
-  it('is written in the order of arrival, with one statement for any number', async () => {
+  it('is written in the order of arrival, with one statement for any number of announcements', async () => {
     const addOutgoing = vi.fn();
     const store = withTransactions(storage.store, (transaction) => ({
       addOutgoing: (records, now) => {
@@ -157,7 +157,7 @@ describe('the announcement of a delivered notification', () => {
     expect(await announcedIds()).toEqual(events.map(({ id }) => id));
   });
 
-  it('is written in the transaction of the delivery or not at all', async () => {
+  it('is written in the transaction of the delivery, and not if the transaction fails', async () => {
     const failing = withTransactions(storage.store, () => ({
       saveInboxes: () => Promise.reject(new Error('a bug, says the test')),
     }));
@@ -165,18 +165,18 @@ describe('the announcement of a delivered notification', () => {
     expect(await announced()).toEqual([]);
   });
 
-  it('is sent when a scheduled notification arrives, whichever worker delivers it', async () => {
+  it('is sent when a scheduled notification arrives, in whichever worker', async () => {
     const events = Array.from({ length: 20 }, () => sent({ scheduledFor: inHours(1) }));
     await apply(events);
     expect(await announced()).toEqual([]);
     clock.set(inHours(1));
     await Promise.all([deliverDue(), deliverDue(createPostgresStore(storage.connectAgain()))]);
-    // Delivers the rows that the other worker had locked.
+    // Delivers the rows that were locked by the other worker.
     await deliverDue();
     expect((await announcedIds()).toSorted()).toEqual(events.map(({ id }) => id).toSorted());
   });
 
-  it('has its own event id when the notification joins a group, and names the notification in the inbox', async () => {
+  it('has its own event id if the notification joins a group, and contains the id of the notification in the inbox', async () => {
     const first = sent({ groupKey: 'thread', title: 'One' });
     const second = sent({ groupKey: 'thread', title: 'Two' });
     const later = sent({ groupKey: 'thread', title: 'Three', scheduledFor: inHours(1) });
@@ -195,8 +195,8 @@ describe('the announcement of a delivered notification', () => {
   });
 });
 
-describe('no announcement is sent', () => {
-  it('for a notification that is suppressed, expired, canceled or without a user', async () => {
+describe('Unseen sends no announcement', () => {
+  it('for a notification that is suppressed, expired or canceled, or whose user does not exist', async () => {
     const ended = sent({ expiresAt: inHours(-1) });
     const never = sent({ scheduledFor: inHours(1) });
     const overslept = sent({ scheduledFor: inHours(1), expiresAt: inHours(2) });
@@ -215,7 +215,7 @@ describe('no announcement is sent', () => {
     expect(await announced()).toEqual([]);
   });
 
-  it('for a notification that arrives again after a snooze, or expires', async () => {
+  it('for a notification that arrives again after a snooze, or that expires', async () => {
     const event = sent({ expiresAt: inHours(3) });
     await apply([event]);
     const act = createAct(deps(storage.store));

@@ -5,8 +5,8 @@ import { notificationCreatedTopic } from '../../events/topic.ts';
 import type { OutgoingRecord } from '../../ports/event-log.ts';
 
 /**
- * The records that announce arrived notifications to other systems: one record per notification, in the order
- * of the user's arrivals.
+ * Makes the records that announce arrived notifications to other systems. There is one record per
+ * notification, in the order of arrival.
  */
 export function announcementsOf(arrivals: readonly Arrival[], now: Date): readonly OutgoingRecord[] {
   return arrivals.map((arrival) => ({

@@ -4,7 +4,7 @@ import type { NotificationTransaction } from '../../ports/store/notifications.ts
 import type { OutgoingTransaction } from '../../ports/store/outgoing.ts';
 import { announcementsOf } from './announce.ts';
 
-/** The parts of a transaction that write the changes of a batch to inboxes. */
+/** The functions of a transaction that write the inbox changes of a batch. */
 export type InboxWritesTransaction = InboxTransaction & NotificationTransaction & OutgoingTransaction;
 
 /**

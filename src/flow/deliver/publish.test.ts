@@ -32,7 +32,7 @@ import { parseMove } from './publish.ts';
 const alice = { tenantId: 'default', userId: 'alice' };
 const clock = createTestClock();
 
-// A server with fsync. The server of the other tests runs without it.
+// This server uses fsync. The database server of the other tests runs without fsync.
 const dataDir = mkdtempSync(join(tmpdir(), 'unseen-publish-'));
 let postgres: Awaited<ReturnType<typeof startEmbeddedPostgres>>;
 let database: Database;
@@ -61,20 +61,23 @@ const recordsOfNext = (events: readonly Event[]) => {
   return recordsOf(events, offset);
 };
 
-/** A worker that receives each batch once, as if it died afterwards. */
+/** Creates a worker that receives each batch only once, as if the worker died afterwards. */
 function startWorker() {
   const pubSub = observed(createLocalPubSub());
   const deps = { store, pubSub, clock, logger: silent };
   const project = createProject(deps, { retentionDays: 183 });
   const reread: number[] = [];
   return {
-    /** The newest version that was published, or that a watcher read after a request to read again. */
+    /**
+     * Returns the newest version that was published, or that a watcher read after a request to read the
+     * badge.
+     */
     version(): number {
       const states = pubSub.published.map(({ value }) => JSON.parse(value));
       const published = states.filter((state) => !parseMove(JSON.stringify(state)));
       return Math.max(...published.map(({ badge, version }) => badge?.version ?? version), ...reread);
     },
-    /** If a request to read again was published, the watcher reads these versions. */
+    /** Adds the versions that a watcher reads, if a request to read the badge was published. */
     reread(versions: readonly number[]): void {
       if (pubSub.published.some(({ value }) => parseMove(value))) reread.push(...versions);
     },

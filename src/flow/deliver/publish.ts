@@ -16,17 +16,17 @@ import type { Logger } from '../../ports/logger.ts';
 import type { Message, PubSub } from '../../ports/pub-sub.ts';
 
 /**
- * The topic of one badge. A message is the whole state of the badge, or a request to read the badge again.
- * Neither the user key nor `key` contains control characters.
+ * Returns the topic of one badge. A message is the whole state of the badge, or a request to read the badge
+ * again. Neither the user key nor `key` contains control characters, so topics of different badges differ.
  */
 export function badgeTopic(user: UserKey, key: string): string {
   return `badge:${userKeyOf(user)}\n${key}`;
 }
 
 /**
- * Writes badges to the cache and sends them to the watchers. Callers do this after the commit, never before.
- * A failed publish does not undo the commit, because watchers read again from time to time. The pub/sub
- * adapter logs its outages once, so this function does not log them for each message.
+ * Writes badges to the cache and sends them to the watchers. Callers must call this function after the
+ * commit. A failed publish does not undo the commit, because watchers read again from time to time. The
+ * pub/sub adapter logs each outage once, so this function does not log a failure for each message.
  */
 export async function publishBadges(
   {
@@ -37,7 +37,7 @@ export async function publishBadges(
   badges: readonly Badge[],
   cause: BadgeCause,
 ): Promise<void> {
-  // The answer waits for the cache write, so that the caller reads the result of its own action afterwards.
+  // Waits for the cache, so that the caller of a mutation reads the result of this mutation afterwards.
   const cached = cache.write(badges);
   const messages = badges.map((badge) => ({
     topic: badgeTopic(badge, badge.key),
@@ -47,14 +47,14 @@ export async function publishBadges(
   await cached;
 }
 
-/** A badge that may have changed. Its watchers read the badge again. */
+/** A request to read a badge that may have changed. */
 export interface Move {
   readonly key: string;
   readonly cause: BadgeCause;
 }
 
 /**
- * The topic of a badge key that changes for many users of a tenant at once. A tenant id contains no control
+ * Returns the topic for requests to all watchers of a badge key in a tenant. A tenant id contains no control
  * characters.
  */
 export function moveTopic(tenantId: string, key: string): string {
@@ -71,7 +71,7 @@ export function publishMove(
 }
 
 /**
- * Asks the watchers of these badges to read them again. Sends one message per badge. Fails like
+ * Asks the watchers of these badges to read their badges again. Sends one message per badge. Fails like
  * `publishBadges`.
  */
 export function publishRereads(
@@ -109,7 +109,7 @@ export function parseBadgeMessage(value: string): z.output<typeof state> | undef
   return parse(state, value);
 }
 
-/** Parses a message of a move topic. Undefined if the message is not a move. */
+/** Parses a request to read a badge. Undefined if the message is no such request. */
 export function parseMove(value: string): Move | undefined {
   return parse(move, value);
 }
@@ -122,12 +122,14 @@ function parse<Schema extends z.ZodType>(schema: Schema, value: string): z.outpu
   }
 }
 
-/** The topic of a user's limits. A message is the whole state of one limit. */
+/** Returns the topic of the limits of a user. A message is the whole state of one limit. */
 export function limitTopic(user: UserKey): string {
   return `limit:${userKeyOf(user)}`;
 }
 
-/** Sends limits to the watchers. Callers do this after the commit. Fails like `publishBadges`. */
+/**
+ * Sends limits to the watchers. Callers must call this function after the commit. Fails like `publishBadges`.
+ */
 export async function publishLimits(
   { pubSub, logger }: { readonly pubSub: PubSub; readonly logger: Logger },
   limits: readonly ZonedLimit[],
@@ -139,14 +141,14 @@ export async function publishLimits(
   }
 }
 
-/** The topic of the metrics of a tenant. A message is the whole state of one bucket. */
+/** Returns the topic of the metrics of a tenant. A message is the whole state of one bucket. */
 export function activityTopic(tenantId: string, granularity: Granularity): string {
   return `activity:${tenantId}\n${granularity}`;
 }
 
 /**
- * Sends buckets to the watchers. An outage of pub/sub loses the messages, and watchers read again from time
- * to time.
+ * Sends buckets to the watchers. Messages are lost if pub/sub is unreachable, but watchers read the buckets
+ * again from time to time.
  */
 export async function publishBuckets(pubSub: PubSub, buckets: readonly TypedBucket[]): Promise<void> {
   const messages = buckets.map((bucket) => ({
@@ -161,14 +163,14 @@ export async function publishBuckets(pubSub: PubSub, buckets: readonly TypedBuck
 }
 
 /**
- * The topic of erasures. A message is the key of an erased user. Every process then drops the data about the
- * user that it holds in memory.
+ * The topic of erasures. A message is the key of an erased user. Every process that receives the message
+ * drops the data about the user from its memory.
  */
 export const erasedTopic = 'erased';
 
 /**
- * Creates a parser that parses a message once even if several listeners receive it one after another. It
- * counts the messages that cannot be parsed.
+ * Creates a parser that parses each message only once, even if several listeners in a row receive the same
+ * message. The parser counts the messages that cannot be parsed.
  */
 export function parsedOnce<News>(parse: (value: string) => News | undefined) {
   let last: { readonly message: Message; readonly news: News | undefined } | undefined;

@@ -8,11 +8,11 @@ type Page = Parameters<DeadLetterStore['deadLetters']>[0];
 /** Reads dead letters. */
 export function createDeadLetterReads({ store }: { readonly store: DeadLetterStore }) {
   return {
-    /** Newest first. */
+    /** Returns dead letters, newest first. */
     list: (page: Page): Promise<Slice<StoredDeadLetter>> =>
       readSlice(page.first, (first) => store.deadLetters({ ...page, first })),
     count: (filter: DeadLetterFilter): Promise<number> => store.countDeadLetters(filter),
-    /** The dead letter with its whole payload. */
+    /** Returns a dead letter with its whole payload. */
     one: (id: string, filter: Pick<DeadLetterFilter, 'tenantIds'>): Promise<StoredDeadLetter | undefined> =>
       store.deadLetter(id, filter),
   };

@@ -4,12 +4,15 @@ import type { LimitEvent } from '../../events/limit.ts';
 import { rereadLimitEvent } from '../../events/limit-event.ts';
 import type { LimitHistoryEntry } from '../../ports/store/limits.ts';
 
-/** An event of a limit, with the used amount after it, computed from this event and the events before it. */
+/**
+ * An event of a limit, with the progress after the event. The progress is computed from this event and the
+ * events before it.
+ */
 export type LimitHistoryEvent = LimitRecord & { readonly progressAfter: Decimal };
 
 /**
- * Adds the used amount after the event. It is computed at each read, because the limit value that was in
- * force may become known later than the used amount. So the history is the same in whatever order the events
+ * Adds the progress after an event. The progress is computed at each read, because the value that was in
+ * force may become known after the progress. So the history does not depend on the order in which the events
  * arrive.
  */
 export function withProgress({ said, definedBy, ...record }: LimitHistoryEntry): LimitHistoryEvent {

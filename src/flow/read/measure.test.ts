@@ -6,7 +6,7 @@ import { createMeasure } from './measure.ts';
 
 const tenantId = 'default';
 const hourMs = 3_600_000;
-// The retention before this time covers both clock changes of the year.
+// The retention before this time includes both clock changes of the year.
 const now = new Date('2026-11-20T09:00:00Z');
 const clock = createTestClock(now);
 
@@ -14,7 +14,7 @@ let storage: TestStorage;
 beforeAll(async () => {
   storage = await openTestStorage();
   const { store } = storage;
-  // Activity on days around each clock change, every 7 minutes, with repeated users.
+  // The activity on the days around each clock change, every 7 minutes. Users occur several times.
   const starts = ['2026-03-28', '2026-04-04', '2026-04-23', '2026-10-24', '2026-11-17'];
   const activities = starts.flatMap((start, s) =>
     Array.from({ length: 600 }, (_, n) => ({
@@ -73,7 +73,7 @@ describe('the metrics', () => {
     ['Australia/Lord_Howe', '2026-04-04', 'HOUR'],
     ['Asia/Kathmandu', '2026-11-17', 'DAY'],
     ['Asia/Kathmandu', '2026-11-17', 'HOUR'],
-  ] as const)('in %s from %s, per %s, are what the raw rows amount to', async (zone, from, granularity) => {
+  ] as const)('in %s from %s, per %s, equal a count of the raw rows', async (zone, from, granularity) => {
     const to = new Date(Date.parse(from) + 72 * hourMs).toISOString();
     const buckets = await bucketsOf(`${from}T00:00:00Z`, to, granularity, zone);
     expect(buckets.length).toBeGreaterThan(2);
@@ -86,7 +86,7 @@ describe('the metrics', () => {
     expect(views).toBeGreaterThan(100);
   });
 
-  it('have 23 or 25 hours on a day of a clock change, which add up to the day', async () => {
+  it('have 23 or 25 hours on the day of a clock change, and the hours add up to the day', async () => {
     for (const [date, hours] of [
       ['2026-03-29', 23],
       ['2026-10-25', 25],
@@ -110,7 +110,7 @@ describe('the metrics', () => {
       ['08:58', true, 0],
       ['08:59', false, 0],
     ]);
-    // The bucket is days old but was counted at this moment.
+    // The bucket ended days ago but was changed at the current time.
     const [late] = await bucketsOf('2026-11-17T00:00:00Z', '2026-11-17T00:00:01Z', 'DAY');
     expect(late?.final).toBe(false);
   });

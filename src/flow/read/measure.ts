@@ -19,7 +19,7 @@ export interface ActivityBucket {
   readonly end: Date;
   readonly uniqueUsers: number;
   readonly pageViewCount: number;
-  /** Whether the bucket is complete. Later activity is not expected. */
+  /** Whether the bucket is complete, so no more activity is expected. */
   readonly final: boolean;
   /** Empty if the caller did not request types. */
   readonly byType: readonly TypeCount[];
@@ -30,15 +30,15 @@ export function createMeasure(
   { store, clock }: { readonly store: ActivityStore; readonly clock: Clock },
   { retentionDays, flushIntervalMs }: { readonly retentionDays: number; readonly flushIntervalMs: number },
 ) {
-  // A worker writes the activity of a bucket within one flush interval after its end. The second interval
-  // covers clocks that are behind this one.
+  // A worker writes the activity of a bucket within one flush interval after the end of the bucket. The
+  // second interval allows for a worker whose clock is behind the clock of this process.
   const settleMs = 2 * flushIntervalMs;
 
   return {
     /**
-     * The buckets that overlap `[from, to)`, oldest first, whole and without gaps. `to` defaults to now.
-     * Rejects with BAD_USER_INPUT if the range is empty or reversed, begins before the retention, or has more
-     * than 1500 buckets.
+     * Returns the buckets that overlap `[from, to)`, oldest first. The buckets are whole and have no gaps.
+     * `to` defaults to now. Rejects with BAD_USER_INPUT if the range is empty or reversed, begins before the
+     * retention, or has more than 1500 buckets.
      */
     async buckets(
       tenantId: string,
@@ -65,8 +65,8 @@ export function createMeasure(
       }
       const level = levelOf(bounds);
       const [first, last] = [bounds.at(0) as Date, bounds.at(-1) as Date];
-      // If each requested bucket is one stored bucket, its user count is stored. Otherwise distinct users are
-      // counted over several stored buckets.
+      // If each requested bucket is one stored bucket, the stored number of users is used. Otherwise, the
+      // distinct users of several stored buckets are counted.
       const areCounted = bounds.every(
         (bound, n) => n === 0 || bound.getTime() - (bounds[n - 1] as Date).getTime() === granularityMs[level],
       );
@@ -95,7 +95,7 @@ export function createMeasure(
       });
     },
 
-    /** Converts a pushed bucket. */
+    /** Converts a bucket that a watcher receives. */
     bucket({
       start,
       granularity,

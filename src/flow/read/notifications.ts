@@ -10,19 +10,19 @@ type ScheduledPage = Parameters<NotificationStore['scheduled']>[1];
 /** Reads notifications. */
 export function createNotificationReads({ store }: { readonly store: NotificationStore }) {
   return {
-    /** The notifications of an inbox, newest first. */
+    /** Returns the notifications of an inbox, newest first. */
     inbox: (user: UserKey, page: InboxPage): Promise<Slice<Notification>> =>
       readSlice(page.first, (first) => store.notifications(user, { ...page, first })),
     count: (user: UserKey, filter: NotificationFilter): Promise<number> =>
       store.countNotifications(user, filter),
-    /** The counts of each category with unseen or unread notifications, by name. */
+    /** Returns the counts of each category with unseen or unread notifications, sorted by name. */
     countByCategory: (user: UserKey): Promise<readonly (Counts & { readonly category: string })[]> =>
       store.countByCategory(user),
-    /** Scheduled notifications, the earliest first. */
+    /** Returns scheduled notifications, the earliest delivery first. */
     scheduled: (user: UserKey, page: ScheduledPage): Promise<Slice<Notification>> =>
       readSlice(page.first, (first) => store.scheduled(user, { ...page, first })),
     countScheduled: (user: UserKey): Promise<number> => store.countScheduled(user),
-    /** A notification of any status. */
+    /** Returns a notification of any status. Undefined if it does not exist. */
     one: (tenantId: string, id: string): Promise<Notification | undefined> =>
       store.notification(tenantId, id),
   };

@@ -8,7 +8,7 @@ import { readSlice, type Slice } from './slice.ts';
 
 type Page = Parameters<PageViewStore['pageViews']>[1];
 
-/** The requested window of stats. Absent fields have their defaults. */
+/** The requested window of the stats. An absent field has its default. */
 export interface StatsRequest {
   /** The length of the window in days, from 1 to the retention. Defaults to 7. */
   readonly days?: number | undefined;
@@ -33,7 +33,7 @@ export function createPageViewReads(
   { retentionDays }: { readonly retentionDays: number },
 ) {
   return {
-    /** Newest first. */
+    /** Returns page views, newest first. */
     list: (user: UserKey, page: Page): Promise<Slice<PageView>> =>
       readSlice(page.first, (first) => store.pageViews(user, { ...page, first })),
     count: (user: UserKey, range: PageViewRange): Promise<number> => store.countPageViews(user, range),

@@ -3,8 +3,8 @@ import type { PubSub } from '../../ports/pub-sub.ts';
 import type { Store } from '../../ports/store/store.ts';
 
 /**
- * The problem of each backend that is unavailable now: `store`, `log`, `pub/sub`. Empty if all backends are
- * available.
+ * Maps each backend that is unavailable now to its problem. The names of the backends are `store`, `log` and
+ * `pub/sub`. Empty if all backends are available.
  */
 export async function problemsOf({
   store,

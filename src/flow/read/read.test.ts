@@ -26,7 +26,7 @@ it('reads limits with the same filter in one query, and the queries of other fil
     read.limits(user('alice'), { userLimitId: 'a' }),
     read.limits(user('bob'), { userLimitId: 'b' }),
   ]);
-  // All queries start before any query has an answer.
+  // All queries start before the first query has an answer.
   await vi.waitFor(() =>
     expect(asked).toEqual([
       { users: ['alice', 'bob'], filter: {} },

@@ -27,12 +27,12 @@ import { announceDue } from '../deliver/due.ts';
 import { type LimitHistoryEvent, withProgress } from './limit-history.ts';
 import { readSlice, type Slice } from './slice.ts';
 
-/** How many arrivals, and how many changes, one page of a stream reads. */
+/** The maximum number of arrivals, and the maximum number of changes, that one page of a stream reads. */
 export const streamPageSize = 100;
 
 interface LimitsKey extends UserKey {
   readonly filter: LimitFilter;
-  /** The filter as text. Limits with the same filter are read together. */
+  /** The filter as text. Requests with the same filter share a query. */
   readonly key: string;
 }
 
@@ -47,13 +47,16 @@ interface ReadDeps {
   readonly cache?: BadgeCache;
   readonly clock: Clock;
   /**
-   * Where to announce that records waiting for a new user are due. If absent, the schedule finds the records
-   * a moment later.
+   * Receives an announcement when records that wait for a new user become due. If absent, the schedule finds
+   * these records a little later.
    */
   readonly pubSub?: PubSub;
 }
 
-/** Reads that many callers make at the same time. Reads of one turn of the event loop share one query. */
+/**
+ * Creates the reads that many callers make at the same time. All reads in one turn of the event loop share a
+ * query.
+ */
 export function createRead(
   deps: ReadDeps,
   { viewHorizonDays = defaultViewHorizonDays }: { readonly viewHorizonDays?: number } = {},
@@ -65,11 +68,11 @@ export function createRead(
   const categoryChoices = loader<UserKey, readonly CategoryChoice[]>((keys) => loadChoices(store, keys));
   const cachedBadges = loader<UserKey, Badge>((keys) => loadCached(cache, keys, inboxBadge));
   const itemBadges = loader<BadgeKey, Badge>((keys) => loadItemBadges(clock, keys, badges));
-  // A user has up to 500 limits.
+  // The batches are small, because a user has up to 500 limits.
   const limits = loader<LimitsKey, readonly ShownLimit[]>((keys) => loadLimits(store, keys), {
     maxBatchSize: 100,
   });
-  // Each key returns a page of events.
+  // The batches are small, because each key returns a whole page of events.
   const limitHistories = loader<LimitHistoryPage, readonly LimitHistoryEvent[]>(
     async (pages) => (await store.limitHistories(pages)).map((entries) => entries.map(withProgress)),
     { maxBatchSize: 100 },
@@ -92,19 +95,22 @@ export function createRead(
 
   return {
     inbox: (key: UserKey): Promise<Inbox> => inboxes.load(key),
-    /** The badge of a user. A cached notification badge may be up to `badgeCacheMs` old. */
+    /**
+     * Returns the badge of a user. A badge of notifications may come from the cache and be up to
+     * `badgeCacheMs` old.
+     */
     badge: async (user: UserKey, key = notificationsKey): Promise<Badge> =>
       key === notificationsKey ? cachedBadges.load(user) : itemBadge(user, key),
-    /** The badge at or after the moment of the call. */
+    /** Returns the badge as it is at the time of the call or later. */
     currentBadge: async (user: UserKey, key = notificationsKey): Promise<Badge> =>
       key === notificationsKey ? inboxBadge(user) : itemBadge(user, key),
     categoryChoices: (key: UserKey): Promise<readonly CategoryChoice[]> => categoryChoices.load(key),
     /**
-     * The badges at or after the moment of the call, in no order. Item badges that never changed are left
-     * out.
+     * Returns the badges as they are at the time of the call or later, in no order. Item badges of
+     * collections that never changed are omitted.
      */
     badges,
-    /** The items that count in an item badge, newest first. */
+    /** Returns the items that an item badge counts, newest first. */
     unseenItems: (
       { tenantId, userId, collection }: ViewerKey,
       page: Pick<ItemPage, 'first' | 'after'>,
@@ -114,16 +120,16 @@ export function createRead(
         store.items({ tenantId, collection }, { ...page, first, viewerId: userId, unseenFrom }),
       );
     },
-    /** The oldest arrivals of a stretch, at most `streamPageSize`. */
+    /** Returns the oldest arrivals of a stretch, at most `streamPageSize`. */
     arrivals: (stretch: Stretch): Promise<readonly Notification[]> => arrivals.load(stretch),
     changes: (stretch: Stretch): Promise<readonly InboxChange[]> => changes.load(stretch),
-    /** Empty if the user does not exist. */
+    /** Returns the limits of a user. Empty if the user does not exist. */
     limits: ({ tenantId, userId }: UserKey, filter: LimitFilter = {}): Promise<readonly ShownLimit[]> =>
       limits.load({ tenantId, userId, filter, key: JSON.stringify(filter) }),
     limitHistory: (page: LimitHistoryPage): Promise<Slice<LimitHistoryEvent>> =>
       readSlice(page.first, (first) => limitHistories.load({ ...page, first })),
     user: async (key: UserKey): Promise<User | undefined> => (await store.users([key]))[0],
-    /** The user of a verified token. Creates the user on the first call. */
+    /** Returns the user of a verified token. Creates the user on the first call. */
     self: (key: UserKey): Promise<User> => ensureSelf(deps, key),
   };
 }
@@ -144,7 +150,7 @@ async function loadChoices(
   return keys.map((key) => found.get(userKeyOf(key)) ?? []);
 }
 
-/** Reads badges from the cache, and calls `readOne` for each badge that the cache does not hold. */
+/** Reads badges from the cache. Calls `readOne` for each badge that is not in the cache. */
 async function loadCached(
   cache: BadgeCache,
   keys: readonly UserKey[],
@@ -156,7 +162,7 @@ async function loadCached(
   const current = new Map(
     (await Promise.all(missing.map(readOne))).map((badge) => [userKeyOf(badge), badge]),
   );
-  // The read does not wait for the cache.
+  // The caller does not wait for the write to the cache.
   void cache.write([...current.values()]);
   return keys.map((key, index) => cached[index] ?? (current.get(userKeyOf(key)) as Badge));
 }
@@ -219,10 +225,11 @@ async function ensureSelf({ store, clock, pubSub }: ReadDeps, key: UserKey): Pro
   return user;
 }
 
-// Neither the user key nor the badge key contains control characters.
+// Neither the user key nor the badge key contains control characters, so names of different badges differ.
 const nameOf = (one: UserKey & { readonly key: string }) => `${userKeyOf(one)}\n${one.key}`;
 
-// Nothing is cached. The query of a load starts after the load was requested.
+// Caches nothing. The query starts after all of its loads were requested, so no result is older than its
+// request.
 function loader<Key, Value>(
   load: (keys: readonly Key[]) => Promise<readonly Value[]>,
   { maxBatchSize = 1_000 } = {},

@@ -1,10 +1,10 @@
-/** A part of a list, and whether entries follow it. */
+/** A part of a list. `hasMore` says whether the list has entries after this part. */
 export interface Slice<Row> {
   readonly rows: readonly Row[];
   readonly hasMore: boolean;
 }
 
-/** Reads `first` entries. It reads one entry more to find out whether entries follow. */
+/** Reads `first` entries. Reads one more entry to find out whether there are more entries. */
 export async function readSlice<Row>(
   first: number,
   read: (first: number) => Promise<readonly Row[]>,

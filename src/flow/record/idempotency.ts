@@ -5,19 +5,20 @@ import type { Problem } from '../../domain/problem.ts';
 import type { KeyIdentity } from '../../ports/store/idempotency.ts';
 
 /**
- * The namespace of event ids that are derived from idempotency keys. A repeated key gives the same id, so
- * workers apply the event once.
+ * The UUID namespace of event ids that are derived from idempotency keys. The same key always gives the same
+ * id, so workers apply the event once.
  */
 const keyNamespace = '4f1f0c5e-6a39-4d0b-9a55-0d6f3c1f8b7e';
 
-/** The scope of an idempotency key: tenant, caller and mutation. */
+/** Returns an idempotency key with its scope: tenant, caller and mutation. */
 export function keyIdentity(caller: Caller, mutation: string, key: string): KeyIdentity {
   return { tenantId: caller.tenantId, caller: callerNameOf(caller), mutation, key };
 }
 
 /**
- * The id of the event that a call records. The same key always gives the same id, so the event is applied
- * once. A key of a call for several users gives each `userId` its own id. Without a key the id is new.
+ * Returns the id of the event that a call records. With a key, the id is derived from the key, so the event
+ * is applied once even if the call is repeated. If the call is for several users, `userId` is set and each
+ * user gets their own id. Without a key, the id is new.
  */
 export function eventIdOf(
   caller: Caller,
@@ -34,10 +35,10 @@ export function eventIdOf(
 let prefix: { readonly at: Date; readonly text: string } | undefined;
 
 /**
- * Makes a version 7 UUID (RFC 9562, section 5.7). It begins with the time, so that rows of one moment are
- * stored together. The rest are the random bits of a version 4 UUID, which Node generates in batches.
- * Generating random bits for each id, or formatting the time for each event of a bulk, would take 4 % of the
- * time of recording a page view.
+ * Makes a version 7 UUID (RFC 9562, section 5.7). The UUID begins with the time, so that rows with the same
+ * time are stored next to each other. The other bits are the random bits of a version 4 UUID, which Node
+ * generates in batches. Generating random bits for each id, or formatting the time for each event of a bulk,
+ * would take 4 % of the time of recording a page view.
  */
 function uuidV7(now: Date): string {
   if (prefix?.at !== now) {
@@ -47,7 +48,7 @@ function uuidV7(now: Date): string {
   return prefix.text + randomUUID().slice(15);
 }
 
-/** A digest that differs for different inputs. */
+/** Returns a digest of the input. Different inputs have different digests. */
 export function digestOf(values: readonly unknown[]): string {
   return createHash('sha256').update(JSON.stringify(values)).digest('base64url');
 }
@@ -59,14 +60,14 @@ export function conflict(path: readonly string[]): Problem {
 }
 
 /**
- * The text that a key is bound to: the digest of the input, and the problems of the answer. The event ids
- * follow from the key and the input.
+ * Returns the text that a key is bound to. The text contains the digest of the input and the problems of the
+ * answer. The event ids are not in the text, because they follow from the key and the input.
  */
 export function answerOf(digest: string, problems: readonly Problem[]): string {
   return problems.length === 0 ? digest : `${digest} ${JSON.stringify(problems)}`;
 }
 
-/** The problems of an answer made by `answerOf`. Undefined if the answer belongs to different input. */
+/** Returns the problems in a text made by `answerOf`. Undefined if the text belongs to different input. */
 export function problemsIn(answer: string, digest: string): readonly Problem[] | undefined {
   if (answer === digest) return [];
   return answer.startsWith(`${digest} `) ? JSON.parse(answer.slice(digest.length + 1)) : undefined;

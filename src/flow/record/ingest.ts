@@ -4,16 +4,20 @@ import type { Clock } from '../../ports/clock.ts';
 import type { EventLog } from '../../ports/event-log.ts';
 import { createQuotas, type Quotas, unlimited } from './quota.ts';
 
-/** The outcome of an event. QUOTA_EXCEEDED means that the user or the tenant has reached the daily quota. */
+/**
+ * The outcome of ingesting an event. QUOTA_EXCEEDED means that the user or the tenant has reached the daily
+ * quota.
+ */
 export type IngestedLimitEvent =
   | Ingested
   | { readonly outcome: 'QUOTA_EXCEEDED'; readonly eventId: string; readonly message: string };
 
 /**
- * Accepts limit events in the format of their producers and sends them to the log unmodified and in order.
- * Returns the outcome of each event. When the call resolves, the accepted events are durable. A worker
- * applies each event once, however often it is ingested. Rejects with UNAVAILABLE if it is unknown which
- * events were kept. The caller then ingests all of them again.
+ * Creates a function that accepts limit events in the format of their producers. The function sends the
+ * events to the log, unmodified and in order. Returns the outcome of each event. When a call resolves, the
+ * accepted events are durable. A worker applies each event once, even if it is ingested several times.
+ * Rejects with UNAVAILABLE if it is unknown which events were stored. The caller then ingests all of them
+ * again.
  */
 export function createIngest(
   { log, clock }: { readonly log: EventLog; readonly clock: Clock },

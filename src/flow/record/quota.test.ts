@@ -6,7 +6,7 @@ const alice = { tenantId: 'acme', userId: 'alice' };
 const bob = { tenantId: 'acme', userId: 'bob' };
 const other = { tenantId: 'other', userId: 'alice' };
 
-it('counts per user and per tenant until the UTC day ends', () => {
+it('limits each user and each tenant until the UTC day ends', () => {
   const clock = createTestClock(new Date('2026-11-20T23:59:59.999Z'));
   const quota = createQuota({ clock }, { perUser: 3, perTenant: 5 }, 'things');
   expect(quota.take(alice, 3, ['input'])).toBeUndefined();
@@ -15,7 +15,7 @@ it('counts per user and per tenant until the UTC day ends', () => {
     message: 'A user may record 3 things per day (QUOTA_PER_USER). Try again after 2026-11-21T00:00:00.000Z.',
     path: ['input'],
   });
-  // A refused amount is not counted.
+  // The refused amount was not added.
   expect(quota.take(bob, 3, [])).toMatchObject({ message: expect.stringContaining('QUOTA_PER_TENANT') });
   expect(quota.take(bob, 2, [])).toBeUndefined();
   expect(quota.take(other, 3, [])).toBeUndefined();

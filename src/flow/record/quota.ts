@@ -4,10 +4,15 @@ import type { Problem } from '../../domain/problem.ts';
 import { userKeyOf } from '../../domain/user.ts';
 import type { Clock } from '../../ports/clock.ts';
 
-/** How many users, and how many tenants, a quota remembers. It evicts the least recently counted. */
+/**
+ * The maximum number of users, and the maximum number of tenants, whose amounts a quota remembers. If there
+ * are more, the user or tenant whose amount was used least recently is evicted.
+ */
 const maxKeys = 100_000;
 
-/** The most that callers may record per UTC day for one user and for one tenant. 0 means no quota. */
+/**
+ * The maximum amount that callers may record per UTC day, for one user and for one tenant. 0 means no quota.
+ */
 export interface DailyQuota {
   readonly perUser: number;
   readonly perTenant: number;
@@ -15,35 +20,37 @@ export interface DailyQuota {
 
 export const unlimited: DailyQuota = { perUser: 0, perTenant: 0 };
 
-/** The user and tenant to count for. Without `userId`, only the tenant is counted. */
+/**
+ * The user and the tenant whose amounts increase. Without `userId`, only the amount of the tenant increases.
+ */
 interface Counted {
   readonly tenantId: string;
   readonly userId?: string;
 }
 
-/** The amount accepted today. */
+/** The amount that was accepted today. */
 interface Count {
   amount: number;
 }
 
-/** Limits what this process accepts per UTC day. */
+/** Limits the amount that this process accepts per UTC day. */
 export interface Quota {
   /**
-   * Counts `amount` for a user and their tenant. If the amount exceeds a quota, returns a problem and counts
-   * nothing.
+   * Adds `amount` to the amounts of a user and their tenant. If this would exceed a quota, adds nothing and
+   * returns a problem.
    */
   take(counted: Counted, amount: number, path: readonly string[]): Problem | undefined;
-  /** How many calls of `take` returned a problem. */
+  /** Returns the number of calls of `take` that returned a problem. */
   refused(): number;
 }
 
-/** `what` is the plural noun for the counted things, for messages. */
+/** Creates a quota. `what` is the plural noun for the counted things, for messages. */
 export function createQuota(
   { clock }: { readonly clock: Clock },
   { perUser, perTenant }: DailyQuota,
   what: string,
 ): Quota {
-  // The bound is a size, because a cache with `max` allocates the memory for all keys at once.
+  // Uses `maxSize`, because a cache with `max` allocates the memory for all keys at once.
   const bounds = { maxSize: maxKeys, sizeCalculation: () => 1 };
   const users = new LRUCache<string, Count>(bounds);
   const tenants = new LRUCache<string, Count>(bounds);
@@ -92,15 +99,15 @@ function countOf(counts: LRUCache<string, Count>, key: string): Count {
   return count;
 }
 
-/** Creates one quota for each kind of row that callers add. */
+/** Creates a quota for each kind of row that callers add. */
 export const createQuotas = (deps: { readonly clock: Clock }, daily: DailyQuota) => ({
-  /** Covers page views, other activities and viewed items together. */
+  /** Limits page views, other activities and viewed items together. */
   activity: createQuota(deps, daily, 'page views, activities and viewed items'),
   notifications: createQuota(deps, daily, 'notifications'),
   limitEvents: createQuota(deps, daily, 'limit events'),
-  /** Counts published items per tenant. */
+  /** Limits published items per tenant. */
   items: createQuota(deps, daily, 'items'),
-  /** Counts created and changed users per tenant. */
+  /** Limits created and changed users per tenant. */
   users: createQuota(deps, daily, 'users'),
 });
 

@@ -65,7 +65,7 @@ const viewOf = (fields: Partial<PageViewInput> = {}): PageViewInput => ({
 const recordView = (input: PageViewInput, { caller = service, mutation = 'recordPageView', to = log } = {}) =>
   recordTo(to).pageViews(caller, mutation, [input]);
 
-/** The events of a user in the log, oldest first. */
+/** Returns the events of a user in the log, oldest first. */
 async function logged(userId: string): Promise<readonly Event[]> {
   const rows = await storage.query<{ topic: string; value: string }>(
     'SELECT topic, value FROM event_log WHERE key = $1 ORDER BY "offset"',
@@ -115,7 +115,7 @@ function failingOnce(when: 'before' | 'after'): EventLog {
 }
 
 describe('a recorded page view', () => {
-  it('is durable in the log, unchanged and with its id, when the call resolves', async () => {
+  it('is durable in the log, unchanged and with the returned id, when the call resolves', async () => {
     const userId = nextUserId();
     const occurredAt = new Date(testNow.getTime() - 5_000);
     const { eventIds, problems } = await recordView(
@@ -136,7 +136,7 @@ describe('a recorded page view', () => {
     ]);
   });
 
-  it('happened now if the caller gives no time', async () => {
+  it('has the current time if the caller gives no time', async () => {
     const userId = nextUserId();
     await recordView(viewOf({ userId }));
     expect(await logged(userId)).toMatchObject([{ occurredAt: testNow }]);
@@ -171,7 +171,7 @@ describe('a recorded page view', () => {
     );
   });
 
-  it('is recorded even if other views of the call are refused, and each problem names its view', async () => {
+  it('is recorded even if other views of the call are refused, and each problem has the path of its view', async () => {
     const userId = nextUserId();
     const at = (index: number) => ['input', 'views', String(index)];
     const { eventIds, problems } = await recordTo().pageViews(service, 'recordPageViews', [
@@ -221,7 +221,7 @@ describe('an activity of another type', () => {
 });
 
 describe('an idempotency key', () => {
-  it('gives repeated and concurrent calls with the same input one id, and the view counts once', async () => {
+  it('gives repeated and concurrent calls with the same input the same event id, and the view counts once', async () => {
     const userId = nextUserId();
     const input = viewOf({ userId, idempotencyKey: uuidV7() });
     const racing = await Promise.all(Array.from({ length: 20 }, () => recordView(input)));
@@ -234,7 +234,7 @@ describe('an idempotency key', () => {
     expect(await storage.store.countPageViews({ tenantId: 'default', userId }, {})).toBe(1);
   });
 
-  it('refuses different input and records none of it', async () => {
+  it('is refused with different input, and no view of this input is recorded', async () => {
     const userId = nextUserId();
     const idempotencyKey = uuidV7();
     const input = viewOf({ userId, idempotencyKey, path: '/a' });
@@ -259,7 +259,7 @@ describe('an idempotency key', () => {
     expect(await recordView(input)).toMatchObject({ problems: [] });
   });
 
-  it('lets one of several concurrent inputs win, and accepts every call with that input', async () => {
+  it('accepts only one of several concurrent inputs, in every call with this input', async () => {
     for (let round = 0; round < 5; round += 1) {
       const userId = nextUserId();
       const idempotencyKey = uuidV7();
@@ -288,7 +288,7 @@ describe('an idempotency key', () => {
   });
 
   it.each(['before', 'after'] as const)(
-    'makes a retry safe if the log fails %s it stores the event',
+    'makes a retry safe if the log fails %s storing the event',
     async (when) => {
       const userId = nextUserId();
       const input = viewOf({ userId, idempotencyKey: uuidV7() });
@@ -301,7 +301,7 @@ describe('an idempotency key', () => {
     },
   );
 
-  it('returns the first answer even if the view has become too old since', async () => {
+  it('returns the first answer even if the view is too old now', async () => {
     const oldest = viewOf({
       userId: nextUserId(),
       idempotencyKey: uuidV7(),
@@ -328,7 +328,7 @@ describe('an idempotency key', () => {
     expect((await recordView(input)).problems).toEqual([]);
   });
 
-  it('covers one view of a bulk call, and the first of two views with one key wins', async () => {
+  it('belongs to one view of a bulk call, and of two views with the same key the first is recorded', async () => {
     const userId = nextUserId();
     const [a, b] = [uuidV7(), uuidV7()];
     const at = (index: number) => ['input', 'views', String(index)];
@@ -385,7 +385,7 @@ describe('a recorded notification', () => {
     expect(await logged(optedOut)).toEqual([]);
   });
 
-  it('returns the first answer to a repeated call even if the user has opted out since, and counts once', async () => {
+  it('returns the first answer to a repeated call and counts once, even if the user has opted out in between', async () => {
     const userId = await createUser();
     const key = uuidV7();
     const first = await send(userId, { title: 'Hello', data: { a: 1 } }, key);
@@ -416,7 +416,7 @@ describe('a recorded notification', () => {
     expect(await logged(userId)).toHaveLength(1);
   });
 
-  it('is sent once if concurrent calls use one key', async () => {
+  it('is sent once if concurrent calls use the same key', async () => {
     const userId = await createUser();
     const key = uuidV7();
     const results = await Promise.all(
@@ -428,7 +428,7 @@ describe('a recorded notification', () => {
   });
 
   it.each(['before', 'after'] as const)(
-    'can be retried if the log fails %s it stores the event',
+    'can be retried if the log fails %s storing the event',
     async (when) => {
       const userId = await createUser();
       const key = uuidV7();
@@ -454,7 +454,7 @@ describe('a notification recorded for several users', () => {
       transaction.patchUsers([{ tenantId: 'default', userId, patch: { canReceiveNotifications } }], testNow),
     );
 
-  it('is appended once for all users who can receive it, and each other user has a problem with a path', async () => {
+  it('is appended for each user who can receive it, and the call returns a problem with a path for each other user', async () => {
     const [first, last] = [await createUser(), await createUser()];
     const optedOut = await createUser({ canReceiveNotifications: false });
     const append = vi.fn(log.append);
@@ -486,7 +486,7 @@ describe('a notification recorded for several users', () => {
     expect(await logged(userIds[0] as string)).toEqual([]);
   });
 
-  it('costs the same number of statements for 500 users as for one', async () => {
+  it('needs the same number of statements for 500 users as for one', async () => {
     const one = [await createUser()];
     const many = Array.from({ length: 500 }, nextUserId);
     const patches = many.map((userId) => ({ tenantId: 'default', userId, patch: {} }));
@@ -505,7 +505,7 @@ describe('a notification recorded for several users', () => {
     expect(await unseen(many.slice(498))).toEqual([0, 1]);
   });
 
-  it('returns the whole first answer to a repeated call even if the users have changed, and counts once', async () => {
+  it('returns the whole first answer to a repeated call and counts once, even if the users have changed in between', async () => {
     const willOptOut = await createUser();
     const willOptIn = await createUser({ canReceiveNotifications: false });
     const willExist = nextUserId();
@@ -553,11 +553,11 @@ describe('a notification recorded for several users', () => {
     expect((await send([userId], { title: 'Bye' }, key)).problems).toEqual([]);
   });
 
-  it('is sent once if concurrent calls use one key, and all calls get the answer of the first call', async () => {
+  it('is sent once if concurrent calls use the same key, and all calls get the answer of the first call', async () => {
     const userIds = [await createUser(), nextUserId(), await createUser()];
     const key = uuidV7();
     const racing = Array.from({ length: 10 }, (_, n) => send(userIds, { title: `number ${n % 2}` }, key));
-    // The second user is created during the race, so only some of the calls find this user.
+    // The second user is created during the calls, so only some of the calls find this user.
     racing.push(allow(userIds[1] as string, true).then(() => send(userIds, { title: 'number 0' }, key)));
     const results = await Promise.all(racing);
     const isConflict = ({ problems }: (typeof results)[number]) =>
@@ -570,7 +570,7 @@ describe('a notification recorded for several users', () => {
   });
 
   it.each(['before', 'after'] as const)(
-    'can be retried if the log fails %s it stores the events',
+    'can be retried if the log fails %s storing the events',
     async (when) => {
       const userIds = [await createUser(), await createUser()];
       const key = uuidV7();
@@ -586,7 +586,7 @@ describe('a notification recorded for several users', () => {
 describe('a daily quota', () => {
   const exceeded = { code: 'QUOTA_EXCEEDED' };
 
-  it('limits page views and viewed items of a user together, and a repeated key returns the first answer', async () => {
+  it('limits the sum of page views and viewed items of a user, and a repeated key returns the first answer', async () => {
     const { pageViews, itemViews } = withQuota(4);
     const userId = nextUserId();
     const views = [1, 2].map((n) => viewOf({ userId, idempotencyKey: `${userId}-${n}`, at: [String(n)] }));
@@ -608,7 +608,7 @@ describe('a daily quota', () => {
     });
   });
 
-  it('limits notifications of a user, and the other users still receive theirs', async () => {
+  it('limits the notifications of a user, and other users still receive notifications', async () => {
     const { notification, notifications } = withQuota(1);
     const [full, other] = [await createUser(), await createUser()];
     const content = { category: 'general', title: 'Hello' };

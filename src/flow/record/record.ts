@@ -28,10 +28,10 @@ export interface PageViewInput {
   readonly occurredAt?: Date | undefined;
   readonly path?: string | undefined;
   readonly subjectId?: string | undefined;
-  /** Defaults to a page view. Other types count only in the metrics. */
+  /** The type of the activity. Defaults to a page view. Other types count only in the metrics. */
   readonly activityType?: string | undefined;
   readonly idempotencyKey?: string | undefined;
-  /** The path of this input in the arguments of the mutation. Problems report it. */
+  /** The path of this input in the arguments of the mutation. Problems contain the path. */
   readonly at: readonly string[];
 }
 
@@ -58,13 +58,13 @@ export interface NotificationsInput extends Pick<NotificationInput, 'content' | 
 interface Addressee {
   readonly userId: string;
   readonly at: readonly string[];
-  /** Whether the idempotency key covers several users. */
+  /** Whether the idempotency key is for a call with several users. */
   readonly ofMany?: true;
 }
 
 /**
- * The ids of the recorded events, which are durable, in the order of the input. The problems say why other
- * inputs were refused.
+ * The ids of the recorded events, in the order of the input, and the problems of the refused inputs. The
+ * recorded events are durable.
  */
 export interface Recorded {
   readonly eventIds: readonly string[];
@@ -88,9 +88,10 @@ interface RecordOptions {
 interface Context extends RecordDeps, Required<RecordOptions> {}
 
 /**
- * Validates inputs, gives each event its id and appends the events to the log. When a call resolves, the
- * recorded events are durable. A worker applies them a moment later. Rejects with UNAVAILABLE if it is
- * unknown whether the events were recorded. The caller then retries with the same idempotency key.
+ * Creates the functions that record events. The functions validate inputs, give each event its id, and append
+ * the events to the log. When a call resolves, the recorded events are durable. A worker applies them shortly
+ * afterwards. A call rejects with UNAVAILABLE if it is unknown whether the events were recorded. The caller
+ * then retries with the same idempotency key.
  */
 export function createRecord(
   deps: RecordDeps,
@@ -98,7 +99,7 @@ export function createRecord(
 ) {
   const context: Context = { ...deps, retentionDays, lockedCategories, quotas };
   return {
-    /** Records the valid views. Each refused view has a problem. */
+    /** Records the valid views. Returns a problem for each refused view. */
     pageViews: (caller: Caller, mutation: string, inputs: readonly PageViewInput[]): Promise<Recorded> =>
       recordPageViews(context, caller, mutation, inputs),
 
@@ -121,9 +122,9 @@ export function createRecord(
       }),
 
     /**
-     * Records one notification for each user who exists and can receive it. Each other user has a problem.
-     * The idempotency key covers the whole call. A repeated call returns the first answer, even if users have
-     * changed their preferences since.
+     * Records one notification for each user who exists and can receive it. Returns a problem for every other
+     * user. The idempotency key is for the whole call. A repeated call returns the first answer, even if
+     * users have changed their preferences since then.
      */
     notifications: (caller: Caller, mutation: string, input: NotificationsInput): Promise<Recorded> =>
       recordNotifications(context, caller, mutation, {
@@ -140,7 +141,7 @@ export function createRecord(
 
 export type Record = ReturnType<typeof createRecord>;
 
-/** A page view that passed the checks, with the input it came from. */
+/** The event of a page view that passed the checks, with its input. */
 interface AcceptedView {
   readonly event: Event;
   readonly input: PageViewInput;
@@ -180,8 +181,8 @@ async function recordPageViews(
 }
 
 /**
- * Whether a page view with the same key and input was accepted before. The repeated view then gets the same
- * answer, even if it is too old by now.
+ * Whether a page view with the same key and input was accepted before. If so, the repeated call gets the same
+ * answer, even if the view is too old now.
  */
 async function wasAccepted(
   { store }: Context,
@@ -267,8 +268,9 @@ async function recordNotifications(
   const { data } = parsed;
   const digest = digestOf([named, data]);
   const key = idempotencyKey === undefined ? undefined : keyIdentity(caller, mutation, idempotencyKey);
-  // A repeated call appends its events again, because the first append may have failed. It skips all checks,
-  // so that it returns the first answer. A call binds its key only if at least one notification is accepted.
+  // A repeated call appends its events again, because the first append may have failed. A repeated call also
+  // skips all checks, so that it returns the first answer. A call binds its key only if at least one
+  // notification is accepted.
   let answer = key && (await store.boundDigest(key));
   if (answer === undefined) {
     const untimely = timingProblem(data, now);
@@ -298,7 +300,10 @@ async function recordNotifications(
   return { eventIds: events.map(({ id }) => id), problems };
 }
 
-/** The problems of the users who have reached the daily quota. Counts the other users. */
+/**
+ * Returns a problem for each user who has reached the daily quota. For every other user, the quota counts one
+ * notification.
+ */
 function exceeded(
   { quotas }: Context,
   tenantId: string,
@@ -307,7 +312,7 @@ function exceeded(
   return addressees.flatMap(({ userId, at }) => quotas.notifications.take({ tenantId, userId }, 1, at) ?? []);
 }
 
-/** The problems of the users who cannot receive this notification. */
+/** Returns the problems of the users who cannot receive this notification. */
 async function refusals(
   { store, lockedCategories }: Context,
   tenantId: string,
@@ -349,7 +354,8 @@ function pageViewOf(
   const { activityType = pageViewType } = input;
   const activity = activityType === pageViewType ? undefined : activityTypeName.safeParse(activityType);
   if (activity?.error) return { problems: problemsOf(activity.error, [...input.at, 'activityType']) };
-  // Each event is a full literal. Spreading the common fields would cost more than the rest of this function.
+  // Writes each event as a full literal. Spreading the common fields would take more time than the rest of
+  // this function.
   const id = eventIdOf(caller, mutation, input.idempotencyKey, now);
   const { tenantId } = caller;
   const { userId, occurredAt = now } = input;
@@ -361,7 +367,7 @@ function pageViewOf(
   return { id, source, type, tenantId, userId, occurredAt, data: data.data, schemaVersion };
 }
 
-/** The users without a problem. */
+/** Returns the users without a problem. */
 function accepted(addressees: readonly Addressee[], problems: readonly Problem[]): readonly Addressee[] {
   const refused = new Set(problems.map(({ path }) => path.join()));
   return addressees.filter(({ at }) => !refused.has(at.join()));

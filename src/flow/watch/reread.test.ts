@@ -33,7 +33,7 @@ afterEach(() => {
 let collections = 0;
 let offsets = 0;
 
-/** A collection for one test, and two watching processes that both receive the messages. */
+/** Creates a collection for one test, and two watching processes that both receive the messages. */
 function build({ store = storage.store, resyncMs = hourMs }: { store?: Store; resyncMs?: number } = {}) {
   const key = { tenantId: 'default', collection: `collection-${++collections}` };
   const clock = createTestClock();
@@ -93,7 +93,7 @@ describe('an item that is published', () => {
     expect(bob).toHaveLength(1);
   });
 
-  it('costs the same number of statements and messages for a thousand watchers as for one', async () => {
+  it('needs the same number of statements and messages for a thousand watchers as for one', async () => {
     async function cost(users: number) {
       const { watch, publish, pubSub } = build();
       const seen = await Promise.all(Array.from({ length: users }, (_, n) => watch(`user-${n}`)));
@@ -105,12 +105,13 @@ describe('an item that is published', () => {
       return cost;
     }
     const forOne = await cost(1);
-    // BEGIN, create, lock, look up, items, collection and COMMIT, then one read for all watchers.
+    // The statements are BEGIN, create, lock and read the items, save the items and the collection, COMMIT,
+    // and one read for all watchers.
     expect(forOne).toEqual({ statements: 8, messages: 1 });
     expect(await cost(1_000)).toEqual(forOne);
   });
 
-  it('costs one read per thousand watchers, however many items are published in the meantime', async () => {
+  it('causes one read per thousand watchers, even if more items are published in the meantime', async () => {
     const reads: number[] = [];
     const store: Store = {
       ...storage.store,
@@ -124,7 +125,8 @@ describe('an item that is published', () => {
     reads.length = 0;
     pubSub.lose = true;
     for (const id of ['a', 'b', 'c', 'd', 'e']) await publish(id);
-    // The messages arrive together, as after concurrent calls: the last arrives before the first is handled.
+    // The messages arrive together, as after concurrent calls. The last message arrives before the first
+    // message is handled.
     pubSub.lose = false;
     await pubSub.publish(pubSub.published.splice(0));
     const isDone = () => seen.every((updates) => updates.at(-1)?.badge.unseen === 5);
@@ -133,7 +135,7 @@ describe('an item that is published', () => {
     expect(seen.every(({ length }) => length === 1)).toBe(true);
   });
 
-  it('is read again if it was published during a read', async () => {
+  it('causes another read if it is published during a read', async () => {
     let release = () => {};
     let reads = 0;
     const { watch, publish } = build({
@@ -160,7 +162,7 @@ describe('an item that is published', () => {
     await vi.waitFor(() => expect(seen.at(-1)).toMatchObject({ badge: { unseen: 2 } }), waiting);
   });
 
-  it('reaches watchers even if the first read failed or the message was lost', async () => {
+  it('changes the badge of watchers even if the first read fails or the message is lost', async () => {
     let failures = 0;
     const away: Store = {
       ...storage.store,
@@ -213,8 +215,8 @@ describe('a read that takes too long', () => {
   });
 });
 
-describe('an item that falls behind the horizon', () => {
-  it('leaves a watched badge after the next resync', async () => {
+describe('an item that becomes older than the horizon', () => {
+  it('is no longer counted in a watched badge after the next resync', async () => {
     const { watch, publish, clock } = build({ resyncMs: 100 });
     await publish('a');
     const seen = await watch('alice');

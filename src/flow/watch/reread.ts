@@ -13,19 +13,19 @@ export interface Watcher {
   offer(badge: Badge, cause: BadgeCause): void;
 }
 
-/** A badge to read again, once for all of its watchers. */
+/** A badge to read again. One read serves all watchers of the badge. */
 interface Asked extends BadgeKey {
   readonly cause: BadgeCause;
   readonly watchers: readonly Watcher[];
 }
 
-/** How many badges one query reads. */
+/** The maximum number of badges that one query reads. */
 const badgesPerQuery = 1_000;
 
 /**
- * Reads watched badges again, in batches. After a change for many users at once, the reader waits for
- * `gatherMs` with jitter. Changes in that time share the read, and not all processes read at the same moment.
- * The reader pauses for `pauseMs` between the batches.
+ * Creates a reader that reads watched badges again, in batches. After a change for many users, the reader
+ * waits for `gatherMs` with jitter. All changes in that time share one read, and the processes do not all
+ * read at the same moment. The reader pauses for `pauseMs` between the batches.
  */
 export function createReread(
   { read, onFailure }: { readonly read: Read; readonly onFailure: (err: unknown) => void },
@@ -43,7 +43,10 @@ export function createReread(
     );
   }
 
-  /** Splits a batch that takes too long. Item badges are counts, and other watchers wait for their badges. */
+  /**
+   * Reads a batch. A batch that takes too long is split, because reading item badges means counting items,
+   * and all other watchers wait for their badges.
+   */
   async function readBatch(batch: readonly Asked[]): Promise<void> {
     try {
       offer(batch, await read.badges(batch));
@@ -66,7 +69,8 @@ export function createReread(
     try {
       while (waiting.size > 0) {
         await delay(gatherMs * (0.5 + Math.random()), undefined, { ref: false });
-        // This read may miss a change that is published from here on. Such a change starts another read.
+        // A change that is published from here on may be missing from this read. Such a change starts another
+        // read.
         const asked = [...waiting.values()];
         waiting = new Map();
         await readBatches(asked, () => delay(pauseMs, undefined, { ref: false }));
@@ -80,7 +84,7 @@ export function createReread(
   }
 
   return {
-    /** Reads a badge for this watcher soon, after a change for many users. */
+    /** Reads a badge for this watcher soon. Called after a change for many users. */
     soon(watcher: Watcher, key: string, cause: BadgeCause): void {
       ask(waiting, watcher, key, cause);
       if (!draining) void drain();

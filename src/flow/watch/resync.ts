@@ -2,13 +2,13 @@ import type { Clock } from '../../ports/clock.ts';
 import type { Logger } from '../../ports/logger.ts';
 import type { PubSub } from '../../ports/pub-sub.ts';
 
-/** The longest wait after a failed read, in ms. */
+/** The maximum wait after a failed read, in ms. */
 export const retryMs = 3_000;
 
 /**
- * Reads everything that is watched again: every `resyncMs` with jitter while there are watchers, and at once
- * after a gap in pub/sub. This finds the changes whose messages were lost. `what` names the watched things,
- * for the log.
+ * Creates a task that reads everything that is watched again. While there are watchers, the task reads every
+ * `resyncMs` with jitter. After a gap in pub/sub, it reads at once. So it finds the changes whose messages
+ * were lost. `what` names the watched things, for the log.
  */
 export function createResync(
   {
@@ -21,7 +21,7 @@ export function createResync(
     readonly pubSub: PubSub;
     readonly clock: Clock;
     readonly logger: Logger;
-    /** Reads everything that is watched and offers it to the watchers. */
+    /** Reads everything that is watched and passes the results to the watchers. */
     readonly readAll: () => Promise<void>;
     readonly isWatched: () => boolean;
   },
@@ -35,8 +35,8 @@ export function createResync(
   const stopListening = pubSub.onGap(() => void now());
 
   /**
-   * Reads now. Only one read runs at a time. Calls during a read share the next read, because the current
-   * read may be older than the change that they are about.
+   * Reads now. Only one read runs at a time. All calls during a read share the next read, because the current
+   * read may have started before their changes.
    */
   function now(): Promise<void> {
     if (following) return following;
@@ -74,9 +74,9 @@ export function createResync(
 
   return {
     now,
-    /** When the last complete read succeeded. Undefined before the first one. */
+    /** Returns the time of the last successful read. Undefined if no read has succeeded yet. */
     succeededAt: () => succeededAt,
-    /** Schedules the next read. Callers call this for each new watcher. */
+    /** Schedules the next read. Must be called for each new watcher. */
     watched(): void {
       if (timer === undefined) schedule(resyncMs);
     },

@@ -43,7 +43,9 @@ afterEach(() => {
 let users = 0;
 let offsets = 0;
 
-/** Creates a user with an inbox, functions that change the inbox, and streams over the given store. */
+/**
+ * Creates a user with an inbox, functions that change the inbox, and streams that read from the given store.
+ */
 async function startInbox({
   store = storage.store,
   resyncMs = 3_600_000,
@@ -83,7 +85,7 @@ async function startInbox({
     exist,
     apply,
     sent,
-    /** The newest place of the inbox. */
+    /** Returns the current end of the history of the inbox. */
     async head(): Promise<Place> {
       const [inbox] = await storage.store.inboxes([user]);
       if (!inbox) throw new Error('every user has an inbox');
@@ -117,7 +119,7 @@ async function startInbox({
   };
 }
 
-/** A short text for an event. */
+/** Returns a short text for an event. */
 function textOf(event: StreamEvent): string {
   switch (event.kind) {
     case 'ADDED':
@@ -151,7 +153,8 @@ describe('a stream', () => {
     await one.send({ title: 'before' });
     const { seen } = await one.follow();
     const id = await one.send({ title: 'a', subjectId: 's' });
-    // The stream emits a notification once if it arrives again before the read, so the test waits for each arrival.
+    // If a notification arrives twice before the stream reads, the stream emits it only once. So the test
+    // waits for each arrival.
     await vi.waitFor(() => expect(seen.map(textOf)).toEqual(['NO_CURSOR', '+a']), waiting);
     await one.mark('UNREAD', id);
     await one.mark('SEEN', id);
@@ -168,7 +171,7 @@ describe('a stream', () => {
           'NO_CURSOR',
           '+a',
           'SEEN 1',
-          // Opening covers two notifications, and one of them was already seen.
+          // The opening is about two notifications, but one of them was already seen.
           'SEEN 1',
           'READ 1',
           'SNOOZE 1',
@@ -181,7 +184,7 @@ describe('a stream', () => {
     expect(seen.at(-1)?.badge).toMatchObject({ unseen: 0, unread: 1 });
   });
 
-  it('emits the same events to a client that returns, from any cursor', async () => {
+  it('emits the same events to a client that reconnects with any cursor', async () => {
     const one = await startInbox();
     const start = await one.head();
     const live = await one.follow(start);
@@ -212,7 +215,7 @@ describe('a stream', () => {
         wanted.push('READ 1');
       }
     }
-    // Each of these few changes names many notifications, so a page holds fewer changes.
+    // Each of these changes names many notifications, so a page contains fewer changes.
     for (const action of ['UNREAD', 'READ', 'UNREAD'] as const) {
       for (let m = 0; m < 5; m += 1) {
         await one.mark(action);
@@ -225,7 +228,7 @@ describe('a stream', () => {
     expect(places).toEqual(wanted.map((_, n) => n + 1));
   });
 
-  it('emits arrivals for joined, unsnoozed and scheduled notifications, and an end for expired ones', async () => {
+  it('emits an arrival if a notification joins a group, leaves its snooze or reaches its time, and a change if it expires', async () => {
     const one = await startInbox();
     const { seen } = await one.follow(await one.head());
     const at = (minutes: number) => new Date(testNow.getTime() + minutes * minuteMs);
@@ -262,7 +265,7 @@ describe('a stream begins with a reset', () => {
     return event?.kind === 'RESET' ? event.reason : event?.kind;
   };
 
-  it('after more than a thousand arrivals or changes, and lists up to a thousand one by one', async () => {
+  it('after more than a thousand arrivals or changes, and otherwise lists each of them', async () => {
     const one = await startInbox();
     const start = await one.head();
     await one.apply(Array.from({ length: 999 }, () => one.sent()));
@@ -285,14 +288,14 @@ describe('a stream begins with a reset', () => {
       expect(await reasonOf(await one.events(start))).not.toBe('TOO_OLD');
       await one.pass(1);
       expect(await reasonOf(await one.events(start))).toBe('TOO_OLD');
-      // A cursor of any age is valid if nothing has happened since.
+      // A cursor of any age is valid if nothing has changed since the cursor.
       const { seen } = await one.follow(await one.head());
       await one.send({ title: 'new' });
       await vi.waitFor(() => expect(seen.map(textOf)).toEqual(['+new']), waiting);
     },
   );
 
-  it('if changes after the cursor are no longer kept', async () => {
+  it('if changes after the cursor are no longer stored', async () => {
     const one = await startInbox();
     const id = await one.send();
     const start = await one.head();
@@ -303,7 +306,7 @@ describe('a stream begins with a reset', () => {
     expect(await reasonOf(await one.events(start))).toBe('TOO_OLD');
   });
 
-  it('if one marking or opening changed more than a thousand notifications', async () => {
+  it('if one call of marking or opening changed more than a thousand notifications', async () => {
     const one = await startInbox();
     for (const part of [600, 401]) await one.apply(Array.from({ length: part }, () => one.sent()));
     const { seen } = await one.follow(await one.head());
@@ -323,7 +326,7 @@ describe('a stream begins with a reset', () => {
     expect(await reasonOf(await one.events({ ...head, changeSeq: 1n }))).toBe('UNKNOWN_CURSOR');
   });
 
-  it('if the user was erased, which ends open streams, and a new user with the same id gets a new stream', async () => {
+  it('if the user was erased, and open streams of the erased user end', async () => {
     const one = await startInbox();
     await one.send();
     const before = await one.head();
@@ -334,7 +337,7 @@ describe('a stream begins with a reset', () => {
     expect(seen[0]?.badge).toMatchObject({ unseen: 0 });
     expect(one.watch.count()).toBe(0);
     await one.exist();
-    // The new inbox gets more arrivals than the old inbox had.
+    // The new inbox gets more arrivals than the inbox of the erased user had.
     for (let n = 0; n < 3; n += 1) await one.send({ title: 'anew' });
     const again = await one.follow(before);
     await vi.waitFor(() => expect(again.seen.map(textOf)).toEqual(['USER_ERASED']), waiting);
@@ -347,7 +350,7 @@ describe('a stream begins with a reset', () => {
 });
 
 describe('an open stream', () => {
-  it('reads once for all messages that arrive during a read, and not before the client takes the page', async () => {
+  it('reads once for all messages that arrive during a read, after the client has taken the page', async () => {
     let reads = 0;
     let hold: Promise<void> | undefined;
     const store: Store = {
@@ -392,7 +395,7 @@ describe('an open stream', () => {
     }
   });
 
-  it('begins while pub/sub is away, and misses nothing once pub/sub is back', async () => {
+  it('begins while pub/sub is unreachable, and misses no event when pub/sub is back', async () => {
     const one = await startInbox();
     let back = () => {};
     one.pubSub.away = new Promise((resolve) => {
@@ -405,7 +408,7 @@ describe('an open stream', () => {
     await vi.waitFor(() => expect(seen.map(textOf)).toEqual(['+meanwhile']), waiting);
   });
 
-  it('continues after an outage of the store, and does not begin during one', async () => {
+  it('continues after an outage of the store, but a new stream cannot begin during the outage', async () => {
     let isAway = false;
     let failures = 0;
     const store: Store = {
@@ -425,11 +428,11 @@ describe('an open stream', () => {
     await expect(one.events(start)).rejects.toMatchObject({ code: 'UNAVAILABLE' });
     expect(one.watch.count()).toBe(1);
     isAway = false;
-    // The stream retries by itself, without a message.
+    // The stream retries without a message.
     await vi.waitFor(() => expect(seen.map(textOf)).toEqual(['+a']), { ...waiting, timeout: 10_000 });
   });
 
-  it('emits no events of another inbox', async () => {
+  it('emits only the events of its inbox', async () => {
     const [one, other] = [await startInbox(), await startInbox()];
     const { seen } = await one.follow(await one.head());
     const id = await other.send({ subjectId: 's' });
@@ -439,7 +442,7 @@ describe('an open stream', () => {
     await vi.waitFor(() => expect(seen.map(textOf)).toEqual(['+mine']), waiting);
   });
 
-  it('ends when the client returns it, also while it waits, and leaves no watcher', async () => {
+  it('ends when the client ends it, even while it waits, and leaves no watcher', async () => {
     const one = await startInbox();
     const waitingOne = await one.events(await one.head());
     const next = waitingOne.next();
@@ -454,8 +457,8 @@ describe('an open stream', () => {
   });
 });
 
-describe('changes', () => {
-  it('are read until they name a thousand notifications, the most that one visit reads', async () => {
+describe('the changes of an inbox', () => {
+  it('are read until they name a thousand notifications, the maximum that one visit marks as read', async () => {
     const one = await startInbox();
     await one.apply(Array.from({ length: 600 }, () => one.sent()));
     for (const action of ['READ', 'UNREAD', 'READ'] as const) await one.mark(action);
@@ -464,7 +467,7 @@ describe('changes', () => {
     expect(changes.map((some) => some.map(({ ids }) => ids.length))).toEqual([[600, 600]]);
     const emitted = await take(await one.events(start), 3);
     expect(emitted.map(textOf)).toEqual(['READ 600', 'UNREAD 600', 'READ 600']);
-    // A visit to several items reads the newest thousand notifications of all its subjects together.
+    // A visit to several items marks the newest thousand notifications about all of these items as read.
     for (const subjectId of ['s', 't'])
       await one.apply(Array.from({ length: 501 }, () => one.sent({ subjectId })));
     const { seen } = await one.follow(await one.head());
@@ -473,7 +476,7 @@ describe('changes', () => {
     await vi.waitFor(() => expect(seen.map(textOf)).toEqual(['READ 1000']), waiting);
   });
 
-  it('are kept for seven days, up to the newest thousand of an inbox', async () => {
+  it('are stored for seven days, up to the newest thousand of each inbox', async () => {
     const one = await startInbox();
     const changes = Array.from({ length: 2_500 }, (_, n) => ({
       ...one.user,
@@ -516,7 +519,10 @@ describe('a client that follows a stream', () => {
   }
   type Inbox = Awaited<ReturnType<typeof startInbox>>;
 
-  /** Keeps a list over any number of streams, as the API documentation tells a client to. */
+  /**
+   * Creates a client that keeps a list up to date over any number of streams. The client follows the
+   * instructions of the API documentation.
+   */
   function createClient(one: Inbox) {
     const shown = new Map<string, Shown>();
     let cursor: Place | undefined;
@@ -542,7 +548,7 @@ describe('a client that follows a stream', () => {
         shown.clear();
         for (const row of await one.list({})) show(row);
       } else {
-        // No event comes twice, and the place never goes back.
+        // No event is repeated, and the place never moves back.
         const [is, was] = [event.place, cursor as Place];
         expect(is.lastSeq >= was.lastSeq && is.changeSeq >= was.changeSeq).toBe(true);
         expect(is.lastSeq + is.changeSeq).toBeGreaterThan(was.lastSeq + was.changeSeq);
@@ -628,7 +634,7 @@ describe('a client that follows a stream', () => {
     { weight: 2, arbitrary: fc.record({ what: fc.constant('catchUp' as const) }) },
   );
 
-  it('shows the list of the store after any number of lost streams, with one reset and no repeated event', async () => {
+  it('shows the same list as the store after any number of lost streams, with one reset and no repeated event', async () => {
     let streams = 0;
     await fc.assert(
       fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 30 }), async (happenings) => {

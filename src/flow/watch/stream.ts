@@ -15,7 +15,9 @@ import type { Logger } from '../../ports/logger.ts';
 import { type Read, streamPageSize } from '../read/read.ts';
 import type { Watch } from './watch.ts';
 
-/** The wait after a failed read, in ms and with jitter. A message about the inbox ends it early. */
+/**
+ * The wait after a failed read, in ms, with jitter. The wait ends early if a message about the inbox arrives.
+ */
 const retryMs = 3_000;
 
 interface Page {
@@ -33,18 +35,19 @@ interface StreamDeps {
 }
 
 /**
- * Streams the events of an inbox in the order of the store and without a gap. A stream reads the events after
- * its place, page by page, then waits for a message and reads again. A message only says that there may be
- * new events, so a lost, repeated or late message loses or repeats no event. At most one read runs at a time,
- * however many messages arrive. The next read begins after the client has taken the page.
+ * Creates streams of the events of an inbox. A stream has the order of the store and no gap. The stream reads
+ * the events after its place, page by page, then waits for a message and reads again. A message only says
+ * that there may be new events. So if a message is lost, repeated or late, no event is lost or repeated. At
+ * most one read runs at a time, even if many messages arrive. The next read begins after the client has taken
+ * the page.
  */
 export function createStream(deps: StreamDeps) {
   return {
     /**
-     * The events after a place, then new events as they happen. Begins with a RESET if there is no place, or
-     * if the events after the place cannot be listed one by one. A client that reads too slowly gets a RESET
-     * later. Ends when `return` is called, or after the RESET of an erased user. Rejects with UNAVAILABLE
-     * before the first event.
+     * Returns the events after a place, then new events as they happen. The stream begins with a RESET if
+     * there is no place, or if the events after the place cannot be listed individually. A client that reads
+     * too slowly gets a RESET later. The stream ends when `return` is called, or after the RESET of an erased
+     * user. Rejects with UNAVAILABLE if the stream cannot begin.
      */
     events: (user: UserKey, after: Place | undefined): Promise<AsyncIterableIterator<StreamEvent>> =>
       openStream(deps, user, after),
@@ -53,12 +56,12 @@ export function createStream(deps: StreamDeps) {
 
 export type Stream = ReturnType<typeof createStream>;
 
-/** One open stream. */
+/** The state of an open stream. */
 interface Reader {
   readonly user: UserKey;
   ended: boolean;
   isBehind: boolean;
-  /** Ends the wait for the next page. Does nothing if the stream is not waiting. */
+  /** Ends the wait for the next page. Has no effect if the stream is not waiting. */
   resume(): void;
   wake(): void;
 }
@@ -122,7 +125,8 @@ async function* follow(
 }
 
 /**
- * Waits until there may be new events, then reads the page after a place. Undefined if the stream has ended.
+ * Waits until there may be new events, then reads the page after a place. Resolves to undefined if the stream
+ * has ended.
  */
 async function nextPage(deps: StreamDeps, reader: Reader, place: Place): Promise<Page | undefined> {
   for (;;) {
@@ -146,7 +150,8 @@ async function readPage(
   user: UserKey,
   place: Place | undefined,
 ): Promise<Page> {
-  // The inbox is read first. The later queries find every event up to its counters, and maybe newer ones.
+  // Reads the inbox first. The later queries then find every event up to the counters of this inbox, and
+  // possibly newer events.
   const inbox = await read.inbox(user);
   const startAgain = (reason: ResetReason): Page => ({
     events: [{ kind: 'RESET', reason, place: placeOf(inbox), badge: badgeOf(inbox) }],

@@ -40,13 +40,19 @@ interface Watcher {
   offer(bucket: TypedBucket): void;
 }
 
-/** How far back a bucket is read again, and how long a watcher remembers the version of a bucket, in ms. */
+/**
+ * The maximum age of a bucket that is read again, in ms. A watcher remembers the version of a bucket for the
+ * same time.
+ */
 const reachMs = { MINUTE: 3_600_000, HOUR: 86_400_000, DAY: 7 * 86_400_000 } as const satisfies Record<
   Granularity,
   number
 >;
 
-/** How long a watcher waits for its subscription before it begins without one, in ms. */
+/**
+ * The time for which a watcher waits for its subscription, in ms. After this time, the watcher begins without
+ * the subscription.
+ */
 const subscribeWaitMs = 2_000;
 
 interface WatchActivityDeps {
@@ -57,8 +63,9 @@ interface WatchActivityDeps {
 }
 
 /**
- * Watches the metrics of a tenant: subscribes, reads the current bucket, emits it, then emits each bucket
- * that changes. Every `resyncMs`, and after a gap in pub/sub, the recently changed buckets are read again.
+ * Creates the watch of metrics. A watcher subscribes, reads the current bucket of a tenant and emits it.
+ * After this, the watcher emits each bucket that changes. The recently changed buckets are read again every
+ * `resyncMs`, and after a gap in pub/sub.
  */
 export function createWatchActivity(deps: WatchActivityDeps, { resyncMs }: { readonly resyncMs: number }) {
   const watchers = new Set<Watcher>();
@@ -77,8 +84,8 @@ export function createWatchActivity(deps: WatchActivityDeps, { resyncMs }: { rea
 
   return {
     /**
-     * The current bucket, then each changed bucket with its whole state. Ends when `return` is called.
-     * Rejects with UNAVAILABLE before the first bucket.
+     * Returns the current bucket, then each changed bucket with its whole state. Ends when `return` is
+     * called. Rejects with UNAVAILABLE if the watch cannot begin.
      */
     buckets(tenantId: string, granularity: Granularity): Promise<AsyncIterableIterator<TypedBucket>> {
       return watchBuckets(deps, tenantId, granularity, (watcher) => {
@@ -87,7 +94,7 @@ export function createWatchActivity(deps: WatchActivityDeps, { resyncMs }: { rea
         return () => watchers.delete(watcher);
       });
     },
-    /** When the last complete read succeeded. Undefined before the first one. */
+    /** Returns the time of the last successful read. Undefined if no read has succeeded yet. */
     resyncedAt: () => resyncedAt,
     stop(): void {
       stopListening();
@@ -99,8 +106,8 @@ export function createWatchActivity(deps: WatchActivityDeps, { resyncMs }: { rea
 export type WatchActivity = ReturnType<typeof createWatchActivity>;
 
 /**
- * Reads the changed buckets once per watched tenant and granularity. A failed read does not prevent the other
- * reads.
+ * Reads the changed buckets. There is one read for each watched tenant and granularity. A failed read does
+ * not prevent the other reads.
  */
 async function rereadAll(
   deps: WatchActivityDeps,
@@ -135,7 +142,10 @@ async function recent(
   return store.activityBuckets(changed.map(({ start }) => ({ tenantId, granularity, start })));
 }
 
-/** `register` adds the watcher to the watchers that are read again. It returns a function that removes the watcher. */
+/**
+ * `register` adds the watcher to the watchers that are read again. `register` returns a function that removes
+ * the watcher.
+ */
 async function watchBuckets(
   { store, pubSub, clock }: WatchActivityDeps,
   tenantId: string,
@@ -160,7 +170,10 @@ async function watchBuckets(
       slot.put(start, bucket);
     },
   };
-  /** Forgets old buckets, so that the memory of a watcher that runs for weeks stays bounded. */
+  /**
+   * Forgets the versions of old buckets. So a watcher that runs for weeks needs only a bounded amount of
+   * memory.
+   */
   function forget(): void {
     const oldest = clock.now().getTime() - reachMs[granularity];
     for (const start of versions.keys()) if (start < oldest) versions.delete(start);
@@ -171,7 +184,7 @@ async function watchBuckets(
   });
   const unregister = register(watcher);
   try {
-    // If the subscription takes longer, a later read finds the changes in between.
+    // If the subscription takes longer, changes before it are missed. A later resync finds them.
     await isDoneWithin(confirmed, subscribeWaitMs);
     const start = bucketStart(clock.now(), granularity);
     const [now] = await store.activityBuckets([{ tenantId, granularity, start }]);

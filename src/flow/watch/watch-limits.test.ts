@@ -74,7 +74,7 @@ async function watchNewUser({ resyncMs = 60_000 } = {}) {
 }
 
 describe('watching limits', () => {
-  it('emits all limits first, then only newer states', async () => {
+  it('emits all limits first, and then only newer states of the limits', async () => {
     const one = await watchNewUser();
     await one.apply(
       one.wire('USER_LIMIT_CREATED', 1),
@@ -86,7 +86,7 @@ describe('watching limits', () => {
     await vi.waitFor(() => expect(one.pushed.slice(2)).toEqual(['limit-1 5 ACTIVE']));
     const newest = one.pubSub.published.at(-1)?.value as string;
     await one.apply(one.used(4, '6'));
-    // An older state, a repeated state and unreadable messages.
+    // Publishes an older state, a repeated state and unreadable messages.
     const topic = limitTopic(one.user);
     await one.pubSub.publish([newest, newest, 'noise', '{}'].map((value) => ({ topic, value })));
     await one.apply(one.wire('USER_LIMIT_CREATED', 5, { userLimitId: 'limit-3' }));
@@ -133,7 +133,7 @@ describe('watching limits', () => {
     expect(one.watch.count()).toBe(0);
   });
 
-  it('begins while pub/sub is away, and reads again once pub/sub is back', async () => {
+  it('begins while pub/sub is unreachable, and reads the limits again when pub/sub is back', async () => {
     const one = await watchNewUser();
     let confirm = () => {};
     one.pubSub.away = new Promise((resolve) => {
@@ -159,7 +159,7 @@ describe('watching limits', () => {
     await vi.waitFor(() => expect(one.pushed.slice(1)).toEqual(['limit-1 0 ACTIVE']));
   });
 
-  it('emits limits exactly, to the last digit', async () => {
+  it('emits amounts exactly, to the last digit', async () => {
     const one = await watchNewUser();
     await one.apply(
       one.wire('USER_LIMIT_CREATED', 1, {
@@ -176,8 +176,8 @@ describe('watching limits', () => {
   });
 });
 
-describe('time and limits', () => {
-  it('starts and ends limits for every reader, and pushes the change to watchers', async () => {
+describe('the schedule of limits', () => {
+  it('starts and ends limits for every reader, and sends the change to watchers', async () => {
     const one = await watchNewUser();
     const at = (hours: number) => testNow.getTime() + hours * hourMs;
     await one.apply(
@@ -200,7 +200,7 @@ describe('time and limits', () => {
     expect(await one.schedule.updateLimits()).toBe(0);
   });
 
-  it('wakes the schedule at the next limit, and an earlier limit wakes it sooner', async () => {
+  it('starts a new limit in time, even if it was sleeping until later', async () => {
     const one = await watchNewUser();
     one.clock.now = () => new Date();
     one.schedule.start();
@@ -213,7 +213,7 @@ describe('time and limits', () => {
     await vi.waitFor(() => expect(one.pushed).toEqual(['limit-1 0 FUTURE', 'limit-1 0 ACTIVE']), {
       timeout: 10_000,
     });
-    // The version is not older than the start of the limit.
+    // The version, which is a time in ms, is not before the start of the limit.
     expect(one.limits[1]?.version).toBeGreaterThanOrEqual(soon);
   });
 });

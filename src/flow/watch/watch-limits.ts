@@ -16,13 +16,13 @@ interface Watcher {
   offer(limit: ShownLimit): void;
 }
 
-/** How many watchers are read at the same time, and so in one query. */
+/** The maximum number of watchers whose limits are read in one query. */
 const watchersPerRead = 100;
 
 /**
- * Watches limits like badges: subscribes, reads all limits of the user, emits them, then emits only newer
- * versions. Every `resyncMs`, and at once after a gap in pub/sub, all watched limits are read again. This
- * finds the changes whose messages were lost.
+ * Creates the watch of limits. A watcher subscribes, reads all limits of the user and emits them. After this,
+ * the watcher emits only newer versions. All watched limits are read again every `resyncMs`, and at once
+ * after a gap in pub/sub. The repeated read finds changes whose messages were lost.
  */
 export function createLimitWatch(
   {
@@ -49,8 +49,8 @@ export function createLimitWatch(
 
   return {
     /**
-     * The limits of one user with their whole state. Ends when `return` is called. Rejects with UNAVAILABLE
-     * before the first limit.
+     * Returns the limits of a user with their whole state, and later each changed limit. Ends when `return`
+     * is called. Rejects with UNAVAILABLE if the watch cannot begin.
      */
     async limits(user: UserKey): Promise<AsyncIterableIterator<ShownLimit>> {
       const versions = new Map<string, number>();
@@ -69,8 +69,8 @@ export function createLimitWatch(
           slot.put(userLimitId, limit);
         },
       };
-      // A message that arrives before the snapshot is read is not older than the snapshot. The version tells
-      // which state is newer, whichever comes first.
+      // A message may arrive before or after the limits are read. The version says which state is newer, so
+      // the order does not matter.
       const { confirmed, end } = pubSub.subscribe([limitTopic(user)], (message) => {
         const limit = news.parse(message);
         if (limit) watcher.offer(limit);
@@ -93,7 +93,7 @@ export function createLimitWatch(
     },
 
     count: () => watchers.size,
-    /** How many messages were dropped because they were not limits. */
+    /** Returns the number of messages that were dropped because they were not limits. */
     unreadable: news.unreadable,
     resync: resync.now,
     resyncedAt: resync.succeededAt,

@@ -88,7 +88,7 @@ const badge = (user: UserKey, version: number): Badge => ({
 });
 
 describe('the first update', () => {
-  it('is a snapshot with the current count, zero for an unknown user', async () => {
+  it('is a snapshot with the current count, which is 0 for a user who does not exist', async () => {
     const { watch, arrive } = build();
     const user = await createUser();
     const forUnknown = await (await watch.badges({ ...user, userId: 'nobody' }, keys)).next();
@@ -102,7 +102,7 @@ describe('the first update', () => {
     expect(forKnown.value).toEqual({ kind: 'SNAPSHOT', cause: null, badge: badge(user, 1) });
   });
 
-  it('is correct at or after the moment of subscribing, and the last update is correct under concurrent writes', async () => {
+  it('has the count at the time of subscribing or later, and the last update is correct after concurrent writes', async () => {
     const { watch, arrive, act } = build();
     const user = await createUser();
     let writing = true;
@@ -133,7 +133,7 @@ describe('the first update', () => {
     }
   });
 
-  it('is the newer of the snapshot and a message that arrived during its read', async () => {
+  it('has the newer state of the snapshot and a message that arrives while the snapshot is read', async () => {
     const held = defer();
     const store: Store = {
       ...storage.store,
@@ -165,7 +165,7 @@ describe('the first update', () => {
     });
   });
 
-  it('is not emitted if the read fails: the subscription rejects and leaves no watcher', async () => {
+  it('is not emitted if the read fails, and then the subscription rejects and leaves no watcher', async () => {
     const { watch, pubSub } = build({
       store: { ...storage.store, inboxes: () => Promise.reject(new AppError('UNAVAILABLE')) },
     });
@@ -175,8 +175,8 @@ describe('the first update', () => {
   });
 });
 
-describe('versions', () => {
-  it('only grow, in whatever order and however often states are published', async () => {
+describe('the versions of badges', () => {
+  it('only increase for a watcher, in whatever order and however often states are published', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(fc.nat(12), { minLength: 1, maxLength: 20 }), async (versions) => {
         const { watch, publish } = build();
@@ -196,7 +196,7 @@ describe('versions', () => {
     );
   });
 
-  it('reach only the watchers of their user and badge', async () => {
+  it('are sent only to the watchers of their user and badge', async () => {
     const { watch, pubSub, publish } = build();
     const [user, other] = [await createUser(), await createUser()];
     const updates = await watch.badges(user, keys);
@@ -234,15 +234,15 @@ describe('a lost message', () => {
     return true;
   }
 
-  it('is recovered by the next resync', async () => {
+  it('is compensated by the next resync', async () => {
     expect(await isHealed({ resyncMs: 100, withinMs: 2_000 })).toBe(true);
   });
 
-  it('is never recovered without resync (control: the check above can fail)', async () => {
+  it('is never compensated without a resync (control: the check above can fail)', async () => {
     expect(await isHealed({ resyncMs: hourMs, withinMs: 500 })).toBe(false);
   });
 
-  it('is recovered at once if pub/sub reports the gap', async () => {
+  it('is compensated at once if pub/sub reports the gap', async () => {
     const { watch, pubSub, arrive } = build();
     const user = await createUser();
     const updates = await watch.badges(user, keys);
@@ -253,7 +253,7 @@ describe('a lost message', () => {
     expect((await updates.next()).value).toMatchObject({ cause: 'RESYNCED', badge: { version: 1 } });
   });
 
-  it('is recovered if the gap is reported while badges are already being read', async () => {
+  it('is compensated even if pub/sub reports the gap while badges are being read', async () => {
     const held = defer();
     let reads = 0;
     const { watch, pubSub, arrive } = build({
@@ -262,7 +262,8 @@ describe('a lost message', () => {
         async inboxes(users) {
           const read = await storage.store.inboxes(users);
           reads += 1;
-          // The first read is the snapshot. The second is a resync that reads before the message is lost.
+          // The first read is the snapshot. The second read is a resync that reads the badge before the
+          // message is lost.
           if (reads === 2) await held.promise;
           return read;
         },
@@ -282,7 +283,7 @@ describe('a lost message', () => {
     expect(reads).toBe(3);
   });
 
-  it('is recovered after the database was away during the resync', async () => {
+  it('is compensated after the database was unreachable during the resync', async () => {
     let failures = 0;
     const { watch, pubSub, arrive } = build({
       resyncMs: 60,
@@ -304,8 +305,8 @@ describe('a lost message', () => {
   });
 });
 
-describe('a watcher while pub/sub is away', () => {
-  it('begins with the snapshot, and receives the missed update once it is subscribed', async () => {
+describe('a watcher while pub/sub is unreachable', () => {
+  it('begins with the snapshot, and receives the missed update when it is subscribed', async () => {
     const { watch, pubSub, arrive } = build();
     const back = defer();
     pubSub.away = back.promise;
@@ -333,7 +334,7 @@ describe('a watcher while pub/sub is away', () => {
     expect(await Promise.race([subscribing, delay(300, 'waits')])).toBe('waits');
   });
 
-  it('reads again until it succeeds if the database is away too', async () => {
+  it('reads again until a read succeeds if the database is unreachable too', async () => {
     let isAway = false;
     const { watch, pubSub, arrive } = build({
       resyncMs: 100,
@@ -359,7 +360,7 @@ describe('a watcher while pub/sub is away', () => {
     expect((await updates.next()).value).toMatchObject({ cause: 'RESYNCED', badge: { version: 1 } });
   });
 
-  it('leaves no subscription when it ends, and its late subscription reads nothing', async () => {
+  it('leaves no subscription when it ends, and a subscription that is confirmed later causes no read', async () => {
     const inboxes = vi.fn(storage.store.inboxes);
     const { watch, pubSub } = build({ store: { ...storage.store, inboxes } });
     const back = defer();
@@ -375,7 +376,7 @@ describe('a watcher while pub/sub is away', () => {
 });
 
 describe('messages that cannot be parsed', () => {
-  it('are dropped and counted once, however many watchers there are', async () => {
+  it('are dropped and counted once, even if there are many watchers', async () => {
     const { watch, pubSub, publish } = build();
     const user = await createUser();
     const all = await Promise.all([1, 2, 3].map(() => watch.badges(user, keys)));
@@ -390,7 +391,7 @@ describe('messages that cannot be parsed', () => {
 });
 
 describe('a slow client', () => {
-  it('receives only the newest value, and an untaken snapshot stays a snapshot', async () => {
+  it('receives only the newest value, and an update that replaces an unread snapshot is a snapshot', async () => {
     const { watch, publish } = build();
     const user = await createUser();
     const updates = await watch.badges(user, keys);
@@ -431,7 +432,7 @@ describe('the end of a watcher', () => {
 });
 
 describe('many watchers', () => {
-  it('share their reads: 2500 watchers cost three queries to begin and three for a resync', async () => {
+  it('share their reads, so 2500 watchers need three queries to begin and three queries for a resync', async () => {
     const inboxes = vi.fn(storage.store.inboxes);
     const { watch, pubSub, arrive } = build({ store: { ...storage.store, inboxes } });
     const user = await createUser();

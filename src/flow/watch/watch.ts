@@ -17,29 +17,35 @@ import { createReread, type Watcher } from './reread.ts';
 import { createResync } from './resync.ts';
 
 /**
- * An update for a watcher: first a SNAPSHOT per badge, then a CHANGE per newer version. A slow watcher misses
- * intermediate versions.
+ * An update for a watcher. For each badge, the first update is a SNAPSHOT, and each later update is a CHANGE
+ * with a newer version. A slow watcher misses intermediate versions.
  */
 export interface BadgeUpdate {
   readonly kind: 'SNAPSHOT' | 'CHANGE';
   readonly badge: Badge;
-  /** null for a SNAPSHOT. */
+  /** The cause of the change. Null for a SNAPSHOT. */
   readonly cause: BadgeCause | null;
 }
 
-/** A message: the state of a badge, or a request to read it again. */
+/** A parsed message. The message is the state of a badge, or a request to read a badge again. */
 type News = NonNullable<ReturnType<typeof parseBadgeMessage>> | Move;
 
-/** How long a watcher waits for its subscription before it begins without one, in ms. */
+/**
+ * The time for which a watcher waits for its subscription, in ms. After this time, the watcher begins without
+ * the subscription.
+ */
 export const defaultSubscribeWaitMs = 2_000;
 
 export interface WatchOptions {
   /**
-   * The interval, in ms and with jitter, after which all watched badges are read again. A badge whose message
-   * was lost is correct after this time.
+   * The interval, in ms and with jitter, between two reads of all watched badges. If a message was lost, the
+   * badge is correct after this time.
    */
   readonly resyncMs: number;
-  /** How long a watcher waits for its subscription before it begins without one, in ms. Defaults to 2000. */
+  /**
+   * The time for which a watcher waits for its subscription, in ms. After this time, the watcher begins
+   * without the subscription. Defaults to 2000.
+   */
   readonly subscribeWaitMs?: number;
 }
 
@@ -50,7 +56,7 @@ interface WatchDeps {
   readonly logger: Logger;
 }
 
-/** The parts that all watchers of a process share. */
+/** The values that all watchers of a process share. */
 interface Context extends Pick<WatchDeps, 'read' | 'pubSub'> {
   readonly watchers: Set<Watcher>;
   readonly news: ReturnType<typeof parsedOnce<News>>;
@@ -61,11 +67,11 @@ interface Context extends Pick<WatchDeps, 'read' | 'pubSub'> {
 }
 
 /**
- * Watches badges without a gap: subscribes, reads the snapshot, emits it, then emits only newer versions.
- * Every `resyncMs`, and at once after a gap in pub/sub, all watched badges are read again in batches. The
- * badges of a collection are also read again when the collection changes, for which one message is sent
- * however many watchers there are. While pub/sub is away, a watcher begins with the snapshot and reads its
- * badges again once it is subscribed.
+ * Creates the watch of badges, which misses no change. A watcher subscribes, reads the badges and emits them.
+ * After this, the watcher emits only newer versions. All watched badges are read again in batches every
+ * `resyncMs`, and at once after a gap in pub/sub. When a collection changes, one message is sent, for any
+ * number of watchers. The watchers of its badges then read these badges again. While pub/sub is unreachable,
+ * a watcher begins with the snapshot and reads its badges again after it is subscribed.
  */
 export function createWatch(
   { read, pubSub, clock, logger }: WatchDeps,
@@ -89,21 +95,21 @@ export function createWatch(
 
   return {
     /**
-     * The badges of one user with their whole state. Ends when `return` is called. Rejects with UNAVAILABLE
-     * before the first badge.
+     * Returns the badges of a user with their whole state, and later each changed badge. Ends when `return`
+     * is called. Rejects with UNAVAILABLE if the watch cannot begin.
      */
     badges: (user: UserKey, keys: readonly string[]): Promise<AsyncIterableIterator<BadgeUpdate>> =>
       watchBadges(context, user, keys),
     /**
-     * Calls `wake` whenever the inbox of a user may have changed after this call resolved. Resolves to a
-     * function that ends the calls. Rejects with UNAVAILABLE.
+     * Calls `wake` whenever the inbox of a user may have changed after the returned promise resolved.
+     * Resolves to a function that ends the calls. Rejects with UNAVAILABLE.
      */
     nudges: (user: UserKey, wake: () => void): Promise<() => void> => watchNudges(context, user, wake),
-    /** How many watchers there are. */
+    /** Returns the number of watchers. */
     count: () => watchers.size,
-    /** How many users are watched. */
+    /** Returns the number of users whose badges are watched. */
     users: () => new Set([...watchers].map(({ user }) => userKeyOf(user))).size,
-    /** How many messages were dropped because they could not be parsed. */
+    /** Returns the number of messages that were dropped because they could not be parsed. */
     unreadable: news.unreadable,
     resync: resync.now,
     resyncedAt: resync.succeededAt,
@@ -118,9 +124,11 @@ async function watchBadges(
   user: UserKey,
   keys: readonly string[],
 ): Promise<AsyncIterableIterator<BadgeUpdate>> {
-  // A small object takes less memory than a Map, and a process may have ten thousand watchers.
+  // Uses an object, because a small object takes less memory than a Map, and a process may have ten thousand
+  // watchers.
   const versions: { [key: string]: number } = {};
-  // Badges that arrive before the snapshot is emitted. They may be newer than the snapshot.
+  // The badges that arrive in messages before the snapshot is emitted. These badges may be newer than the
+  // snapshot.
   let early: Map<string, Badge> | undefined = new Map();
   const slot = createOneSlot<string, BadgeUpdate>({
     onEnd: () => end(),
@@ -133,7 +141,8 @@ async function watchBadges(
       versions[badge.key] = badge.version;
       if (early) early.set(badge.key, badge);
       else {
-        // If the client has not taken the snapshot yet, the newer state replaces it and stays a SNAPSHOT.
+        // If the client has not read the snapshot yet, the newer state replaces the snapshot and stays a
+        // SNAPSHOT.
         const kind = slot.peek(badge.key)?.kind ?? 'CHANGE';
         slot.put(badge.key, context.updateOf(kind, badge, kind === 'SNAPSHOT' ? null : cause));
       }
@@ -181,8 +190,8 @@ async function watchNudges(context: Context, user: UserKey, wake: () => void): P
 
 /**
  * Listens for a watcher until `end` is called. `ready` resolves when the listener receives every later
- * message. If that takes longer than `subscribeWaitMs`, `ready` resolves anyway, and `onLate` is called once
- * the watcher is subscribed. `ready` rejects with UNAVAILABLE.
+ * message. If the subscription takes longer than `subscribeWaitMs`, `ready` resolves anyway, and `onLate` is
+ * called when the watcher is subscribed. `ready` rejects with UNAVAILABLE if pub/sub is closed.
  */
 function listen(
   { pubSub, watchers, resync, subscribeWaitMs }: Context,
@@ -198,8 +207,8 @@ function listen(
   resync.watched();
   const ready = isDoneWithin(confirmed, subscribeWaitMs).then((isDone) => {
     if (isDone) return;
-    // The watcher missed earlier messages, so it reads again. If pub/sub closes instead, the process is
-    // shutting down and nothing needs to be read.
+    // The watcher has missed earlier messages, so it reads its badges again. If pub/sub closes instead, the
+    // process is shutting down and nothing needs to be read.
     confirmed.then(
       () => watchers.has(watcher) && onLate(),
       () => {},
@@ -215,8 +224,8 @@ function listen(
 }
 
 /**
- * Creates a function that makes updates. All watchers that receive the same badge in a row share one object,
- * so that it is serialized once.
+ * Creates a function that makes updates. Consecutive calls with the same badge return the same object. The
+ * object is then serialized only once for all watchers.
  */
 function createUpdates() {
   let lastUpdate: BadgeUpdate | undefined;
@@ -227,13 +236,16 @@ function createUpdates() {
   };
 }
 
-/** The topics of a badge: its own topic, and the topic of changes for many users at once. */
+/** Returns the topics of a badge: its own topic, and the topic for changes that affect many users. */
 function topicsOf(user: UserKey, key: string): readonly string[] {
   const own = badgeTopic(user, key);
   return key === notificationsKey ? [own] : [own, moveTopic(user.tenantId, key)];
 }
 
-/** Resolves to whether the promise resolves within the time. Rejects if the promise rejects. */
+/**
+ * Resolves to true if the promise resolves within `ms`, and to false if it does not. Rejects if the promise
+ * rejects.
+ */
 export async function isDoneWithin(promise: Promise<void>, ms: number): Promise<boolean> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<false>((resolve) => {

@@ -8,19 +8,26 @@ import type {
   TypedBucket,
 } from '../../domain/activity.ts';
 
-/** Reads the activity of tenants, counted in buckets per minute, hour and day. */
+/**
+ * Reads the activity of tenants, which is counted per minute, hour and day. Each of these intervals is called
+ * a bucket.
+ */
 export interface ActivityStore {
-  /** The existing buckets among the keys, in no order. */
+  /** Returns the buckets with these keys that exist, in no order. */
   activityBuckets(keys: readonly BucketKey[]): Promise<readonly TypedBucket[]>;
-  /** The buckets of a level that begin in `[from, to)`, oldest first. With `changedSince`, only those changed since then. */
+  /**
+   * Returns the buckets of a granularity that begin in `[from, to)`, oldest first. With `changedSince`,
+   * returns only buckets that changed since that time.
+   */
   activityBucketsBetween(
     tenantId: string,
     level: Granularity,
     range: { readonly from: Date; readonly to: Date; readonly changedSince?: Date },
   ): Promise<readonly Pick<CountedBucket, 'start' | 'uniqueUsers' | 'pageViewCount' | 'updatedAt'>[]>;
   /**
-   * How many different users were active between each bound and the next, by the index of the first of the two. Intervals
-   * without users are absent. The bounds must be bounds of buckets of the level.
+   * Returns the number of distinct active users in each interval between two consecutive bounds. Maps the
+   * index of the lower bound to the number. Intervals without users are absent. Every bound must be the start
+   * or the end of a bucket of `level`.
    */
   distinctUsers(
     tenantId: string,
@@ -28,9 +35,9 @@ export interface ActivityStore {
     bounds: readonly Date[],
   ): Promise<ReadonlyMap<number, number>>;
   /**
-   * How often each type of activity occurred between each bound and the next: at most `maxShownTypes` types, the most
-   * frequent first, ties by name. The keys are the lower bounds in ms since the epoch. `areCounted` says that each interval
-   * is one bucket of the level.
+   * Returns the number of activities of each type in each interval between two consecutive bounds. Maps the
+   * lower bound, in ms since the epoch, to at most `maxShownTypes` types, the most frequent first, ties by
+   * name. If `areCounted` is true, each interval is one bucket of `level`.
    */
   activityTypes(
     tenantId: string,
@@ -42,14 +49,14 @@ export interface ActivityStore {
 
 export interface ActivityTransaction {
   /**
-   * Marks activities as counted. Returns per activity whether it is new. If two have the same id, the first
-   * is new.
+   * Records that activities are counted. Returns per activity whether it was not recorded before. If two
+   * activities in the call have the same id, only the first is new.
    */
   claimCounted(activities: readonly Activity[], now: Date): Promise<readonly boolean[]>;
   /**
-   * Adds these types to the types of their tenants, in order, while a tenant has fewer than `max` types.
-   * Returns all types of the tenants. Transactions that call this function run one after the other, so that
-   * they agree.
+   * Adds the types to the known types of their tenants, in order, while a tenant has fewer than `max` types.
+   * Returns all known types of these tenants. Transactions that call this function run one after the other,
+   * so that each of them sees the types of the previous ones.
    */
   claimActivityTypes(
     types: readonly ActivityTypeKey[],
@@ -57,18 +64,20 @@ export interface ActivityTransaction {
     now: Date,
   ): Promise<readonly ActivityTypeKey[]>;
   /**
-   * Keeps raw activity, other than page views, each at most once in a call. Returns the activities that are new. An activity
-   * that is kept already was counted before its mark expired.
+   * Stores raw activity other than page views. The array must not contain an activity twice. Returns the page
+   * views and the activities that were not stored before. An activity that is already stored was counted
+   * earlier, but the row that recorded this (see `claimCounted`) has expired.
    */
   keepActivity(activities: readonly Activity[]): Promise<readonly Activity[]>;
   /**
-   * Adds activities to their buckets per minute, hour and day. Concurrent transactions may add to the same buckets. A user
-   * counts once as unique in a bucket.
+   * Adds activities to their buckets per minute, hour and day. Concurrent transactions may add to the same
+   * buckets. Several activities of one user in a bucket increase its number of unique users by one.
    */
   addActivity(activities: readonly Activity[], now: Date): Promise<void>;
   /**
-   * Compares the buckets of `[from, to)`, whole days in UTC, of all tenants with a count of the raw rows. Corrects the
-   * buckets unless it is a dry run. No activity is counted until the end of the transaction.
+   * Compares the buckets of all tenants in `[from, to)` with the raw rows. The range is a number of whole
+   * days in UTC. Corrects the buckets unless the call is a dry run. Other transactions cannot count activity
+   * until this transaction ends.
    */
   recountMetrics(options: RecountOptions): Promise<MetricsDifference>;
 }
@@ -76,24 +85,32 @@ export interface ActivityTransaction {
 export interface RecountOptions {
   readonly from: Date;
   readonly to: Date;
-  /** Page views that were appended to the log at or after this moment and are not marked will still be counted. */
+  /**
+   * Page views that were appended to the log since this time and are not recorded as counted will still be
+   * counted.
+   */
   readonly pendingSince: Date;
   readonly dryRun: boolean;
-  /** Resolves when the projections have kept every page view that was counted. */
+  /** Resolves when the projections have stored every page view that was counted. */
   settled(): Promise<void>;
 }
 
-/** How buckets differ from a count of the raw rows. */
+/** The differences between the buckets and the raw rows. */
 export interface MetricsDifference {
-  /** How many buckets have a wrong number of users or page views. */
+  /** The number of buckets that have a wrong number of users or page views. */
   readonly buckets: number;
-  /** The page views in the raw rows of these buckets, per minute, hour and day together. */
+  /**
+   * The sum of the page views of these buckets according to the raw rows. A page view belongs to three
+   * buckets: its minute, its hour and its day.
+   */
   readonly pageViewsCounted: number;
-  /** The page views that these buckets hold. */
+  /** The sum of the page views that is stored in these buckets. */
   readonly pageViewsKept: number;
-  /** How many counts of a type in a bucket are wrong. */
+  /** How many pairs of a bucket and a type have a wrong number of activities. */
   readonly types: number;
-  /** How many users are missing from buckets, and how many do not belong there. */
+  /**
+   * The number of users that are missing from buckets, and the number of users that are wrongly in buckets.
+   */
   readonly membersMissing: number;
   readonly membersSurplus: number;
 }

@@ -1,8 +1,8 @@
 /** Reads dead letters. */
 export interface DeadLetterStore {
   /**
-   * Dead letters after the place `after`, newest first. Ties are sorted by id, descending. Each payload is cut to its first
-   * `maxPayloadBytes`, which defaults to the whole payload.
+   * Returns dead letters that follow `after` in the list, newest first. Ties are sorted by id, descending.
+   * Each payload is cut to its first `maxPayloadBytes`. Without `maxPayloadBytes`, the payload is whole.
    */
   deadLetters(
     page: DeadLetterFilter & {
@@ -12,21 +12,21 @@ export interface DeadLetterStore {
     },
   ): Promise<readonly StoredDeadLetter[]>;
   countDeadLetters(filter: DeadLetterFilter): Promise<number>;
-  /** The dead letter with its whole payload. */
+  /** Returns the dead letter with its whole payload. */
   deadLetter(id: string, filter: Pick<DeadLetterFilter, 'tenantIds'>): Promise<StoredDeadLetter | undefined>;
 }
 
 export interface DeadLetterTransaction {
   /**
-   * Keeps records that could not be applied. A record that is kept already is not changed. The outbox sends a copy of each new
-   * one to `<topic>.dlq`: the original bytes, key and headers, and headers with topic, partition, offset, error-code,
-   * error-message and attempts.
+   * Stores records that could not be applied. A record that is already stored is not changed. The outbox
+   * sends a copy of each new dead letter to `<topic>.dlq`. The copy has the original bytes, key and headers,
+   * and headers with topic, partition, offset, error-code, error-message and attempts.
    */
   addDeadLetters(deadLetters: readonly DeadLetter[]): Promise<void>;
   /**
-   * Removes dead letters and returns the ids of the removed ones. The outbox sends them to their topics
-   * again, with key and headers. The headers `unseen-origin-topic`, `-partition` and `-offset` say where each
-   * record was first.
+   * Removes dead letters and returns the ids of the removed dead letters. The outbox sends the removed
+   * records to their topics again, with key and headers. The headers `unseen-origin-topic`, `-partition` and
+   * `-offset` say where each record was first.
    */
   requeueDeadLetters(
     ids: readonly string[],
@@ -51,7 +51,7 @@ export interface DeadLetter {
   readonly failedAt: Date;
 }
 
-/** A dead letter that is kept. */
+/** A dead letter in the store. */
 export interface StoredDeadLetter extends DeadLetter {
   /** A uuid. */
   readonly id: string;
@@ -59,7 +59,7 @@ export interface StoredDeadLetter extends DeadLetter {
   readonly payloadBytes: number;
 }
 
-/** Selects dead letters. A condition that is absent matches all. */
+/** Selects dead letters. An absent condition matches all dead letters. */
 export interface DeadLetterFilter {
   /** Dead letters of these tenants. The empty id matches records that name no tenant. */
   readonly tenantIds?: readonly string[];

@@ -3,25 +3,28 @@ import type { UserKey } from '../../domain/user.ts';
 /** Erases users. */
 export interface ErasureTransaction {
   /**
-   * Removes every row about a user, whether the user exists or not, except the user's views of items, which
-   * `forgetItemViews` removes. If the log is a table, its records under the user's key lose key and content and keep their
-   * offsets. The remaining rows do not name the user: marks of applied events, and idempotency keys of other callers with
-   * the digest of their input. The erasure and transactions that write users or inboxes wait for each other, so an event
-   * that is applied later finds no user. Records of the log up to `logUpTo` were erased before.
+   * Removes every row about a user, whether the user exists or not. The views of items by the user are an
+   * exception, which `forgetItemViews` removes. If the log is a table, its records under the key of the user
+   * lose key and content but keep their offsets. The remaining rows do not name the user. The remaining rows
+   * record which events were applied, or are idempotency keys of other callers with the digest of their
+   * input. The erasure and transactions that write users or inboxes wait for each other, so an event that is
+   * applied later finds no user. Records of the log up to `logUpTo` were erased before.
    */
   eraseUser(user: UserKey, logUpTo: bigint): Promise<Erasure>;
   /**
-   * Removes about `size` rows of a user from one of the tables that hold more, and corrects the counts of these rows. When no
-   * table holds more, erases a part of the log after `logUpTo`. The few rows that remain are left to `eraseUser`.
+   * Removes about `size` rows of a user from one of the tables that have more rows of this user. Corrects the
+   * counts that include the removed rows. If no table has more rows, erases a part of the log after
+   * `logUpTo`. `eraseUser` removes the few remaining rows.
    */
   eraseSome(
     user: UserKey,
     options: { readonly size: number; readonly logUpTo: bigint; readonly now: Date },
   ): Promise<PartialErasure>;
   /**
-   * Removes every view of items by a user and returns the collections whose badges changed. The versions of the user are
-   * removed too, so the versions of the collections grow by as much and one more: a badge never goes back, even for a new
-   * user with the same id.
+   * Removes every view of items by a user and returns the collections whose badges changed. The version of an
+   * item badge is the sum of a version of the collection and a version of the user. Since the versions of the
+   * user are removed too, the version of each collection grows by the removed version plus one. So the
+   * version of a badge never decreases, even for a new user with the same id.
    */
   forgetItemViews(user: UserKey, now: Date): Promise<readonly string[]>;
 }
@@ -37,8 +40,11 @@ export interface PartialErasure {
 
 /** The result of erasing a user. */
 export interface Erasure {
-  /** Whether there was anything about the user. */
+  /** Whether the store had any data about the user. */
   readonly hadAny: boolean;
-  /** The version of the empty badge that follows, newer than any the user had. undefined when there was no inbox. */
+  /**
+   * The version of the empty badge after the erasure. This version is newer than any version that the user
+   * had. Undefined if the user had no inbox.
+   */
   readonly version: number | undefined;
 }

@@ -1,16 +1,17 @@
 /** Reads which events were applied. */
 export interface EventStore {
-  /** Returns per event whether it is marked as applied. */
+  /** Returns per event whether it was applied. */
   areApplied(events: readonly EventIdentity[]): Promise<readonly boolean[]>;
 }
 
-/** Marks events as applied, so that each is applied once. */
+/** Records which events are applied, so that each event is applied once. */
 export interface EventTransaction {
   /**
-   * Marks events as applied. Returns per event whether it is new. If two have the same id, the first is new.
+   * Adds a mark for each event. A mark is a row that records that the event was applied. Returns per event
+   * whether the event had no mark before. If two events in the call have the same id, only the first is new.
    */
   claimEvents(events: readonly EventIdentity[], now: Date): Promise<readonly boolean[]>;
-  /** Removes marks that this transaction made. */
+  /** Removes marks that this transaction has added. */
   unclaimEvents(events: readonly EventIdentity[]): Promise<void>;
 }
 

@@ -5,10 +5,11 @@ export interface HealthStore {
   /** Resolves when the database answers. */
   ping(): Promise<void>;
   /**
-   * Why the database accepts no writes. Undefined if it does. The results of the last writes decide. Without
-   * recent writes, the function asks on a new connection.
+   * Returns why the database accepts no writes. Returns undefined if the database accepts writes. The
+   * function looks at the results of the last writes. If there were no recent writes, the function asks the
+   * database on a new connection.
    */
   problem(): Promise<string | undefined>;
-  /** Resolves if the database makes a small write durable within a second. */
+  /** Resolves if the database makes a small write durable within 1 second. */
   probe(): Promise<void>;
 }

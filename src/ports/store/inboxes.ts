@@ -4,46 +4,53 @@ import type { UserKey } from '../../domain/user.ts';
 /** Reads inboxes and their counters. */
 export interface InboxStore {
   /**
-   * The inboxes, in no order. A user without an inbox gets an empty one, whose version is higher than those of all erased
-   * inboxes.
+   * Returns the inboxes of the users, in no order. For a user without an inbox, returns an empty inbox with a
+   * higher version than all erased inboxes.
    */
   inboxes(keys: readonly UserKey[]): Promise<readonly Inbox[]>;
-  /** The users of all tenants who have an inbox, after the key `after`, sorted. */
+  /** Returns the users of all tenants who have an inbox, sorted by key, after the key `after`. */
   inboxKeys(page: { readonly first: number; readonly after?: UserKey }): Promise<readonly UserKey[]>;
-  /** The inboxes that exist beside a count of their rows at the same moment, in no order. */
+  /**
+   * Returns the inboxes that exist, in no order. Returns with each inbox the counts of its rows at the same
+   * time.
+   */
   recount(keys: readonly UserKey[]): Promise<readonly Recounted[]>;
-  /** Like `recount`, for about `size` random inboxes of any tenant. Neighbours in the table come together. */
+  /**
+   * Like `recount`, for about `size` random inboxes of any tenant. The sample contains groups of inboxes that
+   * are neighbours in the table.
+   */
   recountSample(size: number): Promise<readonly Recounted[]>;
   /**
-   * Per stretch its oldest changes, at most `first`, and fewer when they name more than 1,000 notifications together. An
-   * opening names the notifications of its stretch that it was the first to show, and none if there are more than 1,000.
+   * Returns the oldest changes of each stretch, at most `first`. Returns fewer if the changes together name
+   * more than 1,000 notifications. If a change is an opening of the inbox, its ids are the notifications of
+   * its stretch that this opening was the first to show. The ids are empty if there are more than 1,000.
    */
   changes(stretches: readonly Stretch[], first: number): Promise<readonly (readonly InboxChange[])[]>;
 }
 
 export interface InboxTransaction {
   /**
-   * The inboxes of the users that exist, locked until the end of the transaction, created where missing. In the order of
-   * the keys.
+   * Locks the inboxes of the users that exist until the end of the transaction. Creates missing inboxes.
+   * Returns the inboxes in the order of the keys.
    */
   lockInboxes(keys: readonly UserKey[], now: Date): Promise<readonly UserInbox[]>;
   saveInboxes(inboxes: readonly Inbox[]): Promise<void>;
   inboxes(keys: readonly UserKey[]): Promise<readonly Inbox[]>;
   /** Like `InboxStore.recount`, for inboxes that the transaction has locked. */
   recount(keys: readonly UserKey[]): Promise<readonly Recounted[]>;
-  /** Keeps changes. An inbox keeps its newest 1,000. */
+  /** Stores changes. The store keeps the newest 1,000 changes of an inbox. */
   addChanges(changes: readonly InboxChange[]): Promise<void>;
-  /** Notes when the watermark reached its place. */
+  /** Records at which time the user opened the inbox up to `upToSeq`. */
   addOpening(key: UserKey, upToSeq: bigint, now: Date): Promise<void>;
 }
 
-/** An inbox with its counters, and the counters that its rows add up to. */
+/** An inbox with its stored counters, and the counters computed from its rows. */
 export interface Recounted {
   readonly inbox: Inbox;
   readonly counts: Counts;
 }
 
-/** A part of the history of an inbox: the places `(after, upTo]` of its arrivals or of its changes. */
+/** A part of the history of an inbox: its arrivals, or its changes, with numbers in `(after, upTo]`. */
 export interface Stretch extends UserKey {
   readonly after: bigint;
   readonly upTo: bigint;

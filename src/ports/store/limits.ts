@@ -4,33 +4,50 @@ import type { User, UserKey } from '../../domain/user.ts';
 
 /** Reads the limits of users and their history. */
 export interface LimitStore {
-  /** The users that exist, sorted, with their limits. */
+  /** Returns the users that exist, sorted, with their limits. */
   limits(users: readonly UserKey[], filter?: LimitFilter): Promise<readonly LimitedUser[]>;
-  /** The users of a tenant with a limit of this id: none, one, or two of them if producers gave it to several users. */
+  /**
+   * Returns the users of a tenant who have a limit with this id, at most two. More than one user has the
+   * limit if producers used the id for several users.
+   */
   limitOwners(tenantId: string, userLimitId: string): Promise<readonly UserKey[]>;
-  /** A page of the history of each limit, latest first, ties by event: the entries before the place `before`. */
+  /**
+   * Returns a page of the history of each limit, latest entry first, ties by event. A page contains the
+   * entries before `before`.
+   */
   limitHistories(pages: readonly LimitHistoryPage[]): Promise<readonly (readonly LimitHistoryEntry[])[]>;
-  /** The limits of all tenants that exist or have events, after the key `after`, sorted. */
+  /**
+   * Returns the keys of limits of all tenants, sorted, after the key `after`. Includes limits that have
+   * stored events but no state.
+   */
   limitKeys(page: { readonly first: number; readonly after?: LimitKey }): Promise<readonly LimitKey[]>;
 }
 
 export interface LimitTransaction {
-  /** The users with a limit of this id, at most two. The id stays locked until the end of the transaction. */
+  /**
+   * Returns the users who have a limit with this id, at most two. Locks the id until the end of the
+   * transaction.
+   */
   lockLimitId(tenantId: string, userLimitId: string): Promise<readonly UserKey[]>;
-  /** The limits that exist, in no order. A transaction that writes a limit has locked its user. */
+  /**
+   * Returns the limits that exist, in no order. A transaction that writes a limit must have locked its user.
+   */
   limits(keys: readonly LimitKey[]): Promise<readonly UserLimit[]>;
   /** Creates or overwrites limits. */
   saveLimits(limits: readonly UserLimit[]): Promise<void>;
-  /** Events of the limits up to `upTo`, sorted by limit and place: from the limit `after` on, or after that event. */
+  /**
+   * Returns stored events of the limits up to `upTo`, sorted by limit and by place in the limit. If `after`
+   * names an event, the page begins after this event. Otherwise, the page begins with the limit `after`.
+   */
   keptLimitEvents(
     upTo: LimitKey,
     page: { readonly first: number; readonly after: LimitKey & Partial<KeptLimitEvent> },
   ): Promise<readonly KeptLimitEvent[]>;
-  /** Keeps events of limits. An event that is kept already is not changed. */
+  /** Stores events of limits. An event that is already stored is not changed. */
   addLimitEvents(events: readonly LimitRecord[]): Promise<void>;
 }
 
-/** A user with the limits asked for, by id and at most 500. */
+/** A user with the requested limits, sorted by id. At most 500 limits. */
 export interface LimitedUser {
   readonly user: User;
   readonly limits: readonly ShownLimit[];
@@ -42,12 +59,13 @@ export interface LimitHistoryPage extends LimitKey {
   readonly before?: Pick<LimitRecord, 'sequence' | 'source' | 'eventId'> | undefined;
 }
 
-/** An event of a limit, with the facts needed to compute the progress after it. */
+/** An event of a limit, with the facts that are needed to compute the progress after the event. */
 export interface LimitHistoryEntry extends LimitRecord {
-  /** The event that states the progress: this one, or the last before it that does. null when none does. */
+  /** The last event that states the progress, up to and including this event. Null if there is none. */
   readonly said: (Pick<LimitRecord, 'type' | 'raw'> & { readonly progressAfter: Decimal }) | null;
   /**
-   * The definition in force when the progress was stated, as it was sent. Without any, the last reset before that event.
+   * The definition that was in force when the progress was stated, as the producer sent it. Without a
+   * definition, the last reset before that event.
    */
   readonly definedBy: string | null;
 }

@@ -5,64 +5,77 @@ import type { Stretch } from './inboxes.ts';
 
 /** Reads notifications. */
 export interface NotificationStore {
-  /** Delivered notifications with a seq below `before`, newest first. */
+  /** Returns delivered notifications with a `seq` less than `before`, newest first. */
   notifications(
     key: UserKey,
     page: NotificationFilter & { readonly first: number; readonly before?: bigint },
   ): Promise<readonly Notification[]>;
   countNotifications(key: UserKey, filter: NotificationFilter): Promise<number>;
-  /** The counts of each category with unseen or unread notifications, by name. */
+  /** Returns the counts of each category that has unseen or unread notifications, sorted by name. */
   countByCategory(key: UserKey): Promise<readonly (Counts & { readonly category: string })[]>;
-  /** Notifications that are scheduled, after the place `after`: the next first, ties by id. */
+  /**
+   * Returns scheduled notifications that follow `after` in the list, the earliest delivery first, ties by id.
+   */
   scheduled(
     key: UserKey,
     page: { readonly first: number; readonly after?: { readonly scheduledFor: Date; readonly id: string } },
   ): Promise<readonly Notification[]>;
   countScheduled(key: UserKey): Promise<number>;
   notification(tenantId: string, id: string): Promise<Notification | undefined>;
-  /** Per stretch of arrivals, the oldest `first` delivered notifications whose place is in it now. */
+  /**
+   * Returns for each stretch the oldest `first` delivered notifications whose current `seq` is in the
+   * stretch.
+   */
   arrivals(stretches: readonly Stretch[], first: number): Promise<readonly (readonly Notification[])[]>;
-  /** The users among these visitors who have unread notifications about the subject they visited. */
+  /** Returns the visitors who have unread notifications about the subject they visited. */
   usersWithUnreadAbout(visits: readonly Visit[]): Promise<readonly UserKey[]>;
 }
 
 export interface NotificationTransaction {
   addNotifications(notifications: readonly Notification[]): Promise<void>;
   notification(tenantId: string, id: string): Promise<Notification | undefined>;
-  /** Overwrites rows that exist, except for their keys. */
+  /** Overwrites existing rows. The keys do not change. */
   saveNotifications(notifications: readonly Notification[]): Promise<void>;
   removeNotifications(notifications: readonly Notification[]): Promise<void>;
   /**
-   * The notifications that a batch can change in locked inboxes. First, the notifications that visits read:
-   * about `maxReadByVisit` of a user at most, the newest about each subject first. Second, the newest unseen
-   * notification of each group that is neither among these nor in `atHand`.
+   * Returns the notifications that a batch can change in locked inboxes. First, the notifications that visits
+   * mark as read: of each user at most about `maxReadByVisit`, the newest about each subject first. Second,
+   * the newest unseen notification of each group. For the second part, notifications of the first part and of
+   * `atHand` are ignored.
    */
   reachOf(reach: {
     readonly groups: readonly (UserKey & { readonly groupKey: string })[];
     readonly visits: readonly Visit[];
     readonly atHand?: readonly Notification[];
   }): Promise<readonly Notification[]>;
-  /** How many notifications above a watermark are unseen, counted from the rows of a locked inbox. */
+  /**
+   * Returns the number of unseen notifications with a `seq` greater than `openedSeq`. Counts the rows of a
+   * locked inbox.
+   */
   countUnseen(key: UserKey, openedSeq: bigint): Promise<number>;
   /**
-   * Applies an action to the delivered notifications in `(afterSeq, upToSeq]` that the action changes. UNSNOOZE gives them
-   * new places after `lastSeq`. Without ids, the stretch must not be longer than `endOfStep` allows.
+   * Applies an action to delivered notifications in `(afterSeq, upToSeq]`. Skips notifications that the
+   * action would not change. UNSNOOZE gives them new numbers after `lastSeq`. Without ids, the stretch must
+   * not be longer than `endOfStep` allows.
    */
   markNotifications(inbox: Inbox, marking: Marking, now: Date): Promise<Marked>;
-  /** The last place of a step that begins after a place. undefined when everything after it fits into the step. */
+  /**
+   * Returns the last `seq` of a step that begins after `afterSeq`. A step is as many notifications as one
+   * transaction may mark. Undefined if all notifications after `afterSeq` fit into one step.
+   */
   endOfStep(key: UserKey, afterSeq: bigint): Promise<bigint | undefined>;
-  /** The ids among these whose notifications arrived in the user's inbox. */
+  /** Returns the given ids of notifications that have arrived in the inbox of the user. */
   arrivedIds(key: UserKey, ids: readonly string[]): Promise<readonly string[]>;
 }
 
-/** A user looked at a subject. */
+/** A visit of a user to a subject. */
 export interface Visit extends UserKey {
   readonly subjectId: string;
 }
 
 export interface Marking {
   readonly action: NotificationAction;
-  /** The notifications with these ids, or those that match the filter. */
+  /** The notifications with these ids, or the notifications that match the filter. */
   readonly which: { readonly ids: readonly string[] } | { readonly filter: NotificationFilter };
   readonly afterSeq: bigint;
   readonly upToSeq: bigint;
@@ -71,6 +84,6 @@ export interface Marking {
 /** The notifications that a step of marking changed. */
 export interface Marked {
   readonly ids: readonly string[];
-  /** The difference that the change makes to the counts. Negative where fewer count. */
+  /** The change of the counts. A number is negative if the count decreased. */
   readonly delta: Counts;
 }

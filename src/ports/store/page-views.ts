@@ -4,7 +4,10 @@ import type { UserKey } from '../../domain/user.ts';
 
 /** Reads raw page views and the statistics that are computed from them. */
 export interface PageViewStore {
-  /** Page views in `[from, to)` after the place `after`, newest first. Ties are sorted by id, descending. */
+  /**
+   * Returns page views in `[from, to)` that follow `after` in the list, newest first. Ties are sorted by id,
+   * descending.
+   */
   pageViews(
     key: UserKey,
     page: PageViewRange & {
@@ -17,7 +20,7 @@ export interface PageViewStore {
     key: UserKey,
     place: { readonly occurredAt: Date; readonly id: string },
   ): Promise<PageView | undefined>;
-  /** Computed from the raw page views of the window. `topPages` has at most 100. */
+  /** Computes the statistics from the raw page views of the window. `topPages` has at most 100 entries. */
   stats(key: UserKey, window: StatsWindow): Promise<UserStats>;
 }
 

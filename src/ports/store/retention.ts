@@ -1,28 +1,32 @@
 /** Removes old rows. */
 export interface RetentionStore {
   /**
-   * Removes rows of a kind that are older than a moment, in statements that block no other transaction.
-   * Returns how many partitions and rows were removed. Page views and activity are partitioned by month. A
-   * partition is removed when the whole month is older. A dry run counts and removes nothing. If a table or
-   * partition fails, the others are still tried, and `expire` rejects at the end.
+   * Removes the rows of a kind that are older than `before`, in statements that block no other transaction.
+   * Returns the number of removed partitions and rows. Page views and activity are partitioned by month. A
+   * partition is removed when the whole month is older than `before`. A dry run only counts. If the removal
+   * fails for one table or partition, the function continues with the next tables and partitions and rejects
+   * at the end.
    */
   expire(kind: Expiring, before: Date, options: { readonly dryRun: boolean }): Promise<number>;
-  /** Notes when a sweep of a kind ended, and whether it succeeded. */
+  /** Records when a sweep of a kind ended, and whether the sweep succeeded. */
   noteSweep(kind: SweptKind, at: Date, outcome: { readonly succeeded: boolean }): Promise<void>;
-  /** The kinds that any process has swept, by name. */
+  /** Returns the results of the sweeps of all processes, sorted by kind. */
   sweeps(): Promise<readonly SweepOutcome[]>;
 }
 
 /**
- * The kinds of rows that are kept for a time.
+ * The kinds of rows that have a retention.
  * - `pageViews`: raw page views.
  * - `activity`: other raw activity, and the metrics.
  * - `itemViews`: views of items.
- * - `earlyItemViews`: views of items that were not published when they were viewed, and still are not.
- * - `notifications`: notifications that were read or cannot count again, and the times when inboxes were opened.
+ * - `earlyItemViews`: views of items that were not published when the user viewed them, and are still not
+ * published.
+ * - `notifications`: notifications that are read or cannot count again, and the times when inboxes were
+ * opened.
  * - `changes`: changes of inboxes, for streams that resume.
- * - `limitHistory`: events of limits, except those that define a limit or the progress at an event that is kept.
- * - `marks`: marks of events that were applied or counted.
+ * - `limitHistory`: events of limits. Events that define a limit, or the progress at a stored event, are not
+ * removed.
+ * - `marks`: rows that record that an event was applied or counted.
  * - `idempotencyKeys`, `deadLetters`.
  */
 export const expiring = [
@@ -39,7 +43,10 @@ export const expiring = [
 ] as const;
 export type Expiring = (typeof expiring)[number];
 
-/** A task of the sweep: it removes each kind, prunes the `log`, and creates the `partitions` of this month and the next. */
+/**
+ * A task of the sweep. The sweep removes rows of each kind, prunes the `log`, and creates the `partitions` of
+ * this month and the next month.
+ */
 export type SweptKind = Expiring | 'log' | 'partitions';
 
 /** The result of the sweeps of a kind. */

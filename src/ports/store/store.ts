@@ -19,11 +19,12 @@ import type { UserStore, UserTransaction } from './users.ts';
 import type { WaitingStore, WaitingTransaction } from './waiting.ts';
 
 /**
- * Everything that is kept, by concept. A flow function asks for the concepts that it uses.
+ * All stored data, as one interface per concept. A flow function takes only the concepts that it uses.
  *
- * A read that starts after a write resolved sees that write. Every function rejects with UNAVAILABLE when the database is
- * away, too slow, or a lock could not be acquired: the same call may succeed later. Functions that take arrays cost a fixed
- * number of statements, however long the array.
+ * A read that starts after a write has resolved returns the written data. Every function rejects with
+ * UNAVAILABLE if the database is unreachable or too slow, or if a lock could not be acquired. The same call
+ * may succeed later. A function that takes an array needs a fixed number of statements, whatever the length
+ * of the array.
  */
 export interface Store
   extends Transactions<StoreTransaction>,
@@ -48,8 +49,9 @@ export interface Store
 }
 
 /**
- * The functions of a transaction, by concept. Rows of several users are locked in one order, whatever the order of the keys,
- * and users before inboxes, so two transactions never deadlock.
+ * The functions of a transaction, as one interface per concept. Rows of several users are always locked in
+ * the same order, independent of the order of the keys. Users are locked before inboxes. So two transactions
+ * never deadlock.
  */
 export interface StoreTransaction
   extends UserTransaction,
