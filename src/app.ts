@@ -50,15 +50,15 @@ import type { SweepOutcome } from './ports/store/retention.ts';
 import type { Store } from './ports/store/store.ts';
 import { version } from './version.ts';
 
-/** The outside parts that an app needs. */
+/** The backends and other external parts that an app needs. */
 export interface Backends {
   /**
-   * Resolves when every backend has answered and is ready for this version: migrated, and bound to its log.
-   * Waits without a time limit. `signal` ends the wait.
+   * Resolves when every backend has answered and the database is ready for this version: it is migrated and
+   * bound to the configured log. Waits without a time limit. `signal` ends the wait.
    */
   prepare(signal: AbortSignal): Promise<void>;
   readonly store: Store;
-  /** The store as the API uses it. All callers share a part of the connections. */
+  /** The store for requests of callers. Requests of callers share a part of the connections. */
   readonly callers: { readonly store: Store; waiting(): number; refused(): number };
   readonly log: EventLog;
   readonly outbox: Outbox;
@@ -69,22 +69,22 @@ export interface Backends {
   readonly logger: Logger;
   /** A short name of each backend. */
   readonly names: { readonly store: () => Promise<string>; readonly log: string; readonly pubSub: string };
-  /** undefined when authentication is configured. */
+  /** undefined if authentication is configured. */
   readonly demoSessions: DemoSessions | undefined;
 }
 
 export interface App {
   /**
-   * Begins to answer health checks and waits for the backends. Resolves when the process answers requests and
-   * applies events. Rejects with START_REFUSED if a retry cannot help.
+   * Begins to answer health checks, and waits for the backends. Resolves when the process answers requests
+   * and applies events. Rejects with START_REFUSED if a retry cannot help.
    */
   start(): Promise<{ readonly url: string }>;
   /**
-   * The problem of each backend that is not usable now, by the keys `store`, `log` and `pub/sub`. Empty if
-   * the process is ready.
+   * Maps each backend that is not usable now (`store`, `log` or `pub/sub`) to its problem. Empty if the
+   * process is ready.
    */
   problems(): Promise<Readonly<Record<string, string>>>;
-  /** Finishes running requests and jobs, then stops. The caller closes the backends. */
+  /** Finishes running requests and jobs, then stops the app. The caller must close the backends. */
   stop(): Promise<void>;
 }
 
@@ -124,7 +124,7 @@ export async function createApp(
     async start() {
       const listening = await listener.listen(config.host, config.port);
       await backends.prepare(stopping.signal);
-      // The worker starts before the endpoints open, so every accepted event is applied without delay.
+      // The worker starts before the endpoints open, so that no accepted event waits for the worker.
       if (config.roles.has('worker')) await startWorker(worker);
       listener.open();
       return listening;
@@ -200,7 +200,7 @@ function createWorker({ store, log, outbox, pubSub, cache, clock, logger }: Back
 async function startWorker({ sweep, consume, count, relay, schedule, alert }: Worker): Promise<void> {
   await sweep.start();
   await consume.start();
-  // The start of the process does not wait for the metrics.
+  // The start of the process does not wait until the metrics are counted.
   void count.start();
   relay.start();
   schedule.start();
@@ -254,7 +254,9 @@ async function createEndpoints(
   };
 }
 
-/** The figures of the system, which admins read by GraphQL and Prometheus reads at `/metrics`. */
+/**
+ * Creates the figures of the system. Admins read them with GraphQL, and Prometheus reads them at `/metrics`.
+ */
 function createFigures(
   { names, outbox, store }: Backends,
   { consume, reconcile, watch }: Pick<Watching & Worker, 'consume' | 'reconcile' | 'watch'>,
@@ -273,7 +275,10 @@ function createFigures(
   };
 }
 
-/** The last success of the kind that was swept longest ago. null if a kind was never swept. */
+/**
+ * Returns the time since when every kind of old data has been swept successfully. Returns null if a kind was
+ * never swept.
+ */
 function oldestOf(outcomes: readonly SweepOutcome[]): Date | null {
   const oldest = Math.min(...outcomes.map(({ succeededAt }) => succeededAt?.getTime() ?? 0));
   return oldest > 0 && Number.isFinite(oldest) ? new Date(oldest) : null;

@@ -11,7 +11,7 @@ export function letterId(value: string): string {
   )(value).toLowerCase();
 }
 
-/** Parses a day. Returns its start in UTC. */
+/** Parses a day. Returns the start of the day in UTC. */
 export function day(value: string): Date {
   const start = new Date(`${matching(/^\d{4}-\d\d-\d\d$/, 'a day such as 2026-11-20')(value)}T00:00:00Z`);
   if (!start.toJSON()?.startsWith(value)) throw new InvalidArgumentError('Expected a day that exists.');

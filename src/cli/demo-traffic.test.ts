@@ -11,7 +11,7 @@ afterAll(() => app.stop());
 
 const limitThresholds = { DEPOSIT: [80, 100], SESSION: [80, 100] };
 
-it('sends traffic, and the server shows the numbers of that traffic', async () => {
+it('the demo sends traffic, and the server shows the numbers of this traffic', async () => {
   const token = await app.token({ role: 'service', subject: 'demo', tenantId: 'demo' });
   const parts: number[] = [];
   const demo = await runDemo(
@@ -28,7 +28,7 @@ it('sends traffic, and the server shows the numbers of that traffic', async () =
   expect(checks.map(({ found }) => found)).toEqual(checks.map(({ expected }) => expected));
   expect(demoSummary(demo, checks)).toMatch(/^300 events in \d+ sessions[\s\S]*as it should be$/);
 
-  // The checks can fail.
+  // Deletes page views to show that a check can fail.
   await withClient(app.connectionString, (client) =>
     client.query(`DELETE FROM page_view WHERE tenant_id = 'demo' AND user_id = 'visitor-1'`),
   );
@@ -36,7 +36,7 @@ it('sends traffic, and the server shows the numbers of that traffic', async () =
   expect(demoSummary(demo, wrong)).toMatch(/page views in the stats +\d+ {2}should be \d+/);
 }, 60_000);
 
-it('rejects with the reason if the server refuses the token', async () => {
+it('the demo rejects with the reason if the server refuses the token', async () => {
   const options = { url: app.url, users: 1, rate: 10, forMs: 1_000, limitThresholds };
   await expect(runDemo({ ...options, token: 'x' }, () => {})).rejects.toThrow();
   await expect(runDemo({ ...options, token: await app.token() }, () => {})).rejects.toThrow(

@@ -1,8 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
 /**
- * The pages of a web site, and the pages that a visitor can go to from each page. A page that is listed twice
- * is twice as likely.
+ * Maps each page of a web site to the pages that a visitor can open from it. If a page is listed twice, a
+ * visitor opens it with double probability.
  */
 const site: Readonly<Record<string, readonly string[]>> = {
   Home: ['Pricing', 'Docs', 'Docs', 'Blog', 'Shop', 'Shop', 'Shop'],
@@ -14,7 +14,7 @@ const site: Readonly<Record<string, readonly string[]>> = {
   Checkout: ['Home'],
 };
 
-/** Every second visitor gets one of these limits. */
+/** The limits for visitors. Every second visitor gets one limit from this list. */
 const limits = [
   { type: 'DEPOSIT', period: 'DAY', value: 200, currencyCode: 'EUR' },
   { type: 'SESSION', period: 'CALENDAR_DAY', value: 3_600 },
@@ -28,7 +28,7 @@ export interface DemoOptions {
   readonly url: string;
   /** A service token of a tenant that has no other users. */
   readonly token: string;
-  /** How many users the demo has, 1 to 500. */
+  /** The number of users in the demo, 1 to 500. */
   readonly users: number;
   /** Events per second. */
   readonly rate: number;
@@ -48,12 +48,12 @@ interface Visitor {
   clicks: number;
   notifications: number;
   readonly limit: VisitorLimit | undefined;
-  /** The progress of the limit after each acknowledged use. */
+  /** The progress of the limit after each use that the server acknowledged. */
   readonly uses: number[];
   used: number;
 }
 
-/** A number that the server shows, and the number that it should show. */
+/** Compares a number that the server shows with the number that the server should show. */
 export interface Check {
   readonly what: string;
   readonly expected: number;
@@ -65,7 +65,7 @@ export interface Demo {
   readonly events: number;
   readonly sessions: number;
   readonly openings: number;
-  /** Compares the acknowledged events with the numbers that the server shows now. */
+  /** Compares the acknowledged events with the current numbers of the server. */
   check(): Promise<readonly Check[]>;
 }
 
@@ -101,7 +101,10 @@ type Values = Readonly<Record<string, unknown>>;
 
 type Ask = <Data>(query: string, variables?: Values) => Promise<Data>;
 
-/** Returns a function that sends an operation. It rejects with the first error or user error of the answer. */
+/**
+ * Returns a function that sends an operation. The function rejects with the first error or user error of the
+ * answer.
+ */
 function createAsk({ url, token }: Pick<DemoOptions, 'url' | 'token'>): Ask {
   return async <Data>(query: string, variables: Values = {}) => {
     const response = await fetch(`${url}/graphql`, {
@@ -119,7 +122,7 @@ function createAsk({ url, token }: Pick<DemoOptions, 'url' | 'token'>): Ask {
   };
 }
 
-/** Visitors without history. Every second visitor has a limit. */
+/** Creates visitors without any traffic. Every second visitor has a limit. */
 function createVisitors(count: number): readonly Visitor[] {
   return Array.from({ length: count }, (_, n) => ({
     userId: `visitor-${n + 1}`,
@@ -150,8 +153,8 @@ async function registerVisitors(ask: Ask, visitors: readonly Visitor[]): Promise
 }
 
 /**
- * Starts `work` at a constant rate without waiting for earlier work, and resolves when all of it has ended.
- * After the first failure it starts no more work and rejects with that failure.
+ * Starts `work` at a constant rate, without waiting for earlier calls of `work`. Resolves when all calls have
+ * ended. After the first failure it starts no more calls and rejects with that failure.
  */
 async function repeatAtRate(
   { rate, forMs }: Pick<DemoOptions, 'rate' | 'forMs'>,
@@ -178,7 +181,7 @@ async function repeatAtRate(
   onProgress(1);
 }
 
-/** Sends one action of a random visitor, and counts it after the server acknowledges it. */
+/** Sends one action of a random visitor. Counts the action after the server has acknowledged it. */
 async function act(ask: Ask, visitors: readonly Visitor[], counts: Counts): Promise<void> {
   const visitor = pick(visitors);
   const chance = Math.random();
@@ -205,7 +208,7 @@ async function act(ask: Ask, visitors: readonly Visitor[], counts: Counts): Prom
   counts.events += 1;
 }
 
-/** Spends 20 to 50 % of the value of a limit. */
+/** Uses 20 to 50 % of the value of a limit. */
 async function spendLimit(ask: Ask, visitor: Visitor, { userLimitId, value }: VisitorLimit): Promise<void> {
   const amount = Math.round(value * (0.2 + 0.3 * Math.random()));
   const { updateUserLimitProgress } = await ask<{ updateUserLimitProgress: { userLimit: VisibleLimit } }>(
@@ -220,7 +223,7 @@ async function spendLimit(ask: Ask, visitor: Visitor, { userLimitId, value }: Vi
 async function viewNextPage(ask: Ask, visitor: Visitor): Promise<void> {
   const { userId, page: current } = visitor;
   const page = current === undefined ? 'Home' : pick(site[current] ?? ['Home']);
-  // A visitor may leave after any page and always leaves after the checkout.
+  // A visitor may leave the site after any page. After the page Checkout, every visitor leaves.
   visitor.page = page === 'Checkout' || Math.random() < 0.1 ? undefined : page;
   await record(ask, { userId, name: page, path: `/${page.toLowerCase()}` });
   visitor.views += 1;
@@ -234,7 +237,7 @@ const record = (ask: Ask, input: Values) =>
     },
   );
 
-/** Compares the acknowledged events with the numbers that the server shows now. */
+/** Compares the acknowledged events with the current numbers of the server. */
 async function compare(
   ask: Ask,
   visitors: readonly Visitor[],
@@ -255,7 +258,8 @@ async function compare(
     { what: 'unseen on the badges', expected: shown.listedUnseen, found: shown.unseen },
     { what: 'page views in the metrics', expected: views, found: sum((bucket) => bucket.pageViewCount) },
     { what: 'clicks in the metrics', expected: total((visitor) => visitor.clicks), found: sum(clicksIn) },
-    // The unique users of two days cannot be added, so a demo that runs past midnight does not check them.
+    // The numbers of unique users of two days cannot be added, so a demo that runs past midnight does not
+    // check them.
     ...(buckets.length === 1
       ? [
           {
@@ -269,8 +273,8 @@ async function compare(
 }
 
 /**
- * How many warnings about the limit the user received: one for each threshold that was the highest reached
- * after a use.
+ * Computes how many notifications about the limit the user must have received. A use of the limit causes at
+ * most one notification, for the highest threshold that it reached. Each threshold notifies once.
  */
 function warnings({ limit, uses }: Visitor, limitThresholds: DemoOptions['limitThresholds']): number {
   if (!limit) return 0;
@@ -279,7 +283,7 @@ function warnings({ limit, uses }: Visitor, limitThresholds: DemoOptions['limitT
   return new Set(uses.flatMap((use) => reached(use) ?? [])).size;
 }
 
-/** The sums of what the server shows of each visitor. */
+/** Reads the numbers that the server shows for each visitor, and adds them. */
 async function shownTotals(ask: Ask, visitors: readonly Visitor[]) {
   const totals = { views: 0, used: 0, notifications: 0, unseen: 0, listedUnseen: 0 };
   for (const { userId } of visitors) {
@@ -291,7 +295,7 @@ async function shownTotals(ask: Ask, visitors: readonly Visitor[]) {
     totals.views += user.stats.pageViewCount;
     totals.used += user.limits.reduce((sum, { progress }) => sum + Number(progress), 0);
     totals.notifications += user.notifications.totalCount;
-    // Unseen notifications are compared only for users whose notifications fit on one page.
+    // Unseen notifications are compared only if all notifications of the user fit on one page.
     if (user.notifications.totalCount > 100) continue;
     totals.unseen += user.badge.unseen;
     totals.listedUnseen += user.notifications.nodes.filter(({ seenAt }) => seenAt === null).length;
@@ -299,7 +303,7 @@ async function shownTotals(ask: Ask, visitors: readonly Visitor[]) {
   return totals;
 }
 
-/** The daily metrics of the tenant since the traffic began. */
+/** Reads the daily metrics of the tenant since the start of the traffic. */
 async function shownBuckets(ask: Ask, from: Date): Promise<readonly VisibleBucket[]> {
   const { activityMetrics } = await ask<{ activityMetrics: readonly VisibleBucket[] }>(
     `query ($from: DateTime!) { activityMetrics(range: { from: $from }, granularity: DAY) {
@@ -333,7 +337,7 @@ interface VisibleBucket {
 }
 
 /**
- * Checks until every number is right or the time is over, because the server applies and counts events a
+ * Repeats the checks until every number is right or the time is over. The server applies and counts events a
  * moment after it acknowledges them.
  */
 export async function settledChecks(
@@ -349,7 +353,7 @@ export async function settledChecks(
   }
 }
 
-/** A table of the checks, below a line that summarises the traffic. */
+/** Returns a line with a summary of the traffic, and a table of the checks. */
 export function demoSummary({ events, sessions, openings }: Demo, checks: readonly Check[]): string {
   const width = Math.max(...checks.map(({ what }) => what.length));
   return [

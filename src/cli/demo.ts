@@ -45,7 +45,10 @@ async function demo(options: { users: number; rate: number; for: number; url?: s
   if (checks.some(({ expected, found }) => expected !== found)) process.exitCode = 1;
 }
 
-/** Shows the progress on standard error: a moving bar on a terminal, otherwise a line every 10 seconds. */
+/**
+ * Shows the progress on standard error. On a terminal it shows a moving bar. Otherwise it writes a line every
+ * 10 seconds.
+ */
 function progressBar(): Parameters<typeof runDemo>[1] {
   const { isTTY } = process.stderr;
   let shownAt = 0;

@@ -91,7 +91,7 @@ interface Deps {
   readonly clock: Clock;
 }
 
-/** How many dead letters one transaction retries. */
+/** The number of dead letters that one transaction retries. */
 const batchSize = 100;
 
 async function retryInBatches(deps: Deps, ids: readonly string[]): Promise<readonly string[]> {
@@ -103,8 +103,8 @@ async function retryInBatches(deps: Deps, ids: readonly string[]): Promise<reado
 }
 
 /**
- * Retries all dead letters, or all of one topic, from the newest to the oldest. A dead letter that fails
- * again during the run is newer, so it is not retried twice.
+ * Retries all dead letters, or all dead letters of one topic, from the newest to the oldest. If a record
+ * fails again during the run, its new dead letter is newer. So no record is retried twice.
  */
 async function retryAll(deps: Deps, topic: string | undefined): Promise<readonly string[]> {
   const retried: string[] = [];
@@ -119,7 +119,7 @@ async function retryAll(deps: Deps, topic: string | undefined): Promise<readonly
   }
 }
 
-/** A dead letter as a JSON object. */
+/** Converts a dead letter to a JSON object. */
 function plainLetter({ payload, offset, ...letter }: StoredDeadLetter) {
   return { ...letter, offset: String(offset), payload: readable(payload) };
 }
@@ -136,7 +136,7 @@ function letterTable(letters: readonly StoredDeadLetter[]): string {
   return textTable(['ID', 'FAILED AT', 'TOPIC/PARTITION/OFFSET', 'CODE', 'MESSAGE'], rows);
 }
 
-/** Everything about one dead letter. */
+/** Returns a text with all details of one dead letter. */
 function letterText(letter: StoredDeadLetter): string {
   const lines = [
     ['id', letter.id],
@@ -154,7 +154,7 @@ function letterText(letter: StoredDeadLetter): string {
 
 const placeOf = ({ topic, partition, offset }: StoredDeadLetter) => `${topic}/${partition}/${offset}`;
 
-/** Escapes control characters: the text of a foreign event must not control the terminal. */
+/** Escapes control characters, so that the text of an event cannot control the terminal. */
 const printable = (text: string) =>
   text.replaceAll(/[\p{Cc}\p{Cf}]/gu, (character) =>
     character === '\t' ? character : `\\u{${character.codePointAt(0)?.toString(16)}}`,

@@ -17,11 +17,12 @@ async function printReport({ json }: { readonly json?: boolean }): Promise<void>
   const examinations = [...(await examine(readConfig())), ...examineEnvironment(misspellings())];
   const hasFailed = examinations.some(({ findings }) => findings.some(({ state }) => state === 'failed'));
   const report = json ? JSON.stringify(examinations, undefined, 2) : reportOf(examinations);
-  // Exits as soon as the report is written, because a client library may wait for a silent backend for ever.
+  // Exits as soon as the report is written. A client library may wait forever for a backend that does not
+  // answer, and would keep the process running.
   process.stdout.write(`${report}\n`, () => process.exit(hasFailed ? 1 : 0));
 }
 
-/** A warning for each misspelt variable. Empty if there is none. */
+/** Returns a warning for each misspelt variable. */
 function examineEnvironment(misspelt: readonly Misspelling[]): readonly Examination[] {
   const findings = misspelt.map(
     ({ variable, meant }) =>
@@ -34,7 +35,7 @@ function examineEnvironment(misspelt: readonly Misspelling[]): readonly Examinat
   return findings.length === 0 ? [] : [{ backend: 'environment', findings }];
 }
 
-/** The report for people. */
+/** Returns the report as text. */
 function reportOf(examinations: readonly Examination[]): string {
   const all = examinations.flatMap(({ findings }) => findings);
   const count = (state: Examination['findings'][number]['state']) =>

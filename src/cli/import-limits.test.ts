@@ -12,7 +12,7 @@ async function* chunked(bytes: string | Buffer, size = 7): AsyncIterable<Uint8Ar
   for (let start = 0; start < all.length; start += size) yield all.subarray(start, start + size);
 }
 
-/** Runs an import. Returns the sent records, the reports of invalid events, the counts and the error. */
+/** Runs an import. Returns the sent records, the messages about invalid events, the counts and the error. */
 async function run(bytes: AsyncIterable<Uint8Array>) {
   const sent: OutgoingRecord[] = [];
   const batches: number[] = [];
@@ -72,7 +72,7 @@ describe('importing limits', () => {
     [`[,${JSON.stringify(events[0])}]`, /missing beside a comma/, 0],
     [`[${JSON.stringify(events[0])}] x`, /something follows the array/, 1],
   ])(
-    'names the place where %s becomes unreadable, and imports the events before',
+    'names the position from which %s cannot be read, and imports the events before it',
     async (text, message, accepted) => {
       const { failed, counts } = await run(chunked(text));
       expect(failed).toMatch(message);
@@ -80,19 +80,19 @@ describe('importing limits', () => {
     },
   );
 
-  it('names standard input in the error', async () => {
+  it('names standard input in the error text', async () => {
     const elements = elementsOf(chunked('nope'), 'Standard input')[Symbol.asyncIterator]();
     await expect(elements.next()).rejects.toThrow(/^Standard input cannot be read any further: /);
   });
 
-  it('refuses events that are not UTF-8, like a worker', async () => {
+  it('refuses events that are not UTF-8, as a worker does', async () => {
     const latin1 = Buffer.from(JSON.stringify([{ ...events[0], eventId: 'zoë' }, events[3]]), 'latin1');
     const { counts, invalid } = await run(chunked(latin1));
     expect(counts).toEqual({ accepted: 0, ignored: 0, invalid: 2 });
     expect(invalid).toEqual(['0 null not UTF-8', '1 null not UTF-8']);
   });
 
-  it('reports elements that are no events by their position and imports the others', async () => {
+  it('reports the positions of elements that are not events, and imports the other elements', async () => {
     const long = `{"a":"${'x'.repeat(200_000)}"}`;
     const good = JSON.stringify(events[0]);
     const { counts, invalid } = await run(
@@ -110,7 +110,7 @@ describe('importing limits', () => {
     expect((await run(chunked('[ ]'))).counts).toEqual({ accepted: 0, ignored: 0, invalid: 0 });
   });
 
-  it('streams 200 MB in batches without keeping them in memory', async () => {
+  it('streams 200 MB in batches without storing the whole file in memory', async () => {
     const event = Buffer.from(`${JSON.stringify(events[0])},`);
     const chunk = Buffer.concat(Array.from({ length: 100 }, () => event));
     const chunks = Math.ceil(200_000_000 / chunk.length);

@@ -6,21 +6,21 @@ import { bytesOf } from './input.ts';
 import { elementsOf, maxElementBytes } from './json-elements.ts';
 import { progressOf, refuse } from './output.ts';
 
-/** How many events are sent to the log at once. */
+/** The number of events that are sent to the log at once. */
 const batchSize = 500;
 
 /** The progress of an import. */
 export interface LimitCounts {
   accepted: number;
-  /** Events of types that are not about limits. */
+  /** The number of events whose type is not about limits. */
   ignored: number;
   invalid: number;
 }
 
 /**
- * Appends events to the log in batches, in their order. The import can run again after an interruption,
- * because the workers ignore events that they have already applied. Updates `counts` during the work, and
- * calls `onBatch` after each batch.
+ * Appends events to the log in batches, in their order. An interrupted import can run again, because the
+ * workers ignore events that they have already applied. Updates `counts` during the work, and calls `onBatch`
+ * after each batch.
  */
 export async function importLimits(
   { log, clock }: { readonly log: Pick<EventLog, 'send'>; readonly clock: Clock },
@@ -63,7 +63,7 @@ export async function importLimits(
       if (batch.length >= batchSize) await write();
     }
   } finally {
-    // If the file becomes unreadable, the events before that place are still written.
+    // If a part of the file cannot be read, the events before this part are still written.
     if (batch.length > 0) await write();
   }
 }

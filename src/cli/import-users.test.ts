@@ -43,7 +43,7 @@ const runLines = (text: string | Buffer, patch: UserPatch = {}, size?: number) =
   run(usersOfLines(chunked(text, size), patch));
 
 describe('importing users', () => {
-  it('writes a range in batches, also if it is longer than a batch', async () => {
+  it('writes a range in batches, also if the range is longer than a batch', async () => {
     const { batches, counts, users, tenantId } = await run(
       usersOfRange(1, 4_500, { timeZone: 'Asia/Tokyo' }),
     );
@@ -69,7 +69,7 @@ describe('importing users', () => {
     ]);
   });
 
-  it('refuses bad lines with number and reason, and imports the others', async () => {
+  it('reports invalid lines with their numbers and reasons, and imports the other lines', async () => {
     const bad: [line: string | Buffer, reason: RegExp][] = [
       ['nope', /^not JSON$/],
       ['[]', /expected object/],
@@ -93,7 +93,7 @@ describe('importing users', () => {
     for (const [index, [, reason]] of bad.entries()) expect(refused[index]?.[1]).toMatch(reason);
   });
 
-  it('applies several lines of one user in their order', async () => {
+  it('applies several lines of the same user in their order', async () => {
     const { counts, users, batches } = await runLines(
       [
         '{"userId":"a","timeZone":"Asia/Tokyo"}',

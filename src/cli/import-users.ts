@@ -8,7 +8,7 @@ import { counted, progressOf, refuse } from './output.ts';
 import type { ImportLine } from './user-lines.ts';
 import { withStore } from './with-store.ts';
 
-/** How many users one transaction writes. */
+/** The number of users that one transaction writes. */
 const batchSize = 2_000;
 
 /** The progress of an import. */
@@ -19,8 +19,8 @@ export interface ImportCounts {
 }
 
 /**
- * Creates or changes users in batches. The import can run again after an interruption, because writing a user
- * twice changes nothing. Updates `counts` during the work, and calls `onBatch` after each batch.
+ * Creates or changes users in batches. An interrupted import can run again, because writing a user twice
+ * changes nothing. Updates `counts` during the work, and calls `onBatch` after each batch.
  */
 export async function importUsers(
   { store, clock }: { readonly store: Store; readonly clock: Clock },
@@ -36,7 +36,7 @@ export async function importUsers(
     onBatch(): void;
   },
 ): Promise<void> {
-  // If a user occurs twice in a batch, the later patch applies after the earlier patch.
+  // If a user occurs twice in a batch, the patches are merged. Fields of the later patch win.
   let batch = new Map<string, UserPatch>();
   let repeats = 0;
 

@@ -1,6 +1,6 @@
 import { AppError } from '../domain/error.ts';
 
-/** The longest element that is kept whole, in bytes. */
+/** The maximum length of an element, in bytes. */
 export const maxElementBytes = 65_536;
 
 const [tab, newline, carriageReturn, space] = [9, 10, 13, 32];
@@ -13,7 +13,7 @@ const byteOrderMark = [0xef, 0xbb, 0xbf];
 /** The first byte of gzip data. No text begins with this byte. */
 const gzipMagic = 0x1f;
 
-/** How to turn other data into an array, by the first byte of the data. */
+/** Maps the first byte of data that is not an array to a hint how to convert the data to an array. */
 const hints: ReadonlyMap<number, string> = new Map([
   [openBrace, ': turn a file with one event per line into an array with `jq -s .`'],
   [gzipMagic, ': it is compressed, so unpack it with `zcat`'],
@@ -23,9 +23,10 @@ const isSpace = (byte: number) =>
   byte === space || byte === newline || byte === carriageReturn || byte === tab;
 
 /**
- * Yields the text of each element of a JSON array. The array may be of any size. An element that is too long
- * is cut, and its text is then longer than `maxElementBytes`. Rejects with START_REFUSED at the place where
- * the data is not a JSON array or ends early. `source` names the data in the error text.
+ * Yields the text of each element of a JSON array. The array may have any size. An element that is too long
+ * is cut, but its text is still longer than `maxElementBytes`. Rejects with START_REFUSED at the first byte
+ * where the data is not a JSON array, or if the data ends early. `source` is the name of the data in the
+ * error text.
  */
 export async function* elementsOf(
   bytes: AsyncIterable<Uint8Array>,
@@ -68,8 +69,8 @@ export async function* elementsOf(
 
 /**
  * Returns a function that finds the next byte that ends an element: a comma or the closing bracket of the
- * array. It returns the length of the chunk if the element continues in the next chunk. Between calls it
- * remembers open strings and brackets.
+ * array. If the element continues in the next chunk, the function returns the length of the chunk. The
+ * function remembers open strings and brackets from one call to the next.
  */
 function createElementScan(): (chunk: Uint8Array, start: number) => number {
   let depth = 0;
@@ -98,11 +99,13 @@ function createKept() {
   return {
     add(piece: Uint8Array): void {
       if (size > maxElementBytes || piece.length === 0) return;
-      // The piece is copied, so that a few bytes do not keep their whole chunk in memory.
+      // Copies the piece. Otherwise a few bytes would keep their whole chunk in memory.
       pieces.push(Buffer.from(piece.subarray(0, maxElementBytes + 1)));
       size += piece.length;
     },
-    /** Returns the collected text and begins a new one. undefined if the text is only white space. */
+    /**
+     * Returns the collected text, and begins a new text. Returns undefined if the text is only white space.
+     */
     take(): Buffer | undefined {
       const text = pieces.length === 1 ? (pieces[0] as Buffer) : Buffer.concat(pieces);
       pieces = [];
@@ -112,7 +115,7 @@ function createKept() {
   };
 }
 
-/** The error for data that cannot be read after `count` elements. */
+/** Creates the error for data that can be read only up to the element with the number `count`. */
 function unreadableError(source: string, problem: string, count: number): AppError {
   const events = count === 1 ? 'The 1 event before that was' : `The ${count} events before that were`;
   const soFar = count === 0 ? '' : ` ${events} read. Importing the file again is harmless.`;

@@ -12,7 +12,9 @@ afterEach(() => rmSync(directory, { recursive: true }));
 
 const dataUrl = (code: string) => `data:text/javascript,${encodeURIComponent(code)}`;
 
-/** Returns the packages and rooms that a command loads. A loader hook records every module. */
+/**
+ * Returns the packages, and the folders of `src`, that a command loads. A loader hook records every module.
+ */
 function loadedBy(args: readonly string[]): { readonly packages: string[]; readonly rooms: string[] } {
   const record = join(directory, 'loaded');
   const hook = dataUrl(`import { appendFileSync } from 'node:fs';
@@ -33,15 +35,16 @@ function loadedBy(args: readonly string[]): { readonly packages: string[]; reado
   };
 }
 
-// These commands load no flow, no GraphQL and no client library of a backend, because each takes tens of milliseconds.
+// The commands of this test must not load src/flow, GraphQL or a client library of a backend, because loading
+// each of these takes tens of milliseconds.
 it.each([[['--help']], [['--version']], [['dlq', '--help']], [['token', '--help']]])(
-  'loads only the command line for %j',
+  'a command loads only the code of the command line: %j',
   (args) => {
     expect(loadedBy(args)).toEqual({ packages: ['commander'], rooms: ['cli', 'domain', 'events', 'ports'] });
   },
 );
 
-it('loads the configuration and the signing code for a token', () => {
+it('`unseen token` loads only the configuration and the code that signs tokens', () => {
   expect(loadedBy(['token', '--user', 'alice'])).toEqual({
     packages: ['commander', 'fastest-levenshtein', 'jose', 'zod'],
     rooms: ['adapters/jwt', 'adapters/local', 'cli', 'config', 'domain', 'events', 'ports', 'runtime'],

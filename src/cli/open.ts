@@ -19,7 +19,8 @@ async function printLink(page: string, { url }: { readonly url?: string }): Prom
   const config = readConfig();
   const code = createOpenCode(config);
   const server = url ?? urlOf(config);
-  // The server must be running already, because it refuses codes that were created before it started.
+  // Checks that the server is already running, because the server refuses codes that were created before its
+  // start.
   await fetch(`${server}/healthz`, { signal: AbortSignal.timeout(5_000) }).catch((cause: unknown) => {
     const message = `No server answers at ${server}. Start one with \`unseen start\`, or name its address with --url.`;
     throw new AppError('START_REFUSED', message, { cause });

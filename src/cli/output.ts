@@ -1,12 +1,17 @@
 import { AppError, isRetriable } from '../domain/error.ts';
 
-/** Reports a failed part of the work. The command continues with the rest and exits with code 1. */
+/**
+ * Reports that a part of the work failed. The command continues with the other parts, and exits with code 1.
+ */
 export function refuse(sentence: string): void {
   console.error(`unseen: ${sentence}`);
   process.exitCode = 1;
 }
 
-/** Ends the process: prints an expected error as one sentence, and an unexpected one with its stack. */
+/**
+ * Ends the process after an error. Prints an expected error as one sentence, and an unexpected error with its
+ * stack.
+ */
 export async function exitWith(thrown: unknown): Promise<never> {
   const { ConfigError } = await import('../config/config.ts');
   const { missingRight, serializeError } = await import('../runtime/error-text.ts');
@@ -20,8 +25,8 @@ export async function exitWith(thrown: unknown): Promise<never> {
 }
 
 /**
- * The reason of an error in one line. For a temporary error, the message of the backend is added. The reasons
- * of several errors are joined.
+ * Returns the reason of an error in one line. If the error is temporary, the message of the backend follows.
+ * The reasons of several errors are joined.
  */
 export async function reasonOf(thrown: unknown): Promise<string> {
   if (thrown instanceof AggregateError) return (await Promise.all(thrown.errors.map(reasonOf))).join('; ');
@@ -32,12 +37,12 @@ export async function reasonOf(thrown: unknown): Promise<string> {
   return isRetriable(error) && cause instanceof Error ? `${message} (${cause.message})` : message;
 }
 
-/** A number with its noun: `1 day`, `2 days`. */
+/** Returns a number with its noun, such as `1 day` or `2 days`. */
 export function counted(number: number, noun: string): string {
   return `${number} ${noun}${number === 1 ? '' : 's'}`;
 }
 
-/** Reports progress on standard error after every 10 000 imported objects. */
+/** Returns a function that reports the progress on standard error after every 10 000 imported objects. */
 export function progressOf(noun: string): (done: number) => void {
   let reported = 0;
   return (done) => {
@@ -47,7 +52,7 @@ export function progressOf(noun: string): (done: number) => void {
   };
 }
 
-/** A table of texts under a heading, its columns padded with spaces. */
+/** Returns a table of texts with a heading. Spaces align the columns. */
 export function textTable(heading: readonly string[], rows: readonly (readonly string[])[]): string {
   const table = [heading, ...rows];
   const widths = heading.map((_, column) => Math.max(...table.map((row) => row[column]?.length ?? 0)));

@@ -33,8 +33,8 @@ type Rebuildable = (typeof rebuildable)[number];
 type Rebuild = ReturnType<typeof createRebuild>;
 
 /**
- * Runs a rebuild and returns its outcome as a sentence. Returns undefined if another rebuild of the same data
- * is running.
+ * Runs a rebuild. Returns a sentence with the result, or undefined if another rebuild of the same data is
+ * running.
  */
 async function rebuildAll(
   deps: Deps,

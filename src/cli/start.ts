@@ -38,14 +38,17 @@ async function start({ ephemeral = false }: { readonly ephemeral?: boolean }): P
   if (isStopping()) return;
   const missing = found.map(([backend, problem]) => `the ${backend} is missing (${problem})`).join(', ');
   const state = missing === '' ? `is ready ${after()}` : `is up ${after()}, not ready: ${missing}`;
-  // The banner is for people, so it goes to standard error. Standard output has only log lines.
+  // The banner is for people, so the command writes it to standard error. Standard output has only log lines.
   console.error(`\n${bannerOf({ url, state, config, runtime, ephemeral })}\n`);
   if (missing === '') return;
   await settled(problems, { isOver: isStopping });
   if (!isStopping()) console.error(`unseen ${version} is ready ${after()}\n`);
 }
 
-/** Loads everything before a backend opens, so that a signal always finds the handler that closes the backends. */
+/**
+ * Loads all modules before a backend opens. So if a signal arrives, the handler that closes the backends is
+ * already installed.
+ */
 async function loadServer() {
   const [{ default: closeWithGrace }, { createRuntime }, { createApp }] = await Promise.all([
     import('close-with-grace'),
@@ -56,8 +59,8 @@ async function loadServer() {
 }
 
 /**
- * Opens the backends and starts the app, and stops both when the process receives a signal. Returns undefined if
- * the signal comes before the app has started.
+ * Opens the backends and starts the app. Stops both when the process receives a signal. Returns undefined if
+ * the process receives a signal before the app has started.
  */
 async function openServer(
   { closeWithGrace, createRuntime, createApp }: Awaited<ReturnType<typeof loadServer>>,
@@ -68,8 +71,8 @@ async function openServer(
   let opening: Promise<Runtime> | undefined;
   let app: App | undefined;
   let isStopping = false;
-  // The handler is installed first, because a signal or a fatal error of a backend may end the process at any
-  // time. It waits for backends that are still opening, so that it closes them too.
+  // Installs the handler first, because a signal or a fatal error of a backend may end the process at any
+  // time. The handler waits for backends that are still opening, so that it can close them too.
   closeWithGrace({ delay: config.shutdownTimeoutMs + 10_000, logger: false }, async ({ err, signal }) => {
     if (err) logger.error({ err }, 'the process is stopping after an unhandled error');
     else logger.info({ signal }, 'the process is stopping and finishes the work that it has begun');
@@ -88,7 +91,8 @@ async function openServer(
     const { url } = await app.start();
     return { url, problems: app.problems, isStopping: () => isStopping, runtime };
   } catch (error) {
-    // The process received a signal while it waited for a backend. The handler above closes everything.
+    // The process received a signal while it waited for a backend. The handler above closes the backends and
+    // the app.
     if (isStopping) return undefined;
     await app?.stop().catch(() => {});
     await runtime.close();
@@ -97,8 +101,8 @@ async function openServer(
 }
 
 /**
- * Waits until there are no problems, or the time is over, or `isOver` returns true. Returns the problems that
- * remain.
+ * Waits until there are no problems, until the time is over, or until `isOver` returns true. Returns the
+ * problems that remain.
  */
 async function settled(
   problems: App['problems'],
@@ -115,7 +119,7 @@ async function settled(
   }
 }
 
-/** Whether `unseen open` finds the server without `--url`, if no variable is set. */
+/** Whether `unseen open` finds the server without the option `--url` if no variable is set. */
 const isDefaultUrl = (url: string) => url === 'http://127.0.0.1:4000';
 
 const roleDescriptions = { api: 'api (answers requests)', worker: 'worker (applies events)' } as const;
@@ -135,7 +139,7 @@ function bannerOf({
 }): string {
   const { store, log, pubSub, auth } = runtime.description;
   const code = runtime.backends.demoSessions?.createCode();
-  // Only the process itself knows the secret of an ephemeral start, so no command can create another link.
+  // With `--ephemeral`, only this process knows the secret, so no command can create another link.
   const more = ephemeral
     ? ['  The demo link works once, within 10 minutes. Restart the server to get a new one.']
     : [

@@ -5,7 +5,7 @@ import type { Store } from '../ports/store/store.ts';
 import { reasonOf, refuse, textTable } from './output.ts';
 import { withStore } from './with-store.ts';
 
-/** The name of each kind for people, and the unit it is counted in. */
+/** The names of the kinds in the output. Each name includes the unit in which the kind is counted. */
 const kinds: Record<Swept['kind'], string> = {
   pageViews: 'page views, months',
   activity: 'other activity and metrics, months and rows',
@@ -19,7 +19,7 @@ const kinds: Record<Swept['kind'], string> = {
   deadLetters: 'dead letters',
 };
 
-/** Removes or counts expired data. Returns a table of it and the kinds that failed. */
+/** Removes or counts expired data. Returns a table of the counts, and the kinds that failed. */
 async function sweepTable(
   deps: { readonly store: Store; readonly clock: Clock },
   retention: Retention,

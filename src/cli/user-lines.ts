@@ -3,7 +3,7 @@ import { isTimeZone } from '../domain/time.ts';
 import type { UserPatch } from '../domain/user.ts';
 import { name } from '../events/text.ts';
 
-/** The longest line that is read, in bytes. */
+/** The maximum length of a line, in bytes. */
 const maxLineBytes = 10_000;
 
 /** A user to create or change, or the reason why a line cannot be imported. */
@@ -27,8 +27,8 @@ const userLine = z.strictObject({
 });
 
 /**
- * Yields the user of each line of a JSON Lines file. Empty lines are skipped. `patch` has the values of
- * fields that a line omits.
+ * Yields the user of each line of a JSON Lines file. Skips empty lines. `patch` has the values of fields that
+ * are missing in a line.
  */
 export async function* usersOfLines(
   bytes: AsyncIterable<Uint8Array>,
@@ -63,7 +63,10 @@ function userOfLine(
   return { userId, patch: { ...patch, ...own } };
 }
 
-/** Yields lines without their line ends. A line that is too long is cut, and is then longer than `maxLineBytes`. */
+/**
+ * Yields lines without their line ends. Cuts a line that is too long, but yields more than `maxLineBytes` of
+ * it, so that the caller notices.
+ */
 async function* linesOf(bytes: AsyncIterable<Uint8Array>): AsyncIterable<Buffer> {
   let rest = Buffer.alloc(0);
   const withRest = (piece: Uint8Array) => Buffer.concat([rest, piece.subarray(0, maxLineBytes + 1)]);

@@ -1,6 +1,8 @@
 import type { openStore } from '../runtime/backends.ts';
 
-/** Opens the store that the environment names, runs `work`, and closes the store even if `work` fails. */
+/**
+ * Opens the store that the environment configures, runs `work`, and closes the store even if `work` fails.
+ */
 export async function withStore(
   work: (opened: Awaited<ReturnType<typeof openStore>>) => Promise<void>,
 ): Promise<void> {

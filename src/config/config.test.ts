@@ -14,7 +14,7 @@ function problemsOf(env: Record<string, string>): readonly string[] {
 }
 
 describe('the configuration', () => {
-  it('needs no setting', () => {
+  it('is valid without any setting', () => {
     expect(readConfig({})).toMatchObject({
       host: '127.0.0.1',
       port: 4000,
@@ -89,7 +89,7 @@ describe('the configuration', () => {
     [{ KAFKA_BROKERS: 'a:1', KAFKA_SASL_USERNAME: 'u' }, ['set all three, or none']],
     [{ KAFKA_SSL: 'on' }, ['without KAFKA_BROKERS']],
     [{ REDIS_CLUSTER: 'on' }, ['without REDIS_URL']],
-  ])('refuses settings that cannot work together and names the fix: %j', (env, expected) => {
+  ])('refuses settings that cannot work together, and names the fix: %j', (env, expected) => {
     const problems = problemsOf(env);
     expect(problems).toEqual(expected.map((part) => expect.stringContaining(part)));
   });
@@ -130,7 +130,7 @@ describe('the configuration', () => {
     'postgres://[::1]:5432,[::2]/db?sslmode=require&target_session_attrs=primary',
     'postgresql://a/db?target_session_attrs=any',
     'postgresql://user@localhost/db?host=%2Ftmp&port=5433',
-  ])('accepts one or several hosts: %s', (url) => {
+  ])('accepts a DATABASE_URL with one or several hosts: %s', (url) => {
     expect(readConfig({ DATABASE_URL: url }).databaseUrl).toBe(url);
   });
 
@@ -140,7 +140,7 @@ describe('the configuration', () => {
     expect(readConfig({}).limitThresholds.UNKNOWN).toEqual([80, 100]);
   });
 
-  it('never shows a secret', () => {
+  it('shows no secret in error texts', () => {
     const problems = problemsOf({ AUTH_SECRET: 'hunter2', DATABASE_URL: 'http://user:hunter2@host' }).join(
       '\n',
     );
@@ -148,7 +148,7 @@ describe('the configuration', () => {
     expect(problems).not.toContain('hunter2');
   });
 
-  it('names the fix of missing and contradicting settings', () => {
+  it('names the fix for missing and contradictory settings', () => {
     const secret = 'x'.repeat(32);
     expect(problemsOf({ NODE_ENV: 'production' })[0]).toContain('tokens need a configured key');
     expect(problemsOf({ NODE_ENV: 'production', AUTH_SECRET: secret })).toEqual([]);
@@ -158,7 +158,7 @@ describe('the configuration', () => {
     expect(problemsOf({ ROLES: 'worker' })[0]).toContain('run api,worker together');
   });
 
-  it('refuses to forget events that the log can repeat', () => {
+  it('refuses a DEDUPE_DAYS that is shorter than the time for which the log can repeat events', () => {
     expect(problemsOf({ DEDUPE_DAYS: '5' })).toEqual([
       expect.stringContaining('set DEDUPE_DAYS to LOG_RETENTION_DAYS or more'),
     ]);
@@ -222,7 +222,7 @@ describe('the configuration', () => {
     expect(misspellings(variablesOfOthers)).toEqual([]);
   });
 
-  it('suggests the settings that misspelt variables resemble beside the problems', () => {
+  it('adds suggestions for misspelt variables to the problems', () => {
     expect(problemsOf({ REDIS_CLUSTER: 'on', REDIS_URI: 'redis://x' })).toEqual([
       expect.stringContaining('REDIS_CLUSTER has no effect without REDIS_URL'),
       '  REDIS_URI is not a setting: did you mean REDIS_URL?',
@@ -252,7 +252,7 @@ describe('the configuration', () => {
       'INTROSPECTION',
       'ALERT_USERS',
     ]);
-    // Unseen reads some settings only if these two are set.
+    // Unseen reads some settings only if KAFKA_BROKERS or REDIS_URL is set.
     const backends = { KAFKA_BROKERS: 'a:9092', REDIS_URL: 'redis://x' };
     for (const { isExample, key, value } of entries)
       if (!isExample) expect(readConfig({ ...backends, [key]: value }), key).toEqual(readConfig(backends));

@@ -15,7 +15,7 @@ export interface Config {
         readonly brokers: readonly string[];
         readonly clientId: string;
         readonly namespace: string;
-        /** The topic to use for each topic of Unseen. A topic that is not a key keeps its name. */
+        /** Maps topics of Unseen to the topics to use instead. A topic that is not a key keeps its name. */
         readonly renamed: Readonly<Record<string, string>>;
         readonly ssl: boolean;
         readonly sasl:
@@ -26,7 +26,7 @@ export interface Config {
             }
           | undefined;
         readonly partitions: number;
-        /** undefined for the default of the broker. */
+        /** undefined means the default of the broker. */
         readonly replicationFactor: number | undefined;
         readonly compression: 'none' | 'gzip';
         readonly sessionTimeoutMs: number;
@@ -36,7 +36,10 @@ export interface Config {
   readonly redis: { readonly url: string; readonly cluster: boolean; readonly namespace: string } | undefined;
   readonly roles: ReadonlySet<'api' | 'worker'>;
   readonly auth: {
-    /** If this and jwksUrl are undefined, the process uses a secret in the data directory and creates it if missing. */
+    /**
+     * If both `secret` and `jwksUrl` are undefined, the process uses a secret in the data directory, and
+     * creates the secret if there is none.
+     */
     readonly secret: string | undefined;
     readonly jwksUrl: string | undefined;
     readonly issuer: string | undefined;
@@ -49,9 +52,9 @@ export interface Config {
     readonly perService: number;
     readonly perAddress: number;
   };
-  /** How many operations run at once. */
+  /** The maximum numbers of operations that run at once. */
   readonly inFlight: { readonly perUser: number; readonly perTenant: number };
-  /** Events per day and process. 0 means no limit. */
+  /** The maximum numbers of events per day that each process records. 0 means no limit. */
   readonly dailyQuota: { readonly perUser: number; readonly perTenant: number };
   readonly introspection: boolean;
   readonly retentionDays: number;
@@ -67,7 +70,7 @@ export interface Config {
   readonly announcesDeliveries: boolean;
   readonly unknownUserWaitMs: number;
   readonly limitThresholds: LimitThresholds;
-  /** How many days each kind of data is kept. */
+  /** Maps each kind of data to the number of days for which Unseen keeps it. */
   readonly retention: Readonly<Record<Kept, number>>;
   readonly resyncMs: number;
   readonly shutdownTimeoutMs: number;
@@ -88,7 +91,7 @@ type Kept =
   | 'deadLetters'
   | 'log';
 
-/** All problems of an environment, one line per problem. */
+/** The problems of an environment. The message has one line per problem. */
 export class ConfigError extends Error {
   constructor(readonly problems: readonly string[]) {
     super(
@@ -127,7 +130,7 @@ function parseSettings(env: NodeJS.ProcessEnv): {
 
 function throwProblems(problems: readonly string[], env: NodeJS.ProcessEnv): void {
   if (problems.length === 0) return;
-  // A setting that seems to be missing may be misspelt.
+  // Adds hints, because a setting that seems to be missing may be misspelt.
   const hints = misspellings(env).map(
     ({ variable, meant }) => `  ${variable} is not a setting: did you mean ${meant}?`,
   );
@@ -225,12 +228,13 @@ function retentionOf(values: Settings): Config['retention'] {
   return Object.freeze({
     pageViews: values.RETENTION_DAYS,
     activity: values.RETENTION_DAYS,
-    // An item counts for one horizon after its publication. Users may view it up to one horizon before its publication, so
-    // a view can matter for two horizons. One more day covers the difference between clocks.
+    // An item counts until one view horizon after its publication. Users may view the item up to one horizon
+    // before its publication, so a view matters for up to two horizons. One more day covers differences
+    // between clocks.
     itemViews: 2 * values.VIEW_HORIZON_DAYS + 1,
     // A user may view an item before its publisher publishes it, but not much earlier.
     earlyItemViews: 1,
-    // A stream can resume from a change of the last 7 days.
+    // A stream can resume after any change of the last 7 days.
     changes: 7,
     limitHistory: values.LIMIT_HISTORY_DAYS,
     notifications: values.NOTIFICATION_RETENTION_DAYS,
@@ -241,7 +245,7 @@ function retentionOf(values: Settings): Config['retention'] {
   });
 }
 
-/** The problems of the settings that configure the key of tokens, each with the fix. */
+/** Returns the problems of the settings for authentication, each with the fix. */
 function problemsOfAuth(values: Settings): readonly string[] {
   const { AUTH_SECRET, AUTH_JWKS_URL } = values;
   if (AUTH_SECRET !== undefined && AUTH_JWKS_URL !== undefined)
@@ -255,7 +259,7 @@ function problemsOfAuth(values: Settings): readonly string[] {
   ];
 }
 
-/** The problems of settings that cannot work together, each with the reason and the fix. */
+/** Returns the problems of settings that cannot work together, each with the reason and the fix. */
 function problemsOfBackends(values: Settings): readonly string[] {
   const problems: string[] = [];
   const [role] = values.ROLES;

@@ -1,16 +1,16 @@
 import { closest, distance } from 'fastest-levenshtein';
 import { settings } from './settings.ts';
 
-/** A variable that Unseen does not read, and the setting that its name resembles. */
+/** A variable that Unseen does not read, and the setting whose name is similar. */
 export interface Misspelling {
   readonly variable: string;
   readonly meant: string;
 }
 
 /**
- * Finds variables whose name resembles a setting, with or without the prefix UNSEEN_. A short name may differ in fewer
- * letters than a long name. Variables that Kubernetes sets for a service, such as `UNSEEN_PORT=tcp://10.0.0.1:4000`, are
- * ignored.
+ * Finds variables whose names are similar to the name of a setting, with or without the prefix UNSEEN_. The
+ * longer the name, the more letters may differ. Ignores variables that Kubernetes sets for a service, such as
+ * `UNSEEN_PORT=tcp://10.0.0.1:4000`.
  */
 export function misspellings(env: NodeJS.ProcessEnv = process.env): readonly Misspelling[] {
   return Object.entries(env).flatMap(([variable, value = '']) => {
@@ -23,7 +23,10 @@ export function misspellings(env: NodeJS.ProcessEnv = process.env): readonly Mis
   });
 }
 
-/** Whether two neighbouring letters are swapped, which counts as two changes. */
+/**
+ * Whether the names differ only in two neighbouring letters that are swapped. Otherwise such a pair would
+ * count as two changes.
+ */
 function isSwapped(name: string, meant: string): boolean {
   const at = [...name].findIndex((letter, index) => letter !== meant[index]);
   const swapped = name.slice(0, at) + name.charAt(at + 1) + name.charAt(at) + name.slice(at + 2);

@@ -29,10 +29,10 @@ export const settingGroups = {
   retention: 'Retention',
 } as const;
 
-/** The description of a setting beside its schema. It is part of `.env.example`, the manual and error messages. */
+/** The description of a setting. `.env.example`, the manual and error messages contain it. */
 interface About {
   readonly group: keyof typeof settingGroups;
-  /** What the number counts. Absent if the value is not a count. */
+  /** The unit of the number. Absent if the value is not a number with a unit. */
   readonly unit?: string;
   readonly about: string;
   readonly example: string;
@@ -43,10 +43,16 @@ const setting = <Schema extends z.ZodType>(schema: Schema, about: About) => ({ s
 
 const limitTypes = ['BALANCE', 'BET', 'DEPOSIT', 'LOSS', 'SESSION', 'UNKNOWN'] as const;
 
-/** The percentages of each type of limit, ascending. An empty list means that the type never notifies. */
+/**
+ * The thresholds of each type of limit in percent, ascending. An empty list means that limits of this type
+ * never notify the user.
+ */
 export type LimitThresholds = Readonly<Record<(typeof limitTypes)[number], readonly number[]>>;
 
-/** Parses `TYPE=percent+percent` entries. Returns undefined if an entry is malformed or names an unknown or repeated type. */
+/**
+ * Parses entries of the form `TYPE=percent+percent`. Returns undefined if an entry is malformed, or if its
+ * type is unknown or occurs twice.
+ */
 function thresholdsOf(entries: readonly string[]): LimitThresholds | undefined {
   const chosen = new Map<string, readonly number[]>();
   for (const entry of entries) {
@@ -60,7 +66,7 @@ function thresholdsOf(entries: readonly string[]): LimitThresholds | undefined {
 
 const singleHostUrl = z.url({ protocol: /^postgres(ql)?$/ });
 
-/** A connection URL of PostgreSQL, which may name several hosts. */
+/** A connection URL of PostgreSQL. The URL may contain several hosts. */
 const databaseUrl = z
   .string()
   .refine(
@@ -72,11 +78,11 @@ const databaseUrl = z
     'target_session_attrs=read-write, primary or any, because Unseen writes',
   );
 
-/** Every environment variable Unseen reads. An empty value counts as unset. */
+/** All environment variables that Unseen reads. An empty value counts as unset. */
 export const settings = {
   HOST: setting(z.string().default('127.0.0.1'), {
     group: 'server',
-    about: 'The address to listen on. 0.0.0.0 means every address.',
+    about: 'The address on which the server listens. 0.0.0.0 means every address of the machine.',
     example: '127.0.0.1',
   }),
   PORT: setting(integer(0, 65_535).default(4000), {
@@ -100,7 +106,7 @@ export const settings = {
     group: 'postgres',
     unit: 'connections',
     about:
-      'How many connections to PostgreSQL each process opens at most. The connection that consumes the log is not counted. A fifth of the connections is reserved for the worker and the log.',
+      'The maximum number of connections to PostgreSQL per process. The connection that consumes the log does not count. A fifth of the connections is reserved for the worker and the log.',
     example: '10',
   }),
   KAFKA_BROKERS: setting(
@@ -128,7 +134,7 @@ export const settings = {
     {
       group: 'kafka',
       about:
-        'Your names for topics of Unseen, as ours=yours separated by commas. The dead letters of a renamed topic go to yours.dlq.',
+        'Other names for the Kafka topics of Unseen, as ours=yours separated by commas. The dead letters of a renamed topic go to the topic yours.dlq.',
       example: 'incoming.user_activity=shop.page-views',
     },
   ),
@@ -185,26 +191,26 @@ export const settings = {
     group: 'kafka',
     unit: 'partitions per topic',
     about:
-      'How many partitions Unseen gives to a topic that it creates. At most this many workers share the work. Existing topics keep their partitions.',
+      'The number of partitions of each topic that Unseen creates. At most this number of workers share the work. The number does not change existing topics.',
     example: '6',
   }),
   KAFKA_REPLICATION_FACTOR: setting(integer(1, 10).optional(), {
     group: 'kafka',
     unit: 'copies',
     about:
-      'How many copies Kafka keeps of each partition of a topic that Unseen creates. If unset, the broker decides.',
+      'The number of copies of each partition in topics that Unseen creates. If unset, the broker decides.',
     example: '3',
   }),
   KAFKA_SESSION_TIMEOUT_SEC: setting(integer(1, 300).default(6), {
     group: 'kafka',
     unit: 'seconds',
     about:
-      'How many seconds a worker may be silent before Kafka gives its partitions to other workers. By default, brokers accept 6 or more.',
+      'If Kafka hears nothing from a worker for this many seconds, Kafka gives the partitions of the worker to other workers. Brokers with default settings accept 6 seconds or more.',
     example: '6',
   }),
   KAFKA_COMPRESSION: setting(z.enum(['none', 'gzip'], 'none or gzip').default('none'), {
     group: 'kafka',
-    about: 'How Unseen compresses the records it writes to Kafka: none or gzip.',
+    about: 'The compression of the records that Unseen writes to Kafka: none or gzip.',
     example: 'gzip',
   }),
   REDIS_URL: setting(z.url({ protocol: /^rediss?$/, error: 'a redis:// or rediss:// URL' }).optional(), {
@@ -217,7 +223,7 @@ export const settings = {
   REDIS_CLUSTER: setting(onOff.default('off'), {
     group: 'redis',
     about:
-      'Whether REDIS_URL names a node of a Redis Cluster, version 7.0 or newer. Unseen then uses sharded pub/sub.',
+      'Whether REDIS_URL names a node of a Redis Cluster, version 7.0 or newer. If on, Unseen uses sharded pub/sub.',
     example: 'on',
   }),
   ROLES: setting(
@@ -242,7 +248,7 @@ export const settings = {
   AUTH_JWKS_URL: setting(z.url({ protocol: /^https?$/, error: 'an http(s) URL' }).optional(), {
     group: 'access',
     about:
-      'The URL of the key set that verifies tokens. Set it instead of AUTH_SECRET if an identity provider issues the tokens.',
+      'The URL of the key set that verifies tokens. Set AUTH_JWKS_URL instead of AUTH_SECRET if an identity provider issues the tokens.',
     example: 'https://id.example.com/.well-known/jwks.json',
   }),
   AUTH_ISSUER: setting(z.string().optional(), {
@@ -265,81 +271,82 @@ export const settings = {
     group: 'callers',
     unit: 'points per second',
     about:
-      'How many points per second a user gets from each process. A user can save at most five seconds of points. A request, socket or subscription costs 1 point. A larger operation costs 1 more point for every 20 units of its query cost, and for every 5 items in its input. 0 means no limit.',
+      'The number of points that a user gets per second from each process. A user can collect the unused points of at most five seconds. Each request, socket and subscription costs 1 point. A larger operation costs 1 more point for every 20 units of its query cost, and 1 more point for every 5 items in its input. 0 means no limit.',
     example: '50',
   }),
   RATE_LIMIT_PER_SERVICE: setting(integer(0, 1_000_000).default(5_000), {
     group: 'callers',
     unit: 'points per second',
     about:
-      'How many points per second a service or an admin gets from each process. An operation costs the same points as an operation of a user. 0 means no limit.',
+      'The number of points that a service or an admin gets per second from each process. Operations cost as many points as with RATE_LIMIT_PER_USER. 0 means no limit.',
     example: '5000',
   }),
   RATE_LIMIT_PER_ADDRESS: setting(integer(0, 100_000).default(20), {
     group: 'callers',
     unit: 'requests and sockets per second',
     about:
-      'How many requests and sockets without a valid token an address may send to each process per second. 0 means no limit.',
+      'The maximum number of requests and sockets without a valid token that one address may send to each process per second. 0 means no limit.',
     example: '20',
   }),
   MAX_IN_FLIGHT_PER_USER: setting(integer(1, 10_000).default(10), {
     group: 'callers',
     unit: 'operations',
     about:
-      'How many operations of one user each process runs at once. The same number of further operations waits, and Unseen refuses the rest.',
+      'The maximum number of operations of one user that each process runs at once. The same number of further operations waits. Unseen refuses all operations above that.',
     example: '10',
   }),
   MAX_IN_FLIGHT_PER_TENANT: setting(integer(1, 100_000).default(200), {
     group: 'callers',
     unit: 'operations',
     about:
-      'How many operations of one tenant each process runs at once, of all its users and services together. Further operations wait. One service runs at most half of this number.',
+      'The maximum number of operations of one tenant that each process runs at once, for all users and services of the tenant together. Further operations wait. One service may run at most half of this number at once.',
     example: '200',
   }),
   QUOTA_PER_USER: setting(integer(0, 1_000_000_000).default(10_000), {
     group: 'callers',
     unit: 'events per day',
     about:
-      'How many events each process records for one user per day (UTC). The quota applies separately to (1) page views, other activity and viewed items, (2) notifications and (3) events of limits. 0 means no limit.',
+      'The maximum number of events that each process records for one user per day (UTC). The quota applies separately to (1) page views, other activity and viewed items, (2) notifications and (3) events of limits. 0 means no limit.',
     example: '10000',
   }),
   QUOTA_PER_TENANT: setting(integer(0, 1_000_000_000).default(100_000_000), {
     group: 'callers',
     unit: 'events per day',
     about:
-      'How many events each process records for one tenant per day (UTC). The quota applies separately to the three groups of QUOTA_PER_USER, to published items, and to created or changed users. 0 means no limit.',
+      'The maximum number of events that each process records for one tenant per day (UTC). The quota applies separately to the three groups of QUOTA_PER_USER, to published items, and to created or changed users. 0 means no limit.',
     example: '100000000',
   }),
   INTROSPECTION: setting(onOff.optional(), {
     group: 'access',
     about:
-      'Whether clients may read the schema by introspection. If unset, they may, except with NODE_ENV=production.',
+      'Whether clients may read the schema by introspection. If unset, clients may read the schema unless NODE_ENV is production.',
     example: 'on',
   }),
   RETENTION_DAYS: setting(integer(1, 3_650).default(183), {
     group: 'retention',
     unit: 'days',
     about:
-      'How many days Unseen keeps page views, other activity and metrics at least. The value is also the longest window of stats.',
+      'The minimum number of days that Unseen keeps page views, other activity and metrics. A window of stats can have at most this many days.',
     example: '183',
   }),
   FLUSH_INTERVAL_SEC: setting(integer(1, 30).default(30), {
     group: 'metrics',
     unit: 'seconds',
-    about: 'How many seconds a worker collects activity before it writes the metrics.',
+    about: 'A worker collects activity for this many seconds before it writes the metrics.',
     example: '30',
   }),
   BATCH_SIZE: setting(integer(1, 50_000).default(2_000), {
     group: 'metrics',
     unit: 'records',
-    about: 'After how many records a worker writes the metrics, without waiting for FLUSH_INTERVAL_SEC.',
+    about:
+      'A worker that has collected this many records writes the metrics without waiting for FLUSH_INTERVAL_SEC.',
     example: '2000',
   }),
   MAX_ACTIVITY_TYPES: setting(integer(1, 10_000).default(200), {
     group: 'metrics',
     unit: 'types',
     about:
-      'How many types of activity each tenant counts by name, page views not included. Further types count as `other`, and so do names longer than 64 bytes. Set the same value for all workers.',
+      'The maximum number of types of activity that the metrics count by name per tenant, not including page views. Further types, and types of more than 64 bytes, count as `other`. Set the same value for all workers.',
     example: '200',
   }),
   ALERT_USERS: setting(
@@ -351,7 +358,7 @@ export const settings = {
     {
       group: 'metrics',
       about:
-        'The users who get a notification when an hour of their tenant is unusual, as tenant/user separated by commas. If unset, no user gets one.',
+        'The users who get a notification if their tenant had an unusual number of page views in an hour, as tenant/user separated by commas. If unset, no user gets these notifications.',
       example: 'default/alice',
     },
   ),
@@ -359,7 +366,7 @@ export const settings = {
     group: 'metrics',
     unit: 'page views',
     about:
-      'The least number of page views for an alert. Unseen ignores an hour if both its page views and the mean of the same hour on other days are lower.',
+      'The minimum number of page views for an alert. Unseen ignores an hour if both the page views of this hour and the mean of the same hour on other days are below this number.',
     example: '100',
   }),
   LOCKED_CATEGORIES: setting(
@@ -377,7 +384,7 @@ export const settings = {
     {
       group: 'notifications',
       about:
-        'The locked categories, separated by commas. Users receive the critical notifications of a locked category whatever they have chosen.',
+        'The locked categories, separated by commas. Users always receive critical notifications of a locked category, even if they have opted out.',
       example: 'security,billing',
     },
   ),
@@ -385,13 +392,13 @@ export const settings = {
     group: 'notifications',
     unit: 'days',
     about:
-      'How many days a published item counts as unseen, and how many days Unseen remembers that a user viewed it. Raising the value does not bring back items that no longer count.',
+      'The view horizon. A published item counts as unseen for at most this many days. Unseen remembers for at least this many days that a user viewed an item. If you raise the value, items that no longer counted still do not count.',
     example: '183',
   }),
   ANNOUNCE_DELIVERIES: setting(onOff.default('on'), {
     group: 'notifications',
     about:
-      'Whether Unseen publishes every delivered notification on the topic user-notification-created, for services that send e-mail, SMS or push. Set it to off if no service consumes the topic.',
+      'Whether Unseen publishes every delivered notification on the topic user-notification-created, for services that send e-mail, SMS or push. Set ANNOUNCE_DELIVERIES to off if no service consumes the topic.',
     example: 'off',
   }),
   LIMIT_THRESHOLDS: setting(
@@ -408,7 +415,7 @@ export const settings = {
     {
       group: 'notifications',
       about:
-        'At which percentages of a limit Unseen notifies the user, as TYPE=percent+percent separated by commas. * stands for every type that is not listed. A type with nothing after the = never notifies.',
+        'The percentages of a limit at which Unseen notifies the user, as TYPE=percent+percent separated by commas. The type * means every type that is not listed. A type with no percentage after the = never notifies.',
       example: '*=80+100,SESSION=90',
     },
   ),
@@ -416,54 +423,54 @@ export const settings = {
     group: 'retention',
     unit: 'days',
     about:
-      'How many days the log keeps events. Kafka topics that Unseen did not create keep their own retention. Must not be greater than DEDUPE_DAYS.',
+      'The number of days that the log keeps events. The setting does not change Kafka topics that Unseen did not create. LOG_RETENTION_DAYS must not be greater than DEDUPE_DAYS.',
     example: '7',
   }),
   NOTIFICATION_RETENTION_DAYS: setting(integer(1, 3_650).default(183), {
     group: 'retention',
     unit: 'days',
     about:
-      'How many days Unseen keeps a notification after it was read, canceled or suppressed, or after it expired. Unread notifications stay.',
+      'The number of days that Unseen keeps a notification after it was read, canceled or suppressed, or after it expired. Unseen does not delete unread notifications.',
     example: '183',
   }),
   DEDUPE_DAYS: setting(integer(1, 365).default(30), {
     group: 'retention',
     unit: 'days',
     about:
-      'How many days Unseen recognises repeated events and idempotency keys. Must not be smaller than LOG_RETENTION_DAYS.',
+      'The number of days for which Unseen recognises repeated events and idempotency keys. DEDUPE_DAYS must not be smaller than LOG_RETENTION_DAYS.',
     example: '30',
   }),
   LIMIT_HISTORY_DAYS: setting(integer(1, 3_650).default(1_095), {
     group: 'retention',
     unit: 'days',
     about:
-      'How many days Unseen keeps the history of limits. The state of each limit stays, and so do the events that it is computed from.',
+      'The number of days that Unseen keeps the history of limits. Unseen does not delete the state of a limit, or the events from which the state is computed.',
     example: '1095',
   }),
   UNKNOWN_USER_WAIT_SEC: setting(integer(1, 3_600).default(30), {
     group: 'notifications',
     unit: 'seconds',
     about:
-      'How many seconds a notification waits for its user to exist before it becomes a dead letter. Only later notifications of the same user wait behind it.',
+      'If the user of a notification does not exist, the notification waits for this many seconds. Then the notification becomes a dead letter. Meanwhile, later notifications of the same user wait too. Notifications of other users do not wait.',
     example: '30',
   }),
   DEAD_LETTER_RETENTION_DAYS: setting(integer(1, 3_650).default(90), {
     group: 'retention',
     unit: 'days',
-    about: 'How many days Unseen keeps dead letters.',
+    about: 'The number of days that Unseen keeps dead letters.',
     example: '90',
   }),
   RESYNC_INTERVAL_SEC: setting(integer(1, 3_600).default(30), {
     group: 'redis',
     unit: 'seconds',
     about:
-      'How many seconds pass before a process reads a watched badge again. A lost push goes unnoticed for at most this long.',
+      'The interval at which each process reads all watched badges again. If a push is lost, the client receives the change after at most this time.',
     example: '30',
   }),
   SHUTDOWN_TIMEOUT_SEC: setting(integer(1, 600).default(10), {
     group: 'server',
     unit: 'seconds',
-    about: 'How many seconds the requests that are running may take after SIGTERM.',
+    about: 'After SIGTERM, running requests may take at most this many seconds.',
     example: '10',
   }),
   LOG_LEVEL: setting(
@@ -488,7 +495,10 @@ export type Settings = {
   readonly [Key in keyof typeof settings]: z.output<(typeof settings)[Key]['schema']>;
 };
 
-/** The text of `.env.example`: every setting with its meaning, and its default or, without a default, an example. */
+/**
+ * Returns the text of `.env.example`. The text has every setting with its description and its default. A
+ * setting without a default has an example.
+ */
 export function envExample(): string {
   const entries = Object.entries(settings).map(([key, { schema, about, example }]) => {
     const hasDefault = schema instanceof z.ZodDefault || schema instanceof z.ZodPrefault;

@@ -33,23 +33,22 @@ export const problemTable = {
     advice: 'Use a new key for a new request, and the same input for a repeat.',
   },
   TOO_MANY_ITEMS: {
-    meaning: 'The call has more items than one call takes. Nothing was changed.',
+    meaning: 'The call has more items than one call may have. Nothing was changed.',
     retriable: false,
     advice: 'Split the call.',
   },
   QUOTA_EXCEEDED: {
-    meaning:
-      'The user or the tenant has recorded as much as a day allows. The message says when to try again.',
+    meaning: 'The user or the tenant has reached the daily quota. The message says when to try again.',
     retriable: true,
     advice: 'Wait until the time that the message names.',
   },
   TOO_OLD: {
-    meaning: 'The time is before the retention.',
+    meaning: 'The time is further in the past than the retention.',
     retriable: false,
     advice: 'Drop the event. It would not count.',
   },
   IN_FUTURE: {
-    meaning: 'The time is too far in the future. The message says how far it may be.',
+    meaning: 'The time is too far in the future. The message names the maximum.',
     retriable: false,
     advice: 'Check the clock of the sender.',
   },

@@ -4,19 +4,19 @@ import { AppError } from '../domain/error.ts';
 import type { Context } from './engine/context.ts';
 
 /**
- * Who may use a field.
+ * The callers who may use a field.
  * - `token`: every caller with a valid token.
- * - `target`: the user that the field reads or changes, and services and admins of the tenant. The resolver
- * calls `targetUser` or `maySee`.
+ * - `target`: the user whose data the field reads or changes, and services and admins of the tenant. The
+ * resolver must call `targetUser` or `maySee`.
  * - `service`: services and admins.
  * - `admin`: admins.
- * - `parent`: every caller who received the object of the field.
+ * - `parent`: every caller who received the object that has the field.
  */
 export type Access = 'token' | 'target' | 'service' | 'admin' | 'parent';
 
 /**
- * The rule of every field of the operation types, and one rule per other type for all its fields. A field
- * without a rule is an error, so no field is open by default.
+ * The access rules. Each field of Query, Mutation and Subscription has a rule. Every other type has one rule
+ * for all its fields. A field without a rule is an error, so no field is open by default.
  */
 export const access: Readonly<Record<string, Access>> = {
   'Query.viewer': 'token',
@@ -111,19 +111,19 @@ export const access: Readonly<Record<string, Access>> = {
 };
 
 /**
- * Fields of the rule `service` that are also open to user tokens with the scope to send to their own user.
- * The resolver calls `targetUser`.
+ * Fields with the rule `service` that a user token may also use, if it has the scope to send to its own user.
+ * The resolver must call `targetUser`.
  */
 const forSendingToSelf: ReadonlySet<string> = new Set(['Mutation.sendNotification']);
 
-/** The rule of a field: the rule for the field, or else the rule for its type. */
+/** Returns the rule of a field. If the field has no rule of its own, the rule of its type applies. */
 export function accessOf(typeName: string, fieldName: string): Access | undefined {
   return access[`${typeName}.${fieldName}`] ?? access[typeName];
 }
 
 /**
- * Adds the access rules to the schema, so they apply to every transport. Throws if a field has no rule, so
- * the process does not start.
+ * Adds the access rules to the schema, so that they apply to every transport. Throws if a field has no rule.
+ * The process then does not start.
  */
 export function enforceAccess(schema: GraphQLSchema): GraphQLSchema {
   for (const type of Object.values(schema.getTypeMap())) {
@@ -137,8 +137,8 @@ export function enforceAccess(schema: GraphQLSchema): GraphQLSchema {
       const mayUse = forSendingToSelf.has(`${type.name}.${field.name}`)
         ? ({ role, maySendToSelf }: Caller) => maySendToSelf === true || roles.includes(role)
         : ({ role }: Caller) => roles.includes(role);
-      // The result of a push is computed once for all subscribers. The rule is checked when a caller
-      // subscribes.
+      // The rule is checked only when a caller subscribes, because the result of a push is computed once for
+      // all subscribers.
       if (field.subscribe) field.subscribe = only(roles, mayUse, field.subscribe);
       else field.resolve = only(roles, mayUse, field.resolve ?? defaultFieldResolver);
     }

@@ -32,7 +32,7 @@ const metrics = async (range: object, more = '') => {
   return (data as { activityMetrics: Record<string, unknown>[] } | null)?.activityMetrics ?? [];
 };
 
-it('counts page views and other types, and counts other types only in the metrics', async () => {
+it('page views count in the stats and the metrics, and other types only in the metrics', async () => {
   const from = now();
   await record('alice');
   await record('alice', { activityType: 'click' });
@@ -56,7 +56,7 @@ it('counts page views and other types, and counts other types only in the metric
   expect(data).toEqual({ alice: { stats: { pageViewCount: 1 } }, bob: null });
 });
 
-it('answers types that a fragment selects under an alias', async () => {
+it('activityMetrics returns the types if a fragment selects them under an alias', async () => {
   const { data } = await app.send(
     shop,
     `query ($range: DateTimeRangeInput!) { activityMetrics(range: $range, granularity: DAY) { ...types } }
@@ -68,13 +68,13 @@ it('answers types that a fragment selects under an alias', async () => {
   });
 });
 
-it('answers the hours of a month in any time zone', async () => {
+it('activityMetrics returns the hours of a month in any time zone', async () => {
   const from = new Date(Date.now() - 30 * 86_400_000).toISOString();
   const hours = await metrics({ from, to: now() }, 'granularity: HOUR, timeZone: "Asia/Kathmandu"');
   expect(hours.length).toBeGreaterThanOrEqual(720);
 });
 
-it('pushes the current bucket, then each changed bucket, including old ones', async () => {
+it('activityMetricsChanged sends the current bucket, then each changed bucket, including old buckets', async () => {
   const seen: { start: string; pageViewCount: number; uniqueUsers: number; byType: object[] }[] = [];
   const subscription = app.client(shop).iterate({
     query: `subscription { activityMetricsChanged(granularity: DAY) {
@@ -103,7 +103,7 @@ it('pushes the current bucket, then each changed bucket, including old ones', as
   await subscription.return?.();
 });
 
-it('reports the lag of the counting', async () => {
+it('/metrics reports how many records are not counted yet', async () => {
   const body = await (await fetch(`${app.url}/metrics`)).text();
   expect(body).toMatch(/^unseen_metrics_lag_records \d+$/m);
   await vi.waitFor(async () => {

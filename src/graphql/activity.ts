@@ -31,9 +31,12 @@ registerEnumType(Granularity, {
   valuesConfig: {
     MINUTE: { description: 'Minutes of 60 s.' },
     HOUR: {
-      description: 'Hours, counted from the start of the day, so that the hours of a day add up to the day.',
+      description:
+        'Hours counted from the start of the day. The counts of all hours of a day add up to the counts of the day.',
     },
-    DAY: { description: 'Calendar days of the time zone. A day has 23 or 25 hours when clocks change.' },
+    DAY: {
+      description: 'Calendar days of the time zone. A day on which the clocks change has 23 or 25 hours.',
+    },
   },
 });
 
@@ -49,7 +52,7 @@ class TypeCount {
 @ObjectType('ActivityBucket', {
   simpleResolvers: true,
   description:
-    'The activity of all users of the tenant in a time range, `[start, end)`, by the time it happened. The counts are exact. Workers count with a delay of up to `FLUSH_INTERVAL_SEC` (30 s).',
+    'The activity of all users of the tenant between `start` and `end`. An event belongs to the bucket of the time when it happened. The counts are exact. The counts include a new event after at most `FLUSH_INTERVAL_SEC` (30 s).',
 })
 class ActivityBucketType {
   @Field(() => DateTime, { description: 'The inclusive start.' })
@@ -66,13 +69,13 @@ class ActivityBucketType {
 
   @Field(() => [TypeCount], {
     description:
-      'The number of events per type, including page views, most frequent first, ties by name. At most 50 types. Computed only if selected.',
+      'The number of events per type, including page views. The most frequent type comes first. Types with equal numbers are sorted by name. At most 50 types. Computed only if selected.',
   })
   byType!: TypeCount[];
 
   @Field(() => Boolean, {
     description:
-      'Whether the bucket has ended and has not changed for two flush intervals (60 s). A later event still counts and opens the bucket again.',
+      'Whether the bucket has ended and has not changed for two flush intervals (60 s). A later event still counts, and `final` is then false for another two flush intervals.',
   })
   final!: boolean;
 }
@@ -83,13 +86,13 @@ export class ActivityResolver {
 
   @Query(() => [ActivityBucketType], {
     description:
-      'The activity of the whole tenant per time bucket: every bucket that the range touches, oldest first, including empty ones. At most 1500 buckets. The counts are exact with any number of workers. Requires a service or admin token.',
+      'The activity of all users of the tenant per time bucket. Returns every bucket that overlaps the range, oldest first, including empty buckets. At most 1500 buckets. The counts are exact with any number of workers. Requires a service or admin token.',
   })
   async activityMetrics(
     @Ctx() { caller: { tenantId } }: Context,
     @Arg('range', () => DateTimeRangeInput, {
       description:
-        'The range, from the retention (183 days by default) ago at the earliest. `to` defaults to now.',
+        'The time range. `from` is at most the retention (183 days by default) in the past. `to` defaults to now.',
     })
     { from, to }: DateTimeRangeInput,
     @Arg('granularity', () => Granularity, {
@@ -106,8 +109,8 @@ export class ActivityResolver {
     @Info() info: GraphQLResolveInfo,
   ) {
     const range = { from, to: to ?? undefined };
-    // The types of all buckets are read together. A resolver per bucket would create hundreds of promises,
-    // which cost more than the read.
+    // One query reads the types of all buckets. A resolver per bucket would create hundreds of promises,
+    // which cost more than the query.
     const withTypes = selects(info, 'byType');
     return this.deps.measure.buckets(tenantId, range, granularity, timeZone ?? 'UTC', {
       withTypes,
@@ -116,7 +119,7 @@ export class ActivityResolver {
 
   @Subscription(() => ActivityBucketType, {
     description:
-      'Sends the current bucket first, then every bucket that changes, as full states in UTC. Intermediate states may be skipped. Late events change old buckets. Requires a service or admin token.',
+      'Sends the current bucket first, then every bucket that changes. Every update has the full counts of a bucket in UTC. Intermediate states may be skipped. Late events change old buckets. Requires a service or admin token.',
     subscribe: ({ args, context }: { args: { granularity: Granularity }; context: Context }) =>
       context.container
         .get(ActivityResolver)

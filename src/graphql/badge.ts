@@ -31,7 +31,8 @@ import { DateTime } from './scalars.ts';
 @ObjectType('Badge', {
   implements: Node,
   simpleResolvers: true,
-  description: 'An absolute count with a version. Show it if its version is newer than the one shown.',
+  description:
+    'The number of entries that a user has not seen, with a version. Show the badge if its version is higher than the version that the client shows.',
 })
 export class BadgeType implements Node {
   id!: string;
@@ -43,19 +44,19 @@ export class BadgeType implements Node {
 
   @Field(() => Int, {
     description:
-      'The number to show. For notifications: how many arrived after the last opening of the inbox and were not marked as seen. For items: how many were published within the view horizon (183 days by default), are not retracted, and were not viewed by the user.',
+      'The number to show. A badge of notifications counts the notifications that arrived after the user last opened the inbox and that are not marked as seen. A badge of items counts the items that were published within the view horizon (183 days by default), are not retracted, and were not viewed by the user.',
   })
   unseen!: number;
 
   @Field(() => Int, {
     description:
-      'The number of unread notifications, seen or not. Archived and snoozed notifications do not count. For items it equals `unseen`.',
+      'The number of unread notifications, both seen and unseen. Archived and snoozed notifications do not count. In a badge of items, `unread` equals `unseen`.',
   })
   unread!: number;
 
   @Field(() => Int, {
     description:
-      'Increases with every change of this badge. Before the first change it is 0. If a user of the tenant was erased, it begins after the versions of the erased user.',
+      'The version increases with every change of this badge. The first version is 0. If users of the tenant were erased, the versions of new users begin above the versions of the erased users.',
   })
   version!: number;
 
@@ -73,7 +74,7 @@ const collectionRule = '1 to 64 of A-Z a-z 0-9 _ . -';
 
 export const isBadgeKey = (key: string) => key === notificationsKey || collectionOf(key) !== undefined;
 
-/** Throws BAD_USER_INPUT for a key that is not the key of a badge. */
+/** Throws BAD_USER_INPUT if `key` is not the key of a badge. */
 export function checkBadgeKey(key: string): void {
   if (!isBadgeKey(key)) {
     throw new AppError(
@@ -84,8 +85,8 @@ export function checkBadgeKey(key: string): void {
 }
 
 /**
- * The keys without duplicates. Throws BAD_USER_INPUT for an empty list, for more than `maxBadges` keys, and
- * for a key that is not the key of a badge.
+ * Returns the keys without duplicates. Throws BAD_USER_INPUT if the list is empty, if it has more than
+ * `maxBadges` keys, or if a key is not the key of a badge.
  */
 export function distinctKeys(keys: readonly string[]): readonly string[] {
   if (keys.length === 0 || keys.length > maxBadges) {
@@ -103,7 +104,9 @@ class CategoryCount {
   @Field(() => Int, { description: 'The number of unseen notifications of this category in the badge.' })
   unseen!: number;
 
-  @Field(() => Int, { description: 'The number of unread notifications, seen or not.' })
+  @Field(() => Int, {
+    description: 'The number of unread notifications of this category, both seen and unseen.',
+  })
   unread!: number;
 }
 
@@ -117,7 +120,7 @@ registerEnumType(UpdateKind, {
   valuesConfig: {
     SNAPSHOT: {
       description:
-        'The first update per badge, with the count at the start of the subscription. Show it, whatever was shown before.',
+        'The first update of each badge, with its state at the start of the subscription. Show the badge of a SNAPSHOT even if its version is lower than the version that the client shows.',
     },
     CHANGE: { description: 'A newer state. Intermediate states may be skipped.' },
   },
@@ -137,23 +140,26 @@ enum BadgeCause {
 }
 registerEnumType(BadgeCause, {
   name: 'BadgeCause',
-  description: 'Why a badge changed. If several changes were combined, the cause of the last change.',
+  description:
+    'The reason why a badge changed. If several changes were combined, this is the reason for the last change.',
   valuesConfig: {
     ARRIVED: { description: 'A notification arrived.' },
     OPENED: { description: 'The user opened the inbox on any device.' },
-    MARKED: { description: 'Notifications were marked as seen, read, archived or the reverse.' },
+    MARKED: {
+      description: 'Notifications were marked as seen, read, unread, archived or no longer archived.',
+    },
     SNOOZED: { description: 'The user snoozed a notification.' },
     EXPIRED: { description: 'A notification expired.' },
     VIEWED: {
       description:
-        'The user viewed items, or visited the subject of notifications, which marks them as read.',
+        'The user viewed items, or visited the subject of notifications. Such a visit marks the notifications as read.',
     },
     PUBLISHED: { description: 'Items were published.' },
     RETRACTED: { description: 'Items were retracted.' },
     RECONCILED: { description: 'A recount found a wrong badge and repaired it.' },
     RESYNCED: {
       description:
-        'A periodic read found a newer state, because a push was lost, items left the view horizon, or the user was erased.',
+        'A periodic read of the badge found a newer state. Either a push was lost, or items became older than the view horizon, or the user was erased.',
     },
   },
 });
@@ -170,7 +176,7 @@ export class BadgeUpdateType {
   cause!: BadgeCause | null;
 }
 
-@InputType({ description: 'The inbox to open, and how far the client showed it.' })
+@InputType({ description: 'The inbox to open, and the newest notification that the client showed.' })
 class OpenInboxInput {
   @Field(() => ID, {
     nullable: true,
@@ -182,14 +188,14 @@ class OpenInboxInput {
   @Field(() => String, {
     defaultValue: notificationsKey,
     description:
-      'The badge to open. Only `notifications` is accepted. To mark items as seen, record their views.',
+      'The key of the badge. Only `notifications` is accepted. To mark items as seen, call `recordItemViews`.',
   })
   key!: string;
 
   @Field(() => String, {
     nullable: true,
     description:
-      'The cursor of the newest notification that the client showed. Later arrivals stay unseen. Defaults to everything that has arrived.',
+      'The cursor of the newest notification that the client showed. Notifications that arrived later stay unseen. If absent, all notifications that have arrived become seen.',
   })
   upTo?: string | null;
 }
@@ -217,7 +223,9 @@ export class BadgeResolver {
     },
   ) {}
 
-  @FieldResolver(() => String, { description: 'The number as text, `99+` above `max`.' })
+  @FieldResolver(() => String, {
+    description: '`unseen` as text. Above `max`, the text is `max` with a plus sign, such as `99+`.',
+  })
   display(
     @Root() badge: Badge,
     @Arg('max', () => Int, { defaultValue: 99, description: 'The largest number to show, 1 to 9999.' })
@@ -229,7 +237,7 @@ export class BadgeResolver {
 
   @FieldResolver(() => [CategoryCount], {
     description:
-      'The same counts per category, by name. Categories without unseen or unread notifications are left out. Computed only if selected. Empty for badges of items.',
+      'The unseen and unread notifications per category, sorted by category. Categories without unseen or unread notifications are left out. Computed only if selected. Empty for badges of items.',
   })
   async byCategory(@Root() badge: Badge): Promise<readonly CategoryCount[]> {
     return badge.key === notificationsKey ? this.deps.notificationReads.countByCategory(badge) : [];
@@ -237,7 +245,7 @@ export class BadgeResolver {
 
   @Mutation(() => BadgePayload, {
     description:
-      'Opens the inbox: the shown notifications are no longer unseen, on every device. It moves a watermark, which never moves back. A repeat changes nothing.',
+      'Opens the inbox. The notifications up to `upTo` become seen on every device. A repeated call, or a call with an older `upTo`, changes nothing.',
   })
   async openInbox(@Arg('input', () => OpenInboxInput) input: OpenInboxInput, @Ctx() context: Context) {
     const user = targetUser(context, input.userId);
@@ -250,7 +258,7 @@ export class BadgeResolver {
     }
     const upTo = input.upTo ?? undefined;
     const [seq] = upTo === undefined ? [] : decodeCursor(upTo, 'notifications', user, isSeq);
-    // A user token creates its user, even if no event of the user was recorded before.
+    // A request with a user token creates the user, even if Unseen has no event of the user.
     if (context.caller.role === 'user') await this.deps.read.self(user);
     const opened = await this.deps.act.openInbox(user, seq === undefined ? undefined : BigInt(seq));
     if ('problem' in opened) return { badge: null, userErrors: userErrorsOf([opened.problem]) };
@@ -259,7 +267,7 @@ export class BadgeResolver {
 
   @Subscription(() => BadgeUpdateType, {
     description:
-      'Sends one SNAPSHOT per badge, read after the subscription is live, then one CHANGE per newer version. Intermediate versions may be skipped. After a reconnect it begins with a SNAPSHOT again, so no change is missed.',
+      'Sends one SNAPSHOT per badge, read after the subscription is live, then one CHANGE per newer version. Intermediate versions may be skipped. After a reconnect the subscription sends SNAPSHOTs again, so the client misses no change.',
     subscribe: ({ args, context }: { args: { userId?: string; keys?: string[] }; context: Context }) =>
       context.container.get(BadgeResolver).watchBadges(args, context),
   })
@@ -288,8 +296,8 @@ export class BadgeResolver {
 }
 
 /**
- * The resolvers that run for every push. They call the methods directly, because type-graphql returns
- * promises, which make the execution of a pushed badge asynchronous.
+ * The resolvers that run for every push. These resolvers call the methods directly. The resolvers of
+ * type-graphql return promises, and would make the execution of a pushed badge asynchronous.
  */
 export const badgeResolvers = {
   'Badge.display': (badge: Badge, { max }: { readonly max: number }, { container }: Context) =>

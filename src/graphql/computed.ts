@@ -1,12 +1,13 @@
 import { defaultFieldResolver, type GraphQLSchema, isObjectType } from 'graphql';
 import { Extensions } from 'type-graphql';
 
-/** Marks a field whose value is a function. The function runs only when the field is selected. */
+/** Marks a field whose property is a function. The function runs only if the field is selected. */
 export const Computed = () => Extensions({ isComputed: true });
 
 /**
- * Gives the marked fields a resolver that calls their functions. Interpreted and compiled operations read all
- * other fields as properties, so a field without the mark fails when it is selected for the first time.
+ * Gives each marked field a resolver that calls its function. All other fields are read as properties, in
+ * interpreted and in compiled operations. So a field whose property is a function fails at its first use if
+ * the mark is missing.
  */
 export function resolveComputedFields(schema: GraphQLSchema): GraphQLSchema {
   for (const type of Object.values(schema.getTypeMap())) {

@@ -4,7 +4,7 @@ import { type UserKey, userKeyOf } from '../domain/user.ts';
 import type { Slice } from '../flow/read/slice.ts';
 import { Computed } from './computed.ts';
 
-@ObjectType({ description: 'The position of a page in its list.', simpleResolvers: true })
+@ObjectType({ description: 'The position of a page in the list.', simpleResolvers: true })
 export class PageInfo {
   @Field(() => Boolean, { description: 'Whether more entries follow this page.' })
   hasNextPage!: boolean;
@@ -20,19 +20,21 @@ export class PageInfo {
 
   @Field(() => String, {
     nullable: true,
-    description: 'The cursor of the last entry. Pass it as `after` to get the next page.',
+    description: 'The cursor of the last entry. To get the next page, pass this cursor as `after`.',
   })
   endCursor!: string | null;
 }
 
 interface ConnectionOptions {
-  /** The type of the nodes. */
   readonly node: ClassType;
   readonly description: string;
   readonly edge: { readonly description: string; readonly cursor?: string };
   /** The description of `edges`. */
   readonly edges?: string;
-  /** Whether the connection has the field `nodes`, the entries without their cursors. Defaults to true. */
+  /**
+   * Whether the connection has the field `nodes`, which lists the entries without their cursors. Defaults to
+   * true.
+   */
   readonly hasNodes?: boolean;
   /** The description of `totalCount`. If it is absent, the connection has no `totalCount`. */
   readonly totalCount?: string;
@@ -79,7 +81,7 @@ export function createConnection(name: string, options: ConnectionOptions): Clas
   return ConnectionType;
 }
 
-/** The size of a page and the cursor before it. */
+/** The size of a page, and the cursor of the last entry before the page. */
 export interface PageRequest {
   readonly first: number;
   readonly after: string | undefined;
@@ -97,7 +99,8 @@ export const firstArg = {
 /** Options of the argument `after` of a list. */
 export const afterArg = {
   nullable: true,
-  description: 'The cursor of the last entry of the previous page. Defaults to the newest entry.',
+  description:
+    'The cursor of the last entry of the previous page. If absent, the page begins with the newest entry.',
 };
 
 /** The arguments of a list with their defaults. Throws BAD_USER_INPUT if the page size is not 1 to 100. */
@@ -142,21 +145,24 @@ export type ListName =
   | 'history';
 
 /**
- * The owner of a list, a user or a tenant. The name of a tenant contains no slash, so it never equals the key
+ * The owner of a list: a user or a tenant. The name of a tenant contains no slash, so it never equals the key
  * of a user.
  */
 type Owner = UserKey | { readonly tenantId: string; readonly userId?: never };
 
 const nameOf = (owner: Owner) => (owner.userId === undefined ? owner.tenantId : userKeyOf(owner));
 
-/** An opaque keyset cursor: the list, its owner and the place in the list. */
+/**
+ * Creates an opaque keyset cursor. The cursor contains the list, the owner of the list and a position in the
+ * list.
+ */
 export function encodeCursor(list: ListName, owner: Owner, place: readonly string[]): string {
   return Buffer.from(JSON.stringify([list, nameOf(owner), ...place])).toString('base64url');
 }
 
 /**
- * The place in a cursor. Throws BAD_USER_INPUT if the cursor is invalid or belongs to another list or another
- * owner.
+ * Returns the position that a cursor contains. Throws BAD_USER_INPUT if the cursor is invalid, or belongs to
+ * another list or another owner.
  */
 export function decodeCursor(
   cursor: string,

@@ -1,7 +1,7 @@
 import { Field, InputType } from 'type-graphql';
 import { DateTime } from './scalars.ts';
 
-@InputType({ description: 'A time range, `[from, to)`.' })
+@InputType({ description: 'A time range that includes `from` and excludes `to`.' })
 export class DateTimeRangeInput {
   @Field(() => DateTime, { description: 'The inclusive start.' })
   from!: Date;

@@ -62,7 +62,7 @@ const listed = (count: number, token = admin) =>
   }, waiting);
 
 describe('dead letters', () => {
-  it('are listed newest first, page by page, with their bytes', async () => {
+  it('are listed in pages, newest first, with their bytes', async () => {
     await poison('{ not json', Uint8Array.from([0xff, 0xfe]), 'base64:abc', '');
     const page = await listed(4);
     expect(page.nodes.map(({ payload }) => payload).sort()).toEqual([
@@ -91,7 +91,7 @@ describe('dead letters', () => {
     expect(walked).toEqual(page.nodes.map(({ id }) => id));
   });
 
-  it('show the first 16 384 bytes of a long record in whole characters, and its size', async () => {
+  it('show the first 16 384 bytes of a long record, cut after a whole character, and the size of the record', async () => {
     const letter = (payload: Buffer, n: number) => ({
       tenantId: 'long',
       topic: 'a',
@@ -127,7 +127,7 @@ describe('dead letters', () => {
     }
   });
 
-  it('are found by id, topic and code', async () => {
+  it('can be found by id, topic and error code', async () => {
     const [letter] = (await list()).nodes;
     const { data } = await app.send(
       admin,
@@ -159,7 +159,8 @@ describe('dead letters', () => {
     await app.runtime.backends.log.append([notificationSent({ tenantId: 'other', userId: 'nobody' })]);
     const { nodes } = await vi.waitFor(async () => {
       const page = await list({}, otherAdmin);
-      // A separate query counts, so it may see a dead letter that the list did not see.
+      // A separate query counts the dead letters, so the count may include a dead letter that is missing in
+      // the list.
       expect([page.nodes.length, page.totalCount]).toEqual([1, 1]);
       return page;
     }, waiting);
@@ -195,7 +196,7 @@ describe('retrying dead letters', () => {
     expect(await retry([first])).toMatchObject({ retriedCount: 0, userErrors: [{ code: 'NOT_FOUND' }] });
   });
 
-  it('applies a retried event once, after its cause is fixed', async () => {
+  it('applies a retried event once, after the cause of the failure is fixed', async () => {
     const event = notificationSent({ userId: 'late' });
     await app.runtime.backends.log.append([event, pageViewed()]);
     const kept = await vi.waitFor(async () => {

@@ -25,14 +25,17 @@ import { BigIntScalar, DateTime } from './scalars.ts';
 /** The maximum number of ids in one call. */
 const maxItems = 500;
 
-/** The maximum bytes of a record in an answer. A record has up to 1 MB, and a page has up to 100 records. */
+/**
+ * The maximum number of bytes of a record in an answer. A record can have up to 1 MB, and a page up to 100
+ * records.
+ */
 const maxPayloadBytes = 16_384;
 
 @ObjectType('DeadLetter', {
   implements: Node,
   simpleResolvers: true,
   description:
-    'A record of the log that could not be applied, stored completely. Admins see the dead letters of their tenant. Dead letters of an unknown tenant belong to the tenant `default`.',
+    'A record of the log that a worker could not apply. Unseen stores the whole record. Admins see the dead letters of their tenant. Dead letters of an unknown tenant belong to the tenant `default`.',
 })
 export class DeadLetterType implements Node {
   id!: string;
@@ -52,19 +55,21 @@ export class DeadLetterType implements Node {
 
   @Field(() => String, {
     description:
-      'The kind of failure: `MALFORMED_EVENT`, `USER_NOT_FOUND`, `REJECTED_EVENT` (the event is readable, but cannot be applied), or `TOO_SLOW` (the event exceeds the statement timeout or waits for a locked row, while the database accepts other writes).',
+      'The kind of failure: `MALFORMED_EVENT`, `USER_NOT_FOUND`, `REJECTED_EVENT` (the event is readable, but cannot be applied), or `TOO_SLOW` (applying the event exceeds the statement timeout or waits for a locked row, although the database accepts other writes).',
   })
   errorCode!: string;
 
-  @Field(() => String, { description: 'The failure as a sentence. It does not quote the record.' })
+  @Field(() => String, {
+    description: 'A sentence that describes the failure and does not quote the record.',
+  })
   errorMessage!: string;
 
-  @Field(() => Int, { description: 'How many attempts were made.' })
+  @Field(() => Int, { description: 'The number of times that a worker tried to apply the record.' })
   attempts!: number;
 
   @Field(() => String, {
     description:
-      'The first 16 384 bytes of the record. `unseen dlq show` prints all bytes. UTF-8 is shown as text. Other bytes are shown as `base64:` and their base64. Text that begins with `base64:` is shown in base64 too.',
+      'The first 16 384 bytes of the record. `unseen dlq show` prints all bytes. If the record is UTF-8, the payload is the text of the record. Otherwise the payload is `base64:` followed by the bytes in base64. Text that begins with `base64:` is in base64 too.',
   })
   @Computed()
   payload!: string;
@@ -83,7 +88,9 @@ const DeadLetterConnection = createConnection('DeadLetter', {
   totalCount: 'The number of all entries that match the filter. Counted only if selected.',
 });
 
-@InputType({ description: 'Selects dead letters. An absent field does not restrict.' })
+@InputType({
+  description: 'Selects dead letters that match every field. An absent field matches all dead letters.',
+})
 class DeadLetterFilter {
   @Field(() => String, { nullable: true, description: 'Only dead letters of this topic.' })
   topic?: string | null;
@@ -98,7 +105,7 @@ class DeadLetterFilter {
   description: 'The result of the retry.',
 })
 class RetryDeadLettersPayload implements MutationPayload {
-  @Field(() => Int, { description: 'How many dead letters go back to their topics.' })
+  @Field(() => Int, { description: 'The number of dead letters that go back to their topics.' })
   retriedCount!: number;
 
   userErrors!: readonly UserError[];
@@ -157,12 +164,12 @@ export class DeadLetterResolver {
 
   @Mutation(() => RetryDeadLettersPayload, {
     description:
-      'Puts dead letters back on their topics with their keys, and removes them from the list. A record that fails again becomes a new dead letter with another id. An event counts once, however often it is retried. Requires an admin token.',
+      'Puts dead letters back on their topics with their keys, and removes them from the list. A record that fails again becomes a new dead letter with another id. If an event is retried several times, the event is applied only once. Requires an admin token.',
   })
   async retryDeadLetters(
     @Arg('ids', () => [ID], {
       description:
-        '1 to 500 ids of dead letters. Unknown ids are reported in `userErrors`, and the others are retried.',
+        '1 to 500 ids of dead letters. Unknown ids are reported in `userErrors`, and all other dead letters are retried.',
     })
     ids: string[],
     @Ctx() context: Context,
@@ -190,7 +197,7 @@ export class DeadLetterResolver {
   }
 }
 
-/** The uuid in the global id of a dead letter. undefined for any other id. */
+/** Returns the uuid in the global id of a dead letter, or undefined if the id is not such an id. */
 function uuidOf(id: string): string | undefined {
   const { kind, parts: [uuid = ''] = [] } = parseNodeId(id) ?? {};
   return kind === 'DeadLetter' && isUuid(uuid) ? uuid.toLowerCase() : undefined;

@@ -10,9 +10,9 @@ beforeAll(async () => {
 afterEach(() => probe.expectUnharmed());
 afterAll(() => probe.app.stop());
 
-describe('documents', () => {
+describe('the server', () => {
   const ring = 'fragment A on User { ...B } fragment B on User { ...A }';
-  /** Fragments F0..F30, each of which spreads the next one twice. */
+  /** A document with the fragments F0 to F30. Each fragment spreads the next fragment twice. */
   const doubled = (inner: string, last: string) =>
     `{ viewer { ...F0 } } ${many(30, (i) => `fragment F${i} on User { ${inner} ...F${i + 1} ...F${i + 1} }`)}
      fragment F30 on User { ${last} }`;
@@ -173,7 +173,7 @@ describe('documents', () => {
     expect(negotiated.headers.get('content-type')).toContain('application/graphql-response+json');
   });
 
-  it('decides by the value of a variable for the page size', async () => {
+  it('computes the cost with the value that a variable gives to the page size', async () => {
     const pages = many(10, (i) => `p${i}: notifications(first: $first) { nodes { id } }`);
     const query = `query ($first: Int) { viewer { ${pages} } }`;
     expect(await probe.run(query, { first: 100 })).toMatchObject({ status: 400, code: 'QUERY_TOO_COMPLEX' });
@@ -197,7 +197,7 @@ describe('documents', () => {
     expect(reply).toMatchObject({ status: 400, code: 'QUERY_TOO_COMPLEX' });
   });
 
-  it('treats names of Object.prototype like other names, interpreted and compiled', async () => {
+  it('treats names of Object.prototype like other names, in interpreted and compiled operations', async () => {
     const query = `query ($constructor: String!, $toString: Int, $__proto__: Int) { viewer {
       __proto__: userId
       constructor: badge(key: $constructor) { hasOwnProperty: key }

@@ -51,7 +51,7 @@ const send = (title: string, groupKey?: string) =>
   );
 
 describe('explain', () => {
-  it('lists the notifications that the badge counts, newest first, in pages', async () => {
+  it('lists the notifications that a badge counts, newest first, in pages', async () => {
     expect(await explain('notifications')).toMatchObject({ unseen: 0, edges: [] });
     for (const title of ['one', 'two', 'three']) await send(title);
     await send('four', 'g');

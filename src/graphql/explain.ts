@@ -82,7 +82,7 @@ class ReconcileBadgePayload implements MutationPayload {
   after!: BadgeType | null;
 
   @Field(() => Int, {
-    description: 'The difference of unseen and unread together. 0 if the badge was correct.',
+    description: 'The difference of `unseen` plus the difference of `unread`. 0 if the badge was correct.',
   })
   drift!: number;
 
@@ -131,7 +131,7 @@ export class ExplainResolver {
 
   @FieldResolver(() => BadgeContributionConnection, {
     description:
-      'The entries that `unseen` counts, newest first, each with the reason. Computed only if selected.',
+      'The entries that `unseen` counts, newest first. Each entry has the reason why it counts. Computed only if selected.',
   })
   async explain(
     @Root() badge: Badge,
@@ -174,11 +174,14 @@ export class ExplainResolver {
 
   @Mutation(() => ReconcileBadgePayload, {
     description:
-      'Recounts the badge `notifications` of a user from its rows and repairs it if it is wrong. With `dryRun` it only reports. Badges of items need no recount, because every read counts them. Requires an admin token.',
+      'Counts the stored notifications of a user, and repairs the badge `notifications` if it is wrong. With `dryRun` the mutation only reports the difference. Badges of items need no repair, because every read counts the items again. Requires an admin token.',
   })
   async reconcileBadge(
     @Arg('userId', () => ID, { description: "The tenant's id of the user." }) userId: string,
-    @Arg('dryRun', () => Boolean, { defaultValue: false, description: 'Only reports. Defaults to false.' })
+    @Arg('dryRun', () => Boolean, {
+      defaultValue: false,
+      description: 'Whether the mutation only reports the difference. Defaults to false.',
+    })
     dryRun: boolean,
     @Ctx() context: Context,
   ) {

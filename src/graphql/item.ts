@@ -24,7 +24,9 @@ import { Node } from './node-interface.ts';
 import { MutationPayload, type UserError, userErrorsOf } from './payload.ts';
 import { DateTime } from './scalars.ts';
 
-const collectionField = { description: '1 to 64 of `A-Z a-z 0-9 _ . -`.' };
+const collectionField = {
+  description: 'The name of the collection, 1 to 64 characters of `A-Z a-z 0-9 _ . -`.',
+};
 
 @ObjectType('Item', {
   implements: Node,
@@ -43,7 +45,7 @@ export class ItemType implements Node {
 
   @Field(() => String, {
     nullable: true,
-    description: '1 to 200 characters of plain text. Escape it before you show it as HTML.',
+    description: 'The title, 1 to 200 characters of plain text. Escape the title before you show it as HTML.',
   })
   title!: string | null;
 
@@ -53,7 +55,7 @@ export class ItemType implements Node {
   @Field(() => DateTime, {
     nullable: true,
     description:
-      'When the caller first viewed the item. Null if the caller has not viewed it, if the view is no longer kept, and if the caller is not a user.',
+      'When the caller first viewed the item. Null if the caller has not viewed the item, if Unseen has removed the view after its retention, or if the caller is not a user.',
   })
   viewedAt!: Date | null;
 }
@@ -67,25 +69,26 @@ const ItemConnection = createConnection('Item', {
     type: BadgeType,
     nullable: true,
     description:
-      "The caller's badge of this collection, read after the page. Null if the caller is not a user.",
+      "The caller's badge of this collection. Unseen reads the badge after the items of the page. Null if the caller is not a user.",
   },
 });
 
 @InputType({ description: 'An item to publish.' })
 class ItemInput {
-  @Field(() => ID, { description: '1 to 128 characters, no control characters.' })
+  @Field(() => ID, { description: 'The id, 1 to 128 characters without control characters.' })
   itemId!: string;
 
   @Field(() => String, {
     nullable: true,
-    description: '1 to 200 characters of plain text. If absent, the title stays. Null removes the title.',
+    description:
+      'The title, 1 to 200 characters of plain text. If absent, the title does not change. Null removes the title.',
   })
   title?: string | null;
 
   @Field(() => DateTime, {
     nullable: true,
     description:
-      'The publication time, from the retention (183 days by default) ago to 5 minutes in the future. Defaults to now. Ignored if the item is already published.',
+      'The publication time, at most the retention (183 days by default) in the past and at most 5 minutes in the future. Defaults to now. Ignored if the item is already published.',
   })
   publishedAt?: Date | null;
 }
@@ -94,7 +97,7 @@ class ItemInput {
 class PublishItemsInput {
   @Field(() => String, {
     ...collectionField,
-    description: `${collectionField.description} A missing collection is created.`,
+    description: `${collectionField.description} If the collection does not exist, the mutation creates it.`,
   })
   collection!: string;
 
@@ -134,14 +137,14 @@ class RecordItemViewsInput {
   collection!: string;
 
   @Field(() => [ID], {
-    description: `1 to 500 items. A view of an unpublished item counts if the item is published within a day. At most ${maxEarlyViews} such views are kept per user.`,
+    description: `The ids of 1 to 500 items. A view of an unpublished item counts if the item is published within a day. Unseen stores at most ${maxEarlyViews} such views per user.`,
   })
   itemIds!: string[];
 
   @Field(() => DateTime, {
     nullable: true,
     description:
-      'When it happened, from the retention (183 days by default) ago to 5 minutes in the future. Defaults to now.',
+      'The time of the activity, at most the retention (183 days by default) in the past and at most 5 minutes in the future. Defaults to now.',
   })
   occurredAt?: Date | null;
 }
@@ -219,7 +222,7 @@ export class ItemResolver {
   }
 
   @Mutation(() => PublishItemsPayload, {
-    description: `Publishes 1 to ${maxItems} items to every user, all or none. Each user's badge \`items:<collection>\` counts an item until the user views it. For a published item the mutation only changes the title. A retracted item is published again. Requires a service or admin token.`,
+    description: `Publishes 1 to ${maxItems} items to every user. Either all items are published or none. Each user's badge \`items:<collection>\` counts an item until the user views the item. For an item that is already published, the mutation only changes the title. A retracted item is published again. Requires a service or admin token.`,
   })
   async publishItems(
     @Arg('input', () => PublishItemsInput) { collection, items }: PublishItemsInput,
@@ -234,7 +237,7 @@ export class ItemResolver {
   }
 
   @Mutation(() => PublishItemsPayload, {
-    description: `Retracts 1 to ${maxItems} items. They no longer count for any user and appear in no list. Unknown items are reported in \`userErrors\`, and the others are retracted. A repeat changes nothing. Requires a service or admin token.`,
+    description: `Retracts 1 to ${maxItems} items. Retracted items count for no user and appear in no list. Unknown items are reported in \`userErrors\`, and all other items are retracted. A repeated call changes nothing. Requires a service or admin token.`,
   })
   async retractItems(
     @Arg('input', () => RetractItemsInput) { collection, itemIds }: RetractItemsInput,
@@ -247,7 +250,7 @@ export class ItemResolver {
 
   @Mutation(() => RecordedPayload, {
     description:
-      "Records that a user viewed items. Answers when the event is durable. The user's badge changes a moment later. A repeat changes nothing.",
+      "Records that a user viewed items. Answers when the event is durable. The user's badge changes a moment later. A repeated call changes nothing.",
   })
   async recordItemViews(
     @Arg('input', () => RecordItemViewsInput) input: RecordItemViewsInput,

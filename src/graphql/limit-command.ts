@@ -32,7 +32,7 @@ class CreateUserLimitInput {
   @Field(() => ID, {
     nullable: true,
     description:
-      "The caller's id of the limit, 1 to 128 characters. Defaults to a new id. If the user has a limit with this id, the limit is redefined: its value becomes `previousLimitValue`, and its progress stays.",
+      "The caller's id of the limit, 1 to 128 characters. Defaults to a new id. If the user already has a limit with this id, the mutation redefines that limit. The old value becomes `previousLimitValue`, and the progress does not change.",
   })
   userLimitId?: string | null;
 
@@ -45,20 +45,22 @@ class CreateUserLimitInput {
   @Field(() => LimitPeriod, { description: 'The period after which the limit resets. UNKNOWN is refused.' })
   period!: LimitPeriod;
 
-  @Field(() => Decimal, { description: 'The value of the limit, 0 or more. In seconds for SESSION.' })
+  @Field(() => Decimal, {
+    description: 'The value of the limit, 0 or more. The value of a SESSION limit is in seconds.',
+  })
   value!: string;
 
   @Field(() => String, {
     nullable: true,
     description:
-      'The currency of the amounts, 1 to 16 characters, e.g. EUR. Defaults to the existing currency.',
+      'The currency of the amounts, 1 to 16 characters, e.g. EUR. Defaults to the currency of the existing limit.',
   })
   currencyCode?: string | null;
 
   @Field(() => DateTime, {
     nullable: true,
     description:
-      'The start of the limit, after February 1973. Defaults to the existing start, or to now. Until a start in the future the limit is FUTURE.',
+      'The start of the limit, after February 1973. Defaults to the start of the existing limit, or to now for a new limit. Before the start, the limit has the status FUTURE.',
   })
   activeFrom?: Date | null;
 
@@ -70,7 +72,8 @@ class CreateUserLimitInput {
 
   @Field(() => DateTime, {
     nullable: true,
-    description: "The next reset, in the future. Defaults to the end of the period in the user's time zone.",
+    description:
+      "The time of the next reset, in the future. Defaults to the end of the period in the user's time zone.",
   })
   nextResetAt?: Date | null;
 
@@ -82,9 +85,9 @@ class CreateUserLimitInput {
 }
 
 const limitOfThatId =
-  'The id of the limit. CONFLICT if producers gave several users a limit with this id. In that case use `ingestLimitEvents`.';
+  'The id of the limit. If limits of several users have this id, the mutation returns CONFLICT. In that case use `ingestLimitEvents`.';
 
-@InputType({ description: 'A progress to add to a limit.' })
+@InputType({ description: 'An amount to add to the progress of a limit.' })
 class UpdateUserLimitProgressInput {
   @Field(() => ID, { description: limitOfThatId })
   userLimitId!: string;
@@ -106,7 +109,8 @@ class ResetUserLimitInput {
 
   @Field(() => DateTime, {
     nullable: true,
-    description: 'The next reset, in the future. Defaults to the end of the period that begins now.',
+    description:
+      'The time of the next reset, in the future. Defaults to the end of the period that begins now.',
   })
   nextResetAt?: Date | null;
 
@@ -140,7 +144,8 @@ registerEnumType(IngestOutcome, {
   description: 'The outcome of an ingested event.',
   valuesConfig: {
     ACCEPTED: {
-      description: 'The event is durable and is applied once, a moment later. A repeat changes nothing.',
+      description:
+        'The event is durable. A worker applies the event exactly once, a moment later. A repeated call has no further effect.',
     },
     IGNORED_TYPE: { description: 'The event is of a type that Unseen ignores. No action is needed.' },
     INVALID: {
@@ -148,7 +153,7 @@ registerEnumType(IngestOutcome, {
     },
     QUOTA_EXCEEDED: {
       description:
-        'The user or the tenant has reached the daily quota of limit events. The event was not stored. The message says when to send it again.',
+        'The user or the tenant has reached the daily quota of limit events. The event was not stored. The message says when to send the event again.',
     },
   },
 });
@@ -158,7 +163,10 @@ class IngestResult {
   @Field(() => Int, { description: 'The index of the event in the call, from 0.' })
   index!: number;
 
-  @Field(() => ID, { nullable: true, description: "The producer's id of the event. Null if it has none." })
+  @Field(() => ID, {
+    nullable: true,
+    description: "The producer's id of the event. Null if the event has no id.",
+  })
   eventId!: string | null;
 
   @Field(() => IngestOutcome, { description: 'The outcome of the event.' })
@@ -189,7 +197,7 @@ export class LimitCommandResolver {
 
   @Mutation(() => UserLimitPayload, {
     description:
-      'Creates or redefines a limit of a user, and announces it on the topic of limits. Requires a service or admin token.',
+      'Creates or redefines a limit of a user, and publishes an event on the topic of limits. Requires a service or admin token.',
   })
   async createUserLimit(
     @Arg('input', () => CreateUserLimitInput) { idempotencyKey, ...input }: CreateUserLimitInput,
@@ -211,7 +219,7 @@ export class LimitCommandResolver {
 
   @Mutation(() => UserLimitPayload, {
     description:
-      'Adds to the progress of a limit. If the progress reaches a threshold (80 % and 100 % by default), the user gets a notification in the same transaction. Requires a service or admin token.',
+      'Adds an amount to the progress of a limit. If the progress reaches a threshold (80 % and 100 % by default), the user gets a notification in the same transaction. Requires a service or admin token.',
   })
   async updateUserLimitProgress(
     @Arg('input', () => UpdateUserLimitProgressInput)
@@ -226,7 +234,7 @@ export class LimitCommandResolver {
 
   @Mutation(() => UserLimitPayload, {
     description:
-      'Resets a limit: its progress becomes 0, and its thresholds can notify again. Requires a service or admin token.',
+      'Resets a limit. The progress becomes 0, and the user is notified again when the progress reaches a threshold. Requires a service or admin token.',
   })
   async resetUserLimit(
     @Arg('input', () => ResetUserLimitInput) {
@@ -242,7 +250,7 @@ export class LimitCommandResolver {
 
   @Mutation(() => IngestLimitEventsPayload, {
     description:
-      'Ingests up to 500 limit events in the unmodified form of their producer. Answers when the accepted events are durable, with one outcome per event. Events may repeat and come in any order. Requires a service or admin token.',
+      'Ingests up to 500 limit events exactly as their producer wrote them. Answers when the accepted events are durable, with one outcome per event. Events may arrive in any order and more than once. Requires a service or admin token.',
   })
   async ingestLimitEvents(
     @Arg('events', () => [JSONObject], { description: '1 to 500 events.' })

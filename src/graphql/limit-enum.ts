@@ -15,20 +15,20 @@ registerEnumType(LimitPeriod, {
   name: 'LimitPeriod',
   description: 'The period after which a limit resets.',
   valuesConfig: {
-    CALENDAR_DAY: { description: "Ends at midnight in the user's time zone." },
-    CALENDAR_WEEK: { description: "Ends at midnight before Monday in the user's time zone." },
-    CALENDAR_MONTH: { description: "Ends at midnight before the 1st of the month in the user's time zone." },
+    CALENDAR_DAY: { description: "A calendar day in the user's time zone." },
+    CALENDAR_WEEK: { description: "A calendar week from Monday to Sunday in the user's time zone." },
+    CALENDAR_MONTH: { description: "A calendar month in the user's time zone." },
     DAY: { description: '24 hours, counted from `activeFrom`.' },
     WEEK: { description: '7 × 24 hours, counted from `activeFrom`.' },
     MONTH: {
       description:
-        'Ends at the day and hour of `activeFrom` in the next month, or on the last day of a shorter month.',
+        'One month, counted from `activeFrom`. Each period ends on the day of the month and at the time of `activeFrom`. In a shorter month, the period ends on the last day.',
     },
     INDEFINITE: { description: 'The limit never resets by itself.' },
     INSTANCE: { description: 'The limit applies to each single use.' },
     UNKNOWN: {
       description:
-        'Unknown: no event has set it, or this server does not know the value. See the raw events.',
+        'No event contains a value, or this server does not know the value in the event. See `raw` of the events in `history`.',
     },
   },
 });
@@ -43,7 +43,7 @@ export enum LimitType {
 }
 registerEnumType(LimitType, {
   name: 'LimitType',
-  description: 'The amount that a limit bounds.',
+  description: 'The kind of amount that a limit restricts.',
   valuesConfig: {
     BALANCE: { description: 'The balance of the user.' },
     BET: { description: 'The stakes of the user.' },
@@ -52,7 +52,7 @@ registerEnumType(LimitType, {
     SESSION: { description: 'The time of the user, in seconds.' },
     UNKNOWN: {
       description:
-        'Unknown: no event has set it, or this server does not know the value. See the raw events.',
+        'No event contains a value, or this server does not know the value in the event. See `raw` of the events in `history`.',
     },
   },
 });
@@ -70,11 +70,14 @@ registerEnumType(LimitStatus, {
   valuesConfig: {
     ACTIVE: { description: 'The limit applies.' },
     CANCELED: { description: 'The limit was canceled, or `activeUntil` has passed.' },
-    FUTURE: { description: 'The limit applies from `activeFrom` on.' },
-    IN_COOLDOWN: { description: 'A change of the limit waits for the time that its producer requires.' },
+    FUTURE: { description: 'The limit does not apply before `activeFrom`.' },
+    IN_COOLDOWN: {
+      description:
+        'A change of the limit takes effect only after the waiting time that the producer requires.',
+    },
     UNKNOWN: {
       description:
-        'Unknown: no event has set it, or this server does not know the value. See the raw events.',
+        'No event contains a value, or this server does not know the value in the event. See `raw` of the events in `history`.',
     },
   },
 });

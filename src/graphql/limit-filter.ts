@@ -33,7 +33,9 @@ export class UserLimitFilter {
   statuses?: readonly LimitStatus[] | null;
 }
 
-/** The filter for the store. Throws BAD_USER_INPUT if the filter cannot match any limit. */
+/**
+ * Converts the input to the filter of the store. Throws BAD_USER_INPUT if the filter cannot match any limit.
+ */
 export function filterOf(input: UserLimitFilter | null | undefined, now: Date): LimitFilter {
   const { brandId, types, periods, statuses } = input ?? {};
   if (typeof brandId === 'string' && !name.safeParse(brandId).success) {
@@ -55,8 +57,9 @@ export function filterOf(input: UserLimitFilter | null | undefined, now: Date): 
 }
 
 /**
- * The filter of the field `limits` of the user that is being resolved. undefined if `limits` is not selected,
- * or if its filter is invalid: the field `limits` then reports the error.
+ * Returns the filter of the field `limits` of the user that is being resolved. Returns undefined if `limits`
+ * is not selected, or if its filter is invalid. In the second case the resolver of `limits` reports the
+ * error.
  */
 export function lookaheadFilter(info: GraphQLResolveInfo, now: Date): LimitFilter | undefined {
   try {

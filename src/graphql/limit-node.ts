@@ -21,8 +21,8 @@ import { LimitUnit } from './limit-enum.ts';
 import { nodeId } from './node-id.ts';
 
 /**
- * A limit at the time `now`. Getters compute a field only if it is selected, because a user may have hundreds
- * of limits. The progress and the next reset are computed at most once.
+ * A limit at the time `now`. A field is computed only if it is selected, because a user may have hundreds of
+ * limits. The progress and the next reset are computed at most once per limit.
  */
 export class LimitNode implements LimitKey {
   readonly __typename = 'UserLimit';

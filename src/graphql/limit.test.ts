@@ -85,7 +85,7 @@ const outgoing = (userId: string) =>
   });
 
 describe('a limit', () => {
-  it('is returned in its new state when it is created, used, reset and redefined', async () => {
+  it('is in its new state in the answer of each mutation that creates, uses, resets or redefines it', async () => {
     const player = await playerWithLimit();
     expect(player.userLimit).toMatchObject({
       status: 'ACTIVE',
@@ -111,7 +111,7 @@ describe('a limit', () => {
     const { activeFrom } = player.userLimit ?? {};
     expect(redefined.userLimit).toMatchObject({ value: '250.00', previousLimitValue: '100.00', activeFrom });
     expect((await player.limits()).limits).toEqual([redefined.userLimit]);
-    // The events have the form of the other producers and are on their topic.
+    // The events of Unseen have the same form as the events of other producers, and are on the same topic.
     await vi.waitFor(async () => expect(await outgoing(player.userId)).toHaveLength(5));
     expect(await outgoing(player.userId)).toMatchObject([
       {
@@ -135,7 +135,7 @@ describe('a limit', () => {
     ]);
   });
 
-  it('is published on the topic of limits, and its own events have no second effect', async () => {
+  it('is published on the topic of limits, and the worker does not apply the published events again', async () => {
     const player = await playerWithLimit();
     await run(update, { userLimitId: player.userLimitId, amount: '10' });
     const { outbox, log } = app.runtime.backends;
@@ -145,7 +145,7 @@ describe('a limit', () => {
     expect(await outgoing(player.userId)).toHaveLength(2);
   });
 
-  it('is changed once per idempotency key by concurrent calls', async () => {
+  it('changes only once for concurrent calls with the same idempotency key', async () => {
     const player = await playerWithLimit();
     const input = { userLimitId: player.userLimitId, amount: '10', idempotencyKey: `key-${player.userId}` };
     const all = await Promise.all(Array.from({ length: 8 }, () => run(update, input)));
@@ -160,7 +160,7 @@ describe('a limit', () => {
     expect((await player.limits()).limits).toHaveLength(2);
   });
 
-  it('counts each of many concurrent calls without a key', async () => {
+  it('changes once for each concurrent call without an idempotency key', async () => {
     const player = await playerWithLimit({ value: '1000' });
     const input = { userLimitId: player.userLimitId, amount: '0.10' };
     await Promise.all(Array.from({ length: 30 }, () => run(update, input)));
@@ -197,7 +197,7 @@ describe('a limit', () => {
     expect(userErrors).toMatchObject([{ code, path, message: expect.stringMatching(message) }]);
   });
 
-  it('keeps its progress when it is redefined with any value', async () => {
+  it('keeps its progress if a redefinition changes its value', async () => {
     const player = await playerWithLimit();
     await run(update, { userLimitId: player.userLimitId, amount: '50' });
     await run(update, { userLimitId: player.userLimitId, amount: '10' });
@@ -209,7 +209,7 @@ describe('a limit', () => {
     expect(userLimit).toMatchObject({ progress: '65', remaining: '-5' });
   });
 
-  it('keeps the currency if a redefinition leaves it out, and drops the reset of an INDEFINITE limit', async () => {
+  it('keeps its currency if a redefinition has no currency, and loses its next reset if it becomes INDEFINITE', async () => {
     const player = await playerWithLimit();
     const { currencyCode: _, ...input } = player.input;
     const endless = await run(create, { ...input, period: 'INDEFINITE' });
@@ -223,7 +223,7 @@ describe('a limit', () => {
     });
   });
 
-  it('refuses values that its event cannot represent', async () => {
+  it('refuses values that an event of a limit cannot represent', async () => {
     const player = await playerWithLimit();
     const refused = async (input: object) => (await run(create, { ...player.input, ...input })).userErrors;
     const beyond = 'must be after February 1973 and before the year 10000';
@@ -239,7 +239,7 @@ describe('a limit', () => {
       input: { ...player.input, activeUntil: '9999-12-31T23:59:59-10:00' },
     });
     expect(errors?.[0]?.extensions.code).toBe('BAD_USER_INPUT');
-    // A limit does not get stuck at amounts with more digits than an event may have.
+    // A refused amount with more digits than an event may have does not block later changes of the limit.
     const nines = '9'.repeat(38);
     const full = await playerWithLimit({ value: nines });
     const { userLimitId } = full;
@@ -259,7 +259,7 @@ describe('a limit', () => {
     expect((await run(reset, { userLimitId })).userLimit).toMatchObject({ progress: '0' });
   });
 
-  it('belongs to only one of several users who create the same id concurrently', async () => {
+  it('belongs to only one user if several users create limits with the same id concurrently', async () => {
     for (let round = 0; round < 10; round += 1) {
       const all = await Promise.all([playerWithLimit(), playerWithLimit(), playerWithLimit()]);
       const userLimitId = `contended-${round}`;
@@ -269,7 +269,7 @@ describe('a limit', () => {
     }
   });
 
-  it('belongs to one user: another user cannot get its id, and an unknown id is NOT_FOUND', async () => {
+  it('belongs to one user, so another user cannot create a limit with its id, and an unknown id gives NOT_FOUND', async () => {
     const [player, other] = [await playerWithLimit(), await playerWithLimit()];
     const taken = await run(create, { ...other.input, userLimitId: player.userLimitId });
     expect(taken.userErrors).toMatchObject([{ code: 'CONFLICT', path: ['input', 'userLimitId'] }]);
@@ -313,7 +313,7 @@ describe('User.limits', () => {
     expect((await player.limits({ brandId: 'a\u0000' })).errors?.[0]?.extensions.code).toBe('BAD_USER_INPUT');
   });
 
-  it('gives the same limits with and without aliases, directives and fragments', async () => {
+  it('returns the same limits with and without aliases, directives and fragments', async () => {
     const player = await playerWithLimit();
     await run(create, { ...player.input, userLimitId: null, brandId: 'b', type: 'SESSION' });
     const ask = async (query: string, variables: object = {}) => {
@@ -359,7 +359,7 @@ describe('User.limits', () => {
     expect(data).toEqual({ viewer: { userId: 'never seen before', limits: [] } });
   });
 
-  it('has the history of each limit, by id and as a node', async () => {
+  it('returns the history of each limit, also if the limit is read by id or as a node', async () => {
     const player = await playerWithLimit();
     for (const amount of ['1', '2', '3']) await run(update, { userLimitId: player.userLimitId, amount });
     const query = `query ($id: ID!, $after: String) { viewer { limit(userLimitId: $id) { id history(first: 3, after: $after) {
@@ -444,7 +444,7 @@ describe('User.limits', () => {
 });
 
 describe('ingestLimitEvents', () => {
-  it('reports an outcome per event, and applies each event once in any order', async () => {
+  it('returns an outcome per event, and each event is applied once in any order of arrival', async () => {
     const { userId, limits } = await playerWithLimit();
     const own = { userId, userLimitId: `ingested-${userId}` };
     const good = [
@@ -519,7 +519,7 @@ describe('ingestLimitEvents', () => {
 });
 
 describe('userLimitChanged', () => {
-  it('sends every limit, then each change, and a threshold moves the badge', async () => {
+  it('sends every limit and then each change, and a reached threshold changes the badge', async () => {
     const player = await playerWithLimit();
     const client = app.client(player.token);
     const pushed: string[] = [];
@@ -540,7 +540,7 @@ describe('userLimitChanged', () => {
     await vi.waitFor(() => expect(pushed).toEqual(['limit 79 79']));
     await run(update, { userLimitId: player.userLimitId, amount: '1' });
     await vi.waitFor(() => expect(pushed.slice(1).toSorted()).toEqual(['bell 1', 'limit 80 80']));
-    // Ingested events are pushed too.
+    // Ingested events also cause pushes.
     const wire = wireLimitEvent('USER_LIMIT_PROGRESS_CHANGED', 50, {
       userId: player.userId,
       userLimitId: player.userLimitId,
@@ -551,7 +551,7 @@ describe('userLimitChanged', () => {
     await vi.waitFor(() => expect(pushed.slice(3).toSorted()).toEqual(['bell 2', 'limit 100.00 100']));
   });
 
-  it('refuses other users', async () => {
+  it('refuses a caller who asks for the limits of another user', async () => {
     const player = await playerWithLimit();
     const other = await app.token({ subject: 'mallory' });
     const query = `subscription { userLimitChanged(userId: "${player.userId}") { progress } }`;

@@ -27,7 +27,7 @@ import { BigIntScalar, DateTime, Decimal, JSONObject } from './scalars.ts';
   implements: Node,
   simpleResolvers: true,
   description:
-    'A limit on the use of something by a user, and its progress. Amounts are exact. Events may arrive in any order and any number of times: the latest events decide.',
+    'A limit on an amount that a user may use, and the amount that the user has used. Amounts are exact. Events may arrive in any order and more than once, because only the events with the highest sequence numbers decide.',
 })
 export class UserLimitType implements Node {
   id!: string;
@@ -47,12 +47,12 @@ export class UserLimitType implements Node {
   @Field(() => LimitStatus, { description: 'Whether the limit applies now.' })
   status!: LimitStatus;
 
-  @Field(() => LimitUnit, { description: 'SECONDS for a SESSION limit, MONEY for any other.' })
+  @Field(() => LimitUnit, { description: 'SECONDS for a SESSION limit, MONEY for all other limits.' })
   unit!: LimitUnit;
 
   @Field(() => String, {
     nullable: true,
-    description: 'The currency of the amounts. Null if no event gives it.',
+    description: 'The currency of the amounts. Null if no event contains a currency.',
   })
   currencyCode!: string | null;
 
@@ -95,31 +95,34 @@ export class UserLimitType implements Node {
   @Field(() => DateTime, {
     nullable: true,
     description:
-      "The next reset, from the latest event, or else from the period in the user's time zone. Null if the limit does not reset.",
+      "The time of the next reset, as the latest event gives it. Otherwise, the end of the period in the user's time zone. Null if the limit does not reset.",
   })
   nextResetAt!: Date | null;
 
   @Field(() => Boolean, {
     description:
-      'Whether `nextResetAt` has passed and no reset was seen. Always false if the status is CANCELED. No push announces it, because it becomes true at `nextResetAt`.',
+      'Whether `nextResetAt` has passed without a reset event. Always false if the status is CANCELED. Subscriptions send no update when the value becomes true, because no event happens at `nextResetAt`.',
   })
   resetOverdue!: boolean;
 
   @Field(() => DateTime, {
     nullable: true,
     description:
-      'When the limit is used up at the pace since the last reset, or since its beginning. In the past if it is used up. Null if this is not before `nextResetAt`, if nothing is used, if the value or the beginning is unknown, and if the status is FUTURE or CANCELED.',
+      'When the limit will be used up at the pace since the last reset, or since the start of the limit if it was never reset. In the past if the limit is already used up. Null if the limit lasts until `nextResetAt`, if nothing is used, if the value or the start is unknown, or if the status is FUTURE or CANCELED.',
   })
   projectedExhaustionAt!: Date | null;
 
-  @Field(() => Boolean, { description: 'Whether only progress or reset events are known so far.' })
+  @Field(() => Boolean, {
+    description:
+      'Whether Unseen has received only progress or reset events, and no event that creates the limit.',
+  })
   partial!: boolean;
 
   @Field(() => BigIntScalar, { description: 'The sequence number of the last applied event.' })
   sequenceNumber!: bigint;
 }
 
-@ObjectType({ simpleResolvers: true, description: 'An unmodified event of a limit.' })
+@ObjectType({ simpleResolvers: true, description: 'An event of a limit.' })
 class UserLimitEvent {
   @Field(() => ID, { description: "The producer's id of the event." })
   eventId!: string;
@@ -130,7 +133,7 @@ class UserLimitEvent {
   type!: string;
 
   @Field(() => BigIntScalar, {
-    description: 'The place of the event among the events of the limit. Gaps are normal.',
+    description: 'The number that orders the events of the limit. Gaps are normal.',
   })
   sequenceNumber!: bigint;
 
@@ -138,18 +141,18 @@ class UserLimitEvent {
   occurredAt!: Date;
 
   @Field(() => Decimal, {
-    description: 'The progress after the event, as far as this event and earlier events show it.',
+    description: 'The progress after the event, computed from this event and earlier events.',
   })
   progressAfter!: string;
 
-  @Field(() => JSONObject, { description: 'The event in the form of its producer.' })
+  @Field(() => JSONObject, { description: 'The event exactly as its producer wrote it.' })
   @Computed()
   raw!: Readonly<Record<string, unknown>>;
 }
 
 const UserLimitEventConnection = createConnection('UserLimitEvent', {
   node: UserLimitEvent,
-  description: 'A page of the history of a limit, by sequence number, the latest first.',
+  description: 'A page of the history of a limit, highest sequence number first.',
   edge: { description: 'An event of a limit with its cursor.' },
   edges: 'The events with their cursors.',
   hasNodes: false,
@@ -171,7 +174,8 @@ export class UserLimitResolver {
   ) {}
 
   @FieldResolver(() => UserLimitEventConnection, {
-    description: 'The events of the limit, latest first, including events that came too late to count.',
+    description:
+      'The events of the limit, highest sequence number first. The history includes events that arrived too late to change the limit.',
   })
   async history(
     @Root() { tenantId, userId, userLimitId }: LimitKey,
@@ -179,7 +183,8 @@ export class UserLimitResolver {
     first: number | null,
     @Arg('after', () => String, {
       nullable: true,
-      description: 'The cursor of the last event of the previous page. Defaults to the latest event.',
+      description:
+        'The cursor of the last event of the previous page. If absent, the page begins with the newest event.',
     })
     after?: string,
   ) {
@@ -205,7 +210,7 @@ export class UserLimitResolver {
 
   @Subscription(() => UserLimitType, {
     description:
-      'Sends the limits of the user by id, at most 500, read after the subscription is live. Then it sends every limit that changes, as a full state. Intermediate states may be skipped. After a reconnect it begins again, so no change is missed. Limits beyond 500 are sent only when they change. Read them by `limits` with a filter.',
+      'Sends the first 500 limits of the user, sorted by id and read after the subscription is live. Then the subscription sends every limit that changes. Every update has the full state of a limit. Intermediate states may be skipped. After a reconnect the subscription sends the limits again, so the client misses no change. Limits beyond the first 500 are sent only when they change. Read these limits with `limits` and a filter.',
     subscribe: ({ args, context }: { args: { userId?: string }; context: Context }) =>
       context.container.get(UserLimitResolver).watchLimits(args, context),
   })

@@ -43,19 +43,27 @@ registerEnumType(NotificationAction, {
   description:
     'A change to notifications that have arrived. `markNotifications` accepts every action except SNOOZE and EXPIRE.',
   valuesConfig: {
-    SEEN: { description: 'Marks it as seen.' },
-    READ: { description: 'Marks it as read and seen.' },
-    UNREAD: { description: 'Marks it as unread. It stays seen.' },
-    ARCHIVE: { description: 'Archives it and marks it as seen. It no longer counts.' },
-    UNARCHIVE: { description: 'Moves it out of the archive. It is unread again if it was unread before.' },
-    UNSNOOZE: { description: 'Ends the snooze. It arrives again at the newest place, unseen and unread.' },
+    SEEN: { description: 'Marks the notification as seen.' },
+    READ: { description: 'Marks the notification as read and seen.' },
+    UNREAD: { description: 'Marks the notification as unread. The notification stays seen.' },
+    ARCHIVE: {
+      description: 'Archives the notification and marks it as seen. An archived notification does not count.',
+    },
+    UNARCHIVE: {
+      description:
+        'Moves the notification out of the archive. A notification that was unread when it was archived is unread again.',
+    },
+    UNSNOOZE: {
+      description:
+        'Ends the snooze. The notification arrives again at the top of the list, unseen and unread.',
+    },
     SNOOZE: {
       description:
-        'It was snoozed, so it neither counts nor appears in lists until it arrives again. Only `notificationStream` reports this action. Use `snoozeNotification` to snooze.',
+        'The notification was snoozed. A snoozed notification neither counts nor appears in lists until it arrives again. Only `notificationStream` reports this action. Use `snoozeNotification` to snooze.',
     },
     EXPIRE: {
       description:
-        'Its `expiresAt` has passed, so it neither counts nor appears in lists. Only `notificationStream` reports this action.',
+        'The notification has expired. An expired notification neither counts nor appears in lists. Only `notificationStream` reports this action.',
     },
   },
 });
@@ -73,13 +81,13 @@ class MarkNotificationsInput {
 
   @Field(() => NotificationAction, {
     description:
-      'The action. SNOOZE and EXPIRE are refused. Notifications that already have the state do not change.',
+      'The action. SNOOZE and EXPIRE are refused. Notifications that are already in the requested state do not change.',
   })
   action!: NotificationAction;
 
   @Field(() => [ID], {
     nullable: true,
-    description: 'Marks these notifications, 1 to 500. They may be archived or snoozed.',
+    description: 'Marks these notifications, 1 to 500. The notifications may be archived or snoozed.',
   })
   ids?: readonly string[] | null;
 
@@ -93,7 +101,7 @@ class MarkNotificationsInput {
   @Field(() => String, {
     nullable: true,
     description:
-      'The cursor of the newest notification that the client showed. Later arrivals are not marked. Defaults to everything that has arrived.',
+      'The cursor of the newest notification that the client showed. Notifications that arrived later are not marked. If absent, `ids` or `filter` alone select the notifications.',
   })
   upTo?: string | null;
 }
@@ -129,14 +137,18 @@ class NotificationPayload implements MutationPayload {
 
   @Field(() => BadgeType, {
     nullable: true,
-    description: 'The badge of its user after the change. Null if there are errors.',
+    description: 'The badge of the user after the change. Null if there are errors.',
   })
   badge!: BadgeType | null;
 
   userErrors!: readonly UserError[];
 }
 
-@ObjectType({ implements: MutationPayload, simpleResolvers: true, description: 'The result of the marking.' })
+@ObjectType({
+  implements: MutationPayload,
+  simpleResolvers: true,
+  description: 'The notifications that changed, and the badge.',
+})
 class MarkNotificationsPayload implements MutationPayload {
   @Field(() => Int, { description: 'The number of notifications that changed.' })
   affectedCount!: number;
@@ -156,7 +168,7 @@ export class MarkingResolver {
 
   @Mutation(() => MarkNotificationsPayload, {
     description:
-      'Marks notifications as seen, read, archived or the reverse, and updates the badge on every device. In an inbox of more than 5000 notifications the mutation works in steps, and the badge is correct after each step. A repeat changes nothing, and completes an interrupted call.',
+      'Marks notifications, for example as read or archived, and updates the badge on every device. In an inbox of more than 5000 notifications the mutation works in steps, and the badge is correct after each step. Repeat an interrupted call to complete it. Repeating a completed call changes nothing.',
   })
   async markNotifications(
     @Arg('input', () => MarkNotificationsInput) input: MarkNotificationsInput,
@@ -199,7 +211,7 @@ export class MarkingResolver {
 
   @Mutation(() => NotificationPayload, {
     description:
-      'Snoozes a notification until a time. During the snooze it does not count. Then it arrives again at the newest place, unseen and unread.',
+      'Snoozes a notification until a time. During the snooze the notification does not count. At the end of the snooze the notification arrives again at the top of the list, unseen and unread.',
   })
   snoozeNotification(
     @Arg('input', () => SnoozeNotificationInput) { id, until }: SnoozeNotificationInput,
@@ -211,7 +223,7 @@ export class MarkingResolver {
 
   @Mutation(() => NotificationPayload, {
     description:
-      'Cancels a scheduled notification. Canceling it again changes nothing. Requires a service or admin token.',
+      'Cancels a scheduled notification. A repeated call changes nothing. Requires a service or admin token.',
   })
   cancelScheduledNotification(
     @Arg('id', () => ID, { description: 'The id of the notification.' }) id: string,
@@ -233,7 +245,10 @@ export class MarkingResolver {
 
 type Changed = Awaited<ReturnType<Act['snooze']>>;
 
-/** Changes the notification with this id. Unknown ids and ids of other kinds of nodes give NOT_FOUND. */
+/**
+ * Changes the notification with this id. Returns NOT_FOUND if the id is unknown or belongs to another kind of
+ * node.
+ */
 async function changeOne(
   id: string,
   { caller }: Context,
@@ -262,7 +277,7 @@ const refused = (problem: Problem) => ({
 
 type Selection = {
   readonly which: MarkRequest['which'];
-  /** The index of each id in the input. */
+  /** Maps each id to its index in the input. */
   readonly at: ReadonlyMap<string, number>;
   /** The ids that are not ids of notifications. */
   readonly foreignIds: readonly string[];

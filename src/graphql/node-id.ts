@@ -1,8 +1,6 @@
 import { name } from '../events/text.ts';
 
-/**
- * For each kind of node: the prefix of its ids, and the number of parts that identify one node of the kind.
- */
+/** The kinds of nodes. Each kind has a prefix for its ids, and a number of parts that identify one node. */
 const kinds = {
   User: { prefix: 'usr', parts: 1 },
   Notification: { prefix: 'ntf', parts: 1 },
@@ -14,12 +12,15 @@ const kinds = {
 } as const;
 export type NodeKind = keyof typeof kinds;
 
-/** A global id, opaque to clients. It holds the kind of the node and the parts that identify the node. */
+/**
+ * Creates a global id, which is opaque to clients. The id contains the kind of the node and the parts that
+ * identify the node.
+ */
 export function nodeId(kind: NodeKind, ...parts: readonly string[]): string {
   return `${kinds[kind].prefix}_${Buffer.from(parts.join('\n')).toString('base64url')}`;
 }
 
-/** The kind and the parts in a global id. undefined if Unseen did not create the id. */
+/** Reads the kind and the parts from a global id. Returns undefined if Unseen did not create the id. */
 export function parseNodeId(
   id: string,
 ): { readonly kind: NodeKind; readonly parts: readonly string[] } | undefined {
@@ -28,7 +29,8 @@ export function parseNodeId(
   const parts = Buffer.from(id.slice(kinds[kind].prefix.length + 1), 'base64url')
     .toString()
     .split('\n');
-  // Base64 decoders ignore invalid characters. Encoding the parts again finds ids that Unseen did not create.
+  // Base64 decoders ignore invalid characters, so several texts decode to the same parts. Only the text that
+  // `nodeId` creates from the parts is valid.
   if (nodeId(kind, ...parts) !== id || parts.length !== kinds[kind].parts) return undefined;
   if (!parts.every((part) => name.safeParse(part).success)) return undefined;
   // The second part is a time in milliseconds. The store accepts at most 15 digits.

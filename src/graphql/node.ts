@@ -52,8 +52,8 @@ type ReadNode = (
 ) => Promise<{ readonly __typename: string } | undefined>;
 
 /**
- * Reads a node of each kind by the parts of its id. undefined if the node does not exist or the caller may
- * not see it.
+ * Maps each kind of node to a function that reads a node by the parts of its id. The function returns
+ * undefined if the node does not exist or the caller may not see the node.
  */
 const readers: Readonly<Record<NodeKind, ReadNode>> = {
   async Notification({ notificationReads }, context, [id = '']) {

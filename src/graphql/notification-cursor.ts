@@ -1,5 +1,5 @@
 /**
- * Whether the place of a cursor is a place in the list of notifications, which is the decimal `seq` of a
+ * Whether a position is valid in the list of notifications. Such a position is the decimal `seq` of a
  * notification.
  */
 export function isSeq(place: readonly string[]): boolean {

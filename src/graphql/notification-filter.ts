@@ -52,10 +52,13 @@ export class NotificationFilterInput {
   createdAt?: DateTimeRangeInput | null;
 }
 
-/** The filter of a list without a filter: notifications that are not archived and not snoozed. */
+/** The filter that applies if the caller gives none: notifications that are not archived and not snoozed. */
 export const listed: NotificationFilter = { archived: false, snoozed: false };
 
-/** The filter for the store. Throws BAD_USER_INPUT if the filter cannot match any notification. */
+/**
+ * Converts the input to the filter of the store. Throws BAD_USER_INPUT if the filter cannot match any
+ * notification.
+ */
 export function filterOf(input: NotificationFilterInput | null | undefined): NotificationFilter {
   if (!input) return listed;
   const { seen, read, archived, snoozed, categories, subjectId, createdAt } = input;
@@ -78,8 +81,8 @@ export function filterOf(input: NotificationFilterInput | null | undefined): Not
 }
 
 /**
- * Throws BAD_USER_INPUT for U+0000 and lone surrogates. PostgreSQL refuses both, so no stored name contains
- * them.
+ * Throws BAD_USER_INPUT if a name contains U+0000 or a lone surrogate. PostgreSQL refuses both, so no stored
+ * name contains them.
  */
 function storable(names: readonly string[]): readonly string[] {
   if (names.every((name) => !name.includes('\0') && name.isWellFormed())) return names;

@@ -33,13 +33,17 @@ registerEnumType(NotificationStatus, {
   name: 'NotificationStatus',
   description: 'The state of a notification.',
   valuesConfig: {
-    SCHEDULED: { description: 'It will be delivered at `scheduledFor`.' },
-    DELIVERED: { description: 'It is in the inbox.' },
+    SCHEDULED: { description: 'The notification will be delivered at `scheduledFor`.' },
+    DELIVERED: { description: 'The notification is in the inbox.' },
     SUPPRESSED: {
-      description: 'The user could not receive it. It never counts, even if the user opts in later.',
+      description:
+        'The user could not receive the notification. A suppressed notification never counts, even if the user opts in later.',
     },
-    CANCELED: { description: 'It was canceled before its delivery.' },
-    EXPIRED: { description: 'Its `expiresAt` has passed, so it neither counts nor appears in lists.' },
+    CANCELED: { description: 'The notification was canceled before its delivery.' },
+    EXPIRED: {
+      description:
+        'The `expiresAt` of the notification has passed. The notification neither counts nor appears in lists.',
+    },
   },
 });
 
@@ -51,12 +55,12 @@ export enum Severity {
 }
 registerEnumType(Severity, {
   name: 'Severity',
-  description: 'The importance for the user. The client decides how to show it.',
+  description: 'The importance for the user. The client decides how to show the importance.',
   valuesConfig: {
-    LOW: { description: 'Good to know.' },
-    NORMAL: { description: 'The usual.' },
-    HIGH: { description: 'Should be read soon.' },
-    CRITICAL: { description: 'Must not be missed.' },
+    LOW: { description: 'The user may read the notification at any time.' },
+    NORMAL: { description: 'The usual importance.' },
+    HIGH: { description: 'The user should read the notification soon.' },
+    CRITICAL: { description: 'The user must not miss the notification.' },
   },
 });
 
@@ -75,11 +79,11 @@ export class NotificationType implements Node {
   severity!: Severity;
 
   @Field(() => String, {
-    description: '1 to 200 characters of plain text. Escape it before you show it as HTML.',
+    description: 'The title, 1 to 200 characters of plain text. Escape the title before you show it as HTML.',
   })
   title!: string;
 
-  @Field(() => String, { nullable: true, description: 'At most 4000 characters of plain text.' })
+  @Field(() => String, { nullable: true, description: 'The text, at most 4000 characters of plain text.' })
   body!: string | null;
 
   @Field(() => JSONObject, { nullable: true, description: 'Data that the sender attached.' })
@@ -91,7 +95,7 @@ export class NotificationType implements Node {
   @Field(() => ID, {
     nullable: true,
     description:
-      'The page or item that the notification is about. A visit to the subject marks its newest 1000 notifications as read.',
+      'The id of the page or item that the notification is about. A visit to this page or item marks the newest 1000 notifications about it as read.',
   })
   subjectId!: string | null;
 
@@ -100,48 +104,57 @@ export class NotificationType implements Node {
   })
   status!: NotificationStatus;
 
-  @Field(() => DateTime, { description: 'When it was sent.' })
+  @Field(() => DateTime, { description: 'When the notification was sent.' })
   createdAt!: Date;
 
   @Field(() => DateTime, {
     nullable: true,
-    description: 'The scheduled delivery. Null means that it was sent at once.',
+    description: 'The time of the scheduled delivery. Null if the notification was sent at once.',
   })
   scheduledFor!: Date | null;
 
   @Field(() => DateTime, {
     nullable: true,
-    description: 'When it reached the inbox, or reached it again.',
+    description: 'When the notification last arrived in the inbox.',
   })
   deliveredAt!: Date | null;
 
   @Field(() => DateTime, {
     nullable: true,
-    description: 'When it was marked as seen, or the inbox was opened. Null while unseen.',
+    description:
+      'When the notification was marked as seen, or when the user opened the inbox. Null while the notification is unseen.',
   })
   seenAt!: Date | null;
 
-  @Field(() => DateTime, { nullable: true, description: 'When it was read. Null while unread.' })
+  @Field(() => DateTime, {
+    nullable: true,
+    description: 'When the notification was read. Null while it is unread.',
+  })
   readAt!: Date | null;
 
-  @Field(() => DateTime, { nullable: true, description: 'When it was archived. Null if it is not archived.' })
+  @Field(() => DateTime, {
+    nullable: true,
+    description: 'When the notification was archived. Null if it is not archived.',
+  })
   archivedAt!: Date | null;
 
   @Field(() => DateTime, {
     nullable: true,
-    description: 'The end of the snooze, when it arrives again and counts again. Null if it is not snoozed.',
+    description:
+      'The end of the snooze. The notification then arrives again and counts again. Null if the notification is not snoozed.',
   })
   snoozedUntil!: Date | null;
 
   @Field(() => DateTime, {
     nullable: true,
-    description: 'From this time on it neither counts nor appears in lists. Null means never.',
+    description:
+      'From this time on, the notification neither counts nor appears in lists. Null if the notification never expires.',
   })
   expiresAt!: Date | null;
 
   @Field(() => Int, {
     description:
-      'The number of notifications in this group. Above 1, several notifications with one `groupKey` arrived while unseen, and this is the newest.',
+      'The number of notifications in this group. A number above 1 means that several notifications with the same `groupKey` arrived before the user saw them. This notification is then the newest of the group.',
   })
   groupCount!: number;
 }
@@ -152,10 +165,13 @@ export const NotificationConnection = createConnection('Notification', {
   edge: {
     description: 'A notification with its cursor.',
     cursor:
-      'The cursor of this entry, for `after`. In an inbox it is also valid for `upTo` of `openInbox` and `markNotifications`. A cursor of a scheduled notification is refused there.',
+      'The cursor of this entry, for `after`. The cursor of a notification in an inbox is also valid for `upTo` of `openInbox` and `markNotifications`. The cursor of a scheduled notification is not valid for `upTo`.',
   },
   totalCount: 'The number of all entries that match the filter. Counted only if selected.',
-  badge: { type: BadgeType, description: 'The badge of this inbox, read after the page.' },
+  badge: {
+    type: BadgeType,
+    description: 'The badge of this inbox. Unseen reads the badge after the notifications of the page.',
+  },
 });
 
 export const notificationNode = (notification: Notification) => ({
@@ -165,8 +181,9 @@ export const notificationNode = (notification: Notification) => ({
 });
 
 /**
- * Whether the caller may see the notification. A user sees scheduled and delivered notifications only.
- * Services and admins also see suppressed ones, and ones that were canceled before their delivery.
+ * Whether the caller may see the notification. A user sees only scheduled and delivered notifications.
+ * Services and admins also see suppressed notifications, and notifications that were canceled before their
+ * delivery.
  */
 export function maySeeNotification(context: Context, { userId, seq, status }: Notification): boolean {
   return (
@@ -237,8 +254,8 @@ export class NotificationResolver {
       'Why the user could not receive the notification. Only admins see the reason. Null for every other caller.',
   })
   suppressedReason(@Root() { suppressedReason }: Notification, @Ctx() { caller }: Context): string | null {
-    // The events of a stream have no caller. They never contain a suppressed notification, so `caller` is not
-    // read.
+    // An event of a stream has no caller, and its notification is never suppressed. So the first condition
+    // must be checked before `caller` is read.
     return suppressedReason !== null && caller.role === 'admin' ? suppressedReason : null;
   }
 }

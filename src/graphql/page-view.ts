@@ -18,13 +18,16 @@ import { DateTime, IdempotencyKey } from './scalars.ts';
 export class PageViewType implements Node {
   id!: string;
 
-  @Field(() => String, { description: 'The name of the page. Stats count by name.' })
+  @Field(() => String, { description: 'The name of the page. Stats count views per name.' })
   name!: string;
 
   @Field(() => String, { nullable: true, description: 'The path of the page on the site.' })
   path!: string | null;
 
-  @Field(() => ID, { nullable: true, description: 'The visited item or subject.' })
+  @Field(() => ID, {
+    nullable: true,
+    description: 'The id of the item or other subject that the user visited.',
+  })
   subjectId!: string | null;
 
   @Field(() => DateTime, { description: 'When the user viewed the page.' })
@@ -84,13 +87,15 @@ class RecordPageViewInput {
   })
   userId?: string | null;
 
-  @Field(() => String, { description: 'The name of the page, 1 to 500 characters. Stats count by name.' })
+  @Field(() => String, {
+    description: 'The name of the page, 1 to 500 characters. Stats count views per name.',
+  })
   name!: string;
 
   @Field(() => DateTime, {
     nullable: true,
     description:
-      'When it happened, from the retention (183 days by default) ago to 5 minutes in the future. Defaults to now.',
+      'The time of the activity, at most the retention (183 days by default) in the past and at most 5 minutes in the future. Defaults to now.',
   })
   occurredAt?: Date | null;
 
@@ -102,14 +107,14 @@ class RecordPageViewInput {
 
   @Field(() => ID, {
     nullable: true,
-    description: 'The visited item or subject, 1 to 128 characters.',
+    description: 'The id of the item or other subject that the user visited, 1 to 128 characters.',
   })
   subjectId?: string | null;
 
   @Field(() => String, {
     defaultValue: pageViewType,
     description:
-      'The type of the activity, 1 to 128 characters. Defaults to `page_view`. Any other type counts only in `activityMetrics`. A tenant has 200 types (`MAX_ACTIVITY_TYPES`) of at most 64 bytes. Further types count as `other`.',
+      'The type of the activity, 1 to 128 characters. Defaults to `page_view`. Other types count only in `activityMetrics`. The metrics count up to 200 types per tenant by name (`MAX_ACTIVITY_TYPES`). Further types, and types of more than 64 bytes, count as `other`.',
   })
   activityType!: string;
 
@@ -151,7 +156,7 @@ export class PageViewResolver {
 
   @Mutation(() => RecordPageViewPayload, {
     description:
-      'Records that a user viewed a page or did something else. Answers when the event is durable. Stats and metrics include it a moment later.',
+      'Records that a user viewed a page or did something else. Answers when the event is durable. Stats and metrics include the event a moment later.',
   })
   async recordPageView(
     @Arg('input', () => RecordPageViewInput) input: RecordPageViewInput,
@@ -164,7 +169,7 @@ export class PageViewResolver {
 
   @Mutation(() => RecordPageViewsPayload, {
     description:
-      'Records up to 500 page views. Invalid views are reported in `userErrors`, and the other views are recorded.',
+      'Records up to 500 page views. Invalid views are reported in `userErrors`, and all other views are recorded.',
   })
   async recordPageViews(
     @Arg('input', () => RecordPageViewsInput) { views }: RecordPageViewsInput,

@@ -17,7 +17,7 @@ export enum UserErrorCode {
 
 registerEnumType(UserErrorCode, {
   name: 'UserErrorCode',
-  description: 'Why a mutation did not do what was asked. Other parts of the result are valid.',
+  description: 'The reason why a mutation refused a change. The other parts of the result are valid.',
   valuesConfig: Object.fromEntries(
     Object.entries(problemTable).map(([code, { meaning }]) => [code, { description: meaning }]),
   ),
@@ -25,10 +25,12 @@ registerEnumType(UserErrorCode, {
 
 @ObjectType({ description: 'One expected failure for the caller to handle.', simpleResolvers: true })
 export class UserError {
-  @Field(() => UserErrorCode, { description: 'The code for programs.' })
+  @Field(() => UserErrorCode, { description: 'The code, for programs to act on.' })
   code!: UserErrorCode;
 
-  @Field(() => String, { description: 'The message for people: what is wrong, where, and what to do.' })
+  @Field(() => String, {
+    description: 'The message, for people to read. The message says what is wrong, where, and what to do.',
+  })
   message!: string;
 
   @Field(() => [String], {
@@ -43,7 +45,8 @@ export class UserError {
 const maxItems = 500;
 
 /**
- * The problem if a list of the input is empty or longer than `maxItems`. undefined if the length is valid.
+ * Returns a problem if a list of the input is empty or longer than `maxItems`. Returns undefined if the
+ * length is valid.
  */
 export function countProblem(name: string, count: number): Problem | undefined {
   if (count > 0 && count <= maxItems) return undefined;
@@ -51,7 +54,7 @@ export function countProblem(name: string, count: number): Problem | undefined {
   return { code, message: `${name} must have 1 to ${maxItems} entries.`, path: ['input', name] };
 }
 
-@InterfaceType({ description: 'The fields of every mutation result.' })
+@InterfaceType({ description: 'The fields that the result of every mutation has.' })
 export abstract class MutationPayload {
   @Field(() => [UserError], { description: 'The expected failures. Empty if everything was done.' })
   userErrors!: readonly UserError[];

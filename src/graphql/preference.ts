@@ -25,10 +25,12 @@ import { UserType } from './user.ts';
 
 @ObjectType({ simpleResolvers: true, description: 'Whether notifications of a category reach the user.' })
 class CategoryPreference {
-  @Field(() => String, { description: '1 to 64 of `A-Z a-z 0-9 _ . : -`.' })
+  @Field(() => String, { description: 'The category, 1 to 64 characters of `A-Z a-z 0-9 _ . : -`.' })
   category!: string;
 
-  @Field(() => Boolean, { description: 'The choice of the user. Defaults to true.' })
+  @Field(() => Boolean, {
+    description: 'Whether the user wants notifications of this category. Defaults to true.',
+  })
   enabled!: boolean;
 
   @Field(() => Boolean, {
@@ -47,7 +49,7 @@ class NotificationPreferences {
   enabled!: boolean;
 
   @Field(() => [CategoryPreference], {
-    description: 'The categories with a preference, at most 100, and the locked categories, by name.',
+    description: 'The categories with a preference, at most 100, and the locked categories, sorted by name.',
   })
   categories!: readonly CategoryPreference[];
 }
@@ -55,7 +57,8 @@ class NotificationPreferences {
 @InputType({ description: 'A preference for one category.' })
 class CategoryPreferenceInput {
   @Field(() => String, {
-    description: '1 to 64 of `A-Z a-z 0-9 _ . : -`. The category need not be in use.',
+    description:
+      'The category, 1 to 64 characters of `A-Z a-z 0-9 _ . : -`. The category need not be in use.',
   })
   category!: string;
 
@@ -64,7 +67,7 @@ class CategoryPreferenceInput {
 }
 
 @InputType({
-  description: 'The changes. An absent field keeps its value. Null restores the default.',
+  description: 'The values to change. An absent field does not change the value. Null restores the default.',
 })
 class UpdatePreferencesInput {
   @Field(() => ID, {
@@ -82,7 +85,7 @@ class UpdatePreferencesInput {
 
   @Field(() => [CategoryPreferenceInput], {
     nullable: true,
-    description: `At most ${maxChosenCategories} categories, without duplicates. Other categories keep their preference.`,
+    description: `At most ${maxChosenCategories} categories, without duplicates. The preferences for other categories do not change.`,
   })
   categories?: CategoryPreferenceInput[] | null;
 
@@ -105,7 +108,7 @@ class PreferencesPayload implements MutationPayload {
   @Field(() => BadgeType, {
     nullable: true,
     description:
-      'The badge. Preferences do not change it, because they affect only later notifications. Null if there are errors.',
+      'The badge. The mutation does not change the badge, because preferences affect only later notifications. Null if there are errors.',
   })
   @Computed()
   badge!: BadgeType | null;
@@ -130,7 +133,7 @@ export class PreferenceResolver {
 
   @Mutation(() => PreferencesPayload, {
     description:
-      'Changes which notifications reach a user from now on. It does not change notifications that were sent before.',
+      'Changes which notifications reach a user from now on. Notifications that were sent before do not change.',
   })
   async updatePreferences(
     @Arg('input', () => UpdatePreferencesInput) input: UpdatePreferencesInput,
@@ -141,7 +144,7 @@ export class PreferenceResolver {
     const categories = input.categories ?? [];
     const problems = choiceProblems(categories);
     if (problems.length > 0) return refused(problems);
-    // A user token creates its user, even if no event of the user was recorded before.
+    // A request with a user token creates the user, even if Unseen has no event of the user.
     if (context.caller.role === 'user') await read.self(key);
     const { enabled, timeZone } = input;
     const patch = { canReceiveNotifications: enabled, timeZone };

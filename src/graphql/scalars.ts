@@ -40,7 +40,7 @@ function stringScalar<T>(options: {
 
 const asString = (value: unknown) => String(value);
 
-// ID also accepts JSON numbers. JSON.parse rounds a number beyond 2^53, so the rounded number could name
+// GraphQLID also accepts JSON numbers. JSON.parse rounds numbers beyond 2^53, so a rounded number could name
 // another object.
 const parseId = GraphQLID.parseValue;
 GraphQLID.parseValue = (value) => {
@@ -50,18 +50,19 @@ GraphQLID.parseValue = (value) => {
   return parseId(value);
 };
 
-// zod checks the day of the month and the offset. zod allows a time without seconds, but RFC 3339 does not.
+// zod checks the day of the month and the offset. But zod accepts a time without seconds, which RFC 3339 does
+// not allow.
 const isoDateTime = z.iso.datetime({ offset: true });
 
-// The first instant that PostgreSQL accepts without an era. Its calendar has no year 0.
+// The first instant that PostgreSQL accepts without an era. PostgreSQL has no year 0.
 const firstInstant = Date.parse('0001-01-01T00:00:00Z');
-// toISOString() writes later years with a sign and six digits, which is not RFC 3339.
+// The last instant that toISOString() writes in the form of RFC 3339. Later years get a sign and six digits.
 const lastInstant = Date.parse('9999-12-31T23:59:59.999Z');
 
 export const DateTime = stringScalar<Date>({
   name: 'DateTime',
   description:
-    'An instant in RFC 3339 with an offset: `2026-11-20T09:00:00Z`, `2026-11-20T10:00:00.123+01:00`. Results are in UTC with milliseconds. Refused: a missing offset, 30 February, 24:00, second 60, and years after 9999 in UTC.',
+    'A time in RFC 3339 with an offset, e.g. `2026-11-20T09:00:00Z` or `2026-11-20T10:00:00.123+01:00`. Results are in UTC with milliseconds. Unseen refuses a missing offset, 30 February, 24:00, second 60, and years after 9999 in UTC.',
   specifiedByURL: 'https://www.rfc-editor.org/rfc/rfc3339#section-5.6',
   expected: 'an RFC 3339 date-time with zone, e.g. 2026-11-20T09:00:00Z',
   parse(value) {
@@ -74,7 +75,7 @@ export const DateTime = stringScalar<Date>({
 
 export const LocalDate = stringScalar<string>({
   name: 'LocalDate',
-  description: 'A calendar day, `YYYY-MM-DD`, in the time zone named beside it.',
+  description: 'A calendar day, `YYYY-MM-DD`, in the time zone of the stats.',
   expected: 'a calendar day, YYYY-MM-DD',
   parse: (value) => (z.iso.date().safeParse(value).success ? value : undefined),
   serialize: asString,
@@ -93,7 +94,7 @@ export const TimeZone = stringScalar<string>({
 export const IdempotencyKey = stringScalar<string>({
   name: 'IdempotencyKey',
   description:
-    'Identifies one intended change, so that a retry does not repeat it: 1 to 128 of `A-Z a-z 0-9 _ . : -`. A key belongs to a tenant, a caller and a mutation. The same key with other input is refused with IDEMPOTENCY_CONFLICT.',
+    'A key that identifies one intended change, so that a retry does not repeat the change. 1 to 128 characters of `A-Z a-z 0-9 _ . : -`. A key belongs to one tenant, one caller and one mutation. The same key with other input is refused with IDEMPOTENCY_CONFLICT.',
   expected: '1 to 128 of A-Z a-z 0-9 _ . : -',
   parse: (value) => (/^[A-Za-z0-9_.:-]{1,128}$/.test(value) ? value : undefined),
   serialize: asString,
@@ -101,7 +102,7 @@ export const IdempotencyKey = stringScalar<string>({
 
 export const BigIntScalar = stringScalar<bigint>({
   name: 'BigInt',
-  description: 'A 64-bit integer as a string: `"9007199254740993"`. A JSON number is refused.',
+  description: 'A 64-bit integer as a string, e.g. `"9007199254740993"`. A JSON number is refused.',
   expected: 'a 64-bit integer as a string, e.g. "42"',
   parse: (value) =>
     /^-?\d{1,19}$/.test(value) && BigInt.asIntN(64, BigInt(value)) === BigInt(value)
@@ -113,7 +114,7 @@ export const BigIntScalar = stringScalar<bigint>({
 export const Decimal = stringScalar<string>({
   name: 'Decimal',
   description:
-    'An exact decimal as a string with at most 38 digits: `"9800.00"`. Its decimals are kept. A JSON number, commas, an exponent and a plus sign are refused.',
+    'An exact decimal number as a string with at most 38 digits, e.g. `"9800.00"`. Trailing zeros are preserved. A JSON number, commas, an exponent and a plus sign are refused.',
   expected: 'an exact decimal of at most 38 digits as a string, e.g. "9800.00"',
   parse: (value) => (signedDecimal.safeParse(value).success ? value : undefined),
   serialize: asString,
@@ -128,7 +129,7 @@ function readJsonObject(value: unknown): Record<string, unknown> {
 export const JSONObject = new GraphQLScalarType({
   name: 'JSONObject',
   description:
-    'A JSON object of at most 16 KB as UTF-8, without U+0000 and lone surrogates. It is stored unchanged.',
+    'A JSON object of at most 16 KB as UTF-8, without U+0000 and lone surrogates. Unseen stores the object unchanged.',
   serialize: (value) => value,
   parseValue: readJsonObject,
   parseLiteral: (node, variables) => readJsonObject(valueFromASTUntyped(node, variables)),

@@ -58,8 +58,8 @@ const resolverClasses = [
 ] as const;
 
 /**
- * The executable schema with the access rules. The process has one schema. The context of each request
- * provides the resolvers.
+ * Returns the executable schema with the access rules. A process has one schema. The resolvers come from the
+ * context of each request.
  */
 export function getSchema(): GraphQLSchema {
   schema ??= enforceAccess(
@@ -72,10 +72,10 @@ function buildResolvers(): GraphQLSchema {
   return buildSchemaSync({
     resolvers: resolverClasses,
     container: ({ context }: { context: Context }) => context.container,
-    // The scalars and the flow check all input. class-validator would check neither.
+    // class-validator is off, because the scalars and the code in src/flow check all input.
     validate: false,
-    // type-graphql requires a pub/sub if the schema has subscriptions. `watch` feeds the subscriptions of
-    // Unseen, so this pub/sub must never be called.
+    // type-graphql requires a pub/sub if the schema has subscriptions. The code in src/flow/watch feeds the
+    // subscriptions instead, so this pub/sub must never be called.
     pubSub: { publish: refusePubSub, subscribe: refusePubSub },
   });
 }
@@ -105,7 +105,7 @@ function withResolvers(
   return schema;
 }
 
-/** The text of `schema.graphql`. It is sorted, so moving code does not change the file. */
+/** The text of `schema.graphql`. The text is sorted, so that moving code does not change the file. */
 export function printedSchema(): string {
   return `${printSchema(lexicographicSortSchema(getSchema()))}\n`;
 }

@@ -50,7 +50,7 @@ describe('sendNotifications', () => {
     expect(await ask(node, { id: sent.notificationIds[0] }, token)).toEqual({ node: null });
   });
 
-  it('reports the path of an unknown user, and repeats its answer for the same key', async () => {
+  it('reports the path of an unknown user, and returns the same answer for a repeated idempotency key', async () => {
     await create(['there', 'too']);
     const input = {
       userIds: ['there', 'nobody', 'too'],
@@ -66,7 +66,7 @@ describe('sendNotifications', () => {
     });
     await create(['nobody']);
     expect(await ask(sendMany, { input })).toEqual(first);
-    // This notification arrives after every effect of the repeat.
+    // When this notification has arrived, every effect of the repeated call has happened.
     await ask(sendMany, { input: { userIds: ['there', 'nobody'], content: { title: 'After' } } });
     for (const [userId, unseen] of [
       ['there', 2],

@@ -8,16 +8,19 @@ import { DateTime, IdempotencyKey, JSONObject } from './scalars.ts';
 
 @InputType({ description: 'The content of a notification.' })
 class NotificationContentInput {
-  @Field(() => String, { defaultValue: 'general', description: '1 to 64 of `A-Z a-z 0-9 _ . : -`.' })
+  @Field(() => String, {
+    defaultValue: 'general',
+    description: 'The category, 1 to 64 characters of `A-Z a-z 0-9 _ . : -`.',
+  })
   category!: string;
 
   @Field(() => Severity, { defaultValue: Severity.NORMAL, description: 'The importance for the user.' })
   severity!: Severity;
 
-  @Field(() => String, { description: '1 to 200 characters of plain text.' })
+  @Field(() => String, { description: 'The title, 1 to 200 characters of plain text.' })
   title!: string;
 
-  @Field(() => String, { nullable: true, description: 'At most 4000 characters of plain text.' })
+  @Field(() => String, { nullable: true, description: 'The text, at most 4000 characters of plain text.' })
   body?: string | null;
 
   @Field(() => JSONObject, { nullable: true, description: 'Data for the client, at most 16 KB.' })
@@ -33,21 +36,21 @@ class NotificationContentInput {
   @Field(() => ID, {
     nullable: true,
     description:
-      'The page or item that the notification is about, 1 to 128 characters. A visit to the subject marks its newest 1000 notifications as read.',
+      'The id of the page or item that the notification is about, 1 to 128 characters. A visit to this page or item marks the newest 1000 notifications about it as read.',
   })
   subjectId?: string | null;
 
   @Field(() => String, {
     nullable: true,
     description:
-      '1 to 128 characters. The notification joins the unseen notification of the same user and group: it replaces the content, increases `groupCount`, and the group counts once.',
+      'The key of the group, 1 to 128 characters. If the user has an unseen notification with the same key, the new notification replaces its content and increases its `groupCount`. The group counts as one notification.',
   })
   groupKey?: string | null;
 
   @Field(() => DateTime, {
     nullable: true,
     description:
-      'From this time on it neither counts nor appears in lists. It must be after the delivery. Defaults to never.',
+      'From this time on, the notification neither counts nor appears in lists. The time must be after the delivery. If absent, the notification never expires.',
   })
   expiresAt?: Date | null;
 }
@@ -56,7 +59,7 @@ class NotificationContentInput {
 class SendNotificationInput {
   @Field(() => ID, {
     description:
-      'The receiver, who must exist. A user is created by their first page view, item view or limit event, by `viewer`, `openInbox` or `updatePreferences` with their own token, and by `upsertUsers` and `importUserRange`.',
+      'The user who receives the notification. The user must exist. Unseen creates a user at the first page view, item view or limit event of the user, and when the user calls `viewer`, `openInbox` or `updatePreferences`. `upsertUsers` and `importUserRange` also create users.',
   })
   userId!: string;
 
@@ -80,7 +83,8 @@ class SendNotificationInput {
 @InputType({ description: 'The same notification for many users.' })
 class SendNotificationsInput {
   @Field(() => [ID], {
-    description: '1 to 500 users, without duplicates. They must exist, as in `SendNotificationInput`.',
+    description:
+      'The ids of 1 to 500 users, without duplicates. The users must exist, as in `SendNotificationInput`.',
   })
   userIds!: string[];
 
@@ -111,7 +115,7 @@ class SendNotificationPayload implements MutationPayload {
   @Field(() => ID, {
     nullable: true,
     description:
-      'The id of the durable notification, which is delivered a moment later. Null if there are errors.',
+      'The id of the notification. The notification is durable and is delivered a moment later. Null if there are errors.',
   })
   notificationId!: string | null;
 
@@ -126,7 +130,7 @@ class SendNotificationPayload implements MutationPayload {
 class SendNotificationsPayload implements MutationPayload {
   @Field(() => [ID], {
     description:
-      'The ids of the accepted notifications, in the order of `userIds`. They are durable and delivered a moment later.',
+      'The ids of the accepted notifications, in the order of `userIds`. The notifications are durable and are delivered a moment later.',
   })
   notificationIds!: readonly string[];
 
@@ -162,7 +166,7 @@ export class SendingResolver {
 
   @Mutation(() => SendNotificationsPayload, {
     description:
-      'Sends the same notification to up to 500 users. Users who cannot receive it are reported in `userErrors` with the path of their id, and the others receive it. If the content or a time is invalid, no user receives it. Answers when the notifications are durable. The badges change a moment later. Requires a service or admin token.',
+      'Sends the same notification to up to 500 users. Users who cannot receive the notification are reported in `userErrors` with the path of their id. All other users receive the notification. If the content or a time is invalid, no user receives it. Answers when the notifications are durable. The badges change a moment later. Requires a service or admin token.',
   })
   async sendNotifications(
     @Arg('input', () => SendNotificationsInput) input: SendNotificationsInput,
@@ -196,7 +200,7 @@ function notificationOf({
   };
 }
 
-/** Removes fields that are null or undefined. An event has no null: the field is absent. */
+/** Removes fields that are null or undefined, because an event omits such fields. */
 function withoutNulls<T extends object>(input: T): Partial<T> {
   return Object.fromEntries(
     Object.entries(input).filter(([, value]) => value !== null && value !== undefined),

@@ -22,13 +22,13 @@ enum WindowMode {
 }
 registerEnumType(WindowMode, {
   name: 'WindowMode',
-  description: 'Where a window of N days begins.',
+  description: 'The start of a window of N days.',
   valuesConfig: {
     CALENDAR: {
       description:
-        'At the start of the calendar day N-1 days back, in the time zone. Today is the last day and is not over.',
+        'The window begins at the start of a calendar day in the time zone, N-1 days before the day of `asOf`. The last day ends early, at `asOf`.',
     },
-    ROLLING: { description: 'Exactly N × 24 hours back.' },
+    ROLLING: { description: 'The window begins exactly N × 24 hours before `asOf`.' },
   },
 });
 
@@ -40,7 +40,10 @@ export class StatsWindowInput {
   })
   days!: number;
 
-  @Field(() => WindowMode, { defaultValue: WindowMode.CALENDAR, description: 'Where the window begins.' })
+  @Field(() => WindowMode, {
+    defaultValue: WindowMode.CALENDAR,
+    description: 'Whether the window begins at the start of a day.',
+  })
   mode!: WindowMode;
 
   @Field(() => TimeZone, {
@@ -52,7 +55,7 @@ export class StatsWindowInput {
   @Field(() => DateTime, {
     nullable: true,
     description:
-      'The exclusive end of the window, from the retention ago to 5 minutes in the future. Defaults to now.',
+      'The exclusive end of the window, at most the retention in the past and at most 5 minutes in the future. Defaults to now.',
   })
   asOf?: Date | null;
 }
@@ -65,7 +68,7 @@ class PageStat {
   @Field(() => Int, { description: 'The number of views.' })
   views!: number;
 
-  @Field(() => DateTime, { description: 'The last view in the window.' })
+  @Field(() => DateTime, { description: 'The time of the last view in the window.' })
   lastViewedAt!: Date;
 }
 
@@ -74,12 +77,12 @@ class DayStat {
   @Field(() => LocalDate, { description: "The day, in the window's time zone." })
   date!: string;
 
-  @Field(() => Int, { description: 'The number of views on that day and in the window.' })
+  @Field(() => Int, { description: 'The number of views of the window on this day.' })
   pageViewCount!: number;
 
   @Field(() => Int, {
     description:
-      'The time on site in whole seconds, rounded down. A gap between two views counts on the day of the earlier view. Apart from rounding, the days add up to the total.',
+      'The time on site in whole seconds, rounded down. The time between two views counts on the day of the earlier view. Apart from rounding, the values of all days add up to the value of the window.',
   })
   timeOnSiteSeconds!: number;
 }
@@ -106,12 +109,13 @@ export class UserStatsType {
 
   @Field(() => Int, {
     description:
-      'The sum of the gaps between consecutive views that are at most 30 minutes apart, in whole seconds, rounded down. The last view of a session adds 0.',
+      'The sum of the times between consecutive views of a session, in whole seconds, rounded down. The last view of a session adds 0.',
   })
   timeOnSiteSeconds!: number;
 
   @Field(() => Int, {
-    description: 'The number of sessions. A session is a run of views at most 30 minutes apart.',
+    description:
+      'The number of sessions. A session is a series of views with at most 30 minutes between two views.',
   })
   sessionCount!: number;
 
@@ -124,10 +128,13 @@ export class UserStatsType {
   byDay!: DayStat[];
 }
 
-/** The running computations of each request, by user and window. */
+/** The running computations of each request. The key of a computation is the user and the window. */
 const computing = new WeakMap<Context, Map<string, Promise<WindowStats>>>();
 
-/** The stats of a user. Fields of one request that select the same stats at the same time share one query. */
+/**
+ * Reads the stats of a user. If several fields of a request select the same stats at the same time, they
+ * share one query.
+ */
 export function sharedStats(
   context: Context,
   pageViewReads: PageViewReads,
@@ -148,14 +155,15 @@ export class UserStatsResolver {
   @FieldResolver(() => PageStat, {
     nullable: true,
     description:
-      'The page with the most views. The latest view breaks ties, then the name. Null without views.',
+      'The page with the most views. If pages have equal views, the page with the latest view comes first, then the order of names decides. Null if there are no views.',
   })
   mostViewedPage(@Root() stats: UserStats) {
     return stats.topPages[0] ?? null;
   }
 
   @FieldResolver(() => [PageStat], {
-    description: 'The pages by views, most viewed first. The latest view breaks ties, then the name.',
+    description:
+      'The pages with the most views, most views first. If pages have equal views, the page with the latest view comes first, then the order of names decides.',
   })
   topPages(
     @Root() stats: UserStats,

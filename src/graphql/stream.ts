@@ -10,20 +10,21 @@ import { nodeId } from './node-id.ts';
 import { NotificationType, notificationNode } from './notification.ts';
 
 const cursorDescription =
-  'The place after this event. To continue from here, pass the newest cursor as `after`.';
+  'The position of the stream after this event. To continue a stream, pass the newest cursor as `after`.';
 const badgeDescription = 'The badge after this event, or a newer state.';
 
 @ObjectType({
   simpleResolvers: true,
   description:
-    'A notification arrived: it was sent, its scheduled time came, its snooze ended, or another notification joined its group. If the list already has the `id`, the notification has arrived again. Move it to the top and replace its content.',
+    'A notification arrived. Either the notification was sent, or its scheduled time came, or its snooze ended, or another notification joined its group. If the list already has this `id`, the notification has arrived again. In that case, move the entry to the top and replace its content.',
 })
 class NotificationAdded {
   @Field(() => String, { description: cursorDescription })
   cursor!: string;
 
   @Field(() => NotificationType, {
-    description: 'The current state of the notification. Changes since its arrival also follow as events.',
+    description:
+      'The notification in its current state. The stream also sends the changes since its arrival as later events.',
   })
   notification!: NotificationType;
 
@@ -34,20 +35,20 @@ class NotificationAdded {
 @ObjectType({
   simpleResolvers: true,
   description:
-    'Notifications that had arrived have changed: a caller marked them, the user opened the inbox (SEEN), visited their subject (READ), or snoozed them (SNOOZE), or they expired (EXPIRE). Apply the action to the notifications you show, and ignore unknown ids.',
+    'Notifications in the inbox changed. Either a caller marked the notifications, or the user opened the inbox (SEEN), visited the subject of the notifications (READ) or snoozed them (SNOOZE), or the notifications expired (EXPIRE). Apply the action to the notifications that the client shows, and ignore unknown ids.',
 })
 class NotificationsChanged {
   @Field(() => String, { description: cursorDescription })
   cursor!: string;
 
   @Field(() => [ID], {
-    description: 'The ids of the notifications, 1 to 1000. They are valid for `node(id:)`.',
+    description: 'The ids of the notifications, 1 to 1000. These ids are valid for `node(id:)`.',
   })
   ids!: readonly string[];
 
   @Field(() => NotificationAction, {
     description:
-      'The action. After ARCHIVE, SNOOZE and EXPIRE the notifications leave the list. After UNARCHIVE they return to their old place, so read the notifications that you did not keep. UNSNOOZE follows the NotificationAdded of each notification.',
+      'The action. After ARCHIVE, SNOOZE and EXPIRE, remove the notifications from the list. After UNARCHIVE, put the notifications back at their old position, and read the notifications that the client has not stored. The stream sends a NotificationAdded for each notification before UNSNOOZE.',
   })
   action!: NotificationAction;
 
@@ -58,22 +59,22 @@ class NotificationsChanged {
 @ObjectType({
   simpleResolvers: true,
   description:
-    'The stream cannot replay the events up to this place. Read the list again, then apply the events that follow. The subscription continues, unless the user was erased.',
+    'The stream cannot send the events before this position. Read the list again, then apply the events that follow. The subscription continues, unless the user was erased.',
 })
 class StreamReset {
   @Field(() => String, {
     description:
-      'NO_CURSOR: there was no `after`. TOO_OLD: the events after the cursor began more than 7 days ago. TOO_MANY: more than 1 000 arrivals and changes follow, because the client was too slow or one change affected more than 1 000 notifications. UNKNOWN_CURSOR: the inbox never had this place. USER_ERASED: the user was erased. Later versions may add reasons.',
+      'NO_CURSOR: `after` is absent. TOO_OLD: the first event after the cursor is more than 7 days old. TOO_MANY: more than 1 000 arrivals and changes follow the cursor, because the client was too slow or one change affected more than 1 000 notifications. UNKNOWN_CURSOR: the cursor is newer than the inbox. USER_ERASED: the user was erased. Later versions may add reasons.',
   })
   reason!: string;
 
   @Field(() => String, {
     description:
-      'The place from which the stream continues. Use it as `after` until there is a newer cursor.',
+      'The position from which the stream continues. Use this position as `after` until the client receives a newer cursor.',
   })
   resumeFrom!: string;
 
-  @Field(() => BadgeType, { description: 'The badge at this place, or a newer state.' })
+  @Field(() => BadgeType, { description: 'The badge at this position, or a newer state.' })
   badge!: BadgeType;
 }
 
@@ -127,7 +128,7 @@ export class NotificationStreamResolver {
 
   @Subscription(() => NotificationStreamEvent, {
     description:
-      'The events of an inbox, in order, complete and without duplicates: first the events after a cursor, then live events. To keep a list correct, subscribe, read the list at a StreamReset, and apply the events that follow. After a reconnect, subscribe with the newest cursor. An invalid cursor is BAD_USER_INPUT.',
+      'Sends all events of an inbox, in order and without duplicates. First come the events after a cursor, then live events. To keep a list correct, subscribe, read the list at every StreamReset, and apply the events that follow. After a reconnect, subscribe with the newest cursor. An invalid cursor gives the error BAD_USER_INPUT.',
     subscribe: ({ args, context }: { args: { userId?: string; after?: string }; context: Context }) =>
       context.container.get(NotificationStreamResolver).follow(args, context),
   })
@@ -142,7 +143,7 @@ export class NotificationStreamResolver {
     @Arg('after', () => String, {
       nullable: true,
       description:
-        'The newest `cursor` or `resumeFrom` of an earlier subscription of this inbox. It is valid for 7 days and 1 000 arrivals and changes. If absent, the subscription begins with a StreamReset.',
+        'The newest `cursor` or `resumeFrom` of an earlier subscription of this inbox. The value is valid for 7 days, and for at most 1 000 later arrivals and changes. If absent, the subscription begins with a StreamReset.',
     })
     _after?: string,
   ): typeof NotificationStreamEvent {

@@ -23,7 +23,7 @@ async function status(): Promise<Record<string, unknown>> {
   return (data as { systemStatus: Record<string, unknown> } | null)?.systemStatus ?? {};
 }
 
-it('shows the backends and the same figures as /metrics', async () => {
+it('systemStatus shows the backends and the same figures as /metrics', async () => {
   const isSwept = async () => expect(await status()).toMatchObject({ sweptAt: expect.any(String) });
   await vi.waitFor(isSwept, { timeout: 20_000 });
   expect(await status()).toEqual({
@@ -56,7 +56,7 @@ it('shows the backends and the same figures as /metrics', async () => {
   await Promise.all(subscriptions);
   expect(await status()).toMatchObject({ openSockets: 3, watchedUsers: 2 });
 
-  // No worker applies the records from here on.
+  // From here on, no worker applies records.
   await log.close();
   await log.append([pageViewed()]);
   expect(await status()).toMatchObject({ consumerLag: '1' });
@@ -76,7 +76,7 @@ it('shows the backends and the same figures as /metrics', async () => {
   expect(metrics).toMatch(/^unseen_sockets 3$/m);
 });
 
-it('answers without the fields of an unavailable backend', async () => {
+it('systemStatus answers if the query leaves out the fields of an unavailable backend', async () => {
   const away = await startTestApp(
     {},
     {

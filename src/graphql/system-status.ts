@@ -2,7 +2,7 @@ import { Field, Int, ObjectType, Query, Resolver } from 'type-graphql';
 import { Computed } from './computed.ts';
 import { BigIntScalar, DateTime } from './scalars.ts';
 
-/** The figures of the system. A function runs only if its field is selected. */
+/** Functions that read the figures of the system. A function runs only if its field is selected. */
 export interface SystemFigures {
   readonly version: string;
   readonly store: () => Promise<string>;
@@ -20,7 +20,7 @@ export interface SystemFigures {
 @ObjectType({
   simpleResolvers: true,
   description:
-    'The state of the system for operators: the most important figures of `/metrics`, over all tenants. If a backend does not answer, its fields fail with UNAVAILABLE and so does the query. Leave these fields out to read the rest.',
+    'The most important figures of `/metrics`, over all tenants, for operators. If a backend does not answer, a query with fields of this backend fails with UNAVAILABLE. To read the other fields, leave out the fields of this backend.',
 })
 class SystemStatus {
   @Field(() => String, { description: 'The version of Unseen.' })
@@ -38,7 +38,7 @@ class SystemStatus {
 
   @Field(() => BigIntScalar, {
     description:
-      'The number of records in the log that no worker has passed. It stays near 0 while the workers keep up.',
+      'The number of records in the log that the workers have not processed yet. The number stays near 0 while the workers keep up.',
   })
   @Computed()
   consumerLag!: bigint;
@@ -64,7 +64,7 @@ class SystemStatus {
 
   @Field(() => Int, {
     description:
-      'How many of about 100 random inboxes have a badge that differs from a recount. It should be 0. `unseen_badge_drift` of `/metrics` counts the badges that a process has repaired since its start.',
+      'The number of wrong badges in a random sample of about 100 inboxes. The number should be 0. `unseen_badge_drift` of `/metrics` counts the badges that a process has repaired since its start.',
   })
   @Computed()
   badgeDrift!: number;
@@ -72,7 +72,7 @@ class SystemStatus {
   @Field(() => DateTime, {
     nullable: true,
     description:
-      'Every kind of old data was swept at this time or later. Null if one kind was never swept. If it is more than a day ago, a sweep fails. `unseen sweep` says why, and `unseen_sweep_last_success_timestamp_seconds` of `/metrics` has the time of each kind.',
+      'The time since when every kind of old data has been swept successfully. Null if a kind was never swept. If the time is more than a day ago, sweeps fail. Run `unseen sweep` to see the reason. `unseen_sweep_last_success_timestamp_seconds` of `/metrics` has the time of each kind.',
   })
   @Computed()
   sweptAt!: Date | null;

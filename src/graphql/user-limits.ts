@@ -14,7 +14,7 @@ export class UserLimitsResolver {
 
   @FieldResolver(() => [UserLimitType], {
     description:
-      'The limits of the user by id, at most 500. If there are more, use a filter. Counts as 50 objects towards the cost.',
+      'The limits of the user, sorted by id, at most 500. If the user has more limits, use a filter. The field costs as much as 50 objects.',
   })
   async limits(
     @Root() user: UserNode,

@@ -45,7 +45,7 @@ import { StatsWindowInput, sharedStats, UserStatsType } from './stats.ts';
 const afterSoonestArg = {
   nullable: true,
   description:
-    'The cursor of the last entry of the previous page. Defaults to the next scheduled notification.',
+    'The cursor of the last entry of the previous page. If absent, the page begins with the next scheduled notification.',
 };
 
 @ObjectType('User', { implements: Node, simpleResolvers: true, description: 'A user of the tenant.' })
@@ -78,7 +78,9 @@ export const userNode = (user: User): UserNode => ({
   id: nodeId('User', user.userId),
 });
 
-@InputType({ description: 'The changes. An absent field keeps its value. Null restores the default.' })
+@InputType({
+  description: 'The values to change. An absent field does not change the value. Null restores the default.',
+})
 export class UserPatchInput {
   @Field(() => Boolean, {
     nullable: true,
@@ -95,7 +97,7 @@ export class UserPatchInput {
 
 @InputType({ description: 'A user to create or change.' })
 class UpsertUserInput {
-  @Field(() => ID, { description: '1 to 128 characters, no control characters.' })
+  @Field(() => ID, { description: 'The id, 1 to 128 characters without control characters.' })
   userId!: string;
 
   @Field(() => UserPatchInput, { description: 'The changes.' })
@@ -153,7 +155,10 @@ export class UserResolver {
     return (await this.findUser({ tenantId: context.caller.tenantId, userId }, info)) ?? null;
   }
 
-  /** The user, with the limits if they are selected. Reading the limits later would take another query. */
+  /**
+   * Reads the user, and the limits of the user if they are selected. Reading the limits later would take
+   * another query.
+   */
   private async findUser(key: UserKey, info: GraphQLResolveInfo): Promise<UserNode | undefined> {
     const { read, userReads, clock } = this.deps;
     const filter = lookaheadFilter(info, clock.now());
@@ -167,7 +172,7 @@ export class UserResolver {
 
   @FieldResolver(() => DateTime, {
     nullable: true,
-    description: 'When the inbox was last opened. Null if never.',
+    description: 'When the user last opened the inbox. Null if the user has never opened it.',
   })
   async lastOpenedNotificationsAt(@Root() user: User): Promise<Date | null> {
     return (await this.deps.read.inbox(user)).lastOpenedAt;
@@ -193,7 +198,7 @@ export class UserResolver {
     @Arg('keys', () => [String], {
       nullable: true,
       description:
-        'The keys, 1 to 100, answered in this order without duplicates. Defaults to `notifications` and every collection of the tenant, by name. If the tenant has more than 100, the keys are required.',
+        'The keys of 1 to 100 badges. The result has the order of the keys and no duplicates. Defaults to `notifications` and every collection of the tenant, sorted by name. If the default would have more than 100 badges, `keys` is required.',
     })
     keys?: string[],
   ) {
@@ -217,7 +222,7 @@ export class UserResolver {
   }
 
   @FieldResolver(() => NotificationConnection, {
-    description: 'The scheduled notifications, the next one first.',
+    description: 'The scheduled notifications, soonest first.',
   })
   scheduledNotifications(
     @Root() user: User,
@@ -242,12 +247,15 @@ export class UserResolver {
   }
 
   @FieldResolver(() => UserStatsType, {
-    description:
-      "The stats of a window. Defaults to the seven calendar days up to now, in the user's time zone.",
+    description: 'The stats of the user in a time window.',
   })
   stats(
     @Root() user: User,
-    @Arg('window', () => StatsWindowInput, { nullable: true, description: 'The window.' })
+    @Arg('window', () => StatsWindowInput, {
+      nullable: true,
+      description:
+        "The window. Defaults to the last seven calendar days, including today, in the user's time zone.",
+    })
     window: StatsWindowInput | undefined,
     @Ctx() context: Context,
   ) {
@@ -255,7 +263,8 @@ export class UserResolver {
   }
 
   @Mutation(() => UpsertUsersPayload, {
-    description: 'Creates or changes up to 500 users, all or none. Requires a service or admin token.',
+    description:
+      'Creates or changes up to 500 users. Either all users are written or none. Requires a service or admin token.',
   })
   async upsertUsers(
     @Arg('input', () => UpsertUsersInput) { users }: UpsertUsersInput,
@@ -280,7 +289,7 @@ export function upsertAnswer({ created, problems }: Awaited<ReturnType<Act['upse
   return { createdCount, updatedCount: created.length - createdCount, userErrors: userErrorsOf(problems) };
 }
 
-/** The key `notifications` and the key of every collection of the tenant, by name. */
+/** Returns the key `notifications` and the key of every collection of the tenant, sorted by name. */
 async function allBadgeKeys(itemReads: ItemReads, tenantId: string): Promise<readonly string[]> {
   const collections = await itemReads.collections(tenantId, maxBadges);
   return [notificationsKey, ...collections.map(itemsKey)];

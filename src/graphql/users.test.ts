@@ -33,7 +33,7 @@ interface Users {
 }
 
 describe('users', () => {
-  it('are created and changed in ranges of ids, and listed once each over several pages', async () => {
+  it('are created and changed in ranges of ids, and the pages list each user once', async () => {
     const tenant = { role: 'service', subject: 'shop', tenantId: 'ranges' } as const;
     const rangesService = await app.token(tenant);
     const importing = (fromId: number, toIdExclusive: number, patch: object) =>
@@ -66,7 +66,7 @@ describe('users', () => {
     ]);
   });
 
-  it('are imported 10 000 at a time, and again by a repeat', async () => {
+  it('are imported up to 10 000 at a time, and a repeated import is allowed', async () => {
     const input = { fromId: 2_147_473_647, toIdExclusive: 2_147_483_647, patch: { timeZone: 'UTC' } };
     expect(await ask(service, range, { input })).toMatchObject({ importUserRange: { createdCount: 10_000 } });
     expect(await ask(service, range, { input })).toMatchObject({ importUserRange: { updatedCount: 10_000 } });
@@ -138,7 +138,7 @@ describe('preferences', () => {
     expect(await ask(token, state)).toMatchObject({ viewer: { timeZone: 'UTC' } });
   });
 
-  it('suppress a notification from the log, and show the reason to admins only', async () => {
+  it('suppress a notification that was sent through the log, and only admins see the reason', async () => {
     const token = await app.token({ subject: 'quiet' });
     await ask(token, prefer, { input: { categories: [{ category: 'general', enabled: false }] } });
     const { id, ...event } = notificationSent({ userId: 'quiet', occurredAt: new Date() });

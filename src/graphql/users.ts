@@ -14,7 +14,7 @@ const maxRange = 10_000;
 
 const UserConnection = createConnection('User', {
   node: UserType,
-  description: 'A page of the users of the tenant, by user id. Ids are text, so 10 comes before 9.',
+  description: 'A page of the users of the tenant, sorted by user id. Ids are text, so 10 comes before 9.',
   edge: { description: 'A user with a cursor.', cursor: 'The cursor of this user, for `after`.' },
   totalCount: 'The number of all users of the tenant. Counted only if selected.',
 });
@@ -24,7 +24,7 @@ class ImportUserRangeInput {
   @Field(() => Int, { description: 'The first id, 0 or more.' })
   fromId!: number;
 
-  @Field(() => Int, { description: 'The id after the last one. Greater than `fromId`, by at most 10 000.' })
+  @Field(() => Int, { description: 'The number after the last id, greater than `fromId` by 1 to 10 000.' })
   toIdExclusive!: number;
 
   @Field(() => UserPatchInput, { description: 'The changes to each user.' })
@@ -52,7 +52,8 @@ export class UsersResolver {
     first: number | null,
     @Arg('after', () => String, {
       nullable: true,
-      description: 'The cursor of the last entry of the previous page. Defaults to the first entry.',
+      description:
+        'The cursor of the last entry of the previous page. If absent, the page begins with the first entry.',
     })
     after?: string,
   ) {
@@ -70,7 +71,7 @@ export class UsersResolver {
 
   @Mutation(() => UpsertUsersPayload, {
     description:
-      'Creates or changes the users with the ids `fromId` to `toIdExclusive - 1`, written as text. At most 10 000 users, all or none. A repeat changes nothing. Requires a service or admin token.',
+      'Creates or changes the users with the ids `fromId` to `toIdExclusive - 1`, written as text. At most 10 000 users. Either all users are written or none. A repeated call changes nothing. Requires a service or admin token.',
   })
   async importUserRange(
     @Arg('input', () => ImportUserRangeInput) { fromId, toIdExclusive, patch }: ImportUserRangeInput,
@@ -90,7 +91,7 @@ export class UsersResolver {
 
   @Mutation(() => EraseUserPayload, {
     description:
-      "Erases a user and everything about the user: page views, inbox, notifications, preferences, waiting records, dead letters, and the user's records in the log if the log is a table. Open badges fall to 0. Later events, and later requests with a token that is still valid, create the user again. Requires an admin token.",
+      "Erases a user and everything about the user: page views, inbox, notifications, preferences, waiting records, dead letters, and the user's records in the log if the log is a table. Clients that watch a badge of the user receive 0. Later events, and later requests with a token that is still valid, create the user again. Requires an admin token.",
   })
   async eraseUser(
     @Arg('userId', () => ID, { description: "The tenant's id of the user." }) userId: string,

@@ -27,15 +27,18 @@ interface HttpAnswer {
   readonly text: string;
 }
 
-/** Answers requests by the rules of GraphQL over HTTP: GET, media types and invalid requests. */
+/**
+ * Answers the requests for which GraphQL over HTTP has special rules: GET requests, media types and invalid
+ * requests.
+ */
 export interface Apollo {
   answer(request: IncomingMessage, body: object | undefined, context: HttpContext): Promise<HttpAnswer>;
   stop(): Promise<void>;
 }
 
 /**
- * Creates an Apollo Server that executes operations with `execution`. It runs on node:http without a web
- * framework.
+ * Creates an Apollo Server that executes operations with `execution`. The server runs on node:http without a
+ * web framework.
  */
 export async function createApollo({
   schema,
@@ -49,8 +52,8 @@ export async function createApollo({
   const hooks = createHooks(execution);
   const apollo = new ApolloServer<HttpContext>({
     schema,
-    // A validation rule of `execution` refuses introspection if it is off, with the same error on every
-    // transport.
+    // If introspection is off, a validation rule of `execution` refuses it, with the same error on every
+    // transport. So Apollo must not refuse it.
     introspection: true,
     // `execution` prepares every document before Apollo sees the request. `hooks` gives the document to
     // Apollo.
@@ -98,15 +101,15 @@ function headersFor(request: IncomingMessage): HeaderMap {
     const value = request.headers[header];
     if (typeof value === 'string') headers.set(header, value);
   }
-  // Without an Accept header Apollo answers JSON. With a type that Apollo cannot answer, it would refuse the
-  // request only after the operation has run.
+  // Without an Accept header Apollo answers with JSON. With a type that Apollo does not support, Apollo would
+  // run the operation and only then refuse the request.
   if (wantsResponseType(request)) headers.set('accept', responseMediaType);
   return headers;
 }
 
 /**
- * Creates the hooks that this transport adds to every operation. All requests share one object, because
- * creating one per request costs time.
+ * Creates the hooks that this transport adds to every operation. All requests share the same hooks, because
+ * creating hooks for each request would cost time.
  */
 function createHooks(execution: Execution): GraphQLRequestListener<HttpContext> {
   return {
@@ -144,7 +147,7 @@ function createHooks(execution: Execution): GraphQLRequestListener<HttpContext> 
       return { http, body: { kind: 'single', singleResult: result } };
     },
 
-    /** Adds the request id to each error, because masking logs the id and sends it to the client. */
+    /** Adds the request id to each error. The masking of errors logs this id and sends it to the client. */
     async didEncounterErrors({ errors, contextValue }) {
       for (const error of errors) error.extensions['requestId'] = contextValue.requestId;
     },
@@ -152,7 +155,8 @@ function createHooks(execution: Execution): GraphQLRequestListener<HttpContext> 
     async willSendResponse({ response: { body, http } }) {
       if (body.kind !== 'single') return;
       const { singleResult } = body;
-      // 405 (a mutation sent by GET) is more precise than the status of the error code.
+      // Keeps status 405 (a mutation sent by GET), because it is more precise than the status of the error
+      // code.
       if (http.status !== 405 && singleResult.errors) http.status = statusOf(singleResult);
       const retryAfter = retryAfterOf(singleResult);
       if (retryAfter !== undefined) http.headers.set('retry-after', String(retryAfter));

@@ -25,7 +25,7 @@ export async function readJsonBody(
     throw new AppError('BAD_USER_INPUT', 'Send the body as Content-Type: application/json.');
   }
   const body = parse(bytes);
-  // Apollo would try to execute an empty object in place of a value that is not an object.
+  // Apollo would treat JSON that is not an object as an empty object.
   if (typeof body !== 'object' || body === null || Array.isArray(body)) {
     throw new AppError(
       'BAD_USER_INPUT',
@@ -57,8 +57,8 @@ function readBytes(request: IncomingMessage, maxBytes: number): Promise<Buffer> 
     request.on('end', () => resolve(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks)));
     request.on('error', endedEarly);
     request.on('close', () => request.complete || endedEarly());
-    // If the client disconnected while the token was checked, `error` and `close` were emitted before these
-    // listeners existed.
+    // If the client disconnected while the token was checked, the request emitted `error` and `close` before
+    // these listeners existed.
     if (request.destroyed) endedEarly();
 
     // The connection stays open, because the server sends the answer on it.

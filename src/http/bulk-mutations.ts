@@ -2,7 +2,7 @@ import { Kind, type OperationDefinitionNode } from 'graphql';
 import { AppError } from '../domain/error.ts';
 import { maxBodyBytes } from './body.ts';
 
-/** The largest body of an operation that is not a bulk mutation, in bytes. */
+/** The maximum number of bytes of the body of an operation that is not a bulk mutation. */
 export const maxPlainBodyBytes = 100_000;
 
 const bulkMutations: ReadonlySet<string> = new Set([
@@ -15,7 +15,7 @@ const bulkMutations: ReadonlySet<string> = new Set([
   'ingestLimitEvents',
 ]);
 
-/** Returns PAYLOAD_TOO_LARGE if the body is larger than its operation allows. */
+/** Returns PAYLOAD_TOO_LARGE if the body is larger than the maximum for its operation. */
 export function bodySizeError(
   operation: OperationDefinitionNode | undefined,
   bodyBytes: number,

@@ -6,7 +6,7 @@ import WebSocket, { WebSocketServer } from 'ws';
 import { closeTable } from './close-codes.ts';
 
 it.each(Object.entries(closeTable))(
-  'the public client connects again after %s as the table says',
+  'the public client connects again after %s only if the table says so',
   async (_, entry) => {
     const server = new WebSocketServer({
       port: 0,

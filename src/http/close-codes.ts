@@ -3,15 +3,19 @@ interface CloseEntry {
   readonly code: number;
   readonly meaning: string;
   readonly fault: 'caller' | 'us' | 'elsewhere';
-  /** Whether the client should connect again. The public graphql-ws client follows this rule by itself. */
+  /**
+   * Whether the client should connect again. The public graphql-ws client follows this rule without
+   * configuration.
+   */
   readonly reconnects: boolean;
   /** The step that the client or its author must take. */
   readonly advice: string;
 }
 
 /**
- * Every close code that a client can receive. graphql-ws and ws send the codes that this server does not send
- * itself. If the reason is temporary, the public graphql-ws client must connect again after the code.
+ * Every close code that a client can receive. The libraries graphql-ws and ws send the codes that the code of
+ * Unseen does not send. If the reason for a code is temporary, the public graphql-ws client must connect
+ * again after the code.
  */
 export const closeTable = {
   restart: {
@@ -19,7 +23,7 @@ export const closeTable = {
     meaning: 'The process is about to end, for example for an upgrade.',
     fault: 'us',
     reconnects: true,
-    advice: 'Connect again after a random delay. Another process, or the new one, answers.',
+    advice: 'Connect again after a random delay. Another process, or the restarted process, answers.',
   },
   overload: {
     code: 1013,
@@ -31,7 +35,7 @@ export const closeTable = {
   limit: {
     code: 4290,
     meaning:
-      'A limit is reached: sockets of the user, messages, requests, or sockets without `connection_init`. The reason says which.',
+      'A limit is reached: sockets of the user, messages, requests, or sockets without `connection_init`. The close reason names the limit.',
     fault: 'caller',
     reconnects: true,
     advice:
@@ -84,7 +88,7 @@ export const closeTable = {
     meaning: 'The client sent `connection_init` twice.',
     fault: 'caller',
     reconnects: false,
-    advice: 'Send it once per socket.',
+    advice: 'Send `connection_init` once per socket.',
   },
   tooLarge: {
     code: 1009,

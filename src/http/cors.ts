@@ -1,8 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 
 /**
- * Implements CORS (https://fetch.spec.whatwg.org/#http-cors-protocol) without credentials, because tokens
- * travel in a header. Returns `answered` if the request was a preflight, which this function answers.
+ * Implements CORS (https://fetch.spec.whatwg.org/#http-cors-protocol) without credentials, because tokens are
+ * in a header. Returns `answered` if the request was a preflight request and this function has answered it.
  */
 export function allowOrigin(
   corsOrigins: readonly string[],

@@ -4,15 +4,15 @@ import type { DemoSessions } from '../ports/demo-sessions.ts';
 import { readJsonBody } from './body.ts';
 import type { RateLimit } from './rate-limit.ts';
 
-/** The body holds only one code. */
+/** The body has only one field, the code. */
 const maxBodyBytes = 1_000;
 
 /** Exchanges the code of a link for a token. Throws UNAUTHENTICATED, FORBIDDEN, BAD_USER_INPUT or RATE_LIMITED. */
 export type DemoEndpoint = (request: IncomingMessage) => Promise<{ readonly token: string }>;
 
 /**
- * Answers `POST /demo/session`. `sessions` is undefined if authentication is configured, and the endpoint
- * then refuses every code.
+ * Answers `POST /demo/session`. If authentication is configured, `sessions` is undefined and the endpoint
+ * refuses every code.
  */
 export function createDemoEndpoint({
   sessions,
@@ -43,8 +43,9 @@ export function createDemoEndpoint({
 
 /**
  * Whether the request comes from a page of this server, or from a client that is not a browser. The code
- * protects the token. This check only keeps pages of other sites from starting sessions here. Browsers omit
- * Sec-Fetch-Site (https://www.w3.org/TR/fetch-metadata/) over plain HTTP unless the host is local.
+ * already protects the token. The check of this function only prevents pages of other sites from starting a
+ * session in the browser of a visitor. Over plain HTTP, browsers send Sec-Fetch-Site
+ * (https://www.w3.org/TR/fetch-metadata/) only to local hosts.
  */
 function isSameSite({ headers }: IncomingMessage): boolean {
   const site = headers['sec-fetch-site'];

@@ -55,19 +55,19 @@ describe('the manual', () => {
     expect([response.status, response.headers.get('location')]).toEqual([302, '/docs/']);
   });
 
-  it('finds a page without its extension', async () => {
+  it('serves a page if the path has no extension', async () => {
     expect(await (await get('/docs/concepts?from=search')).text()).toBe('Concepts');
   });
 
   it('allows the inline scripts of the site, and no others', async () => {
     const { headers } = await get('/docs/');
-    // The digest of `let b`.
+    // The policy contains the digest of `let b`.
     expect(headers.get('content-security-policy')).toContain(
       "script-src 'self' 'sha256-gZ7YtBHYJlXDIlfAddq5Sw/QYJv5E8tJmDWivVTn/60=';",
     );
   });
 
-  it('answers 404 with a page for an unknown path, a path outside and a file that a rebuild removed', async () => {
+  it('answers 404 with a page for an unknown path, a path outside its directory, and a file that a rebuild removed', async () => {
     rmSync(join(directory, 'gone.html'));
     for (const path of ['/docs/nothing', '/docs/..%2f..%2f..%2fpackage.json', '/docs/gone']) {
       const response = await get(path);
@@ -75,7 +75,7 @@ describe('the manual', () => {
     }
   });
 
-  it('leaves every other path alone', async () => {
+  it('does not answer paths outside /docs', async () => {
     expect((await get('/docsy')).status).toBe(418);
   });
 });
@@ -102,7 +102,7 @@ describe('the built manual in a browser', { tags: ['chromium', 'docs'] }, () => 
   });
   afterEach(() => expect(complaints).toEqual([]));
 
-  it('shows every page of the sidebar without a violation of the policy or a foreign request', async () => {
+  it('shows every page of the sidebar without a violation of the content security policy and without a request to another host', async () => {
     await page.goto(`${site.url}/docs/getting-started`);
     const links = await page.$$eval('#VPSidebarNav a', (anchors) =>
       anchors.map((anchor) => anchor.getAttribute('href')),
@@ -114,14 +114,14 @@ describe('the built manual in a browser', { tags: ['chromium', 'docs'] }, () => 
     }
   });
 
-  it('finds a word', async () => {
+  it('finds pages that contain a word', async () => {
     await page.goto(`${site.url}/docs/`);
     await page.click('.VPNavBarSearch button');
     await page.fill('.VPLocalSearchBox input', 'WebSocket');
     await page.waitForSelector('.VPLocalSearchBox .result');
   });
 
-  it('keeps the chosen appearance', async () => {
+  it('keeps the chosen appearance after a reload', async () => {
     await page.emulateMedia({ colorScheme: 'light' });
     await page.goto(`${site.url}/docs/`);
     await page.click('.VPNavBar .VPSwitchAppearance');

@@ -6,18 +6,21 @@ import { fileURLToPath } from 'node:url';
 import sirv from 'sirv';
 import { answerJson } from './response.ts';
 
-/** `npm run docs` builds the manual here. The path is the same from `src/` and from `dist/`. */
+/**
+ * The directory to which `npm run docs` writes the manual. The relative path is the same from `src/` and from
+ * `dist/`.
+ */
 const builtSite = fileURLToPath(new URL('../../dist/docs', import.meta.url));
 
 /** Serves the manual. */
 export interface Docs {
   /** Whether the manual is built. */
   readonly exists: boolean;
-  /** Answers a request for `/docs` or a path below it. Resolves with false for any other path. */
+  /** Answers a request for `/docs` or a path below `/docs`. Resolves with false for any other path. */
   serve(request: IncomingMessage, response: ServerResponse, path: string): Promise<boolean>;
 }
 
-/** Serves the manual in `directory` at `/docs`. Looks only once whether the manual is built. */
+/** Serves the manual in `directory` at `/docs`. Checks only at this call whether the manual is built. */
 export function createDocs(directory: string = builtSite): Docs {
   const exists = existsSync(join(directory, 'index.html'));
   const serveSite = exists ? siteServer(directory) : answerNotBuilt;
@@ -52,8 +55,8 @@ function siteServer(directory: string): Serve {
   };
   const notFound = readFileSync(join(directory, '404.html'));
   const serveFile = sirv(directory, {
-    // sirv looks at the disk for every request. Without `dev`, a file that existed at the start and was
-    // removed by a rebuild would end the process.
+    // With `dev`, sirv checks for every request whether the file exists. Without `dev`, a request for a file
+    // that a rebuild has removed since the start would end the process.
     dev: true,
     etag: true,
     extensions: ['html'],
@@ -65,7 +68,7 @@ function siteServer(directory: string): Serve {
   });
   return (request, response) => {
     for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
-    // As for every mounted handler, the path is relative to the mount point.
+    // sirv expects a path that is relative to `/docs`.
     request.url = (request.url ?? '').slice('/docs'.length);
     return new Promise((resolve) => {
       response.once('close', resolve);
@@ -78,8 +81,8 @@ function siteServer(directory: string): Serve {
 }
 
 /**
- * Allows the inline scripts of `page` by their digests. Every page of the site has the same scripts. Styles
- * may be inline because code blocks have their colours in style attributes.
+ * Returns a policy that allows the inline scripts of `page` by their digests. Every page of the site has the
+ * same scripts. Inline styles are allowed because code blocks have their colours in style attributes.
  */
 function contentSecurityPolicy(page: string): string {
   const digests = [...page.matchAll(/<script(?![^>]*\ssrc=)[^>]*>(.*?)<\/script>/gs)].map(

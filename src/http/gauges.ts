@@ -8,7 +8,7 @@ import type { RateLimit } from './rate-limit.ts';
 
 type Time = Date | null | undefined;
 
-/** The sources of the gauges. */
+/** The parts of the app whose numbers the gauges report. */
 export interface Gauged {
   readonly figures: SystemFigures;
   readonly store: {
@@ -42,7 +42,7 @@ function ofCallers({ figures, rateLimit, inFlight, callers, quotas }: Gauged): r
     { name: 'unseen_sockets', help: 'Open WebSockets.', read: figures.openSockets },
     {
       name: 'unseen_rate_limited_requests',
-      help: 'Requests, subscriptions and sockets that this process refused because a caller or an address sent too many.',
+      help: 'Requests, subscriptions and sockets that this process refused because a caller or an address exceeded its rate limit.',
       read: () => rateLimit.refused(),
     },
     {
@@ -72,7 +72,7 @@ function ofCallers({ figures, rateLimit, inFlight, callers, quotas }: Gauged): r
     },
     {
       name: 'unseen_quota_refusals',
-      help: 'How many times this process refused to record something because a user or tenant had reached a daily quota.',
+      help: 'Attempts to record events that this process refused because a user or tenant had reached a daily quota.',
       read: () => Object.values(quotas).reduce((sum, quota) => sum + quota.refused(), 0),
     },
   ];
@@ -88,7 +88,7 @@ function ofWatchers({ watch, limitWatch }: Gauged): readonly Reading[] {
     },
     {
       name: 'unseen_limit_watchers',
-      help: 'Users whose limits are watched, counted once per subscription.',
+      help: 'Open subscriptions to the limits of users.',
       read: () => limitWatch.count(),
     },
     {
@@ -114,7 +114,7 @@ function ofEvents({ project, count, figures }: Gauged): readonly Reading[] {
     },
     {
       name: 'unseen_unkept_item_views',
-      help: 'Views of unpublished items that this process did not keep because the user has 1000 of them already.',
+      help: 'Views of unpublished items that this process did not store because the user already has 1000 such views.',
       read: () => project.unkeptViews(),
     },
     {
@@ -155,7 +155,7 @@ function ofStoredRecords({ store, figures, reconcile }: Gauged): readonly Readin
     },
     {
       name: 'unseen_badge_drift',
-      help: 'Badges that this process repaired since its start because they differed from a recount. Must stay 0.',
+      help: 'Badges that this process has repaired since its start because they differed from a recount. Must stay 0.',
       read: () => reconcile.repaired(),
     },
   ];
@@ -176,7 +176,7 @@ function ofJobs({
   return [
     {
       name: 'unseen_sweep_last_success_timestamp_seconds',
-      help: 'When any process last removed old data of each kind, pruned the log, or prepared the partitions of this month and the next. 0 means never.',
+      help: 'The time at which any process last removed old data of each kind, removed old records from the log, or prepared the partitions of this month and the next month. 0 means never.',
       label: 'kind',
       read: async () =>
         Object.fromEntries(
@@ -185,7 +185,7 @@ function ofJobs({
     },
     {
       name: 'unseen_job_last_success_timestamp_seconds',
-      help: 'When each background job of this process last did all of its work. The time of a job does not change while it has no work or while another process runs it.',
+      help: 'The time at which each background job of this process last completed its work. The time of a job does not change while the job has no work or while another process runs the job.',
       label: 'job',
       read: () =>
         secondsOfEach({
@@ -202,12 +202,12 @@ function ofJobs({
   ];
 }
 
-/** Converts times to seconds. A job that does not run in this process has no time and is left out. */
+/** Converts times to seconds. Leaves out jobs without a time, because they do not run in this process. */
 function secondsOfEach(times: Readonly<Record<string, Time>>): Readonly<Record<string, number>> {
   return Object.fromEntries(
     Object.entries(times).flatMap(([job, at]) => (at === undefined ? [] : [[job, secondsOf(at)]])),
   );
 }
 
-/** A time in seconds since the epoch. 0 means never. */
+/** Returns a time in seconds since the epoch. 0 means never. */
 const secondsOf = (at: Date | null) => (at?.getTime() ?? 0) / 1_000;

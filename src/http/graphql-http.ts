@@ -22,8 +22,8 @@ import type { RateLimit } from './rate-limit.ts';
 import { answerError, answerText, requestIdOf } from './response.ts';
 
 /**
- * How long answers with RATE_LIMITED are held back, and how many at most. The time is shorter than any
- * Retry-After, and so few answers take little memory.
+ * The delay of answers with RATE_LIMITED, and the maximum number of answers that are delayed at once. The
+ * delay is shorter than any Retry-After. 1000 answers take little memory.
  */
 const heldRefusals = { ms: 500, max: 1_000 };
 
@@ -40,7 +40,7 @@ interface Deps {
 /** Answers GraphQL over HTTP (https://graphql.github.io/graphql-over-http/), one operation per request. */
 export interface GraphQLOverHttp {
   handle(request: IncomingMessage, response: ServerResponse): Promise<void>;
-  /** Sends the answers that are held back, because the process is about to end. */
+  /** Sends the delayed answers at once, because the process is about to end. */
   drain(): void;
   stop(): Promise<void>;
 }
@@ -75,7 +75,7 @@ export async function createGraphQLOverHttp(deps: Deps): Promise<GraphQLOverHttp
         leave();
       }
     } catch (error) {
-      // A client that retries at once would keep the event loop busy with refusals.
+      // Delays the answer, because refusals of a client that retries at once would keep the event loop busy.
       if (error instanceof AppError && error.code === 'RATE_LIMITED') await holdBack.hold();
       if (caller && !response.headersSent) setHeaders(response, headersOf(rateLimit, caller, requestId));
       answerError(response, error, { requestId, logger });
@@ -100,7 +100,7 @@ async function authenticate({ authenticator, rateLimit }: Deps, request: Incomin
   }
 }
 
-/** Charges a caller for one operation. `leave` ends the admitted operation. */
+/** Charges a caller for one operation. `leave` must be called when the operation has ended. */
 function createAdmission(
   { execution, rateLimit, inFlight: { bulk } }: Deps,
   caller: Caller,
@@ -186,8 +186,8 @@ interface RequestedOperation {
 
 /**
  * Finds the query or mutation that a request asks for. Returns undefined if the request is invalid or
- * unusual, because Apollo has the rules for such requests. The Apollo pipeline takes 100 µs of CPU per
- * request, so Apollo answers no other requests (decision 14).
+ * unusual. Apollo then answers the request, because Apollo has the rules for such requests. Apollo answers no
+ * other requests, because Apollo takes 100 µs of CPU per request (decision 14).
  */
 function operationOf(body: object, document: DocumentNode): RequestedOperation | undefined {
   const { variables, operationName, extensions } = body as Readonly<Record<string, unknown>>;
@@ -205,7 +205,10 @@ function isName(value: unknown): value is string | null | undefined {
   return value === undefined || value === null || typeof value === 'string';
 }
 
-/** The text of the document that Apollo would read. undefined if the request has no document or several. */
+/**
+ * Returns the text of the document that Apollo would read. Returns undefined if the request has no document
+ * or several documents.
+ */
 function sourceOf({ method, url }: IncomingMessage, body: object | undefined): string | undefined {
   if (method === 'GET') {
     const given = new URLSearchParams(url?.match(/\?.*/)?.[0]).getAll('query');

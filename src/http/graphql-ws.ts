@@ -26,7 +26,7 @@ import { defaultSocketLimits, type SocketLimits } from './socket-limits.ts';
 import { createSocketSend, headOfNext, type SocketSend } from './socket-send.ts';
 import { readSubscription, type SubscribePayload } from './subscription-request.ts';
 
-/** How long the server waits for the client to confirm the close of a socket, in ms. */
+/** The time in ms that the server waits for the client to confirm the close of a socket. */
 const closeWaitMs = 1_000;
 
 interface SocketContext extends Context {
@@ -47,14 +47,16 @@ interface Deps {
 }
 
 /**
- * Serves GraphQL subscriptions over WebSocket by the protocol `graphql-transport-ws` (graphql-ws
+ * Serves GraphQL subscriptions over WebSocket with the protocol `graphql-transport-ws` (graphql-ws
  * PROTOCOL.md).
  */
 export interface GraphQLOverWebSocket {
-  /** Takes over an upgraded connection. */
+  /** Handles a request to upgrade a connection to WebSocket. */
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void;
   count(): number;
-  /** Closes every socket with 1012, so that clients connect again, to another process or later. */
+  /**
+   * Closes every socket with 1012, so that its client connects to another process, or connects again later.
+   */
   stop(): Promise<void>;
 }
 
@@ -77,13 +79,13 @@ export function createGraphQLOverWebSocket(
       server.handleUpgrade(request, socket, head, (client) => server.emit('connection', client, request));
     },
     count: sessions.count,
-    // ws cuts off a client that does not confirm the close within `closeWaitMs`.
+    // ws terminates the socket of a client that does not confirm the close within `closeWaitMs`.
     stop: sessions.stop,
   };
 }
 
 function serverOptions({ maxMessageBytes }: SocketLimits): WebSocketServerOptions {
-  // The types of ws do not have closeTimeout yet (ws 8.19).
+  // The types of ws do not contain closeTimeout yet (ws 8.19).
   const options: WebSocketServerOptions & { readonly closeTimeout: number } = {
     noServer: true,
     maxPayload: maxMessageBytes,
@@ -97,7 +99,7 @@ function serverOptions({ maxMessageBytes }: SocketLimits): WebSocketServerOption
   return options;
 }
 
-/** Connects a socket to the protocol until the socket closes. */
+/** Runs the protocol on a socket until the socket closes. */
 function openProtocol(
   deps: Deps,
   protocol: Server<Session>,
@@ -120,8 +122,8 @@ function openProtocol(
     session,
   );
   socket.on('ping', () => sessions.accepts(session)).on('pong', () => sessions.accepts(session));
-  // ws reports mistakes of the client here, such as bad frames or messages that are too large. It closes the
-  // socket with the right code itself.
+  // ws emits `error` for mistakes of the client, such as bad frames or messages that are too large. ws then
+  // closes the socket with the right code.
   socket.on('error', () => {});
   socket.on('close', (code, reason) => {
     sessions.closed(session);
@@ -147,7 +149,7 @@ function receive(
       socket.close(closeTable.limit.code, err.message);
       return;
     }
-    // The protocol defines no answer to a message that only a server may send.
+    // The protocol does not define how to answer a client that sends a message of the server.
     if (err instanceof Error && err.message.startsWith('Unexpected message of type')) {
       socket.close(CloseCode.BadRequest, 'Unexpected message type');
       return;
@@ -170,7 +172,7 @@ function protocolOptions(
     connectionInitWaitTimeout: limits.initWaitMs,
     onConnect(socketContext) {
       const { connectionParams, extra } = socketContext;
-      // graphql-ws would keep the parameters in memory as long as the socket.
+      // Otherwise graphql-ws would keep the parameters in memory until the socket closes.
       Object.assign(socketContext, { connectionParams: undefined });
       return authenticate(deps, sessions, extra, connectionParams);
     },
@@ -220,7 +222,7 @@ function acceptSubscription(
   { schema, container, execution, rateLimit }: Deps,
   limits: SocketLimits,
   session: Session,
-  /** How many subscriptions the socket has, including the new one. */
+  /** The number of subscriptions of the socket, including the new subscription. */
   subscriptions: number,
   id: string,
   payload: SubscribePayload,
@@ -231,8 +233,8 @@ function acceptSubscription(
     const message = `A socket may have at most ${limits.maxSubscriptions} subscriptions at a time.`;
     return [graphQLErrorOf(new AppError('RATE_LIMITED', message))];
   }
-  // The client completed a subscription and subscribes with the same id before the first subscription is set
-  // up. The first subscription would then replace the second, and no message could end it.
+  // The client has completed a subscription and uses its id again before that subscription is set up. The
+  // first subscription would then replace the second, and no message could end the first.
   if (session.starting.includes(id)) {
     return [
       graphQLErrorOf(
@@ -263,7 +265,7 @@ function acceptSubscription(
   return { schema, document, operationName: payload.operationName, variableValues: variables, contextValue };
 }
 
-/** Waits for a turn and sets up a subscription. */
+/** Waits until the subscription may be set up, then sets it up. */
 async function subscribe(
   { execution, inFlight: { setUps } }: Deps,
   pushes: ReturnType<typeof createPushes>,

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { createHoldBack } from './hold-back.ts';
 
-describe('holding answers back', () => {
-  it('ends at once if the most answers are held already', async () => {
+describe('a delay of answers', () => {
+  it('ends at once if the maximum number of answers is already delayed', async () => {
     const holdBack = createHoldBack({ ms: 2 ** 31 - 1, max: 2 });
     const held = [holdBack.hold(), holdBack.hold()];
     await holdBack.hold();
@@ -19,7 +19,7 @@ describe('holding answers back', () => {
     expect(holdBack.held()).toBe(0);
   });
 
-  it('ends after its time', async () => {
+  it('ends after the configured time', async () => {
     const holdBack = createHoldBack({ ms: 1, max: 1 });
     await holdBack.hold();
     expect(holdBack.held()).toBe(0);

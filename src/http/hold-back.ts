@@ -1,11 +1,14 @@
 import { setMaxListeners } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 
-/** Holds answers back for a short time. */
+/** Delays answers for a short time. */
 export interface HoldBack {
-  /** Resolves after `ms`. Resolves at once if `max` answers are held already, or after `release`. */
+  /**
+   * Resolves after `ms`. Resolves at once if `max` answers are already delayed, or after `release` was
+   * called.
+   */
   hold(): Promise<void>;
-  /** Releases the answers that are held. Later calls of `hold` resolve at once. */
+  /** Ends all delays now. Later calls of `hold` resolve at once. */
   release(): void;
   held(): number;
 }

@@ -3,23 +3,23 @@ import { createLane, type Lane } from '../async/lane.ts';
 import type { Caller } from '../domain/caller.ts';
 import type { UserKey } from '../domain/user.ts';
 
-/** Bounds how many operations run at once over HTTP, and how many subscriptions are set up at once. */
+/** Limits how many operations run at once over HTTP, and how many subscriptions are set up at once. */
 export interface InFlight {
   /**
-   * Queries and mutations. As many operations of a user may wait as may run. Further operations are refused
-   * with RATE_LIMITED.
+   * Queries and mutations. If the maximum number of operations of a user run, the same number of further
+   * operations may wait. Unseen refuses operations above that with RATE_LIMITED.
    */
   readonly operations: CallerLane;
   /**
-   * Subscriptions that are being set up. Every subscription waits for its turn and none is refused, because a
-   * client that reconnects after a restart sends all its subscriptions at once. The socket limits bound their
-   * number.
+   * Subscriptions that are being set up. Subscriptions over the limit wait, and none is refused, because a
+   * client that reconnects after a restart sends all its subscriptions at once. The socket limits bound the
+   * number of waiting subscriptions.
    */
   readonly setUps: CallerLane;
   /**
-   * Operations of more than `bulkItems` items. Each of them also counts in `operations`. Items keep the event
-   * loop and the log busy, so this lane bounds how many items run at once. Further operations wait, and
-   * `operations` bounds how many wait.
+   * Operations with more than `bulkItems` items. Each of these operations also counts in `operations`. Items
+   * keep the event loop and the log busy, so this lane limits how many items are processed at once.
+   * Operations over the limit wait. `operations` limits how many operations wait.
    */
   readonly bulk: {
     enter(caller: Caller, items: number): Promise<void> | undefined;
@@ -32,8 +32,8 @@ export interface InFlight {
 export const bulkItems = 50;
 
 /**
- * The bounds on concurrent bulk operations, in items. The log writes 500 items at once. Meanwhile the next
- * 500 items of the same caller can be read.
+ * The limits on concurrent bulk operations, as numbers of items. The log writes 500 items at once. With 1000
+ * items per user, the server can read the next 500 items of a user while the log writes.
  */
 const bulkBounds = { total: 2_000, perTenant: 1_500, perUser: 1_000 };
 
@@ -45,7 +45,8 @@ export interface CallerLane extends Pick<Lane, 'running' | 'waiting' | 'refused'
 }
 
 /**
- * How many times more subscriptions than operations are set up at once. Their snapshots are read together.
+ * The number of subscriptions that may be set up at once, per operation that may run at once. The number is
+ * above 1 because the snapshots of subscriptions are read together.
  */
 const setUpsPerOperation = 5;
 
@@ -92,8 +93,8 @@ function ofCallers({ enter, leave, ...lane }: Lane, perService: number): CallerL
 }
 
 /**
- * Names a caller within its tenant. No user id contains a line break, so a service never shares the place of
- * a user.
+ * Returns the key of a caller within its tenant. The key of a service begins with a line break. No user id
+ * contains a line break, so a service and a user never have the same key.
  */
 const placeOf = ({ tenantId, role, subject }: Caller): UserKey => ({
   tenantId,
@@ -101,8 +102,8 @@ const placeOf = ({ tenantId, role, subject }: Caller): UserKey => ({
 });
 
 /**
- * Calls `done` when the operating system has taken the answer, or the client has disconnected. Until then the
- * answer takes memory.
+ * Calls `done` when the operating system has taken the answer, or when the client has disconnected. Until
+ * then, the answer takes memory of this process.
  */
 export function whenSent(response: ServerResponse, done: () => void): void {
   const { socket } = response.req;
@@ -110,8 +111,9 @@ export function whenSent(response: ServerResponse, done: () => void): void {
     done();
     return;
   }
-  // Node.js emits `close` once in either case. But an answer that waits behind other answers of its
-  // connection has no socket yet, so it emits nothing when the client disconnects.
+  // The response emits `close` exactly once, either after it is sent or when the client disconnects. But a
+  // response that waits behind other responses of its connection has no socket yet. Such a response emits
+  // nothing when the client disconnects.
   if (response.socket) {
     response.once('close', done);
     return;

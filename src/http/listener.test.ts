@@ -15,7 +15,8 @@ import { createMetrics } from './metrics.ts';
 import { createRateLimit } from './rate-limit.ts';
 import { defaultSocketLimits } from './socket-limits.ts';
 
-// A second listener beside the listener of the app. It has short limits, so that no test waits, and no resolvers.
+// A second listener, which uses the parts of the app but has no resolvers. Its limits are short, so that no
+// test waits.
 const origin = 'https://app.example';
 let app: TestApp;
 let listener: Listener;
@@ -65,7 +66,7 @@ afterAll(async () => {
   await app.stop();
 });
 
-it('answers metrics for Prometheus and leaves out gauges that cannot be read', async () => {
+it('/metrics leaves out the gauges that cannot be read', async () => {
   const response = await fetch(`${url}/metrics`);
   expect(response.headers.get('content-type')).toContain('text/plain');
   const text = await response.text();
@@ -74,7 +75,7 @@ it('answers metrics for Prometheus and leaves out gauges that cannot be read', a
   expect(text).not.toMatch(/^unseen_bad/m);
 });
 
-it('closes a refused upgrade on both sides, so that no client keeps the process from ending', async () => {
+it('the server closes both sides of a connection after a refused upgrade, so that no client prevents the process from ending', async () => {
   const workerOnly = createListener({
     endpoints: undefined,
     isReady: async () => [],
@@ -92,7 +93,7 @@ it('closes a refused upgrade on both sides, so that no client keeps the process 
   client.write('GET /graphql HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n');
   await ended;
   expect(answer).toMatch(/^HTTP\/1\.1 404 /);
-  // The client never closes its side.
+  // The client does not close its side of the connection.
   await workerOnly.drain(60_000);
   client.destroy();
 });
@@ -111,11 +112,11 @@ describe('a slow client', () => {
         `${head}Authorization: Bearer ${await app.token()}\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{`,
     ],
   ];
-  it.each(slow)('that sends %s gets 408 and is disconnected', async (_, bytes) => {
+  it.each(slow)('gets 408 and is disconnected if it sends %s', async (_, bytes) => {
     expect(await exchange(url, await bytes())).toMatch(/^HTTP\/1.1 408 /);
   });
 
-  it('that disconnects in the middle of a body does not disturb the server', async () => {
+  it('does not disturb the server if it disconnects in the middle of a body', async () => {
     const socket = connect(Number(new URL(url).port), '127.0.0.1');
     socket.write(`${head}Authorization: Bearer ${await app.token()}\r\nContent-Length: 100\r\n\r\n{`);
     socket.destroy();
@@ -132,7 +133,7 @@ describe('a silent socket', () => {
     return socket;
   };
 
-  it('is cut off if the client answers no ping, and stays open if the client answers', async () => {
+  it('is terminated if its client answers no ping, and stays open if its client answers', async () => {
     const alive = await open(true);
     const dead = await open(false);
     const code = await new Promise((resolve) => dead.once('close', resolve));
@@ -143,7 +144,7 @@ describe('a silent socket', () => {
     await vi.waitFor(() => expect(sockets.count()).toBe(0));
   });
 
-  it('is closed if too many sockets wait for connection_init, the oldest first, but never after connection_ack', async () => {
+  it('is closed if it is the oldest of too many sockets without connection_init, but never after connection_ack', async () => {
     const admitted = await open();
     const authorization = await app.token();
     admitted.send(JSON.stringify({ type: 'connection_init', payload: { authorization } }));
@@ -161,8 +162,8 @@ describe('a silent socket', () => {
   });
 });
 
-describe('health', () => {
-  it('is good while the process runs, and ready only if every backend is ready', async () => {
+describe('the health checks and pages', () => {
+  it('report that the process runs, and that it is ready only if every backend is ready', async () => {
     expect((await fetch(`${url}/healthz`)).status).toBe(200);
     const notReady = await fetch(`${url}/readyz`);
     expect([notReady.status, await notReady.json()]).toEqual([
@@ -173,7 +174,7 @@ describe('health', () => {
   });
 
   it.each(['/healthz', '/playground', '/demo'])(
-    'checks and pages answer HEAD at %s without a body',
+    'answer a HEAD request for %s without a body',
     async (path) => {
       const response = await fetch(app.url + path, { method: 'HEAD' });
       expect([response.status, await response.text()]).toEqual([200, '']);
@@ -197,14 +198,14 @@ describe('CORS', () => {
       vary: 'origin',
     });
     const answered = await fetch(`${app.url}/graphql`, { method: 'POST', headers: { origin } });
-    // The page can read a refusal as well. Otherwise it would not know the reason.
+    // The page can also read an answer that refuses the request. Otherwise it would not know the reason.
     expect(answered.status).toBe(401);
     expect(answered.headers.get('access-control-allow-origin')).toBe(origin);
     expect(answered.headers.has('access-control-allow-credentials')).toBe(false);
   });
 
   it.each(['https://evil.example', 'null', `${origin}.evil.example`, 'http://app.example'])(
-    'lets no page of %s read an answer',
+    'lets no page of the origin %s read an answer',
     async (foreignOrigin) => {
       for (const method of ['OPTIONS', 'POST']) {
         const { headers } = await fetch(`${app.url}/graphql`, {

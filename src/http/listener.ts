@@ -14,8 +14,8 @@ export interface Listener {
    */
   listen(host: string, port: number): Promise<{ readonly url: string }>;
   /**
-   * Begins to answer operations. Before this call the server answers them with 503 UNAVAILABLE, and `/readyz`
-   * is not ready.
+   * Begins to answer operations. Before this call, the server answers operations with 503 UNAVAILABLE, and
+   * `/readyz` reports that the process is not ready.
    */
   open(): void;
   /**
@@ -25,25 +25,28 @@ export interface Listener {
   drain(timeoutMs: number): Promise<void>;
 }
 
-/** How long a client may take to send a request, so that slow clients do not hold connections open. */
+/**
+ * The maximum times that a client may take to send a request, so that slow clients do not hold connections
+ * open.
+ */
 export interface RequestTimeouts {
   readonly headersMs: number;
-  /** The time for headers and body together. */
+  /** The maximum time for the headers and the body together. */
   readonly requestMs: number;
-  /** How often the server checks all connections. */
+  /** The interval at which the server checks all connections. */
   readonly checkMs: number;
 }
 
 /**
- * How many connections the operating system accepts before the process accepts them. The system may allow
- * fewer (`net.core.somaxconn`). Further clients retry after 1 s and 3 s, so the first seconds after a restart
- * would be slow.
+ * The number of connections that the operating system accepts for the process in advance. The operating
+ * system may allow fewer (`net.core.somaxconn`). Clients over this number retry after 1 s and 3 s, so with a
+ * small number the first seconds after a restart would be slow.
  */
 const backlog = 4_096;
 
 /**
- * How many sockets are opened in one turn of the event loop. After a restart thousands of clients connect
- * within a second, and requests would wait until all of them are connected.
+ * The number of sockets that are opened per turn of the event loop. After a restart, thousands of clients
+ * connect within a second. Without this limit, requests would wait until all clients are connected.
  */
 const upgradesPerTurn = 8;
 
@@ -124,7 +127,7 @@ function upgrade(
     endpoints.sockets.upgrade(request, socket, head);
     return;
   }
-  // A client that does not close its side would keep the process from ending.
+  // Otherwise a client that does not close its side of the connection would prevent the process from ending.
   socket.once('finish', () => socket.destroy());
   const status = isSocketPath ? '503 Service Unavailable' : '404 Not Found';
   socket.end(`HTTP/1.1 ${status}\r\nconnection: close\r\n\r\n`);

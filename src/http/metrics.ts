@@ -1,7 +1,7 @@
 import { performance } from 'node:perf_hooks';
 import { Gauge, Registry } from 'prom-client';
 
-/** A gauge, whose value is read when Prometheus scrapes it. */
+/** A gauge. Its value is read when Prometheus scrapes the metrics. */
 export type Reading = Plain | Labelled;
 
 interface Named {
@@ -10,8 +10,8 @@ interface Named {
 }
 
 /**
- * A gauge with one number. If `read` rejects, the answer has no such gauge, because an old number would be
- * misleading.
+ * A gauge with one number. If `read` rejects, the metrics do not contain the gauge, because an old number
+ * would be misleading.
  */
 interface Plain extends Named {
   readonly label?: undefined;
@@ -19,7 +19,7 @@ interface Plain extends Named {
 }
 
 interface Labelled extends Named {
-  /** The name of the only label. */
+  /** The name of the label of the gauge. */
   readonly label: string;
   /** Reads a number for each value of the label. */
   read(): Readonly<Record<string, number>> | Promise<Readonly<Record<string, number>>>;
@@ -32,9 +32,9 @@ export interface Metrics {
 }
 
 /**
- * The common metrics of a process, under their common names. They are read on demand. The default metrics of
- * the library observe every garbage collection and every turn of the event loop, which takes a twentieth of
- * the work of a bulk append.
+ * The common metrics of a Node.js process, with their usual names. The metrics are read when Prometheus
+ * scrapes them. The default metrics of the library would observe every garbage collection and every turn of
+ * the event loop, which would take a twentieth of the time of a bulk append.
  */
 const ofTheProcess: readonly Plain[] = [
   {
@@ -69,8 +69,8 @@ export function createMetrics(readings: readonly Reading[]): Metrics {
       labelNames: reading.label === undefined ? [] : [reading.label],
       registers: [registry],
       async collect() {
-        // The previous values are removed first, so that a failed reading and a label value that no longer
-        // exists leave none.
+        // Removes the previous values first. Otherwise, old values would stay if a reading fails or a label
+        // value no longer exists.
         const values = await valuesOf(reading).catch(() => []);
         if (reading.label === undefined) this.remove();
         else this.reset();

@@ -5,13 +5,16 @@ import { fileURLToPath } from 'node:url';
 import sirv from 'sirv';
 import { createDocs } from './docs.ts';
 
-/** `npm run build` builds the pages here. The path is the same from `src/` and from `dist/`. */
+/**
+ * The directory to which `npm run build` writes the pages. The relative path is the same from `src/` and from
+ * `dist/`.
+ */
 const builtPages = fileURLToPath(new URL('../../dist/web', import.meta.url));
 
 const placeholder = '<script type="application/json" id="unseen-config">{}</script>';
 
-// The editor of GraphiQL creates style elements, and workers from blobs. The pages load nothing from other
-// hosts.
+// The editor of GraphiQL creates style elements, and creates workers from blobs. The pages load nothing from
+// other hosts.
 const contentSecurityPolicy = [
   "default-src 'self'",
   "connect-src 'self' ws: wss:",
@@ -26,8 +29,8 @@ const contentSecurityPolicy = [
 
 /**
  * Serves `/playground` and `/demo` with their assets, and the manual at `/docs`. A page is the same for every
- * request and holds no token. `opensByLink` says whether a link of `unseen open` can open the pages. The
- * pages then explain this to a visitor without a token.
+ * request and contains no token. `opensByLink` says whether a link from `unseen open` can open the pages. If
+ * so, the pages tell a visitor without a token to use such a link.
  */
 export function createPages(
   { opensByLink }: { readonly opensByLink: boolean },
@@ -41,8 +44,8 @@ export function createPages(
       readFileSync(join(directory, page, 'index.html'), 'utf8').replace(placeholder, config),
     ]),
   );
-  // sirv looks at the disk for every request. Without `dev`, a file that existed at the start and was removed by a
-  // rebuild would end the process.
+  // With `dev`, sirv checks for every request whether the file exists. Without `dev`, a request for a file
+  // that a rebuild has removed since the start would end the process.
   const assets = sirv(join(directory, 'assets'), {
     dev: true,
     etag: true,

@@ -79,7 +79,7 @@ const tickOf = (event: object) => ({ tick: event });
 const settled = () => new Promise((resolve) => setImmediate(resolve));
 
 describe('an event for many subscriptions', () => {
-  it('is executed once per operation and reaches every subscription', async () => {
+  it('is executed once per operation, and its result reaches every subscription', async () => {
     const all = pushes();
     const plain = '{ tick { n } }';
     const times = 'subscription ($by: Int!) { tick { times(by: $by) } }';
@@ -98,7 +98,7 @@ describe('an event for many subscriptions', () => {
     expect(executions).toHaveBeenCalledTimes(2);
   });
 
-  it('is executed separately from an equal event', async () => {
+  it('is executed separately from an equal event of another subscription', async () => {
     const all = pushes();
     const [a, b] = [
       await begin(all, 'subscription { tick { n } }'),
@@ -136,7 +136,7 @@ describe('an event for many subscriptions', () => {
 });
 
 describe('a subscription', () => {
-  it('takes the next event only when the previous event is on its way', async () => {
+  it('takes the next event only after the previous event has been sent', async () => {
     const subscription = await begin(pushes(), 'subscription { tick { n } }');
     let release = () => {};
     subscription.hold(
@@ -151,12 +151,12 @@ describe('a subscription', () => {
     expect(subscription.sent).toEqual([{ data: tickOf({ n: 1 }) }]);
     release();
     await settled();
-    // The slot kept only the newest event.
+    // While the first event was being sent, the last event replaced the second event.
     expect(subscription.sent.at(-1)).toEqual({ data: tickOf({ n: 3 }) });
     expect(subscription.sent).toHaveLength(2);
   });
 
-  it('ends and sends nothing more after `return` of its iterator', async () => {
+  it('ends and sends nothing more after `return` of its iterator is called', async () => {
     const subscription = await begin(pushes(), 'subscription { tick { n } }');
     await subscription.iterator.return();
     subscription.put(tickOf({ n: 1 }) as never);

@@ -12,36 +12,36 @@ import { executeEvent } from '../graphql/engine/execute.ts';
 /** The socket that receives the pushes of a subscription. */
 export interface Destination {
   /**
-   * Sends a payload of JSON. The next payload waits until the promise resolves. undefined means that nothing
-   * needs to wait.
+   * Sends a payload of JSON. If it returns a promise, the next payload waits until the promise resolves. If
+   * it returns undefined, the next payload can follow at once.
    */
   send(payload: string): Promise<void> | undefined;
   mask(error: GraphQLError): GraphQLFormattedError;
 }
 
 /**
- * The most texts that are kept for one event. Each operation that asks for other fields has a text of its
- * own.
+ * The maximum number of payloads that are stored for one event. Each operation that selects other fields has
+ * its own payload.
  */
 const maxTexts = 100;
 
 /**
  * Runs subscriptions whose events go to many sockets. Each event is executed and serialised once per
- * operation, however many clients have subscribed with that operation. So the result must follow from the
- * event, the document and the variables alone. Resolvers below a subscription get no caller in their context.
- * The decision who may see the events is made when a client subscribes.
+ * operation, even if many clients have subscribed with this operation. So the result may depend only on the
+ * event, the document and the variables. Resolvers below a subscription get no caller in their context. When
+ * a client subscribes, Unseen checks whether the client may see the events.
  */
 export function createPushes(contextValue: Pick<Context, 'container'>) {
   const operationOf = createOperationNames();
   const write = createPayloads(contextValue);
   return {
     /**
-     * Begins a subscription. Resolves with an iterator for graphql-ws, which yields no values and ends with
-     * the subscription. Resolves with the errors if the subscription cannot begin.
+     * Begins a subscription. Resolves with an iterator for graphql-ws that yields no values and ends when the
+     * subscription ends. Resolves with the errors if the subscription cannot begin.
      */
     async subscribe(args: ExecutionArgs, { send, mask }: Destination) {
-      // The name is computed before the source exists, because it throws for variables that JSON cannot
-      // represent.
+      // The name is computed before the source is opened, because the computation throws if JSON cannot
+      // represent the variables. An open source would then stay open.
       const operation = operationOf(args);
       const source = await createSourceEventStream(args);
       if (!(Symbol.asyncIterator in source)) return source;
@@ -54,8 +54,8 @@ export function createPushes(contextValue: Pick<Context, 'container'>) {
 }
 
 /**
- * Names operations. Two operations have the same name if they have the same document, operation name and
- * variables.
+ * Gives names to operations. Two operations have the same name if their documents, operation names and
+ * variables are the same.
  */
 function createOperationNames() {
   const numbers = new WeakMap<DocumentNode, number>();
@@ -67,7 +67,7 @@ function createOperationNames() {
   };
 }
 
-/** Writes the payload of an event for an operation. Keeps the payloads of the newest event only. */
+/** Writes the payload of an event for an operation. Stores only the payloads of the newest event. */
 function createPayloads(contextValue: Pick<Context, 'container'>) {
   let newest: unknown;
   const texts = new Map<string, string>();
@@ -84,7 +84,7 @@ function createPayloads(contextValue: Pick<Context, 'container'>) {
     const known = texts.get(operation);
     if (known !== undefined) return known;
     const finish = (result: ExecutionResult): string => {
-      // Errors contain the request id of one subscription, so their text is not shared.
+      // Errors contain the request id of one subscription, so other subscriptions cannot use their text.
       if (result.errors)
         return JSON.stringify({ data: result.data ?? null, errors: result.errors.map(mask) });
       const text = JSON.stringify(result);
@@ -97,8 +97,8 @@ function createPayloads(contextValue: Pick<Context, 'container'>) {
 }
 
 /**
- * Pushes each event after the previous event is on its way. The returned iterator yields no values and ends
- * with the events.
+ * Pushes each event after the operating system has taken the previous event. The returned iterator yields no
+ * values and ends when the events end.
  */
 function pushEach(
   events: AsyncIterator<unknown, unknown>,

@@ -13,27 +13,29 @@ export interface Charge {
 }
 
 /**
- * Limits how many points a caller uses per second, by token buckets in this process. A bucket holds the
+ * Limits the points that a caller uses per second, with token buckets in this process. A bucket holds the
  * points of five seconds.
  */
 export interface RateLimit {
   /** Charges a caller 1 point for a request. Throws RATE_LIMITED if the caller has no point left. */
   countCaller(caller: Caller): void;
   /**
-   * Charges a caller for the size of an operation, in addition to the point of the request. Throws
-   * RATE_LIMITED if the caller has too few points left, and QUERY_TOO_COMPLEX if even a full bucket has too
-   * few.
+   * Charges a caller for the size of an operation, in addition to the point for the request. Throws
+   * RATE_LIMITED if the caller has too few points left. Throws QUERY_TOO_COMPLEX if even a full bucket has
+   * too few points.
    */
   countOperation(caller: Caller, charge: Charge): void;
   /**
-   * Charges an address for a refused token, because there is no caller to charge. Throws RATE_LIMITED if the
-   * address has no point left. Expired tokens are free, because the server must tell their owners to renew
-   * them even when an attacker shares their proxy.
+   * Charges an address for a refused token, because without a valid token the caller is not known. Throws
+   * RATE_LIMITED if the address has no point left. An expired token costs nothing. The server must tell its
+   * owner to renew the token, even if an attacker behind the same proxy has used all points of the address.
    */
   countRefusal(error: unknown, address: string | undefined): void;
-  /** The fields `RateLimit-Policy` and `RateLimit`. undefined if the caller has no limit. */
+  /**
+   * Returns the header fields `RateLimit-Policy` and `RateLimit`, or undefined if the caller has no limit.
+   */
   headers(caller: Caller): RateLimitHeaders | undefined;
-  /** How many requests were refused. */
+  /** Returns the number of refused requests. */
   refused(): number;
 }
 
@@ -46,18 +48,18 @@ export interface RateLimitHeaders {
 const burstSec = 5;
 const maxKeys = 100_000;
 
-/** The cost and the number of items that one more point pays for. */
+/** The cost that adds 1 point to an operation. `itemsPerPoint` is the number of items that adds 1 point. */
 const costPerPoint = 20;
 const itemsPerPoint = 5;
 
-/** The points of an operation in addition to the point of its request. */
+/** Returns the points of an operation, without the point for its request. */
 const pointsOf = ({ cost, items }: Charge) =>
   Math.floor(cost / costPerPoint) + Math.floor(items / itemsPerPoint);
 
 /**
- * The network of an address, which is the key of its bucket. A site has at least 2^64 IPv6 addresses (RFC
- * 6177), so they share one bucket. An IPv6 address that represents an IPv4 address (RFC 4291, 2.5.5) contains
- * dots and is kept whole.
+ * Returns the network of an address, which is the key of the bucket. A site has at least 2^64 IPv6 addresses
+ * (RFC 6177), so all addresses of a site share one bucket. An IPv6 address that represents an IPv4 address
+ * (RFC 4291, 2.5.5) contains dots. Such an address is used as a whole.
  */
 function networkOf(address: string): string {
   if (!isIPv6(address) || address.includes('.')) return address;
@@ -90,7 +92,7 @@ function limited(perSecond: number, name: string, who: string): Limited | undefi
   };
 }
 
-/** The error for an operation that costs more points than a full bucket holds. */
+/** Creates the error for an operation that costs more points than a full bucket holds. */
 function tooComplex({ name, burst }: Limited, points: number): AppError {
   const message = `The operation costs ${points} points, but RATE_LIMIT_PER_${name.toUpperCase()} allows at most ${burst} at once. Select less, or send fewer items.`;
   return new AppError('QUERY_TOO_COMPLEX', message);
@@ -114,7 +116,7 @@ export function createRateLimit({
   function refuse({ perSecond, who }: Limited, waitMs: number): never {
     refused += 1;
     const retryAfterSec = Math.ceil(waitMs / 1000);
-    // This text is also the close reason of a socket, which may have at most 123 bytes.
+    // The message is also used as the close reason of a socket, and a close reason has at most 123 bytes.
     const message = `Too many requests: ${perSecond} per second are allowed per ${who}. Try again in ${retryAfterSec} s.`;
     throw new AppError('RATE_LIMITED', message, { retryAfterSec });
   }
@@ -138,7 +140,7 @@ export function createRateLimit({
         throw tooComplex(limit, 1 + points);
       }
       const waitMs = limit.buckets.take(keyOf(caller), points);
-      // The retry needs 1 more point, because it is a request as well.
+      // The wait includes 1 more point, because the retry is a request too.
       if (waitMs > 0) refuse(limit, waitMs + 1000 / limit.perSecond);
     },
     countRefusal(error, address = '') {
@@ -158,7 +160,7 @@ export function createRateLimit({
   };
 }
 
-/** The key of each caller. Building and hashing the key again for every request would cost time. */
+/** Stores the key of each caller, because building and hashing the key for every request would cost time. */
 const keys = new WeakMap<Caller, string>();
 
 /** A service and an admin with the same name share a bucket. */

@@ -16,7 +16,7 @@ const padded = (bytes: number, query: string) => {
 
 const countless = 'mutation { upsertUsers(input: { users: [] }) { createdCount userErrors { code } } }';
 
-describe('requests', () => {
+describe('the server', () => {
   const bodies: [what: string, body: string | Uint8Array, status: number, code: string][] = [
     ['nothing', '', 400, 'BAD_USER_INPUT'],
     ['an empty object', '{}', 400, 'BAD_USER_INPUT'],
@@ -46,7 +46,7 @@ describe('requests', () => {
     ['bulk, one byte more than 1 000 000', padded(1_000_001, countless), 413, 'PAYLOAD_TOO_LARGE'],
     ['20 million bytes', padded(20_000_000, countless), 413, 'PAYLOAD_TOO_LARGE'],
   ];
-  it.each(bodies)('answers a body of %s with its code', async (_, body, status, code) => {
+  it.each(bodies)('answers a body of %s with the right status', async (_, body, status, code) => {
     expect(await probe.request(body)).toMatchObject({ status, code });
   });
 
@@ -59,7 +59,7 @@ describe('requests', () => {
     ['Latin-1 in broken quotes', { 'content-type': 'application/json; charset="latin1;x' }],
     ['compressed', { 'content-encoding': 'gzip' }],
   ];
-  it.each(headers)('refuses a body that is %s by its headers', async (_, headers) => {
+  it.each(headers)('refuses a body that is %s, after reading only the headers', async (_, headers) => {
     expect(await probe.request(goodBody, { headers })).toMatchObject({ status: 400, code: 'BAD_USER_INPUT' });
   });
 
@@ -189,13 +189,13 @@ describe('bytes on a socket', () => {
       /^HTTP\/1.1 404 /,
     ],
   ];
-  it.each(sent)('are refused and the socket closed: %s', async (_, bytes, expected) => {
+  it.each(sent)('are refused, and the server closes the socket: %s', async (_, bytes, expected) => {
     const answer = await exchange(probe.app.url, bytes());
     expect(answer).toMatch(expected);
     expect(answer).not.toMatch(internals);
   });
 
-  it('are answered in order if they hold several requests', async () => {
+  it('are answered in order if they contain several requests', async () => {
     const length = `Content-Length: ${goodBody.length}`;
     const answer = await exchange(
       probe.app.url,

@@ -4,8 +4,8 @@ import { AppError, errorTable } from '../domain/error.ts';
 import { httpStatus } from '../graphql/engine/error.ts';
 import type { Logger } from '../ports/logger.ts';
 
-// An id consists of a random id of the process and a counter, because random bytes for every request cost
-// time.
+// A request id consists of a random id of the process and a counter. Random bytes for every request would
+// cost time.
 const processId = randomUUID();
 let requests = 0;
 
@@ -14,7 +14,10 @@ function nextId(): string {
   return `${processId}-${requests}`;
 }
 
-/** The `x-request-id` of the request if it has up to 128 plain characters, otherwise a new id. */
+/**
+ * Returns the `x-request-id` of the request if this header has up to 128 plain characters. Otherwise returns
+ * a new id.
+ */
 export function requestIdOf(request: IncomingMessage): string {
   const given = request.headers['x-request-id'];
   return typeof given === 'string' && /^[\w.:-]{1,128}$/.test(given) ? given : nextId();
@@ -45,8 +48,8 @@ export function answerText(
 }
 
 /**
- * Sends an error that occurred before any operation ran, in the shape of a GraphQL answer and masked in the
- * same way.
+ * Sends an error that occurred before an operation ran. The answer has the shape of a GraphQL answer, and the
+ * error is masked in the same way.
  */
 export function answerError(
   response: ServerResponse,

@@ -16,21 +16,23 @@ export interface GraphQLEndpoints {
 }
 
 /**
- * `starting`: the process does not answer operations yet. `open`: it answers them. `draining`: it accepts no
- * new connections.
+ * In the state `starting` the process does not answer operations yet. In the state `open` it answers
+ * operations. In the state `draining` it accepts no new connections.
  */
 export type ListenerState = 'starting' | 'open' | 'draining';
 
 export interface RouteDeps {
   /** undefined if this process answers only the health checks and metrics. */
   readonly endpoints: GraphQLEndpoints | undefined;
-  /** The names of the backends that are not ready. Empty if requests will succeed. */
+  /**
+   * Resolves with the names of the backends that are not ready. The list is empty if requests will succeed.
+   */
   readonly isReady: () => Promise<readonly string[]>;
   readonly metrics: Metrics;
   readonly corsOrigins: readonly string[];
 }
 
-/** Answers a request by its path. Rejects with an error that the caller must send as the answer. */
+/** Answers a request according to its path. If it rejects, the caller must send the error as the answer. */
 export async function route(
   deps: RouteDeps,
   state: ListenerState,

@@ -6,10 +6,13 @@ import { expiredMessage } from '../ports/authenticator.ts';
 import { closeTable } from './close-codes.ts';
 import type { SocketLimits } from './socket-limits.ts';
 
-/** How many sockets are checked before other work may run. */
+/** The number of sockets that a heartbeat checks before other work may run. */
 const socketsPerTurn = 200;
 
-/** The longest delay of a timer: 2^31 - 1 ms, 24 days. A socket whose token lives longer is closed after that time. */
+/**
+ * The longest delay of a timer, 2^31 - 1 ms or 24 days. If a token is valid for longer, its socket is closed
+ * after 24 days.
+ */
 const maxTimerMs = 0x7fff_ffff;
 
 /** An open socket. */
@@ -19,8 +22,8 @@ export interface Session {
   /** undefined until the socket is authenticated. */
   caller?: Caller;
   /**
-   * The ids of subscriptions that are being set up. Usually there are none, and an empty set for each of ten
-   * thousand sockets would take megabytes.
+   * The ids of subscriptions that are being set up. The list is usually empty. A set instead of a list would
+   * take megabytes for ten thousand sockets.
    */
   starting: readonly string[];
   expiry?: NodeJS.Timeout;
@@ -30,8 +33,8 @@ export interface Session {
 }
 
 /**
- * The open sockets of this process. Closes sockets that are silent, sockets over a limit and sockets whose
- * token has expired.
+ * The open sockets of this process. Closes silent sockets, sockets over a limit, and sockets whose token has
+ * expired.
  */
 export interface Sessions {
   open(socket: WebSocket, address: string | undefined): Session;
@@ -46,8 +49,8 @@ export interface Sessions {
   closed(session: Session): void;
   count(): number;
   /**
-   * Closes every socket with 1012, so that clients connect again, to another process or later. Resolves when
-   * all are closed.
+   * Closes every socket with 1012, so that its client connects to another process, or connects again later.
+   * Resolves when all sockets are closed.
    */
   stop(): Promise<void>;
 }
@@ -99,8 +102,9 @@ export function createSessions(limits: SocketLimits): Sessions {
 }
 
 /**
- * Adds a session that waits for its caller. If too many wait, closes the oldest. A real client sends
- * `connection_init` within a round trip, so the oldest sockets belong to clients that only hold them open.
+ * Adds a session that has no caller yet. If too many sessions have no caller, closes the oldest of them. A
+ * real client sends `connection_init` within one round trip, so the oldest sockets belong to clients that
+ * only hold sockets open.
  */
 function startWaiting(waiting: Set<Session>, session: Session, { maxWaiting }: SocketLimits): void {
   waiting.add(session);
@@ -123,8 +127,8 @@ function closeWhenExpired(socket: WebSocket, { expiresAt }: Caller): NodeJS.Time
   const lifeMs = expiresAt.getTime() - Date.now();
   return setTimeout(
     () => socket.close(closeTable.expired.code, expiredMessage),
-    // The delay is rounded to whole seconds, because Node.js keeps a list for each distinct duration. Tokens
-    // expire at whole seconds anyway.
+    // The delay is rounded up to whole seconds, because Node.js keeps a list of timers for each distinct
+    // delay. Tokens expire at whole seconds, so the socket is not closed late.
     Math.min(Math.ceil(lifeMs / 1000) * 1000, maxTimerMs),
   );
 }
@@ -144,7 +148,7 @@ async function beat(sessions: Iterable<Session>, limits: SocketLimits): Promise<
   const now = performance.now();
   const allowance = limits.maxMessagesPerSecond * (limits.heartbeatMs / 1000);
   for (const session of sessions) {
-    // Yields to other work, so that pushes do not wait until thousands of sockets are pinged.
+    // Lets other work run in between, so that pushes do not wait until thousands of sockets are checked.
     looked += 1;
     if (looked % socketsPerTurn === 0) await nextTurn();
     session.messages = Math.max(0, session.messages - allowance);

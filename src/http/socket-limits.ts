@@ -4,27 +4,30 @@ export interface SocketLimits {
   readonly initWaitMs: number;
   readonly pingMs: number;
   readonly pongWaitMs: number;
-  /** How often the server checks all sockets for pings that are due and for silent clients. */
+  /** The interval at which the server checks which sockets need a ping and which clients are silent. */
   readonly heartbeatMs: number;
   readonly maxSubscriptions: number;
   readonly maxSocketsPerUser: number;
-  /** The most sockets of all clients together that have not sent `connection_init` yet. */
+  /** The maximum number of sockets of all clients together that have not sent `connection_init` yet. */
   readonly maxWaiting: number;
-  /** The limits on the parts of a subscription that stay in memory while it is open. */
+  /** The limits on the parts of a subscription that are in memory while the subscription is open. */
   readonly maxSubscription: SubscriptionLimits;
-  /** How many messages and control frames a client may send per second, averaged over 10 seconds. */
+  /**
+   * The maximum number of messages and control frames that a client may send per second, averaged over 10
+   * seconds.
+   */
   readonly maxMessagesPerSecond: number;
-  /** The most bytes that wait for a client that reads too slowly. */
+  /** The maximum number of bytes that wait in memory for a client that reads too slowly. */
   readonly maxBufferedBytes: number;
 }
 
 export interface SubscriptionLimits {
   readonly idCharacters: number;
-  /** The length of the declared variables as JSON. */
+  /** The maximum number of characters of the declared variables as JSON. */
   readonly variablesCharacters: number;
   /**
-   * The tokens of the document. A token takes about 500 bytes of memory: 200 subscriptions of 960 tokens took
-   * 85 MB.
+   * The maximum number of tokens of the document. A token takes about 500 bytes of memory: 200 subscriptions
+   * of 960 tokens took 85 MB.
    */
   readonly tokens: number;
 }

@@ -2,14 +2,14 @@ import { MessageType } from 'graphql-ws';
 import type { WebSocket } from 'ws';
 
 /**
- * Sends messages to sockets. Each function resolves when the operating system has taken the message. It
- * returns undefined if nothing needs to wait.
+ * Sends messages to sockets. Each function returns a promise that resolves when the operating system has
+ * taken the message. The function returns undefined if the next message can follow at once.
  */
 export interface SocketSend {
   text(socket: WebSocket, data: string): Promise<void> | undefined;
   /**
-   * Sends a `next` message made of a head and a payload. Sockets that get the same message share its encoded
-   * bytes.
+   * Sends a `next` message that consists of a head and a payload. If several sockets get the same message,
+   * they share its encoded bytes.
    */
   next(socket: WebSocket, head: string, payload: string): Promise<void> | undefined;
 }

@@ -52,7 +52,10 @@ export function readSubscription(
 
 const badInput = (message: string) => [graphQLErrorOf(new AppError('BAD_USER_INPUT', message))];
 
-/** Returns an error text if a part of the subscription is too large to stay in memory while it is open. */
+/**
+ * Returns an error text if a part of the subscription is too large. Open subscriptions keep these parts in
+ * memory.
+ */
 function sizeProblem(
   {
     id,

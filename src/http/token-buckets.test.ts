@@ -9,12 +9,12 @@ beforeEach(() => {
 const create = (perSecond: number, { burstSec = 4, maxKeys = 1_000 } = {}) =>
   createTokenBuckets({ perSecond, burst: perSecond * burstSec, maxKeys }, () => nowMs);
 
-/** How many of `tries` calls get a token. */
+/** Takes one token in each of `tries` calls. Returns how many calls get a token. */
 const taken = ({ take }: ReturnType<typeof create>, tries: number, key = 'alice') =>
   Array.from({ length: tries }, () => take(key)).filter((waitMs) => waitMs === 0).length;
 
 describe('a token bucket', () => {
-  it('begins full and refills at its rate', () => {
+  it('is full at the beginning and refills at its rate', () => {
     const buckets = create(50);
     expect(taken(buckets, 300)).toBe(200);
     nowMs += 19;
@@ -25,14 +25,14 @@ describe('a token bucket', () => {
     expect(taken(buckets, 300)).toBe(50);
   });
 
-  it('never holds more tokens than at its beginning', () => {
+  it('never holds more tokens than at the beginning', () => {
     const buckets = create(3);
     expect(taken(buckets, 20)).toBe(12);
     nowMs += 86_400_000;
     expect(taken(buckets, 20)).toBe(12);
   });
 
-  it('refills no later if callers find it empty', () => {
+  it('does not refill later if calls find it empty', () => {
     const buckets = create(1);
     taken(buckets, 4);
     for (let at = 0; at < 999; at += 1, nowMs += 1) expect(buckets.take('alice')).toBe(1_000 - at);
@@ -40,7 +40,7 @@ describe('a token bucket', () => {
     expect(buckets.take('alice')).toBe(0);
   });
 
-  it('gives all requested tokens or none, and returns when there are enough', () => {
+  it('gives all requested tokens or none, and returns the time until it has enough', () => {
     const { take, level } = create(10);
     expect(take('alice', 35)).toBe(0);
     expect(take('alice', 8)).toBe(300);
@@ -58,12 +58,12 @@ describe('a token bucket', () => {
     expect(take('alice', 40)).toBe(0);
   });
 
-  it('gives the same tokens as a counted bucket at any rate, weights and times', () => {
+  it('gives as many tokens as a simple counter at any rate, for calls of any size at any time', () => {
     const requests = fc.array(fc.record({ pauseMs: fc.nat(2_000), weight: fc.integer({ min: 1, max: 20 }) }));
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 1_000 }), requests, (perSecond, sent) => {
         const { take, level } = create(perSecond, { burstSec: 1 });
-        // Tokens are counted in thousandths.
+        // All numbers count thousandths of a token.
         const full = perSecond * 1_000;
         let tokens = full;
         for (const { pauseMs, weight } of sent) {
@@ -88,7 +88,7 @@ describe('token buckets', () => {
     expect(taken(buckets, 10, 'bob')).toBe(4);
   });
 
-  it('are forgotten beyond the most keys, the least recently used first', () => {
+  it('are dropped beyond the maximum number of keys, the least recently used first', () => {
     const buckets = create(1, { maxKeys: 2 });
     for (const key of ['alice', 'bob', 'alice', 'carol']) taken(buckets, 4, key);
     expect(buckets.take('alice')).toBe(1_000);

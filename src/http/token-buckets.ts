@@ -1,17 +1,17 @@
 import { LRUCache } from 'lru-cache';
 
 /**
- * A token bucket for each key. A bucket gains `perSecond` tokens a second, holds at most `burst` tokens and
- * begins full.
+ * A token bucket for each key. A bucket gains `perSecond` tokens per second, holds at most `burst` tokens and
+ * is full at the beginning.
  *
- * Only the `maxKeys` most recently used buckets are kept. A bucket is stored as one number, the time at which
- * it is full again. Taking a token moves this time further into the future (the generic cell rate algorithm,
- * ITU-T I.371).
+ * Only the `maxKeys` most recently used buckets are stored. Each bucket is stored as one number, which is the
+ * time when the bucket will be full again. Taking a token moves this time further into the future (the
+ * generic cell rate algorithm, ITU-T I.371).
  */
 export interface TokenBuckets {
   /**
-   * Takes tokens and returns 0. If there are too few tokens, takes none and returns the ms until there are
-   * enough. Returns Infinity if there can never be enough.
+   * Takes tokens and returns 0. If the bucket has too few tokens, takes none and returns the time in ms until
+   * it has enough. Returns Infinity if the bucket can never hold enough.
    */
   take(key: string, tokens?: number): number;
   /** The number of whole tokens in a bucket. */
@@ -23,7 +23,7 @@ export function createTokenBuckets(
   nowMs: () => number = () => performance.now(),
 ): TokenBuckets {
   const buckets = new LRUCache<string, { fullAt: number }>({ max: maxKeys });
-  // Time is measured in the thousandths of a token that it brings.
+  // The unit of time is the time in which a bucket gains a thousandth of a token.
   const room = burst * 1000;
   return {
     take(key, tokens = 1) {

@@ -2,8 +2,8 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { createTurns } from './turns.ts';
 
-describe('work in turns', () => {
-  it('runs in order of arrival, a few tasks in each turn of the event loop', async () => {
+describe('the scheduler of turns', () => {
+  it('runs tasks in order of arrival, a few tasks per turn of the event loop', async () => {
     const done: number[] = [];
     const inTurn = createTurns(3);
     const add = (n: number) => inTurn(() => done.push(n));

@@ -1,6 +1,6 @@
 /**
- * Runs tasks in order of arrival, at most `perTurn` of them in a turn of the event loop, so that other work
- * runs in between. A task must not throw, because nothing would catch the error.
+ * Runs tasks in order of arrival. Each turn of the event loop runs at most `perTurn` tasks, so that other
+ * work can run in between. A task must not throw, because nothing would catch the error.
  */
 export function createTurns(perTurn: number): (work: () => void) => void {
   const waiting = new Set<() => void>();

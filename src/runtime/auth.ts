@@ -9,8 +9,8 @@ import { systemClock } from '../ports/clock.ts';
 
 export interface RuntimeOptions {
   /**
-   * Whether the process keeps no data. The embedded PostgreSQL then uses a temporary directory and does not
-   * wait for the disk.
+   * Whether the process runs without permanent data. The embedded PostgreSQL then uses a temporary directory,
+   * and does not wait until data is on the disk.
    */
   readonly ephemeral: boolean;
 }
@@ -45,14 +45,17 @@ export function keySource({ auth, dataDir }: Config, { ephemeral }: RuntimeOptio
   return { secret: ephemeral ? crypto.randomUUID() + crypto.randomUUID() : readOrCreateSecret(dataDir) };
 }
 
-/** Whether the environment configures the key of tokens. Otherwise Unseen uses a secret of its own. */
+/**
+ * Whether the environment configures the key that verifies tokens. Otherwise Unseen uses a secret that it has
+ * generated.
+ */
 export function isAuthConfigured({ auth }: Config): boolean {
   return auth.secret !== undefined || auth.jwksUrl !== undefined;
 }
 
 /**
- * Creates a code that opens the demo of the server which uses the same data directory. Rejects with
- * START_REFUSED if authentication is configured, or if the data directory holds no secret.
+ * Creates a code that opens the demo of a server. The server must use the same data directory. Rejects with
+ * START_REFUSED if authentication is configured, or if the data directory contains no secret.
  */
 export function createOpenCode(config: Config): string {
   if (isAuthConfigured(config)) {

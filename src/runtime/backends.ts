@@ -10,7 +10,7 @@ import type { OpenDatabase } from './database.ts';
 import { chooseLog } from './log.ts';
 import { choosePubSub } from './pub-sub.ts';
 
-/** The backends of a configuration. The first request for a backend opens it and loads its client library. */
+/** The backends of a configuration. The first access to a backend loads its client library and opens it. */
 export interface LazyBackends {
   database(): Promise<OpenDatabase>;
   store(): Promise<Store>;
@@ -18,13 +18,13 @@ export interface LazyBackends {
   outbox(): Promise<Outbox>;
   pubSub(): Promise<PubSub>;
   cache(): Promise<BadgeCache>;
-  /** Closes the backends that are open. */
+  /** Closes all backends that are open. */
   close(): Promise<void>;
 }
 
 /**
- * Chooses the backends of a configuration. Nothing else does, so a server, a command and `unseen doctor` use
- * the same backends for the same configuration.
+ * Chooses the backends of a configuration. No other code chooses backends, so a server, a command and `unseen
+ * doctor` use the same backends for the same configuration.
  */
 export function createBackends(
   config: Config,
@@ -33,7 +33,7 @@ export function createBackends(
     openDatabase = async () => (await import('./database.ts')).openDatabase(config),
   }: {
     readonly logger: Logger;
-    /** Opens the database. Defaults to `openDatabase`, which works beside a running server. */
+    /** Opens the database. Defaults to `openDatabase`, which also works while a server runs. */
     readonly openDatabase?: () => Promise<OpenDatabase>;
   },
 ): LazyBackends {
@@ -57,13 +57,13 @@ export function createBackends(
     pubSub: pubSub.get,
     cache: cache.get,
     async close() {
-      // The database is closed last because the log may be a table in it.
+      // The database is closed last, because the log may be a table of the database.
       for (const part of [log, pubSub, cache, database]) await part.close();
     },
   };
 }
 
-/** Opens a backend at the first `get`. `close` does nothing if the backend was never opened. */
+/** Opens a backend at the first call of `get`. If `get` was never called, `close` does nothing. */
 function opensOnce<T extends { close(): Promise<void> }>(open: () => Promise<T>) {
   let opened: Promise<T> | undefined;
   return {

@@ -19,15 +19,15 @@ export interface OpenDatabase {
   readonly database: Database;
   readonly connection: ConnectionOptions;
   /**
-   * Whether this process runs the PostgreSQL server: it has started the server, or taken it over from an
-   * earlier process.
+   * Whether this process runs the PostgreSQL server. Either this process has started the server, or it has
+   * taken over the server of an earlier process.
    */
   readonly isEmbedded: boolean;
   close(): Promise<void>;
 }
 
 /**
- * Opens the database for a server process, which later applies pending migrations itself. Rejects with
+ * Opens the database for a server process. The server process applies pending migrations later. Rejects with
  * START_REFUSED if the database cannot be opened.
  */
 export async function openServerDatabase(
@@ -40,9 +40,9 @@ export async function openServerDatabase(
 }
 
 /**
- * Opens the database for a command. A server may be running at the same time. If the embedded PostgreSQL is
- * not running, this function starts it and applies pending migrations, and `close` stops it. Rejects with
- * START_REFUSED if the database cannot be reached or has pending migrations.
+ * Opens the database for a command, also while a server runs. If the embedded PostgreSQL is not running, this
+ * function starts it and applies pending migrations, and `close` stops it. Rejects with START_REFUSED if the
+ * database cannot be reached or has pending migrations.
  */
 export async function openDatabase(config: Config): Promise<OpenDatabase> {
   const running = config.databaseUrl === undefined ? findEmbeddedPostgres(config.dataDir) : undefined;
@@ -51,7 +51,7 @@ export async function openDatabase(config: Config): Promise<OpenDatabase> {
     : await openPostgres({ logger: silent }, locationOf(config, { ephemeral: false }));
   const opened = await pooled(postgres, 4);
   try {
-    // The operator migrates a PostgreSQL server that this process does not run.
+    // Only the embedded PostgreSQL is migrated here. The operator migrates every other PostgreSQL.
     if (postgres.isEmbedded) await migrateOn({ logger: silent }, postgres.connection);
     else await expectMigrated(postgres.connection);
     return opened;
@@ -102,7 +102,7 @@ export async function runMigrations(config: Config, logger: Logger): Promise<rea
   }
 }
 
-/** Turns an error of an unreachable database into an error text for the person who runs the command. */
+/** Converts the error of an unreachable database to an error text for the user of the command. */
 function toStartError(error: unknown): unknown {
   const refused = missingRight(error);
   if (refused) return refused;
@@ -118,13 +118,13 @@ export function describePostgres({ databaseUrl, dataDir }: Config): string {
   return `PostgreSQL at ${servers.map(({ host }) => host).join(', ')}${servers[0]?.pathname ?? ''}`;
 }
 
-/** Tells `openPostgres` where to find or start the server. */
+/** Returns the location where `openPostgres` finds or starts the server. */
 const locationOf = ({ databaseUrl, dataDir }: Config, { ephemeral }: RuntimeOptions): PostgresLocation =>
   ephemeral ? { ephemeral } : databaseUrl === undefined ? { dataDir } : { url: databaseUrl };
 
 /**
- * Calls `reach` until the backend answers, because a backend may start after this process. Rejects at once
- * with an error that a retry cannot fix.
+ * Calls `reach` until `reach` succeeds, because a backend may start later than this process. Rejects at once
+ * if a retry cannot help.
  */
 export async function waitForBackend<T>(
   backend: string,
@@ -139,7 +139,7 @@ export async function waitForBackend<T>(
     } catch (err) {
       signal.throwIfAborted();
       if (!isRetriable(err)) throw err;
-      // The first failure is logged, then about one line per minute.
+      // Logs the first failure, and then about one failure per minute.
       if (attempt % 12 === 0) logger.warn({ err, attempt }, `${backend} cannot be reached, trying again`);
       await delay(Math.min(5_000, 250 * 2 ** attempt), undefined, { signal });
     }

@@ -24,7 +24,7 @@ export async function examine(config: Config): Promise<readonly Examination[]> {
   ]);
 }
 
-/** A backend and the findings about it. */
+/** The findings about one backend. */
 export interface Examination {
   readonly backend: string;
   readonly findings: readonly Finding[];

@@ -3,7 +3,7 @@ import pretty from 'pino-pretty';
 import { missingRight } from '../adapters/postgres/error.ts';
 import type { Logger } from '../ports/logger.ts';
 
-// The command line reports a missing right wherever the error appears.
+// The command line also uses `missingRight`, so that every command reports a missing right in the same way.
 export { missingRight };
 
 /**
@@ -16,15 +16,16 @@ export function createLogger(level: string): Logger & Pick<Pino, 'flush'> {
 }
 
 /**
- * Turns an error into plain data for a log or a terminal: message, stack, causes and codes. Objects that a
- * client library attaches to the error are left out because they hold what the client sent. For example,
- * `command` of ioredis holds the password of an AUTH.
+ * Converts an error to plain data for a log or a terminal: message, stack, causes and codes. Leaves out
+ * objects that a client library has attached to the error, because these objects contain data that the client
+ * sent. For example, `command` of ioredis contains the password of an AUTH command.
  */
 export function serializeError(error: unknown): SerializedError {
   if (!(error instanceof Error)) return { message: String(error) };
   const { type, message, stack } = pino.stdSerializers.err(error);
   const codes = Object.entries(error).filter(([, value]) => /^(string|number|boolean)$/.test(typeof value));
-  // These name the node of a cluster that failed, and the reason for each address that refused a connection.
+  // `lastNodeError` names the cluster node that failed. `errors` has the reason for each address that refused
+  // a connection.
   const { lastNodeError, errors } = error as { lastNodeError?: unknown; errors?: unknown };
   return {
     ...Object.fromEntries(codes),
@@ -41,7 +42,7 @@ interface SerializedError extends Readonly<Record<string, unknown>> {
   readonly stack?: string;
 }
 
-/** Removes the arguments of a command that Redis does not know, which Redis repeats in its error text. */
+/** Removes the arguments of an unknown command, which Redis repeats in its error text. */
 function withoutArguments(text: string): string {
   return text.replaceAll(/, with args beginning with: .*/g, '');
 }

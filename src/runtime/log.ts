@@ -9,12 +9,15 @@ import type { Finding } from '../ports/finding.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { OpenDatabase } from './database.ts';
 
-/** An implementation of the log that a configuration can choose. */
+/** A log that a configuration can choose. */
 interface LogChoice {
   readonly name: string;
-  /** Describes the log and its location, for the banner of `unseen start` and for `unseen doctor`. */
+  /**
+   * Describes the log and its address. The banner of `unseen start` and the report of `unseen doctor` contain
+   * this text.
+   */
   readonly description: string;
-  /** The value that binds the database to this log. */
+  /** The value in the database that binds the database to this log. */
   readonly inUse: LogInUse;
   /** Whether the log is a table of the database. Opening the log then opens the database. */
   readonly isTable: boolean;
@@ -56,8 +59,8 @@ export function chooseLog(config: Config): LogChoice {
 }
 
 /**
- * Ends the process after an error that Unseen cannot recover from. The error is thrown as uncaught, so the
- * process stops in order and exits with code 1.
+ * Ends the process after an error from which Unseen cannot recover. The error is thrown as an uncaught
+ * exception, so that the process stops in order and exits with code 1.
  */
 function onFatal(error: Error): void {
   setImmediate(() => {
@@ -87,9 +90,9 @@ function kafkaOptions(
 }
 
 /**
- * Makes the workers consume a Kafka topic again from a point in time. Returns, for each group, how many
- * records the group will consume again. Rejects with START_REFUSED if the log is a table or `from` is more
- * than DEDUPE_DAYS ago.
+ * Makes the workers consume a Kafka topic again, from a given time on. Returns how many records each consumer
+ * group will consume again. Rejects with START_REFUSED if the log is a table, or if `from` is more than
+ * DEDUPE_DAYS ago.
  */
 export async function replay(
   { kafka, ...config }: Config,

@@ -12,9 +12,9 @@ import { openDatabase } from './database.ts';
 import { chooseLog } from './log.ts';
 
 /**
- * Binds the database to another log and returns a sentence that says so. Records in the old log that a group
- * of `readers` (group names by topic) has not read are lost to that group. So the function rejects with
- * START_REFUSED if there are such records or if they cannot be counted, unless `leaveUnread` is set.
+ * Binds the database to another log. Returns a sentence that confirms the change. `readers` has the names of
+ * the consumer groups per topic. Each group loses its unread records of the old log. The function rejects
+ * with START_REFUSED if such records exist or cannot be counted, unless `leaveUnread` is set.
  */
 export async function moveLog(
   config: Config,
@@ -51,8 +51,8 @@ export async function moveLog(
 }
 
 /**
- * The lag of the group that is furthest behind, in records. undefined if the log is Kafka and KAFKA_BROKERS
- * is not set.
+ * Returns the number of unread records of the consumer group with the most unread records. Returns undefined
+ * if the log is Kafka and KAFKA_BROKERS is not set.
  */
 async function unreadIn(
   { kind, namespace }: LogInUse,

@@ -8,10 +8,13 @@ interface Deps {
   readonly logger: Logger;
 }
 
-/** An implementation of pub/sub that a configuration can choose, with the cache that belongs to it. */
+/** A pub/sub that a configuration can choose, with the cache that belongs to it. */
 interface PubSubChoice {
   readonly name: string;
-  /** Describes the pub/sub and its location, for the banner of `unseen start` and for `unseen doctor`. */
+  /**
+   * Describes the pub/sub and its address. The banner of `unseen start` and the report of `unseen doctor`
+   * contain this text.
+   */
   readonly description: string;
   open(deps: Deps): Promise<PubSub>;
   openCache(deps: Deps): Promise<BadgeCache>;

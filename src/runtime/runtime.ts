@@ -19,7 +19,7 @@ import { choosePubSub } from './pub-sub.ts';
 /** The open backends of a server process. */
 export interface Runtime {
   readonly backends: Backends;
-  /** Describes each backend, for the banner of `unseen start`. */
+  /** The descriptions of the backends in the banner of `unseen start`. */
   readonly description: {
     readonly store: string;
     readonly log: string;
@@ -68,7 +68,8 @@ function expectNothingToKeep(config: Config, { ephemeral }: RuntimeOptions): voi
       '--ephemeral keeps no data and runs its own PostgreSQL. Unset DATABASE_URL, or start without --ephemeral.';
     throw new AppError('START_REFUSED', message);
   }
-  // An ephemeral worker would join the consumer group and take events from the workers that keep data.
+  // An ephemeral worker would join the consumer group of the permanent workers, and would take events from
+  // them.
   if (ephemeral && config.kafka) {
     const message =
       '--ephemeral keeps no data, so it would lose the events that it consumes from Kafka. Unset KAFKA_BROKERS, or start without --ephemeral.';

@@ -3,13 +3,13 @@ type Exact<T extends { [key: string]: unknown }> = { [K in keyof T]: T[K] };
 /** Internal type. DO NOT USE DIRECTLY. */
 export type Incremental<T> = T | { [P in keyof T]?: P extends ' $fragmentName' | '__typename' ? T[P] : never };
 import type { DocumentTypeDecoration } from '@graphql-typed-document-node/core';
-/** Why a badge changed. If several changes were combined, the cause of the last change. */
+/** The reason why a badge changed. If several changes were combined, this is the reason for the last change. */
 export type BadgeCause =
   /** A notification arrived. */
   | 'ARRIVED'
   /** A notification expired. */
   | 'EXPIRED'
-  /** Notifications were marked as seen, read, archived or the reverse. */
+  /** Notifications were marked as seen, read, unread, archived or no longer archived. */
   | 'MARKED'
   /** The user opened the inbox on any device. */
   | 'OPENED'
@@ -17,18 +17,18 @@ export type BadgeCause =
   | 'PUBLISHED'
   /** A recount found a wrong badge and repaired it. */
   | 'RECONCILED'
-  /** A periodic read found a newer state, because a push was lost, items left the view horizon, or the user was erased. */
+  /** A periodic read of the badge found a newer state. Either a push was lost, or items became older than the view horizon, or the user was erased. */
   | 'RESYNCED'
   /** Items were retracted. */
   | 'RETRACTED'
   /** The user snoozed a notification. */
   | 'SNOOZED'
-  /** The user viewed items, or visited the subject of notifications, which marks them as read. */
+  /** The user viewed items, or visited the subject of notifications. Such a visit marks the notifications as read. */
   | 'VIEWED';
 
 /** A preference for one category. */
 export type CategoryPreferenceInput = {
-  /** 1 to 64 of `A-Z a-z 0-9 _ . : -`. The category need not be in use. */
+  /** The category, 1 to 64 characters of `A-Z a-z 0-9 _ . : -`. The category need not be in use. */
   readonly category: string;
   /** Whether notifications of this category reach the user. */
   readonly enabled: boolean;
@@ -36,17 +36,17 @@ export type CategoryPreferenceInput = {
 
 /** A limit to create or redefine. */
 export type CreateUserLimitInput = {
-  /** The start of the limit, after February 1973. Defaults to the existing start, or to now. Until a start in the future the limit is FUTURE. */
+  /** The start of the limit, after February 1973. Defaults to the start of the existing limit, or to now for a new limit. Before the start, the limit has the status FUTURE. */
   readonly activeFrom?: string | null | undefined;
   /** The end of the limit, in the future and after `activeFrom`. Defaults to no end. */
   readonly activeUntil?: string | null | undefined;
   /** The brand of the limit, 1 to 128 characters. */
   readonly brandId: string;
-  /** The currency of the amounts, 1 to 16 characters, e.g. EUR. Defaults to the existing currency. */
+  /** The currency of the amounts, 1 to 16 characters, e.g. EUR. Defaults to the currency of the existing limit. */
   readonly currencyCode?: string | null | undefined;
   /** Makes a retry safe. A repeated call with the same key has no further effect. */
   readonly idempotencyKey?: string | null | undefined;
-  /** The next reset, in the future. Defaults to the end of the period in the user's time zone. */
+  /** The time of the next reset, in the future. Defaults to the end of the period in the user's time zone. */
   readonly nextResetAt?: string | null | undefined;
   /** The period after which the limit resets. UNKNOWN is refused. */
   readonly period: LimitPeriod;
@@ -54,13 +54,13 @@ export type CreateUserLimitInput = {
   readonly type: LimitType;
   /** The user of the limit. The user must exist. */
   readonly userId: string;
-  /** The caller's id of the limit, 1 to 128 characters. Defaults to a new id. If the user has a limit with this id, the limit is redefined: its value becomes `previousLimitValue`, and its progress stays. */
+  /** The caller's id of the limit, 1 to 128 characters. Defaults to a new id. If the user already has a limit with this id, the mutation redefines that limit. The old value becomes `previousLimitValue`, and the progress does not change. */
   readonly userLimitId?: string | null | undefined;
-  /** The value of the limit, 0 or more. In seconds for SESSION. */
+  /** The value of the limit, 0 or more. The value of a SESSION limit is in seconds. */
   readonly value: string;
 };
 
-/** A time range, `[from, to)`. */
+/** A time range that includes `from` and excludes `to`. */
 export type DateTimeRangeInput = {
   /** The inclusive start. */
   readonly from: string;
@@ -70,30 +70,30 @@ export type DateTimeRangeInput = {
 
 /** The length of the buckets. */
 export type Granularity =
-  /** Calendar days of the time zone. A day has 23 or 25 hours when clocks change. */
+  /** Calendar days of the time zone. A day on which the clocks change has 23 or 25 hours. */
   | 'DAY'
-  /** Hours, counted from the start of the day, so that the hours of a day add up to the day. */
+  /** Hours counted from the start of the day. The counts of all hours of a day add up to the counts of the day. */
   | 'HOUR'
   /** Minutes of 60 s. */
   | 'MINUTE';
 
 /** An item to publish. */
 export type ItemInput = {
-  /** 1 to 128 characters, no control characters. */
+  /** The id, 1 to 128 characters without control characters. */
   readonly itemId: string;
-  /** The publication time, from the retention (183 days by default) ago to 5 minutes in the future. Defaults to now. Ignored if the item is already published. */
+  /** The publication time, at most the retention (183 days by default) in the past and at most 5 minutes in the future. Defaults to now. Ignored if the item is already published. */
   readonly publishedAt?: string | null | undefined;
-  /** 1 to 200 characters of plain text. If absent, the title stays. Null removes the title. */
+  /** The title, 1 to 200 characters of plain text. If absent, the title does not change. Null removes the title. */
   readonly title?: string | null | undefined;
 };
 
 /** The period after which a limit resets. */
 export type LimitPeriod =
-  /** Ends at midnight in the user's time zone. */
+  /** A calendar day in the user's time zone. */
   | 'CALENDAR_DAY'
-  /** Ends at midnight before the 1st of the month in the user's time zone. */
+  /** A calendar month in the user's time zone. */
   | 'CALENDAR_MONTH'
-  /** Ends at midnight before Monday in the user's time zone. */
+  /** A calendar week from Monday to Sunday in the user's time zone. */
   | 'CALENDAR_WEEK'
   /** 24 hours, counted from `activeFrom`. */
   | 'DAY'
@@ -101,9 +101,9 @@ export type LimitPeriod =
   | 'INDEFINITE'
   /** The limit applies to each single use. */
   | 'INSTANCE'
-  /** Ends at the day and hour of `activeFrom` in the next month, or on the last day of a shorter month. */
+  /** One month, counted from `activeFrom`. Each period ends on the day of the month and at the time of `activeFrom`. In a shorter month, the period ends on the last day. */
   | 'MONTH'
-  /** Unknown: no event has set it, or this server does not know the value. See the raw events. */
+  /** No event contains a value, or this server does not know the value in the event. See `raw` of the events in `history`. */
   | 'UNKNOWN'
   /** 7 × 24 hours, counted from `activeFrom`. */
   | 'WEEK';
@@ -114,14 +114,14 @@ export type LimitStatus =
   | 'ACTIVE'
   /** The limit was canceled, or `activeUntil` has passed. */
   | 'CANCELED'
-  /** The limit applies from `activeFrom` on. */
+  /** The limit does not apply before `activeFrom`. */
   | 'FUTURE'
-  /** A change of the limit waits for the time that its producer requires. */
+  /** A change of the limit takes effect only after the waiting time that the producer requires. */
   | 'IN_COOLDOWN'
-  /** Unknown: no event has set it, or this server does not know the value. See the raw events. */
+  /** No event contains a value, or this server does not know the value in the event. See `raw` of the events in `history`. */
   | 'UNKNOWN';
 
-/** The amount that a limit bounds. */
+/** The kind of amount that a limit restricts. */
 export type LimitType =
   /** The balance of the user. */
   | 'BALANCE'
@@ -133,66 +133,66 @@ export type LimitType =
   | 'LOSS'
   /** The time of the user, in seconds. */
   | 'SESSION'
-  /** Unknown: no event has set it, or this server does not know the value. See the raw events. */
+  /** No event contains a value, or this server does not know the value in the event. See `raw` of the events in `history`. */
   | 'UNKNOWN';
 
 /** A change to notifications that have arrived. `markNotifications` accepts every action except SNOOZE and EXPIRE. */
 export type NotificationAction =
-  /** Archives it and marks it as seen. It no longer counts. */
+  /** Archives the notification and marks it as seen. An archived notification does not count. */
   | 'ARCHIVE'
-  /** Its `expiresAt` has passed, so it neither counts nor appears in lists. Only `notificationStream` reports this action. */
+  /** The notification has expired. An expired notification neither counts nor appears in lists. Only `notificationStream` reports this action. */
   | 'EXPIRE'
-  /** Marks it as read and seen. */
+  /** Marks the notification as read and seen. */
   | 'READ'
-  /** Marks it as seen. */
+  /** Marks the notification as seen. */
   | 'SEEN'
-  /** It was snoozed, so it neither counts nor appears in lists until it arrives again. Only `notificationStream` reports this action. Use `snoozeNotification` to snooze. */
+  /** The notification was snoozed. A snoozed notification neither counts nor appears in lists until it arrives again. Only `notificationStream` reports this action. Use `snoozeNotification` to snooze. */
   | 'SNOOZE'
-  /** Moves it out of the archive. It is unread again if it was unread before. */
+  /** Moves the notification out of the archive. A notification that was unread when it was archived is unread again. */
   | 'UNARCHIVE'
-  /** Marks it as unread. It stays seen. */
+  /** Marks the notification as unread. The notification stays seen. */
   | 'UNREAD'
-  /** Ends the snooze. It arrives again at the newest place, unseen and unread. */
+  /** Ends the snooze. The notification arrives again at the top of the list, unseen and unread. */
   | 'UNSNOOZE';
 
 /** The content of a notification. */
 export type NotificationContentInput = {
   /** The target of a click: an http(s) URL, or a path that starts with a single `/`. At most 2000 characters. */
   readonly actionUrl?: string | null | undefined;
-  /** At most 4000 characters of plain text. */
+  /** The text, at most 4000 characters of plain text. */
   readonly body?: string | null | undefined;
-  /** 1 to 64 of `A-Z a-z 0-9 _ . : -`. */
+  /** The category, 1 to 64 characters of `A-Z a-z 0-9 _ . : -`. */
   readonly category?: string;
   /** Data for the client, at most 16 KB. */
   readonly data?: Record<string, unknown> | null | undefined;
-  /** From this time on it neither counts nor appears in lists. It must be after the delivery. Defaults to never. */
+  /** From this time on, the notification neither counts nor appears in lists. The time must be after the delivery. If absent, the notification never expires. */
   readonly expiresAt?: string | null | undefined;
-  /** 1 to 128 characters. The notification joins the unseen notification of the same user and group: it replaces the content, increases `groupCount`, and the group counts once. */
+  /** The key of the group, 1 to 128 characters. If the user has an unseen notification with the same key, the new notification replaces its content and increases its `groupCount`. The group counts as one notification. */
   readonly groupKey?: string | null | undefined;
   /** The importance for the user. */
   readonly severity?: Severity;
-  /** The page or item that the notification is about, 1 to 128 characters. A visit to the subject marks its newest 1000 notifications as read. */
+  /** The id of the page or item that the notification is about, 1 to 128 characters. A visit to this page or item marks the newest 1000 notifications about it as read. */
   readonly subjectId?: string | null | undefined;
-  /** 1 to 200 characters of plain text. */
+  /** The title, 1 to 200 characters of plain text. */
   readonly title: string;
 };
 
 /** The state of a notification. */
 export type NotificationStatus =
-  /** It was canceled before its delivery. */
+  /** The notification was canceled before its delivery. */
   | 'CANCELED'
-  /** It is in the inbox. */
+  /** The notification is in the inbox. */
   | 'DELIVERED'
-  /** Its `expiresAt` has passed, so it neither counts nor appears in lists. */
+  /** The `expiresAt` of the notification has passed. The notification neither counts nor appears in lists. */
   | 'EXPIRED'
-  /** It will be delivered at `scheduledFor`. */
+  /** The notification will be delivered at `scheduledFor`. */
   | 'SCHEDULED'
-  /** The user could not receive it. It never counts, even if the user opts in later. */
+  /** The user could not receive the notification. A suppressed notification never counts, even if the user opts in later. */
   | 'SUPPRESSED';
 
 /** Items to publish in one collection. */
 export type PublishItemsInput = {
-  /** 1 to 64 of `A-Z a-z 0-9 _ . -`. A missing collection is created. */
+  /** The name of the collection, 1 to 64 characters of `A-Z a-z 0-9 _ . -`. If the collection does not exist, the mutation creates it. */
   readonly collection: string;
   /** 1 to 500, without duplicates. */
   readonly items: ReadonlyArray<ItemInput>;
@@ -200,11 +200,11 @@ export type PublishItemsInput = {
 
 /** Items that a user viewed. */
 export type RecordItemViewsInput = {
-  /** 1 to 64 of `A-Z a-z 0-9 _ . -`. */
+  /** The name of the collection, 1 to 64 characters of `A-Z a-z 0-9 _ . -`. */
   readonly collection: string;
-  /** 1 to 500 items. A view of an unpublished item counts if the item is published within a day. At most 1000 such views are kept per user. */
+  /** The ids of 1 to 500 items. A view of an unpublished item counts if the item is published within a day. Unseen stores at most 1000 such views per user. */
   readonly itemIds: ReadonlyArray<string>;
-  /** When it happened, from the retention (183 days by default) ago to 5 minutes in the future. Defaults to now. */
+  /** The time of the activity, at most the retention (183 days by default) in the past and at most 5 minutes in the future. Defaults to now. */
   readonly occurredAt?: string | null | undefined;
   /** The user to act for. Defaults to the caller. Acting for another user requires a service or admin token. */
   readonly userId?: string | null | undefined;
@@ -212,17 +212,17 @@ export type RecordItemViewsInput = {
 
 /** A page view or another activity of a user. */
 export type RecordPageViewInput = {
-  /** The type of the activity, 1 to 128 characters. Defaults to `page_view`. Any other type counts only in `activityMetrics`. A tenant has 200 types (`MAX_ACTIVITY_TYPES`) of at most 64 bytes. Further types count as `other`. */
+  /** The type of the activity, 1 to 128 characters. Defaults to `page_view`. Other types count only in `activityMetrics`. The metrics count up to 200 types per tenant by name (`MAX_ACTIVITY_TYPES`). Further types, and types of more than 64 bytes, count as `other`. */
   readonly activityType?: string;
   /** Makes a retry safe. Repeated calls with the same key count once. */
   readonly idempotencyKey?: string | null | undefined;
-  /** The name of the page, 1 to 500 characters. Stats count by name. */
+  /** The name of the page, 1 to 500 characters. Stats count views per name. */
   readonly name: string;
-  /** When it happened, from the retention (183 days by default) ago to 5 minutes in the future. Defaults to now. */
+  /** The time of the activity, at most the retention (183 days by default) in the past and at most 5 minutes in the future. Defaults to now. */
   readonly occurredAt?: string | null | undefined;
   /** The path of the page on the site, 1 to 2000 characters. */
   readonly path?: string | null | undefined;
-  /** The visited item or subject, 1 to 128 characters. */
+  /** The id of the item or other subject that the user visited, 1 to 128 characters. */
   readonly subjectId?: string | null | undefined;
   /** The user to act for. Defaults to the caller. Acting for another user requires a service or admin token. */
   readonly userId?: string | null | undefined;
@@ -236,7 +236,7 @@ export type SendNotificationInput = {
   readonly idempotencyKey?: string | null | undefined;
   /** The delivery time, at most a year in the future. Defaults to now. A time in the past delivers at once. */
   readonly scheduledFor?: string | null | undefined;
-  /** The receiver, who must exist. A user is created by their first page view, item view or limit event, by `viewer`, `openInbox` or `updatePreferences` with their own token, and by `upsertUsers` and `importUserRange`. */
+  /** The user who receives the notification. The user must exist. Unseen creates a user at the first page view, item view or limit event of the user, and when the user calls `viewer`, `openInbox` or `updatePreferences`. `upsertUsers` and `importUserRange` also create users. */
   readonly userId: string;
 };
 
@@ -248,28 +248,28 @@ export type SendNotificationsInput = {
   readonly idempotencyKey?: string | null | undefined;
   /** The delivery time, at most a year in the future. Defaults to now. A time in the past delivers at once. */
   readonly scheduledFor?: string | null | undefined;
-  /** 1 to 500 users, without duplicates. They must exist, as in `SendNotificationInput`. */
+  /** The ids of 1 to 500 users, without duplicates. The users must exist, as in `SendNotificationInput`. */
   readonly userIds: ReadonlyArray<string>;
 };
 
-/** The importance for the user. The client decides how to show it. */
+/** The importance for the user. The client decides how to show the importance. */
 export type Severity =
-  /** Must not be missed. */
+  /** The user must not miss the notification. */
   | 'CRITICAL'
-  /** Should be read soon. */
+  /** The user should read the notification soon. */
   | 'HIGH'
-  /** Good to know. */
+  /** The user may read the notification at any time. */
   | 'LOW'
-  /** The usual. */
+  /** The usual importance. */
   | 'NORMAL';
 
 /** The time window of the stats. */
 export type StatsWindowInput = {
-  /** The exclusive end of the window, from the retention ago to 5 minutes in the future. Defaults to now. */
+  /** The exclusive end of the window, at most the retention in the past and at most 5 minutes in the future. Defaults to now. */
   readonly asOf?: string | null | undefined;
   /** The number of days, 1 to the retention (183 by default). */
   readonly days?: number;
-  /** Where the window begins. */
+  /** Whether the window begins at the start of a day. */
   readonly mode?: WindowMode;
   /** The time zone of the days. Defaults to the user's time zone. */
   readonly timeZone?: string | null | undefined;
@@ -279,12 +279,12 @@ export type StatsWindowInput = {
 export type UpdateKind =
   /** A newer state. Intermediate states may be skipped. */
   | 'CHANGE'
-  /** The first update per badge, with the count at the start of the subscription. Show it, whatever was shown before. */
+  /** The first update of each badge, with its state at the start of the subscription. Show the badge of a SNAPSHOT even if its version is lower than the version that the client shows. */
   | 'SNAPSHOT';
 
-/** The changes. An absent field keeps its value. Null restores the default. */
+/** The values to change. An absent field does not change the value. Null restores the default. */
 export type UpdatePreferencesInput = {
-  /** At most 100 categories, without duplicates. Other categories keep their preference. */
+  /** At most 100 categories, without duplicates. The preferences for other categories do not change. */
   readonly categories?: ReadonlyArray<CategoryPreferenceInput> | null | undefined;
   /** Turns all notifications on or off. Defaults to true. */
   readonly enabled?: boolean | null | undefined;
@@ -294,17 +294,17 @@ export type UpdatePreferencesInput = {
   readonly userId?: string | null | undefined;
 };
 
-/** A progress to add to a limit. */
+/** An amount to add to the progress of a limit. */
 export type UpdateUserLimitProgressInput = {
   /** The amount to add to the progress, 0 or more. */
   readonly amount: string;
   /** Makes a retry safe. A repeated call with the same key has no further effect. */
   readonly idempotencyKey?: string | null | undefined;
-  /** The id of the limit. CONFLICT if producers gave several users a limit with this id. In that case use `ingestLimitEvents`. */
+  /** The id of the limit. If limits of several users have this id, the mutation returns CONFLICT. In that case use `ingestLimitEvents`. */
   readonly userLimitId: string;
 };
 
-/** Why a mutation did not do what was asked. Other parts of the result are valid. */
+/** The reason why a mutation refused a change. The other parts of the result are valid. */
 export type UserErrorCode =
   /** The notification has reached the inbox and cannot be canceled or moved. */
   | 'ALREADY_DELIVERED'
@@ -314,17 +314,17 @@ export type UserErrorCode =
   | 'IDEMPOTENCY_CONFLICT'
   /** A value is out of bounds. The message says which bounds. */
   | 'INVALID_INPUT'
-  /** The time is too far in the future. The message says how far it may be. */
+  /** The time is too far in the future. The message names the maximum. */
   | 'IN_FUTURE'
   /** The object does not exist, or the caller may not see it. */
   | 'NOT_FOUND'
   /** The user has opted out. The message names the preference. */
   | 'OPTED_OUT'
-  /** The user or the tenant has recorded as much as a day allows. The message says when to try again. */
+  /** The user or the tenant has reached the daily quota. The message says when to try again. */
   | 'QUOTA_EXCEEDED'
-  /** The call has more items than one call takes. Nothing was changed. */
+  /** The call has more items than one call may have. Nothing was changed. */
   | 'TOO_MANY_ITEMS'
-  /** The time is before the retention. */
+  /** The time is further in the past than the retention. */
   | 'TOO_OLD'
   /** The tenant has no such user. */
   | 'USER_NOT_FOUND';
@@ -341,11 +341,11 @@ export type UserLimitFilter = {
   readonly types?: ReadonlyArray<LimitType> | null | undefined;
 };
 
-/** Where a window of N days begins. */
+/** The start of a window of N days. */
 export type WindowMode =
-  /** At the start of the calendar day N-1 days back, in the time zone. Today is the last day and is not over. */
+  /** The window begins at the start of a calendar day in the time zone, N-1 days before the day of `asOf`. The last day ends early, at `asOf`. */
   | 'CALENDAR'
-  /** Exactly N × 24 hours back. */
+  /** The window begins exactly N × 24 hours before `asOf`. */
   | 'ROLLING';
 
 export type BadgeStateFragment = { readonly key: string, readonly unseen: number, readonly version: number, readonly display: string };

@@ -17,8 +17,8 @@ import {
 import { type CompiledQuery, compileQuery, isCompiledQuery } from 'graphql-jit';
 
 /**
- * The type of all variables of a compiled operation. GraphQL.js has already coerced them, so the compiled
- * operation takes them unchanged.
+ * The type of all variables of a compiled operation. GraphQL.js has already coerced the variables, so this
+ * type does not change them.
  */
 const asRead = new GraphQLScalarType({ name: 'AsRead' });
 const asReadType = { kind: Kind.NAMED_TYPE, name: { kind: Kind.NAME, value: asRead.name } } as const;
@@ -36,16 +36,17 @@ function schemaFor(schema: GraphQLSchema): GraphQLSchema {
 }
 
 /**
- * Compiles a valid operation to a function of its coerced variables (`getVariableValues`). undefined if the
- * operation must be interpreted, because graphql-jit deviates from GraphQL.js:
- * - It ignores the defaults of input fields, so GraphQL.js coerces the variables.
- * - It writes the parsed literals of custom scalars into its code as text. Only literals that are numbers,
- * strings, booleans or enum values are compiled.
- * - It applies a directive on a field of a fragment wherever the fragment is spread. Operations with
- * directives are interpreted.
- * - It keeps variables and fields in plain objects, where `$constructor` is a function and `__proto__` is
- * lost. Operations with a name of Object.prototype are interpreted.
- * - It continues a mutation after a field that failed. Mutations of several fields are interpreted.
+ * Compiles a valid operation to a function of its coerced variables (`getVariableValues`). Returns undefined
+ * if the operation must be interpreted, because graphql-jit differs from GraphQL.js:
+ * - graphql-jit ignores the defaults of input fields. So GraphQL.js coerces the variables.
+ * - graphql-jit writes the parsed literals of custom scalars into its code as text. So only literals that are
+ * numbers, strings, booleans or enum values are compiled.
+ * - If a field of a fragment has a directive, graphql-jit applies the directive at every spread of the
+ * fragment. So operations with directives are interpreted.
+ * - graphql-jit stores variables and fields in plain objects, where `$constructor` is a function and
+ * `__proto__` is lost. So operations with a name of Object.prototype are interpreted.
+ * - If a field of a mutation fails, graphql-jit continues with the next field. So mutations of several fields
+ * are interpreted.
  */
 export function compile(
   schema: GraphQLSchema,
@@ -83,8 +84,8 @@ function isCompilable(schema: GraphQLSchema, document: DocumentNode): boolean {
     document,
     visitWithTypeInfo(types, {
       enter(node) {
-        // GraphQL.js applies the defaults of variables. The name of a variable is checked where the variable
-        // is used.
+        // GraphQL.js applies the defaults of variables, so the definitions need no check. The name of a
+        // variable is checked at each use of the variable.
         if (node.kind === Kind.VARIABLE_DEFINITION) return false;
         if (isPlainNode(node, types)) return undefined;
         isPlain = false;

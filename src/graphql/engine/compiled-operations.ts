@@ -6,14 +6,17 @@ import { countSelections } from './document-limits.ts';
 import { bytesOf } from './prepared-documents.ts';
 
 /**
- * Memory of a selection in a compiled query, about 2 kB: the generated code, and the names and places for its
- * errors.
+ * The memory of one selection in a compiled query, about 2 kB. The memory contains the generated code, and
+ * the names and positions for error messages.
  */
 const bytesPerCompiledSelection = 2_048;
 
 /** Compiles operations that clients send repeatedly. */
 export interface CompiledOperations {
-  /** The compiled operation. undefined if the operation must be interpreted. Each call counts as a use. */
+  /**
+   * Returns the compiled operation, or undefined if the operation must be interpreted. Each call counts as
+   * one use of the operation.
+   */
   compiledOf(document: DocumentNode, operation: OperationDefinitionNode): CompiledQuery | undefined;
 }
 
@@ -22,7 +25,7 @@ export function createCompiledOperations(
   { usesToCompile, maxKeptBytes }: { readonly usesToCompile: number; readonly maxKeptBytes: number },
 ): CompiledOperations {
   const uses = new WeakMap<OperationDefinitionNode, number>();
-  // An entry without `query` is an operation that cannot be compiled.
+  // An entry without `query` means that the operation cannot be compiled.
   const compiled = new LRUCache<OperationDefinitionNode, { readonly query?: CompiledQuery }>({
     maxSize: maxKeptBytes,
   });

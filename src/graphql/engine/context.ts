@@ -3,7 +3,7 @@ import { AppError } from '../../domain/error.ts';
 import type { UserKey } from '../../domain/user.ts';
 import { name } from '../../events/text.ts';
 
-/** The resolver instances of one app. The schema is shared by all apps of the process. */
+/** The resolver instances of one app. All apps of a process share one schema. */
 export interface ResolverContainer {
   get<T>(resolverClass: abstract new (...args: never[]) => T): T;
 }
@@ -17,9 +17,9 @@ export interface Context {
 }
 
 /**
- * The user to act for. Defaults to the caller. Throws FORBIDDEN if a user token names another user, with the
- * same text whether that user exists or not. Throws BAD_USER_INPUT if a service or admin token names no user,
- * or if the id is invalid.
+ * Returns the user to act for, which defaults to the caller. Throws FORBIDDEN if a user token names another
+ * user. The error text does not reveal whether that user exists. Throws BAD_USER_INPUT if a service or admin
+ * token names no user, or if the id is invalid.
  */
 export function targetUser({ caller }: Context, userId: string | null | undefined): UserKey {
   const { tenantId, role, subject } = caller;
@@ -41,7 +41,7 @@ export function targetUser({ caller }: Context, userId: string | null | undefine
   return { tenantId, userId };
 }
 
-/** Whether the caller may see the data of the user: services and admins may, and the user. */
+/** Whether the caller may see the data of the user. Only services, admins and the user may see the data. */
 export function maySee({ caller }: Context, userId: string): boolean {
   return caller.role !== 'user' || caller.subject === userId;
 }

@@ -16,16 +16,16 @@ import { maxBuckets, maxShownTypes } from '../../domain/activity.ts';
 import { maxItems } from '../../events/item-view.ts';
 
 /**
- * The maximum number of entries in a list. It follows from arguments of the field itself or of the parent
- * field (`parent`).
+ * The maximum number of entries in a list. The number is computed from arguments of the field (`field`) or of
+ * its parent field (`parent`).
  */
 export interface Size {
   readonly of: 'field' | 'parent';
   /** The names of the arguments that are passed to `entries`, in this order. */
   readonly names: readonly string[];
   /**
-   * Whether `entries` counts the lists in the arguments. Arguments whose type contains no list are then
-   * skipped.
+   * Whether `entries` counts the items of lists in the arguments. If true, arguments whose type contains no
+   * list are skipped.
    */
   readonly countsLists?: true;
   entries(...values: readonly unknown[]): number;
@@ -35,22 +35,22 @@ export interface Size {
 interface FieldCost {
   /** The size of the list, if the field is a list. */
   readonly size?: Size;
-  /** The work of the database. The unit is the read of 1 object by its key. */
+  /** The work of the database. 1 is the work of reading 1 object by its key. */
   readonly weight?: number;
-  /** The maximum bytes of a leaf, if they differ from the bytes of its type. */
+  /** The maximum number of bytes of a leaf. Only needed if it differs from the number for its type. */
   readonly bytes?: number;
 }
 
-/** By `Type.field`. */
+/** Maps `Type.field` to the cost of the field. */
 export type FieldCosts = Readonly<Record<string, FieldCost>>;
 
 /** The costs of the fields, objects and leaves of a schema. */
 export interface CostTable {
-  /** By `Type.field`. */
+  /** Maps `Type.field` to the cost of the field. */
   readonly fields: ReadonlyMap<string, FieldCost>;
-  /** The cost of an object, by type. */
+  /** Maps the name of a type to the cost of an object of the type. */
   readonly objects: ReadonlyMap<string, number>;
-  /** The bytes of a leaf, by type. */
+  /** Maps the name of a leaf type to the bytes of a leaf of the type. */
   readonly bytes: ReadonlyMap<string, number>;
 }
 
@@ -62,7 +62,7 @@ export const maxBadges = 100;
 
 export const always = (entries: number): Size => ({ of: 'field', names: [], entries: () => entries });
 
-/** The value, limited to 1 to the maximum. The maximum if the value is not a number. */
+/** Returns the value, but at least 1 and at most `max`. Returns `max` if the value is not a number. */
 const within = (value: unknown, max: number): number =>
   typeof value === 'number' && !Number.isNaN(value) ? Math.min(Math.max(value, 1), max) : max;
 
@@ -77,11 +77,15 @@ const defaultPageSize = 25;
 const pageOfParent = page(defaultPageSize, 'parent');
 
 /**
- * The string. Empty for every other value, because String() throws for some values that are not coerced yet.
+ * Returns a string unchanged, and an empty string for every other value. `String()` would throw for some
+ * values, because they are not coerced yet.
  */
 const textOf = (value: unknown) => (typeof value === 'string' ? value : '');
 
-/** The number of entries in the lists of the arguments of a mutation and of the fields of its input. */
+/**
+ * Counts the entries of lists in the arguments of a mutation, including lists in the fields of an input
+ * object.
+ */
 export function listedItems(...values: readonly unknown[]): number {
   let count = 0;
   for (const value of values) {
@@ -92,7 +96,7 @@ export function listedItems(...values: readonly unknown[]): number {
   return count;
 }
 
-/** The number of items of mutations whose input gives it without a list. */
+/** The sizes of mutations whose input gives the number of items without a list. */
 export const itemSizes: Readonly<Record<string, Size>> = {
   importUserRange: {
     of: 'field',
@@ -119,7 +123,7 @@ const perItem: Size = {
 const milliseconds: ReadonlyMap<string, number> = new Map([
   ['MINUTE', 60_000],
   ['HOUR', 3_600_000],
-  // The shortest day, when clocks go forward.
+  // The shortest day has 23 hours, because the clocks go forward.
   ['DAY', 23 * 3_600_000],
 ]);
 
@@ -135,7 +139,7 @@ const buckets: Size = {
   },
 };
 
-/** The number of days in a window of stats. Defaults to 7. */
+/** The number of days in a window of stats. */
 const days: Size = {
   of: 'parent',
   names: ['window'],
@@ -145,7 +149,7 @@ const days: Size = {
   },
 };
 
-/** The maximum number of days in a window, with the longest possible retention. */
+/** The maximum number of days in a window, which is the longest retention that can be configured. */
 const maxDays = 3_650;
 
 const keys: Size = {
@@ -157,15 +161,15 @@ const keys: Size = {
 /** The cost of one statement that reads many rows. */
 const statement = 10;
 /**
- * The cost of reading all page views of a window. 20 000 views take 20 ms of the database, and a row by its
- * key takes 0.2 ms.
+ * The cost of reading all page views of a window. The database needs 20 ms for 20 000 views, and 0.2 ms for a
+ * row by its key.
  */
 const scan = 50;
 
 /**
- * The lists that are not pages, and the fields that cost more than the objects in their results. The fields
- * `nodes` and `edges` of a connection have the page size. `userErrors` has at most one entry for each item of
- * the mutation.
+ * The sizes of lists that are not pages, and the costs of fields that cost more than the objects in their
+ * results. The lists `nodes` and `edges` of a connection need no entry, because they have the page size.
+ * `userErrors` has at most one entry for each item of the mutation.
  */
 const fieldCosts: FieldCosts = {
   'Query.activityMetrics': { size: buckets, weight: scan },
@@ -213,7 +217,10 @@ const fieldCosts: FieldCosts = {
   '__Directive.description': { bytes: 200 },
 };
 
-/** Objects that cost only their text, because one statement or the memory provides hundreds of them. */
+/**
+ * Types whose objects cost only their text. The process reads hundreds of these objects with one statement,
+ * or has them in memory.
+ */
 const lightObjects: ReadonlySet<string> = new Set([
   'ActivityBucket',
   'CategoryCount',
@@ -225,7 +232,10 @@ const lightObjects: ReadonlySet<string> = new Set([
   'UserError',
 ]);
 
-/** The bytes of all other leaves, which have at most 36 characters. */
+/**
+ * The number of bytes of a leaf whose type has no entry in `bytesOfLeaf`. Such leaves have at most 36
+ * characters.
+ */
 const leafBytes = 40;
 const bytesOfLeaf: Readonly<Record<string, number>> = { JSONObject: 16_384, Int: 8, Float: 12, Boolean: 5 };
 
@@ -268,8 +278,8 @@ function sizeByName(typeName: string, fieldName: string): Size | undefined {
 }
 
 /**
- * The mean sizes of the introspection lists of this schema. Multiplied along nested lists, they give the size
- * of the whole schema.
+ * Returns the mean size of each introspection list of this schema. The product of these sizes along nested
+ * lists gives the size of the whole schema.
  */
 function introspectionSizes(schema: GraphQLSchema): ReadonlyMap<string, Size> {
   const types = Object.values(schema.getTypeMap());

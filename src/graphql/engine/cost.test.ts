@@ -68,12 +68,12 @@ describe('cost', () => {
     expect(named(4_096) - named(1)).toBe(100);
   });
 
-  it('requires a size for each list', () => {
+  it('cannot be computed if a list has no size', () => {
     const { 'Query.top': _, ...others } = costs;
     expect(() => createCostTable(schema, others)).toThrow('Query.top is a list without a size');
   });
 
-  it('requires a page size for each connection', () => {
+  it('cannot be computed if a connection has no page size', () => {
     const unpaged = buildSchema('type Query { all: AllConnection } type AllConnection { nodes: [Int] }');
     expect(() => createCostTable(unpaged, {})).toThrow('Query.all is a connection without a size');
   });

@@ -21,7 +21,7 @@ import {
 import { type CostTable, itemSizes, listedItems, type Size } from './cost-table.ts';
 import { type ArgumentValue, argumentValue, type Variables } from './variable-values.ts';
 
-/** A number, or a function of the variables if the variables decide the number. */
+/** A number, or a function of the variables if the number depends on them. */
 type Term = number | ((variables: Variables) => number);
 
 export type CostOf = Exclude<Term, number>;
@@ -44,8 +44,8 @@ const plus = (a: Term, b: Term) => {
 const times = (a: Term, b: Term) => (a === 0 || b === 0 ? 0 : combine(a, b, (x, y) => x * y));
 
 /**
- * The cost of a selection set. `lists` holds the cost per entry of the lists whose size the arguments of the
- * parent field decide.
+ * The cost of a selection set. Some lists in it have a size that the arguments of the parent field decide.
+ * `lists` has the cost per entry of these lists.
  */
 interface Measured {
   readonly fixed: Term;
@@ -62,10 +62,10 @@ function sum(a: Measured, b: Measured): Measured {
 }
 
 /**
- * The cost of an operation as a function of its variables: the work of the database and the size of the
- * answer if every list is full. An object costs 1, 4 kB of text cost 1, and a field costs what the table
- * says. A field in a list counts for each entry. The selections are measured once. A call of the function
- * only reads the variables that decide the size of a list.
+ * Returns a function that computes the cost of an operation from its variables. The cost covers the work of
+ * the database and the size of the answer if every list is full. An object costs 1, 4 kB of text cost 1, and
+ * a field costs the number in the cost table. A field in a list counts for each entry. `costOf` measures the
+ * selections once. The function only reads the variables that decide the size of a list.
  */
 export function costOf(
   schema: GraphQLSchema,
@@ -132,7 +132,7 @@ function termOf(
   { args }: GraphQLField<unknown, unknown>,
   read: (name: string) => ArgumentValue,
 ): Term {
-  // If no argument can contain a list, the result is a number and not a function.
+  // If no argument can contain a list, the result is a number instead of a function.
   const sizing = countsLists ? args.filter(({ type }) => mayHoldLists(type)).map(({ name }) => name) : names;
   const values = names.filter((name) => sizing.includes(name)).map(read);
   const term = (variables: Variables) => entries(...values.map((value) => value.read(variables)));
@@ -160,8 +160,8 @@ function fieldOf(
 }
 
 /**
- * The number of items in all lists of the arguments of a mutation, over all its fields. A bulk mutation of
- * 500 items counts 500. Other operations count 0.
+ * Returns a function that counts the items in all lists of the arguments of a mutation, over all its fields.
+ * A bulk mutation with 500 items counts 500. Queries and subscriptions count 0.
  */
 export function itemsOf(
   schema: GraphQLSchema,

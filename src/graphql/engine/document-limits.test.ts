@@ -76,7 +76,7 @@ describe('limits of a document', () => {
     );
   });
 
-  it('stop at a cycle of fragments, which the validation refuses', () => {
+  it('stop counting at a cycle of fragments, which the validation then refuses', () => {
     expect(
       refusals(
         '{ me { ...A } } fragment A on Person { boss { ...B } } fragment B on Person { boss { ...A } }',
@@ -91,11 +91,14 @@ function doubling(count: number): string {
     { length: count },
     (_, i) => `fragment F${i} on Person { ...F${i + 1} ...F${i + 1} }`,
   );
-  // The last fragment comes first, so that no recursion is deeper than two fragments.
+  // The text begins with the last fragment, so that the limits never recurse through more than two fragments.
   return `fragment F${count} on Person { name } ${fragments.reverse().join(' ')} { me { ...F0 } }`;
 }
 
-/** A selection set that spreads only fragments from `from` on, so that there is no cycle. */
+/**
+ * Creates a selection set that spreads only fragments with the number `from` or a higher number, so that
+ * there is no cycle.
+ */
 const selectionSet = (from: number, fragments: number): fc.Arbitrary<string> =>
   fc.letrec<{ set: string; selection: string }>((tie) => ({
     selection: fc.oneof(
@@ -117,7 +120,7 @@ const documents = fc
     [`{ me ${operation} }`, ...bodies.map((body, n) => `fragment F${n} on Person ${body}`)].join(' '),
   );
 
-/** The number of selections with all fragments expanded, up to a limit. */
+/** Counts the selections of a document with all fragments expanded. Stops at `limit`. */
 function expanded(source: string, limit: number): number {
   const { definitions } = parse(source);
   const setOf = (name: string | undefined): SelectionSetNode | undefined =>
@@ -142,7 +145,7 @@ function expanded(source: string, limit: number): number {
   return count;
 }
 
-it('counts the selections of a document with its fragments expanded', () => {
+it('the limits count the selections of a document with its fragments expanded', () => {
   fc.assert(
     fc.property(documents, fc.integer({ min: 1, max: 300 }), (source, maxSelections) => {
       const isOver = expanded(source, maxSelections) > maxSelections;
@@ -162,7 +165,10 @@ const schema = buildSchema(`
 `);
 const person = { name: 'n', age: 1, boss: () => person };
 
-/** The document, and the number of visits to its selections since the last call of `steps`. */
+/**
+ * Parses a document and counts the visits to its selections. `steps` returns the number of visits since its
+ * last call.
+ */
 function watched(source: string): { readonly document: DocumentNode; steps(): number } {
   const document = parse(source);
   let steps = 0;
@@ -197,10 +203,13 @@ function fragmentsOf({ definitions }: DocumentNode): Record<string, FragmentDefi
   );
 }
 
-/** The maximum visits of a selection per stage. Compiling visits the selections below a field again for each of 8 levels. */
+/**
+ * The maximum number of visits to each selection per stage. The compiler visits the selections of a field
+ * again for each of up to 8 levels above the field.
+ */
 const maxVisits = { limits: 4, validation: 40, lookAhead: 4, cost: 4, compiling: 40, execution: 8 };
 
-it('visits each counted selection at most a constant number of times in every stage', () => {
+it('every stage visits each counted selection at most a constant number of times', () => {
   const table = createCostTable(schema, {});
   const limits = { ...defaultLimits, maxSelections: 500 };
   fc.assert(

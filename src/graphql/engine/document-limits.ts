@@ -10,30 +10,32 @@ import {
 
 /** The limits of a document and its operations. */
 export interface OperationLimits {
-  /** The number of nested selections. */
+  /** The maximum depth of nested selections. */
   readonly maxDepth: number;
   readonly maxAliases: number;
   readonly maxDirectives: number;
   readonly maxRootFields: number;
   readonly maxMutations: number;
-  /** The number of fields, spreads and inline fragments. A fragment counts each time it is spread. */
+  /** The maximum number of fields, spreads and inline fragments. A fragment counts each time it is spread. */
   readonly maxSelections: number;
-  /** How often one response name may occur in the text of a document. */
+  /** The maximum number of times that one response name may occur in the text of a document. */
   readonly maxRepeats: number;
-  /** The cost of the operation with its variables (cost.ts). */
+  /** The maximum cost of an operation with its variables (cost.ts). */
   readonly maxCost: number;
-  /** The number of tokens in a document. The parser enforces it. */
+  /** The maximum number of tokens in a document. The parser enforces this limit. */
   readonly maxTokens: number;
-  /** The number of characters in the text of a document. */
+  /** The maximum number of characters in the text of a document. */
   readonly maxCharacters: number;
   readonly maxLines: number;
 }
 
 /**
- * 1000 tokens without fragments contain fewer than 1000 selections, so 2000 selections allow fragments that
- * are spread several times. A full introspection query has 240 selections. For a name that occurs n times the
- * validation makes n² / 2 comparisons: 990 fields of one name took 34 ms, and nine names 100 times each take
- * 3 ms. Each error counts the lines before its place: 10 errors after 490 000 empty lines took 360 ms.
+ * 1000 tokens without fragments contain fewer than 1000 selections. The limit of 2000 selections leaves room
+ * for fragments that are spread several times. A full introspection query has 240 selections.
+ * The validation compares each pair of fields with the same response name: n fields need n² / 2 comparisons.
+ * 990 fields of one name took 34 ms. Nine names with 100 fields each take 3 ms.
+ * To find the position of an error, GraphQL.js counts the lines before the error: 10 errors after 490 000
+ * empty lines took 360 ms.
  */
 export const defaultLimits: OperationLimits = {
   maxDepth: 8,
@@ -49,10 +51,13 @@ export const defaultLimits: OperationLimits = {
   maxLines: 1_000,
 };
 
-/** The maximum number of errors in an answer. It applies to these limits and to the validation. */
+/**
+ * The maximum number of errors in an answer. The maximum applies both to the limits of this file and to the
+ * validation.
+ */
 export const maxErrors = 10;
 
-/** The error if the text of a document exceeds a limit. Must run before the text is parsed. */
+/** Returns an error if the text of a document exceeds a limit. Must run before the text is parsed. */
 export function exceededTextLimit(source: string, limits: OperationLimits): GraphQLError | undefined {
   const { maxCharacters, maxLines } = limits;
   if (source.length > maxCharacters)
@@ -75,7 +80,7 @@ interface Measure {
 
 const nothing: Measure = { depth: 0, aliases: 0, directives: 0, rootFields: 0, selections: 0 };
 
-/** Bounds the sum. 1000 fragments that each double their selections would add up to Infinity. */
+/** Bounds the sum. Otherwise, 1000 fragments that each spread the next fragment twice would give Infinity. */
 const plus = (a: number, b: number) => Math.min(a + b, Number.MAX_SAFE_INTEGER);
 
 /** Adds the measures of two selections of the same selection set. */
@@ -88,10 +93,11 @@ const sum = (a: Measure, b: Measure): Measure => ({
 });
 
 /**
- * The errors for the limits that a document exceeds. Must run before any other code walks the document:
- * validation, look-ahead, compiling and execution take time for each selection in the expanded fragments.
- * This function visits each selection of the text once, and counts a fragment each time it is spread. The
- * limit of selections also applies to fragments that no operation spreads, because the validation walks them.
+ * Returns the errors for the limits that a document exceeds. Must run before any other code walks the
+ * document. Validation, look-ahead, compiling and execution take time for each selection in the expanded
+ * fragments. `exceededLimits` visits each selection of the text only once, but counts the selections of a
+ * fragment for each spread of the fragment. The limit of selections also applies to fragments that no
+ * operation spreads, because the validation walks them.
  *
  * Aliases, directives and selections of introspection count. The depth of introspection does not count,
  * because the rules of the GraphQL specification bound it.
@@ -101,8 +107,8 @@ export function exceededLimits(document: DocumentNode, limits: OperationLimits):
   const ofOperations = document.definitions.flatMap((definition) =>
     definition.kind === Kind.OPERATION_DEFINITION ? operationExcess(definition, walk, limits) : [],
   );
-  // The operations already include the fragments that they spread. These errors are used only if no operation
-  // has one.
+  // The measures of the operations already include their fragments. The errors of fragments are used only if
+  // no operation has an error.
   const ofFragments = document.definitions.flatMap((definition) => {
     if (definition.kind !== Kind.FRAGMENT_DEFINITION) return [];
     return refused(definition, [['selections', walk.fragment(definition).selections, limits.maxSelections]]);
@@ -112,8 +118,8 @@ export function exceededLimits(document: DocumentNode, limits: OperationLimits):
 }
 
 /**
- * The number of selections of an operation, with its fragments expanded. The document must be within the
- * limits.
+ * Returns the number of selections of an operation, with its fragments expanded. The document must be within
+ * the limits.
  */
 export function countSelections(document: DocumentNode, { selectionSet }: OperationDefinitionNode): number {
   return createWalk(document).selectionSet(selectionSet).selections;
@@ -173,14 +179,14 @@ function createWalk({ definitions }: DocumentNode) {
     ),
   );
   const measured = new Map<FragmentDefinitionNode, Measure>();
-  /** How often each response name occurs in the text. */
+  /** Maps each response name to the number of times that it occurs in the text. */
   const occurrences = new Map<string, number>();
 
   function fragment(definition: FragmentDefinitionNode): Measure {
     const known = measured.get(definition);
     if (known) return known;
-    // In a cycle of fragments the second visit ends here and adds nothing. The rule NoFragmentCycles refuses
-    // the document.
+    // In a cycle of fragments, the second visit to a fragment ends here and adds nothing. The validation rule
+    // NoFragmentCycles then refuses the document.
     measured.set(definition, nothing);
     const measure = selectionSet(definition.selectionSet);
     measured.set(definition, measure);

@@ -55,7 +55,7 @@ describe('masking', () => {
     ]);
   });
 
-  it('shows an error of the request, also if it occurs while fields are resolved', async () => {
+  it('shows an error of the request, also if the error occurs while fields are resolved', async () => {
     const { errors } = await seen('query ($first: Int) { name(first: $first) }', { name: 'x' });
     expect(errors).toEqual([expect.objectContaining({ code: 'BAD_USER_INPUT' })]);
   });

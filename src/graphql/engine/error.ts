@@ -5,7 +5,7 @@ import type { Logger } from '../../ports/logger.ts';
 /** The maximum number of characters in the message of an error of a request. */
 const maxMessage = 1_000;
 
-/** The HTTP status for each error code. It applies if the answer has errors and no data. */
+/** The HTTP status for each error code. The status applies only if the answer has errors and no data. */
 export const httpStatus: Partial<Record<string, number>> = {
   UNAUTHENTICATED: 401,
   FORBIDDEN: 403,
@@ -17,8 +17,8 @@ export const httpStatus: Partial<Record<string, number>> = {
 };
 
 /**
- * The AppError as a GraphQLError with its code, and its HTTP status in the form of Apollo. The AppError is
- * the original error.
+ * Converts an AppError to a GraphQLError with its code and with its HTTP status, in the form that Apollo
+ * expects. The AppError becomes the original error.
  */
 export function graphQLErrorOf(error: AppError): GraphQLError {
   const status = httpStatus[error.code];
@@ -29,10 +29,10 @@ export function graphQLErrorOf(error: AppError): GraphQLError {
 }
 
 /**
- * The part of an error that the caller may see. An AppError keeps its message. An invalid request (syntax,
- * validation, scalars) becomes BAD_USER_INPUT. Every other error is logged completely, and becomes
- * INTERNAL_SERVER_ERROR with the request id only. `hideSuggestions` removes names of the schema that
- * GraphQL.js suggests.
+ * Returns the part of an error that the caller may see. An AppError keeps its message. An invalid request
+ * (syntax, validation, scalars) becomes BAD_USER_INPUT. Every other error is logged completely, and the
+ * caller gets INTERNAL_SERVER_ERROR with only the request id. `hideSuggestions` removes names of the schema
+ * that GraphQL.js suggests.
  */
 export function maskError(
   error: unknown,
@@ -63,8 +63,8 @@ export function maskError(
 }
 
 /**
- * Shortens the middle of a message. GraphQL.js quotes the refused value in the middle: the place is before
- * the value, and the reason is after it.
+ * Cuts the middle out of a long message. GraphQL.js puts the refused value in the middle, between its
+ * position and the reason.
  */
 function shortened(message: string): string {
   return message.length <= maxMessage
@@ -85,7 +85,9 @@ function isPublic(code: string): code is ErrorCode {
   return code in httpStatus;
 }
 
-/** The original error. GraphQL.js wraps errors of resolvers once, and errors of scalars twice. */
+/**
+ * Returns the original error. GraphQL.js wraps an error of a resolver once, and an error of a scalar twice.
+ */
 function rootCause(error: unknown): unknown {
   let cause = error;
   while (cause instanceof GraphQLError && cause.originalError) cause = cause.originalError;
@@ -93,8 +95,9 @@ function rootCause(error: unknown): unknown {
 }
 
 /**
- * Whether GraphQL.js refused a value of a resolver, not of the request. Both are GraphQLErrors and both occur
- * while fields are resolved. The nodes of an error of the request include an argument or a variable.
+ * Whether GraphQL.js refused a value that a resolver returned. An invalid argument of the request gives the
+ * same kind of error while fields are resolved. But the nodes of that error include an argument or a
+ * variable.
  */
 function isOurs({ path }: GraphQLError, { nodes }: GraphQLError): boolean {
   return path !== undefined && (nodes === undefined || nodes.every(({ kind }) => kind === Kind.FIELD));

@@ -16,9 +16,9 @@ import { readProperty } from './read-property.ts';
 import type { Variables } from './variable-values.ts';
 
 /**
- * Charges the caller for an operation before it runs. Several calls for one operation charge it once. Throws
- * if the caller exceeds a limit. Returns undefined if the operation may run now. Otherwise the promise
- * resolves when the operation may run.
+ * Charges the caller for an operation before the operation runs. Several calls for the same operation charge
+ * the caller only once. Throws if the caller exceeds a limit. Returns undefined if the operation may run now.
+ * Otherwise returns a promise that resolves when the operation may run.
  */
 export type AdmitOperation = (
   operation: OperationDefinitionNode,
@@ -29,7 +29,7 @@ export type AdmitOperation = (
 export interface Answer {
   readonly result: FormattedExecutionResult;
   readonly status: number;
-  /** In seconds. undefined if a retry time is not known. */
+  /** The number of seconds until a retry can succeed. undefined if that time is not known. */
   readonly retryAfter: number | undefined;
 }
 
@@ -43,10 +43,14 @@ interface ExecutionRequest {
   readonly admit: AdmitOperation;
 }
 
-/** The steps of every operation in every transport: prepare, limit, execute, mask, status. */
+/**
+ * The steps that every transport uses for every operation: prepare, limit, execute, mask errors, choose the
+ * status.
+ */
 export interface Execution extends Pick<Operations, 'prepare' | 'cost' | 'items' | 'excess'> {
   /**
-   * Executes a query or a mutation. Rejects with the error of `admit`. All other errors are in the answer.
+   * Executes a query or a mutation. Rejects with the error if `admit` refuses the operation. All other errors
+   * are in the answer.
    */
   run(request: ExecutionRequest): Promise<Answer>;
   /** The answer to a request that does not run. */
@@ -94,8 +98,8 @@ export function createExecution({
 }
 
 /**
- * The HTTP status of an answer. An answer without data takes the status of its first error, for clients and
- * proxies that read only the status.
+ * Returns the HTTP status of an answer. An answer without data gets the status of its first error, for
+ * clients and proxies that read only the status.
  */
 export function statusOf({ data, errors }: FormattedExecutionResult): number {
   if (data || !errors) return 200;
@@ -103,7 +107,8 @@ export function statusOf({ data, errors }: FormattedExecutionResult): number {
 }
 
 /**
- * The number of seconds after which the client may retry. undefined if the first error gives no retry time.
+ * Returns the number of seconds after which the client may retry, or undefined if the first error gives no
+ * retry time.
  */
 export function retryAfterOf({ errors }: FormattedExecutionResult): number | undefined {
   const retryAfter = errors?.[0]?.extensions?.['retryAfter'];

@@ -10,8 +10,8 @@ import {
 } from 'graphql';
 
 /**
- * The selections, including the selections of fragments. Each fragment is visited once, however often it is
- * spread.
+ * Yields the selections, including the selections of fragments. The function visits each fragment once, even
+ * if the fragment is spread several times.
  */
 export function* selectionsOf(
   sets: Iterable<SelectionSetNode | undefined>,
@@ -32,7 +32,8 @@ export function* selectionsOf(
 }
 
 /**
- * Whether the operation selects the field on the object that is being resolved, directly or in a fragment.
+ * Whether the operation selects the field on the object that is being resolved, either directly or in a
+ * fragment.
  */
 export function selects({ fieldNodes, fragments }: GraphQLResolveInfo, fieldName: string): boolean {
   const sets = fieldNodes.map(({ selectionSet }) => selectionSet);
@@ -42,9 +43,9 @@ export function selects({ fieldNodes, fragments }: GraphQLResolveInfo, fieldName
 }
 
 /**
- * The arguments of a field of the object that is being resolved, so that one query can read the object and
- * the field. undefined if the operation does not select the field, selects it more than once, or selects it
- * under a directive. Throws if the arguments are invalid.
+ * Returns the arguments of a field of the object that is being resolved, so that one query can read the
+ * object and the field together. Returns undefined if the operation does not select the field, selects it
+ * more than once, or selects it under a directive. Throws if the arguments are invalid.
  */
 export function lookaheadArguments(
   { fieldNodes, fragments, returnType, variableValues }: GraphQLResolveInfo,

@@ -107,7 +107,7 @@ const schema = new GraphQLSchema({
           id: { type: GraphQLID },
           is: { type: new GraphQLNonNull(GraphQLBoolean), defaultValue: true },
         },
-        // `inspect` sorts the arguments and distinguishes a Date from its text.
+        // `inspect` sorts the arguments, and writes a Date in another form than a string.
         resolve: (_, args) => inspect(args, { sorted: true, depth: 5 }),
       },
     },
@@ -165,7 +165,8 @@ describe('a query', () => {
   it.each<[string, Record<string, unknown>?]>([
     ['{ things { id at count late failing } }'],
     ['{ things { strict } }'],
-    // The value is a function and the field has no resolver. It is an error, interpreted and compiled.
+    // The property is a function and the field has no resolver. The field fails both in interpreted and in
+    // compiled operations.
     ['{ things { unread } }'],
     ['{ broken { id count } }'],
     ['{ nodes { __typename id ... on Thing { late others { id late failing } } ... on Other { name } } }'],
@@ -181,10 +182,13 @@ describe('a query', () => {
     [window, { window: { from: '2026-11-20T09:00:00Z', ids: 'one' } }],
     [window, { window: { mode: 'QUIET', days: 3, ids: ['a', 'b'] } }],
     ['query ($from: DateTime = "2026-11-20T09:00:00Z") { echo(from: $from) }'],
-  ])('gives the same answer compiled and interpreted: %s with %j', async (source, variables) => {
-    const compiled = await run(1, source, variables);
-    expect(compiled).toEqual({ isCompiled: true, answer: (await run(2, source, variables)).answer });
-  });
+  ])(
+    'gives the same answer if it is compiled and if it is interpreted: %s with %j',
+    async (source, variables) => {
+      const compiled = await run(1, source, variables);
+      expect(compiled).toEqual({ isCompiled: true, answer: (await run(2, source, variables)).answer });
+    },
+  );
 
   it.each<[string, Record<string, unknown>?]>([
     [window, { window: { days: null } }],
@@ -194,7 +198,7 @@ describe('a query', () => {
     ['query ($id: ID) { echo(id: $id) }', { id: 2 ** 60 }],
     ['query ($first: Int!) { echo(first: $first) }', {}],
   ])(
-    'does not run with invalid variables, compiled or interpreted: %s with %j',
+    'does not run with invalid variables, neither compiled nor interpreted: %s with %j',
     async (source, variables) => {
       for (const usesToCompile of [1, 2]) {
         const { isCompiled, answer } = await run(usesToCompile, source, variables);
@@ -206,7 +210,7 @@ describe('a query', () => {
     },
   );
 
-  it('reports at most 11 errors of a list in its variables, compiled or interpreted', async () => {
+  it('reports at most 11 errors for a list in its variables, both if it is compiled and if it is interpreted', async () => {
     const variables = { window: { ids: Array.from({ length: 1_000 }, () => ({})) } };
     const errorsOf = ({ answer }: { readonly answer: string }) => JSON.parse(answer).errors.length as number;
     expect(errorsOf(await run(1, window, variables))).toBe(11);
@@ -230,7 +234,7 @@ describe('a query', () => {
     [
       '{ things { ...toString ...__proto__ } } fragment toString on Thing { id } fragment __proto__ on Thing { count }',
     ],
-  ])('is interpreted if graphql-jit would misread it: %s', async (source, variables) => {
+  ])('is interpreted if graphql-jit would run it incorrectly: %s', async (source, variables) => {
     const { isCompiled, answer } = await run(1, source, variables);
     expect({ isCompiled, answer }).toEqual({
       isCompiled: false,
@@ -248,7 +252,7 @@ describe('a mutation', () => {
     ['mutation { a: count(id: "1") { id } refuse b: count(id: "2") { id } }', false, ['1', 'refused']],
     ['mutation { ...F } fragment F on Mutation { a: count(id: "1") { id } refuse }', false, ['1', 'refused']],
   ])(
-    'runs once and gives the same answer, compiled and interpreted: %s',
+    'runs once and gives the same answer if it is compiled and if it is interpreted: %s',
     async (source, isCompiled, runs, variables) => {
       const answers: string[] = [];
       for (const usesToCompile of [1, 2]) {
@@ -269,7 +273,10 @@ describe('documents', () => {
   /** A document of about 110 tokens. */
   const large = (n: number) => `{ echo(first: ${n}, window: { ids: [${'"a" '.repeat(100)}] }) }`;
   const sources = Array.from({ length: 20 }, (_, n) => large(n));
-  /** The number of the newest documents that are still kept. Preparing a document that is not kept would evict another. */
+  /**
+   * Counts how many of the documents are still cached, from the newest to the oldest. Stops at the first
+   * document that is not cached, because preparing this document can evict a cached document.
+   */
   const kept = (documents: readonly unknown[], prepare: (source: string) => unknown, texts = sources) => {
     let count = 0;
     while (count < texts.length && prepare(texts.at(-1 - count) as string) === documents.at(-1 - count))
@@ -277,14 +284,14 @@ describe('documents', () => {
     return count;
   };
 
-  it('are kept from the second request on', () => {
+  it('are cached from the second request on', () => {
     const { prepare } = operations();
     const [first, second, third] = Array.from({ length: 3 }, () => prepare(large(1)));
     expect(second).not.toBe(first);
     expect(third).toBe(second);
   });
 
-  it('are not evicted by documents that are requested once', () => {
+  it('are not evicted from the cache by documents that are requested once', () => {
     const { prepare } = operations();
     prepare(large(-1));
     const again = prepare(large(-1));
@@ -292,7 +299,7 @@ describe('documents', () => {
     expect(prepare(large(-1))).toBe(again);
   });
 
-  it('are kept up to a number of bytes, estimated from their tokens', () => {
+  it('are cached up to a number of bytes, which is estimated from their tokens', () => {
     const { prepare } = operations();
     const documents = sources.map((source) => [prepare(source), prepare(source)][1] as DocumentNode);
     const tokens = documents.at(-1)?.tokenCount ?? 0;
@@ -301,7 +308,7 @@ describe('documents', () => {
     expect(count * tokens * 512).toBeLessThan(500_000);
   });
 
-  it('are kept up to a number of bytes, which includes long comments', () => {
+  it('are cached up to a number of bytes, which includes long comments', () => {
     const { prepare } = operations();
     const texts = Array.from({ length: 20 }, (_, n) => `#${'x'.repeat(30_000)}\n{ echo(first: ${n}) }`);
     const documents = texts.map((source) => [prepare(source), prepare(source)][1]);

@@ -16,41 +16,41 @@ import { createPreparedDocuments } from './prepared-documents.ts';
 import { readProperty } from './read-property.ts';
 import type { Variables } from './variable-values.ts';
 
-/** Reads, limits, validates and runs documents. All transports share it. */
+/** Parses, limits, validates and runs documents. All transports use the same `Operations`. */
 export interface Operations {
   readonly introspection: boolean;
   /**
-   * The parsed and validated document, or its errors. Every transport must call it first. A document is kept
-   * from the second request on, so preparing a kept document costs one look-up.
+   * Returns the parsed and validated document, or its errors. Every transport must call this function first.
+   * A document is cached from its second request on. Preparing a cached document costs one look-up.
    */
   prepare(source: string): DocumentNode | readonly GraphQLError[];
   /**
-   * The cost of an operation of a prepared document: 1 for each object that the answer may contain if every
-   * list is full, 1 for each 4 kB of text, and more for fields that are expensive in the database. The cost
-   * is known before the operation runs. `variables` come from the client and are not checked yet.
+   * Returns the cost of an operation of a prepared document. Each object that the answer may contain if every
+   * list is full costs 1. Each 4 kB of text costs 1. Fields that are expensive in the database cost more. The
+   * cost is known before the operation runs. `variables` come from the client and are not checked yet.
    */
   cost(operation: OperationDefinitionNode, variables: Variables): number;
   /**
-   * The number of items in the lists of the arguments of a mutation: 500 for a bulk call with 500 items, 0
-   * for a query.
+   * Returns the number of items in the lists of the arguments of a mutation: 500 for a bulk call with 500
+   * items, 0 for a query.
    */
   items(operation: OperationDefinitionNode, variables: Variables): number;
   /**
-   * The error QUERY_TOO_COMPLEX if the operation costs more than the maximum. Every transport calls it before
-   * it runs the operation.
+   * Returns the error QUERY_TOO_COMPLEX if the operation costs more than the maximum. Every transport must
+   * call this function before it runs an operation.
    */
   excess(operation: OperationDefinitionNode, variables: Variables): GraphQLError | undefined;
   /**
-   * Runs a query or a mutation of a prepared document. Operations that clients repeat are compiled. Compiling
-   * cuts the time of a list of hundreds of entries to a third, and the time of a recorded page view by an
-   * eighth. A result without `data` means that the variables were invalid and no field ran.
+   * Runs a query or a mutation of a prepared document. Operations that clients repeat are compiled. A
+   * compiled list of hundreds of entries takes a third of the time, and a compiled `recordPageView` takes an
+   * eighth less. A result without `data` means that the variables were invalid and no field ran.
    */
   execute(request: OperationRequest): ExecutionResult | Promise<ExecutionResult>;
 }
 
 interface OperationRequest {
   readonly document: DocumentNode;
-  /** An operation of `document`. */
+  /** An operation of the document `document`. */
   readonly operation: OperationDefinitionNode;
   readonly variables: Readonly<Record<string, unknown>> | undefined;
   readonly context: Context;
@@ -67,7 +67,7 @@ export interface OperationOptions {
    */
   readonly maxKeptBytes?: number | undefined;
   /**
-   * An operation is compiled at this use. Compiling costs as much as several runs.
+   * The number of uses after which an operation is compiled. Compiling costs as much as several runs.
    * Defaults to 10.
    */
   readonly usesToCompile?: number | undefined;
@@ -110,7 +110,8 @@ function executeCompiled(
   { operation, variables, context }: OperationRequest,
 ): ExecutionResult | Promise<ExecutionResult> {
   const definitions = operation.variableDefinitions ?? [];
-  // Each error computes its place in the text. Without a limit, every entry of a list can become an error.
+  // GraphQL.js computes the position of each error in the text. Without a limit, every entry of a list could
+  // become an error.
   const read = getVariableValues(schema, definitions, variables ?? {}, { maxErrors });
   return read.errors ? read : query.query(undefined, context, read.coerced);
 }

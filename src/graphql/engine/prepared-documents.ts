@@ -21,24 +21,28 @@ interface Charges {
   readonly items: CostOf;
 }
 
-/** Reads, limits and validates documents, and keeps documents that clients repeat. */
+/** Parses, limits and validates documents, and caches documents that clients repeat. */
 export interface PreparedDocuments {
-  /** The parsed and validated document, or its errors. */
+  /** Returns the parsed and validated document, or its errors. */
   prepare(source: string): DocumentNode | readonly GraphQLError[];
-  /** The charges of an operation. Throws if the document of the operation was not prepared. */
+  /** Returns the charges of an operation. Throws if its document was not prepared. */
   chargesOf(operation: OperationDefinitionNode): Charges;
 }
 
-/** Memory of a token of a parsed document, about 500 bytes: its place and its share of the nodes. */
+/**
+ * The memory of one token of a parsed document, about 500 bytes: the position of the token and its share of
+ * the nodes.
+ */
 const bytesPerToken = 512;
 
-/** The maximum number of digests of documents that were received once. 10 000 digests take 2 MB. */
+/** The maximum number of stored digests of documents. 10 000 digests take 2 MB. */
 const maxSeen = 10_000;
 
 /** The memory that a document takes, in bytes. */
 export function bytesOf(document: DocumentNode): number {
   const { tokenCount = 0, loc } = document;
-  // The document keeps its text. With comments, a document of few tokens can have a long text.
+  // A parsed document holds its text. The text can be long although it has few tokens, because comments are
+  // not tokens.
   return tokenCount * bytesPerToken + 2 * (loc?.source.body.length ?? 0);
 }
 
@@ -59,8 +63,8 @@ export function createPreparedDocuments(
   const rules = introspection ? specifiedRules : [...specifiedRules, NoSchemaIntrospectionCustomRule];
   const table = createCostTable(schema, costs);
   const kept = new LRUCache<string, DocumentNode>({ maxSize: maxKeptBytes, sizeCalculation: bytesOf });
-  // A client that writes its values into the text sends each document once. Keeping such documents is
-  // useless.
+  // A document is cached only when it is received for the second time. A client that writes values into the
+  // text sends each document only once, so caching its documents is useless.
   const seen = new LRUCache<string, true>({ max: maxSeen });
   const charges = new WeakMap<OperationDefinitionNode, Charges>();
 
@@ -102,7 +106,7 @@ export function createPreparedDocuments(
   };
 }
 
-/** The parsed document, or the errors if the document exceeds a limit or is not readable. */
+/** Returns the parsed document. Returns errors if the document exceeds a limit or cannot be parsed. */
 function parseWithin(source: string, limits: OperationLimits): DocumentNode | readonly GraphQLError[] {
   const excess = exceededTextLimit(source, limits);
   if (excess) return [excess];

@@ -2,8 +2,8 @@ import type { GraphQLFieldResolver } from 'graphql';
 
 /**
  * Resolves a field without a resolver to the property of the same name. The default resolver of GraphQL.js
- * also calls functions. Compiled operations do not, and an operation must give the same answer before and
- * after it is compiled.
+ * also calls properties that are functions, but compiled operations do not. With this resolver, an operation
+ * gives the same answer before and after it is compiled.
  */
 export const readProperty: GraphQLFieldResolver<unknown, unknown> = (
   source,

@@ -10,7 +10,7 @@ import {
 /** The variables of a request as the client sent them. */
 export type Variables = Readonly<Record<string, unknown>> | null | undefined;
 
-/** The variables that the operation declares. Other variables of the client are dropped. */
+/** Returns the variables that the operation declares, and drops all other variables of the client. */
 export function declaredVariables(
   { variableDefinitions = [] }: OperationDefinitionNode,
   variables: Variables,
@@ -20,14 +20,17 @@ export function declaredVariables(
   return Object.fromEntries(given.map((name) => [name, variables?.[name]]));
 }
 
-/** The value of an argument as JSON. The value is not coerced yet, so it may have the wrong type. */
+/** The value of an argument as JSON. The value is not coerced yet, so its type may be wrong. */
 export interface ArgumentValue {
   /** Whether the value is the same for all variables. */
   readonly isConstant: boolean;
   read(variables: Variables): unknown;
 }
 
-/** The value of an argument of a field. The defaults of the argument and of variables apply. */
+/**
+ * Returns the value of an argument of a field. If the client gives no value, the default of the variable or
+ * of the argument applies.
+ */
 export function argumentValue(
   field: GraphQLField<unknown, unknown>,
   args: readonly ArgumentNode[],
