@@ -1,13 +1,13 @@
--- Creates three logins that have only the rights they need. Run this file as the owner of the database before the first
--- start, and after every `unseen migrate` that creates tables. Running it again changes nothing.
+-- Creates three logins, each with only the rights that it needs. Run this file as the owner of the database before the
+-- first start, and after every `unseen migrate` that creates tables. You can run this file any number of times.
 --
 --   psql "$ADMIN_URL" -v api_password=… -v worker_password=… -v migrations_password=… -f prisma/roles.sql
 --
 -- unseen_migrations  DATABASE_URL of `unseen migrate`. Owns the tables. No other login may change them.
 -- unseen_worker      DATABASE_URL of processes with ROLES=worker. Applies events.
--- unseen_api         DATABASE_URL of processes with ROLES=api. Reads, appends to the log, and writes the changes of users.
+-- unseen_api         DATABASE_URL of processes with ROLES=api. Reads, appends to the log, and writes changes by users.
 --
--- A login without a given password keeps its password.
+-- If you give no password for a login, its password does not change.
 
 DO $$
 DECLARE
@@ -34,7 +34,7 @@ $$;
 GRANT USAGE, CREATE ON SCHEMA public TO unseen_migrations;
 GRANT USAGE ON SCHEMA public TO unseen_worker, unseen_api;
 
--- Rights for the tables and functions of later migrations. By default the API may only read them.
+-- The default rights for tables and functions of later migrations. unseen_api may only read such tables.
 ALTER DEFAULT PRIVILEGES FOR ROLE unseen_migrations REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC;
 ALTER DEFAULT PRIVILEGES FOR ROLE unseen_migrations IN SCHEMA public
   GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO unseen_worker;
@@ -42,8 +42,8 @@ ALTER DEFAULT PRIVILEGES FOR ROLE unseen_migrations IN SCHEMA public GRANT USAGE
 ALTER DEFAULT PRIVILEGES FOR ROLE unseen_migrations IN SCHEMA public GRANT EXECUTE ON FUNCTIONS TO unseen_worker;
 ALTER DEFAULT PRIVILEGES FOR ROLE unseen_migrations IN SCHEMA public GRANT SELECT ON TABLES TO unseen_api;
 
--- The API writes these tables: the changes of users, and the log as a table. A table that does not exist yet gets its
--- rights with the next run.
+-- The API writes changes by users, and the log if it is a table. If one of these tables does not exist yet, run this file
+-- again after the migration that creates the table.
 DO $$
 DECLARE
   written regclass;
@@ -60,8 +60,8 @@ BEGIN
 END
 $$;
 
--- Erasing a user removes rows of tables that otherwise only workers write. A change of a limit through the API is marked as
--- applied.
+-- To erase a user, the API deletes rows from tables that otherwise only workers write. It inserts into processed_event to
+-- record that a change of a limit through the API was applied.
 DO $$
 DECLARE
   erased regclass;
@@ -75,7 +75,7 @@ BEGIN
   IF to_regclass('public.processed_event') IS NOT NULL THEN
     GRANT INSERT ON processed_event TO unseen_api;
   END IF;
-  -- The first start records which log the database belongs to.
+  -- The first start records to which log the database belongs.
   IF to_regclass('public.log_in_use') IS NOT NULL THEN
     GRANT INSERT ON log_in_use TO unseen_api;
   END IF;

@@ -16,8 +16,8 @@ const aliceToken = (expiresIn = '1h') =>
 const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
 
 /**
- * Returns the text with another last character that decodes to the same bytes. In 32 bytes of base64url the
- * last 2 bits are unused.
+ * Returns the text with a different last character that decodes to the same bytes. In the base64url form of
+ * 32 bytes the last 2 bits are unused.
  */
 function withOtherLastBits(text: string): string {
   const other = alphabet[alphabet.indexOf(text.at(-1) ?? '') + 1] ?? '';
@@ -42,16 +42,19 @@ describe('the JWT authenticator', () => {
       (token) => token.replace(/[^.]+$/, (part) => Buffer.from(part, 'base64url').toString('base64')),
     ],
   ];
-  it.each(spellings)('refuses a token that %s, even while its caller is cached', async (_, respell) => {
-    const authenticator = bySecret();
-    const token = await aliceToken();
-    expect(await authenticator.authenticate(token)).toMatchObject({ subject: 'alice' });
-    await expect(authenticator.authenticate(respell(token))).rejects.toMatchObject({
-      code: 'UNAUTHENTICATED',
-    });
-  });
+  it.each(spellings)(
+    'refuses a token that %s, even while the caller of the original token is cached',
+    async (_, respell) => {
+      const authenticator = bySecret();
+      const token = await aliceToken();
+      expect(await authenticator.authenticate(token)).toMatchObject({ subject: 'alice' });
+      await expect(authenticator.authenticate(respell(token))).rejects.toMatchObject({
+        code: 'UNAUTHENTICATED',
+      });
+    },
+  );
 
-  it('refuses a token of more than 8192 characters and names the limit', async () => {
+  it('refuses a token of more than 8192 characters, and its error names the limit', async () => {
     await expect(bySecret().authenticate('x'.repeat(maxTokenLength + 1))).rejects.toThrow(
       'The token has more than 8192 characters.',
     );
@@ -60,7 +63,7 @@ describe('the JWT authenticator', () => {
     );
   });
 
-  it('refuses an expired token, however often it was accepted before', async () => {
+  it('refuses an expired token, even if it was accepted several times before', async () => {
     let now = new Date();
     const authenticator = createJwtAuthenticator({ keys: { secret }, clock: { now: () => now } });
     const token = await aliceToken('1h');
@@ -70,7 +73,7 @@ describe('the JWT authenticator', () => {
     await expect(authenticator.authenticate(token)).rejects.toThrow(expiredMessage);
   });
 
-  it('refuses a bad token the second time like the first time', async () => {
+  it('refuses a bad token with the same error at the second attempt', async () => {
     const authenticator = bySecret();
     const expired = await aliceToken('-1m');
     for (const time of ['first', 'second'])
@@ -102,7 +105,7 @@ it.each([
   try {
     const jwksUrl = `http://127.0.0.1:${(issuer.address() as AddressInfo).port}/`;
     const authenticator = createJwtAuthenticator({ keys: { jwksUrl }, clock: systemClock });
-    // The payloads have every length modulo 3.
+    // The lengths of the payloads have every remainder modulo 3.
     for (const subject of ['a', 'al', 'ali', 'alic']) {
       const token = await new SignJWT({ sub: subject })
         .setProtectedHeader({ alg, kid: 'one' })

@@ -8,17 +8,20 @@ import { name, tenantId } from '../../events/text.ts';
 import { type Authenticator, expiredMessage } from '../../ports/authenticator.ts';
 import type { Clock } from '../../ports/clock.ts';
 
-/** The keys that sign tokens: a shared secret (HS256), or an issuer that publishes its keys (RFC 7517). */
+/**
+ * The source of the keys that sign tokens: a shared secret (HS256), or the URL where an issuer publishes its
+ * keys (RFC 7517).
+ */
 export type KeySource = { readonly secret: string } | { readonly jwksUrl: string };
 
-/** The claims that are read from a token (RFC 7519). Other claims are ignored. */
+/** The claims that this authenticator reads (RFC 7519). It ignores other claims. */
 const claims = z.object({
   sub: name,
   tenant: tenantId.default('default'),
   role: z.enum(roles).default('user'),
-  // Issuers put their own scopes here, in their own formats.
+  // Issuers also put their own scopes into this claim, in different formats.
   scope: z.string().catch(''),
-  // The maximum is the latest time that a Date can represent, in seconds.
+  // A Date cannot represent a later time than this maximum, in seconds.
   exp: z.number().max(8.64e12),
 });
 
@@ -39,37 +42,40 @@ const asymmetric = [
 /** The maximum length of a token, in characters. Longer tokens are refused. */
 export const maxTokenLength = 8_192;
 
-/** Base64url without padding, with zeros in its unused last bits. This is the only spelling of its bytes. */
+/**
+ * Matches base64url without padding whose unused last bits are zero. So each sequence of bytes has only one
+ * spelling.
+ */
 const canonicalPart = '(?:[\\w-]{4})*(?:[\\w-][AQgw]|[\\w-]{2}[AEIMQUYcgkosw048])?';
 const compactForm = new RegExp(`^${canonicalPart}\\.${canonicalPart}\\.${canonicalPart}$`);
 
-/** How many characters of tokens the cache of recent tokens may contain. */
+/** The maximum number of characters of all tokens in the cache of recent tokens. */
 const maxRecentLength = 1024 * 1024;
 
 /** The maximum size of the cache of verified callers, in bytes. */
 const maxCacheBytes = 8 * 1024 * 1024;
 
 /**
- * The size of an entry of the cache, in bytes. 500 is the measured size of the digest, the caller and the
- * bookkeeping. The names come on top.
+ * The estimated size of a cache entry, in bytes. 500 is the measured size of the digest, the caller and the
+ * bookkeeping. The sizes of the tenant id and the subject are added.
  */
 const entryBytes = ({ tenantId, subject }: Caller) => 500 + 2 * (tenantId.length + subject.length);
 
 /**
- * Creates an authenticator for JWTs in the canonical compact form (RFC 7515, 7.1). It remembers verified
- * callers until their tokens expire, because verifying costs more than the rest of a small request. So a
+ * Creates an authenticator for JWTs in the canonical compact form (RFC 7515, 7.1). It caches verified callers
+ * until their tokens expire, because verifying a token costs more than the rest of a small request. So a
  * token remains valid until its `exp`, even if its key is withdrawn.
- *
- * The cache has at most `maxCacheBytes` and contains no refusals. Its key is the digest of the whole token. A
- * token has one canonical spelling, or two if it is signed with ECDSA, so only the issuer can fill the cache.
+ * The cache is keyed by the digest of the whole token, has at most `maxCacheBytes` and contains no refusals.
+ * A token has one canonical spelling, or two if it is signed with ECDSA. So only the issuer can fill the
+ * cache.
  */
 export function createJwtAuthenticator(
   { keys, clock }: { readonly keys: KeySource; readonly clock: Clock },
   expected: { readonly issuer?: string | undefined; readonly audience?: string | undefined } = {},
 ): Authenticator {
   const verified = new LRUCache<string, Caller>({ maxSize: maxCacheBytes, sizeCalculation: entryBytes });
-  // Tokens that were used at least twice. Frequent tokens then need no digest, which takes 2.5 µs of a
-  // request of 80 µs. Delete this cache when a digest takes a tenth of that.
+  // Maps tokens that were used at least twice to their callers. Such a token needs no digest, which takes 2.5
+  // µs of a request of 80 µs. Delete this cache if computing a digest takes a tenth of that time.
   const recent = new LRUCache<string, Caller>({
     maxSize: maxRecentLength,
     sizeCalculation: (_, token) => token.length,

@@ -20,8 +20,8 @@ function startServer() {
 
 const made = (seconds: number, by = secret) => createDemoCode({ secret: by, clock: after(seconds) });
 
-describe('a demo session', () => {
-  it('exchanges a code for a token of the demo user, who may send notifications to themselves', async () => {
+describe('the demo server', () => {
+  it('exchanges a code for a token of the demo user, and the token allows sending notifications to that user', async () => {
     const token = await createDemoSessions({ secret, clock: { now: () => new Date() } }).redeem(
       createDemoCode({ secret, clock: { now: () => new Date() } }),
     );
@@ -30,7 +30,7 @@ describe('a demo session', () => {
     expect(caller).toMatchObject({ tenantId: 'demo', subject: 'alice', role: 'user', maySendToSelf: true });
   });
 
-  it('accepts a code once, in any spelling', async () => {
+  it('accepts a code only once, even in another spelling', async () => {
     const { redeem } = startServer();
     const code = made(1);
     const otherBits = code.slice(0, -1) + String.fromCharCode(code.charCodeAt(37) + 1);
@@ -51,7 +51,7 @@ describe('a demo session', () => {
     }
   });
 
-  it('refuses a code from before a restart, because it may have been used', async () => {
+  it('refuses a code that was created before its restart, because the code may have been used', async () => {
     await expect(startServer().redeem(made(-1))).rejects.toThrow('This link has expired.');
   });
 

@@ -5,7 +5,7 @@ import type { Clock } from '../../ports/clock.ts';
 import type { DemoSessions } from '../../ports/demo-sessions.ts';
 import { signToken } from './sign-token.ts';
 
-/** The user of the demo, in a tenant that contains no other data. */
+/** The user of the demo. The tenant `demo` contains no other data. */
 export const demoUser = { tenantId: 'demo', userId: 'alice' } as const;
 
 const codeLifeSec = 600;
@@ -15,10 +15,10 @@ const markBytes = 16;
 const contentBytes = timeBytes + nonceBytes;
 
 /**
- * Creates a code. A code contains the time it was made and is authenticated with a key that is derived from
- * the secret. So another process with the secret can make codes for a running server. A code is base64url of
- * the time in seconds, a nonce and 16 bytes of HMAC-SHA256. It is short enough for a link that fits on one
- * line of a terminal.
+ * Creates a code. The code contains its creation time and is authenticated with a key that is derived from
+ * the secret. So another process with the same secret can create codes for a running server. A code is the
+ * base64url form of the time in seconds, a nonce and 16 bytes of HMAC-SHA256. The code is short enough for a
+ * link on one line of a terminal.
  */
 export function createDemoCode({
   secret,
@@ -34,16 +34,16 @@ export function createDemoCode({
 }
 
 /**
- * Creates the sessions of the demo. The process remembers used codes until they expire. It refuses codes from
- * before its start, so a restart makes no used code valid again. If several processes share a secret, each of
- * them accepts a code once.
+ * Creates the sessions of the demo. The process remembers used codes until they expire. It refuses codes that
+ * were created before its start, so a used code does not become valid again after a restart. If several
+ * processes share a secret, each process accepts a code once.
  */
 export function createDemoSessions(
   { secret, clock }: { readonly secret: string; readonly clock: Clock },
   { issuer, audience }: { readonly issuer?: string | undefined; readonly audience?: string | undefined } = {},
 ): DemoSessions {
   const startedAt = secondsOf(clock);
-  /** The time each used code was made, by the content of the code. */
+  /** Maps the content of each used code to the creation time of the code. */
   const used = new Map<string, number>();
 
   return {
@@ -80,11 +80,11 @@ export function createDemoSessions(
   };
 }
 
-/** The current time in whole seconds. */
+/** Returns the current time in whole seconds. */
 const secondsOf = (clock: Clock) => Math.floor(clock.now().getTime() / 1000);
 
 function markOf(content: Buffer, secret: string): Buffer {
-  // This key has no other use, so a code can never serve as the signature of a token.
+  // This key is used only for codes, so a code can never serve as the signature of a token.
   const key = Buffer.from(hkdfSync('sha256', secret, '', 'unseen demo code', 32));
   return createHmac('sha256', key).update(content).digest().subarray(0, markBytes);
 }

@@ -3,18 +3,18 @@ import { Kafka, type logCreator, logLevel, type SASLOptions } from 'kafkajs';
 import type { Logger } from '../../ports/logger.ts';
 import type { Settings } from './options.ts';
 
-/** The limit for a request that hangs while its connection is open, in ms. */
+/** The maximum time, in ms, that a request waits for an answer while its connection is open. */
 const requestTimeoutMs = 10_000;
 
 /**
- * Retries for about 3 s. The caller decides whether to continue. All values are set, because kafkajs uses
- * other defaults under NODE_ENV=test.
+ * kafkajs retries for about 3 s. Then the caller decides whether to try again. All values are set, because
+ * kafkajs has other defaults under NODE_ENV=test.
  */
 export const retry = { initialRetryTime: 100, multiplier: 2, maxRetryTime: 1_000, factor: 0.2, retries: 5 };
 
 /**
- * Returns a function that creates a client. Each user needs its own client, because consumers of the same
- * client and group share a cache of offsets and corrupt it for each other.
+ * Returns a function that creates a client. Each consumer needs its own client, because consumers of the same
+ * client and group share a cache of offsets and corrupt the cache for each other.
  */
 export function createConnect({ logger }: { readonly logger: Logger }, settings: Settings): () => Kafka {
   const { brokers, clientId, ssl, sasl } = settings;
@@ -24,7 +24,7 @@ export function createConnect({ logger }: { readonly logger: Logger }, settings:
       brokers: [...brokers],
       clientId,
       ssl,
-      // This is a copy, because kafkajs writes to it and the configuration is frozen.
+      // The object is copied, because kafkajs writes to it and the configuration is frozen.
       ...(sasl && { sasl: { ...sasl } as SASLOptions }),
       connectionTimeout: 3_000,
       requestTimeout: requestTimeoutMs,
@@ -36,13 +36,15 @@ export function createConnect({ logger }: { readonly logger: Logger }, settings:
 
 const quietMs = 30_000;
 
-/** A warning of kafkajs about a deliberate setting (see producer.ts). */
+/**
+ * kafkajs logs this warning about a setting that producer.ts uses intentionally. The warning is not logged.
+ */
 const expected = 'Limiting retries for the idempotent producer may invalidate EoS guarantees';
 
 /**
- * Limits the log lines of kafkajs. While a broker is away, kafkajs logs several lines a second. This logs one
- * line per part of kafkajs and 30 s, with the number of suppressed lines. Every line is a warning, because
- * this adapter itself reports the errors that need an operator.
+ * Limits the log lines of kafkajs. While a broker is unreachable, kafkajs logs several lines per second. This
+ * function logs at most one line per 30 s for each part of kafkajs, with the number of suppressed lines.
+ * Every line is a warning, because this adapter itself reports the errors that need an operator.
  */
 function quietly(logger: Logger): ReturnType<logCreator> {
   const logged = new Map<string, { readonly at: number; heldBack: number }>();

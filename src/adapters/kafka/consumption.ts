@@ -9,19 +9,22 @@ import type { Names } from './names.ts';
 import type { Settings } from './options.ts';
 import { toRecord } from './record.ts';
 
-/** Records handed over together. */
+/** The maximum number of records that are handed over together. */
 const chunkSize = 500;
 
 /**
- * How long `begun` waits, in ms. A new group member waits for the batches of the others, and may join after
- * `begun` has resolved.
+ * The maximum time, in ms, until `begun` resolves. Kafka admits a new group member only after the other
+ * members have finished their batches. So the process may join after `begun` has resolved.
  */
 const beginTimeoutMs = 5_000;
 
-/** How long stop and close wait for Kafka, in ms. They wait for a handler as long as it takes. */
+/**
+ * The maximum time, in ms, that stop and close wait for Kafka. They wait for a running handler without a
+ * limit.
+ */
 const leaveTimeoutMs = 5_000;
 
-/** After this time without a crash, in ms, a consumer has recovered from the crash before. */
+/** If a consumer runs for this time, in ms, without a crash, its earlier crashes no longer count. */
 const calmMs = 30_000;
 
 export type Handle = (records: readonly LogRecord[], signal: AbortSignal) => Promise<void>;
@@ -29,11 +32,13 @@ export type Handle = (records: readonly LogRecord[], signal: AbortSignal) => Pro
 /** A running consumption of a group, with the data that `health` needs. */
 export interface RunningConsumption {
   /**
-   * Resolves when this process is a member of the group, or when the first attempt to join failed. Further
-   * attempts follow.
+   * Resolves when this process is a member of the group, or when its first attempt to join has failed. After
+   * a failure it tries again.
    */
   readonly begun: Promise<void>;
-  /** Why nothing is consumed at present. Undefined while this process is or becomes a member. */
+  /**
+   * The reason why nothing is consumed at present. Undefined while this process is a member or is joining.
+   */
   problem(): string | undefined;
   stop(): Promise<void>;
 }
@@ -47,7 +52,7 @@ interface Subscription extends ConsumeOptions {
 interface Deps {
   readonly connect: () => Kafka;
   readonly logger: Logger;
-  /** Called once if consuming ends permanently. */
+  /** Called once if the consumption ends permanently. */
   readonly onFatal: (error: Error) => void;
   /** Resolves when the topics exist. */
   readonly topicsReady: Promise<void>;
@@ -55,8 +60,8 @@ interface Deps {
 }
 
 /**
- * Consumes until stopped. If the consumer of kafkajs crashes, a new one replaces it. kafkajs itself does not
- * restart after some errors that end with an outage, and it may restart after a disconnect on purpose.
+ * Consumes until stopped. If the consumer of kafkajs crashes, a new consumer replaces it. kafkajs itself does
+ * not restart after some errors that end with an outage, and it may restart after an intentional disconnect.
  */
 export function startConsumption(
   { connect, logger, onFatal, topicsReady, names }: Deps,
@@ -79,7 +84,7 @@ export function startConsumption(
     const consumer = openConsumer(connect(), group, settings);
     const crashed = new Promise<never>((_, reject) => {
       consumer.on(consumer.events.CRASH, ({ payload }) => reject(payload.error));
-      // A crash ends with a disconnect, which may wait forever for the answer to an earlier request.
+      // After a crash kafkajs disconnects. This may wait forever for the answer to an earlier request.
       const stuck = () => reject(new Error('the Kafka client stopped and does not end'));
       consumer.on(consumer.events.STOP, () => void setTimeout(stuck, leaveTimeoutMs).unref());
     });
@@ -95,7 +100,7 @@ export function startConsumption(
     try {
       await consumer.connect();
       await consumer.subscribe({ topics: [...topics], fromBeginning: true });
-      // `run` resolves when the group is joined, and also when joining failed.
+      // `run` resolves when the consumer has joined the group, and also when it failed to join.
       await consumer.run({
         autoCommit: false,
         eachBatchAutoResolve: false,
@@ -114,22 +119,22 @@ export function startConsumption(
   }
 
   /**
-   * Hands a batch over in chunks and moves the position after each chunk. Rejects with Kafka's error if the
-   * partition went to another member or if the position cannot be committed. Then kafkajs joins again and
-   * fetches from the committed position.
+   * Hands a batch over in chunks and commits the position after each chunk. Rejects with Kafka's error if the
+   * partition was assigned to another member or if the position cannot be committed. Then kafkajs joins the
+   * group again and fetches from the committed position.
    */
   async function consumeBatch(payload: EachBatchPayload): Promise<void> {
     const { heartbeat, isRunning } = payload;
     let revocation: unknown;
-    // This does not use AbortSignal.any, because the long-lived signal would remember every signal it makes.
+    // This does not use AbortSignal.any, because the long-lived signal would retain every derived signal.
     const ending = new AbortController();
     const endEarly = () => ending.abort(stopping.signal.reason);
     stopping.signal.addEventListener('abort', endEarly);
     if (stopping.signal.aborted) endEarly();
-    // kafkajs skips a heartbeat that comes too soon after the last one, so this tries twice as often.
+    // kafkajs sends no heartbeat if the last one was too recent. So this timer fires at half the interval.
     const beat = setInterval(() => {
       heartbeat().catch((error) => {
-        // An outage of Kafka takes no partition away, so the current work may end.
+        // During an outage Kafka reassigns no partition, so the current work may continue.
         if (!isRevocation(error)) return;
         revocation = error;
         ending.abort(error);
@@ -151,7 +156,7 @@ export function startConsumption(
         }
         await heartbeat();
       }
-      // This is thrown inside the handler of kafkajs, so that kafkajs joins again.
+      // kafkajs joins the group again if its handler throws this error.
       if (revocation !== undefined) throw revocation;
     } finally {
       clearInterval(beat);
@@ -159,7 +164,9 @@ export function startConsumption(
     }
   }
 
-  /** The records of messages, without marks. Marks only move the position. */
+  /**
+   * Returns the records of messages, without marks. A mark has nothing to apply and only moves the position.
+   */
   function recordsOf({ batch }: EachBatchPayload, messages: readonly Delivered[]): readonly LogRecord[] {
     const topic = names.here(batch.topic);
     return messages
@@ -168,8 +175,8 @@ export function startConsumption(
   }
 
   /**
-   * Hands records over ahead. Resolves to true when few enough records are not done. Resolves to false if the
-   * membership ended before the handler resolved.
+   * Hands records over before the earlier records are done. Resolves to true when at most `ahead` records are
+   * not done. Resolves to false if the membership ends before the handler resolves.
    */
   async function handOver(
     payload: EachBatchPayload,
@@ -189,7 +196,7 @@ export function startConsumption(
   }
 
   /**
-   * Hands the records over repeatedly until the handler resolves. Resolves to false if the signal aborts
+   * Calls the handler with the records until the handler resolves. Resolves to false if the signal aborts
    * first.
    */
   async function handleUntilDone(records: readonly LogRecord[], signal: AbortSignal): Promise<boolean> {
@@ -231,7 +238,7 @@ export function startConsumption(
         }
         failures = performance.now() - startedAt > calmMs ? 1 : failures + 1;
         const retryMs = Math.min(5_000, 100 * 2 ** failures) * (0.5 + Math.random() / 2);
-        // The first line reports the beginning. After it there is about one line per minute.
+        // The first failure is logged. After that the log has about one line per minute.
         if (failures === 1 || failures % 10 === 0) {
           logger.warn({ group, err, failures, retryMs }, 'consuming was interrupted; trying again');
         }
@@ -266,26 +273,28 @@ function openConsumer(client: Kafka, groupId: string, settings: Settings): Consu
   });
 }
 
-/** The result of `decodeRecords`, which kafkajs passes on as its own messages. */
+/**
+ * Returns the result of `decodeRecords`. kafkajs passes these objects on as if they were its own messages.
+ */
 const deliveredIn = ({ batch }: EachBatchPayload) =>
   batch.messages as readonly object[] as readonly Delivered[];
 
-/** The offset of a group after it has passed these messages of a batch. */
+/** The offset to commit after the group has passed these messages of a batch. */
 function offsetAfter({ batch }: EachBatchPayload, messages: readonly Delivered[]): string {
   const last = messages.at(-1)?.offset ?? '';
-  // After the last message there may be records of aborted transactions, which kafkajs skips.
+  // kafkajs skips records of aborted transactions, and such records may follow the last message of the batch.
   const passed = last === batch.messages.at(-1)?.offset ? batch.lastOffset() : last;
   return String(BigInt(passed) + 1n);
 }
 
-/** Commits an offset before kafkajs fetches more, so that a batch whose commit fails comes again. */
+/** Commits an offset before kafkajs fetches more. If the commit fails, kafkajs delivers the batch again. */
 async function commit({ batch, commitOffsetsIfNecessary }: EachBatchPayload, offset: string): Promise<void> {
   await commitOffsetsIfNecessary({
     topics: [{ topic: batch.topic, partitions: [{ partition: batch.partition, offset }] }],
   });
 }
 
-/** Whether Kafka has reassigned the partitions of this member, or is about to. */
+/** Whether Kafka has reassigned the partitions of this member, or is about to do so. */
 function isRevocation(error: unknown): boolean {
   const { type = '' } = error as { readonly type?: string };
   return ['REBALANCE_IN_PROGRESS', 'ILLEGAL_GENERATION', 'UNKNOWN_MEMBER_ID', 'FENCED_INSTANCE_ID'].includes(
@@ -293,7 +302,7 @@ function isRevocation(error: unknown): boolean {
   );
 }
 
-/** A gate that opens once. `opened` resolves then. */
+/** A gate that can be opened once. `opened` resolves when the gate opens. */
 function createGate() {
   let open: () => void = () => {};
   const opened = new Promise<void>((resolve) => {

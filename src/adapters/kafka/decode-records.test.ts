@@ -19,7 +19,7 @@ const first = async (record: WireRecord, batch: Partial<WireBatch> = {}) =>
     ReturnType<typeof decodeRecords>
   >[number];
 
-/** Frames bytes like snappy-java, in blocks of 1000 bytes. */
+/** Compresses bytes into the frame of snappy-java, in blocks of 1000 bytes. */
 function xerial(plain: Buffer): Buffer {
   const blocks: Buffer[] = [Buffer.from('\x82SNAPPY\0\0\0\0\x01\0\0\0\x01', 'latin1')];
   for (let at = 0; at < plain.length; at += 1_000) {
@@ -32,8 +32,8 @@ function xerial(plain: Buffer): Buffer {
 }
 
 /**
- * Creates a frame of uncompressed blocks, with a window of 128 MB and without a size. It is valid and needs
- * no compressor.
+ * Creates a zstd frame of uncompressed blocks, with a window of 128 MB and without a size. The frame is valid
+ * and needs no compressor.
  */
 function zstdFrame(plain: Buffer): Buffer {
   const parts: Buffer[] = [Buffer.from([0x28, 0xb5, 0x2f, 0xfd, 0, 17 << 3])];
@@ -47,15 +47,15 @@ function zstdFrame(plain: Buffer): Buffer {
   return join(...parts);
 }
 
-/** Creates a frame of one block that repeats a byte. */
+/** Creates a zstd frame with one block that repeats a zero byte. */
 const zstdOfZeros = (count: number) => {
   const header = Buffer.alloc(3);
-  // This is a run of one byte.
+  // The header says that the block repeats one byte.
   header.writeUIntLE((count << 3) | 2 | 1, 0, 3);
   return join(Buffer.from([0x28, 0xb5, 0x2f, 0xfd, 0, 7 << 3]), header, Buffer.from([0]));
 };
 
-/** Creates a frame of blocks that may have up to 4 MB and contain one byte. */
+/** Creates an lz4 frame whose blocks contain up to 4 MB of one repeated byte. */
 function lz4OfBlocks(count: number): Buffer {
   const blocks = Array.from({ length: count }, () => Buffer.from([1, 0, 0, 0, 0]));
   return join(Buffer.from([0x04, 0x22, 0x4d, 0x18, 0x60, 0x70, 0]), ...blocks, Buffer.alloc(4));
@@ -87,7 +87,7 @@ describe('decodeRecords', () => {
     }
   });
 
-  it('reads more records than a function takes arguments', async () => {
+  it('reads more records than a function accepts as arguments', async () => {
     expect(await decodeRecords(recordBatch({ records: numbered(130_000) }))).toHaveLength(130_000);
   });
 
@@ -96,7 +96,7 @@ describe('decodeRecords', () => {
     expect((await first({ headers })).headers).toHaveLength(100_000);
   });
 
-  it('skips the last batch of a fetch if it is cut off', async () => {
+  it('skips the last batch of a fetch if the batch is cut off', async () => {
     const one = recordBatch({ records: numbered(1) });
     const two = recordBatch({ records: numbered(1, 1), firstOffset: 1 });
     for (let end = one.length; end < one.length + two.length; end += 1)
@@ -105,7 +105,7 @@ describe('decodeRecords', () => {
     expect(await valuesOf(Buffer.alloc(0))).toEqual([]);
   });
 
-  it('ends a batch with a mark at its last offset if its last records, or all, were compacted away', async () => {
+  it('adds a mark at the last offset of a batch if the last records, or all records, of the batch were compacted away', async () => {
     const batches = join(
       recordBatch({ records: [{ value: 'a' }, { value: 'b', delta: 3 }], lastDelta: 9 }),
       recordBatch({ records: [], lastDelta: 4, firstOffset: 10 }),
@@ -119,7 +119,7 @@ describe('decodeRecords', () => {
     ]);
   });
 
-  it('reads control batches as marks, with the key by which kafkajs recognizes an aborted transaction', async () => {
+  it('reads a control batch as a mark, with the key by which kafkajs recognizes an aborted transaction', async () => {
     const mark = await first({ key: Buffer.alloc(4), value: 'x' }, { attributes: 0x30, producerId: 5n });
     expect(mark).toMatchObject({
       isMark: true,
@@ -135,8 +135,8 @@ describe('decodeRecords', () => {
     expect(await offsetsOf(join(batch(0), batch(1)))).toEqual([0]);
   });
 
-  describe('given the formats before Kafka 0.11', () => {
-    it('reads messages without and with a timestamp, and later batches of the new format', async () => {
+  describe('given the message formats of Kafka before 0.11', () => {
+    it('reads messages with and without a timestamp, and the batches of the new format that follow them', async () => {
       const bytes = join(
         message({ offset: 3, magic: 0, key: 'k', value: 'a' }),
         message({ offset: 4, magic: 1, value: null, timestamp: 1_000n }),
@@ -152,17 +152,20 @@ describe('decodeRecords', () => {
       ['gzip', 1, gzipSync],
       ['snappy', 2, xerial],
       ['lz4', 3, (plain: Buffer) => Buffer.from(lz4.compress(plain))],
-    ] as const)('reads messages within one that is compressed with %s', async (_, attributes, compress) => {
-      const inner = (from: number, magic: 0 | 1) =>
-        join(...[0, 1, 2].map((n) => message({ offset: from + n, magic, value: `inner ${n}` })));
-      const bytes = join(
-        message({ offset: 12, magic: 0, attributes, value: compress(inner(10, 0)) }),
-        message({ offset: 15, magic: 1, attributes, value: compress(inner(0, 1)) }),
-      );
-      expect(await offsetsOf(bytes)).toEqual([10, 11, 12, 13, 14, 15]);
-    });
+    ] as const)(
+      'reads the messages inside a message that is compressed with %s',
+      async (_, attributes, compress) => {
+        const inner = (from: number, magic: 0 | 1) =>
+          join(...[0, 1, 2].map((n) => message({ offset: from + n, magic, value: `inner ${n}` })));
+        const bytes = join(
+          message({ offset: 12, magic: 0, attributes, value: compress(inner(10, 0)) }),
+          message({ offset: 15, magic: 1, attributes, value: compress(inner(0, 1)) }),
+        );
+        expect(await offsetsOf(bytes)).toEqual([10, 11, 12, 13, 14, 15]);
+      },
+    );
 
-    it('isolates a damaged message', async () => {
+    it('returns a damaged message as one record, and reads the messages around it', async () => {
       const bad = message({ offset: 1, magic: 1, value: 'b' });
       bad[bad.length - 1] = 0;
       const bytes = join(
@@ -229,35 +232,38 @@ describe('decodeRecords', () => {
       ],
     } as const;
 
-    it.each(Object.entries(cases))('isolates the batch and continues: %s', async (_, [batch, why]) => {
-      const records = await decodeRecords(join(before, batch, behind));
-      expect(records.map(({ offset }) => Number(offset))).toEqual([0, 1, 4, 5]);
-      const damaged = records[2];
-      expect(damaged?.damage?.firstOffset).toBe('2');
-      expect(damaged?.damage?.reason).toContain(why);
-      expect(damaged?.value).toEqual(batch.length > maxKeptBytes ? null : batch);
-      const record = toRecord('topic', 1, damaged as NonNullable<typeof damaged>);
-      expect(record).toMatchObject({
-        offset: 2n,
-        key: null,
-        headers: {},
-        unreadable: damaged?.damage?.reason,
-      });
-    });
+    it.each(Object.entries(cases))(
+      'returns the batch as one record and reads the next batch: %s',
+      async (_, [batch, why]) => {
+        const records = await decodeRecords(join(before, batch, behind));
+        expect(records.map(({ offset }) => Number(offset))).toEqual([0, 1, 4, 5]);
+        const damaged = records[2];
+        expect(damaged?.damage?.firstOffset).toBe('2');
+        expect(damaged?.damage?.reason).toContain(why);
+        expect(damaged?.value).toEqual(batch.length > maxKeptBytes ? null : batch);
+        const record = toRecord('topic', 1, damaged as NonNullable<typeof damaged>);
+        expect(record).toMatchObject({
+          offset: 2n,
+          key: null,
+          headers: {},
+          unreadable: damaged?.damage?.reason,
+        });
+      },
+    );
 
     function withBlockChecksums(frame: Uint8Array): Uint8Array {
       frame[4] = (frame[4] as number) | 0x10;
       return frame;
     }
 
-    it('keeps the bytes of a batch up to the default limit of brokers, and reports larger ones', async () => {
+    it('returns the bytes of a batch up to the default limit of brokers, and only the size of a larger batch', async () => {
       const batch = flipped(recordBatch({ records: [{ value: Buffer.alloc(maxKeptBytes) }] }), 80);
       const [record] = await decodeRecords(batch);
       expect(record?.value).toBeNull();
       expect(record?.damage?.reason).toContain(`Its ${batch.length} bytes are not kept`);
     });
 
-    it('never skips the next batch, whatever the damaged header says', async () => {
+    it('never skips the next batch, whatever the damaged header contains', async () => {
       const bytes = recordBatch(three);
       for (let at = 12; at < 61; at += 1) {
         const records = await decodeRecords(join(before, flipped(Buffer.from(bytes), at), behind));
@@ -267,7 +273,7 @@ describe('decodeRecords', () => {
       }
     });
 
-    it('ignores the last offset of a damaged header if no batch follows', async () => {
+    it('ignores the last offset in a damaged header if no batch follows', async () => {
       expect(await offsetsOf(flipped(recordBatch(three), 23))).toEqual([2]);
       expect(await offsetsOf(flipped(recordBatch(three), 70))).toEqual([4]);
     });
@@ -282,7 +288,7 @@ describe('decodeRecords', () => {
         }),
         fc.uint8Array({ maxLength: 300 }).chain((data) =>
           fc.integer({ min: 0, max: 7 }).map((attributes) =>
-            // The checksum is valid.
+            // The checksum of this batch is valid.
             recordBatch({ records: [], count: 3, lastDelta: 2, attributes, compress: () => data }),
           ),
         ),
@@ -300,13 +306,13 @@ describe('decodeRecords', () => {
 describe('a delivered record', () => {
   const roundTrip = async (record: WireRecord) => {
     const read = toRecord('topic', 0, await first(record));
-    // PostgreSQL stores headers as text and JSON, without U+0000.
+    // PostgreSQL stores headers as text and as JSON, and accepts no U+0000 in them.
     expect(Object.entries(read.headers).flat().join()).not.toContain('\0');
     const headers = JSON.parse(JSON.stringify(read.headers)) as Record<string, string>;
     return { read, written: exactBytesOf({ ...read, headers }) };
   };
 
-  it('keeps plain headers as text, and other headers with their exact bytes', async () => {
+  it('has text headers as text, and other headers with their exact bytes', async () => {
     const invalid = Buffer.from([0xff, 0, 0x41]);
     const { read, written } = await roundTrip({
       key: 'default/alice',
@@ -351,7 +357,7 @@ describe('a delivered record', () => {
     ]);
   });
 
-  it('has the same key and headers when it is written again, for any bytes', async () => {
+  it('has the same key and headers when it is written to Kafka again, even if these have arbitrary bytes', async () => {
     const bytes = fc.oneof(fc.uint8Array(), fc.string({ unit: 'binary' }).map(Buffer.from)).map(Buffer.from);
     const headers = fc.array(fc.tuple(bytes, fc.option(bytes)));
     const sorted = (list: readonly (readonly [Buffer, Buffer | null])[]) =>
@@ -370,14 +376,14 @@ describe('a delivered record', () => {
     ['none', -1n],
     ['far beyond the range of dates', 2n ** 62n],
     ['beyond the year 9999', 300_000_000_000_000n],
-  ])('counts as appended now if its timestamp is %s', async (_, timestamp) => {
+  ])('has the current time as its append time if its timestamp is %s', async (_, timestamp) => {
     const before = Date.now();
     const { appendedAt } = toRecord('topic', 0, await first({ value: 'x' }, { timestamp }));
     expect(appendedAt.getTime()).toBeGreaterThanOrEqual(before);
     expect(appendedAt.getTime()).toBeLessThanOrEqual(Date.now());
   });
 
-  it('counts as appended at its timestamp', async () => {
+  it('has its timestamp as its append time', async () => {
     for (const timestamp of [0n, 1_354_408_212_984n]) {
       const { appendedAt } = toRecord('topic', 0, await first({ value: 'x' }, { timestamp }));
       expect(appendedAt.getTime()).toBe(Number(timestamp));

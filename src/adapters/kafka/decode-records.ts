@@ -8,26 +8,29 @@ const crc32c = createRequire(import.meta.url)('kafkajs/src/protocol/recordBatch/
 ) => number;
 
 /**
- * A record as Kafka delivers it, in the shape that kafkajs passes on. Its key, value and headers may be any
- * bytes.
+ * A record that Kafka delivered, in the shape of a message of kafkajs. The key, the value and the headers may
+ * be any bytes.
  */
 export interface Delivered {
   readonly offset: string;
-  /** The time in ms from the producer or the broker, which may be any number. NaN means none. */
+  /**
+   * The time in ms. The producer or the broker sets it, and it may be any number. NaN means that there is no
+   * time.
+   */
   readonly timestamp: number;
   readonly key: Buffer | null;
   readonly value: Buffer | null;
   readonly headers: readonly Header[];
-  /** kafkajs uses this to skip the records of aborted transactions. */
+  /** kafkajs needs this context to skip the records of aborted transactions. */
   readonly batchContext: { readonly producerId: string; readonly inTransaction: boolean };
   /**
-   * Whether there is nothing to apply: this is the mark of a transaction, or the end of a batch whose last
-   * records were compacted away.
+   * Whether the record has nothing to apply. Such a record is either the mark at the end of a transaction, or
+   * the end of a batch whose last records were compacted away.
    */
   readonly isMark?: boolean;
   /**
-   * Set if this record represents a whole batch that cannot be read. Then `offset` is the last offset of the
-   * batch, and `value` is the batch as stored.
+   * Only set if a batch cannot be read. Then this record represents the whole batch, `offset` is the last
+   * offset of the batch, and `value` is the stored bytes of the batch.
    */
   readonly damage?: { readonly firstOffset: string; readonly reason: string };
 }
@@ -35,27 +38,29 @@ export interface Delivered {
 export type Header = readonly [name: Buffer, value: Buffer | null];
 
 /**
- * How many bytes one batch may have when it is decompressed. Producers limit a batch to about 1 MB before
- * they compress it.
+ * The maximum size of one decompressed batch, in bytes. Producers limit a batch to about 1 MB before they
+ * compress it.
  */
 export const maxBatchBytes = 32 * 1024 * 1024;
 
 /**
- * How many records one batch may have. A record takes at least 7 bytes in a batch, and about 200 as an
- * object.
+ * The maximum number of records in one batch. A record takes at least 7 bytes in a batch, and about 200 bytes
+ * as an object.
  */
 const maxBatchRecords = 500_000;
 
 /**
- * After this many bytes of a partition the rest of a fetch is left to the next fetch, to bound the memory.
+ * The number of bytes of one partition after which decoding stops, to bound the memory. The next fetch
+ * delivers the rest.
  */
 const maxFetchBytes = 8 * 1024 * 1024;
 
-/** How many bytes are decoded before other work gets a turn. */
+/** The number of bytes after which decoding yields to other work of the process. */
 const turnBytes = 1024 * 1024;
 
 /**
- * How many bytes of an unreadable batch are kept. This is what brokers accept by default (max.message.bytes).
+ * The maximum size, in bytes, of an unreadable batch whose bytes are stored. Brokers accept batches up to
+ * this size by default (max.message.bytes).
  */
 export const maxKeptBytes = 1_048_588;
 
@@ -63,14 +68,14 @@ export const maxKeptBytes = 1_048_588;
 interface Entry {
   readonly bytes: Buffer;
   readonly offset: number;
-  /** The offset of the next entry. */
+  /** The offset of the next entry. Undefined if there is no next entry. */
   readonly next: number | undefined;
 }
 
 /**
- * Decodes the content of a fetch for one partition. Never rejects: an unreadable batch becomes one record
- * with `damage`, so that it blocks nothing. Each batch ends with a record at its last offset, so that a
- * consumer that passes this record is past the batch.
+ * Decodes the content of a fetch for one partition. Never rejects. An unreadable batch becomes one record
+ * with `damage`, so it does not block the records after it. The last record of each batch has the batch's
+ * last offset. So a consumer that has passed this record has passed the batch.
  */
 export async function decodeRecords(bytes: Buffer): Promise<Delivered[]> {
   const delivered: Delivered[] = [];
@@ -78,7 +83,8 @@ export async function decodeRecords(bytes: Buffer): Promise<Delivered[]> {
   let untilTurn = turnBytes;
   for (const entry of entriesOf(bytes)) {
     const { records, size } = await decodeEntry(entry);
-    // This does not spread the array, because a batch may have more records than a call takes arguments.
+    // This does not spread the array into `push`, because a batch may have more records than a call accepts
+    // arguments.
     for (const record of records) delivered.push(record);
     decoded += size;
     if (decoded > maxFetchBytes) break;
@@ -91,16 +97,16 @@ export async function decodeRecords(bytes: Buffer): Promise<Delivered[]> {
   return delivered;
 }
 
-/** The bytes of offset, length and version. The version is at the same place in all formats. */
+/** The size of offset, length and version together. The version is at the same place in all formats. */
 const entryHeadBytes = 17;
 const magicAt = 16;
 
-/** Yields the entries in order. Brokers may cut off the last entry if the fetch is full. */
+/** Yields the complete entries in order. If the fetch is full, a broker may cut off the last entry. */
 function* entriesOf(bytes: Buffer): Generator<Entry> {
   for (let at = 0; at + entryHeadBytes <= bytes.length; ) {
     const end = at + 12 + bytes.readInt32BE(at + 8);
     if (end > bytes.length) return;
-    // The length is too small for an entry, so the entries after it cannot be found.
+    // If the length is too small for an entry, the entries after it cannot be found.
     const isWhole = end >= at + entryHeadBytes;
     const offset = offsetAt(bytes, at);
     const hasNext = isWhole && end + 8 <= bytes.length;
@@ -114,7 +120,7 @@ const offsetAt = (bytes: Buffer, at: number) => Number(bytes.readBigInt64BE(at))
 
 interface Decoded {
   readonly records: readonly Delivered[];
-  /** The decompressed bytes. */
+  /** The number of decompressed bytes. */
   readonly size: number;
 }
 
@@ -155,7 +161,7 @@ async function decodeBatch({ bytes, offset: base }: Entry): Promise<Decoded> {
   let last = -1;
   for (let n = 0; n < count; n += 1) {
     const end = reader.varint() + reader.at();
-    // The attributes of a record, which have no meaning yet.
+    // This skips the attributes of a record, which Kafka does not use yet.
     reader.skip(1);
     const timestampDelta = reader.varint();
     const delta = reader.varint();
@@ -198,8 +204,8 @@ const markAt = (offset: number, batchContext: Delivered['batchContext']): Delive
 });
 
 /**
- * Decodes a message of format 0 or 1, from before Kafka 0.11. A compressed message contains other messages.
- * https://kafka.apache.org/documentation/#messageset
+ * Decodes a message of format 0 or 1, which producers before Kafka 0.11 wrote. A compressed message contains
+ * other messages. https://kafka.apache.org/documentation/#messageset
  */
 async function decodeMessage({ bytes, offset }: Entry): Promise<Decoded> {
   if (crc32(bytes.subarray(magicAt)) !== bytes.readUInt32BE(12)) throw new Error('its checksum is wrong');
@@ -230,8 +236,8 @@ async function decodeMessage({ bytes, offset }: Entry): Promise<Decoded> {
 const isCompressed = (message: Buffer) => (message.readInt8(17) & 7) !== 0;
 
 /**
- * Sets the offsets of messages within a compressed message. Format 1 counts them from 0, and the outer offset
- * is that of the last message.
+ * Sets the offsets of the messages within a compressed message. In format 1 the inner offsets count from 0,
+ * and the outer offset is the offset of the last inner message.
  */
 function placed(
   records: readonly Delivered[],
@@ -272,9 +278,10 @@ function damaged(entry: Entry, magic: number, error: unknown): Delivered {
 }
 
 /**
- * The last offset of an unreadable batch. Its header may be damaged too. So its number is used only if it
- * agrees with the number of records, or if a batch follows, and it never reaches into the next batch.
- * Otherwise the consumer continues offset by offset.
+ * The last offset of an unreadable batch. The header of the batch may be damaged too, so the header's last
+ * offset is used only if it agrees with the number of records. It is never beyond the start of the next
+ * batch. If it does not agree, the batch ends before the next batch. If there is no next batch either, only
+ * the first offset is skipped, and the consumer continues from the offset after it.
  */
 function lastOffsetOf({ bytes, offset, next }: Entry): number {
   if (bytes.length < batchHeadBytes) return offset;
@@ -286,7 +293,7 @@ function lastOffsetOf({ bytes, offset, next }: Entry): number {
 
 type Reader = ReturnType<typeof createReader>;
 
-/** Creates a reader that begins at `start`. It throws if the bytes end too early. */
+/** Creates a reader that begins at `start`. The reader throws if the bytes end too early. */
 function createReader(data: Buffer, start = 0) {
   let at = start;
 
@@ -302,7 +309,7 @@ function createReader(data: Buffer, start = 0) {
       skip(4);
       return data.readInt32BE(at - 4);
     },
-    /** Reads a zigzag number of up to 64 bits. Values beyond 2^53 are not exact. */
+    /** Reads a zigzag-encoded number of up to 64 bits. A value beyond 2^53 is not exact. */
     varint(): number {
       let result = 0;
       let scale = 1;

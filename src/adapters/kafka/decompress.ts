@@ -4,12 +4,14 @@ import { decompress as unzstd } from 'fzstd';
 import lz4 from 'lz4js';
 import snappy from 'snappyjs';
 
-/** Decompresses bytes. Throws or rejects if they are damaged or would decompress to more than `maxBytes`. */
+/**
+ * Decompresses bytes. Throws or rejects if the bytes are damaged or would decompress to more than `maxBytes`.
+ */
 type Decompress = (bytes: Buffer, maxBytes: number) => Uint8Array | Promise<Uint8Array>;
 
 const gunzip = promisify(unzip);
 
-/** The codecs by their number in Kafka's protocol. */
+/** Maps the number of a codec in Kafka's protocol to the codec. */
 const codecs: Readonly<Record<number, { readonly name: string; readonly decompress: Decompress }>> = {
   1: { name: 'gzip', decompress: (bytes, maxBytes) => gunzip(bytes, { maxOutputLength: maxBytes }) },
   2: { name: 'snappy', decompress: decompressSnappy },
@@ -18,8 +20,8 @@ const codecs: Readonly<Record<number, { readonly name: string; readonly decompre
 };
 
 /**
- * Decompresses bytes that Kafka's codec 0 to 4 has compressed. Rejects with an Error whose message says what
- * is wrong.
+ * Decompresses bytes that were compressed with Kafka's codec 0 to 4. Rejects with an Error whose message
+ * states the problem.
  */
 export async function decompress(codec: number, bytes: Buffer, maxBytes: number): Promise<Buffer> {
   if (codec === 0) return bytes;
@@ -39,8 +41,8 @@ function checkSize(bytes: number, maxBytes: number): void {
 }
 
 /**
- * The start of a frame of Java producers. After it follow two versions, and then blocks, each after its
- * length. Other producers write one block without a frame.
+ * The first bytes of a frame of Java producers. Two version numbers follow, and then blocks. The length of
+ * each block precedes the block. Other producers write one block without a frame.
  */
 const snappyFrame = Buffer.from('\x82SNAPPY\0', 'latin1');
 const snappyHeaderBytes = 16;
@@ -63,9 +65,9 @@ function decompressSnappy(bytes: Buffer, maxBytes: number): Uint8Array {
 const lz4BlockChecksums = 0x10;
 
 function decompressLz4(bytes: Buffer, maxBytes: number): Uint8Array {
-  // The library expects block checksums in the wrong place.
+  // The library expects block checksums at the wrong place.
   if (((bytes[4] ?? 0) & lz4BlockChecksums) !== 0) throw new Error('block checksums are not supported');
-  // The type of the library wrongly says that it returns nothing.
+  // The type declaration of the library wrongly says that this function returns nothing.
   const size = Number(lz4.decompressBound(bytes));
   checkSize(size, maxBytes);
   return lz4.decompress(bytes, size);
@@ -84,15 +86,16 @@ function decompressZstd(bytes: Buffer, maxBytes: number): Uint8Array {
 
 const zstdMagic = 0xfd2fb528;
 const isSkippable = (magic: number) => magic >>> 4 === 0x184d2a5;
-/** The largest block of zstd, in bytes. No window is smaller here. */
+/** The maximum size of a zstd block, in bytes. A window is never smaller than this. */
 const zstdBlockBytes = 1 << 17;
 const rawBlock = 0;
 const runBlock = 1;
 
 /**
- * Finds the end of a zstd frame and its largest possible content. Shrinks its declared window to that size.
- * Producers that stream declare windows of up to 128 MB for a few bytes, and the library would allocate and
- * move such a window for each block. https://github.com/facebook/zstd/blob/dev/doc/zstd_compression_format.md
+ * Finds the end of a zstd frame and the maximum size of its content, and reduces the declared window of the
+ * frame to that size. Producers that stream declare windows of up to 128 MB for a few bytes. The library
+ * would allocate and move such a window for each block.
+ * https://github.com/facebook/zstd/blob/dev/doc/zstd_compression_format.md
  */
 function zstdFrame(bytes: Buffer, at: number, maxBytes: number): { end: number; maxSize: number } {
   const magic = bytes.readUInt32LE(at);

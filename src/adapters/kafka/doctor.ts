@@ -11,8 +11,8 @@ import { type KafkaOptions, settingsOf } from './options.ts';
 const timeoutMs = 8_000;
 
 /**
- * Examines a Kafka cluster without changing it: whether it is reachable, whether the topics exist, whether
- * their partitions match the configuration and have leaders, and whether their settings fit.
+ * Examines whether a Kafka cluster is reachable, whether the topics exist, whether their partitions match the
+ * configuration and have leaders, and whether the settings of the topics fit. Changes nothing.
  */
 export async function examineKafka(options: KafkaOptions): Promise<readonly Finding[]> {
   const settings = settingsOf(options);
@@ -68,7 +68,7 @@ function topicFinding(
   return { state: 'warning', found: `${found}, not ${configured} as configured`, fix };
 }
 
-// Node does not detect this name as an export of a CommonJS module.
+// Node does not recognize this name as an export of the CommonJS module.
 const { TOPIC } = kafkajs.ConfigResourceTypes;
 
 const examined = ['compression.type', 'message.timestamp.type', 'max.message.bytes'] as const;
@@ -76,8 +76,8 @@ const examined = ['compression.type', 'message.timestamp.type', 'max.message.byt
 type TopicSettings = Partial<Record<(typeof examined)[number], string>>;
 
 /**
- * Examines the settings of topics. A login may lack the right to read them, and everything else works without
- * it.
+ * Examines the settings of topics. The login may lack the right to read settings. Everything else works
+ * without this right.
  */
 async function settingFindings(
   admin: Admin,

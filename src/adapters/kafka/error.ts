@@ -1,20 +1,20 @@
 import { AppError } from '../../domain/error.ts';
 
-/** An error of kafkajs. It wraps the original error, sometimes several times. */
+/** An error of kafkajs. It may contain the original error, sometimes inside several other errors. */
 interface KafkaError extends Error {
   /** The name of the error in Kafka's protocol. */
   readonly type?: string;
   readonly cause?: unknown;
 }
 
-/** The error and the errors that it wraps, the outermost first. */
+/** Returns the error and the errors that it wraps, outermost first. */
 function chainOf(error: unknown): readonly KafkaError[] {
   const chain: KafkaError[] = [];
   for (let one = error; one instanceof Error && !chain.includes(one); one = one.cause) chain.push(one);
   return chain;
 }
 
-/** Names and protocol types of errors that remain until an operator changes settings, rights or data. */
+/** The names and protocol types of errors that remain until an operator changes settings, rights or data. */
 const permanent = new Set([
   'KafkaJSSASLAuthenticationError',
   'CLUSTER_AUTHORIZATION_FAILED',
@@ -28,8 +28,8 @@ const permanent = new Set([
 ]);
 
 /**
- * Whether a retry is useless. This needs its own list, because kafkajs marks some errors of an outage, such
- * as a missing coordinator, as not retriable.
+ * Whether a retry is useless. Uses its own list, because kafkajs marks some errors that end with an outage as
+ * not retriable, for example a missing coordinator.
  */
 export function isPermanent(error: unknown): boolean {
   return chainOf(error).some(({ name, type }) => permanent.has(name) || permanent.has(type ?? ''));
@@ -41,7 +41,7 @@ export function isTooLarge(error: unknown): boolean {
   return chainOf(error).some(({ type }) => tooLarge.has(type ?? ''));
 }
 
-/** The reason in one line, for operators. */
+/** Describes the error in one line, for operators. */
 export function reasonOf(error: unknown): string {
   return chainOf(error).at(-1)?.message ?? String(error);
 }
@@ -51,14 +51,13 @@ const isLogin = ({ name, type }: KafkaError) =>
 const isCertificate = ({ message }: KafkaError) => message.includes('certificate');
 
 /**
- * Whether a broker was reached but refuses every connection until an operator fixes the login or the
- * certificate.
+ * Whether a broker answers but refuses every connection until an operator fixes the login or the certificate.
  */
 export function isRefusal(error: unknown): boolean {
   return chainOf(error).some((one) => isLogin(one) || isCertificate(one));
 }
 
-/** What an operator can do. Undefined if the reason already says it. */
+/** Returns advice for the operator. Undefined if the reason already says what to do. */
 export function adviceOn(error: unknown): string | undefined {
   const chain = chainOf(error);
   if (chain.some(isLogin))

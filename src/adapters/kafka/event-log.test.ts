@@ -22,7 +22,7 @@ beforeAll(async () => {
   kafka = await startTestKafka();
 }, 300_000);
 afterAll(() => kafka.stop());
-// The topics are deleted with their records. Groups stay, so each test uses its own group.
+// The topics are deleted with their records. Groups are not deleted, so each test uses its own group.
 beforeEach(() => kafka.deleteTopics(allTopics));
 
 async function openLog(): Promise<EventLogUnderTest> {
@@ -46,7 +46,7 @@ async function openLog(): Promise<EventLogUnderTest> {
     unstorable: () => pageViewed({ data: { name: 'x'.repeat(1_000_000) } }),
     appendRaw: (value) => kafka.produce({ topic: views, key: 'default/alice', value }),
     cutConsumers: (group) => kafka.expel(`${group}-${test}`),
-    // Kafka assigns offsets in order, so there is nothing to slow down.
+    // Kafka itself assigns the offsets in order, so this adapter has no commits to slow down.
     async makeCommitsSlow() {},
     now: async () => new Date(),
     async close() {
@@ -61,10 +61,10 @@ describe('the Kafka event log', () => {
   eventLogContract(openLog, { denseOffsets: false, prunes: false, oneConsumerAtATime: false });
 });
 
-describe('the Kafka event log, beyond the port', () => {
+describe('the Kafka event log, beyond the contract of its port', () => {
   type Open = (options?: Partial<KafkaOptions>) => TestLog;
 
-  /** Runs a test with its own logs. */
+  /** Runs a test with a function that opens logs. Closes the logs after the test. */
   const withLogs = (test: (open: Open) => Promise<void>) => async () => {
     const logs: TestLog[] = [];
     const open: Open = (options) => {
@@ -87,7 +87,7 @@ describe('the Kafka event log, beyond the port', () => {
       waiting,
     );
 
-  /** Consumes page views into a list. */
+  /** Consumes page views and collects the records. */
   async function collect(log: EventLog, group: string, before: () => Promise<void> = async () => {}) {
     const records: LogRecord[] = [];
     const consumption = await log.consume(group, [views], async (batch) => {
@@ -105,7 +105,7 @@ describe('the Kafka event log, beyond the port', () => {
       resources: [{ type: ConfigResourceTypes.TOPIC, name: views, configEntries }],
     });
     const large = { topic: views, key: 'large', value: Buffer.alloc(30_000) };
-    // The limit takes effect a moment later.
+    // The limit takes effect after a moment.
     const isRefused = () => expect(log.send([large])).rejects.toMatchObject({ code: 'BAD_USER_INPUT' });
     await vi.waitFor(isRefused, waiting);
   }
@@ -121,7 +121,7 @@ describe('the Kafka event log, beyond the port', () => {
   }
 
   it(
-    'creates missing topics with the configured settings, even if several processes do so at once',
+    'creates missing topics with the configured settings, even if several processes do so at the same time',
     withLogs(async (open) => {
       for (let n = 0; n < 3; n += 1) open({ partitions: 4, retentionMs: 5_000_000, compression: 'gzip' });
       await topicsExist();
@@ -137,7 +137,7 @@ describe('the Kafka event log, beyond the port', () => {
   );
 
   it(
-    'keeps the partitions of an existing topic and logs a warning',
+    'does not change the number of partitions of an existing topic, and logs a warning',
     withLogs(async (open) => {
       await kafka.createTopic(views, 2);
       const log = open({ partitions: 3 });
@@ -161,7 +161,7 @@ describe('the Kafka event log, beyond the port', () => {
       const hashes = { foobar: -790332482, 'a-little-bit-long-string': -985981536, 21: -973932308 };
       await log.send(Object.keys(hashes).map((key) => ({ topic: views, key, value: Buffer.from('') })));
       const reader = await collect(log, newGroup());
-      // Delivery is at least once, so a record may come again.
+      // Kafka delivers records at least once, so a record may be delivered again.
       const partitions = () =>
         Object.fromEntries(reader.records.map(({ key, partition }) => [key, partition]));
       const expected = Object.entries(hashes).map(([key, hash]) => [key, (hash & 0x7fffffff) % 3]);
@@ -170,7 +170,7 @@ describe('the Kafka event log, beyond the port', () => {
   );
 
   it(
-    'keeps the order of each user over all partitions while consumers of the group come and go',
+    'delivers the events of each user in order while consumers join and leave the group',
     withLogs(async (open) => {
       const group = newGroup();
       const log = open();
@@ -181,7 +181,8 @@ describe('the Kafka event log, beyond the port', () => {
           partitions.add(record.partition);
           const user = record.key ?? '';
           const numbers = seen.get(user) ?? [];
-          // A repeat after a reassignment begins earlier. New records follow the ones already seen.
+          // After a reassignment, delivery may start again at earlier records. New records must still follow
+          // in order.
           if (!numbers.includes(Number(nameOf(record)))) numbers.push(Number(nameOf(record)));
           seen.set(user, numbers);
         }
@@ -217,7 +218,7 @@ describe('the Kafka event log, beyond the port', () => {
   );
 
   it.each(['none', 'gzip'] as const)(
-    'stores a call that exceeds the limit of one partition, in order (%s)',
+    'stores all events of a call in order, even if they exceed the limit of one partition (%s)',
     (compression) =>
       withLogs(async (open) => {
         const log = open({ compression });
@@ -232,7 +233,7 @@ describe('the Kafka event log, beyond the port', () => {
   );
 
   it(
-    'refuses only the records that the topic refuses',
+    'rejects only the calls whose records the topic refuses',
     withLogs(async (open) => {
       const log = open();
       await topicsExist();
@@ -244,20 +245,20 @@ describe('the Kafka event log, beyond the port', () => {
       expect(results.flatMap(({ status }, n) => (status === 'rejected' ? [n] : []))).toEqual([5]);
       await expect(calls[5]).rejects.toMatchObject({ code: 'BAD_USER_INPUT' });
       const reader = await collect(log, newGroup());
-      // Other records of a refused batch may come twice. Readers recognize an event by its id.
+      // The other records of a refused batch may be delivered twice. Consumers recognize an event by its id.
       const names = () => new Set(reader.records.filter(({ key }) => key === 'default/alice').map(nameOf));
       await vi.waitFor(() => expect(names().size).toBe(11), waiting);
     }),
   );
 
-  /** Records in three partitions. The partition of `large` refuses its record. */
+  /** Two records in different partitions. The partition of `large` refuses its record. */
   const mixed = [
     { topic: views, key: 'foobar', value: Buffer.from('first') },
     { topic: views, key: 'large', value: Buffer.alloc(30_000) },
   ];
 
   it(
-    'drops no record silently after Kafka stored only a part of a send',
+    'drops no later record silently after Kafka stored only a part of a send',
     withLogs(async (open) => {
       const log = open();
       await topicsExist();
@@ -270,7 +271,7 @@ describe('the Kafka event log, beyond the port', () => {
   );
 
   it(
-    'loses records if the idempotent producer of kafkajs is reused after that (control)',
+    'would lose a later record if the idempotent producer of kafkajs were reused after a partial send (control)',
     withLogs(async (open) => {
       const log = open();
       await topicsExist();
@@ -291,14 +292,14 @@ describe('the Kafka event log, beyond the port', () => {
   );
 
   it(
-    'aborts the signal of the handler when its partitions may be reassigned, and both consumers continue at once',
+    'aborts the signal of a handler when Kafka may reassign its partitions, and then both consumers continue at once',
     withLogs(async (open) => {
       const group = newGroup();
       const log = open({ rebalanceTimeoutMs: 20_000 });
       const seen: string[] = [];
       let aborts = 0;
       await log.consume(group, [views], async (records, signal) => {
-        // This handler behaves as if the database were away. It ends only when its signal aborts.
+        // This handler behaves as if the database were unreachable: it ends only when its signal aborts.
         if (aborts === 0) {
           await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve()));
           aborts += 1;
@@ -320,7 +321,7 @@ describe('the Kafka event log, beyond the port', () => {
   );
 
   it(
-    'keeps the partition while a handler takes longer than the session, and delivers no record twice',
+    'does not lose the partition while a handler takes longer than the session timeout, and delivers no record twice',
     withLogs(async (open) => {
       const [group, log] = [newGroup(), open({ sessionTimeoutMs: 1_500 })];
       const slow = await collect(log, group, () => delay(4_000));
@@ -340,14 +341,14 @@ describe('the Kafka event log, beyond the port', () => {
   );
 
   it(
-    'loses the partition if the consumer sends no heartbeat meanwhile (control: the check above can fail)',
+    'loses the partition if the consumer sends no heartbeat for longer than the session timeout (control: the check above can fail)',
     withLogs(async (open) => {
       const log = open({ sessionTimeoutMs: 1_000, heartbeatIntervalMs: 200 });
       let handed = 0;
       await log.consume(newGroup(), [views], async () => {
         handed += 1;
         const end = performance.now() + 2_500;
-        // This loop blocks the process, so nothing else runs in it.
+        // This loop blocks the process, so the client sends no heartbeat.
         while (handed === 1 && performance.now() < end);
       });
       await log.append([pageViewed()]);
@@ -356,13 +357,13 @@ describe('the Kafka event log, beyond the port', () => {
   );
 
   it(
-    'loses records in a crash if the position moves before the work (control of the contract)',
+    'loses records in a crash if a handler resolves before its work is done (control: the check of the contract can fail)',
     withLogs(async (open) => {
       const [group, log] = [newGroup(), open()];
       let isBusy = false;
       await log.consume(group, [views], async () => {
         isBusy = true;
-        // The handler resolves at once, and a crash loses its work.
+        // The handler resolves before its work is done. A crash then loses the work.
       });
       await log.append([pageViewed()]);
       await vi.waitFor(() => expect(isBusy).toBe(true), waiting);
@@ -380,7 +381,7 @@ describe('the Kafka event log, beyond the port', () => {
   );
 
   it(
-    'reports a problem when records wait and none is consumed',
+    'reports a problem if records wait and none is consumed',
     withLogs(async (open) => {
       const log = open({ stallMs: 300 });
       let release: () => void = () => {};
@@ -401,7 +402,7 @@ describe('the Kafka event log, beyond the port', () => {
   );
 
   it(
-    'keeps records with old timestamps of a producer, and leaves old records to the retention',
+    'stores records to which a producer gave an old timestamp, and deletes no old records itself',
     withLogs(async (open) => {
       const log = open();
       await topicsExist();
@@ -421,11 +422,11 @@ describe('the Kafka event log, beyond the port', () => {
     const valuesIn = (reader: { readonly records: readonly LogRecord[] }) => reader.records.map(text);
 
     it.each([...['uncompressed', 'gzip', 'snappy', 'lz4', 'zstd'].entries()])(
-      'delivers records that Kafka compressed with codec %i (%s), each once',
+      'delivers each record once if Kafka compressed the records with codec %i (%s)',
       (codec, compression) =>
         withLogs(async (open) => {
-          // The broker recompresses records of another format, as a producer with this format would compress
-          // them.
+          // The broker compresses the records again, in the same format as a producer that uses this
+          // compression.
           await kafka.createTopic(views, 1, { 'compression.type': compression });
           const log = open({ partitions: 1 });
           const reader = await collect(log, newGroup());
@@ -441,7 +442,7 @@ describe('the Kafka event log, beyond the port', () => {
     );
 
     it(
-      'delivers keys, values and headers of any bytes, and writes the same bytes back',
+      'delivers keys, values and headers with any bytes, and can write the same bytes again',
       withLogs(async (open) => {
         await kafka.createTopic(views, 1);
         const log = open({ partitions: 1 });
@@ -488,7 +489,7 @@ describe('the Kafka event log, beyond the port', () => {
     );
 
     it(
-      'delivers an unreadable batch as one record, and then the next batches',
+      'delivers an unreadable batch as one record, and then delivers the next batches',
       withLogs(async (open) => {
         await kafka.createTopic(views, 1);
         const batches = [2, 3, 2, 3, 2].map((count, n) =>
@@ -497,7 +498,8 @@ describe('the Kafka event log, beyond the port', () => {
         for (const batch of batches) await kafka.produceBatch(views, batch);
         const starts = batches.map((_, n) => Buffer.concat(batches.slice(0, n)).length);
         kafka.changeStored(views, (stored) => {
-          // The test changes the last byte of a value, and the kind of compression. The checksum covers both.
+          // The test changes the last byte of a value and the compression type of a batch. The checksum
+          // covers both.
           stored[(starts[2] ?? 0) - 3] = 0xff;
           stored[(starts[3] ?? 0) + 22] = 7;
         });
@@ -527,7 +529,7 @@ describe('the Kafka event log, beyond the port', () => {
     );
 
     it(
-      'delivers messages of the formats before Kafka 0.11',
+      'delivers messages in the formats of Kafka before 0.11',
       withLogs(async (open) => {
         await kafka.createTopic(views, 1);
         await kafka.produceBatch(
@@ -549,7 +551,7 @@ describe('the Kafka event log, beyond the port', () => {
     );
 
     it(
-      'moves past the marks of transactions, and delivers no aborted record',
+      'moves the position past the marks of transactions, and delivers no record of an aborted transaction',
       withLogs(async (open) => {
         await kafka.createTopic(views, 1);
         const [group, log] = [newGroup(), open({ partitions: 1, stallMs: 300 })];
@@ -581,7 +583,7 @@ describe('the Kafka event log, beyond the port', () => {
   });
 
   it(
-    'is examined with the settings of its topics, and with advice about unsuitable settings',
+    'has topics whose settings examineKafka reports, with advice about unsuitable settings',
     withLogs(async (open) => {
       await kafka.createTopic(views, 3, { 'compression.type': 'zstd', 'max.message.bytes': '20000' });
       open();

@@ -19,12 +19,12 @@ import { createMessageProducer, type OutgoingMessage } from './producer.ts';
 import { exactBytesOf } from './record.ts';
 import { createTopics } from './topics.ts';
 
-/** A generous bound of the bytes that Kafka adds to each record, without its headers. */
+/** An upper bound of the bytes that Kafka adds to each record, in addition to the headers of the record. */
 const overheadBytes = 100;
 
 /**
- * A send that has less time than this, in ms, is not tried. It would hardly succeed, and its failure would
- * replace the producer.
+ * A send with less remaining time than this, in ms, is not tried. Such a send would probably fail, and a
+ * failure replaces the producer.
  */
 const minSendMs = 500;
 
@@ -33,8 +33,8 @@ const healthTimeoutMs = 3_000;
 interface Deps {
   readonly logger: Logger;
   /**
-   * Called once if the first connection is refused, and once for each consumption that cannot continue
-   * whatever is tried. The process should then end and report the reason.
+   * Called once if Kafka refuses the first connection, and once for each consumption that fails permanently.
+   * The process should then end and report the reason.
    */
   readonly onFatal: (error: Error) => void;
 }
@@ -53,8 +53,8 @@ interface Entry {
 
 /**
  * Creates a log in topics of Kafka, keyed by tenant and user. The members of a group share the partitions.
- * Kafka's retention removes old records, so `prune` does nothing. Missing topics are created at once, in the
- * background. While Kafka is away, calls reject with UNAVAILABLE and consumers wait.
+ * `prune` does nothing, because Kafka's retention removes old records. Missing topics are created in the
+ * background. While Kafka is unreachable, calls reject with UNAVAILABLE and consumers wait.
  */
 export function createKafkaEventLog({ logger, onFatal }: Deps, options: KafkaOptions): EventLog {
   const settings = settingsOf(options);
@@ -83,7 +83,7 @@ export function createKafkaEventLog({ logger, onFatal }: Deps, options: KafkaOpt
       } catch (err) {
         closing.signal.throwIfAborted();
         if (isRefusal(err)) return refused(err);
-        // The first line reports the beginning. After it there is about one line per minute.
+        // The first failure is logged. After that the log has about one line per minute.
         if (attempt === 1 || attempt % 10 === 0)
           logger.warn({ err, attempt }, 'Kafka does not answer or refuses the topics; trying again');
         await delay(Math.min(5_000, 100 * 2 ** attempt), undefined, { signal: closing.signal });
@@ -94,8 +94,8 @@ export function createKafkaEventLog({ logger, onFatal }: Deps, options: KafkaOpt
   }
 
   /**
-   * Reports that the connection is refused, because waiting does not help until an operator fixes the
-   * settings. Rejects when the log is closed.
+   * Reports that Kafka refuses the connection. Retries do not help until an operator fixes the settings.
+   * Rejects when the log is closed.
    */
   async function refused(cause: unknown): Promise<void> {
     const message = `Kafka refuses the connection: ${reasonOf(cause)}. ${adviceOn(cause)}`;
@@ -105,7 +105,8 @@ export function createKafkaEventLog({ logger, onFatal }: Deps, options: KafkaOpt
   }
 
   const commits = createGroupCommit<Pending>(async (pending) => {
-    // Messages are sent in the order of the calls. One send holds as many as a partition accepts at once.
+    // Messages are sent in the order of the calls. Each send contains as many messages as a partition accepts
+    // at once.
     for (const messages of chunksOf(pending, maxAppendBytes)) {
       const oldest = Math.min(...messages.map(({ deadline }) => deadline));
       const remainingMs = oldest - performance.now();
@@ -142,8 +143,8 @@ export function createKafkaEventLog({ logger, onFatal }: Deps, options: KafkaOpt
   }
 
   /**
-   * Asks for the standing of a group. The group and topics have their names in Kafka. A connection that gave
-   * no answer is not used again.
+   * Asks Kafka for the lag and the position of a group. `group` and `topics` are the names in Kafka. If a
+   * connection gives no answer, it is not used again.
    */
   async function ask(group: string, topics: readonly string[]) {
     const standing = async () => {
@@ -233,7 +234,8 @@ function toPending(record: OutgoingRecord, deadline: number, maxBytes: number): 
     );
   }
   const content = { key, value: value && Buffer.from(value) };
-  // patch-kafkajs.ts writes a list of headers unchanged.
+  // kafkajs expects an object here, but its encoder is patched (patch-kafkajs.ts) and writes a list of
+  // headers unchanged.
   const message = headers.length === 0 ? content : { ...content, headers: headers as unknown as IHeaders };
   return { topic, message, bytes, deadline };
 }

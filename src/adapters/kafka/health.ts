@@ -1,21 +1,24 @@
 import type { Admin } from 'kafkajs';
 
-/** The lag of a group on its topics, and its position. Two equal texts mean the same position. */
+/**
+ * The lag of a group on its topics, and its position as text. Two texts are equal if the positions are equal.
+ */
 export interface Standing {
   readonly lag: bigint;
   readonly position: string;
 }
 
 /**
- * Asks Kafka for the standing of a group. A group that has not begun is at the oldest kept record. Rejects
- * with the error of kafkajs.
+ * Asks Kafka for the lag and the position of a group. If the group has no committed position, its position is
+ * the oldest record of the topic. Rejects with the error of kafkajs.
  */
 export async function standingOf(
   admin: Admin,
   groupId: string,
   topics: readonly string[],
 ): Promise<Standing> {
-  // The positions are read first. Records that are appended in between only make the lag larger.
+  // The positions are read before the ends of the topics. Records that are appended between the two reads
+  // only make the lag larger.
   const committed = await admin.fetchOffsets({ groupId, topics: [...topics] });
   let lag = 0n;
   const positions: string[] = [];

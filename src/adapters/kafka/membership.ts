@@ -6,14 +6,14 @@ interface Partition {
   readonly topic: string;
   readonly partition: number;
   readonly handed: InFlight<string>;
-  /** The offset that was last committed to Kafka. */
+  /** The offset of the most recent commit to Kafka. Undefined before the first commit. */
   committed: string | undefined;
 }
 
 /**
- * Creates the state of a membership, which lasts from one assignment of partitions to the next: the batches
- * that were handed over ahead, and the offsets that were committed. A batch that is not committed when the
- * membership ends comes again.
+ * Creates the state of a membership: the batches that were handed over and the offsets that were committed. A
+ * membership lasts until Kafka assigns partitions again. If a batch is not committed when the membership
+ * ends, Kafka delivers it again.
  */
 export function createMembership() {
   const over = new AbortController();
@@ -21,7 +21,7 @@ export function createMembership() {
   let commitOffsets: EachBatchPayload['commitOffsetsIfNecessary'] | undefined;
   let committing: Promise<void> | undefined;
 
-  /** The offsets of all partitions that are not committed yet. */
+  /** Returns the offsets to commit: one for each partition whose position has moved since the last commit. */
   function uncommitted() {
     return [...partitions.values()].flatMap((one) => {
       const offset = one.handed.passed();
@@ -32,8 +32,8 @@ export function createMembership() {
   }
 
   /**
-   * Commits the passed offsets, one commit at a time. A failed commit is harmless, even after the membership
-   * has ended.
+   * Commits the offsets of passed batches. Only one commit runs at a time. A failed commit does no harm, even
+   * after the membership has ended.
    */
   async function commitPassed(): Promise<void> {
     await nextTurn();
@@ -58,12 +58,12 @@ export function createMembership() {
   }
 
   return {
-    /** Aborts when the records may go to another member. */
+    /** Aborts when Kafka may assign the records to another member. */
     signal: over.signal,
     end: (reason?: unknown) => over.abort(reason),
     /**
      * Adds a batch of a partition. `place` is the offset after the batch. Resolves when at most `ahead`
-     * records are not done.
+     * records of the partition are not done.
      */
     async handOver(
       { batch, commitOffsetsIfNecessary }: EachBatchPayload,
@@ -75,7 +75,10 @@ export function createMembership() {
       handed.add(inFlight);
       await handed.untilAtMost(ahead);
     },
-    /** Resolves when every batch has ended and the offsets of the done batches are committed. */
+    /**
+     * Resolves when the handlers of all batches have ended and the offsets of the handled batches are
+     * committed.
+     */
     async settled(): Promise<void> {
       for (const { handed } of partitions.values()) await handed.settled();
       await committing;

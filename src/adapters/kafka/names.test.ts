@@ -8,7 +8,7 @@ it.each([
   [{ renamed: { 'incoming.user_activity': 'views' } }, 'incoming.user_activity.dlq', 'views.dlq'],
   [{ namespace: 'shop.', renamed: { a: 'b' } }, 'a.dlq', 'shop.b.dlq'],
   [{ namespace: 'shop.', renamed: { a: 'b' } }, 'other', 'shop.other'],
-])('names with %j: %s is %s in Kafka', (options, ours, theirs) => {
+])('with the options %j the topic %s has the name %s in Kafka', (options, ours, theirs) => {
   const names = createNames(options);
   expect(names.inKafka(ours)).toBe(theirs);
   expect(names.here(theirs)).toBe(ours);

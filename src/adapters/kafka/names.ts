@@ -3,12 +3,16 @@ import { deadLetterSuffix } from '../../events/topic.ts';
 /** Translates names of topics and groups between Kafka and this project. */
 export interface Names {
   inKafka(topic: string): string;
-  /** Translates a topic of Kafka back. A foreign name stays unchanged. */
+  /**
+   * Translates the name of a topic in Kafka to the name in this project. Returns any other name unchanged.
+   */
   here(name: string): string;
   group(group: string): string;
 }
 
-/** Creates the translation. If a topic is renamed, its topic of dead letters is renamed too. */
+/**
+ * Creates the translation. If a topic is renamed, the topic of its dead letters is renamed in the same way.
+ */
 export function createNames({
   namespace = '',
   renamed = {},

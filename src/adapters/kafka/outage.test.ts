@@ -35,7 +35,7 @@ function open(options: Partial<KafkaOptions> = {}): TestLog {
   return log;
 }
 
-/** Consumes page views and collects the ids with the prefix of this test. */
+/** Consumes page views and collects the ids that start with the prefix of this test. */
 async function collect(log: EventLog, prefix: string) {
   const ids: string[] = [];
   const consumption = await log.consume(group, [views], async (records) => {
@@ -47,7 +47,7 @@ async function collect(log: EventLog, prefix: string) {
   return { ...consumption, ids };
 }
 
-/** Creates events with the prefix of this test in their ids. */
+/** Creates events whose ids start with a prefix for this test. */
 function createEvents() {
   const prefix = crypto.randomUUID().slice(0, 8);
   let n = 0;
@@ -59,8 +59,8 @@ async function appendAgain(log: EventLog, event: ReturnType<typeof pageViewed>) 
   await vi.waitFor(() => log.append([event]), waiting);
 }
 
-describe('while Kafka is away', () => {
-  it('rejects appends with UNAVAILABLE in time, and appends and consumes again after a restart', async () => {
+describe('the Kafka log while Kafka is unreachable', () => {
+  it('rejects appends with UNAVAILABLE in time, and appends and consumes again after Kafka restarts', async () => {
     const events = createEvents();
     const log = open();
     const reader = await collect(log, events.prefix);
@@ -91,7 +91,7 @@ describe('while Kafka is away', () => {
     expect(log.lines.filter(({ level }) => level !== 'info').length).toBeLessThan(15);
   });
 
-  it('waits at the start, logs that once, and stops soon when asked', async () => {
+  it('waits for Kafka at the start, logs one line about the outage, and stops within seconds', async () => {
     await kafka.kill();
     const events = createEvents();
     const log = open();
@@ -114,7 +114,7 @@ describe('while Kafka is away', () => {
     await vi.waitFor(() => expect(reader.ids).toContain(event.id), waiting);
   });
 
-  it('loses nothing if Kafka is frozen for longer than the sessions, and closes within seconds', async () => {
+  it('loses no record if Kafka is frozen for longer than the session timeout, and closes within seconds', async () => {
     const events = createEvents();
     const log = open();
     const other = open();
@@ -145,8 +145,8 @@ describe('while Kafka is away', () => {
   });
 });
 
-describe('a consumer that pauses in the middle of a batch for longer than its session', () => {
-  it('does no harm: other consumers take over, its commit is refused, and it joins again', async () => {
+describe('a consumer that pauses in the middle of a batch for longer than its session timeout', () => {
+  it('does no harm: another consumer takes over, Kafka refuses the late commit, and the paused consumer joins again', async () => {
     const events = createEvents();
     const log = open();
     await log.append([events.next(), events.next()]);

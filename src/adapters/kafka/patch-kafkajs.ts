@@ -2,13 +2,13 @@ import { createRequire } from 'node:module';
 import { decodeRecords, type Header } from './decode-records.ts';
 
 /*
- * Replaces two functions of kafkajs, which has no release after this one:
- * - The decoder of a fetch response. The original throws at the first unreadable batch, for all partitions of the fetch
- *   and again at every attempt. It supports only gzip, does not bound the decompressed size of a batch, and takes time that
- *   grows with the square of the number of headers.
- * - The encoder of a record, only for exact headers. The original can write neither a null value nor a name that is not
- *   UTF-8.
- * Delete this file when kafkajs does both.
+ * Replaces two functions of kafkajs, because kafkajs has no release after the version below:
+ * - The decoder of a fetch response. If one batch is unreadable, the original throws, so no partition of the fetch is
+ *   delivered, at every attempt again. The original supports only gzip and does not bound the decompressed size of a batch.
+ *   Its running time grows with the square of the number of headers.
+ * - The encoder of a record, only for records with exact headers. The original can write neither a header with a null value
+ *   nor a header name that is not UTF-8.
+ * Delete this file when kafkajs itself can do both.
  */
 const version = '2.2.4';
 const protocol = 'kafkajs/src/protocol';
@@ -45,7 +45,10 @@ if (found !== version) throw new Error(`kafkajs ${found} is installed; patch-kaf
 
 const Encoder = require(`${protocol}/encoder`) as new () => Encoder;
 
-/** Replaces the function that a module exports, before another module has imported it. */
+/**
+ * Replaces the function that a module of kafkajs exports. Must run before another module imports the
+ * function.
+ */
 function replace<F>(path: string, users: readonly string[], make: (original: F) => F): void {
   const loaded = users
     .map((user) => require.resolve(`${protocol}/${user}`))

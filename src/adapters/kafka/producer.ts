@@ -14,8 +14,8 @@ export interface OutgoingMessage {
 export interface MessageProducer {
   /**
    * Resolves when Kafka has stored all messages. Only one call at a time is allowed. Rejects with UNAVAILABLE
-   * if that is unknown after `timeoutMs`, and with BAD_USER_INPUT if one of them is too large for its topic.
-   * In both cases Kafka may have stored some of them.
+   * if Kafka has not confirmed the messages after `timeoutMs`, and with BAD_USER_INPUT if a message is too
+   * large for its topic. In both cases Kafka may have stored some of the messages.
    */
   send(messages: readonly OutgoingMessage[], timeoutMs: number): Promise<void>;
   /** Closes the connections within a bounded time. */
@@ -23,9 +23,9 @@ export interface MessageProducer {
 }
 
 /**
- * Creates an idempotent producer that is replaced after every failure. kafkajs reuses the sequence numbers of
- * a failed request. If Kafka has stored its records after all, the next records would have the same numbers,
- * and Kafka would silently drop them as duplicates.
+ * Creates an idempotent producer that is replaced after every failure. After a failed request, a producer of
+ * kafkajs uses the sequence numbers of that request again. If Kafka has stored the request despite the
+ * failure, Kafka takes the next records for duplicates and silently drops them.
  */
 export function createMessageProducer(
   { connect }: { readonly connect: () => Kafka },
@@ -60,14 +60,16 @@ export function createMessageProducer(
         return await attempt(messages, remainingMs());
       } catch (cause) {
         if (isTooLarge(cause)) {
-          // Kafka measures everything that goes to one partition together.
+          // Kafka's limit applies to all records of a partition together. So several messages are sent again
+          // in two halves.
           if (messages.length === 1)
             throw new AppError('BAD_USER_INPUT', 'The event is too large for its topic in Kafka.', { cause });
           const half = Math.ceil(messages.length / 2);
           await send(messages.slice(0, half), remainingMs());
           return send(messages.slice(half), remainingMs());
         }
-        // kafkajs gives up at once on some errors that a new producer does not have.
+        // A new producer tries again, because kafkajs gives up at once on some errors that a new producer
+        // does not have.
         if (remainingMs() < 200) throw unavailable(cause);
         await delay(100);
       }
@@ -88,7 +90,10 @@ export function createMessageProducer(
 interface Connected {
   readonly producer: Producer;
   readonly connected: Promise<void>;
-  /** Ends the producer, and prevents that it writes pending messages later, after newer records. */
+  /**
+   * Ends the producer. Afterwards it writes no pending message, because such a message would follow newer
+   * records.
+   */
   abandon(sending: Promise<unknown>): void;
 }
 
@@ -100,13 +105,13 @@ function openProducer(client: Kafka): Connected {
     idempotent: true,
     allowAutoTopicCreation: false,
     maxInFlightRequests: 1,
-    // The retries last longer than the deadline of a send, so a short outage does not make the client fail
-    // first.
+    // kafkajs retries for longer than the deadline of a send. So during a short outage the send does not fail
+    // before its deadline.
     retry: { retries: 12, maxRetryTime: 500 },
     createPartitioner: () => (args) => {
       if (abandoned) throw Object.assign(new Error('the send was given up'), { retriable: false });
-      // Every attempt uses the same partition. A message without a key could otherwise change its partition
-      // between attempts, and the sequence numbers would be wrong.
+      // Every attempt sends a message to the same partition. Otherwise a message without a key could change
+      // its partition between attempts, and its sequence number would be wrong.
       const partition = chosen.get(args.message) ?? choose(args);
       chosen.set(args.message, partition);
       return partition;
@@ -120,7 +125,7 @@ function openProducer(client: Kafka): Connected {
       abandoned = true;
       const disconnect = () => producer.disconnect().catch(() => {});
       void disconnect();
-      // A running retry would connect again.
+      // A retry that is still running would connect again.
       void sending.then(disconnect, disconnect);
     },
   };

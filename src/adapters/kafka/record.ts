@@ -4,13 +4,16 @@ import { exactHeaders } from '../../events/record.ts';
 import type { LogRecord, OutgoingRecord } from '../../ports/event-log.ts';
 import type { Delivered, Header } from './decode-records.ts';
 
-/** The latest timestamp with a four-digit year. Dates of JavaScript and PostgreSQL both accept it. */
+/**
+ * The maximum timestamp, in ms. Its year still has four digits, so dates of JavaScript and of PostgreSQL can
+ * represent it.
+ */
 const maxTimestamp = Date.UTC(9999, 11, 31);
 
 /**
  * Converts a record that Kafka delivered. The key and the headers of nearly all records are text. Bytes that
- * are not text are kept in additional headers `unseen-exact-…`. A record without a usable timestamp counts as
- * appended now.
+ * are not text are stored in additional headers `unseen-exact-…`. If a record has no usable timestamp, its
+ * time is now.
  */
 export function toRecord(topic: string, partition: number, delivered: Delivered): LogRecord {
   const { offset, key, value, headers, timestamp, damage } = delivered;
@@ -31,7 +34,7 @@ export function toRecord(topic: string, partition: number, delivered: Delivered)
 }
 
 /**
- * The key and headers of a record to write. If Kafka delivered the record, these are exactly the delivered
+ * Returns the key and the headers to write. If Kafka delivered the record, they have exactly the delivered
  * bytes.
  */
 export function exactBytesOf({ key, headers = {} }: OutgoingRecord): {
@@ -48,7 +51,7 @@ export function exactBytesOf({ key, headers = {} }: OutgoingRecord): {
   };
 }
 
-/** Decodes bytes as text. Undefined if text or PostgreSQL cannot represent them exactly. */
+/** Decodes bytes as text. Undefined if a text or PostgreSQL cannot represent the bytes exactly. */
 function textOf(bytes: Buffer): string | undefined {
   return isUtf8(bytes) && !bytes.includes(0) ? bytes.toString() : undefined;
 }
@@ -58,7 +61,7 @@ const reserved: ReadonlySet<string> = new Set([...Object.values(exactHeaders), '
 
 /**
  * Converts headers to an object. Headers with a repeated or reserved name, or with bytes that are not text,
- * are kept in one header, in their order.
+ * are stored together in one header, in their order.
  */
 function toText(headers: readonly Header[]): LogRecord['headers'] {
   if (headers.length === 0) return noHeaders;

@@ -7,9 +7,9 @@ import { createNames } from './names.ts';
 import { type KafkaOptions, settingsOf } from './options.ts';
 
 /**
- * Moves groups without consumers back to the records of a topic that were appended at or after a moment.
- * Returns the new lag of each group. Rejects with START_REFUSED if a consumer is active or if Kafka does not
- * answer.
+ * Moves the position of groups back to the records of a topic that were appended at or after a moment.
+ * Returns the new lag of each group. Rejects with START_REFUSED if a group has an active consumer or if Kafka
+ * does not answer.
  */
 export async function replayKafka(
   options: KafkaOptions,

@@ -17,7 +17,7 @@ describe('a Kafka that requires TLS and a login', () => {
   let dir: string;
   let kafka: PrivateInstance;
   let database: TestDatabase;
-  /** The environment of a program that is allowed to connect. */
+  /** The environment variables with which a process may connect. */
   let right: Readonly<Record<string, string>>;
   beforeAll(async () => {
     dir = mkdtempSync(join(tmpdir(), 'unseen-secure-kafka-'));
@@ -46,7 +46,7 @@ describe('a Kafka that requires TLS and a login', () => {
     rmSync(dir, { recursive: true, force: true });
   });
 
-  /** Runs a command of the program until it ends. */
+  /** Runs a command of `unseen` until it ends. */
   const unseen = (command: string, env: Readonly<Record<string, string>>) =>
     new Promise<{ readonly code: unknown; readonly output: string }>((resolve) => {
       const options = { env: { PATH: process.env['PATH'], PORT: '0', ...env } };
@@ -55,27 +55,31 @@ describe('a Kafka that requires TLS and a login', () => {
       );
     });
 
-  it.each(['plain', 'scram-sha-256', 'scram-sha-512'])('accepts a login by %s', async (mechanism) => {
-    const env = { ...right, KAFKA_SASL_MECHANISM: mechanism };
-    const program = await startProgram(env);
-    try {
-      const token = await tokenOf('test', 'service');
-      const user = `user-of-${mechanism}`;
-      await createUsers(program.url, token, [user]);
-      await work(() => program.url, token, wishes([user], 3, mechanism), { clients: 1 }).finished;
-      await vi.waitFor(
-        async () => expect(await countsOf(program.url, token, user)).toEqual({ notifications: 1, views: 2 }),
-        patience,
-      );
-      expect(program.log()).not.toContain(password);
-    } finally {
-      await program.end('SIGTERM');
-    }
-    expect(await unseen('doctor', env)).toMatchObject({
-      code: 0,
-      output: expect.stringMatching(/reached in \d+ ms, 1 broker/),
-    });
-  });
+  it.each(['plain', 'scram-sha-256', 'scram-sha-512'])(
+    'accepts a login with the mechanism %s',
+    async (mechanism) => {
+      const env = { ...right, KAFKA_SASL_MECHANISM: mechanism };
+      const program = await startProgram(env);
+      try {
+        const token = await tokenOf('test', 'service');
+        const user = `user-of-${mechanism}`;
+        await createUsers(program.url, token, [user]);
+        await work(() => program.url, token, wishes([user], 3, mechanism), { clients: 1 }).finished;
+        await vi.waitFor(
+          async () =>
+            expect(await countsOf(program.url, token, user)).toEqual({ notifications: 1, views: 2 }),
+          patience,
+        );
+        expect(program.log()).not.toContain(password);
+      } finally {
+        await program.end('SIGTERM');
+      }
+      expect(await unseen('doctor', env)).toMatchObject({
+        code: 0,
+        output: expect.stringMatching(/reached in \d+ ms, 1 broker/),
+      });
+    },
+  );
 
   it.each([
     { wrong: 'password', env: { KAFKA_SASL_PASSWORD: 'wrong-horse' }, check: 'KAFKA_SASL_PASSWORD' },
@@ -85,17 +89,20 @@ describe('a Kafka that requires TLS and a login', () => {
       check: 'KAFKA_SASL_PASSWORD',
     },
     { wrong: 'authority', env: { NODE_EXTRA_CA_CERTS: '' }, check: 'NODE_EXTRA_CA_CERTS' },
-  ])('refuses a wrong $wrong, and doctor and start say what to check', async ({ env, check }) => {
-    for (const command of ['doctor', 'start']) {
-      const { code, output } = await unseen(command, { ...right, ...env });
-      expect(code).toBe(1);
-      expect(output).toMatch(new RegExp(`(authentication failed|self-signed certificate)[^]*${check}`));
-      expect(output).not.toMatch(/horse|is ready/);
-    }
-  });
+  ])(
+    'refuses a wrong $wrong, and the commands `doctor` and `start` name the setting to check',
+    async ({ env, check }) => {
+      for (const command of ['doctor', 'start']) {
+        const { code, output } = await unseen(command, { ...right, ...env });
+        expect(code).toBe(1);
+        expect(output).toMatch(new RegExp(`(authentication failed|self-signed certificate)[^]*${check}`));
+        expect(output).not.toMatch(/horse|is ready/);
+      }
+    },
+  );
 });
 
-/** Creates a key store with a self-signed certificate, and the file of its authority. */
+/** Creates a key store with a self-signed certificate, and a file with the certificate of its authority. */
 async function signItself(keyStore: string, authority: string): Promise<void> {
   const keytool = (...args: readonly string[]) =>
     promisify(execFile)('keytool', [...args, '-keystore', keyStore, '-storepass', keyStorePassword]);

@@ -5,9 +5,9 @@ import type { Names } from './names.ts';
 import type { Settings } from './options.ts';
 
 /**
- * Creates missing topics. Warns about existing topics whose number of partitions differs from the
- * configuration, but never changes them. Several processes may do this at once. Rejects with the error of
- * kafkajs.
+ * Creates missing topics. Logs a warning about existing topics whose number of partitions differs from the
+ * configuration, but never changes them. Several processes may call this function at the same time. Rejects
+ * with the error of kafkajs.
  */
 export async function createTopics(
   { admin, logger, names }: { readonly admin: Admin; readonly logger: Logger; readonly names: Names },
@@ -20,12 +20,14 @@ export async function createTopics(
     const configEntries = [
       { name: 'retention.ms', value: String(retentionMs) },
       { name: 'compression.type', value: compression === 'none' ? 'uncompressed' : compression },
-      // If a producer sent the time of an old event, the retention would delete its record at once.
+      // With this setting the retention uses the time of the append. Otherwise Kafka would immediately delete
+      // a record to which a producer gave the time of an old event.
       { name: 'message.timestamp.type', value: 'LogAppendTime' },
     ];
     const settings = { numPartitions: partitions, replicationFactor, configEntries };
-    // Resolves to false if another process created all of them first. Rejects if another process created some
-    // of them, and the next attempt finds those.
+    // The call resolves to false if another process has created all missing topics in the meantime. If
+    // another process has created only some of them, the call rejects, and the next attempt creates the
+    // others.
     await admin.createTopics({ topics: missing.map((topic) => ({ topic, ...settings })) });
     logger.info({ topics: missing, partitions }, 'created the topics that were missing');
   }

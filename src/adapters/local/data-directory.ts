@@ -2,8 +2,8 @@ import { accessSync, constants, existsSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 
 /**
- * Says why a directory cannot be created or written to, with the message of the system. Undefined if it can.
- * Changes nothing.
+ * Returns the message of the operating system that says why a directory cannot be created or written to.
+ * Undefined if it can. Changes nothing.
  */
 export function problemOfDirectory(directory: string): string | undefined {
   let there = resolve(directory);

@@ -15,7 +15,7 @@ describe('the secret of a data directory', () => {
     rmSync(dataDir, { recursive: true });
   });
 
-  it('is examined without being created, and created once', () => {
+  it('is not created by an examination, and is created only once', () => {
     const nested = join(dataDir, 'not', 'there');
     expect(examineSecret(nested)).toMatchObject({
       state: 'ok',
@@ -27,7 +27,7 @@ describe('the secret of a data directory', () => {
     expect(readOrCreateSecret(nested)).toBe(secret);
   });
 
-  it('is found without being created', () => {
+  it('is found if it exists, and is not created otherwise', () => {
     expect(findSecret(dataDir)).toBeUndefined();
     expect(readdirSync(dataDir)).toEqual([]);
     const secret = readOrCreateSecret(dataDir);
@@ -35,7 +35,7 @@ describe('the secret of a data directory', () => {
   });
 
   it.each([readOrCreateSecret, findSecret])(
-    'is closed to other accounts by %o, which can then neither read the file nor write to the directory',
+    'is closed to other accounts by %o, even if they had the rights to read or replace it',
     (use) => {
       const file = join(dataDir, 'auth-secret');
       const secret = readOrCreateSecret(dataDir);
@@ -60,7 +60,7 @@ describe('the secret of a data directory', () => {
         return join(directory, 'file', 'data');
       },
     ],
-  ])('names the variable to change if the directory %s', (_, unusable) => {
+  ])('cannot be read if the directory %s, and the error names the variable to change', (_, unusable) => {
     const there = unusable(dataDir);
     expect(() => readOrCreateSecret(there)).toThrow(AppError);
     expect(() => readOrCreateSecret(there)).toThrow(/cannot be used: .*\. .*DATA_DIR.*AUTH_SECRET/);
@@ -70,8 +70,10 @@ describe('the secret of a data directory', () => {
     });
   });
 
-  // Root can write to any directory.
-  it('reports a directory that is not writable', { tags: ['not-root'] }, () => {
+  // This test does not run as root, because root can write to any directory.
+  it('cannot be created if the directory is not writable, and the examination says so', {
+    tags: ['not-root'],
+  }, () => {
     chmodSync(dataDir, 0o500);
     expect(() => readOrCreateSecret(join(dataDir, 'data'))).toThrow(/EACCES.*DATA_DIR/);
     expect(examineSecret(join(dataDir, 'data'))).toMatchObject({
@@ -80,7 +82,7 @@ describe('the secret of a data directory', () => {
     });
   });
 
-  it('counts as damaged if it is too short', () => {
+  it('is reported as damaged if it is too short', () => {
     writeFileSync(join(dataDir, 'auth-secret'), 'short');
     expect(() => readOrCreateSecret(dataDir)).toThrow('is damaged. Delete it and restart');
     expect(examineSecret(dataDir)).toMatchObject({ state: 'failed', found: 'damaged' });

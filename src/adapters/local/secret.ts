@@ -11,19 +11,19 @@ const fix =
 const fileIn = (dataDir: string) => join(dataDir, 'auth-secret');
 
 /**
- * Returns the secret of a data directory. The first call creates it. Other accounts can neither read nor
- * replace it.
+ * Returns the secret of a data directory. The first call creates the secret. Other accounts can neither read
+ * nor replace the secret.
  */
 export function readOrCreateSecret(dataDir: string): string {
   return usable(dataDir, () => find(dataDir) ?? create(dataDir));
 }
 
-/** Returns the secret of a data directory. Undefined if it has none. */
+/** Returns the secret of a data directory. Undefined if there is no secret. */
 export function findSecret(dataDir: string): string | undefined {
   return usable(dataDir, () => find(dataDir));
 }
 
-/** Examines whether `readOrCreateSecret` would work. Creates nothing. */
+/** Examines whether `readOrCreateSecret` would succeed. Creates nothing. */
 export function examineSecret(dataDir: string): Finding {
   const file = fileIn(dataDir);
   try {
@@ -46,7 +46,7 @@ export function examineSecret(dataDir: string): Finding {
   }
 }
 
-/** Returns the result of `work`. Any error becomes START_REFUSED. */
+/** Returns the result of `work`. Turns any error of `work` into START_REFUSED. */
 function usable<T>(dataDir: string, work: () => T): T {
   try {
     return work();
@@ -81,23 +81,24 @@ function read(file: string): string | undefined {
 const isOpenToOthers = (file: string) => (statSync(file).mode & 0o077) !== 0;
 
 /**
- * Removes rights of other accounts that a copy, a restore or a volume added: any right to the file, and the
- * right to write to the directory. Other accounts may pass through the directory, because the embedded
- * PostgreSQL of root runs as another account.
+ * Removes rights of other accounts that a copy, a restore or a volume may have added: any right to the file,
+ * and the right to write to the directory. Other accounts may still pass through the directory, because
+ * PostgreSQL uses another account if this process runs as root.
  */
 function shut(dataDir: string): void {
   const file = fileIn(dataDir);
   if (isOpenToOthers(file)) chmodSync(file, 0o600);
   const { mode, uid } = statSync(dataDir);
-  // The root of a volume may belong to its administrator and give write access to our group.
+  // The root directory of a volume may belong to the administrator and give our group the right to write.
+  // Then the mode cannot be changed.
   if ((mode & 0o022) !== 0 && uid === process.getuid?.()) chmodSync(dataDir, mode & 0o7755);
 }
 
 function create(dataDir: string): string {
   const file = fileIn(dataDir);
   mkdirSync(dataDir, { recursive: true, mode: 0o700 });
-  // The file is written completely under another name and then linked. If two processes start together, both
-  // read the file of the first.
+  // The secret is first written to a draft file and then linked to its final name. If two processes start at
+  // the same time, both read the file that was linked first.
   const draft = `${file}.${process.pid}.${randomBytes(4).toString('hex')}`;
   writeFileSync(draft, `${randomBytes(32).toString('base64url')}\n`, { mode: 0o600 });
   try {

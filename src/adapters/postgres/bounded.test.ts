@@ -29,7 +29,9 @@ const queriesOn = (db: Queryable) => ({
 });
 type Queries = ReturnType<typeof queriesOn>;
 
-/** Runs `work`. Returns its result, and the number of notification rows that its largest statement read. */
+/**
+ * Runs `work`. Returns its result and the maximum number of rows of `notification` that a statement has read.
+ */
 async function reading<T>(work: (queries: Queries) => Promise<T>): Promise<{ answer: T; rows: number }> {
   const client = await storage.database.pool.connect();
   let rows = 0;
@@ -54,8 +56,8 @@ async function reading<T>(work: (queries: Queries) => Promise<T>): Promise<{ ans
 }
 
 /**
- * The rows that the session read since its counts were last reported. PostgreSQL does not report them at the
- * end of each transaction.
+ * Returns the number of rows that the session has read since its statistics were last reported. PostgreSQL
+ * does not report them at the end of each transaction.
  */
 async function rowsRead(client: pg.ClientBase): Promise<number> {
   const { rows } = await client.query<{ rows: bigint }>(
@@ -66,7 +68,7 @@ async function rowsRead(client: pg.ClientBase): Promise<number> {
 
 let seq = 0;
 
-/** Writes `count` delivered notifications of alice with these additional columns. */
+/** Writes `count` delivered notifications of alice. `columns` sets additional columns. */
 async function fill(columns: Readonly<Record<string, string>>, count = many): Promise<void> {
   const names = Object.keys(columns);
   await storage.query(
@@ -103,14 +105,14 @@ describe('reading the notifications that a batch may change', () => {
     expect(rows).toBeLessThan(100);
   });
 
-  it('finds nothing in a group that was already opened, without reading the group', async () => {
+  it('finds nothing in a group whose notifications an opening has covered, without reading the group', async () => {
     await storage.query('UPDATE inbox SET opened_seq = $1, last_seq = $1', [seq]);
     const { answer, rows } = await reading(({ reachOf }) => reachOf({ groups, visits: [] }));
     expect(answer).toEqual([]);
     expect(rows).toBeLessThan(100);
   });
 
-  it('finds the newest notification of a group besides those at hand', async () => {
+  it('finds the newest notification of a group that the caller does not already have', async () => {
     await fill({ group_key: `'likes'` }, 2);
     const atHand = await reading(({ reachOf }) => reachOf({ groups, visits: [] }));
     const beside = await reading(({ reachOf }) => reachOf({ groups, visits: [], atHand: atHand.answer }));
@@ -133,7 +135,7 @@ describe('reading the notifications that a batch may change', () => {
     expect(rows).toBeLessThan(100);
   });
 
-  it('returns about a thousand notifications of a user, however many subjects are visited and however many match', async () => {
+  it('returns at most a thousand notifications of a user, even if many subjects are visited and more notifications match', async () => {
     await fill({ subject_id: `'s' || n % 40` });
     const visited = Array.from({ length: 40 }, (_, n) => ({ ...alice, subjectId: `s${n}` }));
     const { answer, rows } = await reading(({ reachOf }) => reachOf({ groups: [], visits: visited }));
@@ -144,7 +146,7 @@ describe('reading the notifications that a batch may change', () => {
 });
 
 describe('reading due notifications', () => {
-  it('does not read all due notifications of users that another worker has locked', async () => {
+  it('does not read all due notifications of a user that another worker has locked', async () => {
     await fill({ due_at: `now() - interval '1 day'`, expires_at: `now() - interval '1 day'` });
     const { answer, rows } = await reading(({ notificationsDue }) =>
       notificationsDue([{ ...alice, userId: 'bob' }], new Date(), 500),
@@ -160,7 +162,7 @@ describe('many notifications of one user', () => {
     return { ...(inbox as Inbox), lastSeq: BigInt(seq) };
   };
 
-  it('are marked by a filter in steps', async () => {
+  it('are marked by a filter in steps of 5000', async () => {
     await fill({});
     const afterSeq = BigInt(seq - many);
     const { answer, rows } = await reading(async ({ endOfStep, markNotifications }) => {
@@ -174,7 +176,7 @@ describe('many notifications of one user', () => {
     expect(rows).toBeLessThan(5_100);
   });
 
-  it('are marked by ids without reading the other notifications, in a table with many small inboxes', async () => {
+  it('are marked by ids without a read of the other notifications, in a table with many small inboxes', async () => {
     await storage.query(
       `INSERT INTO notification (tenant_id, user_id, id, seq, status, category, severity, title, created_at, delivered_at)
        SELECT 'default', 'user-' || n / 10, gen_random_uuid(), n % 10, 'DELIVERED', 'general', 'NORMAL', 'Full', now(), now()
@@ -195,10 +197,10 @@ describe('many notifications of one user', () => {
   });
 
   it.each<[string, (queries: Queries) => Promise<unknown>]>([
-    ['from a place on', ({ countUnseen }: Queries) => countUnseen(alice, 0n)],
-    ['of a badge', ({ recount }: Queries) => recount([alice, { ...alice, userId: 'bob' }])],
-    ['of a sample', ({ recountSample }: Queries) => recountSample(100)],
-  ])('are counted a part at a time %s', async (_, count) => {
+    ['after a seq', ({ countUnseen }: Queries) => countUnseen(alice, 0n)],
+    ['for a badge', ({ recount }: Queries) => recount([alice, { ...alice, userId: 'bob' }])],
+    ['for a sample', ({ recountSample }: Queries) => recountSample(100)],
+  ])('are counted by statements that each read only a part of them: %s', async (_, count) => {
     const { rows } = await reading(count);
     expect(rows).toBeGreaterThan(0);
     expect(rows).toBeLessThan(5_100);

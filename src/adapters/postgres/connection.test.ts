@@ -15,7 +15,7 @@ afterEach(async () => {
 });
 
 describe('a database that accepts connections and does not answer', () => {
-  it('makes a call reject with UNAVAILABLE after some seconds, interrupts a consumer, and is used again when it answers', async () => {
+  it('makes calls reject with UNAVAILABLE after some seconds and interrupts consumers, and both work again when the database answers', async () => {
     const storage = await openTestStorage();
     closing.push(() => storage.close());
     const line = await openLine(storage.connection.connectionString);
@@ -31,7 +31,7 @@ describe('a database that accepts connections and does not answer', () => {
     await log.append([pageViewed()]);
     await vi.waitFor(() => expect(seen).toHaveLength(1));
     const key = { tenantId: 'default', userId: 'alice' };
-    // This opens connections before the database stops answering.
+    // These calls open connections before the database stops answering.
     await Promise.all([store.users([key]), store.users([key]), store.ping()]);
 
     line.set('silent');

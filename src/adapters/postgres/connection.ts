@@ -5,8 +5,8 @@ import { isReadOnly, Session } from './session.ts';
 import { createWriteHealth, type WriteHealth } from './write-health.ts';
 
 /**
- * Where the database is, in the form that `pg` accepts: a connection string, or a host (or the directory of a
- * socket) and the other fields.
+ * The address of the database in the form that `pg` accepts: a connection string, or separate fields such as
+ * the host. The host may be the directory of a unix socket.
  */
 export type ConnectionOptions = Pick<
   pg.ClientConfig,
@@ -14,8 +14,8 @@ export type ConnectionOptions = Pick<
 >;
 
 /**
- * PostgreSQL ends a statement, a wait for a lock or an idle transaction after these times, in ms, so that
- * none of them blocks others for long.
+ * After these times, in ms, PostgreSQL ends a statement, a wait for a lock or an idle transaction. So none of
+ * them blocks other sessions for long.
  */
 export const timeouts = {
   statement_timeout: 5_000,
@@ -24,7 +24,7 @@ export const timeouts = {
 } as const;
 
 /**
- * Detects a server that vanished without closing the connection, and gives up on a server that accepts a
+ * Settings that detect a server that vanished without closing the connection, and a server that accepts a
  * connection but does not answer.
  */
 export const liveness = {
@@ -33,22 +33,22 @@ export const liveness = {
   connectionTimeoutMillis: 5_000,
 } as const;
 
-// Prisma's adapter writes times without an offset, and ignores the offset when it reads them. This is correct
-// only in UTC, which may not be the default of the server, the database or the role.
-// Every statement uses an index whatever its parameters are. Planning a statement again for each set of
-// parameters takes longer than running it.
+// Prisma's adapter writes times without an offset, and ignores the offset when it reads times. Both are
+// correct only if the session uses UTC, which may not be the default of the server, the database or the role.
+// A generic plan does not depend on the parameters. Every statement has one plan that uses an index for all
+// parameters, and planning a statement again takes longer than running it.
 const sessionSql = `SET TIME ZONE 'UTC'; SET plan_cache_mode = force_generic_plan`;
 
 /**
- * How long a statement may stay without an answer, in ms. It is longer than the server's own timeouts, so it
- * takes effect only if the server is silent.
+ * The maximum time, in ms, that a statement waits for an answer of the server. This time is longer than the
+ * server's own timeouts, so it matters only if the server does not answer at all.
  */
 export const silenceMs = 8_000;
 
 export interface Database {
   readonly prisma: PrismaClient;
   readonly pool: pg.Pool;
-  /** Whether writes succeed. Every writer reports its writes here. */
+  /** Tells whether writes succeed. All code that writes reports the outcome here. */
   readonly writes: WriteHealth;
   close(): Promise<void>;
 }
@@ -63,20 +63,20 @@ export function connect(
     ...timeouts,
     ...liveness,
     query_timeout: silenceMs,
-    // Sends statements of a transaction together if they do not wait for each other's results.
+    // Sends several statements of a transaction at once if none of them needs the result of another.
     pipeline: true,
     max: options.maxConnections,
     Client: Session,
     application_name: 'unseen',
-    // Counters and sequences have 64 bits. By default pg returns them as strings.
+    // Counters and sequences have 64 bits. By default pg returns such numbers as strings.
     types: {
       getTypeParser: (oid, format) =>
         oid === pg.types.builtins.INT8 ? BigInt : pg.types.getTypeParser(oid, format),
     },
     onConnect: (client) => client.query(sessionSql),
   });
-  // The pool replaces a broken connection, and the running query rejects. Without a listener the error event
-  // would end the process.
+  // If a connection breaks, the pool replaces it and the running query rejects. Without a listener the error
+  // event would end the process.
   pool.on('error', () => {});
   const sessions = new Set<Session>();
   pool.on('connect', (client: pg.ClientBase) => {
@@ -91,7 +91,7 @@ export function connect(
   pool.on('release', (_, client: pg.ClientBase) => {
     const session = client as Session;
     if (session.refusedWrite) writes.suspect();
-    // The pool replaces a session that ends.
+    // The pool opens a new session instead of a session that ends.
     if (session.isSpent) void session.end();
   });
   const prisma = new PrismaClient({
@@ -109,7 +109,10 @@ export function connect(
   };
 }
 
-/** Replaces the open sessions of the pool. Idle sessions end at once, the others when they are released. */
+/**
+ * Ends the open sessions of the pool, so that the pool opens new sessions. Idle sessions end at once.
+ * Sessions in use end when they are released.
+ */
 function renew(pool: pg.Pool, sessions: ReadonlySet<Session>): void {
   for (const session of sessions) session.retire();
   for (let idle = pool.idleCount; idle > 0; idle -= 1)
@@ -120,8 +123,8 @@ function renew(pool: pg.Pool, sessions: ReadonlySet<Session>): void {
 }
 
 /**
- * Whether the database refuses writes. Asks in a new session, because open sessions may be older than a
- * failover.
+ * Whether the database refuses writes. Opens a new session to find out, because open sessions may be older
+ * than a failover.
  */
 async function askNewSession(connection: ConnectionOptions): Promise<boolean> {
   const session = new Session({

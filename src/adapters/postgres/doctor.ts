@@ -17,8 +17,8 @@ import { Session } from './session.ts';
 const oldestVersion = 15;
 
 /**
- * Examines a database without changing it: whether it is reachable and writable, its version, its migrations,
- * its connections and its clock.
+ * Examines whether a database is reachable and writable, and examines its version, its migrations, its
+ * connections and its clock. Changes nothing.
  */
 export async function examinePostgres(
   connection: ConnectionOptions,
@@ -120,7 +120,8 @@ async function logFindings(client: pg.Client, configured: LogInUse): Promise<rea
 }
 
 /**
- * Returns no finding if the migration that creates the table is not applied yet, or if nothing was swept yet.
+ * Returns no finding if the migration that creates the table is not applied yet, or if no old data was
+ * removed yet.
  */
 async function sweepFindings(client: pg.Client): Promise<readonly Finding[]> {
   const { rows } = await client.query<{ present: boolean }>(

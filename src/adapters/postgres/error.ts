@@ -1,28 +1,29 @@
 import { AppError, isRetriable } from '../../domain/error.ts';
 
 /**
- * SQLSTATE classes and codes of errors that the database causes, not the statement: connection, resources,
- * operator intervention, serialization and deadlock, lock and statement timeouts, a read-only standby. Some
- * of them last until an operator acts: a login or privilege was withdrawn, or a database, table or column is
- * missing or was changed while we run. https://www.postgresql.org/docs/current/errcodes-appendix.html
+ * SQLSTATE classes and codes of errors that the state of the database causes, not the statement: connection,
+ * resources, operator intervention, serialization and deadlock, lock and statement timeouts, a read-only
+ * standby. Some of these errors last until an operator acts: the login or a privilege was withdrawn, or the
+ * database, a table or a column is missing or was changed.
+ * https://www.postgresql.org/docs/current/errcodes-appendix.html
  */
 const transientState = /^(08|28|40|53|55|57|58|25P03|25006|3D000|42501|42P01|42703|0A000)/;
 const transientErrno = /^(ECONN|EPIPE|ETIMEDOUT|ENOENT|EHOSTUNREACH|ENETUNREACH|EAI_AGAIN|ENOTFOUND)/;
 /**
- * Codes of Prisma. P1xxx are connection failures. The others mean that no connection is free, or that a
- * transaction was ended or could not begin.
+ * Error codes of Prisma. P1xxx are connection failures. The other codes mean that no connection is free, or
+ * that a transaction was ended or could not begin.
  */
 const transientPrisma = /^(P1\d{3}|P2024|P2028|P2034)$/;
-/** Messages of pg and Prisma about a connection that come without a code. */
+/** Messages of pg and Prisma about a failed connection. These errors have no code. */
 const transientMessage =
   /timeout exceeded when trying to connect|timeout expired|query read timeout|connection terminated|client has encountered a connection error|client was closed|too many notifications|cannot use a pool after/i;
 const transientKind =
   /^(DatabaseNotReachable|ConnectionClosed|SocketTimeout|TooManyConnections|TransactionWriteConflict|TlsConnectionError)$/;
 
-/** SQLSTATE of a canceled statement. The server cancels a statement when its timeout is over. */
+/** SQLSTATE of a canceled statement. The server cancels a statement that exceeds its timeout. */
 const statementTimeout = '57014';
 
-/** SQLSTATE of a statement whose wait for a lock reached the limit. */
+/** SQLSTATE of a statement that waited for a lock longer than allowed. */
 const lockTimeout = '55P03';
 
 interface DatabaseError {
@@ -40,13 +41,14 @@ interface DatabaseError {
 }
 
 /**
- * Translates an error into the one that the ports promise: UNAVAILABLE if the same statement may succeed
- * later. Returns other errors unchanged.
+ * Returns UNAVAILABLE, as the ports promise, if the same statement may succeed later. Returns other errors
+ * unchanged.
  */
 export function toPortError(error: unknown): unknown {
   if (error instanceof AppError || !(error instanceof Error)) return error;
   const { code = '', message = '', meta } = error as DatabaseError;
-  // Several statements failed for different reasons.
+  // Without a code, an AggregateError contains the errors of several statements, which may have different
+  // reasons.
   if (error instanceof AggregateError && code === '') return aggregated(error.errors.map(toPortError));
   const cause = meta?.driverAdapterError?.cause;
   const transient =
@@ -70,9 +72,9 @@ function aggregated(errors: readonly unknown[]): AggregateError {
 }
 
 /**
- * Returns START_REFUSED if the login lacks a right. Only commands and starting processes use this. A process
- * that already serves requests waits instead, because an operator may grant rights while it runs. Returns
- * undefined for any other error.
+ * Returns START_REFUSED if the login lacks a right. Returns undefined for any other error. Only commands and
+ * starting processes call this function. A process that already serves requests waits instead, because an
+ * operator may grant the right while the process runs.
  */
 export function missingRight(error: unknown): AppError | undefined {
   const cause = isRetriable(error) ? (error as AppError).cause : error;
@@ -108,7 +110,7 @@ export async function translated<T>(work: Promise<T>): Promise<T> {
   }
 }
 
-/** Returns the same functions with their errors translated. */
+/** Wraps functions so that their errors are translated. */
 export function withTranslatedErrors<Functions extends object>(functions: Functions): Functions {
   const entries = Object.entries(
     functions as Record<string, (...args: readonly unknown[]) => Promise<unknown>>,
@@ -118,9 +120,9 @@ export function withTranslatedErrors<Functions extends object>(functions: Functi
   ) as Functions;
 }
 
-/** The message of the driver. It never contains a password. */
+/** Returns the message of the driver. The message never contains a password. */
 export function reasonOf(error: unknown): string {
-  // If several addresses were tried, this reports the first one.
+  // If the driver tried several addresses, the reason is the error of the first address.
   const first = error instanceof AggregateError ? (error.errors[0] as unknown) : error;
   const { message, code } = first as NodeJS.ErrnoException;
   return message || code || String(first);

@@ -15,13 +15,13 @@ afterAll(() => storage.close());
 const user = (userId: string, tenantId = 'default'): UserKey => ({ tenantId, userId });
 const now = new Date('2026-11-20T12:00:00Z');
 
-it('leaves connections to the worker and the log, whatever callers do', async () => {
+it('the store for callers leaves connections to the worker and the log, whatever callers do', async () => {
   const { database, connection } = storage;
   let end = () => {};
   const until = new Promise<void>((resolve) => {
     end = resolve;
   });
-  /** Occupies a connection. */
+  /** Occupies a connection until `end` is called. */
   const hold = async (): Promise<never> => {
     const client = await database.pool.connect();
     await until;

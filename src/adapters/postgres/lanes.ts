@@ -4,30 +4,34 @@ import type { Store } from '../../ports/store/store.ts';
 import { timeouts } from './connection.ts';
 
 /**
- * How many connections of the pool callers may use at once, by purpose. The worker and the log use the rest.
+ * The maximum number of connections of the pool that callers use at the same time, by purpose. The worker and
+ * the log use the other connections.
  */
 interface Lanes {
-  /** Reads of a few rows by their keys. */
+  /** For reads of a few rows by their keys. */
   readonly short: Lane;
-  /** Reads whose cost grows with the data of a user or a tenant. */
+  /** For reads whose cost grows with the data of a user or a tenant. */
   readonly long: Lane;
   readonly writes: Lane;
 }
 
-/** The store for callers of the API. */
+/** The store that the API uses for its callers. */
 export interface CallersStore {
   readonly store: Store;
-  /** Statements and transactions of callers that wait for a connection. */
+  /** The number of statements and transactions of callers that wait for a connection. */
   waiting(): number;
-  /** How many of them were refused, because too many waited or because they waited too long. */
+  /**
+   * The number of statements and transactions of callers that were refused, because too many were waiting or
+   * because they waited too long.
+   */
   refused(): number;
 }
 
 function createLanes(poolSize: number): Lanes {
   const shareOf = (share: number) => Math.max(1, Math.floor(poolSize * share));
   const waits = { maxWaitMs: timeouts.statement_timeout, maxWaitingPerUser: 500 };
-  // One user leaves a connection for the other users of the tenant, and one tenant leaves a connection for
-  // the other tenants.
+  // The limits per user and per tenant leave a connection for the other users of the tenant and for the other
+  // tenants.
   const fair = (what: string, total: number) =>
     createLane({
       ...waits,
@@ -46,7 +50,7 @@ function createLanes(poolSize: number): Lanes {
 
 const own = (key: UserKey) => key;
 const ofTenant = (tenantId: string): UserKey => ({ tenantId, userId: '' });
-/** Reads for several users are rare, so each takes only one turn, that of its first user. */
+/** A read for several users counts only against the limit of the first user, because such reads are rare. */
 const ofFirst = ([first]: readonly UserKey[]) => first ?? ofTenant('');
 const ofTenants = ({ tenantIds }: { readonly tenantIds?: readonly string[] }) =>
   ofTenant(tenantIds?.[0] ?? '');
@@ -60,9 +64,9 @@ function through<First, Rest extends readonly unknown[], Result>(
 }
 
 /**
- * Shares the connections of a pool between callers, and leaves a fifth of them to the worker and the log.
- * There is no deadlock: a caller that waits for a connection holds none, and a transaction never reads
- * outside of itself.
+ * Shares the connections of a pool between callers, and leaves a fifth of the connections to the worker and
+ * the log. Callers cannot deadlock: a caller that waits for a connection holds no other connection, and a
+ * transaction uses only its own connection.
  */
 export function createCallersStore(store: Store, { poolSize }: { readonly poolSize: number }): CallersStore {
   const lanes = createLanes(poolSize);

@@ -30,14 +30,14 @@ async function openStorage(): Promise<TestStorage> {
 const alice = { tenantId: 'default', userId: 'alice' };
 const lifeMs = 30 * 60_000;
 
-/** Advances the clock of sessions by this time. */
+/** Advances the clock of the sessions by this time. */
 function passMs(ms: number): void {
   const now = performance.now();
   vi.spyOn(performance, 'now').mockImplementation(() => now + ms);
 }
 
 describe('a session of a pool', () => {
-  /** A message of the protocol: its type, its length and its content. */
+  /** Builds a message of the protocol from its type and its content. */
   const message = (type: string, content: Buffer) => {
     const length = Buffer.alloc(4);
     length.writeInt32BE(content.length + 4);
@@ -45,7 +45,7 @@ describe('a session of a pool', () => {
   };
   const shutdown = ['SFATAL', 'VFATAL', 'C57P01', 'Mterminating connection'].join('\0');
 
-  it('rejects if the server shuts down in the moment in which the session opens', async () => {
+  it('rejects its query if the server shuts down while the session opens', async () => {
     const server = createServer((socket) => {
       socket.on('error', () => {});
       socket.once('data', () =>
@@ -62,7 +62,7 @@ describe('a session of a pool', () => {
     await once(server, 'listening');
     const { port } = server.address() as AddressInfo;
     const pool = new pg.Pool({ Client: Session, host: '127.0.0.1', port, user: 'unseen', ssl: false });
-    // Without a listener of its own, the pool would end the process as well.
+    // Without an error listener the pool would end the process too.
     pool.on('error', () => {});
     closing.push(() => pool.end());
     await expect(pool.query('SELECT 1')).rejects.toThrow();
@@ -70,7 +70,7 @@ describe('a session of a pool', () => {
 });
 
 describe('a database that was read-only', () => {
-  /** Runs five writes at once, on five sessions. Returns how many succeeded. */
+  /** Runs five writes at the same time, each on its own session. Returns how many writes succeeded. */
   async function write({ store }: TestStorage): Promise<number> {
     const writes = Array.from({ length: 5 }, () =>
       store.transaction((transaction) => transaction.ensureUsers([alice], new Date())),
@@ -79,7 +79,7 @@ describe('a database that was read-only', () => {
   }
   const ofThis = (sql: string) => `DO $$ BEGIN EXECUTE format('${sql}', current_database()); END $$`;
 
-  it('accepts writes of every session as soon as it is writable, and is not ready until then', async () => {
+  it('is not ready until it accepts writes, and then every session can write at once', async () => {
     const storage = await openStorage();
     const { store, query } = storage;
     expect(await write(storage)).toBe(5);
@@ -99,7 +99,7 @@ describe('a database that was read-only', () => {
     for (let round = 0; round < 4; round += 1) expect(await write(storage)).toBe(5);
   });
 
-  it('is not ready while every write fails for another reason, and is ready when writes succeed', async () => {
+  it('is not ready while every write fails for another reason, and is ready when writes succeed again', async () => {
     const storage = await openStorage();
     const { store, query } = storage;
     await query('ALTER TABLE app_user RENAME TO elsewhere');
@@ -108,7 +108,7 @@ describe('a database that was read-only', () => {
     passMs(11_000);
     expect(await write(storage)).toBe(0);
     expect(await store.problem()).toMatch(/^writes to PostgreSQL fail: relation "app_user" does not exist$/);
-    // Without recent writes a new session decides.
+    // If there were no recent writes, a new session decides.
     passMs(11_000);
     expect(await store.problem()).toBeUndefined();
     await query('ALTER TABLE elsewhere RENAME TO app_user');
@@ -126,13 +126,13 @@ describe('a session', () => {
     const first = await pidOf(database);
     expect(await pidOf(database)).toBe(first);
     passMs(1.2 * lifeMs);
-    // This is the last use of the old session.
+    // This query is the last use of the old session.
     await pidOf(database);
     vi.restoreAllMocks();
     expect(await pidOf(database)).not.toBe(first);
   });
 
-  it('does not end at the same time as sessions that began with it', () => {
+  it('ends at another time than sessions that started at the same time', () => {
     const sessions = Array.from({ length: 100 }, () => new Session());
     const spent = () => sessions.filter(({ isSpent }) => isSpent).length;
     passMs(0.79 * lifeMs);
@@ -144,7 +144,7 @@ describe('a session', () => {
     expect(spent()).toBe(100);
   });
 
-  it('is replaced if its prepared statements are outdated', async () => {
+  it('is replaced if a migration makes its prepared statements invalid', async () => {
     const { database, query } = await openStorage();
     await query('CREATE TABLE thing (id int)');
     const client = await database.pool.connect();
@@ -157,7 +157,7 @@ describe('a session', () => {
   });
 });
 
-it('leaves no timer behind when a consumer stops while its servers are away', async () => {
+it('a consumer leaves no timer when it stops while its servers are unreachable', async () => {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
   closing.push(async () => vi.useRealTimers());
   const warn = vi.fn();
@@ -188,7 +188,10 @@ describe('a URL with several hosts', () => {
       onDatabase(connectionStringOf((servers[n] as EmbeddedPostgres).connection), 'postgres'),
       (client) => client.query(sql),
     );
-  /** Makes the server at this index the one that accepts writes. Both servers lose their sessions. */
+  /**
+   * Makes the server at the index `primary` the only server that accepts writes. Both servers close their
+   * sessions.
+   */
   async function promote(primary: number): Promise<void> {
     for (const n of [0, 1]) {
       const isReadOnly = n === primary ? 'off' : 'on';
@@ -200,7 +203,7 @@ describe('a URL with several hosts', () => {
     }
   }
 
-  /** Opens proxies to both servers. Returns them and the URL with both hosts. */
+  /** Opens a proxy to each of the two servers. Returns the proxies and a URL with both hosts. */
   async function openLines() {
     const lines = await Promise.all(
       servers.map(({ connection }) => openLine(connectionStringOf(connection))),
@@ -217,7 +220,7 @@ describe('a URL with several hosts', () => {
     };
   }
 
-  it('connects every session to the server that accepts writes, also after a failover', async () => {
+  it('connects every session to the server that accepts writes, even after a failover', async () => {
     await promote(1);
     const { connection } = await openLines();
     const database = connect(connection, { maxConnections: 4 });
@@ -234,7 +237,7 @@ describe('a URL with several hosts', () => {
     expect(await database.writes.problem()).toBeUndefined();
   }, 60_000);
 
-  it('skips servers that are away or do not answer, and reports the reason for each', async () => {
+  it('skips servers that are unreachable or do not answer, and the error has a reason for each server', async () => {
     await promote(1);
     const { a, b, hosts, connection } = await openLines();
     const isOpened = async () => {

@@ -3,21 +3,21 @@ import { serverUrls } from '../../ports/server-urls.ts';
 import { reasonOf } from './error.ts';
 
 /**
- * How long a session lives, in ms. Each session varies it by up to a fifth, so that sessions that began
- * together do not end together.
+ * The lifetime of a session, in ms. The lifetime of each session varies by up to a fifth, so that sessions
+ * that start together do not end together.
  */
 const lifetimeMs = 30 * 60_000;
 
 /**
- * How long all servers of a URL together may take to say whether they accept writes, in ms. It is shorter
- * than the time a session may take to open.
+ * The maximum time, in ms, for asking all servers of a URL whether they accept writes. It is shorter than the
+ * time that a session may take to open.
  */
 const choosingMs = 4_000;
 
 /**
- * SQLSTATE classes and codes after which the same statement fails again on this session but may succeed on
- * another: connection, shutdown, a read-only server or session, a transaction that was idle for too long, a
- * prepared statement that the session does not know or that a migration outdated.
+ * SQLSTATE classes and codes after which a statement fails again on this session but may succeed on another
+ * session: connection, shutdown, a read-only server or session, a transaction that was idle for too long, a
+ * prepared statement that the session does not know or that a migration made invalid.
  */
 const lostState = /^(08|57P0|25006|25P03|26000|0A000)/;
 
@@ -26,15 +26,15 @@ const readOnlyState = '25006';
 const readOnlySql = `SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::bool AS "isReadOnly"`;
 
 /**
- * The server of each URL that last accepted writes. It is asked first, because another server may not answer
- * at all.
+ * Maps each URL to the server that most recently accepted writes. This server is asked first, because another
+ * server may not answer at all.
  */
 const lastChosen = new Map<string, string>();
 
 /**
  * A connection to PostgreSQL. All adapters connect with this class. If a URL has several hosts or
- * `target_session_attrs`, the session connects to the first server that accepts writes. A session knows when
- * it should not be used again.
+ * `target_session_attrs`, the session connects to the first server that accepts writes. `isSpent` says when a
+ * session must not be used again.
  */
 export class Session extends pg.Client {
   readonly #config: pg.ClientConfig;
@@ -51,32 +51,34 @@ export class Session extends pg.Client {
         : { ...config, connectionString: serverUrls(connectionString)[0] },
     );
     this.#config = config;
-    // A pool attaches its own listener some microtasks after a session has opened. Without this listener, a shutdown of
-    // the server in between would end the process.
+    // A pool attaches its error listener shortly after a session has opened. If the server shut down before
+    // that, the error event would end the process without this listener.
     this.on('error', () => {});
-    // The server reports every error here, even the error of a statement whose caller no longer waits.
+    // The server's errors arrive here, including errors of a statement whose caller no longer waits.
     this.connection.on('errorMessage', ({ code = '' }: pg.DatabaseError) => {
       if (lostState.test(code)) this.#isLost = true;
       if (code === readOnlyState) this.#refusedWrite = true;
     });
   }
 
-  /** Whether this session should be replaced, because it is useless or too old. */
+  /** Whether this session should be replaced, because it is unusable or older than its lifetime. */
   get isSpent(): boolean {
     return this.#isLost || performance.now() >= this.#endsAt;
   }
 
-  /** The remaining life of the session, in ms. */
+  /** The remaining lifetime of the session, in ms. */
   get lifeLeftMs(): number {
     return this.#endsAt - performance.now();
   }
 
-  /** Whether the server refused a write because the server or this session is read-only. */
+  /**
+   * Whether the server has refused a write of this session, because the server or the session is read-only.
+   */
   get refusedWrite(): boolean {
     return this.#refusedWrite;
   }
 
-  /** Ends the session at its next release. */
+  /** Ends the session when its user releases it. */
   retire(): void {
     this.#isLost = true;
   }
@@ -106,7 +108,7 @@ export class Session extends pg.Client {
     return this;
   }
 
-  /** May be called more than once. */
+  /** May be called several times. */
   override end(): Promise<void>;
   override end(callback: (err: Error) => void): void;
   override end(callback?: (err: Error) => void): Promise<void> | undefined {
@@ -121,15 +123,15 @@ function mustChoose(url: string): boolean {
   return serverUrls(url).length > 1 || /[?&]target_session_attrs=(read-write|primary)(&|$)/.test(url);
 }
 
-/** Whether the server of a session, or the session itself, refuses writes. */
+/** Whether the server or the session refuses writes. */
 export async function isReadOnly(client: pg.Client): Promise<boolean> {
   const { rows } = await client.query<{ isReadOnly: boolean }>(readOnlySql);
   return rows[0]?.isReadOnly ?? false;
 }
 
 /**
- * Asks the servers of a URL in turn for one that accepts writes. If there is none, rejects with the reason of
- * each server.
+ * Asks the servers of a URL one after another and returns the first that accepts writes. If none does,
+ * rejects with the reason of each server.
  */
 async function chooseServer(config: pg.ClientConfig, url: string): Promise<Pick<pg.Client, 'host' | 'port'>> {
   const servers = serverUrls(url);
@@ -159,15 +161,15 @@ async function chooseServer(config: pg.ClientConfig, url: string): Promise<Pick<
   throw noServer(refusals);
 }
 
-/** Why a server was not chosen. */
+/** The reason why a server was not chosen. */
 interface Refusal {
   readonly host: string;
   readonly error: unknown;
 }
 
 /**
- * The error if no server accepts writes: a connection failure, or the common reason if all servers refused
- * the login or the database.
+ * Returns the error for the case that no server accepts writes. If all servers refused the login or the
+ * database for the same reason, returns that reason, otherwise a connection failure.
  */
 function noServer(refusals: readonly Refusal[]): unknown {
   const codes = refusals.map(({ error }) => String((error as pg.DatabaseError).code));

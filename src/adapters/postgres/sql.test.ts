@@ -17,14 +17,14 @@ afterAll(async () => {
   await storage.close();
 });
 
-/** The prepared statements of the only connection. */
+/** Returns the prepared statements of the only connection. */
 const kept = async () =>
   (await database.pool.query<{ statement: string }>('SELECT statement FROM pg_prepared_statements')).rows.map(
     ({ statement }) => statement,
   );
 
 describe('the prepared statements of a connection', () => {
-  it('stay few for many different filters of notifications, and include the frequent ones', async () => {
+  it('remain few for many different filters of notifications, and include the frequent statements', async () => {
     const store = createPostgresStore(database);
     const user = { tenantId: 'default', userId: 'alice' };
     await store.transaction((transaction) => transaction.ensureUsers([user], now));

@@ -1,11 +1,14 @@
 import type pg from 'pg';
 
 /**
- * Runs statements that are written as templates. A value in `${}` is a fragment that `sql` made. Any other
- * value becomes a bound parameter.
+ * Runs statements that are written as templates. A fragment of `sql` in `${}` becomes part of the statement.
+ * Any other value becomes a bound parameter.
  */
 export interface Queryable {
-  /** Returns the rows. A `bigint` column becomes a BigInt, `timestamptz` a Date, `jsonb` the parsed value. */
+  /**
+   * Returns the rows. A `bigint` column becomes a BigInt, a `timestamptz` column a Date, and a `jsonb` column
+   * the parsed value.
+   */
   query<Row>(strings: TemplateStringsArray, ...values: readonly unknown[]): Promise<Row[]>;
   /** Returns the number of written rows. */
   execute(strings: TemplateStringsArray, ...values: readonly unknown[]): Promise<number>;
@@ -28,30 +31,33 @@ const raw = (text: string) => new Fragment([text], []);
 export const sql = Object.assign(
   (strings: TemplateStringsArray, ...values: readonly unknown[]) => new Fragment(strings, values),
   {
-    /** Inserts a text unchanged. The text must never come from a caller. */
+    /**
+     * Inserts a text into the statement unchanged. The text must never come from a caller, because it could
+     * inject SQL.
+     */
     raw,
     /**
-     * Joins parts with a separator. A part that is not a fragment becomes a bound parameter. Needs at least
-     * one part.
+     * Joins parts with a separator. A part that is not a fragment becomes a bound parameter. At least one
+     * part is required.
      */
     join: ([first, ...others]: readonly unknown[], separator = ',') =>
       new Fragment(['', ...others.map(() => separator), ''], [first, ...others]),
-    /** No text. */
+    /** The empty fragment. */
     empty: raw(''),
   },
 );
 
 /**
  * Joins the values of a column with line breaks, for `string_to_array(…, E'\n')`. The values must not contain
- * a line break. An array costs ten times as much, because pg escapes every element.
+ * a line break. Passing an array instead costs ten times as much, because pg escapes every element.
  */
 export function lines<Row>(rows: readonly Row[], column: (row: Row) => string | number): string {
   return rows.map(column).join('\n');
 }
 
 /**
- * The values of a column as an array, or null if every value is null. `unnest` fills a null column with
- * nulls, and neither side has to read it.
+ * Returns the values of a column as an array, or null if every value is null. `unnest` fills a null column
+ * with nulls, so neither pg nor PostgreSQL spends time on it.
  */
 export function sparse<Row, Value>(
   rows: readonly Row[],
@@ -60,7 +66,7 @@ export function sparse<Row, Value>(
   return rows.every((row) => column(row) === null) ? null : rows.map(column);
 }
 
-/** One of the texts that a template has produced. */
+/** One of the statements that a template has produced. */
 interface Text {
   readonly text: string;
   uses: number;
@@ -69,7 +75,7 @@ interface Text {
 
 interface Template {
   readonly texts: Map<string, Text>;
-  /** The text of a template without fragments. It never changes, so it is built once. */
+  /** The text of a template without fragments. This text never changes, so it is built only once. */
   fixed?: Text;
   named: number;
 }
@@ -120,13 +126,13 @@ function textOf({ texts }: Template, text: string): Text {
 }
 
 /**
- * PostgreSQL plans a named statement once per connection and keeps the plan until the connection ends. A plan
- * takes about 70 kB. A template with optional parts has hundreds of texts. So each further text of a template
- * needs twice as many uses as the one before it to get a name. A frequent text gets a name soon, and rare
- * combinations of filters stay unnamed.
+ * PostgreSQL plans a named statement once per connection and stores the plan until the connection ends. A
+ * plan takes about 70 kB. A template with optional parts can produce hundreds of texts. So a text gets a name
+ * only after a number of uses, and this number doubles with each name that its template has given. Frequent
+ * texts soon get a name, and rare combinations of filters get none.
  */
 function prepared(template: Template, text: Text, values: unknown[]): pg.QueryConfig {
-  // A statement without parameters is DDL or similar, and runs once.
+  // A statement without parameters is usually DDL and runs only once.
   if (values.length === 0) return { text: text.text };
   if (text.name === undefined) {
     text.uses += 1;
@@ -139,9 +145,8 @@ function prepared(template: Template, text: Text, values: unknown[]): pg.QueryCo
 }
 
 /**
- * Runs SQL directly on a connection. A raw query through Prisma costs five times the CPU of a query through
- * pg, and every batch and every request would pay for it
- * (docs/decisions/0004-run-sql-for-batches-through-pg.md).
+ * Runs SQL directly on a connection of pg. A raw query through Prisma costs five times the CPU, in every
+ * batch and every request (docs/decisions/0004-run-sql-for-batches-through-pg.md).
  */
 export function queryable(client: Pick<pg.ClientBase, 'query'>): Queryable {
   const run = (strings: TemplateStringsArray, values: readonly unknown[]) =>
@@ -153,12 +158,12 @@ export function queryable(client: Pick<pg.ClientBase, 'query'>): Queryable {
   };
 }
 
-/** Registers writes that are awaited together with the commit. */
+/** Registers writes of a transaction that need not be awaited before the commit. The commit awaits them. */
 export type Finish = (...writes: readonly Promise<void>[]) => void;
 
 /**
- * Runs each transaction on a connection of its own, and rolls it back if its work rejects. `queriesOn` is
- * called once per connection. Its result serves all transactions of that connection, one at a time.
+ * Runs each transaction on one connection of the pool, and rolls it back if its work rejects. `queriesOn` is
+ * called once per connection. Its result is reused for all transactions on that connection, one at a time.
  */
 export function createTransactions<Queries>(
   pool: pg.Pool,
@@ -173,7 +178,7 @@ export function createTransactions<Queries>(
       last: [] as Promise<void>[],
       queries: queriesOn(queryable(client), (...writes) => {
         connection.last.push(...writes);
-        // If the work fails later, no code awaits these writes.
+        // If the work of the transaction fails later, no code awaits these writes.
         for (const write of writes) write.catch(() => {});
       }),
     };
@@ -187,19 +192,20 @@ export function createTransactions<Queries>(
     connection.last = [];
     let broken = false;
     try {
-      // BEGIN is sent together with the first statement. If BEGIN fails, that statement fails too.
+      // BEGIN is sent together with the first statement. If BEGIN fails, the first statement fails too.
       const [, result] = await Promise.all([client.query(begin), work(connection.queries)]);
       const { last } = connection;
-      // A write may fail before its statement is sent. PostgreSQL does not know about such a failure and
-      // would commit.
+      // A write may fail in this process before its statement is sent. PostgreSQL does not learn of such a
+      // failure and would commit the transaction.
       await Promise.race([Promise.all(last), new Promise<void>((resolve) => process.nextTick(resolve))]);
-      // If a statement of the transaction failed, COMMIT runs a ROLLBACK and reports no error.
+      // If a statement of the transaction has failed, PostgreSQL rolls back at COMMIT and reports no error,
+      // only the command ROLLBACK.
       const [{ command }] = await Promise.all([client.query('COMMIT'), ...last]);
       if (command !== 'COMMIT')
         throw new Error('a statement of the transaction failed, but its work resolved');
       return result;
     } catch (error) {
-      // A connection that cannot roll back within this time is not reused.
+      // If the rollback fails or takes longer than this, the connection is closed.
       const rollback = { text: 'ROLLBACK', query_timeout: 1_000 };
       await client.query(rollback).catch(() => {
         broken = true;
@@ -212,8 +218,8 @@ export function createTransactions<Queries>(
 }
 
 /**
- * Runs `work` while no other session works under this name. Resolves to false if another session does. The
- * exclusive right ends with the connection.
+ * Runs `work` under an exclusive lock with this name. Resolves to false, without running `work`, if another
+ * session holds the lock. The lock ends with the connection.
  */
 export async function exclusively(pool: pg.Pool, name: string, work: () => Promise<void>): Promise<boolean> {
   const client = await pool.connect();
@@ -226,8 +232,8 @@ export async function exclusively(pool: pg.Pool, name: string, work: () => Promi
     await work();
     return true;
   } finally {
-    // If the unlock fails, the connection is closed. Otherwise the next user of the connection would hold the
-    // lock.
+    // If the unlock fails, the connection is closed. Otherwise the next user of the connection would still
+    // hold the lock.
     await ask('pg_advisory_unlock').then(
       () => client.release(),
       () => client.release(true),

@@ -25,7 +25,7 @@ beforeAll(async () => {
 afterAll(() => storage.close());
 
 let users = 0;
-/** A user key that no other test uses. */
+/** Returns a user key that no other test uses. */
 const anyone = (): UserKey => ({ tenantId: 'default', userId: `user-${++users}` });
 
 /** Creates a user that no other test uses. */
@@ -51,7 +51,7 @@ const view = (key: UserKey, fields: Partial<PageView> = {}): PageView => ({
 const addViews = (views: readonly PageView[]) =>
   store.transaction((transaction) => transaction.addPageViews(views));
 
-/** Delivers `count` notifications like the flow. */
+/** Delivers `count` notifications like a worker. */
 async function deliverTo(key: UserKey, count: number, fields: Partial<Notification> = {}): Promise<Inbox> {
   return store.transaction(async (transaction) => {
     await transaction.ensureUsers([key], now);
@@ -79,7 +79,7 @@ function defer() {
 }
 
 describe('a transaction', () => {
-  it('keeps all of its writes, or none if the work rejects', async () => {
+  it('stores all of its writes, or none if the work rejects', async () => {
     const key = anyone();
     const work = (fails: boolean) =>
       store.transaction(async (transaction) => {
@@ -96,7 +96,7 @@ describe('a transaction', () => {
     expect(await store.countPageViews(key, {})).toBe(1);
   });
 
-  it('rejects and keeps nothing if a statement failed but the work resolved', async () => {
+  it('rejects and stores nothing if a statement failed but the work resolved', async () => {
     const key = anyone();
     const twice = view(key);
     const work = store.transaction(async (transaction) => {
@@ -107,7 +107,7 @@ describe('a transaction', () => {
     expect(await store.users([key])).toEqual([]);
   });
 
-  it('keeps nothing if one of its last writes fails, in the database or before it', async () => {
+  it('stores nothing if one of its last writes fails, either in the database or before it is sent', async () => {
     const key = anyone();
     const twice = view(key);
     const finishing = (...last: ((transaction: StoreTransaction) => Promise<void>)[]) =>
@@ -124,7 +124,7 @@ describe('a transaction', () => {
     expect(await store.countPageViews(key, {})).toBe(2);
   });
 
-  it('rejects with UNAVAILABLE if a lock is not granted in time, and its connection stays usable', async () => {
+  it('rejects with UNAVAILABLE if a lock is not granted in time, and its connection can be used again', async () => {
     const key = await someone();
     const held = defer();
     const locked = defer();
@@ -155,8 +155,8 @@ describe('a transaction', () => {
   });
 });
 
-describe('a database that is away', () => {
-  /** A call of every function of the store. */
+describe('an unreachable database', () => {
+  /** Returns one call for every function of the store. */
   const calls = (to: Store, key: UserKey): readonly (() => Promise<unknown>)[] => [
     () => to.users([key]),
     () => to.inboxes([key]),
@@ -180,7 +180,7 @@ describe('a database that is away', () => {
     () => to.transaction((transaction) => transaction.lockInboxes([key], now)),
   ];
 
-  it('makes every function reject with UNAVAILABLE and no other error, however it fails', async () => {
+  it('makes every function of the store reject with UNAVAILABLE and no other error, for every kind of failure', async () => {
     const line = await openLine(storage.connection.connectionString);
     const database = connect({ connectionString: line.connectionString }, { maxConnections: 20 });
     const behind = createPostgresStore(database);
@@ -221,7 +221,7 @@ describe('claimEvents', () => {
   const claim = (events: readonly EventIdentity[], to: Store = store) =>
     to.transaction((transaction) => transaction.claimEvents(events, now));
 
-  it('says whether each event is new, and only the first of two equal events is', async () => {
+  it('returns for each event whether it is new, and of two equal events only the first is new', async () => {
     const [a, b, c] = [identity(uuidV7()), identity(uuidV7()), identity(uuidV7())];
     expect(await claim([b, a, b, b])).toEqual([true, true, false, false]);
     expect(await claim([c, a, c, b])).toEqual([true, false, false, false]);
@@ -259,7 +259,7 @@ describe('claimEvents', () => {
     expect(await claim(events)).toEqual(ids.map(() => false));
   });
 
-  it('releases claims when the transaction fails', async () => {
+  it('releases the claimed events if the transaction fails', async () => {
     const event = identity(uuidV7());
     const failing = store.transaction(async (transaction) => {
       expect(await transaction.claimEvents([event], now)).toEqual([true]);
@@ -269,7 +269,7 @@ describe('claimEvents', () => {
     expect(await claim([event])).toEqual([true]);
   });
 
-  it('gives each event to one of several workers, in any order of the events', async () => {
+  it('gives each event to only one of several workers, whatever the order of the events is', async () => {
     const workers = [store, createPostgresStore(storage.connectAgain())];
     for (let round = 0; round < 10; round += 1) {
       const events = Array.from({ length: 100 }, () => identity(uuidV7()));
@@ -284,12 +284,12 @@ describe('claimEvents', () => {
     }
   });
 
-  it('never makes two workers deadlock', async () => {
+  it('never leads to a deadlock of two workers', async () => {
     const events = Array.from({ length: 3 }, () => identity(uuidV7()));
     const claimed = defer();
     const held = defer();
-    // The middle event is claimed first, so that each of the two transactions gets as far as it can. Then it
-    // is released.
+    // One transaction claims the middle event first. So each of the two other transactions claims some events
+    // and then waits. Then the first transaction ends.
     const middle = store.transaction(async (transaction) => {
       await transaction.claimEvents(events.slice(1, 2), now);
       claimed.resolve();
@@ -308,7 +308,7 @@ describe('claimEvents', () => {
     expect([...forwards, ...backwards].filter(Boolean)).toHaveLength(3);
   });
 
-  it('waits for a transaction that claimed the same event, and gets the event if that transaction fails', async () => {
+  it('waits for another transaction that claimed the same event, and claims the event if that transaction fails', async () => {
     const event = identity(uuidV7());
     const claimed = defer();
     const held = defer();
@@ -336,7 +336,7 @@ describe('bindKeys', () => {
     ...fields,
   });
 
-  it('returns for each key the digest it was first bound to', async () => {
+  it('returns for each key the digest to which the key was first bound', async () => {
     const [a, b] = [uuidV7(), uuidV7()];
     expect(await store.bindKeys([key(a, '1'), key(b, '2'), key(a, '3'), key(a, '1')], now)).toEqual([
       '1',
@@ -361,7 +361,7 @@ describe('bindKeys', () => {
     expect(await store.bindKeys(keys, now)).toEqual(['1', '2', '3', '4']);
   });
 
-  it('binds a key once if callers race, in any order of several keys', async () => {
+  it('binds a key only once if several callers bind it at the same time, whatever the order of their keys is', async () => {
     for (let round = 0; round < 10; round += 1) {
       const names = Array.from({ length: 20 }, () => uuidV7());
       const racers = await Promise.all(
@@ -383,7 +383,7 @@ describe('users', () => {
   const patch = (key: UserKey, fields: object) =>
     store.transaction((transaction) => transaction.patchUsers([{ ...key, patch: fields }], now));
 
-  it('are created once, with defaults, and stay unchanged when ensured again', async () => {
+  it('are created once with defaults, and do not change when `ensureUsers` is called again', async () => {
     const key = anyone();
     const ensure = (at: Date) => store.transaction((transaction) => transaction.ensureUsers([key, key], at));
     await ensure(now);
@@ -394,7 +394,7 @@ describe('users', () => {
     ]);
   });
 
-  it('keep the fields that a patch omits, and get the default for a field that is null', async () => {
+  it('do not change in a field that a patch omits, and get the default for a field that is null in the patch', async () => {
     const key = anyone();
     const is = async (timeZone: string, canReceiveNotifications: boolean) =>
       expect(await store.users([key])).toMatchObject([{ timeZone, canReceiveNotifications }]);
@@ -411,7 +411,7 @@ describe('users', () => {
     await is('UTC', true);
   });
 
-  it('are created and changed in one call, which reports the created ones', async () => {
+  it('are created and changed in one call, which reports which users it created', async () => {
     const [a, b, c] = [anyone(), anyone(), anyone()];
     await patch(b, {});
     const patches = [
@@ -432,7 +432,7 @@ describe('users', () => {
     ]);
   });
 
-  it('are found by tenant and id together', async () => {
+  it('are found by the tenant and the id together', async () => {
     const { userId } = anyone();
     const keys = ['t1', 't2'].map((tenantId) => ({ tenantId, userId }));
     await store.transaction((transaction) => transaction.ensureUsers([keys[0] as UserKey], now));
@@ -440,7 +440,7 @@ describe('users', () => {
     expect(await store.users([])).toEqual([]);
   });
 
-  it('are locked in one order when several are created or changed, so transactions never deadlock', async () => {
+  it('are locked in the same order by every transaction that creates or changes several users, so transactions never deadlock', async () => {
     for (let round = 0; round < 6; round += 1) {
       // Sorting by `tenant/user` and sorting by two columns give these keys different orders.
       const keys = ['a', 'a-b'].flatMap((tenantId) =>
@@ -459,7 +459,7 @@ describe('users', () => {
 });
 
 describe('page views', () => {
-  it('are in the partition of the month they happened in, including its first and last instant', async () => {
+  it('are in the partition of their month, even at the first and the last instant of the month', async () => {
     const key = anyone();
     const moments = [
       '2025-12-31T23:59:59.999Z',
@@ -518,7 +518,7 @@ describe('page views', () => {
     expect(await store.pageView(anyone(), views[0] as PageView)).toBeUndefined();
   });
 
-  it('are paged within the range, completely and without repeats, however many share a moment', async () => {
+  it('are paged within the range without gaps and repeats, even if many page views have the same time', async () => {
     const moment = fc.nat(6);
     const arbitrary = fc.record({
       moments: fc.array(moment, { maxLength: 25 }),
@@ -556,7 +556,7 @@ describe('page views', () => {
     );
   });
 
-  it('keep their pages when newer ones arrive between two pages', async () => {
+  it('are on the same pages even if newer page views arrive between two reads', async () => {
     const key = anyone();
     await addViews(Array.from({ length: 6 }, (_, n) => view(key, { occurredAt: minutes(n) })));
     const page = await store.pageViews(key, { first: 3 });
@@ -567,7 +567,7 @@ describe('page views', () => {
 });
 
 describe('inboxes', () => {
-  it('are returned in the order of the keys and created if missing, only for existing users', async () => {
+  it('are returned in the order of the keys, and missing inboxes of existing users are created', async () => {
     const keys = [await someone(), await someone(), await someone(), anyone()];
     const [a, b, c, nobody] = keys as [UserKey, UserKey, UserKey, UserKey];
     await deliverTo(b, 2);
@@ -583,7 +583,7 @@ describe('inboxes', () => {
     expect(await storage.query('SELECT FROM inbox WHERE user_id = $1', [nobody.userId])).toEqual([]);
   });
 
-  it('are locked in one order whatever the order of the keys, so transactions never deadlock', async () => {
+  it('are locked in the same order whatever the order of the keys is, so transactions never deadlock', async () => {
     // Sorting by `tenant/user` and sorting by two columns give these keys different orders.
     const keys = ['a', 'a-b'].flatMap((tenantId) =>
       Array.from({ length: 20 }, (_, n) => ({ tenantId, userId: `locked ${n}` })),
@@ -599,7 +599,7 @@ describe('inboxes', () => {
     }
   });
 
-  it('stay locked until the end of the transaction, and the next transaction sees the saved state', async () => {
+  it('remain locked until the end of the transaction, and the next transaction sees the saved state', async () => {
     const keys = distinctUsers([await someone(), await someone(), await someone()]);
     await Promise.all(
       Array.from({ length: 30 }, (_, n) =>
@@ -724,7 +724,7 @@ describe('notifications', () => {
   });
 
   it('count as seen at the first opening that covered them', async () => {
-    // The seqs are 1 to 8, and openings move the watermark up to some of them.
+    // The seqs are 1 to 8. The openings move the watermark to some of these seqs.
     const openings = fc
       .uniqueArray(fc.integer({ min: 1, max: 8 }), { maxLength: 5 })
       .map((ups) => ups.toSorted((a, b) => a - b));
@@ -750,7 +750,7 @@ describe('notifications', () => {
 });
 
 describe('dead letters', () => {
-  it('are stored completely, once per place in the log', async () => {
+  it('are stored completely, and only once per offset of the log', async () => {
     const letter = (offset: number, fields: Partial<DeadLetter> = {}): DeadLetter => ({
       tenantId: '',
       topic: 'incoming.user_activity',
@@ -793,7 +793,7 @@ describe('dead letters', () => {
 });
 
 describe('times', () => {
-  it('are the same instants in any time zone of the database', async () => {
+  it('remain the same instants in any time zone of the database', async () => {
     const far = await openTestStorage();
     try {
       const name = new URL(far.connection.connectionString).pathname.slice(1);

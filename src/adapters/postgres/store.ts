@@ -42,17 +42,20 @@ import { createUserLookups, createUserReads, createUserWrites } from './tables/u
 import { createWaitingReads, createWaitingWrites } from './tables/waiting.ts';
 import type { WriteHealth } from './write-health.ts';
 
-/** How long a probe may take, in ms. A small write takes less, and a caller of the probe waits longer. */
+/**
+ * The maximum time of a probe, in ms. A small write takes less time, and callers of the probe wait longer
+ * than this.
+ */
 const probeMs = 1_000;
 
-/** Whether a table of this schema is locked against writes, or a session waits for such a lock. */
+/** Whether a session holds a lock that blocks writes to a table of this schema, or waits for such a lock. */
 const isTableLocked = sql`EXISTS (
   SELECT FROM pg_locks JOIN pg_class ON pg_class.oid = relation
   WHERE locktype = 'relation' AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
     AND relnamespace = current_schema()::regnamespace
     AND mode IN ('ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock'))`;
 
-/** The reads that a transaction and the store have in common. */
+/** Creates the reads that exist both in a transaction and in the store. */
 const createSharedReads = (db: Queryable) => ({
   ...createUserReads(db),
   ...createPreferenceReads(db),
@@ -77,7 +80,7 @@ const createReads = (db: Queryable) => ({
   stats: (key: UserKey, window: StatsWindow) => readStats(db, key, window),
 });
 
-/** Reads of single rows and counts, through the typed client. */
+/** Creates the reads of single rows and counts through Prisma's typed client. */
 const createLookups = (prisma: PrismaClient) => ({
   ...createUserLookups(prisma),
   ...createPageViewLookups(prisma),
@@ -119,7 +122,7 @@ function createTransactionQueries(db: Queryable, finish: Finish) {
 const createHealth = (db: Queryable, writes: WriteHealth): HealthStore => ({
   async version() {
     const [row] = await db.query<{ version: string }>`SELECT current_setting('server_version') AS version`;
-    // Distributions append their own text to the version.
+    // Some distributions append their own text to the version number.
     return row?.version.split(' ')[0] ?? '';
   },
   async ping() {
@@ -127,7 +130,7 @@ const createHealth = (db: Queryable, writes: WriteHealth): HealthStore => ({
   },
   problem: () => writes.problem(),
   async probe() {
-    // PostgreSQL writes this message to its write-ahead log and nowhere else.
+    // PostgreSQL writes this message only to its write-ahead log, not to a table.
     const write = db.query<{ isLocked: boolean }>`
         SELECT ${isTableLocked} AS "isLocked" FROM pg_logical_emit_message(true, ${'unseen'}::text, 'probe')`;
     const [row] = await withDeadline(write, probeMs);
@@ -139,8 +142,8 @@ const createHealth = (db: Queryable, writes: WriteHealth): HealthStore => ({
 const snapshot = 'BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY';
 
 /**
- * Creates the store. Sets of rows and frequent statements use pg, other reads use Prisma's typed client
- * (docs/decisions/0004).
+ * Creates the store. Reads and writes of many rows and frequent statements use pg. Other reads use Prisma's
+ * typed client (docs/decisions/0004).
  */
 export function createPostgresStore(
   { prisma, pool, writes, close }: Database,
@@ -148,9 +151,10 @@ export function createPostgresStore(
     holdsLog = false,
   }: {
     /**
-     * Whether the log is a table of the same database. Defaults to false. If it is, a projection whose result
-     * is not published may be acknowledged before it is on disk. A crash that undoes the projection also
-     * undoes the position, which is later in the write-ahead log. The records were on disk before.
+     * Whether the log is a table of the same database. Defaults to false. If true, a projection that
+     * publishes nothing may be acknowledged before it is on disk. This is safe: the consumer position is
+     * later in the write-ahead log, so a crash that undoes the projection also undoes the position. The
+     * records are on disk before the projection, so they are delivered again.
      */
     readonly holdsLog?: boolean;
   } = {},

@@ -5,7 +5,7 @@ afterEach(() => {
   vi.restoreAllMocks();
 });
 
-it('asks the database with one session at a time, and at most once a second while it accepts writes', async () => {
+it('the write health asks the database with one session at a time, and at most once per second while the database accepts writes', async () => {
   const atMs = vi.spyOn(performance, 'now').mockReturnValue(0);
   const isReadOnly = vi.fn(async () => false);
   const health = createWriteHealth({ isReadOnly, onWritable() {} });
@@ -19,7 +19,7 @@ it('asks the database with one session at a time, and at most once a second whil
   expect(isReadOnly).toHaveBeenCalledTimes(2);
 });
 
-it('asks a database that does not answer again with the next call', async () => {
+it('the write health asks again at the next call if the database did not answer', async () => {
   const isReadOnly = vi.fn(async () => false).mockRejectedValueOnce(new Error('no route'));
   const health = createWriteHealth({ isReadOnly, onWritable() {} });
   expect(await health.problem()).toBe('PostgreSQL does not answer: no route');

@@ -3,40 +3,40 @@ import { isRetriable } from '../../domain/error.ts';
 import { reasonOf, toPortError } from './error.ts';
 
 /**
- * How long, in ms, a successful write proves that writes succeed. The same holds for a new session that may
- * write.
+ * For this time, in ms, after a successful write, the database counts as writable. The same is true after a
+ * new session that may write.
  */
 const freshMs = 1_000;
 
-/** If writes fail for this long, in ms, and none succeeds, there is a problem. */
+/** After this time, in ms, of failed writes without a success, `problem` reports a problem. */
 const failingMs = 10_000;
 
-/** How often, in ms, a read-only database is asked whether it still is. */
+/** The time, in ms, between two checks whether a read-only database is still read-only. */
 const recheckMs = 1_000;
 
 const readOnlyProblem = 'PostgreSQL is read-only';
 
 /**
- * Knows whether writes succeed, from the outcome of recent writes. If there was none, it asks the database in
- * a new session.
+ * Tells whether writes succeed. Uses the outcome of recent writes. If there was none, opens a new session and
+ * asks the database.
  */
 export interface WriteHealth {
   /** Awaits a write and records its outcome. */
   noted<T>(write: Promise<T>): Promise<T>;
   /**
-   * Reports that a session refused a write as read-only. Either the database is read-only, or the session is
-   * still read-only after a failover.
+   * The caller reports that a session refused a write as read-only. The reason is either a read-only
+   * database, or an old session that is still read-only after a failover.
    */
   suspect(): void;
-  /** Describes the problem in a few words. Resolves to undefined if writes succeed. */
+  /** Resolves to a short description of the problem. Resolves to undefined if writes succeed. */
   problem(): Promise<string | undefined>;
   close(): void;
 }
 
 /**
- * Creates the health of writes. `isReadOnly` opens a session and asks the database. `onWritable` is called
- * when the database accepts writes after a session refused one. Sessions that were opened before may still be
- * read-only.
+ * Creates a `WriteHealth`. `isReadOnly` opens a session and asks the database. `onWritable` is called
+ * when the database accepts writes again after a session refused one. Sessions that were opened earlier may
+ * still be read-only.
  */
 export function createWriteHealth({
   isReadOnly,
@@ -46,15 +46,15 @@ export function createWriteHealth({
   readonly onWritable: () => void;
 }): WriteHealth {
   const closing = new AbortController();
-  /** When a write last succeeded, or when a new session last reported that it may write. */
+  /** The time of the last successful write, or of the last new session that was allowed to write. */
   let writableAt = Number.NEGATIVE_INFINITY;
-  /** The failures since the last success. */
+  /** The failed writes since the last success. */
   let failing: { readonly since: number; readonly last: number; readonly reason: string } | undefined;
   let isChecking = false;
   let readOnly = false;
   let asking: Promise<boolean> | undefined;
 
-  /** Opens one session at a time, because any client may call `/readyz`. */
+  /** Opens at most one session at a time, because any client may call `/readyz` at any rate. */
   function ask(): Promise<boolean> {
     asking ??= isReadOnly()
       .then((answer) => {
@@ -68,10 +68,10 @@ export function createWriteHealth({
     return asking;
   }
 
-  /** Asks until the database accepts writes. */
+  /** Asks repeatedly until the database accepts writes. */
   async function check(): Promise<void> {
-    // If the database does not answer, the last answer counts. The next write, or `problem`, reports what is
-    // wrong.
+    // If the database does not answer, the last answer remains valid. The next write, or the next call of
+    // `problem`, reports that the database does not answer.
     while (await ask().catch(() => readOnly))
       await delay(recheckMs, undefined, { signal: closing.signal, ref: false });
     onWritable();
@@ -80,7 +80,7 @@ export function createWriteHealth({
   function suspect(): void {
     if (isChecking) return;
     isChecking = true;
-    // `check` rejects when the health is closed.
+    // `check` rejects when `close` is called.
     void check()
       .catch(() => {})
       .finally(() => {
@@ -109,7 +109,8 @@ export function createWriteHealth({
     async problem() {
       if (readOnly) return readOnlyProblem;
       const now = performance.now();
-      // Without a recent write a new session decides, because a process that is not ready receives no writes.
+      // Failures older than `failingMs` are ignored and a new session decides, because a process that is not
+      // ready receives no writes that could succeed.
       if (failing && now - failing.since > failingMs && now - failing.last < failingMs)
         return `writes to PostgreSQL fail: ${failing.reason}`;
       if (!failing && now - writableAt < freshMs) return undefined;

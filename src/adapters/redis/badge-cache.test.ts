@@ -28,7 +28,7 @@ describe.each([
     setting: 'min-replicas-to-write',
     fault: '3',
   },
-])('Redis $name', ({ cluster, state, setting, fault }) => {
+])('the badge cache in Redis $name', ({ cluster, state, setting, fault }) => {
   let dir: string;
   let redis: PrivateInstance;
   let storage: TestStorage;
@@ -55,7 +55,7 @@ describe.each([
     return cache;
   }
 
-  /** Waits until the cache stores and returns a badge. */
+  /** Waits until the cache stores a badge and returns it. */
   async function serves(cache: BadgeCache): Promise<void> {
     await vi.waitFor(async () => {
       const badge = badgeOf(anyone(), 1);
@@ -78,7 +78,7 @@ describe.each([
 
   badgeCacheContract(async () => ({ open, close }));
 
-  it('returns nothing promptly while Redis is away or frozen, logs that once, and works again when Redis is back', async () => {
+  it('promptly returns no badge while Redis is unreachable or frozen, logs one line, and works again when Redis answers', async () => {
     const warn = vi.fn();
     const info = vi.fn();
     const cache = await open({ logger: { ...silent, warn, info } });
@@ -104,7 +104,7 @@ describe.each([
     expect(info).toHaveBeenCalledTimes(1);
   });
 
-  it(`never returns a badge that a failed write should have replaced, when Redis ${state}`, async () => {
+  it(`never returns a badge that a write should have replaced, if the write failed because Redis ${state}`, async () => {
     const cache = await open();
     const user = anyone();
     await cache.write([badgeOf(user, 1)]);
@@ -122,7 +122,7 @@ describe.each([
     await serves(cache);
   });
 
-  it('returns the old badge if it is read after the failure (control)', async () => {
+  it('returns the old badge to a process whose own write did not fail (control: the check above can fail)', async () => {
     const [cache, other] = [await open(), await open()];
     const user = anyone();
     await cache.write([badgeOf(user, 1)]);
@@ -142,7 +142,7 @@ describe.each([
     expect(await cache.read([user])).toEqual([badgeOf(user, 10)]);
   });
 
-  it('tolerates a key of another type', async () => {
+  it('returns no badge for a key of another type, and works again', async () => {
     const cache = await open();
     const user = anyone();
     await administrate('LPUSH', `unseen:badge:default/${user.userId}`, 'x');
@@ -151,8 +151,11 @@ describe.each([
     await serves(await open());
   });
 
-  describe('for queries', () => {
-    /** The count that a user reads right after opening the inbox, if every earlier read used the cache. */
+  describe('used by the badge query', () => {
+    /**
+     * Returns the number of unseen notifications that a user reads directly after opening the inbox. Earlier
+     * reads use the cache.
+     */
     async function unseenAfterOpening(
       change: (cache: BadgeCache) => BadgeCache,
     ): Promise<number | undefined> {
@@ -171,15 +174,15 @@ describe.each([
       return (await read.badge(user)).unseen;
     }
 
-    it('shows users the result of their own change', async () => {
+    it("shows a user the result of the user's own change", async () => {
       expect(await unseenAfterOpening((cache) => cache)).toBe(0);
     });
 
-    it('shows an old state if changes are not written to the cache (control)', async () => {
+    it('shows an old state if changes are not written to the cache (control: the check above can fail)', async () => {
       expect(await unseenAfterOpening((cache) => ({ ...cache, write: async () => {} }))).toBe(1);
     });
 
-    it('queries the database once for repeated reads, and once for all missing badges', async () => {
+    it('queries the database only once for repeated reads, and only once for all missing badges', async () => {
       const inboxes = vi.fn(storage.store.inboxes);
       const store = { ...storage.store, inboxes };
       const read = createRead({ store, cache: await open(), clock: createTestClock() });
@@ -193,12 +196,12 @@ describe.each([
         expect(await Promise.all(many.map((user) => read.badge(user)))).toEqual(first);
         expect(inboxes).not.toHaveBeenCalled();
       }, waiting);
-      // These reads must not be older than the moment of the call.
+      // `currentBadge` must return a state that is not older than the call, so it reads the database.
       await read.currentBadge(many[0] ?? anyone());
       expect(inboxes).toHaveBeenCalledTimes(1);
     });
 
-    it('reads the database while Redis is away', async () => {
+    it('reads the database while Redis is unreachable', async () => {
       const { store } = storage;
       const read = createRead({ store, cache: await open(), clock: createTestClock() });
       await redis.kill();

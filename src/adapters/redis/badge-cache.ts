@@ -9,12 +9,12 @@ import { connectCluster, connectNode, createOutageReport, type RedisLocation } f
 const readTimeoutMs = 50;
 const writeTimeoutMs = 200;
 
-/** After this time without an answer to a command, in ms, a connection is replaced. */
+/** If a command has no answer for this time, in ms, the connection is replaced. */
 const silenceMs = 3_000;
 
 /**
- * A script that writes a badge unless a newer version is stored. KEYS: the key of the badge. ARGV: its
- * version, the badge, and its lifetime in ms. A stored value is `version badge`.
+ * A script that writes a badge unless Redis stores a newer version. KEYS: the key of the badge. ARGV: its
+ * version, the badge, and its lifetime in ms. A stored value has the form `version badge`.
  */
 const writeIfNotOlder = `
 local held = redis.call('GET', KEYS[1])
@@ -24,9 +24,9 @@ redis.call('SET', KEYS[1], ARGV[1] .. ' ' .. ARGV[2], 'PX', ARGV[3])
 return 1`;
 
 /**
- * Creates a cache of badges in Redis, with one key per user. If a command fails or is late, the cache is not
- * read for `badgeCacheMs`. By then every badge that a lost write should have replaced has expired. So reads
- * do not wait for a Redis that is away either.
+ * Creates a cache of badges in Redis, with one key per user. If a command fails or takes too long, nothing is
+ * read from the cache for `badgeCacheMs`. During this time every badge expires that a lost write should have
+ * replaced. In addition, reads do not wait for an unreachable Redis.
  */
 export function createRedisBadgeCache(
   { logger }: { readonly logger: Logger },
@@ -42,11 +42,12 @@ export function createRedisBadgeCache(
   let closed = false;
 
   /**
-   * Runs commands. If one fails or they take too long, resolves to undefined and stops reading for a while.
+   * Runs commands. If a command fails or the commands take too long, resolves to undefined, and reads skip
+   * the cache for `badgeCacheMs`.
    */
   async function attempt<T>(commands: () => readonly Promise<T>[], ms: number): Promise<T[] | undefined> {
     try {
-      // A cluster client would queue commands until the cluster is back.
+      // Without this check a cluster client would queue commands until the cluster is reachable.
       if (redis.status !== 'ready') throw new Error('There is no connection to Redis.');
       return await withDeadline(Promise.all(commands()), ms);
     } catch (err) {
@@ -62,7 +63,7 @@ export function createRedisBadgeCache(
       const held = isAsked
         ? await attempt(() => users.map((user) => redis.get(keyOf(user))), readTimeoutMs)
         : undefined;
-      // A write may have failed during the read.
+      // If a write has failed during the read, the result may be outdated.
       if (!held || performance.now() < distrustedUntil) return users.map(() => undefined);
       return held.map(parse);
     },

@@ -2,16 +2,16 @@ import type { EventEmitter } from 'node:events';
 import { Cluster, Redis, type RedisOptions } from 'ioredis';
 import type { Logger } from '../../ports/logger.ts';
 
-/** The location of Redis. */
+/** The address of Redis, and how to use it. */
 export interface RedisLocation {
-  /** A URL with `redis://`, or with `rediss://` for TLS. It may contain user, password and database. */
+  /** A URL with `redis://`, or with `rediss://` for TLS. It may contain a user, a password and a database. */
   readonly url: string;
   /**
-   * Whether the URL leads to a node of a Redis Cluster. Then pub/sub is sharded, and keys are spread over the
-   * nodes.
+   * Whether the URL is the address of a node of a Redis Cluster. Then pub/sub is sharded, and keys are
+   * distributed over the nodes.
    */
   readonly cluster: boolean;
-  /** A prefix of every channel and key, so that several installations can share a Redis. Defaults to ''. */
+  /** A prefix of all channels and keys. It allows several installations to share a Redis. Defaults to ''. */
   readonly namespace?: string;
 }
 
@@ -21,9 +21,10 @@ const retryStrategy = (attempt: number) =>
   Math.min(maxReconnectDelayMs, 50 * 2 ** attempt) * (0.5 + Math.random() / 2);
 
 /**
- * Options that all connections share. A connection reconnects by itself, forever. A command that was sent but
- * not answered when the connection broke is not sent again. ioredis leaves its promise pending, so every
- * command needs a deadline. Auto-pipelining is off for the same reason, because it waits for its last batch.
+ * The options of all connections. A connection reconnects automatically and without a limit. If the
+ * connection breaks after a command was sent and before its answer, ioredis does not send the command again
+ * and leaves its promise pending. So every command needs a deadline. Auto-pipelining is off, because after
+ * such a break it would wait forever for its last batch.
  */
 const common = {
   autoResubscribe: false,
@@ -33,8 +34,8 @@ const common = {
 } satisfies RedisOptions;
 
 /**
- * Opens a connection to one node. Commands fail while it is not connected. If a command has waited
- * `silenceMs` for any sign of life, the connection is replaced.
+ * Opens a connection to one node. Commands fail while there is no connection. If a command waits and Redis
+ * sends nothing for `silenceMs`, the connection is replaced.
  */
 export function connectNode(url: string, options: { readonly silenceMs: number }): Redis {
   return new Redis(url, {
@@ -45,16 +46,16 @@ export function connectNode(url: string, options: { readonly silenceMs: number }
   });
 }
 
-/** Creates a client of a cluster. It connects to the nodes on demand. */
+/** Creates a client of a cluster. The client connects to a node when the node is needed. */
 export function connectCluster(url: string, options: { readonly silenceMs: number }): Cluster {
   const { hostname, port, username, password, protocol } = new URL(url);
   return new Cluster([{ host: hostname, port: Number(port || 6379) }], {
     clusterRetryStrategy: retryStrategy,
     slotsRefreshInterval: 10_000,
-    // The client retries nothing, because the result would be too late.
+    // The client does not retry commands, because a late result is useless.
     retryDelayOnFailover: 0,
     retryDelayOnClusterDown: 0,
-    // The client must not resolve names, because the certificates are issued for names rather than addresses.
+    // The client must not resolve names to addresses, because the certificates contain names.
     dnsLookup: (address, callback) => callback(null, address),
     redisOptions: {
       ...common,
@@ -69,9 +70,9 @@ export function connectCluster(url: string, options: { readonly silenceMs: numbe
 const reminderMs = 60_000;
 
 /**
- * Creates a report that logs when something is away and when it is back, in few lines: one when the first
- * connection is lost or the first use fails, one when the last connection is back, and at most one a minute
- * in between.
+ * Creates a report that logs when a service becomes unreachable and when it is reachable again. It logs one
+ * line when the first connection is lost or the first command fails, at most one line per minute during the
+ * outage, and one line when all connections work again.
  */
 export function createOutageReport({ logger }: { readonly logger: Logger }, what: string) {
   const away = new Set<unknown>();
@@ -85,9 +86,9 @@ export function createOutageReport({ logger }: { readonly logger: Logger }, what
   }
 
   return {
-    /** Reports a failure, whether or not a connection is lost. */
+    /** Reports a failure, even if no connection is lost. */
     trouble,
-    /** Follows a connection until it is closed. */
+    /** Observes a connection until `forget`. */
     follow(connection: EventEmitter): void {
       const goes = (err?: unknown) => {
         away.add(connection);
@@ -100,7 +101,7 @@ export function createOutageReport({ logger }: { readonly logger: Logger }, what
         logger.info({}, `${what} is back`);
       });
     },
-    /** Stops following a connection that is closed on purpose. */
+    /** Stops observing a connection that is closed intentionally. */
     forget(connection: EventEmitter): void {
       away.delete(connection);
       for (const event of ['error', 'close', 'ready']) connection.removeAllListeners(event);

@@ -8,7 +8,7 @@ import { createRedisPubSub } from './pub-sub.ts';
 const timeoutMs = 5_000;
 
 /**
- * Examines a Redis: whether it is reachable, its version, whether it is a cluster as configured, a round trip
+ * Examines whether Redis is reachable and is a cluster as configured, and examines its version, a round trip
  * of pub/sub, and its clock.
  */
 export async function examineRedis(location: RedisLocation): Promise<readonly Finding[]> {
@@ -73,7 +73,7 @@ export async function examineRedis(location: RedisLocation): Promise<readonly Fi
   }
 }
 
-/** Sends a message to this process by pub/sub, as pushes do. */
+/** Sends a message to this process itself through pub/sub, like a push. */
 async function roundTrip(location: RedisLocation): Promise<Finding> {
   const pubSub = createRedisPubSub({ logger: silent }, location);
   const topic = `doctor:${crypto.randomUUID()}`;

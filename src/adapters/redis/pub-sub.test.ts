@@ -44,7 +44,7 @@ describe.each([
     return pubSub;
   }
 
-  /** Runs a command as an operator. */
+  /** Runs a command of Redis on a separate connection. */
   async function administrate(...command: [string, ...string[]]): Promise<unknown> {
     const admin = new Redis(redis.url);
     try {
@@ -54,7 +54,7 @@ describe.each([
     }
   }
 
-  /** Creates a pub/sub that records its messages on topic `a`, its gaps and its log lines. */
+  /** Creates a pub/sub and records its messages on topic `a`, its gaps and its log lines. */
   async function observed() {
     const warn = vi.fn();
     const info = vi.fn();
@@ -93,7 +93,7 @@ describe.each([
     { acrossProcesses: true, losesConnections: true },
   );
 
-  it('rejects at once when Redis is killed, and recovers by itself when Redis is back empty', async () => {
+  it('rejects at once when Redis is killed, and recovers automatically when Redis is reachable again without data', async () => {
     const { pubSub, received, gap, warn, info } = await observed();
     await redis.kill();
     for (let n = 0; n < 20; n += 1) {
@@ -112,7 +112,7 @@ describe.each([
     expect(warn).toHaveBeenCalledTimes(1);
   });
 
-  it('notices within 10 s that Redis is frozen, never blocks meanwhile, and reports a gap when Redis is back', async () => {
+  it('notices within 10 s that Redis is frozen, never blocks a publish, and reports a gap when Redis answers again', async () => {
     const { pubSub, received, gap, warn, info } = await observed();
     redis.freeze();
     try {
@@ -125,16 +125,17 @@ describe.each([
     } finally {
       redis.thaw();
     }
-    // The connection was replaced while Redis did not answer, so a gap is reported.
+    // The client replaced the connection while Redis did not answer, so it reports a gap.
     await vi.waitFor(() => expect(gap).toHaveBeenCalled(), waiting);
     await works(pubSub, received);
     await vi.waitFor(() => expect(info).toHaveBeenCalledTimes(1), waiting);
     expect(warn).toHaveBeenCalledTimes(1);
-    // The messages in the buffers of the frozen Redis went to closed connections. Nothing was sent again.
+    // The frozen Redis still had messages in its buffers, but for closed connections. No message was sent
+    // again.
     expect(received).not.toContain('lost');
   });
 
-  it('subscribes 10 000 topics with a few hundred commands, also after the connection is lost, and then reports a gap', async () => {
+  it('subscribes 10 000 topics with a few hundred commands, and does so again before it reports a gap after a lost connection', async () => {
     const { pubSub, received, gap } = await observed();
     const topics = Array.from({ length: 10_000 }, (_, n) => `topic-${n}`);
     const seen = new Set<string>();
@@ -150,7 +151,7 @@ describe.each([
 
     const atGap = new Promise<void>((resolve, reject) => {
       pubSub.onGap(() => {
-        // Every message that is published after the gap arrives, on every topic.
+        // Every message that is published after the gap arrives on its topic.
         pubSub.publish(topics.map((topic) => ({ topic, value: '' }))).then(resolve, reject);
       });
     });
@@ -206,7 +207,7 @@ describe.each([
     await vi.waitFor(() => expect(subscribed).toBe(true), waiting);
   });
 
-  it('reports a gap to all processes if one of them could not publish', async () => {
+  it('reports a gap to all processes if one of the processes could not publish', async () => {
     const [loser, { gap }] = [await open(), await observed()];
     await administrate('ACL', 'SETUSER', 'default', '-publish', '-spublish');
     await refusesPromptly(loser);
@@ -216,7 +217,7 @@ describe.each([
     await vi.waitFor(() => expect(gap).toHaveBeenCalledTimes(1), { timeout: 5_000 });
   });
 
-  it('publishes from the first moment', async () => {
+  it('publishes messages even before the first connection is open', async () => {
     const { received } = await observed();
     const pubSub = createRedisPubSub({ logger: silent }, { url: redis.url, cluster });
     opened.push(pubSub);
@@ -249,8 +250,8 @@ describe.each([
     }
   });
 
-  describe('a message lost with a connection', () => {
-    /** Whether a watcher sees a change whose message was lost while its connection was away. */
+  describe('a change whose message was lost with a connection', () => {
+    /** Returns whether a subscriber sees a change whose message was lost with its connection. */
     async function isHealed(change: (pubSub: PubSub) => PubSub): Promise<boolean> {
       const { store } = storage;
       const user = { tenantId: 'default', userId: crypto.randomUUID() };
@@ -276,18 +277,18 @@ describe.each([
       }
     }
 
-    it('is recovered', async () => {
+    it('is shown to a subscriber', async () => {
       expect(await isHealed((pubSub) => pubSub)).toBe(true);
     });
 
-    it('is not recovered if no gap is reported (control)', async () => {
+    it('is not shown to a subscriber if no gap is reported (control: the check above can fail)', async () => {
       expect(await isHealed((pubSub) => ({ ...pubSub, onGap: () => () => {} }))).toBe(false);
     });
   });
 });
 
 describe('Redis pub/sub on a cluster of several nodes', () => {
-  it('follows channels to the node that takes them over, and reports a gap', async () => {
+  it('subscribes channels at the node to which they move, and reports a gap', async () => {
     const dir = mkdtempSync(join(tmpdir(), 'unseen-redis-'));
     const [one, two] = await Promise.all(
       ['one', 'two'].map((name) => startRedis({ dir: join(dir, name), cluster: true })),
@@ -320,7 +321,7 @@ describe('Redis pub/sub on a cluster of several nodes', () => {
       await isWhole();
       expect(gap).not.toHaveBeenCalled();
 
-      // With a new epoch its claims win over the earlier claims of the other node.
+      // A new configuration epoch makes the slots of this node win over the earlier slots of the first node.
       await second.call('CLUSTER', 'BUMPEPOCH');
       const newOwner = await second.cluster('MYID');
       for (const node of [second, first]) {
@@ -330,7 +331,7 @@ describe('Redis pub/sub on a cluster of several nodes', () => {
       }
       await vi.waitFor(() => expect(gap).toHaveBeenCalled(), waiting);
       await isWhole();
-      // Both nodes have subscribers.
+      // Each of the two nodes has subscribers.
       for (const node of [first, second]) {
         expect(await node.call('PUBSUB', 'SHARDCHANNELS')).not.toHaveLength(0);
       }

@@ -14,15 +14,18 @@ import { createShards, shardedChannelOf } from './shards.ts';
 import { createSubscriber, type Subscriber, type SubscriberEvents } from './subscriber.ts';
 
 /**
- * How long after a loss the other processes are notified, in ms. If that fails, it is tried again after the
- * same time.
+ * The time, in ms, between the loss of a message and its announcement to the other processes. A failed
+ * announcement is repeated after the same time.
  */
 const lossMs = 1_000;
 
-/** A publish that takes longer, in ms, fails. Pushes are best effort, and requests must not wait for them. */
+/**
+ * The maximum time, in ms, that a publish may take before it fails. A push may be lost, but a request must
+ * not wait for it.
+ */
 const publishTimeoutMs = 200;
 
-/** After this time without an answer to a command, in ms, a connection is replaced. */
+/** If a command has no answer for this time, in ms, the connection is replaced. */
 const silenceMs = { publisher: 3_000, subscriber: 5_000 };
 
 type Listener = (message: Message) => void;
@@ -45,15 +48,14 @@ interface Connections {
 }
 
 /**
- * Creates pub/sub between processes through Redis. It uses separate connections to publish and to subscribe.
- * A channel is subscribed once for all its listeners.
- * While Redis is away or does not answer, `publish` rejects with UNAVAILABLE within 200 ms, and the message
- * is not sent later. Subscriptions wait until Redis is back. A Redis that stops answering is noticed within 8
- * s.
- * After a lost connection everything is subscribed again. Only then are the listeners notified of a gap. If
- * one process could not publish, all processes have a gap. They are notified when Redis accepts messages
- * again.
- * This adapter logs outages, so callers need not.
+ * Creates pub/sub between processes through Redis. Publishing and subscribing use separate connections. Each
+ * channel is subscribed only once for all its listeners.
+ * While Redis is unreachable or does not answer, `publish` rejects with UNAVAILABLE within 200 ms, and the
+ * message is not sent later. Subscriptions wait until Redis is reachable. A Redis that stops answering is
+ * noticed within 8 s.
+ * After a lost connection, all channels are subscribed again before a gap is reported to the listeners. If
+ * one process could not publish, a gap is reported in all processes as soon as Redis accepts messages again.
+ * This adapter logs outages, so callers need not log them.
  */
 export function createRedisPubSub({ logger }: { readonly logger: Logger }, location: RedisLocation): PubSub {
   const { namespace = '' } = location;
@@ -72,7 +74,7 @@ export function createRedisPubSub({ logger }: { readonly logger: Logger }, locat
   const connections = connect(location, outages, events);
   const { publisher, subscriber } = connections;
   const channelOf = (topic: string) => connections.channelOf(topic, `${namespace}unseen:`);
-  // On this channel, processes announce that messages were lost before they reached Redis.
+  // On this channel a process announces that it could not send messages to Redis.
   const lossChannel = connections.channelOf('', `${namespace}unseen-loss:`);
   const channels = createChannels(subscriber, channelOf);
   const sender = createSender({ connections, outages }, lossChannel);
@@ -124,7 +126,7 @@ function connect(
   };
 }
 
-/** Creates the sender of messages. It announces lost messages to all processes. */
+/** Creates the sender of messages. If messages are lost, the sender announces the loss to all processes. */
 function createSender(
   { connections, outages }: { readonly connections: Connections; readonly outages: OutageReport },
   lossChannel: string,
@@ -132,7 +134,7 @@ function createSender(
   const { publisher, send } = connections;
   let closed = false;
   let lossTimer: NodeJS.Timeout | undefined;
-  // A publish directly after the start waits for the first connection. Later ones do not wait.
+  // A publish during the start waits for the first connection. Later calls do not wait for a connection.
   let opening: Promise<unknown> | undefined = new Promise((resolve) => publisher.once('ready', resolve));
   void opening.then(() => {
     opening = undefined;
@@ -141,15 +143,15 @@ function createSender(
   function deliver(messages: readonly Delivery[]): Promise<unknown> {
     const delivering = async () => {
       await opening;
-      // A cluster client would queue commands until the cluster is back.
+      // Without this check a cluster client would queue commands until the cluster is reachable.
       if (closed || publisher.status !== 'ready') throw new Error('There is no connection to Redis.');
-      // All messages are sent at once, without waiting in between.
+      // All messages are sent without waiting for the answers in between.
       await Promise.all(messages.map(([channel, value]) => send(channel, value)));
     };
     return withDeadline(delivering(), publishTimeoutMs);
   }
 
-  /** Announces a loss to all processes, and repeats until that succeeds. */
+  /** Announces a loss to all processes. Repeats the announcement until it succeeds. */
   function announceLoss(cause: unknown): void {
     if (closed) return;
     outages.trouble(cause);
@@ -178,7 +180,7 @@ function createSender(
   };
 }
 
-/** Creates the channels of this process. Each is subscribed once for all its listeners. */
+/** Creates the channels of this process. Each channel is subscribed only once for all its listeners. */
 function createChannels(subscriber: Subscriber, channelOf: (topic: string) => string) {
   const channels = new Map<string, Channel>();
   let closed = false;
@@ -194,7 +196,7 @@ function createChannels(subscriber: Subscriber, channelOf: (topic: string) => st
     const confirmed = new Promise<void>((resolve, reject) => {
       settle = (error) => (error === undefined ? resolve() : reject(error));
     });
-    // If a channel is left before it is confirmed, no caller awaits the promise.
+    // If the channel is unsubscribed before it is confirmed, no caller awaits this promise.
     confirmed.catch(() => {});
     channels.set(name, { topic, listeners: new Set([listener]), confirmed, settle });
     subscriber.join(name);
@@ -211,13 +213,14 @@ function createChannels(subscriber: Subscriber, channelOf: (topic: string) => st
 
   return {
     subscribe(topics: readonly string[], listen: Listener): Subscription {
-      // Each subscription has its own function, so that one listener may be subscribed twice.
+      // Each subscription wraps the listener in its own function. So the same listener can be subscribed
+      // twice.
       const listener = (message: Message) => listen(message);
       const distinct = closed ? [] : [...new Set(topics)];
       const confirmed = closed
         ? Promise.reject(new AppError('UNAVAILABLE', 'The pub/sub is closed.'))
         : Promise.all(distinct.map((topic) => join(topic, listener))).then(() => {});
-      // A caller that has ended the subscription no longer awaits it.
+      // A caller that has ended the subscription no longer awaits this promise.
       confirmed.catch(() => {});
       return {
         confirmed,
@@ -230,7 +233,7 @@ function createChannels(subscriber: Subscriber, channelOf: (topic: string) => st
       const channel = channels.get(name);
       if (!channel) return;
       channel.settle();
-      // Releases the settled promise, because there are as many channels as watched users.
+      // This releases the settled promise, because there is one channel per watched user.
       channel.settle = () => {};
     },
     deliver(name: string, value: string): void {
@@ -238,7 +241,7 @@ function createChannels(subscriber: Subscriber, channelOf: (topic: string) => st
       if (!channel) return;
       const { topic, listeners } = channel;
       const message = { topic, value };
-      // A listener may unsubscribe another listener while the message is delivered.
+      // A listener may unsubscribe another listener during the delivery of the message.
       for (const listener of [...listeners]) if (listeners.has(listener)) listener(message);
     },
     close(): void {

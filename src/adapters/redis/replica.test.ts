@@ -37,7 +37,7 @@ afterAll(async () => {
   rmSync(dir, { recursive: true, force: true });
 });
 
-it('blocks no request and shows no old state while Redis loads its data or accepts no writes, and recovers by itself', async () => {
+it('the server blocks no request and shows no old state while Redis loads its data or accepts no writes, and recovers automatically', async () => {
   const location = { url: servers[0]?.url ?? '', cluster: false };
   const cache = createRedisBadgeCache({ logger: silent }, location);
   const pubSub = createRedisPubSub({ logger: silent }, location);
@@ -59,7 +59,7 @@ it('blocks no request and shows no old state while Redis loads its data or accep
       expect(await cache.read([badge])).toEqual([badge]);
     }, waiting);
   let offset = 0;
-  /** A notification arrives and is opened. Both changes are pushed and can be read. */
+  /** Sends a notification and opens the inbox. Checks that both changes are pushed and can be read. */
   async function arrivesAndIsOpened(): Promise<void> {
     pushed.mockClear();
     offset += 1;
@@ -77,7 +77,7 @@ it('blocks no request and shows no old state while Redis loads its data or accep
     await serves();
     await arrivesAndIsOpened();
 
-    // The replica loads its data slowly from a primary.
+    // This makes Redis load the data of a primary slowly, as a replica.
     const keys = Array.from({ length: 1_000 }, (_, n) => [`key-${n}`, 'x'.repeat(100)]);
     await primary.mset(keys.flat());
     const old = { ...badgeOf(user, 0), unseen: 7 };

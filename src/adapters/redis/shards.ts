@@ -3,14 +3,14 @@ import { connectNode, type OutageReport, type RedisLocation } from './connect.ts
 import { createSubscriber, type Subscriber, type SubscriberEvents } from './subscriber.ts';
 
 /**
- * The number of groups of channels. Each group is in one slot, so that one command subscribes many channels,
- * and the groups spread over the nodes.
+ * The number of groups of channels. All channels of a group are in one slot, so one command can subscribe
+ * many channels. The groups are distributed over the nodes.
  */
 const groups = 256;
 
-/** The name of a topic's channel. Sharded pub/sub chooses the node by the text in the braces. */
+/** Returns the name of a topic's channel. Redis chooses the slot by the text in the braces. */
 export function shardedChannelOf(prefix: string, topic: string): string {
-  // FNV-1a.
+  // The hash is FNV-1a.
   let hash = 0x811c9dc5;
   for (let n = 0; n < topic.length; n += 1) hash = Math.imul(hash ^ topic.charCodeAt(n), 0x01000193);
   return `${prefix}{${(hash >>> 0) % groups}}:${topic}`;
@@ -19,10 +19,10 @@ export function shardedChannelOf(prefix: string, topic: string): string {
 const groupOf = (channel: string) => channel.slice(0, channel.indexOf('}') + 1);
 
 /**
- * Creates a subscriber for sharded pub/sub, with one connection per node that owns channels. If channels move
- * to another node, they are subscribed there, and then a gap is reported. The subscribers of ioredis are not
- * used: they do not report when they have subscribed again, and they need many commands for channels of
- * several slots.
+ * Creates a subscriber for sharded pub/sub, with one connection for each node that owns channels. If channels
+ * move to another node, the subscriber subscribes them at that node and then reports a gap. It does not use
+ * the sharded subscribers of ioredis, because they do not report when they have subscribed again, and they
+ * need many commands for channels of several slots.
  */
 export function createShards(
   { cluster, outages }: { readonly cluster: Cluster; readonly outages: OutageReport },
@@ -30,12 +30,12 @@ export function createShards(
   events: SubscriberEvents,
 ): Subscriber {
   const subscribers = new Map<string, Subscriber>();
-  /** The channels of each group, and the node (`host:port`) where they are subscribed. */
+  /** Maps each group to its channels and to the node (`host:port`) where they are subscribed. */
   const shards = new Map<string, { readonly channels: Set<string>; readonly slot: number; node?: string }>();
 
   cluster.on('refresh', assign);
 
-  /** Moves every group to the node that owns it. */
+  /** Subscribes every group at the node that owns its slot. */
   function assign(): void {
     for (const shard of shards.values()) {
       const node = ownerOf(shard.slot);
@@ -63,7 +63,7 @@ export function createShards(
     const at = new URL(url);
     at.host = node;
     const redis = connectNode(at.href, { silenceMs });
-    // Another node may own the slots now.
+    // When a connection closes or channels move, another node may own the slots.
     const refresh = () => cluster.refreshSlotsCache();
     redis.on('close', refresh).on('moved', refresh);
     const subscriber = createSubscriber({ redis, outages }, groupOf, events);
@@ -86,7 +86,7 @@ export function createShards(
     join(channel) {
       const { channels, node } = shardOf(channel);
       channels.add(channel);
-      // Without an owner the channel waits for the next refresh of the cluster.
+      // If no node owns the slot, the channel is subscribed at the next refresh of the cluster.
       if (node !== undefined) subscriberAt(node).join(channel);
     },
     leave(channel) {

@@ -1,20 +1,20 @@
 import type { Redis } from 'ioredis';
 import type { OutageReport } from './connect.ts';
 
-/** How many channels one command names at most. */
+/** The maximum number of channels in one command. */
 const channelsPerCommand = 500;
 
-/** How long after a refusal a subscription is tried again, in ms. */
+/** The time, in ms, after which a refused subscription is tried again. */
 const retryMs = 1_000;
 
-/** How often a connection is pinged for a sign of life, in ms. */
+/** The time, in ms, between two pings of a connection. */
 const pingMs = 3_000;
 
 /** A connection that listens to channels and recovers from failures. */
 export interface Subscriber {
   /**
-   * Listens to the channel until `leave`. `missed` means that the channel was already subscribed elsewhere
-   * and messages may have been missed since.
+   * Listens to the channel until `leave`. `missed` means that this process was subscribed to the channel at
+   * another node, and that messages may have been missed since.
    */
   join(channel: string, missed?: 'missed'): void;
   leave(channel: string): void;
@@ -22,10 +22,13 @@ export interface Subscriber {
 }
 
 export interface SubscriberEvents {
-  /** From now on every message of the channel arrives. Called at least once per `join`. */
+  /**
+   * The channel is subscribed: from now on every message of the channel arrives. Called at least once per
+   * `join`.
+   */
   confirmed(channel: string): void;
   message(channel: string, value: string): void;
-  /** Messages may have been missed. All channels are subscribed again. */
+  /** Messages may have been missed. Called when all channels are subscribed again. */
   gap(): void;
 }
 
@@ -35,9 +38,9 @@ interface Batch {
 }
 
 /**
- * Creates a subscriber. It combines the joins and leaves of one turn of the event loop into few commands. In
- * a cluster, `groupOf` returns the group of a sharded channel, because the channels of a command must be in
- * one slot. Outside of a cluster it is undefined.
+ * Creates a subscriber. It collects the joins and leaves of one turn of the event loop and sends them with
+ * few commands. In a cluster, `groupOf` returns the group of a sharded channel, because all channels of one
+ * command must be in the same slot. Without a cluster `groupOf` is undefined.
  */
 export function createSubscriber(
   { redis, outages }: { readonly redis: Redis; readonly outages: OutageReport },
@@ -45,10 +48,10 @@ export function createSubscriber(
   events: SubscriberEvents,
 ): Subscriber {
   const wanted = new Set<string>();
-  /** The command that subscribed each channel on this connection. */
+  /** Maps each channel to the command that subscribed it on this connection. */
   const batches = new Map<string, Batch>();
   const changed = new Set<string>();
-  /** The channels that were lost with a connection and are not yet subscribed again. */
+  /** The channels whose subscription ended with a lost connection and that are not subscribed again yet. */
   const lost = new Set<string>();
   let missed = false;
   let wasReady = false;
@@ -74,13 +77,14 @@ export function createSubscriber(
   redis.on(groupOf ? 'smessage' : 'message', (channel: string, value: string) => {
     if (!closed) events.message(channel, value);
   });
-  // The node gave channels to another node. It may have ended their subscriptions, so all channels are
-  // subscribed again. `createShards` learns the new owner and removes the moved channels here.
+  // Redis has moved channels from this node to another node. This may have ended subscriptions, so all
+  // channels are subscribed again. `createShards` finds the new node and removes the moved channels from this
+  // subscriber.
   redis.on('moved', () => {
     lose();
     later(retryMs);
   });
-  // The answer does not matter. Without an answer the connection is replaced after `silenceMs`.
+  // The answer is ignored. If there is no answer for `silenceMs`, the connection is replaced.
   const heartbeat = setInterval(() => {
     if (redis.status === 'ready') redis.ping().catch(() => {});
   }, pingMs).unref();
@@ -134,7 +138,8 @@ export function createSubscriber(
   function confirm(batch: Batch): void {
     batch.confirmed = true;
     for (const channel of batch.channels) {
-      // The channel was left meanwhile, or lost with its connection. Then another command handles it.
+      // In the meantime the channel was left, or its connection was lost. Then another command handles the
+      // channel.
       if (batches.get(channel) !== batch) continue;
       lost.delete(channel);
       if (wanted.has(channel)) events.confirmed(channel);

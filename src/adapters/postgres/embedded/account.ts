@@ -2,7 +2,7 @@ import { readFileSync, realpathSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { AppError } from '../../../domain/error.ts';
 
-/** The user that a server process runs as. */
+/** The operating system account that a server process runs as. */
 export interface Account {
   readonly uid: number;
   readonly gid: number;
@@ -10,10 +10,8 @@ export interface Account {
 
 /**
  * The account that PostgreSQL must run as. Undefined means the account of this process. PostgreSQL refuses to
- * run as root. So a root process starts it as the owner of the existing cluster, or as an unprivileged
- * account if there is no cluster yet.
- *
- * Throws START_REFUSED if the cluster belongs to an account that cannot run it.
+ * run as root, so a process of root starts PostgreSQL as the owner of the existing cluster. Without a cluster
+ * it uses an unprivileged account. Throws START_REFUSED if the owner of the cluster cannot run PostgreSQL.
  */
 export function serverAccount(cluster?: string): Account | undefined {
   const owner = cluster === undefined ? undefined : statSync(cluster, { throwIfNoEntry: false });
@@ -52,8 +50,8 @@ function unprivilegedAccount(): Account {
 }
 
 /**
- * Whether `account` may pass through the existing `directory` and all its parents. Checks mode bits, not
- * ACLs.
+ * Whether `account` may pass through the existing `directory` and all its parents. Only the mode bits are
+ * examined, not ACLs.
  */
 export function canReach(directory: string, account: Account | undefined): boolean {
   if (account === undefined) return true;

@@ -19,7 +19,7 @@ beforeEach(() => {
   base = mkdtempSync(join(tmpdir(), 'unseen-test-'));
   chmodSync(base, 0o755);
   root = join(base, 'package');
-  // If install scripts are off, npm installs the package without its links.
+  // If the package manager runs no install scripts, the package has no symbolic links.
   cpSync(installed, root, {
     recursive: true,
     filter: (path) => !lstatSync(path).isSymbolicLink(),
@@ -28,13 +28,13 @@ beforeEach(() => {
 
 afterEach(() => rmSync(base, { recursive: true, force: true }));
 
-describe('the embedded binaries', () => {
-  it('run even if the install script of the package was skipped', async () => {
+describe('the programs of the embedded PostgreSQL', () => {
+  it('run even if the package manager skipped the install script of the package', async () => {
     expect(versionOf(await findBinaries(undefined, join(base, 'copy'), root))).toContain('PostgreSQL');
     expect(existsSync(join(base, 'copy'))).toBe(false);
   });
 
-  it('are copied if the account of the server cannot reach them', { tags: ['root'] }, async () => {
+  it('are copied if the account of the server cannot reach the package', { tags: ['root'] }, async () => {
     chmodSync(root, 0o700);
     const found = await Promise.all([1, 2].map(() => findBinaries(nobody, join(base, 'copy'), root)));
     expect(found[0]).toEqual(found[1]);
@@ -42,7 +42,9 @@ describe('the embedded binaries', () => {
     expect(readdirSync(join(base, 'copy'))).toHaveLength(1);
   });
 
-  it('are refused if the account cannot reach a copy either', { tags: ['root'] }, async () => {
+  it('are refused if the account of the server cannot reach the copy either', {
+    tags: ['root'],
+  }, async () => {
     chmodSync(base, 0o700);
     await expect(findBinaries(nobody, join(base, 'copy'), root)).rejects.toMatchObject({
       code: 'START_REFUSED',

@@ -10,7 +10,7 @@ import { type Account, canReach } from './account.ts';
 export interface Binaries {
   readonly initdb: string;
   readonly postgres: string;
-  /** The version as in the file PG_VERSION of a cluster, for example `18`. */
+  /** The major version, in the form of the file PG_VERSION of a cluster, for example `18`. */
   readonly majorVersion: string;
 }
 
@@ -19,10 +19,10 @@ const linkList = z.array(z.object({ source: z.string(), target: z.string() }));
 
 /**
  * Finds the PostgreSQL of the optional npm package for this platform (installed in `root`), and makes it
- * usable by `account`. It does the work of the package's install script, which npm, pnpm and bun may skip. If
- * the installed files cannot be completed or reached, it uses a copy in `copyDirectory`.
- *
- * Rejects with START_REFUSED if the package is not installed.
+ * usable by `account`. This includes the work of the package's install script, which npm, pnpm and bun may
+ * skip. If the installed files cannot be completed or `account` cannot reach them, the function copies the
+ * package to `copyDirectory` and returns the copy. Rejects with START_REFUSED if the package is not
+ * installed.
  */
 export async function findBinaries(
   account: Account | undefined,
@@ -65,7 +65,7 @@ async function linkLibraries(root: string): Promise<boolean> {
     try {
       await symlink(relative(dirname(link), join(root, source)), link);
     } catch (error) {
-      // Another process that starts at the same time created it.
+      // Another process created the link at the same time.
       if (!isErrno(error, 'EEXIST')) return false;
     }
   }
@@ -74,15 +74,16 @@ async function linkLibraries(root: string): Promise<boolean> {
 
 function isOpenTo(root: string, account: Account | undefined): boolean {
   const bin = join(root, 'native/bin');
-  // Under a strict umask the files may be closed even if the directories are open.
+  // Under a strict umask other accounts may be unable to read the files even if they may enter the
+  // directories.
   return (
     canReach(bin, account) && (account === undefined || (statSync(join(bin, 'postgres')).mode & 0o005) === 5)
   );
 }
 
 /**
- * Copies the package. The copy gets its name only when it is complete, so neither racing starts nor killed
- * starts leave a broken copy.
+ * Copies the package. The copy gets its final name only when it is complete. So no process uses a partial
+ * copy of a killed process or of a process that starts at the same time.
  */
 async function copyOf(root: string, home: string, account: Account | undefined): Promise<string> {
   if (existsSync(home)) return home;
@@ -99,7 +100,7 @@ async function copyOf(root: string, home: string, account: Account | undefined):
     await cp(root, draft, {
       recursive: true,
       verbatimSymlinks: true,
-      // Static libraries are needed only to compile against.
+      // Only compilers need static libraries.
       filter: (path) => !path.endsWith('.a'),
     });
     await linkLibraries(draft);

@@ -26,22 +26,23 @@ export interface Cluster {
   readonly directory: string;
   readonly account: Account | undefined;
   readonly binaries: Binaries;
-  /** False for data that need not survive a crash. Then all settings that protect writes are off. */
+  /**
+   * Whether the data must survive a crash of the machine. If false, all settings that protect writes are off.
+   */
   readonly durable: boolean;
 }
 
 /** A server that this process started. */
 export interface Server {
-  /** The log output of a server that ended. Undefined while it runs. */
+  /** The log output of the server if it has ended. Undefined while the server runs. */
   failure(): string | undefined;
 }
 
 /**
- * Creates the cluster if there is none. The cluster is built next to its final place and renamed when it is
- * complete. So a killed start leaves no partial cluster. If two starts race, one of them wins and the other
- * uses the result.
- *
- * Rejects with START_REFUSED if initdb fails or if the cluster has another major version.
+ * Creates the cluster if there is none. initdb writes to a draft directory, which is renamed when it is
+ * complete. So a killed start leaves no partial cluster. If two processes create the cluster at the same
+ * time, both use the draft that is renamed first. Rejects with START_REFUSED if initdb fails or if the
+ * cluster has another major version.
  */
 export async function ensureCluster(cluster: Cluster): Promise<void> {
   const { directory, account, binaries, durable } = cluster;
@@ -89,14 +90,14 @@ async function initialize(cluster: Cluster, options: readonly string[]): Promise
 }
 
 /**
- * Removes the drafts of dead processes, which would stay forever. The name of a draft contains the pid of its
- * process.
+ * Removes the drafts of dead processes. No other code removes them. The name of a draft contains the pid of
+ * its process.
  */
 function removeAbandonedDrafts(directory: string): void {
   const prefix = `${basename(directory)}.new-`;
   for (const name of readdirSync(dirname(directory))) {
     if (!name.startsWith(prefix) || isRunning(Number.parseInt(name.slice(prefix.length), 10))) continue;
-    // A child of the dead process may still write there for a moment.
+    // A child of the dead process may still write to the draft for a moment.
     const retries = { maxRetries: 10, retryDelay: 50 };
     rmSync(join(dirname(directory), name), { recursive: true, force: true, ...retries });
   }
@@ -112,15 +113,15 @@ const settings = {
   max_connections: '60',
   shared_buffers: '128MB',
   max_wal_size: '512MB',
-  // There is no standby, and a standby cannot connect without TCP.
+  // An embedded server needs no WAL for a standby, because a standby cannot connect without TCP.
   wal_level: 'minimal',
   max_wal_senders: '0',
   jit: 'off',
   timezone: 'UTC',
   log_timezone: 'UTC',
-  // The log contains events of the server, not errors of statements. The application reports the errors of
-  // its statements, and their messages may contain personal data. So the log grows by a few lines a day at
-  // most.
+  // The log contains events of the server, such as starts, but not the errors of statements. The application
+  // itself reports these errors, and their messages may contain personal data. So the log grows by at most a
+  // few lines a day.
   log_min_messages: 'log',
   log_min_error_statement: 'panic',
   log_checkpoints: 'off',
@@ -130,7 +131,8 @@ const settings = {
 const unsafeSettings = { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off' };
 
 /**
- * Starts a server on the cluster. The server outlives this process. It is ready only when it accepts a login.
+ * Starts a server on the cluster. The server continues to run when this process ends. The server is ready
+ * only when it accepts a login.
  */
 export function launch(cluster: Cluster, socket: { host: string; port: number }, logFile: string): Server {
   if ((statSync(logFile, { throwIfNoEntry: false })?.size ?? 0) > 1_000_000)
@@ -161,8 +163,8 @@ export function launch(cluster: Cluster, socket: { host: string; port: number },
 }
 
 /**
- * Runs initdb or postgres on the cluster with its account. The program has its own session, so Ctrl-C reaches
- * only Unseen.
+ * Runs initdb or postgres with the account of the cluster. The program runs in its own session, so Ctrl-C in
+ * the terminal does not reach it.
  */
 function run(
   { directory, account }: Cluster,
@@ -170,8 +172,8 @@ function run(
   output: 'pipe' | number,
   options: readonly string[],
 ): ChildProcess {
-  // If the account may not pass through a parent directory, for example /root, it inherits the opened
-  // directory.
+  // If the account may not pass through a parent directory, for example /root, the program inherits a handle
+  // of the opened directory.
   const handle = canReach(directory, account)
     ? undefined
     : openSync(directory, constants.O_RDONLY | constants.O_DIRECTORY);
@@ -180,8 +182,9 @@ function run(
       ...account,
       cwd: directory,
       detached: true,
-      // The program gets nothing of the caller's environment, because PGDATA or a locale would change its
-      // behaviour. TZ saves initdb a search.
+      // The program does not get the environment of this process, because variables such as PGDATA or the
+      // locale would change its behaviour. With TZ set, initdb does not search for the time zone of the
+      // machine.
       env: { PATH: '/usr/bin:/bin', LC_ALL: 'C', TZ: 'UTC' },
       stdio: ['ignore', output, output, ...(handle === undefined ? [] : [handle])],
     });

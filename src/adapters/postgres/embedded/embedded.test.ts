@@ -21,14 +21,14 @@ import { type EmbeddedPostgres, startEmbeddedPostgres } from './embedded.ts';
 import { isRunning, livePostmaster } from './postmaster.ts';
 
 /**
- * A stopped data directory to copy. Creating it takes the longest, and most tests do not examine the first
- * start.
+ * A data directory of a stopped server, which the tests copy. Creating the cluster takes longest, and most
+ * tests do not examine the first start.
  */
 const template = mkdtempSync(join(tmpdir(), 'unseen-test-template-'));
 
 const nobody = { uid: 65534, gid: 65534 };
 
-/** The cleanup functions of a test, which run in reverse order. */
+/** The cleanup functions of a test. They run in reverse order. */
 const undo: (() => unknown)[] = [];
 
 beforeAll(async () => {
@@ -44,7 +44,7 @@ afterEach(async () => {
 });
 
 describe('the embedded PostgreSQL', () => {
-  it('keeps its data over stop and start', async () => {
+  it('has the same data after a stop and a start', async () => {
     const dataDir = newDataDir();
     const first = await start(dataDir);
     await writeNote(first, 'kept');
@@ -56,14 +56,14 @@ describe('the embedded PostgreSQL', () => {
     expect(await readNotes(second)).toEqual(['kept']);
   });
 
-  it('listens on a unix socket in a closed directory and on no port', async () => {
+  it('listens only on a unix socket in a directory that is closed to other accounts', async () => {
     const { connection } = await start(usedDataDir());
     const addresses = await query(connection, `SELECT current_setting('listen_addresses') AS value`);
     expect(addresses).toEqual([{ value: '' }]);
     expect(statSync(connection.host).mode & 0o777).toBe(0o700);
   });
 
-  it('outlives a kill -9 of its process, and the next start takes it over with the data', async () => {
+  it('continues to run after a kill -9 of its process, and the next start takes over the server with its data', async () => {
     const dataDir = usedDataDir();
     const owner = await startProcess(dataDir);
     await writeNote(owner, 'before the kill');
@@ -76,7 +76,7 @@ describe('the embedded PostgreSQL', () => {
     expect(await readNotes(next)).toEqual(['before the kill']);
   });
 
-  it('reports once that its server was killed -9, and another start brings the data back', async () => {
+  it('calls `onLost` once after a kill -9 of the server, and the next start has the same data', async () => {
     const dataDir = usedDataDir();
     const onLost = vi.fn<(reason: string) => void>();
     const first = await start(dataDir, onLost);
@@ -87,12 +87,12 @@ describe('the embedded PostgreSQL', () => {
     const second = await start(dataDir);
     expect(second.connection).toEqual(first.connection);
     await first.stop();
-    // The first owner has lost the server, so it left the server running.
+    // The first owner has lost the ownership of the server, so it did not stop the server.
     expect(await readNotes(second)).toEqual(['before the kill']);
     expect(onLost.mock.calls).toEqual([[expect.stringMatching(/connection/i)]]);
   });
 
-  it('starts with the data after a kill -9 of its process and its server', async () => {
+  it('starts with the same data after a kill -9 of its process and of its server', async () => {
     const dataDir = usedDataDir();
     const owner = await startProcess(dataDir);
     await writeNote(owner, 'before the kill');
@@ -107,7 +107,7 @@ describe('the embedded PostgreSQL', () => {
   it.each([
     ['is a zombie that nothing reaps', 'sleep 0 & echo $!; exec sleep 1000'],
     ['belongs to another program', 'echo $$; exec sleep 1000'],
-  ])('starts with the data if the pid in the lock file of a killed server %s', async (_, script) => {
+  ])('starts with the same data if the pid in the lock file of a killed server %s', async (_, script) => {
     const dataDir = usedDataDir();
     const owner = await startProcess(dataDir);
     await writeNote(owner, 'before the kill');
@@ -118,7 +118,7 @@ describe('the embedded PostgreSQL', () => {
     killServer(dataDir);
     await owner.kill();
 
-    // The process runs as the user of the server, because PostgreSQL ignores processes of other users.
+    // This process runs as the user of the server, because PostgreSQL ignores processes of other users.
     const { uid, gid } = statSync(clusterOf(dataDir));
     const other = spawn('/bin/sh', ['-c', script], { uid, gid, stdio: ['ignore', 'pipe', 'inherit'] });
     undo.push(() => other.kill());
@@ -130,7 +130,7 @@ describe('the embedded PostgreSQL', () => {
     expect(other.exitCode ?? other.signalCode).toBeNull();
   });
 
-  it('has one owner, and the error of a second start says which process to stop', async () => {
+  it('has only one owner, and the error of a second start says which process to stop', async () => {
     const dataDir = usedDataDir();
     const owner = await startProcess(dataDir);
     await expect(start(dataDir)).rejects.toMatchObject({
@@ -142,7 +142,7 @@ describe('the embedded PostgreSQL', () => {
     expect(await query(owner.connection, 'SELECT 1 AS one')).toEqual([{ one: 1 }]);
   });
 
-  it('has one owner when first starts race', async () => {
+  it('has only one owner if several processes start it for the first time at once', async () => {
     const dataDir = newDataDir();
     const outcomes = await Promise.allSettled([1, 2, 3].map(() => startProcess(dataDir)));
     const owners = outcomes.flatMap((outcome) => (outcome.status === 'fulfilled' ? outcome.value.pid : []));
@@ -156,7 +156,7 @@ describe('the embedded PostgreSQL', () => {
     expect(readdirSync(dataDir).sort()).toEqual(['postgres', 'postgres.log', 'socket']);
   });
 
-  it('starts from scratch after a kill -9 in the middle of the first start', async () => {
+  it('starts with a new cluster after a kill -9 in the middle of the first start', async () => {
     const dataDir = newDataDir();
     const draftsIn = () => readdirSync(dataDir).filter((name) => name.startsWith('postgres.new-'));
     const first = spawnProcess({ dataDir });
@@ -169,14 +169,14 @@ describe('the embedded PostgreSQL', () => {
     await vi.waitFor(() => expect(draftsIn()).toEqual([]), { timeout: 5000, interval: 10 });
   });
 
-  it('has a socket that clients can reach however long the path of the data directory is', async () => {
+  it('has a socket that clients can reach even if the path of the data directory is long', async () => {
     const server = await start(join(newDataDir(), 'x'.repeat(100)));
     expect(await query(server.connection, 'SELECT 1 AS one')).toEqual([{ one: 1 }]);
     await server.stop();
     expect(existsSync(server.connection.host)).toBe(false);
   });
 
-  it('refuses data of another major version and says how to keep it', async () => {
+  it('refuses data of another major version, and the error says how to migrate it', async () => {
     const dataDir = usedDataDir();
     await (await start(dataDir)).stop();
     writeFileSync(join(clusterOf(dataDir), 'PG_VERSION'), '13\n');
@@ -186,7 +186,7 @@ describe('the embedded PostgreSQL', () => {
     });
   });
 
-  it('refuses an unusable data directory and says which variable to set', async () => {
+  it('refuses an unusable data directory, and the error says which variable to set', async () => {
     const dataDir = join(newDataDir(), 'a-file');
     writeFileSync(dataDir, '');
     await expect(start(dataDir)).rejects.toMatchObject({
@@ -195,7 +195,7 @@ describe('the embedded PostgreSQL', () => {
     });
   });
 
-  it('keeps its log small', async () => {
+  it('limits the size of its log and logs no errors of statements', async () => {
     const dataDir = usedDataDir();
     const log = join(dataDir, 'postgres.log');
     writeFileSync(log, 'x'.repeat(1_000_001));
@@ -210,7 +210,7 @@ describe('the embedded PostgreSQL', () => {
 });
 
 describe('the ephemeral embedded PostgreSQL', () => {
-  it('leaves nothing behind when it is stopped', async () => {
+  it('leaves no files and no process when it is stopped', async () => {
     const server = await startEmbeddedPostgres({ ephemeral: true });
     const directory = dirname(server.connection.host);
     const pid = livePostmaster(clusterOf(directory)) ?? Number.NaN;
@@ -220,7 +220,7 @@ describe('the ephemeral embedded PostgreSQL', () => {
     expect(isRunning(pid)).toBe(false);
   });
 
-  it('leaves nothing behind when its process is killed -9', async () => {
+  it('leaves no files and no process after a kill -9 of its process', async () => {
     const owner = await startProcess();
     const directory = dirname(owner.connection.host);
     const pid = livePostmaster(clusterOf(directory)) ?? Number.NaN;
@@ -234,7 +234,7 @@ describe('the ephemeral embedded PostgreSQL', () => {
     );
   });
 
-  it('leaves nothing behind when its process is killed -9 in the middle of the start', async () => {
+  it('leaves no files and no process after a kill -9 in the middle of the start', async () => {
     const temporary = newDataDir();
     chmodSync(temporary, 0o777);
     const owner = spawnProcess({ ephemeral: true }, { TMPDIR: temporary });
@@ -247,15 +247,15 @@ describe('the ephemeral embedded PostgreSQL', () => {
   });
 });
 
-describe('the embedded PostgreSQL of root', { tags: ['root'] }, () => {
-  it('does not run as root', async () => {
+describe('the embedded PostgreSQL of a root process', { tags: ['root'] }, () => {
+  it('runs as another user than root', async () => {
     const dataDir = usedDataDir();
     await start(dataDir);
     const pid = livePostmaster(clusterOf(dataDir)) ?? Number.NaN;
     expect(statSync(`/proc/${pid}`).uid).not.toBe(0);
   });
 
-  it('keeps its data in a directory that only root can enter', async () => {
+  it('can use a data directory that only root can enter', async () => {
     const closed = newDataDir();
     chmodSync(closed, 0o700);
     const dataDir = join(closed, '.unseen');
@@ -266,7 +266,7 @@ describe('the embedded PostgreSQL of root', { tags: ['root'] }, () => {
     expect(await readNotes(await start(dataDir))).toEqual(['kept']);
   });
 
-  it('shares its data and its ownership rule with the server of an ordinary user', async () => {
+  it('can use the data directory of an ordinary user, and only one of the two processes may own it at a time', async () => {
     const dataDir = newDataDir();
     chownSync(dataDir, nobody.uid, nobody.gid);
     const owner = await startProcess(dataDir, nobody);
@@ -293,7 +293,7 @@ describe('the embedded PostgreSQL of root', { tags: ['root'] }, () => {
 
 interface Owner extends Pick<EmbeddedPostgres, 'connection'> {
   readonly pid: number;
-  /** Kills the process with kill -9. Resolves when it is gone. */
+  /** Kills the process with kill -9. Resolves when the process has ended. */
   kill(): Promise<void>;
 }
 
@@ -305,8 +305,8 @@ const announcement = z.union([
 ]);
 
 /**
- * Starts a process that owns `dataDir`, or an ephemeral server without a directory. Rejects if the start is
- * refused.
+ * Starts a process that owns `dataDir`. Without a directory the process starts an ephemeral server. Rejects
+ * if the start is refused.
  */
 async function startProcess(dataDir?: string, account?: typeof nobody): Promise<Owner> {
   const child = spawnProcess(dataDir === undefined ? { ephemeral: true } : { dataDir }, {}, account);
@@ -352,15 +352,15 @@ async function firstLine({ stdout }: ChildProcess): Promise<string> {
 }
 
 /**
- * Creates an empty directory that every account may pass through. Processes that still run in it after the
- * test are killed.
+ * Creates an empty directory that every account may pass through. After the test, processes that still run in
+ * the directory are killed.
  */
 function newDataDir(): string {
   const dataDir = mkdtempSync(join(tmpdir(), 'unseen-test-'));
   chmodSync(dataDir, 0o755);
   undo.push(async () => {
     killServer(dataDir);
-    // A server that was just killed may still write.
+    // A server that was just killed may still write files.
     await vi.waitFor(() => rmSync(dataDir, { recursive: true, force: true }), {
       timeout: 5000,
       interval: 20,
@@ -369,7 +369,7 @@ function newDataDir(): string {
   return dataDir;
 }
 
-/** Copies a data directory that was started and stopped before. */
+/** Copies the data directory of a server that was started and stopped. */
 function usedDataDir(): string {
   const dataDir = newDataDir();
   execFileSync('cp', ['-a', clusterOf(template), dataDir]);

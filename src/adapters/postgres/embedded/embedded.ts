@@ -12,15 +12,15 @@ import { dropStaleLock, isRunning, livePostmaster } from './postmaster.ts';
 import { type SocketDirectory, socketDirectory } from './socket.ts';
 import { createTemporaryDirectory } from './temporary.ts';
 
-/** Where the data is, and which function to call if the server is lost. */
+/** The location of the data, and the function to call if the server is lost. */
 export type EmbeddedPostgresOptions = (
   | { readonly ephemeral?: false; readonly dataDir: string }
   | { readonly ephemeral: true; readonly dataDir?: string }
 ) & {
   /**
-   * Called once, with the reason, if the server or the ownership of it is lost while it runs. The server is
-   * not restarted. Calling `startEmbeddedPostgres` again brings back the same data (unless ephemeral) at the
-   * same address.
+   * Called once, with the reason, if the server ends or if this process loses the ownership of the server.
+   * The server is not restarted. The next call of `startEmbeddedPostgres` starts a server with the same data
+   * (unless it is ephemeral) at the same address.
    */
   readonly onLost?: (reason: string) => void;
 };
@@ -28,7 +28,8 @@ export type EmbeddedPostgresOptions = (
 /** A running PostgreSQL that belongs to this process. */
 export interface EmbeddedPostgres {
   /**
-   * Where clients connect, without a password and without TCP. `host` is the directory of the unix socket.
+   * The address for clients. Clients use neither a password nor TCP. `host` is the directory of the unix
+   * socket.
    */
   readonly connection: {
     readonly host: string;
@@ -36,12 +37,15 @@ export interface EmbeddedPostgres {
     readonly user: string;
     readonly database: string;
   };
-  /** Whether the server was already running, because the process that started it was killed. */
+  /**
+   * Whether this process took over a server that was already running, because the process that had started
+   * the server was killed.
+   */
   readonly attached: boolean;
   /**
-   * Shuts the server down and rolls back open transactions. Resolves when the server is gone. An ephemeral
-   * server's directory is gone then too. Repeated calls return the same promise. After `onLost` a server that
-   * is not ephemeral is left running, because it may have a new owner.
+   * Shuts the server down, which rolls back open transactions. Resolves when the server has ended and, if it
+   * is ephemeral, its directory is removed. Repeated calls return the same promise. After `onLost`, `stop`
+   * does not end a server that is not ephemeral, because the server may have a new owner.
    */
   stop(): Promise<void>;
 }
@@ -52,19 +56,17 @@ const clusterName = 'postgres';
 const socketName = `.s.PGSQL.${port}`;
 
 /**
- * How long a server may stay silent or take to shut down, in ms. After this time a start fails, and a
- * shutdown sends a stronger signal.
+ * The maximum time, in ms, that the server may take to answer a start or to shut down. After this time a
+ * start fails, and a shutdown sends a stronger signal.
  */
 const patienceMs = 30_000;
 
 /**
  * Starts the PostgreSQL of the npm package, or takes over the server that a killed process left running.
  * Resolves when the database `unseen` exists and a login succeeded.
- *
- * `dataDir` contains the cluster, the socket and the log. One process at a time may own it. With `ephemeral`
- * everything is in a temporary directory. It disappears with the process, however the process ends, and does
- * not survive a crash of the machine.
- *
+ * `dataDir` contains the cluster, the socket and the log. Only one process at a time may own it. With
+ * `ephemeral` everything is in a temporary directory. The directory is removed when the process ends, even if
+ * the process is killed, but its data is lost if the machine crashes.
  * Rejects with START_REFUSED if another process owns the directory, if the directory cannot be used, or if
  * this platform has no embedded PostgreSQL. The message says what to do.
  */
@@ -89,8 +91,8 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
 }
 
 /**
- * Returns where the server of a data directory listens. Undefined if none runs. The server still belongs to
- * the process that started it.
+ * Returns the address of the server that runs on a data directory. Undefined if no server runs. The server
+ * still belongs to the process that started it.
  */
 export function findEmbeddedPostgres(dataDir: string): EmbeddedPostgres['connection'] | undefined {
   if (!existsSync(dataDir)) return undefined;
@@ -137,8 +139,8 @@ async function start({ dataDir, durable, end, onLost }: Plan): Promise<EmbeddedP
   });
   async function stopOnce(): Promise<void> {
     if (lost && durable) return;
-    // The claim is held until the server is gone, so that no process takes over a server that is shutting
-    // down.
+    // This process keeps its claim until the server has ended. So no other process takes over a server that
+    // is shutting down.
     await end(cluster);
     socket.tidy();
     await owner.end();
@@ -160,8 +162,9 @@ async function prepare(
 ): Promise<{ cluster: Cluster; socket: SocketDirectory }> {
   const account = serverAccount(join(dataDir, clusterName));
   mkdirSync(dirname(dataDir), { recursive: true });
-  // A directory of root stays a directory of root. Others may pass through it, because its contents are
-  // closed. One call sets the mode, so the directory is never open in between.
+  // If root creates the directory, root remains its owner. Other accounts may pass through the directory,
+  // because they cannot read its contents. mkdir itself sets the mode, so the directory never has a wider
+  // mode.
   mkdirSync(dataDir, { recursive: true, mode: account ? 0o755 : 0o700 });
   const home = realpathSync(dataDir);
   const binaries = await findBinaries(account, account ? '/var/lib/unseen' : home);
@@ -170,7 +173,7 @@ async function prepare(
   return { cluster, socket: socketDirectory(home, account, socketName) };
 }
 
-/** Logs in. Starts a server if there is none to log in to. */
+/** Logs in to the running server. If no server runs, starts one first. */
 async function connect(
   cluster: Cluster,
   socket: SocketDirectory,
@@ -189,8 +192,8 @@ async function connect(
     if (isStartingOrStopping(attempt.error)) deadline = performance.now() + patienceMs;
     const failure = server?.failure();
     if (failure !== undefined) {
-      // Another start came first, or processes of a killed server are still exiting, or the previous owner
-      // has just cleaned up.
+      // These errors are temporary. Another process started a server first, the processes of a killed server
+      // are still exiting, or the previous owner is removing its files.
       const isTemporary = /lock file .* already exists|still in use|create lock file .* No such file/.test(
         failure,
       );
@@ -204,7 +207,7 @@ async function connect(
       for (const lock of locks) dropStaleLock(lock, cluster.directory);
       server = launch(cluster, address, logFile);
     }
-    // A login that comes too early adds a line to the server's log, so the pause grows.
+    // A login before the server is ready adds a line to the server's log, so the pause grows.
     await delay(pauseMs);
   }
 }
@@ -220,8 +223,8 @@ async function ensureDatabase(owner: pg.Client): Promise<void> {
 }
 
 /**
- * Runs a fast shutdown, which ends the sessions and writes everything. If it hangs, the server is killed, and
- * the next start recovers from the write-ahead log.
+ * Requests a fast shutdown: the server ends the sessions and writes all data to disk. If the server does not
+ * end in time, it is killed. The next start then recovers the data from the write-ahead log.
  */
 async function shutDown({ directory }: Cluster): Promise<void> {
   const pid = livePostmaster(directory);
@@ -241,7 +244,7 @@ function signalTo(pid: number, signal: NodeJS.Signals): void {
   try {
     process.kill(pid, signal);
   } catch {
-    // The process has already ended.
+    // The server process has already ended.
   }
 }
 

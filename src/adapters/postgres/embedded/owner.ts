@@ -4,15 +4,16 @@ import { AppError } from '../../../domain/error.ts';
 import { isRunning } from './postmaster.ts';
 
 /**
- * The key of the claim. Any number works, because no other code takes advisory locks in the database
- * `postgres` of an embedded server.
+ * The key of the advisory lock that represents the claim. Any number is possible, because no other code takes
+ * advisory locks in the database `postgres` of an embedded server.
  */
 const lockKey = 1;
 
 const namePrefix = 'unseen owner, pid ';
 
 /**
- * Where the embedded server listens. There is no password, because the directory is closed to other accounts.
+ * The address of the embedded server. The server asks for no password, because other accounts cannot enter
+ * the directory.
  */
 export interface SocketAddress {
   /** The directory of the unix socket. */
@@ -22,8 +23,8 @@ export interface SocketAddress {
 }
 
 /**
- * Logs in to the database `postgres`, under a name that tells later starts which process owns the directory.
- * Rejects with the error of the server or the socket while the server is not ready.
+ * Logs in to the database `postgres`. The name of the session tells later starts which process owns the
+ * directory. Rejects with the error of the server or the socket while the server is not ready.
  */
 export async function login(address: SocketAddress): Promise<pg.Client> {
   const client = new pg.Client({
@@ -34,8 +35,8 @@ export async function login(address: SocketAddress): Promise<pg.Client> {
     ssl: false,
     connectionTimeoutMillis: 5000,
   });
-  // A broken connection emits `error`, which would end the process without a listener. Callers listen for
-  // `end`.
+  // A broken connection emits `error`. Without a listener that event would end the process. Callers listen
+  // for `end`.
   client.on('error', () => undefined);
   try {
     await client.connect();
@@ -47,14 +48,13 @@ export async function login(address: SocketAddress): Promise<pg.Client> {
 }
 
 /**
- * Makes the session of this connection the only owner of the directory. The claim ends with the session, so
- * no cleanup is needed however the process dies.
- *
- * Rejects with START_REFUSED while another process owns the directory.
+ * Makes the session of this connection the only owner of the directory. The claim ends with the session, so a
+ * process that dies leaves nothing to clean up. Rejects with START_REFUSED while another process owns the
+ * directory.
  */
 export async function claim(client: pg.Client, dataDir: string): Promise<void> {
-  // The server may need a moment to notice that a killed owner is gone. So this waits for the claim of a dead
-  // process.
+  // After an owner was killed, the server may need a moment to notice that and to release its claim. So this
+  // retries for up to 5 s if the process that holds the claim is dead.
   const deadline = performance.now() + 5000;
   for (;;) {
     const { rows } = await client.query<{ claimed: boolean }>('SELECT pg_try_advisory_lock($1) AS claimed', [

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { currentPlatform, problemOfPlatform } from './platform.ts';
 
-it('accepts the platform of the tests', () => {
+it('the embedded PostgreSQL accepts the platform of the tests', () => {
   expect(problemOfPlatform(currentPlatform())).toBeUndefined();
 });
 
@@ -10,7 +10,7 @@ it.each([
   { platform: 'linux', arch: 'arm64', isMusl: false },
   { platform: 'darwin', arch: 'arm64', isMusl: false },
   { platform: 'darwin', arch: 'x64', isMusl: false },
-])('accepts $platform-$arch', (platform) => {
+])('the embedded PostgreSQL accepts $platform-$arch', (platform) => {
   expect(problemOfPlatform(platform)).toBeUndefined();
 });
 
@@ -19,7 +19,7 @@ it.each([
   [{ platform: 'win32', arch: 'x64', isMusl: false }, 'win32-x64'],
   [{ platform: 'linux', arch: 'ppc64', isMusl: false }, 'linux-ppc64'],
   [{ platform: 'freebsd', arch: 'x64', isMusl: false }, 'freebsd-x64'],
-])('refuses %o and says what to do', (platform, name) => {
+])('the embedded PostgreSQL refuses %o, and the error says what to do', (platform, name) => {
   expect(problemOfPlatform(platform)).toBe(
     `Unseen brings PostgreSQL for Linux with glibc and for macOS, on x64 and arm64, but this is ${name}. Set DATABASE_URL to a PostgreSQL server.`,
   );

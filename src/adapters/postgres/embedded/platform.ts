@@ -15,13 +15,16 @@ export function currentPlatform(): Platform {
 }
 
 function hasGlibc(): boolean {
-  // Without this setting a report looks up the names of network addresses.
+  // Without this setting, creating a report looks up the names of network addresses.
   Object.assign(process.report, { excludeNetwork: true });
   const { header } = process.report.getReport() as { header?: { glibcVersionRuntime?: string } };
   return header?.glibcVersionRuntime !== undefined;
 }
 
-/** Says why the embedded PostgreSQL cannot run on a platform, and what to do. Undefined if it can run. */
+/**
+ * Returns a text that says why the embedded PostgreSQL cannot run on a platform, and what to do. Undefined if
+ * it can run.
+ */
 export function problemOfPlatform({ platform, arch, isMusl }: Platform): string | undefined {
   const isSupported = ['linux', 'darwin'].includes(platform) && ['x64', 'arm64'].includes(arch) && !isMusl;
   if (isSupported) return undefined;
@@ -32,7 +35,7 @@ export function problemOfPlatform({ platform, arch, isMusl }: Platform): string 
   );
 }
 
-/** Throws START_REFUSED if the embedded PostgreSQL cannot run here. */
+/** Throws START_REFUSED if the embedded PostgreSQL cannot run on this platform. */
 export function expectSupportedPlatform(): void {
   const problem = problemOfPlatform(currentPlatform());
   if (problem !== undefined) throw new AppError('START_REFUSED', problem);

@@ -2,29 +2,30 @@ import { execFileSync } from 'node:child_process';
 import { linkSync, readFileSync, readlinkSync, realpathSync, renameSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** The pid of the PostgreSQL that serves `cluster`. Undefined if none does. */
+/** The pid of the PostgreSQL server that runs on `cluster`. Undefined if no server runs. */
 export function livePostmaster(cluster: string): number | undefined {
   const pid = pidIn(join(cluster, 'postmaster.pid'));
   return pid !== undefined && isRunning(pid) && !isForeign(pid, cluster) ? pid : undefined;
 }
 
 /**
- * Removes a lock file that PostgreSQL would wrongly respect. The pid in it is a zombie, which nothing reaps
- * if there is no init, or belongs to another program now, or was never written. PostgreSQL itself removes the
- * other remains of a dead server.
+ * Removes a lock file of a dead server that PostgreSQL would take for the lock of a running server. There are
+ * three cases: the pid in the file is a zombie (in a container without init no process reaps zombies), the
+ * pid now belongs to another program, or the file has no pid. PostgreSQL itself removes the other files of a
+ * dead server.
  */
 export function dropStaleLock(file: string, cluster: string): void {
   const pid = pidIn(file);
   if (pid === undefined ? !isAbandoned(file) : !exists(pid) || (isRunning(pid) && !isForeign(pid, cluster)))
     return;
-  // The file is renamed before it is removed. If a racing start has renewed the lock meanwhile, its file is
-  // put back.
+  // The file is renamed before it is removed. If another start has replaced the lock file in the meantime,
+  // the renamed file is the new lock and gets its name back.
   const aside = `${file}.${process.pid}`;
   try {
     renameSync(file, aside);
     if (pidIn(aside) !== pid) linkSync(aside, file);
   } catch {
-    // The lock is already gone or renewed, which is fine.
+    // The lock file was already removed or replaced.
   }
   rmSync(aside, { force: true });
 }
@@ -44,8 +45,8 @@ function pidIn(file: string): number | undefined {
 }
 
 /**
- * Whether the server was killed after it created the lock and before it wrote to it. A running server takes
- * no time between the two.
+ * Whether the server was killed after it created the lock file and before it wrote its pid. A running server
+ * writes the pid immediately, so an older file without a pid belongs to a dead server.
  */
 function isAbandoned(file: string): boolean {
   const found = statSync(file, { throwIfNoEntry: false });
@@ -53,8 +54,8 @@ function isAbandoned(file: string): boolean {
 }
 
 /**
- * Whether the process exists and this process may signal it. A process of another user does not count, as for
- * PostgreSQL itself: the server runs as our account, or we are root.
+ * Whether the process exists and this process may signal it. PostgreSQL uses the same rule. A process that
+ * cannot be signalled is not the server, because the server runs as our account, or we are root.
  */
 function exists(pid: number): boolean {
   try {
@@ -76,16 +77,14 @@ function stateOf(pid: number): string | undefined {
   }
 }
 
-/**
- * Whether the process is known to be another program. If nothing is known about it, it counts as the server.
- */
+/** Whether the process is certainly another program than the server. False if this cannot be determined. */
 function isForeign(pid: number, cluster: string): boolean {
   if (process.platform !== 'linux') {
     const command = ps(pid, 'comm');
     return command !== undefined && !command.endsWith('postgres');
   }
   try {
-    // The working directory of a server is its cluster.
+    // PostgreSQL uses its cluster as its working directory.
     return readlinkSync(`/proc/${pid}/cwd`) !== realpathSync(cluster);
   } catch {
     return false;

@@ -5,21 +5,21 @@ import { AppError } from '../../../domain/error.ts';
 import { type Account, canReach } from './account.ts';
 import { temporaryRoot } from './temporary.ts';
 
-/** The directory of a server's unix socket. It is closed to other accounts. */
+/** The directory of a server's unix socket. Other accounts cannot enter it. */
 export interface SocketDirectory {
   readonly path: string;
   /**
    * Creates the directory if it does not exist. Throws START_REFUSED if the path belongs to another account.
    */
   open(): void;
-  /** Removes the directory if it is outside the data directory. Called after the server is gone. */
+  /** Removes the directory if it is outside the data directory. Must be called after the server has ended. */
   tidy(): void;
 }
 
 /**
- * Chooses the directory of the socket: inside the data directory `home` if possible. If that path is too long
- * for a socket address, or if the server's account cannot reach it, a temporary directory. Every start on the
- * same data chooses the same directory.
+ * Chooses the directory of the socket. Prefers a directory inside the data directory `home`. Uses a temporary
+ * directory if the path is too long for a socket address, or if the server's account cannot reach `home`.
+ * Every start on the same data chooses the same directory.
  */
 export function socketDirectory(
   home: string,
@@ -35,7 +35,8 @@ export function socketDirectory(
     path,
     open() {
       mkdirSync(path, { recursive: true, mode: 0o700 });
-      // In a temporary directory another account may have created the path first.
+      // The path may be below a temporary directory that all accounts share, so another account may have
+      // created it first.
       const found = lstatSync(path);
       const isOurs = found.uid === process.getuid?.() || found.uid === account?.uid;
       if (!found.isDirectory() || !isOurs) {

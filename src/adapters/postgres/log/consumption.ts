@@ -10,8 +10,9 @@ import type { RecentReads } from './recent-reads.ts';
 /** The channel on which an append announces new records. */
 export const logChannel = 'unseen_log';
 
-// If a crash loses the position, records only come again, so the position need not wait for the disk. If this
-// machine vanishes without closing its session, the session ends after 25 s and another process takes over.
+// The session does not wait until the position is on disk, because after a crash that loses the position, the
+// records are only delivered again. If this machine vanishes without closing its session, the server ends the
+// session after 25 s and another process takes over.
 const sessionSql = `
   SET synchronous_commit = off;
   SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3`;
@@ -19,30 +20,31 @@ const sessionSql = `
 const promptly = { query_timeout: silenceMs };
 
 /**
- * Namespace of the advisory locks on consumer groups ("unse" in ASCII), so that they do not collide with
- * other locks.
+ * The first key of the advisory locks on consumer groups ("unse" in ASCII). It keeps these locks distinct
+ * from other advisory locks.
  */
 const lockSpace = 0x756e7365;
 
 const moveSql = 'UPDATE log_position SET position = $1, updated_at = now() WHERE consumer_group = $2';
 
 /**
- * A consumer that receives records ahead is in no hurry. While few records come, it reads only this often, in
- * ms.
+ * The minimum time, in ms, between two reads of a consumer that receives records ahead, while few records
+ * arrive. Such a consumer is not urgent.
  */
 const restMs = 100;
 
-// The next read also moves the position, so a batch costs one round trip besides its handling.
+// One statement reads the next records and stores the position, so each batch needs only one round trip to
+// the database.
 const moveAndReadSql = `
   WITH moved AS (${moveSql} AND position <> $1)
   SELECT "offset", topic, key, value, raw, headers, appended_at FROM event_log
   WHERE "offset" > $4 ORDER BY "offset" LIMIT $3`;
 
-/** An append of this process. Its first record directly follows the offset `base`. */
+/** The records of one append of this process. The first record directly follows the offset `base`. */
 export interface Appended {
   readonly base: bigint;
   readonly size: number;
-  /** The records. Every call returns the same array. */
+  /** Returns the records. Every call returns the same array. */
   records(): readonly LogRecord[];
 }
 
@@ -61,14 +63,14 @@ export const noHeaders = {};
 /** A running consumption of a group. */
 export interface RunningConsumption {
   readonly group: string;
-  /** Resolves when the database was reached, or when the consumption is stopped before that. */
+  /** Resolves when the database answers for the first time, or when the consumption is stopped earlier. */
   readonly begun: Promise<void>;
   /**
-   * Wakes the consumption, because there may be more to read. `appended` names the new records if they are
-   * known.
+   * Wakes the consumption, because new records may exist. `appended` contains the new records if the caller
+   * has them.
    */
   wake(appended?: Appended): void;
-  /** Stops. Resolves when the running handlers are done and the position is stored. */
+  /** Stops the consumption. Resolves when the running handlers have ended and the position is stored. */
   stop(): Promise<void>;
 }
 
@@ -76,7 +78,10 @@ interface Deps {
   readonly connection: ConnectionOptions;
   readonly logger: Logger;
   readonly recentReads: RecentReads;
-  /** Whether a notification comes from this process. Its appends wake its consumers directly. */
+  /**
+   * Whether this process itself sent the notification of an append. Such a notification is ignored, because
+   * the append has already woken the consumers of this process.
+   */
   readonly isOwn: (payload: string | undefined) => boolean;
 }
 
@@ -87,8 +92,8 @@ interface Subscription extends ConsumeOptions {
 }
 
 /**
- * Consumes until stopped, on its own connection. If the connection is lost, it opens a new one. One process
- * at a time consumes for a group. Another process takes over when the session of the first has ended.
+ * Consumes on its own connection until it is stopped. If the connection is lost, it opens a new one. Only one
+ * process at a time consumes for a group. If the session of that process ends, another process takes over.
  */
 export function startConsumption(
   { connection, logger, recentReads, isOwn }: Deps,
@@ -143,8 +148,7 @@ export function startConsumption(
     }
 
     /**
-     * Reads the next records and moves the position. The result may be empty. Then the caller should ask
-     * again.
+     * Reads the next records and stores the position. If the result is empty, the caller should call again.
      */
     async function readOn(): Promise<readonly LogRecord[]> {
       const rung = bell.next();
@@ -159,13 +163,13 @@ export function startConsumption(
       isAtWork = false;
       const appended = signal.aborted ? undefined : await rung;
       isAtWork = true;
-      // If this process appended records directly after the last read, they are already in memory.
+      // If this process appended the records that directly follow the last read, they are already in memory.
       return appended?.base === read && appended.size <= batchSize ? appended.records() : [];
     }
 
     /**
      * Returns the next records if another consumer of this process has read them. Waits a short time if
-     * another consumer is about to read them. Undefined if there are none.
+     * another consumer is about to read them. Returns undefined if no other consumer has read them.
      */
     async function follow(): Promise<readonly LogRecord[] | undefined> {
       let patience: Promise<boolean> | undefined;
@@ -205,10 +209,10 @@ export function startConsumption(
   }
 
   /**
-   * Waits until no other session consumes for the group, and takes the turn. Resolves to true with the turn,
-   * and to false if stopped. It polls, because waiting inside the database would hold a snapshot and the
-   * queue of notifications for the whole time. Then PostgreSQL could remove neither dead rows nor
-   * notifications.
+   * Waits for the advisory lock of the group, which ensures that only one session consumes for the group.
+   * Resolves to true with the lock, or to false if the consumption is stopped. Polls, because a session that
+   * waits inside the database would hold a snapshot and its place in the queue of notifications. Then
+   * PostgreSQL could remove neither dead rows nor delivered notifications.
    */
   async function takeTurn(client: Session): Promise<boolean> {
     while (!stopping.signal.aborted) {
@@ -230,7 +234,8 @@ export function startConsumption(
         ...liveness,
         application_name: `unseen consumer ${group}`,
       });
-      // A session that waits for records would never notice that its server is no longer the primary.
+      // This wakes a session that is older than its lifetime. Otherwise a session that waits for records
+      // would not notice that its server is no longer the primary.
       const lifeOver = setTimeout(() => bell.ring(), client.lifeLeftMs + 1);
       try {
         await consumeOn(client);
@@ -241,7 +246,7 @@ export function startConsumption(
         }
       } finally {
         clearTimeout(lifeOver);
-        // On a broken connection `end` would wait forever.
+        // On a broken connection `client.end()` may wait forever.
         await Promise.race([client.end().catch(() => {}), delay(1_000, undefined, { ref: false })]);
       }
     }
@@ -272,8 +277,8 @@ function toRecord(row: Row): LogRecord {
 }
 
 /**
- * A signal that may ring before anyone waits for it. The caller takes `next` first, then looks for records,
- * then awaits it.
+ * A signal that is not lost if it rings before the caller waits. The caller first takes the promise `next`,
+ * then looks for records, then awaits the promise.
  */
 function createBell() {
   let rung: (appended?: Appended) => void = () => {};
@@ -281,7 +286,7 @@ function createBell() {
     rung = resolve;
   });
   return {
-    /** Wakes all waiters. `appended` names the new records if they are known. */
+    /** Wakes all callers that wait. `appended` contains the new records if the caller has them. */
     ring(appended?: Appended) {
       rung(appended);
       next = new Promise((resolve) => {

@@ -48,7 +48,7 @@ async function openLog(): Promise<EventLogUnderTest & { readonly storage: TestSt
       await storage.query(`
         CREATE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql AS
         $$ BEGIN PERFORM pg_sleep(random() * 0.004); RETURN NULL; END $$`);
-      // The trigger is deferred, so it runs in the commit.
+      // The trigger is deferred, so it runs during the commit.
       await storage.query(`
         CREATE CONSTRAINT TRIGGER dawdle AFTER INSERT ON event_log DEFERRABLE INITIALLY DEFERRED
         FOR EACH ROW EXECUTE FUNCTION dawdle()`);
@@ -65,8 +65,8 @@ describe('the Postgres event log', () => {
   eventLogContract(openLog, { denseOffsets: true, prunes: true, oneConsumerAtATime: true });
 });
 
-describe('the Postgres event log, beyond the port', () => {
-  /** Runs a test with its own log. */
+describe('the Postgres event log, beyond the contract of its port', () => {
+  /** Runs a test with a new log. Closes the log after the test. */
   const withLog =
     (test: (underTest: Awaited<ReturnType<typeof openLog>>, log: EventLog) => Promise<void>) => async () => {
       const underTest = await openLog();
@@ -76,14 +76,14 @@ describe('the Postgres event log, beyond the port', () => {
         await underTest.close();
       }
     };
-  /** The number of events of each appending transaction, in order. */
+  /** Returns the number of events in each appending transaction, in order. */
   const batchSizes = async ({ query }: TestStorage) => {
     const sql = `SELECT count(*)::int AS size FROM event_log GROUP BY xmin ORDER BY min("offset")`;
     return (await query<{ size: number }>(sql)).map(({ size }) => size);
   };
 
   it(
-    'combines the calls during a commit into the next commit, with at most 500 events',
+    'combines the calls that arrive during a commit into the next commit, up to 500 events',
     withLog(async ({ storage }, log) => {
       await Promise.all(Array.from({ length: 1_200 }, () => log.append([pageViewed()])));
       const sizes = await batchSizes(storage);
@@ -94,7 +94,7 @@ describe('the Postgres event log, beyond the port', () => {
   );
 
   it(
-    'stores a call in one commit, however large it is',
+    'stores all events of a call in one commit, even if they are many',
     withLog(async ({ storage }, log) => {
       await Promise.all([
         log.append([pageViewed()]),
@@ -106,7 +106,7 @@ describe('the Postgres event log, beyond the port', () => {
   );
 
   it(
-    'rejects events over the limit of the queue with UNAVAILABLE, stores the accepted ones and recovers',
+    'rejects events over the limit of the queue with UNAVAILABLE, stores the accepted events, and accepts new events later',
     withLog(async ({ storage }, log) => {
       const blocker = await storage.connectAgain().pool.connect();
       await blocker.query('BEGIN');
@@ -126,7 +126,7 @@ describe('the Postgres event log, beyond the port', () => {
   );
 
   it(
-    'rejects with UNAVAILABLE while the database is away, and works again when it is back',
+    'rejects with UNAVAILABLE while the database is unreachable, and works again when the database is reachable',
     withLog(async ({ storage }, log) => {
       const seen: LogRecord[] = [];
       await log.consume('reader', inbound, async (records) => void seen.push(...records));
@@ -152,7 +152,7 @@ describe('the Postgres event log, beyond the port', () => {
   );
 
   it(
-    'blocks neither vacuum nor notifications, however long a consumer waits for its turn',
+    'blocks neither vacuum nor notifications while a consumer waits for the lock of its group',
     withLog(async ({ open, storage }, log) => {
       const seen: LogRecord[] = [];
       for (const one of [log, open(), open()]) {
@@ -163,7 +163,7 @@ describe('the Postgres event log, beyond the port', () => {
       const sql = `
         SELECT state, backend_xmin, backend_xid FROM pg_stat_activity
         WHERE state <> 'active' AND pid IN (${consumerPids})`;
-      // A session that waits inside the database would never be idle.
+      // A session that waits for a lock inside the database would be active instead of idle.
       await vi.waitFor(async () => {
         const idle = { state: 'idle', backend_xmin: null, backend_xid: null };
         expect(await storage.query(sql, ['group'])).toEqual([idle, idle, idle]);
@@ -172,7 +172,7 @@ describe('the Postgres event log, beyond the port', () => {
   );
 
   it(
-    'delivers an event that was appended although the answer was lost',
+    'delivers an event that was stored even if the answer to the append was lost',
     withLog(async ({ storage }, log) => {
       const line = await openLine(storage.connection.connectionString);
       const { connection } = storage;
@@ -208,7 +208,7 @@ describe('the Postgres event log, beyond the port', () => {
       const sql = `SELECT state, state_change FROM pg_stat_activity WHERE pid IN (${consumerPids})`;
       const lastQuery = async () =>
         (await storage.query<{ state: string; state_change: Date }>(sql, ['idle']))[0];
-      // This waits until both wake-ups of the last append are handled.
+      // This waits until the consumer has handled both wake-ups of the last append.
       await vi.waitFor(async () => {
         const before = await lastQuery();
         await storage.query('SELECT pg_sleep(0.2)');
@@ -224,7 +224,7 @@ describe('the Postgres event log, beyond the port', () => {
   );
 
   /**
-   * Runs two writers. The first to append is the last to commit. Returns whether a reader saw both records.
+   * Runs two writers. The writer that appends first commits last. Returns whether a reader saw both records.
    */
   async function lateCommitIsSeen(
     { storage }: Awaited<ReturnType<typeof openLog>>,
@@ -242,8 +242,8 @@ describe('the Postgres event log, beyond the port', () => {
     await late.query('BEGIN');
     await late.query(appendSql, values());
     const appended = early.query(appendSql, values());
-    // With the lock, the second append waits for the first. Without it, the second record is read before the
-    // first commits.
+    // With the lock, the second append waits for the first. Without the lock, the reader reads the second
+    // record before the first commits.
     const waitsForLock = `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`;
     await vi.waitFor(async () => {
       if (seen.length === 0) expect(await storage.query(waitsForLock)).toHaveLength(1);
@@ -261,8 +261,8 @@ describe('the Postgres event log, beyond the port', () => {
   }
 
   /**
-   * Consumes with two groups of a process, one of them ahead, and collects the records of each. `hold` delays
-   * the other group.
+   * Consumes with two groups of one process and collects the records of each. The group `follower` receives
+   * records ahead. `hold` delays the group `leader`.
    */
   async function consumeTogether(log: EventLog, hold: () => Promise<void> | void) {
     const led: LogRecord[] = [];
@@ -276,10 +276,11 @@ describe('the Postgres event log, beyond the port', () => {
   }
 
   it(
-    'passes the records that one consumer has read on to a consumer that receives records ahead',
+    'reuses the records that one consumer has read for a consumer that receives records ahead',
     withLog(async ({ storage }, log) => {
       const { led, followed } = await consumeTogether(log, () => {});
-      // Another process appends, so that both groups have to read.
+      // Another log appends the records, as in another process. So both groups have to read them from the
+      // database.
       const other = createPostgresEventLog({
         database: storage.connectAgain(),
         connection: storage.connection,
@@ -294,7 +295,7 @@ describe('the Postgres event log, beyond the port', () => {
   );
 
   it(
-    'delivers records ahead even if another consumer is stuck',
+    'delivers records to a consumer that receives records ahead even if another consumer is stuck',
     withLog(async (_, log) => {
       let release = () => {};
       const stuck = new Promise<void>((resolve) => {
@@ -325,7 +326,7 @@ describe('the Postgres event log, beyond the port', () => {
   );
 
   it(
-    'loses that record if offsets are assigned without the lock (control: the check above can fail)',
+    'loses a record that was appended first and committed last if offsets are assigned without the lock (control: the check above can fail)',
     withLog(async (underTest, log) => {
       await underTest.storage.query('CREATE SEQUENCE unordered START 1');
       await underTest.storage.query('UPDATE log_head SET head = 100');

@@ -17,12 +17,12 @@ import {
 } from './consumption.ts';
 import { createRecentReads } from './recent-reads.ts';
 
-// The row lock of log_head is held until the commit. So offsets are dense and in commit order: a reader that
-// has seen an offset has seen every smaller offset. The reference to head makes PostgreSQL take the lock
-// first.
-// Columns are sent as lines, because neither JSON nor a key contains a line break. In an array literal every
-// quote of the JSON would be escaped, which is a tenth of the work of a bulk append. If the numbers of lines
-// differ, a column is null, and PostgreSQL refuses it.
+// The transaction holds the row lock of log_head until the commit. So offsets are dense and in commit order:
+// a reader that has seen an offset has seen every smaller offset. The statement refers to head, so PostgreSQL
+// takes the lock first.
+// Each column is sent as one text with one line per record, because neither JSON nor a key contains a line
+// break. An array literal would escape every quote of the JSON, which is a tenth of the work of a bulk
+// append. If the columns have different numbers of lines, a cell is null and PostgreSQL refuses the insert.
 const appendSql = `
   WITH event AS (
     SELECT * FROM unnest(string_to_array($1, E'\\n'), string_to_array($2, E'\\n'), string_to_array($3, E'\\n'))
@@ -36,7 +36,8 @@ const appendSql = `
   )
   SELECT base, now() AS appended_at, pg_notify('${logChannel}', $5) FROM head, (SELECT count(*) FROM appended) AS done`;
 
-// Sent records are rare and may hold any bytes. They have their own columns, so the append stays fast.
+// Records that are sent rather than appended are rare and may contain any bytes. They have their own columns,
+// so the append remains fast.
 const sendSql = `
   WITH record AS (
     SELECT * FROM unnest($1::text[], $2::text[], $3::bytea[], $4::jsonb[])
@@ -65,8 +66,8 @@ const pruneSql = `
     ) AS oldest WHERE appended_at < $1)`;
 
 /**
- * Creates a log in a table. An append wakes the consumers of its own process directly, and those of other
- * processes with NOTIFY.
+ * Creates a log in a table. An append wakes the consumers of its own process directly, and the consumers of
+ * other processes with NOTIFY.
  */
 export function createPostgresEventLog(
   { database, connection, logger }: { database: Database; connection: ConnectionOptions; logger: Logger },
@@ -77,7 +78,7 @@ export function createPostgresEventLog(
   }: {
     readonly batchSize?: number;
     readonly retryMs?: number;
-    /** If there are records to consume and none is consumed for this long, in ms, there is a problem. */
+    /** The time, in ms, after which `health` reports a problem if records wait and none is consumed. */
     readonly stallMs?: number;
   } = {},
 ): EventLog {
@@ -85,7 +86,8 @@ export function createPostgresEventLog(
   const progress = new Map<string, Progress>();
   const recentReads = createRecentReads();
   let closed = false;
-  // An append has already woken the consumers of this process. Its notification is for other processes.
+  // An append wakes the consumers of this process directly. The notification of the append is for other
+  // processes.
   let instance = randomUUID();
 
   const commits = createGroupCommit<Event>(async (events) => {
@@ -113,8 +115,8 @@ export function createPostgresEventLog(
         },
       };
     } catch (error) {
-      // Perhaps only the answer was lost. If the commit succeeded, or still succeeds, its notification must
-      // wake this process too.
+      // The commit may have succeeded without an answer, or may still succeed. With a new instance name this
+      // process no longer ignores the notification of that commit.
       instance = randomUUID();
       throw error;
     } finally {

@@ -2,10 +2,10 @@ import type pg from 'pg';
 import { AppError } from '../../../domain/error.ts';
 import { missingRight, toPortError } from '../error.ts';
 
-/** The log a database belongs to: its own table, or Kafka with a namespace. */
+/** The log that a database belongs to: a table of the database, or Kafka topics with a namespace. */
 export interface LogInUse {
   readonly kind: 'postgres' | 'kafka';
-  /** The prefix of every topic. Empty with `postgres`. */
+  /** The prefix of every topic. Empty if `kind` is `postgres`. */
   readonly namespace: string;
 }
 
@@ -14,7 +14,7 @@ type Queryable = Pick<pg.ClientBase, 'query'>;
 
 /**
  * Returns the log that this database belongs to. Undefined before the first start. Rejects with START_REFUSED
- * if the login may not read it, and with UNAVAILABLE while the database is away.
+ * if the login has no right to read the log in use, and with UNAVAILABLE while the database is unreachable.
  */
 export async function logInUse(database: Queryable): Promise<LogInUse | undefined> {
   const { rows } = await refusing(
@@ -24,9 +24,9 @@ export async function logInUse(database: Queryable): Promise<LogInUse | undefine
 }
 
 /**
- * Binds a database without a log to this log, permanently. Rejects like `logInUse`, and with START_REFUSED if
- * the database belongs to another log. Otherwise a process could append events to a log that no worker
- * consumes. The events would be acknowledged and lost.
+ * Binds a database without a log to this log permanently. Without this check a process could append events to
+ * a log that no worker consumes: the caller would get an acknowledgement, but the events would be lost.
+ * Rejects like `logInUse`, and with START_REFUSED if the database belongs to another log.
  */
 export async function bindToLog(database: Queryable, configured: LogInUse): Promise<void> {
   const used = await logInUse(database);
@@ -37,11 +37,11 @@ export async function bindToLog(database: Queryable, configured: LogInUse): Prom
       configured.namespace,
     ]),
   );
-  // If several processes start together, one of them is first.
+  // If several processes start at the same time, the first insert decides.
   expectSameLog(await logInUse(database), configured);
 }
 
-/** Moves a database to another log. Rejects like `logInUse`. */
+/** Binds a database to another log. Rejects like `logInUse`. */
 export async function moveToLog(database: Queryable, { kind, namespace }: LogInUse): Promise<void> {
   await refusing(
     database.query(
@@ -52,9 +52,7 @@ export async function moveToLog(database: Queryable, { kind, namespace }: LogInU
   );
 }
 
-/**
- * Throws START_REFUSED if the database belongs to another log than the one this process is configured to use.
- */
+/** Throws START_REFUSED if the database belongs to a different log than the configured log. */
 export function expectSameLog(used: LogInUse | undefined, configured: LogInUse): void {
   if (!used || isSameLog(used, configured)) return;
   throw new AppError('START_REFUSED', `${differenceOf(used, configured)}. ${howToAgree(configured)}`);
@@ -64,17 +62,17 @@ export function isSameLog(a: LogInUse, b: LogInUse): boolean {
   return a.kind === b.kind && a.namespace === b.namespace;
 }
 
-/** The difference between the log of the database and the log of the configuration, without a full stop. */
+/** Describes the difference between the log of the database and the configured log, without a full stop. */
 export function differenceOf(used: LogInUse, configured: LogInUse): string {
   return `This database is used with ${describeLogInUse(used)}, but this process is configured to use ${describeLogInUse(configured)}`;
 }
 
-/** A sentence that says how to fix the difference. */
+/** Returns a sentence that says how to fix the difference. */
 export function howToAgree(configured: LogInUse): string {
   return `Give this process the KAFKA_BROKERS and NAMESPACE of the other processes. To move to this log permanently, see \`unseen log use ${configured.kind} --help\`.`;
 }
 
-/** The words for a log within a sentence. */
+/** Describes a log, for use within a sentence. */
 export function describeLogInUse({ kind, namespace }: LogInUse): string {
   if (kind === 'postgres') return 'the log in its own table (no KAFKA_BROKERS)';
   return `the log in Kafka (KAFKA_BROKERS, ${namespace === '' ? 'no NAMESPACE' : `NAMESPACE=${namespace}`})`;

@@ -24,7 +24,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-it('returns only the records that follow an offset, even from the middle of a stretch', () => {
+it('the recent reads return only the records that follow an offset, even an offset within one read', () => {
   reads.follow(() => {});
   reads.add(10n, [record(11), record(12)]);
   reads.add(12n, [record(13), record(15)]);
@@ -37,7 +37,7 @@ it('returns only the records that follow an offset, even from the middle of a st
   expect(reads.after(15n, 1)).toBeUndefined();
 });
 
-it('wakes followers, and keeps nothing without followers', () => {
+it('the recent reads wake followers, and store nothing without followers', () => {
   const wake = vi.fn();
   const leave = reads.follow(wake);
   reads.add(0n, [record(1)]);
@@ -48,7 +48,7 @@ it('wakes followers, and keeps nothing without followers', () => {
   expect(reads.after(1n, 1)).toBeUndefined();
 });
 
-it('keeps records for a quarter of a second and up to 4 MB', () => {
+it('the recent reads store records for a quarter of a second and up to 4 MB', () => {
   reads.follow(() => {});
   reads.add(0n, [record(1)]);
   vi.advanceTimersByTime(500);
@@ -61,7 +61,7 @@ it('keeps records for a quarter of a second and up to 4 MB', () => {
   expect(offsets(reads.after(2n, 1))).toEqual([3]);
 });
 
-it('waits for a working consumer that has not read further', () => {
+it('the recent reads say whether a working consumer is about to read the records after an offset', () => {
   let [read, isAtWork] = [5n, true];
   const leave = reads.lead({ read: () => read, isAtWork: () => isAtWork });
   expect([reads.isAwaited(4n), reads.isAwaited(5n), reads.isAwaited(6n)]).toEqual([false, true, true]);

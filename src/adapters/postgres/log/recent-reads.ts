@@ -1,10 +1,16 @@
 import type { LogRecord } from '../../../ports/event-log.ts';
 
-/** A consumer of this process that receives one batch after another. */
+/**
+ * A consumer of this process that reads the log. Its records are passed on to other consumers (the
+ * followers).
+ */
 export interface Leader {
   /** The last offset that the consumer has read. */
   read(): bigint;
-  /** Whether the consumer reads more after the records it has. False while it waits for new records. */
+  /**
+   * Whether the consumer is handling records and will read more records after that. False while it waits for
+   * new records.
+   */
   isAtWork(): boolean;
 }
 
@@ -13,20 +19,23 @@ interface Stretch {
   readonly after: bigint;
   readonly records: readonly LogRecord[];
   readonly bytes: number;
-  /** When the records were read, in ms. */
+  /** The time of the read, in ms. */
   readonly at: number;
 }
 
-/** How many bytes are kept at most. */
+/** The maximum size of the stored records, in bytes. */
 const maxBytes = 4_000_000;
 
-/** How long records are kept, in ms. It is short, so that erased records are soon not passed on either. */
+/**
+ * How long records are stored, in ms. This time is short, so that soon after an erasure no erased record is
+ * passed on.
+ */
 const keptMs = 250;
 
 /**
- * Keeps the records that this process read last. The consumers of a process read the same log at nearly the
- * same place. A consumer that receives records ahead is in no hurry, so it takes the records that other
- * consumers have read and parsed.
+ * Stores the records that this process has just read. The consumers of a process read nearly the same part of
+ * the log at the same time. A consumer that receives records ahead is not urgent. So it waits for the records
+ * that other consumers read and parse.
  */
 export function createRecentReads() {
   const leaders = new Set<Leader>();
@@ -42,21 +51,27 @@ export function createRecentReads() {
     });
     stretches = stretches.slice(kept + 1);
   }
-  // Drops old records even if nothing more is read.
+  // This drops old records even if no consumer reads.
   const trimming = setInterval(trim, keptMs).unref();
 
   return {
-    /** Adds a consumer that followers wait for. Returns a function that removes it. */
+    /**
+     * Registers a consumer whose records are passed on to followers. Returns a function that unregisters the
+     * consumer.
+     */
     lead(leader: Leader): () => void {
       leaders.add(leader);
       return () => leaders.delete(leader);
     },
-    /** Calls `wake` when there are more records. Returns a function that ends this. */
+    /**
+     * Registers a follower: `wake` is called when new records are stored. Returns a function that unregisters
+     * the follower.
+     */
     follow(wake: () => void): () => void {
       followers.add(wake);
       return () => followers.delete(wake);
     },
-    /** Keeps records that were read after an offset, if there is a follower. */
+    /** Stores the records that a consumer read after an offset. Does nothing if there is no follower. */
     add(after: bigint, records: readonly LogRecord[]): void {
       if (followers.size === 0) return;
       const bytes = records.reduce((sum, { value }) => sum + (value?.length ?? 0), 0);
@@ -65,8 +80,8 @@ export function createRecentReads() {
       for (const wake of followers) wake();
     },
     /**
-     * Returns the kept records after an offset. It stops when it has `first` records, so the last stretch may
-     * exceed this number. Undefined if there are none.
+     * Returns the stored records after an offset. Stops at the end of the read that reaches `first` records,
+     * so the result may be longer than `first`. Undefined if there are none.
      */
     after(offset: bigint, first: number): readonly LogRecord[] | undefined {
       trim();
@@ -82,7 +97,7 @@ export function createRecentReads() {
       }
       return records.length > 0 ? records : undefined;
     },
-    /** Whether a working consumer is about to read the records after an offset. */
+    /** Whether a consumer that is handling records is about to read the records after an offset. */
     isAwaited: (offset: bigint): boolean =>
       [...leaders].some(({ read, isAtWork }) => isAtWork() && read() <= offset),
     close: () => clearInterval(trimming),

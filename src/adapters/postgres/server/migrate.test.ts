@@ -36,21 +36,21 @@ afterEach(async () => {
 });
 
 describe('migrate', () => {
-  it('migrates an empty database to the newest migration, and finds nothing to do the next time', async () => {
+  it('applies all migrations to an empty database, and finds nothing to do the next time', async () => {
     const { applied } = await migrate(client, { directory: migrationsDirectory });
     expect(applied[0]).toMatch(/_init$/);
     expect((await client.query('SELECT head FROM log_head')).rows).toEqual([{ head: '0' }]);
     expect(await migrate(client, { directory: migrationsDirectory })).toEqual({ applied: [], unknown: [] });
   });
 
-  it('applies migrations in the order of their names and records each like Prisma', async () => {
+  it('applies migrations in the order of their names and records each migration like Prisma', async () => {
     write('2_second', 'ALTER TABLE thing ADD COLUMN name TEXT -- the end of the file is in a comment');
     write('1_first', 'CREATE TABLE thing (id INT);\n');
     expect(await migrate(client, { directory })).toEqual({ applied: ['1_first', '2_second'], unknown: [] });
     expect(await booked()).toEqual([
       {
         id: expect.stringMatching(/^[0-9a-f-]{36}$/),
-        // This is the output of sha256sum for the file.
+        // The checksum is the output of sha256sum for the file.
         checksum: 'f9e82ea6d7116b9a7c92ccc8736b52425b8b7f119bece1ae82784f203080537c',
         migration_name: '1_first',
         started_at: expect.any(Date),
@@ -63,7 +63,7 @@ describe('migrate', () => {
     ]);
   });
 
-  it('applies a migration once if several processes start at the same time', async () => {
+  it('applies a migration only once if several processes start at the same time', async () => {
     write('1_first', 'CREATE TABLE thing (id INT); SELECT pg_sleep(0.05);');
     const clients = await Promise.all([1, 2, 3, 4].map(connect));
     const reports = await Promise.all(clients.map((each) => migrate(each, { directory })));
@@ -78,7 +78,7 @@ describe('migrate', () => {
       (await client.query(`SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass('thing_idx')`))
         .rows;
 
-    it('creates the index outside a transaction, and once if several processes start at the same time', async () => {
+    it('creates the index outside a transaction, and only once if several processes start at the same time', async () => {
       write('1_first', thing);
       write('2_index', index);
       const clients = await Promise.all([1, 2, 3, 4].map(connect));
@@ -93,7 +93,7 @@ describe('migrate', () => {
     it('creates the index again if the creation was interrupted', async () => {
       write('1_first', thing);
       await migrate(client, { directory });
-      // This leaves an unfinished index.
+      // The failed statement leaves an unfinished index.
       await expect(client.query(index.replace('INDEX', 'UNIQUE INDEX'))).rejects.toThrow('could not create');
       expect(await isValid()).toEqual([{ indisvalid: false }]);
       write('2_index', index);
@@ -101,7 +101,7 @@ describe('migrate', () => {
       expect(await isValid()).toEqual([{ indisvalid: true }]);
     });
 
-    it('records the migration if it was interrupted before that', async () => {
+    it('records the migration if a process was killed between the index and the record', async () => {
       write('1_first', thing);
       await migrate(client, { directory });
       await client.query(index);
@@ -111,7 +111,7 @@ describe('migrate', () => {
     });
   });
 
-  it('refuses an applied migration that was edited since, and applies nothing', async () => {
+  it('refuses an applied migration whose file was edited, and applies nothing', async () => {
     write('2_second', 'CREATE TABLE thing (id INT);');
     await migrate(client, { directory });
     write('2_second', 'CREATE TABLE thing (id BIGINT);');
@@ -123,14 +123,14 @@ describe('migrate', () => {
     expect(await booked()).toHaveLength(1);
   });
 
-  it('accepts a file if a checkout has changed only its line ends', async () => {
+  it('accepts a file in which a checkout has changed only the line ends', async () => {
     write('1_first', 'CREATE TABLE\nthing (id INT);\n');
     await migrate(client, { directory });
     write('1_first', 'CREATE TABLE\r\nthing (id INT);\r\n');
     expect(await migrate(client, { directory })).toEqual({ applied: [], unknown: [] });
   });
 
-  it('rolls back a failed migration, and refuses to start until it is resolved as the message says', async () => {
+  it('rolls back a failed migration, and refuses to run until an operator resolves it as the message says', async () => {
     write('1_first', `CREATE TABLE thing (id INT); INSERT INTO thing VALUES ('x');`);
     const failed = await rejectionOf(migrate(client, { directory }));
     expect(failed).toMatchObject({ code: 'START_REFUSED', cause: expect.any(pg.DatabaseError) });
@@ -148,7 +148,7 @@ describe('migrate', () => {
     expect(await migrate(client, { directory })).toEqual({ applied: ['1_first'], unknown: [] });
   });
 
-  it('leaves nothing behind if it is interrupted, and the next start repeats the migration', async () => {
+  it('leaves no part of an interrupted migration, and the next start repeats the migration', async () => {
     write('1_first', 'CREATE TABLE thing (id INT); SELECT pg_terminate_backend(pg_backend_pid());');
     await expect(migrate(client, { directory })).rejects.toMatchObject({ code: 'START_REFUSED' });
     write('1_first', 'CREATE TABLE thing (id INT);');
@@ -176,7 +176,7 @@ describe('migrate', () => {
     await client.query('ROLLBACK');
   });
 
-  it('releases its lock, whatever happened', async () => {
+  it('releases its lock after every outcome', async () => {
     write('1_first', 'nonsense');
     await expect(migrate(client, { directory })).rejects.toThrow();
     const other = await connect();

@@ -6,16 +6,16 @@ import { fileURLToPath } from 'node:url';
 import pg from 'pg';
 import { AppError } from '../../../domain/error.ts';
 
-/** The directory prisma/migrations of this build. It has the same relative path from src and from dist. */
+/** The directory prisma/migrations of this build. Its relative path is the same from src and from dist. */
 export const migrationsDirectory = fileURLToPath(new URL('../../../../prisma/migrations', import.meta.url));
 
-/** The result of `migrate`. Names are directory names, oldest first. */
+/** The result of `migrate`. A migration is named by its directory. The oldest is first. */
 export interface MigrationReport {
-  /** Applied by this run. */
+  /** The migrations that this run applied. */
   readonly applied: readonly string[];
   /**
-   * Migrations that the database has and this build does not know, because a newer version applied them. This
-   * is normal in a rolling deploy and worth a warning.
+   * Migrations that are applied in the database but unknown to this build, because a newer version applied
+   * them. They are normal during a rolling deploy and worth a warning.
    */
   readonly unknown: readonly string[];
 }
@@ -31,13 +31,16 @@ interface Row {
   readonly finished_at: Date | null;
 }
 
-/** The key that Prisma's schema engine locks, so `prisma migrate deploy` and `migrate` exclude each other. */
+/**
+ * The key of the advisory lock that Prisma's schema engine takes. So `prisma migrate deploy` and `migrate`
+ * exclude each other.
+ */
 const lockKey = 72707369;
 
-/** How often, in ms, a process asks for the lock while another process migrates. */
+/** The time, in ms, between two attempts to take the lock while another process migrates. */
 const waitMs = 100;
 
-/** The same columns that Prisma's schema engine creates. */
+/** The same columns as in the table that Prisma's schema engine creates. */
 const createTable = `CREATE TABLE IF NOT EXISTS "_prisma_migrations" (
     "id"                  VARCHAR(36) PRIMARY KEY NOT NULL,
     "checksum"            VARCHAR(64) NOT NULL,
@@ -50,20 +53,18 @@ const createTable = `CREATE TABLE IF NOT EXISTS "_prisma_migrations" (
 )`;
 
 /**
- * Applies the migrations in `directory` up to the newest, with the bookkeeping of `prisma migrate deploy`, so
- * either of them can continue after the other.
- *
- * Any number of processes may call this at once. One of them works, the others wait and find nothing to do. A
- * migration and its record commit together, so a kill in the middle leaves nothing behind and the next start
- * repeats the migration.
- *
- * A migration with CREATE or DROP INDEX CONCURRENTLY indexes a large table without blocking writes. It must
- * contain only that statement, with IF [NOT] EXISTS. The statement cannot run in a transaction, so a kill may
- * leave it done without its record. If a kill left an unfinished index, the index is dropped first.
- *
- * Rejects with START_REFUSED if an applied migration was edited since, if an earlier migration failed and is
- * not resolved, and if a migration fails now. `client` must be a connection of its own, because the lock
- * belongs to its session. Its statement timeout is switched off, because a migration may take any time.
+ * Applies the migrations in `directory`, and records them like `prisma migrate deploy`. So either program can
+ * continue after the other. Any number of processes may call this function at the same time. One of them
+ * applies the migrations. The others wait and then find nothing to do.
+ * A migration and its record commit together. So a killed process leaves nothing behind, and the next start
+ * repeats the migration. A migration with CREATE or DROP INDEX CONCURRENTLY changes an index of a large table
+ * without blocking writes. The migration must contain only that statement, with IF [NOT] EXISTS. That
+ * statement cannot run in a transaction, so a kill may leave the index changed without the record. An
+ * unfinished index of a killed process is dropped first.
+ * Rejects with START_REFUSED if the file of an applied migration was edited, if an earlier migration failed
+ * and is not resolved, or if a migration fails now.
+ * `client` must be a separate connection, because the lock belongs to its session. The statement timeout of
+ * the session is switched off, because a migration may take any time.
  */
 export async function migrate(
   client: pg.ClientBase,
@@ -78,13 +79,14 @@ export async function migrate(
     for (const migration of missing) await apply(client, migration);
     return { applied: missing.map(({ name }) => name), unknown };
   } finally {
-    // A broken connection has already released the lock. The error to report is its own.
+    // If the connection is broken, the lock is already released. The caller should get the original error,
+    // not the error of the unlock.
     await client.query('SELECT pg_advisory_unlock($1)', [lockKey]).catch(() => undefined);
   }
 }
 
 /**
- * Waits for the lock by polling. Waiting inside the database would hold a snapshot, and CREATE INDEX
+ * Polls for the lock. A session that waits inside the database would hold a snapshot, and CREATE INDEX
  * CONCURRENTLY of another process would wait for that snapshot.
  */
 async function takeLock(client: pg.ClientBase): Promise<void> {
@@ -97,7 +99,7 @@ async function takeLock(client: pg.ClientBase): Promise<void> {
   }
 }
 
-/** Reports the migrations of a database without changing it. Rejects with START_REFUSED like `migrate`. */
+/** Reports the migrations of a database. Changes nothing. Rejects with START_REFUSED like `migrate`. */
 export async function inspectMigrations(
   client: pg.ClientBase,
   { directory }: { readonly directory: string },
@@ -113,8 +115,8 @@ export async function inspectMigrations(
 }
 
 /**
- * Compares the migrations of this build with the recorded ones. Throws if an applied migration was edited
- * since.
+ * Compares the migrations of this build with the recorded migrations. Throws if the file of an applied
+ * migration was edited.
  */
 function compare(migrations: readonly Migration[], recorded: readonly Row[], directory: string) {
   const done = new Map(recorded.map((row) => [row.migration_name, row.checksum]));
@@ -149,7 +151,8 @@ async function readMigrations(directory: string): Promise<Migration[]> {
 }
 
 async function hasBookkeeping(client: pg.ClientBase): Promise<boolean> {
-  // The table is looked up first, because IF NOT EXISTS still requires the right to create tables.
+  // The function first checks whether the table exists, because CREATE TABLE IF NOT EXISTS requires the right
+  // to create tables even if the table exists.
   const { rows } = await client.query<{ present: boolean }>(
     `SELECT to_regclass('"_prisma_migrations"') IS NOT NULL AS present`,
   );
@@ -169,7 +172,7 @@ async function createBookkeeping(client: pg.ClientBase): Promise<void> {
   }
 }
 
-/** The migrations that are applied and not rolled back, oldest first. */
+/** Returns the migrations that are applied and not rolled back, oldest first. */
 async function readRecorded(client: pg.ClientBase): Promise<Row[]> {
   const { rows } = await client.query<Row>(
     `SELECT migration_name, checksum, finished_at FROM "_prisma_migrations"
@@ -195,12 +198,12 @@ async function apply(client: pg.ClientBase, { name, sql }: Migration): Promise<v
       await client.query(record);
       return;
     }
-    // One simple query is one transaction. The record comes last, so it exists exactly if the whole migration
-    // was applied.
+    // PostgreSQL runs this query as one transaction. The record is the last statement, so it exists only if
+    // the whole migration was applied.
     await client.query(`${sql}\n;${record}`);
   } catch (cause) {
-    // A file with its own BEGIN may have left a transaction open. The statements after this are best effort.
-    // On a broken connection nothing was applied, and nothing blocks the next start.
+    // A file with its own BEGIN may have left a transaction open. The following statements may fail without
+    // harm: on a broken connection nothing was applied, and nothing blocks the next start.
     await client.query('ROLLBACK').catch(() => undefined);
     const lacksRight = cause instanceof pg.DatabaseError && cause.code === '42501';
     if (!isPassing(cause) && !lacksRight) {
@@ -222,15 +225,15 @@ async function apply(client: pg.ClientBase, { name, sql }: Migration): Promise<v
   }
 }
 
-/** The index that a migration creates or drops concurrently. Undefined for any other migration. */
+/**
+ * Returns the name of the index that a migration creates or drops concurrently. Undefined for any other
+ * migration.
+ */
 function concurrentIndexOf(sql: string): string | undefined {
   return /\bINDEX\s+CONCURRENTLY\s+IF\s+(?:NOT\s+)?EXISTS\s+"(\w+)"/i.exec(sql)?.[1];
 }
 
-/**
- * Drops an index whose creation was interrupted. Such an index exists and costs every write, but serves no
- * query.
- */
+/** Drops an index whose creation was interrupted. Such an index slows every write, but no query uses it. */
 async function dropUnfinished(client: pg.ClientBase, index: string): Promise<void> {
   const { rows } = await client.query(
     'SELECT FROM pg_index WHERE indexrelid = to_regclass($1) AND NOT indisvalid',
@@ -240,9 +243,9 @@ async function dropUnfinished(client: pg.ClientBase, index: string): Promise<voi
 }
 
 /**
- * Whether the database failed rather than the migration: connection (08), deadlock (40), resources (53),
- * locks and shutdown (55, 57), disk (58). The same file may succeed on the next start, so no failure is
- * recorded.
+ * Whether the state of the database caused the failure, not the migration: connection (08), deadlock (40),
+ * resources (53), locks and shutdown (55, 57), disk (58). The same migration may succeed on the next start,
+ * so the failure is not recorded.
  */
 function isPassing(error: unknown): boolean {
   return !(error instanceof pg.DatabaseError) || /^(08|40|53|55|57|58)/.test(error.code ?? '');
@@ -269,8 +272,8 @@ function edited(name: string, directory: string): AppError {
 }
 
 /**
- * Whether the checksum matches. Line ends do not matter, as with Prisma, because a checkout may have changed
- * them.
+ * Whether the checksum matches the file. Line ends are ignored, as in Prisma, because a checkout may have
+ * changed them.
  */
 function matches(sql: string, checksum: string): boolean {
   const unix = sql.replaceAll('\r\n', '\n');

@@ -20,7 +20,7 @@ import { bindToLog } from '../log/log-in-use.ts';
 import { createPostgresStore } from '../store.ts';
 import { migrate, migrationsDirectory } from './migrate.ts';
 
-// The lines that only psql understands set passwords. The server of the tests asks for none.
+// The commands of psql are removed. They set passwords, and the server of the tests requires none.
 const rolesSql = readFileSync('prisma/roles.sql', 'utf8').replaceAll(/^\\if.*?^\\endif$/gms, '');
 const server = inject('postgres').connectionString;
 const name = `unseen_roles_${randomBytes(4).toString('hex')}`;
@@ -104,7 +104,7 @@ describe('the logins of prisma/roles.sql', () => {
       expect(badge).toMatchObject({ unseen: 0, version: 3 });
     });
     expect(await act.openInbox(alice, undefined)).toMatchObject({ badge: { unseen: 0, version: 2 } });
-    // A year later the horizon has moved, and the reader moves `counted_from`.
+    // After a year the horizon is later than `counted_from`, so the reader updates `counted_from`.
     const later = horizonAt(new Date(Date.now() + 365 * 86_400_000), 183);
     expect(await api.store.itemBadges([{ ...alice, ...news }], later)).toMatchObject([{ version: 4 }]);
     expect(await worker.store.expire('itemViews', later.now, { dryRun: false })).toBe(1);
@@ -139,7 +139,7 @@ describe('the logins of prisma/roles.sql', () => {
     await worker.log.close();
   });
 
-  it('cannot migrate without the right, and leave nothing behind that blocks the login with the right', async () => {
+  it('cannot migrate without the right to migrate, and leave nothing that blocks a later migration', async () => {
     const directory = mkdtempSync(join(tmpdir(), 'unseen-migrations-'));
     mkdirSync(join(directory, '9_new'));
     writeFileSync(join(directory, '9_new', 'migration.sql'), 'ALTER TABLE inbox ADD COLUMN mine int');
@@ -170,7 +170,7 @@ describe('the logins of prisma/roles.sql', () => {
     ['unseen_worker', `ALTER TABLE inbox ADD COLUMN mine int`],
     ['unseen_worker', `DROP TABLE page_view`],
     ['unseen_worker', `TRUNCATE event_log`],
-  ])('have no other rights: %s may not %s', async (login, sql) => {
+  ])('have no other rights: %s may not run %s', async (login, sql) => {
     await expect(withClient(as(login), (client) => client.query(sql))).rejects.toMatchObject({
       code: '42501',
     });

@@ -9,8 +9,8 @@ import { Session } from '../session.ts';
 import { inspectMigrations, migrate, migrationsDirectory } from './migrate.ts';
 
 /**
- * A server to connect to, or an embedded server with its data in a directory, or an embedded server that
- * keeps nothing.
+ * The location of PostgreSQL: a URL, the data directory of an embedded server, or an ephemeral embedded
+ * server.
  */
 export type PostgresLocation =
   | { readonly url: string }
@@ -21,17 +21,17 @@ interface Deps {
   readonly logger: Logger;
 }
 
-/** How to connect to a server, and how to release it. */
+/** The connection to a server, and the function that releases the server. */
 export interface OpenPostgres {
   readonly connection: ConnectionOptions;
-  /** Whether this process started the server or took it over. */
+  /** Whether the server is embedded: this process started the server or took it over. */
   readonly isEmbedded: boolean;
   close(): Promise<void>;
 }
 
 /**
- * Makes sure that an embedded server runs. A server behind a URL is not contacted. Rejects with
- * START_REFUSED.
+ * Starts or takes over an embedded server if `location` requires one. Does not contact a server behind a URL.
+ * Rejects with START_REFUSED.
  */
 export async function openPostgres({ logger }: Deps, location: PostgresLocation): Promise<OpenPostgres> {
   if ('url' in location) {
@@ -47,8 +47,8 @@ export async function openPostgres({ logger }: Deps, location: PostgresLocation)
 }
 
 /**
- * Starts the embedded server. If the server is lost while this process runs, it starts again at the same
- * address. A lost ephemeral server is not started again, because its data is gone.
+ * Starts the embedded server, and starts it again at the same address if it is lost while this process runs.
+ * An ephemeral server is not started again, because its data is lost.
  */
 async function startKeptAlive(
   where: { readonly ephemeral: true } | { readonly dataDir: string },
@@ -93,8 +93,8 @@ async function startKeptAlive(
 }
 
 /**
- * Applies pending migrations on its own connection. Rejects with UNAVAILABLE while the server cannot be
- * reached, and with START_REFUSED if the server refuses the login or a right.
+ * Applies pending migrations on a separate connection. Rejects with UNAVAILABLE while the server cannot be
+ * reached, and with START_REFUSED if the server refuses the login or the login lacks a right.
  */
 export async function migrateOn({ logger }: Deps, connection: ConnectionOptions) {
   const report = await onConnection(connection, (client) =>
@@ -107,8 +107,8 @@ export async function migrateOn({ logger }: Deps, connection: ConnectionOptions)
 }
 
 /**
- * Checks the migrations without changing anything. Rejects like `migrateOn`, and with START_REFUSED if
- * migrations are pending.
+ * Checks that all migrations are applied. Changes nothing. Rejects like `migrateOn`, and with START_REFUSED
+ * if migrations are pending.
  */
 export async function expectMigrated(connection: ConnectionOptions): Promise<void> {
   const { missing } = await onConnection(connection, (client) =>
@@ -143,12 +143,12 @@ async function onConnection<T>(
 }
 
 /**
- * An error that only a change of the configuration or the server can fix: the login, the database or a TLS
- * setting. Undefined for other errors.
+ * Returns an error if only a change of the configuration or of the server can help: a wrong login, database
+ * or TLS setting. Undefined for other errors.
  */
 function refusalOf(error: unknown): AppError | undefined {
   const { code = '', message } = error as NodeJS.ErrnoException;
-  // Invalid authorization, an unknown database, or a mismatch of TLS settings.
+  // These errors mean an invalid authorization, an unknown database, or a mismatch of TLS settings.
   const isRefused =
     /^(28|3D000)/.test(code) || /does not support SSL|self-signed|certificate|pg_hba/.test(message);
   return isRefused

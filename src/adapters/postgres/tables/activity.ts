@@ -23,15 +23,15 @@ const selected = sql`
 const compareActivities = (a: Activity, b: Activity) =>
   compareText(a.id, b.id) || compareText(a.tenantId, b.tenantId);
 
-/** Namespace of the advisory lock for new activity types ("unst" in ASCII). */
+/** The first key of the advisory lock for new activity types ("unst" in ASCII). */
 const activityTypeLock = 0x756e7374;
 
 const nameOf = ({ tenantId, id }: Pick<Activity, 'tenantId' | 'id'>) => `${tenantId}/${id}`;
 
-// A control character, because no name contains one.
+// The separator is a control character, because no name contains one.
 const separator = '\u0001';
 
-/** Sorts names, so that all writers take locks in the same order. */
+/** Sorts names. All writers take locks in this order, so they cannot deadlock. */
 const inOrder = (names: Iterable<string>) => [...names].sort();
 
 export function createActivityReads(db: Queryable) {
@@ -58,8 +58,8 @@ export function createActivityReads(db: Queryable) {
       level: Granularity,
       { from, to, changedSince }: { readonly from: Date; readonly to: Date; readonly changedSince?: Date },
     ) {
-      // Times are read as milliseconds. A chart reads a month of hours, and parsing dates from text would
-      // cost more than everything else.
+      // Times are read as milliseconds. A chart reads a month of hours. Parsing so many dates from text would
+      // take longer than the rest of the read.
       const rows = await db.query<{
         start: number;
         uniqueUsers: number;
@@ -111,7 +111,8 @@ export function createActivityReads(db: Queryable) {
         : sql`
             SELECT (${starts})[width_bucket(bucket_start, ${starts})] AS start, activity_type, sum(count)::bigint AS count
             ${kept} GROUP BY 1, 2`;
-      // The types are read as one text, because parsing each value would cost more than everything else.
+      // The types of a bucket are read as one text. Parsing each value separately would take longer than the
+      // rest of the read.
       const rows = await db.query<{ start: number; types: string }>`
         SELECT ${milliseconds('start')} AS start, array_to_string((array_agg(activity_type || ${separator} || count
           ORDER BY count DESC, activity_type COLLATE "C"))[:${maxShownTypes}::int], ${separator}) AS types
@@ -139,8 +140,8 @@ export function createActivityWrites(db: Queryable) {
       now: Date,
     ): Promise<readonly ActivityTypeKey[]> {
       const tenantIds = types.map(({ tenantId }) => tenantId);
-      // The lock is taken before the next statement, so that this statement sees the claims of earlier
-      // transactions.
+      // The lock is a separate statement, so that the next statement sees the activity types that earlier
+      // transactions have added.
       await db.execute`SELECT pg_advisory_xact_lock(${activityTypeLock}, 0)`;
       await db.execute`
         WITH wanted AS (
@@ -182,7 +183,8 @@ export function createMetricsWrites(db: Queryable) {
     async addActivity(activities: readonly Activity[], now: Date): Promise<void> {
       if (activities.length === 0) return;
       const additions = additionsOf(activities);
-      // Each bucket is one line. A line joins several values of a bucket with the separator.
+      // Each column is sent as one text with one line per bucket. The separator joins several values of a
+      // bucket within a line.
       const column = (text: (addition: BucketAddition) => string) => lines(additions, text);
       const tenants = column(({ tenantId }) => tenantId);
       const levels = column(({ granularity }) => granularity);
@@ -196,8 +198,8 @@ export function createMetricsWrites(db: Queryable) {
           .join(separator),
       );
       await Promise.all([
-        // The unique users grow by the number of new members. If another transaction adds the same member,
-        // this statement waits for that transaction.
+        // The number of unique users grows by the number of new members. If another transaction is adding the
+        // same member, this statement waits for that transaction.
         db.execute`
           WITH bucket AS (
             SELECT * FROM unnest(string_to_array(${tenants}, E'\\n'), string_to_array(${levels}, E'\\n')::granularity[],

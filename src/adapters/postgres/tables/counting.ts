@@ -3,13 +3,13 @@ import { type Queryable, sql } from '../sql.ts';
 import { isUnreadRow, isUnseenRow } from './countable.ts';
 import { columns } from './user.ts';
 
-/** How many notifications of one user a statement reads at most. */
+/** The maximum number of notifications of one user that a statement reads. */
 export const rowsPerStatement = 5_000;
 
-/** How many notifications of all users together a statement counts at most. */
+/** The maximum number of notifications of all users together that a statement counts. */
 const maxCounted = 50_000;
 
-/** An inbox, and the place after which its notifications count. 0 is before the first notification. */
+/** An inbox, and the seq after which its notifications are counted. 0 counts all notifications. */
 export interface Counting extends Pick<Inbox, 'tenantId' | 'userId' | 'openedSeq'> {
   readonly afterSeq: bigint;
 }
@@ -20,9 +20,9 @@ interface Window extends Counts {
 }
 
 /**
- * Counts the notifications of inboxes, and returns the counts in the order of the inboxes. A large inbox
- * needs several statements. So the counts are consistent only if the inbox is locked, or in a transaction
- * with one snapshot.
+ * Counts the unseen and unread notifications of inboxes, and returns the counts in the order of the inboxes.
+ * A large inbox needs several statements. So the counts of an inbox are consistent only if the inbox is
+ * locked, or if all statements use one snapshot.
  */
 export async function countRows(db: Queryable, inboxes: readonly Counting[]): Promise<readonly Counts[]> {
   const counts = inboxes.map((): Counts => ({ unseen: 0, unread: 0 }));

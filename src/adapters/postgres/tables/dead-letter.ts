@@ -10,11 +10,11 @@ const selected = (payload = sql`payload`) => sql`
   octet_length(payload) AS "payloadBytes", error_code AS "errorCode", error_message AS "errorMessage", attempts,
   failed_at AS "failedAt"`;
 
-// The tenants to search. Each tenant is searched alone, by one walk along the index, however many dead
-// letters it has.
+// The tenants to search. The query searches each tenant separately along the index, so the cost does not
+// depend on the number of dead letters.
 const tenantsOf = ({ tenantIds }: DeadLetterFilter) =>
   tenantIds ? sql`unnest(${[...tenantIds]}::text[])` : everyTenant;
-// Jumps from one tenant to the next along the index. DISTINCT would read every row.
+// Finds all tenants by jumping from one tenant to the next along the index. DISTINCT would read every row.
 const everyTenant = sql`(
   WITH RECURSIVE next AS (
     (SELECT tenant_id FROM dead_letter ORDER BY tenant_id LIMIT 1)
@@ -31,8 +31,8 @@ const conditionsOf = ({ topic, errorCode }: DeadLetterFilter) => [
 ];
 
 /**
- * Creates the writes of dead letters. They move the bytes between tables inside PostgreSQL, so a payload
- * never passes through this process again.
+ * Creates the writes of dead letters. These statements move the bytes between tables inside PostgreSQL, so no
+ * payload is read into this process again.
  */
 export function createDeadLetterWrites(db: Queryable) {
   return {
@@ -71,8 +71,9 @@ export function createDeadLetterWrites(db: Queryable) {
       filter: DeadLetterFilter,
       now: Date,
     ): Promise<readonly string[]> {
-      // The rows are locked in one order, so that two calls cannot deadlock. The headers of the letter win
-      // over the new ones, so a record that fails repeatedly still names its first place.
+      // All calls lock the rows in the same order, so two calls cannot deadlock. The record gets headers that
+      // name the place of its failure. If the letter already has such headers, they are not replaced. So a
+      // record that fails repeatedly still names the place of its first failure.
       const rows = await db.query<{ id: string }>`
         WITH chosen AS (
           SELECT letter.tenant_id, letter.id FROM ${tenantsOf(filter)} AS tenant (id)
@@ -106,8 +107,8 @@ export function createDeadLetterReads(db: Queryable) {
       readonly maxPayloadBytes?: number;
       readonly after?: { readonly failedAt: Date; readonly id: string };
     }): Promise<readonly StoredDeadLetter[]> {
-      // The statement contains only the given conditions. With optional conditions the planner would not walk
-      // the index in order.
+      // The statement contains only the conditions that the filter states. With conditions that may be null
+      // the planner would not read along the index in order.
       const conditions = [
         sql`tenant_id = tenant.id`,
         ...conditionsOf(filter),

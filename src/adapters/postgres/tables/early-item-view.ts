@@ -4,14 +4,15 @@ import { shareCollectionLock } from './item.ts';
 /** Runs `work` in a transaction. */
 export type InTransaction = <T>(work: (db: Queryable) => Promise<T>) => Promise<T>;
 
-/** How many views one statement handles. */
+/** The number of views that one statement handles. */
 const viewsAtOnce = 2_000;
 
 /**
- * Handles the early views that were recorded before a moment. Removes the views of items that are still not
- * published. The other views stay, as ordinary views. A removed view increments the version of its user,
- * because its item may be published at this very moment. Returns how many views it removed, or would remove
- * with `dryRun`.
+ * Ends the waiting of the early views that were recorded before a moment. An early view is a view of an item
+ * that was not published when the view was recorded. If the item is published now, its view remains as an
+ * ordinary view. Otherwise the view is removed. The removal of a view increments the version of the user,
+ * because another transaction may be publishing the item at the same time. Returns the number of removed
+ * views. With `dryRun` nothing is removed, and the result is the number of views that would be removed.
  */
 export async function expireEarlyViews(
   { db, inTransaction }: { readonly db: Queryable; readonly inTransaction: InTransaction },

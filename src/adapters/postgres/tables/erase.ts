@@ -6,9 +6,10 @@ import { isCountableRow } from './countable.ts';
 import { shareCollectionLock } from './item.ts';
 
 /**
- * Every table with rows that name a user, with three exceptions. The inbox is removed separately because its
- * version is needed. Members of buckets are found from the day down. `forgetItemViews` removes views of
- * items. A test compares this list with the catalog.
+ * The tables with rows that name a user, except three kinds of rows. The row of the inbox is removed
+ * separately, because its version is needed. Rows of user_activity_member are found through the days of the
+ * user's activity. `forgetItemViews` removes views of items. A test compares this list with the catalog of
+ * the database.
  */
 const tablesOfUser = [
   'app_user',
@@ -32,7 +33,10 @@ const column = (name: string, type: Column['type'] = 'text'): Column => ({ name,
 const activityKey = [column('occurred_at', 'timestamptz'), column('id', 'uuid')];
 const itemKey = [column('collection'), column('item_id')];
 
-/** Tables in which a user may have many rows. Each has the columns of its key that follow the user. */
+/**
+ * The tables in which a user may have many rows. Each entry has the columns that follow the user in the
+ * primary key.
+ */
 const longTables: readonly (readonly [table: string, rest: readonly Column[]])[] = [
   ['page_view', activityKey],
   ['user_activity', activityKey],
@@ -46,8 +50,8 @@ const longTables: readonly (readonly [table: string, rest: readonly Column[]])[]
 ];
 
 /**
- * How many records of the log one statement examines. The log has no index by key, because every append would
- * pay for it.
+ * The number of log records that one statement examines. The log has no index by key, because such an index
+ * would slow every append.
  */
 const stride = 50_000n;
 
@@ -58,7 +62,10 @@ const ofCaller = ({ tenantId, userId }: UserKey) => {
   return sql`tenant_id = ${tenantId} AND caller = ${caller}`;
 };
 
-/** Removes the user from these days of activity. The counts of the site stay, because they name no user. */
+/**
+ * Removes the user from these days of activity. The counts of all users together remain, because they name no
+ * user.
+ */
 async function removeDays(
   db: Queryable,
   { tenantId, userId }: UserKey,
@@ -85,8 +92,8 @@ async function removeDays(
 }
 
 /**
- * Finds the oldest days of the user's activity, at most `limit`, or all if it is null. There is no index by
- * user, because every count would pay for it.
+ * Finds the oldest days of the user's activity: at most `limit` days, or all days if `limit` is null. The
+ * table has no index by user, because such an index would slow every count.
  */
 async function daysOf(
   db: Queryable,
@@ -105,7 +112,7 @@ async function daysOf(
   return rows.map(({ at }) => at);
 }
 
-/** Clears the user's records of the log after an offset, within one stretch. */
+/** Clears the user's log records among the `stride` records after an offset. */
 async function blankStretch(
   db: Queryable,
   user: UserKey,
@@ -130,7 +137,7 @@ export function createErasureWrites(db: Queryable) {
     ): Promise<PartialErasure> {
       const rows = await removeSome(db, user, size, now);
       if (rows > 0) return { rows, logUpTo, isRestFew: false };
-      // A day has up to about 1500 rows.
+      // A day of a user has up to about 1500 rows.
       const days = await daysOf(db, user, 2);
       if (days.length > 1)
         return { rows: await removeDays(db, user, days.slice(0, 1)), logUpTo, isRestFew: false };
@@ -141,13 +148,15 @@ export function createErasureWrites(db: Queryable) {
     async eraseUser(user: UserKey, logUpTo: bigint): Promise<Erasure> {
       const key = userKeyOf(user);
       let rows = 0;
-      // The slow steps come first, while no other transaction waits for this one.
+      // The slow steps come first, because at this point no other transaction waits for a lock of this
+      // transaction.
       let passed = await blankRecords(logUpTo);
       await remove('page_view');
       await removeMember();
-      // A transaction that writes about a user first locks rows of one of these two tables, and relies on
-      // what it read there. With these locks it either ends before this transaction, or finds no user after
-      // it. Reads continue. The order of the tables is the one in which other transactions lock them.
+      // A transaction that writes data of a user first locks rows of app_user or inbox, and relies on what it
+      // read there. With these table locks such a transaction either ends before this transaction, or starts
+      // after it and finds no user. Reads can continue. Other transactions lock the two tables in the same
+      // order.
       await db.execute`LOCK TABLE app_user, inbox IN EXCLUSIVE MODE`;
       passed = await blankRecords(passed);
       for (const table of tablesOfUser) await remove(table);
@@ -155,8 +164,9 @@ export function createErasureWrites(db: Queryable) {
       rows += await db.execute`DELETE FROM dead_letter WHERE key = ${key}`;
       rows += await db.execute`DELETE FROM outbox WHERE key = ${key}`;
       rows += await db.execute`DELETE FROM idempotency_key WHERE ${ofCaller(user)}`;
-      // A subscriber continues from the version it has seen, even if the user returns later. So new inboxes
-      // of the tenant begin above that version. A version per user would name the user.
+      // A subscriber ignores versions that are not above the version it has seen, even if the user returns
+      // later. So new inboxes of the tenant begin above the version of the erased inbox. One floor per user
+      // would have to name the user.
       const [floor] = await db.query<{ readonly version: bigint }>`
         WITH erased AS (
           DELETE FROM inbox WHERE ${ofUser(user)} RETURNING version + 1 AS version
@@ -176,7 +186,7 @@ export function createErasureWrites(db: Queryable) {
       }
 
       /**
-       * Clears the user's records of the log after an offset. Returns the offset of the last record it
+       * Clears the user's log records after an offset. Returns the offset of the last record that was
        * examined.
        */
       async function blankRecords(after: bigint): Promise<bigint> {
@@ -192,8 +202,8 @@ export function createErasureWrites(db: Queryable) {
 }
 
 /**
- * A condition that matches the first `size` rows in the order of the key. Undefined if there are not more
- * rows than that.
+ * A condition that matches the first `size` rows of the user in the order of the key. Undefined if the user
+ * has at most `size` rows.
  */
 async function firstOf(
   db: Queryable,
@@ -208,7 +218,7 @@ async function firstOf(
     SELECT ${texts} FROM ${sql.raw(table)} WHERE ${owner} ORDER BY ${key} OFFSET ${size}::int LIMIT 1`;
   if (!next) return undefined;
   const place = rest.map(({ type }, n) => sql`${next[`c${n}`]}::text::${sql.raw(type)}`);
-  // The second condition excludes later partitions.
+  // The second condition lets the planner skip later partitions.
   return sql`${owner} AND (${key}) < (${sql.join(place)}) AND ${sql.raw(rest[0]?.name ?? '')} <= ${place[0]}`;
 }
 
@@ -224,7 +234,7 @@ async function removeRows(
 }
 
 /**
- * Removes the oldest notifications. Under the lock of the inbox, its counters fall by the removed
+ * Removes the oldest notifications. Locks the inbox and reduces its counters by the number of removed
  * notifications that counted.
  */
 async function removeNotifications(db: Queryable, user: UserKey, size: number, now: Date): Promise<number> {
@@ -246,8 +256,8 @@ async function removeNotifications(db: Queryable, user: UserKey, size: number, n
 }
 
 /**
- * Removes views of items. Each removed view changes what counts in its collection, so the version of the
- * collection grows.
+ * Removes views of items. Each removed view changes the number of unseen items in its collection, so the
+ * version of the collection grows.
  */
 async function removeItemViews(db: Queryable, user: UserKey, size: number, now: Date): Promise<number> {
   const first = await firstOf(db, 'item_view', ofUser(user), itemKey, size);
@@ -278,8 +288,8 @@ async function removeOutgoing(db: Queryable, key: string, size: number): Promise
 }
 
 /**
- * Removes about `size` rows of a user from the first table that has more. Returns how many it removed, 0 if
- * no table has more.
+ * Removes about `size` rows of a user from the first table in which the user has more than `size` rows.
+ * Returns the number of removed rows, or 0 if there is no such table.
  */
 async function removeSome(db: Queryable, user: UserKey, size: number, now: Date): Promise<number> {
   for (const [table, rest] of longTables) {

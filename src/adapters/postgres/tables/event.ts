@@ -18,12 +18,13 @@ export function createEventReads(db: Queryable) {
   };
 }
 
-/** Creates the writes that mark events as applied. */
+/** Creates the writes to processed_event, whose rows record that an event was applied. */
 export function createEventWrites(db: Queryable) {
   return {
     async claimEvents(events: readonly EventIdentity[], now: Date): Promise<readonly boolean[]> {
       if (events.length === 0) return [];
-      // The events are sorted, so that two workers with the same events cannot deadlock.
+      // The events are claimed in the same order by all workers. So two workers with the same events cannot
+      // deadlock.
       const distinct = distinctInOrder(events, compareEvents);
       const column = (name: keyof EventIdentity) =>
         lines(distinct, (n) => (events[n] as EventIdentity)[name]);
@@ -54,7 +55,7 @@ export function createIdempotencyReads(db: Queryable) {
   };
 }
 
-/** Creates the write that binds idempotency keys, inside a transaction or alone. */
+/** Creates the write that binds idempotency keys. It can run in a transaction or alone. */
 export function createIdempotencyWrites(db: Queryable) {
   return {
     async bindKeys(
@@ -62,7 +63,8 @@ export function createIdempotencyWrites(db: Queryable) {
       now: Date,
     ): Promise<readonly string[]> {
       if (keys.length === 0) return [];
-      // The update changes nothing. It makes RETURNING answer with the digest that was bound first.
+      // The UPDATE of an existing row changes nothing, but makes RETURNING return the row with the digest
+      // that was bound first.
       const rows = await db.query<KeyIdentity & { readonly digest: string }>`
         INSERT INTO idempotency_key AS bound (tenant_id, caller, mutation, key, digest, created_at)
         SELECT DISTINCT ON (tenant_id, caller, mutation, key) tenant_id, caller, mutation, key, digest, ${now}::timestamptz
@@ -82,8 +84,8 @@ const compareEvents = (a: EventIdentity, b: EventIdentity) =>
   compareText(a.id, b.id) || compareText(a.source, b.source) || compareText(a.tenantId, b.tenantId);
 
 /**
- * The indexes of the rows to claim, in an order that depends only on the rows. Of equal rows it contains the
- * first.
+ * Returns the indexes of the rows to claim, in an order that depends only on the content of the rows. If
+ * several rows are equal, only the index of the first is in the result.
  */
 export function distinctInOrder<Row>(
   rows: readonly Row[],
@@ -95,8 +97,8 @@ export function distinctInOrder<Row>(
 }
 
 /**
- * Whether each row was newly claimed. `known` contains the places, counted from 1 in `distinct`, of rows that
- * were claimed before.
+ * Returns whether each row was newly claimed. `known` lists the rows that were claimed before, as positions
+ * in `distinct`, counted from 1.
  */
 export function freshOf(
   rows: readonly unknown[],

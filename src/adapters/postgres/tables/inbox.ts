@@ -69,8 +69,8 @@ export function createInboxReads(db: Queryable) {
     },
 
     async recountSample(size: number): Promise<readonly Recounted[]> {
-      // PostgreSQL samples whole pages and does not read the others. If the table was never analyzed, it
-      // reads all pages.
+      // PostgreSQL samples whole pages and does not read the other pages. If the table was never analyzed,
+      // the statement reads all pages.
       const rows = await db.query<Row>`
         SELECT ${selected} FROM inbox TABLESAMPLE SYSTEM ((
           SELECT least(100, 100.0 * ${size}::int / greatest(reltuples, 1)) FROM pg_class WHERE oid = 'inbox'::regclass
@@ -110,8 +110,8 @@ export function createInboxWrites(db: Queryable) {
     async lockInboxes(keys: readonly UserKey[], now: Date): Promise<readonly UserInbox[]> {
       if (keys.length === 0) return [];
       const [tenantIds, userIds] = columns(keys);
-      // The update changes nothing. It locks the row and makes RETURNING answer. All callers lock in one
-      // order, so that two of them never deadlock.
+      // The UPDATE of an existing row changes nothing, but locks the row and makes RETURNING return it. All
+      // callers lock the rows in the same order, so two callers never deadlock.
       const rows = await db.query<Row & Recipient>`
         WITH inbox AS (
           INSERT INTO inbox (tenant_id, user_id, version, first_version, updated_at)
@@ -157,8 +157,9 @@ export function createInboxWrites(db: Queryable) {
     async addChanges(changes: readonly InboxChange[]): Promise<void> {
       if (changes.length === 0) return;
       const [tenantIds, userIds] = columns(changes);
-      // The ids of a change are sent as one text, because an array of arrays must be rectangular. Each new
-      // change removes the changes that are too old for any client to ask for.
+      // The ids of each change are sent as one text, because PostgreSQL requires all rows of a
+      // two-dimensional array to have the same length. Each new change removes the changes that are too old
+      // for any client.
       await db.execute`
         WITH new AS (
           SELECT * FROM unnest(

@@ -16,20 +16,21 @@ import { type Queryable, sql } from '../sql.ts';
 import { columns } from './user.ts';
 
 /**
- * The advisory lock for collections that do not exist ("unsc" in ASCII). A view of such a collection changes
- * no version. A transaction that writes or removes such a view shares the lock. A transaction that creates a
- * collection holds the lock exclusively. So a count never changes without its version.
+ * The first key of the advisory lock for collections that do not exist ("unsc" in ASCII). A view in a
+ * collection that does not exist changes no version. If the collection were created at the same time, a count
+ * could change without its version. So a transaction that writes or removes such a view takes the lock
+ * shared, and a transaction that creates a collection takes it exclusively.
  */
 const collectionLock = 0x756e7363;
 
-/** Prevents the creation of collections until the end of the transaction. */
+/** Blocks the creation of collections until the end of the transaction. */
 export const shareCollectionLock = sql`SELECT pg_advisory_xact_lock_shared(${collectionLock}, 0)`;
 
 const selected = sql`
   item.tenant_id AS "tenantId", item.collection, item.item_id AS "itemId", title, published_at AS "publishedAt",
   views_from AS "viewsFrom", retracted_at AS "retractedAt"`;
 
-/** Selects items together with the view of one user. Without a user the view is null. */
+/** Selects items together with the view of one user. If no user is given, the view is null. */
 const viewedBy = (viewerId: string | undefined) => sql`
   SELECT ${selected}, viewed_at AS "viewedAt" FROM item LEFT JOIN item_view AS v ON v.tenant_id = item.tenant_id
     AND v.user_id = ${viewerId ?? null} AND v.collection = item.collection AND v.item_id = item.item_id
@@ -39,15 +40,16 @@ interface BadgeRow extends ViewerKey {
   readonly unseen: number;
   readonly version: bigint;
   readonly asOf: Date;
-  /** Whether a counted item was published before the horizon, so that the count is outdated. */
+  /** Whether the count includes items that were published before the horizon. Then the count is outdated. */
   readonly isDue: boolean;
 }
 
 /**
- * Counts from the `counted_from` of each collection. A collection with counted items before the horizon is
- * due. The join of views and items is a full join, because PostgreSQL never runs a full join as nested loops.
- * The planner chooses nested loops if it expects few rows, and then 5 000 views among 10 000 items take
- * seconds instead of milliseconds.
+ * Counts the unseen items that were published since `counted_from` of their collection. If the count includes
+ * items from before the horizon, `isDue` is true.
+ * The query joins views and items with a full join, because PostgreSQL never runs a full join as nested
+ * loops. For other joins the planner chooses nested loops if it expects few rows. Then 5 000 views among 10
+ * 000 items take seconds instead of milliseconds.
  */
 function countItemBadges(db: Queryable, keys: readonly ViewerKey[], { start }: Horizon): Promise<BadgeRow[]> {
   const [tenantIds, userIds] = columns(keys);
@@ -81,8 +83,8 @@ function countItemBadges(db: Queryable, keys: readonly ViewerKey[], { start }: H
 }
 
 /**
- * Stops counting items that were published before the horizon. If several callers notice at once, one of them
- * changes the version.
+ * Moves `counted_from` to the horizon, so that older items no longer count. If several callers do so at the
+ * same time, only one of them increments the version.
  */
 async function expireItems(
   db: Queryable,
@@ -213,8 +215,9 @@ export function createItemViewWrites(db: Queryable) {
       if (views.length === 0) return 0;
       const [tenantIds, userIds] = columns(views);
       const collections = views.map((view) => view.collection);
-      // The lock is taken before the next statement, so that this statement sees a collection that is being
-      // created. Both are sent at once, because the commit may directly follow them.
+      // The lock is a separate statement before the next one, so that the next statement sees a collection
+      // that another transaction is creating. Both statements are sent together, because the caller may send
+      // the commit right after them.
       const locked = db.execute`${shareCollectionLock} WHERE EXISTS (
         SELECT FROM unnest(${tenantIds}::text[], ${collections}::text[]) AS wanted (tenant_id, collection)
         WHERE NOT EXISTS (SELECT FROM item_collection AS known
@@ -264,8 +267,8 @@ export function createItemViewWrites(db: Queryable) {
     },
 
     async forgetItemViews({ tenantId, userId }: UserKey, now: Date): Promise<readonly string[]> {
-      // The collection may not exist yet, so its `counted_from` begins at the epoch. The next reader moves it
-      // to the horizon.
+      // If the collection does not exist yet, the statement creates it with a `counted_from` of the epoch.
+      // The next reader moves `counted_from` to the horizon.
       await db.execute`${shareCollectionLock}`;
       const moved = await db.query<{ readonly collection: string }>`
         WITH views AS (

@@ -58,7 +58,7 @@ const stateColumns: readonly Column<LimitState>[] = [
   ['version', 'bigint', (row) => String(row.version)],
 ];
 
-/** The columns that say which events set the state, and what was done with it. */
+/** The columns that say which events set the state, and which of its effects were already handled. */
 const originColumns: readonly Column<UserLimit>[] = [
   ['definition_event', 'text', (row) => event(row.definition)],
   ['earlier_event', 'text', (row) => event(row.earlier)],
@@ -71,7 +71,7 @@ const originColumns: readonly Column<UserLimit>[] = [
   ['updated_at', 'timestamptz', (row) => iso(row.updatedAt)],
 ];
 
-/** The column for searches of due limits. No read returns it. */
+/** The column by which due limits are found. No read returns it. */
 const dueColumns: readonly Column<UserLimit>[] = [['due_at', 'timestamptz', (row) => iso(limitDueAt(row))]];
 
 const eventColumns: readonly Column<LimitRecord>[] = [
@@ -87,15 +87,15 @@ const eventColumns: readonly Column<LimitRecord>[] = [
 export const names = <Row>(table: readonly Column<Row>[]) => sql.raw(table.map(([name]) => name).join(', '));
 
 /**
- * A character that no cell contains. JSON escapes control characters, and names contain none. A cell contains
- * no line break either.
+ * The separator is a control character. No cell contains one, because JSON escapes control characters and
+ * names contain none. For the same reason no cell contains a line break.
  */
 const separator = '\x1e';
 
 /**
- * The rows as arguments of `unnest`, with one text per column. An array costs ten times as much, because pg
- * escapes every element. No value is an empty text, so an empty cell means NULL. A column without values is
- * NULL as a whole, and `unnest` fills it with nulls.
+ * Returns the rows as arguments of `unnest`, with one text per column. Passing arrays instead costs ten times
+ * as much, because pg escapes every element. An empty cell means NULL, because no value is an empty text. A
+ * column without values is sent as a single NULL, and `unnest` fills the column with nulls.
  */
 export const cells = <Row>(table: readonly Column<Row>[], rows: readonly Row[]) =>
   sql.join(
@@ -120,8 +120,8 @@ export const replaced = sql.raw(
 );
 
 /**
- * A row of `user_limit AS l` as one text, without the user, and with times as seconds since the epoch.
- * Reading thirty columns per row costs the client more than finding the rows costs the server.
+ * Selects a row of `user_limit AS l` as one text, without the user. Times are seconds since the epoch. If the
+ * client parsed thirty columns per row instead, that would cost more than finding the rows costs the server.
  */
 const asText = <Row>(...table: readonly Column<Row>[]) => {
   const column = ([name, type]: Column<Row>) =>
@@ -149,15 +149,15 @@ const readOlder = (json: string): UserLimit['older'] =>
 const orNull = (cell: string | undefined) => cell || null;
 const moment = (cell: string | undefined) => (cell ? new Date(Math.round(Number(cell) * 1000)) : null);
 
-/** The user of a row that contains a limit. */
+/** The user to whom a limit belongs, with the user's time zone. */
 export interface Owner extends UserKey {
   readonly timeZone: string;
 }
 
 /**
  * Parses a limit from a `limitText`, or from a `stateText`, which has only the state. A part without a
- * sequence is null. The object is created in one expression, because reading an object is slow everywhere if
- * it gets a property later.
+ * sequence becomes null. One expression creates the whole object, because JavaScript reads an object slowly
+ * if properties were added to it later.
  */
 export function limitOf(text: string, owner: Owner): ZonedLimit;
 export function limitOf(text: string, owner: UserKey): UserLimit;

@@ -21,7 +21,7 @@ import {
 } from './limit-row.ts';
 import { columns, isOf, selectedOfUser, toUser } from './user.ts';
 
-/** How many limits of one user are read at most. */
+/** The maximum number of limits that are read per user. */
 const maxLimits = 500;
 
 interface LimitRow extends UserKey {
@@ -36,10 +36,10 @@ interface HistoryRow extends LimitRecord {
   readonly definedBy: string | null;
 }
 
-/** A place after every event, because no sequence number is this large. */
+/** A position after every event, because no sequence number is this large. */
 const behindAll = { sequence: 2n ** 62n, source: '', eventId: '' };
 
-/** The last event of a type up to the event `said`, which states the progress. */
+/** Selects the last event of a type that is not later than the event `said`, which states the progress. */
 const lastBefore = (type: LimitRecord['type']) => sql`
   SELECT d.raw FROM user_limit_event AS d
   WHERE (d.tenant_id, d.user_id, d.user_limit_id) = (said.tenant_id, said.user_id, said.user_limit_id)
@@ -47,7 +47,7 @@ const lastBefore = (type: LimitRecord['type']) => sql`
     AND d.sequence_number <= said.sequence_number
   ORDER BY d.sequence_number DESC, d.source DESC, d.event_id DESC LIMIT 1`;
 
-/** The same rule as `statusAt` of the domain. */
+/** The status at a moment, by the same rule as `statusAt` of the domain. */
 const statusAt = (at: Date) => sql`
   CASE WHEN l.status IN ('UNKNOWN', 'CANCELED') THEN l.status
     WHEN l.active_until <= ${at}::timestamptz THEN 'CANCELED'
@@ -165,8 +165,8 @@ export function createLimitWrites(db: Queryable) {
   return {
     async lockLimitId(tenantId: string, userLimitId: string): Promise<readonly UserKey[]> {
       const lock = JSON.stringify(['user_limit', tenantId, userLimitId]);
-      // The lock is a separate statement, so that the next statement sees everything that was committed
-      // before the lock was granted.
+      // The lock is a separate statement. So the next statement sees all changes that were committed before
+      // the lock was granted.
       await db.execute`SELECT pg_advisory_xact_lock(hashtextextended(${lock}, 0))`;
       return limitOwners(db, tenantId, userLimitId);
     },
@@ -197,7 +197,8 @@ export function createLimitWrites(db: Queryable) {
         ORDER BY tenant_id, user_id FOR UPDATE SKIP LOCKED`;
       if (users.length === 0) return [];
       const [tenantIds, userIds] = columns(users);
-      // The limits are read after the lock, because the previous holder of the lock may have changed them.
+      // The limits are read after the users were locked, because the previous holder of a lock may have
+      // changed the limits.
       const rows = await db.query<LimitRow & Owner>`
         SELECT l.tenant_id AS "tenantId", l.user_id AS "userId", u.time_zone AS "timeZone", ${limitText} AS limit
         FROM (SELECT * FROM user_limit WHERE due_at <= ${now}::timestamptz ORDER BY due_at LIMIT ${limit}) AS l

@@ -8,8 +8,8 @@ import { countRows, rowsPerStatement } from './counting.ts';
 import { inInbox } from './notification.ts';
 
 /**
- * The columns that an action sets in a notification `n`, and a condition for the notifications that it
- * changes.
+ * Returns the columns that an action sets in a notification `n`, and a condition for the notifications that
+ * the action changes.
  */
 function effectOf(action: NotificationAction, { openedSeq, lastSeq }: Inbox, now: Date) {
   const at = sql`${now}::timestamptz`;
@@ -46,8 +46,9 @@ interface Named {
 }
 
 /**
- * Selects notifications by their primary key. Without OFFSET the planner may prefer the index of places and
- * read the whole inbox, because it expects less than one row in a stretch of places.
+ * Selects notifications by their primary key. OFFSET 0 prevents the planner from using the index by seq
+ * instead. With that index it would read the whole inbox, because it expects less than one row per range of
+ * seqs.
  */
 const byIds = (tenantId: string, ids: readonly string[]) => sql`(
   SELECT * FROM notification WHERE tenant_id = ${tenantId} AND id = ANY(${ids}::uuid[]) OFFSET 0)`;
@@ -67,8 +68,8 @@ export function createMarkingWrites(db: Queryable) {
         ORDER BY n.seq`;
       const ids = named.map(({ id }) => id);
       if (ids.length === 0) return { ids, delta: { unseen: 0, unread: 0 } };
-      // The ids are passed as values. For a join with the rows of a query the planner may read the whole
-      // table.
+      // The ids are passed as parameters. If the statement joined the rows of a query instead, the planner
+      // might read the whole table.
       const [after] = await db.query<Counts>`
         WITH marked AS (
           UPDATE notification AS n SET ${set} FROM unnest(${ids}::uuid[]) WITH ORDINALITY AS named (id, place)

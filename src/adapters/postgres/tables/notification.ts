@@ -6,13 +6,13 @@ import { type Fragment, type Queryable, sparse, sql } from '../sql.ts';
 import { isCountableRow, isUnreadRow } from './countable.ts';
 import { columns } from './user.ts';
 
-/** When a notification was first seen, either by itself or by the first opening that covered it. */
+/** The time at which a notification was first seen: either it was marked itself, or an opening covered it. */
 const seenAt = sql`
   least(n.seen_at, (
     SELECT o.opened_at FROM inbox_opening AS o
     WHERE o.tenant_id = n.tenant_id AND o.user_id = n.user_id AND o.up_to_seq >= n.seq ORDER BY o.up_to_seq LIMIT 1))`;
 
-/** The columns of a notification `n`. */
+/** The columns that a read returns for a notification `n`. */
 export const selected = sql`
   n.tenant_id AS "tenantId", n.user_id AS "userId", n.id, n.seq, n.status::text AS status, n.category,
   n.severity::text AS severity, n.title, n.body, n.data, n.action_url AS "actionUrl", n.subject_id AS "subjectId",
@@ -23,7 +23,7 @@ export const selected = sql`
 
 const iso = (at: Date | null) => at?.toISOString() ?? null;
 
-/** All columns except the user, for `unnest`. */
+/** Returns all columns except the user, for `unnest`. */
 const statesOf = (rows: readonly Notification[]) => {
   const at = (moment: (row: Notification) => Date | null) =>
     sql`${sparse(rows, (row) => iso(moment(row)))}::timestamptz[]`;
@@ -90,7 +90,10 @@ export const inInbox = ({ tenantId, userId }: UserKey, filter: NotificationFilte
   ${filter.createdFrom === undefined ? sql.empty : sql`AND n.created_at >= ${filter.createdFrom}::timestamptz`}
   ${filter.createdTo === undefined ? sql.empty : sql`AND n.created_at < ${filter.createdTo}::timestamptz`}`;
 
-/** Whether a notification `n` is still scheduled. The partial index repeats this condition literally. */
+/**
+ * Whether a notification `n` is scheduled and has not arrived. The partial index repeats this condition
+ * literally.
+ */
 const isScheduled = sql`n.scheduled_for IS NOT NULL AND n.seq IS NULL AND n.status = 'SCHEDULED'`;
 
 const visitColumns = (visits: readonly Visit[]) => {
@@ -98,15 +101,15 @@ const visitColumns = (visits: readonly Visit[]) => {
   return sql`${tenantIds}::text[], ${userIds}::text[], ${visits.map((visit) => visit.subjectId)}::text[]`;
 };
 
-/** The place of the newest unread notification about the subject of a `visit`. */
+/** The seq of the newest unread notification about the subject of a `visit`. */
 const newestAbout = (below: Fragment) => sql`(
   SELECT max(n.seq) FROM notification AS n
   WHERE (n.tenant_id, n.user_id, n.subject_id) = (visit.tenant_id, visit.user_id, visit.subject_id)
     AND ${isUnreadRow} ${below})`;
 
 /**
- * Whether a notification `n` counts as unseen apart from the watermark, like `isUnseen` in `domain/inbox.ts`.
- * The index of groups contains only such notifications.
+ * Whether a notification `n` counts as unseen if its seq is above the watermark, like `isUnseen` in
+ * `domain/inbox.ts`. The index of groups contains only such notifications.
  */
 const isOpenRow = sql`${isCountableRow} AND n.seen_at IS NULL`;
 
@@ -207,8 +210,9 @@ export function createNotificationWrites(db: Queryable) {
     },
 
     /**
-     * Takes the `limit` notifications that have been due the longest, and returns those of these users, in
-     * order. It does not read the notifications of other users beyond them.
+     * Takes the `limit` notifications that have been due the longest, and returns those that belong to these
+     * users, in the order of the due times. Does not search further for other due notifications of these
+     * users.
      */
     async notificationsDue(
       keys: readonly UserKey[],
@@ -235,9 +239,9 @@ export function createNotificationWrites(db: Queryable) {
     }): Promise<readonly Notification[]> {
       if (groups.length === 0 && visits.length === 0) return [];
       const [tenantIds, userIds] = columns(groups);
-      // Takes one row at a time from the end of an index, however many notifications a subject or a group
-      // has. Whatever the planner estimates, a max() alone in its subquery reads the last entry of the index
-      // and no other.
+      // The recursion takes one row at a time from the end of an index, so the number of notifications of a
+      // subject or group does not matter. A subquery with only a max() reads just the last entry of the
+      // index, whatever the planner estimates.
       return db.query<Notification>`
         WITH RECURSIVE step AS (
           SELECT visit.*, ${newestAbout(sql.empty)} AS seq, count(*) OVER (PARTITION BY tenant_id, user_id) AS taken

@@ -9,18 +9,19 @@ import { type Queryable, sql } from '../sql.ts';
 const channel = 'unseen_outbox';
 
 /**
- * Wakes the relay when the transaction commits. PostgreSQL sends one notification per transaction, however
- * often this runs.
+ * Wakes the relay when the transaction commits. PostgreSQL sends only one notification per transaction, even
+ * if this statement runs several times.
  */
 export const notifyRelay = sql.raw(`pg_notify('${channel}', '')`);
 
-// Keys and headers of foreign records may be any bytes read as text. PostgreSQL accepts no U+0000.
+// Keys and headers of records of other producers may be any bytes, decoded as text. PostgreSQL cannot store
+// U+0000.
 const storable = (text: string) => text.replaceAll('\0', '\ufffd').toWellFormed();
 
-/** The key of a record in a form that PostgreSQL accepts. */
+/** Returns the key of a record in a form that PostgreSQL accepts. */
 export const storableKey = (key: string | null) => (key === null ? null : storable(key));
 
-/** The headers of a record in a form that PostgreSQL accepts. */
+/** Returns the headers of a record in a form that PostgreSQL accepts. */
 export const headersJson = (headers: OutgoingRecord['headers'] = {}) =>
   JSON.stringify(
     Object.fromEntries(Object.entries(headers).map(([name, value]) => [storable(name), storable(value)])),
@@ -46,16 +47,21 @@ export function createOutboxWrites(db: Queryable) {
   };
 }
 
-/** The advisory lock of the turn ("unso" in ASCII, different from the locks of consumer groups). */
+/**
+ * The first key of the advisory lock of the relay ("unso" in ASCII). It differs from the key of the locks on
+ * consumer groups.
+ */
 const lockSpace = 0x756e736f;
 
-// If a crash loses a removal, records are only sent again. If this machine vanishes without closing its
-// session, the session ends after 25 s and another process takes over.
+// The session does not wait until a removal is on disk, because after a crash that loses a removal, the
+// records are only sent again. If this machine vanishes without closing its session, the server ends the
+// session after 25 s and another process takes over.
 const sessionSql = `
   SET synchronous_commit = off; SET TIME ZONE 'UTC';
   SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3`;
 
-// A log accepts a batch of a partition as a whole. Kafka's default limit for it is 1 MiB.
+// A log accepts or refuses all records of a partition in a batch together. Kafka's default limit for them is
+// 1 MiB, so a batch has at most half of that.
 const readSql = `
   SELECT id, topic, key, value, headers, created_at FROM (
     SELECT *, sum(size) OVER (ORDER BY id) AS bytes FROM (
@@ -76,8 +82,8 @@ interface Row {
 }
 
 /**
- * Creates an outbox in a table. A turn is a session that holds an advisory lock, so the turn ends with the
- * process that has it.
+ * Creates an outbox in a table. Only the process that holds the turn sends records. The turn is an advisory
+ * lock of a session, so it ends when the process ends.
  */
 export function createPostgresOutbox(
   { database, connection }: { readonly database: Database; readonly connection: ConnectionOptions },
@@ -85,9 +91,9 @@ export function createPostgresOutbox(
     retryMs = 1_000,
     pollMs = 5_000,
   }: {
-    /** How often a waiting process asks for the turn, in ms. */
+    /** The time, in ms, after which a waiting process tries again to take the turn. */
     readonly retryMs?: number;
-    /** How long the loss of a notification or of the session may stay unnoticed, in ms. */
+    /** The maximum time, in ms, until a lost notification or a lost session is noticed. */
     readonly pollMs?: number;
   } = {},
 ): Outbox {
@@ -98,8 +104,8 @@ export function createPostgresOutbox(
       try {
         await translated(client.connect());
         await translated(client.query({ text: sessionSql, ...promptly }));
-        // This polls, because waiting inside the database would hold a snapshot and the queue of
-        // notifications for the whole time.
+        // This polls, because a session that waits inside the database would hold a snapshot and its place in
+        // the queue of notifications for the whole time.
         while (!signal.aborted) {
           const { rows } = await translated(
             client.query<{ taken: boolean }>({
@@ -137,7 +143,7 @@ function turnOn(client: Session, signal: AbortSignal, pollMs: number): OutboxTur
     rung = true;
     wake();
   };
-  // The next query notices a broken session. Without a listener the error event would end the process.
+  // If the session breaks, the next query rejects. Without a listener the error event would end the process.
   client.on('error', ring).on('end', ring).on('notification', ring);
   return {
     isOver: () => client.isSpent,
@@ -162,16 +168,16 @@ function turnOn(client: Session, signal: AbortSignal, pollMs: number): OutboxTur
       if (rung || signal.aborted) return;
       const woken = new AbortController();
       wake = () => woken.abort();
-      // This does not use AbortSignal.any, because the long-lived signal would remember every signal it
-      // makes.
+      // This does not use AbortSignal.any, because the long-lived signal would retain every derived signal.
       signal.addEventListener('abort', wake);
       await delay(pollMs, undefined, { signal: woken.signal }).catch(() => {});
       signal.removeEventListener('abort', wake);
-      // Aborting the same controller again would create an error with a stack at every notification.
+      // Each further notification would abort the same controller again and create an error with a stack each
+      // time.
       wake = () => {};
     },
     async end() {
-      // On a broken connection `end` would wait forever.
+      // On a broken connection `client.end()` may wait forever.
       await Promise.race([client.end().catch(() => {}), delay(1_000, undefined, { ref: false })]);
     },
   };

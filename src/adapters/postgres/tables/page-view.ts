@@ -20,7 +20,8 @@ export function createPageViewWrites(db: Queryable) {
   return {
     async addPageViews(views: readonly PageView[]): Promise<void> {
       if (views.length === 0) return;
-      // Times are sent as milliseconds. As text they would cost both sides more than any other column.
+      // Times are sent as milliseconds. As text they would cost this process and PostgreSQL more than any
+      // other column.
       await db.execute`
         INSERT INTO page_view (tenant_id, user_id, occurred_at, id, name, path, subject_id, received_at)
         SELECT tenant_id, user_id, to_timestamp(occurred_ms / 1000), id, name, path, subject_id, to_timestamp(received_ms / 1000)
@@ -78,15 +79,18 @@ interface PageViewPlace {
   readonly id: string;
 }
 
-/** The first day of the month in UTC, `YYYY-MM-01`. It names the partition that contains the moment. */
+/**
+ * Returns the first day of the month in UTC, as `YYYY-MM-01`. The partition of the month has this day in its
+ * name.
+ */
 function monthOf(moment: Date): string {
   const month = String(moment.getUTCMonth() + 1).padStart(2, '0');
   return `${moment.getUTCFullYear()}-${month}-01`;
 }
 
 /**
- * Creates the monthly partitions. If the partition of one table cannot be created, the other tables still get
- * theirs.
+ * Creates the monthly partitions. If the partition of one table cannot be created, the partitions of the
+ * other tables are still created.
  */
 export function createPartitions(db: Queryable): PartitionStore {
   const prepared = new Set<string>();

@@ -19,9 +19,9 @@ const partitionsOf = async (parent: string) =>
 const expirePageViews = (before: Date) => storage.store.expire('pageViews', before, { dryRun: false });
 
 describe('the removal of old partitions', () => {
-  it('drops the partitions of five past months even if the statistics of the catalog are fresh', async () => {
+  it('drops the partitions of five past months even if the statistics of the catalog are up to date', async () => {
     await storage.store.preparePageViews([1, 2, 3, 4, 5, 6].map(month));
-    // With fresh statistics the planner examines every relation before the parent.
+    // If the statistics are up to date, the planner examines every relation before the parent.
     await storage.query('ANALYZE pg_inherits; ANALYZE pg_class');
     const counts = (dryRun: boolean) =>
       Promise.all([
@@ -34,7 +34,7 @@ describe('the removal of old partitions', () => {
     expect(await partitionsOf('user_activity_member')).toEqual(['user_activity_member_2026_06']);
   });
 
-  it('uses the bounds of partitions that an operator renamed, moved, created or detached', async () => {
+  it('chooses partitions by their bounds, even if an operator renamed, moved, created or detached them', async () => {
     await storage.store.preparePageViews([1, 2, 3, 4].map(month));
     await storage.query(`
       CREATE SCHEMA archive;
@@ -58,7 +58,7 @@ describe('the removal of old partitions', () => {
     ]);
   });
 
-  it('reads bounds in any date style and time zone of the database', async () => {
+  it('reads the bounds of partitions in any date style and time zone of the database', async () => {
     await storage.query(`
       DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET datestyle = ''SQL, DMY''', current_database());
         EXECUTE format('ALTER DATABASE %I SET timezone = ''Pacific/Auckland''', current_database()); END $$`);
@@ -103,7 +103,7 @@ describe('the preparation of partitions', () => {
     expect(await partitionsOf('page_view')).toEqual(['page_view_2026_03_2']);
   });
 
-  it('skips a month that a partition of an operator covers, even partly', async () => {
+  it('skips a month that a partition of an operator covers wholly or partly', async () => {
     await storage.query(`
       CREATE TABLE of_march PARTITION OF page_view FOR VALUES FROM ('2026-03-01 00:00Z') TO ('2026-04-01 00:00Z');
       CREATE TABLE of_a_week PARTITION OF page_view FOR VALUES FROM ('2026-04-06 00:00Z') TO ('2026-04-13 00:00Z')`);
@@ -112,7 +112,7 @@ describe('the preparation of partitions', () => {
     expect(await partitionsOf('user_activity')).toEqual(['user_activity_2026_03', 'user_activity_2026_04']);
   });
 
-  it('leaves rows of the month in a default partition', async () => {
+  it('does not move rows of the month out of a default partition', async () => {
     await storage.query(`
       CREATE TABLE page_view_default PARTITION OF page_view DEFAULT;
       INSERT INTO page_view (tenant_id, user_id, occurred_at, id, name, received_at)
@@ -121,7 +121,7 @@ describe('the preparation of partitions', () => {
     expect(await partitionsOf('page_view')).toEqual(['page_view_2026_04', 'page_view_default']);
   });
 
-  it('creates the partitions of the other tables and months if one cannot be created', async () => {
+  it('creates the partitions of the other tables and months if one partition cannot be created', async () => {
     await storage.query(`
       CREATE FUNCTION refuse() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN
         IF EXISTS (SELECT FROM pg_event_trigger_ddl_commands() WHERE object_identity ~ 'page_view_2026_03$')

@@ -3,14 +3,17 @@ import type { UserKey } from '../../../domain/user.ts';
 import { type Queryable, sql } from '../sql.ts';
 import { isOf, selectedOfUser, toUser } from './user.ts';
 
-/** The disabled categories of a user in `app_user`, read together with the user by one index lookup each. */
+/**
+ * Selects the disabled categories of a user in `app_user`. The statement reads the user and the categories
+ * with one index lookup each.
+ */
 export const disabledCategories = sql`
   ARRAY(
     SELECT chosen.category FROM notification_preference AS chosen
     WHERE chosen.tenant_id = app_user.tenant_id AND chosen.user_id = app_user.user_id AND NOT chosen.enabled
   ) AS "disabledCategories"`;
 
-/** Picks the fields of a recipient from a row with more columns. */
+/** Returns a recipient from a row that may have additional columns. */
 export const toRecipient = (row: Recipient): Recipient => ({
   ...toUser(row),
   disabledCategories: row.disabledCategories,

@@ -3,10 +3,12 @@ import type { Queryable } from '../sql.ts';
 
 /**
  * Compares the buckets of a range with a count of the raw rows, and corrects the buckets unless `dryRun` is
- * set. No flush of counts runs at the same time: a flush begins with its marks and ends with its buckets, and
- * the lock on the marks excludes it. A page view that may still come from the log and has no mark is not
- * counted here, because its flush will add it. Only page views that are counted but not stored yet could be
- * missed. `settled` waits for them.
+ * set.
+ * No flush of counts can run at the same time, because this function locks counted_event. Each flush first
+ * inserts a row into counted_event for each event it counts, and writes the buckets last.
+ * A recent page view without such a row is not counted here, because its event may still be in the log and a
+ * flush will count it. Page views that are counted but not stored yet would be missed, so `settled` waits
+ * until they are stored.
  */
 export async function recountMetrics(
   db: Queryable,
@@ -17,7 +19,7 @@ export async function recountMetrics(
   await db.execute`
     CREATE TEMPORARY TABLE recount_member (tenant_id text, granularity granularity, bucket_start timestamptz,
       user_id text, activity_type text, count bigint) ON COMMIT DROP`;
-  // Counts per minute, user and type first. The longer buckets are sums of the minutes.
+  // This counts per minute, user and type. Hours and days are sums of the minutes.
   await db.execute`
     WITH raw AS (
       SELECT tenant_id, user_id, occurred_at, 'page_view' AS activity_type FROM page_view
@@ -94,7 +96,7 @@ async function repair(db: Queryable, { from, to }: Pick<RecountOptions, 'from' |
     INSERT INTO user_activity_type AS kept SELECT * FROM recount_type
     ON CONFLICT (tenant_id, granularity, bucket_start, activity_type) DO UPDATE SET count = excluded.count
     WHERE kept.count <> excluded.count`;
-  // An empty bucket stays and its version grows, so that its subscribers learn that it is empty.
+  // An empty bucket is not deleted. Its version grows, so that subscribers learn that the bucket is empty.
   await db.execute`
     UPDATE user_activity_metrics AS m SET unique_users = 0, page_view_count = 0, version = version + 1, updated_at = now()
     WHERE bucket_start >= ${from}::timestamptz AND bucket_start < ${to}::timestamptz

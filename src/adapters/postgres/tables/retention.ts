@@ -3,10 +3,10 @@ import type { Expiring, SweepOutcome, SweptKind } from '../../../ports/store/ret
 import { type Fragment, type Queryable, sql } from '../sql.ts';
 import { expireEarlyViews, type InTransaction } from './early-item-view.ts';
 
-/** How many pages of a table one statement reads: 16 MB, which takes about 10 ms. */
+/** The number of pages of a table that one statement reads. 2000 pages are 16 MB, which takes about 10 ms. */
 const stridePages = 2_000;
 
-/** Tables that are partitioned by month. Whole partitions are dropped. */
+/** The tables that are partitioned by month. Their partitions are dropped as a whole. */
 const partitioned: Partial<Record<Expiring, readonly string[]>> = {
   pageViews: ['page_view'],
   activity: ['user_activity', 'user_activity_member'],
@@ -14,7 +14,7 @@ const partitioned: Partial<Record<Expiring, readonly string[]>> = {
 
 interface RowsOfTable {
   readonly table: string;
-  /** A condition for the rows to remove, given the moment before which rows are old. */
+  /** Returns a condition for the rows to remove. Rows from before the given moment are old. */
   readonly condition: (before: Date) => Fragment;
 }
 
@@ -29,7 +29,7 @@ const rows: Record<Expiring, readonly RowsOfTable[]> = {
     olderBy('user_activity_metrics', 'bucket_start'),
     olderBy('user_activity_type', 'bucket_start'),
     {
-      // A type without counts makes room for a new type.
+      // If a type has no counts any more, its removal makes room for a new type.
       table: 'activity_type',
       condition: (before) => sql`first_seen_at < ${before}::timestamptz AND NOT EXISTS (
         SELECT FROM user_activity_type AS counted WHERE counted.tenant_id = activity_type.tenant_id
@@ -37,14 +37,15 @@ const rows: Record<Expiring, readonly RowsOfTable[]> = {
     },
   ],
   itemViews: [olderBy('item_view', 'viewed_at')],
-  // `expireEarlyViews` removes these.
+  // `expireEarlyViews` removes the early views.
   earlyItemViews: [],
   changes: [olderBy('inbox_change', 'changed_at')],
   limitHistory: [
     {
-      // The events that define the current limit stay. For each of them, and for the oldest kept event, the
-      // last event that states the progress stays too. OFFSET 0 makes PostgreSQL look both up by the index
-      // for each old row. A join would read the whole table for every stretch.
+      // The events that define the current limit are not removed. Before each of these events, and before the
+      // oldest event that remains, the last event that states the progress is not removed either. OFFSET 0
+      // makes PostgreSQL use the index for each old row. A join would read the whole table for every range of
+      // pages.
       table: 'user_limit_event',
       condition: (before) => sql`occurred_at < ${before}::timestamptz AND EXISTS (
         SELECT FROM user_limit_event AS later
@@ -73,15 +74,15 @@ const rows: Record<Expiring, readonly RowsOfTable[]> = {
   deadLetters: [olderBy('dead_letter', 'failed_at')],
   notifications: [
     {
-      // None of these notifications counts, now or later. A snoozed notification may be read, but it arrives
-      // again, so it stays.
+      // None of these notifications counts as unseen or unread, now or later. A snoozed notification is not
+      // removed even if it was read, because it arrives again.
       table: 'notification',
       condition: (before) => sql`(read_at < ${before}::timestamptz AND snoozed_until IS NULL
         OR status IN ('SUPPRESSED', 'CANCELED', 'EXPIRED') AND greatest(created_at, expires_at) < ${before}::timestamptz)`,
     },
     {
-      // An opening records when the notifications it covered were first seen. It stays while one of them
-      // exists.
+      // An opening records when the notifications that it covered were first seen. The opening is not removed
+      // while one of these notifications exists.
       table: 'inbox_opening',
       condition: (before) => sql`opened_at < ${before}::timestamptz AND NOT EXISTS (
         SELECT FROM notification AS covered
@@ -95,9 +96,9 @@ const rows: Record<Expiring, readonly RowsOfTable[]> = {
 };
 
 /**
- * Removes old data by short statements that wait for no lock. Partitions are dropped whole. Other tables are
- * read in stretches, and locked rows are left for the next run. Rows are found in the order of the table. An
- * index on the time would cost every event.
+ * Removes old data with short statements that wait for no lock. Partitions are dropped as a whole. Other
+ * tables are read in ranges of pages, and locked rows are left for the next run. Old rows are found by
+ * reading the whole table, because an index on the time would slow every event.
  */
 export function createRetentionQueries(db: Queryable, inTransaction: InTransaction) {
   async function inTable({ table, condition }: RowsOfTable, before: Date, dryRun: boolean): Promise<number> {
@@ -130,7 +131,7 @@ export function createRetentionQueries(db: Queryable, inTransaction: InTransacti
   }
 
   return {
-    /** Handles every table and partition, even if an earlier one fails. */
+    /** Removes the old data of every table and partition of a kind, even if one of them fails. */
     async expire(kind: Expiring, before: Date, { dryRun }: { readonly dryRun: boolean }): Promise<number> {
       const counts = await runEach([
         ...(partitioned[kind] ?? []).map((parent) => () => inPartitions(parent, before, dryRun)),

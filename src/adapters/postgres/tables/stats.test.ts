@@ -31,7 +31,7 @@ let users = 0;
 /** Stores the views for a new user and reads the stats. */
 async function statsFor(views: readonly View[], question: Question): Promise<UserStats> {
   const key: UserKey = { tenantId: 'default', userId: `user-${++users}` };
-  // These users are before and after the user in the index, and must not be counted.
+  // In the index these users are directly before and after the user. Their views must not be counted.
   const others = [`user-${users}-`, `user-${users - 1}~`].map((userId) => ({ ...key, userId }));
   const rows = [key, ...others].flatMap((user) =>
     views.map(({ name, at }) => ({
@@ -52,7 +52,7 @@ const minuteMs = 60_000;
 const hourMs = 60 * minuteMs;
 const dayMs = 24 * hourMs;
 
-/** The calendar day of an instant in a time zone. */
+/** Returns the calendar day of an instant in a time zone. */
 const dayOf = (instant: Date, timeZone: string): string =>
   new Intl.DateTimeFormat('en-CA', { timeZone, year: 'numeric', month: '2-digit', day: '2-digit' }).format(
     instant,
@@ -61,14 +61,14 @@ const dayOf = (instant: Date, timeZone: string): string =>
 const dayAfter = (day: string, count: number): string =>
   new Date(Date.parse(`${day}T00:00:00Z`) + count * dayMs).toISOString().slice(0, 10);
 
-/** The first instant of a day. Checks every quarter of an hour until the zone shows that day. */
+/** Returns the first instant of a day. Checks every quarter of an hour until the local date is that day. */
 function firstInstantOf(day: string, timeZone: string): Date {
   for (let at = Date.parse(`${day}T00:00:00Z`) - 15 * hourMs; ; at += 15 * minuteMs) {
     if (dayOf(new Date(at), timeZone) >= day) return new Date(at);
   }
 }
 
-/** Computes the stats literally as the API describes them, without regard to speed. */
+/** Computes the stats exactly as the API describes them. Speed does not matter. */
 function oracle(
   all: readonly View[],
   { days, mode, timeZone, asOf }: Question,
@@ -129,7 +129,7 @@ function oracle(
   };
 }
 
-/** Zones with a day in 2026 on which their clocks change, or on which nothing happens anywhere. */
+/** Time zones, each with a day in 2026. On most of these days the clocks of the zone change. */
 const occasions = [
   ['UTC', '2026-06-15'],
   ['Europe/Berlin', '2026-03-29'], // 02:00 becomes 03:00: 23 hours
@@ -145,7 +145,7 @@ const occasions = [
   ['America/Sao_Paulo', '2026-02-28'],
 ] as const;
 
-/** Steps between views: around the session gap, around a day, and zero. */
+/** The times between views: about the session gap, about a day, and zero. */
 const steps = [
   0,
   1,
@@ -195,7 +195,7 @@ const scenario = fc
   });
 
 describe('stats', () => {
-  it('match the definition in every zone, on days of 23, 24 and 25 hours', async () => {
+  it('match the definition in every time zone, on days of 23, 24 and 25 hours', async () => {
     await fc.assert(
       fc.asyncProperty(scenario, async ({ views, question }) => {
         const { start, ...expected } = oracle(views, question);
@@ -206,7 +206,7 @@ describe('stats', () => {
     );
   });
 
-  it('differ if the days begin one hour later (control: the check above can fail)', async () => {
+  it('differ from the definition if the days begin one hour later (control: the check above can fail)', async () => {
     const views = [{ name: 'a', at: new Date('2026-03-29T22:30:00Z') }];
     const question = {
       days: 2,
@@ -216,7 +216,7 @@ describe('stats', () => {
     } as const;
     const { start: _, ...expected } = oracle(views, question);
     expect(await statsFor(views, question)).toEqual(expected);
-    // 22:30 in UTC is 00:30 on the 30th in summer time, 23:30 on the 29th in winter time.
+    // 22:30 in UTC is 00:30 on the 30th in summer time, and 23:30 on the 29th in winter time.
     expect(expected.byDay).toMatchObject([{ pageViewCount: 0 }, { pageViewCount: 1 }]);
     expect(await statsFor(views, { ...question, timeZone: 'Africa/Lagos' })).not.toEqual(expected);
   });
@@ -225,7 +225,7 @@ describe('stats', () => {
   const view = (name: string, time: string): View => ({ name, at: at(time) });
   const week = { days: 7, mode: 'CALENDAR', timeZone: 'UTC', asOf: at('20T12:00:00') } as const;
 
-  it('of an unknown user are zeros for every day', async () => {
+  it('are zeros for every day if the user is unknown', async () => {
     const stats = await statsFor([], week);
     expect(stats).toEqual({
       pageViewCount: 0,
@@ -285,14 +285,14 @@ describe('stats', () => {
     expect(stats.topPages[0]?.lastViewedAt).toEqual(at('18T08:02:00'));
   });
 
-  it('cut days in the time zone of the caller: one evening in UTC is two days in Kathmandu', async () => {
+  it('use the days of the given time zone: one evening in UTC is on two days in Kathmandu', async () => {
     // 18:10 and 18:20 in UTC are 23:55 and 00:05 at +05:45.
     const views = [view('a', '19T18:10:00'), view('b', '19T18:20:00')];
     const inUtc = await statsFor(views, week);
     expect(inUtc).toMatchObject({ activeDayCount: 1, sessionCount: 1, timeOnSiteSeconds: 600 });
     const there = await statsFor(views, { ...week, timeZone: 'Asia/Kathmandu' });
     expect(there).toMatchObject({ activeDayCount: 2, sessionCount: 1, timeOnSiteSeconds: 600 });
-    // The ten minutes belong to the day of the earlier view.
+    // The ten minutes between the views belong to the day of the earlier view.
     expect(there.byDay.slice(-2)).toEqual([
       { date: '2026-11-19', pageViewCount: 1, timeOnSiteSeconds: 600 },
       { date: '2026-11-20', pageViewCount: 1, timeOnSiteSeconds: 0 },
@@ -309,14 +309,14 @@ describe('stats', () => {
     const two = await statsFor(views, { ...week, days: 2 });
     expect(two).toMatchObject({ pageViewCount: 3, byDay: [{ pageViewCount: 3 }, { pageViewCount: 0 }] });
     const rolling = await statsFor(views, { ...week, days: 1, mode: 'ROLLING' });
-    // 24 hours back from noon touch two days.
+    // The 24 hours before noon include parts of two days.
     expect(rolling).toMatchObject({
       pageViewCount: 1,
       byDay: [{ date: '2026-11-19', pageViewCount: 1 }, { pageViewCount: 0 }],
     });
   });
 
-  it('count neither a view at the end of the window nor the time across its start', async () => {
+  it('count neither a view at the end of the window nor the time between a view before the window and its first view', async () => {
     const views = [view('a', '19T23:55:00'), view('a', '20T00:05:00'), view('a', '20T12:00:00')];
     const today = await statsFor(views, { ...week, days: 1 });
     expect(today).toMatchObject({ pageViewCount: 1, sessionCount: 1, timeOnSiteSeconds: 0 });

@@ -14,10 +14,10 @@ interface Row {
 }
 
 /**
- * Reads the stats of a user in one pass over one index range. The time between a view and the next view
- * counts if it is at most the session gap. It counts for the day of the earlier view, so that the days add up
- * to the whole. A view without such a next view ends a session. The days are passed as their starts, because
- * SQL never computes time zones here.
+ * Reads the stats of a user in one pass over one range of the index. The time between a view and the next
+ * view counts as time on site if it is at most the session gap. This time belongs to the day of the earlier
+ * view, so the days add up to the total. If no next view follows within the session gap, the session ends.
+ * The days are passed as their starts, so SQL computes no time zones.
  */
 export async function readStats(
   db: Queryable,

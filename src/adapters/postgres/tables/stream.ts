@@ -5,7 +5,7 @@ import { type Queryable, sql } from '../sql.ts';
 import { selected } from './notification.ts';
 import { columns } from './user.ts';
 
-/** The stretches with their numbers, from 1. */
+/** The requested ranges of inboxes, numbered from 1. */
 const stretchesOf = (stretches: readonly Stretch[]) => {
   const [tenantIds, userIds] = columns(stretches);
   return sql`
@@ -18,7 +18,7 @@ interface Numbered {
   readonly number: bigint;
 }
 
-/** Groups ordered rows by their stretch. */
+/** Groups rows by the number of their range. The order of the rows does not change. */
 function byStretch<Row>(
   stretches: readonly Stretch[],
   rows: readonly (Row & Numbered)[],
@@ -28,7 +28,7 @@ function byStretch<Row>(
   return found;
 }
 
-/** Creates the reads of arrivals and changes after places in inboxes. */
+/** Creates the reads of arrivals and changes that follow a given seq or change in an inbox. */
 export function createStreamReads(db: Queryable) {
   return {
     async arrivals(
@@ -52,9 +52,9 @@ export function createStreamReads(db: Queryable) {
     ): Promise<readonly (readonly InboxChange[])[]> {
       type Row = Omit<InboxChange, 'stretch'> &
         Numbered & { readonly from: bigint | null; readonly to: bigint | null };
-      // `named` is the number of ids of the earlier changes. A page ends when it has enough of them. An
-      // opening stores no ids. Its ids are the notifications of its stretch that were not seen before it and
-      // have not arrived again since.
+      // `named` is the number of ids in the earlier changes of the page. A page ends when this number reaches
+      // the maximum. An opening stores no ids. Its ids are the notifications of its range that were unseen
+      // before the opening and have not arrived again since.
       const rows = await db.query<Row>`
         SELECT wanted.number, c.tenant_id AS "tenantId", c.user_id AS "userId", c.change_seq AS "changeSeq",
           c.last_seq AS "lastSeq", c.action, c.from_seq AS "from", c.to_seq AS "to", c.changed_at AS "changedAt",

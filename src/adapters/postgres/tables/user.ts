@@ -2,17 +2,18 @@ import { type User, type UserKey, type UserPatch, userDefaults, userKeyOf } from
 import type { PrismaClient } from '../generated/client.ts';
 import { type Fragment, type Queryable, sql } from '../sql.ts';
 
-/** The tenant ids and user ids of keys, for `unnest`. */
+/** Returns the tenant ids and the user ids of keys, for `unnest`. */
 export function columns(keys: readonly UserKey[]): readonly [tenantIds: string[], userIds: string[]] {
   return [keys.map(({ tenantId }) => tenantId), keys.map(({ userId }) => userId)];
 }
 
-/** The key of an object that contains one. */
+/** Returns the key of an object that contains a user key. */
 export const keyOf = ({ tenantId, userId }: UserKey): UserKey => ({ tenantId, userId });
 
 /**
- * A condition for the rows of these users. `table` is the name of the table with a trailing dot. One user is
- * the common case. Its lookup takes half the time of a set with one element.
+ * A condition for the rows of these users. `table` is the name of the table with a trailing dot. For one
+ * user, which is the common case, the condition compares directly. That takes half the time of a search in a
+ * set with one element.
  */
 export function isOf(keys: readonly UserKey[], table = sql.empty): Fragment {
   const [key, ...others] = keys;
@@ -23,11 +24,11 @@ export function isOf(keys: readonly UserKey[], table = sql.empty): Fragment {
     (${table}tenant_id, ${table}user_id) IN (SELECT * FROM unnest(${tenantIds}::text[], ${userIds}::text[]))`;
 }
 
-/** The columns of a user besides the key. */
+/** The columns of a user except the key. */
 export const selectedOfUser = sql`
   time_zone AS "timeZone", can_receive_notifications AS "canReceiveNotifications", created_at AS "createdAt"`;
 
-/** Picks the fields of a user from a row with more columns. */
+/** Returns a user from a row that may have additional columns. */
 export const toUser = ({ tenantId, userId, timeZone, canReceiveNotifications, createdAt }: User): User => ({
   tenantId,
   userId,
@@ -36,7 +37,7 @@ export const toUser = ({ tenantId, userId, timeZone, canReceiveNotifications, cr
   createdAt,
 });
 
-/** A clause that makes records due now if they wait for one of the `created` users. */
+/** A clause that makes waiting records due now if they belong to one of the `created` users. */
 const wokenBy = (now: Date) => sql`woken AS (
   UPDATE waiting_record AS w SET due_at = ${now}::timestamptz FROM created
   WHERE w.tenant_id = created.tenant_id AND w.user_id = created.user_id RETURNING 1)`;
@@ -92,8 +93,8 @@ export function createUserWrites(db: Queryable) {
           RETURNING tenant_id, user_id
         ), ${wokenBy(now)}
         SELECT tenant_id AS "tenantId", user_id AS "userId" FROM created`;
-      // A null cell keeps the current value, because the field is absent. A cleared field is passed as its
-      // default.
+      // A null cell means that the patch omits the field, so the current value remains. If the patch clears
+      // the field, the cell contains the default.
       const zones = patches.map(({ patch }) => cleared(patch.timeZone, userDefaults.timeZone));
       const receiving = patches.map(({ patch }) =>
         cleared(patch.canReceiveNotifications, userDefaults.canReceiveNotifications),

@@ -22,7 +22,7 @@ const toWaiting = ({ tenantId, userId, receivedAt, deadlineAt, ...record }: Row)
 
 const placeColumns = sql.raw('tenant_id, user_id, topic, partition, "offset"');
 
-/** The places of waiting records, for `unnest`. */
+/** The keys of waiting records, for `unnest`. */
 const placesOf = (rows: readonly WaitingForUser[]) => {
   const [tenantIds, userIds] = columns(rows);
   return sql`
@@ -36,7 +36,7 @@ const placeOf = ({ tenantId, userId, topic, partition, offset }: UserKey & Omit<
 const iso = (rows: readonly WaitingForUser[], at: (row: WaitingForUser) => Date) =>
   rows.map((row) => at(row).toISOString());
 
-/** The `limit` rows that have been due the longest. */
+/** The `limit` waiting records that have been due the longest. */
 const due = (now: Date, limit: number) => sql`
   (SELECT ${placeColumns} FROM waiting_record WHERE due_at <= ${now}::timestamptz ORDER BY due_at LIMIT ${limit}) AS due`;
 
@@ -44,7 +44,8 @@ const due = (now: Date, limit: number) => sql`
 export function createWaitingReads(db: Queryable) {
   return {
     /**
-     * Takes the `limit` records that have been due the longest, and returns those of their users that exist.
+     * Takes the `limit` records that have been due the longest, and returns those users of the records that
+     * now exist.
      */
     async usersAppeared(now: Date, limit: number): Promise<readonly UserKey[]> {
       return db.query<UserKey>`
@@ -98,7 +99,8 @@ export function createWaitingWrites(db: Queryable) {
 
     async takeWaiting(rows: readonly WaitingForUser[]): Promise<readonly boolean[]> {
       if (rows.length === 0) return [];
-      // A worker that holds the lock of a user is applying the records of that user.
+      // Locked users are skipped, because the worker that holds the lock of a user is applying the records of
+      // that user.
       const users = await db.query<UserKey>`
         SELECT tenant_id AS "tenantId", user_id AS "userId" FROM app_user
         WHERE ${isOf(rows)} ORDER BY tenant_id, user_id FOR UPDATE SKIP LOCKED`;
