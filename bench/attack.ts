@@ -31,8 +31,8 @@ const { values, positionals } = parseArgs({
     url: { type: 'string' },
     help: { type: 'boolean', default: false },
     /**
-     * Runs the attack in this process. Attacks have a separate process, so that they do not slow the
-     * measuring process.
+     * Runs the attack in this process. The bench runs attacks in a separate process, so that an attack does
+     * not slow the process that measures.
      */
     attacker: { type: 'boolean', default: false },
   },
@@ -128,8 +128,8 @@ async function seed({ url, tokenOf }: Target, users: Attack['users']): Promise<v
 }
 
 /**
- * Measures one user who asks for the badge at a fixed rate, even while earlier requests are open. A service
- * sends the user notifications meanwhile.
+ * Measures the answers for one user, who asks for the badge at a fixed rate, even while earlier requests are
+ * open. At the same time a service sends notifications to this user.
  */
 async function measureOther({ url, tokenOf }: Target, seconds: number) {
   const token = await tokenOf('other', 'user', values.tenant);

@@ -31,9 +31,9 @@ export function answerParent(
       send({ id, error: error instanceof Error ? (error.stack ?? error.message) : String(error) });
     }
   });
-  // The process exits by itself, because --cpu-prof writes the profile at a normal exit.
+  // The process must exit normally and not by a signal, because --cpu-prof writes the profile at a normal exit.
   process.on('disconnect', () => process.exit(0));
-  // Ctrl-C reaches every process of the terminal, but the parent decides the order of the ends.
+  // Ctrl-C reaches every process of the terminal, but the parent decides when its children end.
   process.on('SIGINT', () => {});
   send({ ready });
 }

@@ -3,8 +3,9 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 
 /**
- * Compiles the bench, so that the compared servers run as output of `tsc`, like our server. A loader that
- * transforms on the fly leaves helpers in the code. Resolves with the directory of the compiled `bench/`.
+ * Compiles the bench, so that the compared servers run as output of `tsc`, like our server. Without
+ * compilation, a loader would add helper functions to the code. Resolves with the directory of the compiled
+ * `bench/`.
  */
 export async function compile(root: string): Promise<string> {
   const tsc = join(root, 'node_modules/.bin/tsc');

@@ -12,15 +12,15 @@ export interface Cores {
   /** The command that runs a command on the servers' core. */
   readonly onServerCore: readonly string[];
   /**
-   * How long any process has kept the servers' core busy since the machine started, in ms. Undefined if
-   * unknown.
+   * The time that all processes together have used the servers' core since the machine started, in ms.
+   * Undefined if unknown.
    */
   serverCoreBusyMs(): number | undefined;
 }
 
 /**
- * Reserves core 0 for the servers: moves this process, and every process that it starts from now on, to the
- * other cores. Pins no process without `taskset` or a second core.
+ * Reserves core 0 for the servers. Moves this process, and every process that it starts later, to the other
+ * cores. Moves no process if the machine has no `taskset` or only one core.
  */
 export function reserveServerCore(): Cores {
   const last = availableParallelism() - 1;

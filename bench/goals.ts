@@ -1,27 +1,29 @@
-/** A metric that a suite measures of a variant. */
+/** A metric of a variant, which a suite measures. */
 export interface Metric {
   readonly variant: string;
   readonly metric: string;
 }
 
-/** Two figures and the wanted bounds of their ratio. A ratio without a gate is for information. */
+/**
+ * Two figures and the wanted bounds of their ratio. If a goal has no gate, the bench only reports the ratio.
+ */
 export interface Goal {
-  /** The number for `--only` and for the report. Figures of one kind share a number. */
+  /** The number for `--only` and for the report. Goals of one kind share a number. */
   readonly number: number;
   readonly what: string;
   readonly suite: string;
   readonly ours: Metric;
   readonly other: Metric;
   readonly unit: 'requests/s' | 'events/s' | 'ms' | 'KB';
-  /** Whether a good ratio is at least or at most the gate. */
+  /** Whether the ratio must be at least the gate or at most the gate. */
   readonly good: 'at least' | 'at most';
-  /** The bound that the ratio must reach. Missing it is a defect. */
+  /** The bound that the ratio must reach. A ratio that misses the bound is a defect. */
   readonly gate?: number;
   /** The bound that we want to reach. */
   readonly stretch?: number;
 }
 
-/** The API without a worker, because events are applied by a separate process if performance matters. */
+/** The API without a worker. In deployments that need performance, a separate process runs the worker. */
 export const api = 'unseen, api';
 /** The API and the worker in one process, on one core. */
 export const apiAndWorker = 'unseen, api + worker';
@@ -37,18 +39,18 @@ export const acrossProcesses = 'unseen, api → worker → other api';
 /** A server that forwards the messages of a channel to the sockets of that channel. */
 export const hub = 'raw hub';
 
-/** Workers, and processes that only insert the rows, by the place of the log. */
+/** Workers, and processes that only insert the rows. The name of each variant says where the log is. */
 export const workerOnPostgres = 'worker, log in Postgres';
 export const bareOnPostgres = 'bare insert, log in Postgres';
 export const workerOnKafka = 'worker, log in Kafka';
 export const bareOnKafka = 'bare insert, log in Kafka';
-/** One worker, by the kind of events in the log. */
+/** One worker that applies only limit events or only page views. */
 export const limitEvents = 'worker, limit events';
 export const pageViews = 'worker, page views';
 /** A worker that also counts the metrics. */
 export const countingOnPostgres = 'worker with metrics, log in Postgres';
 export const countingOnKafka = 'worker with metrics, log in Kafka';
-/** The numbers of events per flush. The bench compares each size with the last size. */
+/** The numbers of events per flush. The bench compares each number with the last number. */
 export const flushSizes = [500, 1_000, 2_000, 5_000, 20_000] as const;
 export const flushesOf = (events: number) => `flushes of ${events}`;
 export const twoWorkers = 'two workers, log in Kafka';
@@ -56,7 +58,7 @@ export const twoWorkers = 'two workers, log in Kafka';
 /** A user with 100 000 unread notifications, and a user who reads each notification. */
 export const fullInbox = 'inbox with 100 000 unread';
 export const emptyInbox = 'empty inbox';
-/** The same inbox in tables with this many notifications of other users. */
+/** The same inbox in tables with 10 million or 10 000 notifications of other users. */
 export const largeTable = 'among 10 million';
 export const smallTable = 'among 10 000';
 
@@ -303,8 +305,8 @@ export const goals: readonly Goal[] = [
         other: metric(bareSql, `${which}Ms@${size}`),
         unit: 'ms',
         good: 'at most',
-        // The gate of goal 6. With fewer views the request itself takes most of the time, so those ratios
-        // have no gate.
+        // This is the gate of goal 6. Ratios for fewer views have no gate, because the request itself then
+        // takes most of the time.
         ...(which === 'p50' && size >= 2_000 && { gate: 2, stretch: 1.3 }),
       }),
     ),

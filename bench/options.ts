@@ -8,11 +8,11 @@ export interface BenchOptions {
   /** The length of one measurement. */
   readonly seconds: number;
   readonly warmUpSeconds: number;
-  /** The number of turns of each variant of a suite. */
+  /** The number of turns of each variant of a suite. In a turn, the bench measures a variant once. */
   readonly rounds: number;
   /** The absolute directory of the built server. */
   readonly dist: string;
-  /** The absolute directory for CPU profiles of the servers. Undefined means no profiles. */
+  /** The absolute directory for CPU profiles of the servers. If undefined, the bench writes no profiles. */
   readonly profile: string | undefined;
 }
 

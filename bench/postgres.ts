@@ -15,7 +15,10 @@ export interface Postgres {
   readonly fsyncMs: number;
   /** Creates a database and resolves with its URL. */
   createDatabase(kind: 'empty' | 'migrated'): Promise<string>;
-  /** Writes changed pages to the disk, so that a measurement does not pay for the previous measurement. */
+  /**
+   * Writes changed pages to the disk, so that a measurement does not include the writes of the previous
+   * measurement.
+   */
   checkpoint(): Promise<void>;
   stop(): Promise<void>;
 }
@@ -57,8 +60,8 @@ export async function startPostgres(dist: string): Promise<Postgres> {
 }
 
 /**
- * Creates our tables, with partitions for this month and the next month. A variant without a worker also
- * needs the partitions.
+ * Creates our tables, with partitions for this month and the next month. A worker creates partitions, but
+ * some variants have no worker.
  */
 async function prepareTemplate(dist: string, connectionString: string): Promise<void> {
   const built = builtIn(dist);

@@ -2,7 +2,7 @@ import { type Goal, goals, type Metric } from './goals.ts';
 import { median } from './statistics.ts';
 import { mediansOf, type Samples } from './suite.ts';
 
-/** The samples by suite. */
+/** Maps each suite to its samples. */
 export type Measured = ReadonlyMap<string, Samples>;
 
 /** A goal and its measured result. */
@@ -11,7 +11,8 @@ export interface Outcome {
   readonly ours: number;
   readonly other: number;
   /**
-   * The median of the ratios of the rounds. A disturbance of a round slows both sides, so the ratio stays.
+   * The median of the ratios of the rounds. A disturbance during a round slows both variants, so the ratio
+   * hardly changes.
    */
   readonly ratio: number;
   readonly lowest: number;

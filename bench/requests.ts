@@ -1,4 +1,4 @@
-/** One HTTP request: the body, and one token per connection in turn. */
+/** One HTTP request, which consists of a body and of the tokens that the connections use in turn. */
 export interface LoadRequest {
   readonly body: string;
   /** Connection i sends token i modulo the number of tokens. */

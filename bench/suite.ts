@@ -8,7 +8,7 @@ import type { Postgres } from './postgres.ts';
 import type { LoadRequest } from './requests.ts';
 import { median } from './statistics.ts';
 
-/** The figures of one turn, by name. */
+/** The figures of one turn, keyed by name. A turn measures all loads of a variant once. */
 export type Sample = Readonly<Record<string, number>>;
 
 /** The environment of the suites. */
@@ -42,17 +42,17 @@ export interface Suite {
   /** The number of loads in a turn. The bench measures each load for the time in the options. */
   readonly loads: number;
   /**
-   * Whether the cores stay awake. For suites that do one thing at a time, where each step would wait for
-   * cores to wake up.
+   * Whether the cores stay awake. True for suites that do one thing at a time, because otherwise each step
+   * would wait for cores to wake up.
    */
   readonly awake?: boolean;
   readonly variants: Readonly<Record<string, (bench: Bench) => Promise<Running>>>;
 }
 
-/** One sample per round, by variant. */
+/** Maps each variant to its samples, one sample per round. */
 export type Samples = ReadonlyMap<string, readonly Sample[]>;
 
-/** Starts the variants, warms up each variant, lets the variants take turns, and stops them. */
+/** Starts the variants, warms up each variant, measures the variants in turn, and stops them. */
 export async function runSuite(
   bench: Bench,
   { variants, loads, awake = false }: Suite,
@@ -75,7 +75,8 @@ export async function runSuite(
       await variant.turn(warmUpSeconds / loads);
     }
     for (let round = 0; round < rounds; round += 1) {
-      // The variants take turns at the start of a round, so that no variant always follows the same variant.
+      // Each round begins with another variant, so that every position in a round is taken by each variant in
+      // turn.
       const order = [...running].map(
         (_, index, all) => all[(index + round) % all.length] as [string, Running],
       );
@@ -110,7 +111,7 @@ export interface HttpLoad {
   readonly events: number;
 }
 
-/** Starts a variant that is a server under closed loops. `after` may add figures to the sample. */
+/** Starts a variant that is a server, with clients in closed loops. `after` may add figures to the sample. */
 export async function underHttpLoad(
   bench: Bench,
   server: { readonly name: string; readonly options: unknown },

@@ -6,7 +6,7 @@ import type { EventLog } from '../src/ports/event-log.ts';
 import { startTestApp, type TestApp } from '../src/testing/app.ts';
 import { patience } from '../src/testing/program.ts';
 
-/** A log that sends every record twice, as a relay does that dies after each send. */
+/** A log that sends every record twice, like a relay that dies after each send and repeats the send. */
 const sendingTwice = (log: EventLog): EventLog => ({
   ...log,
   async send(records) {
@@ -62,7 +62,7 @@ it('prints one line for each notification although each record arrives twice', a
   await notify({ title: 'Last call', severity: 'HIGH' });
   await notify({ title: 'New login', severity: 'CRITICAL' });
   await vi.waitFor(() => expect(lines).toHaveLength(3), patience);
-  // Records of one user keep their order, so no repeat can arrive after this record.
+  // Records of one user keep their order, so no repeated record can arrive after this record.
   await notify({ title: 'The end' });
   await vi.waitFor(() => expect(lines.at(-1)).toContain('The end'), patience);
 

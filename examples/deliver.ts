@@ -3,7 +3,7 @@
 //
 //   KAFKA_BROKERS=localhost:9092 npx tsx examples/deliver.ts
 //
-// TOPIC is the name of the topic, if KAFKA_TOPICS or NAMESPACE of the server change it. GROUP is the consumer group.
+// Set TOPIC if KAFKA_TOPICS or NAMESPACE of the server changes the name of the topic. GROUP is the consumer group.
 import { Kafka, logLevel } from 'kafkajs';
 
 /** The fields that this service reads. src/events/notification-created.ts has all fields. */
@@ -32,8 +32,8 @@ const {
 } = process.env;
 
 /**
- * The newest ids, oldest first. Here they are lost when the process ends. Store yours with the record of what
- * you have sent.
+ * The ids of the latest deliveries, oldest first. This example loses the ids when the process ends. In your
+ * service, store each id together with your record of the sent message.
  */
 const done = new Set<string>();
 const maxDone = 100_000;

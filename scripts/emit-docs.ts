@@ -5,7 +5,7 @@ import { configurationPage } from './docs/configuration.ts';
 import { errorsPage } from './docs/errors.ts';
 import { schemaPages } from './docs/schemas.ts';
 
-// Writes the generated pages of the manual. With --check it only compares them.
+// Writes the generated pages of the manual. With --check the script only compares the pages with their files.
 const pages: Readonly<Record<string, string>> = {
   'docs/configuration.md': configurationPage(),
   'docs/errors.md': errorsPage(),

@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { printedSchema } from '../src/graphql/schema.ts';
 
-// Writes schema.graphql from the classes. With --check it only compares the file.
+// Writes schema.graphql from the classes. With --check the script only compares the classes with the file.
 const file = 'schema.graphql';
 const expected = printedSchema();
 if (!process.argv.includes('--check')) writeFileSync(file, expected);

@@ -3,18 +3,19 @@ import type { SqlMigrationAwareDriverAdapterFactory } from '@prisma/driver-adapt
 import { PrismaPGlite } from 'pglite-prisma-adapter';
 import { openSchemaEngine, readMigrations, readSchema } from './schema-engine.ts';
 
-/** The two sides of the comparison: a Prisma schema file and a directory of migrations. */
+/** What to compare: a Prisma schema file and a directory of migrations. */
 export interface MigrationSources {
   readonly schemaFile: string;
   readonly migrationsDirectory: string;
 }
 
 /**
- * Returns the SQL that leads from the migrations to the schema file, or undefined if no SQL is missing. The
- * migrations run in order on an empty in-memory PostgreSQL, so the function needs no database and no network.
+ * Returns the SQL that the migrations lack to create the tables of the schema file, or undefined if no SQL is
+ * missing. The migrations run in order on an empty in-memory PostgreSQL, so the function needs no database
+ * and no network.
  *
- * The comparison covers tables, columns, types, defaults, keys and indexes. It does not cover what Prisma's
- * schema language cannot express: CHECK, PARTITION BY, WITH (…), INCLUDE, data.
+ * The comparison covers tables, columns, types, defaults, keys and indexes. The comparison does not cover
+ * features that Prisma's schema language cannot express: CHECK, PARTITION BY, WITH (…), INCLUDE, data.
  *
  * Rejects with the message of the schema engine if the schema does not parse or a migration fails.
  */
@@ -56,7 +57,7 @@ async function shadowOn(database: PGlite): Promise<Shadow> {
   const pglite = new PrismaPGlite(database);
   const adapter = await pglite.connect();
   let cause: unknown;
-  // The adapter's own function does not wait for the script, so a failing migration would be an unhandled
+  // The function of the adapter does not wait for the script, so a failing migration would be an unhandled
   // rejection.
   adapter.executeScript = async (script) => {
     try {

@@ -70,7 +70,7 @@ describe('the migrations and schema.prisma', () => {
 });
 
 describe('next-migration', () => {
-  it('writes the missing SQL after the newest migration, and fails the check before', async () => {
+  it('fails the check while SQL is missing, and writes this SQL as a migration after the newest migration', async () => {
     addMigration('SELECT 1;');
     editSchema((schema) => schema.replace(/(model Inbox \{)/, '$1\n note String?'));
     const failed = await run('--check');

@@ -62,8 +62,8 @@ function write({ migrationsDirectory }: MigrationSources, name: string, sql: str
 }
 
 /**
- * Returns the time in UTC in the format of Prisma. The stamp is always later than the newest migration, even
- * if the clock is not.
+ * Returns the time in UTC in the format of Prisma. If the clock is earlier than the newest migration, the
+ * result is still later than that migration.
  */
 function nextStamp(directory: string): string {
   const stamps = readdirSync(directory).flatMap((entry) => /^\d{14}(?=_)/.exec(entry)?.[0] ?? []);

@@ -56,8 +56,8 @@ export function readMigrations(
 let loaded = false;
 
 /**
- * Instantiates the engine once. The entry of the package imports its .wasm file, which Node 20 does not
- * support.
+ * Instantiates the engine once per process. The function reads the .wasm file itself, because Node 20 cannot
+ * import a .wasm file as the entry of the package does.
  */
 function loadEngine(): void {
   if (loaded) return;

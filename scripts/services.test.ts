@@ -71,7 +71,7 @@ describe('npm run services', { tags: ['redis'] }, () => {
     expect(urls).toEqual([urls[0], urls[0], urls[0]]);
   });
 
-  it('uses the configured service if it answers, and writes no file', async () => {
+  it('uses a configured service that answers, and writes no file', async () => {
     const env = await ensureServices(options);
     const other = join(directory, 'other');
     expect(await ensureServices({ ...options, env, directory: other })).toEqual(env);
@@ -88,7 +88,7 @@ describe('npm run services', { tags: ['redis'] }, () => {
     expect(report).toHaveBeenCalledWith(expect.stringMatching(/^redis: REDIS_URL .* ECONNREFUSED/));
   });
 
-  it('neither uses nor stops a foreign process with a recorded number', async () => {
+  it('neither uses nor stops another process that has the recorded process id', async () => {
     await ensureServices(options);
     const record = join(directory, 'redis', 'process');
     const bystander = spawn('sleep', ['1000']);
@@ -98,7 +98,7 @@ describe('npm run services', { tags: ['redis'] }, () => {
       expect(await status(options)).toEqual([undefined]);
       expect(await down(options)).toEqual([]);
       expect(bystander.exitCode ?? bystander.signalCode).toBeNull();
-      // The changed record hides our Redis, so the test has to end that process.
+      // `down` does not find our Redis through the changed record, so the test must end our Redis.
       process.kill(ours, 'SIGKILL');
       await ensureServices(options);
       expect(await status(options)).toMatchObject([{ by: 'system', problem: undefined }]);
@@ -128,7 +128,7 @@ describe('npm run services', { tags: ['redis'] }, () => {
     expect(await pidOf('redis')).toBe(redis);
   });
 
-  it('finds the services of a killed `up`, and takes its lock', {
+  it('finds the services that a killed `up` started, and takes over its lock', {
     timeout: 60_000,
     tags: ['postgres'],
   }, async () => {

@@ -107,7 +107,7 @@ const commands = new Map<string, (options: Options, purge: boolean) => Promise<n
   ],
 ]);
 
-/** Parses the names of --only. Throws if a name is not a service. */
+/** Parses the list of services in --only. Throws if a name is not a service. */
 function namesIn(list: string): readonly ServiceName[] {
   const names = list.split(',').map((word) => {
     const name = serviceNames.find((one) => one === word.trim());

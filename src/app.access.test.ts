@@ -17,7 +17,7 @@ beforeAll(async () => {
 });
 afterAll(() => app.stop());
 
-/** Every `[type, field]` of the schema. */
+/** Every field of the schema, as a pair of type and field. */
 const fields = Object.values(getSchema().getTypeMap())
   .filter((type) => isObjectType(type) && !type.name.startsWith('__'))
   .flatMap((type) =>
@@ -51,8 +51,8 @@ describe('the access table', () => {
 
 describe('a caller without access', () => {
   /**
-   * Tokens of another user, of a user named alice in another tenant, of a service and an admin of that
-   * tenant, and of a service of alice's tenant.
+   * The tokens of five callers: another user of alice's tenant, a user named alice of another tenant, a
+   * service and an admin of that other tenant, and a service of alice's tenant.
    */
   const tokens = { mallory: '', namesake: '', stranger: '', foreignAdmin: '', shop: '' };
   const ids = {
@@ -355,7 +355,7 @@ describe('a caller without access', () => {
       'Mutation.sendNotifications',
       'stranger',
       sendMany,
-      // The recipients do not exist in the caller's tenant, although the default tenant has a user bob.
+      // The caller's tenant has no users with these ids. The default tenant has a user bob.
       () => ({ i: { userIds: ['bob', 'nobody'], content, idempotencyKey: 'k' } }),
       {
         data: {
@@ -532,12 +532,12 @@ describe('a caller without access', () => {
     ['Subscription.notificationStream', 'stranger', stream, () => ({}), invalid],
   ];
 
-  it('tries every root field', () => {
+  it('is tested with every root field', () => {
     expect(attempts.map(([field]) => field)).toEqual(expect.arrayContaining([...rootFields]));
   });
 
   it.each(attempts)(
-    'uses %s as %s and gets no foreign data: %s',
+    'gets no foreign data from %s with the token %s: %s',
     async (_, who, query, variables, expected) => {
       const answer = await ask(tokens[who], query, variables());
       if ('data' in expected) expect(answer.data).toEqual(expected.data);
@@ -573,7 +573,7 @@ describe('a caller without access', () => {
     ],
     ['admin', 'mallory', ['Query.deadLetters', 'Query.systemStatus', 'Mutation.retryDeadLetters']],
     ['admin', 'shop', ['Query.deadLetters', 'Mutation.retryDeadLetters']],
-  ] as const)('gets FORBIDDEN from every field of role %s, as %s', (rule, who, some) => {
+  ] as const)('gets FORBIDDEN from every field for the role %s with the token %s', (rule, who, some) => {
     const guarded = Object.keys(access).filter((name) => access[name] === rule);
     expect(guarded).toEqual(expect.arrayContaining([...some]));
     for (const field of guarded) {

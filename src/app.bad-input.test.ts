@@ -43,7 +43,7 @@ const toMany = (userIds: readonly string[], content: object = {}) => ({
   content: { title: 'x', ...content },
 });
 
-describe('refused input', () => {
+describe('the API', () => {
   let probe: Probe;
   beforeAll(async () => {
     probe = await startProbe();
@@ -51,7 +51,7 @@ describe('refused input', () => {
   afterEach(() => probe.expectUnharmed());
   afterAll(() => probe.app.stop());
 
-  describe('limits', () => {
+  describe('the API for limits', () => {
     const limit = { userId: 'alice', brandId: 'b', type: 'DEPOSIT', period: 'DAY', value: '1' };
     const amounts = [
       '1,000.00',
@@ -119,7 +119,7 @@ describe('refused input', () => {
     });
   });
 
-  describe('numbers', () => {
+  describe('the API for numbers', () => {
     const page = 'query ($first: Int) { viewer { notifications(first: $first) { nodes { id } } } }';
     const sizes = ['-1', '0', '101', '2147483648', '9007199254740993', '1e999', '1.5', '"1"', '[1]', '{}'];
     const items = 'query ($first: Int) { items(collection: "news", first: $first) { nodes { id } } }';
@@ -143,7 +143,7 @@ describe('refused input', () => {
     });
 
     it.each(['9007199254740993', '-9007199254740993', '1e21', '1e999'])(
-      'refuses the id %s, which lost digits and would name another user',
+      'refuses the number %s as an id, because rounding would turn it into the id of another user',
       async (id) => {
         expect(await probe.run(user, `{"id":${id}}`, probe.service)).toMatchObject(refused);
         const input = `{"input":{"users":[{"userId":${id},"patch":{}}]}}`;
@@ -152,7 +152,7 @@ describe('refused input', () => {
     );
   });
 
-  describe('ids', () => {
+  describe('the API for ids and cursors', () => {
     // biome-ignore format: one long list
     const ids = [
       '', 'x'.repeat(10_000), '../', '%00', '\0', '\ud800', 'a\r\nb', '\u202eevil', "' OR 1=1 --", '<script>',
@@ -242,7 +242,7 @@ describe('refused input', () => {
         expect(await probe.run(badges, { keys: refused })).toMatchObject({ code: 'BAD_USER_INPUT' });
     });
 
-    it('refuses to open a collection and explains how its items become seen', async () => {
+    it('refuses openInbox for a collection, and explains that a user must view the items', async () => {
       const reply = await probe.run(open, { input: { key: 'items:news' } });
       expect(reply).toMatchObject({ status: 200, code: 'INVALID_INPUT' });
       expect(reply.message).toContain('record their views');
@@ -258,8 +258,8 @@ describe('refused input', () => {
       ['another user', cursor('notifications', 'default/bob', '1')],
       ['another tenant', cursor('notifications', 'other/alice', '1')],
       ['another list', cursor('pageViews', 'default/alice', '1', uuid)],
-      ['no place', cursor('notifications', 'default/alice')],
-      ['place 0', cursor('notifications', 'default/alice', '0')],
+      ['no position', cursor('notifications', 'default/alice')],
+      ['position 0', cursor('notifications', 'default/alice', '0')],
       ['a place in SQL', cursor('notifications', 'default/alice', '1 OR 1=1')],
       ['a place beyond 64 bits', cursor('notifications', 'default/alice', '9'.repeat(19))],
       ['a place that is not text', cursor('notifications', 'default/alice', 1)],
@@ -298,7 +298,7 @@ describe('refused input', () => {
     });
   });
 
-  describe('bulk calls', () => {
+  describe('the API for bulk calls', () => {
     const users = (ids: readonly string[]) => ({ users: ids.map((userId) => ({ userId, patch: {} })) });
     const views = (count: number) => ({ views: Array(count).fill({ userId: 'alice', name: 'x' }) });
     const range = (fromId: number, toIdExclusive: number) => ({ fromId, toIdExclusive, patch: {} });
@@ -361,7 +361,7 @@ describe('refused input', () => {
     });
   });
 
-  describe('texts', () => {
+  describe('the API for texts', () => {
     const contents: [what: string, content: Record<string, unknown>][] = [
       ['no title', { title: '' }],
       ['a title of 201 characters', { title: 'x'.repeat(201) }],
@@ -409,7 +409,7 @@ describe('refused input', () => {
     });
   });
 
-  describe('JSON objects', () => {
+  describe('the API for JSON objects', () => {
     const lists = (levels: number) => `{"a":${'['.repeat(levels)}${']'.repeat(levels)}}`;
     const objects: [what: string, json: string][] = [
       ['a list', '[]'],
@@ -439,7 +439,7 @@ describe('refused input', () => {
     );
   });
 
-  describe('times', () => {
+  describe('the API for times', () => {
     const stats = 'query ($zone: TimeZone) { viewer { stats(window: { timeZone: $zone }) { timeZone } } }';
     const list =
       'query ($from: DateTime!, $to: DateTime) { viewer { pageViews(range: { from: $from, to: $to }) { totalCount } } }';
@@ -532,7 +532,7 @@ describe('refused input', () => {
   });
 });
 
-describe('valid data that looks like an attack', () => {
+describe('the API for valid data that looks like an attack', () => {
   let probe: Probe;
   let notifications = 1;
   let views = 1;
@@ -596,7 +596,7 @@ describe('valid data that looks like an attack', () => {
     expect(Object.hasOwn(Object.prototype, 'x')).toBe(false);
   });
 
-  it('accepts items up to every bound, and ids that have a meaning in other languages', async () => {
+  it('accepts items at every upper bound, and ids that have a meaning in other languages', async () => {
     const collection = 'x'.repeat(64);
     const odd = ['__proto__', 'constructor', '%00', "' OR 1=1 --", '\u{1f514}', 'a/b', ' '];
     const itemIds = [
@@ -627,7 +627,7 @@ describe('valid data that looks like an attack', () => {
     });
   });
 
-  it('has exactly the rows of the accepted requests', async () => {
+  it('stores exactly the rows of the accepted requests', async () => {
     await vi.waitFor(async () => {
       expect(await rowCounts(probe.app.connectionString)).toEqual({
         _prisma_migrations: expect.any(Number),
@@ -636,7 +636,8 @@ describe('valid data that looks like an attack', () => {
         counted_event: views,
         dead_letter: 0,
         early_item_view: 0,
-        // Each notification has an event and an announcement. The event of the limit is in the log too.
+        // For each notification, the log contains an event and an announcement. The log also contains the
+        // event of the limit.
         event_log: isScaled ? 0 : 2 * notifications + views + 3,
         idempotency_key: 0,
         inbox: 1,
@@ -655,7 +656,7 @@ describe('valid data that looks like an attack', () => {
         page_view: views,
         processed_event: notifications + views + 3,
         user_activity: 0,
-        // The views of one user fall into one or two minutes.
+        // The page views of a user belong to one or two minutes, so the number of rows varies.
         user_activity_member: expect.any(Number),
         user_activity_metrics: expect.any(Number),
         user_activity_type: expect.any(Number),

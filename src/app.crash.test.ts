@@ -43,7 +43,7 @@ const users = Array.from({ length: 7 }, (_, n) => `user-${n}`);
 
 const url = () => `http://127.0.0.1:${port}`;
 
-/** Compares the data directory with the wishes after the program has ended. */
+/** Compares the stored rows with the requested mutations, after the program has ended. */
 async function auditOf(done: readonly Wish[]) {
   const embedded = await startEmbeddedPostgres({ dataDir });
   try {
@@ -53,7 +53,7 @@ async function auditOf(done: readonly Wish[]) {
   }
 }
 
-/** Resolves when the API shows every wish as applied. */
+/** Resolves when the API shows the effect of every mutation in `done`. */
 async function settled(token: string, done: readonly Wish[]): Promise<void> {
   for (const userId of users) {
     await vi.waitFor(
@@ -63,7 +63,10 @@ async function settled(token: string, done: readonly Wish[]): Promise<void> {
   }
 }
 
-/** Expects that each acknowledged wish is stored and counted once, and that no other row is stored. */
+/**
+ * Expects that the effect of each acknowledged mutation is stored and counted once, and that no other row is
+ * stored.
+ */
 async function expectExactly(done: readonly Wish[]): Promise<void> {
   const stored = { wished: done.length, stored: done.length, twice: 0, lost: 0 };
   expect(await auditOf(done)).toEqual({ ...stored, drift: [], deadLetters: [] });
@@ -119,7 +122,7 @@ describe('the program', () => {
     await settled(token, todo);
     const unseen = todo.filter(({ kind, userId }) => kind === 'notification' && userId === 'user-0').length;
     await vi.waitFor(() => expect(screen.updates.at(-1)?.badge.unseen).toBe(unseen), patience);
-    // One snapshot means that the client kept its socket.
+    // The client received only one snapshot, so its socket stayed open.
     expect(screen.updates.filter(({ kind }) => kind === 'SNAPSHOT')).toHaveLength(1);
     await screen.dispose();
 
@@ -150,7 +153,8 @@ describe('the program', () => {
     await clients.stop();
     expect(clients.refusals).toEqual([]);
 
-    // Acknowledged events are in the log. The next start applies the events that this process did not apply.
+    // The log contains all acknowledged events. The next start applies the events that this process did not
+    // apply.
     await start();
     const done = [...clients.acknowledged, ...begun.map(({ wish }) => wish)];
     for (const userId of users) {
@@ -166,7 +170,7 @@ describe('the program', () => {
   }, 120_000);
 });
 
-/** Starts a request. The server gets the headers and half of the body until `finish` sends the rest. */
+/** Sends the headers and half of the body of a request. `finish` sends the rest of the body. */
 function beginRequest(token: string, wish: Wish) {
   const body = Buffer.from(JSON.stringify({ query: wish.query, variables: { input: wish.input } }));
   const half = Math.floor(body.length / 2);

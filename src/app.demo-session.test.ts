@@ -74,7 +74,7 @@ describe('the pages', () => {
 });
 
 describe('POST /demo/session', () => {
-  it('exchanges a code once for a page of the server', async () => {
+  it('exchanges a code for a token, and refuses the same code a second time', async () => {
     const code = newCode();
     const { status, text } = await redeem(code, { 'sec-fetch-site': 'same-origin' });
     expect([status, Object.keys(JSON.parse(text))]).toEqual([200, ['token']]);
@@ -113,13 +113,13 @@ describe('POST /demo/session', () => {
     for (const { text } of asked) expect(text).not.toContain('token"');
   });
 
-  it('limits wrong codes of an address, and still accepts a right code from it', async () => {
+  it('limits the wrong codes from an address, and still accepts a correct code from that address', async () => {
     const wrong = await Promise.all(Array.from({ length: 40 }, () => redeem('guess')));
     expect(new Set(wrong.map(({ status }) => status))).toEqual(new Set([401, 429]));
     expect(await redeem(newCode())).toMatchObject({ status: 200 });
   });
 
-  it('gives out no token if authentication is configured', async () => {
+  it('returns no token if authentication is configured', async () => {
     const configured = await startTestApp();
     try {
       const refused = await redeem(newCode(), {}, configured.url);
@@ -150,7 +150,7 @@ describe('the token of the demo', () => {
       { userId },
     );
 
-  it('sends notifications to its own user, and shows them to that user', async () => {
+  it('can send a notification to the user of the token and read the badge of that user', async () => {
     expect(await send('alice')).toMatchObject({ data: { sendNotification: { userErrors: [] } } });
     await vi.waitFor(
       async () =>
@@ -161,7 +161,7 @@ describe('the token of the demo', () => {
     );
   });
 
-  it('sends no notification to another user', async () => {
+  it('cannot send a notification to another user', async () => {
     expect(await send('bob')).toMatchObject({ errors: [{ extensions: { code: 'FORBIDDEN' } }] });
   });
 
@@ -174,11 +174,11 @@ describe('the token of the demo', () => {
     '{ deadLetters { edges { cursor } } }',
     '{ systemStatus { version } }',
     'mutation { eraseUser(userId: "alice") { userErrors { code } } }',
-  ])('runs no other operation of services or admins: %s', async (query) => {
+  ])('cannot run any other operation of services or admins: %s', async (query) => {
     expect(await app.send(token, query)).toMatchObject({ errors: [{ extensions: { code: 'FORBIDDEN' } }] });
   });
 
-  it('reads no other user', async () => {
+  it('cannot read another user', async () => {
     const { data } = await app.send(token, '{ a: user(userId: "bob") { userId } }');
     expect(data ?? { a: null }).toEqual({ a: null });
   });

@@ -2,8 +2,8 @@ import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest
 import type { Store } from './ports/store/store.ts';
 import { startTestApp, type TestApp } from './testing/app.ts';
 
-// Limits that a test can reach: a user gets 4 points per second and up to 20 at once, and runs 2 operations
-// at a time.
+// Limits that a test can reach. A user gets 4 points per second, can collect up to 20 unused points, and runs
+// at most 2 operations at a time.
 const env = {
   RATE_LIMIT_PER_USER: '4',
   RATE_LIMIT_PER_SERVICE: '0',
@@ -11,7 +11,10 @@ const env = {
   MAX_IN_FLIGHT_PER_TENANT: '8',
 };
 
-/** While set, stats, recipients and subscription badges of this tenant wait until `until` resolves. */
+/**
+ * While this variable is set, the store answers queries of this tenant for stats, recipients and inboxes only
+ * after `until` resolves.
+ */
 let slow: { readonly tenantId: string; readonly until: Promise<unknown>; end(): void } | undefined;
 let statsQueries = 0;
 function slowDown(tenantId: string): void {
@@ -94,7 +97,7 @@ describe('operations in flight', () => {
     await becomes('unseen_requests_in_flight', 0);
   });
 
-  it('of a service wait when they have more than 1000 items together, while other users get answers', async () => {
+  it('of a service wait if the running operations have more than 1000 items together, while another user gets answers', async () => {
     const service = await app.token({ role: 'service', subject: 'bulk' });
     const sendNotifications = `mutation ($userIds: [ID!]!) {
       sendNotifications(input: { userIds: $userIds, content: { title: "x" } }) { accepted }
@@ -131,9 +134,10 @@ describe('operations in flight', () => {
     await becomes('unseen_requests_in_flight', 0);
   });
 
-  it('delay subscriptions of a user who sets up many at once', async () => {
+  it('include starting subscriptions, so that 2 of 12 subscriptions wait for a free place', async () => {
     slowDown('default');
-    // A user may set up five subscriptions for each operation that may run at a time.
+    // A user may start five subscriptions at a time for each operation that may run at a time. Here the limit
+    // is 10, so 2 of the 12 subscriptions wait.
     const client = app.client(await app.token({ subject: 'watcher' }));
     const kinds: string[] = [];
     for (let n = 0; n < 12; n += 1) {
@@ -163,11 +167,11 @@ describe('points', () => {
     const { errors } = (await refused.json()) as { errors: [{ extensions: { retryAfter: number } }] };
     const { retryAfter } = errors[0].extensions;
     expect(refused.headers.get('retry-after')).toBe(String(retryAfter));
-    // The user lacks 7 points, or a few less if the machine is slow.
+    // The user lacks 7 points, or fewer if the machine is slow.
     expect([1, 2]).toContain(retryAfter);
   });
 
-  it('are too few for a call that costs more than the maximum, and the answer says so', async () => {
+  it('never suffice for a call that costs more than the maximum, and the error says so', async () => {
     const answer = await app.send(await app.token({ subject: 'huge' }), recordPageViews, views(100));
     expect(answer.status).toBe(400);
     expect(answer.errors?.[0]).toMatchObject({
@@ -177,7 +181,7 @@ describe('points', () => {
     });
   });
 
-  it('are charged for the cost of a query, even if Apollo answers it', async () => {
+  it('are charged for the cost of a query with each media type of the answer', async () => {
     const query = `{ viewer { ${['a', 'b', 'c', 'd', 'e', 'f'].map((name) => `${name}: stats { sessionCount }`).join(' ')} } }`;
     const ask = (token: string, accept: string) =>
       fetch(`${app.url}/graphql`, {
@@ -213,7 +217,7 @@ describe('RateLimit fields', () => {
   });
 });
 
-it('stats that a request selects twice run one query', async () => {
+it('a request that selects the same stats twice queries them once', async () => {
   const token = await app.token({ subject: 'twice' });
   const before = statsQueries;
   const query = `{ viewer {

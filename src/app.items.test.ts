@@ -47,7 +47,7 @@ function follow(token: string, keys: readonly string[]): readonly unknown[] {
 }
 
 describe('the badge of a collection', () => {
-  it('changes for every user when a service publishes or retracts items, and for a user who views items', async () => {
+  it('changes for every user when a service publishes or retracts items, and only for the viewer when a user views items', async () => {
     const key = 'items:news';
     const [alices, bobs] = [follow(alice, [key]), follow(bob, [key])];
     const both = [alices, bobs];
@@ -94,7 +94,7 @@ describe('the badge of a collection', () => {
     );
   });
 
-  it('is among the badges of a user, with and without named keys', async () => {
+  it('is in the list of badges of a user, with and without the argument keys', async () => {
     await app.send(shop, publish, { input: { collection: 'all', items: [{ itemId: 'a' }] } });
     const { data } = await app.send(
       bob,
@@ -118,11 +118,11 @@ describe('the badge of a collection', () => {
 });
 
 describe('the items of a collection', () => {
-  it('come newest first in pages, show when the caller viewed them, and are nodes', async () => {
+  it('are listed newest first in pages, with the time at which the caller viewed each item, and are nodes', async () => {
     const items = Array.from({ length: 5 }, (_, n) => ({
       itemId: `i${n}`,
       title: `Item ${n}`,
-      // Pairs of items have the same moment.
+      // Every two items have the same time of publication.
       publishedAt: new Date(Date.now() - (n - (n % 2)) * 60_000),
     }));
     await app.send(shop, publish, { input: { collection: 'pages', items } });
@@ -159,7 +159,7 @@ describe('the items of a collection', () => {
     expect((await app.send(alice, node, { id })).data).toEqual({ node: null });
   });
 
-  it('are empty for a collection without items, and have no badge for a service', async () => {
+  it('are an empty list for a collection without items, and have a badge for users but not for services', async () => {
     const unknown = { totalCount: 0, nodes: [], pageInfo: { hasNextPage: false, endCursor: null } };
     expect((await app.send(alice, list, { collection: 'unknown' })).data).toEqual({
       items: { ...unknown, badge: { unseen: 0, version: 0 } },

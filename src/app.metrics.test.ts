@@ -29,7 +29,7 @@ afterAll(async () => {
 const query = <Row extends object>(sql: string) =>
   withClient(fleet.postgres.url, async (client) => (await client.query<Row>(sql)).rows);
 
-/** The metrics next to a count of the raw rows, by granularity. */
+/** Selects the stored metrics and a new count of the raw rows, for each granularity. */
 const recounted = `
   WITH raw AS (
     SELECT tenant_id, user_id, occurred_at, true AS is_view FROM page_view
@@ -56,11 +56,11 @@ it('three workers count exactly despite kills, late events and repeated events',
   const sent: Event[] = [];
   const doomed = [midCount, afterCount];
   let replaced = false;
-  // Repeats until the doomed workers have died: a worker that joins the group late has no flush to die in
-  // yet.
+  // Repeats until both doomed workers have died. A doomed worker dies during a flush, so a worker that joins
+  // the group late needs more rounds.
   for (let round = 0; round < 30 || !replaced; round += 1) {
     const fresh = users.map((userId, n) => {
-      // Some events are of now, some of the last hours, and some of weeks ago.
+      // Some events occurred now, some in the last hours, and some weeks ago.
       const agoMs = n % 10 === 0 ? (round % 30) * 86_400_000 : (n % 7) * 1_300_000;
       const fields = { userId, occurredAt: new Date(Date.now() - agoMs) };
       return n % 4 === 0 ? activityRecorded(fields) : pageViewed(fields);

@@ -61,7 +61,7 @@ it('other systems get each delivered notification in order through their own con
   expect(await outbox.depth()).toBe(0);
 });
 
-it('ANNOUNCE_DELIVERIES=off writes no record for other systems', async () => {
+it('the program writes no record for other systems if ANNOUNCE_DELIVERIES=off is set', async () => {
   const quiet = await start({ ANNOUNCE_DELIVERIES: 'off' });
   const { outbox, log } = quiet.runtime.backends;
   // The relay may already have moved a record from the outbox to the log, so the test watches both.

@@ -8,7 +8,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } 
 import { startTestApp, type TestApp } from './testing/app.ts';
 import { launchChromium } from './testing/chromium.ts';
 
-describe('the pages, in a browser', () => {
+describe('a page in a browser', () => {
   let dataDir: string;
   let app: TestApp;
   let browser: Browser;
@@ -43,7 +43,7 @@ describe('the pages, in a browser', () => {
   const linkTo = (path: string) => `${app.url}${path}#${app.runtime.backends.demoSessions?.createCode()}`;
   const live = (on = page) => on.waitForSelector('#connection[data-state=live]');
 
-  it('updates the bell of the demo by a push, and clears the bell when it is opened', async () => {
+  it('updates the bell of the demo after a push, and clears the bell when the user opens the inbox', async () => {
     await page.goto(linkTo('/demo'));
     await live();
     await page.fill('#title', '<img src=x onerror=alert(1)>');
@@ -57,7 +57,7 @@ describe('the pages, in a browser', () => {
     await page.waitForFunction(() => /1 page/.test(document.querySelector('#stats')?.textContent ?? ''));
   });
 
-  it('accepts a link once, for one tab, its reloads and the playground, but not for another tab', async () => {
+  it('accepts a link in one tab, including reloads and the playground, and refuses the same link in another tab', async () => {
     const link = linkTo('/demo');
     await page.goto(link);
     await live();
@@ -71,7 +71,7 @@ describe('the pages, in a browser', () => {
     expect(await other.isVisible('#problem')).toBe(false);
     await other.goto(link);
     await other.waitForSelector('text=This link was already used. Run `npx unseen open` for a new one.');
-    // The same page with another code in the fragment.
+    // Opens the same page with another code after the #.
     await other.goto(linkTo('/demo'));
     await live(other);
 
@@ -115,7 +115,7 @@ describe('the pages, in a browser', () => {
   it('shows a live subscription in the playground', async () => {
     await page.goto(linkTo('/playground'));
     await page.waitForSelector('.graphiql-execute-button');
-    // GraphiQL may miss a click until it has started, as it would miss a visitor's click.
+    // GraphiQL ignores clicks until it has started, so the test repeats the click.
     await vi.waitFor(
       async () => {
         await page.click('text=WatchTheBadge', { timeout: 1_000 });
@@ -148,7 +148,7 @@ describe('the pages, in a browser', () => {
     } finally {
       await configured.stop();
     }
-    // The stopped server cut the socket, and the console reports this.
+    // When the server stopped, it closed the socket, and the console reports the closed socket.
     complaints = complaints.filter((complaint) => !complaint.includes('WebSocket'));
   });
 });

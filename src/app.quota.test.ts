@@ -33,17 +33,20 @@ describe('the daily quota of a tenant', () => {
     ['publishItems', publishing, (n: number) => ({ items: times(n, (i) => ({ itemId: `item-${i}` })) })],
     ['upsertUsers', upserting, (n: number) => ({ users: times(n, (i) => ({ userId: `u${i}`, patch: {} })) })],
     ['importUserRange', importing, (n: number) => ({ to: n })],
-  ])('refuses a whole %s over the quota, and accepts a call within it', async (tenant, query, variables) => {
-    const refused = [{ code: 'QUOTA_EXCEEDED', message: expect.stringMatching(ofTenant) }];
-    expect(await ask(tenant, query, variables(4))).toMatchObject({ done: { userErrors: refused } });
-    expect(await ask(tenant, query, variables(3))).toMatchObject({ done: { userErrors: [] } });
-    expect(await ask(tenant, query, variables(1))).toMatchObject({ done: { userErrors: refused } });
-    expect(await ask(`${tenant}-other`, query, variables(3))).toMatchObject({ done: { userErrors: [] } });
-  });
+  ])(
+    'refuses the whole call of %s if it exceeds the quota, and accepts a call within the quota',
+    async (tenant, query, variables) => {
+      const refused = [{ code: 'QUOTA_EXCEEDED', message: expect.stringMatching(ofTenant) }];
+      expect(await ask(tenant, query, variables(4))).toMatchObject({ done: { userErrors: refused } });
+      expect(await ask(tenant, query, variables(3))).toMatchObject({ done: { userErrors: [] } });
+      expect(await ask(tenant, query, variables(1))).toMatchObject({ done: { userErrors: refused } });
+      expect(await ask(`${tenant}-other`, query, variables(3))).toMatchObject({ done: { userErrors: [] } });
+    },
+  );
 });
 
 describe('the daily quota of a user', () => {
-  it('refuses limit events over the quota, each with its own outcome', async () => {
+  it('returns an outcome for each limit event, and refuses only the events over the quota', async () => {
     const events = times(3, (i) => wireLimitEvent('USER_LIMIT_PROGRESS_CHANGED', i + 1, { userId: 'alice' }));
     const ingesting = `mutation ($events: [JSONObject!]!) {
       done: ingestLimitEvents(events: $events) { results { outcome message } ${problems} } }`;
@@ -59,7 +62,7 @@ describe('the daily quota of a user', () => {
     });
   });
 
-  it('refuses manual limit changes over the quota, except repeats with the same key', async () => {
+  it('refuses manual limit changes over the quota, but accepts a repeat with the same idempotency key', async () => {
     await ask('by-hand', upserting, { users: [{ userId: 'alice', patch: {} }] });
     const creating = `mutation ($key: IdempotencyKey!) { done: createUserLimit(input: { userId: "alice", userLimitId: "deposits",
       brandId: "shop", type: DEPOSIT, period: DAY, value: "5", idempotencyKey: $key }) { ${problems} } }`;

@@ -2,8 +2,8 @@ import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import WebSocket from 'ws';
 import { startTestApp, type TestApp } from './testing/app.ts';
 
-// One request per second and five at once, so that the server answers some of twenty requests and refuses the
-// others.
+// The limit is one request per second and five requests at once. Of twenty requests, the server therefore
+// answers some and refuses the rest.
 let app: TestApp;
 beforeAll(async () => {
   app = await startTestApp({
@@ -75,7 +75,7 @@ describe('a user who sends too much', () => {
     await vi.waitFor(async () => expect((await request(alice)).status).toBe(200), 5_000);
   });
 
-  it('does not affect other users, not even with the same name in another tenant', async () => {
+  it('does not affect other users, even if they have the same name in another tenant', async () => {
     const carol = await app.token({ subject: 'carol' });
     const others = await Promise.all([
       app.token({ subject: 'bob' }),
@@ -86,7 +86,7 @@ describe('a user who sends too much', () => {
     expect(statusesOf(await Promise.all(others.map(request)))).toEqual(new Set([200]));
   });
 
-  it('gets 4290 on each of their WebSockets', async () => {
+  it('gets the close code 4290 on each WebSocket', async () => {
     const dave = await app.token({ subject: 'dave' });
     const subscriptions = Array.from({ length: 20 }, (_, id) => ({
       id: String(id),
@@ -98,7 +98,7 @@ describe('a user who sends too much', () => {
     expect(await closeOf(dave, subscriptions)).toEqual(tooMany);
   });
 
-  it('gets 4290 for opening sockets, which count like requests', async () => {
+  it('gets the close code 4290 for opening too many sockets, because each opened socket counts as a request', async () => {
     const frank = await app.token({ subject: 'frank' });
     const first = await Promise.race(Array.from({ length: 20 }, () => closeOf(frank)));
     expect(first).toEqual({ code: 4290, reason: `Too many requests: ${ofUser}. Try again in 1 s.` });
@@ -126,7 +126,7 @@ describe('an address that sends too much without a valid token', () => {
     await vi.waitFor(async () => expect((await request(token)).status).toBe(401), 5_000);
   });
 
-  it('gets 4290 on a WebSocket', async () => {
+  it('gets the close code 4290 on a WebSocket', async () => {
     const closes = await Promise.all(Array.from({ length: 20 }, () => closeOf('x.y.z')));
     const tooMany = { code: 4290, reason: `Too many requests: ${ofAddress}. Try again in 1 s.` };
     expect(closes).toContainEqual(tooMany);

@@ -28,7 +28,7 @@ import { type Program, patience } from './testing/program.ts';
 
 let fleet: Fleet;
 let token: string;
-/** Everything that the API acknowledged in all tests, because they share one database. */
+/** The mutations that the API acknowledged in all tests so far, because all tests share one database. */
 const acknowledged: Wish[] = [];
 let poisoned = 0;
 
@@ -51,7 +51,10 @@ function inTurn(apis: readonly Program[]): () => string {
   };
 }
 
-/** Resolves when each acknowledged wish is stored and counted once, and no other row is stored. */
+/**
+ * Resolves when the effect of each acknowledged mutation is stored and counted once, and no other row is
+ * stored.
+ */
 async function expectAllApplied(done: readonly Wish[]) {
   acknowledged.push(...done);
   return vi.waitFor(async () => {
@@ -78,7 +81,7 @@ async function expectFinalBadge(screen: Screen, done: readonly Wish[]): Promise<
 }
 
 describe('two APIs and two workers', () => {
-  it('count 2000 users exactly despite repeats, and push from any API to any other', async () => {
+  it('count the events of 2000 users exactly despite repeats, and push badges from any API to the sockets of any other API', async () => {
     const [first, second] = (await Promise.all([
       fleet.start('api'),
       fleet.start('api'),
@@ -91,7 +94,7 @@ describe('two APIs and two workers', () => {
     await vi.waitFor(() => expect(screen.updates).toHaveLength(1), patience);
 
     const todo = wishes(users, 6_000, 'scale');
-    // The first API gets every second wish again, in reverse order.
+    // The first API gets every second mutation again, in reverse order.
     const again = todo.filter((_, n) => n % 2 === 0).toReversed();
     const senders = [
       work(() => second.url, token, todo, { clients: 16 }),
@@ -104,7 +107,7 @@ describe('two APIs and two workers', () => {
   }, 180_000);
 });
 
-describe('acknowledged events are applied once when processes are killed', () => {
+describe('acknowledged events', () => {
   const rows: object[] = [];
   afterAll(() => console.table(rows));
 
@@ -114,7 +117,7 @@ describe('acknowledged events are applied once when processes are killed', () =>
     ['after-publish', 'worker'],
     ['after-append', 'api'],
   ])(
-    '%s of a %s, ten times',
+    'are applied once if a process dies ten times at the point %s, as %s',
     async (point, role) => {
       const [steady] = await Promise.all([fleet.start('api'), fleet.start('worker')]);
       const apis = [steady];
@@ -146,7 +149,7 @@ describe('acknowledged events are applied once when processes are killed', () =>
   );
 });
 
-describe('a backend that fails under load', () => {
+describe('the program under load', () => {
   const rows: object[] = [];
   afterAll(() => console.table(rows));
 
@@ -154,7 +157,7 @@ describe('a backend that fails under load', () => {
   const backends = ['kafka', 'redis', 'postgres'] as const;
 
   it.each(backends.flatMap((backend) => faults.map((fault) => [backend, fault] as const)))(
-    '%s %s: the program loses nothing, answers in time and shows the right badge again',
+    'loses nothing, answers in time and shows the correct badge again after %s is %s',
     async (backend, fault) => {
       const [api, worker] = await Promise.all([fleet.start('api'), fleet.start('worker')]);
       const users = named(`${backend}-${fault}`, 10);
@@ -207,8 +210,8 @@ describe('a backend that fails under load', () => {
   );
 });
 
-describe('the consumer group', () => {
-  it('stays correct when a worker that was taken for dead continues', async () => {
+describe('the worker', () => {
+  it('applies each event once if a frozen worker continues after another worker has taken over its partitions', async () => {
     const [api, zombie] = await Promise.all([fleet.start('api'), fleet.start('worker')]);
     const users = named('zombie', 10);
     await createUsers(api.url, token, users);
@@ -217,8 +220,8 @@ describe('the consumer group', () => {
       await vi.waitFor(() => expect(clients.acknowledged.length).toBeGreaterThan(100 * round + 50), patience);
       zombie.signal('SIGSTOP');
       const successor = await fleet.start('worker');
-      // Longer than the session of the frozen worker, so another worker has taken over its partitions and has
-      // moved the position.
+      // The delay is longer than the session of the frozen worker. The successor therefore takes over the
+      // partitions and moves the position.
       await delay(4_000);
       zombie.signal('SIGCONT');
       await delay(1_000);
@@ -228,7 +231,7 @@ describe('the consumer group', () => {
     await expectAllApplied(clients.acknowledged);
   }, 180_000);
 
-  it('changes nothing when it starts again at the beginning of the log', async () => {
+  it('changes no row when a new group reads the whole log again', async () => {
     const database = connect({ connectionString: fleet.postgres.url }, { maxConnections: 4 });
     const log = fleet.openLog();
     const project = createProject(
@@ -250,12 +253,12 @@ describe('the consumer group', () => {
     await vi.waitFor(() => expect(seen.size).toBeGreaterThanOrEqual(acknowledged.length), patience);
     await log.close();
     await database.close();
-    // The log also contains the requests that clients repeated.
+    // The log contains more events than the API acknowledged, because clients repeated requests.
     expect(repeats).toBeGreaterThan(acknowledged.length);
     await expectAllApplied([]);
   }, 120_000);
 
-  it('moves malformed records of every topic to the dead letters and applies all others', async () => {
+  it('moves malformed records of every topic to the dead letters and applies all other records', async () => {
     const [api] = await Promise.all([fleet.start('api'), fleet.start('worker')]);
     const users = named('poison', 10);
     await createUsers(api.url, token, users);

@@ -20,7 +20,7 @@ interface Peer {
   readonly received: Message[];
   readonly closed: Promise<{ readonly code: number; readonly reason: string }>;
   send(message: unknown): void;
-  /** Waits for a message of this type, and of this id if given. */
+  /** Waits for a message of this type. If `id` is given, the message must also have this id. */
   message(type: string, id?: string): Promise<Message>;
 }
 
@@ -55,7 +55,7 @@ function counted(pubSub: PubSub): PubSub {
     subscribe(topics, listener) {
       const { confirmed, end } = pubSub.subscribe(topics, listener);
       let isSubscribed = true;
-      // Subscriptions of the program itself last as long as the program and are not counted.
+      // The program keeps its own subscriptions until it stops, so they are not counted.
       if (!isStarted) return { confirmed, end };
       listening += 1;
       return {
@@ -118,7 +118,7 @@ const twice = (act: () => void) => {
   act();
 };
 
-/** Repeats `act` ten times per millisecond, thousands of times per second, while the socket is open. */
+/** Calls `act` ten times per millisecond while the socket is open. */
 function endlessly(peer: Peer, act: () => void): void {
   if (peer.socket.readyState !== peer.socket.OPEN) return;
   for (let time = 0; time < 10; time += 1) act();
@@ -129,8 +129,8 @@ const allUnsubscribed = () => vi.waitFor(() => expect(listening).toBe(0), { inte
 
 const snapshot = { data: { badgeChanged: { kind: 'SNAPSHOT', badge: { unseen: 0 } } } };
 
-// After each test, no message contains internals, no subscription is open, and the server accepts a new
-// socket.
+// Checks after each test that no error reveals internals, that every pub/sub subscription has ended, and that
+// the server accepts a new socket.
 afterEach(async () => {
   for (const { socket, received, closed } of peers.splice(0)) {
     socket.terminate();
@@ -150,7 +150,7 @@ afterEach(async () => {
   await allUnsubscribed();
 });
 
-describe('a socket is closed', () => {
+describe('the server', () => {
   const before: [what: string, code: number, act: (peer: Peer) => void][] = [
     ['subscribes before the acknowledgement', 4401, (peer) => peer.send(subscribe('1'))],
     ['sends invalid JSON', 4400, (peer) => peer.send('hello')],
@@ -181,7 +181,7 @@ describe('a socket is closed', () => {
       (peer) => peer.send(`{"type":"connection_init","payload":{"__proto__":{"authorization":"${alice}"}}}`),
     ],
   ];
-  it.each(before)('when it %s, with %d', async (_, code, act) => {
+  it.each(before)('closes a socket that %s, with the close code %d', async (_, code, act) => {
     const peer = await connect();
     act(peer);
     expect(await peer.closed).toMatchObject({ code });
@@ -201,13 +201,13 @@ describe('a socket is closed', () => {
     ['sends pongs without end', 4290, (peer) => endlessly(peer, () => peer.socket.pong())],
     ['sends messages without end', 4290, (peer) => endlessly(peer, () => peer.send({ type: 'ping' }))],
   ];
-  it.each(after)('when it %s, with %d', async (_, code, act) => {
+  it.each(after)('closes a socket that %s, with the close code %d', async (_, code, act) => {
     const peer = await enter();
     act(peer);
     expect(await peer.closed).toMatchObject({ code });
   });
 
-  it('with 4406 when it names no protocol, and before it opens when it names another protocol', async () => {
+  it('closes a socket without a protocol with 4406, and does not open a socket with another protocol', async () => {
     const peer = await connect([]);
     expect(await peer.closed).toMatchObject({ code: 4406 });
     const socket = new WebSocket(`${app.url.replace('http', 'ws')}/graphql`, 'graphql-ws');
@@ -215,7 +215,7 @@ describe('a socket is closed', () => {
     expect(error.message).toBe('Server sent no subprotocol');
   });
 
-  it('with 4408 when it sends no connection_init within 3 s', async () => {
+  it('closes a socket that sends no connection_init within 3 s, with the close code 4408', async () => {
     const peer = await connect();
     const since = performance.now();
     expect(await peer.closed).toMatchObject({ code: 4408 });
@@ -223,7 +223,7 @@ describe('a socket is closed', () => {
     expect(performance.now() - since).toBeLessThan(6_000);
   });
 
-  it('when it sends a message in 100 000 pieces', async () => {
+  it('closes a socket that sends a message in 100 000 pieces', async () => {
     const { socket, closed } = await enter();
     for (let piece = 0; piece < 100_000 && socket.readyState === socket.OPEN; piece += 1) {
       socket.send('x', { fin: piece === 99_999 });
@@ -231,7 +231,7 @@ describe('a socket is closed', () => {
     expect(await closed).toMatchObject({ code: 1008 });
   });
 
-  it('at once and without a close frame when it sends pings and does not read', async () => {
+  it('cuts a socket that sends pings and does not read, without a close frame', async () => {
     const { socket, send, closed } = await enter();
     socket.pause();
     for (let ping = 0; ping < 190; ping += 1) send({ type: 'ping', payload: { a: 'x'.repeat(60_000) } });
@@ -240,7 +240,7 @@ describe('a socket is closed', () => {
     expect(await closed).toMatchObject({ code: 1006 });
   });
 
-  it('with 4403 when its token has expired, before or after it opens', async () => {
+  it('closes a socket with 4403 if the token expires before or after the socket opens', async () => {
     const late = await connect();
     late.send({ type: 'connection_init', payload: { authorization: await app.token({ expiresIn: '-1m' }) } });
     expect(await late.closed).toEqual({ code: 4403, reason: 'The token has expired.' });
@@ -250,7 +250,7 @@ describe('a socket is closed', () => {
     expect(await peer.closed).toEqual({ code: 4403, reason: 'The token has expired.' });
   });
 
-  it('with 4290 when it is the eleventh of its user, unlike sockets of other users and of services', async () => {
+  it('closes the eleventh socket of a user with 4290, but allows a service eleven sockets', async () => {
     const ten = await Promise.all(Array.from({ length: 10 }, () => enter()));
     const eleventh = await connect();
     eleventh.send({ type: 'connection_init', payload: { authorization: alice } });
@@ -262,7 +262,7 @@ describe('a socket is closed', () => {
     await vi.waitFor(() => enter());
   });
 
-  it('with 1012 when the server stops, even if the client does not respond', async () => {
+  it('closes every socket with 1012 when the server stops, even if a client does not respond', async () => {
     const other = await startTestApp();
     const peer = await connect(protocol, other.url);
     const deaf = await connect(protocol, other.url);
@@ -278,7 +278,7 @@ describe('a socket is closed', () => {
     expect(await deaf.closed).toMatchObject({ code: 1012 });
   });
 
-  it('with 1013 while the server cannot verify its token', async () => {
+  it('closes a socket with 1013 while the server cannot verify the token', async () => {
     const other = await startTestApp({ AUTH_SECRET: '', AUTH_JWKS_URL: 'http://127.0.0.1:9/keys' });
     const token = `${Buffer.from('{"alg":"RS256"}').toString('base64url')}.e30.AAAA`;
     const peer = await connect(protocol, other.url);
@@ -307,7 +307,7 @@ it('a socket treats names of Object.prototype like any other names', async () =>
   }
 });
 
-describe('a socket stays open and answers the id', () => {
+describe('an open socket', () => {
   const pages = many(6, (i) => `p${i}: explain(first: 100) { edges { node { reason } } }`);
   const doubling = many(38, (i) => `fragment F${i} on BadgeUpdate { ...F${i + 1} ...F${i + 1} }`);
   const operations: [what: string, query: string, code: string][] = [
@@ -347,7 +347,7 @@ describe('a socket stays open and answers the id', () => {
       'QUERY_TOO_COMPLEX',
     ],
   ];
-  it.each(operations)('that sent %s', async (_, query, code) => {
+  it.each(operations)('gets an error for %s, and can subscribe afterwards', async (_, query, code) => {
     const peer = await enter();
     peer.send(subscribe('1', query));
     expect(await peer.message('error', '1')).toMatchObject({ payload: [{ extensions: { code } }] });
@@ -363,21 +363,24 @@ describe('a socket stays open and answers the id', () => {
     ['of U+0000', { keys: ['\0'] }, 'BAD_USER_INPUT'],
     ['of a number that is too large for an id', { userId: 2 ** 53 }, 'BAD_USER_INPUT'],
   ];
-  it.each(values)('that asked for the badge %s', async (_, variables, code) => {
-    const peer = await enter();
-    const query =
-      'subscription ($userId: ID, $keys: [String!]) { badgeChanged(userId: $userId, keys: $keys) { kind } }';
-    peer.send(subscribe('1', query, { variables }));
-    expect(await peer.message('next', '1')).toMatchObject({
-      payload: { data: null, errors: [{ extensions: { code } }] },
-    });
-    await peer.message('complete', '1');
-    peer.send(subscribe('2'));
-    expect(await peer.message('next', '2')).toMatchObject({ payload: snapshot });
-  });
+  it.each(values)(
+    'gets an error for the badge %s, and can subscribe afterwards',
+    async (_, variables, code) => {
+      const peer = await enter();
+      const query =
+        'subscription ($userId: ID, $keys: [String!]) { badgeChanged(userId: $userId, keys: $keys) { kind } }';
+      peer.send(subscribe('1', query, { variables }));
+      expect(await peer.message('next', '1')).toMatchObject({
+        payload: { data: null, errors: [{ extensions: { code } }] },
+      });
+      await peer.message('complete', '1');
+      peer.send(subscribe('2'));
+      expect(await peer.message('next', '2')).toMatchObject({ payload: snapshot });
+    },
+  );
 
   it.each(shown(['\0', '\ud800', '', 'x'.repeat(129)]))(
-    'that asked as a service for the user %s',
+    'gets an error if a service asks for the user %s',
     async (_, userId) => {
       const peer = await enter(service);
       const query = 'subscription ($userId: ID) { badgeChanged(userId: $userId) { kind } }';
@@ -388,7 +391,7 @@ describe('a socket stays open and answers the id', () => {
   );
 
   it.each(shown(['constructor', '__proto__', 'toString', '\0', 'x'.repeat(1_000)]))(
-    'that subscribed with the id %s',
+    'can use the subscription id %s',
     async (_, id) => {
       const peer = await enter();
       peer.send(subscribe(id));
@@ -420,7 +423,7 @@ describe('a socket stays open and answers the id', () => {
       /The variables .* 16000 characters/,
     ],
     ['an id of more than 1000 characters', subscribe('x'.repeat(1_001)), /The id .* 1000 characters/],
-  ])('that sent %s', async (_, message, problem) => {
+  ])('gets an error for %s, and can subscribe afterwards', async (_, message, problem) => {
     const peer = await enter();
     peer.send(message);
     expect(await peer.message('error')).toMatchObject({
@@ -433,7 +436,7 @@ describe('a socket stays open and answers the id', () => {
     await allUnsubscribed();
   });
 
-  it('that sent variables which the operation does not declare', async () => {
+  it('gets a badge even if it sends variables that the operation does not declare', async () => {
     const peer = await enter();
     peer.send(
       `{"id":"1","type":"subscribe","payload":{"query":${JSON.stringify(watchBadge)},"variables":{"keys":${nested}}}}`,
@@ -443,7 +446,7 @@ describe('a socket stays open and answers the id', () => {
     await allUnsubscribed();
   });
 
-  it('that subscribed for the 21st time', async () => {
+  it('gets an error for the 21st open subscription, until one of the 20 subscriptions ends', async () => {
     const peer = await enter();
     for (let id = 1; id <= 21; id += 1) peer.send(subscribe(String(id)));
     expect(await peer.message('error', '21')).toMatchObject({
@@ -459,12 +462,13 @@ describe('a socket stays open and answers the id', () => {
 });
 
 describe('a pub/sub subscription ends', () => {
-  it('when the client completes its subscription, or closes or cuts its socket, at any moment', async () => {
+  it('when the client completes the subscription, closes the socket or cuts the socket, at any time', async () => {
     for (let round = 0; round < 20; round += 1) {
       const peer = await enter();
       peer.send(subscribe('1'));
       peer.send(subscribe('2'));
-      // The client closes some sockets before it reads the snapshot, some while it reads, and some after.
+      // The client closes some sockets before it reads the snapshot, some during the read, and some after the
+      // read.
       if (round % 4 === 0) await peer.message('next', '2');
       if (round % 4 === 1) await new Promise((resolve) => setImmediate(resolve));
       peer.send({ type: 'complete', id: '1' });

@@ -79,8 +79,8 @@ const list = async (token: string) =>
   ).viewer.notifications.nodes;
 
 /**
- * Opens a page that keeps a list up to date as the README describes, on a connection that may be cut at any
- * time.
+ * Opens a page that keeps a list up to date as the README describes. The test may cut the connection of the
+ * page at any time.
  */
 async function openPage(userId: string) {
   const token = await app.token({ subject: userId });
@@ -104,8 +104,8 @@ async function openPage(userId: string) {
     rows.delete(id);
     rows.set(id, { seen: seenAt !== null, read: readAt !== null });
   };
-  // Events are applied one after the other, so that a list is complete before the page applies the events
-  // after its reset.
+  // The page applies events one after the other. After a reset, the page therefore loads the whole list
+  // before it applies later events.
   let applying = Promise.resolve();
   async function apply(event: Event): Promise<void> {
     badge = event.badge;
@@ -156,7 +156,7 @@ async function openPage(userId: string) {
 }
 
 describe('a reconnect storm', () => {
-  it('leaves every page with the stored list, one reset and no repeated event', async () => {
+  it('leaves the stored list on every page, with one reset and no repeated event', async () => {
     const users = ['alice', 'bob', 'carol'];
     const pages = await Promise.all(
       users.flatMap((userId) => Array.from({ length: 8 }, () => openPage(userId))),
@@ -239,22 +239,25 @@ describe('a cursor', () => {
     ['of another user', encoded(own, 'default/bob', '0', '1', '0')],
     ['of another tenant', encoded(own, 'other/dave', '0', '1', '0')],
     ['of another list', encoded('notifications', 'default/dave', '1')],
-    ['of another list with a place of the stream', encoded('notifications', 'default/dave', '0', '1', '0')],
-    ['without a place', encoded(own, 'default/dave')],
-    ['with two parts of a place', encoded(own, 'default/dave', '0', '1')],
-    ['with four parts of a place', encoded(own, 'default/dave', '0', '1', '0', '0')],
+    [
+      'of another list with a position of the stream',
+      encoded('notifications', 'default/dave', '0', '1', '0'),
+    ],
+    ['without a position', encoded(own, 'default/dave')],
+    ['with two parts of a position', encoded(own, 'default/dave', '0', '1')],
+    ['with four parts of a position', encoded(own, 'default/dave', '0', '1', '0', '0')],
     ['with numbers', encoded(own, 'default/dave', 0, 1, 0)],
-    ['with a place before the first', encoded(own, 'default/dave', '0', '-1', '0')],
-    ['with a leading zero in a place', encoded(own, 'default/dave', '0', '01', '0')],
-    ['with a place in SQL', encoded(own, 'default/dave', '0', '1 OR 1=1', '0')],
-    ['with a place over the maximum', encoded(own, 'default/dave', '0', '9'.repeat(16), '0')],
+    ['with a negative position', encoded(own, 'default/dave', '0', '-1', '0')],
+    ['with a leading zero in a position', encoded(own, 'default/dave', '0', '01', '0')],
+    ['with SQL in a position', encoded(own, 'default/dave', '0', '1 OR 1=1', '0')],
+    ['with a position over the maximum', encoded(own, 'default/dave', '0', '9'.repeat(16), '0')],
   ];
   it.each(bad)('%s is refused', async (_, after) => {
     const [answer] = await first(await app.token({ subject: 'dave' }), { after });
     expect(answer).toMatchObject({ errors: [{ extensions: { code: 'BAD_USER_INPUT' } }] });
   });
 
-  it('that a user forges for their own inbox is a place of that inbox or unknown', async () => {
+  it('that a user forges for an unknown position of the own inbox causes a reset with UNKNOWN_CURSOR', async () => {
     const dave = await app.token({ subject: 'dave' });
     const [answer] = await first(dave, { after: encoded(own, 'default/dave', '0', '9'.repeat(15), '0') });
     expect(answer).toMatchObject({ data: { notificationStream: { reason: 'UNKNOWN_CURSOR' } } });
@@ -278,7 +281,7 @@ describe('a cursor', () => {
 });
 
 describe('a stream over a socket', () => {
-  it('serves a service that names the user, and ends when that user is erased', async () => {
+  it('is open to a service that names a user, and ends when an admin erases that user', async () => {
     const after = await begin(service, { userId: 'erin' });
     const upsert =
       'mutation { upsertUsers(input: { users: [{ userId: "erin", patch: {} }] }) { createdCount } }';
@@ -304,7 +307,7 @@ describe('a stream over a socket', () => {
     ]);
   });
 
-  it('reports snoozed notifications, although markNotifications cannot snooze', async () => {
+  it('reports the action SNOOZE, although markNotifications refuses this action', async () => {
     const dave = await app.token({ subject: 'dave' });
     const after = await begin(dave);
     const id = await send('dave');
@@ -337,7 +340,7 @@ describe('a stream over a socket', () => {
 });
 
 describe('an undelivered notification', () => {
-  it('is visible to its user while it is scheduled, and only to services after it is canceled', async () => {
+  it('is visible to its user while it is scheduled, and is visible only to services after it is canceled', async () => {
     const dave = await app.token({ subject: 'dave' });
     const scheduledFor = new Date(Date.now() + 3_600_000).toISOString();
     const [scheduled, canceled] = [

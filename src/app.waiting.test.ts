@@ -20,7 +20,7 @@ afterEach(async () => {
 });
 
 async function start(doom?: Point): Promise<Program> {
-  // Longer than restarts take, even on a busy machine.
+  // The wait for an unknown user is longer than the restarts take, even on a busy machine.
   const env = { DATABASE_URL: database.connectionString, UNKNOWN_USER_WAIT_SEC: '600' };
   program = await startProgram(env, doom && { entry: ['.build/testing/doomed.js', doom, '1'] });
   return program;
@@ -36,7 +36,7 @@ const counts = async () => [
   await count('dead_letter'),
 ];
 
-/** Appends two notifications for a user who does not exist, as other systems write them. */
+/** Appends two notifications for a user who does not exist, as another system would append them. */
 async function send(): Promise<void> {
   for (const event of [notificationSent({ userId: 'late' }), notificationSent({ userId: 'late' })])
     await query(
@@ -47,7 +47,7 @@ async function send(): Promise<void> {
   await query(`SELECT pg_notify('unseen_log', '')`);
 }
 
-/** Creates the user with a request of their own. The death of the server may cut the request off. */
+/** Creates the user by a request that the user sends. The server may die before it answers. */
 async function appear(): Promise<void> {
   const token = await signToken(secret, {
     subject: 'late',

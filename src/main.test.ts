@@ -93,10 +93,10 @@ describe('unseen', () => {
     expect(unknown.stderr).toContain("unknown command 'strat'");
   });
 
-  it('prints defaults in the form that the option accepts', async () => {
+  it('prints each default in the form that its option accepts', async () => {
     const help = async (...command: string[]) => (await unseen([...command, '--help']).exit).stdout;
     expect(await help('demo')).toMatch(/--for <duration> .*\(default: 2m\)/);
-    // A switch has no default value to print.
+    // An option without a value has no default.
     for (const command of ['start', 'doctor', 'sweep', 'rebuild'])
       expect(await help(command)).not.toContain('false');
   });
@@ -122,7 +122,7 @@ describe('unseen', () => {
     expect(readdirSync(dataDir)).toEqual([]);
   });
 
-  it('stops the embedded PostgreSQL if a signal comes while it opens', async () => {
+  it('stops the embedded PostgreSQL if a signal arrives while PostgreSQL starts', async () => {
     const postmaster = join(dataDir, 'postgres', 'postmaster.pid');
     const { child, exit } = unseen(['start']);
     await vi.waitFor(() => expect(existsSync(postmaster)).toBe(true), { ...waiting, interval: 5 });
@@ -156,7 +156,7 @@ describe('unseen', () => {
     );
   });
 
-  it('names the process or the setting if the port or the data directory is in use', async () => {
+  it('names the setting to change if the port is in use, and the process that uses the data directory', async () => {
     const squatter = createServer().listen(0, '127.0.0.1');
     await once(squatter, 'listening');
     const { port } = squatter.address() as AddressInfo;
@@ -175,7 +175,7 @@ describe('unseen', () => {
   });
 
   it('refuses an address of another machine in one sentence', async () => {
-    // This address is reserved for documentation, so no machine has it (RFC 5737).
+    // RFC 5737 reserves this address for documentation, so no machine has this address.
     expect(await unseen(['start', '--ephemeral'], { HOST: '192.0.2.1' }).exit).toEqual({
       code: 1,
       stdout: '',
@@ -271,7 +271,7 @@ describe('unseen', () => {
     expect(server.stdout()).not.toContain(first?.split('#')[1]);
   });
 
-  it('refuses to print a link and says why', async () => {
+  it('prints no link if the server cannot accept links, and explains why', async () => {
     const refusal = async (env: Record<string, string>) => {
       const { code, stdout, stderr } = await unseen(['open'], env).exit;
       expect([code, stdout]).toEqual([1, '']);
@@ -292,7 +292,7 @@ describe('unseen', () => {
     expect((await unseen(['migrate']).exit).stdout).toBe('The database is up to date.\n');
   });
 
-  it('waits for a database that does not answer, alive and not ready, logs it once, and stops on a signal', async () => {
+  it('is alive and not ready while the database does not answer, logs the problem once, and stops on a signal', async () => {
     const database = await createTestDatabase();
     const line = await openLine(database.connectionString);
     line.set('answerless');
@@ -331,7 +331,7 @@ describe('unseen', () => {
     }
   });
 
-  it('waits for Kafka and Redis that do not answer, alive and not ready, with few log lines', async () => {
+  it('is alive and not ready while Kafka and Redis do not answer, and logs few lines', async () => {
     const database = await createTestDatabase();
     const env = {
       DATABASE_URL: database.connectionString,
@@ -381,7 +381,7 @@ describe('unseen', () => {
     );
   });
 
-  it('prints that it is up, which backend is missing, and when it is ready', {
+  it('prints when the server is up, which backend is missing, and when the server is ready', {
     tags: ['redis'],
   }, async () => {
     const database = await createTestDatabase();
@@ -430,7 +430,7 @@ describe('unseen', () => {
         };
         const server = unseen(['start'], env);
         await server.ready();
-        // The first refusal is that of pub/sub, the second that of the badge cache.
+        // Redis first refuses the password of pub/sub, and then the password of the badge cache.
         await vi.waitFor(() => expect(server.stdout()).toMatch(/WRONGPASS[\s\S]*WRONGPASS/), waiting);
         const doctor = await unseen(['doctor'], env).exit;
         server.child.kill('SIGTERM');
@@ -444,7 +444,7 @@ describe('unseen', () => {
     },
   );
 
-  it('refuses --ephemeral with Kafka, and a new name for an unknown topic', async () => {
+  it('refuses --ephemeral with Kafka, and refuses KAFKA_TOPICS with an unknown topic', async () => {
     const ephemeral = await unseen(['start', '--ephemeral'], { KAFKA_BROKERS: '127.0.0.1:1' }).exit;
     expect(ephemeral).toMatchObject({ code: 1, stderr: expect.stringContaining('Unset KAFKA_BROKERS') });
     const env = { KAFKA_BROKERS: '127.0.0.1:1', KAFKA_TOPICS: 'views=x' };
@@ -456,7 +456,7 @@ describe('unseen', () => {
   });
 
   it.each([
-    ['a user the server does not know', (url: URL) => Object.assign(url, { username: 'nobody_here' })],
+    ['a user that PostgreSQL does not know', (url: URL) => Object.assign(url, { username: 'nobody_here' })],
     ['a database that does not exist', (url: URL) => Object.assign(url, { pathname: '/nothing_here' })],
   ])('refuses to start with %s', async (_, change) => {
     const line = await openLine(inject('postgres').connectionString);
@@ -467,7 +467,7 @@ describe('unseen', () => {
     expect(stderr).toMatch(/^unseen: PostgreSQL refused the connection: .*Check DATABASE_URL\.\n$/);
   });
 
-  it('reports a missing right of the login in one sentence in every command', async () => {
+  it('reports in every command, in one sentence, that the login lacks a right', async () => {
     const database = await createTestDatabase();
     const login = `unseen_stranger_${crypto.randomUUID().slice(0, 8)}`;
     const administrate = (sql: string) =>
@@ -499,7 +499,7 @@ describe('unseen', () => {
     }
   }, 60_000);
 
-  it('examines a running and a stopped database, and exits with 1 if a check failed', async () => {
+  it('checks a running and a stopped database in doctor, and exits with 1 if a check failed', async () => {
     const database = await createTestDatabase();
     const line = await openLine(database.connectionString);
     const well = await unseen(['doctor'], { DATABASE_URL: line.connectionString }).exit;
@@ -527,7 +527,7 @@ describe('unseen', () => {
     });
   });
 
-  it('ends the examination of a Kafka that accepts connections and does not answer', async () => {
+  it('ends the command doctor even if Kafka accepts connections and does not answer', async () => {
     const silent = createTcpServer(() => {}).listen(0, '127.0.0.1');
     await once(silent, 'listening');
     const { port } = silent.address() as AddressInfo;
@@ -537,7 +537,7 @@ describe('unseen', () => {
     expect(ended).toMatchObject({ code: 1, stdout: expect.stringContaining('no answer within') });
   });
 
-  it('suggests the setting that a misspelt variable resembles, at the start and in doctor', async () => {
+  it('suggests the correct name of a misspelt setting, at the start and in doctor', async () => {
     const env = { KAFKA_BROKER: 'h:1', UNSEEN_PORT: '9', RATE_LIMIT_PER_USR: '1', PORTT: '3' };
     const doctor = await unseen(['doctor'], env).exit;
     expect(doctor.code).toBe(0);
@@ -557,7 +557,7 @@ describe('unseen', () => {
     ]);
   });
 
-  it('names the fix for an unusable data directory, at the start and in doctor', async () => {
+  it('explains how to fix an unusable data directory, at the start and in doctor', async () => {
     writeFileSync(join(dataDir, 'file'), '');
     const secret = { AUTH_SECRET: 'x'.repeat(32) };
     const database = { DATABASE_URL: inject('postgres').connectionString };
@@ -585,7 +585,7 @@ describe('unseen', () => {
 });
 
 describe('the log of a database', () => {
-  it('is the log of the first start, and a process with another log is refused until `unseen log use`', async () => {
+  it('is the log of the first start, and a process with another log exits until `unseen log use` changes the log', async () => {
     const database = await createTestDatabase();
     const query = (sql: string) =>
       withClient(database.connectionString, async (client) => (await client.query(sql)).rows);
@@ -600,7 +600,7 @@ describe('the log of a database', () => {
     const inTable = '.*its own table.*no KAFKA_BROKERS.*';
     const inKafka = '.*Kafka.*no NAMESPACE.*';
     try {
-      // The process waits for Kafka, but it has already bound the database.
+      // The process has recorded its log in the database, although it still waits for Kafka.
       const first = unseen(['start'], kafka);
       const bound = [{ id: 1, kind: 'kafka', namespace: '' }];
       await vi.waitFor(async () => expect(await query('SELECT * FROM log_in_use')).toEqual(bound), waiting);
@@ -669,7 +669,7 @@ describe('unseen dlq', () => {
     );
   }
 
-  /** Appends a record that is no event of Unseen to the log. */
+  /** Appends a record to the log that is not an event of Unseen. */
   const poison = (value: string) =>
     query(
       `WITH head AS (UPDATE log_head SET head = head + 1 RETURNING head)
@@ -679,7 +679,7 @@ describe('unseen dlq', () => {
     );
   const idsIn = (table: string) => [...table.matchAll(/^[0-9a-f-]{36}/gm)].map(([id]) => id);
 
-  it('lists, shows and retries dead letters of a running server, and of a stopped server', async () => {
+  it('lists, shows and retries dead letters while the server runs and after it has stopped', async () => {
     const server = unseen(['start']);
     await server.ready();
     expect(await dlq('ls')).toEqual({ ...good, stdout: 'No dead letters.\n' });
@@ -746,7 +746,7 @@ describe('unseen dlq', () => {
       stdout: 'Retried 2 dead letters. A worker appends retried events to the log again.\n',
     });
     expect((await dlq('ls')).stdout).toBe('No dead letters.\n');
-    // The next start appends them to the log, and they fail again.
+    // The next start appends the retried records to the log, and the records fail again.
     const again = unseen(['start']);
     await again.ready();
     await vi.waitFor(async () => expect(await query('SELECT FROM dead_letter')).toHaveLength(2), {
@@ -845,7 +845,7 @@ describe('unseen import limits', () => {
     expect(stdout).toMatch(/JSON array[\s\S]*--tenant[\s\S]*run the import again[\s\S]*Examples:/);
   });
 
-  it('imports a file twice in different order while the server applies it', async () => {
+  it('imports a file twice in different orders while the server applies the events', async () => {
     const server = unseen(['start'], { LOG_LEVEL: 'silent' });
     await server.ready();
     const { accepted, ignored, invalid } = limitFixtureCounts;
@@ -886,7 +886,7 @@ describe('unseen import limits', () => {
     expect(readdirSync(dataDir)).toEqual([]);
   });
 
-  it('names the place where a file becomes unreadable', async () => {
+  it('reports how many events precede the point where a file becomes unreadable', async () => {
     const file = join(dataDir, 'cut-off.json');
     writeFileSync(file, JSON.stringify(limitFixture).slice(0, -30));
     const { code, stdout, stderr } = await importLimits(file).exit;
@@ -897,7 +897,7 @@ describe('unseen import limits', () => {
 });
 
 describe('unseen sweep', () => {
-  it('counts expired data in a dry run, and removes it otherwise', async () => {
+  it('counts expired data in a dry run, and removes expired data otherwise', async () => {
     const database = await createTestDatabase();
     const env = { DATABASE_URL: database.connectionString };
     const letters = async () =>
@@ -921,7 +921,7 @@ describe('unseen sweep', () => {
     }
   });
 
-  it('sweeps every kind even if one fails, names the failed kind, and doctor warns after two days', async () => {
+  it('sweeps all other kinds of data if one kind fails, names the failed kind, and lets doctor warn after two days', async () => {
     const database = await createTestDatabase();
     const env = { DATABASE_URL: database.connectionString };
     const query = (sql: string) => withClient(database.connectionString, (client) => client.query(sql));
@@ -954,7 +954,7 @@ describe('unseen sweep', () => {
 });
 
 describe('unseen rebuild', () => {
-  it('reports a difference, repairs it, and then reports none', async () => {
+  it('reports a difference, repairs the difference, and then reports no difference', async () => {
     const database = await createTestDatabase();
     const env = { DATABASE_URL: database.connectionString };
     const today = new Date().toISOString().slice(0, 10);

@@ -5,7 +5,10 @@ import { describe, expect, it } from 'vitest';
 
 const root = dirname(fileURLToPath(import.meta.url));
 
-/** What each room may import of the others; `types` are allowed as types only. */
+/**
+ * Maps each folder or file of src to the folders and files that it may import. An entry of `types` may be
+ * imported only as types.
+ */
 const zones: Record<string, { readonly values: readonly string[]; readonly types?: readonly string[] }> = {
   events: { values: [] },
   domain: { values: ['events'] },
@@ -23,7 +26,10 @@ const zones: Record<string, { readonly values: readonly string[]; readonly types
   'version.ts': { values: [] },
 };
 
-/** What each room of the flow may import of the others, as values or types. Every arrow runs from left to right. */
+/**
+ * Maps each folder of src/flow to the folders of src/flow that it may import, as values or types. A folder
+ * may import only folders that are listed after it.
+ */
 const flowZones: Record<string, readonly string[]> = {
   background: ['apply', 'deliver'],
   act: ['apply', 'deliver', 'record'],
@@ -34,7 +40,10 @@ const flowZones: Record<string, readonly string[]> = {
   deliver: [],
 };
 
-/** What each inner room of the Postgres adapter may import of the others, beside the files at the root of the adapter. */
+/**
+ * Maps each folder of the Postgres adapter to the folders of the adapter that it may import. Every folder may
+ * also import the files at the root of the adapter.
+ */
 const postgresZones: Record<string, readonly string[]> = {
   generated: [],
   tables: ['generated'],
@@ -43,7 +52,7 @@ const postgresZones: Record<string, readonly string[]> = {
   server: ['embedded'],
 };
 
-/** Client libraries, each with the one folder that may know it. */
+/** Maps each client library to the only folder that may import the library. */
 const owners: Record<string, string> = {
   pg: 'adapters/postgres',
   '@prisma': 'adapters/postgres',
@@ -91,13 +100,13 @@ const files = readdirSync(root, { recursive: true, encoding: 'utf8' }).filter(
 const imports = files.flatMap(importsOf);
 const roomOf = (file: string) => file.split('/')[0] as string;
 
-describe('the rooms', () => {
-  it('are all listed', () => {
+describe('the folders of src', () => {
+  it('are all in the table of allowed imports', () => {
     expect([...new Set(files.map(roomOf))].filter((room) => !(room in zones))).toEqual([]);
     expect(imports.length).toBeGreaterThan(100);
   });
 
-  it('import only what the architecture allows', () => {
+  it('import only what the table allows', () => {
     const trespasses = imports
       .filter(({ to }) => files.includes(to))
       .filter(({ from, to, isType }) => {
@@ -111,7 +120,7 @@ describe('the rooms', () => {
     expect(trespasses).toEqual([]);
   });
 
-  it('of the flow import only what the flow allows', () => {
+  it('of the flow import only what the table of the flow allows', () => {
     const roomOfFlow = (file: string) => file.split('/')[1] as string;
     const inFlow = imports.filter(({ from, to }) => roomOf(from) === 'flow' && roomOf(to) === 'flow');
     const trespasses = inFlow
@@ -122,7 +131,7 @@ describe('the rooms', () => {
     expect(inFlow.length).toBeGreaterThan(30);
   });
 
-  it('of the Postgres adapter import only what the adapter allows', () => {
+  it('of the Postgres adapter import only what the table of the adapter allows', () => {
     const adapter = 'adapters/postgres/';
     const within = imports.filter(({ from, to }) => from.startsWith(adapter) && to.startsWith(adapter));
     const innerRoomOf = (file: string) => /^([^/]+)\//.exec(file.slice(adapter.length))?.[1];
@@ -134,7 +143,7 @@ describe('the rooms', () => {
     expect(within.length).toBeGreaterThan(50);
   });
 
-  it('of the Postgres adapter rest on root files that import no inner room', () => {
+  it('of the Postgres adapter import only root files that import none of these folders', () => {
     const adapter = 'adapters/postgres/';
     const inner = /^adapters\/postgres\/(tables|log|embedded|server)\//;
     const base = new Set(
@@ -147,14 +156,14 @@ describe('the rooms', () => {
     expect([...base]).toContain('adapters/postgres/sql.ts');
   });
 
-  it('reach the store through the flow', () => {
+  it('graphql and http use the store only through the flow', () => {
     const direct = imports.filter(
       ({ from, to }) => ['graphql', 'http'].includes(roomOf(from)) && to.startsWith('ports/store'),
     );
     expect(direct.map(({ from, to }) => `${from} → ${to}`)).toEqual([]);
   });
 
-  it('keep the GraphQL engine below the resolvers', () => {
+  it('graphql/engine imports no other file of graphql', () => {
     const upward = imports.filter(
       ({ from, to }) =>
         from.startsWith('graphql/engine/') && to.startsWith('graphql/') && !to.startsWith('graphql/engine/'),
@@ -162,7 +171,7 @@ describe('the rooms', () => {
     expect(upward.map(({ from, to }) => `${from} → ${to}`)).toEqual([]);
   });
 
-  it('keep adapters apart from each other', () => {
+  it('of different adapters do not import each other', () => {
     const technology = (file: string) => file.split('/')[1];
     const between = imports.filter(
       ({ from, to }) =>
@@ -171,7 +180,7 @@ describe('the rooms', () => {
     expect(between).toEqual([]);
   });
 
-  it('keep each client library in one folder', () => {
+  it('import each client library in one folder only', () => {
     const elsewhere = imports.filter(({ from, to }) => {
       const owner = Object.entries(owners).find(
         ([library]) => to === library || to.startsWith(`${library}/`),
@@ -181,12 +190,12 @@ describe('the rooms', () => {
     expect(elsewhere.map(({ from, to }) => `${from} → ${to}`)).toEqual([]);
   });
 
-  it('read the environment in one room', () => {
+  it('read the environment only in config', () => {
     const readers = files.filter((file) => readFileSync(join(root, file), 'utf8').includes('process.env'));
     expect([...new Set(readers.map(roomOf))]).toEqual(['config']);
   });
 
-  it('have no import cycles, types included', () => {
+  it('have no import cycles, even with imports of types', () => {
     const graph = new Map(files.map((file) => [file, importsOf(file).map(({ to }) => to)]));
     const done = new Set<string>();
     const cycleFrom = (file: string, path: readonly string[]): readonly string[] | undefined => {

@@ -1,6 +1,6 @@
-/** The values that the server writes into the page. They are the same for every visitor. */
+/** The values that the server writes into the page. Every visitor gets the same values. */
 export interface PageConfig {
-  /** Whether a link opens this page. False if authentication is configured. */
+  /** Whether a visitor can open this page with a link. False if authentication is configured. */
   readonly opensByLink: boolean;
   /** Whether the server has the manual at `/docs`. */
   readonly hasDocs: boolean;

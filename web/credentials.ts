@@ -4,9 +4,9 @@ const TIMEOUT_MS = 5_000;
 
 export type Role = 'user' | 'service';
 
-/** The tokens of this browser tab. They are gone when the tab closes. */
+/** The tokens of this browser tab. The browser deletes the tokens when the tab closes. */
 export interface Credentials {
-  /** The token to send. undefined if the tab has none for this role. */
+  /** The token to send. undefined if the tab has no token for this role. */
   token(role: Role): string | undefined;
   keep(userToken: string, serviceToken: string): void;
   forget(): void;

@@ -8,7 +8,7 @@ export interface Target {
   send(token: string, body: object): Promise<{ readonly status: number; readonly text: string }>;
 }
 
-/** How often the server answered with each status or close code. */
+/** Maps each status or close code to the number of answers with this code. */
 type Counts = Record<string, number>;
 
 export interface Attack {
@@ -70,7 +70,7 @@ const views = Array.from({ length: 500 }, (_, n) => ({ name: `page ${n}` }));
 const recordPageViews =
   'mutation ($input: RecordPageViewsInput!) { recordPageViews(input: $input) { accepted } }';
 
-/** Each fragment spreads the next one twice. */
+/** Each fragment spreads the next fragment twice. */
 const doubling = (depth: number, n: number) =>
   `{ viewer { ...F0 } } ${Array.from({ length: depth }, (_, i) => `fragment F${i} on User { ...F${i + 1} ...F${i + 1} }`).join(' ')} fragment F${depth} on User { userId } # ${n}`;
 

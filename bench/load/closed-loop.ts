@@ -9,7 +9,7 @@ export interface ClosedLoop {
   readonly seconds: number;
   /**
    * Whether the client stays awake. On a shared machine, waking a sleeping client costs the server's core
-   * more than a small answer does. Set false if PostgreSQL needs the client's core.
+   * more time than a small answer. Set false if PostgreSQL needs the client's core.
    */
   readonly spin: boolean;
 }

@@ -28,9 +28,9 @@ export function httpRequest(port: number, token: string, body: string): Buffer {
 }
 
 /**
- * Opens a connection that reads only the parts of an answer that tell where the answer ends. The load must
- * cost less than the server, or a ratio between two servers says more about the client: with a complete
- * parser a bare server is idle a third of the time.
+ * Opens a connection that reads only the parts of an answer that show where the answer ends. The client must
+ * cost less than the server, because otherwise the ratio of two servers depends mainly on the client. With a
+ * complete parser in the client, a bare server is idle a third of the time.
  */
 export function openConnection(port: number, { onAnswer, onError }: ConnectionEvents): Promise<Connection> {
   let received: Buffer | undefined;

@@ -30,7 +30,7 @@ interface Watched {
 /** The number of sockets that open at the same time. */
 const width = 100;
 
-/** How long a push may take before it counts as lost. */
+/** A push that takes longer than this time counts as lost. */
 const patienceMs = 10_000;
 
 /** Opens sockets that watch badges. The returned functions publish badges to Redis as a worker does. */
@@ -76,7 +76,7 @@ export async function openLiveLoad({ port, protocol, redisUrl, tenantId, sockets
         const version = /"version":(\d+)/.exec(String(data))?.[1];
         if (version === undefined) return;
         resolve();
-        // A version also confirms earlier versions that the server skipped.
+        // The server may skip versions, so a version also confirms all earlier versions.
         for (const [sent, push] of sentAt) {
           if (sent > Number(version)) break;
           push.missing -= 1;

@@ -3,7 +3,8 @@ import { closedLoop } from './closed-loop.ts';
 import { type LiveLoad, type LiveTarget, openLiveLoad } from './live.ts';
 import { openPushLoad, type PushLoad, type PushTarget } from './push.ts';
 
-// The clients of all servers are in one process, so that the process is equally warm for each server.
+// One process contains the clients of all servers, so that the code of the clients is equally optimised for
+// each server.
 const pushLoads = new Map<number, PushLoad>();
 let live: LiveLoad | undefined;
 

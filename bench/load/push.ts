@@ -24,13 +24,13 @@ export interface PushResult {
 interface Watcher {
   readonly request: Buffer;
   readonly socket: WebSocket;
-  /** The version that the next notification causes. */
+  /** The version of the badge after the next notification. */
   nextVersion: number;
   /** The time at which the notification of each version was sent. */
   readonly sentAt: Map<number, number>;
 }
 
-/** How long a push may take before it counts as lost. */
+/** A push that takes longer than this time counts as lost. */
 const patienceMs = 5_000;
 
 /**
@@ -78,7 +78,7 @@ export async function openPushLoad({ port, watchPort = port, protocol, users, se
 
   function arrived({ sentAt }: Watcher, version: number): void {
     const now = performance.now();
-    // A version also confirms earlier versions that the server skipped.
+    // The server may skip versions, so a version also confirms all earlier versions.
     for (const [sent, at] of sentAt) {
       if (sent > version) continue;
       sentAt.delete(sent);
@@ -139,7 +139,7 @@ export async function openPushLoad({ port, watchPort = port, protocol, users, se
       const isDone = () => latencies.length >= count && unanswered === 0;
       while (!isDone() && !failure && performance.now() < patientUntil) await delay(10);
       if (failure) throw failure;
-      // The server closes idle connections before the next turn.
+      // Otherwise the server would close these idle connections before the next turn.
       closeConnections();
       if (latencies.length < count)
         throw new Error(`${count - latencies.length} of ${count} pushes never arrived.`);

@@ -24,8 +24,8 @@ interface Body {
   readonly variables: { readonly input: View | { readonly views: readonly View[] } };
 }
 
-// The upper bound of the throughput: the same answers and the same group commit, but no GraphQL,
-// authentication, validation or limits.
+// This server shows the upper bound of the throughput. The server gives the same answers with the same group
+// commit, but has no GraphQL, authentication, validation or limits.
 const { dist, databaseUrl } = readArgument<BareOptions>();
 const insert = databaseUrl === undefined ? async () => {} : await createInsert(databaseUrl);
 

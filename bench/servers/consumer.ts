@@ -13,14 +13,17 @@ export interface ConsumerOptions {
    * `nothing`: reads the log only for the metrics.
    */
   readonly applies: 'ours' | 'bare' | 'nothing';
-  /** Also counts the metrics in this process, as the program does. If unset, no metrics are counted. */
+  /**
+   * The settings for counting the metrics in this process, as the program does. If unset, this process counts
+   * no metrics.
+   */
   readonly metrics?: { readonly batchSize?: number };
   /**
    * The events in the log. `mixed`: page views and one notification in five. `views`: only page views.
    * `limits`: events of limits.
    */
   readonly events: 'mixed' | 'views' | 'limits';
-  /** The Kafka of the log. If unset, the log is a table in the same database. */
+  /** The Kafka that stores the log. If unset, a table in the same database stores the log. */
   readonly kafka?: { readonly broker: string; readonly namespace: string };
 }
 
@@ -60,7 +63,7 @@ await store.transaction((transaction) =>
 
 let open: () => void = () => {};
 /**
- * Records wait at this gate between the turns, so that the measurement excludes filling the log and joining a
+ * Records wait at this gate between two turns, so that a turn does not measure filling the log or joining a
  * group.
  */
 let gate = newGate();
@@ -94,9 +97,10 @@ function gated(log: EventLog): EventLog {
 }
 
 /**
- * Counts all waiting activity once. Counting reads far ahead, so a gate cannot hold it, and it begins with
- * the measurement. The last, partial flush is written because the consumption stops, as in a worker that
- * shuts down. The flush interval would add waiting time to the measurement.
+ * Counts all waiting activity. The counting consumer reads far ahead, so a gate cannot hold the records. The
+ * consumer therefore starts when the measurement begins. When the consumer has read all activity, this
+ * function stops the consumer, which then writes the last, partial flush. Waiting for the flush interval
+ * instead would add waiting time to the measurement.
  */
 async function countAll({ batchSize = config.batchSize }: NonNullable<typeof metrics>): Promise<void> {
   let taken = 0;
@@ -225,7 +229,7 @@ answerParent(
         }
         const batch = Array.from({ length: Math.min(500, events - start) }, (_, n) => {
           const common = {
-            // The API also gives ids in the order of time.
+            // The API also creates ids in the order of time.
             id: uuidV7(),
             source: 'api',
             tenantId: 'default',

@@ -12,7 +12,8 @@ interface Body {
   readonly variables: { readonly input: { readonly userId: string; readonly content: object } };
 }
 
-// The minimal work of a durable push: one committed INSERT, then a message on the user's raw socket.
+// This server does only the minimal work of a durable push. For each request the server commits one INSERT,
+// and then sends a message on the user's raw socket.
 const { databaseUrl } = readArgument<FloorOptions>();
 const pool = new pg.Pool({ connectionString: databaseUrl, max: 10 });
 await pool.query(

@@ -11,7 +11,7 @@ export interface InboxOptions {
   readonly reads: boolean;
 }
 
-// Calls the functions of the API without HTTP, because the database queries make up the cost of an inbox.
+// Calls the functions of the API without HTTP, because the database queries cause the cost of an inbox.
 const { dist, databaseUrl, user, reads } = readArgument<InboxOptions>();
 const built = builtIn(dist);
 const { readConfig } = await built.config();

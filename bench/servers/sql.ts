@@ -21,13 +21,16 @@ export type Asked =
   | { readonly user: UserKey; readonly window: StatsWindow }
   | { readonly text: string; readonly values: readonly string[] };
 
-// Runs the statements of fields of `User`, as our code writes them, or given statements. The statements are
+// Runs given statements, or the statements that our code writes for fields of `User`. The statements are
 // prepared and run over one connection.
 const { dist, databaseUrl } = readArgument<SqlOptions>();
 const built = builtIn(dist);
 const client = new pg.Client({ connectionString: databaseUrl });
 await client.connect();
-/** The statements by parameters, because a name belongs to one text per connection. */
+/**
+ * Maps parameters to statements with separate names, because within a connection each name belongs to one
+ * statement text.
+ */
 const statements = new Map<string, Promise<pg.QueryConfig>>();
 
 answerParent(

@@ -28,8 +28,8 @@ export interface TextbookOptions {
   readonly secret: string;
 }
 
-// A server as the tutorials of its libraries describe it: a row per event, a token verified per request, and
-// Express in front. The tables, the tokens, the document and the answer are ours.
+// A server as the tutorials of its libraries describe it. The server inserts one row per event, verifies a
+// token per request, and uses Express. Its tables, tokens, document and answer are the same as ours.
 const { dist, databaseUrl, secret } = readArgument<TextbookOptions>();
 const { PrismaClient } = await builtIn(dist).prisma();
 const prisma = new PrismaClient({ adapter: new PrismaPg({ connectionString: databaseUrl }) });

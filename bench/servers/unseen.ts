@@ -11,13 +11,13 @@ export interface UnseenOptions {
    * - `api and worker`: the complete program.
    */
   readonly runs: 'memory' | 'api' | 'api and worker';
-  /** The Kafka of the log. If unset, the log is a table. */
+  /** The Kafka that stores the log. If unset, a table stores the log. */
   readonly kafka?: { readonly broker: string; readonly namespace: string };
-  /** The Redis for pub/sub. If unset, pub/sub stays inside the process. */
+  /** The Redis that carries pub/sub messages. If unset, pub/sub stays inside the process. */
   readonly redisUrl?: string;
 }
 
-// Runs our complete program. Only the log differs if the variant says so.
+// Runs our complete program. `runs` can only replace the log.
 const { dist, databaseUrl, secret, runs, kafka, redisUrl } = readArgument<UnseenOptions>();
 const built = builtIn(dist);
 const { readConfig } = await built.config();
@@ -29,10 +29,10 @@ const config = readConfig({
   DATABASE_URL: databaseUrl,
   AUTH_SECRET: secret,
   NODE_ENV: 'production',
-  // More than a load sends. The limit is checked as usual.
+  // The limit is higher than the rate of every load, but the server still checks the limit.
   RATE_LIMIT_PER_USER: '100000',
   RATE_LIMIT_PER_SERVICE: '1000000',
-  // The quotas are counted but never reached.
+  // The server counts the quotas, but no load reaches them.
   QUOTA_PER_USER: '1000000000',
   QUOTA_PER_TENANT: '1000000000',
   ...(kafka && { KAFKA_BROKERS: kafka.broker, NAMESPACE: kafka.namespace }),

@@ -18,7 +18,7 @@ interface Seeded {
 
 let seeded: Promise<Seeded> | undefined;
 
-/** Creates the database once, so that both variants read the same rows. */
+/** Creates the database for both variants, so that they read the same rows. */
 function seed(bench: Bench): Promise<Seeded> {
   seeded ??= createSeeded(bench);
   return seeded;

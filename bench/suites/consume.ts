@@ -17,7 +17,7 @@ import {
 import type { Consumed, ConsumerOptions } from '../servers/consumer.ts';
 import { type Bench, measureCpu, type Running, type Suite } from '../suite.ts';
 
-/** The number of events at a time, about a second of work. */
+/** The number of events that the variants consume at a time, which takes about a second. */
 const fill = 20_000;
 
 const patienceMs = 120_000;
@@ -34,7 +34,7 @@ function consumers(
     metrics,
   }: {
     readonly count?: number;
-    /** The number of events at a time. */
+    /** The number of events that the variant consumes at a time. Defaults to `fill`. */
     readonly events?: number;
     readonly kind?: ConsumerOptions['events'];
     readonly metrics?: ConsumerOptions['metrics'];
@@ -79,7 +79,9 @@ function consumers(
   };
 }
 
-/** Lets the children consume the `events` waiting events. Resolves with the duration in ms. */
+/**
+ * Lets the child processes consume `events` events that wait in the log. Resolves with the duration in ms.
+ */
 async function consume(
   children: readonly Child<object>[],
   events: number,
@@ -113,7 +115,8 @@ export const consumeSuite: Suite = {
 };
 
 /**
- * Enough events for several flushes. During the last flush no other work runs, so its share must be small.
+ * Enough events for several flushes. During the last flush no other work runs, so the last flush must be a
+ * small part of the whole time.
  */
 const manyEvents = 60_000;
 
@@ -129,7 +132,7 @@ export const metricsCostSuite: Suite = {
   },
 };
 
-/** Measures only counting, by the number of events per flush. */
+/** Measures only the counting of metrics, for several numbers of events per flush. */
 export const flushSizeSuite: Suite = {
   name: 'flush size',
   loads: 1,
@@ -141,7 +144,7 @@ export const flushSizeSuite: Suite = {
   ),
 };
 
-/** Compares events of limits with page views, from the log to committed rows. */
+/** Compares limit events with page views, from the log to committed rows. */
 export const limitEventsSuite: Suite = {
   name: 'limit events',
   loads: 1,

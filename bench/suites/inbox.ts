@@ -26,8 +26,8 @@ async function createSeeded({ postgres, options }: Bench, { own, others }: Seed)
   const client = new pg.Client({ connectionString: databaseUrl });
   await client.connect();
   try {
-    // The rows are inserted user by user, in the order of every index: ten million rows take minutes this
-    // way, and hours in any other order.
+    // The statement inserts the rows user by user, in the order of every index. Ten million rows take minutes
+    // in this order, and hours in any other order.
     const insert = async (userIds: readonly string[], each: number) => {
       await client.query(
         `INSERT INTO app_user (tenant_id, user_id, created_at) SELECT $1, unnest($2::text[]), now()

@@ -13,14 +13,17 @@ const otherUsers = 2_000;
 
 const user = { tenantId: 'default', userId: 'measured' };
 
-/** The obvious statement over our tables: the limits, and the zone in which their days begin. */
+/**
+ * The simplest statement over our tables. The statement reads the limits, and the time zone that defines the
+ * start of their days.
+ */
 const plainSelect = `
   SELECT l.*, u.time_zone FROM user_limit AS l JOIN app_user AS u USING (tenant_id, user_id)
   WHERE l.tenant_id = $1 AND l.user_id = $2 ORDER BY l.user_limit_id`;
 
 let seeded: Promise<string> | undefined;
 
-/** Creates the database once, so that both variants read the same rows. */
+/** Creates the database for both variants, so that they read the same rows. */
 function seed(bench: Bench): Promise<string> {
   seeded ??= createSeeded(bench);
   return seeded;
@@ -53,7 +56,7 @@ async function createSeeded({ postgres }: Bench): Promise<string> {
   return databaseUrl;
 }
 
-/** Measures reading all limits of a user at once. */
+/** Measures a request that reads all limits of a user. */
 export const limitsSuite: Suite = {
   name: 'limits',
   loads: 1,

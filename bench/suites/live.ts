@@ -9,7 +9,7 @@ import { serviceToken, userTokens } from '../tokens.ts';
 const socketCount = 10_000;
 const perSecond = 2_000;
 
-/** The minimal length of a turn. A shorter turn has too few pushes for a reliable p99. */
+/** The minimal length of a turn, in seconds. A shorter turn has too few pushes for a reliable p99. */
 const leastSeconds = 3;
 
 type Sockets = (bench: Bench) => Promise<LiveTarget['sockets']>;
@@ -18,8 +18,8 @@ type Sockets = (bench: Bench) => Promise<LiveTarget['sockets']>;
 const each: Sockets = (bench) => userTokens(bench, socketCount);
 
 /**
- * All sockets watch one user's badge. They use a service token, because a service may have any number of
- * sockets.
+ * All sockets watch one user's badge. The sockets use a service token, because a service may have any number
+ * of sockets.
  */
 const together: Sockets = async (bench) => {
   const socket = { userId: 'everyone', token: await serviceToken(bench) };

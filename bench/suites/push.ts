@@ -12,7 +12,7 @@ const perSecond = 200;
 /** The number of users, with one socket each. Each user gets a notification every half second. */
 const users = 100;
 
-/** The minimal length of a turn. A shorter turn has too few pushes for a reliable p99. */
+/** The minimal length of a turn, in seconds. A shorter turn has too few pushes for a reliable p99. */
 const leastSeconds = 5;
 
 async function underPushLoad(
@@ -20,7 +20,7 @@ async function underPushLoad(
   server: {
     readonly name: string;
     readonly options: unknown;
-    /** Additional processes. The sockets connect to the first of them. */
+    /** Additional processes. The sockets connect to the first additional process. */
     readonly others?: readonly unknown[];
     readonly protocol: PushTarget['protocol'];
   },

@@ -46,7 +46,8 @@ const unseen = (runs: UnseenOptions['runs'], loads: Loads) => async (bench: Benc
 
 /**
  * Runs the API with a worker. The worker falls behind while it shares a core with a saturated API. The bench
- * counts the applied events and drops the others, so that they do not disturb the turn of another variant.
+ * counts the applied events and deletes all other events, so that these events do not disturb the turn of
+ * another variant.
  */
 const unseenWithWorker =
   (loads: Loads) =>
@@ -66,7 +67,7 @@ const unseenWithWorker =
       position = await positionOf(client);
       const applied = position - before;
       await client.query('TRUNCATE event_log');
-      // Events that a running batch still applies do not count for the next turn.
+      // The events of a batch that is still running do not count for the next turn.
       await new Promise((resolve) => setTimeout(resolve, 300));
       position = await positionOf(client);
       return { appliedPerSecond: applied / seconds };

@@ -21,8 +21,8 @@ const windowDays = 30;
 const dayMs = 86_400_000;
 
 /**
- * The numbers of views in the window, with one user per number, and the number of rows of other users, so
- * that the index has a realistic size.
+ * `sizes` are the numbers of views in the window. Each number has its own user. `others` is the number of
+ * rows of other users, so that the index has a realistic size.
  */
 interface Table {
   readonly sizes: readonly number[];
@@ -63,7 +63,7 @@ async function createSeeded({ postgres, options }: Bench, { sizes, others }: Tab
     await insert(`'${userOf(size).userId}'`, size, 2 * windowDays, windowDays + 1);
   }
   await insert(`'user-' || n % 2000`, others, 2 * windowDays, 0);
-  // The visibility map allows index-only scans.
+  // VACUUM fills the visibility map, which allows index-only scans.
   await client.query('VACUUM ANALYZE page_view');
   await client.end();
   return { databaseUrl, window: { days: windowDays, timeZone: 'Europe/Berlin', asOf: asOf.toISOString() } };
@@ -116,7 +116,7 @@ function statsOver(name: string, table: Table): Suite {
 
 export const statsSuite = statsOver('stats', { sizes: [2_000], others: 300_000 });
 
-/** Measures stats by the number of views in the window, in a large table. */
+/** Measures stats for several numbers of views in the window, in a large table. */
 export const statsSizesSuite = statsOver('stats sizes', { sizes: statsSizes, others: 5_000_000 });
 
 /** Runs each statement repeatedly over one connection, one execution at a time. */

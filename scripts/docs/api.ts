@@ -35,7 +35,10 @@ const callers: Readonly<Record<Access, string>> = {
   parent: 'Any caller that got the object.',
 };
 
-/** Returns the pages of the API reference by file, made from the printed schema. */
+/**
+ * Returns the pages of the API reference, keyed by file. The function generates the pages from the printed
+ * schema.
+ */
 export function apiPages(): Readonly<Record<string, string>> {
   const schema = buildSchema(readFileSync('schema.graphql', 'utf8'));
   const examples = readExamples(schema);
@@ -58,8 +61,8 @@ export function apiPages(): Readonly<Record<string, string>> {
 const examplesFile = 'scripts/docs/examples.graphql';
 
 /**
- * Returns the code blocks of the example of each operation, by the name of its field. Throws if an example
- * does not match the schema.
+ * Maps the name of each operation's field to the code blocks of its example. Throws if an example does not
+ * match the schema.
  */
 function readExamples(schema: GraphQLSchema): ReadonlyMap<string, string> {
   const source = readFileSync(examplesFile, 'utf8');
@@ -82,7 +85,7 @@ function readExamples(schema: GraphQLSchema): ReadonlyMap<string, string> {
 
 /**
  * Returns the variables in the comment `# variables: {…}` above the operation, and undefined if the operation
- * declares none. Throws if a declared variable has no value there, or a wrong one.
+ * declares no variables. Throws if the comment has no value for a declared variable, or an invalid value.
  */
 function variablesOf(
   schema: GraphQLSchema,
@@ -157,7 +160,7 @@ function rootPage(title: string, type: GraphQLObjectType, examples: ReadonlyMap<
   return `# ${title}\n\n${sections.join('\n\n')}\n`;
 }
 
-/** Returns the tables of the arguments. An input object appears as a table of its fields. */
+/** Returns the tables of the arguments. For an input object, the table contains the fields of the object. */
 function argumentTables(args: readonly GraphQLArgument[]): readonly string[] {
   const inputs = args.filter((arg) => isInputObjectType(getNamedType(arg.type)));
   const others = args.filter((arg) => !inputs.includes(arg));

@@ -80,8 +80,8 @@ function defaultOf(schema: z.ZodType): string | undefined {
 }
 
 /**
- * Returns the expected value from the error message of the setting. A setting that accepts any text has no
- * such message.
+ * Returns the allowed values of a setting, which the error message of the setting contains. A setting that
+ * accepts any text has no such message.
  */
 function boundsOf(schema: z.ZodType): string {
   const { error } = schema.safeParse('\0');

@@ -4,7 +4,7 @@ import { httpStatus } from '../../src/graphql/engine/error.ts';
 import { closeTable } from '../../src/http/close-codes.ts';
 import { table } from './markdown.ts';
 
-/** The names of the parties at fault. `elsewhere` depends on the place of the error. */
+/** Maps each party at fault to its name in the manual. The name of `elsewhere` differs between the tables. */
 const faultIn = (elsewhere: string) => ({ caller: 'the caller', us: 'Unseen', elsewhere }) as const;
 const helps = (retriable: boolean) => (retriable ? 'yes' : 'no');
 

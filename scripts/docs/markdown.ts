@@ -1,4 +1,4 @@
-/** Returns a table in Markdown. A pipe or a line break inside a cell does not end the cell. */
+/** Returns a table in Markdown. Escapes pipes and line breaks, so that they do not end a cell. */
 export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const line = (cells: readonly string[]) =>
     `| ${cells.map((cell) => cell.replaceAll('|', '\\|').replaceAll('\n', ' ')).join(' | ')} |\n`;

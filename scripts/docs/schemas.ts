@@ -19,7 +19,7 @@ type Properties = Readonly<Record<string, JsonSchema>>;
 
 const dateTime: JsonSchema = { type: 'string', format: 'date-time' };
 
-/** Replaces zod's form of a date with the text that producers write. */
+/** Replaces zod's schema of a date with a schema of the text that producers write. */
 function asJson({ zodSchema, jsonSchema }: { zodSchema: z.core.$ZodTypes; jsonSchema: JsonSchema }): void {
   const isMoment =
     zodSchema instanceof z.ZodUnion && zodSchema.options.some((one) => one instanceof z.ZodDate);
@@ -207,7 +207,7 @@ function createdSchema(): string {
   return schemaFile(notificationCreatedTopic, description, jsonSchemaOf(notificationCreated));
 }
 
-/** Returns the JSON Schemas of the events on topics and the page that lists them, by file. */
+/** Returns the JSON Schemas of the events on topics, and the page that lists the schemas, keyed by file. */
 export function schemaPages(): Readonly<Record<string, string>> {
   const schemas: Readonly<Record<string, readonly [by: string, schema: string]>> = {
     [topics.userActivity]: ['producers', activitySchema()],

@@ -17,7 +17,7 @@ type Started = z.output<typeof started>;
 
 const stateFile = (directory: string) => join(directory, 'compose.json');
 
-/** Reads which services Docker Compose runs for us. */
+/** Returns the services that Docker Compose runs for us. */
 export function readCompose(directory: string): Started {
   try {
     return started.parse(JSON.parse(readFileSync(stateFile(directory), 'utf8')));
@@ -45,7 +45,8 @@ export async function isComposeUsable(): Promise<boolean> {
 
 /**
  * Starts these services of docker-compose.yml. Resolves with their addresses when their health checks pass.
- * Containers that already ran are used but are not recorded as ours. Rejects with the message of docker.
+ * The function uses containers that already run, but does not record them as started by us. Rejects with the
+ * message of docker.
  */
 export async function composeUp(
   names: readonly ServiceName[],
@@ -69,8 +70,8 @@ export async function composeUp(
 }
 
 /**
- * Removes the containers of these services that we started. With `purge` it also removes their anonymous
- * volumes. Named volumes stay.
+ * Removes the containers of these services, except containers that we did not start. With `purge` it also
+ * removes their anonymous volumes. Named volumes stay.
  */
 export async function composeDown(
   names: readonly ServiceName[],

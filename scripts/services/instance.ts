@@ -16,9 +16,9 @@ export interface Instance {
 const startTimeoutMs = 60_000;
 const attempts = 3;
 
-/** The file with the data that finds an instance again, from any process. */
+/** The file with the data that any process needs to find the instance. */
 const stateFile = (directory: string) => join(directory, 'instance.json');
-/** The file with the process id. The instance writes it, and stopping the instance removes it. */
+/** The file with the process id. The instance writes the file, and `stopInstance` removes the file. */
 export const recordFile = (directory: string) => join(directory, 'process');
 
 const state = z.object({ url: z.string(), port: z.number() });
@@ -33,7 +33,10 @@ function readState(directory: string): z.output<typeof state> | undefined {
   }
 }
 
-/** Returns the instance that runs on a directory, ready or not. A record of an ended process is ignored. */
+/**
+ * Returns the instance that runs on a directory, even if the instance is not ready. Ignores a record of an
+ * ended process.
+ */
 export function findInstance(directory: string): Instance | undefined {
   const process = readRecord(recordFile(directory));
   const url = readState(directory)?.url;
@@ -43,7 +46,10 @@ export function findInstance(directory: string): Instance | undefined {
 export interface StartOptions {
   readonly directory: string;
   readonly cache: string;
-  /** The port. Defaults to the last port of the instance if that port is free, or else to any free port. */
+  /**
+   * The port. Defaults to the previous port of the instance. If that port is in use, the default is any free
+   * port.
+   */
   readonly port?: number | undefined;
 }
 
@@ -69,7 +75,7 @@ export async function startInstance(recipe: Recipe, options: StartOptions): Prom
         () => whyNotReady(recipe.name, url),
         startTimeoutMs,
         () => {
-          // An answer does not count if our program has ended: another program then took the port first.
+          // If our program has ended, the answer comes from another program that took the port first.
           const end = ended();
           if (end !== undefined) throw new Error(end);
         },

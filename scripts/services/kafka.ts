@@ -64,7 +64,10 @@ function secureSettings({ port, keyStore, username, password }: SecureListener) 
       [login('scram-sha-256'), scram],
       [login('scram-sha-512'), scram],
     ],
-    /** The arguments for formatting, because SCRAM passwords are part of the data. */
+    /**
+     * The arguments that format the data directory. The arguments contain the SCRAM passwords, because Kafka
+     * stores these passwords in the data.
+     */
     format: ['SCRAM-SHA-256', 'SCRAM-SHA-512'].flatMap((mechanism) => [
       '--add-scram',
       `${mechanism}=[name=${username},password=${password}]`,
@@ -75,7 +78,8 @@ function secureSettings({ port, keyStore, username, password }: SecureListener) 
 type SecureSettings = ReturnType<typeof secureSettings>;
 
 /**
- * Returns Kafka's settings. They differ from the defaults so that one small node starts and recovers fast.
+ * Returns Kafka's settings. The settings differ from the defaults so that one small node starts and recovers
+ * fast.
  */
 function settings(
   port: number,
@@ -104,11 +108,11 @@ function settings(
     ['transaction.state.log.num.partitions', '1'],
     ['group.initial.rebalance.delay.ms', '0'],
     ['group.min.session.timeout.ms', '1000'],
-    // After kill -9 the broker must wait until its old registration expires. With this value it is back after
-    // 3 s, and with the default of 9 s after 12 s.
+    // After kill -9 the broker must wait until its old registration expires. With this value the broker is
+    // ready after 3 s, and with the default of 9 s it is ready after 12 s.
     ['broker.session.timeout.ms', '1500'],
     ['broker.heartbeat.interval.ms', '300'],
-    // The default of 128 MB does not fit the heap.
+    // The default value of 128 MB does not fit into the heap.
     ['log.cleaner.dedupe.buffer.size', '2097152'],
     ...(secure?.entries ?? []),
   ];

@@ -45,20 +45,20 @@ export interface Service {
   readonly name: ServiceName;
   readonly url: string;
   /**
-   * How the service is provided. `environment`: another party started it, and a variable holds its address.
-   * `compose`: Docker Compose started it for us. `system`: we started it.
+   * The provider of the service. `environment`: another party started the service, and a variable holds its
+   * address. `compose`: Docker Compose started the service for us. `system`: we started the service.
    */
   readonly by: 'environment' | 'compose' | 'system';
   readonly pid?: number;
-  /** Why the service is not ready. Undefined if it is ready. */
+  /** The reason why the service is not ready. Undefined if the service is ready. */
   readonly problem: string | undefined;
 }
 
 const recipes: Readonly<Record<ServiceName, Recipe>> = { kafka, redis, postgres };
 
 /**
- * How long a running instance may take to answer. It may still be starting after its starter was killed, or
- * it may hang.
+ * The time that a running instance has to answer, in ms. The instance may still be starting because the
+ * process that started it was killed, or the instance may hang.
  */
 const patienceMs = 20_000;
 
@@ -81,20 +81,21 @@ function settingsOf(options: Options): Settings {
 }
 
 /**
- * Makes the services reachable by the first way that works, and starts only missing services. Resolves with
- * the addresses when all services are ready. Of several concurrent calls, also from several processes, one
- * does the work and the others use its result. Rejects with MissingProgramError, or with all failures.
- * Services that did start keep running.
+ * Makes the services reachable. The function uses services that already run, and starts only missing
+ * services. Resolves with the addresses when all services are ready. If several calls run at the same time,
+ * even in several processes, one call does the work and the other calls use its result. Rejects with
+ * MissingProgramError, or with all failures. If some services fail, the services that have started keep
+ * running.
  */
 export async function ensureServices(options: Options = {}): Promise<ServiceUrls> {
   const services = await up(options);
   return Object.fromEntries(services.map(({ name, url }) => [variableOf[name], url]));
 }
 
-/** Like `ensureServices`, but resolves with the services. */
+/** Does the same as `ensureServices`, but resolves with the services instead of only their addresses. */
 export async function up(options: Options = {}): Promise<readonly Service[]> {
   const settings = settingsOf(options);
-  // The first look takes no lock, so that nothing is written if every service already runs.
+  // The first check takes no lock, so that the function writes no file if every service already runs.
   const running = await status(options);
   const found = running.flatMap((service) => service ?? []).filter(({ problem }) => problem === undefined);
   if (found.length === settings.only.length) return found;
@@ -218,8 +219,8 @@ export const missingForTests = (): readonly ProgramName[] => [
 ];
 
 /**
- * Resolves with each service in the order of `only`. Undefined means that the service runs nowhere that we
- * know of.
+ * Resolves with each service in the order of `only`. Undefined means that the function found neither a
+ * running nor a configured service.
  */
 export async function status(options: Options = {}): Promise<readonly (Service | undefined)[]> {
   const settings = settingsOf(options);
@@ -266,8 +267,9 @@ const ours = (name: ServiceName, { url, process }: Instance, problem: string | u
 });
 
 /**
- * Stops the services that we started, and with `purge` also removes their data. Downloads and services of the
- * environment stay. Resolves with the names of the stopped services. Rejects with all failures.
+ * Stops the services that we started, and with `purge` also removes their data. Downloads stay, and services
+ * that another party started keep running. Resolves with the names of the stopped services. Rejects with all
+ * failures.
  */
 export async function down(
   options: Options & { readonly purge?: boolean } = {},
@@ -298,7 +300,7 @@ export async function down(
   );
 }
 
-/** Returns a line for people, without the password. */
+/** Returns a line of text about the service, without the password. */
 export function summaryOf({ name, url, by, pid, problem }: Service): string {
   const how = { environment: 'as configured', compose: 'Docker Compose', system: `process ${pid}` }[by];
   const state = problem === undefined ? 'ready' : `not ready: ${problem}`;

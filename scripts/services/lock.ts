@@ -34,7 +34,10 @@ export async function withLock<T>(
   }
 }
 
-/** Takes the lock with a hard link: a link fails if the file exists, and its content is complete at once. */
+/**
+ * Takes the lock by creating a hard link to `mine`. The link fails if the lock file exists, and the content
+ * of the linked file is complete at once.
+ */
 function take(mine: string, file: string): boolean {
   try {
     linkSync(mine, file);
@@ -48,8 +51,8 @@ function take(mine: string, file: string): boolean {
 }
 
 /**
- * Removes the lock of a dead process. The file is first renamed: if another process has renewed the lock in
- * the meantime, its lock is put back.
+ * Removes the lock of a dead process. The function first renames the lock file. If another process has taken
+ * the lock in the meantime, the function restores the lock file of that process.
  */
 function dropStale(file: string, holder: number | undefined): void {
   const aside = `${file}.${process.pid}.stale`;

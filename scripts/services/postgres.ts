@@ -7,8 +7,8 @@ import { findProgram, run } from './programs.ts';
 import { makeOnce, type Recipe } from './recipe.ts';
 
 /**
- * The settings that differ from PostgreSQL's defaults. Without a unix socket the path of the directory may be
- * long, and the directory may be closed to other users.
+ * The settings that differ from PostgreSQL's defaults. PostgreSQL uses no unix socket, so the path of the
+ * directory may be long, and the directory may be closed to other users.
  */
 const settings = {
   listen_addresses: '127.0.0.1',
@@ -31,8 +31,8 @@ export const postgres: Recipe = {
   stopSignal: 'SIGINT',
   programs: () => ['initdb'],
   async prepare({ directory, port }) {
-    // Both programs must have the same version. The target of the link initdb on PATH is in the directory of
-    // postgres.
+    // postgres and initdb must have the same version. On PATH, initdb is a link to the directory that also
+    // contains postgres.
     const initdb = realpathSync(findProgram('initdb'));
     const server = join(dirname(initdb), 'postgres');
     const data = join(directory, 'data');
@@ -72,7 +72,7 @@ export const postgres: Recipe = {
   },
 };
 
-// Other systems have no C.UTF-8.
+// Only Linux has C.UTF-8.
 const locale = process.platform === 'linux' ? 'C.UTF-8' : 'C';
 
 /**

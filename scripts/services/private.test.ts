@@ -53,7 +53,7 @@ describe('private instances', () => {
       return rows;
     };
     await query('CREATE TABLE kept AS SELECT 1 AS id');
-    // An open connection has a child process, which must also end and freeze.
+    // PostgreSQL has a child process for each open connection. The child process must also end and freeze.
     const open = new pg.Client(url);
     open.on('error', () => undefined);
     await open.connect();

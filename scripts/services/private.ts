@@ -19,25 +19,25 @@ export interface PrivateOptions {
 /** A service for one test, which may kill or freeze it. The service ends with the process of the test. */
 export interface PrivateInstance {
   readonly url: string;
-  /** The id of the program's first process. It changes with a restart. */
+  /** The id of the program's first process. A restart changes the id. */
   readonly pid: number;
   /**
-   * Ends the service with the signal. Defaults to SIGKILL, which all its processes get. Any other signal goes
-   * to the first process only. Resolves when the processes have ended. Rejects if a process still runs after
-   * 30 s.
+   * Ends the service with the signal. Defaults to SIGKILL. SIGKILL goes to all processes of the service, and
+   * any other signal goes to the first process only. Resolves when the processes have ended. Rejects if a
+   * process still runs after 30 s.
    */
   kill(signal?: NodeJS.Signals): Promise<void>;
-  /** Pauses all processes of the service: connections stay open and the service does not answer. */
+  /** Pauses all processes of the service. Connections stay open, and the service does not answer. */
   freeze(): void;
   thaw(): void;
   /**
-   * Starts the service on the same data and port, and stops it first if it runs. Resolves when the service is
-   * ready.
+   * Starts the service on the same data and port. A running service is stopped first. Resolves when the
+   * service is ready.
    */
   restart(): Promise<void>;
   /**
-   * Stops the service gracefully and finally. Resolves when the service has ended. The data stays. Repeated
-   * calls do nothing.
+   * Stops the service gracefully. Resolves when the service has ended. The data stays. Repeated calls do
+   * nothing.
    */
   stop(): Promise<void>;
 }
@@ -109,9 +109,9 @@ async function startPrivate(recipe: Recipe, { dir, port }: PrivateOptions): Prom
 const portOf = (url: string) => Number(new URL(url.includes('://') ? url : `kafka://${url}`).port);
 
 /**
- * A shell script that waits for the end of its input, which comes when this process dies for any reason. Then
- * it kills the recorded instance, if that process still has the recorded identity. PostgreSQL's children
- * notice the death by themselves unless they are frozen.
+ * A shell script that waits for the end of its input. The input ends when this process dies for any reason.
+ * Then the script kills the recorded instance, unless a later process has the same number. The script also
+ * kills PostgreSQL's children, because frozen children do not notice that their parent has died.
  */
 const janitor = `
 cat > /dev/null
@@ -121,7 +121,8 @@ kill -KILL "-$pid" $(cat "/proc/$pid/task/$pid/children")
 `;
 
 /**
- * Starts the janitor. The returned function ends the janitor. The recorded instance must be stopped before.
+ * Starts the janitor. The returned function ends the janitor. Stop the recorded instance before you call the
+ * returned function.
  */
 function killWithUs(record: string): () => void {
   const child = spawn('/bin/sh', ['-c', janitor, 'sh', record], {

@@ -2,10 +2,10 @@ import { execFileSync, spawn } from 'node:child_process';
 import { closeSync, openSync, readdirSync, readFileSync, renameSync, statSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 
-/** The identity of a process. It distinguishes the process from a later process with the same number. */
+/** The identity of a process. The identity differs from that of a later process with the same number. */
 export interface ProcessId {
   readonly pid: number;
-  /** The start time in the format of the system, together with the id of the boot if that is known. */
+  /** The start time in the format of the system, with the id of the boot if the id is known. */
   readonly started: string;
 }
 
@@ -32,14 +32,14 @@ export const sayIdentity = (variable: string) =>
     ? `echo "${variable} $(cat /proc/sys/kernel/random/boot_id):$(cut -d ' ' -f 22 /proc/${variable}/stat)"`
     : `echo "${variable} $(ps -o lstart= -p ${variable})"`;
 
-// The shell writes its own number and start time before it becomes the program. The program is therefore on
-// record even if its starter is killed at once.
+// The shell writes its own number and start time before it becomes the program. The record therefore exists
+// even if the starter is killed at once.
 const launcher = `${sayIdentity('$$')} >&3; exec "$@" 3>&-`;
 
 /**
  * Starts a program that outlives this process, as the leader of a process group. The output is appended to
- * `logFile`, and the identity is written to `recordFile`. `ended()` says how the program ended, and is
- * undefined while it runs. `output()` returns the output so far.
+ * `logFile`, and the identity is written to `recordFile`. `ended()` returns how the program ended, or
+ * undefined while the program runs. `output()` returns the output so far.
  */
 export function launch(
   { program, args, directory, account, open }: Command,
@@ -93,8 +93,8 @@ export function readRecord(recordFile: string): ProcessId | undefined {
 }
 
 /**
- * Resolves when no program is about to write its record. A program whose starter was killed right after the
- * start leaves an empty file for a moment.
+ * Resolves when the record file is complete. A program that has just started leaves its record file empty for
+ * a moment, even if its starter is killed in that moment.
  */
 export async function recordWritten(recordFile: string, timeoutMs = 1_000): Promise<void> {
   const deadline = performance.now() + timeoutMs;
@@ -114,15 +114,15 @@ export function isAlive({ pid, started }: ProcessId): boolean {
 
 /**
  * Sends the signal to the process group and to all children, because PostgreSQL's children have their own
- * groups. Only for signals that cannot be caught, and for SIGCONT.
+ * groups. Use it only for SIGCONT and for signals that a program cannot catch.
  */
 export function signalAll(
   target: ProcessId,
   signal: 'SIGKILL' | 'SIGSTOP' | 'SIGCONT',
 ): readonly ProcessId[] {
   if (!isAlive(target)) return [];
-  // A stopped parent makes no new children. The second look finds a child that the parent made just before it
-  // stopped.
+  // A stopped parent creates no new children. The second search finds a child that the parent created just
+  // before it stopped.
   send(-target.pid, 'SIGSTOP');
   const children = new Map<number, ProcessId>();
   for (let look = 0; look < 2; look += 1) {

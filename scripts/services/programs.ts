@@ -76,8 +76,8 @@ function pathOf(name: ProgramName): string | undefined {
 }
 
 /**
- * Returns the directories to search: PATH, and the directories that Homebrew and Debian leave out of PATH.
- * The newest PostgreSQL comes first.
+ * Returns the directories to search: PATH, and the directories that Homebrew and Debian leave out of PATH. If
+ * several versions of PostgreSQL are installed, the directory of the newest version comes first.
  */
 function directories(): readonly string[] {
   const path = (process.env['PATH'] ?? '').split(delimiter).filter((directory) => directory !== '');
@@ -106,8 +106,8 @@ function isExecutable(path: string): boolean {
 }
 
 /**
- * A shell script that installs the packages in its arguments. It reports and skips a package that apt-get
- * does not know.
+ * A shell script that installs the packages in its arguments. If apt-get does not know a package, the script
+ * reports and skips this package.
  */
 const aptScript = `
 set -e
@@ -130,7 +130,7 @@ DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends $k
 
 /**
  * Installs programs with apt-get (as root or with sudo) or with Homebrew. Starts no service. Rejects if the
- * package manager fails. If there is none, rejects with the products to install by hand.
+ * package manager fails. If the machine has no package manager, rejects with the products to install by hand.
  */
 export async function installPrograms(names: readonly ProgramName[]): Promise<void> {
   const packages = (manager: 'debian' | 'brew') => [
@@ -190,7 +190,8 @@ export async function run(
       env: { ...process.env, LC_ALL: 'C', TZ: 'UTC' },
       stdio: ['pipe', 'pipe', 'pipe', 'ignore', opened ?? 'ignore'],
     });
-    // A program that ends before it has read its input reports the reason itself.
+    // If a program ends before it has read its input, writing the input fails. The output of the program
+    // contains the reason, so this error is ignored.
     child.stdin?.on('error', () => undefined).end(input);
     const ended = new Promise<number | NodeJS.Signals | null>((resolve, reject) => {
       child.once('error', reject).once('close', (code, signal) => resolve(code ?? signal));

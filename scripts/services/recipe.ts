@@ -4,19 +4,19 @@ import type { Command } from './process.ts';
 import type { ProgramName } from './programs.ts';
 import type { ServiceName } from './service.ts';
 
-/** How we set up and start a service. */
+/** The steps that set up and start a service. */
 export interface Recipe {
   readonly name: ServiceName;
   /** The signal that stops the program gracefully, even while clients are connected. */
   readonly stopSignal: NodeJS.Signals;
-  /** Returns the required programs. They depend on the downloads that are already in `cache`. */
+  /** Returns the required programs, which depend on the downloads that are already in `cache`. */
   programs(cache: string): readonly ProgramName[];
   /**
    * Creates the data if it is missing, writes the settings and resolves with the command to run. Rejects with
    * MissingProgramError, or with the output of a program that failed.
    */
   prepare(place: Place): Promise<{ readonly command: Command; readonly url: string }>;
-  /** Completes the start once the service answers. Runs after every start. */
+  /** Completes the start after the service has answered. Called after every start. */
   settle?(url: string): Promise<void>;
 }
 
@@ -29,8 +29,9 @@ export interface Place {
 }
 
 /**
- * Creates a directory completely or not at all. `build` fills a draft next to the directory, and the draft is
- * renamed at the end. Drafts of killed builds are removed, so only one build may run at a time.
+ * Creates a directory completely or not at all. `build` fills a draft next to the directory, and then the
+ * function renames the draft. The function removes drafts of killed builds, so only one build may run at a
+ * time.
  */
 export async function makeOnce(directory: string, build: (draft: string) => Promise<void>): Promise<void> {
   if (statSync(directory, { throwIfNoEntry: false }) !== undefined) return;
@@ -48,7 +49,10 @@ export async function makeOnce(directory: string, build: (draft: string) => Prom
   }
 }
 
-/** Removes a directory. A program that is about to end may still write into it, so the removal is retried. */
+/**
+ * Removes a directory. A program that is about to end may still write files into the directory, so the
+ * function retries the removal.
+ */
 export function remove(path: string): void {
   rmSync(path, { recursive: true, force: true, maxRetries: 10 });
 }

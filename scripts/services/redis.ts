@@ -4,7 +4,7 @@ import { findProgram } from './programs.ts';
 import type { Place, Recipe } from './recipe.ts';
 import { waitUntilReady } from './service.ts';
 
-/** Redis without persistence and without a password, because it only passes messages on. */
+/** Redis without persistence and without a password, because Redis stores no data that must survive. */
 export const redis: Recipe = {
   name: 'redis',
   stopSignal: 'SIGTERM',

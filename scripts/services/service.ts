@@ -7,7 +7,7 @@ import pg from 'pg';
 export const serviceNames = ['kafka', 'redis', 'postgres'] as const;
 export type ServiceName = (typeof serviceNames)[number];
 
-/** The setting that holds the address of each service. */
+/** Maps each service to the setting that holds its address. */
 export const variableOf = {
   kafka: 'KAFKA_BROKERS',
   redis: 'REDIS_URL',
@@ -35,7 +35,8 @@ export const probe: Readonly<Record<ServiceName, (url: string) => Promise<void>>
     try {
       await admin.connect();
       const { brokers, controller } = await admin.describeCluster();
-      // A broker that has just started answers before it knows a controller or itself.
+      // A broker that has just started answers before it knows the controller and before it is in its own
+      // list of brokers.
       if (brokers.length === 0 || controller === null) throw new Error('the cluster has no controller yet');
     } finally {
       await admin.disconnect();
@@ -49,7 +50,7 @@ export const probe: Readonly<Record<ServiceName, (url: string) => Promise<void>>
       connectTimeout: patienceMs,
       commandTimeout: patienceMs,
     });
-    // The cause of "Connection is closed". connect() does not report this cause.
+    // The cause of the error "Connection is closed". The error of connect() does not contain this cause.
     let reason: Error | undefined;
     client.on('error', (error: Error) => {
       reason ??= error;
@@ -89,8 +90,8 @@ export function whyNotReady(name: ServiceName, url: string): Promise<string | un
 }
 
 /**
- * Returns the message of an error. An AggregateError, as of a name with several addresses, has the message of
- * its first error.
+ * Returns the message of an error. An AggregateError, for example of a host name with several addresses, has
+ * the message of its first error.
  */
 export function messageOf(error: unknown): string {
   if (error instanceof AggregateError) return messageOf(error.errors[0]);
@@ -116,7 +117,10 @@ export async function waitUntilReady(
   }
 }
 
-/** Resolves with the wanted port if it is free, or else with any free port. Port 0 takes any free port. */
+/**
+ * Resolves with the wanted port if it is free, or else with any free port. If `wanted` is 0, resolves with
+ * any free port.
+ */
 export async function freePort(wanted = 0): Promise<number> {
   return (await listen(wanted)) ?? (await freePort());
 }

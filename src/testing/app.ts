@@ -23,7 +23,7 @@ export interface Answer {
     | undefined;
 }
 
-/** The whole program on its own database, as clients see it. */
+/** The whole program on its own database. Tests use the program as clients do. */
 export interface TestApp {
   readonly url: string;
   readonly config: Config;
@@ -66,8 +66,8 @@ export async function startTestApp(
     ...env,
   });
   const runtime = wrap(await createRuntime(config, { ephemeral: false }, logger));
-  // The embedded run compiles every operation that it can: compiled or interpreted, the answer must be the
-  // same.
+  // With `usesToCompile: 1` the server compiles every operation if possible. Compiled operations must give
+  // the same answers as interpreted operations.
   const app = await createApp(runtime.backends, config, services ? {} : { usesToCompile: 1 });
   const { url } = await app.start();
   const clients: Client[] = [];

@@ -2,20 +2,23 @@ import type { Wish } from './clients.ts';
 import { withClient } from './postgres-server.ts';
 import { drift } from './recount.ts';
 
-/** The rows of the users in a database, compared with the wishes of the clients. */
+/** The result of comparing the rows of the users with the mutations that clients requested. */
 export interface Audit {
   readonly wished: number;
   readonly stored: number;
-  /** The rows without a wish. */
+  /** The number of rows that no mutation requested. */
   readonly twice: number;
-  /** The wishes without a row. */
+  /** The number of requested mutations without a row. */
   readonly lost: number;
   /** The inboxes whose counters differ from a recount. */
   readonly drift: readonly unknown[];
   readonly deadLetters: readonly { readonly topic: string }[];
 }
 
-/** Compares the rows with the wishes, by user and kind, and the counters with the rows. */
+/**
+ * Compares the number of rows with the number of requested mutations, for each user and kind. Also compares
+ * the counters with the rows.
+ */
 export function audit(connectionString: string, wishes: readonly Wish[]): Promise<Audit> {
   return withClient(connectionString, async (client) => {
     const query = async <Row extends object>(sql: string, values: readonly unknown[] = []) =>

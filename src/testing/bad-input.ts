@@ -4,7 +4,10 @@ import { expect, vi } from 'vitest';
 import { startTestApp, type TestApp } from './app.ts';
 import { withClient } from './postgres-server.ts';
 
-/** Text that no answer may contain: it would show how we are built, or where and on what we run. */
+/**
+ * Text that no answer may contain, because the text would reveal details about the code, the paths or the
+ * machine of the server.
+ */
 export const internals =
   /node_modules|file:\/\/|\/src\/|\/dist\/|\.[jt]s:\d|\n\s+at |prisma|postgres|apollo server|zod|jose|\bpg\b|select .* from|insert into|sqlstate|\b(app_user|page_view|inbox_opening|event_log|log_head|log_in_use|log_position|processed_event|idempotency_key|dead_letter|outbox|notification_preference|version_floor|item_view|early_item_view|item_viewer|waiting_record|item_collection|user_limit|user_limit_event|user_activity\w*|counted_event)\b|(type|range|reference|syntax)error\b|cannot read prop|undefined/i;
 
@@ -51,7 +54,7 @@ export function exchange(url: string, bytes: string | Uint8Array): Promise<strin
     socket.setEncoding('latin1').on('data', (chunk: string) => {
       answer += chunk;
     });
-    // The server may refuse the request and close the connection while we still write.
+    // The server may refuse the request and close the connection before the client has sent everything.
     socket.on('error', () => {});
     socket.on('close', () => resolve(answer));
   });
@@ -76,14 +79,14 @@ export interface RequestOptions {
 /** A running program with stored data, and functions that send it bad input. */
 export interface Probe {
   readonly app: TestApp;
-  /** A user's token. Requests use this token by default. */
+  /** The token of alice. Requests use this token by default. */
   readonly alice: string;
   readonly service: string;
   /** Sends a raw body. */
   request(body: string | Uint8Array | undefined, options?: RequestOptions): Promise<Reply>;
-  /** Sends an operation. Variables may be JSON text, for numbers that JavaScript cannot write. */
+  /** Sends an operation. `variables` may be JSON text, for numbers that JavaScript cannot represent. */
   run(query: string, variables?: unknown, token?: string): Promise<Reply>;
-  /** Expects that no row has changed since the start and that the program answers the next good request. */
+  /** Expects that no row has changed since the start, and that the program answers a valid request. */
   expectUnharmed(): Promise<void>;
 }
 
@@ -111,7 +114,7 @@ export async function startProbe(): Promise<Probe> {
     const userErrors = Object.values(json.data ?? {}).flatMap(
       (field) => (field as { userErrors?: { code: string; message: string }[] } | null)?.userErrors ?? [],
     );
-    // Random ids may spell anything, so only error texts are checked.
+    // A random id may contain any text by chance, so only error texts are checked.
     expect(JSON.stringify([json.errors, json.error, userErrors])).not.toMatch(internals);
     const [error] = json.errors ?? [];
     return {
@@ -161,17 +164,17 @@ export async function startProbe(): Promise<Probe> {
   };
 }
 
-/** Returns how many records the worker is behind the log. */
+/** Returns the number of records that the worker has not applied yet. Null if unknown. */
 async function lag({ runtime }: TestApp): Promise<bigint | null> {
   return (await runtime.backends.log.health()).lag;
 }
 
-/** Returns the cases for `it.each`: the shown text of each value, then the value. */
+/** Returns a case for `it.each` for each value: the text of the value for the test name, and the value. */
 export function shown<Value>(values: readonly Value[]): [shown: string, value: Value][] {
   return values.map((value) => [JSON.stringify(value).slice(0, 50), value]);
 }
 
-/** Returns `count` pieces, separated by spaces. */
+/** Returns the results of `count` calls of `write`, separated by spaces. */
 export function many(count: number, write: (index: number) => string): string {
   return Array.from({ length: count }, (_, index) => write(index)).join(' ');
 }

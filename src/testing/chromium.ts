@@ -7,7 +7,7 @@ import { findProgram } from '../../scripts/services/programs.ts';
 export async function launchChromium(): Promise<Browser> {
   return chromium.launch({
     executablePath: findProgram('chromium'),
-    // Chromium must not use the network by itself. Its sandbox does not work for root.
+    // The options stop Chromium from using the network on its own. Chromium's sandbox does not work for root.
     args: [
       '--no-sandbox',
       '--disable-gpu',

@@ -18,8 +18,8 @@ const sendNotification = `mutation ($input: SendNotificationInput!) {
 }`;
 
 /**
- * A mutation that a client wants done once. The client sends it with the same key until the API acknowledges
- * it.
+ * A mutation that a client wants applied once. The client repeats the mutation with the same idempotency key
+ * until the API acknowledges the mutation.
  */
 export interface Wish {
   readonly kind: 'view' | 'notification';
@@ -28,7 +28,10 @@ export interface Wish {
   readonly input: object;
 }
 
-/** Returns `count` wishes for the users in turn. A third are notifications, the others are page views. */
+/**
+ * Returns `count` mutations. Each mutation is for the next user in turn. One third are notifications, and the
+ * rest are page views.
+ */
 export function wishes(users: readonly string[], count: number, prefix: string): readonly Wish[] {
   return Array.from({ length: count }, (_, n) => {
     const userId = users[n % users.length] as string;
@@ -44,7 +47,7 @@ export function wishes(users: readonly string[], count: number, prefix: string):
   });
 }
 
-/** Returns how many wishes of each kind are for the user. */
+/** Returns the number of mutations of each kind for the user. */
 export function countsIn(done: readonly Wish[], userId: string) {
   const own = done.filter((wish) => wish.userId === userId);
   const notifications = own.filter(({ kind }) => kind === 'notification').length;
@@ -76,8 +79,8 @@ export async function createUsers(url: string, token: string, users: readonly st
 }
 
 /**
- * Starts clients that send the wishes. A client repeats a wish, at the URL that `urlNow` returns, until the
- * API acknowledges the wish.
+ * Starts clients that send the mutations to the URL that `urlNow` returns. A client repeats a mutation until
+ * the API acknowledges the mutation.
  */
 export function work(
   urlNow: () => string,
@@ -103,7 +106,7 @@ export function work(
             acknowledged.push(wish);
             break;
           }
-          // A refused connection and UNAVAILABLE are temporary. The program must give no other refusal.
+          // A refused connection and UNAVAILABLE are temporary. The program must not return any other error.
           const code = sent?.answer.errors?.[0]?.extensions.code;
           if (sent && code !== 'UNAVAILABLE') refusals.push(sent);
           await delay(50);
@@ -116,14 +119,14 @@ export function work(
     acknowledged,
     refusals,
     finished,
-    /** The longest time that a client waited for an answer, good or bad. */
+    /** The longest time that a client waited for an answer or an error, in ms. */
     slowestMs: () => Math.round(slowestMs),
-    /** Starts no further wish. Resolves when every started wish is acknowledged. */
+    /** Stops sending new mutations. Resolves when the API has acknowledged every sent mutation. */
     finish() {
       isFinishing = true;
       return finished;
     },
-    /** Stops the clients, even before their wishes are acknowledged. */
+    /** Stops the clients, even if the API has not acknowledged some of their mutations. */
     stop() {
       isStopped = true;
       return finished;
@@ -142,7 +145,9 @@ export interface Screen {
   dispose(): Promise<void>;
 }
 
-/** Watches the badge of a user as a browser does: reconnects by itself and records the updates. */
+/**
+ * Watches the badge of a user as a browser does: reconnects after a lost connection, and records the updates.
+ */
 export async function follow(url: string, userId: string): Promise<Screen> {
   const token = await tokenOf(userId);
   const updates: Screen['updates'][number][] = [];
@@ -152,7 +157,8 @@ export async function follow(url: string, userId: string): Promise<Screen> {
     webSocketImpl: WebSocket,
     connectionParams: { authorization: `Bearer ${token}` },
     retryAttempts: Number.POSITIVE_INFINITY,
-    // A refused connection is no close event, and the client must retry it too.
+    // Without this option the client retries only after a close event. A refused connection causes no close
+    // event.
     shouldRetry: () => true,
     retryWait: () => delay(100),
     on: { closed: (event) => closeCodes.push((event as { code: number }).code) },

@@ -10,8 +10,8 @@ export interface TestDatabase {
 }
 
 /**
- * Copies the template that the global setup has migrated. A copy takes tens of milliseconds. Concurrent calls
- * are fine.
+ * Copies the template that the global setup has migrated. A copy takes tens of milliseconds. Calls may run at
+ * the same time.
  */
 export async function createTestDatabase(): Promise<TestDatabase> {
   const { connectionString, template } = inject('postgres');

@@ -6,16 +6,16 @@ import { createRuntime } from '../runtime/runtime.ts';
 import { withTransactions } from './faults.ts';
 
 /**
- * Runs the program, which kills itself when it reaches a point for the nth time: `tsx src/testing/doomed.ts
- * POINT N`.
- * - `mid-batch`: the transaction of a batch has claimed its events and is not committed.
- * - `after-commit`: the transaction is committed and nothing is published.
- * - `after-publish`: the messages are published and the position has not moved.
- * - `mid-count`: a flush of the metrics has marked its events and is not committed.
+ * Starts the program with `tsx src/testing/doomed.ts POINT N`. The program kills itself when it reaches POINT
+ * for the Nth time. The points:
+ * - `mid-batch`: the transaction of a batch has recorded its events as applied, and is not committed.
+ * - `after-commit`: the transaction is committed, and its messages are not published.
+ * - `after-publish`: the messages are published, and the position has not moved.
+ * - `mid-count`: a flush of the metrics has recorded its events as counted, and is not committed.
  * - `after-count`: the flush is committed and published, and the position has not moved.
- * - `after-append`: the events are durable and the request is not answered.
- * - `mid-waiting`: the transaction has taken the records that waited for their user, and is not committed.
- * - `after-waiting`: the same transaction is committed and nothing is published.
+ * - `after-append`: the events are durable, and the request is not answered.
+ * - `mid-waiting`: a transaction applies the records that waited for their user, and is not committed.
+ * - `after-waiting`: the transaction of these records is committed, and its messages are not published.
  * - `after-send`: the records for other systems are in the log, and still in the outbox.
  */
 export type Point =

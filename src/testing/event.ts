@@ -8,7 +8,7 @@ import type { PageViewed } from '../events/page-view.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { LogRecord } from '../ports/event-log.ts';
 
-/** The moment at which tests take place by default. */
+/** The default current time in tests. */
 export const testNow = new Date('2026-11-20T09:00:00.000Z');
 
 const common = () => ({

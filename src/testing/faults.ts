@@ -2,7 +2,9 @@ import { AppError } from '../domain/error.ts';
 import type { Message, PubSub } from '../ports/pub-sub.ts';
 import type { Store, StoreTransaction } from '../ports/store/store.ts';
 
-/** Returns a store with some functions of its transactions replaced. */
+/**
+ * Returns a store whose transactions have the functions that `change` returns instead of their own functions.
+ */
 export function withTransactions(
   store: Store,
   change: (transaction: StoreTransaction) => Partial<StoreTransaction>,
@@ -17,8 +19,8 @@ export function withTransactions(
 }
 
 /**
- * Returns a store that rejects the next `failures` transactions. Every second of them commits first, as if
- * only the answer were lost.
+ * Returns a store that rejects the next `failures` transactions. Every second rejected transaction is
+ * committed before, as if only the answer of the database were lost.
  */
 export function awayFor(store: Store, failures: number): Store & { readonly failuresLeft: () => number } {
   let left = failures;

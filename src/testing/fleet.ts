@@ -15,12 +15,12 @@ import { type Program, startProgram } from './program.ts';
 
 const partitions = 4;
 
-/** Kafka, Redis and PostgreSQL for one suite, and processes of the program that use them. */
+/** Kafka, Redis and PostgreSQL for one suite, and processes of the program that use these services. */
 export interface Fleet {
   readonly kafka: PrivateInstance;
   readonly redis: PrivateInstance;
   readonly postgres: PrivateInstance;
-  /** The environment of every process of the fleet, without its role. */
+  /** The environment of every process of the fleet, except the variable with the role of the process. */
   readonly env: Readonly<Record<string, string>>;
   /** Opens the log of the fleet, so that a test can send records that the program would never send. */
   openLog(): EventLog;
@@ -32,9 +32,7 @@ export interface Fleet {
   stop(): Promise<void>;
 }
 
-/**
- * Resolves when the backends are ready, which takes about 5 s. Every process gets `more` in its environment.
- */
+/** Starts the backends, which takes about 5 s. Every process gets the variables in `more`. */
 export async function openFleet(more: Readonly<Record<string, string>> = {}): Promise<Fleet> {
   const directory = mkdtempSync(join(tmpdir(), 'unseen-fleet-'));
   const [kafka, redis, postgres] = await Promise.all([

@@ -9,8 +9,8 @@ import { demandPrograms } from './tags.ts';
 
 /**
  * Starts Kafka, Redis and PostgreSQL for the end-to-end suites that run scaled out. If a program is missing,
- * it starts nothing, and the tag `end-to-end` skips the suites with the reason. In CI a missing program is an
- * error.
+ * the setup starts nothing, and the tag `end-to-end` skips the suites with the reason. In CI a missing
+ * program is an error.
  */
 export default async function setup(project: TestProject): Promise<(() => Promise<void>) | undefined> {
   demandPrograms();

@@ -32,8 +32,9 @@ export default async function setup(project: TestProject): Promise<() => Promise
 }
 
 /**
- * Compiles the programs that run as separate processes to `.build`, which is as deep as `src`. A loader that
- * transforms on the fly takes three times as long to start.
+ * Compiles the programs that run as separate processes to `.build`. Relative paths stay valid, because
+ * `.build` and `src` are in the same folder. Without compilation, a loader would transform the code at each
+ * start, which makes a start three times as long.
  */
 async function compile(): Promise<void> {
   await promisify(execFile)(process.execPath, [
@@ -43,7 +44,10 @@ async function compile(): Promise<void> {
   ]);
 }
 
-/** Creates the migrated database that suites copy, and provides its address to them. Returns its name. */
+/**
+ * Creates the migrated database that suites copy, and provides its address to the suites. Returns the name of
+ * the database.
+ */
 export async function provideTemplate(project: TestProject, connectionString: string): Promise<string> {
   // Two runs may share a server, so the names of all databases of this run begin with the template's name.
   const template = `unseen_test_${randomBytes(4).toString('hex')}`;

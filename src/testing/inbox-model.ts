@@ -23,9 +23,12 @@ const minuteMs = 60_000;
 const groups = fc.option(fc.constantFrom('g', 'h'), { nil: undefined });
 const subjects = fc.constantFrom('s', 't');
 const upTo = fc.option(fc.nat(12), { nil: undefined });
-/** How many transactions of a step fail. Every second of them fails after the commit. */
+/**
+ * The number of transactions of a step that fail. Every second failing transaction is committed before it
+ * fails.
+ */
 const failures = fc.oneof({ weight: 4, arbitrary: fc.constant(0) }, { weight: 1, arbitrary: fc.nat(3) });
-// Two changes at the same moment would have no defined order.
+// Each kind of change has another offset, because two changes at the same time would have no defined order.
 const minutes = (max: number, offsetMs: number) =>
   fc.integer({ min: 1, max }).map((count) => count * minuteMs + offsetMs);
 
@@ -84,7 +87,7 @@ const step = fc.oneof(
   { weight: 1, arbitrary: fc.record({ what: fc.constant('replay' as const) }) },
 );
 
-/** Steps that can happen to an inbox, in any order. */
+/** Random sequences of up to 25 steps for an inbox. */
 export const happenings = fc.array(step, { maxLength: 25 });
 export type Happening = typeof step extends fc.Arbitrary<infer Value> ? Value : never;
 
@@ -187,7 +190,9 @@ export function createInboxModel(now: () => number) {
       isOn = on;
     },
 
-    /** Returns the next moment at which a row changes without a step. Undefined if there is none. */
+    /**
+     * Returns the time in ms at which the next row changes without a step. Undefined if no row will change.
+     */
     nextDue: (): number | undefined =>
       rows
         .map(dueOf)
@@ -195,8 +200,8 @@ export function createInboxModel(now: () => number) {
         .find((due) => due < Infinity),
 
     /**
-     * Applies the due changes in their order. A notification that expires before its delivery is never
-     * delivered.
+     * Applies the due changes in the order of their times. A notification that expires before its delivery is
+     * never delivered.
      */
     applyDue(): void {
       const isDue = (row: Row) => rows.includes(row) && dueOf(row) <= now();

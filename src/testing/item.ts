@@ -17,7 +17,7 @@ export const viewHorizonDays = 10;
 let collections = 0;
 let offsets = 0;
 
-/** Returns a collection that no other test uses, with the functions that work on it. */
+/** Returns a collection that no other test uses, with functions that change and read the collection. */
 export function createTestCollection(store: Store, pubSub: PubSub = createLocalPubSub()) {
   const key: CollectionKey = { tenantId: 'default', collection: `collection-${++collections}` };
   const clock = createTestClock();

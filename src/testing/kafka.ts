@@ -18,7 +18,9 @@ export interface TestKafka extends PrivateInstance {
   }): Promise<void>;
   /** Sends the unchanged bytes of a batch to partition 0. */
   produceBatch(topic: string, batch: Buffer): Promise<void>;
-  /** Changes the file of partition 0. Kafka hands these bytes to consumers unchecked. */
+  /**
+   * Changes the file of partition 0. Kafka sends the bytes of this file to consumers without checking them.
+   */
   changeStored(topic: string, change: (stored: Buffer) => void): void;
   createTopic(
     topic: string,
@@ -28,8 +30,8 @@ export interface TestKafka extends PrivateInstance {
   /** Deletes these topics. Ignores topics that do not exist. */
   deleteTopics(topics: readonly string[]): Promise<void>;
   /**
-   * Returns the position of the group and the end of the topic, by partition. Position -1 means that the
-   * group has not committed one.
+   * Returns the position of the group and the end of the topic, for each partition. Position -1 means that
+   * the group has not committed a position.
    */
   positions(
     group: string,
@@ -65,7 +67,10 @@ export async function startTestKafka(): Promise<TestKafka> {
   await admin.connect();
   await producer.connect();
 
-  /** Repeats a call, because brokers know a new topic for a moment before they can answer about it. */
+  /**
+   * Repeats a call until it succeeds, because a broker cannot answer requests about a topic right after the
+   * creation of the topic.
+   */
   const settled = <T>(ask: () => Promise<T>) => vi.waitFor(ask, { timeout: 10_000, interval: 20 });
   const ends = async (topic: string) =>
     (await settled(() => admin.fetchTopicOffsets(topic))).toSorted((a, b) => a.partition - b.partition);
@@ -84,7 +89,7 @@ export async function startTestKafka(): Promise<TestKafka> {
       const file = join(dir, 'data', `${topic}-0`, '00000000000000000000.log');
       const stored = readFileSync(file);
       change(stored);
-      // The write is in place because Kafka has the file open.
+      // Changes the existing file instead of replacing it, because Kafka has the file open.
       const descriptor = openSync(file, 'r+');
       writeSync(descriptor, stored);
       closeSync(descriptor);
@@ -174,7 +179,10 @@ async function ask(broker: string, apiKey: number, version: number, body: Buffer
   return answer.subarray(8);
 }
 
-/** Removes another process's member: https://kafka.apache.org/protocol#The_Messages_LeaveGroup */
+/**
+ * Removes the member of another process from a group:
+ * https://kafka.apache.org/protocol#The_Messages_LeaveGroup
+ */
 async function leaveGroup(broker: string, group: string, member: string): Promise<void> {
   const answer = await ask(broker, 13, 1, Buffer.concat([string(group), string(member)]));
   // Error 25 means that the group no longer has this member.
@@ -182,7 +190,7 @@ async function leaveGroup(broker: string, group: string, member: string): Promis
   if (code !== 0 && code !== 25) throw new Error(`Kafka refused LeaveGroup with error ${code}`);
 }
 
-/** https://kafka.apache.org/protocol#The_Messages_Produce */
+/** Sends a batch: https://kafka.apache.org/protocol#The_Messages_Produce */
 async function produceBatch(broker: string, topic: string, batch: Buffer): Promise<void> {
   const partition = Buffer.concat([int32(1), int32(0), int32(batch.length), batch]);
   const body = [int16(-1), int16(1), int32(5_000), int32(1), string(topic), partition];

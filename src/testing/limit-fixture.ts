@@ -6,19 +6,21 @@ export const limitFixtureFile = 'src/testing/fixtures/limit-events.json';
 
 /**
  * Events as their producer writes them, with every case that the producer can cause:
- * - other types, and the same event twice
- * - a definition that arrives after its progress, and a definition that arrives last although it was the
- * first
+ * - events of other types, and the same event twice
+ * - a definition that arrives after the progress of its limit, and a definition that arrives last although it
+ * was sent first
  * - resets and progress of limits that were never defined
- * - a jump in the sequence, and `data` instead of `payload`
+ * - a gap in the sequence numbers, and `data` instead of `payload`
  * - amounts that are totals, values that the service does not know, and an amount that is not a number.
  */
 export const limitFixture: readonly Fields[] = JSON.parse(readFileSync(limitFixtureFile, 'utf8'));
 
-/** How many events of the fixture the service accepts, ignores and refuses. */
+/** The number of events in the fixture that the service accepts, ignores and refuses. */
 export const limitFixtureCounts = { accepted: 17, ignored: 4, invalid: 1 };
 
-/** The limits after the fixture. The order and the number of its deliveries make no difference. */
+/**
+ * The limits after the service has applied the events of the fixture, in any order and any number of times.
+ */
 export const limitFixtureTable = [
   '019mr8mf4r dep-month-019mr8mf4r DEPOSIT MONTH ACTIVE 450.50 of 500.00, before 10000.00, at 118',
   '019mr8mf4r session-019mr8mf4r SESSION CALENDAR_DAY ACTIVE 0 of 7200, before null, at 9',
@@ -29,7 +31,7 @@ export const limitFixtureTable = [
   '019ms02x1c new-019ms02x1c DEPOSIT UNKNOWN UNKNOWN 0 of 50.00, before null, at 3',
 ];
 
-/** Returns a limit as a line of the table. */
+/** Returns a limit as a line of `limitFixtureTable`. */
 export function limitLine(limit: UserLimit): string {
   const { userId, userLimitId, type, period, status } = limit;
   const amounts = `${progressOf(limit)} of ${limitValueOf(limit)}, before ${previousValueOf(limit)}`;

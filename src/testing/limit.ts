@@ -79,7 +79,7 @@ export async function limitsOf(store: Store, users: readonly UserKey[]): Promise
   });
 }
 
-/** Returns the record of a limit event, under its user's key. */
+/** Returns the record of a limit event, with the key of its user. */
 export function limitRecord(wire: Fields, offset = 1) {
   const key = `default/${wire['aggregateId']}`;
   return { ...rawRecord(JSON.stringify(wire), offset), topic: 'user-limit-events', key };

@@ -4,8 +4,8 @@ import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 /**
  * - `up`: all bytes pass.
  * - `silent`: connections stay open, new connections are accepted, and no byte passes.
- * - `answerless`: the database receives everything. When the database answers, the connection is cut and the
- * answer is lost.
+ * - `answerless`: the database receives everything. When the database answers, the line cuts the connection
+ * and drops the answer.
  */
 export type LineState = 'up' | 'silent' | 'answerless';
 

@@ -52,7 +52,7 @@ export function killPostmaster(dataDir: string): void {
   process.kill(postmasterOf(dataDir), 'SIGKILL');
 }
 
-/** Kills every process of the embedded server, so that data the server had not yet written is lost. */
+/** Kills every process of the embedded server, so that the server loses data that it has not yet written. */
 export function killAllOfPostgres(dataDir: string): void {
   const parent = postmasterOf(dataDir);
   const children = childrenOf(parent).map(({ pid }) => pid);

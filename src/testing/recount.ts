@@ -1,8 +1,8 @@
 import type { TestStorage } from './storage.ts';
 
 /**
- * Returns the inboxes whose counters differ from a count of the rows, or whose newest place is not the place
- * of any row. A row is unseen if it is above the watermark and was not marked as seen.
+ * Returns the inboxes whose counters differ from a count of the rows, or whose `last_seq` is not the highest
+ * `seq` of the rows. A row is unseen if its `seq` is above `opened_seq` and its `seen_at` is null.
  */
 export async function drift(query: TestStorage['query']): Promise<readonly { readonly user_id: string }[]> {
   return query(`
@@ -19,8 +19,8 @@ export async function drift(query: TestStorage['query']): Promise<readonly { rea
 }
 
 /**
- * Returns the buckets that differ from a count of the raw rows, types and members included. A difference is a
- * missing bucket, an extra bucket, or another number.
+ * Returns the buckets of the metrics, with their types and members, that differ from a count of the raw rows.
+ * A bucket differs if it is missing, if it has no raw rows, or if its number is wrong.
  */
 export function metricsDrift(query: TestStorage['query']): Promise<readonly object[]> {
   return query(`

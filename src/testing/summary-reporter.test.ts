@@ -26,8 +26,8 @@ describe('the summary of a test run', { timeout: 60_000 }, () => {
     );
 
   /**
-   * Returns the exit code of a run, and its output from the skipped tests on. Without skipped tests, the
-   * output begins at the counts.
+   * Returns the exit code of a run, and the end of its output. The end begins with the skipped tests, or with
+   * the counts if no test was skipped.
    */
   function run(env: Readonly<Record<string, string>> = {}): Promise<{ code: unknown; output: string }> {
     const options = { cwd: dir, env: { PATH: process.env['PATH'], NO_COLOR: '1', CI: '', ...env } };
@@ -72,7 +72,7 @@ describe('the summary of a test run', { timeout: 60_000 }, () => {
     expect(await run()).toEqual({ code: 1, output: '1 passed, 4 failed\n' });
   });
 
-  it('reports a run and its repetition together', async () => {
+  it('reports one result for a run and the repetition of its failed files', async () => {
     const env = { TEST_SUMMARY: join(dir, 'summary.json') };
     suite('good', `it('a', () => {}); it.skip('b', () => {});`);
     suite('bad', `it('a', () => expect(1).toBe(2)); it('b', () => {});`);

@@ -12,10 +12,12 @@ interface Counts {
 type Summary = Readonly<Record<string, Counts>>;
 
 /**
- * Ends a run with the skipped tests, by file and reason, and the line `N passed, N failed, N skipped`.
+ * At the end of a run, prints the skipped tests by file and reason, and the line `N passed, N failed, N
+ * skipped`.
  *
- * With a `file`, the reporter also writes the summary to this file. If an earlier run has written a summary
- * there, the files that run again replace their earlier counts, and the lines cover both runs.
+ * If `file` is set, the reporter also writes the summary to this file. If the file contains the summary of an
+ * earlier run, the new counts of a test file replace its earlier counts, and the printed lines cover both
+ * runs.
  */
 export class SummaryReporter implements Reporter {
   private readonly file: string | undefined;
@@ -33,7 +35,7 @@ export class SummaryReporter implements Reporter {
     const earlier = readSummary(this.file);
     const later: Summary = {
       ...Object.fromEntries(modules.map((module) => [keyOf(module), countsOf(module)])),
-      // Errors that belong to no file.
+      // Errors outside of all test files.
       unhandled: { passed: 0, failed: unhandled.length, skipped: 0 },
     };
     const summary = { ...earlier, ...later };
@@ -70,8 +72,8 @@ function countsOf(module: TestModule): Counts {
 }
 
 /**
- * Returns the outcome of a test. A test that did not finish has failed. Vitest calls a test skipped if a hook
- * before it failed; such a test has failed too.
+ * Returns the outcome of a test. A test that did not finish has failed. If a hook fails before a test, Vitest
+ * reports the test as skipped, and this function reports the test as failed.
  */
 function outcomeOf(test: TestCase): keyof Counts {
   const { state } = test.result();

@@ -2,7 +2,9 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 
-/** The functions that start a program, by the tag of the tests that call them. */
+/**
+ * Maps each tag to the functions that start its program. A test that calls such a function must have the tag.
+ */
 const starters = {
   kafka: /\b(startKafka|startTestKafka|openFleet)\(/,
   redis: /\b(startRedis|openFleet)\(/,
@@ -14,11 +16,14 @@ const testFiles = ['src', 'scripts', 'web', 'examples']
   .flatMap((root) => readdirSync(root, { recursive: true, encoding: 'utf8' }).map((file) => join(root, file)))
   .filter((file) => file.endsWith('.test.ts'));
 
-it.each(Object.entries(starters))('every test file that starts %s has its tag', (tag, starter) => {
-  const hasTag = new RegExp(`^// @module-tag ${tag}$|\\btags: \\[[^\\]]*'${tag}'`, 'm');
-  const starting = testFiles
-    .map((file) => ({ file, code: readFileSync(file, 'utf8') }))
-    .filter(({ code }) => starter.test(code));
-  expect(starting).not.toEqual([]);
-  expect(starting.filter(({ code }) => !hasTag.test(code)).map(({ file }) => file)).toEqual([]);
-});
+it.each(Object.entries(starters))(
+  'every test file that starts %s has the tag of this program',
+  (tag, starter) => {
+    const hasTag = new RegExp(`^// @module-tag ${tag}$|\\btags: \\[[^\\]]*'${tag}'`, 'm');
+    const starting = testFiles
+      .map((file) => ({ file, code: readFileSync(file, 'utf8') }))
+      .filter(({ code }) => starter.test(code));
+    expect(starting).not.toEqual([]);
+    expect(starting.filter(({ code }) => !hasTag.test(code)).map(({ file }) => file)).toEqual([]);
+  },
+);

@@ -3,8 +3,8 @@ import { missingForServices, missingForTests } from '../../scripts/services/life
 import { MissingProgramError, missingPrograms, type ProgramName } from '../../scripts/services/programs.ts';
 
 /**
- * A requirement of a test beyond `npm install`. The test names it in a tag: `// @module-tag redis`, or `{
- * tags: ['redis'] }`.
+ * A program that a test requires in addition to `npm install`. A test names the program in a tag: `//
+ * @module-tag redis`, or `{ tags: ['redis'] }`.
  */
 type TagName = 'kafka' | 'redis' | 'postgres' | 'chromium' | 'end-to-end' | 'docs' | 'root' | 'not-root';
 

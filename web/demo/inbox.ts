@@ -18,8 +18,8 @@ export interface InboxOptions {
 }
 
 /**
- * Creates the list under the bell. The list shows the newest notifications, and then opens the inbox up to
- * the newest of them.
+ * Creates the list under the bell. The list shows the newest notifications and then marks notifications as
+ * seen, up to the newest notification in the list.
  */
 export function createInbox({ api, onBadge, onError }: InboxOptions) {
   const bell = element('bell', HTMLButtonElement);
@@ -39,8 +39,8 @@ export function createInbox({ api, onBadge, onError }: InboxOptions) {
       say(note, edges.length === 0 ? 'Nothing here yet. Send something from the right.' : '');
       onBadge(badge);
       const newest = edges[0];
-      // The inbox is opened only up to the newest notification on the screen. A notification that arrived in
-      // the meantime must stay on the bell.
+      // A notification that arrived in the meantime must still count on the bell. The page therefore opens
+      // the inbox only up to the newest notification in the list.
       if (newest !== undefined) await open(newest.cursor);
     } catch (error) {
       say(note, list.childElementCount === 0 ? 'The list could not be loaded.' : '');
@@ -79,7 +79,10 @@ export function createInbox({ api, onBadge, onError }: InboxOptions) {
   });
 
   return {
-    /** Offers to show notifications that have arrived but are not in the open list yet. */
+    /**
+     * Offers to show the `count` notifications that have arrived since the list was loaded. Hides the offer
+     * if `count` is 0.
+     */
     behindBy(count: number): void {
       say(more, panel.hidden || count === 0 ? '' : `Show ${count} new`);
     },

@@ -69,7 +69,7 @@ function apply(arrival: BadgeArrival): void {
   }
 
   const pushTimes = pushTimer.arrived(badge.unseen - (before?.unseen ?? badge.unseen));
-  // A reply can bring the new badge first. The waits are then over as well, but no push ended them.
+  // If a reply brings the new badge before the push, the waits end, but the page shows no push time.
   if (arrival.kind === 'CHANGE') pushTimes.forEach(showPushTime);
 }
 

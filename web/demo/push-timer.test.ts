@@ -17,7 +17,7 @@ test('ends the two oldest waits after a rise by two', () => {
   expect(timer.arrived(1)).toEqual([20]);
 });
 
-test('ends no wait if the badge falls or rises without one', () => {
+test('ends no wait if the badge falls, or if it rises while no wait is running', () => {
   const { timer } = timerAt(0);
   expect(timer.arrived(3)).toEqual([]);
   timer.start();

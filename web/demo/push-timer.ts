@@ -20,8 +20,8 @@ export function createPushTimer(now: () => number) {
     },
 
     /**
-     * Ends the oldest waits after the badge has risen by `count`. Returns how long each of them took, oldest
-     * first.
+     * Ends the `count` oldest waits after the badge has risen by `count`. Returns the durations of the ended
+     * waits, oldest first.
      */
     arrived(count: number): number[] {
       const endedAt = now();
@@ -29,7 +29,7 @@ export function createPushTimer(now: () => number) {
       return waiting.splice(0, Math.max(0, count)).map((startedAt) => endedAt - startedAt);
     },
 
-    /** Cancels all waits. After an outage they would measure the outage. */
+    /** Cancels all waits, because after an outage the waits would include the outage. */
     clear(): void {
       waiting = [];
     },

@@ -3,8 +3,8 @@ import type { createApi } from './api.ts';
 import { element } from './elements.ts';
 
 /**
- * A page view is counted a moment after it is recorded. These are the delays before each new look, in
- * milliseconds.
+ * The delays before each refresh, in milliseconds. The server counts a page view a moment after it has
+ * recorded the page view.
  */
 const LOOK_AGAIN_MS = [50, 150, 400, 1_000, 2_000];
 
@@ -26,8 +26,8 @@ export function createStats(api: ReturnType<typeof createApi>) {
   return {
     refresh,
     /**
-     * Refreshes until the number of page views has grown. Gives up after the last delay, because the worker
-     * is then behind.
+     * Refreshes until the number of page views has grown. Stops after the last delay, because the worker is
+     * then too slow to wait for.
      */
     async refreshUntilCounted(): Promise<void> {
       const before = shown;

@@ -53,7 +53,10 @@ export function watchBadge({ credentials, onState, onUpdate, onError, onRefused 
     });
   }
 
-  /** Starts a new client after an ending that graphql-ws does not retry. The bell retries after every ending. */
+  /**
+   * Starts a new client after a failure that graphql-ws does not retry. The bell retries after every failure
+   * except a refused token.
+   */
   async function startAgain(): Promise<void> {
     if (stopped) return;
     end();
@@ -77,7 +80,10 @@ export function watchBadge({ credentials, onState, onUpdate, onError, onRefused 
   return { retryNow: backoff.wake, stop };
 }
 
-/** The waits between the tries. Each wait is longer than the one before until `reset`. */
+/**
+ * Creates the waits between the tries. Each wait is longer than the previous wait. `reset` makes the next
+ * wait short again.
+ */
 function createBackoff(onWait: (waitMs: number) => void) {
   let failures = 0;
   let timer: ReturnType<typeof setTimeout> | undefined;
@@ -96,9 +102,9 @@ function createBackoff(onWait: (waitMs: number) => void) {
     reset(): void {
       failures = 0;
     },
-    /** Ends the current wait at once. */
+    /** Ends the current wait immediately. */
     wake: () => resolveWait(),
-    /** Leaves the current wait pending for ever. Otherwise the client that waits for it would connect once more. */
+    /** Never resolves the current wait. If the wait resolved, the client would connect once more. */
     cancel: () => clearTimeout(timer),
   };
 }
@@ -116,14 +122,14 @@ function connect(options: ConnectOptions): () => void {
   let deadline: ReturnType<typeof setTimeout> | undefined;
   const expectWithin = (ms: number): void => {
     clearTimeout(deadline);
-    // terminate() and not close(), because on a silent network the closing handshake would wait as well.
+    // On a silent network, close() would wait for the closing handshake. terminate() does not wait.
     deadline = setTimeout(() => client.terminate(), ms);
   };
   const client = createClient({
     url: webSocketUrl(),
     connectionParams: () => ({ authorization: `Bearer ${credentials.token('user') ?? ''}` }),
     lazy: false,
-    // The subscription receives the same failures.
+    // The subscription receives the same errors and reports them.
     onNonLazyError: () => {},
     retryAttempts: Number.POSITIVE_INFINITY,
     shouldRetry,

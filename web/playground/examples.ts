@@ -23,7 +23,10 @@ export interface ExampleTab {
   readonly headers: string;
 }
 
-/** The tabs of the examples, one per step, in order. An example that needs a service token says so. */
+/**
+ * Returns the tabs of the examples, in order. Each step has one tab. The comment of an example says if the
+ * example needs a service token.
+ */
 export function exampleTabs(): ExampleTab[] {
   const userId = 'alice';
   const tab = (query: string, variables: object): ExampleTab => ({

@@ -36,9 +36,9 @@ export function createFetcher(token: string | undefined): Fetcher {
 }
 
 /**
- * Finds the only operation of a document. The document that is sent decides which operation runs and whether
- * it runs over the socket. The values that GraphiQL passes can be out of date: right after a change of tabs
- * they belong to the previous tab.
+ * Finds the only operation of the sent document, which decides whether the fetcher uses HTTP or the socket.
+ * The fetcher ignores the operation that GraphiQL passes, because right after a change of tabs GraphiQL
+ * passes the operation of the previous tab.
  */
 function operationOf(query: string): { documentAST: DocumentNode; operationName: string | null } | undefined {
   try {
@@ -54,8 +54,8 @@ function operationOf(query: string): { documentAST: DocumentNode; operationName:
 }
 
 /**
- * Replaces `{{now}}` and `{{weekAgo}}` by times. The examples use these placeholders because a saved tab
- * would keep an old time.
+ * Replaces `{{now}}` and `{{weekAgo}}` with times. The examples use these placeholders because a saved tab
+ * would contain an old time.
  */
 function withCurrentTime(value: unknown): unknown {
   if (value === '{{now}}') return new Date().toISOString();

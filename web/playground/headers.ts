@@ -1,10 +1,10 @@
-/** The text of the header editor in a new tab. It ends where the user pastes a token. */
+/** The text of the header editor in a new tab. The text ends where the user pastes a token. */
 export const emptyHeaders = JSON.stringify({ Authorization: 'Bearer ' }, null, 2);
 
 /**
- * The headers to send, with names in lower case as `connectionParams` requires. An Authorization header
- * without a token gets `token`. Without `token` the header is left out, so that the request is anonymous
- * instead of having a bad token.
+ * Returns the headers to send, with names in lower case as `connectionParams` requires. If the Authorization
+ * header contains no token, the function adds `token` to the header. If `token` is undefined too, the
+ * function removes the header, so that the request is anonymous instead of having an invalid token.
  */
 export function sentHeaders(
   edited: Record<string, unknown> | undefined,

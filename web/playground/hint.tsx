@@ -35,7 +35,7 @@ export function Hint({
   );
 }
 
-/** Reads the user and the tenant in a token. Only the server verifies the token. */
+/** Reads the user and the tenant from a token. Only the server verifies the token. */
 function claimsOf(token: string): { readonly sub?: string; readonly tenant?: string } {
   try {
     const payload = token.split('.')[1] ?? '';

@@ -27,14 +27,15 @@ function linkedOperation(search: URLSearchParams) {
     : { query, variables: search.get('variables') ?? '', headers: emptyHeaders };
 }
 
-// GraphiQL shows this query, these variables and these headers in the active tab. It treats a tab with other
-// values as a different tab. So the values are those of the linked operation if there is one, otherwise
-// exactly those of the active tab. Without them the first visit would run the first tab without its
-// variables.
+// GraphiQL shows this query, these variables and these headers in the active tab. If the values differ from
+// the values of the active tab, GraphiQL opens another tab. So the values are those of the linked operation,
+// or else exactly the values of the active tab. Without these values, GraphiQL would run the first tab
+// without its variables on the first visit.
 const active = linked ?? activeSavedTab(storage) ?? examples[0];
 
 function resetTabs(): void {
-  // Writing is disabled first, because GraphiQL saves after half a second and would restore the old tabs.
+  // The page first disables writing, because GraphiQL saves after half a second and would restore the old
+  // tabs.
   storage.setItem = () => {};
   storage.clear();
   location.replace(location.pathname);
@@ -53,7 +54,7 @@ function Playground() {
         initialVariables={active?.variables ?? ''}
         initialHeaders={active?.headers ?? emptyHeaders}
         defaultEditorToolsVisibility={token === undefined ? 'headers' : 'variables'}
-        // The headers are kept in storage that ends with the tab.
+        // GraphiQL may save the headers, because the browser deletes this storage when the tab closes.
         shouldPersistHeaders
         showPersistHeadersSettings={false}
       >

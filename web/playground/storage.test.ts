@@ -8,7 +8,7 @@ function memoryStorage(): Storage {
     getItem: (key: string) => entries[key] ?? null,
     setItem: (key: string, value: string) => {
       entries[key] = value;
-      // In a browser the entries are also own properties of the storage.
+      // In a browser, the entries of a storage are also own properties of the storage object.
       Object.assign(storage, { [key]: value });
     },
     removeItem: (key: string) => {
@@ -32,7 +32,7 @@ test('reads back the active tab of an earlier visit with its pasted token', () =
   expect(activeSavedTab(createTabStorage(memoryStorage()))).toBeUndefined();
 });
 
-test('clears no keys of other pages', () => {
+test('does not delete keys of other pages', () => {
   const backing = memoryStorage();
   backing.setItem('other', 'kept');
   const storage = createTabStorage(backing);
@@ -47,7 +47,7 @@ test('sends no Authorization header without a token', () => {
   expect(sentHeaders({ Authorization: 'Bearer abc' }, undefined)).toEqual({ authorization: 'Bearer abc' });
 });
 
-test('sends the token of the page unless the tab has its own', () => {
+test('sends the token of the page unless the tab has a token', () => {
   expect(sentHeaders(undefined, 'session')).toEqual({ authorization: 'Bearer session' });
   expect(sentHeaders({ Authorization: 'Bearer ' }, 'session')).toEqual({ authorization: 'Bearer session' });
   expect(sentHeaders({ Authorization: 'Bearer abc' }, 'session')).toEqual({ authorization: 'Bearer abc' });

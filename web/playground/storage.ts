@@ -10,9 +10,9 @@ const PREFIX = `unseen:${EXAMPLES_VERSION}:`;
 export type TabStorage = Pick<Storage, 'getItem' | 'setItem' | 'removeItem' | 'clear' | 'length'>;
 
 /**
- * Creates the storage where GraphiQL keeps tabs, drafts and history. It is a part of `backing` that other
- * pages do not use. Tabs may contain pasted tokens, so `backing` must be storage that ends with the browser
- * tab.
+ * Creates the storage where GraphiQL saves tabs, drafts and history. The storage uses keys of `backing` that
+ * other pages do not use. Tabs may contain pasted tokens, so `backing` must be storage that the browser
+ * deletes when the tab closes.
  */
 export function createTabStorage(backing: Storage): TabStorage {
   const keys = (): string[] => Object.keys(backing).filter((key) => key.startsWith(PREFIX));

@@ -4,7 +4,10 @@ import type { UserKey } from '../../domain/user.ts';
 import { type BadgeCache, badgeCacheMs } from '../../ports/badge-cache.ts';
 import { testNow } from '../event.ts';
 
-/** A cache to test, as several processes open it. `close` closes every opened cache. */
+/**
+ * A cache to test. Each call of `open` opens the cache for another process. `close` closes every opened
+ * cache.
+ */
 export interface BadgeCacheUnderTest {
   open(): Promise<BadgeCache>;
   close(): Promise<void>;
@@ -21,7 +24,10 @@ export const badgeOf = (user: UserKey, version: number): Badge => ({
   asOf: testNow,
 });
 
-/** The guarantees of every cache that stores badges: one test per sentence of the port. */
+/**
+ * Tests the guarantees that every badge cache gives. Each test checks a sentence of the comments in
+ * ports/badge-cache.ts.
+ */
 export function badgeCacheContract(open: () => Promise<BadgeCacheUnderTest>): void {
   let underTest: BadgeCacheUnderTest;
   let cache: BadgeCache;
@@ -39,7 +45,7 @@ export function badgeCacheContract(open: () => Promise<BadgeCacheUnderTest>): vo
       await cache.write([]);
     });
 
-    it('returns written badges complete and in the requested order, in every process', async () => {
+    it('returns complete badges in the requested order, in every process', async () => {
       const [a, b, c] = [anyone(), { tenantId: 'other', userId: 'a/b {c}\u{1F600}' }, anyone()];
       await cache.write([badgeOf(a, 1), badgeOf(b, 2)]);
       const expected = [badgeOf(b, 2), undefined, badgeOf(a, 1)];
@@ -47,7 +53,7 @@ export function badgeCacheContract(open: () => Promise<BadgeCacheUnderTest>): vo
       expect(await other.read([b, c, a])).toEqual(expected);
     });
 
-    it('keeps users of other tenants apart', async () => {
+    it('returns no badge for a user with the same name in another tenant', async () => {
       const user = anyone();
       await cache.write([badgeOf(user, 1)]);
       expect(await cache.read([{ ...user, tenantId: 'other' }])).toEqual([undefined]);

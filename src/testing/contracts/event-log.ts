@@ -8,7 +8,7 @@ import { notificationSent, pageViewed } from '../event.ts';
 
 /** A log to test, which is empty at first, with functions to inspect it and to cause faults. */
 export interface EventLogUnderTest {
-  /** Opens the log as another process does, with no shared memory. `close` closes it too. */
+  /** Opens the log as another process would, without shared memory. `close` also closes the opened log. */
   open(): EventLog;
   /** Resolves with the ids of the events that another process can read now. */
   durableIds(): Promise<readonly string[]>;
@@ -17,11 +17,10 @@ export interface EventLogUnderTest {
   /** Appends a record that our codecs never write. */
   appendRaw(value: string | null): Promise<void>;
   /**
-   * Ends the consumers of a group as the death of their process does. Resolves with the number of ended
-   * consumers.
+   * Ends the consumers of a group as if their process had died. Resolves with the number of ended consumers.
    */
   cutConsumers(group: string): Promise<number>;
-  /** Makes commits slow, so that they overtake each other if they can. */
+  /** Makes commits slow, so that a later append commits before an earlier append if the log allows this. */
   makeCommitsSlow(): Promise<void>;
   /** Resolves with the time of the clock that sets `appendedAt`. */
   now(): Promise<Date>;
@@ -34,14 +33,19 @@ export interface Features {
   readonly denseOffsets: boolean;
   /** `prune` removes old records. */
   readonly prunes: boolean;
-  /** One of several consumers of a group gets every record. The others wait to take over. */
+  /**
+   * If a group has several consumers, one consumer gets every record. The other consumers wait to take over.
+   */
   readonly oneConsumerAtATime: boolean;
 }
 
 const inbound = Object.values(topics);
 const waiting = { timeout: 10_000, interval: 5 };
 
-/** The guarantees of every event log: one test per sentence of the port. */
+/**
+ * Tests the guarantees that every event log gives. Each test checks a sentence of the comments in
+ * ports/event-log.ts.
+ */
 export function eventLogContract(open: () => Promise<EventLogUnderTest>, features: Features): void {
   let underTest: EventLogUnderTest;
   let log: EventLog;
@@ -51,7 +55,7 @@ export function eventLogContract(open: () => Promise<EventLogUnderTest>, feature
   });
   afterEach(() => underTest.close());
 
-  /** Consumes into a list. `before` may delay or reject a batch. */
+  /** Consumes the topics and adds the records to a list. `before` may delay or reject a batch. */
   async function collect(
     from: EventLog,
     group: string,
@@ -75,7 +79,7 @@ export function eventLogContract(open: () => Promise<EventLogUnderTest>, feature
       }
     });
 
-    it('resolves for no events', async () => {
+    it('resolves for an empty list of events', async () => {
       await log.append([]);
       expect(await underTest.durableIds()).toEqual([]);
     });
@@ -101,7 +105,7 @@ export function eventLogContract(open: () => Promise<EventLogUnderTest>, feature
       expect(await underTest.durableIds()).toEqual(stored);
     });
 
-    it('keeps the order of the calls and of the array for each user', async () => {
+    it('keeps the order of the calls and of the events in a call, for each user', async () => {
       const logs = [log, underTest.open()];
       await Promise.all(
         Array.from({ length: 12 }, async (_, user) => {
@@ -160,7 +164,7 @@ export function eventLogContract(open: () => Promise<EventLogUnderTest>, feature
       expect(sent.find(({ key }) => key === null)).toMatchObject({ topic: other, headers: {} });
     });
 
-    it('delivers keys and headers that text cannot hold unchanged', async () => {
+    it('delivers keys and headers unchanged, even if they are not valid text', async () => {
       const record = {
         topic: other,
         key: '\ufffdA',
@@ -195,7 +199,7 @@ export function eventLogContract(open: () => Promise<EventLogUnderTest>, feature
   });
 
   describe('consume', () => {
-    it('delivers only the requested topics, in whatever order records of all topics arrive', async () => {
+    it('delivers only the requested topics, whatever the order of records of all topics is', async () => {
       const view = pageViewed();
       const notification = notificationSent();
       await log.append([view, notification]);
@@ -212,7 +216,7 @@ export function eventLogContract(open: () => Promise<EventLogUnderTest>, feature
       expect(new Set(views.records.map(({ topic }) => topic))).toEqual(new Set([topics.userActivity]));
     });
 
-    it('starts a new group at the oldest kept record', async () => {
+    it('starts a new group at the oldest stored record', async () => {
       await log.append([pageViewed(), pageViewed()]);
       const first = await collect(log, 'first');
       await vi.waitFor(() => expect(first.records).toHaveLength(2), waiting);
@@ -245,7 +249,7 @@ export function eventLogContract(open: () => Promise<EventLogUnderTest>, feature
       }
     });
 
-    it('delivers the whole batch again if its handler rejects, and no later record before it', async () => {
+    it('delivers the whole batch again if the handler rejects, and delivers later records after this batch', async () => {
       let failures = 3;
       const seen: string[] = [];
       await log.append([pageViewed(), pageViewed()]);
@@ -269,7 +273,7 @@ export function eventLogContract(open: () => Promise<EventLogUnderTest>, feature
       await vi.waitFor(async () => expect(await underTest.cutConsumers('group')).toBeGreaterThan(0), waiting);
       await vi.waitFor(() => expect(survivor.records).toHaveLength(2), waiting);
       expect(survivor.ids()).toEqual(await underTest.durableIds());
-      // A consumer that continues after another consumer has replaced it does no harm.
+      // The replaced consumer continues after the other consumer has taken over. This must not cause a loss.
       held.resolve();
       await log.append([pageViewed()]);
       await vi.waitFor(() => expect(new Set([...dying.ids(), ...survivor.ids()]).size).toBe(3), waiting);
@@ -290,7 +294,7 @@ export function eventLogContract(open: () => Promise<EventLogUnderTest>, feature
         await underTest.cutConsumers('group');
       }
       await vi.waitFor(() => expect(seen.size).toBe(sent.length), waiting);
-      // A set keeps the order in which values were added first.
+      // A Set iterates over its values in the order in which each value was first added.
       expect([...seen]).toEqual(sent);
     });
 
@@ -364,7 +368,7 @@ export function eventLogContract(open: () => Promise<EventLogUnderTest>, feature
   });
 
   describe('health', () => {
-    it('reports how many records are not consumed yet', async () => {
+    it('reports the number of records that are not consumed yet', async () => {
       await vi.waitFor(
         async () => expect(await log.health()).toEqual({ lag: null, problem: undefined }),
         waiting,
@@ -387,7 +391,7 @@ export function eventLogContract(open: () => Promise<EventLogUnderTest>, feature
   });
 
   describe('lag', () => {
-    it('reports how many records a group is behind, even before the group begins', async () => {
+    it('reports the number of records that a group has not consumed, even before the group has a consumer', async () => {
       const lag = () => log.lag('group', [topics.userActivity]);
       await log.append([pageViewed(), pageViewed()]);
       await vi.waitFor(async () => expect(await lag()).toBe(2n), waiting);
@@ -400,7 +404,9 @@ export function eventLogContract(open: () => Promise<EventLogUnderTest>, feature
   });
 
   describe('prune', () => {
-    it('removes records that are older than the given time and passed by every group', async ({ skip }) => {
+    it('removes records that are older than the given time if every group has consumed them', async ({
+      skip,
+    }) => {
       skip(!features.prunes, 'this log deletes old records by itself');
       await log.append([pageViewed(), pageViewed()]);
       const between = await underTest.now();
@@ -414,7 +420,7 @@ export function eventLogContract(open: () => Promise<EventLogUnderTest>, feature
       expect(await underTest.durableIds()).toEqual([young]);
     });
 
-    it('keeps old records that a group has not passed', async ({ skip }) => {
+    it('removes no old record that a group has not consumed', async ({ skip }) => {
       skip(!features.prunes, 'this log deletes old records by itself');
       const held = defer();
       await log.append([pageViewed()]);
@@ -433,7 +439,7 @@ export function eventLogContract(open: () => Promise<EventLogUnderTest>, feature
       expect(await underTest.durableIds()).toEqual([second]);
     });
 
-    it('keeps every record until a group has consumed', async ({ skip }) => {
+    it('removes no record before any group has consumed a record', async ({ skip }) => {
       skip(!features.prunes, 'this log deletes old records by itself');
       await log.append([pageViewed()]);
       expect(await log.prune(new Date((await underTest.now()).getTime() + 60_000))).toBe(0);
@@ -442,7 +448,7 @@ export function eventLogContract(open: () => Promise<EventLogUnderTest>, feature
   });
 
   describe('a consumer with the option ahead', () => {
-    /** Consumes and holds every batch until the test resolves or rejects it. */
+    /** Consumes the topics and holds every batch until the test resolves or rejects the batch. */
     async function keep(from: EventLog, ahead: number) {
       const batches: { readonly ids: readonly string[]; resolve(): void; reject(error: Error): void }[] = [];
       const signals: AbortSignal[] = [];
@@ -459,7 +465,7 @@ export function eventLogContract(open: () => Promise<EventLogUnderTest>, feature
       const ids = () => batches.flatMap((batch) => batch.ids);
       return { ...consumption, batches, signals, ids };
     }
-    /** Appends one event and waits until the reader gets it, so that the event is a separate batch. */
+    /** Appends one event and waits until the reader gets the event, so that the event is a separate batch. */
     async function appendTo(reader: { ids(): readonly string[] }): Promise<string> {
       const event = pageViewed();
       await log.append([event]);
@@ -467,7 +473,7 @@ export function eventLogContract(open: () => Promise<EventLogUnderTest>, feature
       return event.id;
     }
 
-    it('gets a limited number of records before the first records are done', async () => {
+    it('gets only a limited number of records while the first records are not done', async () => {
       const reader = await keep(log, 2);
       const ids = [await appendTo(reader), await appendTo(reader), await appendTo(reader)];
       await log.append([pageViewed()]);
@@ -480,7 +486,7 @@ export function eventLogContract(open: () => Promise<EventLogUnderTest>, feature
       await vi.waitFor(async () => expect(await log.lag('group', inbound)).toBe(0n), waiting);
     });
 
-    it('moves the position of the group only past records that are done together with all earlier records', async () => {
+    it('moves the position of the group past a record only if this record and all earlier records are done', async () => {
       const reader = await keep(log, 100);
       const ids = [];
       for (let n = 0; n < 4; n += 1) ids.push(await appendTo(reader));
@@ -497,7 +503,7 @@ export function eventLogContract(open: () => Promise<EventLogUnderTest>, feature
       expect(next.ids()).toEqual(ids.slice(2));
     });
 
-    it('gets every undone record again after a crash', async () => {
+    it('gets every unfinished record again after a crash', async () => {
       const reader = await keep(log, 100);
       const ids = [await appendTo(reader), await appendTo(reader)];
       const survivor = await collect(underTest.open(), 'group');
@@ -521,7 +527,7 @@ export function eventLogContract(open: () => Promise<EventLogUnderTest>, feature
       await vi.waitFor(async () => expect(await log.lag('group', inbound)).toBe(0n), waiting);
     });
 
-    it('gets all records in order next to another group of its process at any position', async () => {
+    it('gets all records in order, whatever the position of another group in the same process is', async () => {
       const events = Array.from({ length: 1_700 }, () => pageViewed());
       await log.append(events.slice(0, 700));
       const ahead: string[] = [];
@@ -546,7 +552,7 @@ export function eventLogContract(open: () => Promise<EventLogUnderTest>, feature
       expect(other.ids()).toEqual(ahead);
     });
 
-    it('gets an aborted signal when it is stopped, and passes the records that it then resolves', async () => {
+    it('gets an aborted signal when it is stopped, and moves the position past records that are done after the signal', async () => {
       const reader = await keep(log, 100);
       await appendTo(reader);
       await appendTo(reader);
@@ -559,7 +565,7 @@ export function eventLogContract(open: () => Promise<EventLogUnderTest>, feature
   });
 
   describe('stop and close', () => {
-    it('stop aborts the signal of the handler, waits for the handler and keeps its position', async () => {
+    it('stop aborts the signal of the handler, waits for the handler and stores the position after its batch', async () => {
       const held = defer();
       let signal: AbortSignal | undefined;
       await log.append([pageViewed()]);

@@ -1,14 +1,16 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Message, PubSub } from '../../ports/pub-sub.ts';
 
-/** A pub/sub to test, as several processes open it. */
+/** A pub/sub to test, which several processes can open. */
 export interface PubSubUnderTest {
   /**
-   * Opens the pub/sub of a process. Without `acrossProcesses`, every call returns the same pub/sub. `close`
-   * closes it too.
+   * Opens the pub/sub for another process. Without `acrossProcesses`, every call returns the same pub/sub.
+   * `close` also closes every opened pub/sub.
    */
   open(): Promise<PubSub>;
-  /** Cuts the connections, so that messages may be missed. Only with `losesConnections`. */
+  /**
+   * Cuts the connections, so that subscribers may miss messages. Only for a pub/sub with `losesConnections`.
+   */
   cutConnections(): Promise<void>;
   close(): Promise<void>;
 }
@@ -21,7 +23,10 @@ export interface Features {
 
 const waiting = { timeout: 10_000, interval: 5 };
 
-/** The guarantees of every pub/sub: one test per sentence of the port. */
+/**
+ * Tests the guarantees that every pub/sub gives. Each test checks a sentence of the comments in
+ * ports/pub-sub.ts.
+ */
 export function pubSubContract(open: () => Promise<PubSubUnderTest>, features: Features): void {
   let underTest: PubSubUnderTest;
   let publisher: PubSub;
@@ -64,19 +69,19 @@ export function pubSubContract(open: () => Promise<PubSubUnderTest>, features: F
       expect(both.messages).toEqual(expect.arrayContaining([message('a', 1), message('b', 2)]));
     });
 
-    it('keeps no history', async () => {
+    it('does not deliver messages that were published before the subscription', async () => {
       await publisher.publish([message('a', 'before')]);
       const { messages } = await collect('a');
       await publisher.publish([message('a', 'after')]);
       await vi.waitFor(() => expect(messages).toEqual([message('a', 'after')]), waiting);
     });
 
-    it('accepts a message without a listener, and an empty list', async () => {
+    it('accepts a message for a topic without listeners, and an empty list of messages', async () => {
       await publisher.publish([message('unheard', 1)]);
       await publisher.publish([]);
     });
 
-    it('carries any text in topics and values', async () => {
+    it('delivers topics and values with any text', async () => {
       const texts = ['', ' ', 'a:b*c?[d]', '\u0000', '\u{1F600}', 'x'.repeat(100_000), '{"a":"\\u2028"}'];
       for (const text of texts) {
         const { messages, unsubscribe } = await collect(`t${text}`);
@@ -100,7 +105,7 @@ export function pubSubContract(open: () => Promise<PubSubUnderTest>, features: F
   });
 
   describe('unsubscribe', () => {
-    it('stops the calls at once, works twice, and does not affect other subscriptions', async () => {
+    it('stops the calls of the listener at once, may be called twice, and does not affect other subscriptions', async () => {
       const a = await collect('a');
       const b = await collect('a');
       a.unsubscribe();
@@ -123,7 +128,7 @@ export function pubSubContract(open: () => Promise<PubSubUnderTest>, features: F
       expect(messages).toEqual([]);
     });
 
-    it('takes effect inside a listener, for that listener and for the listeners after it', async () => {
+    it('takes effect inside a listener, for that listener and for later listeners of the same message', async () => {
       const calls: string[] = [];
       const ends: (() => void)[] = [];
       for (const name of ['first', 'second']) {
@@ -141,8 +146,8 @@ export function pubSubContract(open: () => Promise<PubSubUnderTest>, features: F
     });
   });
 
-  describe('gaps and the end', () => {
-    it('calls the gap listener when messages may have been missed, until the listener unsubscribes', async ({
+  describe('a connection', () => {
+    it('calls the gap listener when the subscriber may have missed messages, until the listener unsubscribes', async ({
       skip,
     }) => {
       skip(!features.losesConnections, 'this pub/sub has no connection to lose');
@@ -161,7 +166,7 @@ export function pubSubContract(open: () => Promise<PubSubUnderTest>, features: F
       }, waiting);
     });
 
-    it('carries messages from one process to another', async ({ skip }) => {
+    it('delivers messages from one process to another process', async ({ skip }) => {
       skip(!features.acrossProcesses, 'this pub/sub stays inside a process');
       expect(publisher).not.toBe(subscriber);
       const { messages } = await collect('a');
