@@ -28,11 +28,9 @@ async function start({ ephemeral = false }: { readonly ephemeral?: boolean }): P
   const logger = createLogger(config.logLevel);
   for (const { variable, meant } of misspellings())
     logger.warn({ variable, meant }, `${variable} is not a setting: did you mean ${meant}?`);
-  const load = await loadServer();
-  const server = await openServer(load, config, { ephemeral }, logger);
+  const server = await openServer(await loadServer(), config, { ephemeral }, logger);
   if (!server) return;
-  const { runtime } = server;
-  const { url, problems, isStopping } = server;
+  const { runtime, url, problems, isStopping } = server;
   const after = () => `after ${((performance.now() - startedAt) / 1000).toFixed(1)} s`;
   const found = Object.entries(await settled(problems, { isOver: isStopping, withinMs: 1_000 }));
   if (isStopping()) return;
