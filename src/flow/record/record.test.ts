@@ -13,8 +13,9 @@ import { silent } from '../../ports/logger.ts';
 import { createTestClock, rawRecord, testNow } from '../../testing/event.ts';
 import { openTestStorage, type TestStorage } from '../../testing/storage.ts';
 import { createProject } from '../apply/project.ts';
+import type { PageViewInput } from './page-views.ts';
 import { createQuotas } from './quota.ts';
-import { createRecord, type PageViewInput } from './record.ts';
+import { createRecord } from './record.ts';
 
 const retentionDays = 183;
 const retentionMs = retentionDays * 86_400_000;
